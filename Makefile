@@ -1,0 +1,38 @@
+# `make demo` and `make test` do all the set-up on a fresh machine.
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint types unit bench format clean
+
+help:
+	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
+	@echo 'make test    lint, types and the whole test suite'
+	@echo 'make bench   measured ratios, side by side'
+	@echo 'make format  format the code'
+
+setup:
+	@.ci/setup
+
+demo: setup
+	@$(BIN)/python docs/tutorial/demo.py
+
+test: lint types unit
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/pytest -n auto -q
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

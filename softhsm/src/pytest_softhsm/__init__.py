@@ -1,0 +1,1 @@
+"""Real SoftHSM tokens for pytest."""

@@ -1,0 +1,115 @@
+"""Every error that seedless raises on purpose, and the exit code of each.
+
+    SeedlessError                 1  something failed
+    ├── UsageError                2  the command was not given right
+    │   └── BadUri                2  text that is no RFC 7512 URI, or one that we refuse
+    ├── BadKey                    1  text that is no NATS key; `reason` says which way
+    ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` says where
+    ├── BadClaims                 1  claims that a person or a file wrote, with a wrong value at `path`
+    ├── BadSignature              3  a signature that does not verify
+    ├── Refused                   3  findings stand against it
+    ├── StoreError                1  a file of the store, keyring or configuration
+    ├── ServerError               1  what a NATS server answered, or that it did not
+    └── TokenError                4  anything about a token
+        ├── ModuleError           4  the PKCS#11 module cannot be loaded
+        ├── NoToken               4  no token, or more than one, matches
+        ├── NoKey                 4  no key, or more than one, matches
+        └── PinError              4  the PIN is wrong, locked or not given
+
+A message says what happened and to what; a hint says what to do. Both are lower case without a period.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SeedlessError(Exception):
+    """Root of all errors of this package: a sentence, and a hint on what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        """Take the *message* (what happened, to what) and the *hint* (what to do)."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SeedlessError):
+    """The command or the call was not given right."""
+
+    exit_code = 2
+
+
+class BadUri(UsageError):
+    """Text is not an RFC 7512 URI, or holds an attribute that is refused."""
+
+
+class BadKey(SeedlessError):
+    """Text is not a NATS key; `reason` is one of length, alphabet, prefix, checksum, role."""
+
+    def __init__(self, message: str, hint: str = "", *, reason: str) -> None:
+        """Take the sentence and the *reason*, one word."""
+        super().__init__(message, hint)
+        self.reason = reason
+
+
+class _WithPath(SeedlessError):
+    """An error at a place in claims: `path` is `nats.limits.conn`, `nats.exports[2].subject`, or empty."""
+
+    def __init__(self, message: str, hint: str = "", *, path: str = "", rule: str = "") -> None:
+        """Take the sentence, the *path*, and the *rule* of `wire.RULES` where we are stricter than Go."""
+        super().__init__(message, hint)
+        self.path = path
+        self.rule = rule
+
+
+class BadJwt(_WithPath):
+    """Text is not a jwt, or is one that is refused."""
+
+
+class BadClaims(_WithPath):
+    """Claims, written by a person or a file, have a wrong value."""
+
+
+class BadSignature(SeedlessError):
+    """A signature does not verify under the public key that it should."""
+
+    exit_code = 3
+
+
+class Refused(SeedlessError):
+    """Findings stand against what was to be signed."""
+
+    exit_code = 3
+
+
+class StoreError(SeedlessError):
+    """A file of the store, the keyring or the configuration cannot be read or written."""
+
+
+class ServerError(SeedlessError):
+    """A NATS server refused, or did not answer."""
+
+
+class TokenError(SeedlessError):
+    """A token, or its driver, did not do what was asked."""
+
+    exit_code = 4
+
+
+class ModuleError(TokenError):
+    """A PKCS#11 module cannot be loaded, or may not be."""
+
+
+class NoToken(TokenError):
+    """No token matches, or more than one does."""
+
+
+class NoKey(TokenError):
+    """No key matches, or more than one does."""
+
+
+class PinError(TokenError):
+    """A PIN is wrong, locked, or was not given."""

@@ -1,0 +1,130 @@
+"""NATS public keys: a role and 32 bytes, written as base32 of prefix, key and CRC-16.
+
+Facts: nats-io/nkeys 0.4.11, `strkey.go` and `crc16.go`. Unlike it we refuse keys whose length is not
+32 bytes, text with line breaks inside, unused bits that are not zero, and the low bits of a prefix.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import enum
+from dataclasses import dataclass
+
+from seedless.errors import BadKey, BadSignature
+
+SIGNATURE_SIZE = 64
+KEY_SIZE = 32
+_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+_TEXT_LENGTH = 56
+
+
+class Role(enum.Enum):
+    """What a key is for; the value is the first letter of its public text."""
+
+    OPERATOR = "O"
+    ACCOUNT = "A"
+    USER = "U"
+    SERVER = "N"
+    CLUSTER = "C"
+    CURVE = "X"
+
+    @property
+    def prefix(self) -> int:
+        """The prefix byte: the letter's place in the alphabet, shifted left by three."""
+        return (ord(self.value) - ord("A")) << 3
+
+
+_ROLES = {role.prefix: role for role in Role}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PublicKey:
+    """A role and the 32 raw bytes of an Ed25519 (curve keys: X25519) public key."""
+
+    role: Role
+    raw: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.raw) != KEY_SIZE:
+            raise BadKey(f"a public key has {KEY_SIZE} bytes, not {len(self.raw)}", reason="length")
+
+    @classmethod
+    def parse(cls, text: str) -> PublicKey:
+        """Read the 56-character NATS text; raise `BadKey`, whose `reason` tells what is wrong."""
+        if text[:1] in {"S", "P"} and len(text) > _TEXT_LENGTH:
+            # Not quoted: whoever pasted a secret here should not find it in a log.
+            raise BadKey("this is a seed or a private key, not a public key", _SEED_HINT, reason="prefix")
+        if len(text) != _TEXT_LENGTH:
+            raise BadKey(
+                f"{_shown(text)} has {len(text)} characters, a public key has {_TEXT_LENGTH}",
+                "copy the whole key: O…, A…, U…, N…, C… or X…",
+                reason="length",
+            )
+        prefix, payload = unpack(text)
+        role = _ROLES.get(prefix)
+        if role is None:
+            raise BadKey(
+                f"{_shown(text)} does not begin like a public key",
+                "public keys begin with O, A, U, N, C or X",
+                reason="prefix",
+            )
+        return cls(role, payload)
+
+    def __str__(self) -> str:
+        return pack(bytes([self.role.prefix]) + self.raw)
+
+    def verify(self, signature: bytes, message: bytes) -> None:
+        """Raise `BadSignature` unless *signature* (64 bytes) is over *message* (RFC 8032, pure Ed25519).
+
+        Small-order keys and non-canonical signatures are refused, as libsodium does.
+        """
+        from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - verification is the first use of libsodium
+        from nacl.exceptions import BadSignatureError  # noqa: PLC0415
+
+        if self.role is Role.CURVE:
+            raise BadSignature(f"{self} is a curve key: it encrypts and cannot sign")
+        if len(signature) != SIGNATURE_SIZE:
+            raise BadSignature(f"a signature has {SIGNATURE_SIZE} bytes, this one has {len(signature)}")
+        try:
+            crypto_sign_open(signature + message, self.raw)
+        except BadSignatureError:
+            raise BadSignature(f"the signature is not by {self}") from None
+
+
+_SEED_HINT = "never paste seeds; the public key of a seed is what `seedless key show` prints"
+
+
+def pack(data: bytes) -> str:
+    """Return base32 (upper case, no padding) of *data* and its CRC-16, little-endian."""
+    checksum = binascii.crc_hqx(data, 0)  # CRC-16/XMODEM
+    return base64.b32encode(data + checksum.to_bytes(2, "little")).decode("ascii").rstrip("=")
+
+
+def unpack(text: str) -> tuple[int, bytes]:
+    """Return the first byte and the rest that *text* holds, its CRC-16 checked; raise `BadKey`."""
+    stray = next((c for c in text if c not in _ALPHABET), None)
+    if stray is not None:
+        raise BadKey(
+            f"a key is written in A-Z and 2-7, not {stray!a}",
+            "look for a lower-case letter, a blank, or 0 for O, 1 for I, 8 for B",
+            reason="alphabet",
+        )
+    try:
+        data = base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error:
+        raise BadKey(f"no key has {len(text)} characters", reason="length") from None
+    body, checksum = data[:-2], data[-2:]
+    if len(body) < 1:
+        raise BadKey(f"no key has {len(text)} characters", reason="length")
+    if pack(body) != text:
+        if binascii.crc_hqx(body, 0).to_bytes(2, "little") == checksum:
+            raise BadKey("the last character of the key is not spelled the usual way", reason="alphabet")
+        raise BadKey("the checksum of the key is wrong", "a character is mistyped or missing", reason="checksum")
+    return body[0], body[1:]
+
+
+def _shown(text: str) -> str:
+    """Return *text* safe to print and cut: a key in an error is told by its beginning."""
+    start = text[:8]
+    return ascii(start + "…" if len(text) > len(start) else start).replace("\\u2026", "…")

@@ -1,0 +1,73 @@
+"""Software keys, for users and tests: the only module that may hold a seed.
+
+Facts: nats-io/nkeys 0.4.11 `strkey.go` (58 characters: two prefix bytes, 32 secret bytes, CRC-16).
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from seedless.errors import BadKey
+from seedless.nkey import KEY_SIZE, PublicKey, Role, pack, unpack
+
+_SEED_PREFIX = 18 << 3  # "S"
+_TEXT_LENGTH = 58
+_TOP_BITS = 0xF8
+
+
+class SoftwareKey:
+    """An Ed25519 key pair in memory; a `Signer`. Its repr shows the public key only."""
+
+    __slots__ = ("_seed", "_signing_key", "public_key")
+
+    def __init__(self, role: Role, seed: bytes) -> None:
+        """Make the key pair of *role* from the 32-byte *seed*."""
+        if len(seed) != KEY_SIZE:
+            raise BadKey(f"a seed has {KEY_SIZE} bytes, not {len(seed)}", reason="length")
+        self._seed = seed
+        if role is Role.CURVE:
+            from nacl.bindings import crypto_scalarmult_base  # noqa: PLC0415 - only where a seed is used
+
+            self._signing_key = b""
+            self.public_key = PublicKey(role, crypto_scalarmult_base(seed))
+        else:
+            from nacl.bindings import crypto_sign_seed_keypair  # noqa: PLC0415 - likewise
+
+            public, self._signing_key = crypto_sign_seed_keypair(seed)
+            self.public_key = PublicKey(role, public)
+
+    @classmethod
+    def generate(cls, role: Role) -> SoftwareKey:
+        """Make a new key pair from the system's randomness."""
+        return cls(role, secrets.token_bytes(KEY_SIZE))
+
+    @classmethod
+    def parse(cls, text: str) -> SoftwareKey:
+        """Read the 58-character text `S…` of a seed; raise `BadKey`, which never quotes it."""
+        if len(text) != _TEXT_LENGTH:
+            raise BadKey(f"a seed has {_TEXT_LENGTH} characters, not {len(text)}", reason="length")
+        first, rest = unpack(text)
+        role = next((r for r in Role if r.prefix == ((first & 7) << 5 | rest[0] >> 3)), None)
+        if first & _TOP_BITS != _SEED_PREFIX or role is None or rest[0] & 7:
+            raise BadKey("the text does not begin like a seed", "seeds begin with SO, SA, SU, SN, SC or SX", reason="prefix")
+        return cls(role, rest[1:])
+
+    def reveal(self) -> str:
+        """Return the 58-character text of the seed: for creds files and key files, nowhere else."""
+        prefix = self.public_key.role.prefix
+        return pack(bytes([_SEED_PREFIX | prefix >> 5, (prefix & 31) << 3]) + self._seed)
+
+    def reveal_raw(self) -> bytes:
+        """Return the 32 secret bytes, to be put on a token."""
+        return self._seed
+
+    def sign(self, message: bytes, /) -> bytes:
+        """Return the 64-byte signature of *message* (RFC 8032, pure Ed25519)."""
+        from nacl.bindings import crypto_sign  # noqa: PLC0415 - only where a seed is used
+
+        if not self._signing_key:
+            raise BadKey(f"{self.public_key} is a curve key: it encrypts and cannot sign", reason="role")
+        return crypto_sign(message, self._signing_key)[:64]
+
+    def __repr__(self) -> str:
+        return f"SoftwareKey({self.public_key})"
