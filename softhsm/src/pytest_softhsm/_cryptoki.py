@@ -1,0 +1,252 @@
+"""Make tokens and keys through PKCS#11 itself, by ctypes.
+
+The functions run in two places. If the test's own program has initialised the module in this process, they must run
+here, on that very instance: SoftHSM lists the tokens at C_Initialize only, so one that is made elsewhere stays
+invisible, and initialising again kills every open session. Otherwise they run in a child process (this file as a
+script, the task on stdin, so that no PIN or seed is ever an argument), because a test process whose program has not
+loaded the module must stay that way.
+
+It imports the standard library only and nothing of this package, so that a child starts in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ULONG = ctypes.c_ulong
+_ULONG_P = ctypes.POINTER(_ULONG)
+_BYTES = ctypes.c_char_p
+_POINTER = ctypes.c_void_p
+
+# Position in CK_FUNCTION_LIST and arguments (PKCS#11 2.40 base, §5 and pkcs11f.h).
+_FUNCTIONS: dict[str, tuple[int, tuple[Any, ...]]] = {
+    "C_Initialize": (0, (_POINTER,)),
+    "C_Finalize": (1, (_POINTER,)),
+    "C_GetInfo": (2, (_POINTER,)),
+    "C_GetSlotList": (4, (ctypes.c_ubyte, _ULONG_P, _ULONG_P)),
+    "C_GetTokenInfo": (6, (_ULONG, _POINTER)),
+    "C_InitToken": (9, (_ULONG, _BYTES, _ULONG, _BYTES)),
+    "C_InitPIN": (10, (_ULONG, _BYTES, _ULONG)),
+    "C_OpenSession": (12, (_ULONG, _ULONG, _POINTER, _POINTER, _ULONG_P)),
+    "C_CloseSession": (13, (_ULONG,)),
+    "C_Login": (18, (_ULONG, _ULONG, _BYTES, _ULONG)),
+    "C_Logout": (19, (_ULONG,)),
+    "C_CreateObject": (20, (_ULONG, _POINTER, _ULONG, _ULONG_P)),
+    "C_DestroyObject": (22, (_ULONG, _ULONG)),
+}
+
+CKR_USER_ALREADY_LOGGED_IN = 0x100
+_CKR_NAMES = {
+    0x005: "CKR_GENERAL_ERROR",
+    0x006: "CKR_FUNCTION_FAILED",
+    0x007: "CKR_ARGUMENTS_BAD",
+    0x013: "CKR_ATTRIBUTE_VALUE_INVALID",
+    0x031: "CKR_DEVICE_MEMORY",
+    0x0A0: "CKR_PIN_INCORRECT",
+    0x0A2: "CKR_PIN_LEN_RANGE",
+    0x0B6: "CKR_SESSION_EXISTS",
+    0x100: "CKR_USER_ALREADY_LOGGED_IN",
+    0x104: "CKR_USER_ANOTHER_ALREADY_LOGGED_IN",
+    0x190: "CKR_CRYPTOKI_NOT_INITIALIZED",
+}
+_CKF_TOKEN_INITIALIZED = 0x400
+_CKF_RW_SERIAL_SESSION = 0x6
+_CKU_SO, _CKU_USER = 0, 1
+
+_CKO_PUBLIC_KEY, _CKO_PRIVATE_KEY = 2, 3
+_CKA_CLASS, _CKA_TOKEN, _CKA_PRIVATE, _CKA_LABEL, _CKA_VALUE = 0x0, 0x1, 0x2, 0x3, 0x11
+_CKA_KEY_TYPE, _CKA_ID, _CKA_SENSITIVE, _CKA_SIGN, _CKA_VERIFY = 0x100, 0x102, 0x103, 0x108, 0x10A
+_CKA_EXTRACTABLE, _CKA_EC_PARAMS, _CKA_EC_POINT = 0x162, 0x180, 0x181
+_CKK_EC_EDWARDS = 0x40
+_EDWARDS25519 = b"\x13\x0cedwards25519"  # a DER PrintableString: PKCS#11 3.0 current mechanisms, §2.3.5
+
+
+class CryptokiError(Exception):
+    """Carry the name of a refused function, and the CKR value that it gave."""
+
+    def __init__(self, function: str, value: int) -> None:
+        """Name the *value* where its name is known."""
+        super().__init__(f"{function} gave {_CKR_NAMES.get(value, 'CKR')} ({value:#x})")
+        self.value = value
+
+
+class _TokenInfo(ctypes.Structure):
+    _fields_ = (
+        ("label", ctypes.c_char * 32),
+        ("manufacturer", ctypes.c_char * 32),
+        ("model", ctypes.c_char * 16),
+        ("serial", ctypes.c_char * 16),
+        ("flags", _ULONG),
+        ("counts", _ULONG * 10),
+        ("versions", ctypes.c_ubyte * 4),
+        ("time", ctypes.c_char * 16),
+    )
+
+
+class _Attribute(ctypes.Structure):
+    _fields_ = (("type", _ULONG), ("value", _POINTER), ("length", _ULONG))
+
+
+class Cryptoki:
+    """Call the functions of one loaded module by name."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        """Read the function list of *library*; AttributeError if it is no PKCS#11 module."""
+        get_function_list = library.C_GetFunctionList
+        table = ctypes.POINTER(_POINTER)()
+        get_function_list(ctypes.byref(table))
+        # CK_FUNCTION_LIST starts with a two-byte version, padded to one pointer.
+        self._functions = {
+            name: ctypes.CFUNCTYPE(_ULONG, *arguments)(table[position + 1])
+            for name, (position, arguments) in _FUNCTIONS.items()
+        }
+
+    def call(self, function: str, /, *arguments: Any) -> None:  # noqa: ANN401 - each function has its own
+        """Call *function*; CryptokiError for anything but CKR_OK."""
+        value = self._functions[function](*arguments)
+        if value:
+            raise CryptokiError(function, value)
+
+    def is_initialised(self) -> bool:
+        """Say whether somebody has called C_Initialize on this instance."""
+        try:
+            self.call("C_GetInfo", ctypes.create_string_buffer(256))
+        except CryptokiError:
+            return False
+        return True
+
+    def tokens(self) -> Iterator[tuple[int, str, bool]]:
+        """Yield slot, serial and whether it is initialised for each token that can be read."""
+        count = _ULONG()
+        # SoftHSM adds its one uninitialised token while it answers the call for the length.
+        self.call("C_GetSlotList", 1, None, ctypes.byref(count))
+        slots = (_ULONG * count.value)()
+        self.call("C_GetSlotList", 1, slots, ctypes.byref(count))
+        for slot in slots[: count.value]:
+            info = _TokenInfo()
+            try:
+                self.call("C_GetTokenInfo", slot, ctypes.byref(info))
+            except CryptokiError:
+                continue  # its folder has been deleted under the module; the others are well
+            yield (
+                slot,
+                info.serial.decode("ascii", "replace").strip(),
+                bool(info.flags & _CKF_TOKEN_INITIALIZED),
+            )
+
+    @contextmanager
+    def session(self, slot: int, user: int, pin: str) -> Iterator[int]:
+        """Open a session, logged in; afterwards close this one, and log out only whom it has logged in."""
+        handle = _ULONG()
+        self.call("C_OpenSession", slot, _CKF_RW_SERIAL_SESSION, None, None, ctypes.byref(handle))
+        try:
+            ours = self._login(handle.value, user, pin.encode())
+            try:
+                yield handle.value
+            finally:
+                if ours:
+                    self.call("C_Logout", handle)
+        finally:
+            self.call("C_CloseSession", handle)
+
+    def _login(self, session: int, user: int, pin: bytes) -> bool:
+        try:
+            self.call("C_Login", session, user, pin, len(pin))
+        except CryptokiError as error:
+            if error.value != CKR_USER_ALREADY_LOGGED_IN:
+                raise
+            return False
+        return True
+
+    def create_object(self, session: int, template: dict[int, bytes]) -> int:
+        """Create an object from attribute types and encoded values; return its handle."""
+        buffers = [ctypes.create_string_buffer(value, len(value)) for value in template.values()]
+        attributes = (_Attribute * len(template))(
+            *(
+                _Attribute(kind, ctypes.addressof(buffer), len(buffer))
+                for kind, buffer in zip(template, buffers, strict=True)
+            )
+        )
+        handle = _ULONG()
+        self.call("C_CreateObject", session, attributes, len(template), ctypes.byref(handle))
+        return handle.value
+
+
+def instance_in_this_process(path: str) -> Cryptoki | None:
+    """Return the module at *path* if this process has loaded and initialised it; never load or initialise it."""
+    try:
+        library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+    except OSError:
+        return None
+    module = Cryptoki(library)
+    return module if module.is_initialised() else None
+
+
+def create(module: Cryptoki, *, label: str, pin: str, so_pin: str) -> str:
+    """Initialise the blank token of *module* and its user PIN; return the serial."""
+    slot = next((slot for slot, _, initialised in module.tokens() if not initialised), None)
+    if slot is None:
+        raise LookupError("the module shows no uninitialised token")
+    so = so_pin.encode()
+    module.call("C_InitToken", slot, so, len(so), label.encode().ljust(32))
+    with module.session(slot, _CKU_SO, so_pin) as session:
+        user = pin.encode()
+        module.call("C_InitPIN", session, user, len(user))
+    return next(serial for number, serial, _ in module.tokens() if number == slot)
+
+
+def import_ed25519(
+    module: Cryptoki, *, serial: str, pin: str, public: str, private: str, label: str, id: str
+) -> None:  # noqa: A002, E501, PLR0913 - the words of PKCS#11, one a keyword
+    """Store an Ed25519 pair (keys and *id* in hex) on the token with *serial*."""
+    slot = next(
+        (slot for slot, found, initialised in module.tokens() if initialised and found == serial), None
+    )
+    if slot is None:
+        raise LookupError(f"the module shows no token with the serial {serial}")
+    both = {
+        _CKA_KEY_TYPE: bytes(_ULONG(_CKK_EC_EDWARDS)),
+        _CKA_EC_PARAMS: _EDWARDS25519,
+        _CKA_TOKEN: b"\1",
+        _CKA_LABEL: label.encode(),
+        _CKA_ID: bytes.fromhex(id),
+    }
+    secret = {_CKA_PRIVATE: b"\1", _CKA_SENSITIVE: b"\1", _CKA_EXTRACTABLE: b"\0", _CKA_SIGN: b"\1"}
+    open_ = {_CKA_PRIVATE: b"\0", _CKA_VERIFY: b"\1", _CKA_EC_POINT: b"\x04\x20" + bytes.fromhex(public)}
+    private_class, public_class = (bytes(_ULONG(kind)) for kind in (_CKO_PRIVATE_KEY, _CKO_PUBLIC_KEY))
+    with module.session(slot, _CKU_USER, pin) as session:
+        made = module.create_object(
+            session, {_CKA_CLASS: private_class, **both, **secret, _CKA_VALUE: bytes.fromhex(private)}
+        )
+        try:
+            module.create_object(session, {_CKA_CLASS: public_class, **both, **open_})
+        except CryptokiError:
+            module.call("C_DestroyObject", session, made)
+            raise
+
+
+TASKS = {"create": create, "import_ed25519": import_ed25519}
+
+
+def _answer(task: dict[str, Any]) -> dict[str, Any]:
+    try:
+        module = Cryptoki(ctypes.CDLL(task["module"]))
+        module.call("C_Initialize", None)
+        try:
+            return {"result": TASKS[task["name"]](module, **task["arguments"])}
+        finally:
+            module.call("C_Finalize", None)
+    except (AttributeError, CryptokiError, LookupError, OSError) as error:
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    json.dump(_answer(json.load(sys.stdin)), sys.stdout)

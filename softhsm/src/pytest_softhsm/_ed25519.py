@@ -1,0 +1,47 @@
+"""Compute the public half of an Ed25519 key: the one thing that a token wants and a seed does not show.
+
+Not constant-time, and slow (a millisecond or two): it decides nothing about secrets that matter. It cannot sign.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+_P = 2**255 - 19
+_D = -121665 * pow(121666, -1, _P) % _P
+_BASE_Y = 4 * pow(5, -1, _P) % _P
+_BASE_X = 15112221349535400772501151409588531511454012693041857206046113283949847762202
+_SEED_LENGTH = 32
+
+_Point = tuple[int, int, int, int]
+
+
+def public_key(seed: bytes) -> bytes:
+    """Return the 32-byte public key of a 32-byte *seed* (RFC 8032 §5.1.5); ValueError for another length."""
+    if len(seed) != _SEED_LENGTH:
+        raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(seed)}")
+    scalar = int.from_bytes(hashlib.sha512(seed).digest()[:_SEED_LENGTH], "little")
+    scalar = scalar & ((1 << 254) - 8) | 1 << 254
+    x, y, z, _ = _multiply(scalar, (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P))
+    inverse = pow(z, -1, _P)
+    return (y * inverse % _P | (x * inverse % _P & 1) << 255).to_bytes(32, "little")
+
+
+def _multiply(scalar: int, point: _Point) -> _Point:
+    total: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return total
+
+
+def _add(first: _Point, second: _Point) -> _Point:
+    # Extended coordinates and the unified formulas of RFC 8032 §5.1.4.
+    a = (first[1] - first[0]) * (second[1] - second[0])
+    b = (first[1] + first[0]) * (second[1] + second[0])
+    c = 2 * first[3] * second[3] * _D
+    d = 2 * first[2] * second[2]
+    e, f, g, h = (b - a) % _P, (d - c) % _P, (d + c) % _P, (b + a) % _P
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
