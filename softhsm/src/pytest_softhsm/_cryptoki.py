@@ -1,12 +1,12 @@
 """Make tokens and keys through PKCS#11 itself, by ctypes.
 
-The functions run in two places. If the test's own program has initialised the module in this process, they must run
-here, on that very instance: SoftHSM lists the tokens at C_Initialize only, so one that is made elsewhere stays
-invisible, and initialising again kills every open session. Otherwise they run in a child process (this file as a
-script, the task on stdin, so that no PIN or seed is ever an argument), because a test process whose program has not
-loaded the module must stay that way.
+The functions run in two places. If the test's own program has initialised the module in this process, they
+must run here, on that very instance: SoftHSM reads its token folder at C_Initialize only, so a token that is
+made elsewhere stays invisible, and initialising again kills every open session. Otherwise they run in a child
+process (this file as a script, the task on stdin, so that no PIN or seed is ever an argument), because a test
+process whose program has not loaded the module must stay that way.
 
-It imports the standard library only and nothing of this package, so that a child starts in a few milliseconds.
+It imports the standard library only, nothing of this package, so that the child starts fast.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _ULONG = ctypes.c_ulong
 _ULONG_P = ctypes.POINTER(_ULONG)
@@ -60,13 +60,6 @@ _CKR_NAMES = {
 _CKF_TOKEN_INITIALIZED = 0x400
 _CKF_RW_SERIAL_SESSION = 0x6
 _CKU_SO, _CKU_USER = 0, 1
-
-_CKO_PUBLIC_KEY, _CKO_PRIVATE_KEY = 2, 3
-_CKA_CLASS, _CKA_TOKEN, _CKA_PRIVATE, _CKA_LABEL, _CKA_VALUE = 0x0, 0x1, 0x2, 0x3, 0x11
-_CKA_KEY_TYPE, _CKA_ID, _CKA_SENSITIVE, _CKA_SIGN, _CKA_VERIFY = 0x100, 0x102, 0x103, 0x108, 0x10A
-_CKA_EXTRACTABLE, _CKA_EC_PARAMS, _CKA_EC_POINT = 0x162, 0x180, 0x181
-_CKK_EC_EDWARDS = 0x40
-_EDWARDS25519 = b"\x13\x0cedwards25519"  # a DER PrintableString: PKCS#11 3.0 current mechanisms, §2.3.5
 
 
 class CryptokiError(Exception):
@@ -136,11 +129,8 @@ class Cryptoki:
                 self.call("C_GetTokenInfo", slot, ctypes.byref(info))
             except CryptokiError:
                 continue  # its folder has been deleted under the module; the others are well
-            yield (
-                slot,
-                info.serial.decode("ascii", "replace").strip(),
-                bool(info.flags & _CKF_TOKEN_INITIALIZED),
-            )
+            serial = info.serial.decode("ascii", "replace").strip()
+            yield slot, serial, bool(info.flags & _CKF_TOKEN_INITIALIZED)
 
     @contextmanager
     def session(self, slot: int, user: int, pin: str) -> Iterator[int]:
@@ -181,7 +171,7 @@ class Cryptoki:
 
 
 def instance_in_this_process(path: str) -> Cryptoki | None:
-    """Return the module at *path* if this process has loaded and initialised it; never load or initialise it."""
+    """Return the module at *path* if this process has initialised it; never load or initialise it."""
     try:
         library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
     except OSError:
@@ -203,37 +193,26 @@ def create(module: Cryptoki, *, label: str, pin: str, so_pin: str) -> str:
     return next(serial for number, serial, _ in module.tokens() if number == slot)
 
 
-def import_ed25519(
-    module: Cryptoki, *, serial: str, pin: str, public: str, private: str, label: str, id: str
-) -> None:  # noqa: A002, E501, PLR0913 - the words of PKCS#11, one a keyword
-    """Store an Ed25519 pair (keys and *id* in hex) on the token with *serial*."""
-    slot = next(
-        (slot for slot, found, initialised in module.tokens() if initialised and found == serial), None
-    )
+def create_objects(
+    module: Cryptoki, *, serial: str, pin: str, templates: Sequence[Mapping[str, str]]
+) -> None:
+    """Store objects on the token with *serial*, all or none; attribute types and values are in hex."""
+    slot = next((slot for slot, found, _ in module.tokens() if found == serial), None)
     if slot is None:
-        raise LookupError(f"the module shows no token with the serial {serial}")
-    both = {
-        _CKA_KEY_TYPE: bytes(_ULONG(_CKK_EC_EDWARDS)),
-        _CKA_EC_PARAMS: _EDWARDS25519,
-        _CKA_TOKEN: b"\1",
-        _CKA_LABEL: label.encode(),
-        _CKA_ID: bytes.fromhex(id),
-    }
-    secret = {_CKA_PRIVATE: b"\1", _CKA_SENSITIVE: b"\1", _CKA_EXTRACTABLE: b"\0", _CKA_SIGN: b"\1"}
-    open_ = {_CKA_PRIVATE: b"\0", _CKA_VERIFY: b"\1", _CKA_EC_POINT: b"\x04\x20" + bytes.fromhex(public)}
-    private_class, public_class = (bytes(_ULONG(kind)) for kind in (_CKO_PRIVATE_KEY, _CKO_PUBLIC_KEY))
+        raise LookupError(f"the module in use shows no token with the serial {serial}")
     with module.session(slot, _CKU_USER, pin) as session:
-        made = module.create_object(
-            session, {_CKA_CLASS: private_class, **both, **secret, _CKA_VALUE: bytes.fromhex(private)}
-        )
+        made: list[int] = []
         try:
-            module.create_object(session, {_CKA_CLASS: public_class, **both, **open_})
+            for template in templates:
+                values = {int(kind, 16): bytes.fromhex(value) for kind, value in template.items()}
+                made.append(module.create_object(session, values))
         except CryptokiError:
-            module.call("C_DestroyObject", session, made)
+            for handle in made:
+                module.call("C_DestroyObject", session, handle)
             raise
 
 
-TASKS = {"create": create, "import_ed25519": import_ed25519}
+TASKS: dict[str, Callable[..., str | None]] = {"create": create, "create_objects": create_objects}
 
 
 def _answer(task: dict[str, Any]) -> dict[str, Any]:

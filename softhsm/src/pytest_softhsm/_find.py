@@ -6,8 +6,12 @@ import shutil
 import sys
 import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_softhsm._errors import SoftHSMError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # In this order: the machine's own architecture before whatever else a multiarch system has.
 _MODULES = (
@@ -38,7 +42,7 @@ _PACKAGES = (
 def find_module(named: str | None, root: Path = Path("/")) -> Path | None:
     """Return the PKCS#11 library: the *named* file, or the first that a package has put under *root*.
 
-    None if there is none; SoftHSMError if *named* is not there, because a wrong setting is no missing package.
+    None if there is none. SoftHSMError if *named* is not there: a wrong setting is no missing package.
     """
     if named:
         return _existing(named, "module", "SOFTHSM2_MODULE or softhsm_module")
@@ -55,11 +59,11 @@ def find_util(named: str | None) -> Path:
     return Path(found)
 
 
-def install_hint() -> str:
+def install_hint(platform: str = sys.platform, which: Callable[[str], object] = shutil.which) -> str:
     """Name the command that installs SoftHSM here, or all of them where no package manager is known."""
-    if sys.platform == "darwin":
+    if platform == "darwin":
         return "brew install softhsm"
-    present = next((command for manager, command in _PACKAGES if shutil.which(manager)), None)
+    present = next((command for manager, command in _PACKAGES if which(manager)), None)
     return present or ", ".join(command for _, command in _PACKAGES)
 
 

@@ -1,8 +1,8 @@
 """Tokens in one private folder: made, filled with known keys, removed.
 
-`SoftHSM` decides where the work is done (see `_cryptoki`): on the module instance that the test's program has
-initialised in this process, if there is one, and in a child process if not. It never initialises a module here and
-never finalises one.
+It decides where the work is done (see `_cryptoki`): on the module instance that the test's program has
+initialised in this process, if there is one, and in a child process if not. It refuses to initialise or
+finalise a module here, and to delete what an initialised module still lists.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_softhsm import _cryptoki, _find
-from pytest_softhsm._ed25519 import public_key
+from pytest_softhsm._ed25519 import templates
 from pytest_softhsm._errors import SoftHSMError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 DEFAULT_PIN = "user-pin-7431"
 DEFAULT_SO_PIN = "so-pin-2958"
 _LABEL_LENGTH = 32
+_PIN_LENGTHS = range(4, 256)  # what SoftHSM reports as ulMinPinLen and ulMaxPinLen
 _TIMEOUT = 60
 
 
@@ -51,21 +52,12 @@ class Token:
     def import_ed25519(self, seed: bytes, *, label: str, id: bytes) -> None:  # noqa: A002 - CKA_ID's own name
         """Store the Ed25519 key of a 32-byte *seed* (RFC 8032) as a private and a public object.
 
-        The private object is SENSITIVE and not EXTRACTABLE. Both can be used at once, also by a module that is
-        already initialised; who is logged in stays logged in. ValueError for a seed of another length,
-        SoftHSMError if the token refuses.
+        The private object is SENSITIVE and not EXTRACTABLE. Both can be used at once, also by a module that
+        is already initialised; a user who is logged in stays logged in. ValueError for a seed of another
+        length, SoftHSMError if the token refuses.
         """
-        _run(
-            self.module,
-            self.env,
-            "import_ed25519",
-            serial=self.serial,
-            pin=self.pin,
-            private=seed.hex(),
-            public=public_key(seed).hex(),
-            label=label,
-            id=id.hex(),
-        )
+        objects = templates(seed, label=label, id=id)
+        _run(self, "create_objects", serial=self.serial, pin=self.pin, templates=objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +68,8 @@ class SoftHSM:
     folder: Path
     env: Mapping[str, str]
     named_util: str | None = None
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    _removed: list[Path] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1), repr=False)
+    _removed: list[Path] = field(default_factory=list, repr=False)
 
     @property
     def token_dir(self) -> Path:
@@ -95,13 +87,12 @@ class SoftHSM:
         """Make a token with both PINs set; without *label* it gets one that is unique in this folder.
 
         A module that is already initialised in this process shows it at once. Labels may be given twice.
-        SoftHSMError for a label over 32 bytes of UTF-8, for a PIN that SoftHSM refuses (under 4 or over 255
-        bytes), and if the module in this process uses another configuration.
+        SoftHSMError for a label that PKCS#11 cannot hold (over 32 bytes of UTF-8, or with a space at its
+        end), for a PIN under 4 or over 255 bytes, and if the module here uses another configuration.
         """
         label = f"test-{next(self._numbers):04}" if label is None else label
-        if len(label.encode()) > _LABEL_LENGTH:
-            raise SoftHSMError(f"the token label {label!r} is longer than {_LABEL_LENGTH} bytes of UTF-8")
-        serial = _run(self.module, self.env, "create", label=label, pin=pin, so_pin=so_pin)
+        _check(label, pin, so_pin)
+        serial: str = _run(self, "create", label=label, pin=pin, so_pin=so_pin)
         if self._folder_of(serial) is None:
             raise SoftHSMError(
                 f"the token {label!r} did not appear in {self.token_dir}: the module in this process was "
@@ -124,10 +115,9 @@ class SoftHSM:
                 shutil.rmtree(self._removed.pop(), ignore_errors=True)
 
     def _folder_of(self, serial: str) -> Path | None:
-        # SoftHSM names the folder by a UUID and takes its last 16 digits as the serial (ObjectStore::newToken).
-        return next(
-            (path for path in self.token_dir.iterdir() if path.name.replace("-", "").endswith(serial)), None
-        )
+        # SoftHSM names the folder by a UUID whose last 16 digits are the serial (ObjectStore::newToken).
+        folders = self.token_dir.iterdir()
+        return next((path for path in folders if path.name.replace("-", "").endswith(serial)), None)
 
 
 def install(module: Path, folder: Path, named_util: str | None) -> SoftHSM:
@@ -141,17 +131,27 @@ def install(module: Path, folder: Path, named_util: str | None) -> SoftHSM:
     return SoftHSM(module, folder, MappingProxyType({"SOFTHSM2_CONF": str(configuration)}), named_util)
 
 
-def _run(module: Path, env: Mapping[str, str], name: str, **arguments: str) -> Any:  # noqa: ANN401 - JSON
+def _check(label: str, pin: str, so_pin: str) -> None:
+    if len(label.encode()) > _LABEL_LENGTH:
+        raise SoftHSMError(f"the token label {label!r} is longer than {_LABEL_LENGTH} bytes of UTF-8")
+    if label.endswith(" "):
+        raise SoftHSMError(f"the token label {label!r} ends with a space, which PKCS#11 takes for padding")
+    for name, value in (("PIN", pin), ("SO PIN", so_pin)):
+        if len(value.encode()) not in _PIN_LENGTHS:
+            raise SoftHSMError(f"the {name} has {len(value.encode())} bytes; SoftHSM takes 4 to 255")
+
+
+def _run(place: SoftHSM | Token, name: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
     """Do the task of that *name* where it has to be done; SoftHSMError if it fails."""
-    instance = _cryptoki.instance_in_this_process(str(module))
+    instance = _cryptoki.instance_in_this_process(str(place.module))
     if instance is not None:
         try:
             return _cryptoki.TASKS[name](instance, **arguments)
         except (_cryptoki.CryptokiError, LookupError) as error:
-            raise SoftHSMError(f"SoftHSM could not do {name}: {error}") from error
-    answer = _run_in_child({"module": str(module), "name": name, "arguments": arguments}, env)
+            raise SoftHSMError(f"SoftHSM failed in {name}: {error}") from error
+    answer = _run_in_child({"module": str(place.module), "name": name, "arguments": arguments}, place.env)
     if "error" in answer:
-        raise SoftHSMError(f"SoftHSM could not do {name}: {answer['error']}")
+        raise SoftHSMError(f"SoftHSM failed in {name}: {answer['error']}")
     return answer["result"]
 
 
@@ -167,8 +167,9 @@ def _run_in_child(task: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any
         check=False,
     )
     if child.returncode:
+        said = child.stderr.strip()[-500:]
         raise SoftHSMError(
-            f"the process that loads {task['module']} ended with {child.returncode}: {child.stderr.strip()[-500:]}",
+            f"the process that loads {task['module']} ended with {child.returncode}: {said}",
             "check that the file is a PKCS#11 module for this architecture",
         )
     answer: dict[str, Any] = json.loads(child.stdout)

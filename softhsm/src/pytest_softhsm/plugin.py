@@ -1,8 +1,8 @@
 """Give each pytest process a private SoftHSM, before any binding can load the module.
 
-It decides when the environment is set (before the first conftest is imported, so once for each xdist worker) and
-when it is put back. A machine without SoftHSM skips the tests that want one, or fails them if it is required; a
-setting that names a missing file always fails them.
+It decides when the environment is set (before the first conftest is imported, in each xdist worker for
+itself) and when it is put back. A machine without SoftHSM skips the tests that want one, or fails them if it is
+required; a setting that names a missing file always fails them.
 """
 
 from __future__ import annotations
