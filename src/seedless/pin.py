@@ -1,0 +1,201 @@
+"""PINs: where they come from. Never an argument, never shown, never left for a child to inherit.
+
+A source is asked when a token is about to be opened and not before. Refused are a file that others can read,
+an empty PIN, and more than one line. Every source but the prompt reads once and remembers, because a
+descriptor can be read only once; what it remembers never stands in its repr.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from seedless.errors import PinError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+_LONGEST = 1024
+_OTHER_SOURCES = "give it by env:NAME, file:PATH or fd:N"
+_FORMS = "it is prompt, env:NAME, file:PATH or fd:N; a PIN itself is never an argument"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_DESCRIPTOR = re.compile(r"\d{1,5}", re.ASCII)
+
+
+class Tries(enum.StrEnum):
+    """How many tries the token says are left; PKCS#11 tells no number, only these."""
+
+    ENOUGH = ""
+    LOW = "low"
+    LAST = "last"
+
+
+class PinSource(Protocol):
+    """Give the PIN of a token."""
+
+    def pin(self, token: str, tries: str) -> str | None:
+        """Return the PIN of *token* (label and serial, safe to print), None for one typed on its own pad.
+
+        *tries* is one of `Tries`. Raise `PinError` when there is no PIN to give.
+        """
+
+
+class PromptPin:
+    """Ask on the terminal, without echo; refuses where there is none."""
+
+    __slots__ = ("_ask",)
+
+    def __init__(self, ask: Callable[[str], str] | None = None) -> None:
+        """Take another way to *ask* than the terminal: a function from the question to the answer."""
+        self._ask: Final = ask or _ask_on_terminal
+
+    def pin(self, token: str, tries: str) -> str:
+        """Ask, and say in the question when tries are running out."""
+        warning = {Tries.LOW: " (few tries left)", Tries.LAST: " (LAST try before it locks)"}.get(
+            Tries(tries), ""
+        )
+        return _accepted(self._ask(f"PIN of {token}{warning}: "), "the PIN that was typed")
+
+    def __repr__(self) -> str:
+        return "PromptPin()"
+
+
+class _ReadOnce:
+    """A PIN that is read at the first use."""
+
+    __slots__ = ("_name", "_pin", "_read")
+
+    def __init__(self, name: str, read: Callable[[], str]) -> None:
+        self._name: Final = name
+        self._read: Final = read
+        self._pin: str | None = None
+
+    def pin(self, token: str, tries: str) -> str:  # noqa: ARG002 - the same PIN whatever the token
+        """Return the PIN; the first call reads it."""
+        if self._pin is None:
+            self._pin = _accepted(self._read(), f"the PIN from {self._name}")
+        return self._pin
+
+    def __repr__(self) -> str:
+        return f"PinSource({self._name})"
+
+
+def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) -> PinSource:
+    """Return the source `env:NAME`.
+
+    Reading takes the variable out of *environ*, so that no child inherits it.
+    """
+    variables = os.environ if environ is None else environ
+
+    def read() -> str:
+        value = variables.pop(name, None)
+        if value is None:
+            raise PinError(f"the environment variable {name} is not set", "put the PIN of the token into it")
+        return value
+
+    return _ReadOnce(f"env:{name}", read)
+
+
+def file_pin(path: Path) -> PinSource:
+    """Return the source `file:PATH`: a regular file that its owner alone can read, holding one line."""
+    return _ReadOnce(f"file:{path}", lambda: _read_file(path))
+
+
+def descriptor_pin(number: int) -> PinSource:
+    """Return the source `fd:N`: one line from an open descriptor; what follows the line stays unread."""
+    return _ReadOnce(f"fd:{number}", lambda: _read_line(number))
+
+
+def parse_pin_source(text: str) -> PinSource:
+    """Read `prompt`, `env:NAME`, `file:PATH` or `fd:N`; raise `UsageError`, which never quotes *text*."""
+    if text == "prompt":
+        return PromptPin()
+    kind, colon, rest = text.partition(":")
+    make = _KINDS.get(kind) if colon else None
+    if make is None:
+        raise UsageError("the source of the PIN is not understood", _FORMS)
+    return make(rest)
+
+
+def _environment(rest: str) -> PinSource:
+    if not _VARIABLE.fullmatch(rest):
+        raise UsageError("env: wants the name of an environment variable", "as in env:TOKEN_PIN")
+    return environment_pin(rest)
+
+
+def _file(rest: str) -> PinSource:
+    if not rest or "\0" in rest:
+        raise UsageError("file: wants a path", "as in file:/run/secrets/token-pin")
+    return file_pin(Path(rest))
+
+
+def _descriptor(rest: str) -> PinSource:
+    if not _DESCRIPTOR.fullmatch(rest):
+        raise UsageError("fd: wants the number of an open descriptor", "as in fd:3")
+    return descriptor_pin(int(rest))
+
+
+_KINDS: dict[str, Callable[[str], PinSource]] = {"env": _environment, "file": _file, "fd": _descriptor}
+
+
+def _accepted(pin: str, what: str) -> str:
+    if not pin:
+        raise PinError(f"{what} is empty")
+    if len(pin) > _LONGEST or any(c in pin for c in "\r\n\0"):
+        raise PinError(f"{what} is longer than one line of {_LONGEST} characters")
+    try:
+        pin.encode("utf-8")
+    except UnicodeEncodeError:
+        # The binding would encode it itself, and its error carries the whole PIN.
+        raise PinError(f"{what} is not UTF-8") from None
+    return pin
+
+
+def _ask_on_terminal(question: str) -> str:
+    import getpass  # noqa: PLC0415 - termios is wanted only here
+
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        # Without this, getpass would read the PIN from stdin with echo.
+        raise PinError("there is no terminal to ask for the PIN", _OTHER_SOURCES) from None
+    try:
+        return getpass.getpass(question)
+    except EOFError:
+        raise PinError("no PIN was typed", _OTHER_SOURCES) from None
+
+
+def _read_file(path: Path) -> str:
+    try:
+        # Not blocking: a FIFO without a writer would hang here.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise PinError(f"cannot read the PIN from {path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise PinError(f"{path} is not a regular file", "for a pipe use fd:N")
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise PinError(f"{path} holds a PIN and is open to others than its owner", f"chmod 600 {path}")
+        return _decoded(file.read(_LONGEST * 4), f"the PIN in {path}")
+
+
+def _read_line(number: int) -> str:
+    line = bytearray()
+    try:
+        while len(line) < _LONGEST * 4 and (byte := os.read(number, 1)) not in {b"", b"\n"}:
+            line += byte
+    except OSError as error:
+        raise PinError(f"cannot read the PIN from descriptor {number}: {error.strerror}") from error
+    return _decoded(bytes(line), f"the PIN from descriptor {number}")
+
+
+def _decoded(data: bytes, what: str) -> str:
+    try:
+        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise PinError(f"{what} is not UTF-8") from None

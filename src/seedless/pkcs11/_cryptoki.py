@@ -1,0 +1,129 @@
+"""The functions of a PKCS#11 module that the binding lacks or calls wrongly, by ctypes on the module itself.
+
+C_Initialize (the binding asks for no locking, and then calls from several threads), C_InitToken and C_InitPIN
+(the binding leaks the session when the login fails), C_Login and C_GetSessionInfo. Positions are those of
+CK_FUNCTION_LIST in PKCS#11 2.40; 3.x keeps them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seedless.errors import ModuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CKR_OK = 0
+CKF_OS_LOCKING_OK = 2
+CKF_SERIAL_SESSION = 4
+CKF_RW_SESSION = 2
+CKU_SO = 0
+CKU_USER = 1
+
+_ULONG = ctypes.c_ulong
+_BYTES = ctypes.c_char_p
+_POINTER = ctypes.c_void_p
+_FIRST = ctypes.sizeof(_POINTER)  # behind the version, which is padded to one pointer
+_SIGNATURES: dict[str, tuple[int, tuple[type, ...]]] = {
+    "C_Initialize": (0, (_POINTER,)),
+    "C_GetTokenInfo": (6, (_ULONG, _POINTER)),
+    "C_InitToken": (9, (_ULONG, _BYTES, _ULONG, _BYTES)),
+    "C_InitPIN": (10, (_ULONG, _BYTES, _ULONG)),
+    "C_OpenSession": (12, (_ULONG, _ULONG, _POINTER, _POINTER, _POINTER)),
+    "C_CloseSession": (13, (_ULONG,)),
+    "C_GetSessionInfo": (15, (_ULONG, _POINTER)),
+    "C_Login": (18, (_ULONG, _ULONG, _BYTES, _ULONG)),
+}
+
+
+class _InitializeArguments(ctypes.Structure):
+    _fields_ = (
+        ("create_mutex", _POINTER),
+        ("destroy_mutex", _POINTER),
+        ("lock_mutex", _POINTER),
+        ("unlock_mutex", _POINTER),
+        ("flags", _ULONG),
+        ("reserved", _POINTER),
+    )
+
+
+class _SessionInfo(ctypes.Structure):
+    _fields_ = (("slot_id", _ULONG), ("state", _ULONG), ("flags", _ULONG), ("device_error", _ULONG))
+
+
+_LOGGED_IN_STATES = frozenset({1, 3})  # CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """The function list of one loaded module. Every function returns its CK_RV."""
+
+    _by_name: dict[str, Callable[..., int]]
+
+    def initialize(self, *, os_locking: bool) -> int:
+        """Call C_Initialize, asking for locks of the operating system or for none (PKCS#11 2.40 §5.4)."""
+        if not os_locking:
+            return self._by_name["C_Initialize"](None)
+        arguments = _InitializeArguments(flags=CKF_OS_LOCKING_OK)
+        return self._by_name["C_Initialize"](ctypes.byref(arguments))
+
+    def init_token(self, slot_id: int, so_pin: bytes | None, label: bytes) -> int:
+        """Call C_InitToken; *label* is padded to 32 bytes with blanks."""
+        return self._by_name["C_InitToken"](slot_id, so_pin, len(so_pin or b""), label.ljust(32))
+
+    def init_pin(self, session: int, pin: bytes | None) -> int:
+        """Call C_InitPIN in a session of the security officer."""
+        return self._by_name["C_InitPIN"](session, pin, len(pin or b""))
+
+    def open_session(self, slot_id: int, *, writable: bool) -> tuple[int, int]:
+        """Call C_OpenSession; return its CK_RV and the handle."""
+        handle = _ULONG()
+        flags = CKF_SERIAL_SESSION | (CKF_RW_SESSION if writable else 0)
+        result = self._by_name["C_OpenSession"](slot_id, flags, None, None, ctypes.byref(handle))
+        return result, handle.value
+
+    def close_session(self, session: int) -> int:
+        """Call C_CloseSession; closing the last session of a token logs out."""
+        return self._by_name["C_CloseSession"](session)
+
+    def login(self, session: int, user: int, pin: bytes | None) -> int:
+        """Call C_Login; None for a PIN that is typed on the token's own pad."""
+        return self._by_name["C_Login"](session, user, pin, len(pin or b""))
+
+    def is_logged_in(self, session: int) -> bool:
+        """Say whether the user is logged in to the token of *session*, by this process."""
+        info = _SessionInfo()
+        result = self._by_name["C_GetSessionInfo"](session, ctypes.byref(info))
+        return result == CKR_OK and info.state in _LOGGED_IN_STATES
+
+
+def functions(path: Path) -> Functions:
+    """Load the module at *path* and read its function list; raise `ModuleError`. Nothing is initialised."""
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ModuleError(
+            f"cannot load {path}: {error}", "name the PKCS#11 module, a shared library (.so)"
+        ) from error
+    try:
+        get_function_list = library.C_GetFunctionList
+    except AttributeError:
+        raise ModuleError(
+            f"{path} is a library and no PKCS#11 module: it has no C_GetFunctionList",
+            "look in the manual of the token for the file to name",
+        ) from None
+    table = _POINTER()
+    if get_function_list(ctypes.byref(table)) != CKR_OK or not table.value:
+        raise ModuleError(f"{path} does not give its list of functions")
+    return Functions({name: _bound(table.value, *place) for name, place in _SIGNATURES.items()})
+
+
+def _bound(table: int, position: int, arguments: tuple[type, ...]) -> Callable[..., int]:
+    address = _POINTER.from_address(table + _FIRST + position * ctypes.sizeof(_POINTER)).value
+    if address is None:
+        raise ModuleError(f"the PKCS#11 module lacks its function number {position}")
+    return ctypes.CFUNCTYPE(_ULONG, *arguments)(address)

@@ -1,0 +1,85 @@
+"""What a token says of itself, as values; and whether a URI means it.
+
+Text from a token is foreign: `where` and `shown` escape what could move a terminal's cursor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seedless.pin import Tries
+
+if TYPE_CHECKING:
+    from seedless.pkcs11.uri import KeyUri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInfo:
+    """What C_GetTokenInfo and C_GetSlotInfo say (PKCS#11 2.40 §3.2). A blank token has no label."""
+
+    label: str
+    manufacturer: str
+    model: str
+    serial: str
+    slot_id: int
+    slot_description: str = ""
+    slot_manufacturer: str = ""
+    hardware_version: str = ""
+    firmware_version: str = ""
+    initialised: bool
+    login_required: bool = True
+    user_pin_initialised: bool = True
+    user_pin_count_low: bool = False
+    user_pin_final_try: bool = False
+    user_pin_locked: bool = False
+    so_pin_final_try: bool = False
+    so_pin_locked: bool = False
+    protected_authentication_path: bool = False
+    write_protected: bool = False
+
+    @property
+    def where(self) -> str:
+        """The token in an error: its label and serial, safe to print."""
+        if not self.initialised:
+            return f"the uninitialised token in slot {self.slot_id}"
+        return f'token "{shown(self.label)}" (serial {shown(self.serial) or "none"})'
+
+    @property
+    def tries(self) -> Tries:
+        """What the flags tell of the tries that the user PIN has left."""
+        if self.user_pin_final_try:
+            return Tries.LAST
+        return Tries.LOW if self.user_pin_count_low else Tries.ENOUGH
+
+    @property
+    def uri(self) -> KeyUri:
+        """The URI that means this token and, where serials differ, no other."""
+        from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - a value asked for by few
+
+        return KeyUri(
+            token=self.label or None,
+            manufacturer=self.manufacturer or None,
+            model=self.model or None,
+            serial=self.serial or None,
+            slot_id=None if self.initialised else self.slot_id,
+        )
+
+
+def shown(text: str) -> str:
+    """Return *text* with control, bidirectional and other unprintable characters as escapes."""
+    return "".join(c if c.isprintable() and c != '"' else ascii(c)[1:-1] for c in text)
+
+
+def matches(info: TokenInfo, uri: KeyUri) -> bool:
+    """Say whether *uri* means this token: what it says of token and slot is so (RFC 7512 §2.5)."""
+    pairs = (
+        (uri.token, info.label),
+        (uri.manufacturer, info.manufacturer),
+        (uri.model, info.model),
+        (uri.serial, info.serial),
+        (uri.slot_id, info.slot_id),
+        (uri.slot_description, info.slot_description),
+        (uri.slot_manufacturer, info.slot_manufacturer),
+    )
+    return all(wanted is None or wanted == found for wanted, found in pairs)

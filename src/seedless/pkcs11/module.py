@@ -1,0 +1,180 @@
+"""PKCS#11 modules: each loaded and initialised once per process, with locks of the operating system.
+
+The binding would call C_Initialize without locking and then release the GIL in every call: two threads crash
+SoftHSM and get wrong signatures from a YubiKey's driver. A module that knows no locking is used by one thread
+at a time. Refused: a file that is no PKCS#11 module, a module that another part of this program has
+initialised (nobody knows how, and its C_Finalize would end our sessions), and use after a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final
+
+from pkcs11 import _pkcs11
+from pkcs11.constants import TokenFlag
+from pkcs11.exceptions import PKCS11Error
+
+from seedless.errors import ModuleError
+from seedless.pkcs11 import _cryptoki
+from seedless.pkcs11._ckr import explain, explained
+from seedless.pkcs11.info import TokenInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from pkcs11.types import Slot
+
+_CKR_NEED_TO_CREATE_THREADS = 0x09
+_CKR_ARGUMENTS_BAD = 0x07
+_CKR_CANT_LOCK = 0x0A
+_CKR_ALREADY_INITIALIZED = 0x191
+_NO_LOCKING = frozenset({_CKR_ARGUMENTS_BAD, _CKR_NEED_TO_CREATE_THREADS, _CKR_CANT_LOCK})
+
+
+class _Library(_pkcs11.lib):
+    """The binding's library, without its C_Initialize: by the time it is made, we have called it."""
+
+    def initialize(self) -> None:
+        """Do nothing; `initialized` stays false, so that the binding never calls C_Finalize either."""
+
+
+class Module:
+    """A loaded module. Made by `load`; `login` is held while somebody is asked for a PIN."""
+
+    __slots__ = ("_guard", "_library", "_pid", "functions", "login", "path")
+
+    def __init__(self, path: Path, functions: _cryptoki.Functions, *, locking: bool) -> None:
+        """Take over a module whose C_Initialize has been called, with or without *locking*."""
+        self.path: Final = path
+        self.functions: Final = functions
+        self.login: Final = threading.Lock()
+        self._pid: Final = os.getpid()
+        self._guard: Final[AbstractContextManager[object]] = nullcontext() if locking else threading.RLock()
+        with explained("load the module", str(path)):
+            self._library: Final = _Library(str(path))
+
+    @property
+    def description(self) -> str:
+        """What the library calls itself: its maker, its name and its version."""
+        library = self._library
+        major, minor = library.library_version
+        return f"{library.manufacturer_id} {library.library_description} {major}.{minor}"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this process was forked from the one that loaded the module."""
+        return os.getpid() != self._pid
+
+    @contextmanager
+    def calls(self) -> Iterator[None]:
+        """Allow calls into the module, one thread at a time if it knows no locking; raise as `check`."""
+        self.check()
+        with self._guard:
+            yield
+
+    def check(self) -> None:
+        """Raise `ModuleError` in a process forked from the one that loaded the module."""
+        if self.is_foreign:
+            raise ModuleError(
+                f"{self.path} was loaded before this process was forked, and drivers do not survive that",
+                "start a new process (multiprocessing: the method spawn), or load the module after the fork",
+            )
+
+    def tokens(self) -> list[TokenInfo]:
+        """List the tokens in all slots, blank ones too."""
+        return [info for _, info in self.seats()]
+
+    def seats(self) -> list[tuple[Slot, TokenInfo]]:
+        """List the slots that hold a token, each with what the token says of itself.
+
+        A slot whose token cannot be read is left out: SoftHSM fails so for a token that another process
+        deleted.
+        """
+        with self.calls():
+            with explained("list the slots", str(self.path)):
+                slots = self._library.get_slots()
+            found = []
+            for slot in slots:
+                try:
+                    found.append((slot, read_info(slot)))
+                except PKCS11Error:
+                    continue
+            return found
+
+
+def read_info(slot: Slot) -> TokenInfo:
+    """Ask the token in *slot* what it is now; its flags change with every wrong PIN."""
+    token = slot.get_token()
+    flags = token.flags
+    return TokenInfo(
+        label=token.label,
+        manufacturer=token.manufacturer_id,
+        model=token.model,
+        serial=token.serial.rstrip(b"\0").decode("utf-8", "replace"),
+        slot_id=slot.slot_id,
+        slot_description=slot.slot_description,
+        slot_manufacturer=slot.manufacturer_id,
+        hardware_version="{}.{}".format(*token.hardware_version),
+        firmware_version="{}.{}".format(*token.firmware_version),
+        initialised=TokenFlag.TOKEN_INITIALIZED in flags,
+        login_required=TokenFlag.LOGIN_REQUIRED in flags,
+        user_pin_initialised=TokenFlag.USER_PIN_INITIALIZED in flags,
+        user_pin_count_low=TokenFlag.USER_PIN_COUNT_LOW in flags,
+        user_pin_final_try=TokenFlag.USER_PIN_FINAL_TRY in flags,
+        user_pin_locked=TokenFlag.USER_PIN_LOCKED in flags,
+        so_pin_final_try=TokenFlag.SO_PIN_FINAL_TRY in flags,
+        so_pin_locked=TokenFlag.SO_PIN_LOCKED in flags,
+        protected_authentication_path=TokenFlag.PROTECTED_AUTHENTICATION_PATH in flags,
+        write_protected=TokenFlag.WRITE_PROTECTED in flags,
+    )
+
+
+_loaded: dict[Path, Module] = {}
+_loading = threading.Lock()
+
+
+def load(path: Path) -> Module:
+    """Return the module at *path*, loaded and initialised at the first call; raise `ModuleError`.
+
+    One file under two names is one module.
+    """
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ModuleError(f"cannot load the PKCS#11 module {path}: {reason}", _WHERE_MODULES_ARE) from error
+    with _loading:
+        module = _loaded.get(real)
+        if module is None:
+            module = _loaded[real] = _initialised(real)
+    module.check()
+    return module
+
+
+_WHERE_MODULES_ARE = (
+    "SoftHSM's is libsofthsm2.so, a YubiKey's libykcs11.so; the package of the token's maker names its own"
+)
+
+
+def _initialised(path: Path) -> Module:
+    functions = _cryptoki.functions(path)
+    result = functions.initialize(os_locking=True)
+    locking = result not in _NO_LOCKING
+    if not locking:
+        result = functions.initialize(os_locking=False)
+    if result == _CKR_ALREADY_INITIALIZED:
+        raise ModuleError(
+            f"another part of this program has initialised {path}",
+            "load the module through seedless first, or sign in a process of its own",
+        )
+    if result != _cryptoki.CKR_OK:
+        cause = explain(result, "initialise the module", str(path))
+        raise ModuleError(
+            cause.message, "look at the driver's configuration, for SoftHSM at SOFTHSM2_CONF"
+        ) from None
+    return Module(path, functions, locking=locking)

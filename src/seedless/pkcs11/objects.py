@@ -1,0 +1,107 @@
+"""The key objects on a token: listed by class, halves paired, broken ones passed over.
+
+A half-written object (a process killed while it made a key) makes an unfiltered search fail for all. The
+private half of an Ed25519 key often has no EC_POINT, so the public half gives the key its bytes: found by
+CKA_ID, then by label. What a public object claims proves nothing; signatures are verified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pkcs11.constants import Attribute, ObjectClass
+
+from seedless.pkcs11.key import ED25519, Key, KeyAttributes, point, read_attributes, type_name
+
+if TYPE_CHECKING:
+    from pkcs11.types import Object, Session
+
+_IDENTITY = (Attribute.LABEL, Attribute.ID, Attribute.KEY_TYPE, Attribute.EC_PARAMS, Attribute.EC_POINT)
+_STATEMENTS = {
+    "sensitive": Attribute.SENSITIVE,
+    "extractable": Attribute.EXTRACTABLE,
+    "always_sensitive": Attribute.ALWAYS_SENSITIVE,
+    "never_extractable": Attribute.NEVER_EXTRACTABLE,
+    "local": Attribute.LOCAL,
+    "modifiable": Attribute.MODIFIABLE,
+    "always_authenticate": Attribute.ALWAYS_AUTHENTICATE,
+    "sign": Attribute.SIGN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One object of a key pair, as far as the token lets it be read."""
+
+    item: Object
+    label: str
+    id: bytes
+    key_type: str
+    raw: bytes | None
+    values: dict[Attribute, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A private object, the public one that goes with it if there is one, and the key that they make."""
+
+    private: Object
+    public: Object | None
+    key: Key
+
+
+def halves(session: Session, kind: ObjectClass) -> list[Half]:
+    """Read all key objects of one class, public or private."""
+    statements = _STATEMENTS.values() if kind == ObjectClass.PRIVATE_KEY else ()
+    # Into a list at once: an open search blocks every other operation of the session.
+    found = list(session.get_objects({Attribute.CLASS: kind}))
+    return [half(item, (*_IDENTITY, *statements)) for item in found]
+
+
+def half(item: Object, wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS.values())) -> Half:
+    """Read one key object."""
+    values = read_attributes(item, wanted)
+    key_type = type_name(values.get(Attribute.KEY_TYPE), values.get(Attribute.EC_PARAMS))
+    return Half(
+        item,
+        values.get(Attribute.LABEL) or "",
+        values.get(Attribute.ID) or b"",
+        key_type,
+        point(values.get(Attribute.EC_POINT)) if key_type == ED25519 else None,
+        values,
+    )
+
+
+def pairs(session: Session) -> list[Pair]:
+    """Read all private keys of the token, each with its public half."""
+    publics = halves(session, ObjectClass.PUBLIC_KEY)
+    return [
+        paired(private, partner(private, publics)) for private in halves(session, ObjectClass.PRIVATE_KEY)
+    ]
+
+
+def paired(private: Half, public: Half | None) -> Pair:
+    """Make the key of two halves."""
+    statements = {name: _truth(private.values.get(attribute)) for name, attribute in _STATEMENTS.items()}
+    key = Key(
+        label=private.label,
+        id=private.id,
+        raw=public.raw if public else private.raw,
+        key_type=private.key_type,
+        attributes=KeyAttributes(**statements),
+    )
+    return Pair(private.item, public.item if public else None, key)
+
+
+def partner(private: Half, publics: list[Half]) -> Half | None:
+    """Return the public half of *private*: by id; where ids repeat, by label; None if that is not one."""
+    same_type = [public for public in publics if public.key_type == private.key_type]
+    found = [public for public in same_type if public.id == private.id]
+    if len({public.raw for public in found}) != 1 or not private.id:
+        found = [public for public in (found or same_type) if public.label == private.label]
+    return found[0] if len({public.raw for public in found}) == 1 else None
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
