@@ -1,8 +1,8 @@
 """Give each pytest process a private SoftHSM, before any binding can load the module.
 
 It decides when the environment is set (before the first conftest is imported, in each xdist worker for
-itself) and when it is put back. A machine without SoftHSM skips the tests that want one, or fails them if it is
-required; a setting that names a missing file always fails them.
+itself) and when it is put back. A machine without SoftHSM skips the tests that want one, or fails them if it
+is required; a setting that names a missing file always fails them.
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ def _set_up(config: pytest.Config) -> None:
         return
     # Inside the folder of the process that started this one (the xdist controller), which then cleans up
     # even after a worker that has crashed.
-    parent = os.environ.get(_FOLDER, "")
-    folder = Path(tempfile.mkdtemp(prefix="pytest-softhsm-", dir=parent if Path(parent).is_dir() else None))
+    parent = os.environ.get(_FOLDER)
+    inside = parent if parent and Path(parent).is_dir() else None
+    folder = Path(tempfile.mkdtemp(prefix="pytest-softhsm-", dir=inside))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     named_util = os.environ.get("SOFTHSM2_UTIL") or config.getini("softhsm_util")
     found = _tokens.install(module, folder, named_util)
