@@ -120,7 +120,9 @@ def unpack(text: str) -> tuple[int, bytes]:
     if pack(body) != text:
         if binascii.crc_hqx(body, 0).to_bytes(2, "little") == checksum:
             raise BadKey("the last character of the key is not spelled the usual way", reason="alphabet")
-        raise BadKey("the checksum of the key is wrong", "a character is mistyped or missing", reason="checksum")
+        raise BadKey(
+            "the checksum of the key is wrong", "a character is mistyped or missing", reason="checksum"
+        )
     return body[0], body[1:]
 
 

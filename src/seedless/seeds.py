@@ -49,7 +49,11 @@ class SoftwareKey:
         first, rest = unpack(text)
         role = next((r for r in Role if r.prefix == ((first & 7) << 5 | rest[0] >> 3)), None)
         if first & _TOP_BITS != _SEED_PREFIX or role is None or rest[0] & 7:
-            raise BadKey("the text does not begin like a seed", "seeds begin with SO, SA, SU, SN, SC or SX", reason="prefix")
+            raise BadKey(
+                "the text does not begin like a seed",
+                "seeds begin with SO, SA, SU, SN, SC or SX",
+                reason="prefix",
+            )
         return cls(role, rest[1:])
 
     def reveal(self) -> str:

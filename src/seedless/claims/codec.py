@@ -1,0 +1,131 @@
+"""Payloads as bytes: written as the official library writes them, and read back.
+
+Reading has two paths. The fast one decodes straight into the claims and encodes them again: the same
+bytes mean that nothing was unknown, repeated, folded, spaced or reordered. Everything else takes the
+slow path (`explain`), which says what is wrong and where, or reads it as the official library does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import operator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import msgspec
+from typing import Generic as Parametric
+
+from seedless import wire
+from seedless.claims.account import Account
+from seedless.claims.activation import Activation
+from seedless.claims.authorization import AuthorizationRequest, AuthorizationResponse
+from seedless.claims.common import Int64, Part
+from seedless.claims.generic import Generic
+from seedless.claims.operator import Operator
+from seedless.claims.user import User
+from seedless.nkey import Role
+from seedless.shape import Unknown
+
+VERSION = 2
+
+
+class Body(Protocol):
+    """What every kind of claims has in common."""
+
+    kind: ClassVar[str]
+    issuers: ClassVar[tuple[Role, ...]]
+    subjects: ClassVar[tuple[Role, ...]]
+
+
+B = TypeVar("B", covariant=True)
+
+
+class Standard(Part, frozen=True, kw_only=True):
+    """The registered claims, in the order in which they are written; times in Unix seconds."""
+
+    aud: str = ""
+    exp: Int64 = 0
+    jti: str = ""
+    iat: Int64 = 0
+    iss: str = ""
+    name: str = ""
+    nbf: Int64 = 0
+    sub: str = ""
+
+
+class Payload(Standard, Parametric[B], frozen=True, kw_only=True):
+    """A whole payload: the registered claims and the body, which is written as `nats`."""
+
+    nats: B
+
+
+KINDS: dict[str, type[Any]] = {
+    body.kind: body
+    for body in (Operator, Account, User, Activation, AuthorizationRequest, AuthorizationResponse)
+}
+"""The six typed kinds; everything else is generic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A payload that was read: its kind's version, and the members that we do not know."""
+
+    payload: Payload[Any]
+    version: int = VERSION
+    unknown: tuple[Unknown, ...] = ()
+
+
+def _tail(kind: str) -> bytes:
+    return f'"type":"{kind}","version":{VERSION}}}}}'.encode()
+
+
+PAYLOADS: dict[str, Any] = {kind: operator.getitem(Payload, body) for kind, body in KINDS.items()}
+"""The type of a whole payload of each typed kind, for `msgspec` and `shape.fit`."""
+
+_TAILS = {kind: _tail(kind) for kind in KINDS}
+_DECODERS: dict[str, Any] = {kind: msgspec.json.Decoder(payload) for kind, payload in PAYLOADS.items()}
+
+
+def encode(payload: Payload[Any]) -> bytes:
+    """Return the bytes of *payload* as the official library writes them, `type` and `version` included."""
+    body = payload.nats
+    if isinstance(body, Generic):
+        return _encode_generic(payload, body)
+    data = wire.encode(payload)
+    comma = b"" if data.endswith(b'"nats":{}}') else b","
+    return data[:-2] + comma + _TAILS[body.kind]
+
+
+def _encode_generic(payload: Payload[Any], body: Generic) -> bytes:
+    standard = wire.encode(_standard(payload))
+    if body.data is None:
+        return standard
+    nats = wire.encode(wire.generic(body.data, "nats"))
+    return standard[:-1] + (b"," if standard != b"{}" else b"") + b'"nats":' + nats + b"}"
+
+
+def _standard(payload: Payload[Any], **changes: str) -> Standard:
+    members = {name: getattr(payload, name) for name in Standard.__struct_fields__}
+    return Standard(**members | changes)
+
+
+def jti(payload: Payload[Any]) -> str:
+    """Return the id of *payload*: base32 of the SHA-512/256 of its registered claims without `jti`.
+
+    The body is not covered (nats-io/jwt v2.8.2, claims.go `hash`): it is no content hash.
+    """
+    digest = hashlib.new("sha512_256", wire.encode(_standard(payload, jti=""))).digest()
+    return base64.b32encode(digest).decode("ascii").rstrip("=")
+
+
+def decode_canonical(data: bytes) -> Decoded | None:
+    """Return what *data* says, or None unless encoding it again gives the same bytes."""
+    kind = next((kind for kind, tail in _TAILS.items() if data.endswith(tail)), None)
+    if kind is None:
+        return None
+    try:
+        payload = _DECODERS[kind].decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return Decoded(payload) if encode(payload) == data else None

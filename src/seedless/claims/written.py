@@ -1,0 +1,120 @@
+"""Claims that a person or a file wrote: read strictly, so that a slip is found before it is signed.
+
+Refused beyond what `explain` refuses: unknown members, other spellings, a signing key that stands twice,
+limits of a template that servers would read differently.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+from msgspec.structs import replace as _with
+
+from seedless import shape, wire
+from seedless.claims.account import Account, Scope, signing_key
+from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Payload, Standard
+from seedless.claims.common import NO_LIMIT
+from seedless.claims.effective import through_float
+from seedless.claims.explain import floats
+from seedless.claims.generic import Generic
+from seedless.errors import BadClaims
+
+_TEMPLATE_LIMITS = ("subs", "data", "payload")
+
+
+def written(kind: str | None, data: bytes) -> Payload[Any]:
+    """Read the JSON *data* as claims of *kind* (None: as its `nats.type` says); raise `BadClaims` with the path.
+
+    `iss`, `iat` and `jti` may be there and mean nothing: a draft sets them. Absent limits of a template
+    become −1, as the official constructor has it.
+    """
+    value = wire.parse(data)
+    if not isinstance(value, dict):
+        raise BadClaims("the claims are not a JSON object", "write {…} with sub and nats")
+    nats = value.get("nats", {} if kind != Generic.kind else None)
+    said = nats.get("type") if isinstance(nats, dict) else None
+    kind = _kind(kind, said)
+    if kind == Generic.kind:
+        return _generic(value, nats)
+    if isinstance(nats, dict):
+        _require_version(nats)
+        value = value | {
+            "nats": {name: item for name, item in nats.items() if name not in {"type", "version"}}
+        }
+    payload: Payload[Any]
+    payload, unknown = shape.fit(value, PAYLOADS[kind])
+    _refuse(unknown)
+    if isinstance(payload.nats, Account):
+        payload = _with(payload, nats=_account(payload.nats))
+    return payload
+
+
+def _kind(kind: str | None, said: object) -> str:
+    if kind is not None and kind not in {*KINDS, Generic.kind}:
+        raise BadClaims(f"there are no {kind} claims", f"one of {', '.join([*KINDS, Generic.kind])}")
+    if kind is None:
+        if not isinstance(said, str):
+            raise BadClaims(
+                "nats.type: the claims do not say of which kind they are",
+                f"one of {', '.join(KINDS)}",
+                path="nats.type",
+            )
+        return said if said in KINDS else Generic.kind
+    if kind != Generic.kind and said is not None and said != kind:
+        raise BadClaims(
+            f"nats.type: expected {kind}, found {said!s:.40}", "leave it out or correct it", path="nats.type"
+        )
+    return kind
+
+
+def _require_version(nats: dict[str, Any]) -> None:
+    version = nats.get("version", VERSION)
+    if version != VERSION or isinstance(version, bool):
+        raise BadClaims(
+            f"nats.version: only version {VERSION} is written, not {version!s:.40}", path="nats.version"
+        )
+
+
+def _refuse(unknown: tuple[shape.Unknown, ...]) -> None:
+    if unknown:
+        places = ", ".join(member.path for member in unknown)
+        raise BadClaims(f"{places}: no such member", "look for a slip of the pen", path=unknown[0].path)
+
+
+def _generic(value: dict[str, Any], nats: object) -> Payload[Any]:
+    head, unknown = shape.fit({name: item for name, item in value.items() if name != "nats"}, Standard)
+    _refuse(unknown)
+    if nats is not None and not isinstance(nats, dict):
+        raise BadClaims("nats is not a JSON object", path="nats")
+    body = Generic(data=None if nats is None else floats(nats, "nats"))
+    return Payload(**{name: getattr(head, name) for name in Standard.__struct_fields__}, nats=body)
+
+
+def _account(account: Account) -> Account:
+    seen: set[str] = set()
+    entries: list[Scope | str] = []
+    for index, entry in enumerate(account.signing_keys):
+        path = f"nats.signing_keys[{index}]"
+        if signing_key(entry) in seen:
+            raise BadClaims(f"{path}: {signing_key(entry)} stands twice", "keep one", path=path)
+        seen.add(signing_key(entry))
+        entries.append(_scope(entry, path) if isinstance(entry, Scope) else entry)
+    return _with(account, signing_keys=tuple(entries))
+
+
+def _scope(scope: Scope, path: str) -> Scope:
+    limits: dict[str, int] = {}
+    for name in _TEMPLATE_LIMITS:
+        number = getattr(scope.template, name)
+        place = f"{path}.template.{name}"
+        if number == 0:
+            raise BadClaims(
+                f"{place}: 0 in a scope is lost when other tools write it again, and then means no limit",
+                "write 1, or deny the subjects",
+                path=place,
+            )
+        if number is not UNSET and through_float(number) != number:
+            raise BadClaims(f"{place}: servers would read {number} as {through_float(number)}", path=place)
+        limits[name] = NO_LIMIT if number is UNSET else number
+    return _with(scope, template=_with(scope.template, **limits))

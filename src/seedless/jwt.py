@@ -1,0 +1,256 @@
+"""Jwts: drafted in canonical bytes, completed by a signature, read back. A `Jwt` has been verified.
+
+What is shown is what is signed: a draft exists only if decoding its bytes and encoding them again gives
+the same bytes. Reading refuses what `seedless.wire.RULES` lists and what the official library refuses.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from seedless import wire
+from seedless.claims.canonical import canonical, require_encodable
+from seedless.claims.codec import Decoded, Payload, decode_canonical, encode, jti
+from seedless.claims.common import Int64
+from seedless.errors import BadClaims, BadJwt, BadKey, UsageError
+from seedless.nkey import PublicKey
+from seedless.shape import Unknown
+
+B = TypeVar("B")
+
+MAX_SIZE = 1024 * 1024
+"""Bytes of the longest text that is read (nats-io/jwt v2.8.2, `MaxTokenSize`)."""
+
+_HEADERS = {
+    base64.urlsafe_b64encode(b'{"typ":"JWT","alg":"ed25519-nkey"}').decode().rstrip("="): 2,
+    base64.urlsafe_b64encode(b'{"typ":"jwt","alg":"ed25519"}').decode().rstrip("="): 1,
+}
+_HEADER, _HEADER_1 = _HEADERS
+
+
+class Claims(msgspec.Struct, Generic[B], frozen=True, kw_only=True):
+    """What a jwt says, as it says it: keys as text, times as Unix seconds (0: none), and the body.
+
+    Who issues it and when is not part of it: that is fixed by `draft`. `version` 1 marks claims that were
+    read from a jwt of version 1; they can be read and never signed.
+    """
+
+    sub: str
+    body: B
+    name: str = ""
+    aud: str = ""
+    exp: Int64 = 0
+    nbf: Int64 = 0
+    version: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt(Generic[B]):
+    """A jwt whose signature has been verified; made by `read` and `Draft.complete`, nowhere else.
+
+    Verified is not trusted: the signature proves only that `issuer` signed it. `unknown` are the members
+    that we do not know; they are not in `claims`.
+    """
+
+    text: str
+    claims: Claims[B]
+    issuer: PublicKey
+    issued_at: int
+    id: str
+    unknown: tuple[Unknown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft(Generic[B]):
+    """Claims with issuer and time fixed: `signing_input` is the bytes to be signed."""
+
+    claims: Claims[B]
+    issuer: PublicKey
+    issued_at: int
+    id: str
+    payload: bytes
+
+    @property
+    def signing_input(self) -> bytes:
+        """The ASCII bytes over which the signature goes: header, dot, payload, in base64url."""
+        return f"{_HEADER}.{_b64(self.payload)}".encode("ascii")
+
+    def complete(self, signature: bytes) -> Jwt[B]:
+        """Return the jwt with *signature* (64 bytes); raise `BadSignature` unless it verifies."""
+        message = self.signing_input
+        self.issuer.verify(signature, message)
+        text = f"{message.decode('ascii')}.{_b64(signature)}"
+        return Jwt(text, self.claims, self.issuer, self.issued_at, self.id)
+
+
+def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]:
+    """Fix issuer and time of *claims*; *now* is an aware datetime, or Unix seconds.
+
+    Raise `BadClaims` for what the official library's Encode refuses: a subject or an issuer of the wrong
+    role, an account server URL that is none, a sampling out of range; and for claims of version 1.
+    """
+    require_encodable(claims.body, claims.sub, issuer, claims.version)
+    body = canonical(claims.body)
+    at = _seconds(now)
+    payload = Payload(
+        aud=claims.aud,
+        exp=claims.exp,
+        iat=at,
+        iss=str(issuer),
+        name=claims.name,
+        nbf=claims.nbf,
+        sub=claims.sub,
+        nats=body,
+    )
+    payload = msgspec.structs.replace(payload, jti=jti(payload))
+    data = encode(payload)
+    again = _decode(data)
+    if encode(again.payload) != data or again.unknown:
+        raise BadClaims("these claims do not survive being written and read again")
+    return Draft(_claims(again), issuer, at, payload.jti, data)
+
+
+def read(text: str) -> Jwt[Any]:
+    """Read and verify *text*; raise `BadJwt` with path and rule, or `BadSignature`.
+
+    Version 1 is read as the official library migrates it, and marked. Times are not judged, nor whether
+    the issuer is to be trusted.
+    """
+    version, data, signature, signed = _split(text)
+    try:
+        decoded = _decode(data)
+        if decoded.version != version:
+            _refuse_header(decoded.version)
+        issuer = _issuer(decoded.payload)
+        issuer.verify(signature, signed)
+    except BadClaims as error:
+        raise BadJwt(error.message, error.hint, path=error.path, rule=error.rule) from error
+    payload = decoded.payload
+    allowed = payload.nats.issuers
+    if issuer.role not in allowed:
+        raise BadJwt(f"an {issuer.role.name.lower()} key cannot issue {payload.nats.kind} claims", path="iss")
+    return Jwt(text, _claims(decoded), issuer, payload.iat, payload.jti, decoded.unknown)
+
+
+def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
+    """Read claims that a person or a file wrote, strictly; raise `BadClaims` with the path.
+
+    *kind* is operator, account, user, activation, authorization_request, authorization_response or
+    generic; None takes what `nats.type` says. Members that nobody knows are refused.
+    """
+    from seedless.claims.written import written  # noqa: PLC0415 - only for claims that come as JSON
+
+    try:
+        raw = data.encode() if isinstance(data, str) else data
+    except UnicodeEncodeError:
+        raise BadClaims("the text holds half of a surrogate pair", rule="not-utf8") from None
+    return _claims(Decoded(written(kind, raw)))
+
+
+def payload_of(jwt: Jwt[Any]) -> bytes:
+    """Return the payload of *jwt* as it was signed: JSON bytes."""
+    part = jwt.text.split(".")[1]
+    return _unb64(part, "payload")
+
+
+def _decode(data: bytes) -> Decoded:
+    decoded = decode_canonical(data)
+    if decoded is None:
+        from seedless.claims.explain import explain  # noqa: PLC0415 - only for what is not canonical
+
+        decoded = explain(data)
+    return decoded
+
+
+def _claims(decoded: Decoded) -> Claims[Any]:
+    payload = decoded.payload
+    return Claims(
+        sub=payload.sub,
+        body=payload.nats,
+        name=payload.name,
+        aud=payload.aud,
+        exp=payload.exp,
+        nbf=payload.nbf,
+        version=decoded.version,
+    )
+
+
+def _seconds(now: datetime | int) -> int:
+    if isinstance(now, int):
+        return now
+    if now.tzinfo is None:
+        raise UsageError("the time of a draft needs a time zone", "give datetime.now(timezone.utc)")
+    return int(now.timestamp())
+
+
+def _split(text: str) -> tuple[int, bytes, bytes, bytes]:
+    """Return version of the header, payload, signature and the bytes that were signed."""
+    if len(text) > MAX_SIZE:
+        raise BadJwt(f"the jwt has {len(text)} characters, at most {MAX_SIZE} are read")
+    parts = text.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+        raise BadJwt(f"a jwt has three parts divided by dots, this has {len(parts)}")
+    header, payload, signature = parts
+    version = _HEADERS.get(header)
+    if version is None:
+        raise _bad_header(header)
+    signed = f"{header}.{payload}" if version == 2 else payload  # noqa: PLR2004 - version 1 signs no header
+    data = _unb64(payload, "payload")
+    return version, data, _unb64(signature, "signature"), signed.encode("ascii")
+
+
+def _bad_header(header: str) -> BadJwt:
+    """Tell a header that the official library takes, in its leniency, from one that nobody takes."""
+    try:
+        value = wire.parse(_unb64(header, "header"))
+    except (BadClaims, BadJwt) as error:
+        return BadJwt(f"the header cannot be read: {error.message}", rule=error.rule)
+    alike = isinstance(value, dict) and {str(v).lower() for v in value.values()} >= {"jwt"}
+    return BadJwt(
+        "the header is not the one of a NATS jwt",
+        'it is {"typ":"JWT","alg":"ed25519-nkey"}, written exactly so',
+        rule="header-spelling" if alike else "",
+    )
+
+
+def _refuse_header(version: int) -> None:
+    if version == 1:
+        raise BadClaims("the claims are of version 1, the header is of version 2", rule="v1-under-v2-header")
+    raise BadClaims("the header is of version 1, the claims are not", rule="header-spelling")
+
+
+def _issuer(payload: Payload[Any]) -> PublicKey:
+    try:
+        return PublicKey.parse(payload.iss)
+    except BadKey as error:
+        rule = "loose-base32" if error.reason in {"length", "alphabet"} else ""
+        raise BadClaims(f"iss: {error.message}", error.hint, path="iss", rule=rule) from error
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _unb64(text: str, what: str) -> bytes:
+    """Decode the one base64url spelling without padding that bytes have; refuse all others."""
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        data = b""
+    if _b64(data) != text:
+        loose = text.replace("\r", "").replace("\n", "")
+        usual = loose != text or (
+            text.isascii() and _b64(data)[:-1] == text[:-1] and len(_b64(data)) == len(text)
+        )
+        raise BadJwt(
+            f"the {what} is not plain base64url",
+            "look for line breaks, blanks, padding or a damaged end",
+            rule="loose-base64" if usual else "",
+        )
+    return data

@@ -1,0 +1,203 @@
+"""JSON exactly as Go's encoding/json writes it, and reading that forgives nothing.
+
+Writing: field order is the struct's, maps are sorted by UTF-8 bytes, `< > &`, U+2028 and U+2029 are
+escaped, floats have Go's formats. Reading refuses what Go forgives: names twice, bytes that are not
+UTF-8, nesting beyond `MAX_DEPTH`. Numbers that are no plain integers stay text (`Number`) until the
+place where they stand says what they should be.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from seedless.errors import BadClaims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+RULES = {
+    "loose-base64": "base64 with line breaks or unused bits that are not zero",
+    "loose-base32": "a key that is not spelled the one way that 32 bytes have: line breaks, unused bits, other lengths",
+    "header-spelling": "a header that is not spelled byte for byte as the official library writes it",
+    "not-utf8": "bytes that are not UTF-8, or an escaped half of a surrogate pair",
+    "duplicate-name": "a member name that stands twice in one object",
+    "folded-name": "a member name that equals a known one but for upper and lower case",
+    "too-deep": "nesting deeper than 100 levels",
+    "small-order-key": "a public key of small order, for which anyone can sign",
+    "null": "null for a member, in a list or in a map",
+    "empty-type": "an empty top-level type, or version 1 without one",
+    "v1-under-v2-header": "claims of version 1 under a header of version 2",
+    "generic-names-typed": "generic claims whose type names one of the typed kinds",
+}
+"""Where we are stricter than the official library, on purpose: name and description."""
+
+MAX_DEPTH = 100
+_LONGEST_INT = 20
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+_ESCAPES = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class Number(str):
+    """The text of a JSON number that is no integer of twenty characters or fewer."""
+
+    __slots__ = ()
+
+
+class Repeated(dict[str, Any]):
+    """An object in which the name `twice` stands more than once."""
+
+    twice: str = ""
+
+
+def encode(value: object) -> bytes:
+    """Return *value* as Go writes it; raise `BadClaims` for what JSON cannot hold."""
+    try:
+        data = _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        raise BadClaims(
+            "text holds half of a surrogate pair, which is no character", rule="not-utf8"
+        ) from None
+    except (OverflowError, TypeError, RecursionError) as error:
+        raise BadClaims(f"this cannot be written as JSON: {error}") from error
+    for raw, escaped in _ESCAPES:
+        if raw in data:
+            data = data.replace(raw, escaped)
+    return data
+
+
+def go_number(number: float) -> str:
+    """Return the float64 *number* as Go's encoding/json writes it (strconv 'f', or 'e' far from 1)."""
+    if not math.isfinite(number):
+        raise BadClaims(f"{number} is no JSON number")
+    if number == 0:
+        return "-0" if math.copysign(1, number) < 0 else "0"
+    sign = "-" if number < 0 else ""
+    mantissa, _, power = f"{abs(number)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).strip("0")
+    leading = len(whole) if whole != "0" else len(fraction.lstrip("0")) - len(fraction)
+    point = int(power or 0) + leading  # the value is 0.DIGITS times ten to the power of point
+    if 1e-6 <= abs(number) < 1e21:  # noqa: PLR2004 - the bounds of encoding/json's floatEncoder
+        return sign + _plain(digits, point)
+    exponent = point - 1
+    return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{'-' if exponent < 0 else '+'}{abs(exponent)}"
+
+
+def _plain(digits: str, point: int) -> str:
+    if point <= 0:
+        return "0." + "0" * -point + digits
+    if point >= len(digits):
+        return digits + "0" * (point - len(digits))
+    return digits[:point] + "." + digits[point:]
+
+
+def generic(value: object, path: str = "") -> object:
+    """Return *value* (what a generic body holds) ready for `encode`: every number as Go's float64."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return msgspec.Raw(go_number(to_float(value, path)).encode())
+    if isinstance(value, dict):
+        return {name: generic(item, join(path, name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [generic(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    raise BadClaims(f"{type(value).__name__} has no place in JSON", path=path)
+
+
+def to_float(value: float | Number, path: str = "") -> float:
+    """Return *value* as a float64; raise `BadClaims` when it is beyond the range."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise BadClaims(f"{path}: the number is beyond the range of a float64", path=path)
+    return number
+
+
+def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
+    """Read one JSON value strictly; raise `BadClaims` with the rule that it breaks.
+
+    Integers become `int`, all other numbers `Number`. Names that stand twice are found by `walk`.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadClaims(f"byte {error.start} is not UTF-8", rule="not-utf8") from None
+    if _depth(data) > MAX_DEPTH:
+        raise BadClaims(f"the JSON is nested deeper than {MAX_DEPTH} levels", rule="too-deep")
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise BadClaims(
+            f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, line {error.lineno} column {error.colno}"
+        ) from None
+    for path, item in walk(value):
+        if isinstance(item, Repeated):
+            place = join(path, item.twice)
+            raise BadClaims(f"{place}: the name stands twice", "keep one", path=place, rule="duplicate-name")
+        if type(item) is str and not item.isascii() and any("\ud800" <= c <= "\udfff" for c in item):
+            raise BadClaims(f"{path}: an escape is half of a surrogate pair", path=path, rule="not-utf8")
+    return value
+
+
+def walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the path and value of everything in *value*, names of members included, parents first."""
+    yield path, value
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield path, name
+            yield from walk(item, join(path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk(item, f"{path}[{index}]")
+
+
+def join(path: str, name: str) -> str:
+    """Return the path of the member *name* of what is at *path*."""
+    shown = name if re.fullmatch(r"[\w*>$-]+", name) else json.dumps(name)
+    return f"{path}.{shown}" if path else shown
+
+
+def _depth(data: bytes) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _integer(text: str) -> int | Number:
+    return Number(text) if len(text) > _LONGEST_INT or text == "-0" else int(text)
+
+
+def _constant(text: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{text} is not a JSON value", text, 0)
+
+
+def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    repeated = Repeated(members)
+    names = [name for name, _ in pairs]
+    repeated.twice = next(name for name in names if names.count(name) > 1)
+    return repeated
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members, parse_int=_integer, parse_float=Number, parse_constant=_constant
+)
