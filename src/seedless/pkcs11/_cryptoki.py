@@ -51,6 +51,22 @@ class _InitializeArguments(ctypes.Structure):
     )
 
 
+class _TokenInfo(ctypes.Structure):
+    _fields_ = (
+        ("label", ctypes.c_char * 32),
+        ("manufacturer", ctypes.c_char * 32),
+        ("model", ctypes.c_char * 16),
+        ("serial", ctypes.c_char * 16),
+        ("flags", _ULONG),
+        ("session_counts", _ULONG * 4),
+        ("max_pin_length", _ULONG),
+        ("min_pin_length", _ULONG),
+        ("memory", _ULONG * 4),
+        ("versions", ctypes.c_ubyte * 4),
+        ("time", ctypes.c_char * 16),
+    )
+
+
 class _SessionInfo(ctypes.Structure):
     _fields_ = (("slot_id", _ULONG), ("state", _ULONG), ("flags", _ULONG), ("device_error", _ULONG))
 
@@ -93,6 +109,13 @@ class Functions:
     def login(self, session: int, user: int, pin: bytes | None) -> int:
         """Call C_Login; None for a PIN that is typed on the token's own pad."""
         return self._by_name["C_Login"](session, user, pin, len(pin or b""))
+
+    def pin_lengths(self, slot_id: int) -> tuple[int, int]:
+        """Return the shortest and the longest PIN in bytes that the token in the slot says it takes."""
+        info = _TokenInfo()
+        if self._by_name["C_GetTokenInfo"](slot_id, ctypes.byref(info)) != CKR_OK:
+            return 0, 0
+        return info.min_pin_length, info.max_pin_length
 
     def is_logged_in(self, session: int) -> bool:
         """Say whether the user is logged in to the token of *session*, by this process."""

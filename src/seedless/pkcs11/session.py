@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from seedless.errors import PinError, TokenError
 from seedless.pkcs11._ckr import explain, explained, name_of, pin_refused
@@ -104,7 +105,7 @@ class TokenSession:
     def refused(self, pin: bytes | None) -> PinError:
         """Remember that the token refused *pin*; return the error, with the tries that are left now."""
         if pin is not None:
-            _refused.add(_mark(self.module, self.info, pin))
+            RefusedPin.of(self.module, self.info, pin).remember()
         with self.module.calls(), explained("log in", self.info.where):
             return pin_refused(read_info(self.slot), wrong=True)
 
@@ -118,10 +119,7 @@ def ask(pins: PinSource, info: TokenInfo, module: Module, *, last_try: bool) -> 
     if info.protected_authentication_path:
         return None
     pin = encoded(pins.pin(info.where, info.tries), info)
-    if _mark(module, info, pin) in _refused:
-        raise PinError(
-            f"the token has refused this PIN already: {info.where}", "it was not sent again; give another PIN"
-        )
+    RefusedPin.of(module, info, pin).check(info)
     return pin
 
 
@@ -137,23 +135,34 @@ def encoded(pin: str | None, info: TokenInfo) -> bytes:
         raise PinError(f"the PIN for {info.where} is not UTF-8") from None
 
 
-def forget_refused() -> None:
-    """Forget which PINs were refused: a token was initialised, and what was wrong may be right now."""
-    _refused.clear()
+@dataclass(frozen=True, slots=True)
+class RefusedPin:
+    """A PIN that a token may have refused, as a digest under a key of this process: no PIN is kept."""
 
+    digest: bytes
+    _remembered: ClassVar[set[bytes]] = set()
+    _key: ClassVar[bytes] = os.urandom(32)
 
-# Digests under a key that never leaves the process: the PINs themselves are not kept.
-_refused: set[bytes] = set()
-_digest_key = os.urandom(32)
+    @classmethod
+    def of(cls, module: Module, info: TokenInfo, pin: bytes, *, who: str = "user") -> Self:
+        """Return the digest of *pin* for this token and for the user or the SO."""
+        parts = (str(module.path), info.manufacturer, info.model, info.serial, info.label, who)
+        framed = [len(part).to_bytes(4, "big") + part for part in (*map(str.encode, parts), pin)]
+        return cls(hashlib.blake2b(b"".join(framed), key=cls._key, digest_size=32).digest())
 
+    def check(self, info: TokenInfo) -> None:
+        """Raise `PinError` if the token has refused this PIN before."""
+        if self.digest in self._remembered:
+            raise PinError(
+                f"{info.where} has refused this PIN already, and it was not sent again",
+                "give another PIN; after a change of the PIN start the program again",
+            )
 
-def _mark(module: Module, info: TokenInfo, pin: bytes) -> bytes:
-    parts = (
-        str(module.path).encode(),
-        info.manufacturer.encode(),
-        info.model.encode(),
-        info.serial.encode(),
-        pin,
-    )
-    framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return hashlib.blake2b(framed, key=_digest_key, digest_size=32).digest()
+    def remember(self) -> None:
+        """Remember that the token refused it."""
+        self._remembered.add(self.digest)
+
+    @classmethod
+    def forget_all(cls) -> None:
+        """Forget all: a token was initialised, and what was wrong may be right now."""
+        cls._remembered.clear()

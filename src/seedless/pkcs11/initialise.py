@@ -1,0 +1,190 @@
+"""Initialise a token: C_InitToken and C_InitPIN in this process, so that no PIN is ever an argument.
+
+A token with keys loses them all: its serial has to be given once more. Label and PINs are checked before
+anything is erased. A wrong SO PIN is never sent twice by this process: too many of them can end a device.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pkcs11.constants import Attribute, ObjectClass
+
+from seedless.errors import NoToken, PinError, TokenError, UsageError
+from seedless.pkcs11._ckr import explain, name_of
+from seedless.pkcs11._cryptoki import CKR_OK, CKU_SO
+from seedless.pkcs11.info import matches, shown
+from seedless.pkcs11.key import read_attributes
+from seedless.pkcs11.module import load
+from seedless.pkcs11.session import RefusedPin, TokenSession, encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pkcs11.types import Session, Slot
+
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.module import Module
+    from seedless.pkcs11.uri import KeyUri
+
+_LABEL_SIZE = 32
+_KINDS = {
+    ObjectClass.PUBLIC_KEY: "public key",
+    ObjectClass.PRIVATE_KEY: "private key",
+    ObjectClass.CERTIFICATE: "certificate",
+    ObjectClass.SECRET_KEY: "secret key",
+    ObjectClass.DATA: "data",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One object that can be seen without a PIN: what it is, its label and CKA_ID."""
+
+    kind: str
+    label: str
+    id: bytes
+
+
+def blank_or_named(module: Path, uri: KeyUri) -> TokenInfo:
+    """Return the token that *uri* means, blank or not; for a URI that says nothing, the one blank token.
+
+    Raise `ModuleError`, or `NoToken` if none or several match.
+    """
+    return _target(load(module), uri)[1]
+
+
+def contents(module: Path, uri: KeyUri) -> list[Content]:
+    """List what initialising the token would destroy, as far as it can be seen without its PIN.
+
+    Private keys cannot; their public halves and certificates tell of them. An empty list proves nothing.
+    """
+    loaded = load(module)
+    slot, info = _target(loaded, uri)
+    if not info.initialised:
+        return []
+    with (
+        TokenSession(loaded, slot, info, writable=False) as session,
+        session.use("list what is there") as raw,
+    ):
+        return list(_visible(raw))
+
+
+def initialise_token(
+    module: Path, uri: KeyUri, *, label: str, so_pin: str, pin: str, erase_serial: str | None = None
+) -> TokenInfo:
+    """Initialise the token that *uri* means (see `blank_or_named`), set its user PIN; return what it is then.
+
+    A token that is initialised already loses everything, and *erase_serial* must be its serial. Raise
+    `NoToken`, `PinError` (a wrong SO PIN; it is not sent again), `UsageError` for the label, `TokenError`.
+    """
+    loaded = load(module)
+    slot, info = _target(loaded, uri)
+    if info.initialised and erase_serial != info.serial:
+        raise TokenError(
+            f"{info.where} is initialised, and would lose its keys", "give its serial to erase it"
+        )
+    name, so, user = _label(label), encoded(so_pin, info), encoded(pin, info)
+    _check_lengths(loaded, info, so, user)
+    refused = RefusedPin.of(loaded, info, so, who="SO")
+    refused.check(info)
+    before = {seen.serial for seen in loaded.tokens()}
+    with loaded.calls():
+        result = loaded.functions.init_token(info.slot_id, so, name)
+    if result != CKR_OK:
+        if name_of(result) == "PinIncorrect":
+            refused.remember()
+        raise _so_refused(result, info)
+    RefusedPin.forget_all()
+    made = _made(loaded, slot.slot_id, label, before)
+    with _security_officer(loaded, made, so) as session:
+        result = loaded.functions.init_pin(session, user)
+        if result != CKR_OK:
+            raise explain(result, "set the user PIN", made.where)
+    return _made(loaded, made.slot_id, label, before)
+
+
+def _target(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
+    found = [seat for seat in module.seats() if matches(seat[1], uri)]
+    if len(found) > 1:
+        # Whoever names nothing particular means a blank token, never one with keys.
+        found = [seat for seat in found if not seat[1].initialised] or found
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(info.where for info in module.tokens()) or "no token"
+    count = f"{len(found)} tokens match" if found else "no token matches"
+    raise NoToken(f"{count} {uri}: the module shows {there}", "name one by ;serial=… or ;slot-id=…")
+
+
+def _label(label: str) -> bytes:
+    if not label.strip() or not label.isprintable() or label != label.strip():
+        raise UsageError("the label of a token is printable, without blanks at its ends")
+    name = label.encode("utf-8")
+    if len(name) > _LABEL_SIZE:
+        raise UsageError(
+            f"the label of a token has at most {_LABEL_SIZE} bytes of UTF-8, this one has {len(name)}"
+        )
+    return name
+
+
+def _check_lengths(module: Module, info: TokenInfo, so: bytes, user: bytes) -> None:
+    """Refuse a PIN that the token would refuse after it has erased itself."""
+    shortest, longest = module.functions.pin_lengths(info.slot_id)
+    for which, value in (("SO PIN", so), ("user PIN", user)):
+        if longest and not shortest <= len(value) <= longest:
+            raise PinError(
+                f"the {which} has a length that {info.where} does not take", f"{shortest} to {longest} bytes"
+            )
+
+
+def _so_refused(result: int, info: TokenInfo) -> TokenError:
+    error = explain(result, "initialise", info.where)
+    if name_of(result) == "PinIncorrect":
+        return PinError(
+            f"cannot initialise {info.where}: the SO PIN is wrong", "a wrong SO PIN can lock a token for good"
+        )
+    if name_of(result) == "PinLocked":
+        return PinError(
+            f"cannot initialise {info.where}: the SO PIN is locked", "reset the device by its maker's program"
+        )
+    return error
+
+
+def _made(module: Module, slot_id: int, label: str, before: set[str]) -> TokenInfo:
+    """Find the token again: drivers may give it another slot, and SoftHSM gives it another serial."""
+    ready = [info for info in module.tokens() if info.initialised and info.label == label]
+    found = [info for info in ready if info.slot_id == slot_id] or [
+        i for i in ready if i.serial not in before
+    ]
+    if len(found) != 1:
+        raise NoToken(
+            f'the token "{shown(label)}" was initialised and cannot be found', "list the tokens again"
+        )
+    return found[0]
+
+
+@contextmanager
+def _security_officer(module: Module, info: TokenInfo, so: bytes) -> Iterator[int]:
+    """Give the handle of a session of the security officer; closing it, the last one, logs out."""
+    functions = module.functions
+    with module.calls():
+        result, handle = functions.open_session(info.slot_id, writable=True)
+        if result != CKR_OK:
+            raise explain(result, "open a session", info.where)
+        try:
+            result = functions.login(handle, CKU_SO, so)
+            if result != CKR_OK:
+                raise explain(result, "log in as security officer", info.where)
+            yield handle
+        finally:
+            functions.close_session(handle)
+
+
+def _visible(session: Session) -> Iterator[Content]:
+    for kind, name in _KINDS.items():
+        for item in list(session.get_objects({Attribute.CLASS: kind, Attribute.TOKEN: True})):
+            values = read_attributes(item, (Attribute.LABEL, Attribute.ID))
+            yield Content(name, values.get(Attribute.LABEL) or "", values.get(Attribute.ID) or b"")
