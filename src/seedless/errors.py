@@ -74,9 +74,14 @@ class BadClaims(_WithPath):
 
 
 class BadSignature(SeedlessError):
-    """A signature does not verify under the public key that it should."""
+    """A signature does not verify under the public key that it should; `rule` as in `BadJwt`."""
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str = "", *, rule: str = "") -> None:
+        """Take the sentence, and the *rule* of `wire.RULES` where we are stricter than Go."""
+        super().__init__(message, hint)
+        self.rule = rule
 
 
 class Refused(SeedlessError):

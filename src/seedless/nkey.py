@@ -18,6 +18,20 @@ KEY_SIZE = 32
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 _TEXT_LENGTH = 56
 
+# The encodings of the points of order 1, 2, 4 and 8 without their sign bit, as libsodium refuses them.
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+
 
 class Role(enum.Enum):
     """What a key is for; the value is the first letter of its public text."""
@@ -89,6 +103,10 @@ class PublicKey:
         try:
             crypto_sign_open(signature + message, self.raw)
         except BadSignatureError:
+            if self.raw[:-1] + bytes([self.raw[-1] & 0x7F]) in _SMALL_ORDER:
+                raise BadSignature(
+                    f"{self} is a key of small order, for which anyone can sign", rule="small-order-key"
+                ) from None
             raise BadSignature(f"the signature is not by {self}") from None
 
 

@@ -60,7 +60,9 @@ def main() -> int:
     """Print the table and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--kind", action="append", choices=sorted(JUDGES), help="only this kind; may be repeated")
+    parser.add_argument(
+        "--kind", action="append", choices=sorted(JUDGES), help="only this kind; may be repeated"
+    )
     chosen = parser.parse_args()
     kinds = set(chosen.kind or JUDGES)
     outcomes = list(replay(chosen.file, kinds))

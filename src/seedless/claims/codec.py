@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import operator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -80,7 +79,7 @@ def _tail(kind: str) -> bytes:
     return f'"type":"{kind}","version":{VERSION}}}}}'.encode()
 
 
-PAYLOADS: dict[str, Any] = {kind: operator.getitem(Payload, body) for kind, body in KINDS.items()}
+PAYLOADS: dict[str, Any] = {kind: Payload[body] for kind, body in KINDS.items()}  # type: ignore[valid-type]  # made at run time
 """The type of a whole payload of each typed kind, for `msgspec` and `shape.fit`."""
 
 _TAILS = {kind: _tail(kind) for kind in KINDS}

@@ -172,13 +172,17 @@ def _relax_export(export: Any) -> Any:  # noqa: ANN401 - JSON
     return export
 
 
-def _relax_scope(scope: dict[str, Any], path: str) -> dict[str, Any]:
-    if scope.get("kind") != "user_scope":
+def require_scope_kind(scope: dict[str, Any], path: str) -> None:
+    """Raise `BadClaims` unless *scope*, an entry of `signing_keys`, says that it is a `user_scope`."""
+    kind = scope.get("kind")
+    if kind != "user_scope":
         raise BadClaims(
-            f"{path}.kind: {scope.get('kind')!s:.40} is no kind of scope",
-            "write user_scope",
-            path=f"{path}.kind",
+            f"{path}.kind: {kind!s:.40} is no kind of scope", "write user_scope", path=f"{path}.kind"
         )
+
+
+def _relax_scope(scope: dict[str, Any], path: str) -> dict[str, Any]:
+    require_scope_kind(scope, path)
     template = scope.get("template")
     if not isinstance(template, dict):
         return scope

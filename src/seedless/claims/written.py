@@ -16,7 +16,7 @@ from seedless.claims.account import Account, Scope, signing_key
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Payload, Standard
 from seedless.claims.common import NO_LIMIT
 from seedless.claims.effective import through_float
-from seedless.claims.explain import floats
+from seedless.claims.explain import floats, require_scope_kind
 from seedless.claims.generic import Generic
 from seedless.errors import BadClaims
 
@@ -39,6 +39,7 @@ def written(kind: str | None, data: bytes) -> Payload[Any]:
         return _generic(value, nats)
     if isinstance(nats, dict):
         _require_version(nats)
+        _require_scopes(nats.get("signing_keys"))
         value = value | {
             "nats": {name: item for name, item in nats.items() if name not in {"type", "version"}}
         }
@@ -74,6 +75,12 @@ def _require_version(nats: dict[str, Any]) -> None:
         raise BadClaims(
             f"nats.version: only version {VERSION} is written, not {version!s:.40}", path="nats.version"
         )
+
+
+def _require_scopes(entries: object) -> None:
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            require_scope_kind(entry, f"nats.signing_keys[{index}]")
 
 
 def _refuse(unknown: tuple[shape.Unknown, ...]) -> None:

@@ -1,0 +1,86 @@
+"""NATS subjects: what is wrong with one, wildcards, containment, `$n` references.
+
+The rules are those of nats-io/jwt v2.8.2 (types.go), which servers apply: a blank is U+0020 alone, and
+`*` and `>` are wildcards only as whole tokens.
+"""
+
+from __future__ import annotations
+
+import re
+
+_REFERENCE = re.compile(r"\$[+-]?[0-9]+")
+_INT64 = range(-(2**63), 2**63)
+
+
+def problems(subject: str) -> tuple[str, ...]:
+    """Return what is wrong with *subject*, in sentences without a subject; nothing when it is right."""
+    if not subject:
+        return ("is empty",)
+    found = []
+    if " " in subject:
+        found.append("has a blank in it")
+    if subject.startswith(".") or subject.endswith("."):
+        found.append("starts or ends with a dot")
+    if ".." in subject:
+        found.append("has two dots in a row")
+    return tuple(found)
+
+
+def has_wildcard(subject: str) -> bool:
+    """Tell whether a token of *subject* is `*`, or its last one `>`."""
+    tokens = subject.split(".")
+    return "*" in tokens or tokens[-1] == ">"
+
+
+def is_contained_in(subject: str, other: str) -> bool:
+    """Tell whether every message of *subject* is one of *other*: `a.b` and `a.*` are in `a.>`."""
+    mine, theirs = subject.split("."), other.split(".")
+    if len(mine) > len(theirs) and theirs[-1] != ">":
+        return False
+    if len(mine) < len(theirs):
+        return False
+    for index, token in enumerate(theirs):
+        if token == ">" and index == len(theirs) - 1:
+            return True
+        if token not in {"*", mine[index]}:
+            return False
+    return True
+
+
+def to_subject(renaming: str) -> str:
+    """Return *renaming* (a local subject) with each `$n` as `*`: the subject that it subscribes to."""
+    return ".".join("*" if _reference(token) is not None else token for token in renaming.split("."))
+
+
+def renaming_problems(renaming: str, subject: str) -> tuple[str, ...]:
+    """Return what is wrong with *renaming* as the local subject of *subject*, an import's.
+
+    Each `*` of the subject has to be taken over once, as `*` or as `$1`, `$2`, …; `>` at the end of both
+    or of neither.
+    """
+    found = [*problems(renaming)]
+    if not subject:
+        return (*found, "stands for an empty subject")
+    if " " in renaming:
+        found.append("has a blank in it")
+    if renaming.endswith(">") != subject.endswith(">"):
+        found.append("and its subject do not both end in >")
+    stars = subject.split(".").count("*")
+    used = 0
+    for token in renaming.split("."):
+        number = _reference(token)
+        if number is not None and number > stars:
+            found.append(f"refers to ${number}, but {subject} has {stars} wildcards *")
+        elif number is not None or token == "*":
+            used += 1
+    if used != stars:
+        found.append(f"takes over {used} wildcards, but {subject} has {stars}")
+    return tuple(found)
+
+
+def _reference(token: str) -> int | None:
+    """Return the number of a `$n` token, read as Go's strconv.Atoi reads it, or None."""
+    if not _REFERENCE.fullmatch(token):
+        return None
+    number = int(token[1:30])
+    return number if number in _INT64 and len(token) < 30 else None  # noqa: PLR2004 - more digits than any int64

@@ -1,0 +1,82 @@
+"""Who signed for whom (nats-io/jwt v2.8.2: `DidSign`, `IsClaimRevoked`, `ValidateScopedSigner`).
+
+Pure questions about verified jwts; what follows from the answers is for the rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless import wire
+from seedless.claims import Account, Activation, Operator, User, signing_key
+from seedless.jwt import payload_of
+from seedless.subject import is_contained_in
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
+
+EVERYONE = "*"
+_LISTS = ("src", "times", "allowed_connection_types")
+_SCALARS = ("times_location", "subs", "data", "payload", "bearer_token", "proxy_required")
+
+
+def did_sign(parent: Jwt[Any], child: Jwt[Any]) -> bool:
+    """Tell whether *child* is issued by the identity of *parent* or by one of its signing keys.
+
+    A strict operator's identity signs only itself; a user or an activation by a signing key must name its
+    account.
+    """
+    issuer = str(child.issuer)
+    identity = parent.claims.sub
+    body = parent.claims.body
+    if isinstance(body, Operator):
+        if issuer == identity:
+            return not body.strict_signing_key_usage or child.claims.sub == identity
+        return issuer in body.signing_keys
+    if isinstance(body, Account):
+        if issuer == identity:
+            return True
+        named = (
+            isinstance(child.claims.body, User | Activation) and child.claims.body.issuer_account == identity
+        )
+        return named and issuer in {signing_key(entry) for entry in body.signing_keys}
+    return False
+
+
+def is_revoked(account: Jwt[Account], child: Jwt[Any]) -> bool:
+    """Tell whether *account* has revoked *child*: issued at or before the time given for it or for everyone.
+
+    Users are revoked by the account, activations by the exports that they are for. A jwt without a time or
+    a subject counts as revoked.
+    """
+    if not child.issued_at or not child.claims.sub:
+        return True
+    times = [
+        revocations[key]
+        for revocations in _revocations(account.claims.body, child.claims.body)
+        for key in (child.claims.sub, EVERYONE)
+        if key in revocations
+    ]
+    return any(child.issued_at <= time for time in times)
+
+
+def _revocations(account: Account, child: object) -> list[dict[str, int]]:
+    if not isinstance(child, Activation):
+        return [account.revocations]
+    return [
+        export.revocations
+        for export in account.exports
+        if export.type == child.import_type and is_contained_in(child.subject, export.subject)
+    ]
+
+
+def carried_limits(user: Jwt[User]) -> tuple[str, ...]:
+    """Return the names of permissions and limits that *user* carries itself: a scoped user may carry none.
+
+    An empty list counts, as it does for servers; so this looks at what was signed.
+    """
+    nats = wire.parse(payload_of(user)).get("nats", {})
+    carried = [name for name in ("pub", "sub") if nats.get(name)]
+    carried += [name for name in ("resp", *_LISTS) if name in nats]
+    carried += [name for name in _SCALARS if nats.get(name)]
+    return tuple(carried)
