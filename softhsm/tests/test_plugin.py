@@ -174,6 +174,12 @@ def test_a_crashed_worker_leaves_nothing(
     assert list(temporary.iterdir()) == []
 
 
+def test_the_first_test_of_the_readme_passes(run_pytest: Callable[..., pytest.RunResult]) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    first = readme.partition("```python\n")[2].partition("```")[0]
+    run_pytest(first).assert_outcomes(passed=1)
+
+
 def test_this_very_session_has_a_configuration_of_its_own(softhsm: SoftHSM) -> None:
     assert os.environ["SOFTHSM2_CONF"] == softhsm.env["SOFTHSM2_CONF"]
     assert Path(softhsm.env["SOFTHSM2_CONF"]).parent == softhsm.token_dir.parent

@@ -209,6 +209,35 @@ def test_each_test_gets_a_token_of_its_own(passes: Callable[..., None]) -> None:
     )
 
 
+def test_the_token_of_a_test_is_gone_after_it(passes: Callable[..., None]) -> None:
+    passes(
+        """
+    def test_first(softhsm, softhsm_token):
+        assert len(list(softhsm.token_dir.iterdir())) == 1
+
+    def test_second(softhsm):
+        assert list(softhsm.token_dir.iterdir()) == []
+    """,
+        2,
+    )
+
+
+def test_no_session_is_left_open_so_the_token_can_be_initialised_again(passes: Callable[..., None]) -> None:
+    passes("""
+    def test_it(softhsm, lib):
+        from pytest_softhsm._cryptoki import instance_in_this_process
+
+        token = softhsm.create()
+        lib.reinitialize()
+        token.import_ed25519(SEED, label="key", id=b"1")
+        instance = instance_in_this_process(str(softhsm.module))
+        slot = next(slot for slot, serial, _ in instance.tokens() if serial == token.serial)
+        pin = token.so_pin.encode()
+        instance.call("C_InitToken", slot, pin, len(pin), b"again".ljust(32))
+        assert lib.get_token(token_label="again").serial.decode() == token.serial
+    """)
+
+
 REFUSED = {
     "a long label": (
         {"label": "x" * 33},
