@@ -55,7 +55,7 @@ class BadKey(SeedlessError):
         self.reason = reason
 
 
-class _WithPath(SeedlessError):
+class _PlacedError(SeedlessError):
     """An error at a place in claims: `path` is `nats.limits.conn`, `nats.exports[2].subject`, or empty."""
 
     def __init__(self, message: str, hint: str = "", *, path: str = "", rule: str = "") -> None:
@@ -65,11 +65,11 @@ class _WithPath(SeedlessError):
         self.rule = rule
 
 
-class BadJwt(_WithPath):
+class BadJwt(_PlacedError):
     """Text is not a jwt, or is one that is refused."""
 
 
-class BadClaims(_WithPath):
+class BadClaims(_PlacedError):
     """Claims, written by a person or a file, have a wrong value."""
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -20,7 +19,11 @@ from seedless.claims.codec import Decoded, Payload, decode_canonical, encode, jt
 from seedless.claims.common import Int64
 from seedless.errors import BadClaims, BadJwt, BadKey, UsageError
 from seedless.nkey import PublicKey
-from seedless.shape import Unknown
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from seedless.shape import Unknown
 
 B = TypeVar("B")
 

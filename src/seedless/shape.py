@@ -139,7 +139,7 @@ def _text(value: object) -> str:
 def refuse_folded(members: Mapping[str, Any], names: Mapping[str, Any], path: str = "") -> None:
     """Raise `BadClaims` when a member is one of *names*, or another member, but for upper and lower case.
 
-    Go matches names without regard to case (encoding/json, `Unmarshal`), so such a member would be read there.
+    Go matches names without regard to case (encoding/json, `Unmarshal`), so such a member is read there.
     """
     seen: dict[str, str] = {name.casefold(): name for name in names}
     for name in members:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RULES = {
     "loose-base64": "base64 with line breaks or unused bits that are not zero",
-    "loose-base32": "a key that is not spelled the one way that 32 bytes have: line breaks, unused bits, other lengths",
+    "loose-base32": "a key that is not the one spelling of 32 bytes: line breaks, unused bits, other lengths",
     "header-spelling": "a header that is not spelled byte for byte as the official library writes it",
     "not-utf8": "bytes that are not UTF-8, or an escaped half of a surrogate pair",
     "duplicate-name": "a member name that stands twice in one object",
@@ -93,7 +93,8 @@ def go_number(number: float) -> str:
     if 1e-6 <= abs(number) < 1e21:  # noqa: PLR2004 - the bounds of encoding/json's floatEncoder
         return sign + _plain(digits, point)
     exponent = point - 1
-    return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{'-' if exponent < 0 else '+'}{abs(exponent)}"
+    point_and_rest = "." + digits[1:] if digits[1:] else ""
+    return f"{sign}{digits[0]}{point_and_rest}e{'-' if exponent < 0 else '+'}{abs(exponent)}"
 
 
 def _plain(digits: str, point: int) -> str:

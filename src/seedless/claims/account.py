@@ -35,7 +35,7 @@ class Import(Part, frozen=True, kw_only=True):
 
 
 class ServiceLatency(Part, frozen=True, kw_only=True):
-    """Where latency samples go: a percentage of 1 to 100, or when `headers` ask for it. Both always written."""
+    """Where latency samples go: a percentage, 1 to 100, or when `headers` ask for it. Both always written."""
 
     sampling: Int64 | Literal["headers"] = msgspec.field(default_factory=lambda: "headers")
     results: str = msgspec.field(default_factory=str)
@@ -48,7 +48,7 @@ class Export(Part, frozen=True, kw_only=True):
     subject: str = ""
     type: ImportType = ""
     token_req: bool = False
-    revocations: dict[str, Int64] = {}
+    revocations: dict[str, Int64] = msgspec.field(default_factory=dict)
     response_type: str = ""
     response_threshold: Int64 = 0
     service_latency: ServiceLatency | None = None
@@ -95,7 +95,7 @@ class Limits(Part, frozen=True, kw_only=True):
     mem_max_stream_bytes: Int64 = 0
     disk_max_stream_bytes: Int64 = 0
     max_bytes_required: bool = False
-    tiered_limits: dict[str, JetStreamLimits] = {}
+    tiered_limits: dict[str, JetStreamLimits] = msgspec.field(default_factory=dict)
 
 
 class Scope(Part, frozen=True, kw_only=True):
@@ -146,9 +146,9 @@ class Account(Part, frozen=True, kw_only=True):
     exports: tuple[Export, ...] = ()
     limits: Limits = msgspec.field(default_factory=Limits)
     signing_keys: tuple[Scope | str, ...] = ()
-    revocations: dict[str, Int64] = {}
+    revocations: dict[str, Int64] = msgspec.field(default_factory=dict)
     default_permissions: Permissions = msgspec.field(default_factory=Permissions)
-    mappings: dict[str, tuple[WeightedMapping, ...]] = {}
+    mappings: dict[str, tuple[WeightedMapping, ...]] = msgspec.field(default_factory=dict)
     authorization: ExternalAuthorization = msgspec.field(default_factory=ExternalAuthorization)
     trace: MessageTrace | None = None
     cluster_traffic: str = ""

@@ -14,7 +14,10 @@ from seedless.nkey import Role
 
 
 class Activation(Part, frozen=True, kw_only=True):
-    """The body of an activation jwt (jwt v2.8.2, activation_claims.go); `import_type` is written as `kind`."""
+    """The body of an activation jwt (jwt v2.8.2, activation_claims.go).
+
+    `import_type` is written as `kind`.
+    """
 
     kind: ClassVar[str] = "activation"
     issuers: ClassVar[tuple[Role, ...]] = (Role.ACCOUNT, Role.OPERATOR)

@@ -78,7 +78,10 @@ def _require_url(url: str) -> None:
 
 
 def canonical(body: B) -> B:
-    """Return *body* as Encode writes it: exports and imports by subject, signing keys by key, the later of two."""
+    """Return *body* as Encode writes it: exports and imports sorted by subject, signing keys by key.
+
+    Of two entries for one signing key the later is kept.
+    """
     if isinstance(body, Generic):
         return msgspec.structs.replace(
             body, data=None if body.data is None else body.data | {"version": VERSION}

@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import Generic as Parametric
 
 import msgspec
-from typing import Generic as Parametric
 
 from seedless import wire
 from seedless.claims.account import Account
@@ -23,8 +23,10 @@ from seedless.claims.common import Int64, Part
 from seedless.claims.generic import Generic
 from seedless.claims.operator import Operator
 from seedless.claims.user import User
-from seedless.nkey import Role
-from seedless.shape import Unknown
+
+if TYPE_CHECKING:
+    from seedless.nkey import Role
+    from seedless.shape import Unknown
 
 VERSION = 2
 
@@ -37,7 +39,7 @@ class Body(Protocol):
     subjects: ClassVar[tuple[Role, ...]]
 
 
-B = TypeVar("B", covariant=True)
+B = TypeVar("B")
 
 
 class Standard(Part, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -10,7 +10,9 @@ from msgspec import UNSET, UnsetType
 from seedless import wire
 from seedless.claims.account import Account, JetStreamLimits, Scope, signing_key
 from seedless.claims.common import NO_LIMIT, ResponsePermission
-from seedless.claims.user import Template
+
+if TYPE_CHECKING:
+    from seedless.claims.user import Template
 
 B = TypeVar("B")
 

@@ -24,7 +24,7 @@ _TEMPLATE_LIMITS = ("subs", "data", "payload")
 
 
 def written(kind: str | None, data: bytes) -> Payload[Any]:
-    """Read the JSON *data* as claims of *kind* (None: as its `nats.type` says); raise `BadClaims` with the path.
+    """Read the JSON *data* as claims of *kind* (None: what `nats.type` says); raise `BadClaims`.
 
     `iss`, `iat` and `jti` may be there and mean nothing: a draft sets them. Absent limits of a template
     become −1, as the official constructor has it.
