@@ -1,0 +1,111 @@
+"""A nats-py client that signs a nonce before nats-py asks for the signature; its private names stay here.
+
+nats-py calls for the signature while it builds the CONNECT command, outside any coroutine, and has no public
+way to name a bare NKey without its seed. Four private names are relied on; a test reads what they send.
+
+- `_process_info`: awaited with the INFO of every handshake, later ones too, before CONNECT is built and
+  before TLS. A signature for a server that then fails TLS is never sent.
+- `_public_nkey`: sent as `nkey` where there is no jwt.
+- `_auth_configured`: without it nothing is signed for a server that has a `no_auth_user`, which then lets us
+  in as that user.
+- `_close`: closing without the callbacks of a connection that never was.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from nats.aio.client import Client
+from nats.errors import Error, NoServersError
+
+from seedless.errors import PinError, SeedlessError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_logger = logging.getLogger("seedless.client")
+
+
+class SigningClient(Client):
+    """A client whose nonces are signed by the coroutine *sign*, which gets what the server sent as nonce.
+
+    The first connection ends with the error of *sign*. Later, when nats-py reconnects by itself, the error
+    goes to *told* and the next attempt is left to nats-py; a `PinError` closes the client, since a wrong PIN
+    is not to be tried again.
+    """
+
+    def __init__(
+        self,
+        public_key: str,
+        sign: Callable[[object], Awaitable[bytes]],
+        told: Callable[[Exception], Awaitable[None]] | None,
+    ) -> None:
+        super().__init__()
+        self._public_nkey = public_key
+        self._auth_configured = True
+        self._sign: Final = sign
+        self._told: Final = told or _log
+        self._first_failure: Callable[[Exception], None] | None = None
+        self._signed: tuple[object, bytes] = (None, b"")
+
+    async def open(
+        self, options: dict[str, Any], jwt: str | None, failed: Callable[[Exception], None]
+    ) -> None:
+        """Connect; *failed* gets each failure of a server and raises to make an end of it."""
+        opening = self.connect(
+            **options,
+            error_cb=self._heard,
+            signature_cb=self._signature,
+            user_jwt_cb=None if jwt is None else jwt.encode,
+        )
+        self._first_failure = failed
+        try:
+            await opening
+        finally:
+            self._first_failure = None
+        if not self.is_connected:  # nats-py takes the end of the stream for a login
+            raise Error("nats: the server closed the connection")
+
+    async def abandon(self) -> None:
+        """Close what a connection that failed has left open, and call nobody back."""
+        if self.is_connecting:
+            await self._close(Client.CLOSED, do_cbs=False)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
+        if initial_connection:
+            nonce = info.get("nonce")
+            try:
+                self._signed = (nonce, await self._sign(nonce))
+            except SeedlessError as error:
+                if self._first_failure is not None:
+                    raise  # nats-py takes it for no error of a server, so it ends connect()
+                await self._later(error)
+        await super()._process_info(info, initial_connection=initial_connection)
+
+    async def _later(self, error: SeedlessError) -> None:
+        if isinstance(error, PinError):
+            await self._told(error)
+            raise NoServersError from error  # the one error that makes nats-py stop and close
+        raise Error(error.message) from error
+
+    async def _heard(self, error: Exception) -> None:
+        if self._first_failure is not None:
+            self._first_failure(error)
+        cause = error.__cause__
+        await self._told(cause if isinstance(cause, SeedlessError) else error)
+
+    def _signature(self, nonce: str) -> bytes:
+        signed, signature = self._signed
+        if signed != nonce or not signature:
+            raise SeedlessError(
+                "this version of nats-py asks for signatures in a way that is not known",
+                "install nats-py 2.16, and report this",
+            )
+        self._signed = (None, b"")
+        return base64.urlsafe_b64encode(signature).rstrip(b"=")
+
+
+async def _log(error: Exception) -> None:
+    _logger.error("%s", error)

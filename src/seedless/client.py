@@ -1,0 +1,224 @@
+"""Log in to NATS with a user key that any signer holds, on a token or in software. Wants the extra `nats`.
+
+A server is nobody's friend: only user keys sign here, and only what can be a server's nonce and cannot be the
+head of a jwt. A login without a signature is refused too: whoever asks to be a user is not let in as nobody.
+The event loop runs on while the token signs, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from seedless.errors import SeedlessError, ServerError, TokenError, UsageError
+from seedless.nkey import Role
+from seedless.signer import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from nats.aio.client import Client
+
+    from seedless._nats import SigningClient
+    from seedless.jwt import Jwt
+    from seedless.signer import Signer
+
+MAX_NONCE = 64
+"""Bytes of the longest nonce that is signed; a nats-server sends 15 or 22."""
+
+_NONCE = re.compile(rb"[A-Za-z0-9+/_=-]+")
+_OURS = frozenset(
+    {"user", "password", "user_credentials", "nkeys_seed", "nkeys_seed_str", "signature_cb", "user_jwt_cb"}
+)
+_LONGEST_ANSWER = 200
+_NOTHING_SIGNED = "nothing was signed; a nats-server sends 15 or 22 characters of base64"
+
+
+async def connect(
+    servers: str | Sequence[str],
+    signer: Signer,
+    jwt: str | Jwt[Any] | None = None,
+    **options: Any,  # noqa: ANN401 - what nats-py takes, passed on as it is
+) -> Client:
+    """Connect to one of *servers* as the user whose key *signer* holds, and return the client of nats-py.
+
+    With *jwt*, a user jwt for that key, this is a login of operator mode; without, of a bare NKey user
+    (`authorization { users: [ {nkey: U…} ] }`). *options* are those of `nats.connect`. The first connection
+    tries each server once; afterwards nats-py reconnects as its options say, and each time the signer signs.
+    It is called in one thread, so it should do nothing else until the client is closed. What it raises
+    then goes to `error_cb`; a `PinError` also closes the client.
+
+    Raise `UsageError` for a key of another role, a jwt of another key, or another way to log in among the
+    options; `ServerError` for whatever servers do; and the `TokenError` or `PinError` of the signer.
+    """
+    user = signer.public_key
+    if user.role is not Role.USER:
+        raise UsageError(f"{user} is no user key: a server's nonce is signed by user keys only")
+    text = None if jwt is None else _user_jwt(jwt, str(user))
+    addresses = _addresses(servers)
+    taken = _options(options)
+    failures: list[Exception] = []
+
+    def failed(error: Exception) -> None:
+        failures.append(error)
+        if len(failures) >= len(addresses):
+            raise _explained(_telling(failures), addresses, str(user)) from error
+
+    client = _client(str(user), _Nonces(signer).sign, taken.pop("error_cb", None))
+    try:
+        await client.open({"servers": addresses, **taken}, text, failed)
+    except SeedlessError:
+        raise
+    except Exception as error:
+        # nats-py lets an INFO that it cannot read end in all kinds of errors.
+        raise _explained(error, addresses, str(user)) from error
+    finally:
+        if not client.is_connected:
+            await client.abandon()
+    return client
+
+
+def signable_nonce(nonce: bytes) -> bytes:
+    """Return *nonce* if a user key may sign it; raise `ServerError` else.
+
+    It has 1 to 64 characters of base64. So it is neither the signing input of a jwt, which has a dot (of a
+    jwt of version 1: no dot and over 64 characters, since it names a 56-character issuer), nor a challenge
+    of `seedless.pkcs11`, which has blanks.
+    """
+    if not nonce:
+        raise ServerError("the server sent no nonce, so there is no login with a key", _NO_NONCE)
+    if len(nonce) > MAX_NONCE:
+        raise ServerError(
+            f"the server's nonce has {len(nonce)} bytes, at most {MAX_NONCE} are signed", _NOTHING_SIGNED
+        )
+    if b"." in nonce:
+        raise ServerError("the server's nonce has a dot, as the head of a jwt has", _NOTHING_SIGNED)
+    if not _NONCE.fullmatch(nonce):
+        raise ServerError("the server's nonce is not base64", _NOTHING_SIGNED)
+    return nonce
+
+
+class _Nonces:
+    """Sign nonces with one signer, in one thread, which is its own."""
+
+    __slots__ = ("_signer", "_thread")
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer: Final = checked(signer)
+        self._thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seedless-signer")
+
+    async def sign(self, nonce: object) -> bytes:
+        text = nonce if isinstance(nonce, str) else ""
+        message = signable_nonce(text.encode("utf-8", "surrogatepass"))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._signer.sign, message)
+        except SeedlessError:
+            raise
+        except Exception as error:
+            # Not quoted: nobody knows what a foreign signer puts into its errors.
+            raise TokenError(
+                f"the signer of {self._signer.public_key} failed with {type(error).__name__}"
+            ) from error
+
+
+def _user_jwt(jwt: str | Jwt[Any], user: str) -> str:
+    from seedless.claims import User  # noqa: PLC0415 - bare NKey users need no claims
+    from seedless.jwt import read  # noqa: PLC0415 - likewise
+
+    known = read(jwt) if isinstance(jwt, str) else jwt
+    if not isinstance(known.claims.body, User):
+        raise UsageError(f"the jwt is of kind {known.claims.body.kind}, a login wants a user's")
+    if known.claims.sub != user:
+        raise UsageError(
+            f"the jwt is for {known.claims.sub!a}, the signer's key is {user}", "give the jwt of that key"
+        )
+    return known.text
+
+
+def _options(options: dict[str, Any]) -> dict[str, Any]:
+    for name in sorted(_OURS & options.keys()):
+        raise UsageError(f"{name} is another way to log in", "leave it out: the signer logs in")
+    told = options.get("error_cb")
+    if told is not None and not inspect.iscoroutinefunction(told):
+        raise UsageError("error_cb is a coroutine function: async def told(error)")
+    return dict(options)
+
+
+def _addresses(servers: str | Sequence[str]) -> list[str]:
+    addresses = [servers] if isinstance(servers, str) else list(servers)
+    if not addresses:
+        raise UsageError("there is no server to connect to", "give nats://host:4222")
+    return addresses
+
+
+def _client(
+    public_key: str,
+    sign: Callable[[object], Awaitable[bytes]],
+    told: Callable[[Exception], Awaitable[None]] | None,
+) -> SigningClient:
+    try:
+        from seedless._nats import SigningClient  # noqa: PLC0415 - nats-py is an extra
+    except ImportError as error:
+        raise UsageError("logging in wants nats-py", "pip install 'seedless[nats]'") from error
+    return SigningClient(public_key, sign, told)
+
+
+_NO_NONCE = "its configuration has to name this user's key, or an operator; nothing was signed"
+_LOG = "the log of the server says why"
+_REFUSED = (
+    "is the key in its configuration? with a jwt: is the account known there and signed by the operator that "
+    f"the server trusts, and is nothing expired or revoked? {_LOG}"
+)
+_ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
+    "authorization violation": (
+        ServerError,
+        "{where} refused the login of {user}",
+        _REFUSED,
+    ),
+    "authentication timeout": (
+        ServerError,
+        "{where} did not wait for the signature of {user}",
+        "give the server an authorization { timeout: … } of more seconds than the token takes",
+    ),
+    "connect url": (UsageError, "{where} is no address of a NATS server", "give nats://host:4222"),
+}
+"""What a server, or nats-py, says in lower case: the error that it means."""
+
+
+def _telling(failures: list[Exception]) -> Exception:
+    """Choose the failure that tells most: that a server said no tells more than that another is down."""
+    return next((error for error in reversed(failures) if not isinstance(error, OSError)), failures[-1])
+
+
+def _explained(error: Exception, addresses: list[str], user: str) -> SeedlessError:
+    where = _named(addresses)
+    said = ascii(str(error).removeprefix("nats: ").strip("'\r\n "))[1:-1][:_LONGEST_ANSWER]
+    for answer, (kind, message, hint) in _ANSWERS.items():
+        if answer in said.lower():
+            return kind(message.format(where=where, user=user), hint)
+    if isinstance(error, OSError):
+        return _unreachable(error, where, said)
+    return ServerError(f"the login at {where} failed: {said or type(error).__name__}", _LOG)
+
+
+def _unreachable(error: OSError, where: str, said: str) -> ServerError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ServerError(
+            f"the certificate of {where} is not trusted: {error.verify_message}",
+            "give tls= an SSLContext that knows the certificate's authority",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ServerError(f"TLS with {where} failed: {said}", "does the server speak TLS there?")
+    if isinstance(error, TimeoutError):
+        return ServerError(f"{where} did not answer in time", "connect_timeout= gives it more seconds")
+    return ServerError(f"{where} cannot be reached: {said}", "is the server running, is the address right?")
+
+
+def _named(addresses: list[str]) -> str:
+    """Return the servers as a person may see them: without the user and the password of a URL."""
+    shown = [ascii(address.rpartition("@")[2].rpartition("//")[2])[1:-1] for address in addresses]
+    return shown[0] if len(shown) == 1 else f"one of {', '.join(shown)}"
