@@ -175,13 +175,15 @@ def _read_file(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise PinError(f"cannot read the PIN from {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise PinError(f"{path} is not a regular file", "for a pipe use fd:N")
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise PinError(f"{path} holds a PIN and is open to others than its owner", f"chmod 600 {path}")
-        return _decoded(file.read(_LONGEST * 4), f"the PIN in {path}")
+        return _decoded(os.read(descriptor, _LONGEST * 4), f"the PIN in {path}")
+    finally:
+        os.close(descriptor)
 
 
 def _read_line(number: int) -> str:

@@ -7,9 +7,12 @@ from pkcs11.attributes import AttributeMapper
 from pkcs11.constants import Attribute, MechanismFlag
 from pkcs11.mechanisms import KeyType
 
-from seedless.errors import NoKey, TokenError
+from seedless.errors import BadSignature, NoKey, TokenError, UsageError
 from seedless.nkey import PublicKey, Role
+from seedless.pkcs11 import generate, signing
+from seedless.pkcs11.initialise import contents
 from seedless.pkcs11.key import EC_PARAMS_NAME, EC_PARAMS_OID, KeyAttributes
+from seedless.pkcs11.signing import sign_with
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -86,6 +89,50 @@ def test_the_signature_of_an_imported_seed_is_that_of_pynacl(softhsm_token: Made
         assert signer.sign(b"claims") == software.sign(b"claims")
         assert signer.sign(b"") == software.sign(b"")
         assert token.find(PUBLIC).label == "user:u"
+
+
+def test_a_key_that_came_out_readable_is_destroyed(
+    softhsm_token: Made, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "_STAYS", {**generate._STAYS, Attribute.EXTRACTABLE: True})
+    with opened(softhsm_token, writable=True) as token, pytest.raises(TokenError, match="its seed can leave"):
+        token.generate("operator:ops")
+    with opened(softhsm_token) as token:
+        assert (token.keys(), contents(softhsm_token.module, token.info.uri)) == ([], [])
+
+
+def test_a_key_whose_test_signature_is_wrong_is_destroyed(
+    softhsm_token: Made, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "sign_with", lambda item, message: sign_with(item, message[:32]))
+    with opened(softhsm_token, writable=True) as token, pytest.raises(BadSignature):
+        token.generate("operator:ops")
+    with opened(softhsm_token) as token:
+        assert (token.keys(), contents(softhsm_token.module, token.info.uri)) == ([], [])
+
+
+def test_a_wrong_signature_never_leaves_the_signer(
+    softhsm_token: Made, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    softhsm_token.import_ed25519(SEED, label="user:u", id=b"\x01")
+    monkeypatch.setattr(signing, "sign_with", lambda item, message: sign_with(item, message[:32]))
+    with opened(softhsm_token) as token:
+        signer = token.signer(PublicKey(Role.USER, PUBLIC))
+        assert len(signer.sign(b"x" * 32)) == 64
+        with pytest.raises(BadSignature, match="the signature is not by U"):
+            signer.sign(b"x" * 33)
+
+
+def test_a_message_that_is_not_bytes_is_refused_and_the_session_lives(
+    softhsm_token: Made, opened: Open
+) -> None:
+    softhsm_token.import_ed25519(SEED, label="user:u", id=b"\x01")
+    with opened(softhsm_token) as token:
+        signer = token.signer(PublicKey(Role.USER, PUBLIC))
+        for message in (bytearray(b"x"), memoryview(b"x"), "x"):
+            with pytest.raises(UsageError, match="a message is bytes, not"):
+                signer.sign(message)
+        assert len(signer.sign(b"x")) == 64
 
 
 def test_an_id_that_is_taken_is_refused(softhsm_token: Made, opened: Open) -> None:

@@ -87,7 +87,7 @@ _CAUSES: dict[str, _Cause] = {
     "TemplateInconsistent": _Cause("it refuses this combination of attributes"),
     "FunctionFailed": _Cause("the operation failed", "its disk or memory may be full; nothing was made"),
     "FunctionNotSupported": _Cause("its driver cannot do this", "use the program of its maker"),
-    "FunctionCancelled": _Cause("it was cancelled on the token", "touch or confirm in time", PinError),
+    "FunctionCancelled": _Cause("it was cancelled on the token", "touch or confirm in time"),
     "FunctionRejected": _Cause("it was refused on the token", "touch or confirm in time"),
     "GeneralError": _Cause("the driver reports a general error", "its configuration or files may be damaged"),
     "ArgumentsBad": _Cause(

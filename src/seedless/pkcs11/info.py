@@ -68,7 +68,7 @@ class TokenInfo:
 
 def shown(text: str) -> str:
     """Return *text* with control, bidirectional and other unprintable characters as escapes."""
-    return "".join(c if c.isprintable() and c != '"' else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text.replace('"', r"\""))
 
 
 def matches(info: TokenInfo, uri: KeyUri) -> bool:

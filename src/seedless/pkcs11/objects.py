@@ -75,9 +75,14 @@ def half(item: Object, wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS
 
 def pairs(session: Session) -> list[Pair]:
     """Read all private keys of the token, each with its public half."""
-    publics = halves(session, ObjectClass.PUBLIC_KEY)
+    by_id: dict[bytes, list[Half]] = {}
+    by_label: dict[str, list[Half]] = {}
+    for public in halves(session, ObjectClass.PUBLIC_KEY):
+        by_id.setdefault(public.id, []).append(public)
+        by_label.setdefault(public.label, []).append(public)
     return [
-        paired(private, partner(private, publics)) for private in halves(session, ObjectClass.PRIVATE_KEY)
+        paired(private, partner(private, by_id.get(private.id, []), by_label.get(private.label, [])))
+        for private in halves(session, ObjectClass.PRIVATE_KEY)
     ]
 
 
@@ -94,13 +99,20 @@ def paired(private: Half, public: Half | None) -> Pair:
     return Pair(private.item, public.item if public else None, key)
 
 
-def partner(private: Half, publics: list[Half]) -> Half | None:
-    """Return the public half of *private*: by id; where ids repeat, by label; None if that is not one."""
-    same_type = [public for public in publics if public.key_type == private.key_type]
-    found = [public for public in same_type if public.id == private.id]
-    if len({public.raw for public in found}) != 1 or not private.id:
-        found = [public for public in (found or same_type) if public.label == private.label]
-    return found[0] if len({public.raw for public in found}) == 1 else None
+def partner(private: Half, same_id: list[Half], same_label: list[Half]) -> Half | None:
+    """Return the public half of *private*: by id; where ids repeat, by label; None if that is not one key."""
+    found = [public for public in same_id if public.key_type == private.key_type]
+    if not private.id or not _is_one(found):
+        found = [
+            public
+            for public in same_label
+            if public.key_type == private.key_type and (not found or public.id == private.id)
+        ]
+    return found[0] if _is_one(found) else None
+
+
+def _is_one(found: list[Half]) -> bool:
+    return len({public.raw for public in found}) == 1
 
 
 def _truth(value: object) -> bool | None:
