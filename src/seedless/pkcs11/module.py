@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from pkcs11 import _pkcs11
@@ -23,7 +23,6 @@ from seedless.pkcs11._ckr import explain, explained
 from seedless.pkcs11.info import TokenInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -70,12 +69,10 @@ class Module:
         """Whether this process was forked from the one that loaded the module."""
         return os.getpid() != self._pid
 
-    @contextmanager
-    def calls(self) -> Iterator[None]:
+    def calls(self) -> AbstractContextManager[object]:
         """Allow calls into the module, one thread at a time if it knows no locking; raise as `check`."""
         self.check()
-        with self._guard:
-            yield
+        return self._guard
 
     def check(self) -> None:
         """Raise `ModuleError` in a process forked from the one that loaded the module."""
