@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 class TokenSession:
     """A session of ours. After an error, or `close`, it is dead; a second `close` does nothing."""
 
-    __slots__ = ("_raw", "_why_dead", "info", "module", "slot")
+    __slots__ = ("_raw", "_where", "_why_dead", "info", "module", "slot")
 
     def __init__(self, module: Module, slot: Slot, info: TokenInfo, *, writable: bool) -> None:
         """Open a session on the token in *slot*, without a login."""
         self.module: Final = module
         self.slot: Final = slot
         self.info: Final = info
+        self._where: Final = info.where  # once: it is wanted for every signature
         self._why_dead = ""
         with module.calls(), explained("open a session", info.where):
             self._raw: Session | None = slot.get_token().open(rw=writable, attribute_mapper=lenient_mapper())
@@ -56,7 +57,7 @@ class TokenSession:
                     f"cannot {doing} on {self.info.where}: {self._why_dead}", "open the token again"
                 )
             try:
-                with explained(doing, self.info.where):
+                with explained(doing, self._where):
                     yield self._raw
             except BaseException:
                 self.close("its session was thrown away after an error")
