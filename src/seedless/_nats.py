@@ -1,7 +1,7 @@
 """A nats-py client that signs a nonce before nats-py asks for the signature; its private names stay here.
 
 nats-py calls for the signature while it builds the CONNECT command, outside any coroutine, and has no public
-way to name a bare NKey without its seed. Four private names are relied on; a test reads what they send.
+way to name a bare NKey without its seed. Five private names are relied on; a test reads what they send.
 
 - `_process_info`: awaited with the INFO of every handshake, later ones too, before CONNECT is built and
   before TLS. A signature for a server that then fails TLS is never sent.
@@ -9,6 +9,7 @@ way to name a bare NKey without its seed. Four private names are relied on; a te
 - `_auth_configured`: without it nothing is signed for a server that has a `no_auth_user`, which then lets us
   in as that user.
 - `_close`: closing without the callbacks of a connection that never was.
+- `_transport`: closed when signing fails at a later login; nats-py opens the next one and drops this one.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ class SigningClient(Client):
         await super()._process_info(info, initial_connection=initial_connection)
 
     async def _later(self, error: SeedlessError) -> None:
+        if self._transport is not None:
+            self._transport.close()
         if isinstance(error, PinError):
             await self._told(error)
             raise NoServersError from error  # the one error that makes nats-py stop and close

@@ -144,7 +144,7 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f"{name} is another way to log in", "leave it out: the signer logs in")
     told = options.get("error_cb")
     if told is not None and not inspect.iscoroutinefunction(told):
-        raise UsageError("error_cb is a coroutine function: async def told(error)")
+        raise UsageError("error_cb is no coroutine function", "write it with async def")
     return dict(options)
 
 
@@ -185,6 +185,7 @@ _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
         "give the server an authorization { timeout: … } of more seconds than the token takes",
     ),
     "connect url": (UsageError, "{where} is no address of a NATS server", "give nats://host:4222"),
+    "callbacks must be": (UsageError, "a callback is no coroutine function", "write it with async def"),
 }
 """What a server, or nats-py, says in lower case: the error that it means."""
 
@@ -195,14 +196,18 @@ def _telling(failures: list[Exception]) -> Exception:
 
 
 def _explained(error: Exception, addresses: list[str], user: str) -> SeedlessError:
-    where = _named(addresses)
-    said = ascii(str(error).removeprefix("nats: ").strip("'\r\n "))[1:-1][:_LONGEST_ANSWER]
+    where, text = _named(addresses), str(error)
+    said = ascii(text.removeprefix("nats: ").strip("'\r\n "))[1:-1][:_LONGEST_ANSWER]
     for answer, (kind, message, hint) in _ANSWERS.items():
         if answer in said.lower():
             return kind(message.format(where=where, user=user), hint)
     if isinstance(error, OSError):
         return _unreachable(error, where, said)
-    return ServerError(f"the login at {where} failed: {said or type(error).__name__}", _LOG)
+    if text.startswith("nats: "):
+        return ServerError(f"the login at {where} failed: {said}", _LOG)
+    return ServerError(
+        f"what {where} sent cannot be understood ({type(error).__name__})", "is it a NATS server?"
+    )
 
 
 def _unreachable(error: OSError, where: str, said: str) -> ServerError:
