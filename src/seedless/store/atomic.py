@@ -1,0 +1,178 @@
+"""Files that appear whole or not at all, several of them together; errors as one sentence with the path.
+
+All new texts are first written beside their targets and synced (a full disk or a read-only one is found
+here), then renamed, then the folders are synced. What fails on the way is undone: temporary files and new
+folders go, files already replaced come back. Only a crash between two renames leaves some new and some old,
+each of them whole. Refused: targets that are no regular files, such as `/dev/null`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from seedless.errors import StoreError
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+LONGEST = 4 * 1024 * 1024
+"""Bytes of the longest file that is read."""
+
+_PREFIX, _SUFFIX = ".seedless-", ".tmp"
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "free some space and run it again; nothing was changed"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run it again; nothing was changed"),
+    errno.EROFS: ("the file system is read-only", "mount it for writing, or choose another place"),
+    errno.EACCES: ("permission denied", "it must belong to the user who runs this"),
+    errno.EEXIST: ("something else is in the place of its folder", "move that away"),
+    errno.EPERM: ("operation not permitted", "it must belong to the user who runs this"),
+}
+
+
+def write(files: Mapping[Path, str]) -> None:
+    """Write each text to its path, with mode 0600, missing folders with 0700: all of them or none.
+
+    Existing files are replaced in one step each, in the order given. Raise `StoreError`.
+    """
+    staged: list[tuple[Path, Path]] = []
+    folders: set[Path] = set()
+    with ExitStack() as undo:
+        for path, text in files.items():
+            with told("written", path):
+                folders |= _make_folders(path.parent, undo)
+                staged.append((_stage(path, text.encode("utf-8"), undo), path))
+        for temporary, path in staged:
+            with told("written", path):
+                _replace(temporary, path, undo)
+        for folder in folders:
+            with told("written", folder):
+                _sync(folder)
+        undo.pop_all()
+
+
+def read(path: Path) -> bytes | None:
+    """Return what the file at *path* holds, or None if there is none; raise `StoreError`."""
+    with told("read", path):
+        try:
+            # A pipe without a writer would block the opening.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise StoreError(f"{shown(path)} is not a regular file")
+            data = _read_all(descriptor)
+        finally:
+            os.close(descriptor)
+    if len(data) > LONGEST:
+        raise StoreError(f"{shown(path)} is longer than {LONGEST} bytes")
+    return data
+
+
+def _read_all(descriptor: int) -> bytes:
+    """Return what is left to read, and no more than one byte beyond `LONGEST`."""
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(LONGEST + 1)
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names in *folder* but for those with a leading dot; raise `StoreError`.
+
+    A missing folder has none.
+    """
+    with told("read", folder):
+        try:
+            return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        except FileNotFoundError:
+            return []
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files that a killed run left in *folder*; only while nobody else writes there."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def told(done: str, path: Path) -> Iterator[None]:
+    """Turn an `OSError` into a `StoreError`: *path* cannot be *done* (read, written), and why."""
+    try:
+        yield
+    except OSError as error:
+        reason, hint = _REASONS.get(error.errno or 0, ((error.strerror or str(error)).lower(), ""))
+        raise StoreError(f"{shown(path)} cannot be {done}: {reason}", hint) from error
+    except ValueError as error:  # a NUL, or a character that the file system cannot name
+        raise StoreError(f"{shown(path)} cannot be {done}: it is no name of a file") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make *folder* and its missing parents, with mode 0700; raise `StoreError`."""
+    with told("made", folder), ExitStack() as undo:
+        _make_folders(folder, undo)
+        undo.pop_all()
+
+
+def _make_folders(folder: Path, undo: ExitStack) -> set[Path]:
+    """Make what is missing of *folder*; return the folders that need syncing."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(mode=0o700, exist_ok=True)
+        undo.callback(_quietly, new.rmdir)
+    return {folder, *missing}
+
+
+def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
+    """Write *data* to a new file beside *path*, synced; return where it is."""
+    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, 0o600)
+    undo.callback(_quietly, temporary.unlink)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    return temporary
+
+
+def _replace(temporary: Path, path: Path, undo: ExitStack) -> None:
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{shown(path)} is not a regular file", "name a file, or a new one")
+    before = read(path)
+    temporary.replace(path)
+    undo.callback(_restore, path, before)
+
+
+def _restore(path: Path, before: bytes | None) -> None:
+    with suppress(OSError), ExitStack() as undo:
+        if before is None:
+            path.unlink()
+        else:
+            _stage(path, before, undo).replace(path)
+
+
+def _quietly(remove: Callable[[], None]) -> None:
+    with suppress(OSError):
+        remove()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that syncs no folders
+            raise
+    finally:
+        os.close(descriptor)

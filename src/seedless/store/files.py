@@ -1,0 +1,196 @@
+"""A store in the layout of nsc 2.13 (`cmd/store/store.go`), so that both tools can work on one folder.
+
+    ROOT/stores/OP/.nsc, OP.jwt, accounts/A/A.jwt, accounts/A/users/U.jwt
+    ROOT/keys/creds/OP/A/U.creds
+
+Every jwt is verified when it is read, and must be of the kind and the name that its place says; a damaged
+file is an error that names it, and the others stay readable. Refused when writing: names that are no names of
+files, and jwts at the place of another.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from seedless import jwt
+from seedless.claims import Account, Operator, User
+from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.nkey import Role
+from seedless.store import atomic
+from seedless.store.lock import FolderLock
+from seedless.store.mark import MARK_NAME, mark_text
+from seedless.store.names import check_name, is_plain
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from seedless.nkey import PublicKey
+    from seedless.store.port import Address
+
+_BODIES: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
+
+
+class NscStore:
+    """One operator's folder below *root*; a `Store`. Made by `open_store` and `create_store`."""
+
+    __slots__ = ("_lock", "_new", "_swept", "managed", "operator", "root")
+
+    def __init__(self, root: Path, operator: str, *, managed: bool = False, new: bool = False) -> None:
+        """Take the folder of *operator*; a *new* one appears with the first `put`."""
+        self.root = root
+        self.operator = operator
+        self.managed = managed
+        self._new = new
+        self._lock = FolderLock(root)
+        self._swept: set[Path] = set()
+
+    @property
+    def folder(self) -> Path:
+        """Where the jwts are."""
+        return self.root / "stores" / self.operator
+
+    def get(self, *address: str) -> jwt.Jwt[Any] | None:
+        """Return the verified jwt at *address*, None if there is none; raise `StoreError` if damaged.
+
+        One newline at the end, as imported files have it, is not part of the jwt.
+        """
+        path = self.path(*address)
+        data = atomic.read(path)
+        return None if data is None else self._verified(data, path, address)
+
+    def children(self, *address: str) -> list[str]:
+        """Return the names of the operator's accounts, or of the users of an account, sorted."""
+        path = self.path(*address)
+        if address:
+            files = atomic.names(path.parent / "users") if len(address) == 1 else []
+            return sorted(name.removesuffix(".jwt") for name in files if name.endswith(".jwt"))
+        accounts = atomic.names(self.folder / "accounts")
+        return sorted(name for name in accounts if self.path(name).exists())
+
+    def find(self, subject: PublicKey) -> Address | None:
+        """Return where the jwt lies whose subject is *subject*; damaged files are passed over."""
+        text = str(subject)
+        for address in self._addresses(subject.role):
+            try:
+                found = self.get(*address)
+            except StoreError:
+                continue
+            if found is not None and found.claims.sub == text:
+                return address
+        return None
+
+    def put(self, changes: Mapping[Address, jwt.Jwt[Any]], extra: Mapping[Path, str] | None = None) -> None:
+        """Write *changes* and the *extra* files: all or nothing, as far as a file system can.
+
+        Raise `UsageError` when a name cannot be one of a file or a jwt is not what its address says, and
+        `StoreError` when something cannot be written; then everything is as it was.
+        """
+        # A run that is killed between the files is run again: creds first, for what is in the store counts
+        # as done, and the mark of a new store last.
+        files = dict(extra or {})
+        for address, signed in changes.items():
+            self._check(address, signed)
+            files[self.path(*address)] = signed.text
+        with self.lock():
+            if self._new:
+                files[self.folder / MARK_NAME] = self._mark(changes)
+            self._write(files)
+            self._new = False
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep all other writers below the root out; raise `StoreError` if they take too long."""
+        with self._lock.held():
+            try:
+                yield
+            finally:
+                self._swept.clear()
+
+    def creds_path(self, account: str, user: str) -> Path:
+        """Return where the creds of *user* lie, or would."""
+        self.path(account, user)
+        return self.root / "keys" / "creds" / self.operator / account / f"{user}.creds"
+
+    def write_creds(self, account: str, user: str, text: str) -> Path:
+        """Write the creds file of *user* (0600; an old one is replaced) and return where it lies."""
+        check_name(account)
+        check_name(user)
+        path = self.creds_path(account, user)
+        with self.lock():
+            self._write({path: text})
+        return path
+
+    def path(self, *address: str) -> Path:
+        """Return the file of *address*; raise `UsageError` when it would leave the store."""
+        for name in address:
+            if not is_plain(name):
+                check_name(name)
+        match address:
+            case ():
+                return self.folder / f"{self.operator}.jwt"
+            case (account,):
+                return self.folder / "accounts" / account / f"{account}.jwt"
+            case (account, user):
+                return self.folder / "accounts" / account / "users" / f"{user}.jwt"
+        raise UsageError("an address is that of the operator, (account,) or (account, user)")
+
+    def _addresses(self, role: Role) -> Iterator[Address]:
+        if role is Role.OPERATOR:
+            yield ()
+        elif role is Role.ACCOUNT:
+            yield from ((account,) for account in self.children())
+        elif role is Role.USER:
+            for account in self.children():
+                yield from ((account, user) for user in self.children(account))
+
+    def _verified(self, data: bytes, path: Path, address: Address) -> jwt.Jwt[Any]:
+        try:
+            found = jwt.read(data.decode("ascii").removesuffix("\n").removesuffix("\r"))
+        except UnicodeDecodeError as error:
+            raise StoreError(f"{shown(path)} is damaged: it is not ASCII", _RESTORE) from error
+        except SeedlessError as error:
+            raise StoreError(f"{shown(path)} is damaged: {error.message}", _RESTORE) from error
+        problem = self._misplaced(address, found)
+        if problem:
+            raise StoreError(f"{shown(path)} {problem}", "put it where its name says, or import it again")
+        return found
+
+    def _misplaced(self, address: Address, found: jwt.Jwt[Any]) -> str:
+        """Return what is wrong with *found* at *address*, or nothing."""
+        body = _BODIES[len(address)]
+        if not isinstance(found.claims.body, body):
+            return f"holds {found.claims.body.kind} claims, not {body.__name__.lower()} claims"
+        name = (self.operator, *address)[-1]
+        # nsc trims a name when it makes a file of it.
+        if found.claims.name.strip() != name:
+            return f"holds the jwt of {quoted(found.claims.name)}, not of {quoted(name)}"
+        return ""
+
+    def _check(self, address: Address, signed: jwt.Jwt[Any]) -> None:
+        self.path(*address)
+        for name in (self.operator, *address):
+            check_name(name)
+        problem = self._misplaced(address, signed)
+        if problem:
+            raise UsageError(f"the address {'/'.join((self.operator, *address))} {problem}")
+
+    def _mark(self, changes: Mapping[Address, jwt.Jwt[Any]]) -> str:
+        """Return the text of `.nsc`, by which nsc knows a store."""
+        if () not in changes:
+            raise UsageError(f"the store of {self.operator} is new and needs its operator jwt first")
+        if (self.folder / MARK_NAME).exists():
+            raise StoreError(f"a store of {self.operator} has just been made in {shown(self.root)}")
+        return mark_text(self.operator, managed=self.managed)
+
+    def _write(self, files: Mapping[Path, str]) -> None:
+        for folder in {path.parent for path in files} - self._swept:
+            if folder.is_relative_to(self.root):
+                atomic.sweep(folder)
+                self._swept.add(folder)
+        atomic.write(files)
+
+
+_RESTORE = "restore it from a backup, or import it again; the rest of the store can still be used"

@@ -1,0 +1,84 @@
+"""Where stores are: below a root folder, one for each operator.
+
+A root may be the data folder of nsc (`~/.local/share/nats/nsc`); its stores are then used by both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedless.errors import StoreError, UsageError
+from seedless.store import atomic
+from seedless.store.files import NscStore
+from seedless.store.lock import FolderLock
+from seedless.store.mark import MARK_NAME, read_mark
+from seedless.store.names import check_name, is_plain
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def default_root(environment: Mapping[str, str]) -> Path:
+    """Return `$XDG_DATA_HOME/seedless`, by default `~/.local/share/seedless` (XDG Base Directory 0.8)."""
+    data = Path(environment.get("XDG_DATA_HOME", ""))
+    home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    return (data if data.is_absolute() else home / ".local" / "share") / "seedless"
+
+
+def root_lock(root: Path) -> FolderLock:
+    """Return the lock of *root*, for who writes there before there is a store (a key in the keyring)."""
+    return FolderLock(root)
+
+
+def operators(root: Path) -> list[str]:
+    """Return the names of the operators that have a store below *root*, sorted."""
+    stores = root / "stores"
+    return sorted(name for name in atomic.names(stores) if (stores / name / MARK_NAME).exists())
+
+
+def open_store(root: Path, operator: str | None = None) -> NscStore:
+    """Open the store of *operator*, or the only one; raise `StoreError` or `UsageError` if there is none."""
+    name = _only(root) if operator is None else operator
+    if not is_plain(name):
+        check_name(name)
+    mark = read_mark(root / "stores" / name)
+    if mark is None:
+        known = ", ".join(map(quoted, operators(root)))
+        raise StoreError(
+            f"there is no operator {quoted(name)} in {shown(root)}",
+            f"there is {known}" if known else _MAKE_ONE,
+        )
+    return NscStore(root, name, managed=mark.managed)
+
+
+def create_store(root: Path, operator: str, *, managed: bool = False) -> NscStore:
+    """Return a new store for *operator*; it appears whole with its first `put`, the operator jwt among it.
+
+    A *managed* store is one whose operator key is somebody else's. Raise `UsageError` for a name that cannot
+    be one of a folder, and `StoreError` when there is such a store.
+    """
+    check_name(operator)
+    if read_mark(root / "stores" / operator) is not None:
+        raise StoreError(
+            f"there is already an operator {quoted(operator)} in {shown(root)}",
+            "choose another name, or another place with --store",
+        )
+    return NscStore(root, operator, managed=managed, new=True)
+
+
+_MAKE_ONE = "make one: seedless operator add NAME"
+
+
+def _only(root: Path) -> str:
+    match operators(root):
+        case []:
+            raise StoreError(f"there is no store in {shown(root)}", _MAKE_ONE)
+        case [name]:
+            return name
+        case names:
+            raise UsageError(
+                f"{shown(root)} holds {len(names)} operators: {', '.join(map(quoted, names))}",
+                "say which: --operator NAME",
+            )
