@@ -13,7 +13,7 @@ from seedless.jwt import payload_of
 from seedless.subject import is_contained_in
 
 if TYPE_CHECKING:
-    from seedless.jwt import Jwt
+    from seedless.jwt import Claims, Jwt
 
 EVERYONE = "*"
 _LISTS = ("src", "times", "allowed_connection_types")
@@ -21,26 +21,32 @@ _SCALARS = ("times_location", "subs", "data", "payload", "bearer_token", "proxy_
 
 
 def did_sign(parent: Jwt[Any], child: Jwt[Any]) -> bool:
-    """Tell whether *child* is issued by the identity of *parent* or by one of its signing keys.
+    """Tell whether *child* is issued by the identity of *parent* or by one of its signing keys."""
+    return may_issue(parent.claims, str(child.issuer), child.claims)
+
+
+def may_issue(parent: Claims[Any], issuer: str, child: Claims[Any]) -> bool:
+    """Tell whether *issuer* (key text) is the identity of *parent*, or a signing key, and may issue *child*.
 
     A strict operator's identity signs only itself; a user or an activation by a signing key must name its
     account.
     """
-    issuer = str(child.issuer)
-    identity = parent.claims.sub
-    body = parent.claims.body
+    body = parent.body
     if isinstance(body, Operator):
-        if issuer == identity:
-            return not body.strict_signing_key_usage or child.claims.sub == identity
+        if issuer == parent.sub:
+            return not body.strict_signing_key_usage or child.sub == parent.sub
         return issuer in body.signing_keys
     if isinstance(body, Account):
-        if issuer == identity:
+        if issuer == parent.sub:
             return True
-        named = (
-            isinstance(child.claims.body, User | Activation) and child.claims.body.issuer_account == identity
-        )
+        named = isinstance(child.body, User | Activation) and child.body.issuer_account == parent.sub
         return named and issuer in {signing_key(entry) for entry in body.signing_keys}
     return False
+
+
+def carries_nothing(user: User) -> bool:
+    """Tell whether *user*, which has yet to be signed, has no permissions and limits of its own."""
+    return user == User(issuer_account=user.issuer_account, tags=user.tags)
 
 
 def is_revoked(account: Jwt[Account], child: Jwt[Any]) -> bool:

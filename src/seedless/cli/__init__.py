@@ -1,0 +1,1 @@
+"""The command line. Nothing is imported here: `seedless --help` has to be quick."""

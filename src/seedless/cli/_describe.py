@@ -1,0 +1,61 @@
+"""What a jwt says, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from seedless import text as safe
+from seedless.cli import _io
+from seedless.diff import members
+from seedless.jwt import payload_of
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
+
+
+def data(jwt: Jwt[Any]) -> dict[str, Any]:
+    """Return *jwt* as --json prints it."""
+    return {
+        "kind": jwt.claims.body.kind,
+        "name": jwt.claims.name,
+        "subject": jwt.claims.sub,
+        "issuer": str(jwt.issuer),
+        "issued_at": jwt.issued_at,
+        "expires": jwt.claims.exp or None,
+        "version": jwt.claims.version,
+        "id": jwt.id,
+        "unknown": [member.path for member in jwt.unknown],
+        "claims": json.loads(payload_of(jwt)),
+        "jwt": jwt.text,
+    }
+
+
+def text(jwt: Jwt[Any]) -> str:
+    """Return *jwt* for people, a member a line, safe to print."""
+    claims = jwt.claims
+    said = [(difference.path, shown(difference.new)) for difference in members(claims)]
+    head = [
+        ("kind", claims.body.kind.replace("_", " ") + (" (version 1)" if claims.version == 1 else "")),
+        ("issuer", str(jwt.issuer)),
+        ("issued", _io.moment(jwt.issued_at)),
+        ("expires", _io.until(claims.exp)),
+    ]
+    tail = [("unknown", f"{member.path} = {safe.shown(member.text)}") for member in jwt.unknown]
+    rows = [*head, *((path, value) for path, value in said if path != "exp"), *tail]
+    width = max(len(path) for path, _ in rows)
+    return "\n".join(f"{path.ljust(width)}  {value}" for path, value in rows)
+
+
+def shown(value: object) -> str:
+    """Return one *value* of claims for people, safe to print."""
+    if value is None:
+        return "(none)"
+    if isinstance(value, list):
+        return ", ".join(shown(item) for item in value) or "(empty)"
+    return safe.shown(value) if isinstance(value, str) else str(value).lower()
+
+
+def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
+    """Print *jwt* on stdout."""
+    _io.emit(data(jwt), "" if as_json else text(jwt), as_json=as_json)

@@ -1,0 +1,56 @@
+"""What goes to whom: data to stdout, talk to stderr, questions to the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
+    """Print *data* as one JSON object, or *text* for people, on stdout."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False) if as_json else text)
+
+
+def say(text: str) -> None:
+    """Tell the person something, on stderr."""
+    click.echo(text, err=True)
+
+
+def is_interactive() -> bool:
+    """Tell whether somebody sits there who can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str) -> bool:
+    """Ask yes or no on the terminal; no is the default."""
+    return click.confirm(question, default=False, err=True)
+
+
+def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
+    """Return *rows* as columns under *header*."""
+    lines = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def moment(seconds: int) -> str:
+    """Return Unix *seconds* as a date and time for people, in UTC."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} seconds since 1970"
+
+
+def until(seconds: int) -> str:
+    """Return an expiry for people; 0 is never."""
+    return moment(seconds) if seconds > 0 else "never"

@@ -1,0 +1,47 @@
+"""A group of commands that imports a command when it is run, and not to list it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A click group over a table: name of the command → (module, first line of its help)."""
+
+    def __init__(self, *args: Any, table: dict[str, tuple[str, str]], **kwargs: Any) -> None:  # noqa: ANN401 - click's
+        """Take the *table* beside what `click.Group` takes."""
+        super().__init__(*args, **kwargs)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import the command; None for a name that is not in the table."""
+        if cmd_name not in self.table:
+            return None
+        module = importlib.import_module(f"seedless.cli.{self.table[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the list of commands from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may have been meant."""
+        name = args[0]
+        if name not in self.table and not name.startswith("-"):
+            import difflib  # noqa: PLC0415 - only for a slip of the pen
+
+            near = difflib.get_close_matches(name, self.table, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"there is no command {name!a}{hint}", ctx)
+        return super().resolve_command(ctx, args)

@@ -1,0 +1,90 @@
+"""Options that many commands share, gathered into one value."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the shared options say; what a command does not offer has its default."""
+
+    store: str | None = None
+    operator: str | None = None
+    as_json: bool = False
+    module: str | None = None
+    token: str | None = None
+    pin_source: str | None = None
+    last_try: bool = False
+    dry_run: bool = False
+    yes: bool = False
+
+
+_JSON = [click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")]
+_STORE = [
+    click.option(
+        "--store", envvar="SEEDLESS_STORE", metavar="DIR",
+        help="Folder of jwts and creds [env: SEEDLESS_STORE; default: ~/.local/share/seedless].",
+    ),
+    click.option("--operator", metavar="NAME", help="Which operator of the store."),
+]  # fmt: skip
+_TOKEN = [
+    click.option(
+        "--module", envvar="SEEDLESS_MODULE", metavar="FILE",
+        help="PKCS#11 module of the token [env: SEEDLESS_MODULE].",
+    ),
+    click.option(
+        "--token", envvar="SEEDLESS_TOKEN", metavar="URI",
+        help="The token, as in pkcs11:token=ACME [env: SEEDLESS_TOKEN; default: the only one].",
+    ),
+    click.option(
+        "--pin-source", envvar="SEEDLESS_PIN_SOURCE", metavar="SOURCE",
+        help="prompt, env:NAME, file:PATH or fd:N [env: SEEDLESS_PIN_SOURCE; default: prompt].",
+    ),
+    click.option("--last-try", is_flag=True, help="Use the last try of the PIN."),
+]  # fmt: skip
+_SIGN = [
+    click.option("--dry-run", is_flag=True, help="Show what would be signed, and sign nothing."),
+    click.option("--yes", "-y", is_flag=True, help="Do not ask before signing."),
+]
+
+
+def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Callable[..., R]:
+    @functools.wraps(command)
+    def with_settings(**values: Any) -> R:  # noqa: ANN401 - click's values
+        mine = {name: values.pop(name) for name in list(values) if name in Settings.__slots__}
+        return command(Settings(**mine), **values)
+
+    for option in reversed(options):
+        with_settings = option(with_settings)
+    return with_settings
+
+
+def json_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with --json."""
+    return _gathered(_JSON, command)
+
+
+def store_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with --store, --operator and --json."""
+    return _gathered([*_STORE, *_JSON], command)
+
+
+def token_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of a token and of the store."""
+    return _gathered([*_TOKEN, *_STORE, *_JSON], command)
+
+
+def sign_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with all that signing wants."""
+    return _gathered([*_TOKEN, *_STORE, *_SIGN, *_JSON], command)

@@ -1,0 +1,123 @@
+"""Tokens for a command: opened when the first key is needed, closed when the walk is over."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from seedless.config import choose_module
+from seedless.errors import NoKey
+from seedless.keyring import KeyEntry
+from seedless.nkey import PublicKey
+from seedless.pin import parse_pin_source
+from seedless.pkcs11.key import label_for
+from seedless.pkcs11.module import load
+from seedless.pkcs11.token import Token, find_token, open_token
+from seedless.pkcs11.uri import KeyUri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from seedless.cli._workspace import Workspace
+    from seedless.issue import NewKey
+    from seedless.signer import Signer
+
+
+def named_uri(workspace: Workspace) -> KeyUri:
+    """Return the URI of the token that is named, by itself or by a name of the configuration; else any."""
+    named = workspace.settings.token
+    return KeyUri.parse(workspace.config.uris.get(named, named)) if named else KeyUri()
+
+
+def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
+    """Return the PKCS#11 module to load for *uri*, which `is_ours` when the person gave it."""
+    return choose_module(workspace.config, workspace.settings.module, uri, is_ours)
+
+
+class OpenTokens:
+    """The tokens of one walk, each opened once; implements `seedless.issue.Keys`."""
+
+    def __init__(self, workspace: Workspace, stack: ExitStack, *, writable: bool) -> None:
+        """Open tokens into *stack*; *writable* to make keys."""
+        self._workspace = workspace
+        self._stack = stack
+        self._writable = writable
+        settings = workspace.settings
+        self._pins = parse_pin_source(settings.pin_source or workspace.config.pin_source or "prompt")
+        self._opened: dict[tuple[Path, str], Token] = {}
+
+    def chosen(self) -> Token:
+        """Return the token that the person named, or the only one."""
+        return self._open(named_uri(self._workspace), is_ours=True)
+
+    def make(self, key: NewKey) -> PublicKey:
+        """Make *key* on the token that the person named, and note it in the inventory at once."""
+        token = self.chosen()
+        label = label_for(key.role, key.name)
+        made = token.generate(label)
+        public_key = PublicKey(key.role, made.raw or b"")
+        self._workspace.note_key(
+            KeyEntry(
+                public_key=public_key,
+                uri=str(key_uri(token, label, made.id)),
+                role=key.role,
+                name=key.name,
+                made="token",
+                at=self._workspace.now,
+            )
+        )
+        return public_key
+
+    def signer(self, public_key: PublicKey) -> Signer:
+        """Return the signer of *public_key*, on the token that holds it."""
+        return self.holding(public_key).signer(public_key)
+
+    def holding(self, public_key: PublicKey) -> Token:
+        """Return the token with *public_key*: where the inventory says, else the one that was named."""
+        entry = self._workspace.keyring().get(public_key)
+        if entry is not None:
+            return self._open(token_part(KeyUri.parse(entry.uri)), is_ours=False)
+        try:
+            token = self.chosen()
+            token.find(public_key.raw)
+        except NoKey as error:
+            raise NoKey(
+                f"nobody knows where the key {public_key} is: {error.message}",
+                "name its token with --token; seedless key list shows what is where",
+            ) from error
+        return token
+
+    def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
+        module = module_for(self._workspace, uri, is_ours=is_ours)
+        info = find_token(load(module), uri)
+        place = (module, str(info.uri))
+        if place not in self._opened:
+            opening = open_token(
+                info.uri,
+                self._pins,
+                module=module,
+                writable=self._writable,
+                last_try=self._workspace.settings.last_try,
+            )
+            self._opened[place] = self._stack.enter_context(opening)
+        return self._opened[place]
+
+
+def token_part(uri: KeyUri) -> KeyUri:
+    """Return what *uri* says of the token, without the key on it."""
+    return dataclasses.replace(uri, object=None, id=None, type=None)
+
+
+def key_uri(token: Token, label: str, key_id: bytes) -> KeyUri:
+    """Return the URI of a key on *token*, as the inventory holds it: no module, no PIN."""
+    info = token.info
+    return KeyUri(token=info.label, serial=info.serial or None, object=label, id=key_id, type="private")
+
+
+@contextmanager
+def open_tokens(workspace: Workspace, *, writable: bool = False) -> Iterator[OpenTokens]:
+    """Open tokens as they are needed, and close them all at the end."""
+    with ExitStack() as stack:
+        yield OpenTokens(workspace, stack, writable=writable)

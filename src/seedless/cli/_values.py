@@ -1,0 +1,99 @@
+"""Values of options: times, sizes, durations, and the permissions and limits that they make."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+
+_SPAN = re.compile(r"(\d{1,6})([smhdwMy])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 86400, "y": 365 * 86400}
+_SIZE = re.compile(r"(-?\d{1,19})\s*(|[KMGT](?:i?B)?|B)", re.IGNORECASE)
+_FACTORS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_GO_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h))+")
+_GO_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time as it was written: a span from now, a date, or 0 for none."""
+
+    text: str
+
+    def at(self, now: int) -> int:
+        """Return Unix seconds; a span counts from *now* (Unix seconds)."""
+        if self.text == "0":
+            return 0
+        if span := _SPAN.fullmatch(self.text):
+            return now + int(span[1]) * _SECONDS[span[2]]
+        moment = datetime.fromisoformat(self.text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """`30d`, `12h`, `1y`, a date or time (UTC unless it says so), or 0 for none."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | Moment, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Moment:
+        """Check that *value* can be read."""
+        moment = value if isinstance(value, Moment) else Moment(value)
+        try:
+            moment.at(0)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!a} is no time: write 30d, 12h, 1y, 2027-01-31 or 0 for none", param, ctx)
+        return moment
+
+
+class SizeType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """A count of bytes: `512`, `10K`, `4M`, `1GiB` (powers of 1024), or -1 for no limit."""
+
+    name = "bytes"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(value.strip())
+        if not match:
+            self.fail(f"{value!a} is no size: write 512, 10K, 4M, 1G or -1 for no limit", param, ctx)
+        size: int = int(match[1]) * 1024 ** _FACTORS[match[2][:1].upper().replace("B", "")]
+        if abs(size) > _INT64_MAX:
+            self.fail(f"{value!a} is beyond 64 bits", param, ctx)
+        return size
+
+
+class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """A duration as Go writes it, `1h30m` or `500ms`, in nanoseconds."""
+
+    name = "duration"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return nanoseconds."""
+        if isinstance(value, int):
+            return value
+        if not _GO_DURATION.fullmatch(value):
+            self.fail(f"{value!a} is no duration: write 500ms, 2s, 1h30m", param, ctx)
+        total = sum(float(n) * _NANOSECONDS[u] for n, u in _GO_PART.findall(value))
+        if total > _INT64_MAX:
+            self.fail(f"{value!a} is beyond 64 bits", param, ctx)
+        return int(total)
+
+
+MOMENT = MomentType()
+SIZE = SizeType()
+DURATION = DurationType()

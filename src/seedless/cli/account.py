@@ -1,0 +1,80 @@
+"""`seedless account`: the accounts of an operator."""
+
+from __future__ import annotations
+
+import click
+
+from seedless.claims import Account
+from seedless.cli import _describe, _io
+from seedless.cli._claims_options import ClaimsOptions, account_claims
+from seedless.cli._keys import issuer_option, public_key_option, subject_for
+from seedless.cli._options import Settings, sign_options, store_options
+from seedless.cli._review import sign
+from seedless.cli._workspace import Workspace
+from seedless.nkey import PublicKey, Role
+from seedless.plan import issuing_key, new_account
+
+
+@click.group()
+def account() -> None:
+    """Make, show and list accounts."""
+
+
+@account.command()
+@click.argument("name")
+@public_key_option(Role.ACCOUNT)
+@issuer_option
+@account_claims
+@sign_options
+def add(
+    settings: Settings, *, name: str, public_key: PublicKey | None, issuer: str | None, options: ClaimsOptions
+) -> None:
+    """Make the account NAME, its key on a token or given with --public-key.
+
+    \b
+    Example:
+      seedless account add ORDERS --token pkcs11:token=ACME --js-disk-storage 10G
+    """
+    workspace = Workspace(settings)
+    parent = workspace.operator()
+    with workspace.lock():
+        workspace.refuse_existing(name)
+        intent = new_account(
+            subject_for(workspace, Role.ACCOUNT, name, public_key),
+            options.account(Account.new()),
+            operator=parent,
+            issuer=issuing_key(parent.claims, workspace.known_keys(), issuer),
+            now=workspace.now,
+            times=options.times(workspace.now),
+        )
+        (jwt,) = sign(workspace, intent, lambda signed: workspace.store.put({(name,): signed[0][1]}))
+    _io.emit(_describe.data(jwt), f"account {name}: {jwt.claims.sub}", as_json=settings.as_json)
+
+
+@account.command()
+@click.argument("name")
+@store_options
+def show(settings: Settings, *, name: str) -> None:
+    """Show the account NAME.
+
+    \b
+    Example:
+      seedless account show ORDERS
+    """
+    _describe.print_jwt(Workspace(settings).account(name), as_json=settings.as_json)
+
+
+@account.command(name="list")
+@store_options
+def list_(settings: Settings) -> None:
+    """List the accounts of the operator.
+
+    \b
+    Example:
+      seedless account list
+    """
+    workspace = Workspace(settings)
+    accounts = workspace.accounts()
+    rows = [(jwt.claims.name, jwt.claims.sub, _io.until(jwt.claims.exp)) for jwt in accounts]
+    data = {"operator": workspace.store.operator, "accounts": [_describe.data(jwt) for jwt in accounts]}
+    _io.emit(data, _io.table(rows, ("ACCOUNT", "PUBLIC KEY", "EXPIRES")), as_json=settings.as_json)

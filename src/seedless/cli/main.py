@@ -1,0 +1,130 @@
+"""The entry of the command line: the table of commands, and what an error looks like.
+
+stdout is data, stderr is talk. An error is `error: …` and `hint: …` on stderr, and with `--json` also one
+object `{"error": …}` on stdout. Exit codes: 0 ok, 1 failed, 2 usage, 3 findings or bad signature,
+4 token or PIN, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.cli._lazy import LazyGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_USAGE = 2
+_INTERRUPTED = 130
+_COMMANDS = {
+    "token": ("token", "Find, initialise and look at tokens."),
+    "key": ("key", "Make and list keys on tokens."),
+    "operator": ("operator", "Make and show the operator."),
+    "account": ("account", "Make, show and list accounts."),
+    "user": ("user", "Make, show and list users, and write creds files."),
+    "sign": ("sign", "Sign a claims file, or a jwt again."),
+    "show": ("show", "Show what a jwt says."),
+    "verify": ("verify", "Verify jwts, and whether the store trusts them."),
+    "tree": ("tree", "Draw operator, accounts and users."),
+    "server": ("server", "Write configuration for nats-server."),
+    "completion": ("completion", "Print the completion script for a shell."),
+}
+
+_HELP = """Sign NATS claim JWTs with keys that stay on a PKCS#11 token.
+
+\b
+A first walk:
+  seedless token init --label ACME
+  seedless operator add ACME --token pkcs11:token=ACME --sys
+  seedless account add ORDERS --token pkcs11:token=ACME
+  seedless user add -a ORDERS app
+  seedless server config --mem-resolver
+"""
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely wanted
+
+        click.echo(f"seedless {version('seedless')}")
+        ctx.exit()
+
+
+seedless = LazyGroup(
+    "seedless",
+    table=_COMMANDS,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    params=[
+        click.Option(
+            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version,
+            help="Print the version.",
+        )
+    ],
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; never a traceback, unless SEEDLESS_DEBUG is set."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = seedless.main(words, prog_name="seedless", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\ninterrupted: nothing more was done", err=True)
+        return _INTERRUPTED
+    except Exception as error:
+        if os.environ.get("SEEDLESS_DEBUG"):
+            raise
+        return _fail(words, *_told(error))
+    return result if isinstance(result, int) else 0
+
+
+def _told(error: Exception) -> tuple[str, str, int]:
+    """Return message, hint and exit code of *error*."""
+    from seedless.errors import SeedlessError  # noqa: PLC0415 - only when something failed
+
+    match error:
+        case SeedlessError():
+            return error.message, error.hint, error.exit_code
+        case click.UsageError():
+            command = error.ctx.command_path if error.ctx else "seedless"
+            return _lowered(error.format_message()), f"{command} --help", _USAGE
+        case click.ClickException():
+            return _lowered(error.format_message()), "", 1
+        case OSError() if error.strerror:
+            place = f"{error.filename}: " if error.filename else ""
+            return f"{place}{error.strerror.lower()}", "", 1
+        case _:
+            kind = type(error).__name__
+            return (
+                f"seedless has a bug: {kind}",
+                "run again with SEEDLESS_DEBUG=1 and report what it prints",
+                1,
+            )
+
+
+def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
+    click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
+    if hint:
+        click.echo(f"{click.style('hint:', fg='yellow')} {hint}", err=True)
+    if "--json" in words:
+        import json  # noqa: PLC0415 - only for --json
+
+        click.echo(json.dumps({"error": {"message": message, "hint": hint, "exit_code": code}}))
+    return code
+
+
+def _lowered(text: str) -> str:
+    """Return click's sentence in the style of ours: lower case, no period, one line."""
+    text = " ".join(text.split()).removesuffix(".")
+    return text[:1].lower() + text[1:]

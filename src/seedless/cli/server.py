@@ -1,0 +1,86 @@
+"""`seedless server`: configuration for nats-server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedless import server_config
+from seedless.cli import _io
+from seedless.cli._keys import PublicKeyType
+from seedless.cli._options import Settings, store_options
+from seedless.cli._workspace import Workspace
+from seedless.errors import UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.store import atomic
+
+
+@click.group()
+def server() -> None:
+    """Write configuration for nats-server."""
+
+
+@server.command()
+@click.option("--mem-resolver", "kind", flag_value="memory", help="All accounts inside the configuration.")
+@click.option("--nats-resolver", "kind", flag_value="full", help="Accounts are pushed to the servers.")
+@click.option(
+    "--nkey",
+    "nkeys",
+    multiple=True,
+    type=PublicKeyType(Role.USER),
+    metavar="U…",
+    help="No accounts: bare NKey users.",
+)
+@click.option(
+    "--dir", "folder", default="./jwt", show_default=True, help="Full resolver: where servers keep accounts."
+)
+@click.option("--allow-delete", is_flag=True, help="Full resolver: accounts may be deleted.")
+@click.option("--interval", default="2m", show_default=True, help="Full resolver: how often servers compare.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write here, not to stdout."
+)
+@store_options
+def config(
+    settings: Settings,
+    *,
+    kind: str | None,
+    nkeys: tuple[PublicKey, ...],
+    folder: str,
+    allow_delete: bool,
+    interval: str,
+    output: Path | None,
+) -> None:
+    """Print the part of a nats-server configuration that trusts this operator, or these NKey users.
+
+    \b
+    Example:
+      seedless server config --mem-resolver -o nats.conf
+      seedless server config --nkey UBAR…
+    """
+    if bool(kind) == bool(nkeys):
+        raise UsageError(
+            "one kind of configuration is wanted", "--mem-resolver, --nats-resolver or --nkey U…"
+        )
+    text = server_config.nkey_users(nkeys) if nkeys else ""
+    if kind:
+        workspace = Workspace(settings)
+        operator = workspace.operator()
+        accounts = workspace.accounts()
+        system = operator.claims.body.system_account or None
+        if kind == "memory":
+            text = server_config.memory(operator, accounts, system)
+        else:
+            preload = [account for account in accounts if account.claims.sub == system]
+            text = server_config.full(
+                operator, preload, folder=folder, allow_delete=allow_delete, interval=interval
+            )
+    data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
+    if output:
+        atomic.write({output: text})
+    if settings.as_json:
+        _io.emit(data, "", as_json=True)
+    elif output:
+        _io.emit(data, str(output), as_json=False)
+    else:
+        click.echo(text, nl=not text.endswith("\n"))

@@ -1,0 +1,54 @@
+"""`seedless show`: what a jwt says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from seedless import jwt
+from seedless.cli import _describe
+from seedless.cli._options import Settings, json_options
+from seedless.creds import parse_jwt
+from seedless.errors import SeedlessError, UsageError
+from seedless.text import shown
+
+
+def read_input(name: str) -> str:
+    """Return the text of the file *name*, or of stdin for `-`; raise `UsageError` for what is not text."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode()
+    except OSError as error:
+        raise UsageError(f"cannot read {shown(name)}: {(error.strerror or '').lower()}") from error
+    except UnicodeDecodeError:
+        raise UsageError(f"{shown(name)} is not text", "give a jwt or a creds file") from None
+
+
+def jwt_in(text: str) -> str:
+    """Return the jwt in *text*: bare, or the one of a creds file."""
+    return parse_jwt(text).strip()
+
+
+def read_jwt(name: str) -> jwt.Jwt[object]:
+    """Read and verify the jwt in the file *name*; the error says which file."""
+    text = jwt_in(read_input(name))
+    try:
+        return jwt.read(text)
+    except SeedlessError as error:
+        error.message = f"{'stdin' if name == '-' else shown(name)}: {error.message}"
+        raise
+
+
+@click.command()
+@click.argument("file", default="-", metavar="FILE")
+@json_options
+def show(settings: Settings, *, file: str) -> None:
+    """Show what the jwt in FILE says, verified; a creds file will do, and - is stdin.
+
+    \b
+    Example:
+      seedless show app.creds
+    """
+    _describe.print_jwt(read_jwt(file), as_json=settings.as_json)

@@ -1,0 +1,164 @@
+"""`seedless sign`: claims from a file, or a jwt again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless import jwt
+from seedless.claims import Account, Activation, Operator, User
+from seedless.cli import _describe, _io
+from seedless.cli._options import Settings, sign_options
+from seedless.cli._review import sign as walk
+from seedless.cli._workspace import Workspace
+from seedless.cli.show import jwt_in, read_input
+from seedless.errors import BadClaims, SeedlessError, UsageError
+from seedless.nkey import PublicKey
+from seedless.plan import Surroundings, issuing_key, resigned
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.claims.codec import Body
+    from seedless.jwt import Claims, Jwt
+
+_KINDS = [
+    "operator", "account", "user", "activation", "authorization_request", "authorization_response", "generic",
+]  # fmt: skip
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: as nats.type says].")
+@click.option("--issuer", "-K", metavar="KEY|ROLE", help="The key that signs, or the role of a scope.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the jwt here (0600)."
+)
+@click.option("--record", is_flag=True, help="Put the jwt into the store, under its name.")
+@sign_options
+def sign(
+    settings: Settings, *, file: str, kind: str | None, issuer: str | None, output: Path | None, record: bool
+) -> None:
+    """Sign the claims in FILE (JSON), or the jwt in FILE again; - is stdin.
+
+    The jwt goes to stdout. What the store has for the same subject is taken as its predecessor: the new
+    one is always later.
+
+    \b
+    Example:
+      seedless sign orders.json --issuer OAK3… -o ORDERS.jwt
+      seedless sign ORDERS.jwt --record
+    """
+    workspace = Workspace(settings)
+    claims, given = _input(file, kind)
+    around = _surroundings(workspace)
+    key = _issuer(workspace, around, claims, given, issuer)
+    intent = resigned(claims, key, _predecessor(workspace, claims, given), around, workspace.now)
+    address = _address(claims, around) if record else None
+
+    def write(signed: Any) -> None:  # noqa: ANN401 - pairs of change and jwt
+        if address is not None:
+            workspace.store.put({address: signed[0][1]})
+        if output:
+            atomic.write({output: signed[0][1].text})
+
+    (made,) = walk(workspace, intent, write)
+    _io.emit(_describe.data(made), str(output) if output else made.text, as_json=settings.as_json)
+
+
+def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:
+    """Return the claims in *file*, and the jwt when it is one."""
+    text = read_input(file)
+    bare = jwt_in(text)
+    if bare.count(".") == 2 and not bare.lstrip().startswith("{"):  # noqa: PLR2004 - the parts of a jwt
+        given = jwt.read(bare)
+        if given.unknown:
+            paths = ", ".join(member.path for member in given.unknown)
+            raise BadClaims(
+                f"the jwt has members that would be lost: {paths}",
+                "a newer seedless may know them",
+                path=given.unknown[0].path,
+            )
+        return given.claims, given
+    try:
+        return jwt.claims_from_json(kind, text), None
+    except BadClaims as error:
+        error.message = f"{shown(file)}: {error.message}"
+        raise
+
+
+def _surroundings(workspace: Workspace) -> Surroundings:
+    try:
+        operator = workspace.operator().claims
+    except (SeedlessError, UsageError):
+        return Surroundings()
+    accounts = {account.claims.sub: account.claims for account in workspace.readable_accounts()}
+    return Surroundings(operator=operator, accounts=accounts)
+
+
+def _issuer(
+    workspace: Workspace,
+    around: Surroundings,
+    claims: Claims[Any],
+    given: Jwt[Any] | None,
+    wanted: str | None,
+) -> PublicKey:
+    """Return the key that signs: the one *wanted*, that of the jwt, or the one that the store suggests."""
+    parent = _parent(around, claims)
+    if wanted and _is_key(wanted):
+        return PublicKey.parse(wanted)
+    if wanted is None and given is not None:
+        return given.issuer
+    if parent is None:
+        raise UsageError("it is not known who signs this", "name the key with --issuer")
+    return issuing_key(parent, workspace.known_keys(), wanted)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        PublicKey.parse(text)
+    except SeedlessError:
+        return False
+    return True
+
+
+def _parent(around: Surroundings, claims: Claims[Any]) -> Claims[Any] | None:
+    match claims.body:
+        case Operator():
+            return claims
+        case Account():
+            return around.operator
+        case User() | Activation():
+            return around.accounts.get(claims.body.issuer_account)
+        case _:
+            return None
+
+
+def _predecessor(workspace: Workspace, claims: Claims[Any], given: Jwt[Any] | None) -> Jwt[Any] | None:
+    """Return the latest of what was given and what the store has for the subject."""
+    found = [given] if given else []
+    try:
+        address = workspace.store.find(PublicKey.parse(claims.sub))
+        stored = workspace.store.get(*address) if address is not None else None
+        found += [stored] if stored else []
+    except SeedlessError:
+        pass  # no store, or a subject that is no key: then there is nothing to replace
+    return max(found, key=lambda one: one.issued_at, default=None)
+
+
+def _address(claims: Claims[Any], around: Surroundings) -> tuple[str, ...]:
+    body: Body = claims.body
+    if isinstance(body, Operator):
+        return ()
+    if isinstance(body, Account):
+        return (claims.name,)
+    if isinstance(body, User):
+        account = around.accounts.get(body.issuer_account)
+        if account is None:
+            raise UsageError(
+                "the account of this user is not in the store", "give issuer_account in the claims"
+            )
+        return (account.name, claims.name)
+    raise UsageError(f"{body.kind} claims have no place in a store", "leave out --record")

@@ -1,0 +1,151 @@
+"""`seedless token`: PKCS#11 tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import _io
+from seedless.cli._options import Settings, token_options
+from seedless.cli._token import module_for, named_uri
+from seedless.cli._workspace import Workspace
+from seedless.errors import PinError, UsageError
+from seedless.pin import PromptPin, parse_pin_source
+from seedless.pkcs11.info import shown
+from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
+from seedless.pkcs11.module import load
+from seedless.pkcs11.token import find_token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.uri import KeyUri
+
+
+@click.group()
+def token() -> None:
+    """Find, initialise and look at tokens."""
+
+
+@token.command(name="list")
+@token_options
+def list_(settings: Settings) -> None:
+    """List the tokens that the module shows.
+
+    \b
+    Example:
+      seedless token list --module /usr/lib/softhsm/libsofthsm2.so
+    """
+    workspace = Workspace(settings)
+    module = module_for(workspace, named_uri(workspace), is_ours=True)
+    tokens = load(module).tokens()
+    rows = [
+        (shown(info.label) or "(blank)", shown(info.serial), shown(info.model), _state(info), str(info.uri))
+        for info in tokens
+    ]
+    data = {"module": str(module), "tokens": [_data(info) for info in tokens]}
+    _io.emit(data, _io.table(rows, ("TOKEN", "SERIAL", "MODEL", "STATE", "URI")), as_json=settings.as_json)
+
+
+@token.command()
+@token_options
+def show(settings: Settings) -> None:
+    """Show what the token says of itself; no PIN is asked.
+
+    \b
+    Example:
+      seedless token show --token pkcs11:token=ACME
+    """
+    workspace = Workspace(settings)
+    uri = named_uri(workspace)
+    info = find_token(load(module_for(workspace, uri, is_ours=True)), uri)
+    data = _data(info)
+    text = "\n".join(f"{name.replace('_', ' '):<20} {shown(str(value))}" for name, value in data.items())
+    _io.emit(data, text, as_json=settings.as_json)
+
+
+@token.command()
+@click.option("--label", required=True, metavar="TEXT", help="The label of the token, at most 32 bytes.")
+@click.option("--so-pin-source", metavar="SOURCE", help="Where the SO PIN comes from [default: prompt].")
+@click.option("--erase", metavar="SERIAL", help="The serial of a token that holds keys and shall lose them.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@token_options
+def init(
+    settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None, dry_run: bool
+) -> None:
+    """Initialise a blank token; one with keys only when its serial is given.
+
+    PINs are asked twice on the terminal, or come from --so-pin-source and --pin-source.
+
+    \b
+    Example:
+      seedless token init --label ACME
+    """
+    workspace = Workspace(settings)
+    uri = named_uri(workspace)
+    module = module_for(workspace, uri, is_ours=True)
+    info = blank_or_named(module, uri)
+    if info.initialised:
+        erase = _consent(module, uri, info, erase)
+    if dry_run:
+        _io.emit(
+            {"dry_run": True, "token": _data(info), "label": label},
+            f"would initialise {info.where}",
+            as_json=settings.as_json,
+        )
+        return
+    so_pin = _new_pin(so_pin_source, label, "SO PIN")
+    pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
+    made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase_serial=erase)
+    _io.emit(_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
+
+
+def _consent(module: Path, uri: KeyUri, info: TokenInfo, erase: str | None) -> str:
+    """Return the serial of a token that is to lose its keys, given or typed."""
+    _io.say(f"{info.where} is initialised already; all that is on it would be lost:")
+    for item in contents(module, uri):
+        _io.say(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
+    _io.say("  and what cannot be seen without its PIN")
+    if erase is None and _io.is_interactive():
+        erase = click.prompt("Type its serial to erase it", default="", show_default=False, err=True)
+    if erase != info.serial:
+        raise UsageError(f"{info.where} was left as it is", f"to erase it: --erase {shown(info.serial)}")
+    return erase
+
+
+def _new_pin(source: str | None, label: str, what: str) -> str:
+    """Return a PIN that is being chosen: from *source*, or typed twice."""
+    pins = parse_pin_source(source or "prompt")
+    token_name = f'{what} of the new token "{shown(label)}"'
+    first = pins.pin(token_name, "")
+    if first is None:
+        raise PinError("a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH or fd:N")
+    if isinstance(pins, PromptPin) and pins.pin(f"{token_name}, once more", "") != first:
+        raise PinError(f"the two entries of the {what} differ", "nothing was done; begin again")
+    return first
+
+
+def _state(info: TokenInfo) -> str:
+    if not info.initialised:
+        return "blank"
+    if info.user_pin_locked:
+        return "PIN locked"
+    if not info.user_pin_initialised:
+        return "no PIN"
+    return {"low": "few tries left", "last": "last try"}.get(info.tries, "ready")
+
+
+def _data(info: TokenInfo) -> dict[str, Any]:
+    return {
+        "label": info.label,
+        "serial": info.serial,
+        "manufacturer": info.manufacturer,
+        "model": info.model,
+        "slot_id": info.slot_id,
+        "hardware_version": info.hardware_version,
+        "firmware_version": info.firmware_version,
+        "state": _state(info),
+        "uri": str(info.uri),
+    }

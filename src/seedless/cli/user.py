@@ -1,0 +1,168 @@
+"""`seedless user`: the users of an account, and their creds files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.claims import User
+from seedless.cli import _describe, _io
+from seedless.cli._claims_options import ClaimsOptions, user_claims
+from seedless.cli._keys import issuer_option, public_key_option
+from seedless.cli._options import Settings, sign_options, store_options
+from seedless.cli._review import sign
+from seedless.cli._workspace import Workspace
+from seedless.creds import decorate_jwt, format_creds
+from seedless.errors import UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.plan import Subject, issuing_key, new_user, scope_of
+from seedless.seeds import SoftwareKey
+from seedless.store import atomic
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
+
+_ACCOUNT = click.option("--account", "-a", "account", required=True, metavar="NAME", help="The account.")
+
+
+@click.group()
+def user() -> None:
+    """Make, show and list users, and write creds files."""
+
+
+@user.command()
+@click.argument("name")
+@_ACCOUNT
+@public_key_option(Role.USER)
+@click.option("--on-token", is_flag=True, help="Make the user's key on a token.")
+@issuer_option
+@user_claims
+@sign_options
+def add(
+    settings: Settings,
+    *,
+    name: str,
+    account: str,
+    public_key: PublicKey | None,
+    on_token: bool,
+    issuer: str | None,
+    options: ClaimsOptions,
+) -> None:
+    """Make the user NAME of an account.
+
+    Its key is made here and goes into a creds file (0600); or it is the user's own, --public-key; or it
+    is made on a token, --on-token.
+
+    \b
+    Example:
+      seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub '_INBOX.>'
+    """
+    if on_token and public_key:
+        raise UsageError(
+            "a key is given or made on a token, not both", "leave out --on-token or --public-key"
+        )
+    workspace = Workspace(settings)
+    parent = workspace.account(account)
+    software = None if on_token or public_key else SoftwareKey.generate(Role.USER)
+    key = software.public_key if software else public_key
+    with workspace.lock():
+        workspace.refuse_existing(account, name)
+        signer = issuing_key(parent.claims, workspace.known_keys(), issuer)
+        body = User() if scope_of(parent.claims, signer) else User.new()
+        intent = new_user(
+            Subject(role=Role.USER, name=name, public_key=key),
+            options.user(body),
+            account=parent,
+            issuer=signer,
+            now=workspace.now,
+            times=options.times(workspace.now),
+        )
+        creds_path = workspace.store.creds_path(account, name)
+
+        def record(signed: Any) -> None:  # noqa: ANN401 - pairs of change and jwt
+            jwt: Jwt[User] = signed[0][1]
+            extra = {creds_path: format_creds(jwt, software)} if software else None
+            workspace.store.put({(account, name): jwt}, extra)
+
+        (jwt,) = sign(workspace, intent, record)
+    data = _describe.data(jwt) | {"account": account, "creds": str(creds_path) if software else None}
+    text = f"user {name}: {jwt.claims.sub}" + (f"\ncreds: {creds_path}" if software else "")
+    _io.emit(data, text, as_json=settings.as_json)
+
+
+@user.command()
+@click.argument("name")
+@_ACCOUNT
+@store_options
+def show(settings: Settings, *, name: str, account: str) -> None:
+    """Show the user NAME of an account.
+
+    \b
+    Example:
+      seedless user show -a ORDERS app
+    """
+    _describe.print_jwt(_user(Workspace(settings), account, name), as_json=settings.as_json)
+
+
+@user.command(name="list")
+@_ACCOUNT
+@store_options
+def list_(settings: Settings, *, account: str) -> None:
+    """List the users of an account.
+
+    \b
+    Example:
+      seedless user list -a ORDERS
+    """
+    workspace = Workspace(settings)
+    workspace.account(account)
+    users = [_user(workspace, account, name) for name in workspace.store.children(account)]
+    rows = [(jwt.claims.name, jwt.claims.sub, _io.until(jwt.claims.exp)) for jwt in users]
+    data = {"account": account, "users": [_describe.data(jwt) for jwt in users]}
+    _io.emit(data, _io.table(rows, ("USER", "PUBLIC KEY", "EXPIRES")), as_json=settings.as_json)
+
+
+@user.command()
+@click.argument("name")
+@_ACCOUNT
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write here (0600), not to stdout.",
+)
+@store_options
+def creds(settings: Settings, *, name: str, account: str, output: Path | None) -> None:
+    """Print the creds of a user: the jwt and, where its key was made here, the seed.
+
+    A user whose key is its own or on a token gets the jwt alone.
+
+    \b
+    Example:
+      seedless user creds -a ORDERS app -o app.creds
+    """
+    workspace = Workspace(settings)
+    jwt = _user(workspace, account, name)
+    path = workspace.store.creds_path(account, name)
+    found = atomic.read(path)
+    text = found.decode() if found is not None else decorate_jwt(jwt)
+    data = {"account": account, "user": name, "has_seed": found is not None}
+    if output:
+        atomic.write({output: text})
+        kind = "creds" if found is not None else "the jwt alone (the key is not here)"
+        _io.emit(data | {"path": str(output)}, f"{kind}: {output}", as_json=settings.as_json)
+    elif settings.as_json:
+        _io.emit(data | {"creds": text}, "", as_json=True)
+    else:
+        click.echo(text, nl=False)
+
+
+def _user(workspace: Workspace, account: str, name: str) -> Jwt[User]:
+    found = workspace.store.get(account, name)
+    if found is None:
+        names = ", ".join(workspace.store.children(account)) or "none yet"
+        raise UsageError(f"there is no user {name!a} in account {account!a}", f"there are: {names}")
+    return found

@@ -1,0 +1,204 @@
+"""From what is wanted to a plan: new operators, accounts and users, and jwts that are signed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.change import Change, Context
+from seedless.claims import Account, Export, Operator, Scope, User, signing_key
+from seedless.errors import UsageError
+from seedless.issue import Intent, NewKey, Plan
+from seedless.jwt import Claims, draft
+from seedless.nkey import PublicKey, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from seedless.jwt import Jwt
+
+SYSTEM_ACCOUNT = "SYS"
+SYSTEM_USER = "sys"
+_SERVICES = "Request account specific monitoring services for: SUBSZ, CONNZ, LEAFZ, JSZ and INFO"
+_DOCUMENTATION = "https://docs.nats.io/nats-server/configuration/sys_accounts"
+
+
+def system_account() -> Account:
+    """Return the body of a system account with the exports that `nsc` gives it (nsc 2.13, addoperator.go)."""
+    return msgspec.structs.replace(
+        Account.new(),
+        exports=(
+            Export(
+                name="account-monitoring-services",
+                subject="$SYS.REQ.ACCOUNT.*.*",
+                type="service",
+                response_type="Stream",
+                account_token_position=4,
+                description=_SERVICES,
+                info_url=_DOCUMENTATION,
+            ),
+            Export(
+                name="account-monitoring-streams",
+                subject="$SYS.ACCOUNT.*.>",
+                type="stream",
+                account_token_position=3,
+                description="Account specific monitoring stream",
+                info_url=_DOCUMENTATION,
+            ),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who claims are about: a name, and the public key, or None when it is to be made on a token."""
+
+    role: Role
+    name: str
+    public_key: PublicKey | None = None
+
+    @property
+    def new_key(self) -> NewKey:
+        """The key to be made."""
+        return NewKey(self.role, self.name)
+
+    @property
+    def wanted(self) -> tuple[NewKey, ...]:
+        """The keys to be made for this subject: one, or none."""
+        return () if self.public_key else (self.new_key,)
+
+    def resolve(self, made: Mapping[NewKey, PublicKey]) -> PublicKey:
+        """Return the public key, given or *made*."""
+        return self.public_key or made[self.new_key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """From when until when claims hold, in Unix seconds; 0 is no bound."""
+
+    start: int = 0
+    expiry: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """The system account and its user, made together with an operator."""
+
+    account: Subject
+    user: PublicKey
+
+
+def new_operator(
+    subject: Subject,
+    body: Operator,
+    *,
+    now: int,
+    times: Times,
+    signing: Subject | None = None,
+    system: System | None = None,
+) -> Intent:
+    """Plan an operator, self-signed; with a *signing* key, and with the *system* account and its user."""
+
+    def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
+        identity = subject.resolve(made)
+        signer = signing.resolve(made) if signing else identity
+        changed = body
+        if signing:
+            changed = msgspec.structs.replace(changed, signing_keys=(*body.signing_keys, str(signer)))
+        accounts: list[Change] = []
+        if system:
+            account = system.account.resolve(made)
+            changed = msgspec.structs.replace(changed, system_account=str(account))
+            held = Claims(sub=str(account), name=system.account.name, body=system_account())
+            user = Claims(sub=str(system.user), name=SYSTEM_USER, body=User.new())
+            accounts = [
+                Change(draft(held, signer, now), reason="system account"),
+                Change(draft(user, account, now), reason="system user"),
+            ]
+        claims = Claims(sub=str(identity), name=subject.name, body=changed, exp=times.expiry, nbf=times.start)
+        changes = (Change(draft(claims, identity, now), reason="new operator"), *accounts)
+        known = {change.draft.claims.sub: change.draft.claims for change in changes}
+        return Plan(changes, Context(now=now, operator=claims, claims=known))
+
+    others = [part for part in (signing, system.account if system else None) if part]
+    return Intent(plan, tuple(key for part in (subject, *others) for key in part.wanted))
+
+
+def new_account(
+    subject: Subject, body: Account, *, operator: Jwt[Operator], issuer: PublicKey, now: int, times: Times
+) -> Intent:
+    """Plan an account, issued by *issuer*, a key of the *operator*."""
+
+    def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
+        claims = Claims(
+            sub=str(subject.resolve(made)), name=subject.name, body=body, exp=times.expiry, nbf=times.start
+        )
+        change = Change(draft(claims, issuer, now), reason="new account")
+        return Plan((change,), Context(now=now, operator=operator.claims, claims={claims.sub: claims}))
+
+    return Intent(plan, subject.wanted)
+
+
+def new_user(
+    subject: Subject, body: User, *, account: Jwt[Account], issuer: PublicKey, now: int, times: Times
+) -> Intent:
+    """Plan a user of *account*, issued by *issuer*, one of its keys; under a scope it carries nothing itself."""
+    if str(issuer) != account.claims.sub:
+        body = msgspec.structs.replace(body, issuer_account=account.claims.sub)
+
+    def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
+        claims = Claims(
+            sub=str(subject.resolve(made)), name=subject.name, body=body, exp=times.expiry, nbf=times.start
+        )
+        change = Change(draft(claims, issuer, now), reason="new user")
+        return Plan((change,), Context(now=now, claims={account.claims.sub: account.claims}))
+
+    return Intent(plan, subject.wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the store knows around claims that are signed as they are."""
+
+    operator: Claims[Operator] | None = None
+    accounts: Mapping[str, Claims[Account]] = field(default_factory=dict)
+
+
+def resigned(
+    claims: Claims[Any], issuer: PublicKey, replaces: Jwt[Any] | None, around: Surroundings, now: int
+) -> Intent:
+    """Plan *claims* as they are, issued by *issuer*, in place of *replaces*; always later than that."""
+    at = now if replaces is None else max(now, replaces.issued_at + 1)
+    change = Change(draft(claims, issuer, at), replaces, "signed as given")
+    known = {**around.accounts, claims.sub: claims}
+    return Intent(lambda _: Plan((change,), Context(now=now, operator=around.operator, claims=known)))
+
+
+def issuing_key(parent: Claims[Any], known: Collection[str], wanted: str | None = None) -> PublicKey:
+    """Return the key of *parent* that is to issue: the one *wanted* (key or role), else a *known* one.
+
+    A signing key is preferred to the identity, and a plain one to a scope. Raise `UsageError` when *wanted*
+    is no key of *parent*.
+    """
+    body = parent.body
+    entries = body.signing_keys if isinstance(body, Account | Operator) else ()
+    if wanted is not None:
+        for entry in entries:
+            if wanted in {signing_key(entry), entry.role if isinstance(entry, Scope) else None}:
+                return PublicKey.parse(signing_key(entry))
+        if wanted != parent.sub:
+            raise UsageError(
+                f"{wanted!a} is no key of {parent.body.kind} {parent.name}, nor the role of one",
+                "name its identity, one of its signing keys, or a role",
+            )
+        return PublicKey.parse(wanted)
+    plain = [entry for entry in entries if isinstance(entry, str) and entry in known]
+    return PublicKey.parse(plain[0] if plain else parent.sub)
+
+
+def scope_of(account: Claims[Account], issuer: PublicKey) -> Scope | None:
+    """Return the scope that *issuer* signs with in *account*, or None."""
+    entries = (entry for entry in account.body.signing_keys if isinstance(entry, Scope))
+    return next((entry for entry in entries if entry.key == str(issuer)), None)
