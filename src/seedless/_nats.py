@@ -9,19 +9,21 @@ way to name a bare NKey without its seed. Five private names are relied on; a te
 - `_auth_configured`: without it nothing is signed for a server that has a `no_auth_user`, which then lets us
   in as that user.
 - `_close`: closing without the callbacks of a connection that never was.
-- `_transport`: closed when signing fails at a later login; nats-py opens the next one and drops this one.
+- `_transport`: dropped when the first handshake fails, since nats-py then waits for its end, which never comes
+  after TLS has failed (CPython 3.11); and when signing fails later, since nats-py would leak it.
 """
 
 from __future__ import annotations
 
 import base64
 import logging
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from nats.aio.client import Client
 from nats.errors import Error, NoServersError
 
-from seedless.errors import PinError, SeedlessError
+from seedless.errors import PinError, SeedlessError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,7 +49,7 @@ class SigningClient(Client):
         self._public_nkey = public_key
         self._auth_configured = True
         self._sign: Final = sign
-        self._told: Final = told or _log
+        self._told = told or _log
         self._first_failure: Callable[[Exception], None] | None = None
         self._signed: tuple[object, bytes] = (None, b"")
 
@@ -55,6 +57,8 @@ class SigningClient(Client):
         self, options: dict[str, Any], jwt: str | None, failed: Callable[[Exception], None]
     ) -> None:
         """Connect; *failed* gets each failure of a server and raises to make an end of it."""
+        for name in sorted(options.keys() - signature(Client.connect).parameters.keys()):
+            raise UsageError(f"nats-py has no option {name!a}", "look at nats.connect for those it has")
         opening = self.connect(
             **options,
             error_cb=self._heard,
@@ -71,6 +75,8 @@ class SigningClient(Client):
 
     async def abandon(self) -> None:
         """Close what a connection that failed has left open, and call nobody back."""
+        self._told = _ignore
+        self._drop()
         if self.is_connecting:
             await self._close(Client.CLOSED, do_cbs=False)
 
@@ -86,8 +92,7 @@ class SigningClient(Client):
         await super()._process_info(info, initial_connection=initial_connection)
 
     async def _later(self, error: SeedlessError) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        self._drop()
         if isinstance(error, PinError):
             await self._told(error)
             raise NoServersError from error  # the one error that makes nats-py stop and close
@@ -95,16 +100,22 @@ class SigningClient(Client):
 
     async def _heard(self, error: Exception) -> None:
         if self._first_failure is not None:
+            self._drop()
             self._first_failure(error)
         cause = error.__cause__
         await self._told(cause if isinstance(cause, SeedlessError) else error)
+
+    def _drop(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport:
+            transport.close()  # type: ignore[no-untyped-call]  # nats-py leaves it so
 
     def _signature(self, nonce: str) -> bytes:
         signed, signature = self._signed
         if signed != nonce or not signature:
             raise SeedlessError(
                 "this version of nats-py asks for signatures in a way that is not known",
-                "install nats-py 2.16, and report this",
+                "install nats-py 2.16 (2.10 or newer works), and report this",
             )
         self._signed = (None, b"")
         return base64.urlsafe_b64encode(signature).rstrip(b"=")
@@ -112,3 +123,7 @@ class SigningClient(Client):
 
 async def _log(error: Exception) -> None:
     _logger.error("%s", error)
+
+
+async def _ignore(error: Exception) -> None:
+    """Leave untold what goes wrong while a connection that failed is closed."""

@@ -173,6 +173,10 @@ _REFUSED = (
     "is the key in its configuration? with a jwt: is the account known there and signed by the operator that "
     f"the server trusts, and is nothing expired or revoked? {_LOG}"
 )
+_TOO_SLOW = (
+    "where the token takes more than 2 seconds, the server has to wait: authorization { timeout: … }, in "
+    f"seconds; else {_LOG}"
+)
 _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
     "authorization violation": (
         ServerError,
@@ -182,8 +186,10 @@ _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
     "authentication timeout": (
         ServerError,
         "{where} did not wait for the signature of {user}",
-        "give the server an authorization { timeout: … } of more seconds than the token takes",
+        _TOO_SLOW,
     ),
+    "closed the connection": (ServerError, "{where} closed the connection during the login", _TOO_SLOW),
+    "connection lost": (ServerError, "{where} closed the connection during the login", _TOO_SLOW),
     "connect url": (UsageError, "{where} is no address of a NATS server", "give nats://host:4222"),
     "callbacks must be": (UsageError, "a callback is no coroutine function", "write it with async def"),
 }
@@ -203,6 +209,8 @@ def _explained(error: Exception, addresses: list[str], user: str) -> SeedlessErr
             return kind(message.format(where=where, user=user), hint)
     if isinstance(error, OSError):
         return _unreachable(error, where, said)
+    if isinstance(error, ImportError):
+        return UsageError(f"{where} cannot be reached: {said}", "ws:// and wss:// want pip install aiohttp")
     if text.startswith("nats: "):
         return ServerError(f"the login at {where} failed: {said}", _LOG)
     return ServerError(

@@ -5,6 +5,8 @@ import base64
 import contextlib
 import itertools
 import json
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -258,6 +260,22 @@ def test_another_way_to_log_in_is_refused(options: dict[str, Any]) -> None:
         run(connect("nats://127.0.0.1:1", USER, **options))
 
 
+CALLS: dict[str, tuple[list[str], dict[str, Any], str]] = {
+    "no address": (["nats://127.0.0.1:99999"], {}, "127.0.0.1:99999 is no address of a NATS server"),
+    "no option": (["nats://127.0.0.1:1"], {"patience": 1}, "nats-py has no option 'patience'"),
+    "no coroutine": (["nats://127.0.0.1:1"], {"closed_cb": print}, "a callback is no coroutine function"),
+}
+
+
+@pytest.mark.parametrize(("addresses", "options", "message"), CALLS.values(), ids=CALLS)
+def test_a_call_that_nats_py_cannot_take_is_a_usage_error(
+    addresses: list[str], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(connect(addresses, USER, **options))
+    assert caught.value.message == message
+
+
 def test_an_error_cb_that_is_no_coroutine_function_is_refused() -> None:
     with pytest.raises(UsageError, match="error_cb is no coroutine function"):
         run(connect("nats://127.0.0.1:1", USER, error_cb=print))
@@ -397,7 +415,7 @@ ANSWERS = {
         "{} did not wait for the signature of {user}",
     ),
     "escape": (None, b"-ERR '\x1b[31mred'\r\n", "the login at {} failed: \\x1b[31mred"),
-    "end of stream": (None, b"", "the login at {} failed: the server closed the connection"),
+    "end of stream": (None, b"", "{} closed the connection during the login"),
     "not NATS": (
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"",
@@ -426,3 +444,38 @@ def test_whatever_a_server_does_is_an_error_with_a_sentence(
             assert caught.value.hint
 
     run(journey())
+
+
+def test_a_server_that_is_down_is_named_without_the_password_of_its_url() -> None:
+    with pytest.raises(ServerError) as caught:
+        run(connect(["nats://clerk:hunter2@127.0.0.1:1", "127.0.0.1:1"], USER))
+    assert caught.value.message.startswith("one of 127.0.0.1:1, 127.0.0.1:1 cannot be reached: ")
+
+
+def test_a_login_that_is_cancelled_does_not_wait_for_the_token() -> None:
+    async def journey() -> None:
+        async with wire() as server:
+            start = time.monotonic()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(connect(server.url, Slow(seconds=0.5)), 0.05)
+            assert time.monotonic() - start < 0.3
+            assert server.connects == []
+
+    run(journey())
+
+
+def test_without_nats_py_a_sentence_names_the_extra() -> None:
+    program = """
+import asyncio, sys
+sys.modules["nats"] = None
+from seedless.client import connect
+from seedless.errors import UsageError
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+try:
+    asyncio.run(connect("127.0.0.1:1", SoftwareKey.generate(Role.USER)))
+except UsageError as error:
+    print(error.message, error.hint, sep="; ")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "logging in wants nats-py; pip install 'seedless[nats]'\n"
