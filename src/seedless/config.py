@@ -1,0 +1,189 @@
+"""The owner's configuration: which modules may be loaded, where the store is, names for URIs.
+
+    store = "~/nats"
+    modules = ["/usr/lib/softhsm/libsofthsm2.so"]
+    pin-source = "file:/run/secrets/pin"
+    [uris]
+    ceremony = "pkcs11:token=ops;serial=1234"
+
+Whoever names the module gets the PIN. So a configuration that others than its owner can write is refused,
+and so is a module that only a URI names, unless the URI itself was typed by the person. Unknown names are
+errors, each with its place.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from seedless.errors import BadUri, ModuleError, StoreError
+from seedless.pkcs11.uri import KeyUri
+from seedless.store import atomic
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_SOFTHSM = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm2.so",
+    "/usr/lib/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the configuration says; all of it may be absent."""
+
+    store: Path | None = None
+    modules: tuple[Path, ...] = ()
+    pin_source: str | None = None
+    uris: Mapping[str, KeyUri] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def config_path(environment: Mapping[str, str]) -> Path:
+    """Return `$SEEDLESS_CONFIG`, else `$XDG_CONFIG_HOME/seedless/config.toml`, by default in `~/.config`."""
+    named = environment.get("SEEDLESS_CONFIG")
+    if named:
+        return Path(named)
+    folder = Path(environment.get("XDG_CONFIG_HOME", ""))
+    home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    return (folder if folder.is_absolute() else home / ".config") / "seedless" / "config.toml"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration that *environment* (by default the process's) leads to; raise `StoreError`.
+
+    No file at the default place is an empty configuration.
+    """
+    environment = os.environ if environment is None else environment
+    path = config_path(environment)
+    data = atomic.read(path)
+    if data is None:
+        if environment.get("SEEDLESS_CONFIG"):
+            raise StoreError(f"there is no {shown(path)}", "SEEDLESS_CONFIG names it")
+        return Config()
+    for place in (path, path.absolute().parent, path.resolve().parent):
+        with atomic.told("read", place):
+            status = place.stat()
+        _require_owned(place, status, os.geteuid())
+    try:
+        return _config(tomllib.loads(data.decode("utf-8")))
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a value of ours that is wrong
+        reason = str(error)
+        raise StoreError(f"{shown(path)}: {reason[:1].lower()}{reason[1:]}", _EXAMPLE) from error
+
+
+def choose_module(
+    config: Config,
+    named: str | None,
+    uri: KeyUri,
+    uri_is_ours: bool,  # noqa: FBT001 - four things decide, in this order
+) -> Path:
+    """Return the PKCS#11 module to be loaded for *uri*; raise `ModuleError`.
+
+    It is the one *named* on the command line or in its environment; else the one that *uri* names, if it is
+    listed in the configuration or the person typed the URI (*uri_is_ours*); else the only listed one.
+    """
+    if named:
+        return Path(named).expanduser().absolute()
+    if uri.module_path is not None and uri_is_ours:
+        return Path(uri.module_path).absolute()
+    if uri.module_path is not None or uri.module_name is not None:
+        return _listed(config, uri)
+    if len(config.modules) == 1:
+        return config.modules[0]
+    if config.modules:
+        raise ModuleError(
+            f"the configuration lists {len(config.modules)} PKCS#11 modules: "
+            + ", ".join(map(shown, config.modules)),
+            "say which: --module PATH",
+        )
+    raise ModuleError("no PKCS#11 module is named", _how_to_name_one())
+
+
+_EXAMPLE = 'it may hold store = "…", modules = ["/path/to/module.so"], pin-source = "…", and [uris]'
+
+
+def _listed(config: Config, uri: KeyUri) -> Path:
+    for module in config.modules:
+        if uri.module_path is not None:
+            if Path(uri.module_path) == module:
+                return module
+        elif uri.module_name in {module.name, module.stem, module.stem.removeprefix("lib")}:
+            return module
+    raise ModuleError(
+        f"the URI names the module {quoted(uri.module_path or uri.module_name or '')}, which is not listed",
+        "if you trust it with your PIN, list it under modules in the configuration, or give --module PATH",
+    )
+
+
+def _how_to_name_one() -> str:
+    hint = "give --module PATH, set SEEDLESS_MODULE, or list it under modules in the configuration"
+    found = next((path for path in _SOFTHSM if Path(path).is_file()), None)
+    return f"{hint}; SoftHSM's is {found}" if found else hint
+
+
+def _require_owned(path: Path, status: os.stat_result, user: int) -> None:
+    """Raise `StoreError` when *path* belongs to others than *user* and root, or when others can write it."""
+    # A folder counts too: whoever can write it can put another file in the place of this one.
+    if status.st_uid not in {0, user}:
+        raise StoreError(
+            f"{shown(path)} belongs to another user",
+            "it decides who gets your PIN: it must be yours, or root's",
+        )
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & _WRITABLE_BY_OTHERS and not sticky:
+        raise StoreError(
+            f"{shown(path)} can be written by others",
+            f"it decides who gets your PIN: chmod go-w {shown(path)}",
+        )
+
+
+def _config(values: dict[str, Any]) -> Config:
+    known = {"store": str, "modules": list, "pin-source": str, "uris": dict}
+    for name, value in values.items():
+        if name not in known:
+            # Becomes a StoreError with the name of the file.
+            raise ValueError(f"nothing is known by the name {quoted(name)}")
+        if not isinstance(value, known[name]):
+            raise ValueError(f"{name} is not {_KINDS[known[name]]}")  # noqa: TRY004 - likewise
+    return Config(
+        store=_absolute(values["store"], "store") if "store" in values else None,
+        modules=tuple(
+            _absolute(value, f"modules[{index}]") for index, value in enumerate(values.get("modules", []))
+        ),
+        pin_source=values.get("pin-source"),
+        uris=MappingProxyType({name: _uri(name, text) for name, text in values.get("uris", {}).items()}),
+    )
+
+
+_KINDS: dict[type, str] = {str: "text", list: "a list", dict: "a table"}
+
+
+def _absolute(value: object, place: str) -> Path:
+    if not isinstance(value, str):
+        raise ValueError(f"{place} is not text")  # noqa: TRY004 - likewise
+    path = Path(value).expanduser()
+    if not path.is_absolute() or not value.isprintable():
+        raise ValueError(f"{place} is not an absolute path")
+    return path
+
+
+def _uri(name: str, value: object) -> KeyUri:
+    place = f"uris.{name}" if name.isprintable() else f"uris.{quoted(name)}"
+    if not isinstance(value, str):
+        raise ValueError(f"{place} is not text")  # noqa: TRY004 - likewise
+    try:
+        return KeyUri.parse(value)
+    except BadUri as error:
+        raise ValueError(f"{place}: {error.message}") from error

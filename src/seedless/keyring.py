@@ -1,0 +1,189 @@
+"""The keyring: which public key is where. An inventory without secrets, for people to read and keep.
+
+A JSON file, `ROOT/keyring.json`:
+
+    {"version": 1,
+     "keys": {"A…": {"role": "account", "name": "orders", "uri": "pkcs11:token=…;id=…",
+                     "made": "token", "at": 1700000000}}}
+
+`role` is what the key is for (its first letter says the same), `name` what it is called here, `made` how it
+came to be (token: generated there; import: its seed was known elsewhere before; found: it was there), `at`
+when, in Unix seconds.
+Refused: URIs that bring a module or a PIN's place along, since whoever could write this file would then get
+the PIN; and one raw key under two roles.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from seedless import wire
+from seedless.errors import BadClaims, BadUri, SeedlessError, StoreError, UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.uri import KeyUri
+from seedless.store import atomic
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+KEYRING_NAME = "keyring.json"
+VERSION = 1
+
+Made = Literal["token", "import", "found"]
+"""How a key came to its token: generated there, imported, or found there and taken into the inventory."""
+
+_MEMBERS: dict[str, type] = {"role": str, "name": str, "uri": str, "made": str, "at": int}
+_MADE: tuple[Made, ...] = get_args(Made)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyEntry:
+    """Where one key is: `uri` finds its token and object, `at` is Unix seconds."""
+
+    public_key: PublicKey
+    uri: str
+    role: Role
+    name: str = ""
+    made: Made = "token"
+    at: int = 0
+
+    def __post_init__(self) -> None:
+        uri = KeyUri.parse(self.uri)
+        if uri != bare(uri):
+            raise BadUri(
+                f"the URI of {self.public_key} names a module or a PIN source",
+                "name the module in the configuration or on the command line",
+            )
+        if self.role is not self.public_key.role:
+            raise UsageError(f"{self.public_key} is not the key of an {self.role.name.lower()}")
+        if self.made not in _MADE:
+            raise UsageError(f"a key is made by one of {', '.join(_MADE)}, not by {quoted(self.made)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """All entries, by public key."""
+
+    entries: tuple[KeyEntry, ...] = ()
+
+    def get(self, public_key: PublicKey) -> KeyEntry | None:
+        """Return the entry of *public_key*, if there is one."""
+        return next((entry for entry in self.entries if entry.public_key == public_key), None)
+
+    def __iter__(self) -> Iterator[KeyEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def with_entry(self, entry: KeyEntry) -> Keyring:
+        """Return a keyring with *entry*, in place of an older one of the same public key.
+
+        Raise `UsageError` when the same raw key is there under another role.
+        """
+        others = [other for other in self.entries if other.public_key != entry.public_key]
+        twin = next((other for other in others if other.public_key.raw == entry.public_key.raw), None)
+        if twin is not None:
+            raise UsageError(
+                f"{entry.public_key} is the same key as {twin.public_key}, and a key has one role",
+                "make a new key",
+            )
+        return Keyring(tuple(sorted((*others, entry), key=lambda one: str(one.public_key))))
+
+    def without(self, public_key: PublicKey) -> Keyring:
+        """Return a keyring without the entry of *public_key*."""
+        return Keyring(tuple(entry for entry in self.entries if entry.public_key != public_key))
+
+    def text(self) -> str:
+        """Return the keyring as its file holds it."""
+        keys = {
+            str(entry.public_key): {
+                "role": entry.role.name.lower(),
+                "name": entry.name,
+                "uri": entry.uri,
+                "made": entry.made,
+                "at": entry.at,
+            }
+            for entry in self.entries
+        }
+        return json.dumps({"version": VERSION, "keys": keys}, indent=2, ensure_ascii=True) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write the keyring to *path* (0600, at once); call it with the lock of the root held."""
+        atomic.write({path: self.text()})
+
+
+def bare(uri: KeyUri) -> KeyUri:
+    """Return *uri* without its query: what may be recorded of it."""
+    text, _, _ = str(uri).partition("?")
+    return KeyUri.parse(text)
+
+
+def load(path: Path) -> Keyring:
+    """Read the keyring at *path*; a missing file is an empty one. Raise `StoreError` with the place."""
+    data = atomic.read(path)
+    if data is None:
+        return Keyring()
+    try:
+        return _keyring(wire.parse(data))
+    except SeedlessError as error:
+        raise StoreError(
+            f"{shown(path)} is damaged: {error.message}",
+            "restore it from a backup, or list the tokens and take the keys in again",
+        ) from error
+
+
+def record(path: Path, lock: AbstractContextManager[None], *entries: KeyEntry) -> None:
+    """Add *entries* to the keyring at *path*, which is read and written while *lock* is held."""
+    with lock:
+        keyring = load(path)
+        for entry in entries:
+            keyring = keyring.with_entry(entry)
+        keyring.save(path)
+
+
+def _keyring(value: object) -> Keyring:
+    members = _members(value, "", {"version": int, "keys": dict})
+    if members["version"] != VERSION:
+        raise BadClaims(f"it is of version {members['version']}, this program reads {VERSION}")
+    keyring = Keyring()
+    for text, item in members["keys"].items():
+        path = wire.join("keys", text)
+        found = _members(item, path, _MEMBERS)
+        try:
+            role = _role(found["role"])
+            entry = KeyEntry(**found | {"public_key": PublicKey.parse(text), "role": role})
+            keyring = keyring.with_entry(entry)
+        except SeedlessError as error:
+            raise BadClaims(f"{path}: {error.message}", error.hint, path=path) from error
+    return keyring
+
+
+def _role(name: str) -> Role:
+    role = next((role for role in Role if role.name.lower() == name), None)
+    if role is None:
+        raise BadClaims(f"there is no role {quoted(name)}")
+    return role
+
+
+def _members(value: object, path: str, types: dict[str, type]) -> dict[str, Any]:
+    """Return *value* if it is an object with these members and no others, each of its type."""
+    if not isinstance(value, dict):
+        raise BadClaims(f"{path or 'it'} is not an object", path=path)
+    for name in value.keys() | types.keys():
+        place = wire.join(path, name)
+        if name not in types:
+            raise BadClaims(f"{place}: nothing is known by this name", path=place)
+        if name not in value:
+            raise BadClaims(f"{place} is missing", path=place)
+        if type(value[name]) is not types[name]:
+            raise BadClaims(f"{place} is not {_KINDS[types[name]]}", path=place)
+    return value
+
+
+_KINDS: dict[type, str] = {int: "an integer", str: "text", dict: "an object"}
