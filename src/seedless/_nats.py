@@ -9,7 +9,7 @@ way to name a bare NKey without its seed. Five private names are relied on; a te
 - `_auth_configured`: without it nothing is signed for a server that has a `no_auth_user`, which then lets us
   in as that user.
 - `_close`: closing without the callbacks of a connection that never was.
-- `_transport`: dropped when the first handshake fails, since nats-py then waits for its end, which never comes
+- `_transport`: dropped when the first handshake fails, since nats-py then waits for an end that never comes
   after TLS has failed (CPython 3.11); and when signing fails later, since nats-py would leak it.
 """
 
@@ -122,7 +122,7 @@ class SigningClient(Client):
 
 
 async def _log(error: Exception) -> None:
-    _logger.error("%s", error)
+    _logger.error("%s", ascii(str(error))[1:-1])  # a server's words stay in their line
 
 
 async def _ignore(error: Exception) -> None:
