@@ -22,6 +22,7 @@ from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
+from seedless.server_config import memory, nkey_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -97,16 +98,8 @@ class System:
 
     @property
     def configuration(self) -> str:
-        preload = (f"  {jwt.claims.sub}: {jwt.text}\n" for jwt in (self.system_account, self.account))
-        return (
-            f"operator: {self.operator.text}\n"
-            f"system_account: {self.system_account.claims.sub}\n"
-            f"resolver: MEMORY\nresolver_preload: {{\n{''.join(preload)}}}\n"
-        )
-
-
-def nkey_users(*keys: PublicKey) -> str:
-    return f"authorization {{ users: [ {', '.join(f'{{nkey: {key}}}' for key in keys)} ] }}\n"
+        system = self.system_account
+        return memory(self.operator, [system, self.account], system.claims.sub)
 
 
 async def passes_a_message(client: Client) -> bool:
@@ -155,7 +148,7 @@ def test_a_bare_nkey_user_on_the_token_logs_in_until_the_configuration_drops_the
 ) -> None:
     key = key_on(token, Role.USER, "clerk")
     other = SoftwareKey.generate(Role.USER).public_key
-    server = nats_server(nkey_users(key.public_key, other))
+    server = nats_server(nkey_users([key.public_key, other]))
 
     async def journey() -> None:
         gone = asyncio.Event()
@@ -165,7 +158,7 @@ def test_a_bare_nkey_user_on_the_token_logs_in_until_the_configuration_drops_the
 
         client = await connect(server.url, key, disconnected_cb=disconnected)
         assert await passes_a_message(client)
-        server.reload(nkey_users(other))
+        server.reload(nkey_users([other]))
         await asyncio.wait_for(gone.wait(), PATIENCE)
         await client.close()
         with pytest.raises(ServerError, match=f"refused the login of {key.public_key}"):
