@@ -53,10 +53,8 @@ _TOKEN = [
     ),
     click.option("--last-try", is_flag=True, help="Use the last try of the PIN."),
 ]  # fmt: skip
-_SIGN = [
-    click.option("--dry-run", is_flag=True, help="Show what would be signed, and sign nothing."),
-    click.option("--yes", "-y", is_flag=True, help="Do not ask before signing."),
-]
+_DRY_RUN = [click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")]
+_YES = [click.option("--yes", "-y", is_flag=True, help="Do not ask before signing.")]
 
 
 def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Callable[..., R]:
@@ -85,6 +83,11 @@ def token_options(command: Callable[..., R]) -> Callable[..., R]:
     return _gathered([*_TOKEN, *_STORE, *_JSON], command)
 
 
+def change_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of `token_options` and --dry-run."""
+    return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_JSON], command)
+
+
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with all that signing wants."""
-    return _gathered([*_TOKEN, *_STORE, *_SIGN, *_JSON], command)
+    return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_YES, *_JSON], command)

@@ -35,31 +35,35 @@ def sign(
     if settings.dry_run:
         plan = intent.rehearsed()
         report = plan.judge()
-        _show(plan, report)
+        _show(plan, report, intent)
         report.require_clean()
         _io.emit(plan_data(plan, intent), "nothing was signed: --dry-run", as_json=settings.as_json)
         raise click.exceptions.Exit(0)
     return walk.issue(
         intent,
-        review=lambda plan, report: _review(plan, report, ask=not settings.yes),
+        review=lambda plan, report: _review(plan, report, intent, ask=not settings.yes),
         keys=lambda: open_tokens(workspace, writable=bool(intent.new_keys)),
         record=record,
     )
 
 
-def _review(plan: Plan, report: Report, *, ask: bool) -> bool:
-    _show(plan, report)
+def _review(plan: Plan, report: Report, intent: Intent, *, ask: bool) -> bool:
+    _show(plan, report, intent)
     if report.errors or not ask or not _io.is_interactive():
         return True
     count = len(plan.changes)
     return _io.confirm(f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?")
 
 
-def _show(plan: Plan, report: Report) -> None:
+def _show(plan: Plan, report: Report, intent: Intent) -> None:
+    stand_ins = {
+        str(key.stand_in): f"(a new key for {key.role.name.lower()} {key.name})" for key in intent.new_keys
+    }
     for change in plan.changes:
         _io.say(click.style(heading(change), bold=True))
         for line in lines(change):
-            _io.say(f"  {line}")
+            name, _, value = line.partition(": ")
+            _io.say(f"  {name}: {stand_ins.get(value, value)}")
     for finding in report.findings:
         mark = click.style(f"{finding.severity}:", fg=_COLOURS[finding.severity])
         _io.say(f"{mark} {finding.code} {shown(finding.where)}: {finding.text}")

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 def named_uri(workspace: Workspace) -> KeyUri:
     """Return the URI of the token that is named, by itself or by a name of the configuration; else any."""
     named = workspace.settings.token
-    return KeyUri.parse(workspace.config.uris.get(named, named)) if named else KeyUri()
+    if not named:
+        return KeyUri()
+    return workspace.config.uris.get(named) or KeyUri.parse(named)
 
 
 def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
     """Return the PKCS#11 module to load for *uri*, which `is_ours` when the person gave it."""
-    return choose_module(workspace.config, workspace.settings.module, uri, is_ours)
+    return choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=is_ours)
 
 
 class OpenTokens:

@@ -37,7 +37,7 @@ class Workspace:
     @functools.cached_property
     def config(self) -> Config:
         """The owner's configuration."""
-        return configuration.load()
+        return configuration.load(os.environ)
 
     @functools.cached_property
     def root(self) -> Path:
@@ -65,8 +65,8 @@ class Workspace:
         return inventory.load(self.keyring_path)
 
     def note_key(self, entry: KeyEntry) -> None:
-        """Write *entry* into the inventory."""
-        inventory.save(self.keyring_path, self.keyring().with_entry(entry))
+        """Write *entry* into the inventory; call it with the lock held."""
+        self.keyring().with_entry(entry).save(self.keyring_path)
 
     def operator(self) -> Jwt[Operator]:
         """Return the operator of the store; raise `StoreError` when there is none yet."""

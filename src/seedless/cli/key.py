@@ -8,7 +8,7 @@ import click
 
 from seedless.cli import _io
 from seedless.cli._keys import PublicKeyType
-from seedless.cli._options import Settings, token_options
+from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.errors import NoKey
@@ -34,9 +34,8 @@ def key() -> None:
 @key.command()
 @click.option("--role", required=True, type=click.Choice(list(_ROLES)), help="What the key is for.")
 @click.option("--name", "-n", required=True, metavar="NAME", help="Whose key it is.")
-@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
-@token_options
-def new(settings: Settings, *, role: str, name: str, dry_run: bool) -> None:
+@change_options
+def new(settings: Settings, *, role: str, name: str) -> None:
     """Make an Ed25519 key that cannot leave the token, and note where it is.
 
     \b
@@ -46,7 +45,7 @@ def new(settings: Settings, *, role: str, name: str, dry_run: bool) -> None:
     wanted = NewKey(_ROLES[role], name)
     label = label_for(wanted.role, name)
     workspace = Workspace(settings)
-    if dry_run:
+    if settings.dry_run:
         _io.emit({"dry_run": True, "label": label}, f"would make {shown(label)}", as_json=settings.as_json)
         return
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.cli import _io
-from seedless.cli._options import Settings, token_options
+from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import module_for, named_uri
 from seedless.cli._workspace import Workspace
 from seedless.errors import PinError, UsageError
@@ -70,11 +70,8 @@ def show(settings: Settings) -> None:
 @click.option("--label", required=True, metavar="TEXT", help="The label of the token, at most 32 bytes.")
 @click.option("--so-pin-source", metavar="SOURCE", help="Where the SO PIN comes from [default: prompt].")
 @click.option("--erase", metavar="SERIAL", help="The serial of a token that holds keys and shall lose them.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@token_options
-def init(
-    settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None, dry_run: bool
-) -> None:
+@change_options
+def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None) -> None:
     """Initialise a blank token; one with keys only when its serial is given.
 
     PINs are asked twice on the terminal, or come from --so-pin-source and --pin-source.
@@ -89,7 +86,7 @@ def init(
     info = blank_or_named(module, uri)
     if info.initialised:
         erase = _consent(module, uri, info, erase)
-    if dry_run:
+    if settings.dry_run:
         _io.emit(
             {"dry_run": True, "token": _data(info), "label": label},
             f"would initialise {info.where}",
