@@ -138,7 +138,7 @@ def load(path: Path) -> Keyring:
         ) from error
 
 
-def record(path: Path, lock: AbstractContextManager[None], *entries: KeyEntry) -> None:
+def record(path: Path, lock: AbstractContextManager[object], *entries: KeyEntry) -> None:
     """Add *entries* to the keyring at *path*, which is read and written while *lock* is held."""
     with lock:
         keyring = load(path)

@@ -103,11 +103,10 @@ class NscStore:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep all other writers below the root out; raise `StoreError` if they take too long."""
-        with self._lock.held():
-            try:
-                yield
-            finally:
+        with self._lock.held() as anew:
+            if anew:
                 self._swept.clear()
+            yield
 
     def creds_path(self, account: str, user: str) -> Path:
         """Return where the creds of *user* lie, or would."""

@@ -28,31 +28,34 @@ class FolderLock:
     It lies in a file of its own that is never removed; removing it would let two in.
     """
 
-    __slots__ = ("_depth", "_path", "_threads", "_wait")
+    __slots__ = ("_held", "_path", "_threads", "_wait")
 
     def __init__(self, folder: Path, wait: float = WAIT_SECONDS) -> None:
         """Lock *folder*, which is made if need be, and *wait* as many seconds for others."""
         self._path = folder / LOCK_NAME
         self._wait = wait
         self._threads = threading.RLock()
-        self._depth = 0
+        self._held = False
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock; raise `StoreError` when others hold it for longer than the wait."""
+    def held(self) -> Iterator[bool]:
+        """Hold the lock; raise `StoreError` when others hold it for longer than the wait.
+
+        Give whether it was taken just now, and not already held.
+        """
         if not self._threads.acquire(timeout=self._wait):
             raise self._busy()
         try:
-            if self._depth:
-                yield
+            if self._held:
+                yield False
                 return
             descriptor = self._open()
             try:
                 self._flock(descriptor)
-                self._depth = 1
-                yield
+                self._held = True
+                yield True
             finally:
-                self._depth = 0
+                self._held = False
                 os.close(descriptor)
         finally:
             self._threads.release()
