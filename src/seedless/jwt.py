@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from seedless import wire
-from seedless.claims.canonical import canonical, require_encodable
+from seedless.claims.canonical import canonical, require_encodable, well_typed
 from seedless.claims.codec import Decoded, Payload, decode_canonical, encode, jti
 from seedless.claims.common import Int64
 from seedless.errors import BadClaims, BadJwt, BadKey, UsageError
@@ -98,19 +99,21 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
     Raise `BadClaims` for what the official library's Encode refuses: a subject or an issuer of the wrong
     role, an account server URL that is none, a sampling out of range; and for claims of version 1.
     """
-    require_encodable(claims.body, claims.sub, issuer, claims.version)
-    body = canonical(claims.body)
     at = _seconds(now)
-    payload = Payload(
-        aud=claims.aud,
-        exp=claims.exp,
-        iat=at,
-        iss=str(issuer),
-        name=claims.name,
-        nbf=claims.nbf,
-        sub=claims.sub,
-        nats=body,
+    payload = well_typed(
+        Payload(
+            aud=claims.aud,
+            exp=claims.exp,
+            iat=at,
+            iss=str(issuer),
+            name=claims.name,
+            nbf=claims.nbf,
+            sub=claims.sub,
+            nats=claims.body,
+        )
     )
+    require_encodable(payload.nats, payload.sub, issuer, claims.version)
+    payload = msgspec.structs.replace(payload, nats=canonical(payload.nats))
     payload = msgspec.structs.replace(payload, jti=jti(payload))
     data = encode(payload)
     again = _decode(data)
@@ -119,12 +122,14 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
     return Draft(_claims(again), issuer, at, payload.jti, data)
 
 
-def read(text: str) -> Jwt[Any]:
+def read(text: str | bytes) -> Jwt[Any]:
     """Read and verify *text*; raise `BadJwt` with path and rule, or `BadSignature`.
 
     Version 1 is read as the official library migrates it, and marked. Times are not judged, nor whether
     the issuer is to be trusted.
     """
+    if isinstance(text, bytes):
+        raise BadJwt("a jwt is text, these are bytes")
     version, data, signature, signed = _split(text)
     try:
         decoded = _decode(data)
@@ -187,9 +192,13 @@ def _claims(decoded: Decoded) -> Claims[Any]:
 def _seconds(now: datetime | int) -> int:
     if isinstance(now, int):
         return now
-    if now.tzinfo is None:
+    try:
+        zone = now.tzinfo
+    except AttributeError:
+        raise UsageError(f"the time of a draft is a datetime or seconds, not {now!a:.40}") from None
+    if zone is None:
         raise UsageError("the time of a draft needs a time zone", "give datetime.now(timezone.utc)")
-    return int(now.timestamp())
+    return math.floor(now.timestamp())
 
 
 def _split(text: str) -> tuple[int, bytes, bytes, bytes]:

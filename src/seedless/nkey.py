@@ -17,6 +17,7 @@ SIGNATURE_SIZE = 64
 KEY_SIZE = 32
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 _TEXT_LENGTH = 56
+_LONG_ENOUGH = 40  # to be what is left of a seed
 
 # The encodings of the points of order 1, 2, 4 and 8 without their sign bit, as libsodium refuses them.
 _SMALL_ORDER = frozenset(
@@ -64,9 +65,11 @@ class PublicKey:
             raise BadKey(f"a public key has {KEY_SIZE} bytes, not {len(self.raw)}", reason="length")
 
     @classmethod
-    def parse(cls, text: str) -> PublicKey:
+    def parse(cls, text: str | bytes) -> PublicKey:
         """Read the 56-character NATS text; raise `BadKey`, whose `reason` tells what is wrong."""
-        if text[:1] in {"S", "P"} and len(text) > _TEXT_LENGTH:
+        if isinstance(text, bytes):
+            raise BadKey("a key is text, these are bytes", reason="alphabet")
+        if text.strip()[:1] in {"S", "P"} and _TEXT_LENGTH != len(text) > _LONG_ENOUGH:
             # Not quoted: whoever pasted a secret here should not find it in a log.
             raise BadKey("this is a seed or a private key, not a public key", _SEED_HINT, reason="prefix")
         if len(text) != _TEXT_LENGTH:
@@ -103,11 +106,20 @@ class PublicKey:
         try:
             crypto_sign_open(signature + message, self.raw)
         except BadSignatureError:
-            if self.raw[:-1] + bytes([self.raw[-1] & 0x7F]) in _SMALL_ORDER:
+            if _is_small_order(self.raw):
                 raise BadSignature(
                     f"{self} is a key of small order, for which anyone can sign", rule="small-order-key"
                 ) from None
+            if _is_small_order(signature[:KEY_SIZE]):
+                raise BadSignature(
+                    f"the signature is not by {self}, or begins with a point of small order",
+                    rule="small-order-key",
+                ) from None
             raise BadSignature(f"the signature is not by {self}") from None
+
+
+def _is_small_order(point: bytes) -> bool:
+    return point[:-1] + bytes([point[-1] & 0x7F]) in _SMALL_ORDER
 
 
 _SEED_HINT = "never paste seeds; the public key of a seed is what `seedless key show` prints"

@@ -42,8 +42,10 @@ class SoftwareKey:
         return cls(role, secrets.token_bytes(KEY_SIZE))
 
     @classmethod
-    def parse(cls, text: str) -> SoftwareKey:
+    def parse(cls, text: str | bytes) -> SoftwareKey:
         """Read the 58-character text `S…` of a seed; raise `BadKey`, which never quotes it."""
+        if isinstance(text, bytes):
+            raise BadKey("a seed is text, these are bytes", reason="alphabet")
         if len(text) != _TEXT_LENGTH:
             raise BadKey(f"a seed has {_TEXT_LENGTH} characters, not {len(text)}", reason="length")
         first, rest = unpack(text)

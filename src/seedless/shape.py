@@ -15,7 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from seedless.errors import BadClaims
-from seedless.wire import Number, join
+from seedless.wire import Number, at, encode, join
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -45,10 +45,14 @@ class _Walk:
             case inspect.StructType():
                 return self._struct(value, kind, path)
             case inspect.VarTupleType():
-                items: list[Any] = _expect(value, list, "a list", path)
-                return [self.check(v, kind.item_type, f"{path}[{i}]") for i, v in enumerate(items)]
+                if not isinstance(value, list | tuple):
+                    raise _mismatch(value, "a list", path)
+                items = enumerate(value)
+                return [self.check(v, kind.item_type, at(path, i)) for i, v in items]
             case inspect.DictType():
                 members: dict[str, Any] = _expect(value, dict, "an object", path)
+                for name in members:
+                    _expect(name, str, "text as the name of a member", path)
                 return {k: self.check(v, kind.value_type, join(path, k)) for k, v in members.items()}
             case inspect.UnionType():
                 return self._union(value, kind, path)
@@ -66,7 +70,7 @@ class _Walk:
             if name in fields:
                 known[name] = self.check(item, fields[name], place)
             else:
-                self.unknown.append(Unknown(place, _text(item)))
+                self.unknown.append(Unknown(place, text_of(item)))
         return known
 
     def _union(self, value: object, kind: inspect.UnionType, path: str) -> Any:  # noqa: ANN401 - JSON
@@ -101,7 +105,7 @@ def _scalar(value: object, kind: inspect.Type, path: str) -> object:
 
 
 def _integer(value: object, low: int, high: int, path: str) -> int:
-    if isinstance(value, Number) and value == "-0":
+    if isinstance(value, Number) and value == "-0" and low < 0:  # Go's ParseUint takes no sign
         return 0
     if isinstance(value, Number) and not value.lstrip("-").isdecimal():
         raise BadClaims(
@@ -129,11 +133,27 @@ def _mismatch(value: object, words: str, path: str) -> BadClaims:
 
 
 def _text(value: object) -> str:
-    """Return the JSON text of *value*, cut: it may be large."""
-    if isinstance(value, Number):
-        return str(value)
-    text = json.dumps(value, default=str)
+    """Return *value* as JSON for an error: cut, for it may be large, and of any type."""
+    try:
+        text = text_of(value)
+    except BadClaims:
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 200 else text[:200] + "…"  # noqa: PLR2004 - enough to recognise it
+
+
+def text_of(value: object) -> str:
+    """Return the JSON text of *value*, which `wire.parse` gave."""
+    return encode(_plain(value)).decode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Number):
+        return msgspec.Raw(value.encode())
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 def refuse_folded(members: Mapping[str, Any], names: Mapping[str, Any], path: str = "") -> None:

@@ -10,6 +10,7 @@ import re
 
 _REFERENCE = re.compile(r"\$[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
+_LONGEST_INT = 20  # digits: one more than any int64 has
 
 
 def problems(subject: str) -> tuple[str, ...]:
@@ -63,7 +64,7 @@ def renaming_problems(renaming: str, subject: str) -> tuple[str, ...]:
         return (*found, "stands for an empty subject")
     if " " in renaming:
         found.append("has a blank in it")
-    if renaming.endswith(">") != subject.endswith(">"):
+    if _ends_open(renaming) != _ends_open(subject):
         found.append("and its subject do not both end in >")
     stars = subject.split(".").count("*")
     used = 0
@@ -78,9 +79,14 @@ def renaming_problems(renaming: str, subject: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _ends_open(subject: str) -> bool:
+    return subject.rpartition(".")[2] == ">"
+
+
 def _reference(token: str) -> int | None:
     """Return the number of a `$n` token, read as Go's strconv.Atoi reads it, or None."""
     if not _REFERENCE.fullmatch(token):
         return None
-    number = int(token[1:30])
-    return number if number in _INT64 and len(token) < 30 else None  # noqa: PLR2004 - more digits than any int64
+    sign, digits = token[1:].rstrip("0123456789"), token[1:].lstrip("+-").lstrip("0")
+    number = int(f"{sign}{digits[:_LONGEST_INT] or 0}")
+    return number if number in _INT64 else None

@@ -82,7 +82,7 @@ def carried_limits(user: Jwt[User]) -> tuple[str, ...]:
     An empty list counts, as it does for servers; so this looks at what was signed.
     """
     nats = wire.parse(payload_of(user)).get("nats", {})
-    carried = [name for name in ("pub", "sub") if nats.get(name)]
+    carried = [name for name in ("pub", "sub") if {"allow", "deny"} & nats.get(name, {}).keys()]
     carried += [name for name in ("resp", *_LISTS) if name in nats]
-    carried += [name for name in _SCALARS if nats.get(name)]
+    carried += [name for name in _SCALARS if getattr(user.claims.body, name)]
     return tuple(carried)

@@ -28,7 +28,7 @@ RULES = {
     "duplicate-name": "a member name that stands twice in one object",
     "folded-name": "a member name that equals a known one but for upper and lower case",
     "too-deep": "nesting deeper than 100 levels",
-    "small-order-key": "a public key of small order, for which anyone can sign",
+    "small-order-key": "a public key, or first half of a signature, that is a point of small order",
     "null": "null for a member, in a list or in a map",
     "empty-type": "an empty top-level type, or version 1 without one",
     "v1-under-v2-header": "claims of version 1 under a header of version 2",
@@ -38,7 +38,12 @@ RULES = {
 
 MAX_DEPTH = 100
 _LONGEST_INT = 20
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LONGEST_PATH = 400
+_LONGEST_NAME = 80
+# An unfinished string is matched as well: starting again at each quote in it would take quadratic time.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN_NAME = re.compile(r"[\w*>$-]+")
 _BRACKET = re.compile(rb"[\[\]{}]")
 _ESCAPES = (
     (b"<", b"\\u003c"),
@@ -70,7 +75,7 @@ def encode(value: object) -> bytes:
         raise BadClaims(
             "text holds half of a surrogate pair, which is no character", rule="not-utf8"
         ) from None
-    except (OverflowError, TypeError, RecursionError) as error:
+    except (OverflowError, TypeError, ValueError, RecursionError) as error:
         raise BadClaims(f"this cannot be written as JSON: {error}") from error
     for raw, escaped in _ESCAPES:
         if raw in data:
@@ -112,10 +117,16 @@ def generic(value: object, path: str = "") -> object:
     if isinstance(value, int | float):
         return msgspec.Raw(go_number(to_float(value, path)).encode())
     if isinstance(value, dict):
-        return {name: generic(item, join(path, name)) for name, item in value.items()}
+        return {_name(name, path): generic(item, join(path, name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [generic(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [generic(item, at(path, index)) for index, item in enumerate(value)]
     raise BadClaims(f"{type(value).__name__} has no place in JSON", path=path)
+
+
+def _name(name: object, path: str) -> str:
+    if not isinstance(name, str):
+        raise BadClaims(f"{path}: the name of a member is text, not {name!a:.40}", path=path)
+    return name
 
 
 def to_float(value: float | Number, path: str = "") -> float:
@@ -150,7 +161,7 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
         if isinstance(item, Repeated):
             place = join(path, item.twice)
             raise BadClaims(f"{place}: the name stands twice", "keep one", path=place, rule="duplicate-name")
-        if type(item) is str and not item.isascii() and any("\ud800" <= c <= "\udfff" for c in item):
+        if isinstance(item, str) and not item.isascii() and _SURROGATE.search(item):
             raise BadClaims(f"{path}: an escape is half of a surrogate pair", path=path, rule="not-utf8")
     return value
 
@@ -158,19 +169,41 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
 def walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     """Yield the path and value of everything in *value*, names of members included, parents first."""
     yield path, value
+    open_ones = [_inside(value, path)]
+    while open_ones:
+        for place, item in open_ones[-1]:
+            yield place, item
+            if isinstance(item, dict | list):
+                open_ones.append(_inside(item, place))
+                break
+        else:
+            open_ones.pop()
+
+
+def _inside(value: object, path: str) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for name, item in value.items():
             yield path, name
-            yield from walk(item, join(path, name))
+            yield join(path, name), item
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from walk(item, f"{path}[{index}]")
+            yield at(path, index), item
 
 
 def join(path: str, name: str) -> str:
-    """Return the path of the member *name* of what is at *path*."""
-    shown = name if re.fullmatch(r"[\w*>$-]+", name) else json.dumps(name)
+    """Return the path of the member *name* of what is at *path*, cut: paths are for people."""
+    if len(path) > _LONGEST_PATH:
+        return path if path.endswith("…") else f"{path}…"
+    short = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+    shown = short if _PLAIN_NAME.fullmatch(short) else json.dumps(short)
     return f"{path}.{shown}" if path else shown
+
+
+def at(path: str, index: int) -> str:
+    """Return the path of the item *index* of the list at *path*, cut likewise."""
+    if len(path) > _LONGEST_PATH:
+        return path if path.endswith("…") else f"{path}…"
+    return f"{path}[{index}]"
 
 
 def _depth(data: bytes) -> int:
@@ -194,8 +227,12 @@ def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) == len(pairs):
         return members
     repeated = Repeated(members)
-    names = [name for name, _ in pairs]
-    repeated.twice = next(name for name in names if names.count(name) > 1)
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            repeated.twice = name
+            break
+        seen.add(name)
     return repeated
 
 

@@ -14,7 +14,6 @@ from seedless.claims.common import (
     Permissions,
     UInt8,
     UInt64,
-    within_uint64,
 )
 from seedless.claims.user import Template
 from seedless.nkey import Role
@@ -57,9 +56,6 @@ class Export(Part, frozen=True, kw_only=True):
     allow_trace: bool = False
     description: str = ""
     info_url: str = ""
-
-    def __post_init__(self) -> None:
-        within_uint64("an account token position", self.account_token_position)
 
 
 class JetStreamLimits(Part, frozen=True, kw_only=True):

@@ -41,10 +41,17 @@ def hash_id(issuer: str, importer: str, subject: str) -> str:
     """
     if not (issuer and importer and subject):
         raise BadClaims("an activation without issuer, importing account and subject has no id")
-    plain: list[str] = []
-    for token in subject.split("."):
-        if token in {"*", ">"}:
-            break
-        plain.append(token)
-    text = f"{issuer}.{importer}.{'.'.join(plain) or '_'}"
-    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    text = f"{issuer}.{importer}.{_without_wildcards(subject)}"
+    try:
+        digest = hashlib.sha256(text.encode()).digest()
+    except UnicodeEncodeError:
+        raise BadClaims("the activation holds half of a surrogate pair", rule="not-utf8") from None
+    return base64.b32encode(digest).decode("ascii")
+
+
+def _without_wildcards(subject: str) -> str:
+    tokens = subject.split(".")
+    first = next((index for index, token in enumerate(tokens) if token in {"*", ">"}), None)
+    if first == 0:
+        return "_"
+    return ".".join(tokens[:first]) or subject

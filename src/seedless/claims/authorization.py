@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from seedless.claims.common import Int64, Part, UInt64, within_uint64
+from seedless.claims.common import Int64, Part, UInt64
 from seedless.nkey import Role
 
 
@@ -35,9 +35,6 @@ class ClientInfo(Part, frozen=True, kw_only=True):
     type: str = ""
     mqtt_id: str = ""
     nonce: str = ""
-
-    def __post_init__(self) -> None:
-        within_uint64("a client id", self.id)
 
 
 class ConnectOptions(Part, frozen=True, kw_only=True):

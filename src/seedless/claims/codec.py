@@ -14,21 +14,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from typing import Generic as Parametric
 
 import msgspec
+from msgspec import UNSET
 
 from seedless import wire
-from seedless.claims.account import Account
+from seedless.claims.account import Account, Scope
 from seedless.claims.activation import Activation
 from seedless.claims.authorization import AuthorizationRequest, AuthorizationResponse
 from seedless.claims.common import Int64, Part
 from seedless.claims.generic import Generic
 from seedless.claims.operator import Operator
 from seedless.claims.user import User
+from seedless.errors import BadClaims
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from seedless.nkey import Role
     from seedless.shape import Unknown
 
 VERSION = 2
+_EXACT = 2**53  # the integers up to here are float64s
 
 
 class Body(Protocol):
@@ -99,14 +104,15 @@ def encode(payload: Payload[Any]) -> bytes:
 
 
 def _encode_generic(payload: Payload[Any], body: Generic) -> bytes:
-    standard = wire.encode(_standard(payload))
+    head = wire.encode(standard(payload))
     if body.data is None:
-        return standard
+        return head
     nats = wire.encode(wire.generic(body.data, "nats"))
-    return standard[:-1] + (b"," if standard != b"{}" else b"") + b'"nats":' + nats + b"}"
+    return head[:-1] + (b"," if head != b"{}" else b"") + b'"nats":' + nats + b"}"
 
 
-def _standard(payload: Payload[Any], **changes: str) -> Standard:
+def standard(payload: Payload[Any], **changes: str) -> Standard:
+    """Return the registered claims of *payload* alone."""
     members = {name: getattr(payload, name) for name in Standard.__struct_fields__}
     return Standard(**members | changes)
 
@@ -116,7 +122,7 @@ def jti(payload: Payload[Any]) -> str:
 
     The body is not covered (nats-io/jwt v2.8.2, claims.go `hash`): it is no content hash.
     """
-    digest = hashlib.new("sha512_256", wire.encode(_standard(payload, jti=""))).digest()
+    digest = hashlib.new("sha512_256", wire.encode(standard(payload, jti=""))).digest()
     return base64.b32encode(digest).decode("ascii").rstrip("=")
 
 
@@ -127,6 +133,31 @@ def decode_canonical(data: bytes) -> Decoded | None:
         return None
     try:
         payload = _DECODERS[kind].decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        same = encode(payload) == data
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadClaims):
         return None
-    return Decoded(payload) if encode(payload) == data else None
+    return Decoded(payload) if same and _is_plain(payload.nats) else None
+
+
+def _is_plain(body: object) -> bool:
+    """Tell whether *body* holds only what servers read as it is written (`explain` knows the rest).
+
+    Numbers of a scope pass through float64 there, and a sampling of 0 is spelled headers.
+    """
+    if not isinstance(body, Account):
+        return True
+    return all(
+        abs(number) <= _EXACT
+        for entry in body.signing_keys
+        if isinstance(entry, Scope)
+        for number in _numbers(entry)
+    ) and all(
+        export.service_latency is None or export.service_latency.sampling != 0 for export in body.exports
+    )
+
+
+def _numbers(scope: Scope) -> Iterator[int]:
+    template = scope.template
+    yield from (n for n in (template.subs, template.data, template.payload) if n is not UNSET)
+    if template.resp:
+        yield from (template.resp.max, template.resp.ttl)

@@ -12,8 +12,7 @@ import msgspec
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 UInt8 = Annotated[int, msgspec.Meta(ge=0, le=2**8 - 1)]
-UInt64 = Annotated[int, msgspec.Meta(ge=0)]  # the upper bound is beyond what msgspec can state
-_UINT64_MAX = 2**64 - 1
+UInt64 = Annotated[int, msgspec.Meta(ge=0)]  # msgspec cannot state the upper bound: `shape` does
 
 NO_LIMIT = -1
 """A limit of −1 is none; a limit of 0, which is the same as an absent one, lets nothing through."""
@@ -53,9 +52,3 @@ class TimeRange(Part, frozen=True, kw_only=True):
 
     start: str = ""
     end: str = ""
-
-
-def within_uint64(what: str, number: int) -> None:
-    """Raise `ValueError` when *number* does not fit; called while decoding, which reports the place."""
-    if number > _UINT64_MAX:
-        raise ValueError(f"{what} is at most {_UINT64_MAX}")

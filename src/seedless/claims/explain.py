@@ -6,12 +6,12 @@ decoder.go, genericlaims.go), and raises `BadClaims` with the path and, where we
 
 from __future__ import annotations
 
-import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from seedless import shape, wire
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Decoded, Payload, Standard
-from seedless.claims.effective import through_float
+from seedless.claims.common import Int64, Part
 from seedless.claims.generic import Generic
 from seedless.claims.legacy import migrate
 from seedless.errors import BadClaims
@@ -20,14 +20,30 @@ from seedless.wire import Number
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
-_HEAD = {"type": None, "version": None, "tags": None}
+_HEAD = ("type", "version", "tags")
+_TOP = (*Standard.__struct_fields__, "nats", "type")
+_OLD = frozenset({"cluster", "server"})
+_INT64 = range(-(2**63), 2**63)
+_CALLOUT = frozenset({"authorization_request", "authorization_response"})
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_BLANKS = (  # what Go's strings.TrimSpace takes away
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
+
+class _Head(Part, frozen=True, kw_only=True):
+    """What the official library reads before it knows the kind (decoder.go, `identifier`)."""
+
+    tags: tuple[str, ...] = ()
+    type: str = ""
+    version: Int64 = 0
 
 
 def explain(data: bytes) -> Decoded:
     """Read the payload *data* by the official library's rules; raise `BadClaims` where it is refused."""
     value = _object(wire.parse(data), "the payload")
-    shape.refuse_folded(value, dict.fromkeys((*Standard.__struct_fields__, "nats", "type")))
+    shape.refuse_folded(value, dict.fromkeys(_TOP))
     top_type = value.get("type", ...)
     if top_type is None:
         raise BadClaims("type: null is not a value", "leave the member out", path="type", rule="null")
@@ -35,18 +51,37 @@ def explain(data: bytes) -> Decoded:
         raise BadClaims("type: the top-level type is empty", path="type", rule="empty-type")
     if top_type is not ...:
         return _version_1(value, top_type)
+    nats = _body(value)
+    kind = nats.get("type")
+    if not isinstance(kind, str) or isinstance(kind, Number) or kind not in {*KINDS, *_OLD}:
+        _refuse_folded_kind(nats)
+        return _generic(value)
+    _refuse_old(kind, "nats.type")
+    version = _head(nats).version
+    if kind in _CALLOUT and version < VERSION:
+        return _marked(_typed(kind, value))  # its version is not looked at, but tells what was signed
+    _require_version(version)
+    return _typed(kind, value)
+
+
+def _body(value: dict[str, Any]) -> dict[str, Any]:
     if "nats" in value and value["nats"] is None:
         raise BadClaims("nats: null is not a value", "leave the member out", path="nats", rule="null")
-    nats = _object(value.get("nats", {}), "nats")
-    kind = nats.get("type")
-    if isinstance(kind, str) and kind in {"cluster", "server"}:
-        raise BadClaims(f"nats.type: {kind} claims are from version 1 and no longer exist", path="nats.type")
-    if isinstance(kind, str) and kind in KINDS:
-        shape.refuse_folded(nats, _HEAD, "nats")
-        _require_version(nats.get("version", 0))
-        return _typed(kind, value | {"nats": nats})
-    _refuse_folded_kind(nats)
-    return _generic(value)
+    return _object(value.get("nats", {}), "nats")
+
+
+def _head(members: dict[str, Any], path: str = "nats") -> _Head:
+    """Return `type`, `version` and `tags` of *members*, checked; Go reads them before anything else."""
+    shape.refuse_folded(
+        {name: None for name in members if name.casefold() in _HEAD}, dict.fromkeys(_HEAD), path
+    )
+    head, _ = shape.fit({name: item for name, item in members.items() if name in _HEAD}, _Head, path)
+    return head
+
+
+def _refuse_old(kind: str, path: str) -> None:
+    if kind in _OLD:
+        raise BadClaims(f"{path}: {kind} claims are from version 1 and no longer exist", path=path)
 
 
 def _object(value: object, what: str) -> dict[str, Any]:
@@ -58,23 +93,27 @@ def _object(value: object, what: str) -> dict[str, Any]:
 def _version_1(value: dict[str, Any], kind: object) -> Decoded:
     if not isinstance(kind, str) or isinstance(kind, Number):
         raise BadClaims("type: the top-level type is not text", path="type")
-    if kind in {"cluster", "server"}:
-        raise BadClaims(f"type: {kind} claims are from version 1 and no longer exist", path="type")
+    _refuse_old(kind, "type")
+    nats = _body(value)
+    _head(nats)
+    if kind in _CALLOUT:
+        rest = {name: item for name, item in value.items() if name != "type"}
+        return _marked(_typed(kind, {"nats": nats} | rest))
     if kind in KINDS:
-        return _marked(_typed(kind, migrate(kind, value)))
-    body = dict(_object(value.get("nats", {}), "nats"))
-    body |= {name: value[name] for name in ("type", "tags") if name in value}
+        moved, dropped = migrate(kind, value | {"nats": nats})
+        decoded = _typed(kind, moved)
+        return _marked(Decoded(decoded.payload, unknown=(*dropped, *decoded.unknown)))
     rest = {name: item for name, item in value.items() if name not in {"type", "tags"}}
-    return _marked(_generic(rest | {"nats": body}))
+    if "nats" in value:
+        rest["nats"] = nats | {name: value[name] for name in ("type", "tags") if name in value}
+    return _marked(_with_floats(rest))
 
 
 def _marked(decoded: Decoded) -> Decoded:
     return Decoded(decoded.payload, version=1, unknown=decoded.unknown)
 
 
-def _require_version(version: object) -> None:
-    if not isinstance(version, int) or isinstance(version, bool):
-        raise BadClaims(f"nats.version: {version!s:.40} is not a whole number", path="nats.version")
+def _require_version(version: int) -> None:
     if version == 1:
         raise BadClaims(
             "nats.version: version 1 has its type at the top level", path="nats.version", rule="empty-type"
@@ -92,7 +131,7 @@ def _require_version(version: object) -> None:
 def _refuse_folded_kind(nats: dict[str, Any]) -> None:
     """Refuse `TYPE: account`: we would read generic claims, the official library an account."""
     for name, item in nats.items():
-        if name != "type" and name.casefold() == "type" and item in {*KINDS, "cluster", "server"}:
+        if name != "type" and name.casefold() == "type" and isinstance(item, str) and item in {*KINDS, *_OLD}:
             path = wire.join("nats", name)
             raise BadClaims(f"{path}: the name differs from type only in case", path=path, rule="folded-name")
 
@@ -105,6 +144,11 @@ def _typed(kind: str, value: dict[str, Any]) -> Decoded:
 
 
 def _generic(value: dict[str, Any]) -> Decoded:
+    _head({name: item for name, item in value.items() if name not in _TOP}, "")
+    return _with_floats(value)
+
+
+def _with_floats(value: dict[str, Any]) -> Decoded:
     standard = {name: item for name, item in value.items() if name != "nats"}
     head, unknown = shape.fit(standard, Standard)
     data = value.get("nats")
@@ -120,7 +164,7 @@ def floats(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
         return {name: floats(item, wire.join(path, name)) for name, item in value.items()}
     if isinstance(value, list):
-        return [floats(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [floats(item, wire.at(path, index)) for index, item in enumerate(value)]
     return value
 
 
@@ -148,7 +192,8 @@ def relax(kind: str, nats: dict[str, Any]) -> tuple[dict[str, Any], tuple[shape.
         elif entry is None or (isinstance(entry, str) and not isinstance(entry, Number)):
             keys.append(entry)
         else:
-            dropped.append(shape.Unknown(path, json.dumps(entry)))
+            floats(entry, path)  # for its errors: Go reads the whole list as any JSON first
+            dropped.append(shape.Unknown(path, shape.text_of(entry)))
     return nats | {"signing_keys": keys}, tuple(dropped)
 
 
@@ -156,8 +201,13 @@ def _relax_src(members: dict[str, Any]) -> dict[str, Any]:
     src = members.get("src")
     if not isinstance(src, str) or isinstance(src, Number):
         return members
-    parts: Iterable[str] = (part.strip() for part in src.lower().split(","))
+    parts: Iterable[str] = (part.strip(_BLANKS) for part in _lower(src).split(","))
     return members | {"src": list(dict.fromkeys(part for part in parts if part))}
+
+
+def _lower(text: str) -> str:
+    """Return *text* as Go's strings.ToLower: each character by itself, and never two for one."""
+    return "".join("i" if character == "\u0130" else character.lower() for character in text)
 
 
 def _relax_export(export: Any) -> Any:  # noqa: ANN401 - JSON
@@ -167,7 +217,8 @@ def _relax_export(export: Any) -> Any:  # noqa: ANN401 - JSON
     if not isinstance(latency, dict):
         return export
     sampling = latency.get("sampling", "headers")
-    if sampling == 0 or (isinstance(sampling, str) and sampling.lower() == "headers"):
+    zero = sampling in (0, "-0") and not isinstance(sampling, bool)
+    if zero or (isinstance(sampling, str) and sampling.lower() == "headers"):
         return export | {"service_latency": latency | {"sampling": "headers"}}
     return export
 
@@ -183,12 +234,24 @@ def require_scope_kind(scope: dict[str, Any], path: str) -> None:
 
 def _relax_scope(scope: dict[str, Any], path: str) -> dict[str, Any]:
     require_scope_kind(scope, path)
+    scope = _through_floats(scope, path)
     template = scope.get("template")
-    if not isinstance(template, dict):
-        return scope
-    for name in ("subs", "data", "payload"):
-        number = template.get(name)
-        if isinstance(number, int) and not _INT64_MIN <= through_float(number) <= _INT64_MAX:
-            place = f"{path}.template.{name}"
-            raise BadClaims(f"{place}: {number} is beyond what servers can read there", path=place)
-    return scope | {"template": _relax_src(template)}
+    return scope | {"template": _relax_src(template)} if isinstance(template, dict) else scope
+
+
+def _through_floats(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
+    """Return *value* with its numbers spelled as after Go's way through float64: 5.0 becomes 5.
+
+    Integers that lose digits there are kept (`claims.effective` says what they mean), unless they end beyond
+    every range.
+    """
+    if isinstance(value, Number) or (isinstance(value, int) and not isinstance(value, bool)):
+        text = wire.go_number(wire.to_float(value, path))
+        if not _INTEGER.fullmatch(text):
+            return Number(text)
+        return int(text) if isinstance(value, Number) or int(text) not in _INT64 else value
+    if isinstance(value, dict):
+        return {name: _through_floats(item, wire.join(path, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_through_floats(item, wire.at(path, index)) for index, item in enumerate(value)]
+    return value

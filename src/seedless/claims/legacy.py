@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from seedless import shape
-from seedless.claims.common import NO_LIMIT
-from seedless.errors import BadClaims
+from seedless.claims.common import NO_LIMIT, Int64, Part, TimeRange
+from seedless.wire import join
 
 _ACCOUNT_LIMITS = (
     "subs", "data", "payload", "imports", "exports", "wildcards", "disallow_bearer", "conn", "leaf",
@@ -23,26 +23,83 @@ _BODY = {
     ),
     "activation": ("subject", "type"),
 }  # fmt: skip
-_MOVED = ("type", "tags", "issuer_account")
 
 
-def migrate(kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    """Return the payload *value* of version 1 with the members of version 2; raise `BadClaims`."""
-    if kind not in _BODY:
-        raise BadClaims(f"type: there were no {kind} claims in version 1", path="type")
-    old = value.get("nats", {})
-    if not isinstance(old, dict):
-        raise BadClaims("nats is not a JSON object", path="nats")
-    shape.refuse_folded(old, dict.fromkeys(_BODY[kind]), "nats")
-    body = {name: item for name, item in old.items() if name in _BODY[kind]}
+class _Moved(Part, frozen=True, kw_only=True):
+    """Members of the top level that version 2 has in the body."""
+
+    type: str = ""
+    tags: tuple[str, ...] = ()
+    issuer_account: str = ""
+
+
+class _Operator(Part, frozen=True, kw_only=True):
+    """Nothing that version 2 reads otherwise."""
+
+
+class _Account(Part, frozen=True, kw_only=True):
+    """There were no scopes."""
+
+    signing_keys: tuple[str, ...] = ()
+
+
+class _User(Part, frozen=True, kw_only=True):
+    """Read and dropped."""
+
+    max: Int64 = 0
+
+
+class _Activation(Part, frozen=True, kw_only=True):
+    """Read and dropped."""
+
+    max: Int64 = 0
+    payload: Int64 = 0
+    src: str = ""
+    times: tuple[TimeRange, ...] = ()
+
+
+_CHECKED: dict[str, Any] = {
+    "operator": _Operator,
+    "account": _Account,
+    "user": _User,
+    "activation": _Activation,
+}
+
+
+def migrate(kind: str, value: dict[str, Any]) -> tuple[dict[str, Any], tuple[shape.Unknown, ...]]:
+    """Return the payload *value* of version 1 with the members of version 2, and what has no place there.
+
+    *kind* is operator, account, user or activation, and `nats` an object; raise `BadClaims`.
+    """
+    old = value["nats"]
+    moved = _pick(value, _Moved.__struct_fields__, "")
+    shape.fit(moved, _Moved)
+    checked = _CHECKED[kind]
+    shape.fit(_pick(old, checked.__struct_fields__, "nats"), checked, "nats")
+    body = _pick(old, _BODY[kind], "nats")
+    dropped = [
+        shape.Unknown(join("nats", name), shape.text_of(item))
+        for name, item in old.items()
+        if name not in body and name not in checked.__struct_fields__
+    ]
     if kind == "activation" and "type" in body:
         body["kind"] = body.pop("type")
     if kind == "user":
         body = dict.fromkeys(("subs", "data", "payload"), NO_LIMIT) | body
     if kind == "account" and isinstance(body.get("limits"), dict):
-        body["limits"] = {name: item for name, item in body["limits"].items() if name in _ACCOUNT_LIMITS}
-    if "tags" in value:
-        body["tags"] = value["tags"]
-    if kind in {"user", "activation"} and "issuer_account" in value:
-        body["issuer_account"] = value["issuer_account"]
-    return {name: item for name, item in value.items() if name not in _MOVED} | {"nats": body}
+        body["limits"] = _pick(body["limits"], _ACCOUNT_LIMITS, "nats.limits")
+    if "tags" in moved:
+        body["tags"] = moved["tags"]
+    if kind in {"user", "activation"} and "issuer_account" in moved:
+        body["issuer_account"] = moved["issuer_account"]
+    rest = {name: item for name, item in value.items() if name not in _Moved.__struct_fields__}
+    return rest | {"nats": body}, tuple(dropped)
+
+
+def _pick(members: dict[str, Any], names: tuple[str, ...], path: str) -> dict[str, Any]:
+    """Return those of *members* that are *names*; refuse others that Go would take for one of them."""
+    alike = {name.casefold() for name in names}
+    shape.refuse_folded(
+        {name: None for name in members if name.casefold() in alike}, dict.fromkeys(names), path
+    )
+    return {name: item for name, item in members.items() if name in names}

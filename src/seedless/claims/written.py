@@ -6,7 +6,7 @@ limits of a template that servers would read differently.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 from msgspec.structs import replace as _with
@@ -19,6 +19,9 @@ from seedless.claims.effective import through_float
 from seedless.claims.explain import floats, require_scope_kind
 from seedless.claims.generic import Generic
 from seedless.errors import BadClaims
+
+if TYPE_CHECKING:
+    from seedless.claims.user import Template
 
 _TEMPLATE_LIMITS = ("subs", "data", "payload")
 
@@ -37,6 +40,7 @@ def written(kind: str | None, data: bytes) -> Payload[Any]:
     kind = _kind(kind, said)
     if kind == Generic.kind:
         return _generic(value, nats)
+    value = {"nats": {}} | value
     if isinstance(nats, dict):
         _require_version(nats)
         _require_scopes(nats.get("signing_keys"))
@@ -112,6 +116,7 @@ def _account(account: Account) -> Account:
 
 def _scope(scope: Scope, path: str) -> Scope:
     limits: dict[str, int] = {}
+    _require_exact(scope.template, f"{path}.template")
     for name in _TEMPLATE_LIMITS:
         number = getattr(scope.template, name)
         place = f"{path}.template.{name}"
@@ -121,7 +126,16 @@ def _scope(scope: Scope, path: str) -> Scope:
                 "write 1, or deny the subjects",
                 path=place,
             )
-        if number is not UNSET and through_float(number) != number:
-            raise BadClaims(f"{place}: servers would read {number} as {through_float(number)}", path=place)
         limits[name] = NO_LIMIT if number is UNSET else number
     return _with(scope, template=_with(scope.template, **limits))
+
+
+def _require_exact(template: Template, path: str) -> None:
+    """Refuse numbers that a server, for which all numbers of a scope are float64s, would read differently."""
+    numbers: dict[str, object] = {name: getattr(template, name) for name in _TEMPLATE_LIMITS}
+    if template.resp:
+        numbers |= {"resp.max": template.resp.max, "resp.ttl": template.resp.ttl}
+    for name, number in numbers.items():
+        if isinstance(number, int) and through_float(number) != number:
+            place = f"{path}.{name}"
+            raise BadClaims(f"{place}: servers would read {number} as {through_float(number)}", path=place)
