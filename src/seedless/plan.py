@@ -144,7 +144,7 @@ def new_account(
 def new_user(
     subject: Subject, body: User, *, account: Jwt[Account], issuer: PublicKey, now: int, times: Times
 ) -> Intent:
-    """Plan a user of *account*, issued by *issuer*, one of its keys; under a scope it carries nothing itself."""
+    """Plan a user of *account*, issued by *issuer*, which is one of its keys."""
     if str(issuer) != account.claims.sub:
         body = msgspec.structs.replace(body, issuer_account=account.claims.sub)
 
