@@ -80,8 +80,10 @@ class _Walk:
             return self._struct(value, structs[0], path)
         is_text = isinstance(value, str) and not isinstance(value, Number)
         for choice in choices:
-            if isinstance(choice, inspect.StrType | inspect.LiteralType) == is_text:
+            if choice not in structs and isinstance(choice, inspect.StrType | inspect.LiteralType) == is_text:
                 return _scalar(value, choice, path)
+        if structs:
+            raise _mismatch(value, "text or an object", path)
         return _scalar(value, choices[0], path)
 
 

@@ -149,7 +149,7 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadClaims(f"byte {error.start} is not UTF-8", rule="not-utf8") from None
-    if _depth(data) > MAX_DEPTH:
+    if _is_deep(data):
         raise BadClaims(f"the JSON is nested deeper than {MAX_DEPTH} levels", rule="too-deep")
     try:
         value = _DECODER.decode(text)
@@ -206,12 +206,13 @@ def at(path: str, index: int) -> str:
     return f"{path}[{index}]"
 
 
-def _depth(data: bytes) -> int:
-    depth = deepest = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def _is_deep(data: bytes) -> bool:
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _integer(text: str) -> int | Number:

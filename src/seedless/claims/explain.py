@@ -103,9 +103,13 @@ def _version_1(value: dict[str, Any], kind: object) -> Decoded:
         moved, dropped = migrate(kind, value | {"nats": nats})
         decoded = _typed(kind, moved)
         return _marked(Decoded(decoded.payload, unknown=(*dropped, *decoded.unknown)))
-    rest = {name: item for name, item in value.items() if name not in {"type", "tags"}}
+    moved: dict[str, Any] = {"type": kind}
+    tags = value.get("tags")
+    if isinstance(tags, list) and all(isinstance(t, str) and not isinstance(t, Number) for t in tags):
+        moved["tags"] = tags
+    rest = {name: item for name, item in value.items() if name not in moved}
     if "nats" in value:
-        rest["nats"] = nats | {name: value[name] for name in ("type", "tags") if name in value}
+        rest["nats"] = nats | moved
     return _marked(_with_floats(rest))
 
 

@@ -23,6 +23,7 @@ from seedless.errors import BadClaims
 if TYPE_CHECKING:
     from seedless.claims.user import Template
 
+_SHOWN = 5
 _TEMPLATE_LIMITS = ("subs", "data", "payload")
 
 
@@ -89,7 +90,7 @@ def _require_scopes(entries: object) -> None:
 
 def _refuse(unknown: tuple[shape.Unknown, ...]) -> None:
     if unknown:
-        places = ", ".join(member.path for member in unknown)
+        places = ", ".join(member.path for member in unknown[:_SHOWN]) + ("…" if unknown[_SHOWN:] else "")
         raise BadClaims(f"{places}: no such member", "look for a slip of the pen", path=unknown[0].path)
 
 
