@@ -46,6 +46,11 @@ class Report:
         """The findings that stop the walk."""
         return tuple(f for f in self.findings if f.severity is Severity.ERROR)
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that are only shown."""
+        return tuple(f for f in self.findings if f.severity is Severity.WARNING)
+
     def require_clean(self) -> None:
         """Raise `Refused` when there is an error; the first is the sentence, the rest are counted."""
         if self.errors:

@@ -13,6 +13,7 @@ from seedless.errors import UsageError
 from seedless.issue import Intent, NewKey, Plan
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -190,7 +191,7 @@ def issuing_key(parent: Claims[Any], known: Collection[str], wanted: str | None 
                 return PublicKey.parse(signing_key(entry))
         if wanted != parent.sub:
             raise UsageError(
-                f"{wanted!a} is no key of {parent.body.kind} {parent.name}, nor the role of one",
+                f"{quoted(wanted)} is no key of {parent.body.kind} {shown(parent.name)}, nor the role of one",
                 "name its identity, one of its signing keys, or a role",
             )
         return PublicKey.parse(wanted)

@@ -15,6 +15,7 @@ from seedless.claims import Permission, ResponsePermission
 from seedless.cli._values import DURATION, MOMENT, SIZE, Moment
 from seedless.errors import BadClaims, UsageError
 from seedless.plan import Times
+from seedless.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +105,10 @@ class ClaimsOptions:
         members = json.loads(msgspec.json.encode(body))
         for setting in settings:
             _put(members, setting)
-        changed, unknown = shape.fit(members, type(body))
+        try:
+            changed, unknown = shape.fit(members, type(body))
+        except BadClaims as error:
+            raise UsageError(f"--set {error.message}", error.hint) from error
         if unknown:
             raise UsageError(
                 f"--set {unknown[0].path}: there is no such member", "look at seedless show --json"
@@ -115,7 +119,7 @@ class ClaimsOptions:
 def _put(members: dict[str, Any], setting: str) -> None:
     path, equals, text = setting.partition("=")
     if not equals or not path:
-        raise UsageError(f"--set {setting!a} is not path=value", "as in --set limits.conn=10")
+        raise UsageError(f"--set {quoted(setting)} is not path=value", "as in --set limits.conn=10")
     *parents, last = path.split(".")
     place = members
     for name in parents:

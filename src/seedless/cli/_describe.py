@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from seedless import text as safe
 from seedless.cli import _io
 from seedless.diff import members
+from seedless.errors import SeedlessError
 from seedless.jwt import payload_of
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def data(jwt: Jwt[Any]) -> dict[str, Any]:
 def text(jwt: Jwt[Any]) -> str:
     """Return *jwt* for people, a member a line, safe to print."""
     claims = jwt.claims
-    said = [(difference.path, shown(difference.new)) for difference in members(claims)]
+    said = [(difference.path, shown_at(difference.path, difference.new)) for difference in members(claims)]
     head = [
         ("kind", claims.body.kind.replace("_", " ") + (" (version 1)" if claims.version == 1 else "")),
         ("issuer", str(jwt.issuer)),
@@ -45,6 +47,11 @@ def text(jwt: Jwt[Any]) -> str:
     rows = [*head, *((path, value) for path, value in said if path != "exp"), *tail]
     width = max(len(path) for path, _ in rows)
     return "\n".join(f"{path.ljust(width)}  {value}" for path, value in rows)
+
+
+def shown_at(path: str, value: object) -> str:
+    """Return the *value* at *path* for people: the times of claims as dates, all else as `shown`."""
+    return _io.moment(value) if path in {"exp", "nbf"} and isinstance(value, int) else shown(value)
 
 
 def shown(value: object) -> str:
@@ -59,3 +66,37 @@ def shown(value: object) -> str:
 def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
     """Print *jwt* on stdout."""
     _io.emit(data(jwt), "" if as_json else text(jwt), as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list command prints: the jwts that can be read, and why the others cannot."""
+
+    rows: tuple[tuple[str, str, str], ...]
+    jwts: tuple[dict[str, Any], ...]
+    damaged: tuple[dict[str, str], ...]
+
+    @classmethod
+    def of(cls, found: list[tuple[str, Jwt[Any] | SeedlessError]]) -> Listing:
+        """Gather what was *found* under each name."""
+        rows: list[tuple[str, str, str]] = []
+        jwts: list[dict[str, Any]] = []
+        damaged: list[dict[str, str]] = []
+        for name, jwt in found:
+            if isinstance(jwt, SeedlessError):
+                rows.append((safe.shown(name), "damaged", "-"))
+                damaged.append({"name": name, "error": jwt.message})
+            else:
+                rows.append((safe.shown(name), jwt.claims.sub, _io.until(jwt.claims.exp)))
+                jwts.append(data(jwt))
+        return cls(tuple(rows), tuple(jwts), tuple(damaged))
+
+    def table(self, what: str) -> str:
+        """Return the table for people, the damaged ones explained below it; *what* heads the names."""
+        explained = (f"damaged: {_io.printable(entry['error'])}" for entry in self.damaged)
+        return "\n".join([_io.table(self.rows, (what, "PUBLIC KEY", "EXPIRES")), *explained])
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 when something is damaged."""
+        return 3 if self.damaged else 0

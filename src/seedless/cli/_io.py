@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.text import quoted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -21,6 +23,13 @@ def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what
 def say(text: str) -> None:
     """Tell the person something, on stderr."""
     click.echo(text, err=True)
+
+
+def printable(text: str) -> str:
+    """Return *text* as it is but for characters that could leave their line or hide: those as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else quoted(mark)[1:-1] for mark in text)
 
 
 def is_interactive() -> bool:

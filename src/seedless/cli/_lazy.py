@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from seedless.text import quoted
+
 
 class LazyGroup(click.Group):
     """A click group over a table: name of the command → (module, first line of its help)."""
@@ -43,5 +45,5 @@ class LazyGroup(click.Group):
 
             near = difflib.get_close_matches(name, self.table, n=1)
             hint = f": did you mean {near[0]}?" if near else ""
-            raise click.UsageError(f"there is no command {name!a}{hint}", ctx)
+            raise click.UsageError(f"there is no command {quoted(name)}{hint}", ctx)
         return super().resolve_command(ctx, args)

@@ -8,7 +8,7 @@ import click
 
 from seedless import issue as walk
 from seedless.cli import _describe, _io
-from seedless.cli._token import open_tokens
+from seedless.cli._token import check_token_options, open_tokens
 from seedless.diff import differences
 from seedless.findings import Severity
 from seedless.text import shown
@@ -32,6 +32,7 @@ def sign(
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent*: shown, asked on a terminal, signed, verified, recorded. With --dry-run only shown."""
     settings = workspace.settings
+    check_token_options(workspace)
     if settings.dry_run:
         plan = intent.rehearsed()
         report = plan.judge()
@@ -57,18 +58,20 @@ def _review(plan: Plan, report: Report, intent: Intent, *, ask: bool) -> bool:
 
 def _show(plan: Plan, report: Report, intent: Intent) -> None:
     stand_ins = {
-        str(key.stand_in): f"(a new key for {key.role.name.lower()} {key.name})" for key in intent.new_keys
+        str(key.stand_in): f"(a new key for {key.role.name.lower()} {shown(key.name)})"
+        for key in intent.new_keys
     }
     for change in plan.changes:
         _io.say(click.style(heading(change), bold=True))
         for line in lines(change):
             name, _, value = line.partition(": ")
             _io.say(f"  {name}: {stand_ins.get(value, value)}")
-    for finding in report.findings:
+    # One error alone is what the command ends with, and is told there.
+    for finding in report.findings if report.errors[1:] else report.warnings:
         mark = click.style(f"{finding.severity}:", fg=_COLOURS[finding.severity])
-        _io.say(f"{mark} {finding.code} {shown(finding.where)}: {finding.text}")
+        _io.say(f"{mark} {_io.printable(f'{finding.code} {finding.where}: {finding.text}')}")
         if finding.hint:
-            _io.say(f"  hint: {finding.hint}")
+            _io.say(f"  hint: {_io.printable(finding.hint)}")
 
 
 def heading(change: Change) -> str:
@@ -81,8 +84,10 @@ def lines(change: Change) -> list[str]:
     old = change.replaces.claims if change.replaces else None
     rows = []
     for difference in differences(old, change.draft.claims):
-        before = "" if change.replaces is None else f"{_describe.shown(difference.old)} -> "
-        rows.append(f"{difference.path}: {before}{_describe.shown(difference.new)}")
+        before = (
+            "" if change.replaces is None else f"{_describe.shown_at(difference.path, difference.old)} -> "
+        )
+        rows.append(f"{difference.path}: {before}{_describe.shown_at(difference.path, difference.new)}")
     return [*rows, f"issuer: {change.draft.issuer}", f"issued: {_io.moment(change.draft.issued_at)}"]
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from seedless.cli._workspace import Workspace
     from seedless.issue import NewKey
+    from seedless.pin import PinSource
     from seedless.signer import Signer
 
 
@@ -31,6 +32,16 @@ def named_uri(workspace: Workspace) -> KeyUri:
     if not named:
         return KeyUri()
     return workspace.config.uris.get(named) or KeyUri.parse(named)
+
+
+def check_token_options(workspace: Workspace) -> None:
+    """Raise `UsageError` for a token or a PIN source that is not written right; opens nothing."""
+    named_uri(workspace)
+    _pin_source(workspace)
+
+
+def _pin_source(workspace: Workspace) -> PinSource:
+    return parse_pin_source(workspace.settings.pin_source or workspace.config.pin_source or "prompt")
 
 
 def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
@@ -46,8 +57,7 @@ class OpenTokens:
         self._workspace = workspace
         self._stack = stack
         self._writable = writable
-        settings = workspace.settings
-        self._pins = parse_pin_source(settings.pin_source or workspace.config.pin_source or "prompt")
+        self._pins = _pin_source(workspace)
         self._opened: dict[tuple[Path, str], Token] = {}
 
     def chosen(self) -> Token:

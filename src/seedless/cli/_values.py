@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import click
 
+from seedless.text import quoted
+
 _SPAN = re.compile(r"(\d{1,6})([smhdwMy])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 86400, "y": 365 * 86400}
 _SIZE = re.compile(r"(-?\d{1,19})\s*(|[KMGT](?:i?B)?|B)", re.IGNORECASE)
@@ -55,7 +57,9 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new v
         try:
             moment.at(0)
         except (ValueError, OverflowError):
-            self.fail(f"{value!a} is no time: write 30d, 12h, 1y, 2027-01-31 or 0 for none", param, ctx)
+            self.fail(
+                f"{quoted(moment.text)} is no time: write 30d, 12h, 1y, 2027-01-31 or 0 for none", param, ctx
+            )
         return moment
 
 
@@ -70,10 +74,10 @@ class SizeType(click.ParamType):  # type: ignore[type-arg]  # generic in new ver
             return value
         match = _SIZE.fullmatch(value.strip())
         if not match:
-            self.fail(f"{value!a} is no size: write 512, 10K, 4M, 1G or -1 for no limit", param, ctx)
+            self.fail(f"{quoted(value)} is no size: write 512, 10K, 4M, 1G or -1 for no limit", param, ctx)
         size: int = int(match[1]) * 1024 ** _FACTORS[match[2][:1].upper().replace("B", "")]
         if abs(size) > _INT64_MAX:
-            self.fail(f"{value!a} is beyond 64 bits", param, ctx)
+            self.fail(f"{quoted(value)} is beyond 64 bits", param, ctx)
         return size
 
 
@@ -87,10 +91,10 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         if isinstance(value, int):
             return value
         if not _GO_DURATION.fullmatch(value):
-            self.fail(f"{value!a} is no duration: write 500ms, 2s, 1h30m", param, ctx)
+            self.fail(f"{quoted(value)} is no duration: write 500ms, 2s, 1h30m", param, ctx)
         total = sum(float(n) * _NANOSECONDS[u] for n, u in _GO_PART.findall(value))
         if total > _INT64_MAX:
-            self.fail(f"{value!a} is beyond 64 bits", param, ctx)
+            self.fail(f"{quoted(value)} is beyond 64 bits", param, ctx)
         return int(total)
 
 

@@ -7,12 +7,14 @@ import functools
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seedless import config as configuration
 from seedless import keyring as inventory
 from seedless.errors import SeedlessError, StoreError, UsageError
-from seedless.store import create_store, default_root, open_store, operators
+from seedless.store import atomic, create_store, default_root, open_store, operators
+from seedless.store.names import check_name
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -50,8 +52,14 @@ class Workspace:
         """The store of the operator that is meant."""
         return open_store(self.root, self.settings.operator)
 
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a store to ask, or one was asked for by name."""
+        return self.settings.operator is not None or bool(operators(self.root))
+
     def new_store(self, operator: str) -> Store:
         """Make and return the store of a new *operator*."""
+        check_new_name(operator)
         self.store = create_store(self.root, operator)
         return self.store
 
@@ -84,27 +92,46 @@ class Workspace:
         if found is None:
             names = ", ".join(self.store.children()) or "none yet"
             raise UsageError(
-                f"there is no account {name!a} in operator {self.store.operator}", f"there are: {names}"
+                f"there is no account {quoted(name)} in operator {self.store.operator}", f"there are: {names}"
             )
         return found
 
+    def creds(self, account: str, user: str) -> str | None:
+        """Return the text of a user's creds file, None if there is none; raise `StoreError`."""
+        path = self.store.creds_path(account, user)
+        data = atomic.read(path)
+        try:
+            return None if data is None else data.decode()
+        except UnicodeDecodeError as error:
+            raise StoreError(
+                f"{shown(path)} is damaged: it is not text", "restore it from a backup"
+            ) from error
+
     def accounts(self) -> list[Jwt[Account]]:
-        """Return all accounts of the store, by name."""
+        """Return all accounts of the store, by name; raise `StoreError` when one is damaged."""
         return [self.account(name) for name in self.store.children()]
 
     def readable_accounts(self) -> list[Jwt[Account]]:
         """Return the accounts of the store, by name, without those whose files are damaged."""
-        found = []
-        for name in self.store.children():
-            with contextlib.suppress(SeedlessError):
-                found.append(self.account(name))
+        return [jwt for _, jwt in self.each() if not isinstance(jwt, SeedlessError)]
+
+    def each(self, *address: str) -> list[tuple[str, Jwt[Any] | SeedlessError]]:
+        """Return each account, or each user of an account, by name: its jwt, or why it cannot be read."""
+        found: list[tuple[str, Jwt[Any] | SeedlessError]] = []
+        for name in self.store.children(*address):
+            try:
+                jwt = self.store.get(*address, name)
+                found.append((name, jwt or StoreError("has just gone")))
+            except SeedlessError as error:
+                found.append((name, error))
         return found
 
     def refuse_existing(self, *address: str) -> None:
-        """Raise `UsageError` when there is a jwt at *address* already."""
+        """Raise `UsageError` when there is a jwt at *address* already, or can be none."""
+        check_new_name(address[-1])
         if self.store.get(*address) is not None:
             kind = "account" if len(address) == 1 else "user"
-            raise UsageError(f"{kind} {address[-1]!a} is in the store already", "choose another name")
+            raise UsageError(f"{kind} {quoted(address[-1])} is in the store already", "choose another name")
 
     def unused_key(self, role: Role, name: str) -> PublicKey | None:
         """Return the key that was made for *role* and *name*, and that no jwt is about yet."""
@@ -116,8 +143,18 @@ class Workspace:
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep every other writer out of the folder until the walk is over."""
-        return self.store.lock()
+        return contextlib.nullcontext() if self.settings.dry_run else self.store.lock()
 
     def known_keys(self) -> set[str]:
         """Return the public keys, as text, of which the inventory knows where they are."""
         return {str(entry.public_key) for entry in self.keyring().entries}
+
+
+def check_new_name(name: str) -> None:
+    """Raise `UsageError` unless *name* can be one of a file and all of it can be seen."""
+    check_name(name)
+    if not name.isprintable():
+        raise UsageError(
+            f"the name {quoted(name)} holds a character that cannot be seen",
+            "choose another, such as orders or node-7",
+        )

@@ -66,15 +66,15 @@ def show(settings: Settings, *, name: str) -> None:
 
 @account.command(name="list")
 @store_options
-def list_(settings: Settings) -> None:
-    """List the accounts of the operator.
+def list_(settings: Settings) -> int:
+    """List the accounts of the operator; exit 3 when one is damaged.
 
     \b
     Example:
       seedless account list
     """
     workspace = Workspace(settings)
-    accounts = workspace.accounts()
-    rows = [(jwt.claims.name, jwt.claims.sub, _io.until(jwt.claims.exp)) for jwt in accounts]
-    data = {"operator": workspace.store.operator, "accounts": [_describe.data(jwt) for jwt in accounts]}
-    _io.emit(data, _io.table(rows, ("ACCOUNT", "PUBLIC KEY", "EXPIRES")), as_json=settings.as_json)
+    listing = _describe.Listing.of(workspace.each())
+    data = {"operator": workspace.store.operator, "accounts": listing.jwts, "damaged": listing.damaged}
+    _io.emit(data, listing.table("ACCOUNT"), as_json=settings.as_json)
+    return listing.exit_code

@@ -7,9 +7,10 @@ object `{"error": …}` on stdout. Exit codes: 0 ok, 1 failed, 2 usage, 3 findin
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _USAGE = 2
 _INTERRUPTED = 130
+_NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
 _COMMANDS = {
     "token": ("token", "Find, initialise and look at tokens."),
     "key": ("key", "Make and list keys on tokens."),
@@ -72,10 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; never a traceback, unless SEEDLESS_DEBUG is set."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _escape_what_cannot_be_written()
         result = seedless.main(words, prog_name="seedless", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as ended:
         return ended.exit_code
+    except _NoArguments as error:
+        click.echo(error.ctx.get_help(), err=True)
+        return _USAGE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
         return 1
@@ -87,6 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(words, *_told(error))
     return result if isinstance(result, int) else 0
+
+
+def _escape_what_cannot_be_written() -> None:
+    """Let a stream that cannot write a character, as in an ASCII locale, write its escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _told(error: Exception) -> tuple[str, str, int]:
@@ -114,6 +127,9 @@ def _told(error: Exception) -> tuple[str, str, int]:
 
 
 def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
+    from seedless.cli._io import printable  # noqa: PLC0415 - only when something failed
+
+    message, hint = printable(message), printable(hint)
     click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
     if hint:
         click.echo(f"{click.style('hint:', fg='yellow')} {hint}", err=True)

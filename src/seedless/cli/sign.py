@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,20 @@ from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign as walk
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import jwt_in, read_input
+from seedless.creds import format_creds, parse_user_key
 from seedless.errors import BadClaims, SeedlessError, UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import Surroundings, issuing_key, resigned
 from seedless.store import atomic
-from seedless.text import shown
+from seedless.store.names import check_name
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from seedless.claims.codec import Body
     from seedless.jwt import Claims, Jwt
+    from seedless.seeds import SoftwareKey
 
 _KINDS = [
     "operator", "account", "user", "activation", "authorization_request", "authorization_response", "generic",
@@ -43,8 +49,8 @@ def sign(
 ) -> None:
     """Sign the claims in FILE (JSON), or the jwt in FILE again; - is stdin.
 
-    The jwt goes to stdout. What the store has for the same subject is taken as its predecessor: the new
-    one is always later.
+    The jwt goes to stdout, or into a file, or with --record into the store. What the store has for the
+    same subject is taken as its predecessor: the new one is always later.
 
     \b
     Example:
@@ -55,16 +61,23 @@ def sign(
     claims, given = _input(file, kind)
     around = _surroundings(workspace)
     key = _issuer(workspace, around, claims, given, issuer)
-    intent = resigned(claims, key, _predecessor(workspace, claims, given), around, workspace.now)
     address = _address(claims, around) if record else None
+    with workspace.lock() if record else contextlib.nullcontext():
+        before = _predecessor(workspace, claims, given, address)
+        user_key = _user_key(workspace, address)
+        with _named(file):
+            intent = resigned(claims, key, before, around, workspace.now)
 
-    def write(signed: Any) -> None:  # noqa: ANN401 - pairs of change and jwt
-        if address is not None:
-            workspace.store.put({address: signed[0][1]})
-        if output:
-            atomic.write({output: signed[0][1].text})
+        def write(signed: Any) -> None:  # noqa: ANN401 - pairs of change and jwt
+            made = signed[0][1]
+            files = {output: made.text} if output else {}
+            if address is None:
+                atomic.write(files)
+                return
+            creds = {workspace.store.creds_path(*address): format_creds(made, user_key)} if user_key else {}
+            workspace.store.put({address: made}, files | creds)
 
-    (made,) = walk(workspace, intent, write)
+        (made,) = walk(workspace, intent, write)
     _io.emit(_describe.data(made), str(output) if output else made.text, as_json=settings.as_json)
 
 
@@ -82,18 +95,25 @@ def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:
                 path=given.unknown[0].path,
             )
         return given.claims, given
-    try:
+    with _named(file):
         return jwt.claims_from_json(kind, text), None
+
+
+@contextlib.contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Let an error in the claims begin with the name of their *file*."""
+    try:
+        yield
     except BadClaims as error:
-        error.message = f"{shown(file)}: {error.message}"
+        error.message = f"{'stdin' if file == '-' else shown(file)}: {error.message}"
         raise
 
 
 def _surroundings(workspace: Workspace) -> Surroundings:
-    try:
-        operator = workspace.operator().claims
-    except (SeedlessError, UsageError):
+    """Return what the store says; nothing where there is none."""
+    if not workspace.has_store:
         return Surroundings()
+    operator = workspace.operator().claims
     accounts = {account.claims.sub: account.claims for account in workspace.readable_accounts()}
     return Surroundings(operator=operator, accounts=accounts)
 
@@ -136,29 +156,62 @@ def _parent(around: Surroundings, claims: Claims[Any]) -> Claims[Any] | None:
             return None
 
 
-def _predecessor(workspace: Workspace, claims: Claims[Any], given: Jwt[Any] | None) -> Jwt[Any] | None:
-    """Return the latest of what was given and what the store has for the subject."""
+def _predecessor(
+    workspace: Workspace, claims: Claims[Any], given: Jwt[Any] | None, address: tuple[str, ...] | None
+) -> Jwt[Any] | None:
+    """Return the latest of what was given and what the store has for the subject.
+
+    Raise `UsageError` when what is to be recorded at *address* would take the place of another subject, or
+    when the store has the subject elsewhere.
+    """
     found = [given] if given else []
-    try:
-        address = workspace.store.find(PublicKey.parse(claims.sub))
-        stored = workspace.store.get(*address) if address is not None else None
+    if workspace.has_store:
+        place = workspace.store.find(PublicKey.parse(claims.sub)) if _is_key(claims.sub) else None
+        if address is not None:
+            _refuse_other(workspace, claims, address, place)
+        stored = workspace.store.get(*place) if place is not None else None
         found += [stored] if stored else []
-    except SeedlessError:
-        pass  # no store, or a subject that is no key: then there is nothing to replace
     return max(found, key=lambda one: one.issued_at, default=None)
+
+
+def _refuse_other(
+    workspace: Workspace, claims: Claims[Any], address: tuple[str, ...], place: tuple[str, ...] | None
+) -> None:
+    there = workspace.store.get(*address)
+    what = f"{claims.body.kind} {quoted(claims.name)}"
+    if there is not None and there.claims.sub != claims.sub:
+        raise UsageError(
+            f"{what} of the store is {there.claims.sub}, these claims are about {claims.sub}",
+            "give them another name, or leave out --record",
+        )
+    if place is not None and place != address:
+        raise UsageError(
+            f"the store has {claims.sub} as {quoted('/'.join(place))}, not as {quoted(claims.name)}",
+            "keep the name, or leave out --record",
+        )
+
+
+def _user_key(workspace: Workspace, address: tuple[str, ...] | None) -> SoftwareKey | None:
+    """Return the key in the creds file of the user at *address*, which is to get the new jwt; or None."""
+    if address is None or len(address) != len(("account", "user")):
+        return None
+    creds = workspace.creds(*address)
+    return parse_user_key(creds) if creds is not None else None
 
 
 def _address(claims: Claims[Any], around: Surroundings) -> tuple[str, ...]:
     body: Body = claims.body
+    name = claims.name.strip()  # as nsc does
+    check_name(name)
     if isinstance(body, Operator):
         return ()
     if isinstance(body, Account):
-        return (claims.name,)
+        return (name,)
     if isinstance(body, User):
         account = around.accounts.get(body.issuer_account)
         if account is None:
             raise UsageError(
                 "the account of this user is not in the store", "give issuer_account in the claims"
             )
-        return (account.name, claims.name)
+        return (account.name.strip(), name)
     raise UsageError(f"{body.kind} claims have no place in a store", "leave out --record")

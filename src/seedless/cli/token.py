@@ -72,7 +72,9 @@ def show(settings: Settings) -> None:
 @click.option("--erase", metavar="SERIAL", help="The serial of a token that holds keys and shall lose them.")
 @change_options
 def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None) -> None:
-    """Initialise a blank token; one with keys only when its serial is given.
+    """Initialise a token; one with keys only if named.
+
+    A blank token is initialised at once, one with keys only when its serial is given.
 
     PINs are asked twice on the terminal, or come from --so-pin-source and --pin-source.
 

@@ -28,7 +28,7 @@ def tree(settings: Settings) -> None:
     """
     workspace = Workspace(settings)
     keyring = {str(entry.public_key) for entry in workspace.keyring().entries}
-    root = _node(workspace.operator(), keyring)
+    root = _stored(workspace, keyring)
     for account in workspace.store.children():
         node = _stored(workspace, keyring, account)
         for user in workspace.store.children(account):
@@ -41,13 +41,13 @@ def _stored(workspace: Workspace, keyring: set[str], *address: str) -> dict[str,
     try:
         jwt = workspace.store.get(*address)
     except SeedlessError as error:
-        kind = "account" if len(address) == 1 else "user"
-        return {"kind": kind, "name": address[-1], "damaged": error.message, "children": []}
-    return (
-        _node(jwt, keyring)
-        if jwt
-        else {"kind": "?", "name": address[-1], "damaged": "is gone", "children": []}
-    )
+        return _damaged(workspace, address, error.message)
+    return _node(jwt, keyring) if jwt else _damaged(workspace, address, "there is no jwt")
+
+
+def _damaged(workspace: Workspace, address: tuple[str, ...], why: str) -> dict[str, Any]:
+    kind = ("operator", "account", "user")[len(address)]
+    return {"kind": kind, "name": (workspace.store.operator, *address)[-1], "damaged": why, "children": []}
 
 
 def _node(jwt: Jwt[Any], keyring: set[str]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _node(jwt: Jwt[Any], keyring: set[str]) -> dict[str, Any]:
 def _line(node: dict[str, Any]) -> str:
     name = f"{node['kind']} {shown(node['name'])}"
     if "damaged" in node:
-        return f"{name}  {click.style('damaged', fg='red')}: {shown(node['damaged'])}"
+        return f"{name}  {click.style('damaged', fg='red')}: {_io.printable(node['damaged'])}"
     key = f"{node['subject'][:12]}…{'  on a token' if node['on_token'] else ''}"
     return f"{name}  {key}" + (f"  until {_io.moment(node['expires'])}" if node["expires"] else "")
 

@@ -20,6 +20,7 @@ from seedless.nkey import PublicKey, Role
 from seedless.plan import Subject, issuing_key, new_user, scope_of
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
+from seedless.text import quoted
 
 if TYPE_CHECKING:
     from seedless.jwt import Jwt
@@ -109,8 +110,8 @@ def show(settings: Settings, *, name: str, account: str) -> None:
 @user.command(name="list")
 @_ACCOUNT
 @store_options
-def list_(settings: Settings, *, account: str) -> None:
-    """List the users of an account.
+def list_(settings: Settings, *, account: str) -> int:
+    """List the users of an account; exit 3 when one is damaged.
 
     \b
     Example:
@@ -118,10 +119,10 @@ def list_(settings: Settings, *, account: str) -> None:
     """
     workspace = Workspace(settings)
     workspace.account(account)
-    users = [_user(workspace, account, name) for name in workspace.store.children(account)]
-    rows = [(jwt.claims.name, jwt.claims.sub, _io.until(jwt.claims.exp)) for jwt in users]
-    data = {"account": account, "users": [_describe.data(jwt) for jwt in users]}
-    _io.emit(data, _io.table(rows, ("USER", "PUBLIC KEY", "EXPIRES")), as_json=settings.as_json)
+    listing = _describe.Listing.of(workspace.each(account))
+    data = {"account": account, "users": listing.jwts, "damaged": listing.damaged}
+    _io.emit(data, listing.table("USER"), as_json=settings.as_json)
+    return listing.exit_code
 
 
 @user.command()
@@ -146,14 +147,14 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
     """
     workspace = Workspace(settings)
     jwt = _user(workspace, account, name)
-    path = workspace.store.creds_path(account, name)
-    found = atomic.read(path)
-    text = found.decode() if found is not None else decorate_jwt(jwt)
+    found = workspace.creds(account, name)
+    text = found if found is not None else decorate_jwt(jwt)
     data = {"account": account, "user": name, "has_seed": found is not None}
+    if found is None:
+        _io.say("the seed of this user is not here: this is its jwt alone")
     if output:
         atomic.write({output: text})
-        kind = "creds" if found is not None else "the jwt alone (the key is not here)"
-        _io.emit(data | {"path": str(output)}, f"{kind}: {output}", as_json=settings.as_json)
+        _io.emit(data | {"path": str(output)}, f"creds: {output}", as_json=settings.as_json)
     elif settings.as_json:
         _io.emit(data | {"creds": text}, "", as_json=True)
     else:
@@ -164,5 +165,7 @@ def _user(workspace: Workspace, account: str, name: str) -> Jwt[User]:
     found = workspace.store.get(account, name)
     if found is None:
         names = ", ".join(workspace.store.children(account)) or "none yet"
-        raise UsageError(f"there is no user {name!a} in account {account!a}", f"there are: {names}")
+        raise UsageError(
+            f"there is no user {quoted(name)} in account {quoted(account)}", f"there are: {names}"
+        )
     return found

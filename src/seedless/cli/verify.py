@@ -12,7 +12,7 @@ from seedless.cli import _io
 from seedless.cli._options import Settings, store_options
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import read_jwt
-from seedless.errors import BadJwt, BadSignature, SeedlessError
+from seedless.errors import BadJwt, BadSignature, SeedlessError, StoreError
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
         [(shown(row["what"]), row["signature"], row["trust"], row["times"]) for row in rows],
         ("JWT", "SIGNATURE", "TRUST", "TIMES"),
     )
+    explained = (f"bad: {_io.printable(row['error'])}" for row in rows if row["error"])
     good = all(row["ok"] for row in rows)
-    _io.emit({"ok": good, "jwts": rows}, text, as_json=settings.as_json)
+    _io.emit({"ok": good, "jwts": rows}, "\n".join([text, *explained]), as_json=settings.as_json)
     return 0 if good else _FINDINGS
 
 
 def _store_rows(workspace: Workspace) -> list[dict[str, Any]]:
-    operator = workspace.operator()
-    rows = [_row(workspace, f"operator {operator.claims.name}", operator)]
+    rows = [_stored_row(workspace, f"operator {workspace.store.operator}", ())]
     for account in workspace.store.children():
         rows.append(_stored_row(workspace, f"account {account}", (account,)))
         rows += [
@@ -62,7 +62,7 @@ def _stored_row(workspace: Workspace, what: str, address: tuple[str, ...]) -> di
         jwt = workspace.store.get(*address)
     except SeedlessError as error:
         return _broken(what, error)
-    return _row(workspace, what, jwt) if jwt else _broken(what, BadJwt("is gone"))
+    return _row(workspace, what, jwt) if jwt else _broken(what, BadJwt("there is no jwt"))
 
 
 def _file_row(workspace: Workspace, file: str) -> dict[str, Any]:
@@ -73,14 +73,14 @@ def _file_row(workspace: Workspace, file: str) -> dict[str, Any]:
 
 
 def _broken(what: str, error: SeedlessError) -> dict[str, Any]:
-    return {"what": what, "ok": False, "signature": f"bad: {error.message}", "trust": "-", "times": "-"}
+    return {"what": what, "ok": False, "signature": "bad", "trust": "-", "times": "-", "error": error.message}
 
 
 def _row(workspace: Workspace, what: str, jwt: Jwt[Any]) -> dict[str, Any]:
     standing = _standing(workspace, jwt)
     times = _times(jwt, workspace.now)
     good = standing in {"trusted", "unknown"} and times == "valid"
-    return {"what": what, "ok": good, "signature": "good", "trust": standing, "times": times}
+    return {"what": what, "ok": good, "signature": "good", "trust": standing, "times": times, "error": None}
 
 
 def _times(jwt: Jwt[Any], now: int) -> str:
@@ -93,10 +93,12 @@ def _times(jwt: Jwt[Any], now: int) -> str:
 
 def _standing(workspace: Workspace, jwt: Jwt[Any]) -> str:
     """Say whether *jwt* leads to the operator of the store; unknown where there is no store to ask."""
+    if not workspace.has_store:
+        return "unknown"
     try:
         operator = workspace.operator()
-    except SeedlessError:
-        return "unknown"
+    except StoreError:
+        return "the operator cannot be read"
     if isinstance(jwt.claims.body, Operator):
         ours = jwt.claims.sub == operator.claims.sub and trust.did_sign(operator, jwt)
         return "trusted" if ours else "another operator"
