@@ -100,8 +100,8 @@ def _version_1(value: dict[str, Any], kind: object) -> Decoded:
         rest = {name: item for name, item in value.items() if name != "type"}
         return _marked(_typed(kind, {"nats": nats} | rest))
     if kind in KINDS:
-        moved, dropped = migrate(kind, value | {"nats": nats})
-        decoded = _typed(kind, moved)
+        migrated, dropped = migrate(kind, value | {"nats": nats})
+        decoded = _typed(kind, migrated)
         return _marked(Decoded(decoded.payload, unknown=(*dropped, *decoded.unknown)))
     moved: dict[str, Any] = {"type": kind}
     tags = value.get("tags")
