@@ -1,12 +1,13 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types unit bench format clean
+.PHONY: help setup demo test lint types unit bench docs format clean
 
 help:
 	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
 	@echo 'make test    lint, types and the whole test suite'
 	@echo 'make bench   measured ratios, side by side'
+	@echo 'make docs    write the pages that follow from the code'
 	@echo 'make format  format the code'
 
 setup:
@@ -28,7 +29,10 @@ unit: setup
 	$(BIN)/pytest -n auto -q
 
 bench: setup
-	$(BIN)/python -m tests.bench
+	$(BIN)/python tests/bench
+
+docs: setup
+	$(BIN)/python docs/reference/generate.py --demo
 
 format: setup
 	$(BIN)/ruff format .

@@ -1,0 +1,37 @@
+"""What starting costs, by counting: times are for `make bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"asyncio", "msgspec", "nacl", "nats", "pkcs11", "seedless.claims", "seedless.jwt", "ssl"}
+_PROGRAM = """
+import sys
+from seedless.cli.main import main
+main(sys.argv[1:])
+print("\\nmodules:", *sys.modules)
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.rpartition("modules:")[2].split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["no-such-command"]], ids=" ".join)
+def test_a_start_without_a_command_imports_nothing_heavy(arguments: list[str]) -> None:
+    assert imported(*arguments) & HEAVY == set()
+
+
+@pytest.mark.parametrize("noun", ["server", "show", "tree", "verify"])
+def test_the_help_of_a_command_without_tokens_loads_no_hardware_and_no_network_code(noun: str) -> None:
+    assert imported(noun, "--help") & {"asyncio", "nats", "pkcs11", "ssl"} == set()
+
+
+def test_the_search_for_heavy_modules_finds_those_of_a_real_command() -> None:
+    assert {"msgspec", "seedless.jwt"} <= imported("show", "--help")
