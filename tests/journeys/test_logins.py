@@ -16,7 +16,7 @@ from nats.js.errors import APIError
 from seedless.claims import Account, Operator, Permission, User
 from seedless.client import connect
 from seedless.creds import format_creds
-from seedless.errors import ServerError
+from seedless.errors import ServerError, TokenError
 from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.token import open_token
@@ -108,7 +108,7 @@ async def passes_a_message(client: Client) -> bool:
     return (await subscription.next_msg(PATIENCE)).data == b"one dozen"
 
 
-def run(journey: Coroutine[Any, Any, None]) -> None:
+def run(journey: Coroutine[Any, Any, object]) -> None:
     asyncio.run(asyncio.wait_for(journey, 20))
 
 
@@ -245,3 +245,14 @@ def test_a_jwt_of_another_operator_is_refused(token: Token, nats_server: StartSe
         assert "signed by the operator that the server trusts" in caught.value.hint
 
     run(journey())
+
+
+def test_a_token_that_is_closed_before_the_login_is_the_error_of_connect(
+    softhsm_token: pytest_softhsm.Token, nats_server: StartServer
+) -> None:
+    uri, pins = KeyUri.parse(softhsm_token.uri), Pin(softhsm_token.pin)
+    with open_token(uri, pins, module=softhsm_token.module, writable=True) as token:
+        key = key_on(token, Role.USER, "clerk")
+    server = nats_server(nkey_users([key.public_key]))
+    with pytest.raises(TokenError, match="its session has been closed"):
+        run(connect(server.url, key))
