@@ -220,7 +220,7 @@ def _integer(text: str) -> int | Number:
 
 
 def _constant(text: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{text} is not a JSON value", text, 0)
+    raise json.JSONDecodeError(f"there is no number {text}", text, 0)
 
 
 def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

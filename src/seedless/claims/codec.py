@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from seedless.shape import Unknown
 
 VERSION = 2
+_UINT64 = range(2**64)
 _EXACT = 2**53  # the integers up to here are float64s
 
 
@@ -140,19 +141,20 @@ def decode_canonical(data: bytes) -> Decoded | None:
 
 
 def _is_plain(body: object) -> bool:
-    """Tell whether *body* holds only what servers read as it is written (`explain` knows the rest).
+    """Tell whether *body* holds only what servers read as it is written; `explain` knows the rest.
 
-    Numbers of a scope pass through float64 there, and a sampling of 0 is spelled headers.
+    Numbers of a scope pass through float64 there, a sampling of 0 is spelled headers, and numbers without
+    sign end at 64 bits, which msgspec cannot state.
     """
+    if isinstance(body, AuthorizationRequest):
+        return body.client_info.id in _UINT64
     if not isinstance(body, Account):
         return True
-    return all(
-        abs(number) <= _EXACT
-        for entry in body.signing_keys
-        if isinstance(entry, Scope)
-        for number in _numbers(entry)
-    ) and all(
-        export.service_latency is None or export.service_latency.sampling != 0 for export in body.exports
+    scopes = (entry for entry in body.signing_keys if isinstance(entry, Scope))
+    return all(abs(number) <= _EXACT for scope in scopes for number in _numbers(scope)) and all(
+        export.account_token_position in _UINT64
+        and (export.service_latency is None or export.service_latency.sampling != 0)
+        for export in body.exports
     )
 
 

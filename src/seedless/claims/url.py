@@ -1,11 +1,12 @@
-"""Which texts Go's net/url takes as a URL with a scheme (Go 1.27, `url.Parse`), and none that it refuses.
+"""Which texts Go's net/url takes as a URL (Go 1.27, `url.Parse`), and what it finds in them.
 
-Servers parse an operator's account server URL with it, so what it refuses must not be signed.
+Servers parse the URLs of an operator with it, so what it refuses must not be signed.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -17,22 +18,47 @@ _PORT = re.compile(r"(?::[0-9]*)?")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
+@dataclass(frozen=True, slots=True)
+class Url:
+    """The parts of a URL as Go has them: scheme in lower case, host without port and brackets."""
+
+    scheme: str = ""
+    has_user: bool = False
+    host: str = ""
+    path: str = ""
+
+
+def parse(text: str) -> Url | None:
+    """Return the parts of *text*, or None for what Go refuses to parse."""
+    before, _, fragment = text.partition("#")
+    if _CONTROL.search(before) or _BAD_ESCAPE.search(fragment) or before.startswith(":"):
+        return None
+    match = _SCHEME.match(before)
+    scheme = match[1].lower() if match else ""
+    rest = before[match.end() if match else 0 :].partition("?")[0]
+    if not rest.startswith("/"):
+        if match:
+            return Url(scheme)  # what Go calls opaque is not looked at
+        return None if ":" in rest.partition("/")[0] or _BAD_ESCAPE.search(rest) else Url(path=rest)
+    if not rest.startswith("//") or (not match and rest.startswith("///")):
+        return None if _BAD_ESCAPE.search(rest) else Url(scheme, path=rest)
+    authority, slash, below = rest[2:].partition("/")
+    if not _is_authority(scheme, authority) or _BAD_ESCAPE.search(below):
+        return None
+    return Url(scheme, "@" in authority, _host_name(authority.rpartition("@")[2]), slash + below)
+
+
 def is_url(text: str) -> bool:
     """Tell whether Go parses *text* as a URL, and finds a scheme in it."""
-    before, _, fragment = text.partition("#")
-    match = _SCHEME.match(before)
-    if _CONTROL.search(before) or _BAD_ESCAPE.search(fragment) or match is None:
-        return False
-    rest = before[match.end() :].partition("?")[0]
-    if not rest.startswith("/"):
-        return True  # what Go calls opaque is not looked at
-    path = rest
-    if rest.startswith("//"):
-        authority, slash, below = rest[2:].partition("/")
-        path = slash + below
-        if not _is_authority(match[1].lower(), authority):
-            return False
-    return not _BAD_ESCAPE.search(path)
+    url = parse(text)
+    return url is not None and url.scheme != ""
+
+
+def _host_name(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    if colon and _PORT.fullmatch(colon + port):
+        host = name
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def _is_authority(scheme: str, authority: str) -> bool:
