@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.text import quoted
+from seedless.text import printable
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+__all__ = ["confirm", "emit", "is_interactive", "moment", "printable", "say", "table", "until"]
 
 
 def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
@@ -23,13 +25,6 @@ def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what
 def say(text: str) -> None:
     """Tell the person something, on stderr."""
     click.echo(text, err=True)
-
-
-def printable(text: str) -> str:
-    """Return *text* as it is but for characters that could leave their line or hide: those as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(mark if mark.isprintable() else quoted(mark)[1:-1] for mark in text)
 
 
 def is_interactive() -> bool:
@@ -50,14 +45,6 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-def moment(seconds: int) -> str:
-    """Return Unix *seconds* as a date and time for people, in UTC."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} seconds since 1970"
 
 
 def until(seconds: int) -> str:

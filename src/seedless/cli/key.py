@@ -14,9 +14,9 @@ from seedless.cli._workspace import Workspace
 from seedless.errors import NoKey
 from seedless.issue import NewKey
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.info import shown
 from seedless.pkcs11.key import label_for
 from seedless.store import root_lock
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.keyring import KeyEntry
@@ -36,7 +36,9 @@ def key() -> None:
 @click.option("--name", "-n", required=True, metavar="NAME", help="Whose key it is.")
 @change_options
 def new(settings: Settings, *, role: str, name: str) -> None:
-    """Make an Ed25519 key that cannot leave the token, and note where it is.
+    """Make an Ed25519 key that cannot leave the token.
+
+    Where it is is noted in the inventory.
 
     \b
     Example:
@@ -59,7 +61,9 @@ def new(settings: Settings, *, role: str, name: str) -> None:
 @key.command(name="list")
 @token_options
 def list_(settings: Settings) -> None:
-    """List the inventory; with --token also what is on that token, which asks for its PIN.
+    """List the inventory of keys.
+
+    With --token also what is on that token, which asks for its PIN.
 
     \b
     Example:

@@ -12,10 +12,10 @@ from seedless.cli._token import module_for, named_uri
 from seedless.cli._workspace import Workspace
 from seedless.errors import PinError, UsageError
 from seedless.pin import PromptPin, parse_pin_source
-from seedless.pkcs11.info import shown
 from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token
+from seedless.text import between_quotes, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +117,7 @@ def _consent(module: Path, uri: KeyUri, info: TokenInfo, erase: str | None) -> s
 def _new_pin(source: str | None, label: str, what: str) -> str:
     """Return a PIN that is being chosen: from *source*, or typed twice."""
     pins = parse_pin_source(source or "prompt")
-    token_name = f'{what} of the new token "{shown(label)}"'
+    token_name = f'{what} of the new token "{between_quotes(label)}"'
     first = pins.pin(token_name, "")
     if first is None:
         raise PinError("a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH or fd:N")

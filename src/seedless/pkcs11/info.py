@@ -1,6 +1,6 @@
 """What a token says of itself, as values; and whether a URI means it.
 
-Text from a token is foreign: `where` and `shown` escape what could move a terminal's cursor.
+Text from a token is foreign: `where` escapes what could move a terminal's cursor.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seedless.pin import Tries
+from seedless.text import between_quotes
 
 if TYPE_CHECKING:
     from seedless.pkcs11.uri import KeyUri
@@ -43,7 +44,7 @@ class TokenInfo:
         """The token in an error: its label and serial, safe to print."""
         if not self.initialised:
             return f"the uninitialised token in slot {self.slot_id}"
-        return f'token "{shown(self.label)}" (serial {shown(self.serial) or "none"})'
+        return f'token "{between_quotes(self.label)}" (serial {between_quotes(self.serial) or "none"})'
 
     @property
     def tries(self) -> Tries:
@@ -64,11 +65,6 @@ class TokenInfo:
             serial=self.serial or None,
             slot_id=None if self.initialised else self.slot_id,
         )
-
-
-def shown(text: str) -> str:
-    """Return *text* with control, bidirectional and other unprintable characters as escapes."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text.replace('"', r"\""))
 
 
 def matches(info: TokenInfo, uri: KeyUri) -> bool:

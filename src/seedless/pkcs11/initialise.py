@@ -15,10 +15,11 @@ from pkcs11.constants import Attribute, ObjectClass
 from seedless.errors import NoToken, PinError, TokenError, UsageError
 from seedless.pkcs11._ckr import explain, name_of
 from seedless.pkcs11._cryptoki import CKR_OK, CKU_SO
-from seedless.pkcs11.info import matches, shown
+from seedless.pkcs11.info import matches
 from seedless.pkcs11.key import read_attributes
 from seedless.pkcs11.module import load
 from seedless.pkcs11.session import RefusedPin, TokenSession, encoded
+from seedless.text import between_quotes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,8 @@ def _made(module: Module, slot_id: int, label: str, before: set[str]) -> TokenIn
     ]
     if len(found) != 1:
         raise NoToken(
-            f'the token "{shown(label)}" was initialised and cannot be found', "list the tokens again"
+            f'the token "{between_quotes(label)}" was initialised and cannot be found',
+            "list the tokens again",
         )
     return found[0]
 

@@ -17,7 +17,7 @@ from pkcs11.mechanisms import KeyType
 
 from seedless.errors import UsageError
 from seedless.nkey import KEY_SIZE, Role
-from seedless.pkcs11.info import shown
+from seedless.text import between_quotes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +73,7 @@ class Key:
     @property
     def named(self) -> str:
         """The key in an error: its label and id, safe to print."""
-        return f'"{shown(self.label)}" (id {self.id.hex() or "none"})'
+        return f'"{between_quotes(self.label)}" (id {self.id.hex() or "none"})'
 
     @property
     def role(self) -> Role | None:
