@@ -1,17 +1,27 @@
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
+import json
 import os
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
+
+from seedless.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import pytest_softhsm
 
 # Root ignores file modes, so a folder that cannot be written is a real mount, in a namespace of its own.
 _READ_ONLY = """
@@ -89,3 +99,108 @@ def mounts() -> Mounts:
         "the tests of a read-only and of a full disk need to mount: run them as root (in a container: with "
         f"CAP_SYS_ADMIN), with user namespaces, or with a sudo that asks no password. {'; '.join(said)}"
     )
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit code, and what it wrote to stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - what JSON holds
+        """The one JSON object on stdout."""
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Somebody's desk: a home, an empty store, a token, and the command line that finds them."""
+
+    home: Path
+    token: pytest_softhsm.Token
+    env: dict[str, str]
+
+    @property
+    def store(self) -> Path:
+        return self.home / "store"
+
+    def env_with(self, **changes: str | None) -> dict[str, str]:
+        """Return the environment with *changes*; None takes a variable away."""
+        merged = self.env | changes
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def run(self, *words: str, stdin: str = "", **env: str | None) -> Done:
+        """Run a command in this process."""
+        out, err, given = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(3))
+        given.buffer.write(stdin.encode())
+        given.seek(0)
+        with (
+            mock.patch.dict(os.environ, self.env_with(**env), clear=True),
+            mock.patch.object(sys, "stdin", given),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(list(words))
+        out.flush()
+        err.flush()
+        return Done(code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]  # a BytesIO
+
+    def ok(self, *words: str, stdin: str = "", **env: str | None) -> Done:
+        """Run a command in this process, which must end with 0."""
+        done = self.run(*words, stdin=stdin, **env)
+        assert done.code == 0, done
+        return done
+
+    def child(self, *words: str, stdin: str = "", **env: str | None) -> Done:
+        """Run a command as a process of its own, without a terminal."""
+        done = subprocess.run(
+            [*COMMAND, *words],
+            env=self.env_with(**env),
+            cwd=self.home,
+            input=stdin.encode(),
+            capture_output=True,
+            start_new_session=True,
+            timeout=60,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def found_system(self) -> None:
+        """Make the operator ACME with its system account, and the account ORDERS with the user app."""
+        self.ok("operator", "add", "ACME", "--sys")
+        self.ok("account", "add", "ORDERS")
+        self.ok("user", "add", "-a", "ORDERS", "app")
+
+    def files(self) -> dict[str, str]:
+        """Return every file and folder of the store with the hash of what it holds, but for the lock."""
+        return {
+            str(path.relative_to(self.home)): hashlib.sha256(path.read_bytes()).hexdigest()
+            if path.is_file()
+            else ""
+            for path in sorted(self.store.rglob("*"))
+            if path.name != ".seedless.lock"
+        }
+
+
+COMMAND = (sys.executable, "-m", "seedless")
+
+
+@pytest.fixture
+def desk(softhsm_token: pytest_softhsm.Token, tmp_path: Path) -> Desk:
+    """A desk with a fresh token whose PIN is in TOKEN_PIN, and nothing made yet."""
+    kept = ("PATH", "LANG", "SOFTHSM2_CONF", "PYTEST_SOFTHSM_FOLDER", "TMPDIR")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    env |= {
+        "HOME": str(tmp_path),
+        "SEEDLESS_STORE": str(tmp_path / "store"),
+        "SEEDLESS_MODULE": str(softhsm_token.module),
+        "SEEDLESS_TOKEN": softhsm_token.uri,
+        "SEEDLESS_PIN_SOURCE": "env:TOKEN_PIN",
+        "TOKEN_PIN": softhsm_token.pin,
+    }
+    return Desk(tmp_path, softhsm_token, env)

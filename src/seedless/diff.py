@@ -1,4 +1,7 @@
-"""What changes between the claims that are and the claims that shall be, member by member."""
+"""What changes between the claims that are and the claims that shall be, member by member.
+
+Paths are those of the JSON: a user's `sub` is its key, its `nats.sub` is what it may subscribe to.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seedless.jwt import Claims
+
+_ALWAYS_WRITTEN = {
+    "pub",
+    "sub",
+    "limits",
+    "default_permissions",
+    "authorization",
+    "nats",
+}  # and say nothing when empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +57,15 @@ def _members(claims: Claims[Any]) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(claims.body))
     times = {name: getattr(claims, name) for name in ("exp", "nbf")}
     texts = {name: getattr(claims, name) for name in ("name", "sub", "aud")}
-    return {name: value for name, value in (texts | times).items() if value} | plain
+    return {name: value for name, value in (texts | times).items() if value} | {"nats": plain}
 
 
 def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for name, item in value.items():
             yield from _leaves(item, join(path, name))
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{path}[{index}]")
-    else:
+    elif value != {} or path.rpartition(".")[2] not in _ALWAYS_WRITTEN:
         yield path, value

@@ -120,7 +120,7 @@ def _put(members: dict[str, Any], setting: str) -> None:
     path, equals, text = setting.partition("=")
     if not equals or not path:
         raise UsageError(f"--set {quoted(setting)} is not path=value", "as in --set limits.conn=10")
-    *parents, last = path.split(".")
+    *parents, last = path.removeprefix("nats.").split(".")
     place = members
     for name in parents:
         place = place.setdefault(name, {})

@@ -29,7 +29,9 @@ def account() -> None:
 def add(
     settings: Settings, *, name: str, public_key: PublicKey | None, issuer: str | None, options: ClaimsOptions
 ) -> None:
-    """Make the account NAME, its key on a token or given with --public-key.
+    """Make the account NAME.
+
+    Its key is made on a token, or given with --public-key.
 
     \b
     Example:
@@ -67,7 +69,7 @@ def show(settings: Settings, *, name: str) -> None:
 @account.command(name="list")
 @store_options
 def list_(settings: Settings) -> int:
-    """List the accounts of the operator; exit 3 when one is damaged.
+    """List the accounts; exit 3 when one is damaged.
 
     \b
     Example:

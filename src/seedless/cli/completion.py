@@ -14,7 +14,7 @@ from seedless.errors import UsageError
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @json_options
 def completion(settings: Settings, *, shell: str) -> None:
-    """Print the completion script for SHELL.
+    """Print the completion script for a shell.
 
     \b
     Example:

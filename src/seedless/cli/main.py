@@ -31,7 +31,7 @@ _COMMANDS = {
     "sign": ("sign", "Sign a claims file, or a jwt again."),
     "show": ("show", "Show what a jwt says."),
     "verify": ("verify", "Verify jwts, and whether the store trusts them."),
-    "tree": ("tree", "Draw operator, accounts and users."),
+    "tree": ("tree", "Draw the operator, its accounts and their users."),
     "server": ("server", "Write configuration for nats-server."),
     "completion": ("completion", "Print the completion script for a shell."),
 }

@@ -51,7 +51,9 @@ def config(
     interval: str,
     output: Path | None,
 ) -> None:
-    """Print the part of a nats-server configuration that trusts this operator, or these NKey users.
+    """Print configuration for nats-server.
+
+    It is the part that makes servers trust this operator, or these NKey users.
 
     \b
     Example:

@@ -45,7 +45,9 @@ def read_jwt(name: str) -> jwt.Jwt[object]:
 @click.argument("file", default="-", metavar="FILE")
 @json_options
 def show(settings: Settings, *, file: str) -> None:
-    """Show what the jwt in FILE says, verified; a creds file will do, and - is stdin.
+    """Show what a jwt says.
+
+    FILE holds the jwt, bare or in a creds file; - is stdin. Its signature is verified first.
 
     \b
     Example:

@@ -47,10 +47,11 @@ _KINDS = [
 def sign(
     settings: Settings, *, file: str, kind: str | None, issuer: str | None, output: Path | None, record: bool
 ) -> None:
-    """Sign the claims in FILE (JSON), or the jwt in FILE again; - is stdin.
+    """Sign a claims file, or a jwt again.
 
-    The jwt goes to stdout, or into a file, or with --record into the store. What the store has for the
-    same subject is taken as its predecessor: the new one is always later.
+    FILE holds claims (JSON) or a jwt; - is stdin. The jwt goes to stdout, or into a file, or with --record
+    into the store. What the store has for the same subject is taken as its predecessor: the new one is
+    always later.
 
     \b
     Example:

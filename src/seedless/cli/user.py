@@ -137,9 +137,10 @@ def list_(settings: Settings, *, account: str) -> int:
 )
 @store_options
 def creds(settings: Settings, *, name: str, account: str, output: Path | None) -> None:
-    """Print the creds of a user: the jwt and, where its key was made here, the seed.
+    """Print the creds of a user.
 
-    A user whose key is its own or on a token gets the jwt alone.
+    They are its jwt and, where its key was made here, its seed. A user whose key is its own or on a token
+    gets the jwt alone.
 
     \b
     Example:

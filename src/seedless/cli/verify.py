@@ -25,7 +25,10 @@ _FINDINGS = 3
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @store_options
 def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
-    """Verify the jwts in FILEs, or all of the store; exit 3 when one does not hold.
+    """Verify jwts, and whether the store trusts them.
+
+    FILEs hold jwts, bare or in creds files; without any, all of the store is verified. Exit 3 when one does
+    not hold.
 
     A signature proves only who signed. TRUSTED means that it leads to the operator of the store.
 
