@@ -108,7 +108,10 @@ def _encode_generic(payload: Payload[Any], body: Generic) -> bytes:
     head = wire.encode(standard(payload))
     if body.data is None:
         return head
-    nats = wire.encode(wire.generic(body.data, "nats"))
+    try:
+        nats = wire.encode(wire.generic(body.data, "nats"))
+    except RecursionError:
+        raise BadClaims("nats is nested without an end", path="nats", rule="too-deep") from None
     return head[:-1] + (b"," if head != b"{}" else b"") + b'"nats":' + nats + b"}"
 
 
