@@ -16,7 +16,7 @@ from seedless.cli._review import sign as walk
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import jwt_in, read_input
 from seedless.creds import format_creds, parse_user_key
-from seedless.errors import BadClaims, SeedlessError, UsageError
+from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import Surroundings, issuing_key, resigned
 from seedless.store import atomic
@@ -62,7 +62,7 @@ def sign(
     claims, given = _input(file, kind)
     around = _surroundings(workspace)
     key = _issuer(workspace, around, claims, given, issuer)
-    address = _address(claims, around) if record else None
+    address = _address(claims, key, around) if record else None
     with workspace.lock() if record else contextlib.nullcontext():
         before = _predecessor(workspace, claims, given, address)
         user_key = _user_key(workspace, address)
@@ -87,7 +87,8 @@ def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:
     text = read_input(file)
     bare = jwt_in(text)
     if bare.count(".") == 2 and not bare.lstrip().startswith("{"):  # noqa: PLR2004 - the parts of a jwt
-        given = jwt.read(bare)
+        with _named(file):
+            given = jwt.read(bare)
         if given.unknown:
             paths = ", ".join(member.path for member in given.unknown)
             raise BadClaims(
@@ -102,10 +103,10 @@ def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:
 
 @contextlib.contextmanager
 def _named(file: str) -> Iterator[None]:
-    """Let an error in the claims begin with the name of their *file*."""
+    """Let an error about what is in *file* begin with its name."""
     try:
         yield
-    except BadClaims as error:
+    except (BadClaims, BadJwt, BadSignature) as error:
         error.message = f"{'stdin' if file == '-' else shown(file)}: {error.message}"
         raise
 
@@ -200,7 +201,7 @@ def _user_key(workspace: Workspace, address: tuple[str, ...] | None) -> Software
     return parse_user_key(creds) if creds is not None else None
 
 
-def _address(claims: Claims[Any], around: Surroundings) -> tuple[str, ...]:
+def _address(claims: Claims[Any], issuer: PublicKey, around: Surroundings) -> tuple[str, ...]:
     body: Body = claims.body
     name = claims.name.strip()  # as nsc does
     check_name(name)
@@ -209,10 +210,11 @@ def _address(claims: Claims[Any], around: Surroundings) -> tuple[str, ...]:
     if isinstance(body, Account):
         return (name,)
     if isinstance(body, User):
-        account = around.accounts.get(body.issuer_account)
+        account = around.accounts.get(body.issuer_account or str(issuer))
         if account is None:
             raise UsageError(
-                "the account of this user is not in the store", "give issuer_account in the claims"
+                "the account of this user is not in the store",
+                "say which with issuer_account in the claims, or leave out --record",
             )
         return (account.name.strip(), name)
     raise UsageError(f"{body.kind} claims have no place in a store", "leave out --record")
