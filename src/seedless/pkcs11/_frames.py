@@ -1,0 +1,79 @@
+"""What a pool and its workers say to one another: frames over two pipes.
+
+A frame is the length of its body (4 bytes, big-endian), its kind (1 byte) and the body. A body is JSON, the
+bytes of a PIN, or numbers and bytes packed as `pack_job` and `SIGNATURE` say. Refused is a frame that is
+longer than its reader takes or of no kind that there is: the stream is broken then, and so is the worker.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import TYPE_CHECKING
+
+from seedless.nkey import PublicKey, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEADER = struct.Struct(">IB")
+_JOB = struct.Struct(">QBI32s")
+_ROLES = {role.prefix: role for role in Role}
+SIGNATURE = struct.Struct(">Q64s")  # the number of the job, and what it came to
+LONGEST_ANSWER = 1 << 16  # of a worker; what goes to one is ours, and as long as the messages are
+
+
+class Kind(enum.IntEnum):
+    """What a frame is: the first three go to a worker, the others come from one."""
+
+    OPEN = 1
+    PIN = 2
+    JOBS = 3
+    ASK = 4
+    READY = 5
+    SIGNED = 6
+    FAILED = 7
+
+
+_KINDS = {int(kind): kind for kind in Kind}
+
+
+class BrokenFrame(Exception):
+    """Bytes are no frame."""
+
+
+def pack(kind: Kind, body: bytes) -> bytes:
+    """Return one frame."""
+    return _HEADER.pack(len(body), kind) + body
+
+
+def taken(buffer: bytearray, longest: int) -> Iterator[tuple[Kind, bytes]]:
+    """Take the whole frames off the front of *buffer*; raise `BrokenFrame`."""
+    at = 0
+    try:
+        while len(buffer) - at >= _HEADER.size:
+            length, number = _HEADER.unpack_from(buffer, at)
+            if length > longest or number not in _KINDS:
+                raise BrokenFrame
+            begin = at + _HEADER.size
+            if len(buffer) - begin < length:
+                return
+            at = begin + length
+            yield _KINDS[number], bytes(buffer[begin:at])
+    finally:
+        del buffer[:at]
+
+
+def pack_job(number: int, key: PublicKey, message: bytes) -> bytes:
+    """Return a job for a body of JOBS, which is any number of them one behind the other."""
+    return _JOB.pack(number, key.role.prefix, len(message), key.raw) + message
+
+
+def jobs(body: bytes) -> Iterator[tuple[int, PublicKey, bytes]]:
+    """Return number, key and message of each job in a body of JOBS."""
+    at = 0
+    while at < len(body):
+        number, role, length, raw = _JOB.unpack_from(body, at)
+        at += _JOB.size
+        yield number, PublicKey(_ROLES[role], raw), body[at : at + length]
+        at += length

@@ -1,0 +1,176 @@
+"""One worker process, seen from the pool: started, written to and read without ever waiting for it.
+
+It is started as a new program, never by a fork of this one, which may have loaded a driver. Its environment
+is ours without the PIN; the PIN itself goes through its stdin, which nobody else can read.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from seedless.errors import TokenError
+from seedless.pkcs11._frames import LONGEST_ANSWER, Kind, pack, taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from seedless.nkey import PublicKey
+
+_CHUNK = 1 << 16
+_FLAGS = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s"}
+
+
+class State(enum.Enum):
+    """How far a worker is."""
+
+    STARTED = enum.auto()  # and waits to be told what to open
+    OPENING = enum.auto()
+    READY = enum.auto()
+    LOST = enum.auto()
+
+
+class Job:
+    """A message to be signed, its place among all, and how many workers were lost over it."""
+
+    __slots__ = ("key", "losses", "message", "number")
+
+    def __init__(self, number: int, key: PublicKey, message: bytes) -> None:
+        """Take the parts."""
+        self.number: Final = number
+        self.key: Final = key
+        self.message: Final = message
+        self.losses = 0
+
+
+class WorkerProcess:
+    """A worker process; `jobs` are those that it has, the first is the one that it is at."""
+
+    __slots__ = ("_in", "_out", "_process", "asked", "holds_pin", "is_fresh", "jobs", "since", "state")
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Start it with *environment*; raise `TokenError` if that fails."""
+        self._process: Final = _started(environment)
+        for descriptor in (self.input, self.output):
+            os.set_blocking(descriptor, False)
+        self._in: Final = bytearray()
+        self._out: Final = bytearray()
+        self.state = State.STARTED
+        self.jobs: Final[deque[Job]] = deque()
+        self.asked: tuple[str, str] | None = None  # for the PIN, and not answered yet
+        self.holds_pin = False  # and has not shown yet that it is right
+        self.is_fresh = True  # and was given no job yet
+        self.since = time.monotonic()  # when it began what it is at
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
+    def input(self) -> int:
+        """The descriptor to write to."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        return self._process.stdin.fileno()
+
+    @property
+    def output(self) -> int:
+        """The descriptor to read from."""
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        return self._process.stdout.fileno()
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether the pipe was full."""
+        return bool(self._out)
+
+    def send(self, kind: Kind, body: bytes) -> None:
+        """Send one frame, now or when the pipe takes it."""
+        self._out.extend(pack(kind, body))
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the pipe takes."""
+        try:
+            while self._out:
+                del self._out[: os.write(self.input, self._out)]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._out.clear()  # reading will tell why
+
+    def read(self) -> tuple[list[tuple[Kind, bytes]], bool]:
+        """Read what there is: whole frames, and whether more can come; raise `BrokenFrame`."""
+        try:
+            chunk = os.read(self.output, _CHUNK)
+        except BlockingIOError:
+            return [], True
+        self._in.extend(chunk)
+        return list(taken(self._in, LONGEST_ANSWER)), bool(chunk)
+
+    def end(self) -> None:
+        """Let it see the end of its input, on which it closes its session and ends."""
+        self._out.clear()
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+
+    def wait(self, until: float) -> None:
+        """Wait for its end, until the clock shows *until*; then kill it."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, until - time.monotonic()))
+        self.kill()
+
+    def kill(self) -> int:
+        """Kill it if it lives; return its exit code, negative for a signal."""
+        self._process.kill()
+        return self._process.wait()
+
+    def release(self) -> None:
+        """Free the pipes of a process that has ended."""
+        self.state = State.LOST
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+
+def environment(hidden: Iterable[str], pin: str | None) -> dict[str, str]:
+    """Return our environment without the variables that *hidden* names, and without any that is *pin*."""
+    names = frozenset(hidden)
+    return {name: value for name, value in os.environ.items() if name not in names and value != pin}
+
+
+def ended(code: int) -> str:
+    """Return how a process with this exit *code* ended, in words."""
+    if code >= 0:
+        return f"ended its process with exit code {code}"
+    verb = "was killed by" if -code in {signal.SIGKILL, signal.SIGTERM} else "crashed with"
+    name = f" ({signal.Signals(-code).name})" if -code in set(signal.Signals) else ""
+    return f"{verb} signal {-code}{name}"
+
+
+def _started(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    flags = [flag for name, flag in _FLAGS.items() if getattr(sys.flags, name)]
+    # Blocked, not ignored: the worker inherits it, and a Ctrl-C before it is ready would end in a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        # -P: the folder that a person stands in may hold a module of any name.
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, *flags, "-P", "-m", "seedless.pkcs11._worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dict(environ),
+            bufsize=0,
+        )
+    except OSError as error:
+        raise TokenError(f"cannot start a process for the driver: {error.strerror}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

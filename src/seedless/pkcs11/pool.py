@@ -1,0 +1,245 @@
+"""Signatures in bulk, by worker processes: a driver that crashes or hangs costs one worker and no result.
+
+Each worker has its own library, session and login. Every signature is verified here, while the workers make
+the next ones, and delivered once. A worker that crashes, ends, hangs past the deadline, breaks the
+protocol, tells an error or makes a wrong signature is killed. The job that it was at goes to a fresh
+worker, once: Ed25519 gives the same bytes. A job over which two workers are lost closes the pool; what was
+delivered stands. Refused are a second run before the first is over, and use after a fork. `_crew` says what
+happens to the PIN.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from seedless.errors import BadSignature, TokenError, UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11._crew import SPOILED, Answer, Crew, Order
+from seedless.pkcs11._frames import SIGNATURE, Kind, pack_job
+from seedless.pkcs11._worker_process import Job, WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
+
+    from seedless.pin import PinSource
+    from seedless.pkcs11.uri import KeyUri
+    from seedless.signer import Signer
+
+_WINDOW = 16  # jobs that a worker has at most
+_LOW = 8  # and at which it gets more
+_LOSSES = 2  # of workers over one job, at which it is given up
+
+
+class Pool:
+    """Workers that hold one token open. Made by `open_pool`; for one thread at a time."""
+
+    def __init__(self, crew: Crew) -> None:
+        """Take over a *crew* that has opened the token."""
+        self._crew: Final = crew
+        self._again: Final[deque[Job]] = deque()
+        self._blamed: Final[deque[Job]] = deque()
+        self._done: Final[deque[tuple[int, bytes]]] = deque()
+        self._turn: Final = threading.Lock()
+        self._pid: Final = os.getpid()
+        self._number = 0
+        self._is_closed = False
+
+    def signer(self, public_key: PublicKey) -> Signer:
+        """Return a signer for the key of *public_key*; that the token has it shows at the first signature."""
+        return _PoolSigner(self, public_key)
+
+    def sign_all(self, jobs: Iterable[tuple[PublicKey, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Sign messages with their keys; return the place of each in *jobs* and its 64 bytes, as made.
+
+        Each place comes once, the signature verified, in no promised order. *jobs* is read only as far as
+        the workers have room, a few dozen ahead. Raise `TokenError` when two workers were lost over one job
+        or the token cannot be opened again, `NoKey`, `PinError`: behind all results that there are, and with
+        the pool closed.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise UsageError("the pool is at another run", "end that one first, or open another pool")
+        try:
+            self._check()
+            yield from self._run(jobs)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """End the workers; a second time does nothing."""
+        if not self._is_closed and os.getpid() == self._pid:
+            self._is_closed = True
+            self._crew.dismiss()
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise TokenError("the pool was opened before this process was forked", "open another one here")
+        if self._is_closed:
+            raise TokenError("the pool is closed", "open another one")
+
+    def _run(self, jobs: Iterable[tuple[PublicKey, bytes]]) -> Iterator[tuple[int, bytes]]:
+        first = self._number
+        waiting = map(self._job, jobs)
+        try:
+            while self._fill(waiting):
+                try:
+                    self._step()
+                except TokenError:
+                    yield from self._delivered(first)
+                    self.close()
+                    raise
+                yield from self._delivered(first)
+        finally:
+            self._abandon()
+
+    def _job(self, job: tuple[PublicKey, bytes]) -> Job:
+        key, message = job
+        if not isinstance(message, bytes):
+            raise UsageError(f"a message is bytes, not {type(message).__name__}")
+        if key.role is Role.CURVE:
+            raise UsageError(f"{key} is a curve key: it encrypts and cannot sign")
+        self._number += 1
+        return Job(self._number - 1, key, message)
+
+    def _delivered(self, first: int) -> Iterator[tuple[int, bytes]]:
+        while self._done:
+            number, signature = self._done.popleft()
+            yield number - first, signature
+
+    def _fill(self, waiting: Iterator[Job]) -> bool:
+        """Give jobs to the workers that have few; return whether any is unfinished."""
+        workers = [worker for worker in self._crew.ready if len(worker.jobs) <= _LOW]
+        batches: dict[WorkerProcess, list[bytes]] = {}
+        while workers:
+            worker = min(workers, key=lambda one: len(one.jobs))
+            if len(worker.jobs) >= _WINDOW or (job := self._next(worker, waiting)) is None:
+                break
+            if not worker.jobs:
+                worker.since = time.monotonic()
+            worker.jobs.append(job)
+            worker.is_fresh = False
+            batches.setdefault(worker, []).append(pack_job(job.number, job.key, job.message))
+        for worker, batch in batches.items():
+            worker.send(Kind.JOBS, b"".join(batch))
+        return self._is_unfinished() or self._peek(waiting)
+
+    def _is_unfinished(self) -> bool:
+        return bool(self._again or self._blamed or any(worker.jobs for worker in self._crew.ready))
+
+    def _peek(self, waiting: Iterator[Job]) -> bool:
+        # It is not the end of all jobs if just now no worker is ready for one.
+        self._again.extend(itertools.islice(waiting, 1))
+        return bool(self._again)
+
+    def _next(self, worker: WorkerProcess, waiting: Iterator[Job]) -> Job | None:
+        if worker.is_fresh and self._blamed:
+            return self._blamed.popleft()
+        return self._again.popleft() if self._again else next(waiting, None)
+
+    def _step(self) -> None:
+        """Hear all answers that there are, then raise if one of them is the end."""
+        ends = [end for answer in self._crew.wait() if (end := self._take(answer)) is not None]
+        if ends:
+            raise ends[0]
+
+    def _take(self, answer: Answer) -> TokenError | None:
+        worker = answer.worker
+        error = answer.lost or self._refusal(worker, answer.signed)
+        if error is None:
+            return None
+        self._crew.discard(worker)
+        return self._lose(worker, error)
+
+    def _refusal(self, worker: WorkerProcess, signed: bytes) -> TokenError | None:
+        """Put the signature among the results, or return what is wrong with it."""
+        if not worker.jobs:  # it was lost over an answer before this one, or makes what nobody wants
+            return None
+        job = worker.jobs[0]
+        if len(signed) != SIGNATURE.size or SIGNATURE.unpack(signed)[0] != job.number:
+            return self._crew.blame(worker, SPOILED)
+        signature: bytes = SIGNATURE.unpack(signed)[1]
+        try:
+            job.key.verify(signature, job.message)
+        except BadSignature:
+            return self._crew.blame(worker, "made a wrong signature")
+        worker.jobs.popleft()
+        worker.since = time.monotonic()
+        self._done.append((job.number, signature))
+        return None
+
+    def _lose(self, worker: WorkerProcess, error: TokenError) -> TokenError | None:
+        """Keep the jobs of a lost *worker*; return *error* if the first of them has lost one before."""
+        if not worker.jobs:
+            return None
+        job = worker.jobs.popleft()
+        self._again.extendleft(reversed(worker.jobs))
+        worker.jobs.clear()
+        job.losses += 1
+        if job.losses >= _LOSSES:
+            return error
+        self._blamed.append(job)
+        return None
+
+    def _abandon(self) -> None:
+        """Forget what is unfinished: workers that are at it are ended, and fresh ones start when wanted."""
+        for queue in (self._again, self._blamed, self._done):
+            queue.clear()
+        if not self._is_closed:
+            for worker in self._crew.ready:
+                if worker.jobs:
+                    self._crew.discard(worker)
+
+
+@dataclass(frozen=True, slots=True)
+class _PoolSigner:
+    _pool: Pool
+    public_key: PublicKey
+
+    def sign(self, message: bytes, /) -> bytes:
+        [(_, signature)] = self._pool.sign_all([(self.public_key, message)])
+        return signature
+
+
+@contextmanager
+def open_pool(
+    uri: KeyUri,
+    pins: PinSource,
+    *,
+    module: Path,
+    workers: int = 1,
+    deadline: float = 30.0,
+    opening: float = 60.0,
+    last_try: bool = False,
+    allow_extractable: Collection[PublicKey] = (),
+) -> Iterator[Pool]:
+    """Open the one token that *uri* means in *workers* processes; close them at the end.
+
+    A signature may take *deadline* seconds, a touch included, and opening the token *opening* seconds, typing
+    on a PIN pad included. The PIN is asked for once, when the first worker knows that the token signs with
+    Ed25519. Keys that can leave the token sign only if *allow_extractable* names them. Raise as `open_token`.
+    """
+    if workers < 1 or deadline <= 0 or opening <= 0:
+        raise UsageError("a pool has at least one worker, and some time for each signature")
+    order = Order(
+        uri=uri,
+        module=module,
+        last_try=last_try,
+        allow_extractable=frozenset(map(str, allow_extractable)),
+        opening=opening,
+        deadline=deadline,
+    )
+    crew = Crew(order, pins, workers)
+    pool = Pool(crew)
+    try:
+        while not crew.is_full:
+            crew.wait()
+        yield pool
+    finally:
+        pool.close()
