@@ -193,7 +193,7 @@ COMMAND = (sys.executable, "-m", "seedless")
 @pytest.fixture
 def desk(softhsm_token: pytest_softhsm.Token, tmp_path: Path) -> Desk:
     """A desk with a fresh token whose PIN is in TOKEN_PIN, and nothing made yet."""
-    kept = ("PATH", "LANG", "SOFTHSM2_CONF", "PYTEST_SOFTHSM_FOLDER", "TMPDIR")
+    kept = ("PATH", "LANG", "SOFTHSM2_CONF", "PYTEST_SOFTHSM_FOLDER", "TMPDIR", "PYTHONPATH")
     env = {name: os.environ[name] for name in kept if name in os.environ}
     env |= {
         "HOME": str(tmp_path),

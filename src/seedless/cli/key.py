@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from seedless.cli import _io
 from seedless.cli._keys import PublicKeyType
@@ -72,7 +73,7 @@ def list_(settings: Settings) -> None:
     """
     workspace = Workspace(settings)
     rows = [_entry_data(entry) | {"state": "noted"} for entry in workspace.keyring().entries]
-    if settings.token:
+    if _is_token_typed():
         with open_tokens(workspace) as tokens:
             chosen = tokens.chosen()
             rows = _beside(rows, chosen)
@@ -114,6 +115,11 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
         *(f"  {name.replace('_', ' '):<20} {_word(value)}" for name, value in says.items()),
     ]
     _io.emit(data, "\n".join(lines), as_json=settings.as_json)
+
+
+def _is_token_typed() -> bool:
+    """Tell whether --token was typed: one that the environment names for all commands asks for no list."""
+    return click.get_current_context().get_parameter_source("token") is ParameterSource.COMMANDLINE
 
 
 def _word(value: object) -> str:

@@ -1,0 +1,161 @@
+"""`seedless token` and `seedless key`: what is on the table, and what is on the tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.nkey import PublicKey, Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+TOKEN_KEYS = {
+    "label", "serial", "manufacturer", "model", "slot_id", "hardware_version", "firmware_version", "state",
+    "uri",
+}  # fmt: skip
+ENTRY_KEYS = {"public_key", "role", "name", "uri", "made", "at"}
+SEED = bytes(range(32))
+
+
+@pytest.fixture
+def blank(desk: Desk, tmp_path: Path) -> Desk:
+    """A desk whose module, in a process of its own, shows nothing but a blank token."""
+    (tmp_path / "tokens").mkdir()
+    configuration = tmp_path / "softhsm2.conf"
+    configuration.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
+    env = desk.env | {"SOFTHSM2_CONF": str(configuration), "SO_PIN": "so-pin-4711"}
+    del env["SEEDLESS_TOKEN"]
+    return dataclasses.replace(desk, env=env)
+
+
+def test_a_blank_token_is_initialised_listed_and_used(blank: Desk) -> None:
+    assert [t["state"] for t in blank.child("token", "list", "--json").data["tokens"]] == ["blank"]
+    words = ("token", "init", "--label", "ACME", "--so-pin-source", "env:SO_PIN", "--json")
+    dry = blank.child(*words, "--dry-run").data
+    assert (dry["dry_run"], dry["label"], set(dry["token"])) == (True, "ACME", TOKEN_KEYS)
+    made = blank.child(*words).data
+    assert set(made) == TOKEN_KEYS
+    assert (made["label"], made["state"]) == ("ACME", "ready")
+    assert blank.child("operator", "add", "ACME", "--token", made["uri"]).code == 0
+
+
+def test_a_token_that_is_not_initialised_says_what_does_it(blank: Desk) -> None:
+    done = blank.child("operator", "add", "ACME", "--token", "pkcs11:model=SoftHSM%20v2")
+    assert (done.code, done.out) == (4, "")
+    assert "has to be initialised before it can be used\nhint: seedless token init does it\n" in done.err
+    assert blank.files() == {}
+
+
+def test_the_tokens_of_the_module_are_listed(desk: Desk) -> None:
+    data = desk.ok("token", "list", "--json").data
+    assert data["module"] == str(desk.token.module)
+    (ours,) = [token for token in data["tokens"] if token["serial"] == desk.token.serial]
+    assert set(ours) == TOKEN_KEYS
+    assert (ours["label"], ours["state"]) == (desk.token.label, "ready")
+    lines = desk.ok("token", "list").out.splitlines()
+    assert lines[0].split() == ["TOKEN", "SERIAL", "MODEL", "STATE", "URI"]
+    assert any(line.split()[:2] == [desk.token.label, desk.token.serial] for line in lines)
+
+
+def test_a_token_is_shown_without_its_pin(desk: Desk) -> None:
+    done = desk.ok("token", "show", "--json", TOKEN_PIN=None)
+    assert set(done.data) == TOKEN_KEYS
+    assert done.data["serial"] == desk.token.serial
+    assert f"serial               {desk.token.serial}\n" in desk.ok("token", "show").out
+
+
+def test_a_token_with_keys_is_erased_only_when_its_serial_is_given(desk: Desk) -> None:
+    desk.token.import_ed25519(SEED, label="account:ORDERS", id=b"\x07")
+    words = ("token", "init", "--label", "NEW", "--so-pin-source", "env:SO_PIN", "--json")
+    kept = desk.run(*words, SO_PIN=desk.token.so_pin)
+    assert kept.code == 2
+    assert "all that is on it would be lost:\n  public key account:ORDERS (id 07)\n" in kept.err
+    assert f"was left as it is\nhint: to erase it: --erase {desk.token.serial}\n" in kept.err
+    wrong = desk.run(*words, "--erase", "0000", SO_PIN=desk.token.so_pin)
+    assert (wrong.code, wrong.data["error"]["exit_code"]) == (2, 2)
+    erased = desk.ok(*words, "--erase", desk.token.serial, SO_PIN=desk.token.so_pin).data
+    assert erased["label"] == "NEW"
+    assert desk.ok("key", "list", "--token", erased["uri"], "--json").data["keys"] == []
+
+
+def test_the_wrong_so_pin_erases_nothing(desk: Desk) -> None:
+    desk.token.import_ed25519(SEED, label="account:ORDERS", id=b"\x07")
+    words = ("token", "init", "--label", "NEW", "--so-pin-source", "env:SO_PIN", "--erase", desk.token.serial)
+    done = desk.run(*words, SO_PIN="not-this-one")
+    assert (done.code, done.out) == (4, "")
+    assert "the SO PIN is wrong\nhint: a wrong SO PIN can lock a token for good\n" in done.err
+    keys = desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"]
+    assert [key["name"] for key in keys] == ["ORDERS"]
+
+
+def test_a_new_key_is_noted_where_it_is(desk: Desk) -> None:
+    made = desk.ok("key", "new", "--role", "account", "--name", "ORDERS", "--json").data
+    assert set(made) == ENTRY_KEYS
+    assert (made["role"], made["name"], made["made"]) == ("account", "ORDERS", "token")
+    assert made["uri"].startswith(f"pkcs11:token={desk.token.label};serial={desk.token.serial};")
+    assert "module" not in made["uri"]
+    (noted,) = desk.ok("key", "list", "--json").data["keys"]
+    assert noted == made | {"state": "noted"}
+
+
+def test_a_dry_run_makes_no_key(desk: Desk) -> None:
+    done = desk.ok(
+        "key", "new", "--role", "user", "-n", "app", "--dry-run", "--json", "--module", "/nowhere.so"
+    )
+    assert done.data == {"dry_run": True, "label": "user:app"}
+    assert not desk.store.exists()
+
+
+def test_the_inventory_is_laid_beside_what_is_on_the_token(desk: Desk) -> None:
+    made = desk.ok("key", "new", "--role", "account", "--name", "ORDERS", "--json").data
+    desk.token.import_ed25519(SEED, label="user:app", id=b"\x07")
+    keyring = desk.store / "keyring.json"
+    gone = str(SoftwareKey(Role.ACCOUNT, bytes(range(1, 33))).public_key)
+    keyring.write_text(keyring.read_text().replace(made["public_key"], gone))
+    keys = desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"]
+    app = str(SoftwareKey(Role.USER, SEED).public_key)
+    assert {(key["public_key"], key["state"]) for key in keys} == {
+        (gone, "missing"),
+        (made["public_key"], "not noted"),
+        (app, "not noted"),
+    }
+
+
+def test_a_key_is_shown_with_what_the_driver_says_of_it(desk: Desk) -> None:
+    made = desk.ok("key", "new", "--role", "operator", "--name", "ACME", "--json").data
+    data = desk.ok("key", "show", made["public_key"], "--json").data
+    assert (data["public_key"], data["role"], data["name"]) == (made["public_key"], "operator", "ACME")
+    says = data["the_driver_says"]
+    assert (says["sensitive"], says["extractable"], says["never_extractable"], says["local"]) == (
+        True, False, True, True,
+    )  # fmt: skip
+    lines = [line.split() for line in desk.ok("key", "show", made["public_key"]).out.splitlines()]
+    assert ["the", "driver", "says:"] in lines
+    assert ["extractable", "no"] in lines
+
+
+def test_a_key_that_nobody_knows_is_asked_for_with_its_token(desk: Desk) -> None:
+    unknown = PublicKey(Role.ACCOUNT, bytes(range(1, 33)))
+    done = desk.run("key", "show", str(unknown))
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith(f"error: nobody knows where the key {unknown} is: ")
+    assert done.err.endswith("hint: name its token with --token; seedless key list shows what is where\n")
+
+
+def test_a_token_may_have_a_name_in_the_configuration(desk: Desk) -> None:
+    folder = desk.home / ".config" / "seedless"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(
+        f'modules = ["{desk.token.module}"]\npin-source = "env:TOKEN_PIN"\nstore = "{desk.home}/elsewhere"\n'
+        f'[uris]\ndaily = "{desk.token.uri}"\n'
+    )
+    none = dict.fromkeys(("SEEDLESS_MODULE", "SEEDLESS_TOKEN", "SEEDLESS_PIN_SOURCE", "SEEDLESS_STORE"))
+    done = desk.ok("operator", "add", "ACME", "--token", "daily", "--json", SEEDLESS_DEBUG="1", **none)
+    assert done.data["store"] == f"{desk.home}/elsewhere"
