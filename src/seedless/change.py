@@ -1,14 +1,46 @@
-"""One change: a draft beside the jwt that it replaces, and what it is judged against."""
+"""What is judged: a statement (claims, by whom, when), a change of one, and the context of both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from seedless.jwt import Jwt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seedless.jwt import Claims, Draft, Jwt
+    from seedless.jwt import Claims, Draft
+
+_SIGNATURE = len(".") + 86  # 64 bytes in base64url
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Generic[B]):
+    """Claims, who issues them and when: of a draft, of a jwt that stands, or of neither yet.
+
+    `issuer` is key text, and may be anything where claims were never drafted; `issued_at` is Unix seconds;
+    `size` is how many bytes the jwt has, signature included.
+    """
+
+    claims: Claims[B]
+    issuer: str
+    issued_at: int = 0
+    size: int = 0
+
+    @classmethod
+    def of(cls, said: Draft[B] | Jwt[B]) -> Statement[B]:
+        """Return what *said* says."""
+        size = len(said.text) if isinstance(said, Jwt) else len(said.signing_input) + _SIGNATURE
+        return cls(said.claims, str(said.issuer), said.issued_at, size)
+
+    @property
+    def title(self) -> str:
+        """Whose claims, in two words: `account ACME`."""
+        claims: Claims[Any] = self.claims
+        return f"{claims.body.kind.replace('_', ' ')} {claims.name or claims.sub}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +52,14 @@ class Change:
     reason: str = ""
 
     @property
+    def statement(self) -> Statement[Any]:
+        """What the draft says."""
+        return Statement.of(self.draft)
+
+    @property
     def title(self) -> str:
         """What is changed, in two words: `account ACME`."""
-        claims = self.draft.claims
-        return f"{claims.body.kind.replace('_', ' ')} {claims.name or claims.sub}"
+        return self.statement.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +67,13 @@ class Context:
     """What a change is judged against: the time, and the claims that will stand once the plan is done.
 
     `now` is Unix seconds. `claims` maps a subject (key text) to its claims: of the operator, and of the
-    accounts that the changes are about, as they are after the plan.
+    accounts that the changes are about, as they are after the plan. `newest` is the latest `iat` in the
+    store, None where it is not known. `ceilings` maps an issuer (key text) to the longest message, in bytes,
+    that its token signs; a key that is not there has no known ceiling.
     """
 
     now: int
     operator: Claims[Any] | None = None
     claims: Mapping[str, Claims[Any]] = field(default_factory=dict)
+    newest: int | None = None
+    ceilings: Mapping[str, int] = field(default_factory=dict)

@@ -13,47 +13,75 @@ if TYPE_CHECKING:
 
 
 class Severity(enum.StrEnum):
-    """How much a finding weighs: an error stops the walk, a warning is shown."""
+    """How much a finding weighs, heaviest first.
+
+    An error stops the walk. A timecheck is about claims that hold at another time: it is shown, and
+    whoever asks whether claims hold now counts it as an error, as servers do. A warning is shown.
+    """
 
     ERROR = "error"
+    TIMECHECK = "timecheck"
     WARNING = "warning"
+
+
+_WEIGHT = {severity: weight for weight, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a rule found: its code, where in which claims, what it means, what to do."""
+    """One thing that a rule found: its code, where in the claims, what it means, what to do.
+
+    `where` is a path such as `nats.exports[2].subject`, or empty for the whole. `about` names whose claims
+    they are, as `account ACME`; whoever judges several fills it in.
+    """
 
     code: str
     severity: Severity
     where: str
     text: str
     hint: str = ""
+    about: str = ""
+
+    @property
+    def place(self) -> str:
+        """Whose claims, and where in them: `account ACME nats.limits.conn`."""
+        return f"{self.about} {self.where}".strip()
+
+
+def error(code: str, where: str, text: str, hint: str = "") -> Finding:
+    """Return a finding that stops the walk."""
+    return Finding(code, Severity.ERROR, where, text, hint)
+
+
+def warning(code: str, where: str, text: str, hint: str = "") -> Finding:
+    """Return a finding that is shown."""
+    return Finding(code, Severity.WARNING, where, text, hint)
+
+
+def timecheck(code: str, where: str, text: str, hint: str = "") -> Finding:
+    """Return a finding about claims that hold at another time."""
+    return Finding(code, Severity.TIMECHECK, where, text, hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings on a plan, errors first."""
+    """All findings on a plan, the heaviest first."""
 
     findings: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Report:
-        """Gather *findings*, errors first, otherwise in their order."""
-        return cls(tuple(sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)))
+        """Gather *findings*, the heaviest first, otherwise in their order."""
+        return cls(tuple(sorted(findings, key=lambda finding: _WEIGHT[finding.severity])))
 
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that stop the walk."""
         return tuple(f for f in self.findings if f.severity is Severity.ERROR)
 
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """The findings that are only shown."""
-        return tuple(f for f in self.findings if f.severity is Severity.WARNING)
-
     def require_clean(self) -> None:
         """Raise `Refused` when there is an error; the first is the sentence, the rest are counted."""
         if self.errors:
             first = self.errors[0]
             others = f" (and {len(self.errors) - 1} more)" if self.errors[1:] else ""
-            raise Refused(f"{first.code} {first.where}: {first.text}{others}", first.hint)
+            raise Refused(f"{first.code} {first.place}: {first.text}{others}", first.hint)

@@ -1,4 +1,4 @@
-"""NATS subjects: what is wrong with one, wildcards, containment, `$n` references.
+"""NATS subjects: wildcards, containment, `$n` references.
 
 The rules are those of nats-io/jwt v2.8.2 (types.go), which servers apply: a blank is U+0020 alone, and
 `*` and `>` are wildcards only as whole tokens.
@@ -11,20 +11,6 @@ import re
 _REFERENCE = re.compile(r"\$[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
 _LONGEST_INT = 20  # digits: one more than any int64 has
-
-
-def problems(subject: str) -> tuple[str, ...]:
-    """Return what is wrong with *subject*, in sentences without a subject; nothing when it is right."""
-    if not subject:
-        return ("is empty",)
-    found = []
-    if " " in subject:
-        found.append("has a blank in it")
-    if subject.startswith(".") or subject.endswith("."):
-        found.append("starts or ends with a dot")
-    if ".." in subject:
-        found.append("has two dots in a row")
-    return tuple(found)
 
 
 def has_wildcard(subject: str) -> bool:
@@ -53,34 +39,10 @@ def to_subject(renaming: str) -> str:
     return ".".join("*" if _reference(token) is not None else token for token in renaming.split("."))
 
 
-def renaming_problems(renaming: str, subject: str) -> tuple[str, ...]:
-    """Return what is wrong with *renaming* as the local subject of *subject*, an import's.
-
-    Each `*` of the subject has to be taken over once, as `*` or as `$1`, `$2`, …; `>` at the end of both
-    or of neither.
-    """
-    found = [*problems(renaming)]
-    if not subject:
-        return (*found, "stands for an empty subject")
-    if " " in renaming:
-        found.append("has a blank in it")
-    if _ends_open(renaming) != _ends_open(subject):
-        found.append("and its subject do not both end in >")
-    stars = subject.split(".").count("*")
-    used = 0
-    for token in renaming.split("."):
-        number = _reference(token)
-        if number is not None and number > stars:
-            found.append(f"refers to ${number}, but {subject} has {stars} wildcards *")
-        elif number is not None or token == "*":
-            used += 1
-    if used != stars:
-        found.append(f"takes over {used} wildcards, but {subject} has {stars}")
-    return tuple(found)
-
-
-def _ends_open(subject: str) -> bool:
-    return subject.rpartition(".")[2] == ">"
+def references(renaming: str) -> tuple[int, ...]:
+    """Return the numbers of the `$n` tokens of *renaming* (a local subject), in their order."""
+    found = (_reference(token) for token in renaming.split("."))
+    return tuple(number for number in found if number is not None)
 
 
 def _reference(token: str) -> int | None:

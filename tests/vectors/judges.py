@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from judge_validation import as_decoded, judge_issues_of_jwt, judge_validation, same_findings
+from verdicts import Agree, ByDesign, Disagree, Verdict, equal, first, refused
 
 from seedless import claims, creds, jwt, trust
+from seedless.change import Statement
 from seedless.claims.effective import effective
 from seedless.errors import BadClaims, BadJwt, BadKey, BadSignature, SeedlessError
 from seedless.nkey import PublicKey, Role
@@ -20,48 +22,6 @@ if TYPE_CHECKING:
 
 TYPED = {"operator", "account", "user", "activation", "authorization_request", "authorization_response"}
 OLD = {"cluster", "server"}
-
-
-@dataclass(frozen=True, slots=True)
-class Agree:
-    """The same verdict and the same bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class ByDesign:
-    """We are stricter, and this rule says why."""
-
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Disagree:
-    """Something else."""
-
-    text: str
-
-
-Verdict = Agree | ByDesign | Disagree
-
-
-def equal(what: str, ours: object, theirs: object) -> Verdict:
-    """Return the verdict on two values that should be the same."""
-    if ours == theirs:
-        return Agree()
-    return Disagree(f"{what}: ours {ours!r:.300}, theirs {theirs!r:.300}")
-
-
-def first(*verdicts: Verdict) -> Verdict:
-    """Return the first verdict that is not agreement, or agreement."""
-    return next((v for v in verdicts if not isinstance(v, Agree)), Agree())
-
-
-def refused(error: SeedlessError, theirs_ok: bool) -> Verdict:  # noqa: FBT001 - the other side's verdict
-    """Return the verdict on our refusal: agreement when they refuse too, by design when a rule says so."""
-    if not theirs_ok:
-        return Agree()
-    rule = getattr(error, "rule", "")
-    return ByDesign(rule) if rule else Disagree(f"only we refuse: {error}")
 
 
 def follows_decode(text: str) -> bool:
@@ -98,6 +58,7 @@ def judge_jwt(case: dict[str, Any]) -> Verdict:
         equal("jti", drafted.id, case["jti"]),
         equal("id", ours.id, case["jti"]),
         _same_meaning(ours, decode.get("remarshal_json") or case["payload_json"]),
+        judge_issues_of_jwt(case),
     )
 
 
@@ -231,7 +192,12 @@ def judge_bad_jwt(case: dict[str, Any]) -> Verdict:
         return _same_meaning(ours, payload.decode())
     if case["claims_json"] is None:  # accepted, and then they cannot write it
         return equal("type", ours.claims.body.kind, case["type"])
-    return _same_meaning(ours, case["claims_json"])
+    found = (
+        Agree()
+        if "validation_panic" in case
+        else same_findings(as_decoded(Statement.of(ours)), case["validation"])
+    )
+    return first(_same_meaning(ours, case["claims_json"]), found)
 
 
 _ROLE_NAMES = {"x25519": Role.CURVE} | {role.name.lower(): role for role in Role}
@@ -389,6 +355,7 @@ def _unb64(text: str) -> bytes:
 
 JUDGES: dict[str, Callable[[dict[str, Any]], Verdict]] = {
     "jwt": judge_jwt,
+    "validation": judge_validation,
     "encode_error": judge_encode_error,
     "bad_jwt": judge_bad_jwt,
     "nkey": judge_nkey,

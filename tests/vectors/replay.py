@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from judges import JUDGES, Agree, ByDesign, Disagree, Verdict
+from judges import JUDGES
+from verdicts import Agree, ByDesign, Disagree, Verdict
 
 from seedless.wire import RULES
 

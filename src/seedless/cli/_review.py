@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import issue as walk
-from seedless.cli import _describe, _io
+from seedless.cli import _io
+from seedless.cli._names import known_names
 from seedless.cli._token import check_token_options, open_tokens
-from seedless.diff import differences
+from seedless.diff import Difference, Effect, Wording, diff, unknown_members
 from seedless.findings import Severity
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from seedless.issue import Intent, Plan
     from seedless.jwt import Jwt
 
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+_EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
+_COLOURS = {Severity.ERROR: "red", Severity.TIMECHECK: "yellow", Severity.WARNING: "yellow"}
 
 
 def sign(
@@ -36,40 +38,41 @@ def sign(
     if settings.dry_run:
         plan = intent.rehearsed()
         report = plan.judge()
-        _show(plan, report, intent)
+        _show(workspace, plan, report, intent)
         report.require_clean()
-        _io.emit(plan_data(plan, intent), "nothing was signed: --dry-run", as_json=settings.as_json)
+        _io.emit(
+            plan_data(workspace, plan, intent), "nothing was signed: --dry-run", as_json=settings.as_json
+        )
         raise click.exceptions.Exit(0)
     return walk.issue(
         intent,
-        review=lambda plan, report: _review(plan, report, intent, ask=not settings.yes),
+        review=lambda plan, report: _review(workspace, plan, report, intent),
         keys=lambda: open_tokens(workspace, writable=bool(intent.new_keys)),
         record=record,
     )
 
 
-def _review(plan: Plan, report: Report, intent: Intent, *, ask: bool) -> bool:
-    _show(plan, report, intent)
-    if report.errors or not ask or not _io.is_interactive():
+def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> bool:
+    _show(workspace, plan, report, intent)
+    if report.errors or workspace.settings.yes or not _io.is_interactive():
         return True
     count = len(plan.changes)
     return _io.confirm(f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?")
 
 
-def _show(plan: Plan, report: Report, intent: Intent) -> None:
-    stand_ins = {
-        str(key.stand_in): f"(a new key for {key.role.name.lower()} {shown(key.name)})"
-        for key in intent.new_keys
-    }
+def _show(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> None:
+    stand_ins = _stand_ins(intent)
     for change in plan.changes:
         _io.say(click.style(heading(change), bold=True))
-        for line in lines(change):
-            name, _, value = line.partition(": ")
-            _io.say(f"  {name}: {stand_ins.get(value, value)}")
+        for line in lines(change, known_names(workspace, change) | stand_ins):
+            for key in stand_ins:
+                line = line.replace(f" ({key})", "")  # noqa: PLW2901 - a key that nobody has yet
+            _io.say(f"  {line}")
     # One error alone is what the command ends with, and is told there.
-    for finding in report.findings if report.errors[1:] else report.warnings:
-        mark = click.style(f"{finding.severity}:", fg=_COLOURS[finding.severity])
-        _io.say(f"{mark} {_io.printable(f'{finding.code} {finding.where}: {finding.text}')}")
+    told = report.errors if len(report.errors) == 1 else ()
+    for finding in (finding for finding in report.findings if finding not in told):
+        mark = click.style(f"{finding.severity}:", fg=_COLOURS.get(finding.severity))
+        _io.say(f"{mark} {_io.printable(f'{finding.code} {finding.place}: {finding.text}')}")
         if finding.hint:
             _io.say(f"  hint: {_io.printable(finding.hint)}")
 
@@ -79,19 +82,36 @@ def heading(change: Change) -> str:
     return f"{shown(change.title)} ({'changed' if change.replaces else 'new'}: {change.reason})"
 
 
-def lines(change: Change) -> list[str]:
-    """Return what differs, a member a line, safe to print."""
-    old = change.replaces.claims if change.replaces else None
-    rows = []
-    for difference in differences(old, change.draft.claims):
-        before = (
-            "" if change.replaces is None else f"{_describe.shown_at(difference.path, difference.old)} -> "
-        )
-        rows.append(f"{difference.path}: {before}{_describe.shown_at(difference.path, difference.new)}")
-    return [*rows, f"issuer: {change.draft.issuer}", f"issued: {_io.moment(change.draft.issued_at)}"]
+def lines(change: Change, names: Mapping[str, str]) -> list[str]:
+    """Return what differs, a member a line, what widens access first; safe to print."""
+    found = differences(change, names)
+    rows = [line(difference, is_new=change.replaces is None) for difference in found]
+    issuer = str(change.draft.issuer)
+    issued = f"issued: {_io.moment(change.draft.issued_at)}"
+    return [*rows, f"issuer: {Wording(names).key(issuer)}", issued]
 
 
-def plan_data(plan: Plan, intent: Intent) -> dict[str, Any]:
+def line(difference: Difference, *, is_new: bool = False) -> str:
+    """Return one difference, its effect before it unless all of it is new."""
+    if is_new:
+        return difference.line
+    effect = click.style(f"{difference.effect:<8}", fg=_EFFECTS[difference.effect])
+    return f"{effect} {difference.line}"
+
+
+def differences(change: Change, names: Mapping[str, str]) -> tuple[Difference, ...]:
+    """Return what *change* changes, members that would be lost included."""
+    old = change.replaces
+    found = diff(old.claims if old else None, change.draft.claims, names=names)
+    return (*found, *unknown_members(old.unknown if old else (), ()))
+
+
+def _stand_ins(intent: Intent) -> dict[str, str]:
+    """Return what to call the keys that have yet to be made."""
+    return {str(key.stand_in): f"a new key for {key.role.name.lower()} {key.name}" for key in intent.new_keys}
+
+
+def plan_data(workspace: Workspace, plan: Plan, intent: Intent) -> dict[str, Any]:
     """Return *plan* as --json prints it with --dry-run."""
     new_keys = [f"{key.role.name.lower()}:{key.name}" for key in intent.new_keys]
     changes = [
@@ -103,6 +123,7 @@ def plan_data(plan: Plan, intent: Intent) -> dict[str, Any]:
             "issued_at": change.draft.issued_at,
             "replaces": change.replaces.id if change.replaces else None,
             "payload": change.draft.payload.decode(),
+            "differences": [one.data() for one in differences(change, known_names(workspace, change))],
         }
         for change in plan.changes
     ]

@@ -1,7 +1,31 @@
-"""The rules that judge a change before it is signed. Rules speak and never write."""
+"""The rules that judge claims before they are signed. Rules speak and never write."""
 
 from __future__ import annotations
 
-from seedless.rules.judge import RULES, Rule, judge
+from seedless.rules.judge import (
+    CHANGE_RULES,
+    OFFICIAL,
+    PLAN_RULES,
+    STATEMENT_RULES,
+    ChangeRule,
+    PlanRule,
+    Rule,
+    code_of,
+    judge,
+    judge_statement,
+    rules,
+)
 
-__all__ = ["RULES", "Rule", "judge"]
+__all__ = [
+    "CHANGE_RULES",
+    "OFFICIAL",
+    "PLAN_RULES",
+    "STATEMENT_RULES",
+    "ChangeRule",
+    "PlanRule",
+    "Rule",
+    "code_of",
+    "judge",
+    "judge_statement",
+    "rules",
+]

@@ -1,82 +1,248 @@
-"""Who may sign for whom (Tnnn): what a server would refuse later is refused here."""
+"""Who may sign for whom (Tnnn): what a server would refuse later, or take otherwise, is said here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from seedless.claims import Account, Operator, Scope, User
-from seedless.findings import Finding, Severity
-from seedless.trust import carries_nothing, may_issue
+from seedless.claims import Account, Activation, Operator, Scope, User
+from seedless.findings import error, warning
+from seedless.rules.formats import cited
+from seedless.rules.places import tokens
+from seedless.subject import is_contained_in
+from seedless.trust import EVERYONE, carries_nothing, may_issue
+from seedless.wire import at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seedless.change import Change, Context
+    from seedless.change import Context, Statement
+    from seedless.claims import Export, Import
+    from seedless.findings import Finding
+    from seedless.jwt import Claims
 
 
-def t001_issuer_is_the_operator(change: Change, context: Context) -> Iterator[Finding]:
+def t001_issuer_is_the_operator(said: Statement[Operator | Account], context: Context) -> Iterator[Finding]:
     """An operator or account jwt is issued by the operator's identity or one of its signing keys.
 
-    A resolver stores an account that is signed by anybody, and refuses it at its next start.
+    A resolver stores an account that is signed by anybody, and refuses it at its next start. With
+    `strict_signing_key_usage` the identity signs nothing but the operator itself.
     """
-    draft = change.draft
-    operator = draft.claims if isinstance(draft.claims.body, Operator) else context.operator
-    if not isinstance(draft.claims.body, Operator | Account) or operator is None:
+    own = isinstance(said.claims.body, Operator)
+    operator: Claims[Any] | None = said.claims if own else context.operator
+    if operator is None or may_issue(operator, said.issuer, said.claims):
         return
-    if not may_issue(operator, str(draft.issuer), draft.claims):
-        strict = operator.body.strict_signing_key_usage and str(draft.issuer) == operator.sub
-        yield Finding(
-            "T001",
-            Severity.ERROR,
-            change.title,
-            f"{draft.issuer} is no key that operator {operator.name} signs accounts with"
-            + (": it is strict, and wants a signing key" if strict else ""),
-            "sign with the operator's key or one of its signing keys",
-        )
+    strict = operator.body.strict_signing_key_usage and said.issuer == operator.sub
+    text = f"{said.issuer} is no key that operator {cited(operator.name)} signs accounts with"
+    if strict:
+        text += ": it is strict, and wants a signing key"
+    yield error("T001", "iss", text, "sign with the operator's key or one of its signing keys")
 
 
-def t002_issuer_is_the_account(change: Change, context: Context) -> Iterator[Finding]:
-    """A user is issued by its account or, with `issuer_account`, by one of the account's signing keys."""
-    draft = change.draft
-    if not isinstance(draft.claims.body, User):
-        return
-    account = context.claims.get(draft.claims.body.issuer_account or str(draft.issuer))
-    if account is None or not may_issue(account, str(draft.issuer), draft.claims):
-        yield Finding(
-            "T002",
-            Severity.ERROR,
-            change.title,
-            f"{draft.issuer} is not its account's key nor one of its signing keys",
-            "sign with a key of the account; a signing key needs issuer_account",
-        )
+def t002_issuer_is_the_account(said: Statement[User], context: Context) -> Iterator[Finding]:
+    """A user is issued by its account or, with `issuer_account`, by one of the account's signing keys.
+
+    A server finds the account by it, and refuses the login otherwise.
+    """
+    account = _account_of(said, context)
+    if account is None or not may_issue(account, said.issuer, said.claims):
+        text = f"{said.issuer} is not its account's key nor one of its signing keys"
+        yield error("T002", "iss", text, "sign with a key of the account; a signing key needs issuer_account")
 
 
-def t003_scoped_user_carries_nothing(change: Change, context: Context) -> Iterator[Finding]:
-    """A user of a scoped signing key has no permissions or limits of its own: servers refuse it."""
-    draft = change.draft
-    body = draft.claims.body
-    account = context.claims.get(body.issuer_account) if isinstance(body, User) else None
-    if account is None or not isinstance(account.body, Account):
+def t003_scoped_user_carries_nothing(said: Statement[User], context: Context) -> Iterator[Finding]:
+    """A user of a scoped signing key has no permissions or limits of its own.
+
+    The scope gives them. Servers refuse a user that has even one, be it a limit of -1.
+    """
+    account = _account_of(said, context)
+    if account is None:
         return
     scopes = {entry.key for entry in account.body.signing_keys if isinstance(entry, Scope)}
-    if str(draft.issuer) in scopes and not carries_nothing(body):
-        yield Finding(
-            "T003",
-            Severity.ERROR,
-            change.title,
-            "carries permissions or limits, and is issued by a scoped signing key, which gives them",
-            "leave them out, or sign with another key of the account",
-        )
+    if said.issuer in scopes and not carries_nothing(said.claims.body):
+        text = "carries permissions or limits, and is issued by a scoped signing key, which gives them"
+        yield error("T003", "nats", text, "leave them out, or sign with another key of the account")
 
 
-def t004_system_account_exists(change: Change, context: Context) -> Iterator[Finding]:
-    """The system account that an operator names is known here."""
-    body = change.draft.claims.body
-    if isinstance(body, Operator) and body.system_account and body.system_account not in context.claims:
-        yield Finding(
-            "T004",
-            Severity.WARNING,
-            change.title,
-            f"names the system account {body.system_account}, which is not in the store",
-            "add it, or servers will not start",
-        )
+def t004_system_account_exists(said: Statement[Operator], context: Context) -> Iterator[Finding]:
+    """The system account that an operator names is known here.
+
+    A server with such an operator does not start before it has the account.
+    """
+    key = said.claims.body.system_account
+    if key and key not in context.claims:
+        text = f"names the system account {cited(key)}, which is not in the store"
+        yield warning("T004", "nats.system_account", text, "add it, or servers will not start")
+
+
+def t005_expiry_nests(said: Statement[Account | User | Activation], context: Context) -> Iterator[Finding]:
+    """A jwt expires no later than the one above it: a user than its account, an account than its operator.
+
+    When the jwt above expires, those below end with it, whatever they say.
+    """
+    parent = context.operator if isinstance(said.claims.body, Account) else _account_of(said, context)
+    if parent is None or parent.exp <= 0:
+        return
+    if said.claims.exp <= 0 or said.claims.exp > parent.exp:
+        text = f"outlives {parent.body.kind} {cited(parent.name)}, which expires first"
+        yield warning("T005", "exp", text, "renew that one in time, or give an earlier expiry")
+
+
+def t006_revoked_stays_revoked(said: Statement[User | Activation], context: Context) -> Iterator[Finding]:
+    """What is revoked is not issued again unnoticed.
+
+    A revocation stands against every jwt issued at its time or before: one issued later is let in, one
+    issued earlier is refused.
+    """
+    account = _account_of(said, context)
+    if account is None:
+        return
+    for revocations in _revocations(account.body, said.claims.body):
+        named, all_others = revocations.get(said.claims.sub), revocations.get(EVERYONE, 0)
+        if said.issued_at <= max(named or 0, all_others):
+            yield warning(
+                "T006", "iat", "is revoked already: servers refuse it", "revoke less, or issue later"
+            )
+        elif named is not None:
+            yield warning("T006", "sub", "was revoked, and this jwt is let in again", "unrevoke it to say so")
+
+
+def t007_activation_is_by_the_account(said: Statement[Activation], context: Context) -> Iterator[Finding]:
+    """An activation is issued by the exporting account or, with `issuer_account`, by one of its signing keys.
+
+    The official library believes the `issuer_account`; servers look whether the key is the account's.
+    """
+    account = _account_of(said, context)
+    if account is None or not may_issue(account, said.issuer, said.claims):
+        text = f"{said.issuer} is not the exporting account's key nor one of its signing keys"
+        yield error("T007", "iss", text, "sign with a key of the account; a signing key needs issuer_account")
+
+
+def t008_activation_is_for_an_export(said: Statement[Activation], context: Context) -> Iterator[Finding]:
+    """An activation is for a subject of an export of its account, of the same kind.
+
+    Leave to import what is not exported is of no use.
+    """
+    account = _account_of(said, context)
+    body = said.claims.body
+    if account is not None and _export(account.body, body.import_type, body.subject) is None:
+        text = f"account {cited(account.name)} exports no {body.import_type} {cited(body.subject)}"
+        yield warning("T008", "nats.subject", text, "export it first")
+
+
+def t009_import_is_exported(said: Statement[Account], context: Context) -> Iterator[Finding]:
+    """What is imported is exported by the account that it is from, as the same kind.
+
+    Servers take the account, and the import stays dead.
+    """
+    for path, item, exporter, export in _known_imports(said, context):
+        if export is None:
+            text = f"account {cited(exporter.name)} exports no {item.type} {cited(_wanted(item))}"
+            yield warning("T009", f"{path}.subject", text, "export it there first")
+
+
+def t010_private_import_has_leave(said: Statement[Account], context: Context) -> Iterator[Finding]:
+    """The import of a private export has an activation.
+
+    Without one servers do not connect it.
+    """
+    for path, item, exporter, export in _known_imports(said, context):
+        if export and export.token_req and not item.token:
+            text = f"account {cited(exporter.name)} exports it to those with an activation"
+            yield warning("T010", f"{path}.token", text, "ask that account for one")
+
+
+def t011_leave_is_by_a_key_of_the_exporter(said: Statement[Account], context: Context) -> Iterator[Finding]:
+    """The activation of an import is by a key that the exporting account has now.
+
+    Servers drop the import when a signing key was taken out of that account.
+    """
+    for path, item, activation in tokens(said.claims.body):
+        exporter = _account(context, item.account)
+        if exporter and activation and not may_issue(exporter, str(activation.issuer), activation.claims):
+            text = (
+                f"the activation is by {activation.issuer}, which is no key of account {cited(exporter.name)}"
+            )
+            yield warning("T011", path, text, "ask that account for another")
+
+
+def t012_leave_is_not_revoked(said: Statement[Account], context: Context) -> Iterator[Finding]:
+    """The activation of an import is not revoked by the exporting account.
+
+    Servers do not connect the import.
+    """
+    for path, item, activation in tokens(said.claims.body):
+        exporter = _account(context, item.account)
+        if exporter is None or activation is None:
+            continue
+        for revocations in _revocations(exporter.body, activation.claims.body):
+            until = max(revocations.get(key, 0) for key in (activation.claims.sub, EVERYONE))
+            if activation.issued_at <= until:
+                text = f"account {cited(exporter.name)} has revoked the activation"
+                yield warning("T012", path, text, "ask that account for another")
+
+
+def _account(context: Context, key: str) -> Claims[Account] | None:
+    known = context.claims.get(key)
+    return known if known is not None and isinstance(known.body, Account) else None
+
+
+def _account_of(said: Statement[Any], context: Context) -> Claims[Account] | None:
+    """Return the account for which a user or an activation is issued, if it is known."""
+    return _account(context, said.claims.body.issuer_account or said.issuer)
+
+
+def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str, int]]:
+    """Yield the lists of *account* that may stand against *body*, as servers choose them."""
+    if isinstance(body, User):
+        yield account.revocations
+        return
+    for export in account.exports:
+        if export.type == body.import_type and is_contained_in(body.subject, export.subject):
+            yield export.revocations
+
+
+def _export(account: Account, kind: str, subject: str) -> Export | None:
+    fitting = (e for e in account.exports if e.type == kind and is_contained_in(subject, e.subject))
+    return next(fitting, None)
+
+
+def _wanted(item: Import) -> str:
+    """Return the subject of *item* at the exporting account."""
+    return item.to if item.type == "service" and item.to else item.subject
+
+
+def _known_imports(
+    said: Statement[Account], context: Context
+) -> Iterator[tuple[str, Import, Claims[Account], Export | None]]:
+    """Yield the imports from accounts that are known, and the export that each is of."""
+    for index, item in enumerate(said.claims.body.imports):
+        exporter = _account(context, item.account)
+        if exporter is not None:
+            path = at("nats.imports", index)
+            yield path, item, exporter, _export(exporter.body, item.type, _wanted(item))
+
+
+RULES = {
+    "operator": (t001_issuer_is_the_operator, t004_system_account_exists),
+    "account": (
+        t001_issuer_is_the_operator,
+        t005_expiry_nests,
+        t009_import_is_exported,
+        t010_private_import_has_leave,
+        t011_leave_is_by_a_key_of_the_exporter,
+        t012_leave_is_not_revoked,
+    ),
+    "user": (
+        t002_issuer_is_the_account,
+        t003_scoped_user_carries_nothing,
+        t005_expiry_nests,
+        t006_revoked_stays_revoked,
+    ),
+    "activation": (
+        t005_expiry_nests,
+        t006_revoked_stays_revoked,
+        t007_activation_is_by_the_account,
+        t008_activation_is_for_an_export,
+    ),
+}
+"""For each kind of claims."""

@@ -1,0 +1,78 @@
+"""Texts as Go's standard library reads them: servers judge with it, so a rule must not judge otherwise.
+
+Numbers (`strconv.Atoi`), networks (`net.ParseCIDR`), times of day (`time.Parse`, layout 15:04:05), time
+zones (`time.LoadLocation`), keys; and texts cut and quoted for a finding.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import zoneinfo
+
+from seedless.errors import BadKey
+from seedless.nkey import PublicKey, Role
+from seedless.text import quoted
+
+_NUMBER = re.compile(r"[+-]?[0-9]+")
+_INT64 = range(-(2**63), 2**63)
+_PREFIX_LENGTH = re.compile(r"[0-9]+")
+_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,][0-9]+)?")
+_HOURS, _SIXTY = range(24), range(60)
+_SHOWN = 80
+
+
+def cited(text: str) -> str:
+    """Return *text* quoted, safe to print, and cut."""
+    return quoted(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+
+
+def is_key(text: str, role: Role) -> bool:
+    """Tell whether *text* is a public key of *role*, in its one spelling."""
+    try:
+        return PublicKey.parse(text).role is role
+    except BadKey:
+        return False
+
+
+def number(text: str) -> int | None:
+    """Return the number that *text* is, with or without a sign, or None; beyond int64 there is none."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    sign, digits = text.rstrip("0123456789"), text.lstrip("+-").lstrip("0") or "0"
+    value = int(f"{sign}{digits}") if len(digits) < _SHOWN else max(_INT64) + 1
+    return value if value in _INT64 else None
+
+
+def is_network(text: str) -> bool:
+    """Tell whether *text* is an address and the length of its prefix: `10.0.0.0/8`, without a zone."""
+    address, _, length = text.partition("/")
+    if "%" in address or not _PREFIX_LENGTH.fullmatch(length):
+        return False
+    try:
+        bits = ipaddress.ip_address(address).max_prefixlen
+    except ValueError:
+        return False
+    return len(length.lstrip("0")) < _SHOWN and int(length) <= bits
+
+
+def is_time_of_day(text: str) -> bool:
+    """Tell whether *text* is a time such as `8:00:00`: the hour may have one digit, the second a fraction."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return False
+    hour, minute, second = (int(group) for group in match.groups()[:3])
+    return hour in _HOURS and minute in _SIXTY and second in _SIXTY
+
+
+def is_time_zone(name: str) -> bool:
+    """Tell whether this machine's zone database has *name*, spelled so; empty, UTC and Local are known."""
+    if name in {"", "UTC", "Local"}:
+        return True
+    if ".." in name or name.startswith(("/", "\\")):
+        return False
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        return False
+    return True

@@ -1,0 +1,241 @@
+"""Claims rules for the imports of an account (nats-io/jwt v2.8.2, imports.go, types.go `RenamingSubject`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless.findings import error, warning
+from seedless.rules.formats import cited
+from seedless.rules.places import tokens
+from seedless.subject import is_contained_in, references, to_subject
+from seedless.wire import at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.change import Context, Statement
+    from seedless.claims import Account, Import
+    from seedless.findings import Finding
+
+
+def c022_service_imports_do_not_overlap(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """Services imported from one account have local subjects of which none contains another.
+
+    A request on a subject of both would go to one of them, and which one is not said.
+    """
+    for path, subject, account, earlier in _services(said):
+        for other in earlier:
+            if is_contained_in(subject, other) or is_contained_in(other, subject):
+                text = f"{cited(subject)} overlaps with {cited(other)}, also from {cited(account)}"
+                yield error("C022", path, text, "give another local_subject")
+
+
+def c023_service_imports_are_not_repeated(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """No two services imported from one account have the same local subject.
+
+    One of them could never be reached.
+    """
+    for path, subject, account, earlier in _services(said):
+        if subject in earlier:
+            text = f"{cited(subject)} is imported from {cited(account)} already"
+            yield error("C023", path, text, "give another local_subject, or leave one out")
+
+
+def c024_only_stream_imports_trace(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """Only an import of a stream may allow traces.
+
+    Whether a service may be traced is said where it is exported.
+    """
+    for path, item in _imports(said):
+        if item.type == "service" and item.allow_trace:
+            yield error("C024", f"{path}.allow_trace", "only imports of streams have it", "leave it out")
+
+
+def c025_import_names_its_account(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """An import says from which account it is.
+
+    Servers refuse one that does not.
+    """
+    for path, item in _imports(said):
+        if not item.account:
+            yield error("C025", f"{path}.account", "does not say from which account", "give its key, A…")
+
+
+def c026_to_is_deprecated(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """An import is renamed by `local_subject`; `to` is its old name.
+
+    Servers still obey `to`; of a service it means the other side.
+    """
+    for path, item in _imports(said):
+        if item.to:
+            yield warning("C026", f"{path}.to", "is deprecated", "write local_subject")
+
+
+def c027_local_subject_replaces_to(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """An import has `local_subject` or `to`, not both.
+
+    They may contradict each other.
+    """
+    for path, item in _imports(said):
+        if item.local_subject and item.to:
+            yield error("C027", f"{path}.to", "stands beside local_subject", "leave it out")
+
+
+def c028_renaming_ends_alike(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """A local subject and the subject that it renames both end in `>`, or neither does.
+
+    The rest of a subject cannot be dropped, nor come from nowhere.
+    """
+    for path, item in _renamed(said):
+        if _has_rest(item.local_subject) != _has_rest(item.subject):
+            text = f"{cited(item.local_subject)} and {cited(item.subject)} do not both end in >"
+            yield error("C028", path, text, "end both in >, or neither")
+
+
+def c029_references_exist(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """A local subject refers to wildcards that its subject has: `$2` to the second `*`.
+
+    Servers refuse a reference to nothing.
+    """
+    for path, item in _renamed(said):
+        stars = _stars(item.subject)
+        for number in references(item.local_subject):
+            if number > stars:
+                text = f"refers to ${number}, but {cited(item.subject)} has {stars} wildcards *"
+                yield error("C029", path, text, "refer to one that is there")
+
+
+def c030_wildcards_are_taken_over(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """A local subject takes over every `*` of its subject, as `*` or as a reference.
+
+    Otherwise messages of several subjects could not be told apart.
+    """
+    for path, item in _renamed(said):
+        stars = _stars(item.subject)
+        there = [number for number in references(item.local_subject) if number <= stars]
+        used = len(there) + _stars(item.local_subject)
+        if used != stars:
+            text = f"takes over {used} wildcards, but {cited(item.subject)} has {stars}"
+            yield error("C030", path, text, "write $1, $2, … for each *")
+
+
+def c031_only_service_imports_share(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """Only an import of a service shares who asks.
+
+    `share` tells the exporting account about the client, for its measurements of latency.
+    """
+    for path, item in _imports(said):
+        if item.share and item.type != "service":
+            yield error("C031", f"{path}.share", "only imports of services have it", "leave it out")
+
+
+def c032_activation_is_readable(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """The token of an import is an activation jwt whose signature verifies.
+
+    Servers refuse the account otherwise; a URL is no longer taken.
+    """
+    for path, _item, activation in tokens(said.claims.body):
+        if activation is None:
+            yield error("C032", path, "is no activation jwt that can be read", "ask the exporting account")
+
+
+def c033_activation_is_by_the_exporter(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """An activation is issued by the account that is imported from, or in its name.
+
+    Leave by anybody else is no leave.
+    """
+    for path, item, activation in tokens(said.claims.body):
+        if activation is None:
+            continue
+        if item.account not in {str(activation.issuer), activation.claims.body.issuer_account}:
+            text = f"the activation is not by {cited(item.account)}, which is imported from"
+            yield error("C033", path, text, "ask the exporting account for another")
+
+
+def c034_activation_is_for_this_account(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """An activation is for the account that has it.
+
+    Leave given to one account is no leave for another.
+    """
+    for path, _item, activation in tokens(said.claims.body):
+        if activation is not None and activation.claims.sub != said.claims.sub:
+            text = f"the activation is for {cited(activation.claims.sub)}"
+            yield error("C034", path, text, "ask the exporting account for one for this account")
+
+
+def c035_activation_is_of_its_kind(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """An activation is for a stream where a stream is imported, and for a service where a service is.
+
+    One does not stand for the other.
+    """
+    for path, item, activation in tokens(said.claims.body):
+        if activation is not None and activation.claims.body.import_type != item.type:
+            kind = activation.claims.body.import_type or "nothing"
+            text = f"the activation is for {kind}, the import of a {item.type or 'nothing'}"
+            yield error("C035", path, text, "correct the type, or ask for another activation")
+
+
+def c036_activation_covers_the_subject(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """The subject of an import is within that of its activation.
+
+    Leave for `orders.eu.*` is no leave for `orders.>`.
+    """
+    for path, item, activation in tokens(said.claims.body):
+        if activation is None:
+            continue
+        wanted = item.to if item.type == "service" and item.to else item.subject
+        allowed = activation.claims.body.subject
+        if not is_contained_in(wanted, allowed):
+            text = f"the activation is for {cited(allowed)}, which does not contain {cited(wanted)}"
+            yield error("C036", path, text, "import less, or ask for another activation")
+
+
+def _imports(said: Statement[Account]) -> Iterator[tuple[str, Import]]:
+    for index, item in enumerate(said.claims.body.imports):
+        yield at("nats.imports", index), item
+
+
+def _renamed(said: Statement[Account]) -> Iterator[tuple[str, Import]]:
+    """Yield the imports that are renamed, with the path of the local subject."""
+    for path, item in _imports(said):
+        if item.local_subject:
+            yield f"{path}.local_subject", item
+
+
+def _services(said: Statement[Account]) -> Iterator[tuple[str, str, str, set[str]]]:
+    """Yield path, local subject and account of each imported service, and its predecessors' subjects."""
+    earlier: dict[str, set[str]] = {}
+    for path, item in _imports(said):
+        if item.type == "service":
+            subject = item.to or to_subject(item.local_subject) or item.subject
+            before = earlier.setdefault(item.account, set())
+            yield path, subject, item.account, before
+            before.add(subject)
+
+
+def _has_rest(subject: str) -> bool:
+    return subject == ">" or subject.endswith(".>")
+
+
+def _stars(subject: str) -> int:
+    return subject.split(".").count("*")
+
+
+RULES = (
+    c022_service_imports_do_not_overlap,
+    c023_service_imports_are_not_repeated,
+    c024_only_stream_imports_trace,
+    c025_import_names_its_account,
+    c026_to_is_deprecated,
+    c027_local_subject_replaces_to,
+    c028_renaming_ends_alike,
+    c029_references_exist,
+    c030_wildcards_are_taken_over,
+    c031_only_service_imports_share,
+    c032_activation_is_readable,
+    c033_activation_is_by_the_exporter,
+    c034_activation_is_for_this_account,
+    c035_activation_is_of_its_kind,
+    c036_activation_covers_the_subject,
+)
+"""For the imports of accounts."""

@@ -1,0 +1,169 @@
+"""Claims rules beyond the official library's: what servers and other tools were seen to do with claims."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from seedless.claims import Account, Generic, Scope, Template, User
+from seedless.findings import warning
+from seedless.nkey import Role
+from seedless.rules.formats import cited, is_key
+from seedless.rules.places import Place, entries, permissions, subjects
+from seedless.wire import at, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.change import Context, Statement
+    from seedless.findings import Finding
+
+_NAMED = frozenset({"operator", "account", "user"})
+_LIMITS = ("conn", "subs", "payload")
+_CONNECTIONS = frozenset(
+    {"STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS", "IN_PROCESS"}
+)
+_UNSEEN = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f]")
+_EVERYONE = "*"
+
+
+def c101_has_a_name(said: Statement[Any], _: Context) -> Iterator[Finding]:
+    """Operators, accounts and users have a name.
+
+    Stores of jwts and their tools know them by it.
+    """
+    if said.claims.body.kind in _NAMED and not said.claims.name:
+        yield warning("C101", "name", "has no name", "give it one")
+
+
+def c102_limits_let_something_through(said: Statement[Any], context: Context) -> Iterator[Finding]:
+    """A limit of 0 lets nothing through, and an absent limit is 0.
+
+    Without `conn` an account has no connections, without `subs` a user is disconnected at once, without
+    `payload` at its first message. In a scoped user limits are absent: the scope gives them.
+    """
+    body = said.claims.body
+    if isinstance(body, User) and _has_scope(said, context):
+        return
+    held, path = (body.limits, "nats.limits") if isinstance(body, Account) else (body, "nats")
+    for name in _LIMITS:
+        if getattr(held, name, None) == 0:
+            yield warning("C102", f"{path}.{name}", "a limit of 0 lets nothing through", "-1 is no limit")
+
+
+def c103_scope_limits_survive(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """A scope has no limit of 0.
+
+    Other tools drop it when they write the account again, and in a scope an absent limit is none.
+    """
+    for path, template in _templates(said):
+        for name in _LIMITS:
+            if getattr(template, name, None) == 0:
+                text = "a limit of 0 becomes no limit when other tools write it again"
+                yield warning("C103", f"{path}.{name}", text, "write 1, or deny the subjects")
+
+
+def c104_subjects_are_seen(said: Statement[Any], _: Context) -> Iterator[Finding]:
+    """A subject has no tabs, line breaks or other characters that are not seen.
+
+    The official library refuses blanks alone. The protocol divides its words with tabs as well: nobody can
+    publish or subscribe to such a subject, and a person who reads it takes it for another.
+    """
+    places = [*subjects(said.claims), *(Place(path, text) for path, text, _ in permissions(said.claims))]
+    if isinstance(said.claims.body, Account):
+        for path, template in _templates(said):
+            places += [Place(place, text) for place, text, _ in entries(template, path)]
+    for path, text in dict.fromkeys(places):
+        if _UNSEEN.search(text):
+            yield warning("C104", path, f"{cited(text)} has white space or control characters", "retype it")
+
+
+def c105_connection_types_are_known(said: Statement[Any], _: Context) -> Iterator[Finding]:
+    """A connection type is one that servers know; upper and lower case do not count.
+
+    Servers ignore others, and when none is left that they know, they refuse the login.
+    """
+    held: list[tuple[str, User | Template]] = []
+    if isinstance(said.claims.body, Account):
+        held += _templates(said)
+    elif isinstance(said.claims.body, User):
+        held.append(("nats", said.claims.body))
+    for path, limits in held:
+        types = limits.allowed_connection_types
+        unknown = [kind for kind in types if kind.upper() not in _CONNECTIONS]
+        for index, kind in enumerate(types):
+            if kind in unknown:
+                rest = (
+                    "it is ignored" if len(unknown) < len(types) else "none is left, and logins are refused"
+                )
+                text = f"{cited(kind)} is no connection type: {rest}"
+                place = at(f"{path}.allowed_connection_types", index)
+                yield warning("C105", place, text, f"one of {', '.join(sorted(_CONNECTIONS))}")
+
+
+def c106_tags_are_in_lower_case(said: Statement[Any], _: Context) -> Iterator[Finding]:
+    """Tags are in lower case, without blanks around them.
+
+    Tools write them so when they next touch the claims, and templates of scopes look for them so.
+    """
+    tags = () if isinstance(said.claims.body, Generic) else said.claims.body.tags
+    for index, tag in enumerate(tags):
+        if tag != tag.strip().lower():
+            text = f"{cited(tag)} loses its case or blanks when other tools write it again"
+            yield warning("C106", at("nats.tags", index), text, "write it in lower case")
+
+
+def c107_revocations_name_keys(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """Revocations of an account name users, those of an export accounts, or everyone (`*`).
+
+    A name that is no such key revokes nothing.
+    """
+    account = said.claims.body
+    lists = [("nats.revocations", account.revocations, Role.USER)]
+    for index, export in enumerate(account.exports):
+        lists.append((f"{at('nats.exports', index)}.revocations", export.revocations, Role.ACCOUNT))
+    for path, revocations, role in lists:
+        for key in revocations:
+            if key != _EVERYONE and not is_key(key, role):
+                text = f"{cited(key)} is no {role.name.lower()}'s public key: it revokes nothing"
+                yield warning("C107", join(path, key), text, f"give one, {role.value}…, or *")
+
+
+def c108_import_is_from_an_account(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """The account that is imported from is named by an account key.
+
+    The official library takes any text; servers find no account by it, and the import is dead.
+    """
+    for index, item in enumerate(said.claims.body.imports):
+        if item.account and not is_key(item.account, Role.ACCOUNT):
+            text = f"{cited(item.account)} is no account's public key"
+            yield warning("C108", f"{at('nats.imports', index)}.account", text, "give one, A…")
+
+
+def _templates(said: Statement[Account]) -> Iterator[tuple[str, Template]]:
+    for index, entry in enumerate(said.claims.body.signing_keys):
+        if isinstance(entry, Scope):
+            yield f"{at('nats.signing_keys', index)}.template", entry.template
+
+
+def _has_scope(said: Statement[User], context: Context) -> bool:
+    """Tell whether the issuer is a scope of the account; also when the account is not known."""
+    if not said.claims.body.issuer_account:
+        return False
+    account = context.claims.get(said.claims.body.issuer_account)
+    if account is None or not isinstance(account.body, Account):
+        return True
+    return any(isinstance(entry, Scope) and entry.key == said.issuer for entry in account.body.signing_keys)
+
+
+RULES = (c101_has_a_name, c106_tags_are_in_lower_case)
+"""For claims of every kind."""
+
+HOLDER_RULES = (c102_limits_let_something_through, c105_connection_types_are_known)
+"""For accounts and users."""
+
+SUBJECT_RULES = (c104_subjects_are_seen,)
+"""For accounts, users and activations."""
+
+ACCOUNT_RULES = (c103_scope_limits_survive, c107_revocations_name_keys, c108_import_is_from_an_account)
+"""For accounts."""

@@ -1,0 +1,140 @@
+"""Where claims hold what several rules look at: subjects, permissions, activation tokens, descriptions.
+
+Each comes with its path. What is named is what the official library validates, as often as it does.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from seedless import jwt
+from seedless.claims import Account, Activation, Import, User
+from seedless.errors import BadJwt, BadSignature
+from seedless.wire import at, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.claims import Permission, Permissions, Template
+    from seedless.jwt import Claims, Jwt
+
+
+class Place(NamedTuple):
+    """A text and where it stands."""
+
+    path: str
+    text: str
+
+
+class Entry(NamedTuple):
+    """An entry of a permission: its path, its text, and whether it may name a queue."""
+
+    path: str
+    text: str
+    may_queue: bool
+
+
+class Described(NamedTuple):
+    """What is said for people about an account or an export."""
+
+    path: str
+    description: str
+    info_url: str
+
+
+class Token(NamedTuple):
+    """An import with an activation token, and the activation, or None when the token is none."""
+
+    path: str
+    item: Import
+    activation: Jwt[Activation] | None
+
+
+@functools.lru_cache(maxsize=256)
+def _activation(token: str) -> Jwt[Activation] | None:
+    """Read *token* once for all rules: its signature is verified each time that it is read."""
+    try:
+        found = jwt.read(token)
+    except (BadJwt, BadSignature):
+        return None
+    return found if isinstance(found.claims.body, Activation) else None
+
+
+def tokens(account: Account) -> Iterator[Token]:
+    """Yield the imports of *account* that have an activation token."""
+    for index, item in enumerate(account.imports):
+        if item.token:
+            yield Token(f"{at('nats.imports', index)}.token", item, _activation(item.token))
+
+
+def activations(claims: Claims[Any]) -> Iterator[tuple[str, Activation]]:
+    """Yield each activation in *claims*: itself, or those of its imports."""
+    if isinstance(claims.body, Activation):
+        yield "nats", claims.body
+    elif isinstance(claims.body, Account):
+        for token in tokens(claims.body):
+            if token.activation:
+                yield token.path, token.activation.claims.body
+
+
+def described(account: Account) -> Iterator[Described]:
+    """Yield what is said for people about *account* and its exports."""
+    yield Described("nats", account.description, account.info_url)
+    for index, export in enumerate(account.exports):
+        yield Described(at("nats.exports", index), export.description, export.info_url)
+
+
+def permissions(claims: Claims[Any]) -> Iterator[Entry]:
+    """Yield every entry of the permissions of a user, or of the default permissions of an account."""
+    if isinstance(claims.body, User):
+        yield from entries(claims.body, "nats")
+    elif isinstance(claims.body, Account):
+        yield from entries(claims.body.default_permissions, "nats.default_permissions")
+
+
+def entries(held: Permissions | User | Template, path: str) -> Iterator[Entry]:
+    """Yield every entry of the permissions that *held* has at *path*; a queue is for subscribers."""
+    sides: tuple[tuple[str, Permission, bool], ...] = (("sub", held.sub, True), ("pub", held.pub, False))
+    for name, side, may_queue in sides:
+        for kind, texts in (("allow", side.allow), ("deny", side.deny)):
+            for index, text in enumerate(texts):
+                yield Entry(at(f"{path}.{name}.{kind}", index), text, may_queue)
+
+
+def subjects(claims: Claims[Any]) -> Iterator[Place]:
+    """Yield every subject of *claims*; of a permission its subject, and its queue likewise."""
+    for entry in permissions(claims):
+        parts = entry.text.split(" ", 2)
+        if not parts[2:]:
+            yield from (Place(entry.path, part) for part in parts)
+    for path, activation in activations(claims):
+        yield Place(f"{path}.subject", activation.subject)
+    if isinstance(claims.body, Account):
+        yield from _of_imports(claims.body)
+        yield from _of_exports(claims.body)
+        yield from _of_mappings(claims.body)
+
+
+def _of_imports(account: Account) -> Iterator[Place]:
+    for index, item in enumerate(account.imports):
+        path = at("nats.imports", index)
+        yield Place(f"{path}.subject", item.subject)
+        if item.local_subject:
+            yield Place(f"{path}.local_subject", item.local_subject)
+
+
+def _of_exports(account: Account) -> Iterator[Place]:
+    for index, item in enumerate(account.exports):
+        path = at("nats.exports", index)
+        yield Place(f"{path}.subject", item.subject)
+        if item.service_latency:
+            yield Place(f"{path}.service_latency.results", item.service_latency.results)
+
+
+def _of_mappings(account: Account) -> Iterator[Place]:
+    for source, targets in account.mappings.items():
+        path = join("nats.mappings", source)
+        yield Place(path, source)
+        for index, target in enumerate(targets):
+            yield Place(f"{at(path, index)}.subject", target.subject)
