@@ -2,6 +2,7 @@
 
 - `cli.md` from the --help of every command
 - `rules.md` from the docstrings of the rules
+- in `architecture.md`, the modules of each package; a new room is put on its floor by hand
 - the block in `README.md` that shows what the demo prints, with --demo
 """
 
@@ -19,15 +20,19 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.cli.main import seedless
-from seedless.rules import RULES
+from seedless.findings import Severity
+from seedless.rules import code_of, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seedless.rules import Rule
+    from seedless.rules import ChangeRule, PlanRule, Rule
+
+    AnyRule = Rule | ChangeRule | PlanRule
 
 ROOT = Path(__file__).parents[2]
 _WIDTH = 100
+_HINT = 3  # position in a call of error, warning or timecheck
 _GENERATED = "<!-- written by docs/reference/generate.py: make docs -->"
 _CLI_HEAD = f"""\
 # Commands
@@ -43,8 +48,9 @@ _RULES_HEAD = f"""\
 {_GENERATED}
 
 Every change is put before every rule before a token is opened. A finding is an *error*, and nothing is
-signed, or a *warning*, which is shown. Under each rule: what it wants and why, how grave a finding is, and
-the cures that its findings name.
+signed; a *warning*, which is shown; or a *timecheck*, about claims that hold at another time, which is shown
+too. Under each rule: what it wants, what comes of breaking it, how grave a finding is, and the cures that its
+findings name.
 """
 _FAMILIES = {
     "G": ("Guards", "Time, size, and what must never be signed."),
@@ -52,6 +58,7 @@ _FAMILIES = {
     "C": ("Claims", "What claims by themselves must hold."),
     "P": ("Policy", "What the pinned policy asks for."),
 }
+_PACKAGE_ROW = re.compile(r"^(\| `(\w+)/` \| .* \|) .* \|$", re.MULTILINE)
 _DEMO_BLOCK = re.compile(r"(?<=^```text\n)Keys on a token.*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -83,7 +90,7 @@ def commands(
 def rules_page() -> str:
     """Return `rules.md`."""
     parts = [_RULES_HEAD]
-    codes = {code(rule): rule for rule in RULES}
+    codes = {code_of(rule): rule for rule in rules()}
     for letter, (title, text) in _FAMILIES.items():
         family = {name: rule for name, rule in codes.items() if name.startswith(letter)}
         if family:
@@ -92,12 +99,7 @@ def rules_page() -> str:
     return "\n".join(parts)
 
 
-def code(rule: Rule) -> str:
-    """Return the code of *rule*, as its findings bear it."""
-    return rule.__name__.partition("_")[0].upper()
-
-
-def _rule_section(name: str, rule: Rule) -> str:
+def _rule_section(name: str, rule: AnyRule) -> str:
     title = rule.__name__.partition("_")[2].replace("_", " ")
     said = inspect.cleandoc(rule.__doc__ or "")
     body = "\n\n".join(textwrap.fill(" ".join(part.split()), 110) for part in said.split("\n\n"))
@@ -108,24 +110,16 @@ def _rule_section(name: str, rule: Rule) -> str:
     return "\n".join([f"### {name} {title}", "", body, "", *lines, ""])
 
 
-def _findings(rule: Rule) -> tuple[list[str], list[str]]:
+def _findings(rule: AnyRule) -> tuple[list[str], list[str]]:
     """Return how grave the findings of *rule* can be, and their hints, as its source has them."""
-    severities: dict[str, None] = {}
+    source = ast.parse(textwrap.dedent(inspect.getsource(rule)))
+    names = {node.id for node in ast.walk(source) if isinstance(node, ast.Name)}
     cures: dict[str, None] = {}
-    for call in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(rule)))):
-        grave = [_severity(part) for part in call.args] if isinstance(call, ast.Call) else []
-        if isinstance(call, ast.Call) and any(grave):
-            severities |= dict.fromkeys(filter(None, grave))
-            last = next((word.value for word in call.keywords if word.arg == "hint"), call.args[-1])
-            cures |= dict.fromkeys(filter(None, [_text(last)]))
-    return list(severities), list(cures)
-
-
-def _severity(part: ast.expr) -> str:
-    named = (
-        isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "Severity"
-    )
-    return part.attr.lower() if named and isinstance(part, ast.Attribute) else ""
+    for call in ast.walk(source):
+        if isinstance(call, ast.Call) and call.args and _text(call.args[0]) == code_of(rule):
+            given = [word.value for word in call.keywords if word.arg == "hint"] + call.args[_HINT:]
+            cures |= dict.fromkeys(filter(None, map(_text, given)))
+    return [severity for severity in Severity if severity in names], list(cures)
 
 
 def _text(part: ast.expr) -> str:
@@ -138,6 +132,16 @@ def _text(part: ast.expr) -> str:
             return ""
 
 
+def architecture_page(text: str) -> str:
+    """Return the page *text* of the architecture with the modules that its packages have now."""
+    return _PACKAGE_ROW.sub(lambda row: f"{row[1]} {' '.join(_modules(row[2]))} |", text)
+
+
+def _modules(package: str) -> Iterator[str]:
+    folder = ROOT / "src" / "seedless" / package
+    yield from sorted(f"`{path.relative_to(folder).with_suffix('')}`" for path in folder.rglob("*.py"))
+
+
 def readme(demo: str, text: str) -> str:
     """Return the README *text* with what the *demo* printed in its block."""
     return _DEMO_BLOCK.sub(lambda _: demo, text)
@@ -148,6 +152,8 @@ def main() -> None:
     reference = ROOT / "docs" / "reference"
     (reference / "cli.md").write_text(cli_page(), encoding="utf-8")
     (reference / "rules.md").write_text(rules_page(), encoding="utf-8")
+    page = ROOT / "docs" / "explanation" / "architecture.md"
+    page.write_text(architecture_page(page.read_text(encoding="utf-8")), encoding="utf-8")
     if "--demo" in sys.argv:
         script = ROOT / "docs" / "tutorial" / "demo.py"
         demo = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, encoding="utf-8", check=True)

@@ -1,0 +1,104 @@
+"""Links lead somewhere, and commands in the pages are commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from seedless.cli.main import seedless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "docs/**/*.md", ".github/*.md", "softhsm/*.md", "tests/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ENDS = {">", ">>", "|", "&&", ";"}
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to the headings of *text*."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken(page: Path) -> Iterator[str]:
+    """Each relative link of *page* that leads nowhere."""
+    for link in _LINK.findall(_CODE.sub("", page.read_text(encoding="utf-8"))):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if "://" not in link and not (target.exists() and _has(target, anchor)):
+            yield link
+
+
+def _has(page: Path, anchor: str) -> bool:
+    return not anchor or anchor in anchors(page.read_text(encoding="utf-8"))
+
+
+def commands(page: Path) -> list[str]:
+    found = _CONSOLE.findall(page.read_text(encoding="utf-8"))
+    lines = [line for block in found for line in block.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ seedless")]
+
+
+COMMANDS = sorted({line for page in PAGES for line in commands(ROOT / page)})
+
+
+def parse(line: str) -> click.Context:
+    """Parse *line* as the command line does, up to running it."""
+    words = shlex.split(line, comments=True)
+    words = words[1 : next((at for at, word in enumerate(words) if word in _ENDS), None)]
+    command: click.Command = seedless
+    context = click.Context(seedless)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name = words.pop(0)
+        found = command.get_command(context, name)
+        if found is None:
+            raise click.UsageError(f"there is no command {name}")
+        command = found
+    return command.make_context(line, words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    assert list(broken(ROOT / page)) == []
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_in_the_pages_can_be_parsed(line: str) -> None:
+    assert parse(line).command is not seedless
+
+
+def test_there_are_pages_and_commands() -> None:
+    assert {"README.md", "docs/index.md", ".github/SECURITY.md"} <= set(PAGES)
+    assert "seedless operator add ACME --sys" in COMMANDS
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    index = ROOT / "docs/index.md"
+    linked = {
+        (index.parent / link.partition("#")[0]).resolve()
+        for link in _LINK.findall(index.read_text(encoding="utf-8"))
+    }
+    pages = {path.resolve() for path in (ROOT / "docs").rglob("*.md")} - {index.resolve()}
+    assert pages - linked == set()
+
+
+def test_links_and_commands_that_are_wrong_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n[a](nowhere.md) [b](#a-page) [c](#elsewhere) `[d](code.md)`\n")
+    assert list(broken(page)) == ["nowhere.md", "#elsewhere"]
+    for line in ("seedless operator ad ACME", "seedless operator add ACME --syss", "seedless account add"):
+        with pytest.raises(click.UsageError):
+            parse(line)

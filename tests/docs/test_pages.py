@@ -1,0 +1,68 @@
+"""Pages that follow from the code say what the code says now; `make docs` writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless import config, jwt
+from seedless.rules import code_of, rules
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_MAKE_DOCS = "not what the code says now: make docs"
+
+
+def same_but_for_blanks(one: str, other: str) -> bool:
+    """Versions of click break lines differently."""
+    return one.split() == other.split()
+
+
+def test_the_page_of_commands_says_what_help_says(root: Path, generate: ModuleType) -> None:
+    page = (root / "docs/reference/cli.md").read_text(encoding="utf-8")
+    assert same_but_for_blanks(page, generate.cli_page()), _MAKE_DOCS
+
+
+def test_the_page_of_rules_says_what_the_rules_say(root: Path, generate: ModuleType) -> None:
+    page = (root / "docs/reference/rules.md").read_text(encoding="utf-8")
+    assert page == generate.rules_page(), _MAKE_DOCS
+
+
+def test_every_rule_stands_on_its_page_once_with_how_grave_it_is(root: Path) -> None:
+    page = (root / "docs/reference/rules.md").read_text(encoding="utf-8")
+    codes = re.findall(r"^### ([A-Z]\d{3}) ", page, re.MULTILINE)
+    assert sorted(codes) == sorted(code_of(rule) for rule in rules())
+    assert len(re.findall(r"^- finding: (?:error|timecheck|warning)", page, re.MULTILINE)) == len(codes)
+
+
+def test_the_example_of_a_configuration_can_be_read(root: Path, tmp_path: Path) -> None:
+    (example,) = blocks(root / "docs/reference/files.md", "toml")
+    path = tmp_path / "config.toml"
+    path.write_text(example, encoding="utf-8")
+    read = config.load({"SEEDLESS_CONFIG": str(path)})
+    assert read.modules == (Path("/usr/lib/softhsm/libsofthsm2.so"),)
+    assert str(read.uris["ceremony"]) == "pkcs11:token=ops;serial=1234"
+
+
+def test_the_example_of_a_claims_file_can_be_read(root: Path) -> None:
+    (example,) = blocks(root / "docs/howto/ci.md", "json")
+    claims = jwt.claims_from_json(None, example)
+    assert (claims.name, claims.body.kind, claims.body.limits.conn) == ("ORDERS", "account", 100)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/howto/bare-nkey-users.md"])
+def test_python_in_the_pages_names_what_there_is(root: Path, page: str) -> None:
+    for block in blocks(root / page, "python"):
+        compile(block, page, "exec", flags=0x2000)  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        imports = "\n".join(re.findall(r"^from seedless.*$", block, re.MULTILINE))
+        assert imports
+        exec(imports, {})  # noqa: S102 - of our own pages
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
