@@ -65,11 +65,12 @@ class PromptPin:
 
 
 class _ReadOnce:
-    """A PIN that is read at the first use."""
+    """A PIN that is read at the first use; `variables` of the environment hold it, and no child gets them."""
 
-    __slots__ = ("_name", "_pin", "_read")
+    __slots__ = ("_name", "_pin", "_read", "variables")
 
-    def __init__(self, name: str, read: Callable[[], str]) -> None:
+    def __init__(self, name: str, read: Callable[[], str], variables: frozenset[str] = frozenset()) -> None:
+        self.variables: Final = variables
         self._name: Final = name
         self._read: Final = read
         self._pin: str | None = None
@@ -97,7 +98,7 @@ def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) 
             raise PinError(f"the environment variable {name} is not set", "put the PIN of the token into it")
         return value
 
-    return _ReadOnce(f"env:{name}", read)
+    return _ReadOnce(f"env:{name}", read, frozenset({name}))
 
 
 def file_pin(path: Path) -> PinSource:

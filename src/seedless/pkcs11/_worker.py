@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.nkey import PublicKey
-    from seedless.signer import Signer
 
 _GRACE = 0.5  # seconds, to close the session once stdin has ended
 _CHUNK = 1 << 18
@@ -103,13 +102,9 @@ def _work(pool: _Pool) -> None:
                 if pool.gone:
                     return
                 if key not in signers:
-                    signers[key] = _unchecked(token.signer(key, allow_extractable=str(key) in allowed))
+                    signer = token.unchecked_signer(key, allow_extractable=str(key) in allowed)
+                    signers[key] = signer.sign
                 pool.say(Kind.SIGNED, SIGNATURE.pack(number, signers[key](message)))
-
-
-def _unchecked(signer: Signer) -> Callable[[bytes], bytes]:
-    inner: Signer = getattr(signer, "inner", signer)
-    return inner.sign
 
 
 def main() -> None:

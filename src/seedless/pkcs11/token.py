@@ -89,6 +89,10 @@ class Token:
         Raise `NoKey` if none or several match, or if the label of the key tells another role; `TokenError`
         for a key that, by what the driver says, can leave the token, unless *allow_extractable*.
         """
+        return checked(self.unchecked_signer(public_key, allow_extractable=allow_extractable))
+
+    def unchecked_signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> Signer:
+        """Return a signer whose signatures nobody has verified: for the worker of a pool, which does that."""
         pair = self._find(public_key.raw)
         key = pair.key
         if key.role not in {None, public_key.role}:
@@ -98,7 +102,7 @@ class Token:
                 f"the key {key.named} can leave {self.info.where}, by what its driver says",
                 f"make a new key; or, to use it all the same, --allow-extractable {public_key}",
             )
-        return checked(TokenSigner(self._session, pair.private, key, public_key, self._pins))
+        return TokenSigner(self._session, pair.private, key, public_key, self._pins)
 
     def destroy(self, key: Key) -> None:
         """Delete both halves of *key*, which is one that `keys` returned. Nothing brings it back."""
