@@ -28,6 +28,10 @@ def test_a_start_without_a_command_imports_nothing_heavy(arguments: list[str]) -
     assert imported(*arguments) & HEAVY == set()
 
 
+def test_the_list_of_commands_needs_neither_digests_nor_compressions() -> None:
+    assert imported("--help") & {"bz2", "hashlib", "lzma", "seedless.text", "shutil"} == set()
+
+
 @pytest.mark.parametrize("noun", ["server", "show", "tree", "verify"])
 def test_the_help_of_a_command_without_tokens_loads_no_hardware_and_no_network_code(noun: str) -> None:
     assert imported(noun, "--help") & {"asyncio", "nats", "pkcs11", "ssl"} == set()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 import click
 
-from seedless.text import quoted
+_WIDEST = 100
+_NARROWEST = 50
 
 
 class LazyGroup(click.Group):
@@ -17,6 +20,16 @@ class LazyGroup(click.Group):
         """Take the *table* beside what `click.Group` takes."""
         super().__init__(*args, **kwargs)
         self.table = table
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - click's
+    ) -> click.Context:
+        """Return the context, which knows how wide the help is."""
+        return super().make_context(info_name, args, parent, **{"terminal_width": _width()} | extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the table."""
@@ -43,7 +56,19 @@ class LazyGroup(click.Group):
         if name not in self.table and not name.startswith("-"):
             import difflib  # noqa: PLC0415 - only for a slip of the pen
 
+            from seedless.text import quoted  # noqa: PLC0415 - likewise
+
             near = difflib.get_close_matches(name, self.table, n=1)
             hint = f": did you mean {near[0]}?" if near else ""
             raise click.UsageError(f"there is no command {quoted(name)}{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _width() -> int:
+    """Return the width of help pages, as click does; its `shutil` loads four compressions to know it."""
+    columns = os.environ.get("COLUMNS", "")
+    try:
+        width = int(columns) if columns.isdecimal() else os.get_terminal_size(sys.stdout.fileno()).columns
+    except (AttributeError, ValueError, OSError):  # no stdout at all, a closed one, or no terminal
+        width = 0
+    return max(min(width or 80, _WIDEST) - 2, _NARROWEST)
