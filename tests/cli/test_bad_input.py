@@ -1,0 +1,335 @@
+"""Bad input: each gets a sentence, a hint and an exit code, and leaves the store as it was."""
+
+from __future__ import annotations
+
+import _ssl
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pytest_softhsm import SoftHSM
+
+    Desk = Any  # the fixtures in tests/conftest.py
+    Mounts = Any
+
+SEED = bytes(range(32))
+ACCOUNT = str(SoftwareKey(Role.ACCOUNT, SEED).public_key)
+
+
+@pytest.fixture
+def founded(desk: Desk) -> Desk:
+    """A desk with an operator."""
+    desk.ok("operator", "add", "ACME")
+    return desk
+
+
+def refused(desk: Desk, code: int, message: str, hint: str, *words: str, **env: str | None) -> None:
+    """Run a command that must fail so, and leave every file as it was."""
+    before = desk.files()
+    done = desk.run(*words, **env)
+    told = done.err[done.err.index("error: ") :]
+    assert (done.code, done.out) == (code, "")
+    assert told.startswith(f"error: {message}")
+    assert f"\nhint: {hint}" in told
+    assert desk.files() == before
+
+
+def test_a_wrong_pin(founded: Desk) -> None:
+    refused(
+        founded, 4, f'cannot log in on token "{founded.token.label}" (serial {founded.token.serial}): '
+        "the PIN is wrong", "make sure of the PIN before you try again",
+        "account", "add", "ORDERS", TOKEN_PIN="not-this-one",
+    )  # fmt: skip
+
+
+def test_a_pin_that_is_not_there(founded: Desk) -> None:
+    refused(
+        founded, 4, "the environment variable TOKEN_PIN is not set\n", "put the PIN of the token into it\n",
+        "account", "add", "ORDERS", TOKEN_PIN=None,
+    )  # fmt: skip
+
+
+def test_a_pin_file_that_others_can_read(founded: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "pin"
+    file.write_text(founded.token.pin)
+    file.chmod(0o644)
+    refused(
+        founded, 4, f"{file} holds a PIN and is open to others than its owner\n", f"chmod 600 {file}\n",
+        "account", "add", "ORDERS", "--pin-source", f"file:{file}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("source", ["1234", "pin:1234", "env:", "env:A B", "fd:x", "file:"])
+def test_a_pin_source_that_is_none_is_not_repeated(founded: Desk, source: str) -> None:
+    before = founded.files()
+    done = founded.run("account", "add", "ORDERS", "--pin-source", source, "--module", "/nowhere.so")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert "\nhint: " in done.err
+    assert "1234" not in done.err
+    assert founded.files() == before
+
+
+def test_no_terminal_to_ask_for_a_pin(founded: Desk) -> None:
+    before = founded.files()
+    done = founded.child("account", "add", "ORDERS", "--pin-source", "prompt")
+    assert done.code == 4
+    assert done.err.endswith(
+        "error: there is no terminal to ask for the PIN\nhint: give it by env:NAME, file:PATH or fd:N\n"
+    )
+    assert founded.files() == before
+
+
+def test_two_tokens_with_one_label(founded: Desk, softhsm: SoftHSM) -> None:
+    twin = softhsm.create(founded.token.label, pin=founded.token.pin)
+    refused(
+        founded, 4, f"2 tokens match pkcs11:token={founded.token.label}: ", "add ;serial=… to the URI\n",
+        "account", "add", "ORDERS", "--token", f"pkcs11:token={founded.token.label}",
+    )  # fmt: skip
+    softhsm.remove(twin)
+
+
+def test_two_keys_that_match(founded: Desk) -> None:
+    for number in (1, 2):
+        founded.token.import_ed25519(SEED, label="account:ORDERS", id=bytes([number]))
+    claims = founded.home / "claims.json"
+    claims.write_text(json.dumps({"sub": str(SoftwareKey(Role.USER, SEED).public_key), "nats": {"x": 1}}))
+    refused(
+        founded, 4, f"nobody knows where the key {ACCOUNT} is: 2 keys on ", "",
+        "sign", str(claims), "--kind", "generic", "-K", ACCOUNT,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("uri", "code", "message", "hint"),
+    [
+        pytest.param("pkcs11:token=NOBODY", 4, "no token matches pkcs11:token=NOBODY: the module shows ",
+                     "name one by its label or serial", id="no such token"),
+        pytest.param("pkcs11:token=A?pin-value=1234", 2, "the PKCS#11 URI holds a pin-value\n",
+                     "take the PIN out", id="a PIN in the URI"),
+        pytest.param("ACME", 2, "this is not a PKCS#11 URI\n", "it begins with pkcs11:", id="not a URI"),
+    ],
+)  # fmt: skip
+def test_a_token_that_is_not_named_right(founded: Desk, uri: str, code: int, message: str, hint: str) -> None:
+    refused(founded, code, message, hint, "account", "add", "ORDERS", "--token", uri)
+
+
+def _missing(folder: Path) -> Path:
+    return folder / "missing.so"
+
+
+def _text(folder: Path) -> Path:
+    (folder / "text.so").write_text("no library")
+    return folder / "text.so"
+
+
+def _library(folder: Path) -> Path:
+    return shutil.copy(_ssl.__file__, folder / "other.so")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(_missing, "cannot load the PKCS#11 module {}: no such file", id="missing"),
+        pytest.param(_text, "cannot load {}: ", id="no library"),
+        pytest.param(_library, "{} is a library and no PKCS#11 module: it has no C_Get", id="another"),
+    ],
+)
+def test_a_module_that_is_none(
+    desk: Desk, tmp_path: Path, make: Callable[[Path], Path], message: str
+) -> None:
+    module = make(tmp_path)
+    done = desk.run("operator", "add", "ACME", "--module", str(module))
+    told = done.err[done.err.index("error: ") :]
+    assert (done.code, done.out) == (4, "")
+    assert told.lower().startswith(f"error: {message.format(module)}".lower())
+    assert "\nhint: " in told
+    assert desk.files() == {}
+
+
+def test_no_module_is_named(desk: Desk) -> None:
+    refused(
+        desk, 4, "no PKCS#11 module is named\n", "give --module PATH, set SEEDLESS_MODULE, or list it",
+        "token", "list", SEEDLESS_MODULE=None, SEEDLESS_TOKEN=None,
+    )  # fmt: skip
+
+
+def test_a_token_without_ed25519(founded: Desk, tmp_path: Path) -> None:
+    configuration = tmp_path / "softhsm2.conf"
+    original = (Path(founded.env["SOFTHSM2_CONF"])).read_text()
+    configuration.write_text(f"{original}slots.mechanisms = CKM_RSA_PKCS,CKM_SHA256\n")
+    before = founded.files()
+    done = founded.child("account", "add", "ORDERS", SOFTHSM2_CONF=str(configuration))
+    assert (done.code, done.out) == (4, "")
+    assert "cannot sign with Ed25519: it does not list CKM_EDDSA\nhint: use a token that can: " in done.err
+    assert founded.files() == before
+
+
+def test_a_keyring_that_brings_its_own_module(founded: Desk) -> None:
+    keyring = founded.store / "keyring.json"
+    keyring.write_text(keyring.read_text().replace(";type=private", ";type=private?module-path=/tmp/evil.so"))
+    refused(
+        founded, 1, f"{keyring} is damaged: keys.O", "restore it from a backup, or list the tokens",
+        "account", "add", "ORDERS",
+    )  # fmt: skip
+
+
+def test_a_store_that_cannot_be_written(founded: Desk, mounts: Mounts) -> None:
+    before = founded.files()
+    command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS"]
+    done = mounts.run_read_only(founded.store, *command, env=founded.env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        "the file system is read-only\nhint: mount it for writing, or choose another place\n" in done.stderr
+    )
+    assert founded.files() == before
+
+
+def test_a_disk_that_is_full(founded: Desk, mounts: Mounts) -> None:
+    before = founded.files()
+    command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "-k", ACCOUNT]
+    done = mounts.run_full(founded.store, *command, env=founded.env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the disk is full\nhint: free some space and run it again; nothing was changed\n" in done.stderr
+    assert founded.files() == before
+
+
+@pytest.mark.parametrize("damage", ["junk", "", "e30.e30.e30"], ids=["junk", "empty", "another header"])
+def test_a_damaged_account_is_named_and_the_others_still_listed(desk: Desk, damage: str) -> None:
+    desk.found_system()
+    file = desk.store / "stores" / "ACME" / "accounts" / "SYS" / "SYS.jwt"
+    file.write_text(damage)
+    refused(
+        desk,
+        1,
+        f"{file} is damaged: ",
+        "restore it from a backup, or import it again",
+        "account",
+        "show",
+        "SYS",
+    )
+    refused(desk, 1, f"{file} is damaged: ", "restore it", "server", "config", "--mem-resolver")
+    listed = desk.run("account", "list", "--json")
+    assert listed.code == 3
+    assert [account["name"] for account in listed.data["accounts"]] == ["ORDERS"]
+    assert [entry["name"] for entry in listed.data["damaged"]] == ["SYS"]
+    verified = desk.run("verify", "--json")
+    assert verified.code == 3
+    assert [row["what"] for row in verified.data["jwts"] if row["signature"] == "bad"] == ["account SYS"]
+    (node,) = [child for child in desk.ok("tree", "--json").data["children"] if child["name"] == "SYS"]
+    assert node["damaged"].startswith(f"{file} is damaged: ")
+
+
+def test_a_damaged_operator_is_marked_and_stops_what_builds_on_it(desk: Desk) -> None:
+    desk.found_system()
+    file = desk.store / "stores" / "ACME" / "ACME.jwt"
+    file.write_text("junk")
+    refused(desk, 1, f"{file} is damaged: ", "restore it", "account", "add", "OTHER")
+    assert desk.run("verify").code == 3
+    assert desk.ok("tree", "--json").data["damaged"].startswith(f"{file} is damaged: ")
+
+
+def test_a_jwt_at_the_place_of_another_is_damage(desk: Desk) -> None:
+    desk.found_system()
+    accounts = desk.store / "stores" / "ACME" / "accounts"
+    shutil.copy(accounts / "SYS" / "SYS.jwt", accounts / "ORDERS" / "ORDERS.jwt")
+    refused(
+        desk, 1, f'{accounts}/ORDERS/ORDERS.jwt holds the jwt of "SYS", not of "ORDERS"\n', "put it where",
+        "account", "show", "ORDERS",
+    )  # fmt: skip
+
+
+def test_a_damaged_creds_file(desk: Desk) -> None:
+    desk.found_system()
+    file = desk.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
+    file.write_bytes(b"\xff\xfe")
+    refused(
+        desk, 1, f"{file} is damaged: it is not text\n", "restore it from a backup",
+        "user", "creds", "-a", "ORDERS", "app",
+    )  # fmt: skip
+
+
+NAMES = {
+    "a slash": ("a/b", 'the name "a/b" holds a /'),
+    "the folder above": ("..", 'the name ".." begins with a dot'),
+    "a way out": ("../../x", 'the name "../../x" holds a /'),
+    "hidden": (".x", 'the name ".x" begins with a dot'),
+    "empty": ("", 'the name "" is empty'),
+    "a line end": ("a\nb", r'the name "a\nb" holds a control character'),
+    "an escape": ("a\x1b[31mb", r'the name "a\x1b[31mb" holds a control character'),
+    "right to left": ("a\u202eb", r'the name "a\u202eb" holds a character that cannot be seen'),
+    "zero width": ("a\u200bb", r'the name "a\u200bb" holds a character that cannot be seen'),
+    "not UTF-8": ("a\udcffb", r'the name "a\xffb" holds a control character'),
+    "a blank at its end": ("a ", 'the name "a " begins or ends with a blank'),
+    "too long": ("a" * 300, f'the name "{"a" * 64}"… is longer than 249 bytes'),
+}
+
+
+@pytest.mark.parametrize("noun", [["operator", "add"], ["account", "add"], ["user", "add", "-a", "ORDERS"]],
+                         ids=["operator", "account", "user"])  # fmt: skip
+@pytest.mark.parametrize("case", NAMES)
+def test_a_name_that_is_none_never_reaches_the_token(desk: Desk, noun: list[str], case: str) -> None:
+    name, message = NAMES[case]
+    if noun[0] != "operator":
+        desk.ok("operator", "add", "ACME")
+        desk.ok("account", "add", "ORDERS", "-k", ACCOUNT)
+    refused(
+        desk, 2, f"{message}\n", "choose another, such as orders or node-7\n",
+        *noun, "--module", "/nowhere.so", "--", name,
+    )  # fmt: skip
+
+
+def test_a_store_that_is_a_file(desk: Desk) -> None:
+    desk.store.write_text("hello")
+    done = desk.run("operator", "add", "ACME")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"error: {desk.store}")
+    assert desk.store.read_text() == "hello"
+    listed = desk.run("account", "list")
+    assert listed.code == 1
+    assert listed.err.startswith(f"error: {desk.store}")
+
+
+def test_no_home_and_no_store_is_named(desk: Desk) -> None:
+    done = desk.run("completion", "bash", HOME=None, SEEDLESS_STORE=None)
+    assert done.code == 0
+
+
+def test_a_home_that_does_not_exist(desk: Desk) -> None:
+    done = desk.run("tree", HOME="/nowhere/at/all", SEEDLESS_STORE=None)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "error: there is no store in /nowhere/at/all/.local/share/seedless\n"
+        "hint: make one: seedless operator add NAME\n"
+    )
+
+
+def test_a_configuration_that_is_damaged_is_named(desk: Desk) -> None:
+    file = desk.home / "config.toml"
+    file.write_text("modules = 5\n")
+    done = desk.run("tree", SEEDLESS_CONFIG=str(file), SEEDLESS_STORE=None)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"error: {file}: modules is not a list\nhint: ")
+
+
+def test_an_error_is_also_one_json_object(founded: Desk) -> None:
+    done = founded.run("account", "show", "NOBODY", "--json")
+    assert done.code == 2
+    assert done.data == {
+        "error": {
+            "message": 'there is no account "NOBODY" in operator ACME',
+            "hint": "there are: none yet",
+            "exit_code": 2,
+        }
+    }
