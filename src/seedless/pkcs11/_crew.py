@@ -36,6 +36,7 @@ _ERRORS = {
 }
 _AGAIN = "so did a fresh process; what was signed before stands: ask the token's maker for a newer driver"
 _LOOK = "look at the driver's configuration and at the connection of the token"
+_TRY = "python -m seedless.pkcs11._worker tells why"
 _refused: set[bytes] = set()  # digests, under a key of this process, of PINs that a token refused
 _digest_key = os.urandom(32)
 
@@ -104,9 +105,9 @@ class Crew:
             worker = WorkerProcess(environment(getattr(self._pins, "variables", ()), self._pin))
             self._workers.append(worker)
             self._selector.register(worker.output, selectors.EVENT_READ, worker)
-        started = [worker for worker in self._workers if worker.state is State.STARTED]
-        if started and not any(worker.state is State.OPENING for worker in self._workers):
-            self._open(started[0])
+        here = [worker for worker in self._workers if worker.state is State.HERE]
+        if here and not any(worker.state is State.OPENING for worker in self._workers):
+            self._open(here[0])
 
     def wait(self) -> list[Answer]:
         """Wait until a worker says something, or until the next deadline; return what there is by then.
@@ -159,8 +160,11 @@ class Crew:
 
     def blame(self, worker: WorkerProcess, did: str) -> TokenError:
         """Return the error that says what the driver in *worker* *did*."""
-        is_opening = worker.state in {State.STARTED, State.OPENING}
-        doing, hint = ("open", _LOOK) if is_opening else ("sign on", _AGAIN)
+        if worker.state is State.STARTED:
+            return TokenError(
+                f"a process for the driver {self._order.module} {did} before it loaded it", _TRY
+            )
+        doing, hint = ("open", _LOOK) if worker.state is State.OPENING else ("sign on", _AGAIN)
         return TokenError(f"cannot {doing} {self._where}: its driver {self._order.module} {did}", hint)
 
     def _open(self, worker: WorkerProcess) -> None:
@@ -179,9 +183,9 @@ class Crew:
 
     def _due(self, worker: WorkerProcess) -> float | None:
         """Return when the patience with *worker* ends, None while it has nothing to do or waits for us."""
-        if worker.asked or worker.state is State.STARTED:
+        if worker.asked or worker.state is State.HERE:
             return None
-        if worker.state is State.OPENING:
+        if worker.state in {State.STARTED, State.OPENING}:
             return worker.since + self._order.opening
         return worker.since + self._order.deadline if worker.jobs else None
 
@@ -210,6 +214,8 @@ class Crew:
         match kind, json.loads(body), worker.state:
             case Kind.ASK, [str(token), str(tries)], State.OPENING | State.READY:
                 worker.asked = (token, tries)
+            case Kind.HERE, None, State.STARTED:
+                worker.state = State.HERE
             case Kind.READY, str(where), State.OPENING:
                 self._where = where
                 worker.state = State.READY

@@ -33,6 +33,7 @@ class Kind(enum.IntEnum):
     READY = 5
     SIGNED = 6
     FAILED = 7
+    HERE = 8
 
 
 _KINDS = {int(kind): kind for kind in Kind}

@@ -115,6 +115,8 @@ def main() -> None:
     # The memory of a driver that crashes holds the PIN, and should not become a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pool = _Pool(os.dup(0), os.dup(1))
+    with suppress(OSError):
+        pool.say(Kind.HERE, b"null")
     # A driver that reads stdin or prints would be heard by the pool.
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)

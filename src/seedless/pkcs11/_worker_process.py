@@ -31,7 +31,8 @@ _FLAGS = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s"}
 class State(enum.Enum):
     """How far a worker is."""
 
-    STARTED = enum.auto()  # and waits to be told what to open
+    STARTED = enum.auto()  # and is not heard of yet
+    HERE = enum.auto()  # and waits to be told what to open
     OPENING = enum.auto()
     READY = enum.auto()
     LOST = enum.auto()
