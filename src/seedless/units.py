@@ -74,4 +74,5 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match:
         raise ValueError(f"{text!a} is no size: write 512, 10K, 4MiB, 1G")
-    return int(match[1]) * 1024 ** _POWERS[match[2][:1]]
+    factor: int = 1024 ** _POWERS[match[2][:1]]
+    return int(match[1]) * factor

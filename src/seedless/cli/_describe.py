@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import text as safe
 from seedless.cli import _io
-from seedless.diff import members
+from seedless.diff import diff
 from seedless.errors import SeedlessError
 from seedless.jwt import payload_of
 
 if TYPE_CHECKING:
     from seedless.jwt import Jwt
+
+_WIDEST = 28  # columns of the labels; a scope may be called anything
 
 
 def data(jwt: Jwt[Any]) -> dict[str, Any]:
@@ -36,31 +38,16 @@ def data(jwt: Jwt[Any]) -> dict[str, Any]:
 def text(jwt: Jwt[Any]) -> str:
     """Return *jwt* for people, a member a line, safe to print."""
     claims = jwt.claims
-    said = [(difference.path, shown_at(difference.path, difference.new)) for difference in members(claims)]
     head = [
         ("kind", claims.body.kind.replace("_", " ") + (" (version 1)" if claims.version == 1 else "")),
         ("issuer", str(jwt.issuer)),
         ("issued", _io.moment(jwt.issued_at)),
-        ("expires", _io.until(claims.exp)),
     ]
-    tail = [("unknown", f"{member.path} = {safe.shown(member.text)}") for member in jwt.unknown]
-    rows = [*head, *((path, value) for path, value in said if path != "exp"), *tail]
-    width = max(len(path) for path, _ in rows)
-    return "\n".join(f"{path.ljust(width)}  {value}" for path, value in rows)
-
-
-def shown_at(path: str, value: object) -> str:
-    """Return the *value* at *path* for people: the times of claims as dates, all else as `shown`."""
-    return _io.moment(value) if path in {"exp", "nbf"} and isinstance(value, int) else shown(value)
-
-
-def shown(value: object) -> str:
-    """Return one *value* of claims for people, safe to print."""
-    if value is None:
-        return "(none)"
-    if isinstance(value, list):
-        return ", ".join(shown(item) for item in value) or "(empty)"
-    return safe.shown(value) if isinstance(value, str) else str(value).lower()
+    said = [(difference.label, difference.text) for difference in diff(None, claims)]
+    tail = [("unknown", f"{safe.brief(member.path)} = {safe.brief(member.text)}") for member in jwt.unknown]
+    rows = [*head, *said, *tail]
+    width = min(max(len(label) for label, _ in rows), _WIDEST)
+    return "\n".join(f"{label.ljust(width)}  {value}" for label, value in rows)
 
 
 def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:

@@ -1,0 +1,165 @@
+"""Compare claims: the lines of the registered members and of each kind of body, by danger.
+
+A member that no line covers gets one of its own, as JSON: nothing changes unseen.
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.claims import Account, Activation, Generic, Operator, User
+from seedless.diff.account import account
+from seedless.diff.line import Difference, Effect, Wording, member, plain
+from seedless.diff.members import compared, value
+from seedless.diff.operator import activation, operator
+from seedless.diff.permissions import user
+from seedless.jwt import Claims
+from seedless.text import brief
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from seedless.shape import Unknown
+
+BODY = "nats"
+_BODIES: dict[type, Callable[..., Iterator[Difference]]] = {
+    Operator: operator,
+    Account: account,
+    User: user,
+    Activation: activation,
+}
+_EXPIRING = (Operator, Account, User, Activation)
+_SECRET = frozenset({"nats.connect_opts.pass", "nats.connect_opts.auth_token"})
+_INDEX = re.compile(r"\[\d+\]")
+_ENDLESS = float("inf")
+_DANGER = {effect: place for place, effect in enumerate(Effect)}
+
+
+def diff(
+    old: Claims[Any] | None, new: Claims[Any], *, names: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Difference, ...]:
+    """Return the differences between *old* and *new*, those that widen access first; none when equal.
+
+    Of something new (*old* is None) return all that it says, in the order of a portrait. *names* are known
+    names of keys (key text → name). Never raises: claims that make no sense are shown as they are.
+    """
+    wording = Wording(names, is_new=old is None)
+    base = _nothing(new) if old is None else old
+    lines = list(_registered(wording, base, new))
+    describe = _BODIES.get(type(new.body))
+    if describe and type(base.body) is type(new.body):
+        lines += describe(wording, BODY, (base.body, new.body))
+    lines += _uncovered(wording, base, new, lines)
+    return tuple(lines) if old is None else tuple(sorted(lines, key=lambda line: _DANGER[line.effect]))
+
+
+def unknown_members(old: Sequence[Unknown], new: Sequence[Unknown]) -> tuple[Difference, ...]:
+    """Return the differences between the members of two jwts that we do not know."""
+    was, now = ({member.path: member.text for member in side} for side in (old, new))
+    return tuple(
+        Difference(
+            Effect.CHANGES,
+            f"unknown member {brief(path)}",
+            f"{brief(was.get(path, 'none'))} -> {brief(now.get(path, 'none'))}",
+            (path,),
+            was.get(path),
+            now.get(path),
+        )
+        for path in [*now, *(path for path in was if path not in now)]
+        if was.get(path) != now.get(path)
+    )
+
+
+def _nothing(new: Claims[Any]) -> Claims[Any]:
+    return Claims(sub="", body=type(new.body)(), version=new.version)
+
+
+def _registered(wording: Wording, old: Claims[Any], new: Claims[Any]) -> Iterator[Difference]:
+    kinds = (old.body.kind, new.body.kind)
+    yield from value(wording, f"{BODY}.type", "kind", kinds, effect=Effect.WIDENS)
+    effect = Effect.CHANGES if wording.is_new else Effect.WIDENS
+    yield from value(wording, "sub", "subject", (old.sub, new.sub), effect=effect, show=wording.key)
+    for name, label in (("name", "name"), ("aud", "audience")):
+        yield from value(wording, name, label, (getattr(old, name), getattr(new, name)))
+    if old.exp != new.exp or (wording.is_new and isinstance(new.body, _EXPIRING)):
+        effect = compared(_end(old.exp), _end(new.exp))
+        texts = (_time(old.exp, "never"), _time(new.exp, "never"))
+        yield Difference(effect, "expires", wording.step(*texts), ("exp",), old.exp, new.exp)
+    if old.nbf != new.nbf:
+        effect = compared(max(new.nbf, 0), max(old.nbf, 0))
+        texts = (_time(old.nbf, "at once"), _time(new.nbf, "at once"))
+        yield Difference(effect, "valid from", wording.step(*texts), ("nbf",), old.nbf, new.nbf)
+    if old.version != new.version:
+        text = wording.step(str(old.version), str(new.version))
+        yield Difference(Effect.CHANGES, "version", text, (f"{BODY}.version",), old.version, new.version)
+
+
+def _end(exp: int) -> float:
+    return exp if exp > 0 else _ENDLESS
+
+
+def _time(seconds: int, none: str) -> str:
+    if seconds > 0:
+        return moment(seconds)
+    return none if seconds == 0 else f"{none} ({seconds})"
+
+
+def _uncovered(
+    wording: Wording, old: Claims[Any], new: Claims[Any], lines: Sequence[Difference]
+) -> Iterator[Difference]:
+    """Yield a line for each member that differs and that none of *lines* covers."""
+    covered = [_INDEX.sub("", path) for line in lines for path in line.paths]
+    was, now = (dict(_leaves(_members(side), "")) for side in (old, new))
+    if wording.is_new:
+        was = {}
+    for path in [*now, *(path for path in was if path not in now)]:
+        before, after = was.get(path), now.get(path)
+        if before == after and (path in was) == (path in now):
+            continue
+        bare = _INDEX.sub("", path)
+        if (wording.is_new and after == {}) or any(_touch(bare, other) for other in covered):
+            continue
+        texts = (
+            "none" if path not in was else _json(path, before),
+            "none" if path not in now else _json(path, after),
+        )
+        if path in _SECRET:
+            before = after = None
+        yield Difference(Effect.CHANGES, brief(path), wording.step(*texts), (path,), before, after)
+
+
+def _touch(path: str, other: str) -> bool:
+    if BODY in {path, other}:
+        return False
+    return path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
+
+
+def _members(claims: Claims[Any]) -> dict[str, Any]:
+    body = claims.body.data if isinstance(claims.body, Generic) else plain(claims.body)
+    registered = {name: getattr(claims, name) for name in ("sub", "name", "aud", "exp", "nbf")}
+    held = {name: item for name, item in registered.items() if item}
+    return held if body is None else held | {BODY: body}
+
+
+def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict) and (value or not path):
+        for name, item in value.items():
+            yield from _leaves(item, member(path, name))
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _json(path: str, item: object) -> str:
+    if path in _SECRET:
+        return "(hidden)"
+    if isinstance(item, str):
+        return brief(item) if item else '""'
+    return brief(msgspec.json.encode(item).decode())

@@ -1,0 +1,56 @@
+"""Lines for an operator, and for an activation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless.diff.line import Difference, Effect, Wording, word
+from seedless.diff.members import items, switch, value
+from seedless.subject import is_contained_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.claims import Activation, Operator
+
+
+def operator(wording: Wording, path: str, sides: tuple[Operator, Operator]) -> Iterator[Difference]:
+    """Yield the lines of an operator's body."""
+    old, new = sides
+    keys = (old.signing_keys, new.signing_keys)
+
+    def named(item: object) -> str:
+        return wording.key(str(item))
+
+    yield from items(wording, f"{path}.signing_keys", "signing keys", keys, added=Effect.WIDENS, show=named)
+    strict = (old.strict_signing_key_usage, new.strict_signing_key_usage)
+    label = "strict signing keys"
+    yield from switch(wording, f"{path}.strict_signing_key_usage", label, strict, on=Effect.NARROWS)
+    system = (old.system_account, new.system_account)
+    effect = Effect.WIDENS if new.system_account else Effect.NARROWS
+    yield from value(
+        wording, f"{path}.system_account", "system account", system, effect=effect, show=wording.key
+    )
+    for name, label in (
+        ("account_server_url", "account server url"),
+        ("assert_server_version", "oldest server version"),
+    ):
+        yield from value(wording, f"{path}.{name}", label, (getattr(old, name), getattr(new, name)))
+    urls = (old.operator_service_urls, new.operator_service_urls)
+    yield from items(wording, f"{path}.operator_service_urls", "service urls", urls)
+    yield from items(wording, f"{path}.tags", "tags", (old.tags, new.tags))
+
+
+def activation(wording: Wording, path: str, sides: tuple[Activation, Activation]) -> Iterator[Difference]:
+    """Yield the lines of an activation's body."""
+    old, new = sides
+    effect = Effect.CHANGES
+    if old.subject and new.subject:
+        inside = is_contained_in(new.subject, old.subject)
+        effect = Effect.NARROWS if inside else Effect.WIDENS
+    subjects, kinds = (old.subject, new.subject), (old.import_type, new.import_type)
+    yield from value(wording, f"{path}.subject", "subject", subjects, effect=effect, show=word)
+    yield from value(wording, f"{path}.kind", "kind of import", kinds)
+    issuers = (old.issuer_account, new.issuer_account)
+    yield from value(wording, f"{path}.issuer_account", "exporting account", issuers, show=wording.key)
+    yield from items(wording, f"{path}.tags", "tags", (old.tags, new.tags))

@@ -1,0 +1,161 @@
+"""Lines for what a user may do: of a user, of the template of a scope, of an account's defaults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless import units
+from seedless.claims import Permissions, Template, TimeRange, User
+from seedless.diff.line import Difference, Effect, Wording, word
+from seedless.diff.members import amount_rank, amounts, compared, gate, items, switch, together, value
+from seedless.subject import is_contained_in
+from seedless.trust import carries_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.claims import ResponsePermission
+
+Permitted = Permissions | Template | User
+_LIMITS = {"subs": ("subs", ""), "data": ("data", "bytes"), "payload": ("payload", "bytes")}
+
+
+def user(wording: Wording, path: str, sides: tuple[User, User]) -> Iterator[Difference]:
+    """Yield the lines of a user's body."""
+    old, new = sides
+    if wording.is_new and new.issuer_account and carries_nothing(new):
+        text = "those of the scope that issues it"
+        yield Difference(Effect.CHANGES, "permissions and limits", text, (path,), None, None)
+    else:
+        yield from template(wording, path, "", sides)
+    issuers = (old.issuer_account, new.issuer_account)
+    yield from value(wording, f"{path}.issuer_account", "account", issuers, show=wording.key)
+    yield from items(wording, f"{path}.tags", "tags", (old.tags, new.tags))
+
+
+def template(
+    wording: Wording, path: str, label: str, sides: tuple[Template | User, Template | User]
+) -> Iterator[Difference]:
+    """Yield the lines of the permissions and limits of a user, or of a scope; *label* stands before each."""
+    old, new = sides
+    bearer = (old.bearer_token, new.bearer_token)
+    yield from switch(wording, f"{path}.bearer_token", f"{label}bearer token", bearer, on=Effect.WIDENS)
+    yield from permissions(wording, path, label, sides)
+    yield from _doors(wording, path, label, sides)
+    proxy = (old.proxy_required, new.proxy_required)
+    words = ("not required", "required")
+    yield from switch(
+        wording, f"{path}.proxy_required", f"{label}proxy", proxy, on=Effect.NARROWS, words=words
+    )
+    zones = (old.times_location, new.times_location)
+    yield from value(wording, f"{path}.times_location", f"{label}time zone", zones)
+    yield from amounts(wording, path, _LIMITS, sides, label)
+
+
+def permissions(
+    wording: Wording, path: str, label: str, sides: tuple[Permitted, Permitted]
+) -> Iterator[Difference]:
+    """Yield the lines of what may be published, subscribed and answered."""
+    old, new = sides
+    if wording.is_new and is_open(new):
+        if not isinstance(new, Permissions):
+            text = "publish and subscribe everything"
+            text += ", or the account's defaults" if isinstance(new, User) else ""
+            yield Difference(Effect.WIDENS, f"{label}permissions", text, (path,), None, None)
+        return
+    opened = (_opened(old), _opened(new))
+    allowed = (old.pub.allow, new.pub.allow)
+    # Leave to answer ends the blanket leave to publish (nats-server 2.15, client.go): its line says so.
+    if any(allowed) or (wording.is_new and not new.resp):
+        yield from gate(
+            wording, f"{path}.pub.allow", f"{label}pub allow", allowed, empty=opened, covers=_covers
+        )
+    allowed = (old.sub.allow, new.sub.allow)
+    yield from gate(
+        wording, f"{path}.sub.allow", f"{label}sub allow", allowed,
+        empty=("everything", "everything"), show=_subscription, covers=_covers,
+    )  # fmt: skip
+    for name in ("pub", "sub"):
+        denied = (getattr(old, name).deny, getattr(new, name).deny)
+        yield from items(
+            wording, f"{path}.{name}.deny", f"{label}{name} deny", denied,
+            added=Effect.NARROWS, show=_subscription, covers=_covers,
+        )  # fmt: skip
+    yield from _responses(wording, path, label, sides)
+
+
+def is_open(permitted: Permitted) -> bool:
+    """Tell whether nothing at all is said of what may be published and subscribed."""
+    said = (permitted.pub.allow, permitted.pub.deny, permitted.sub.allow, permitted.sub.deny, permitted.resp)
+    return not any(said)
+
+
+def _opened(permitted: Permitted) -> str:
+    return "answers alone" if permitted.resp else "everything"
+
+
+def _covers(item: object, other: object) -> bool:
+    mine, theirs = str(item), str(other)
+    return mine == theirs or (" " not in mine + theirs and is_contained_in(mine, theirs))
+
+
+def _subscription(item: object) -> str:
+    """Return a subject, or subject and queue."""
+    subject, _, queue = str(item).partition(" ")
+    plain = subject and queue and " " not in queue and word(queue) == queue and word(subject) == subject
+    return f"{subject} (queue {queue})" if plain else word(str(item))
+
+
+def _responses(
+    wording: Wording, path: str, label: str, sides: tuple[Permitted, Permitted]
+) -> Iterator[Difference]:
+    old, new = sides
+    if old.resp == new.resp:
+        return
+    texts = [_response(side.resp) for side in sides]
+    if old.resp and new.resp:
+        effect = together(
+            [
+                compared(amount_rank(old.resp.max, "open"), amount_rank(new.resp.max, "open")),
+                compared(amount_rank(old.resp.ttl, "open"), amount_rank(new.resp.ttl, "open")),
+            ]
+        )
+    elif new.pub.allow and old.pub.allow:
+        effect = Effect.WIDENS if new.resp else Effect.NARROWS
+    else:
+        effect = Effect.NARROWS if new.resp else Effect.WIDENS
+        texts = [
+            text if side.pub.allow else f"{text} ({_opened(side)} may be published)"
+            for side, text in zip(sides, texts, strict=True)
+        ]
+    yield Difference(effect, f"{label}answers", wording.step(*texts), (f"{path}.resp",), old.resp, new.resp)
+
+
+def _response(resp: ResponsePermission | None) -> str:
+    if resp is None:
+        return "none"
+    count = "any number" if resp.max < 0 else "1 by default" if resp.max == 0 else str(resp.max)
+    count += f" ({resp.max})" if resp.max < 0 else ""
+    within = "2m by default" if resp.ttl == 0 else "any time" if resp.ttl < 0 else units.duration(resp.ttl)
+    within += f" ({resp.ttl})" if resp.ttl < 0 else ""
+    return f"{count} within {within}"
+
+
+def _doors(
+    wording: Wording, path: str, label: str, sides: tuple[Template | User, Template | User]
+) -> Iterator[Difference]:
+    """Yield the lines of from where, when and how a user may connect."""
+    for name, what, anything in (
+        ("src", "from addresses", "any address"),
+        ("times", "at times", "any time"),
+        ("allowed_connection_types", "by connections", "any connection"),
+    ):
+        both = (getattr(sides[0], name), getattr(sides[1], name))
+        if any(both):
+            yield from gate(
+                wording, f"{path}.{name}", label + what, both, empty=(anything, anything), show=_door
+            )
+
+
+def _door(item: object) -> str:
+    return f"{word(item.start)} to {word(item.end)}" if isinstance(item, TimeRange) else word(str(item))
