@@ -44,7 +44,7 @@ def test_account_claims_from_a_file_are_signed_by_the_operator_of_the_store(desk
     jwt = read(done.out.strip())
     assert jwt.claims.body.limits.conn == 7
     assert str(jwt.issuer) == desk.ok("operator", "show", "--json").data["subject"]
-    assert "  nats.limits.conn: -1 -> 7\n" in done.err
+    assert "conn: unlimited -> 7\n" in done.err
 
 
 def test_a_jwt_signed_from_a_file_is_later_than_the_one_in_the_store(desk: Desk) -> None:
@@ -141,7 +141,8 @@ def test_an_account_signed_by_a_stranger_is_refused_before_the_token_is_opened(d
     file = written(desk, account_claims(desk))
     done = desk.run("sign", file, "-K", str(STRANGER.public_key), "--module", "/nowhere.so")
     assert (done.code, done.out) == (3, "")
-    assert f"error: T001 account ORDERS: {STRANGER.public_key} is no key that operator ACME signs" in done.err
+    assert "error: T001 account ORDERS" in done.err
+    assert f"{STRANGER.public_key} is no key that operator" in done.err
     assert "hint: " in done.err
 
 
@@ -153,7 +154,7 @@ def test_a_user_signed_by_another_account_is_refused(desk: Desk) -> None:
     claims = {member: user[member] for member in ("sub", "name", "nats")}
     done = desk.run("sign", written(desk, claims), "-K", system)
     assert done.code == 3
-    assert "error: T002 user app: " in done.err
+    assert "error: T002 user app" in done.err
 
 
 def test_a_jwt_from_the_future_stops_its_successor(desk: Desk) -> None:
@@ -165,7 +166,7 @@ def test_a_jwt_from_the_future_stops_its_successor(desk: Desk) -> None:
     text = ahead.complete(operator.sign(ahead.signing_input)).text
     done = desk.run("sign", "-", "--store", str(desk.home / "none"), stdin=text)
     assert done.code == 3
-    assert "error: G002 operator X: " in done.err
+    assert "error: G002 operator X" in done.err
 
 
 @pytest.mark.parametrize(
