@@ -7,6 +7,7 @@ object `{"error": …}` on stdout. Exit codes: 0 ok, 1 failed, 2 usage, 3 findin
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.ctx.get_help(), err=True)
         return _USAGE
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        _give_stdout_up()
         return 1
     except (click.Abort, KeyboardInterrupt):
         click.echo("\ninterrupted: nothing more was done", err=True)
@@ -93,6 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(words, *_told(error))
     return result if isinstance(result, int) else 0
+
+
+def _give_stdout_up() -> None:
+    """Let what is still to be written to stdout vanish, or Python complains of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _escape_what_cannot_be_written() -> None:
@@ -136,7 +142,12 @@ def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
     if "--json" in words:
         import json  # noqa: PLC0415 - only for --json
 
-        click.echo(json.dumps({"error": {"message": message, "hint": hint, "exit_code": code}}))
+        with contextlib.suppress(OSError):
+            click.echo(json.dumps({"error": {"message": message, "hint": hint, "exit_code": code}}))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_stdout_up()
     return code
 
 

@@ -1,0 +1,214 @@
+"""Terminals, pipes and signals: what goes to whom, and what happens when somebody leaves."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+PATIENCE = 20.0
+
+
+# Makes the terminal on stdin the controlling one, which getpass asks on, and becomes the command.
+_ON_ITS_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "seedless", *sys.argv[1:]])
+"""
+
+
+class Terminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, desk: Desk, *words: str) -> None:
+        self.terminal, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-c", _ON_ITS_TERMINAL, *words],
+            env=desk.env_with(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.said = ""
+
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while text not in self.said:
+            assert time.monotonic() < end, self.said
+            self.said += os.read(self.terminal, 4096).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self.terminal, text.encode())
+
+    def end(self) -> int:
+        try:
+            while data := os.read(self.terminal, 4096):
+                self.said += data.decode()
+        except OSError:  # the other side is gone
+            pass
+        os.close(self.terminal)
+        return self.process.wait(PATIENCE)
+
+
+def test_a_pin_is_asked_on_the_terminal_and_not_shown(desk: Desk) -> None:
+    terminal = Terminal(desk, "operator", "add", "ACME", "--pin-source", "prompt")
+    terminal.wait_for("Sign this jwt? [y/N]:")
+    terminal.type("y\n")
+    terminal.wait_for(f'PIN of token "{desk.token.label}" (serial {desk.token.serial}): ')
+    terminal.type(f"{desk.token.pin}\n")
+    assert terminal.end() == 0
+    assert desk.token.pin not in terminal.said
+    assert "operator ACME: O" in terminal.said
+
+
+def test_a_review_that_is_not_agreed_to_signs_nothing(desk: Desk) -> None:
+    terminal = Terminal(desk, "operator", "add", "ACME", "--module", "/nowhere.so")
+    terminal.wait_for("Sign this jwt? [y/N]:")
+    terminal.type("\n")
+    assert terminal.end() == 3
+    assert "error: nothing was signed: the review did not agree" in terminal.said.replace(
+        "\x1b[31m", ""
+    ).replace("\x1b[0m", "")
+    assert desk.files() == {}
+
+
+def test_an_interrupt_at_the_prompt_for_the_pin_ends_with_130(desk: Desk) -> None:
+    terminal = Terminal(desk, "operator", "add", "ACME", "--yes", "--pin-source", "prompt")
+    terminal.wait_for("PIN of token")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert "interrupted: nothing more was done" in terminal.said
+    assert "Traceback" not in terminal.said
+    assert desk.files() == {}
+
+
+def test_an_interrupt_at_the_review_ends_with_130(desk: Desk) -> None:
+    terminal = Terminal(desk, "operator", "add", "ACME")
+    terminal.wait_for("Sign this jwt? [y/N]:")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.said
+    assert desk.files() == {}
+
+
+def test_without_a_terminal_nobody_is_asked_and_the_review_is_on_stderr(desk: Desk) -> None:
+    done = desk.child("operator", "add", "ACME")
+    assert done.code == 0
+    assert done.out.startswith("operator ACME: O")
+    assert done.out.count("\n") == 1
+    assert done.err.startswith("operator ACME (new: new operator)\n  subject: ")
+
+
+def test_a_pin_comes_through_a_descriptor(desk: Desk) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, f"{desk.token.pin}\n".encode())
+    os.close(writing)
+    done = subprocess.run(
+        [sys.executable, "-m", "seedless", "operator", "add", "ACME", "--pin-source", f"fd:{reading}"],
+        env=desk.env_with(TOKEN_PIN=None),
+        pass_fds=[reading],
+        capture_output=True,
+        check=False,
+    )
+    os.close(reading)
+    assert (done.returncode, done.stdout[:15]) == (0, b"operator ACME: ")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["completion", "bash"]], ids=["help", "output"])
+def test_a_reader_that_goes_away_is_no_traceback(desk: Desk, words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "seedless", *words],
+        env=desk.env_with(),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_an_output_that_is_full_is_an_error_and_no_traceback(desk: Desk) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "seedless", "completion", "bash"],
+            env=desk.env_with(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"error: no space left on device\n"
+
+
+def test_a_stream_that_cannot_write_a_line_of_the_tree_gets_escapes(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    done = desk.child("tree", PYTHONIOENCODING="latin-1")
+    assert done.code == 0
+    assert "\\u2514\\u2500\\u2500 account ORDERS" in done.out
+
+
+def test_colours_are_for_terminals(desk: Desk) -> None:
+    assert "\x1b" not in desk.child("account", "list").err
+    terminal = Terminal(desk, "account", "list")
+    assert terminal.end() == 1
+    assert "\x1b[31merror:\x1b[0m " in terminal.said
+
+
+def test_a_version_is_told(desk: Desk) -> None:
+    assert desk.ok("--version").out.startswith("seedless 0.")
+
+
+@pytest.mark.parametrize("words", [[], ["token"], ["account"]], ids=["nothing", "a noun", "another noun"])
+def test_a_command_that_is_not_whole_gets_the_help(desk: Desk, words: list[str]) -> None:
+    done = desk.run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Usage: seedless {''.join(word + ' ' for word in words)}[OPTIONS] COMMAND")
+
+
+MISTAKES = {
+    "a misspelt noun": (["acount"], 'there is no command "acount": did you mean account?', "seedless --help"),
+    "a misspelt verb": (["account", "lst"], "no such command 'lst'", "seedless account --help"),
+    "no name": (["account", "add"], "missing argument 'NAME'", "seedless account add --help"),
+    "a wrong size": (["account", "add", "X", "--js-disk-storage", "3X"],
+                     "invalid value for '--js-disk-storage': \"3X\" is no size: write 512, 10K, 4M, 1G",
+                     "seedless account add --help"),
+    "a wrong time": (["account", "add", "X", "--expiry", "soon"],
+                     "invalid value for '--expiry': \"soon\" is no time",
+                     "seedless account add --help"),
+    "a wrong key": (["account", "add", "X", "-k", "xyz"], "invalid value for '--public-key' / '-k': ",
+                    "seedless account add --help"),
+    "a setting without a value": (["account", "add", "X", "--set", "limits"],
+                                  '--set "limits" is not path=value', "as in --set limits.conn=10"),
+    "a setting of nothing": (["account", "add", "X", "--set", "limit.conn=1"],
+                             "--set limit: there is no such member", "look at seedless show --json"),
+    "a setting of a wrong type": (["account", "add", "X", "--set", "limits.conn=abc"],
+                                  '--set limits.conn: expected a whole number, found "abc"', ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_in_the_command_is_told_with_what_to_do(desk: Desk, case: str) -> None:
+    words, message, hint = MISTAKES[case]
+    desk.ok("operator", "add", "ACME")
+    before = desk.files()
+    done = desk.run(*words, SEEDLESS_MODULE="/nowhere.so")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {message}")
+    assert f"hint: {hint}" in done.err or not hint
+    assert desk.files() == before
