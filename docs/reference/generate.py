@@ -15,7 +15,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,7 +58,7 @@ _FAMILIES = {
     "C": ("Claims", "What claims by themselves must hold."),
     "P": ("Policy", "What the pinned policy asks for."),
 }
-_PACKAGE_ROW = re.compile(r"^(\| `(\w+)/` \| .* \|) .* \|$", re.MULTILINE)
+_PACKAGE_ROW = re.compile(r"^(\| `(\w+)/` \| [^|]* \|)[^|]*\|$", re.MULTILINE)
 _DEMO_BLOCK = re.compile(r"(?<=^```text\n)Keys on a token.*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -114,20 +114,26 @@ def _findings(rule: AnyRule) -> tuple[list[str], list[str]]:
     """Return how grave the findings of *rule* can be, and their hints, as its source has them."""
     source = ast.parse(textwrap.dedent(inspect.getsource(rule)))
     names = {node.id for node in ast.walk(source) if isinstance(node, ast.Name)}
+    known = vars(sys.modules[rule.__module__])
     cures: dict[str, None] = {}
     for call in ast.walk(source):
-        if isinstance(call, ast.Call) and call.args and _text(call.args[0]) == code_of(rule):
+        if isinstance(call, ast.Call) and call.args and _text(call.args[0], known) == code_of(rule):
             given = [word.value for word in call.keywords if word.arg == "hint"] + call.args[_HINT:]
-            cures |= dict.fromkeys(filter(None, map(_text, given)))
+            cures |= dict.fromkeys(text for part in given if (text := _text(part, known)))
     return [severity for severity in Severity if severity in names], list(cures)
 
 
-def _text(part: ast.expr) -> str:
+def _text(part: ast.expr, known: dict[str, Any]) -> str:
+    """Return the text of *part*, where a name is *known*; what is only known later is an ellipsis."""
     match part:
         case ast.Constant(value=str() as text):
             return text
+        case ast.Name(id=name):
+            return str(known.get(name, ""))
+        case ast.FormattedValue(value=value):
+            return _text(value, known) or "…"
         case ast.JoinedStr(values=values):
-            return "".join(_text(value) if isinstance(value, ast.Constant) else "…" for value in values)
+            return "".join(_text(value, known) for value in values)
         case _:
             return ""
 

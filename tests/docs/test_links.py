@@ -60,14 +60,14 @@ def parse(line: str) -> click.Context:
     words = shlex.split(line, comments=True)
     words = words[1 : next((at for at, word in enumerate(words) if word in _ENDS), None)]
     command: click.Command = seedless
-    context = click.Context(seedless)
+    context = click.Context(seedless, help_option_names=["-h", "--help"])
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name = words.pop(0)
         found = command.get_command(context, name)
         if found is None:
             raise click.UsageError(f"there is no command {name}")
         command = found
-    return command.make_context(line, words)
+    return command.make_context(line, words, parent=context)
 
 
 @pytest.mark.parametrize("page", PAGES)
