@@ -447,7 +447,7 @@ def test_a_wrong_type_in_registered_claims_is_told_with_its_path(
 @pytest.mark.parametrize(
     "data",
     [5, [], LOOP, {"a": object()}, {5: 1}, {"a": float("nan")}, {"\ud800": 1}, {"a": 10**400}],
-    ids=repr,
+    ids=["number", "list", "loop", "object", "name that is a number", "nan", "surrogate", "huge number"],
 )
 def test_a_generic_body_that_is_no_json_is_refused(keys: Keys, data: Any) -> None:  # noqa: ANN401 - a table
     with pytest.raises(BadClaims):
