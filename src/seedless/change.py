@@ -69,7 +69,8 @@ class Context:
     `now` is Unix seconds. `claims` maps a subject (key text) to its claims: of the operator, and of the
     accounts that the changes are about, as they are after the plan. `newest` is the latest `iat` in the
     store, None where it is not known. `ceilings` maps an issuer (key text) to the longest message, in bytes,
-    that its token signs; a key that is not there has no known ceiling.
+    that its token signs; a key that is not there has no known ceiling. `jwts` maps a subject to the jwt that
+    stands before the plan: a policy asks who issued it.
     """
 
     now: int
@@ -77,3 +78,4 @@ class Context:
     claims: Mapping[str, Claims[Any]] = field(default_factory=dict)
     newest: int | None = None
     ceilings: Mapping[str, int] = field(default_factory=dict)
+    jwts: Mapping[str, Jwt[Any]] = field(default_factory=dict)
