@@ -1,0 +1,65 @@
+"""docs/reference/json.md names every member that --json prints."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pytest
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+COMMANDS = [
+    "token list",
+    "token show",
+    "key new --role account --name SPARE",
+    "key new --role account --name SPARE --dry-run",
+    "key list",
+    "key list --token {uri}",
+    "key show {account}",
+    "operator show",
+    "account add PAYROLL --dry-run",
+    "account add PAYROLL",
+    "account list",
+    "user add -a ORDERS clerk --on-token",
+    "user list -a ORDERS",
+    "user creds -a ORDERS app",
+    "user creds -a ORDERS app -o app.creds",
+    "verify",
+    "tree",
+    "server config --mem-resolver",
+    "completion bash",
+    "account show NOBODY",
+]
+_FOREIGN = ("claims", "the_driver_says", "old", "new")  # members of a jwt, or of PKCS#11
+
+
+def members(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            if name not in _FOREIGN:
+                yield from members(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from members(item)
+
+
+def test_the_page_names_every_member_that_is_printed(
+    desk: Desk, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    desk.found_system()
+    account = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    printed = {"operator add": desk.ok("operator", "add", "OTHER", "--sys", "--dry-run", "--json").data}
+    for line in COMMANDS:
+        words = line.format(uri=desk.token.uri, account=account).split()
+        printed[line] = desk.run(*words, "--json").data
+    named = set(re.findall(r"[`\"](\w+)[`\"]", (root / "docs/reference/json.md").read_text(encoding="utf-8")))
+    missing = {line: set(members(data)) - named for line, data in printed.items()}
+    assert {line: names for line, names in missing.items() if names} == {}
+    assert [line for line, data in printed.items() if "error" in data] == ["account show NOBODY"]
