@@ -1,0 +1,21 @@
+"""A pinned policy: what may be signed here, whoever asks. Nothing lifts its findings (Pnnn)."""
+
+from __future__ import annotations
+
+from seedless.policy.judge import CODES, judge, refuse_token, rules
+from seedless.policy.read import read
+from seedless.policy.spoken import changes, sentences
+from seedless.policy.values import Policy, Validity, Witnesses
+
+__all__ = [
+    "CODES",
+    "Policy",
+    "Validity",
+    "Witnesses",
+    "changes",
+    "judge",
+    "read",
+    "refuse_token",
+    "rules",
+    "sentences",
+]

@@ -1,0 +1,81 @@
+"""Who is trusted under a policy: what chains to the pinned operator, jwt by jwt.
+
+A jwt of the operator counts only if the operator itself issued it: one that lists its own issuer as a
+signing key proves nothing. An account counts only if a key of the operator issued it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.change import Statement
+from seedless.claims import Account, Activation, AuthorizationResponse, Operator, User, signing_key
+from seedless.nkey import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from seedless.change import Change, Context
+    from seedless.policy.values import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The keys of the pinned operator, and of each account (key text) that chains to it."""
+
+    operator: str
+    operator_keys: frozenset[str]
+    accounts: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def under(cls, policy: Policy, changes: Sequence[Change], context: Context) -> Trusted:
+        """Gather what stands and what is drafted, as far as it chains to the operator of *policy*."""
+        said = [*map(Statement.of, context.jwts.values()), *(change.statement for change in changes)]
+        said += [Statement.of(change.replaces) for change in changes if change.replaces]
+        keys = {policy.operator}
+        for one in _about(said, Operator):
+            if one.claims.sub == policy.operator == one.issuer:
+                keys.update(one.claims.body.signing_keys)
+        accounts: dict[str, set[str]] = {}
+        for one in _about(said, Account):
+            if one.issuer in keys:
+                held = accounts.setdefault(one.claims.sub, {one.claims.sub})
+                held.update(map(signing_key, one.claims.body.signing_keys))
+        return cls(policy.operator, frozenset(keys), {key: frozenset(held) for key, held in accounts.items()})
+
+    def why_not(self, said: Statement[Any]) -> str:
+        """Return why *said* does not chain to the operator; nothing when it does."""
+        body = said.claims.body
+        if isinstance(body, Operator):
+            if said.claims.sub != self.operator:
+                return f"is of the operator {said.claims.sub}, and the policy pins {self.operator}"
+            if said.issuer != self.operator:
+                return f"is issued by {said.issuer}, and not by the operator itself"
+            return ""
+        if said.issuer.startswith(_LETTERS[Role.OPERATOR]) or isinstance(body, Account):
+            known = said.issuer in self.operator_keys
+            return "" if known else f"is issued by {said.issuer}, no key of the pinned operator"
+        if said.issuer.startswith(_LETTERS[Role.ACCOUNT]):
+            return self._why_no_account(said)
+        return ""
+
+    def _why_no_account(self, said: Statement[Any]) -> str:
+        body = said.claims.body
+        account = said.issuer
+        if isinstance(body, User | Activation | AuthorizationResponse):
+            account = body.issuer_account or said.issuer
+        else:
+            account = next((sub for sub, keys in self.accounts.items() if said.issuer in keys), account)
+        if account not in self.accounts:
+            return f"is of the account {account}, which does not chain to the pinned operator"
+        if said.issuer not in self.accounts[account]:
+            return f"is issued by {said.issuer}, no key of its account"
+        return ""
+
+
+_LETTERS = {Role.OPERATOR: "O", Role.ACCOUNT: "A"}
+
+
+def _about(said: Iterable[Statement[Any]], kind: type) -> list[Statement[Any]]:
+    return [one for one in said if isinstance(one.claims.body, kind)]
