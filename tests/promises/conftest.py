@@ -72,9 +72,13 @@ class Watch:
     def _look(self, pid: int, name: str) -> None:
         for what in ("cmdline", "environ"):
             try:
-                self.seen[f"{what} of {pid}, {name}"] = Path(f"/proc/{pid}/{what}").read_bytes()
+                now = Path(f"/proc/{pid}/{what}").read_bytes()
             except OSError:
                 return
+            place = f"{what} of {pid}, {name}"
+            before = self.seen.get(place, b"")
+            if now not in before:  # a process changes it by exec, and has none at its end
+                self.seen[place] = before + b"\0" + now
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
             try:
                 below = children.read_text().split()
