@@ -1,0 +1,93 @@
+"""Promise 2: every signature is verified in software, under the expected key, before anything is written."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_softhsm import _tokens
+from pytest_softhsm._ed25519 import templates
+from seedless.claims import Operator
+from seedless.errors import BadSignature
+from seedless.issue import issue
+from seedless.nkey import PublicKey, Role
+from seedless.plan import Subject, Times, new_operator
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from seedless.issue import NewKey
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+KEY = SoftwareKey(Role.OPERATOR, bytes(range(32)))
+OTHER = SoftwareKey(Role.OPERATOR, bytes(range(1, 33)))
+
+
+@dataclass
+class Lying:
+    """Keys, and a signer, that answer with something else than the signature."""
+
+    wrong: Callable[[bytes], bytes]
+
+    @property
+    def public_key(self) -> PublicKey:
+        return KEY.public_key
+
+    def make(self, key: NewKey) -> PublicKey:
+        raise NotImplementedError
+
+    def signer(self, _: PublicKey) -> Lying:
+        return self
+
+    def sign(self, message: bytes, /) -> bytes:
+        return self.wrong(message)
+
+
+def flipped(message: bytes) -> bytes:
+    signature = bytearray(KEY.sign(message))
+    signature[40] ^= 1
+    return bytes(signature)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(flipped, id="one flipped bit"),
+        pytest.param(OTHER.sign, id="another key"),
+        pytest.param(lambda message: KEY.sign(message[:32]), id="the first 32 bytes only"),
+        pytest.param(lambda message: KEY.sign(message + b"\0"), id="a longer message"),
+        pytest.param(lambda _: bytes(64), id="zeros"),
+        pytest.param(lambda message: KEY.sign(message)[:63], id="too short"),
+        pytest.param(lambda message: KEY.sign(message) + b"\0", id="too long"),
+        pytest.param(lambda _: b"", id="nothing"),
+    ],
+)
+def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[[bytes], bytes]) -> None:
+    subject = Subject(role=Role.OPERATOR, name="ACME", public_key=KEY.public_key)
+    recorded: list[object] = []
+    with pytest.raises(BadSignature):
+        issue(
+            new_operator(subject, Operator.new(), now=1_800_000_000, times=Times()),
+            review=lambda _plan, _report: True,
+            keys=lambda: nullcontext(Lying(wrong)),
+            record=recorded.append,
+        )
+    assert recorded == []
+
+
+def test_a_token_whose_public_key_belongs_to_another_private_key_signs_nothing(desk: Desk) -> None:
+    private, _ = templates(OTHER.reveal_raw(), label="operator:ACME", id=b"\x01")
+    _, public = templates(KEY.reveal_raw(), label="operator:ACME", id=b"\x01")
+    token = desk.token
+    _tokens._run(token, "create_objects", serial=token.serial, pin=token.pin, templates=[private, public])
+    done = desk.run("operator", "add", "ACME", "-k", str(KEY.public_key))
+    assert (done.code, done.out) == (3, "")
+    assert done.err.splitlines()[-1].startswith(("error: ", "hint: "))
+    assert "signature" in done.err
+    assert desk.files() == {}

@@ -1,0 +1,151 @@
+"""Promise 3: what is shown is what is signed.
+
+The bytes that the reviewer's plan holds are the bytes that the signer gets; where a key has yet to be made,
+they differ by that key alone. What a reader could take for something else is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.claims import Account
+from seedless.errors import BadJwt
+from seedless.issue import issue
+from seedless.jwt import Claims, draft, payload_of, read
+from seedless.nkey import Role
+from seedless.plan import Surroundings, resigned
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from seedless.issue import NewKey, Plan
+    from seedless.nkey import PublicKey
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+OPERATOR = SoftwareKey(Role.OPERATOR, bytes(range(32)))
+ACCOUNT = SoftwareKey(Role.ACCOUNT, bytes(range(1, 33)))
+NOW = 1_800_000_000
+
+
+class Listening:
+    """Keys that write down what they sign."""
+
+    def __init__(self) -> None:
+        self.signed: list[bytes] = []
+        self.public_key = OPERATOR.public_key
+
+    def make(self, key: NewKey) -> PublicKey:
+        raise NotImplementedError
+
+    def signer(self, _: PublicKey) -> Listening:
+        return self
+
+    def sign(self, message: bytes, /) -> bytes:
+        self.signed.append(message)
+        return OPERATOR.sign(message)
+
+
+def test_the_bytes_of_the_reviewed_plan_are_the_bytes_that_are_signed() -> None:
+    listening, reviewed, recorded = Listening(), [], []
+
+    def review(plan: Plan, _: object) -> bool:
+        reviewed.extend(change.draft.signing_input for change in plan.changes)
+        return True
+
+    claims = Claims(sub=str(ACCOUNT.public_key), name="ORDERS", body=Account.new())
+    intent = resigned(claims, OPERATOR.public_key, None, Surroundings(), NOW)
+    (jwt,) = issue(intent, review=review, keys=lambda: nullcontext(listening), record=recorded.extend)
+    assert listening.signed == reviewed
+    assert jwt.text.rpartition(".")[0].encode() == reviewed[0]
+    assert [made for _, made in recorded] == [jwt]
+
+
+def test_a_plan_with_a_key_to_be_made_differs_from_what_is_signed_by_that_key_alone(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    words = ("account", "add", "ORDERS", "--js-disk-storage", "1G", "--deny-pub", "x.>", "--json")
+    shown = desk.ok(*words, "--dry-run").data
+    assert shown["new_keys"] == ["account:ORDERS"]
+    (change,) = shown["changes"]
+    signed = desk.ok(*words).data
+    plan = json.loads(change["payload"].replace(change["subject"], signed["subject"]))
+    apart = {"jti": "", "iat": 0}
+    assert plan | apart == json.loads(payload_of(read(signed["jwt"]))) | apart
+
+
+def test_the_review_says_whose_key_and_who_signs(desk: Desk) -> None:
+    operator = desk.ok("operator", "add", "ACME", "--json").data["subject"]
+    done = desk.ok("account", "add", "ORDERS", "-k", str(ACCOUNT.public_key), "--dry-run")
+    assert str(ACCOUNT.public_key) in done.err
+    assert operator in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--conns", "4711"), ["4711"]),
+        (("--allow-pub", "secret.orders"), ["secret.orders"]),
+        (("--expiry", "2999-12-31"), ["2999-12-31"]),
+        (("--tag", "colour"), ["colour"]),
+        (("--description", "evil\u202ename"), ["evil\\u202ename"]),
+        (("--set", "revocations.UANY=4102444800"), ["UANY"]),
+        (("--set", 'mappings={"a.b": [{"subject": "c.d", "weight": 100}]}'), ["a.b", "c.d"]),
+        (("--set", 'exports=[{"subject": "out.>", "type": "stream"}]'), ["out.>", "stream"]),
+    ],
+    ids=["limit", "permission", "expiry", "tag", "hidden letters", "revocation", "mapping", "export"],
+)
+def test_the_review_shows_what_an_option_puts_into_the_claims(
+    desk: Desk, option: tuple[str, str], words: list[str]
+) -> None:
+    desk.ok("operator", "add", "ACME")
+    done = desk.run("account", "add", "ORDERS", *option, "--dry-run", "--json")
+    assert all(word in done.err for word in words)
+    assert "\u202e" not in done.err
+
+
+def test_a_dry_run_signs_and_writes_nothing_and_opens_no_token(desk: Desk) -> None:
+    desk.found_system()
+    before = desk.files()
+    jwt = desk.store / "stores" / "ACME" / "accounts" / "ORDERS" / "ORDERS.jwt"
+    for words in (
+        ("operator", "add", "OTHER", "--sys"),
+        ("account", "add", "NEW"),
+        ("user", "add", "-a", "ORDERS", "new"),
+        ("user", "add", "-a", "ORDERS", "hard", "--on-token"),
+        ("sign", str(jwt), "--record", "-o", str(desk.home / "out.jwt")),
+    ):
+        done = desk.ok(*words, "--dry-run", "--json", "--module", "/nowhere.so")
+        assert set(done.data) == {"dry_run", "new_keys", "changes"}
+        assert done.data["dry_run"] is True
+    assert desk.files() == before
+    assert not (desk.home / "out.jwt").exists()
+
+
+def spelled(payload: str) -> str:
+    """Return a jwt with a good signature over *payload* as it is spelled."""
+    head = base64.urlsafe_b64encode(b'{"typ":"JWT","alg":"ed25519-nkey"}').rstrip(b"=")
+    message = head + b"." + base64.urlsafe_b64encode(payload.encode()).rstrip(b"=")
+    return (message + b"." + base64.urlsafe_b64encode(OPERATOR.sign(message)).rstrip(b"=")).decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        pytest.param(('"name":"ORDERS"', '"name":"ORDERS","name":"EVIL"'), "name", id="a name twice"),
+        pytest.param(('"name":"ORDERS"', '"name":"ORDERS","Name":"EVIL"'), "Name", id="a name folded"),
+        pytest.param(('"conn":-1', '"conn":-1,"CONN":5'), "nats.limits.CONN", id="a limit folded"),
+    ],
+)
+def test_a_jwt_that_two_readers_read_differently_is_refused(change: tuple[str, str], path: str) -> None:
+    claims = Claims(sub=str(ACCOUNT.public_key), name="ORDERS", body=Account.new())
+    payload = draft(claims, OPERATOR.public_key, NOW).payload.decode()
+    assert read(spelled(payload)).claims.name == "ORDERS"
+    with pytest.raises(BadJwt) as caught:
+        read(spelled(payload.replace(*change)))
+    assert caught.value.path == path
