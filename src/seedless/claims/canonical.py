@@ -11,7 +11,16 @@ import msgspec
 
 from seedless import shape
 from seedless.claims.account import Account, Export, signing_key
-from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Payload, Standard, standard
+from seedless.claims.codec import (
+    KINDS,
+    PAYLOADS,
+    VERSION,
+    Payload,
+    Standard,
+    decode_canonical,
+    encode,
+    standard,
+)
 from seedless.claims.generic import Generic
 from seedless.claims.operator import Operator
 from seedless.claims.url import is_url
@@ -68,8 +77,17 @@ def well_typed(payload: Payload[Any]) -> Payload[Any]:
         raise UsageError(
             f"a {type(body).__name__} is no body of claims", "give an Operator, Account, User, …"
         )
-    fitted: Payload[Any] = _fitted(payload, PAYLOADS[body.kind])
+    fitted: Payload[Any] = _unchanged(payload) or _fitted(payload, PAYLOADS[body.kind])
     return fitted
+
+
+def _unchanged(payload: Payload[Any]) -> Payload[Any] | None:
+    """Return *payload* when it comes back the same from JSON, and so has nothing of a wrong type."""
+    try:
+        decoded = decode_canonical(encode(payload))
+    except BadClaims:
+        return None
+    return decoded.payload if decoded and decoded.payload == payload else None
 
 
 def _fitted(value: object, kind: Any) -> Any:  # noqa: ANN401 - a type, and a value of it
