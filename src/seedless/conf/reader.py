@@ -1,0 +1,205 @@
+"""Keys and values of one file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless.conf.numbers import number
+from seedless.conf.source import named
+from seedless.conf.values import Array, Map, Member, Scalar, Value
+
+if TYPE_CHECKING:
+    from seedless.conf.files import Files
+    from seedless.conf.source import Source
+    from seedless.conf.values import Place
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_BCRYPT = "2a$"
+_LINE_ENDS = frozenset("\r\n")
+_DIGITS = frozenset("0123456789")
+
+
+class Reader:
+    """Reads one source; *files* gives what it includes and keeps what is used."""
+
+    __slots__ = ("files", "scopes", "source")
+
+    def __init__(self, source: Source, files: Files) -> None:
+        """Take the *source*, of which nothing is read yet."""
+        self.source = source
+        self.files = files
+        self.scopes: list[dict[str, Member]] = []
+
+    def top(self) -> Map:
+        """Read all of the source, which is a map without braces, or with."""
+        source = self.source
+        place = source.place()
+        members = self._members(top=True)
+        return Map(tuple(members), place)
+
+    def _members(self, *, top: bool) -> list[Member]:
+        """Read keys and values up to the end: of the source at the *top*, else a closing brace."""
+        source, members = self.source, []
+        scope: dict[str, Member] = {}
+        self.files.enter(source)
+        self.scopes.append(scope)
+        while self._goes_on(top=top):
+            for member in self._entries(top=top):
+                members.append(member)
+                scope[member.key] = member
+            if not self._separated(top=top):
+                break
+        self.scopes.pop()
+        self.files.leave()
+        return members
+
+    def _goes_on(self, *, top: bool) -> bool:
+        """Pass over what stands before a key, and tell whether there is one."""
+        source = self.source
+        source.skip_to_key(top=top)
+        if top:
+            return bool(source.next)
+        if not source.next:
+            source.refuse("a brace { is never closed")
+        if source.next == "]":
+            source.refuse("a bracket ] stands where a key should be")
+        if source.next == "}":
+            source.at += 1
+            return False
+        return True
+
+    def _separated(self, *, top: bool) -> bool:
+        """Pass over what ends a value; tell whether the map goes on."""
+        source = self.source
+        while True:
+            source.skip_indent()
+            if source.skip_comment():
+                continue
+            if source.next == "/":  # servers pass over a lone one
+                source.at += 1
+                if not top:
+                    return True
+            elif source.next in _LINE_ENDS or source.next in {",", ";"}:
+                source.at += 1
+                return True
+            elif source.next == "}":
+                source.at += 1
+                return top
+            elif top and not source.next:
+                return False
+            else:
+                source.refuse(f"a value should end here, and {source.told} follows", "begin a new line")
+
+    def _entries(self, *, top: bool) -> list[Member]:
+        """Read a key and its value, or an include: the members of the other file."""
+        source = self.source
+        start = source.at
+        key, in_quotes = source.key()
+        if not in_quotes and key.lower() == "include" and source.next and source.next not in {"=", ":"}:
+            found = self.files.include(source, self._include_name(), start)
+            return list(found.each())
+        source.skip()
+        if source.next and source.next in {"=", ":"}:
+            source.at += 1
+            if not top:
+                source.skip()
+        elif top and not source.next:
+            source.refuse(f"{named(key)} has no value", at=start)
+        if not top and (not source.next or source.next in {",", "}"}):
+            source.refuse(f"{named(key)} has no value", at=start)
+        return [Member(key, self._value(), source.place(start))]
+
+    def _include_name(self) -> str:
+        source = self.source
+        source.skip_indent()
+        if source.next in {"'", '"'}:
+            return source.key()[0]
+        if not source.next or source.next in _LINE_ENDS | _DIGITS | frozenset("[{(-\\"):
+            source.refuse("the name of a file should follow include")
+        return source.include_name()
+
+    def _value(self) -> Value:
+        source = self.source
+        source.skip_indent()
+        place = source.place()
+        match source.next:
+            case "[":
+                return self._array(place)
+            case "{":
+                source.at += 1
+                return Map(tuple(self._members(top=False)), place)
+            case "'":
+                return Scalar(source.single(), place)
+            case '"':
+                return Scalar(source.double(), place)
+            case "(":
+                return Scalar(source.block(), place)
+            case ".":
+                source.refuse("a number begins with a digit")
+            case "\n" | "\r":
+                source.refuse("a value should stand on this line")
+        return self._word(place)
+
+    def _word(self, place: Place) -> Value:
+        """Read a number, a boolean, a variable or a bare word."""
+        source = self.source
+        if source.next and (source.next in _DIGITS or source.next == "-"):
+            found = number(source)
+            if found is not None:
+                return Scalar(found, place)
+        start = source.at
+        word, plain = source.bare()
+        if plain and word.lower() in _BOOLEANS:
+            return Scalar(_BOOLEANS[word.lower()], place)
+        if plain and word.startswith("$"):
+            return self._variable(word[1:], place, start)
+        return Scalar(word, place)
+
+    def _variable(self, name: str, place: Place, start: int) -> Value:
+        if name.startswith(_BCRYPT):
+            return Scalar(f"${name}", place)
+        for scope in reversed(self.scopes):
+            if name in scope:
+                member = scope[name]
+                self.files.used.add(member.place)
+                return Scalar(member.value.value, place) if isinstance(member.value, Scalar) else member.value
+        value = self.files.variable(name, place)
+        if value is None:
+            self.source.refuse(
+                f"there is no variable {named(name)}",
+                "it is a key that stands before, in a block around this one, or in the environment",
+                at=start,
+            )
+        return value
+
+    def _array(self, place: Place) -> Array:
+        source, items = self.source, []
+        source.at += 1
+        self.files.enter(source)
+        while True:
+            source.skip_to_key(top=False)
+            if source.next == "]":
+                source.at += 1
+                break
+            if not source.next or source.next in {",", "/"}:
+                source.refuse(f"a value is missing before {source.told}")
+            items.append(self._value())
+            if not self._another():
+                break
+        self.files.leave()
+        return Array(tuple(items), place)
+
+    def _another(self) -> bool:
+        """Pass over what stands between two values of an array; tell whether another may follow."""
+        source = self.source
+        while True:
+            source.skip_indent()
+            if source.skip_comment():
+                continue
+            if source.next == "]":
+                source.at += 1
+                return False
+            if source.next and (source.next in _LINE_ENDS or source.next in {",", "/"}):
+                source.at += 1
+                return True
+            source.refuse(f"a value of an array should end here, and {source.told} follows", "write a comma")

@@ -1,0 +1,183 @@
+"""The text of one file, and the smallest things in it: blanks, comments, strings, numbers.
+
+It follows the lexer of nats-server (`conf/lex.go`), whose oddities are kept where servers accept them: a `'`
+ends a bare word, escapes work in bare words too, a block ends at a `)` that is alone on its line. Refused
+beyond that: zero characters.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from seedless.conf.values import Place
+from seedless.errors import StoreError
+from seedless.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What Go's unicode.IsSpace takes; Python's \s would take U+001C to U+001F as well.
+_BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_SPACE = re.compile(f"[{_BLANKS}]*")
+_TOP_SPACE = re.compile(f"[{_BLANKS}{{]*")
+_INDENT = re.compile(r"[\t ]*")
+_COMMENT = re.compile(r"(?:#|//)[^\r\n]*")
+_KEY = re.compile(f"(?s:.)[^{_BLANKS}=:]*")
+_BARE = re.compile(r"[^\n\r;,\]}\t '\\]*")
+_FILE = re.compile(r"[^\n\r;}\t ']*")
+_QUOTED = re.compile(r'[^"\\]*')
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\"}
+_HEX = re.compile("[0-9a-fA-F]{2}")
+_BLOCK_END = re.compile(r"\n\)(?=\n|\Z)")
+_SECRET = re.compile("[SP][A-Z2-7]{30,}")
+_SHOWN = 40
+
+
+class Source:
+    """A text and how far it has been read."""
+
+    __slots__ = ("at", "lines", "name", "text")
+
+    def __init__(self, text: str, name: str) -> None:
+        """Take the *text* and the *name* of its file; raise `StoreError` for a text that is none."""
+        self.text = text
+        self.name = name
+        self.at = 0
+        self.lines = [0, *(match.end() for match in re.finditer("\n", text))]
+        if "\0" in text:
+            self.at = text.index("\0")
+            self.refuse("a zero character stands here", "this is no text file")
+
+    def place(self, at: int | None = None) -> Place:
+        """Return the place of the offset *at*, by default of what is next."""
+        offset = self.at if at is None else at
+        line = bisect.bisect_right(self.lines, offset)
+        return Place(self.name, line, offset - self.lines[line - 1] + 1)
+
+    def refuse(self, what: str, hint: str = "", at: int | None = None) -> NoReturn:
+        """Raise `StoreError` with the place of *at*, by default of what is next."""
+        raise StoreError(f"{self.place(at)}: {what}", hint)
+
+    @property
+    def next(self) -> str:
+        """The next character, empty at the end."""
+        return self.text[self.at : self.at + 1]
+
+    @property
+    def told(self) -> str:
+        """The next character, for a sentence."""
+        return quoted(self.next) if self.next else "the end of the file"
+
+    def take(self, pattern: re.Pattern[str]) -> str:
+        """Read what *pattern*, which may be empty, matches here."""
+        match = pattern.match(self.text, self.at)
+        found = match[0] if match else ""
+        self.at += len(found)
+        return found
+
+    def skip(self) -> None:
+        """Pass over blanks and ends of lines."""
+        self.take(_SPACE)
+
+    def skip_indent(self) -> None:
+        """Pass over tabs and spaces."""
+        self.take(_INDENT)
+
+    def skip_to_key(self, *, top: bool) -> None:
+        """Pass over blanks and comments; at the *top* over opening braces too."""
+        blank = _TOP_SPACE if top else _SPACE
+        while self.take(blank) or self.take(_COMMENT):
+            pass
+
+    def skip_comment(self) -> bool:
+        """Pass over a comment to the end of its line, and tell whether there was one."""
+        return bool(self.take(_COMMENT))
+
+    def key(self) -> tuple[str, bool]:
+        """Read a key; tell whether it was in quotes."""
+        if self.next in {"=", ":"}:
+            self.refuse(f"a key is missing before {self.told}")
+        if self.next in {"'", '"'}:
+            return self._until(self.next), True
+        return self.take(_KEY), False
+
+    def include_name(self) -> str:
+        """Read the bare name of a file; a quote ends it as it ends a bare word."""
+        found = self.take(_FILE)
+        if self.next == "'":
+            self.at += 1
+        return found
+
+    def single(self) -> str:
+        """Read a string in single quotes, in which nothing is special."""
+        return self._until("'")
+
+    def _until(self, mark: str) -> str:
+        end = self.text.find(mark, self.at + 1)
+        if end < 0:
+            self.refuse(f"the quote {mark} is never closed")
+        found = self.text[self.at + 1 : end]
+        self.at = end + 1
+        return found
+
+    def double(self) -> str:
+        """Read a string in double quotes, its escapes replaced."""
+        start = self.at
+        self.at += 1
+        found = b"".join(self._pieces(_QUOTED))
+        if self.next != '"':
+            self.refuse('the quote " is never closed', at=start)
+        self.at += 1
+        return _text(found)
+
+    def bare(self) -> tuple[str, bool]:
+        """Read a bare word; tell whether it is plain: neither escapes nor a quote at its end."""
+        start = self.at
+        found = _text(b"".join(self._pieces(_BARE)))
+        plain = "\\" not in self.text[start : self.at]
+        if self.next == "'":
+            self.at += 1
+            plain = False
+        return found, plain
+
+    def _pieces(self, plain: re.Pattern[str]) -> Iterator[bytes]:
+        """Yield what *plain* matches, and escapes, as bytes: an escape may be half of a character."""
+        yield self.take(plain).encode("utf-8", "surrogateescape")
+        while self.next == "\\":
+            yield self._escape()
+            yield self.take(plain).encode("utf-8", "surrogateescape")
+
+    def _escape(self) -> bytes:
+        mark = self.text[self.at + 1 : self.at + 2]
+        digits = _HEX.match(self.text, self.at + 2) if mark == "x" else None
+        if digits:
+            self.at = digits.end()
+            return bytes.fromhex(digits[0])
+        if mark not in _ESCAPES:
+            self.refuse(
+                "no such escape", r"there are \t \n \r \" \\ and \xHH; in single quotes nothing is special"
+            )
+        self.at += 2
+        return _ESCAPES[mark].encode()
+
+    def block(self) -> str:
+        """Read a block in parentheses, whose end is alone on its line."""
+        end = _BLOCK_END.search(self.text, self.at + 1)
+        if end is None:
+            self.refuse("the block is never closed", "its ) stands alone at the beginning of a line")
+        found = self.text[self.at + 1 : end.start() + 1]
+        self.at = end.end()
+        return found
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def named(key: str) -> str:
+    """Return *key* for a sentence: quoted, cut, and not at all when it may be a secret."""
+    if _SECRET.search(key):
+        return "a key that looks like a seed"
+    return quoted(key if len(key) <= _SHOWN else key[:_SHOWN] + "…")
