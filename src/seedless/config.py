@@ -3,6 +3,7 @@
     store = "~/nats"
     modules = ["/usr/lib/softhsm/libsofthsm2.so"]
     pin-source = "file:/run/secrets/pin"
+    policy = "/etc/seedless/policy.toml"
     [uris]
     ceremony = "pkcs11:token=ops;serial=1234"
 
@@ -47,6 +48,7 @@ class Config:
     store: Path | None = None
     modules: tuple[Path, ...] = ()
     pin_source: str | None = None
+    policy: Path | None = None
     uris: Mapping[str, KeyUri] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -111,7 +113,9 @@ def choose_module(
     raise ModuleError("no PKCS#11 module is named", _how_to_name_one())
 
 
-_EXAMPLE = 'it may hold store = "…", modules = ["/path/to/module.so"], pin-source = "…", and [uris]'
+_EXAMPLE = (
+    'it may hold store = "…", modules = ["/path/to/module.so"], pin-source = "…", policy = "…", and [uris]'
+)
 
 
 def _listed(config: Config, uri: KeyUri) -> Path:
@@ -150,7 +154,7 @@ def _require_owned(path: Path, status: os.stat_result, user: int) -> None:
 
 
 def _config(values: dict[str, Any]) -> Config:
-    known = {"store": str, "modules": list, "pin-source": str, "uris": dict}
+    known = {"store": str, "modules": list, "pin-source": str, "policy": str, "uris": dict}
     for name, value in values.items():
         if name not in known:
             # Becomes a StoreError with the name of the file.
@@ -163,6 +167,7 @@ def _config(values: dict[str, Any]) -> Config:
             _absolute(value, f"modules[{index}]") for index, value in enumerate(values.get("modules", []))
         ),
         pin_source=values.get("pin-source"),
+        policy=_absolute(values["policy"], "policy") if "policy" in values else None,
         uris=MappingProxyType({name: _uri(name, text) for name, text in values.get("uris", {}).items()}),
     )
 

@@ -65,9 +65,10 @@ def timecheck(code: str, where: str, text: str, hint: str = "") -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings on a plan, the heaviest first."""
+    """All findings on a plan, the heaviest first; and those that a person has lifted by their code."""
 
     findings: tuple[Finding, ...] = ()
+    lifted: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Report:

@@ -76,24 +76,26 @@ class Intent:
 def issue(
     intent: Intent,
     *,
+    judge: Callable[[Plan], Report] = Plan.judge,
     review: Callable[[Plan, Report], bool],
     keys: Callable[[], AbstractContextManager[Keys]],
     record: Callable[[Sequence[tuple[Change, Jwt[Any]]]], None],
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent* from plan to record and return the jwts, every signature verified.
 
-    *review* sees plan and findings and says whether to go on; *keys* opens the tokens; *record* writes.
+    *judge* puts a plan before the rules, and before a policy where one is pinned; *review* sees plan and
+    findings and says whether to go on; *keys* opens the tokens; *record* writes.
     Raise `Refused` when a finding or the reviewer stands against it; nothing is signed then.
     """
     rehearsed = intent.rehearsed()
-    report = rehearsed.judge()
+    report = judge(rehearsed)
     agreed = review(rehearsed, report)
     report.require_clean()
     if not agreed:
         raise Refused("nothing was signed: the review did not agree")
     with keys() as opened:
         plan = intent.plan({key: opened.make(key) for key in intent.new_keys})
-        plan.judge().require_clean()
+        judge(plan).require_clean()
         signed = [(change, _signed(change, opened)) for change in plan.changes]
     record(signed)
     return tuple(jwt for _, jwt in signed)

@@ -28,6 +28,8 @@ class Settings:
     last_try: bool = False
     dry_run: bool = False
     yes: bool = False
+    policy: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 _JSON = [click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")]
@@ -55,6 +57,16 @@ _TOKEN = [
 ]  # fmt: skip
 _DRY_RUN = [click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")]
 _YES = [click.option("--yes", "-y", is_flag=True, help="Do not ask before signing.")]
+_JUDGE = [
+    click.option(
+        "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
+        help="The policy that is pinned [env: SEEDLESS_POLICY; default: as the configuration says].",
+    ),
+    click.option(
+        "--allow", multiple=True, metavar="CODE",
+        help="Lift the finding with this code; not of the policy, nor one that guards a promise.",
+    ),
+]  # fmt: skip
 
 
 def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Callable[..., R]:
@@ -90,4 +102,4 @@ def change_options(command: Callable[..., R]) -> Callable[..., R]:
 
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with all that signing wants."""
-    return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_YES, *_JSON], command)
+    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_YES, *_JSON], command)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import issue as walk
+from seedless.allow import check
 from seedless.cli import _io
+from seedless.cli._judge import findings_data, judged
 from seedless.cli._names import known_names
 from seedless.cli._token import check_token_options, open_tokens
 from seedless.diff import Difference, Effect, Wording, diff, unknown_members
@@ -35,19 +37,23 @@ def sign(
     """Walk *intent*: shown, asked on a terminal, signed, verified, recorded. With --dry-run only shown."""
     settings = workspace.settings
     check_token_options(workspace)
+    check(settings.allow)
     if settings.dry_run:
         plan = intent.rehearsed()
-        report = plan.judge()
+        report = judged(workspace, plan)
         _show(workspace, plan, report, intent)
         report.require_clean()
         _io.emit(
-            plan_data(workspace, plan, intent), "nothing was signed: --dry-run", as_json=settings.as_json
+            plan_data(workspace, plan, report, intent),
+            "nothing was signed: --dry-run",
+            as_json=settings.as_json,
         )
         raise click.exceptions.Exit(0)
     return walk.issue(
         intent,
+        judge=lambda plan: judged(workspace, plan),
         review=lambda plan, report: _review(workspace, plan, report, intent),
-        keys=lambda: open_tokens(workspace, writable=bool(intent.new_keys)),
+        keys=lambda: open_tokens(workspace, writable=bool(intent.new_keys), policy=workspace.policy),
         record=record,
     )
 
@@ -68,6 +74,10 @@ def _show(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> N
             for key in stand_ins:
                 line = line.replace(f" ({key})", "")  # noqa: PLW2901 - a key that nobody has yet
             _io.say(f"  {line}")
+    if workspace.policy is not None and workspace.policy_path is not None:
+        _io.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
+    for finding in report.lifted:
+        _io.say(_io.printable(f"lifted: {finding.code} {finding.place}: {finding.text}"))
     # One error alone is what the command ends with, and is told there.
     told = report.errors if len(report.errors) == 1 else ()
     for finding in (finding for finding in report.findings if finding not in told):
@@ -111,7 +121,7 @@ def _stand_ins(intent: Intent) -> dict[str, str]:
     return {str(key.stand_in): f"a new key for {key.role.name.lower()} {key.name}" for key in intent.new_keys}
 
 
-def plan_data(workspace: Workspace, plan: Plan, intent: Intent) -> dict[str, Any]:
+def plan_data(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> dict[str, Any]:
     """Return *plan* as --json prints it with --dry-run."""
     new_keys = [f"{key.role.name.lower()}:{key.name}" for key in intent.new_keys]
     changes = [
@@ -127,4 +137,11 @@ def plan_data(workspace: Workspace, plan: Plan, intent: Intent) -> dict[str, Any
         }
         for change in plan.changes
     ]
-    return {"dry_run": True, "new_keys": new_keys, "changes": changes}
+    return {
+        "dry_run": True,
+        "new_keys": new_keys,
+        "changes": changes,
+        "policy": workspace.policy.digest if workspace.policy else None,
+        "findings": findings_data(report.findings),
+        "lifted": findings_data(report.lifted),
+    }

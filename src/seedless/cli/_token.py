@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.issue import NewKey
     from seedless.pin import PinSource
+    from seedless.policy import Policy
     from seedless.signer import Signer
 
 
@@ -52,8 +53,11 @@ def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
 class OpenTokens:
     """The tokens of one walk, each opened once; implements `seedless.issue.Keys`."""
 
-    def __init__(self, workspace: Workspace, stack: ExitStack, *, writable: bool) -> None:
-        """Open tokens into *stack*; *writable* to make keys."""
+    def __init__(
+        self, workspace: Workspace, stack: ExitStack, *, writable: bool, policy: Policy | None
+    ) -> None:
+        """Open tokens into *stack*, those that *policy* lets sign; *writable* to make keys."""
+        self._policy = policy
         self._workspace = workspace
         self._stack = stack
         self._writable = writable
@@ -104,6 +108,10 @@ class OpenTokens:
     def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
         module = module_for(self._workspace, uri, is_ours=is_ours)
         info = find_token(load(module), uri)
+        if self._policy is not None:
+            from seedless.policy import refuse_token  # noqa: PLC0415 - only where a policy is pinned
+
+            refuse_token(self._policy, info.serial, info.where)
         place = (module, str(info.uri))
         if place not in self._opened:
             opening = open_token(
@@ -129,7 +137,9 @@ def key_uri(token: Token, label: str, key_id: bytes) -> KeyUri:
 
 
 @contextmanager
-def open_tokens(workspace: Workspace, *, writable: bool = False) -> Iterator[OpenTokens]:
-    """Open tokens as they are needed, and close them all at the end."""
+def open_tokens(
+    workspace: Workspace, *, writable: bool = False, policy: Policy | None = None
+) -> Iterator[OpenTokens]:
+    """Open tokens as they are needed, only those that *policy* lets sign, and close them all at the end."""
     with ExitStack() as stack:
-        yield OpenTokens(workspace, stack, writable=writable)
+        yield OpenTokens(workspace, stack, writable=writable, policy=policy)

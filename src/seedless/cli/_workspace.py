@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.keyring import KeyEntry, Keyring
     from seedless.nkey import PublicKey, Role
+    from seedless.policy import Policy
     from seedless.store import Store
 
 
@@ -46,6 +47,24 @@ class Workspace:
         """The folder of everything: from --store, the configuration, or the default."""
         named = self.settings.store or self.config.store
         return Path(named).expanduser() if named else default_root(os.environ)
+
+    @property
+    def policy_path(self) -> Path | None:
+        """Where the pinned policy lies: from --policy, or the configuration."""
+        named = self.settings.policy
+        return Path(named).expanduser() if named else self.config.policy
+
+    @functools.cached_property
+    def policy(self) -> Policy | None:
+        """The pinned policy, where there is one; raise `StoreError` when it cannot be read."""
+        if self.policy_path is None:
+            return None
+        from seedless.policy import read  # noqa: PLC0415 - only where a policy is pinned
+
+        data = atomic.read(self.policy_path)
+        if data is None:
+            raise StoreError(f"there is no policy {shown(self.policy_path)}", "--policy names it")
+        return read(data, shown(self.policy_path))
 
     @functools.cached_property
     def store(self) -> Store:

@@ -2,7 +2,7 @@
 
 stdout is data, stderr is talk. An error is `error: …` and `hint: …` on stderr, and with `--json` also one
 object `{"error": …}` on stdout. Exit codes: 0 ok, 1 failed, 2 usage, 3 findings or bad signature,
-4 token or PIN, 130 interrupted.
+4 token or PIN, 5 there are changes, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ _COMMANDS = {
     "user": ("user", "Make, show and list users, and write creds files."),
     "sign": ("sign", "Sign a claims file, or a jwt again."),
     "show": ("show", "Show what a jwt says."),
+    "diff": ("diff", "Show what changes between two jwts."),
     "verify": ("verify", "Verify jwts, and whether the store trusts them."),
     "tree": ("tree", "Draw the operator, its accounts and their users."),
+    "policy": ("policy", "Check and explain the policy that is pinned."),
     "server": ("server", "Write configuration for nats-server."),
     "completion": ("completion", "Print the completion script for a shell."),
 }

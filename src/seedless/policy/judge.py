@@ -72,7 +72,7 @@ def rules(policy: Policy, changes: Sequence[Change] = ()) -> tuple[Rule, ...]:
         *_when(bool(policy.reserved), _p008(policy)),
         *_when(not policy.wildcard_exports, _p009),
         *_when(bool(policy.limits), _p010(policy)),
-        *_when(policy.strict_signing_keys, _p011),
+        *_when(policy.strict_signing_keys, _p011(policy)),
         *_when(bool(policy.named), _p013(policy)),
     )
 
@@ -206,7 +206,7 @@ def _p009(change: Change, _: Context) -> Iterator[Finding]:
         return
     if body.limits.wildcards:
         text = "wildcard exports are allowed, and the policy wants none"
-        yield error("P009", "nats.limits.wildcards", text, "give --wildcard-exports=false")
+        yield error("P009", "nats.limits.wildcards", text, "give --set limits.wildcards=false")
     for index, export in enumerate(body.exports):
         if has_wildcard(export.subject):
             text = f"{shown(export.subject)} has a wildcard"
@@ -249,13 +249,22 @@ def _limited(body: object) -> Iterator[tuple[str, str, object]]:
                 yield "user", f"nats.signing_keys[{index}].template", entry.template
 
 
-def _p011(change: Change, context: Context) -> Iterator[Finding]:
-    body = change.draft.claims.body
-    operator = change.draft.claims if isinstance(body, Operator) else context.operator
-    if operator is None or not operator.body.strict_signing_key_usage:
-        where = "nats.strict_signing_key_usage" if isinstance(body, Operator) else ""
-        text = "the policy wants an operator with strict signing keys, and this one is not"
-        yield error("P011", where, text, "give the operator a signing key, and --require-signing-keys")
+def _p011(policy: Policy) -> Rule:
+    def operator_is_strict(change: Change, context: Context) -> Iterator[Finding]:
+        body, standing = change.draft.claims.body, context.jwts.get(policy.operator)
+        operator = context.operator or (standing.claims if standing else None)
+        operator = change.draft.claims if isinstance(body, Operator) else operator
+        if operator is None or not operator.body.strict_signing_key_usage:
+            where = "nats.strict_signing_key_usage" if isinstance(body, Operator) else ""
+            text = "the policy wants an operator with strict signing keys, and this one is not strict"
+            yield error(
+                "P011",
+                where,
+                text,
+                "give the operator a signing key, and --set strict_signing_key_usage=true",
+            )
+
+    return operator_is_strict
 
 
 def _p013(policy: Policy) -> Rule:

@@ -1,0 +1,54 @@
+"""Lift findings by their code: what a person takes upon themselves, one code at a time, and shown.
+
+A finding of the policy is lifted by changing the policy, and by nothing else. Nor are those lifted whose
+errors would break a promise:
+
+- time only moves forward, and never ahead: G001, G002, G005 (two jwts in one second share a `jti`)
+- no oracle: G004 (generic claims that a resolver obeys)
+- nobody is locked out by accident: T001, T002, T007 (an issuer that servers do not trust: they take the jwt
+  and refuse it at their next start)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from seedless.errors import UsageError
+from seedless.rules import code_of, rules
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from seedless.findings import Report
+
+NEVER = frozenset({"G001", "G002", "G004", "G005", "T001", "T002", "T007"})
+"""Codes of rules whose findings nothing lifts."""
+
+
+def check(codes: Collection[str]) -> frozenset[str]:
+    """Return *codes*; raise `UsageError` for one that no rule has, or that cannot be lifted."""
+    known = {code_of(rule) for rule in rules()}
+    for code in codes:
+        if code.startswith("P") and code[1:].isdecimal():
+            raise UsageError(
+                f"{code} is a finding of the policy, which nothing lifts",
+                "have the policy changed by those who keep it",
+            )
+        if code not in known:
+            raise UsageError(f"no rule has the code {shown(code)}", "docs/reference/rules.md lists them")
+        if code in NEVER:
+            raise UsageError(
+                f"{code} cannot be lifted: it guards a promise",
+                "docs/explanation/assurance.md names the promises",
+            )
+    return frozenset(codes)
+
+
+def lift(report: Report, codes: Collection[str]) -> Report:
+    """Return *report* with the findings of *codes* (checked) taken out and kept as lifted."""
+    codes = check(codes)
+    kept = tuple(finding for finding in report.findings if finding.code not in codes)
+    lifted = tuple(finding for finding in report.findings if finding.code in codes)
+    return dataclasses.replace(report, findings=kept, lifted=(*report.lifted, *lifted))

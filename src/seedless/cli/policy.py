@@ -1,0 +1,79 @@
+"""`seedless policy`: is a policy right, what does it say, and what does a new one change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.cli import _io
+from seedless.cli._options import Settings, json_options
+from seedless.errors import UsageError
+from seedless.policy import changes, read, sentences
+from seedless.store import atomic
+from seedless.text import printable, shown
+
+if TYPE_CHECKING:
+    from seedless.policy import Policy
+
+_CHANGED = 5
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def policy() -> None:
+    """Check and explain the policy that is pinned."""
+
+
+@policy.command(name="check")
+@click.argument("file", type=_FILE)
+@click.option("--against", type=_FILE, metavar="OLD", help="Show what changes from the policy in OLD.")
+@json_options
+def check(settings: Settings, *, file: Path, against: Path | None) -> int:
+    """Tell whether the policy in FILE is right.
+
+    With --against, show what it changes: rules that fall away first. Exit code 5 when something changes.
+
+    \b
+    Example:
+      seedless policy check policy.toml --against policy.old.toml
+    """
+    found = _read(file)
+    old = _read(against) if against else None
+    steps = changes(old, found) if old else ()
+    data = {
+        "file": str(file),
+        "digest": found.digest,
+        "against": old.digest if old else None,
+        "changes": [{"step": step, "text": text} for step, text in steps],
+    }
+    lines = [f"{step:<8} {printable(text)}" for step, text in steps]
+    if old and not steps:
+        lines = ["nothing changes"]
+    _io.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]), as_json=settings.as_json)
+    return _CHANGED if steps else 0
+
+
+@policy.command()
+@click.argument("file", type=_FILE)
+@json_options
+def explain(settings: Settings, *, file: Path) -> None:
+    """Say what the policy in FILE wants, a sentence for each rule, to be read aloud.
+
+    \b
+    Example:
+      seedless policy explain policy.toml
+    """
+    found = _read(file)
+    said = sentences(found)
+    data = {"file": str(file), "digest": found.digest, "rules": said}
+    text = "\n".join([*map(printable, said.values()), f"sha256 {found.digest}"])
+    _io.emit(data, text, as_json=settings.as_json)
+
+
+def _read(path: Path) -> Policy:
+    data = atomic.read(path)
+    if data is None:
+        raise UsageError(f"there is no {shown(path)}", "name the file of a policy")
+    return read(data, shown(path))
