@@ -266,4 +266,5 @@ def test_a_token_whose_files_vanish_ends_in_a_sentence(
         "        except SeedlessError as error:\n            print(type(error).__name__, error)\n",
     )
     assert "Traceback" not in result.stderr
-    assert result.stdout.startswith("NoKey cannot sign on token ")
+    assert result.stdout.startswith("NoToken cannot sign on token ")
+    assert "the key is gone, or somebody logged out; now the token is gone" in result.stdout

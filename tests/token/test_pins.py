@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,9 +8,8 @@ from pkcs11.mechanisms import KeyType
 
 from seedless.errors import PinError, TokenError
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11 import session
-from seedless.pkcs11.key import EC_PARAMS_NAME
-from seedless.pkcs11.module import load, read_info
+from seedless.pkcs11.module import load
+from seedless.pkcs11.quirks import EC_PARAMS_NAME
 from seedless.pkcs11.token import find_token, open_token
 from seedless.pkcs11.uri import KeyUri
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     Open = Callable[..., AbstractContextManager[Token]]
     Given = Callable[..., Any]
+    Misbehaving = Any
 
 
 def test_the_source_is_asked_with_the_label_and_the_serial(
@@ -46,21 +45,16 @@ def test_a_wrong_pin_is_told_with_the_tries_left(softhsm_token: Made, opened: Op
         assert pins.asked == [(where, "low")]
 
 
-def test_a_wrong_pin_is_not_sent_twice(
-    softhsm_token: Made, opened: Open, given: Given, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent = []
-    login = session.TokenSession.refused
-    monkeypatch.setattr(
-        session.TokenSession, "refused", lambda self, pin: sent.append(pin) or login(self, pin)
-    )
+def test_a_wrong_pin_is_not_sent_twice(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+    made, sent = misbehaving.made, []
     for pin in ("wrong-pin-1", "wrong-pin-1", "wrong-pin-2", "wrong-pin-1"):
-        with pytest.raises(PinError), opened(softhsm_token, given(pin)):
+        with pytest.raises(PinError), opened(made, given(pin)):
             pass
-    assert sent == [b"wrong-pin-1", b"wrong-pin-2"]
+        sent.append(misbehaving.calls("C_Login"))
+    assert sent == [1, 1, 2, 2]
     with pytest.raises(PinError, match="has refused this PIN already, and it was not sent again"):
-        opened(softhsm_token, given("wrong-pin-2")).__enter__()
-    with opened(softhsm_token) as token:
+        opened(made, given("wrong-pin-2")).__enter__()
+    with opened(made) as token:
         assert token.keys() == []
 
 
@@ -142,82 +136,213 @@ def make_always_authenticated(token: Token) -> PublicKey:
     return PublicKey(Role.USER, key.raw)
 
 
-def test_a_key_that_wants_the_pin_for_each_signature_gets_it(
-    softhsm_token: Made, opened: Open, given: Given
+def test_a_key_that_wants_the_pin_for_each_signature_gets_it_and_the_person_is_asked_once(
+    misbehaving: Misbehaving, opened: Open, given: Given
 ) -> None:
-    pins = given(softhsm_token.pin)
-    with opened(softhsm_token, pins, writable=True) as token:
+    pins = given(misbehaving.made.pin)
+    with opened(misbehaving.made, pins, writable=True) as token:
         signer = token.signer(make_always_authenticated(token))
-        assert len(pins.asked) == 1
         assert len(signer.sign(b"one")) == len(signer.sign(b"two")) == 64
-        assert len(pins.asked) == 3
+        assert (misbehaving.calls("C_Login"), len(pins.asked)) == (3, 1)
+        assert pins.answer not in repr((token, token._session, signer))
+
+
+def test_a_second_token_that_nobody_was_asked_for_asks_for_the_first_signature(
+    misbehaving: Misbehaving, opened: Open, given: Given
+) -> None:
+    with opened(misbehaving.made, writable=True) as first:
+        public_key = make_always_authenticated(first)
+        pins = given(misbehaving.made.pin)
+        with opened(misbehaving.made, pins) as second:
+            signer = second.signer(public_key)
+            assert pins.asked == []
+            assert len(signer.sign(b"one")) == len(signer.sign(b"two")) == 64
+            assert len(pins.asked) == 1
 
 
 def test_a_wrong_pin_for_one_signature_is_told_and_not_sent_again(
-    softhsm_token: Made, opened: Open, given: Given
+    misbehaving: Misbehaving, opened: Open, given: Given
 ) -> None:
-    pins = given(softhsm_token.pin)
-    with opened(softhsm_token, pins, writable=True) as token:
-        public_key = make_always_authenticated(token)
-        signer = token.signer(public_key)
-        pins.answer = "wrong-context-pin"
-        with pytest.raises(PinError, match="the PIN is wrong"):
-            signer.sign(b"x")
-    pins.answer = softhsm_token.pin
-    with opened(softhsm_token, pins) as token:
-        signer = token.signer(public_key)
-        pins.answer = "wrong-context-pin"
-        with pytest.raises(PinError, match="refused this PIN already"):
-            signer.sign(b"x")
+    with opened(misbehaving.made, writable=True) as first:
+        public_key = make_always_authenticated(first)
+        misbehaving.forget()
+        pins = given("wrong-context-pin")
+        for said in ("the PIN is wrong", "refused this PIN already"):
+            with opened(misbehaving.made, pins) as token:
+                signer = token.signer(public_key)
+                with pytest.raises(PinError, match=said):
+                    signer.sign(b"x")
+        assert misbehaving.calls("C_Login") == 1
 
 
-def flags(monkeypatch: pytest.MonkeyPatch, **changed: bool) -> None:
-    """Let the token say what SoftHSM never says."""
-    monkeypatch.setattr(session, "read_info", lambda slot: dataclasses.replace(read_info(slot), **changed))
-
-
-def test_a_locked_pin_is_not_asked_for(
-    softhsm_token: Made, opened: Open, given: Given, monkeypatch: pytest.MonkeyPatch
+def test_a_pin_changed_between_two_signatures_is_sent_once(
+    misbehaving: Misbehaving, opened: Open, given: Given
 ) -> None:
-    flags(monkeypatch, user_pin_locked=True)
-    pins = given(softhsm_token.pin)
-    with pytest.raises(PinError, match="the PIN is locked") as refused, opened(softhsm_token, pins):
+    pins = given(misbehaving.made.pin)
+    with opened(misbehaving.made, pins, writable=True) as token:
+        signer = token.signer(make_always_authenticated(token))
+        signer.sign(b"x")
+        misbehaving.forget()
+        misbehaving.wants("fault C_Login 1 0xa0")
+        for error in (PinError, TokenError):
+            with pytest.raises(error):
+                signer.sign(b"x")
+        assert (misbehaving.calls("C_Login"), len(pins.asked)) == (1, 1)
+
+
+def test_the_pin_is_typed_on_the_pad_for_login_and_for_each_signature(
+    misbehaving: Misbehaving, opened: Open, given: Given
+) -> None:
+    misbehaving.wants(f"set pad {misbehaving.made.pin}")
+    pins = given("never asked for")
+    with opened(misbehaving.made, pins, writable=True) as token:
+        signer = token.signer(make_always_authenticated(token))
+        assert len(signer.sign(b"x")) == 64
+        assert (misbehaving.calls("C_Login"), pins.asked) == (2, [])
+
+
+def test_a_lost_session_of_a_token_with_a_pad_is_logged_in_on_the_pad_again(
+    misbehaving: Misbehaving, opened: Open, given: Given
+) -> None:
+    misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")
+    misbehaving.wants(f"set pad {misbehaving.made.pin}")
+    pins = given("never asked for")
+    with opened(misbehaving.made, pins) as token:
+        [key] = token.keys()
+        signer = token.signer(PublicKey(Role.USER, key.raw))
+        misbehaving.wants(f"set pad {misbehaving.made.pin}", "fault C_Sign 1 DEVICE_REMOVED")
+        assert len(signer.sign(b"x")) == 64
+    assert (misbehaving.calls("C_Login"), pins.asked) == (2, [])
+
+
+def test_a_pin_mistyped_on_the_pad_is_told(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+    misbehaving.wants("set pad mistyped", "set tries 3")
+    with pytest.raises(PinError, match="the PIN is wrong, and few tries are left"), opened(misbehaving.made):
         pass
-    assert ("PUK" in refused.value.hint, pins.asked) == (True, [])
+    assert misbehaving.calls("C_Login") == 1
 
 
-def test_the_last_try_is_refused_unless_it_was_asked_for(
-    softhsm_token: Made, opened: Open, given: Given, monkeypatch: pytest.MonkeyPatch
+def test_the_ladder_of_wrong_pins_is_told_rung_by_rung_down_to_the_lock(
+    misbehaving: Misbehaving, given: Given
 ) -> None:
-    flags(monkeypatch, user_pin_final_try=True)
-    pins = given(softhsm_token.pin)
-    with (
-        pytest.raises(PinError, match="the PIN was not tried, and one try is left") as refused,
-        opened(softhsm_token, pins),
+    misbehaving.wants("set tries 3")
+    uri, module = KeyUri.parse(misbehaving.made.uri), misbehaving.made.module
+    said = []
+    for pin, last_try in (
+        ("wrong-1", False),
+        ("wrong-2", False),
+        ("wrong-3", False),
+        ("wrong-3", True),
+        (misbehaving.made.pin, True),
     ):
+        pins = given(pin)
+        with pytest.raises(PinError) as refused, open_token(uri, pins, module=module, last_try=last_try):
+            pass
+        said.append((refused.value.message.rpartition(": ")[2], [tries for _, tries in pins.asked]))
+        assert refused.value.exit_code == 4
+    assert said == [
+        ("the PIN is wrong, and few tries are left", [""]),
+        ("the PIN is wrong, and one try is left", ["low"]),
+        ("the PIN was not tried, and one try is left", []),
+        ("the PIN was wrong and is now locked", ["last"]),
+        ("the PIN is locked", []),
+    ]
+    assert ("PUK" in refused.value.hint, misbehaving.calls("C_Login")) == (True, 3)
+
+
+def test_a_right_pin_at_the_last_try_opens_and_gives_all_tries_back(
+    misbehaving: Misbehaving, given: Given
+) -> None:
+    misbehaving.wants("set tries 2")
+    uri, module = KeyUri.parse(misbehaving.made.uri), misbehaving.made.module
+    with pytest.raises(PinError), open_token(uri, given("wrong-1"), module=module):
+        pass
+    pins = given(misbehaving.made.pin)
+    with pytest.raises(PinError) as refused, open_token(uri, pins, module=module):
         pass
     assert ("--last-try" in refused.value.hint, pins.asked) == (True, [])
-    uri = KeyUri.parse(softhsm_token.uri)
-    with open_token(uri, pins, module=softhsm_token.module, last_try=True) as token:
+    with open_token(uri, pins, module=module, last_try=True) as token:
         assert (token.keys(), [tries for _, tries in pins.asked]) == ([], ["last"])
+    with open_token(uri, pins, module=module) as token:
+        assert token.info.tries == ""
 
 
-def test_a_token_without_a_user_pin_says_so(
-    softhsm_token: Made, opened: Open, given: Given, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flags(monkeypatch, user_pin_initialised=False)
-    pins = given(softhsm_token.pin)
-    with pytest.raises(PinError, match="has no user PIN yet"), opened(softhsm_token, pins):
+def test_a_recovery_does_not_spend_the_last_try(misbehaving: Misbehaving, opened: Open) -> None:
+    misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")
+    misbehaving.wants("set tries 2")
+    with opened(misbehaving.made) as token:
+        [key] = token.keys()
+        signer = token.signer(PublicKey(Role.USER, key.raw))
+        misbehaving.forget()
+        misbehaving.wrong_pins(1)  # by somebody else
+        misbehaving.wants("set tries 2", "fault C_Sign 1 DEVICE_REMOVED")
+        with pytest.raises(PinError, match="the PIN was not tried, and one try is left"):
+            signer.sign(b"x")
+    assert misbehaving.calls("C_Login") == 0
+
+
+def test_a_token_without_a_user_pin_says_so(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+    misbehaving.wants("set no_user_pin")
+    pins = given("1234")
+    with pytest.raises(PinError, match="has no user PIN yet"), opened(misbehaving.made, pins):
         pass
-    assert pins.asked == []
+    assert (pins.asked, misbehaving.calls("C_Login")) == ([], 0)
 
 
-def test_a_token_with_its_own_pin_pad_is_not_given_a_pin(
-    softhsm_token: Made, opened: Open, given: Given, monkeypatch: pytest.MonkeyPatch
+def test_a_token_without_login_asks_for_no_pin(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+    misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")
+    misbehaving.wants(f"set no_login {misbehaving.made.pin}")
+    pins = given("never asked for")
+    with opened(misbehaving.made, pins) as token:
+        [key] = token.keys()
+        signer = token.signer(PublicKey(Role.USER, key.raw))
+        assert len(signer.sign(b"x")) == 64
+        misbehaving.wants(f"set no_login {misbehaving.made.pin}", "fault C_Sign 1 DEVICE_REMOVED")
+        assert len(signer.sign(b"x")) == 64
+    assert (pins.asked, misbehaving.calls("C_Login")) == ([], 0)
+
+
+YUBIHSM = ("set manufacturer Yubico (www.yubico.com)", "set model YubiHSM")
+YUBIKEY = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5")
+
+
+@pytest.mark.parametrize(
+    ("device", "pin", "hint"),
+    [
+        pytest.param(YUBIHSM, "password-of-mine", "4 hex digits, and then the password", id="no-key-id"),
+        pytest.param(YUBIHSM, "0001short", "4 hex digits, and then the password", id="short-password"),
+        pytest.param(YUBIKEY, "12345", "6 to 8 characters", id="short-pin"),
+        pytest.param(YUBIKEY, "123456789", "6 to 8 characters", id="long-pin"),
+    ],
+)
+def test_a_pin_that_cannot_be_right_for_the_device_is_not_sent(
+    misbehaving: Misbehaving, opened: Open, given: Given, device: tuple[str, ...], pin: str, hint: str
 ) -> None:
-    flags(monkeypatch, protected_authentication_path=True)
-    pins = given(softhsm_token.pin)
-    # SoftHSM has no pad, and refuses the login without a PIN that a pad wants.
-    with pytest.raises(TokenError, match="refuses the arguments"), opened(softhsm_token, pins):
+    misbehaving.wants(*device)
+    with pytest.raises(PinError, match="cannot be right, and it was not sent") as refused:
+        opened(misbehaving.made, given(pin)).__enter__()
+    assert (hint in refused.value.hint, misbehaving.calls("C_Login")) == (True, 0)
+    assert pin not in repr(refused.value) + refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        pytest.param("0x7", "the driver refuses the arguments", id="arguments-bad"),
+        pytest.param("0x82", "it knows no such user", id="unknown-authentication-key"),
+    ],
+)
+def test_a_yubihsm_that_refuses_the_form_of_a_pin_tells_the_form(
+    misbehaving: Misbehaving, opened: Open, given: Given, fault: str, said: str
+) -> None:
+    misbehaving.wants(*YUBIHSM, f"fault C_Login 1 {fault}")
+    with pytest.raises(PinError, match=said) as refused:
+        opened(misbehaving.made, given("0001password")).__enter__()
+    assert "as in 0001password" in refused.value.hint
+
+
+def test_a_pin_of_the_right_form_is_sent(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+    misbehaving.wants(*YUBIHSM)
+    with pytest.raises(PinError, match="the PIN is wrong"), opened(misbehaving.made, given("0001password")):
         pass
-    assert pins.asked == []
+    assert misbehaving.calls("C_Login") == 1

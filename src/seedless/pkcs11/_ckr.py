@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pkcs11.exceptions
 from pkcs11.exceptions import PKCS11Error
 
 from seedless.errors import NoKey, NoToken, PinError, TokenError
@@ -103,11 +104,21 @@ _NAMES: dict[int, str] = {
     0x006: "FunctionFailed",
     0x007: "ArgumentsBad",
     0x01B: "ActionProhibited",
+    0x020: "DataInvalid",
+    0x021: "DataLenRange",
     0x030: "DeviceError",
     0x031: "DeviceMemory",
     0x032: "DeviceRemoved",
     0x050: "FunctionCancelled",
     0x054: "FunctionNotSupported",
+    0x060: "KeyHandleInvalid",
+    0x063: "KeyTypeInconsistent",
+    0x068: "KeyFunctionNotPermitted",
+    0x070: "MechanismInvalid",
+    0x071: "MechanismParamInvalid",
+    0x082: "ObjectHandleInvalid",
+    0x090: "OperationActive",
+    0x091: "OperationNotInitialized",
     0x0A0: "PinIncorrect",
     0x0A1: "PinInvalid",
     0x0A2: "PinLenRange",
@@ -127,16 +138,18 @@ _NAMES: dict[int, str] = {
     0x104: "AnotherUserAlreadyLoggedIn",
     0x105: "UserTooManyTypes",
     0x140: "CurveNotSupported",
+    0x190: "CryptokiNotInitialized",
     0x200: "FunctionRejected",
 }
 _CAUSES["ActionProhibited"] = _Cause("the object may not be changed or deleted")
 _CAUSES["CurveNotSupported"] = _Cause("it does not know the curve Ed25519")
+_CAUSES["KeyFunctionNotPermitted"] = _Cause("the key is not allowed to sign", "make a key with CKA_SIGN")
+_CAUSES["CryptokiNotInitialized"] = _Cause(
+    "another part of this program has shut the driver down", "start the program again"
+)
 _CODE = re.compile(r"0x[0-9a-f]+")
 _BARE: tuple[tuple[str, _Cause], ...] = (
-    (
-        "not initialized",
-        _Cause("another part of this program has shut the driver down", "start the program again"),
-    ),
+    ("not initialized", _CAUSES["CryptokiNotInitialized"]),
     ("already initialized", _Cause("another part of this program uses the driver")),
     ("Buffer was too small", _Cause("the message is too long for the token, or the driver miscounts")),
     (
@@ -157,6 +170,25 @@ _DISLIKES = frozenset(
         "MechanismParamInvalid",
         "TemplateIncomplete",
         "TemplateInconsistent",
+    }
+)
+
+
+# What tells that a session, a login or a handle is gone, so that a new one is worth a try.
+_LOSSES = frozenset(
+    {
+        "CryptokiNotInitialized",
+        "DeviceError",
+        "DeviceRemoved",
+        "FunctionFailed",
+        "KeyHandleInvalid",
+        "ObjectHandleInvalid",
+        "OperationActive",
+        "OperationNotInitialized",
+        "SessionClosed",
+        "SessionHandleInvalid",
+        "TokenNotPresent",
+        "UserNotLoggedIn",
     }
 )
 
@@ -183,13 +215,38 @@ def name_of(value: int) -> str:
     return _NAMES.get(value, "")
 
 
+def require_ok(value: int) -> None:
+    """Raise what the binding would raise for the CKR *value* of a call of our own, inside `explained`."""
+    if value != 0:
+        kind = getattr(pkcs11.exceptions, name_of(value) or "PKCS11Error", PKCS11Error)
+        raise kind(f"0x{value:x}")
+
+
 def is_dislike(error: Exception) -> bool:
     """Say whether the token refused the template, and might take another."""
+    return _name(error) in _DISLIKES
+
+
+def is_loss(error: BaseException) -> bool:
+    """Say whether an error that `explained` made tells of a lost session, login or handle."""
+    return isinstance(error.__cause__, PKCS11Error) and _name(error.__cause__) in _LOSSES
+
+
+def failed_again(error: TokenError, first: TokenError) -> TokenError:
+    """Return the error for what failed once more after the session had been made anew."""
+    before, now = (one.message.rpartition(": ")[2] for one in (first, error))
+    which = "as before" if before == now else f"before that, {before}"
+    return type(error)(f"{error.message} ({which}; the driver was started anew in between)", error.hint)
+
+
+def _name(error: BaseException) -> str:
     name = type(error).__name__
-    if name == "PKCS11Error":
-        code = _CODE.search(str(error))
-        name = _NAMES.get(int(code[0], 16), "") if code else ""
-    return name in _DISLIKES
+    if name != "PKCS11Error":
+        return name
+    if "not initialized" in str(error):
+        return "CryptokiNotInitialized"
+    code = _CODE.search(str(error))
+    return _NAMES.get(int(code[0], 16), "") if code else ""
 
 
 def pin_refused(info: TokenInfo, *, wrong: bool) -> PinError:

@@ -1,7 +1,9 @@
 """The functions of a PKCS#11 module that the binding lacks or calls wrongly, by ctypes on the module itself.
 
 C_Initialize (the binding asks for no locking, and then calls from several threads), C_InitToken and C_InitPIN
-(the binding leaks the session when the login fails), C_Login and C_GetSessionInfo. Positions are those of
+(the binding leaks the session when the login fails), C_Login (it knows no PIN pad for one signature), C_Sign
+(some drivers refuse the way it asks, and it makes three calls of two), C_GetMechanismList (it knows no vendor
+numbers) and C_GetSessionInfo. Positions are those of
 CK_FUNCTION_LIST in PKCS#11 2.40; 3.x keeps them.
 """
 
@@ -23,6 +25,7 @@ CKF_SERIAL_SESSION = 4
 CKF_RW_SESSION = 2
 CKU_SO = 0
 CKU_USER = 1
+CKU_CONTEXT_SPECIFIC = 2
 
 _ULONG = ctypes.c_ulong
 _BYTES = ctypes.c_char_p
@@ -30,13 +33,17 @@ _POINTER = ctypes.c_void_p
 _FIRST = ctypes.sizeof(_POINTER)  # behind the version, which is padded to one pointer
 _SIGNATURES: dict[str, tuple[int, tuple[type, ...]]] = {
     "C_Initialize": (0, (_POINTER,)),
+    "C_Finalize": (1, (_POINTER,)),
     "C_GetTokenInfo": (6, (_ULONG, _POINTER)),
+    "C_GetMechanismList": (7, (_ULONG, _POINTER, _POINTER)),
     "C_InitToken": (9, (_ULONG, _BYTES, _ULONG, _BYTES)),
     "C_InitPIN": (10, (_ULONG, _BYTES, _ULONG)),
     "C_OpenSession": (12, (_ULONG, _ULONG, _POINTER, _POINTER, _POINTER)),
     "C_CloseSession": (13, (_ULONG,)),
     "C_GetSessionInfo": (15, (_ULONG, _POINTER)),
     "C_Login": (18, (_ULONG, _ULONG, _BYTES, _ULONG)),
+    "C_SignInit": (42, (_ULONG, _POINTER, _ULONG)),
+    "C_Sign": (43, (_ULONG, _BYTES, _ULONG, _POINTER, _POINTER)),
 }
 
 
@@ -49,6 +56,10 @@ class _InitializeArguments(ctypes.Structure):
         ("flags", _ULONG),
         ("reserved", _POINTER),
     )
+
+
+class _Mechanism(ctypes.Structure):
+    _fields_ = (("mechanism", _ULONG), ("parameter", _POINTER), ("parameter_length", _ULONG))
 
 
 class _TokenInfo(ctypes.Structure):
@@ -87,6 +98,20 @@ class Functions:
         arguments = _InitializeArguments(flags=CKF_OS_LOCKING_OK)
         return self._by_name["C_Initialize"](ctypes.byref(arguments))
 
+    def finalize(self) -> int:
+        """Call C_Finalize: every session of this process ends."""
+        return self._by_name["C_Finalize"](None)
+
+    def mechanisms(self, slot_id: int) -> tuple[int, frozenset[int]]:
+        """Call C_GetMechanismList; return its CK_RV and the numbers, those of vendors too."""
+        listed, count = self._by_name["C_GetMechanismList"], _ULONG()
+        result = listed(slot_id, None, ctypes.byref(count))
+        if result != CKR_OK or not count.value:
+            return result, frozenset()
+        numbers = (_ULONG * count.value)()
+        result = listed(slot_id, numbers, ctypes.byref(count))
+        return result, frozenset(numbers[: count.value])
+
     def init_token(self, slot_id: int, so_pin: bytes | None, label: bytes) -> int:
         """Call C_InitToken; *label* is padded to 32 bytes with blanks."""
         return self._by_name["C_InitToken"](slot_id, so_pin, len(so_pin or b""), label.ljust(32))
@@ -109,6 +134,19 @@ class Functions:
     def login(self, session: int, user: int, pin: bytes | None) -> int:
         """Call C_Login; None for a PIN that is typed on the token's own pad."""
         return self._by_name["C_Login"](session, user, pin, len(pin or b""))
+
+    def sign_init(self, session: int, mechanism: int, key: int) -> int:
+        """Call C_SignInit with a *mechanism* that has no parameter."""
+        return self._by_name["C_SignInit"](session, ctypes.byref(_Mechanism(mechanism)), key)
+
+    def sign(self, session: int, message: bytes, size: int) -> tuple[int, bytes]:
+        """Call C_Sign once, for a signature of *size* bytes; return its CK_RV and what came.
+
+        The binding asks for the length first, and then offers more room than NSS accepts.
+        """
+        signature, length = ctypes.create_string_buffer(size), _ULONG(size)
+        result = self._by_name["C_Sign"](session, message, len(message), signature, ctypes.byref(length))
+        return result, signature.raw[: length.value]
 
     def pin_lengths(self, slot_id: int) -> tuple[int, int]:
         """Return the shortest and the longest PIN in bytes that the token in the slot says it takes."""

@@ -1,27 +1,33 @@
 """Make an Ed25519 pair that stays on its token, and believe nothing until it has been read back.
 
 A pair that came out readable, or whose test signature does not verify, is destroyed before the error is
-raised.
+raised. Encodings, MODIFIABLE and the label are tried until the token takes one combination; a family whose
+keys are made by another program is refused, with the command.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from pkcs11.constants import Attribute, MechanismFlag
+from pkcs11.constants import DEFAULT, Attribute, MechanismFlag
 from pkcs11.exceptions import PKCS11Error
-from pkcs11.mechanisms import KeyType
+from pkcs11.mechanisms import KeyType, Mechanism
 
 from seedless.errors import SeedlessError, TokenError
-from seedless.nkey import PublicKey, Role
 from seedless.pkcs11._ckr import is_dislike
-from seedless.pkcs11.key import EC_PARAMS_NAME, EC_PARAMS_OID, role_of
 from seedless.pkcs11.objects import Pair, half, paired
-from seedless.pkcs11.signing import challenge, sign_with
+from seedless.pkcs11.signing import challenge, proves
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pkcs11.types import Object, Session
+
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.quirks import Numbers, Quirks
+    from seedless.pkcs11.session import TokenSession
 
 _STAYS: dict[Attribute, Any] = {
     Attribute.PRIVATE: True,
@@ -30,33 +36,70 @@ _STAYS: dict[Attribute, Any] = {
     Attribute.SIGN: True,
 }
 _UNMODIFIABLE: dict[Attribute, Any] = {Attribute.MODIFIABLE: False}
+_NO_LABEL: dict[Attribute, Any] = {Attribute.LABEL: DEFAULT}
 
 
-def generate_pair(session: Session, label: str, key_id: bytes, random: bytes) -> Pair:
-    """Make, read back and try a pair; raise `TokenError`, the pair destroyed. *random* is for a challenge."""
-    public, private = _generated(session, label, key_id)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A pair that is to be made: its label and CKA_ID, and random bytes for a challenge."""
+
+    label: str
+    id: bytes
+    random: bytes
+
+
+def require_makes_keys(info: TokenInfo) -> None:
+    """Raise `TokenError` if keys on this family of devices are made by another program; it is named."""
+    if info.quirks.make:
+        raise TokenError(
+            f"{info.where} makes no keys for its user through PKCS#11: it is a {info.quirks.family}",
+            info.quirks.make,
+        )
+
+
+def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, wanted: Wanted) -> Pair:
+    """Make, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, the pair destroyed."""
+    public, private = _generated(raw, session.info.quirks, numbers, wanted)
     try:
-        pair = paired(half(private), half(public))
-        _require_good(pair, random)
+        pair = paired(half(private, numbers=numbers), half(public, numbers=numbers))
+        _require_stays(pair)
+        message = challenge("new key", wanted.random)
+        if not proves(session, raw, pair, pair.key.raw or b"", numbers, message):
+            raise TokenError(  # noqa: TRY301 - as any other flaw of the new pair
+                f"the new key {pair.key.named} on {session.info.where} gave a wrong signature",
+                "do not use this token until you know why: its driver, its firmware or its files",
+            )
     except BaseException as error:
         _destroy(public, private, error)
         raise
     return pair
 
 
-def _generated(session: Session, label: str, key_id: bytes) -> tuple[Object, Object]:
-    """Try the encodings of the curve, and MODIFIABLE where the token takes it."""
-    attempts = list(product((_UNMODIFIABLE, {}), (EC_PARAMS_NAME, EC_PARAMS_OID)))
-    for number, (modifiable, params) in enumerate(attempts, 1):
+def vendor_mechanism(number: int) -> Mechanism:
+    """Return the binding's member for a mechanism, also for a vendor's number, which it has none for."""
+    try:
+        return Mechanism(number)
+    except ValueError:
+        # The binding wants a member; so this is one, that its class does not list.
+        member = int.__new__(Mechanism, number)
+        member._name_, member._value_ = f"VENDOR_{number:08X}", number
+        return member
+
+
+def _generated(raw: Session, quirks: Quirks, numbers: Numbers, wanted: Wanted) -> tuple[Object, Object]:
+    """Try the encodings of the curve, and MODIFIABLE and the label where the token takes them."""
+    attempts = list(_attempts(quirks))
+    for number, (public, private) in enumerate(attempts, 1):
         try:
-            return session.generate_keypair(
+            return raw.generate_keypair(
                 KeyType.EC_EDWARDS,
-                id=key_id,
-                label=label,
+                id=wanted.id,
+                label=wanted.label,
                 store=True,
                 capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
-                public_template={Attribute.EC_PARAMS: params, Attribute.PRIVATE: False},
-                private_template={**_STAYS, **modifiable},
+                mechanism=vendor_mechanism(numbers.generate),
+                public_template=public,
+                private_template=private,
             )
         except PKCS11Error as error:
             if number == len(attempts) or not is_dislike(error):
@@ -64,7 +107,14 @@ def _generated(session: Session, label: str, key_id: bytes) -> tuple[Object, Obj
     raise AssertionError(attempts)
 
 
-def _require_good(pair: Pair, random: bytes) -> None:
+def _attempts(quirks: Quirks) -> Iterator[tuple[dict[Attribute, Any], dict[Attribute, Any]]]:
+    labels = ({}, _NO_LABEL) if quirks.sets_labels else (_NO_LABEL,)
+    for label, modifiable, params in product(labels, (_UNMODIFIABLE, {}), quirks.ec_params):
+        public = {Attribute.EC_PARAMS: params, Attribute.PRIVATE: False, **label}
+        yield public, {**_STAYS, **modifiable, **label}
+
+
+def _require_stays(pair: Pair) -> None:
     key = pair.key
     if key.attributes.can_leave:
         raise TokenError(
@@ -73,9 +123,6 @@ def _require_good(pair: Pair, random: bytes) -> None:
         )
     if key.raw is None:
         raise TokenError(f"the token does not show the public key of {key.named}", "use another token")
-    message = challenge("new key", random)
-    role = role_of(key.label) or Role.USER
-    PublicKey(role, key.raw).verify(sign_with(pair.private, message), message)
 
 
 def _destroy(public: Object, private: Object, error: BaseException) -> None:

@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seedless.pin import Tries
+from seedless.pkcs11.quirks import quirks_of
 from seedless.text import between_quotes
 
 if TYPE_CHECKING:
+    from seedless.pkcs11.quirks import Quirks
     from seedless.pkcs11.uri import KeyUri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenInfo:
-    """What C_GetTokenInfo and C_GetSlotInfo say (PKCS#11 2.40 §3.2). A blank token has no label."""
+    """What C_GetTokenInfo and C_GetSlotInfo say (PKCS#11 2.40 §3.2). A blank token has no label.
+
+    `library` is what the driver calls itself: its maker, its name and its version.
+    """
 
     label: str
     manufacturer: str
@@ -38,6 +43,12 @@ class TokenInfo:
     so_pin_locked: bool = False
     protected_authentication_path: bool = False
     write_protected: bool = False
+    library: str = ""
+
+    @property
+    def quirks(self) -> Quirks:
+        """What is known of this family of devices."""
+        return quirks_of(self, self.library)
 
     @property
     def where(self) -> str:

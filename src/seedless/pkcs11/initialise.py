@@ -17,8 +17,10 @@ from seedless.pkcs11._ckr import explain, name_of
 from seedless.pkcs11._cryptoki import CKR_OK, CKU_SO
 from seedless.pkcs11.info import matches
 from seedless.pkcs11.key import read_attributes
+from seedless.pkcs11.login import RefusedPin, encoded
 from seedless.pkcs11.module import load
-from seedless.pkcs11.session import RefusedPin, TokenSession, encoded
+from seedless.pkcs11.objects import search
+from seedless.pkcs11.session import TokenSession
 from seedless.text import between_quotes
 
 if TYPE_CHECKING:
@@ -187,6 +189,6 @@ def _security_officer(module: Module, info: TokenInfo, so: bytes) -> Iterator[in
 
 def _visible(session: Session) -> Iterator[Content]:
     for kind, name in _KINDS.items():
-        for item in list(session.get_objects({Attribute.CLASS: kind, Attribute.TOKEN: True})):
+        for item in search(session, {Attribute.CLASS: kind, Attribute.TOKEN: True}):
             values = read_attributes(item, (Attribute.LABEL, Attribute.ID))
             yield Content(name, values.get(Attribute.LABEL) or "", values.get(Attribute.ID) or b"")

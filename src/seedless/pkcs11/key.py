@@ -17,6 +17,7 @@ from pkcs11.mechanisms import KeyType
 
 from seedless.errors import UsageError
 from seedless.nkey import KEY_SIZE, Role
+from seedless.pkcs11.quirks import EC_PARAMS_NAME, EC_PARAMS_OID, STANDARD, Numbers
 from seedless.text import between_quotes
 
 if TYPE_CHECKING:
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
 
     from pkcs11.types import Object
 
-EC_PARAMS_NAME = bytes.fromhex(
-    "130c656477617264733235353139"
-)  # PrintableString "edwards25519" (PKCS#11 3.0 §2.3.5)
-EC_PARAMS_OID = bytes.fromhex("06032b6570")  # 1.3.101.112 (RFC 8410)
+_EC_PARAMS_LUNA = bytes.fromhex("130745643235353139")  # PrintableString "Ed25519"
 _EC_PARAMS_GNUPG = bytes.fromhex("06092b06010401da470f01")  # 1.3.6.1.4.1.11591.15.1
-_ED25519_PARAMS = frozenset({EC_PARAMS_NAME, EC_PARAMS_OID, _EC_PARAMS_GNUPG, b"", None})
+_ED25519_PARAMS = frozenset({EC_PARAMS_NAME, EC_PARAMS_OID, _EC_PARAMS_GNUPG, _EC_PARAMS_LUNA, b"", None})
 _POINT_PREFIXES = (b"", b"\x04\x20", b"\x03\x21\x00")  # raw, OCTET STRING, BIT STRING
 ED25519 = "ed25519"
 
@@ -109,9 +107,9 @@ def point(value: bytes | None) -> bytes | None:
     return None
 
 
-def type_name(key_type: int | None, ec_params: bytes | None) -> str:
+def type_name(key_type: int | None, ec_params: bytes | None, numbers: Numbers = STANDARD) -> str:
     """Return "ed25519", or the lower-case PKCS#11 name of another kind of key, or its number."""
-    if key_type == KeyType.EC_EDWARDS and ec_params in _ED25519_PARAMS:
+    if key_type in {STANDARD.key_type, numbers.key_type} and ec_params in _ED25519_PARAMS:
         return ED25519
     if key_type is None:
         return "unknown"

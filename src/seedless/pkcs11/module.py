@@ -3,23 +3,24 @@
 The binding would call C_Initialize without locking and then release the GIL in every call: two threads crash
 SoftHSM and get wrong signatures from a YubiKey's driver. A module that knows no locking is used by one thread
 at a time. Refused: a file that is no PKCS#11 module, a module that another part of this program has
-initialised (nobody knows how, and its C_Finalize would end our sessions), and use after a fork.
+initialised (nobody knows how, and its C_Finalize would end our sessions), and use after a fork. A driver that
+has lost its device is started anew, when no thread of ours is inside it.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from pkcs11 import _pkcs11
 from pkcs11.constants import TokenFlag
 from pkcs11.exceptions import PKCS11Error
 
-from seedless.errors import ModuleError
+from seedless.errors import ModuleError, TokenError
 from seedless.pkcs11 import _cryptoki
-from seedless.pkcs11._ckr import explain, explained
+from seedless.pkcs11._ckr import explain, explained, is_loss
+from seedless.pkcs11.gate import Gate
 from seedless.pkcs11.info import TokenInfo
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _CKR_NEED_TO_CREATE_THREADS = 0x09
 _CKR_ARGUMENTS_BAD = 0x07
 _CKR_CANT_LOCK = 0x0A
 _CKR_ALREADY_INITIALIZED = 0x191
+_PATIENCE = 5.0  # seconds
 _NO_LOCKING = frozenset({_CKR_ARGUMENTS_BAD, _CKR_NEED_TO_CREATE_THREADS, _CKR_CANT_LOCK})
 
 
@@ -45,15 +47,17 @@ class _Library(_pkcs11.lib):
 class Module:
     """A loaded module. Made by `load`; `login` is held while somebody is asked for a PIN."""
 
-    __slots__ = ("_guard", "_library", "_pid", "functions", "login", "path")
+    __slots__ = ("_gate", "_library", "_locking", "_pid", "functions", "generation", "login", "path")
 
     def __init__(self, path: Path, functions: _cryptoki.Functions, *, locking: bool) -> None:
         """Take over a module whose C_Initialize has been called, with or without *locking*."""
         self.path: Final = path
         self.functions: Final = functions
-        self.login: Final = threading.Lock()
+        self.login: Final = threading.RLock()
+        self.generation = 0  # how often it was started anew; what is older is dead
+        self._locking: Final = locking
         self._pid: Final = os.getpid()
-        self._guard: Final[AbstractContextManager[object]] = nullcontext() if locking else threading.RLock()
+        self._gate: Final = Gate(one_at_a_time=not locking)
         with explained("load the module", str(path)):
             self._library: Final = _Library(str(path))
 
@@ -72,7 +76,24 @@ class Module:
     def calls(self) -> AbstractContextManager[object]:
         """Allow calls into the module, one thread at a time if it knows no locking; raise as `check`."""
         self.check()
-        return self._guard
+        return self._gate
+
+    def start_anew(self, generation: int) -> None:
+        """Call C_Finalize and C_Initialize, unless that was done after *generation*; raise `ModuleError`.
+
+        Every session and key object of this process is dead then. Nothing is done while a call of another
+        thread hangs in the driver: a new session may do as well.
+        """
+        self.check()
+        with self._gate.alone(_PATIENCE) as alone:
+            if not alone or self.generation != generation:
+                return
+            # Whatever it answers: another part of the program may have called it.
+            self.functions.finalize()
+            self.generation += 1
+            result = self.functions.initialize(os_locking=self._locking)
+            if result not in {_cryptoki.CKR_OK, _CKR_ALREADY_INITIALIZED}:
+                raise _not_initialised(result, self.path)
 
     def check(self) -> None:
         """Raise `ModuleError` in a process forked from the one that loaded the module."""
@@ -90,21 +111,31 @@ class Module:
         """List the slots that hold a token, each with what the token says of itself.
 
         A slot whose token cannot be read is left out: SoftHSM fails so for a token that another process
-        deleted.
+        deleted. A driver that has lost its device, or was shut down, is started anew. Raise `TokenError`.
         """
+        generation = self.generation
+        try:
+            return self._seats()
+        except TokenError as error:
+            if not is_loss(error):
+                raise
+        self.start_anew(generation)
+        return self._seats()
+
+    def _seats(self) -> list[tuple[Slot, TokenInfo]]:
         with self.calls():
             with explained("list the slots", str(self.path)):
                 slots = self._library.get_slots()
             found = []
             for slot in slots:
                 try:
-                    found.append((slot, read_info(slot)))
+                    found.append((slot, read_info(slot, self.description)))
                 except PKCS11Error:
                     continue
             return found
 
 
-def read_info(slot: Slot) -> TokenInfo:
+def read_info(slot: Slot, library: str) -> TokenInfo:
     """Ask the token in *slot* what it is now; its flags change with every wrong PIN."""
     token = slot.get_token()
     flags = token.flags
@@ -128,6 +159,7 @@ def read_info(slot: Slot) -> TokenInfo:
         so_pin_locked=TokenFlag.SO_PIN_LOCKED in flags,
         protected_authentication_path=TokenFlag.PROTECTED_AUTHENTICATION_PATH in flags,
         write_protected=TokenFlag.WRITE_PROTECTED in flags,
+        library=library,
     )
 
 
@@ -170,8 +202,10 @@ def _initialised(path: Path) -> Module:
             "load the module through seedless first, or sign in a process of its own",
         )
     if result != _cryptoki.CKR_OK:
-        cause = explain(result, "initialise the module", str(path))
-        raise ModuleError(
-            cause.message, "look at the driver's configuration, for SoftHSM at SOFTHSM2_CONF"
-        ) from None
+        raise _not_initialised(result, path)
     return Module(path, functions, locking=locking)
+
+
+def _not_initialised(result: int, path: Path) -> ModuleError:
+    cause = explain(result, "initialise the module", str(path))
+    return ModuleError(cause.message, "look at the driver's configuration, for SoftHSM at SOFTHSM2_CONF")

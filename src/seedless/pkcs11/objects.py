@@ -10,13 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pkcs11 import _pkcs11
 from pkcs11.constants import Attribute, ObjectClass
 
 from seedless.pkcs11.key import ED25519, Key, KeyAttributes, point, read_attributes, type_name
+from seedless.pkcs11.quirks import STANDARD
 
 if TYPE_CHECKING:
     from pkcs11.types import Object, Session
 
+    from seedless.pkcs11.quirks import Numbers
+
+_BATCH = 64
 _IDENTITY = (Attribute.LABEL, Attribute.ID, Attribute.KEY_TYPE, Attribute.EC_PARAMS, Attribute.EC_POINT)
 _STATEMENTS = {
     "sensitive": Attribute.SENSITIVE,
@@ -51,18 +56,36 @@ class Pair:
     key: Key
 
 
-def halves(session: Session, kind: ObjectClass) -> list[Half]:
+def search(session: Session, template: dict[Attribute, Any]) -> list[Object]:
+    """List the objects that have what *template* says; raise what the binding raises."""
+    # Into a list at once: an open search blocks every other operation of the session.
+    under_way = _pkcs11.SearchIter(session, template, _BATCH)  # type: ignore[attr-defined]  # the stub lacks it
+    try:
+        under_way.__enter__()
+        return [item for batch in under_way for item in batch]
+    except BaseException:
+        # The binding would call C_FindObjectsFinal whenever the search is collected, on a session that is
+        # thrown away by then and whose number may be another's, and print what that raises.
+        # This half of it makes no call.
+        _pkcs11.OperationContext._finalize(under_way)  # type: ignore[attr-defined]  # noqa: SLF001 - the stub lacks it
+        raise
+
+
+def halves(session: Session, kind: ObjectClass, numbers: Numbers = STANDARD) -> list[Half]:
     """Read all key objects of one class, public or private."""
     statements = _STATEMENTS.values() if kind == ObjectClass.PRIVATE_KEY else ()
-    # Into a list at once: an open search blocks every other operation of the session.
-    found = list(session.get_objects({Attribute.CLASS: kind}))
-    return [half(item, (*_IDENTITY, *statements)) for item in found]
+    found = search(session, {Attribute.CLASS: kind})
+    return [half(item, (*_IDENTITY, *statements), numbers) for item in found]
 
 
-def half(item: Object, wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS.values())) -> Half:
+def half(
+    item: Object,
+    wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS.values()),
+    numbers: Numbers = STANDARD,
+) -> Half:
     """Read one key object."""
     values = read_attributes(item, wanted)
-    key_type = type_name(values.get(Attribute.KEY_TYPE), values.get(Attribute.EC_PARAMS))
+    key_type = type_name(values.get(Attribute.KEY_TYPE), values.get(Attribute.EC_PARAMS), numbers)
     return Half(
         item,
         values.get(Attribute.LABEL) or "",
@@ -73,16 +96,16 @@ def half(item: Object, wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS
     )
 
 
-def pairs(session: Session) -> list[Pair]:
+def pairs(session: Session, numbers: Numbers = STANDARD) -> list[Pair]:
     """Read all private keys of the token, each with its public half."""
     by_id: dict[bytes, list[Half]] = {}
     by_label: dict[str, list[Half]] = {}
-    for public in halves(session, ObjectClass.PUBLIC_KEY):
+    for public in halves(session, ObjectClass.PUBLIC_KEY, numbers):
         by_id.setdefault(public.id, []).append(public)
         by_label.setdefault(public.label, []).append(public)
     return [
         paired(private, partner(private, by_id.get(private.id, []), by_label.get(private.label, [])))
-        for private in halves(session, ObjectClass.PRIVATE_KEY)
+        for private in halves(session, ObjectClass.PRIVATE_KEY, numbers)
     ]
 
 

@@ -1,77 +1,157 @@
-"""One session on a token, and the login.
+"""One session on a token, its login, and the one place where a lost session is made anew.
 
 The binding's own login leaks the session when it fails, and its close logs every session of the token out.
 Here a session is opened without a login and C_Login is called on it; closing closes this session and nothing
 else, and the driver logs out with the last one. Any error inside a session throws it away: some can be wedged
-for good. A wrong PIN is never sent twice by this process, and the last try is refused unless it was asked
-for.
+for good. What `again` does is then tried once more: the driver is started anew, the same token opened, and
+the PIN that this token accepted before is sent again, never another one and never one that failed. That PIN
+is kept for the life of the session, as bytes that no repr shows, because keys that want it for each signature
+could not be used for a plan of fifty jwts else.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from seedless.errors import PinError, TokenError
-from seedless.pkcs11._ckr import explain, explained, name_of, pin_refused
-from seedless.pkcs11._cryptoki import CKR_OK, CKU_USER
+from pkcs11.exceptions import SessionHandleInvalid
+
+from seedless.errors import NoToken, TokenError
+from seedless.pkcs11._ckr import explained, failed_again, is_loss, name_of, pin_refused, require_ok
+from seedless.pkcs11._cryptoki import CKR_OK, CKU_CONTEXT_SPECIFIC, CKU_USER
 from seedless.pkcs11.key import lenient_mapper
+from seedless.pkcs11.login import WRONG_PIN, RefusedPin, ask, not_logged_in, require_try
 from seedless.pkcs11.module import read_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
     from pkcs11.types import Session, Slot
 
+    from seedless.errors import PinError
     from seedless.pin import PinSource
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.module import Module
 
+T = TypeVar("T")
+
 
 class TokenSession:
-    """A session of ours. After an error, or `close`, it is dead; a second `close` does nothing."""
+    """A session of ours. After an error, or `close`, it is dead; a second `close` does nothing.
 
-    __slots__ = ("_raw", "_where", "_why_dead", "info", "module", "slot")
+    Threads that share one take turns. `epoch` counts how often it was made anew: handles of objects belong
+    to one epoch.
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_generation",
+        "_last_try",
+        "_pins",
+        "_raw",
+        "_turn",
+        "_where",
+        "_why_dead",
+        "_writable",
+        "epoch",
+        "info",
+        "module",
+        "slot",
+    )
 
     def __init__(self, module: Module, slot: Slot, info: TokenInfo, *, writable: bool) -> None:
         """Open a session on the token in *slot*, without a login."""
         self.module: Final = module
-        self.slot: Final = slot
-        self.info: Final = info
+        self.slot = slot
+        self.info = info
+        self.epoch = 0
         self._where: Final = info.where  # once: it is wanted for every signature
         self._why_dead = ""
-        with module.calls(), explained("open a session", info.where):
-            self._raw: Session | None = slot.get_token().open(rw=writable, attribute_mapper=lenient_mapper())
+        self._writable: Final = writable
+        self._turn: Final = threading.RLock()
+        self._pins: PinSource | None = None
+        self._last_try = False
+        self._accepted: bytes | None = None
+        self._raw: Session | None = None
+        self._generation = module.generation
+        self._open()
+
+    def _open(self) -> None:
+        with self.module.calls(), explained("open a session", self._where):
+            token = self.slot.get_token()
+            self._generation = self.module.generation
+            self._raw = token.open(rw=self._writable, attribute_mapper=lenient_mapper())
 
     @contextmanager
     def use(self, doing: str) -> Iterator[Session]:
         """Give the binding's session for one thing; whatever goes wrong, it is thrown away and explained."""
-        with self.module.calls():
+        with self._turn, self.module.calls():
             if self._raw is None:
-                raise TokenError(
-                    f"cannot {doing} on {self.info.where}: {self._why_dead}", "open the token again"
-                )
+                raise TokenError(f"cannot {doing} on {self._where}: {self._why_dead}", "open the token again")
             try:
                 with explained(doing, self._where):
+                    if self._generation != self.module.generation:
+                        raise SessionHandleInvalid  # noqa: TRY301 - the driver would say so of the handle
                     yield self._raw
             except BaseException:
                 self.close("its session was thrown away after an error")
                 raise
 
+    def again(self, doing: str, action: Callable[[Session], T]) -> T:
+        """Do *action*, which may be done twice; if the session was lost, make it anew, once, and try again.
+
+        Raise `TokenError`; `PinError` when the token refuses the PIN that it had accepted.
+        """
+        with self._turn:
+            try:
+                with self.use(doing) as raw:
+                    return action(raw)
+            except TokenError as error:
+                if not is_loss(error):
+                    raise
+                first = error
+            self._make_anew(first)
+            try:
+                with self.use(doing) as raw:
+                    return action(raw)
+            except TokenError as error:
+                raise failed_again(error, first) if is_loss(error) else error from error
+
+    def _make_anew(self, first: TokenError) -> None:
+        self.close("its session was lost")
+        self.module.start_anew(self._generation)
+        self.slot, self.info = self._seat(first)
+        self.epoch += 1
+        self._open()
+        try:
+            self._log_in()
+        except BaseException:
+            self.close("nobody could be logged in again")
+            raise
+
+    def _seat(self, first: TokenError) -> tuple[Slot, TokenInfo]:
+        """Find the token again: a device that was plugged in anew may be in another slot."""
+        for slot, info in self.module.seats():
+            if info.initialised and _identity(info) == _identity(self.info):
+                return slot, info
+        raise NoToken(f"{first.message}; now the token is gone", "plug it in, then run the command again")
+
     def close(self, why: str = "its session has been closed") -> None:
         """Close this session and no other. Errors are of no interest: the session is gone in any case."""
-        raw, self._raw = self._raw, None
-        if raw is None:
-            return
-        self._why_dead = why
-        if not self.module.is_foreign:
+        with self._turn:
+            raw, self._raw = self._raw, None
+            if raw is None:
+                return
+            self._why_dead = why
+            if self.module.is_foreign:
+                return
             with self.module.calls():
-                self.module.functions.close_session(raw.handle)  # type: ignore[attr-defined]  # the stub lacks it
+                # After the driver was started anew, the number may be that of another session.
+                if self._generation == self.module.generation:
+                    self.module.functions.close_session(handle_of(raw))
 
     def __enter__(self) -> Self:
         return self
@@ -80,90 +160,70 @@ class TokenSession:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        self._accepted = self._pins = None
 
     def log_in(self, pins: PinSource, *, last_try: bool) -> None:
         """Log the user in, if the token wants that and this process has not done so; raise `PinError`.
 
         Threads wait for one another, so that one is asked for the PIN and a wrong one is sent once.
         """
-        if not self.info.login_required:
+        self._pins, self._last_try = pins, last_try
+        self._log_in()
+
+    def _log_in(self) -> None:
+        if not self.info.login_required or self._pins is None:
             return
-        with self.module.login:
+        with self._turn, self.module.login:
             with self.use("log in") as raw:
-                handle: int = raw.handle  # type: ignore[attr-defined]  # the stub lacks it
+                handle = handle_of(raw)
                 if self.module.functions.is_logged_in(handle):
                     return
-                info = read_info(self.slot)
-            pin = ask(pins, info, self.module, last_try=last_try)
+                info = self._info_now()
+            pin = self._pin(info)
             with self.module.calls():
                 result = self.module.functions.login(handle, CKU_USER, pin)
-            if result == CKR_OK or name_of(result) == "UserAlreadyLoggedIn":
-                return
-            if name_of(result) in {"PinIncorrect", "PinLocked"}:
-                raise self.refused(pin)
-            raise explain(result, "log in", info.where)
+            if result == CKR_OK:
+                self._accepted = pin
+            elif name_of(result) in WRONG_PIN:
+                raise self._refused(pin)
+            elif name_of(result) != "UserAlreadyLoggedIn":
+                raise not_logged_in(result, info)
 
-    def refused(self, pin: bytes | None) -> PinError:
+    def affirm(self, raw: Session) -> None:
+        """Log in for the one operation that has begun (CKU_CONTEXT_SPECIFIC); inside `use`.
+
+        Raise `PinError`: the PIN is the one that this session sent before, else the source is asked.
+        """
+        pin = self._pin(self._info_now())
+        result = self.module.functions.login(handle_of(raw), CKU_CONTEXT_SPECIFIC, pin)
+        if name_of(result) in WRONG_PIN:
+            raise self._refused(pin)
+        require_ok(result)
+        self._accepted = pin
+
+    def _pin(self, info: TokenInfo) -> bytes | None:
+        require_try(info, last_try=self._last_try)
+        if self._accepted is not None or self._pins is None:
+            return self._accepted
+        return ask(self._pins, info, self.module)
+
+    def _refused(self, pin: bytes | None) -> PinError:
         """Remember that the token refused *pin*; return the error, with the tries that are left now."""
+        self._accepted = None
         if pin is not None:
             RefusedPin.of(self.module, self.info, pin).remember()
-        with self.module.calls(), explained("log in", self.info.where):
-            return pin_refused(read_info(self.slot), wrong=True)
+        with self.module.calls(), explained("log in", self._where):
+            return pin_refused(self._info_now(), wrong=True)
+
+    def _info_now(self) -> TokenInfo:
+        return read_info(self.slot, self.info.library)
 
 
-def ask(pins: PinSource, info: TokenInfo, module: Module, *, last_try: bool) -> bytes | None:
-    """Return a user PIN that may be sent to the token, None for its pad; raise `PinError` if none may be."""
-    if info.user_pin_locked or (info.user_pin_final_try and not last_try):
-        raise pin_refused(info, wrong=False)
-    if not info.user_pin_initialised:
-        raise PinError(f"{info.where} has no user PIN yet", "seedless token init sets one")
-    if info.protected_authentication_path:
-        return None
-    pin = encoded(pins.pin(info.where, info.tries), info)
-    RefusedPin.of(module, info, pin).check(info)
-    return pin
+def handle_of(raw: Session) -> int:
+    """Return the handle of the binding's session."""
+    handle: int = raw.handle  # type: ignore[attr-defined]  # the stub lacks it
+    return handle
 
 
-def encoded(pin: str | None, info: TokenInfo) -> bytes:
-    """Return *pin* as the bytes that PKCS#11 wants; raise `PinError` if there is none."""
-    if not pin:
-        raise PinError(
-            f"no PIN was given for {info.where}", "give one by a prompt, env:NAME, file:PATH or fd:N"
-        )
-    try:
-        return pin.encode("utf-8")
-    except UnicodeEncodeError:
-        raise PinError(f"the PIN for {info.where} is not UTF-8") from None
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedPin:
-    """A PIN that a token may have refused, as a digest under a key of this process: no PIN is kept."""
-
-    digest: bytes
-    _remembered: ClassVar[set[bytes]] = set()
-    _key: ClassVar[bytes] = os.urandom(32)
-
-    @classmethod
-    def of(cls, module: Module, info: TokenInfo, pin: bytes, *, who: str = "user") -> Self:
-        """Return the digest of *pin* for this token and for the user or the SO."""
-        parts = (str(module.path), info.manufacturer, info.model, info.serial, info.label, who)
-        framed = [len(part).to_bytes(4, "big") + part for part in (*map(str.encode, parts), pin)]
-        return cls(hashlib.blake2b(b"".join(framed), key=cls._key, digest_size=32).digest())
-
-    def check(self, info: TokenInfo) -> None:
-        """Raise `PinError` if the token has refused this PIN before."""
-        if self.digest in self._remembered:
-            raise PinError(
-                f"{info.where} has refused this PIN already, and it was not sent again",
-                "give another PIN; after a change of the PIN start the program again",
-            )
-
-    def remember(self) -> None:
-        """Remember that the token refused it."""
-        self._remembered.add(self.digest)
-
-    @classmethod
-    def forget_all(cls) -> None:
-        """Forget all: a token was initialised, and what was wrong may be right now."""
-        cls._remembered.clear()
+def _identity(info: TokenInfo) -> tuple[str, str, str, str]:
+    return info.manufacturer, info.model, info.serial, info.label

@@ -1,27 +1,25 @@
 """Signatures by a key on a token: CKM_EDDSA without parameter, which is pure Ed25519 (PKCS#11 3.0 §2.3.14).
 
-Test signatures are over a challenge that can never be taken for claims.
+C_SignInit and C_Sign are called on the module itself, once each, for a signature of 64 bytes. Test signatures
+are over a challenge that can never be taken for claims.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from pkcs11.exceptions import PinIncorrect, PinLocked
-from pkcs11.mechanisms import Mechanism
-from pkcs11.types import SignMixin
+from typing import TYPE_CHECKING
 
 from seedless.errors import BadSignature, TokenError, UsageError
-from seedless.nkey import SIGNATURE_SIZE, PublicKey
-from seedless.pkcs11.module import read_info
-from seedless.pkcs11.session import ask
+from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
+from seedless.pkcs11._ckr import require_ok
+from seedless.pkcs11.session import handle_of
 
 if TYPE_CHECKING:
-    from pkcs11.types import Object, Slot
+    from pkcs11.types import Session
 
-    from seedless.pin import PinSource
     from seedless.pkcs11.info import TokenInfo
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.module import Module
+    from seedless.pkcs11.objects import Pair
+    from seedless.pkcs11.quirks import Numbers
     from seedless.pkcs11.session import TokenSession
 
 _CHALLENGE = "seedless challenge v1"
@@ -38,63 +36,48 @@ def challenge(purpose: str, random: bytes) -> bytes:
     return f"{_CHALLENGE} {purpose}\n{random.hex()}\n\0".encode("ascii")
 
 
-def require_eddsa(slot: Slot, info: TokenInfo) -> None:
-    """Raise `TokenError` unless the token lists CKM_EDDSA."""
-    if Mechanism.EDDSA not in slot.get_mechanisms():
+def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:
+    """Return the numbers of Ed25519 on the token; raise `TokenError` unless it lists CKM_EDDSA or its own."""
+    with module.calls():
+        result, mechanisms = module.functions.mechanisms(info.slot_id)
+    numbers = info.quirks.numbers_in(mechanisms) if result == 0 else None
+    if numbers is None:
+        why = info.quirks.lacks_ed25519
         raise TokenError(
             f"{info.where} cannot sign with Ed25519: it does not list CKM_EDDSA",
-            "use a token that can: a YubiKey from 5.7, a YubiHSM 2, SoftHSM 2.5 or newer",
+            (f"{why}; " if why else "")
+            + "use a token that can: a YubiKey from 5.7, a YubiHSM 2, SoftHSM 2.5 or newer",
         )
+    return numbers
 
 
-class TokenSigner:
-    """A `Signer` by one private object in one session. Wrapped in `checked` before anybody gets it."""
-
-    __slots__ = ("_item", "_key", "_pins", "_session", "public_key")
-
-    def __init__(
-        self, session: TokenSession, item: Object, key: Key, public_key: PublicKey, pins: PinSource
-    ) -> None:
-        """Sign with *item*; *pins* is asked again for each signature if the key wants that."""
-        self._session: Final = session
-        self._item: Final = item
-        self._key: Final = key
-        self._pins: Final = pins
-        self.public_key: Final = public_key
-
-    def sign(self, message: bytes, /) -> bytes:
-        """Return the 64-byte signature of *message*; raise `TokenError`, after which the session is gone."""
-        if not isinstance(message, bytes):
-            # A bytearray wedges the session for good in SoftHSM.
-            raise UsageError(f"a message is bytes, not {type(message).__name__}")
-        if self._key.attributes.always_authenticate:
-            return self._sign_with_pin(message)
-        with self._session.use("sign"):
-            return sign_with(self._item, message)
-
-    def _sign_with_pin(self, message: bytes) -> bytes:
-        session = self._session
-        with session.module.login:
-            with session.use("sign"):
-                info = read_info(session.slot)
-            if info.protected_authentication_path:
-                raise TokenError(
-                    f"the key {self._key.named} wants the PIN on the pad of {info.where} for each signature",
-                    "use a key without CKA_ALWAYS_AUTHENTICATE",
-                )
-            pin = ask(self._pins, info, session.module, last_try=False)
-            with session.use("sign"):
-                try:
-                    return sign_with(self._item, message, (pin or b"").decode("utf-8"))
-                except (PinIncorrect, PinLocked):
-                    raise session.refused(pin) from None
-
-
-def sign_with(item: Object, message: bytes, pin: str | None = None) -> bytes:
-    """Sign with a private object; raise `TokenError` if it may not, `BadSignature` if the size is wrong."""
-    if not isinstance(item, SignMixin):
-        raise TokenError("the key on the token is not allowed to sign", "make a key with CKA_SIGN")
-    signature = item.sign(message, mechanism=Mechanism.EDDSA, pin=pin)
+def sign_with(session: TokenSession, raw: Session, pair: Pair, message: bytes, numbers: Numbers) -> bytes:
+    """Sign with a private object, inside `TokenSession.use`; raise `TokenError`. Nothing is verified."""
+    key, functions, handle = pair.key, session.module.functions, handle_of(raw)
+    if key.attributes.sign is False:
+        raise TokenError(
+            f"the key {key.named} on {session.info.where} is not allowed to sign", "make a key with CKA_SIGN"
+        )
+    require_ok(functions.sign_init(handle, numbers.sign, pair.private.handle or 0))
+    if key.attributes.always_authenticate:
+        session.affirm(raw)
+    result, signature = functions.sign(handle, message, SIGNATURE_SIZE)
+    require_ok(result)
     if len(signature) != SIGNATURE_SIZE:
-        raise BadSignature(f"the token returned {len(signature)} bytes, a signature has {SIGNATURE_SIZE}")
-    return bytes(signature)
+        raise TokenError(
+            f"{session.info.where} returned {len(signature)} bytes for a signature of {SIGNATURE_SIZE}",
+            "its driver is broken: look for a newer one",
+        )
+    return signature
+
+
+def proves(
+    session: TokenSession, raw: Session, pair: Pair, public: bytes, numbers: Numbers, message: bytes
+) -> bool:
+    """Say whether the private object signs *message* so that it verifies under *public* (32 bytes)."""
+    signature = sign_with(session, raw, pair, message, numbers)
+    try:
+        PublicKey(Role.USER, public).verify(signature, message)
+    except BadSignature:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 Exactly one token must match, and exactly one key: labels and ids repeat, so a key is found by its public key.
 Refused are a key in another role than its label tells, and a key that can leave the token unless that is
-allowed by name. A `Token` belongs to one thread; each thread opens its own.
+allowed by name. Threads that share a `Token` take turns; to sign at the same time, each opens its own.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import NoKey, NoToken, TokenError
-from seedless.pkcs11._ckr import explained
-from seedless.pkcs11.generate import generate_pair
+from seedless.pkcs11.generate import Wanted, generate_pair, require_makes_keys
 from seedless.pkcs11.info import matches
-from seedless.pkcs11.key import ED25519
+from seedless.pkcs11.lookup import matching, only
 from seedless.pkcs11.module import load
-from seedless.pkcs11.objects import Pair, pairs
+from seedless.pkcs11.objects import pairs
 from seedless.pkcs11.session import TokenSession
-from seedless.pkcs11.signing import TokenSigner, require_eddsa
-from seedless.signer import Signer, checked
+from seedless.pkcs11.signers import TokenSigner, Verified
+from seedless.pkcs11.signing import eddsa_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,26 +32,31 @@ if TYPE_CHECKING:
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.key import Key
     from seedless.pkcs11.module import Module
+    from seedless.pkcs11.objects import Pair
+    from seedless.pkcs11.quirks import Numbers, Quirks
     from seedless.pkcs11.uri import KeyUri
-
-_ID_SIZE = 8
-_NOT_ABSENT = "this does not prove that it is absent: look at the files or the connection of the token"
+    from seedless.signer import Signer
 
 
 class Token:
     """An open token. Made by `open_token`; dead after it ends, and after any error of the token."""
 
-    __slots__ = ("_pins", "_session")
+    __slots__ = ("_numbers", "_session")
 
-    def __init__(self, session: TokenSession, pins: PinSource) -> None:
-        """Take over an open *session*; *pins* is for keys that want the PIN for each signature."""
+    def __init__(self, session: TokenSession, numbers: Numbers) -> None:
+        """Take over an open *session*; *numbers* are those of Ed25519 on this token."""
         self._session: Final = session
-        self._pins: Final = pins
+        self._numbers: Final = numbers
 
     @property
     def info(self) -> TokenInfo:
         """What the token said of itself when it was opened."""
         return self._session.info
+
+    @property
+    def quirks(self) -> Quirks:
+        """What is known of its family of devices."""
+        return self.info.quirks
 
     def keys(self) -> list[Key]:
         """List the private keys on the token, of every type."""
@@ -60,7 +64,10 @@ class Token:
 
     def find(self, raw: bytes) -> Key:
         """Return the one Ed25519 key whose public half is *raw* (32 bytes); raise `NoKey` for none or two."""
-        return self._find(raw).key
+        there = self._session.again(
+            "find a key", lambda session: matching(self._session, session, raw, self._numbers)
+        )
+        return only(there, raw, self.info.where).key
 
     def generate(
         self,
@@ -72,16 +79,21 @@ class Token:
         """Make an Ed25519 pair that cannot leave the token; its seed is never seen.
 
         The attributes are read back and a challenge is signed and verified; if anything is wrong, the pair is
-        destroyed and `TokenError` raised. An *id* that is taken is refused; without one it is 8 bytes from
-        *random*.
+        destroyed and `TokenError` raised. An *id* that is taken is refused; without one it is 2
+        or 8 bytes from *random*, as the token likes. A token whose keys are made by another program is
+        refused.
         """
-        if id is not None and any(key.id == id for key in self.keys()):
+        require_makes_keys(self.info)
+        taken = {key.id for key in self.keys()}
+        if id is not None and id in taken:
             raise TokenError(
                 f"{self.info.where} has a key with the id {id.hex()} already", "choose another id"
             )
-        key_id = random(_ID_SIZE) if id is None else id
+        key_id = id
+        while key_id is None or key_id in taken:
+            key_id = random(self.quirks.id_size)
         with self._session.use("make a key") as raw:
-            return generate_pair(raw, label, key_id, random(32)).key
+            return generate_pair(self._session, raw, self._numbers, Wanted(label, key_id, random(32))).key
 
     def signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> Signer:
         """Return a signer for the key of *public_key*; every signature is verified before it is returned.
@@ -89,12 +101,19 @@ class Token:
         Raise `NoKey` if none or several match, or if the label of the key tells another role; `TokenError`
         for a key that, by what the driver says, can leave the token, unless *allow_extractable*.
         """
-        return checked(self.unchecked_signer(public_key, allow_extractable=allow_extractable))
+        return Verified(self._signer(public_key, allow_extractable=allow_extractable))
 
     def unchecked_signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> Signer:
         """Return a signer whose signatures nobody has verified: for the worker of a pool, which does that."""
-        pair = self._find(public_key.raw)
-        key = pair.key
+        return self._signer(public_key, allow_extractable=allow_extractable)
+
+    def _signer(self, public_key: PublicKey, *, allow_extractable: bool) -> TokenSigner:
+        def check(key: Key) -> None:
+            self._require_usable(key, public_key, allow_extractable=allow_extractable)
+
+        return TokenSigner(self._session, public_key, self._numbers, check)
+
+    def _require_usable(self, key: Key, public_key: PublicKey, *, allow_extractable: bool) -> None:
         if key.role not in {None, public_key.role}:
             raise NoKey(f"the key {key.named} is not for {public_key}: its label tells another role")
         if key.attributes.can_leave and not allow_extractable:
@@ -102,7 +121,6 @@ class Token:
                 f"the key {key.named} can leave {self.info.where}, by what its driver says",
                 f"make a new key; or, to use it all the same, --allow-extractable {public_key}",
             )
-        return TokenSigner(self._session, pair.private, key, public_key, self._pins)
 
     def destroy(self, key: Key) -> None:
         """Delete both halves of *key*, which is one that `keys` returned. Nothing brings it back."""
@@ -114,22 +132,8 @@ class Token:
             if found[0].public is not None:
                 found[0].public.destroy()
 
-    def _find(self, raw: bytes) -> Pair:
-        found = [
-            pair for pair in self._pairs("find a key") if pair.key.raw == raw and pair.key.key_type == ED25519
-        ]
-        if not found:
-            raise NoKey(f"no key on {self.info.where} has the public key {raw.hex()}", _NOT_ABSENT)
-        if len(found) > 1:
-            names = ", ".join(pair.key.named for pair in found)
-            raise NoKey(
-                f"{len(found)} keys on {self.info.where} have one public key: {names}", "delete all but one"
-            )
-        return found[0]
-
     def _pairs(self, doing: str) -> list[Pair]:
-        with self._session.use(doing) as raw:
-            return pairs(raw)
+        return self._session.again(doing, lambda raw: pairs(raw, self._numbers))
 
 
 @contextmanager
@@ -144,11 +148,10 @@ def open_token(
     """
     loaded = load(module)
     slot, info = _seat(loaded, uri)
-    with loaded.calls(), explained("list the mechanisms", info.where):
-        require_eddsa(slot, info)
+    numbers = eddsa_numbers(loaded, info)
     with TokenSession(loaded, slot, info, writable=writable) as session:
         session.log_in(pins, last_try=last_try)
-        yield Token(session, pins)
+        yield Token(session, numbers)
 
 
 def find_token(module: Module, uri: KeyUri) -> TokenInfo:

@@ -1,0 +1,137 @@
+"""What families of devices do differently, as data: one row each, recognised by what a token says of itself.
+
+It decides which encodings and mechanism numbers are tried, what is refused before a PIN is asked (a message
+over the ceiling, a key that the driver cannot make), and which words a hint has. A device that no row knows
+gets the careful general path: everything is tried, nothing is believed until read back. A row never makes
+anything be believed, so a device that lies about its name gains nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from seedless.errors import TokenError
+
+if TYPE_CHECKING:
+    from seedless.pkcs11.info import TokenInfo
+
+EC_PARAMS_NAME: Final = bytes.fromhex(
+    "130c656477617264733235353139"
+)  # PrintableString "edwards25519" (PKCS#11 3.0 §2.3.5)
+EC_PARAMS_OID: Final = bytes.fromhex("06032b6570")  # 1.3.101.112 (RFC 8410)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers under which a driver knows Ed25519: CKM to sign, CKM to make a pair, CKK."""
+
+    sign: int
+    generate: int
+    key_type: int
+
+
+STANDARD: Final = Numbers(0x1057, 0x1055, 0x40)  # CKM_EDDSA and so on (PKCS#11 3.0 §2.3)
+LUNA: Final = Numbers(0x80000C03, 0x80000C01, 0x80000012)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What is known of a family of devices. The defaults are those of a device that nobody knows.
+
+    `largest_message` is in bytes, None where no ceiling is known. `points` are the shapes in which
+    CKA_EC_POINT was seen; all three are read from every device. `id_size` is the length of the CKA_ID of a
+    new key. `make` is empty where C_GenerateKeyPair serves, else how a key is made. `pin_form` is a pattern
+    that a PIN must match before it is sent.
+    `lacks_ed25519` says why the family cannot sign, where that is known.
+    """
+
+    family: str = "unknown"
+    ec_params: tuple[bytes, ...] = (EC_PARAMS_NAME, EC_PARAMS_OID)
+    points: tuple[str, ...] = ("0420", "raw", "032100")
+    numbers: tuple[Numbers, ...] = (STANDARD,)
+    largest_message: int | None = None
+    sets_labels: bool = True
+    sets_ids: bool = True
+    id_size: int = 8
+    make: str = ""
+    public_may_be_missing: bool = True
+    asks_for_each: bool = True
+    touch: bool = False
+    pin_form: str = ""
+    pin_hint: str = ""
+    sessions: int | None = None
+    lacks_ed25519: str = ""
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+    def numbers_in(self, mechanisms: frozenset[int]) -> Numbers | None:
+        """Return the first numbers of this family that are among the *mechanisms* of a token."""
+        return next((numbers for numbers in self.numbers if numbers.sign in mechanisms), None)
+
+    def takes_pin(self, pin: bytes) -> bool:
+        """Say whether *pin* has the form that the family wants, as far as one is known."""
+        return not self.pin_form or re.fullmatch(self.pin_form.encode(), pin, re.DOTALL) is not None
+
+
+GENERAL: Final = Quirks()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A row of the table: patterns for what the token and its library say, all of which must be found."""
+
+    quirks: Quirks
+    manufacturer: str = ""
+    model: str = ""
+    library: str = ""
+
+    def means(self, info: TokenInfo, library: str) -> bool:
+        """Say whether the token is of this family."""
+        told = (
+            (self.manufacturer, info.manufacturer),
+            (self.model, info.model),
+            (self.library, library),
+        )
+        return all(re.search(pattern, text, re.IGNORECASE) for pattern, text in told)
+
+
+def quirks_of(info: TokenInfo, library: str) -> Quirks:
+    """Return what is known of the family of a token; *library* is what its driver calls itself."""
+    from seedless.pkcs11.families import FAMILIES  # noqa: PLC0415 - the rows want the types above
+
+    for family in FAMILIES:
+        if family.means(info, library):
+            return _aged(family.quirks, info.firmware_version)
+    return GENERAL
+
+
+def require_fits(size: int, info: TokenInfo, what: str = "the message") -> None:
+    """Raise `TokenError` if *what*, with *size* bytes, is longer than the token can sign.
+
+    Ed25519 hands the whole message to the device. To be called before a PIN is asked.
+    """
+    ceiling = info.quirks.largest_message
+    if ceiling is not None and size > ceiling:
+        raise TokenError(
+            f"{what} has {size} bytes, and {info.where} signs at most {ceiling}",
+            "fewer exports, imports, mappings or revocations make it smaller, as do shorter descriptions; "
+            "user jwts become smaller by a signing key with a scope",
+        )
+
+
+_YUBIHSM_OLD = (range(40), range(44, 50), range(100, 110), range(200, 210))
+
+
+def _aged(quirks: Quirks, firmware: str) -> Quirks:
+    """Lower the ceiling of a YubiHSM 2 with firmware before 2.4.
+
+    Its driver puts minor * 100 + patch, before it minor * 10 + patch, into the one byte of CK_VERSION, so
+    that 2.3.1 reads as 2.31 or 2.45, and 2.4.0 as 2.40 or 2.144.
+    """
+    if quirks.family != "YubiHSM 2":
+        return quirks
+    major, _, minor = firmware.partition(".")
+    is_old = major == "2" and minor.isdecimal() and any(int(minor) in old for old in _YUBIHSM_OLD)
+    return replace(quirks, largest_message=2026) if is_old else quirks
