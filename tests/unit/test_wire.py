@@ -146,6 +146,8 @@ def test_reading_forgives_nothing_and_names_the_rule(data: bytes, rule: str, pat
         (b"[" * 100 + b"]" * 100, json.loads("[" * 100 + "]" * 100)),
         (b'"[[[{{{\\"["', '[[[{{{"['),
         (b'{"a":{"a":1}}', {"a": {"a": 1}}),
+        (b'"' + b"[" * 200 + b'"', "[" * 200),
+        (b'["\\"' + b"{" * 200 + b'\\\\"]', ['"' + "{" * 200 + "\\"]),
     ],
 )
 def test_plain_json_is_read(data: bytes, value: object) -> None:
