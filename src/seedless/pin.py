@@ -2,7 +2,9 @@
 
 A source is asked when a token is about to be opened and not before. Refused are a file that others can read,
 an empty PIN, and more than one line. Every source but the prompt reads once and remembers, because a
-descriptor can be read only once; what it remembers never stands in its repr.
+descriptor can be read only once; what it remembers never stands in its repr. A command that prints a PIN runs
+without a shell and without the variables that hold PINs. A source that a URI names counts only if the person
+gave that URI: whoever writes a file that we read must not choose what we run.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -17,11 +20,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from seedless.errors import PinError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
 _LONGEST = 1024
-_OTHER_SOURCES = "give it by env:NAME, file:PATH or fd:N"
-_FORMS = "it is prompt, env:NAME, file:PATH or fd:N; a PIN itself is never an argument"
+_OTHER_SOURCES = "give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
+_FORMS = "it is prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM; a PIN itself is never an argument"
+_LIKE_A_PIN = re.compile(r"(?:^|_)(?:SO_?|USER_?)?PIN(?:_?CODE)?\d*$", re.ASCII | re.IGNORECASE)
+_named: set[str] = set()  # variables that some source says hold a PIN
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DESCRIPTOR = re.compile(r"\d{1,5}", re.ASCII)
 
@@ -91,6 +96,7 @@ def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) 
     Reading takes the variable out of *environ*, so that no child inherits it.
     """
     variables = os.environ if environ is None else environ
+    _named.add(name)
 
     def read() -> str:
         value = variables.pop(name, None)
@@ -111,8 +117,35 @@ def descriptor_pin(number: int) -> PinSource:
     return _ReadOnce(f"fd:{number}", lambda: _read_line(number))
 
 
+def command_pin(words: list[str], environ: Mapping[str, str] | None = None) -> PinSource:
+    """Return the source `cmd:PROGRAM ARGUMENT…`: one line that a program prints.
+
+    It runs without a shell, sees an empty stdin, talks to the person on our stderr, and gets *environ*
+    without every variable that a source of a PIN has named or whose name ends in PIN.
+    """
+    return _ReadOnce(f"cmd:{Path(words[0]).name}", lambda: _read_command(words, environ))
+
+
+def uri_pin_source(text: str | None, *, is_ours: bool) -> PinSource | None:
+    """Return the source that the `pin-source` of a URI names (RFC 7512 §2.4), None if it names none.
+
+    A path, a `file:` URI and `|PROGRAM` are read, and our own forms. None too for a URI that the person did
+    not give on the command line or in the configuration (*is_ours*). Raise `UsageError`.
+    """
+    if not text or not is_ours:
+        return None
+    if text.startswith("|"):
+        return parse_pin_source(f"cmd:{text[1:]}")
+    if text.startswith("/"):
+        return file_pin(Path(text))
+    return parse_pin_source(re.sub("^file://(?=/)", "file:", text))
+
+
 def parse_pin_source(text: str) -> PinSource:
-    """Read `prompt`, `env:NAME`, `file:PATH` or `fd:N`; raise `UsageError`, which never quotes *text*."""
+    """Read `prompt`, `env:NAME`, `file:PATH`, `fd:N` or `cmd:PROGRAM`.
+
+    Raise `UsageError`, which never quotes *text*.
+    """
     if text == "prompt":
         return PromptPin()
     kind, colon, rest = text.partition(":")
@@ -140,7 +173,22 @@ def _descriptor(rest: str) -> PinSource:
     return descriptor_pin(int(rest))
 
 
-_KINDS: dict[str, Callable[[str], PinSource]] = {"env": _environment, "file": _file, "fd": _descriptor}
+def _command(rest: str) -> PinSource:
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        words = []
+    if not words or "\0" in rest:
+        raise UsageError("cmd: wants a program and its arguments", "as in cmd:pass show hsm/pin")
+    return command_pin(words)
+
+
+_KINDS: dict[str, Callable[[str], PinSource]] = {
+    "env": _environment,
+    "file": _file,
+    "fd": _descriptor,
+    "cmd": _command,
+}
 
 
 def _accepted(pin: str, what: str) -> str:
@@ -195,6 +243,35 @@ def _read_line(number: int) -> str:
     except OSError as error:
         raise PinError(f"cannot read the PIN from descriptor {number}: {error.strerror}") from error
     return _decoded(bytes(line), f"the PIN from descriptor {number}")
+
+
+def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
+    import subprocess  # noqa: PLC0415 - few want it, and it is slow to import
+
+    name = shlex.quote(Path(words[0]).name)  # the rest may hold a secret
+    variables = os.environ if environ is None else environ
+    clean = {
+        key: text for key, text in variables.items() if key not in _named and not _LIKE_A_PIN.search(key)
+    }
+    try:
+        child = subprocess.Popen(  # noqa: S603 - the owner's own words, and no shell
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a program"
+        raise PinError(
+            f"cannot run {name} for the PIN: {reason}", "cmd: wants a program, no shell"
+        ) from error
+    with child:
+        try:
+            data = child.stdout.read(_LONGEST * 4) if child.stdout else b""
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode:
+        how = f"status {child.returncode}" if child.returncode > 0 else f"signal {-child.returncode}"
+        raise PinError(f"{name} gave no PIN and ended with {how}", "run it by hand to see why")
+    return _decoded(data, f"the PIN from {name}")
 
 
 def _decoded(data: bytes, what: str) -> str:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from seedless.errors import PinError, UsageError
-from seedless.pin import PromptPin, Tries, descriptor_pin, environment_pin, file_pin, parse_pin_source
+from seedless.pin import (
+    PromptPin,
+    Tries,
+    command_pin,
+    descriptor_pin,
+    environment_pin,
+    file_pin,
+    parse_pin_source,
+    uri_pin_source,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,3 +207,70 @@ def test_no_source_shows_its_pin(tmp_path: Path) -> None:
     for source in sources:
         assert source.pin("token", "") == PIN
         assert PIN not in repr(source) + str(source)
+
+
+def test_a_command_prints_the_pin_and_is_run_once_without_a_shell(tmp_path: Path) -> None:
+    code = f"open({str(tmp_path / 'runs')!r}, 'a').write('x'); print('$HOME;{PIN}')"
+    source = parse_pin_source(f'cmd:{sys.executable} -c "{code}"')
+    assert [source.pin("token", ""), source.pin("token", "low")] == [f"$HOME;{PIN}"] * 2
+    assert (tmp_path / "runs").read_text() == "x"
+    assert PIN not in repr(source)
+
+
+def test_a_command_inherits_no_pin_and_no_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment_pin("CEREMONY_WORD")
+    for name in ("CEREMONY_WORD", "PIN", "SO_PIN", "SEEDLESS_PIN", "my_user_pin"):
+        monkeypatch.setenv(name, PIN)
+    monkeypatch.setenv("SPINNING", "kept")
+    found = f"[name for name, value in os.environ.items() if {PIN!r} in value]"
+    code = f"import os, sys; print({found}, os.environ['SPINNING'], sys.stdin.read())"
+    assert command_pin([sys.executable, "-c", code]).pin("token", "") == "[] kept "
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        pytest.param("raise SystemExit(3)", "gave no PIN and ended with status 3", id="status"),
+        pytest.param(
+            "import os; os.kill(os.getpid(), 9)", "gave no PIN and ended with signal 9", id="signal"
+        ),
+        pytest.param(f"print({PIN!r}); raise SystemExit(1)", "ended with status 1", id="pin-and-failure"),
+        pytest.param("pass", "is empty", id="nothing"),
+        pytest.param(f"print({PIN!r}); print({PIN!r})", "longer than one line", id="two-lines"),
+        pytest.param("import os; os.write(1, b'\\xff')", "is not UTF-8", id="not-utf-8"),
+        pytest.param("while True: print('x' * 9999)", "signal|status|longer", id="endless"),
+    ],
+)
+def test_a_command_that_gives_no_pin_is_named_and_its_output_is_not_shown(
+    code: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(PinError, match=said) as refused:
+        command_pin([sys.executable, "-c", code]).pin("token", "")
+    assert PIN not in repr(refused.value) + refused.value.hint
+    assert capfd.readouterr().out == ""
+
+
+def test_a_command_that_is_not_there_is_named_without_its_arguments() -> None:
+    with pytest.raises(PinError, match="cannot run no-such-program for the PIN: No such file") as refused:
+        parse_pin_source("cmd:/opt/no-such-program --key hunter2").pin("token", "")
+    assert PIN not in repr(refused.value) + refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["cmd:", "cmd:   ", "cmd:'open", "cmd:a\0b"])
+def test_a_command_that_cannot_be_read_is_refused_without_being_quoted(text: str) -> None:
+    with pytest.raises(UsageError, match="cmd: wants a program and its arguments"):
+        parse_pin_source(text)
+
+
+def test_the_source_in_a_uri_counts_only_if_the_person_gave_the_uri(tmp_path: Path) -> None:
+    path = tmp_path / "pin"
+    path.touch(0o600)
+    path.write_text(PIN)
+    for text in (str(path), f"file:{path}", f"file://{path}", f"|cat {path}", f"cmd:cat {path}"):
+        source = uri_pin_source(text, is_ours=True)
+        assert source is not None
+        assert source.pin("token", "") == PIN
+        assert uri_pin_source(text, is_ours=False) is None
+    assert uri_pin_source(None, is_ours=True) is None
+    with pytest.raises(UsageError, match="the source of the PIN is not understood"):
+        uri_pin_source("https://example.com/pin", is_ours=True)
