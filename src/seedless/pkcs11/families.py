@@ -130,7 +130,10 @@ FAMILIES: Final[tuple[Family, ...]] = (
             ec_params=(EC_PARAMS_OID,),
             points=("raw",),
             public_may_be_missing=False,
-            notes=("it asks for a longer buffer than it accepts: exactly 64 bytes, which seedless gives",),
+            notes=(
+                "it asks for a longer buffer than it accepts, exactly 64 bytes; seedless gives that",
+                "signing was tried on a model of it only",
+            ),
             source="measured with 3.124",
         ),
     ),

@@ -1,0 +1,99 @@
+"""Write `tokens.md`, the page of the device families, from the table in `seedless.pkcs11.families`.
+
+Run it by hand after a change of the table; a test compares.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedless.pkcs11.families import FAMILIES
+from seedless.pkcs11.quirks import EC_PARAMS_NAME, GENERAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.pkcs11.quirks import Quirks
+
+PAGE = Path(__file__).with_name("tokens.md")
+_HEAD = """\
+# Tokens
+
+<!-- written by docs/reference/generate_tokens.py -->
+
+What seedless knows of families of devices. A device is recognised by the manufacturer and the model that it
+tells and by what its driver calls itself. A device that is not here gets the careful general path, the last
+entry: every encoding is tried, and nothing is believed before it has been read back. *Measured* is with the
+maker's own library on a simulated device, or with the software token itself; nothing was tried on hardware.
+
+The largest message matters because Ed25519 hands the whole message to the device: a jwt over the ceiling is
+refused before the PIN is asked.
+
+| family | signs | largest message | makes keys | PIN |
+|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    rows = [family.quirks for family in FAMILIES]
+    table = "".join(_row(quirks) for quirks in (*rows, GENERAL))
+    return _HEAD + table + "".join(_section(quirks) for quirks in (*rows, GENERAL))
+
+
+def _row(quirks: Quirks) -> str:
+    cells = (
+        quirks.family,
+        _signs(quirks),
+        _ceiling(quirks),
+        "-" if quirks.lacks_ed25519 else "by its own program" if quirks.make else "seedless key new",
+        _pin(quirks),
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _signs(quirks: Quirks) -> str:
+    if quirks.lacks_ed25519:
+        return "no"
+    if quirks is GENERAL:
+        return "if it lists CKM_EDDSA"
+    return "yes" if quirks.source.startswith("measured") else "by its documents"
+
+
+def _ceiling(quirks: Quirks) -> str:
+    return "none known" if quirks.largest_message is None else f"{quirks.largest_message:,} bytes"
+
+
+def _pin(quirks: Quirks) -> str:
+    return quirks.pin_hint or "any"
+
+
+def _section(quirks: Quirks) -> str:
+    lines = "".join(f"- {line}\n" for line in _facts(quirks))
+    return f"\n## {quirks.family.capitalize() if quirks is GENERAL else quirks.family}\n\n{lines}"
+
+
+def _facts(quirks: Quirks) -> Iterator[str]:
+    if quirks.lacks_ed25519:
+        yield f"no Ed25519: {quirks.lacks_ed25519}"
+    else:
+        names = ("the name" if params == EC_PARAMS_NAME else "the OID" for params in quirks.ec_params)
+        yield f"CKA_EC_PARAMS that are tried: {', then '.join(names)}"
+        yield f"CKA_EC_POINT: {', '.join(quirks.points)}"
+        numbers = (f"0x{one.sign:X} to sign, 0x{one.generate:X} to make a pair" for one in quirks.numbers)
+        yield f"mechanisms: {'; or '.join(numbers)}"
+        if not (quirks.sets_labels and quirks.sets_ids):
+            yield "labels and ids are given by the device"
+        if quirks.make:
+            yield quirks.make
+        if quirks.touch:
+            yield "a signature may want a touch"
+        if quirks.sessions is not None:
+            yield f"sessions: {quirks.sessions}"
+    yield from quirks.notes
+    yield f"source: {quirks.source}" if quirks.source else "source: the standard, and caution"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
