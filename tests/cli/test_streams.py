@@ -212,3 +212,12 @@ def test_a_mistake_in_the_command_is_told_with_what_to_do(desk: Desk, case: str)
     assert done.err.startswith(f"error: {message}")
     assert f"hint: {hint}" in done.err or not hint
     assert desk.files() == before
+
+
+def test_json_holds_no_character_that_a_terminal_obeys(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    evil = "a\u202eb\x1b[31m\N{SNOWMAN}\U000e0001"
+    done = desk.ok("account", "add", "ORDERS", "--description", evil, "--json")
+    assert done.data["claims"]["nats"]["description"] == evil
+    assert done.out.replace("\n", "").isprintable()
+    assert "\N{SNOWMAN}" in done.out

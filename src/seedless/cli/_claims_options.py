@@ -39,6 +39,7 @@ _ACCOUNT_LIMITS = {  # option → member of limits, in the words of nsc
     "js_consumer": ("consumer", click.INT, "JetStream: consumers."),
     "js_max_ack_pending": ("max_ack_pending", click.INT, "JetStream: messages waiting for an ack."),
 }
+_DEEPEST = 20  # members of members that --set goes down
 _PERMISSIONS = ("allow_pub", "allow_sub", "allow_pubsub", "deny_pub", "deny_sub", "deny_pubsub")
 _USER_LIMITS = {"subs": click.INT, "data": SIZE, "payload": SIZE}
 
@@ -121,6 +122,8 @@ def _put(members: dict[str, Any], setting: str) -> None:
     if not equals or not path:
         raise UsageError(f"--set {quoted(setting)} is not path=value", "as in --set limits.conn=10")
     *parents, last = path.removeprefix("nats.").split(".")
+    if len(parents) > _DEEPEST:
+        raise UsageError(f"--set goes {len(parents)} members deep", "look at seedless show --json")
     place = members
     for name in parents:
         place = place.setdefault(name, {})
@@ -128,6 +131,8 @@ def _put(members: dict[str, Any], setting: str) -> None:
             raise UsageError(f"--set {path}: {name} has no members")
     try:
         place[last] = wire.parse(text.encode())
+    except UnicodeEncodeError:
+        raise UsageError(f"--set {quoted(setting)} is not UTF-8", "write it in UTF-8") from None
     except BadClaims:
         place[last] = text  # bare words are text
 

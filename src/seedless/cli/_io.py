@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["confirm", "emit", "is_interactive", "moment", "printable", "say", "table", "until"]
 
 
+_UNSEEN = re.compile(r"[^\n -~]")
+
+
 def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
     """Print *data* as one JSON object, or *text* for people, on stdout."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False) if as_json else text)
+    click.echo(_UNSEEN.sub(_escape, json.dumps(data, indent=2, ensure_ascii=False)) if as_json else text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """Return a character that cannot be seen as JSON's escape, which means the same."""
+    mark = found[0]
+    return mark if mark.isprintable() else json.dumps(mark)[1:-1]
 
 
 def say(text: str) -> None:

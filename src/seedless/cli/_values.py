@@ -26,6 +26,7 @@ _NANOSECONDS = {
     "h": 3600 * 10**9,
 }
 _INT64_MAX = 2**63 - 1
+_LAST = 253_402_300_799  # the last second of 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,16 @@ class Moment:
         if self.text == "0":
             return 0
         if span := _SPAN.fullmatch(self.text):
-            return now + int(span[1]) * _SECONDS[span[2]]
+            seconds = now + int(span[1]) * _SECONDS[span[2]]
+            if seconds > _LAST:
+                raise ValueError("after 9999")
+            return seconds
         moment = datetime.fromisoformat(self.text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        if seconds <= 0:
+            # Claims know no such time: servers take 0 and less for never.
+            raise ValueError("before 1970")
+        return seconds
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only

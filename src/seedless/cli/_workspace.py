@@ -93,6 +93,7 @@ class Workspace:
 
     def note_key(self, entry: KeyEntry) -> None:
         """Write *entry* into the inventory; call it with the lock held."""
+        atomic.sweep(self.root)
         self.keyring().with_entry(entry).save(self.keyring_path)
 
     def operator(self) -> Jwt[Operator]:

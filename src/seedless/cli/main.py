@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _USAGE = 2
 _INTERRUPTED = 130
+_LONGEST = 2000  # characters of a message: what it quotes may be long
 _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
 _COMMANDS = {
     "token": ("token", "Find, initialise and look at tokens."),
@@ -137,7 +138,8 @@ def _told(error: Exception) -> tuple[str, str, int]:
 def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
     from seedless.cli._io import printable  # noqa: PLC0415 - only when something failed
 
-    message, hint = printable(message), printable(hint)
+    cut = (f"{text[:_LONGEST]}…" if text[_LONGEST:] else text for text in (message, hint))
+    message, hint = (printable(text) for text in cut)
     click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
     if hint:
         click.echo(f"{click.style('hint:', fg='yellow')} {hint}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -12,18 +13,25 @@ from seedless.cli import _describe
 from seedless.cli._options import Settings, json_options
 from seedless.creds import parse_jwt
 from seedless.errors import SeedlessError, UsageError
+from seedless.store.atomic import LONGEST
 from seedless.text import shown
 
 
 def read_input(name: str) -> str:
     """Return the text of the file *name*, or of stdin for `-`; raise `UsageError` for what is not text."""
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            data = file.read(LONGEST + 1)  # a device may have no end
+        if len(data) > LONGEST:
+            raise UsageError(f"{shown(name)} is longer than {LONGEST} bytes", "give a jwt, creds or claims")
         return data.decode()
     except OSError as error:
-        raise UsageError(f"cannot read {shown(name)}: {(error.strerror or '').lower()}") from error
-    except UnicodeDecodeError:
-        raise UsageError(f"{shown(name)} is not text", "give a jwt or a creds file") from None
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot read {shown(name)}: {reason}", "name a file that can be read") from error
+    except ValueError as error:
+        if not isinstance(error, UnicodeDecodeError):  # a NUL, or a character that no file can be named with
+            raise UsageError(f"{shown(name)} is no name of a file", "name a file that can be read") from None
+        raise UsageError(f"{shown(name)} is not text", "give a jwt, creds or claims") from None
 
 
 def jwt_in(text: str) -> str:

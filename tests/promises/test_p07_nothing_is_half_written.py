@@ -1,0 +1,118 @@
+"""Promise 7: files appear whole or not at all, and a killed run is taken up with nothing lost."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.jwt import read
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+# Runs a command and kills it, or lets the disk be full, just before its n-th call of one function of os.
+_STOPPED = """
+import errno, os, signal, sys
+from seedless.cli.main import main
+how, name, number, *words = sys.argv[1:]
+original, calls = getattr(os, name), []
+def counted(*arguments, **options):
+    calls.append(name)
+    if len(calls) == int(number):
+        if how == "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+setattr(os, name, counted)
+sys.exit(main(words))
+"""
+
+# account add writes the inventory when the key is made, and the jwt at the end: each is written beside its
+# place, synced, renamed, and its folder synced.
+POINTS = {
+    "the new inventory is not yet synced": ("fsync", 1),
+    "the new inventory is not yet in its place": ("replace", 1),
+    "the folder of the inventory is not yet synced": ("fsync", 2),
+    "the jwt is not yet synced": ("fsync", 3),
+    "the jwt is not yet in its place": ("replace", 2),
+    "the folder of the jwt is not yet synced": ("fsync", 4),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_that_is_killed_leaves_whole_files_and_is_taken_up(desk: Desk, point: str) -> None:
+    desk.ok("operator", "add", "ACME")
+    before = desk.files()
+    name, number = POINTS[point]
+    killed = subprocess.run(
+        [sys.executable, "-c", _STOPPED, "kill", name, str(number), "account", "add", "ORDERS", "--yes"],
+        env=desk.env_with(),
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    after = desk.files()
+    whole = {path: digest for path, digest in after.items() if not path.endswith(".tmp")}
+    assert {path for path in before if path not in whole} == set()
+    known = desk.ok("key", "list", "--json").data["keys"]
+    account = desk.store / "stores" / "ACME" / "accounts" / "ORDERS" / "ORDERS.jwt"
+    if account.exists():
+        assert read(account.read_text()).claims.name == "ORDERS"
+        assert desk.run("account", "add", "ORDERS").code == 2
+    else:
+        made = [key["public_key"] for key in known if key["role"] == "account"]
+        again = desk.ok("account", "add", "ORDERS", "--json").data["subject"]
+        assert made in ([], [again])
+    assert desk.ok("verify", "--json").data["ok"] is True
+    assert [path for path in desk.files() if path.endswith(".tmp")] == []
+
+
+def test_a_disk_that_fills_up_after_the_key_was_made_costs_no_key(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    before = desk.files()
+    words = ("full", "fsync", "3", "account", "add", "ORDERS")
+    command = [sys.executable, "-c", _STOPPED, *words]
+    failed = subprocess.run(command, env=desk.env_with(), capture_output=True, text=True, check=False)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "cannot be written: the disk is full\nhint: free some space and run it again" in failed.stderr
+    assert {path for path, digest in desk.files().items() if before.get(path) != digest} == {
+        "store/keyring.json"
+    }
+    (made,) = [
+        key["public_key"] for key in desk.ok("key", "list", "--json").data["keys"] if key["role"] == "account"
+    ]
+    assert desk.ok("account", "add", "ORDERS", "--json").data["subject"] == made
+    on_token = desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"]
+    assert [key["state"] for key in on_token] == ["present", "present"]
+
+
+def test_files_are_for_their_owner_alone(desk: Desk) -> None:
+    desk.found_system()
+    files = [path for path in desk.store.rglob("*") if path.is_file()]
+    folders = [desk.store, *(path for path in desk.store.rglob("*") if path.is_dir())]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+def test_two_runs_at_once_wait_for_one_another(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "seedless", "account", "add", f"A{number}"],
+            env=desk.env_with(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for number in range(3)
+    ]
+    told = [run.communicate(timeout=60)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], told
+    names = [account["name"] for account in desk.ok("account", "list", "--json").data["accounts"]]
+    assert names == ["A0", "A1", "A2"]
+    assert len(desk.ok("key", "list", "--json").data["keys"]) == 4
