@@ -16,7 +16,6 @@ from seedless.text import quoted
 
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
-_PREFIX_LENGTH = re.compile(r"[0-9]+")
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,][0-9]+)?")
 _HOURS, _SIXTY = range(24), range(60)
 _SHOWN = 80
@@ -40,20 +39,23 @@ def number(text: str) -> int | None:
     if not _NUMBER.fullmatch(text):
         return None
     sign, digits = text.rstrip("0123456789"), text.lstrip("+-").lstrip("0") or "0"
-    value = int(f"{sign}{digits}") if len(digits) < _SHOWN else max(_INT64) + 1
+    try:
+        value = int(sign + digits)
+    except ValueError:  # more digits than Python converts
+        return None
     return value if value in _INT64 else None
 
 
 def is_network(text: str) -> bool:
     """Tell whether *text* is an address and the length of its prefix: `10.0.0.0/8`, without a zone."""
     address, _, length = text.partition("/")
-    if "%" in address or not _PREFIX_LENGTH.fullmatch(length):
+    bits = number(length)
+    if "%" in address or not length.isdecimal() or bits is None:
         return False
     try:
-        bits = ipaddress.ip_address(address).max_prefixlen
+        return bits <= ipaddress.ip_address(address).max_prefixlen
     except ValueError:
         return False
-    return len(length.lstrip("0")) < _SHOWN and int(length) <= bits
 
 
 def is_time_of_day(text: str) -> bool:

@@ -97,12 +97,11 @@ def t006_revoked_stays_revoked(said: Statement[User | Activation], context: Cont
     if account is None:
         return
     for revocations in _revocations(account.body, said.claims.body):
-        named, all_others = revocations.get(said.claims.sub), revocations.get(EVERYONE, 0)
-        if said.issued_at <= max(named or 0, all_others):
+        if _stands(revocations, said.claims.sub, said.issued_at):
             yield warning(
                 "T006", "iat", "is revoked already: servers refuse it", "revoke less, or issue later"
             )
-        elif named is not None:
+        elif said.claims.sub in revocations:
             yield warning("T006", "sub", "was revoked, and this jwt is let in again", "unrevoke it to say so")
 
 
@@ -175,8 +174,7 @@ def t012_leave_is_not_revoked(said: Statement[Account], context: Context) -> Ite
         if exporter is None or activation is None:
             continue
         for revocations in _revocations(exporter.body, activation.claims.body):
-            until = max(revocations.get(key, 0) for key in (activation.claims.sub, EVERYONE))
-            if activation.issued_at <= until:
+            if _stands(revocations, activation.claims.sub, activation.issued_at):
                 text = f"account {cited(exporter.name)} has revoked the activation"
                 yield warning("T012", path, text, "ask that account for another")
 
@@ -199,6 +197,11 @@ def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str
     for export in account.exports:
         if export.type == body.import_type and is_contained_in(body.subject, export.subject):
             yield export.revocations
+
+
+def _stands(revocations: dict[str, int], subject: str, issued_at: int) -> bool:
+    """Tell whether *revocations* stand against a jwt of *subject* that was issued then."""
+    return any(key in revocations and issued_at <= revocations[key] for key in (subject, EVERYONE))
 
 
 def _export(account: Account, kind: str, subject: str) -> Export | None:
