@@ -10,6 +10,7 @@ from seedless.diff.line import Difference, Effect, Wording, member, word
 from seedless.diff.members import amounts, items, switch, value
 from seedless.diff.permissions import permissions, template
 from seedless.diff.revocations import revocations
+from seedless.trust import EVERYONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,7 +171,13 @@ def _authorization(wording: Wording, path: str, sides: tuple[Account, Account]) 
     accounts = (old.allowed_accounts, new.allowed_accounts)
     label = "auth callout accounts"
     yield from items(
-        wording, f"{path}.allowed_accounts", label, accounts, added=Effect.WIDENS, show=_key(wording)
+        wording,
+        f"{path}.allowed_accounts",
+        label,
+        accounts,
+        added=Effect.WIDENS,
+        show=_key(wording),
+        covers=lambda _, other: other == EVERYONE,
     )
     effect = Effect.NARROWS if not old.xkey else Effect.WIDENS if not new.xkey else Effect.CHANGES
     keys = (old.xkey, new.xkey)

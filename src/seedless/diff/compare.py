@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless import wire
 from seedless.claims import Account, Activation, Generic, Operator, User
 from seedless.diff.account import account
 from seedless.diff.line import Difference, Effect, Wording, member, plain
 from seedless.diff.members import compared, value
 from seedless.diff.operator import activation, operator
 from seedless.diff.permissions import user
+from seedless.errors import BadClaims
 from seedless.jwt import Claims
 from seedless.text import brief
 from seedless.units import moment
@@ -119,8 +121,10 @@ def _uncovered(
         was = {}
     for path in [*now, *(path for path in was if path not in now)]:
         before, after = was.get(path), now.get(path)
-        if before == after and (path in was) == (path in now):
+        if _said(before) == _said(after) and (path in was) == (path in now):
             continue
+        if {} in (before, after) and any(_within(other, path) for other in (was if after == {} else now)):
+            continue  # it was, or is, not empty: its members have lines
         bare = _INDEX.sub("", path)
         if (wording.is_new and after == {}) or any(_touch(bare, other) for other in covered):
             continue
@@ -131,6 +135,18 @@ def _uncovered(
         if path in _SECRET:
             before = after = None
         yield Difference(Effect.CHANGES, brief(path), wording.step(*texts), (path,), before, after)
+
+
+def _said(value: object) -> object:
+    """Return what tells *value* from others: to Python, true and 1 are equal."""
+    try:
+        return wire.encode(wire.generic(value)) if not isinstance(value, int) else (type(value), value)
+    except BadClaims:
+        return repr(value)
+
+
+def _within(path: str, other: str) -> bool:
+    return path.startswith((f"{other}.", f"{other}["))
 
 
 def _touch(path: str, other: str) -> bool:

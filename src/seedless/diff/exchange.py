@@ -144,8 +144,8 @@ def _export_effect(old: Export, new: Export) -> Effect:
         effects.append(_WIDENS)
     if new.account_token_position and not old.account_token_position:
         effects.append(_NARROWS)
-    others = ("response_type", "response_threshold", "service_latency", "account_token_position", "advertise",
-              "name", "description", "info_url")  # fmt: skip
+    others = ("response_type", "response_threshold", "service_latency", "advertise", "name", "description",
+              "info_url")  # fmt: skip
     if any(getattr(old, name) != getattr(new, name) for name in others) and _WIDENS not in effects:
         effects.append(_CHANGES)
     return together(effects)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedless.policy.judge import CODES, judge, refuse_token, rules
+from seedless.policy.judge import CODES, Rule, judge, refuse_token, rules
 from seedless.policy.read import read
 from seedless.policy.spoken import changes, sentences
 from seedless.policy.values import Policy, Validity, Witnesses
@@ -10,6 +10,7 @@ from seedless.policy.values import Policy, Validity, Witnesses
 __all__ = [
     "CODES",
     "Policy",
+    "Rule",
     "Validity",
     "Witnesses",
     "changes",
