@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.module import Module
 
 T = TypeVar("T")
+_AFTER_AN_ERROR = "its session was thrown away after an error"
 
 
 class TokenSession:
@@ -89,16 +90,35 @@ class TokenSession:
     def use(self, doing: str) -> Iterator[Session]:
         """Give the binding's session for one thing; whatever goes wrong, it is thrown away and explained."""
         with self._turn, self.module.calls():
-            if self._raw is None:
-                raise TokenError(f"cannot {doing} on {self._where}: {self._why_dead}", "open the token again")
+            raw = self._alive(doing)
             try:
                 with explained(doing, self._where):
-                    if self._generation != self.module.generation:
-                        raise SessionHandleInvalid  # noqa: TRY301 - the driver would say so of the handle
-                    yield self._raw
+                    self._require_young()
+                    yield raw
             except BaseException:
-                self.close("its session was thrown away after an error")
+                self.close(_AFTER_AN_ERROR)
                 raise
+
+    def _once(self, doing: str, action: Callable[[Session], T]) -> T:
+        """Do *action* as in `use`, without the generators: this is in the way of every signature."""
+        with self._turn, self.module.calls():
+            raw = self._alive(doing)
+            try:
+                self._require_young()
+                return action(raw)
+            except BaseException as error:
+                self.close(_AFTER_AN_ERROR)
+                with explained(doing, self._where):
+                    raise error from error.__cause__
+
+    def _alive(self, doing: str) -> Session:
+        if self._raw is None:
+            raise TokenError(f"cannot {doing} on {self._where}: {self._why_dead}", "open the token again")
+        return self._raw
+
+    def _require_young(self) -> None:
+        if self._generation != self.module.generation:
+            raise SessionHandleInvalid  # the driver would say so of the handle, or take it for another's
 
     def again(self, doing: str, action: Callable[[Session], T]) -> T:
         """Do *action*, which may be done twice; if the session was lost, make it anew, once, and try again.
@@ -107,16 +127,14 @@ class TokenSession:
         """
         with self._turn:
             try:
-                with self.use(doing) as raw:
-                    return action(raw)
+                return self._once(doing, action)
             except TokenError as error:
                 if not is_loss(error):
                     raise
                 first = error
             self._make_anew(first)
             try:
-                with self.use(doing) as raw:
-                    return action(raw)
+                return self._once(doing, action)
             except TokenError as error:
                 raise failed_again(error, first) if is_loss(error) else error from error
 

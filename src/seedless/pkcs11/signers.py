@@ -32,7 +32,7 @@ class TokenSigner:
     If the session is lost on the way, it is made anew once, and the key found again by its public key.
     """
 
-    __slots__ = ("_check", "_epoch", "_numbers", "_pair", "public_key", "session")
+    __slots__ = ("_ceiling", "_check", "_epoch", "_numbers", "_pair", "public_key", "session")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class TokenSigner:
         self.public_key: Final = public_key
         self._numbers: Final = numbers
         self._check: Final = check
+        self._ceiling: Final = session.info.quirks.largest_message  # once: it is wanted for every signature
         found = session.again("find a key", self._matching)
         self._pair = self._only(found)
         self._epoch = session.epoch
@@ -60,7 +61,8 @@ class TokenSigner:
         if not isinstance(message, bytes):
             # The binding takes a bytearray, and then the session is wedged for good.
             raise UsageError(f"a message is bytes, not {type(message).__name__}")
-        require_fits(len(message), self.session.info)
+        if self._ceiling is not None and len(message) > self._ceiling:
+            require_fits(len(message), self.session.info)
         session = self.session
         if self._pair.key.attributes.always_authenticate:
             # Before the session's turn at the driver: whoever logs in waits for the person first.
