@@ -48,6 +48,7 @@ class Files:
         """Take the *environment*; nothing is read yet."""
         self.environment = environment
         self.used: set[Place] = set()
+        self._texts: dict[str, str] = {}
         self._maps: dict[str, Map] = {}
         self._variables: dict[str, Value | None] = {}
         self._open: list[str] = []
@@ -56,7 +57,7 @@ class Files:
 
     def configuration(self, root: Map) -> Configuration:
         """Return what has been read, with *root* as its top."""
-        return Configuration(root, tuple(self._maps), frozenset(self.used))
+        return Configuration(root, dict(self._texts), frozenset(self.used), frozenset(self._variables))
 
     def file(self, path: str) -> Map:
         """Read the file *path*, or return what it was when it was read before."""
@@ -94,6 +95,7 @@ class Files:
 
     def map(self, text: str, name: str) -> Map:
         """Read *text* of the file *name*."""
+        self._texts[name] = text
         return Reader(Source(text, name), self).top()
 
     def enter(self, source: Source) -> None:
@@ -112,7 +114,8 @@ class Files:
             text = self.environment.get(name)
             self._variables[name] = None  # one that leads to itself has no value
             if text is not None:
-                found = self.map(f"{_ENVIRONMENT_KEY}={text}", f"${name}").find(_ENVIRONMENT_KEY)
+                source = Source(f"{_ENVIRONMENT_KEY}={text}", f"${name}")
+                found = Reader(source, self).top().find(_ENVIRONMENT_KEY)
                 self._variables[name] = found.value if found else None
         value = self._variables[name]
         return Scalar(value.value, place) if isinstance(value, Scalar) else value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 
@@ -73,8 +74,13 @@ Value = Scalar | Array | Map
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A whole configuration: its top, the files that it was read from, and the keys used as variables."""
+    """A whole configuration: its top, the text of each file by its name, and its variables.
+
+    The first file includes the others. `variables` are the places of the keys that are used as variables,
+    `environment` the names that were looked up there.
+    """
 
     root: Map
-    files: tuple[str, ...]
+    files: Mapping[str, str]
     variables: frozenset[Place]
+    environment: frozenset[str]

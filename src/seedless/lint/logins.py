@@ -1,0 +1,165 @@
+"""Who is let in by name, key or nothing (S003 to S009)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from seedless.conf import Map, Place
+from seedless.errors import BadKey
+from seedless.findings import error, warning
+from seedless.lint.server import PASSWORD, USER, block, text_of
+from seedless.nkey import PublicKey, Role, unpack
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.findings import Finding
+    from seedless.lint.server import Login, Server
+
+_SEED = re.compile(r"(?<![A-Z2-7])S[OAUNCX][A-Z2-7]{56}(?![A-Z2-7])")
+
+
+def s003_user_is_no_public_key(server: Server) -> Iterator[Finding]:
+    """A login by public key stands under `nkey`, not under `user`.
+
+    With `user: "U…"` and no password servers let in anyone who knows the public key, which is no secret:
+    they ask for no signature.
+    """
+    authorization = block(server.configuration.root, "authorization")
+    token = authorization.find("token") if authorization else None
+    if token is not None and _role(text_of(token) or "") is not None:
+        text = "the token is a public key, which is no secret: anyone who knows it is let in"
+        yield error("S003", str(token.place), text, "list it: users = [ { nkey: U… } ]")
+    for login, name in _open_logins(server):
+        if _role(name) is not None:
+            text = (
+                f"anyone who knows the public key {name} is let in as this {login.who}, without a signature"
+            )
+            hint = f'write nkey: "{name}"' if login.who == "client" else "use a password, a creds file or TLS"
+            yield error("S003", str(login.place_of(*USER)), text, hint)
+
+
+def s004_user_has_a_password(server: Server) -> Iterator[Finding]:
+    """A login by name has a password that is not empty.
+
+    Without one servers let in anyone who gives the name.
+    """
+    for login, name in _open_logins(server):
+        if _role(name) is None:
+            text = (
+                f"anyone who gives the name {brief(name)} is let in as this {login.who}: it has no password"
+            )
+            yield error("S004", str(login.place_of(*USER)), text, "use an nkey, or give it a password")
+
+
+def s005_nkey_is_a_user_key(server: Server) -> Iterator[Finding]:
+    """An `nkey` is the public key of a user, `U…`; that of an account in the configuration is `A…`.
+
+    Servers refuse to start with another.
+    """
+    accounts = block(server.configuration.root, "accounts")
+    expected = [(login.entry, Role.USER) for login in server.logins]
+    expected += [
+        (account.value, Role.ACCOUNT)
+        for account in (accounts.each() if accounts else ())
+        if isinstance(account.value, Map)
+    ]
+    for entry, role in expected:
+        member = entry.find("nkey")
+        if member is not None and _role(text_of(member) or "") is not role:
+            text = f"is no public key of a {role.name.lower()}: servers do not start"
+            yield error("S005", str(member.place), text, f"give the public key, {role.value}…")
+
+
+def s006_no_seed_stands_here(server: Server) -> Iterator[Finding]:
+    """No seed stands in a configuration, not even in a comment.
+
+    Whoever reads the file has the key.
+    """
+    for name, text in server.configuration.files.items():
+        for match in _SEED.finditer(text):
+            if not _checks(match[0]):
+                continue
+            line = text.count("\n", 0, match.start()) + 1
+            column = match.start() - text.rfind("\n", 0, match.start())
+            told = "a seed stands here: whoever reads this file has the key"
+            yield error(
+                "S006", str(Place(name, line, column)), told, "make a new key, and name its public key"
+            )
+
+
+def s007_somebody_is_asked(server: Server) -> Iterator[Finding]:
+    """A server asks clients who they are: by users, a token, accounts or an operator.
+
+    An `authorization` block that names nobody lets everyone in, as does an empty list of users or operators.
+    """
+    root = server.configuration.root
+    authorization = block(root, "authorization")
+    token = text_of(authorization.find("token")) if authorization else ""
+    callout = authorization is not None and block(authorization, "auth_callout")
+    if server.trusts or token or callout or any(login.who == "client" for login in server.logins):
+        return
+    told = [member for member in map(root.find, ("authorization", "operator", "trusted_keys")) if member]
+    if told:
+        text = "names nobody: everyone is let in"
+        yield error("S007", str(told[0].place), text, "name users, or an operator with a jwt")
+    else:
+        text = "nobody is asked who they are: everyone is let in"
+        yield warning("S007", str(root.place), text, "seedless server config writes what a server needs")
+
+
+def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
+    """No user stands for clients that bring no credentials (`no_auth_user`).
+
+    They are let in as that user. With an operator servers refuse to start.
+    """
+    for who, parent in (
+        ("client", server.configuration.root),
+        ("websocket client", block(server.configuration.root, "websocket", "ws")),
+        ("MQTT client", block(server.configuration.root, "mqtt")),
+    ):
+        member = parent.find("no_auth_user") if parent else None
+        if member is None or not text_of(member):
+            continue
+        if server.operators and who == "client":
+            text = "does not go together with an operator: servers do not start"
+            yield error("S008", str(member.place), text, "take it out")
+        else:
+            text = f"whoever brings nothing is let in as {who} {brief(text_of(member) or '')}"
+            yield warning("S008", str(member.place), text, "take it out unless it is meant so")
+
+
+def _open_logins(server: Server) -> Iterator[tuple[Login, str]]:
+    """Yield the logins by name without a password, with the name."""
+    for login in server.logins:
+        name = login.text(*USER)
+        if name and not login.text(*PASSWORD) and not login.by_certificate:
+            yield login, name
+
+
+def _role(text: str) -> Role | None:
+    try:
+        return PublicKey.parse(text).role
+    except BadKey:
+        return None
+
+
+def _checks(text: str) -> bool:
+    """Tell whether the checksum in *text* holds."""
+    try:
+        unpack(text)
+    except BadKey:
+        return False
+    return True
+
+
+RULES = (
+    s003_user_is_no_public_key,
+    s004_user_has_a_password,
+    s005_nkey_is_a_user_key,
+    s006_no_seed_stands_here,
+    s007_somebody_is_asked,
+    s008_nobody_comes_in_unasked,
+)

@@ -1,0 +1,224 @@
+"""What a configuration says about who is let in: logins, operators, preloaded accounts, the system account.
+
+It reads, and judges nothing. An operator that is named by a file is read as servers do, from the folder in
+which they are started, which here is the current one; or else beside the configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedless import jwt
+from seedless.claims import Operator
+from seedless.conf import Array, Map, Scalar
+from seedless.creds import parse_jwt
+from seedless.errors import SeedlessError, StoreError
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.conf import Configuration, Member, Place
+    from seedless.jwt import Jwt
+
+OPERATOR = ("operator", "operators", "roots", "root", "root_operators", "root_operator")
+TRUSTED = ("trusted", "trusted_keys")
+RESOLVER = ("resolver", "account_resolver", "accounts_resolver")
+SYSTEM = ("system_account", "system")
+USER = ("user", "username")
+PASSWORD = ("pass", "password")
+_LISTENERS = (
+    ("leafnode", ("leafnodes", "leaf")),
+    ("route", ("cluster",)),
+    ("gateway", ("gateway",)),
+    ("websocket client", ("websocket", "ws")),
+    ("MQTT client", ("mqtt",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One entry that lets somebody in; *who* is what logs in with it, as `client` or `leafnode`.
+
+    `by_certificate` says that names are taken from TLS certificates and not from what clients say.
+    """
+
+    who: str
+    entry: Map
+    place: Place
+    by_certificate: bool = False
+
+    def text(self, *names: str) -> str | None:
+        """Return the string under one of *names*, None if there is none."""
+        return text_of(self.entry.find(*names))
+
+    def place_of(self, *names: str) -> Place:
+        """Return the place of one of *names*, or of the entry."""
+        member = self.entry.find(*names)
+        return member.place if member else self.place
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A jwt that a configuration gives under *key*, verified; or the reason why it cannot be read."""
+
+    key: str
+    place: Place
+    jwt: Jwt[Any] | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What one configuration says."""
+
+    configuration: Configuration
+    now: int
+    logins: tuple[Login, ...]
+    operators: tuple[Given, ...]
+    preload: tuple[Given, ...]
+
+    def find(self, *names: str) -> Member | None:
+        """Return the member of the top that counts under one of *names*."""
+        return self.configuration.root.find(*names)
+
+    @property
+    def trusts(self) -> bool:
+        """Whether accounts come from jwts."""
+        return bool(self.operators or self.trusted_keys)
+
+    @property
+    def trusted_keys(self) -> tuple[str, ...]:
+        """The operator keys that are trusted without an operator jwt."""
+        return tuple(text for text, _ in strings(self.find(*TRUSTED)))
+
+    @property
+    def resolver(self) -> str:
+        """The type of the resolver, in upper case; MEM for memory; empty without one."""
+        member = self.find(*RESOLVER)
+        if member is not None and isinstance(member.value, Map):
+            member = member.value.find("type")
+        kind = (text_of(member) or "").upper()
+        return "MEM" if kind == "MEMORY" else kind.partition("(")[0]
+
+    @property
+    def system_account(self) -> str:
+        """The key of the system account: of the configuration, or else of an operator; empty without one."""
+        named = text_of(self.find(*SYSTEM))
+        return named or next(iter(self.claimed_system_accounts), "")
+
+    @property
+    def claimed_system_accounts(self) -> tuple[str, ...]:
+        """The system accounts that the operators name."""
+        named = (given.jwt.claims.body.system_account for given in self.operators if given.jwt)
+        return tuple(key for key in named if key)
+
+
+def read_server(configuration: Configuration, now: int) -> Server:
+    """Return what *configuration* says; *now* is Unix seconds."""
+    root = configuration.root
+    return Server(
+        configuration,
+        now,
+        tuple(_logins(root)),
+        tuple(_operators(root)),
+        tuple(_preload(root)),
+    )
+
+
+def text_of(member: Member | None) -> str | None:
+    """Return the string that *member* has, None if it has another value or is None."""
+    if member is None or not isinstance(member.value, Scalar) or not isinstance(member.value.value, str):
+        return None
+    return member.value.value
+
+
+def strings(member: Member | None) -> Iterator[tuple[str, Place]]:
+    """Yield the strings of *member*, which has one or an array of them, with their places."""
+    if member is not None:
+        values = member.value.items if isinstance(member.value, Array) else (member.value,)
+        for value in values:
+            if isinstance(value, Scalar) and isinstance(value.value, str):
+                yield value.value, value.place
+
+
+def block(parent: Map, *names: str) -> Map | None:
+    """Return the map under one of *names*, None if there is none."""
+    member = parent.find(*names)
+    return member.value if member and isinstance(member.value, Map) else None
+
+
+def _logins(root: Map) -> Iterator[Login]:
+    yield from _authorization("client", root)
+    accounts = block(root, "accounts")
+    for account in accounts.each() if accounts else ():
+        if isinstance(account.value, Map):
+            yield from _users("client", account.value, by_certificate=_maps_certificates(root))
+    for who, names in _LISTENERS:
+        listener = block(root, *names)
+        if listener is not None:
+            yield from _authorization(who, listener)
+
+
+def _authorization(who: str, parent: Map) -> Iterator[Login]:
+    """Yield the single login of an `authorization` block and those of its list."""
+    authorization = block(parent, "authorization")
+    if authorization is None:
+        return
+    mapped = _maps_certificates(parent)
+    if authorization.find(*USER, "nkey"):
+        yield Login(who, authorization, authorization.place, mapped)
+    yield from _users(who, authorization, by_certificate=mapped)
+
+
+def _users(who: str, parent: Map, *, by_certificate: bool) -> Iterator[Login]:
+    users = parent.find("users")
+    if users is not None and isinstance(users.value, Array):
+        for entry in users.value.items:
+            if isinstance(entry, Map):
+                yield Login(who, entry, entry.place, by_certificate)
+
+
+def _maps_certificates(parent: Map) -> bool:
+    tls = block(parent, "tls")
+    mapping = tls.find("verify_and_map") if tls else None
+    return mapping is not None and isinstance(mapping.value, Scalar) and mapping.value.value is True
+
+
+def _operators(root: Map) -> Iterator[Given]:
+    for text, place in strings(root.find(*OPERATOR)):
+        yield _given("", text, place, Operator)
+
+
+def _preload(root: Map) -> Iterator[Given]:
+    entries = block(root, "resolver_preload")
+    for entry in entries.each() if entries else ():
+        text = text_of(entry)
+        if text is None:
+            yield Given(entry.key, entry.place, None, "its value is no text")
+        else:
+            yield _given(entry.key, text, entry.place, None)
+
+
+def _given(key: str, text: str, place: Place, body: type | None) -> Given:
+    try:
+        found = jwt.read(_jwt_text(text, place) if body else text)
+    except SeedlessError as error:
+        return Given(key, place, None, error.message)
+    if body is not None and not isinstance(found.claims.body, body):
+        return Given(key, place, None, f"these are {found.claims.body.kind} claims")
+    return Given(key, place, found)
+
+
+def _jwt_text(text: str, place: Place) -> str:
+    """Return the jwt that *text* is, or that the file of this name holds."""
+    if text.startswith("eyJ"):
+        return text
+    for folder in (Path(), Path(place.file).parent):
+        data = atomic.read(folder / text)
+        if data is not None:
+            return parse_jwt(data.decode("utf-8", "replace")).strip()
+    raise StoreError(f"there is no file {shown(text)}")

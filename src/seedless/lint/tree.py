@@ -1,0 +1,94 @@
+"""Judge a whole store, one jwt after the other: of the users, no more than one is held at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from seedless import policy as pinned
+from seedless.change import Context
+from seedless.errors import SeedlessError, StoreError
+from seedless.findings import Finding, error, warning
+from seedless.lint.jwts import Judged, Surroundings, judge_jwt, unreadable
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.jwt import Jwt
+    from seedless.store import Store
+
+
+def surroundings(store: Store, now: int, policy: pinned.Policy | None = None) -> Surroundings:
+    """Return the operator and the accounts of *store* as far as they can be read, and the rules of *policy*.
+
+    *now* is Unix seconds.
+    """
+    operator = _read(store)
+    read = [operator, *(_read(store, account) for account in store.children())]
+    jwts = {jwt.claims.sub: jwt for jwt in read if not isinstance(jwt, SeedlessError)}
+    claims = {key: jwt.claims for key, jwt in jwts.items()}
+    known = None if isinstance(operator, SeedlessError) else operator.claims
+    context = Context(now, known, claims, jwts=jwts if policy else {})
+    return Surroundings(context, pinned.rules(policy) if policy else ())
+
+
+def count(store: Store) -> int:
+    """Return how many jwts *store* holds."""
+    return 1 + sum(1 + len(store.children(account)) for account in store.children())
+
+
+def lint_store(store: Store, around: Surroundings) -> Iterator[Judged]:
+    """Yield each jwt of *store* with what there is to say of it: the operator, each account, its users."""
+    yield _judged(f"operator {store.operator}", _read(store), around)
+    seen: dict[str, str] = {}
+    for account in store.children():
+        found = _read(store, account)
+        judged = _judged(f"account {account}", found, around)
+        key = "" if isinstance(found, SeedlessError) else found.claims.sub
+        yield _with(judged, l006_account_is_there_once(key, account, seen))
+        for user in store.children(account):
+            jwt = _read(store, account, user)
+            yield _with(
+                _judged(f"user {account}/{user}", jwt, around),
+                ()
+                if isinstance(jwt, SeedlessError) or not key
+                else l007_user_lies_with_its_account(jwt, key),
+            )
+
+
+def l006_account_is_there_once(key: str, account: str, seen: dict[str, str]) -> Iterator[Finding]:
+    """An account lies in a store once.
+
+    Of two with one key, which servers get is chance.
+    """
+    if key and seen.setdefault(key, account) != account:
+        yield error("L006", "sub", f"is the account {brief(seen[key])} as well", "delete the older of both")
+
+
+def l007_user_lies_with_its_account(jwt: Jwt[Any], key: str) -> Iterator[Finding]:
+    """A user lies in the folder of its account.
+
+    nsc and the commands here look for it there.
+    """
+    named = jwt.claims.body.issuer_account or str(jwt.issuer)
+    if named != key:
+        yield warning(
+            "L007", "nats.issuer_account", f"is a user of {brief(named)}, not of the account it lies with"
+        )
+
+
+def _read(store: Store, *address: str) -> Jwt[Any] | SeedlessError:
+    try:
+        return store.get(*address) or StoreError("there is no jwt")
+    except SeedlessError as failure:
+        return failure
+
+
+def _judged(what: str, found: Jwt[Any] | SeedlessError, around: Surroundings) -> Judged:
+    return unreadable(what, found) if isinstance(found, SeedlessError) else judge_jwt(what, found, around)
+
+
+def _with(judged: Judged, more: Iterator[Finding] | tuple[()]) -> Judged:
+    extra = tuple(dataclasses.replace(finding, about=judged.what) for finding in more)
+    return Judged(judged.what, (*judged.findings, *extra)) if extra else judged

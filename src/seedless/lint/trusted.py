@@ -1,0 +1,244 @@
+"""Operators, preloaded accounts, the system account and the resolver (S012 to S023)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless.claims import Account
+from seedless.conf import Map, Scalar
+from seedless.findings import error, timecheck, warning
+from seedless.lint.server import RESOLVER, SYSTEM, TRUSTED, block, text_of
+from seedless.text import brief
+from seedless.trust import may_issue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.findings import Finding
+    from seedless.jwt import Jwt
+    from seedless.lint.server import Given, Server
+
+_KEEPING = frozenset({"FULL", "CACHE"})
+_AGAIN = "write it again: seedless server config"
+
+
+def s012_operator_can_be_read(server: Server) -> Iterator[Finding]:
+    """An operator is a jwt that verifies, or the name of a file with one.
+
+    Servers do not start with another.
+    """
+    for given in server.operators:
+        if given.jwt is None:
+            yield error("S012", str(given.place), f"is no operator jwt: {given.problem}", _AGAIN)
+
+
+def s013_operator_is_by_itself(server: Server) -> Iterator[Finding]:
+    """An operator jwt is issued by the operator's own key.
+
+    Servers do not look: they trust the signing keys of a jwt that somebody else has made for this operator.
+    """
+    for given, operator in _operators(server):
+        if str(operator.issuer) != operator.claims.sub:
+            text = (
+                f"operator {brief(operator.claims.name)} is issued by {operator.issuer}, not by its own key"
+            )
+            yield error("S013", str(given.place), text, "find out who made it")
+
+
+def s014_operator_holds_now(server: Server) -> Iterator[Finding]:
+    """An operator jwt has not expired, and holds already.
+
+    Servers take it all the same; other programs do not.
+    """
+    for given, operator in _operators(server):
+        if told := _times(operator, server.now):
+            yield warning("S014", str(given.place), f"operator {brief(operator.claims.name)} {told}", _AGAIN)
+
+
+def s015_operator_is_strict(server: Server) -> Iterator[Finding]:
+    """An operator with signing keys keeps its identity out of daily use (`strict_signing_key_usage`).
+
+    Otherwise servers trust accounts by the identity as well: whoever gets that key is not held back.
+    """
+    for given, operator in _operators(server):
+        body = operator.claims.body
+        if body.signing_keys and not body.strict_signing_key_usage:
+            text = f"operator {brief(operator.claims.name)} has signing keys and is not strict"
+            yield warning(
+                "S015", str(given.place), text, "set strict_signing_key_usage in the operator's claims"
+            )
+
+
+def s016_preload_can_be_read(server: Server) -> Iterator[Finding]:
+    """A preloaded account is an account jwt that verifies, under its own key.
+
+    Servers do not start with a damaged one; under another key they take it and refuse its users.
+    """
+    for given in server.preload:
+        if given.jwt is None:
+            yield error("S016", str(given.place), f"is no account jwt: {given.problem}", _AGAIN)
+        elif not isinstance(given.jwt.claims.body, Account):
+            kind = given.jwt.claims.body.kind
+            yield error("S016", str(given.place), f"is no account jwt: these are {kind} claims", _AGAIN)
+        elif given.jwt.claims.sub != given.key:
+            text = (
+                f"{brief(given.key)} is not the key of the account in its jwt, {brief(given.jwt.claims.sub)}"
+            )
+            yield error("S016", str(given.place), text, _AGAIN)
+
+
+def s017_preload_is_trusted(server: Server) -> Iterator[Finding]:
+    """A preloaded account is issued by an operator of the configuration, or one of its signing keys.
+
+    Servers start with another, and refuse its users.
+    """
+    if not server.operators and not server.trusted_keys:
+        return
+    for given, account in _accounts(server):
+        if not _is_trusted(server, account):
+            name = brief(account.claims.name)
+            text = f"account {name} is issued by {account.issuer}, whom this server does not trust"
+            yield error(
+                "S017", str(given.place), text, "sign it with the operator, or with its signing key if strict"
+            )
+
+
+def s018_preload_holds_now(server: Server) -> Iterator[Finding]:
+    """A preloaded account has not expired, and holds already.
+
+    Servers refuse its users.
+    """
+    for given, account in _accounts(server):
+        if told := _times(account, server.now):
+            text = f"account {brief(account.claims.name)} {told}"
+            yield timecheck("S018", str(given.place), text, "sign it again, with a later expiry")
+
+
+def s019_system_account_is_one(server: Server) -> Iterator[Finding]:
+    """The configuration and the operator name the same system account.
+
+    Servers do not start with two.
+    """
+    member, claimed = server.find(*SYSTEM), server.claimed_system_accounts
+    named = text_of(member)
+    if member is not None and named and claimed and named not in claimed:
+        text = f"the operator's system account is {brief(claimed[0])}: servers do not start"
+        yield error("S019", str(member.place), text, f"write system_account: {brief(claimed[0])}")
+
+
+def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
+    """There is a system account, and a server that has all accounts in memory has it among them.
+
+    Without one nothing can be pushed or watched, and a server whose resolver keeps accounts does not start;
+    nor does one with all accounts in memory when the account that is named is missing.
+    """
+    if not server.operators or not all(given.jwt for given in server.operators):
+        return
+    place = str(server.operators[0].place)
+    key, keeps = server.system_account, server.resolver in _KEEPING
+    if not key:
+        if keeps:
+            text = "a resolver that keeps accounts needs a system account: servers do not start"
+            yield error("S020", place, text, _SYSTEM_HINT)
+        else:
+            yield warning("S020", place, "there is no system account", _SYSTEM_HINT)
+    elif not any(given.key == key for given in server.preload):
+        text = f"the system account {brief(key)} is not preloaded"
+        if server.resolver == "MEM":
+            yield error("S020", place, f"{text}: servers do not start", _AGAIN)
+        elif keeps:
+            yield warning(
+                "S020", place, f"{text}: a server whose folder is empty cannot be pushed to", _AGAIN
+            )
+
+
+_SYSTEM_HINT = "make one: seedless operator add NAME --sys, or name one in the operator's claims"
+
+
+def s021_operator_stands_alone(server: Server) -> Iterator[Finding]:
+    """With an operator there are no trusted keys, no users and no accounts in the configuration.
+
+    Servers do not start with both.
+    """
+    if not server.operators:
+        return
+    for names in (TRUSTED, ("accounts",)):
+        member = server.find(*names)
+        if member is not None and not (isinstance(member.value, Map) and not member.value.members):
+            text = f"{member.key} does not go together with an operator: servers do not start"
+            yield error("S021", str(member.place), text, "take one of both out")
+    authorization = block(server.configuration.root, "authorization")
+    users = authorization.find("users") if authorization else None
+    if users is not None:
+        text = "users do not go together with an operator: servers do not start"
+        yield error("S021", str(users.place), text, "take them out: users have jwts")
+
+
+def s022_resolver_fits(server: Server) -> Iterator[Finding]:
+    """An operator has a resolver, and preloaded accounts have one that takes them: memory, full or cache.
+
+    Servers do not start otherwise.
+    """
+    member = server.find(*RESOLVER)
+    if server.operators and member is None:
+        text = "there is no resolver for the accounts of the operator: servers do not start"
+        yield error("S022", str(server.operators[0].place), text, "write resolver: MEMORY, or a full one")
+    elif server.preload and member is not None and server.resolver not in {"MEM", *_KEEPING}:
+        text = "preloaded accounts do not go together with this resolver: servers do not start"
+        yield error("S022", str(member.place), text, "take resolver_preload out")
+
+
+def s023_accounts_can_be_deleted(server: Server) -> Iterator[Finding]:
+    """Where accounts are to be deleted, the resolver is full and has `allow_delete: true`.
+
+    Servers refuse to delete otherwise. Asked only with `--wants-delete`.
+    """
+    member = server.find(*RESOLVER)
+    if member is None:
+        return
+    allowed = member.value.find("allow_delete") if isinstance(member.value, Map) else None
+    on = allowed is not None and isinstance(allowed.value, Scalar) and allowed.value.value is True
+    if server.resolver != "FULL" or not on:
+        text = "accounts cannot be deleted from this resolver"
+        yield error("S023", str(member.place), text, "write type: full and allow_delete: true")
+
+
+def _operators(server: Server) -> Iterator[tuple[Given, Jwt[Any]]]:
+    return ((given, given.jwt) for given in server.operators if given.jwt)
+
+
+def _accounts(server: Server) -> Iterator[tuple[Given, Jwt[Any]]]:
+    return (
+        (given, given.jwt)
+        for given in server.preload
+        if given.jwt and isinstance(given.jwt.claims.body, Account)
+    )
+
+
+def _is_trusted(server: Server, account: Jwt[Any]) -> bool:
+    issuer = str(account.issuer)
+    return issuer in server.trusted_keys or any(
+        may_issue(operator.claims, issuer, account.claims) for _, operator in _operators(server)
+    )
+
+
+def _times(found: Jwt[Any], now: int) -> str:
+    """Say what is wrong with the times of *found*; servers compare as strictly (`jwt` `claims.go`)."""
+    if 0 < found.claims.exp < now:
+        return "has expired"
+    return "does not hold yet" if found.claims.nbf > now else ""
+
+
+RULES = (
+    s012_operator_can_be_read,
+    s013_operator_is_by_itself,
+    s014_operator_holds_now,
+    s015_operator_is_strict,
+    s016_preload_can_be_read,
+    s017_preload_is_trusted,
+    s018_preload_holds_now,
+    s019_system_account_is_one,
+    s020_system_account_is_there,
+    s021_operator_stands_alone,
+    s022_resolver_fits,
+)
