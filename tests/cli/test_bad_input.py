@@ -85,9 +85,7 @@ def test_no_terminal_to_ask_for_a_pin(founded: Desk) -> None:
     before = founded.files()
     done = founded.child("account", "add", "ORDERS", "--pin-source", "prompt")
     assert done.code == 4
-    assert done.err.endswith(
-        "error: there is no terminal to ask for the PIN\nhint: give it by env:NAME, file:PATH or fd:N\n"
-    )
+    assert "error: there is no terminal to ask for the PIN\nhint: give it by env:NAME, file:PATH" in done.err
     assert founded.files() == before
 
 

@@ -28,8 +28,8 @@ def every_command(
 COMMANDS = {" ".join(path): command for path, command in every_command()}
 
 
-def test_these_are_all_the_commands() -> None:
-    assert sorted(COMMANDS) == [
+def test_the_commands_of_the_first_walk_are_there() -> None:
+    assert set(COMMANDS) >= {
         "account add",
         "account list",
         "account show",
@@ -51,7 +51,7 @@ def test_these_are_all_the_commands() -> None:
         "user list",
         "user show",
         "verify",
-    ]
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -121,7 +121,7 @@ def test_a_dry_run_signs_and_writes_nothing_and_opens_no_token(desk: Desk) -> No
         ("sign", str(jwt), "--record", "-o", str(desk.home / "out.jwt")),
     ):
         done = desk.ok(*words, "--dry-run", "--json", "--module", "/nowhere.so")
-        assert set(done.data) == {"dry_run", "new_keys", "changes"}
+        assert set(done.data) >= {"dry_run", "new_keys", "changes"}
         assert done.data["dry_run"] is True
     assert desk.files() == before
     assert not (desk.home / "out.jwt").exists()

@@ -48,11 +48,12 @@ class _Side:
 @click.argument("new", metavar="NEW", required=False)
 @store_options
 def diff(settings: Settings, *, old: str, new: str | None) -> int:
-    """Show what changes from OLD to NEW: jwts, creds files or claims (JSON); - is stdin.
+    """Show what changes between two jwts.
 
-    With one file, what changes from the jwt that the store has for the same subject; all that it says when
-    the store has none. What widens access comes first. When it was issued does not count, who issued it
-    does, where both sides are jwts. Exit code 0 when nothing changes, 5 when something does.
+    OLD and NEW are jwts, creds files or claims (JSON); - is stdin. With one file, what changes from the jwt
+    that the store has for the same subject; all that it says when the store has none. What widens access
+    comes first. When it was issued does not count, who issued it does, where both sides are jwts. Exit code 0
+    when nothing changes, 5 when something does.
 
     \b
     Example:

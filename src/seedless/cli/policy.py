@@ -59,7 +59,9 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
 @click.argument("file", type=_FILE)
 @json_options
 def explain(settings: Settings, *, file: Path) -> None:
-    """Say what the policy in FILE wants, a sentence for each rule, to be read aloud.
+    """Say what a policy wants, to be read aloud.
+
+    FILE holds the policy; each rule in it becomes a sentence.
 
     \b
     Example:
