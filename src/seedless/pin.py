@@ -70,12 +70,11 @@ class PromptPin:
 
 
 class _ReadOnce:
-    """A PIN that is read at the first use; `variables` of the environment hold it, and no child gets them."""
+    """A PIN that is read at the first use."""
 
-    __slots__ = ("_name", "_pin", "_read", "variables")
+    __slots__ = ("_name", "_pin", "_read")
 
-    def __init__(self, name: str, read: Callable[[], str], variables: frozenset[str] = frozenset()) -> None:
-        self.variables: Final = variables
+    def __init__(self, name: str, read: Callable[[], str]) -> None:
         self._name: Final = name
         self._read: Final = read
         self._pin: str | None = None
@@ -104,7 +103,7 @@ def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) 
             raise PinError(f"the environment variable {name} is not set", "put the PIN of the token into it")
         return value
 
-    return _ReadOnce(f"env:{name}", read, frozenset({name}))
+    return _ReadOnce(f"env:{name}", read)
 
 
 def file_pin(path: Path) -> PinSource:
@@ -245,14 +244,18 @@ def _read_line(number: int) -> str:
     return _decoded(bytes(line), f"the PIN from descriptor {number}")
 
 
+def without_pins(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return *environ* for a child: without variables that a source names, and those called like a PIN."""
+    return {
+        name: text for name, text in environ.items() if name not in _named and not _LIKE_A_PIN.search(name)
+    }
+
+
 def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
     import subprocess  # noqa: PLC0415 - few want it, and it is slow to import
 
     name = shlex.quote(Path(words[0]).name)  # the rest may hold a secret
-    variables = os.environ if environ is None else environ
-    clean = {
-        key: text for key, text in variables.items() if key not in _named and not _LIKE_A_PIN.search(key)
-    }
+    clean = without_pins(os.environ if environ is None else environ)
     try:
         child = subprocess.Popen(  # noqa: S603 - the owner's own words, and no shell
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean

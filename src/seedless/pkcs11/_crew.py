@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from seedless import errors
 from seedless.errors import PinError, TokenError
 from seedless.pkcs11._frames import BrokenFrame, Kind
-from seedless.pkcs11._worker_process import State, WorkerProcess, ended, environment
+from seedless.pkcs11._worker_process import State, WorkerProcess, ended, was_killed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from seedless.pkcs11.uri import KeyUri
 
 SPOILED = "spoiled what was to be said over the pipe"
+PATIENCE = 2  # losses in a row by the driver's doing, and where somebody outside killed the process:
+_PATIENCE_WHEN_KILLED = 5  # no driver does that, but want of memory can, again and again
 _GRACE = 1.0  # seconds for a worker to close its session, all together
 _ERRORS = {
     error.__name__: error
@@ -66,11 +68,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of a SIGNED frame, or, where a worker was lost, the error that tells why."""
+    """The body of a SIGNED frame; or, where a worker was lost, why, and the losses that are too many."""
 
     worker: WorkerProcess
     signed: bytes = b""
     lost: TokenError | None = None
+    patience: int = PATIENCE
 
 
 class Crew:
@@ -102,15 +105,15 @@ class Crew:
     def replenish(self) -> None:
         """Start the workers that are missing, and let the next one open the token."""
         while len(self._workers) < self._size:
-            worker = WorkerProcess(environment(getattr(self._pins, "variables", ()), self._pin))
+            worker = WorkerProcess(self._pin)
             self._workers.append(worker)
             self._selector.register(worker.output, selectors.EVENT_READ, worker)
         here = [worker for worker in self._workers if worker.state is State.HERE]
         if here and not any(worker.state is State.OPENING for worker in self._workers):
             self._open(here[0])
 
-    def wait(self) -> list[Answer]:
-        """Wait until a worker says something, or until the next deadline; return what there is by then.
+    def wait(self, longest: float | None = None) -> list[Answer]:
+        """Wait until a worker says something, a deadline is over, or *longest* seconds; return what there is.
 
         Raise `PinError`, and `TokenError` if the token cannot be opened (again), but no answer is lost by it.
         """
@@ -120,7 +123,7 @@ class Crew:
         self._watch_full_pipes()
         answers: list[Answer] = []
         heard = set()
-        for key, events in self._selector.select(self._patience()):
+        for key, events in self._selector.select(self._patience() if longest is None else longest):
             worker = key.data
             if events & selectors.EVENT_WRITE and worker.state is not State.LOST:
                 worker.flush()
@@ -264,17 +267,19 @@ class Crew:
 
     def _lost(self, worker: WorkerProcess, error: TokenError | None) -> list[Answer]:
         """Take *worker* out; it is the end of all if nothing can come of another one."""
-        error = error or self.blame(worker, ended(worker.kill()))
+        code = worker.kill()
+        patience = _PATIENCE_WHEN_KILLED if error is None and was_killed(code) else PATIENCE
+        error = error or self.blame(worker, ended(code))
         if isinstance(error, PinError):
             if worker.holds_pin and self._pin:
                 _refused.add(self._digest(self._pin.encode("utf-8")))
             self._end = error
         if worker.state is not State.READY:
             self._failed_openings += 1
-            if not self._has_opened or self._failed_openings > 1:
+            if not self._has_opened or self._failed_openings >= patience:
                 self._end = error
         self.discard(worker)
-        return [Answer(worker, lost=error)]
+        return [Answer(worker, lost=error, patience=patience)]
 
 
 def _told(body: bytes) -> TokenError:

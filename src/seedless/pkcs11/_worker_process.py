@@ -17,11 +17,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import TokenError
+from seedless.pin import without_pins
 from seedless.pkcs11._frames import LONGEST_ANSWER, Kind, pack, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from seedless.nkey import PublicKey
 
 _CHUNK = 1 << 16
@@ -39,9 +38,9 @@ class State(enum.Enum):
 
 
 class Job:
-    """A message to be signed, its place among all, and how many workers were lost over it."""
+    """A message to be signed, its place among all, how many workers were lost over it, and when the last."""
 
-    __slots__ = ("key", "losses", "message", "number")
+    __slots__ = ("key", "losses", "lost_at", "message", "number")
 
     def __init__(self, number: int, key: PublicKey, message: bytes) -> None:
         """Take the parts."""
@@ -49,16 +48,29 @@ class Job:
         self.key: Final = key
         self.message: Final = message
         self.losses = 0
+        self.lost_at = 0.0
 
 
 class WorkerProcess:
     """A worker process; `jobs` are those that it has, the first is the one that it is at."""
 
-    __slots__ = ("_in", "_out", "_process", "asked", "holds_pin", "is_fresh", "jobs", "since", "state")
+    __slots__ = (
+        "_in",
+        "_out",
+        "_process",
+        "asked",
+        "holds_pin",
+        "is_fresh",
+        "jobs",
+        "since",
+        "started",
+        "state",
+    )
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """Start it with *environment*; raise `TokenError` if that fails."""
-        self._process: Final = _started(environment)
+    def __init__(self, pin: str | None) -> None:
+        """Start it, with no variable that is *pin*; raise `TokenError` if that fails."""
+        environ = {name: text for name, text in without_pins(os.environ).items() if text != pin}
+        self._process: Final = _started(environ)
         for descriptor in (self.input, self.output):
             os.set_blocking(descriptor, False)
         self._in: Final = bytearray()
@@ -68,7 +80,8 @@ class WorkerProcess:
         self.asked: tuple[str, str] | None = None  # for the PIN, and not answered yet
         self.holds_pin = False  # and has not shown yet that it is right
         self.is_fresh = True  # and was given no job yet
-        self.since = time.monotonic()  # when it began what it is at
+        self.started: Final = time.monotonic()
+        self.since = self.started  # when it began what it is at
 
     @property
     def pid(self) -> int:
@@ -143,22 +156,21 @@ class WorkerProcess:
                     pipe.close()
 
 
-def environment(hidden: Iterable[str], pin: str | None) -> dict[str, str]:
-    """Return our environment without the variables that *hidden* names, and without any that is *pin*."""
-    names = frozenset(hidden)
-    return {name: value for name, value in os.environ.items() if name not in names and value != pin}
-
-
 def ended(code: int) -> str:
     """Return how a process with this exit *code* ended, in words."""
     if code >= 0:
         return f"ended its process with exit code {code}"
-    verb = "was killed by" if -code in {signal.SIGKILL, signal.SIGTERM} else "crashed with"
+    verb = "was killed by" if was_killed(code) else "crashed with"
     name = f" ({signal.Signals(-code).name})" if -code in set(signal.Signals) else ""
     return f"{verb} signal {-code}{name}"
 
 
-def _started(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def was_killed(code: int) -> bool:
+    """Say whether somebody outside ended the process."""
+    return -code in {signal.SIGKILL, signal.SIGTERM}
+
+
+def _started(environ: dict[str, str]) -> subprocess.Popen[bytes]:
     flags = [flag for name, flag in _FLAGS.items() if getattr(sys.flags, name)]
     # Blocked, not ignored: the worker inherits it, and a Ctrl-C before it is ready would end in a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -168,7 +180,7 @@ def _started(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
             [sys.executable, *flags, "-P", "-m", "seedless.pkcs11._worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=dict(environ),
+            env=environ,
             bufsize=0,
         )
     except OSError as error:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _WINDOW = 16  # jobs that a worker has at most
 _LOW = 8  # and at which it gets more
-_LOSSES = 2  # of workers over one job, at which it is given up
 
 
 class Pool:
@@ -45,7 +44,7 @@ class Pool:
         """Take over a *crew* that has opened the token."""
         self._crew: Final = crew
         self._again: Final[deque[Job]] = deque()
-        self._blamed: Final[deque[Job]] = deque()
+        self._blamed: Final[list[Job]] = []  # the last one lost comes last
         self._done: Final[deque[tuple[int, bytes]]] = deque()
         self._turn: Final = threading.Lock()
         self._pid: Final = os.getpid()
@@ -87,6 +86,7 @@ class Pool:
     def _run(self, jobs: Iterable[tuple[PublicKey, bytes]]) -> Iterator[tuple[int, bytes]]:
         first = self._number
         waiting = map(self._job, jobs)
+        self._step(0.0)  # a worker may have been lost since the last run
         try:
             while self._fill(waiting):
                 try:
@@ -120,7 +120,8 @@ class Pool:
         while workers:
             worker = min(workers, key=lambda one: len(one.jobs))
             if len(worker.jobs) >= _WINDOW or (job := self._next(worker, waiting)) is None:
-                break
+                workers.remove(worker)  # there may be a job for another, which is fresh
+                continue
             if not worker.jobs:
                 worker.since = time.monotonic()
             worker.jobs.append(job)
@@ -139,13 +140,14 @@ class Pool:
         return bool(self._again)
 
     def _next(self, worker: WorkerProcess, waiting: Iterator[Job]) -> Job | None:
-        if worker.is_fresh and self._blamed:
-            return self._blamed.popleft()
+        for place, job in reversed(list(enumerate(self._blamed)) if worker.is_fresh else []):
+            if job.lost_at <= worker.started:
+                return self._blamed.pop(place)
         return self._again.popleft() if self._again else next(waiting, None)
 
-    def _step(self) -> None:
+    def _step(self, longest: float | None = None) -> None:
         """Hear all answers that there are, then raise if one of them is the end."""
-        ends = [end for answer in self._crew.wait() if (end := self._take(answer)) is not None]
+        ends = [end for answer in self._crew.wait(longest) if (end := self._take(answer)) is not None]
         if ends:
             raise ends[0]
 
@@ -155,7 +157,7 @@ class Pool:
         if error is None:
             return None
         self._crew.discard(worker)
-        return self._lose(worker, error)
+        return self._lose(worker, error, answer.patience)
 
     def _refusal(self, worker: WorkerProcess, signed: bytes) -> TokenError | None:
         """Put the signature among the results, or return what is wrong with it."""
@@ -174,23 +176,25 @@ class Pool:
         self._done.append((job.number, signature))
         return None
 
-    def _lose(self, worker: WorkerProcess, error: TokenError) -> TokenError | None:
-        """Keep the jobs of a lost *worker*; return *error* if the first of them has lost one before."""
+    def _lose(self, worker: WorkerProcess, error: TokenError, patience: int) -> TokenError | None:
+        """Keep the jobs of a lost *worker*; return *error* if the first of them has lost too many."""
         if not worker.jobs:
             return None
         job = worker.jobs.popleft()
         self._again.extendleft(reversed(worker.jobs))
         worker.jobs.clear()
         job.losses += 1
-        if job.losses >= _LOSSES:
+        job.lost_at = time.monotonic()
+        if job.losses >= patience:
             return error
         self._blamed.append(job)
         return None
 
     def _abandon(self) -> None:
         """Forget what is unfinished: workers that are at it are ended, and fresh ones start when wanted."""
-        for queue in (self._again, self._blamed, self._done):
-            queue.clear()
+        self._again.clear()
+        self._blamed.clear()
+        self._done.clear()
         if not self._is_closed:
             for worker in self._crew.ready:
                 if worker.jobs:
