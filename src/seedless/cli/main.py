@@ -34,9 +34,10 @@ _COMMANDS = {
     "show": ("show", "Show what a jwt says."),
     "diff": ("diff", "Show what changes between two jwts."),
     "verify": ("verify", "Verify jwts, and whether the store trusts them."),
+    "lint": ("lint", "Look for holes in jwts, stores and server configurations."),
     "tree": ("tree", "Draw the operator, its accounts and their users."),
     "policy": ("policy", "Check and explain the policy that is pinned."),
-    "server": ("server", "Write configuration for nats-server."),
+    "server": ("server", "Write configuration for nats-server, and look for holes in it."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
 

@@ -9,7 +9,7 @@ import click
 from seedless import server_config
 from seedless.cli import _io
 from seedless.cli._keys import PublicKeyType
-from seedless.cli._options import Settings, store_options
+from seedless.cli._options import Settings, json_options, store_options
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
@@ -18,7 +18,7 @@ from seedless.store import atomic
 
 @click.group()
 def server() -> None:
-    """Write configuration for nats-server."""
+    """Write configuration for nats-server, and look for holes in it."""
 
 
 @server.command()
@@ -86,3 +86,25 @@ def config(
         _io.emit(data, str(output), as_json=False)
     else:
         click.echo(text, nl=not text.endswith("\n"))
+
+
+@server.command(name="lint")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
+@click.option("--wants-delete", is_flag=True, help="Accounts must be deletable.")
+@json_options
+def lint_configurations(
+    settings: Settings, *, files: tuple[Path, ...], strict: bool, wants_delete: bool
+) -> int:
+    """Look for holes in configurations of nats-server.
+
+    Exit 3 when there is an error. Where nats-server is installed, it is asked too (-t).
+
+    \b
+    Example:
+      seedless server lint nats.conf
+    """
+    from seedless.cli.lint import Look  # noqa: PLC0415 - only here
+
+    look = Look(Workspace(settings), wants_delete=wants_delete)
+    return look.tell((found for file in files for found in look.at_configuration(file)), strict=strict)

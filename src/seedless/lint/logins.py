@@ -69,7 +69,7 @@ def s005_nkey_is_a_user_key(server: Server) -> Iterator[Finding]:
     for entry, role in expected:
         member = entry.find("nkey")
         if member is not None and _role(text_of(member) or "") is not role:
-            text = f"is no public key of a {role.name.lower()}: servers do not start"
+            text = f"this nkey is no {role.name.lower()}'s public key: servers do not start"
             yield error("S005", str(member.place), text, f"give the public key, {role.value}…")
 
 
@@ -103,7 +103,7 @@ def s007_somebody_is_asked(server: Server) -> Iterator[Finding]:
         return
     told = [member for member in map(root.find, ("authorization", "operator", "trusted_keys")) if member]
     if told:
-        text = "names nobody: everyone is let in"
+        text = f"{told[0].key} names nobody: everyone is let in"
         yield error("S007", str(told[0].place), text, "name users, or an operator with a jwt")
     else:
         text = "nobody is asked who they are: everyone is let in"
@@ -124,7 +124,7 @@ def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
         if member is None or not text_of(member):
             continue
         if server.operators and who == "client":
-            text = "does not go together with an operator: servers do not start"
+            text = "no_auth_user does not go together with an operator: servers do not start"
             yield error("S008", str(member.place), text, "take it out")
         else:
             text = f"whoever brings nothing is let in as {who} {brief(text_of(member) or '')}"

@@ -29,7 +29,7 @@ def s012_operator_can_be_read(server: Server) -> Iterator[Finding]:
     """
     for given in server.operators:
         if given.jwt is None:
-            yield error("S012", str(given.place), f"is no operator jwt: {given.problem}", _AGAIN)
+            yield error("S012", str(given.place), f"this is no operator jwt: {given.problem}", _AGAIN)
 
 
 def s013_operator_is_by_itself(server: Server) -> Iterator[Finding]:
@@ -76,10 +76,10 @@ def s016_preload_can_be_read(server: Server) -> Iterator[Finding]:
     """
     for given in server.preload:
         if given.jwt is None:
-            yield error("S016", str(given.place), f"is no account jwt: {given.problem}", _AGAIN)
+            yield error("S016", str(given.place), f"this is no account jwt: {given.problem}", _AGAIN)
         elif not isinstance(given.jwt.claims.body, Account):
             kind = given.jwt.claims.body.kind
-            yield error("S016", str(given.place), f"is no account jwt: these are {kind} claims", _AGAIN)
+            yield error("S016", str(given.place), f"this is no account jwt: these are {kind} claims", _AGAIN)
         elif given.jwt.claims.sub != given.key:
             text = (
                 f"{brief(given.key)} is not the key of the account in its jwt, {brief(given.jwt.claims.sub)}"

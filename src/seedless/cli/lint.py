@@ -1,0 +1,175 @@
+"""`seedless lint`: holes in jwts, stores and server configurations."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless import jwt
+from seedless.change import Context
+from seedless.cli import _io
+from seedless.cli._judge import findings_data
+from seedless.cli._options import Settings, store_options
+from seedless.cli._progress import with_progress
+from seedless.cli._workspace import Workspace
+from seedless.creds import parse_creds, parse_jwt
+from seedless.errors import SeedlessError, UsageError
+from seedless.findings import Finding, Report, Severity
+from seedless.lint import (
+    Surroundings,
+    count,
+    judge_jwt,
+    lint_configuration,
+    lint_store,
+    surroundings,
+    unreadable,
+)
+from seedless.lint.asked import find_server
+from seedless.store import atomic, open_store, operators
+from seedless.store.mark import MARK_NAME
+from seedless.text import printable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from seedless.lint import Judged
+    from seedless.store import Store
+
+_FINDINGS = 3
+_COLOURS = {Severity.ERROR: "red", Severity.TIMECHECK: "yellow", Severity.WARNING: "yellow"}
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
+@click.option("--wants-delete", is_flag=True, help="Configurations: accounts must be deletable.")
+@click.option(
+    "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
+    help="Judge by this policy too [env: SEEDLESS_POLICY; default: as the configuration says].",
+)  # fmt: skip
+@store_options
+def lint(settings: Settings, *, paths: tuple[Path, ...], strict: bool, wants_delete: bool) -> int:
+    """Look for holes in jwts, stores and server configurations.
+
+    PATHs are files with jwts, creds files, folders of stores, and configurations of nats-server; without any,
+    the store is looked through. Exit 3 when there is an error, or something that does not hold now.
+
+    \b
+    Example:
+      seedless lint
+      seedless lint --strict nats.conf ORDERS.jwt
+    """
+    look = Look(Workspace(settings), wants_delete=wants_delete)
+    judged = [found for path in paths for found in look.at(path)] if paths else list(look.at_store(None))
+    return look.tell(judged, strict=strict)
+
+
+@dataclasses.dataclass(slots=True)
+class Look:
+    """One walk of `lint`: what it looks at, and how many things it has looked at."""
+
+    workspace: Workspace
+    wants_delete: bool = False
+    looked_at: int = 0
+    asked: str | None = None
+
+    def at(self, path: Path) -> Iterator[Finding]:
+        """Yield what there is to say of *path*, whatever it is."""
+        if path.is_dir():
+            yield from self.at_store(path)
+            return
+        data = atomic.read(path)
+        if data is None:
+            raise UsageError(f"there is no file {shown(path)}")
+        text = parse_jwt(data.decode("utf-8", "replace")).strip()
+        if path.suffix == ".conf" or not (path.suffix in {".jwt", ".creds"} or text.startswith("eyJ")):
+            yield from self.at_configuration(path)
+        else:
+            yield from self._at_jwt(path, text, data)
+
+    def at_configuration(self, path: Path) -> list[Finding]:
+        """Return what there is to say of the server configuration *path*."""
+        self.looked_at += 1
+        self.asked = find_server()
+        if self.asked is None:
+            _io.say(f"nats-server is not installed: {shown(path)} is judged without it")
+        return lint_configuration(
+            path, os.environ, self.workspace.now, program=self.asked, wants_delete=self.wants_delete
+        )
+
+    def at_store(self, folder: Path | None) -> Iterator[Finding]:
+        """Yield what there is to say of the stores in *folder*, by default of the store that is meant."""
+        for store in self._stores(folder):
+            around = surroundings(store, self.workspace.now, self.workspace.policy)
+            walked = with_progress(
+                lint_store(store, around), count(store), f"operator {shown(store.operator)}"
+            )
+            yield from self._findings(walked)
+
+    def _stores(self, folder: Path | None) -> list[Store]:
+        if folder is None:
+            return [self.workspace.store]
+        folder = folder.resolve()
+        if (folder / MARK_NAME).exists() and folder.parent.name == "stores":
+            return [open_store(folder.parent.parent, folder.name)]
+        found: list[Store] = [open_store(folder, name) for name in operators(folder)]
+        if not found:
+            raise UsageError(
+                f"there is no store in {shown(folder)}", "name a file, or a folder with stores/OPERATOR"
+            )
+        return found
+
+    def _at_jwt(self, path: Path, text: str, data: bytes) -> Iterator[Finding]:
+        try:
+            found = jwt.read(text)
+            if path.suffix == ".creds":
+                parse_creds(data.decode("utf-8", "replace"))
+        except SeedlessError as failure:
+            yield from self._findings([unreadable(shown(path), failure)])
+        else:
+            yield from self._findings([judge_jwt(shown(path), found, self._around())])
+
+    def _around(self) -> Surroundings:
+        if self.workspace.has_store:
+            return surroundings(self.workspace.store, self.workspace.now, self.workspace.policy)
+        return Surroundings(Context(self.workspace.now))
+
+    def _findings(self, judged: Iterable[Judged]) -> Iterator[Finding]:
+        for one in judged:
+            self.looked_at += 1
+            yield from one.findings
+
+    def tell(self, findings: Iterable[Finding], *, strict: bool) -> int:
+        """Print *findings*, the gravest first, and return the exit code."""
+        report = Report.of(findings)
+        counted = {severity: sum(f.severity is severity for f in report.findings) for severity in Severity}
+        heavy = len(report.findings) if strict else counted[Severity.ERROR] + counted[Severity.TIMECHECK]
+        data: dict[str, Any] = {
+            "ok": not heavy,
+            "looked_at": self.looked_at,
+            "nats_server": self.asked,
+            "findings": findings_data(report.findings),
+        }
+        found = ", ".join(f"{_plural(n, str(severity))}" for severity, n in counted.items() if n)
+        summary = f"{_plural(self.looked_at, 'file')} looked at: {found or 'nothing found'}"
+        lines = [line for finding in report.findings for line in _lines(finding)]
+        _io.emit(data, "\n".join([*lines, summary]), as_json=self.workspace.settings.as_json)
+        return _FINDINGS if heavy else 0
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    place = finding.place
+    if finding.where.startswith(finding.about):  # a place in a configuration names the file itself
+        place = finding.where or finding.about
+    mark = click.style(f"{finding.severity}:", fg=_COLOURS[finding.severity])
+    yield f"{mark} {printable(f'{finding.code} {place}: {finding.text}')}"
+    if finding.hint:
+        yield f"  hint: {printable(finding.hint)}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
