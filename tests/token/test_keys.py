@@ -95,7 +95,7 @@ def test_the_signature_of_an_imported_seed_is_that_of_pynacl(softhsm_token: Made
 def test_a_key_that_came_out_readable_is_destroyed(
     softhsm_token: Made, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generate, "_STAYS", {**generate._STAYS, Attribute.EXTRACTABLE: True})
+    monkeypatch.setattr(generate, "STAYS", {**generate.STAYS, Attribute.EXTRACTABLE: True})
     with opened(softhsm_token, writable=True) as token, pytest.raises(TokenError, match="its seed can leave"):
         token.generate("operator:ops")
     with opened(softhsm_token) as token:

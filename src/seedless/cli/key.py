@@ -8,13 +8,14 @@ import click
 from click.core import ParameterSource
 
 from seedless.cli import _io
+from seedless.cli._key_import import ROLES, import_
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.errors import NoKey
 from seedless.issue import NewKey
-from seedless.nkey import PublicKey, Role
+from seedless.nkey import PublicKey
 from seedless.pkcs11.key import label_for
 from seedless.store import root_lock
 from seedless.text import shown
@@ -24,16 +25,17 @@ if TYPE_CHECKING:
     from seedless.pkcs11.key import Key
     from seedless.pkcs11.token import Token
 
-_ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER)}
-
 
 @click.group()
 def key() -> None:
-    """Make and list keys on tokens."""
+    """Make, import, list and check keys on tokens."""
+
+
+key.add_command(import_)
 
 
 @key.command()
-@click.option("--role", required=True, type=click.Choice(list(_ROLES)), help="What the key is for.")
+@click.option("--role", required=True, type=click.Choice(list(ROLES)), help="What the key is for.")
 @click.option("--name", "-n", required=True, metavar="NAME", help="Whose key it is.")
 @change_options
 def new(settings: Settings, *, role: str, name: str) -> None:
@@ -45,7 +47,7 @@ def new(settings: Settings, *, role: str, name: str) -> None:
     Example:
       seedless key new --role account --name ORDERS --token pkcs11:token=ACME
     """
-    wanted = NewKey(_ROLES[role], name)
+    wanted = NewKey(ROLES[role], name)
     label = label_for(wanted.role, name)
     workspace = Workspace(settings)
     if settings.dry_run:

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from seedless.pkcs11.quirks import Numbers, Quirks
     from seedless.pkcs11.session import TokenSession
 
-_STAYS: dict[Attribute, Any] = {
+STAYS: dict[Attribute, Any] = {
     Attribute.PRIVATE: True,
     Attribute.SENSITIVE: True,
     Attribute.EXTRACTABLE: False,
     Attribute.SIGN: True,
 }
-_UNMODIFIABLE: dict[Attribute, Any] = {Attribute.MODIFIABLE: False}
+UNMODIFIABLE: dict[Attribute, Any] = {Attribute.MODIFIABLE: False}
 _NO_LABEL: dict[Attribute, Any] = {Attribute.LABEL: DEFAULT}
 
 
@@ -62,7 +62,7 @@ def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, wanted:
     public, private = _generated(raw, session.info.quirks, numbers, wanted)
     try:
         pair = paired(half(private, numbers=numbers), half(public, numbers=numbers))
-        _require_stays(pair)
+        require_stays(pair)
         message = challenge("new key", wanted.random)
         if not proves(session, raw, pair, pair.key.raw or b"", numbers, message):
             raise TokenError(  # noqa: TRY301 - as any other flaw of the new pair
@@ -70,7 +70,7 @@ def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, wanted:
                 "do not use this token until you know why: its driver, its firmware or its files",
             )
     except BaseException as error:
-        _destroy(public, private, error)
+        destroy_halves(error, private, public)
         raise
     return pair
 
@@ -109,12 +109,13 @@ def _generated(raw: Session, quirks: Quirks, numbers: Numbers, wanted: Wanted) -
 
 def _attempts(quirks: Quirks) -> Iterator[tuple[dict[Attribute, Any], dict[Attribute, Any]]]:
     labels = ({}, _NO_LABEL) if quirks.sets_labels else (_NO_LABEL,)
-    for label, modifiable, params in product(labels, (_UNMODIFIABLE, {}), quirks.ec_params):
+    for label, modifiable, params in product(labels, (UNMODIFIABLE, {}), quirks.ec_params):
         public = {Attribute.EC_PARAMS: params, Attribute.PRIVATE: False, **label}
-        yield public, {**_STAYS, **modifiable, **label}
+        yield public, {**STAYS, **modifiable, **label}
 
 
-def _require_stays(pair: Pair) -> None:
+def require_stays(pair: Pair) -> None:
+    """Raise `TokenError` for a new pair whose seed can leave, or whose public half is not shown."""
     key = pair.key
     if key.attributes.can_leave:
         raise TokenError(
@@ -125,8 +126,9 @@ def _require_stays(pair: Pair) -> None:
         raise TokenError(f"the token does not show the public key of {key.named}", "use another token")
 
 
-def _destroy(public: Object, private: Object, error: BaseException) -> None:
-    for item in (private, public):
+def destroy_halves(error: BaseException, *halves: Object) -> None:
+    """Destroy the *halves* of a new pair; *error*, which is about to be raised, tells if that failed."""
+    for item in halves:
         try:
             item.destroy()
         except PKCS11Error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from seedless.errors import NoKey, NoToken, TokenError
 from seedless.pkcs11.generate import Wanted, generate_pair, require_makes_keys
+from seedless.pkcs11.importing import Coming, import_pair, require_takes_keys
 from seedless.pkcs11.info import matches
 from seedless.pkcs11.lookup import matching, only
 from seedless.pkcs11.module import load
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.objects import Pair
     from seedless.pkcs11.quirks import Numbers, Quirks
     from seedless.pkcs11.uri import KeyUri
+    from seedless.seeds import SoftwareKey
     from seedless.signer import Signer
 
 
@@ -52,6 +54,16 @@ class Token:
     def info(self) -> TokenInfo:
         """What the token said of itself when it was opened."""
         return self._session.info
+
+    @property
+    def session(self) -> TokenSession:
+        """Its session, for the other modules of this package."""
+        return self._session
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers of Ed25519 on it, for the other modules of this package."""
+        return self._numbers
 
     @property
     def quirks(self) -> Quirks:
@@ -94,6 +106,22 @@ class Token:
             key_id = random(self.quirks.id_size)
         with self._session.use("make a key") as raw:
             return generate_pair(self._session, raw, self._numbers, Wanted(label, key_id, random(32))).key
+
+    def import_key(
+        self,
+        software: SoftwareKey,
+        label: str,
+        *,
+        id: bytes | None = None,  # noqa: A002 - the word of PKCS#11
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> Key:
+        """Put a key whose seed exists already on the token, so that it cannot leave again.
+
+        The rest is as with `generate`; refused is also a key that the token has already.
+        """
+        require_takes_keys(self.info)
+        with self._session.use("import a key") as raw:
+            return import_pair(self._session, raw, self._numbers, Coming(software, label, id, random)).key
 
     def signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> Signer:
         """Return a signer for the key of *public_key*; every signature is verified before it is returned.

@@ -1,0 +1,124 @@
+"""`seedless key import`: a key whose seed exists already, put on a token."""
+
+from __future__ import annotations
+
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.cli import _io
+from seedless.cli._options import Settings, change_options
+from seedless.cli._token import key_uri, open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.cli.show import read_input
+from seedless.creds import parse_key
+from seedless.errors import BadKey, UsageError
+from seedless.keyring import KeyEntry
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.key import label_for
+from seedless.store import root_lock
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.seeds import SoftwareKey
+
+ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER)}
+_SEED = re.compile(r"S[OAUNCX][A-Z2-7]{50,}")
+_WORTH = (
+    "the seed of this key was outside a token before: whoever has a copy can sign with it. "
+    "The token says of it that it was not made there (LOCAL), for as long as it is there"
+)
+
+
+@click.command(name="import")
+@click.option("--role", required=True, type=click.Choice(list(ROLES)), help="What the key is for.")
+@click.option("--name", "-n", required=True, metavar="NAME", help="Whose key it is.")
+@click.argument("file", default="-", metavar="[FILE]")
+@change_options
+def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
+    """Put a key whose seed exists already on the token.
+
+    FILE is a key file (.nk) or a creds file; without one, or with -, the seed is read from stdin. It is never
+    an argument. A test signature is verified. The file is left where it is: destroy it, and every other copy.
+    A key that is made on the token (key new) is worth more.
+
+    \b
+    Example:
+      seedless key import --role account --name ORDERS ORDERS.nk --token pkcs11:token=ACME
+    """
+    label = label_for(ROLES[role], name)
+    software = _read(file)
+    public_key = software.public_key
+    if public_key.role is not ROLES[role]:
+        raise UsageError(
+            f"the seed is of the role {public_key.role.name.lower()}, and not of the role {role}",
+            "a key has one role, which its seed tells: give that, or another seed",
+        )
+    workspace = Workspace(settings)
+    before = workspace.keyring().get(public_key)
+    _require_one_role(workspace, public_key)
+    data = {"public_key": str(public_key), "label": label, "worth": _WORTH}
+    if settings.dry_run:
+        text = f"would import {public_key} as {shown(label)}"
+        _io.emit({"dry_run": True} | data, text, as_json=settings.as_json)
+        return
+    with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
+        token = tokens.chosen()
+        made = token.import_key(software, label)
+        entry = KeyEntry(
+            public_key=public_key,
+            uri=str(key_uri(token, label, made.id)),
+            role=public_key.role,
+            name=name,
+            made="import",
+            at=workspace.now,
+        )
+        workspace.note_key(entry)
+    if before is not None and before.uri != entry.uri:
+        _io.say(f"the inventory had this key at {shown(before.uri)}; now it has the new place")
+    _io.say(f"imported, and a test signature was verified; {_WORTH}")
+    if file != "-":
+        _io.say(f"{shown(file)} was not deleted: destroy it, and every other copy of the seed")
+    _io.emit(
+        data | {"uri": entry.uri, "made": "import"}, f"{public_key}\n{entry.uri}", as_json=settings.as_json
+    )
+
+
+def _require_one_role(workspace: Workspace, public_key: PublicKey) -> None:
+    """Raise `UsageError` where the inventory has the raw key under another role, before a token is opened."""
+    workspace.keyring().with_entry(KeyEntry(public_key=public_key, uri="pkcs11:", role=public_key.role))
+
+
+def _read(file: str) -> SoftwareKey:
+    """Return the key in *file*; no error, and no line on the terminal, shows any of it."""
+    if _SEED.match(file.strip()):
+        raise UsageError(
+            "a seed is not given as an argument: the shell's history and every user of this machine see it",
+            "take this key out of use; give the next one in a file, or on stdin",
+        )
+    if file == "-" and sys.stdin.isatty():
+        return _parsed(click.prompt("Seed", hide_input=True, err=True), file)
+    if file != "-":
+        _tell_open_file(Path(file))
+    return _parsed(read_input(file), file)
+
+
+def _parsed(text: str, file: str) -> SoftwareKey:
+    try:
+        return parse_key(text.strip())
+    except BadKey as error:
+        error.message = f"{'stdin' if file == '-' else shown(file)}: {error.message}"
+        raise
+
+
+def _tell_open_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+        _io.say(f"warning: others on this machine can read {shown(path)}, and may have done so")
