@@ -55,11 +55,12 @@ def c053_imports_are_within_the_limit(said: Statement[Account], _: Context) -> I
     limits, count = said.claims.body.limits, len(said.claims.body.imports)
     if limits.imports == NO_LIMIT or count <= limits.imports:
         return
-    finding = error(
-        "C053", f"{_LIMITS}.imports", f"allows {max(limits.imports, 0)}, there are {count}", "-1 is no limit"
-    )
+    text = f"allows {limits.imports}, there are {count}"
+    finding = error("C053", f"{_LIMITS}.imports", text, "-1 is no limit")
     yield finding
-    if limits.imports >= 0 and limits != Limits():  # the official library counts twice, and says it twice
+    if (
+        limits.imports > NO_LIMIT and limits != Limits()
+    ):  # the official library counts twice, and says it twice
         yield finding
 
 
@@ -70,7 +71,7 @@ def c054_exports_are_within_the_limit(said: Statement[Account], _: Context) -> I
     """
     limit, count = said.claims.body.limits.exports, len(said.claims.body.exports)
     if limit != NO_LIMIT and count > limit:
-        text = f"allows {max(limit, 0)}, there are {count}"
+        text = f"allows {limit}, there are {count}"
         yield error("C054", f"{_LIMITS}.exports", text, "-1 is no limit")
 
 

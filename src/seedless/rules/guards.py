@@ -54,9 +54,11 @@ def g003_holds_at_some_time(change: Change, context: Context) -> Iterator[Findin
     Otherwise it is of no use to anybody.
     """
     claims = change.draft.claims
-    if 0 < claims.exp <= context.now:
+    if claims.exp <= 0:
+        return
+    if claims.exp <= context.now:
         yield error("G003", "exp", "has already expired", "give a later --expiry")
-    elif 0 < claims.exp <= claims.nbf:
+    elif claims.exp <= claims.nbf:
         yield error("G003", "exp", "is before nbf: it expires before it begins", "give a later --expiry")
 
 
@@ -138,9 +140,9 @@ def g009_leave_outlives_the_import(said: Statement[Account], context: Context) -
     look at it.
     """
     for path, _item, activation in tokens(said.claims.body):
-        expiry = activation.claims.exp if activation else 0
-        if expiry <= 0:
+        if activation is None or activation.claims.exp <= 0:
             continue
+        expiry = activation.claims.exp
         if expiry <= context.now:
             yield warning("G009", path, "the activation has expired", "ask the exporting account for another")
         elif said.claims.exp <= 0 or expiry < said.claims.exp:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from seedless.claims import Permission, Permissions, Template
     from seedless.jwt import Claims, Jwt
 
+_SUBJECT_AND_QUEUE = 2
+
 
 class Place(NamedTuple):
     """A text and where it stands."""
@@ -51,7 +53,7 @@ class Token(NamedTuple):
     activation: Jwt[Activation] | None
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache
 def _activation(token: str) -> Jwt[Activation] | None:
     """Read *token* once for all rules: its signature is verified each time that it is read."""
     try:
@@ -105,8 +107,8 @@ def entries(held: Permissions | User | Template, path: str) -> Iterator[Entry]:
 def subjects(claims: Claims[Any]) -> Iterator[Place]:
     """Yield every subject of *claims*; of a permission its subject, and its queue likewise."""
     for entry in permissions(claims):
-        parts = entry.text.split(" ", 2)
-        if not parts[2:]:
+        parts = entry.text.split(" ")
+        if len(parts) <= _SUBJECT_AND_QUEUE:
             yield from (Place(entry.path, part) for part in parts)
     for path, activation in activations(claims):
         yield Place(f"{path}.subject", activation.subject)

@@ -102,6 +102,7 @@ _LATENCY = {"service_latency": {"sampling": 1, "results": ""}}
         pytest.param("user", _user("sub", "a q"), [], id="C007 subscribed"),
         pytest.param("user", _user("pub", "a b c"), [("C008", _PUB)], id="C008 published"),
         pytest.param("user", _user("sub", "a b c"), [("C008", _SUB)], id="C008 subscribed"),
+        pytest.param("user", _user("sub", "a  "), [("C008", _SUB)], id="C008 its parts are not looked at"),
         pytest.param("user", _user("sub", "a b c d"), [("C008", _SUB)], id="C008 subscribed to four"),
         pytest.param("user", _user("sub", "a", "*", ">", "a.*.>"), [], id="C003 none"),
         pytest.param("user", _user("sub", "a", "a b"), [], id="C004 none"),

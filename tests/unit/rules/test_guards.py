@@ -166,6 +166,7 @@ def test_the_size_of_a_statement_is_that_of_the_jwt_g008(say: Say, named: dict[s
         pytest.param(NOW + 1, 0, ["G009 the activation expires before the account"], id="G009 never expires"),
         pytest.param(NOW + 1, NOW + 2, ["G009 the activation expires before the account"], id="G009 first"),
         pytest.param(NOW + 2, NOW + 2, [], id="G009 together"),
+        pytest.param(NOW + 2, 1, [], id="G009 the account has expired"),
         pytest.param(0, 0, [], id="G009 neither expires"),
     ],
 )
@@ -177,7 +178,7 @@ def test_activations_that_expire(
     token = given.complete(key.sign(given.signing_input)).text
     item = {"subject": "orders", "type": "stream", "account": "<other account>", "token": token}
     said = say("account", {"imports": [item]}, exp=account)
-    findings = list(judge_statement(said, plain))
+    findings = [f for f in judge_statement(said, plain) if f.code != "C001"]
     assert [f"{f.code} {f.text}" for f in findings] == codes
     assert all(f.where == "nats.imports[0].token" for f in findings)
 

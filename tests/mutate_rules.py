@@ -1,0 +1,175 @@
+"""Break each rule, and each number in the rules, and see that a test fails each time.
+
+    python tests/mutate_rules.py [CODE ...]
+
+A rule is broken by letting it return nothing; a number by one more and by one less. The tests in
+`tests/unit/rules` are collected once and run again and again in this process, those first whose name
+has the code of the broken rule. Exit 1 when a mutant survives.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+import importlib
+import inspect
+import io
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from seedless import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+TESTS = Path(__file__).parent / "unit" / "rules"
+PACKAGE = Path(inspect.getfile(rules)).parent
+_RULE = re.compile(r"([cgt]\d{3})_")
+_FUTURE = ast.parse("from __future__ import annotations").body
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A statement of a module, broken: a function, or an assignment to constants."""
+
+    module: ModuleType
+    statement: ast.FunctionDef | ast.Assign
+    what: str
+
+    @property
+    def rule(self) -> str:
+        """The code of the rule that is broken, or nothing where several share what is broken."""
+        match = _RULE.match(self.name)
+        return match[1] if match else ""
+
+    @property
+    def name(self) -> str:
+        """The function, or what is assigned to."""
+        return self.statement.name if isinstance(self.statement, ast.FunctionDef) else "constant"
+
+    def __str__(self) -> str:
+        place = f"{self.module.__name__}:{self.statement.lineno}"
+        return f"{place} {ast.unparse(self.statement).splitlines()[0]}: {self.what}"
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Break the module; a function gets other code, since tables hold the function itself."""
+        tree = ast.fix_missing_locations(ast.Module([*_FUTURE, self.statement], type_ignores=[]))
+        names = dict(vars(self.module))
+        exec(compile(tree, str(self.module.__file__), "exec"), names)  # noqa: S102 - our own rules, broken
+        if isinstance(self.statement, ast.FunctionDef):
+            function = vars(self.module)[self.name]
+            whole = function.__code__
+            function.__code__ = names[self.name].__code__
+            try:
+                yield
+            finally:
+                function.__code__ = whole
+            return
+        before = dict(vars(self.module))
+        vars(self.module).update(names)
+        try:
+            yield
+        finally:
+            vars(self.module).update(before)
+
+
+def mutants() -> Iterator[Mutant]:
+    """Yield everything that can be broken, module by module."""
+    for path in sorted(PACKAGE.glob("*.py")):
+        module = importlib.import_module(
+            f"{rules.__name__}.{path.stem}" if path.stem != "__init__" else "seedless.rules"
+        )
+        for statement in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(statement, ast.FunctionDef) and _RULE.match(statement.name):
+                yield Mutant(module, _silent(statement), "returns nothing")
+            if isinstance(statement, ast.FunctionDef | ast.Assign):
+                yield from _shifted(module, statement)
+
+
+def _silent(function: ast.FunctionDef) -> ast.FunctionDef:
+    silent = copy.copy(function)
+    silent.body = ast.parse("return iter(())").body
+    return silent
+
+
+def _shifted(module: ModuleType, statement: ast.FunctionDef | ast.Assign) -> Iterator[Mutant]:
+    places = [place for place, node in enumerate(ast.walk(statement)) if _is_number(node)]
+    for place in places:
+        for step in (1, -1):
+            broken = copy.deepcopy(statement)
+            node = list(ast.walk(broken))[place]
+            assert isinstance(node, ast.Constant)
+            assert isinstance(node.value, int)
+            what = f"{node.value} becomes {node.value + step} in line {node.lineno}"
+            node.value += step
+            yield Mutant(module, broken, what)
+
+
+def _is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int
+
+
+class Loop:
+    """A pytest plugin that runs the collected tests once whole, and then once for each mutant."""
+
+    def __init__(self, codes: frozenset[str]) -> None:
+        self.codes = codes
+        self.lines: list[str] = []
+        self.count = 0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        failed = next((item for item in session.items if fails(item)), None)
+        if failed is not None:
+            self.lines.append(f"{failed.nodeid} fails before anything is broken")
+            return True
+        for mutant in mutants():
+            if self.codes and mutant.rule.upper() not in self.codes:
+                continue
+            self.count += 1
+            with mutant.applied():
+                first = [item for item in session.items if mutant.rule in item.name.lower()]
+                others = [item for item in session.items if mutant.rule not in item.name.lower()]
+                if not any(fails(item) for item in [*first, *others]):
+                    self.lines.append(f"survives: {mutant}")
+        return True
+
+
+def fails(item: pytest.Item) -> bool:
+    """Run one test, and tell whether it failed; fixtures of the session stay for the next."""
+    module = item.getparent(pytest.Module)
+    assert module is not None
+    reports = runtestprotocol(item, log=False, nextitem=module.parent)  # type: ignore[arg-type]  # any node will do
+    return any(report.failed for report in reports)
+
+
+def main() -> int:
+    """Print what survived, and return the exit code."""
+    start = time.monotonic()
+    loop = Loop(frozenset(code.upper() for code in sys.argv[1:]))
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = pytest.main([str(TESTS), "-q", "-p", "no:cacheprovider", "--tb=no"], plugins=[loop])
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} or not loop.count:
+        sys.stderr.write(said.getvalue())
+        loop.lines.append("the tests could not be run, or nothing was broken")
+    for line in [
+        *loop.lines,
+        f"{loop.count} mutants, {len(loop.lines)} survived, {time.monotonic() - start:.0f} s",
+    ]:
+        print(line)  # noqa: T201 - a script, which prints
+    return 1 if loop.lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
