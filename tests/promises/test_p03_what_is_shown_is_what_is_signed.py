@@ -127,6 +127,13 @@ def test_a_dry_run_signs_and_writes_nothing_and_opens_no_token(desk: Desk) -> No
     assert not (desk.home / "out.jwt").exists()
 
 
+def test_a_dry_run_makes_no_folder_where_there_is_none(desk: Desk) -> None:
+    desk.ok(
+        "operator", "add", "ACME", "--sys", "--generate-signing-key", "--dry-run", "--module", "/nowhere.so"
+    )
+    assert not desk.store.exists()
+
+
 def spelled(payload: str) -> str:
     """Return a jwt with a good signature over *payload* as it is spelled."""
     head = base64.urlsafe_b64encode(b'{"typ":"JWT","alg":"ed25519-nkey"}').rstrip(b"=")
