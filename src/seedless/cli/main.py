@@ -26,7 +26,7 @@ _LONGEST = 2000  # characters of a message: what it quotes may be long
 _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
 _COMMANDS = {
     "token": ("token", "Find, initialise and look at tokens."),
-    "key": ("key", "Make and list keys on tokens."),
+    "key": ("key", "Make, import, list and check keys on tokens."),
     "operator": ("operator", "Make and show the operator."),
     "account": ("account", "Make, show and list accounts."),
     "user": ("user", "Make, show and list users, and write creds files."),
