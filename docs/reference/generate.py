@@ -21,6 +21,7 @@ import click
 
 from seedless.cli.main import seedless
 from seedless.findings import Severity
+from seedless.lint import rules as lint_rules
 from seedless.rules import code_of, rules
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ _FAMILIES = {
     "T": ("Trust", "Who may sign for whom."),
     "C": ("Claims", "What claims by themselves must hold."),
     "P": ("Policy", "What the pinned policy asks for."),
+    "S": ("Server configurations", "What `seedless lint` finds in configurations of nats-server."),
+    "L": ("Files and stores", "What `seedless lint` finds in jwts as files, and in a store."),
 }
 _PACKAGE_ROW = re.compile(r"^(\| `(\w+)/` \| [^|]* \|)[^|]*\|$", re.MULTILINE)
 _DEMO_BLOCK = re.compile(r"(?<=^```text\n)Keys on a token.*?(?=^```$)", re.MULTILINE | re.DOTALL)
@@ -90,7 +93,7 @@ def commands(
 def rules_page() -> str:
     """Return `rules.md`."""
     parts = [_RULES_HEAD]
-    codes = {code_of(rule): rule for rule in rules()}
+    codes = {code_of(rule): rule for rule in (*rules(), *lint_rules())}
     for letter, (title, text) in _FAMILIES.items():
         family = {name: rule for name, rule in codes.items() if name.startswith(letter)}
         if family:

@@ -30,6 +30,7 @@ COMMANDS = [
     "user creds -a ORDERS app",
     "user creds -a ORDERS app -o app.creds",
     "verify",
+    "lint",
     "tree",
     "server config --mem-resolver",
     "completion bash",

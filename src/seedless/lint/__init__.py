@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seedless.lint.configuration import lint_configuration, rules
+from seedless.lint.codes import rules
+from seedless.lint.configuration import lint_configuration
 from seedless.lint.jwts import Judged, Surroundings, judge_jwt, unreadable
 from seedless.lint.tree import count, lint_store, surroundings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless import conf
 from seedless.errors import SeedlessError
@@ -50,17 +50,6 @@ def lint_configuration(
         dataclasses.replace(found, about=str(path), text=_masked(found.text), hint=_masked(found.hint))
         for found in _findings(path, environment, now, program, wants_delete=wants_delete)
     ]
-
-
-def rules() -> tuple[Callable[..., Any], ...]:
-    """Return every rule for configurations once, in the order of the codes."""
-    found: tuple[Callable[..., Any], ...] = (
-        s001_configuration_can_be_read,
-        s002_the_server_takes_it,
-        *RULES,
-        trusted.s023_accounts_can_be_deleted,
-    )
-    return tuple(sorted(found, key=lambda rule: rule.__name__))
 
 
 def _findings(

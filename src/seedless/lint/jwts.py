@@ -127,3 +127,12 @@ def _parent(jwt: Jwt[Any]) -> str:
     """Return the account that a user or an activation is of; empty for others."""
     body = jwt.claims.body
     return body.issuer_account or str(jwt.issuer) if isinstance(body, User | Activation) else ""
+
+
+RULES = (
+    l001_jwt_can_be_read,
+    l002_members_are_known,
+    l003_jwt_is_of_version_2,
+    l004_scoped_user_carries_no_lists,
+    l005_account_is_known,
+)

@@ -70,7 +70,7 @@ def s005_nkey_is_a_user_key(server: Server) -> Iterator[Finding]:
         member = entry.find("nkey")
         if member is not None and _role(text_of(member) or "") is not role:
             text = f"this nkey is no {role.name.lower()}'s public key: servers do not start"
-            yield error("S005", str(member.place), text, f"give the public key, {role.value}…")
+            yield error("S005", str(member.place), text, "a user's is U…, an account's A…")
 
 
 def s006_no_seed_stands_here(server: Server) -> Iterator[Finding]:

@@ -92,3 +92,6 @@ def _judged(what: str, found: Jwt[Any] | SeedlessError, around: Surroundings) ->
 def _with(judged: Judged, more: Iterator[Finding] | tuple[()]) -> Judged:
     extra = tuple(dataclasses.replace(finding, about=judged.what) for finding in more)
     return Judged(judged.what, (*judged.findings, *extra)) if extra else judged
+
+
+RULES = (l006_account_is_there_once, l007_user_lies_with_its_account)

@@ -1,0 +1,24 @@
+"""Every rule of `lint` with a code of its own: Snnn for configurations, Lnnn for files and stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless.lint import configuration, jwts, tree, trusted
+from seedless.lint.asked import s002_the_server_takes_it
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def rules() -> tuple[Callable[..., Any], ...]:
+    """Return every rule once, in the order of the codes within each letter."""
+    found: tuple[Callable[..., Any], ...] = (
+        configuration.s001_configuration_can_be_read,
+        s002_the_server_takes_it,
+        *configuration.RULES,
+        trusted.s023_accounts_can_be_deleted,
+        *jwts.RULES,
+        *tree.RULES,
+    )
+    return tuple(sorted(found, key=lambda rule: rule.__name__))
