@@ -133,3 +133,92 @@ def test_a_key_file_that_others_can_read_is_told(desk: Desk, tmp_path: Path) -> 
 
 def test_a_key_file_that_is_not_there_is_said_so(desk: Desk, tmp_path: Path) -> None:
     assert "cannot read" in refused(desk, *ORDERS, str(tmp_path / "none.nk"))
+
+
+def leaky_key(desk: Desk) -> str:
+    """Make a key that can leave, outside of seedless; return its public key."""
+    from pkcs11.constants import Attribute, ObjectClass  # noqa: PLC0415 - this test alone makes such a key
+    from pkcs11.mechanisms import KeyType  # noqa: PLC0415 - likewise
+
+    from seedless.pin import parse_pin_source  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.quirks import EC_PARAMS_NAME  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
+
+    pin = desk.home / "pin"
+    written(pin, desk.token.pin)
+    uri = KeyUri.parse(desk.token.uri)
+    common = {
+        Attribute.KEY_TYPE: KeyType.EC_EDWARDS,
+        Attribute.EC_PARAMS: EC_PARAMS_NAME,
+        Attribute.TOKEN: True,
+        Attribute.ID: b"\x07",
+        Attribute.LABEL: "account:ORDERS",
+    }
+    private = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.VALUE: bytes(range(32))}
+    private |= {Attribute.SIGN: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: True}
+    public = {Attribute.CLASS: ObjectClass.PUBLIC_KEY}
+    public |= {Attribute.EC_POINT: b"\x04\x20" + SOFTWARE.public_key.raw}
+    source = parse_pin_source(f"file:{pin}")
+    with (
+        open_token(uri, source, module=desk.token.module, writable=True) as token,
+        token.session.use("test") as raw,
+    ):
+        for half in (private, public):
+            raw.create_object(common | half)
+    return KEY
+
+
+def test_the_papers_of_every_key_are_shown(desk: Desk) -> None:
+    made = desk.ok("key", "new", "--role", "operator", "-n", "ACME", "--json").data["public_key"]
+    desk.ok(*ORDERS, stdin=SEED)
+    data = desk.ok("key", "audit", "--json").data
+    assert data["statement"] == "these are statements of the driver, not attestations"
+    assert (data["token"]["serial"], data["token"]["module"]) == (desk.token.serial, str(desk.token.module))
+    by_key = {key["public_key"]: key for key in data["keys"]}
+    assert {key: (one["role"], one["verdict"]) for key, one in by_key.items()} == {
+        made: ("operator", "made on this token, not extractable"),
+        KEY: ("account", "imported"),
+    }
+    assert by_key[made]["the_driver_says"]["key_gen_mechanism"] == "0x1055"
+    assert by_key[KEY]["the_driver_says"]["local"] is False
+    assert all(one["remarks"] == ["software: the files can be copied"] for one in by_key.values())
+    one = by_key[KEY]
+    SOFTWARE.public_key.verify(bytes.fromhex(one["signature"]), bytes.fromhex(one["challenge"]))
+    done = desk.ok("key", "audit")
+    assert done.out.splitlines()[0].endswith("THE DRIVER SAYS")
+    assert "imported; software: the files can be copied" in done.out
+    assert "these are statements of the driver, not attestations" in done.err
+
+
+def test_an_audit_that_finds_a_key_that_can_leave_ends_with_3(desk: Desk) -> None:
+    leaky_key(desk)
+    done = desk.run("key", "audit")
+    assert (done.code, "can leave" in done.out) == (3, True)
+
+
+def test_a_key_that_can_leave_signs_only_when_it_is_named(desk: Desk) -> None:
+    operator = desk.ok("operator", "add", "ACME", "--json").data["subject"]
+    leaky_key(desk)
+    desk.ok("account", "add", "ORDERS", "--public-key", KEY)
+    add = ("user", "add", "-a", "ORDERS", "app", "--token", desk.token.uri)
+    done = desk.run(*add)
+    assert done.code == 4
+    assert f"to use it all the same, --allow-extractable {KEY}\n" in done.err
+    assert desk.run(*add, "--allow-extractable", operator).code == 4, "another key is named"
+    desk.ok(*add, "--allow-extractable", operator, "--allow-extractable", KEY)
+
+
+def test_what_may_leave_is_named_by_its_public_key(desk: Desk) -> None:
+    done = desk.run("operator", "add", "ACME", "--allow-extractable", "mine")
+    assert (done.code, "--allow-extractable" in done.err) == (2, True)
+
+
+def test_a_key_without_a_label_has_the_role_that_the_inventory_gives_it(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    desk.ok(*ORDERS, stdin=SEED)
+    twin = str(SoftwareKey(Role.OPERATOR, bytes(range(32))).public_key)
+    desk.ok("account", "add", "ORDERS", "--public-key", KEY)
+    done = desk.run("operator", "add", "OTHER", "--public-key", twin)
+    assert done.code == 4
+    assert f"{twin} is the key of an account in the inventory, {KEY}, and a key has one role" in done.err

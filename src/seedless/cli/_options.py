@@ -30,6 +30,18 @@ class Settings:
     yes: bool = False
     policy: str | None = None
     allow: tuple[str, ...] = ()
+    allow_extractable: tuple[str, ...] = ()
+
+
+def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *given*, public keys all of them."""
+    from seedless.errors import BadKey  # noqa: PLC0415 - most commands are given none
+    from seedless.nkey import PublicKey  # noqa: PLC0415 - likewise
+
+    try:
+        return tuple(str(PublicKey.parse(text)) for text in given)
+    except BadKey as error:
+        raise click.BadParameter(error.message, ctx, param) from error
 
 
 _JSON = [click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")]
@@ -65,6 +77,10 @@ _JUDGE = [
     click.option(
         "--allow", multiple=True, metavar="CODE",
         help="Lift the finding with this code; not of the policy, nor one that guards a promise.",
+    ),
+    click.option(
+        "--allow-extractable", multiple=True, metavar="PUBKEY", callback=_public_keys,
+        help="Sign with this key although its driver says that it can leave its token.",
     ),
 ]  # fmt: skip
 

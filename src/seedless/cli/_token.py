@@ -88,7 +88,9 @@ class OpenTokens:
 
     def signer(self, public_key: PublicKey) -> Signer:
         """Return the signer of *public_key*, on the token that holds it."""
-        return self.holding(public_key).signer(public_key)
+        self._require_role(public_key)
+        allowed = str(public_key) in self._workspace.settings.allow_extractable
+        return self.holding(public_key).signer(public_key, allow_extractable=allowed)
 
     def holding(self, public_key: PublicKey) -> Token:
         """Return the token with *public_key*: where the inventory says, else the one that was named."""
@@ -104,6 +106,19 @@ class OpenTokens:
                 "name its token with --token; seedless key list shows what is where",
             ) from error
         return token
+
+    def _require_role(self, public_key: PublicKey) -> None:
+        """Raise `NoKey` where the inventory has the raw key in another role; its label is looked at later.
+
+        Tokens that keep no labels cannot tell, so the role is bound here too when a key is made.
+        """
+        for entry in self._workspace.keyring():
+            if entry.public_key.raw == public_key.raw and entry.role is not public_key.role:
+                raise NoKey(
+                    f"{public_key} is the key of an {entry.role.name.lower()} in the inventory, "
+                    f"{entry.public_key}, and a key has one role",
+                    "make a new key for the other role",
+                )
 
     def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
         module = module_for(self._workspace, uri, is_ours=is_ours)

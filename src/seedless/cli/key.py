@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from seedless.cli import _io
+from seedless.cli._key_audit import audit
 from seedless.cli._key_import import ROLES, import_
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, change_options, token_options
@@ -32,6 +33,7 @@ def key() -> None:
 
 
 key.add_command(import_)
+key.add_command(audit)
 
 
 @key.command()

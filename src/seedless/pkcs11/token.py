@@ -72,7 +72,7 @@ class Token:
 
     def keys(self) -> list[Key]:
         """List the private keys on the token, of every type."""
-        return [pair.key for pair in self._pairs("list the keys")]
+        return [pair.key for pair in self.pairs("list the keys")]
 
     def find(self, raw: bytes) -> Key:
         """Return the one Ed25519 key whose public half is *raw* (32 bytes); raise `NoKey` for none or two."""
@@ -152,7 +152,7 @@ class Token:
 
     def destroy(self, key: Key) -> None:
         """Delete both halves of *key*, which is one that `keys` returned. Nothing brings it back."""
-        found = [pair for pair in self._pairs("delete a key") if pair.key == key]
+        found = [pair for pair in self.pairs("delete a key") if pair.key == key]
         if len(found) != 1:
             raise NoKey(f"{_count(len(found))} on {self.info.where} is {key.named}", "list the keys again")
         with self._session.use("delete a key"):
@@ -160,7 +160,8 @@ class Token:
             if found[0].public is not None:
                 found[0].public.destroy()
 
-    def _pairs(self, doing: str) -> list[Pair]:
+    def pairs(self, doing: str = "list the keys") -> list[Pair]:
+        """List the objects of the private keys with their public halves, for this package."""
         return self._session.again(doing, lambda raw: pairs(raw, self._numbers))
 
 
