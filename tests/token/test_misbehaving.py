@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,6 +192,37 @@ def test_the_recovery_of_one_session_leaves_another_usable_and_its_close_harmles
         signers = [first.signer(KEY), second.signer(KEY)]
         crooked.wants("fault C_Sign 1 DEVICE_REMOVED")
         assert [signer.sign(b"x") for signer in signers] == [SOFTWARE.sign(b"x")] * 2
+
+
+def test_threads_recover_side_by_side_and_all_bytes_are_right(crooked: Misbehaving, in_child: Child) -> None:
+    crooked.wants(*(f"fault C_Sign {n} DEVICE_REMOVED" for n in range(10, 200, 17)))
+    done = in_child(
+        crooked.made,
+        "import threading\n"
+        "from seedless.seeds import SoftwareKey\n"
+        "software = SoftwareKey(Role.USER, bytes(range(32)))\n"
+        "good = []\n"
+        "def work(name):\n"
+        "    with open_token(URI, Given(), module=MODULE) as token:\n"
+        "        signer = token.signer(software.public_key)\n"
+        "        for n in range(100):\n"
+        "            message = b'%d %d' % (name, n)\n"
+        "            good.append(signer.sign(message) == software.sign(message))\n"
+        "threads = [threading.Thread(target=work, args=(name,)) for name in range(3)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "from seedless.pkcs11.module import load\n"
+        "print(len(good), all(good), load(MODULE).generation > 3)\n",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "300 True True\n", "")
+
+
+def test_threads_may_share_a_token_and_take_turns(crooked: Misbehaving, opened: Open) -> None:
+    messages = [b"%d" % n for n in range(60)]
+    with opened(crooked.made) as token, ThreadPoolExecutor(4) as threads:
+        signer = token.signer(KEY)
+        crooked.wants("fault C_Sign 20 DEVICE_REMOVED")
+        assert list(threads.map(signer.sign, messages)) == [SOFTWARE.sign(message) for message in messages]
 
 
 @pytest.mark.parametrize(

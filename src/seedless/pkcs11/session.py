@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.module import Module
 
 T = TypeVar("T")
+_OUTLIVED = "the driver was started anew"
 _AFTER_AN_ERROR = "its session was thrown away after an error"
 
 
@@ -118,25 +119,30 @@ class TokenSession:
 
     def _require_young(self) -> None:
         if self._generation != self.module.generation:
-            raise SessionHandleInvalid  # the driver would say so of the handle, or take it for another's
+            # The driver would say so of the handle, or take it for another's.
+            raise SessionHandleInvalid(_OUTLIVED)
 
     def again(self, doing: str, action: Callable[[Session], T]) -> T:
         """Do *action*, which may be done twice; if the session was lost, make it anew, once, and try again.
 
         Raise `TokenError`; `PinError` when the token refuses the PIN that it had accepted.
         """
+        first = lost = None
         with self._turn:
-            try:
-                return self._once(doing, action)
-            except TokenError as error:
-                if not is_loss(error):
-                    raise
-                first = error
-            self._make_anew(first)
-            try:
-                return self._once(doing, action)
-            except TokenError as error:
-                raise failed_again(error, first) if is_loss(error) else error from error
+            while True:
+                try:
+                    if lost is not None:
+                        self._make_anew(lost)
+                    return self._once(doing, action)
+                except TokenError as error:
+                    if not is_loss(error):
+                        raise
+                    lost = error
+                    # That another thread started the driver anew is no failure of ours.
+                    if not _is_outlived(error):
+                        if first is not None:
+                            raise failed_again(error, first) from error
+                        first = error
 
     def _make_anew(self, first: TokenError) -> None:
         self.close("its session was lost")
@@ -191,15 +197,14 @@ class TokenSession:
     def _log_in(self) -> None:
         if not self.info.login_required or self._pins is None:
             return
-        with self._turn, self.module.login:
+        with self.asking():
             with self.use("log in") as raw:
-                handle = handle_of(raw)
-                if self.module.functions.is_logged_in(handle):
+                if self.module.functions.is_logged_in(handle_of(raw)):
                     return
                 info = self._info_now()
             pin = self._pin(info)
-            with self.module.calls():
-                result = self.module.functions.login(handle, CKU_USER, pin)
+            with self.use("log in") as raw:
+                result = self.module.functions.login(handle_of(raw), CKU_USER, pin)
             if result == CKR_OK:
                 self._accepted = pin
             elif name_of(result) in WRONG_PIN:
@@ -207,8 +212,14 @@ class TokenSession:
             elif name_of(result) != "UserAlreadyLoggedIn":
                 raise not_logged_in(result, info)
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Hold what a person may be asked under, before any call: this session, then the module's logins."""
+        with self._turn, self.module.login:
+            yield
+
     def affirm(self, raw: Session) -> None:
-        """Log in for the one operation that has begun (CKU_CONTEXT_SPECIFIC); inside `use`.
+        """Log in for the one operation that has begun (CKU_CONTEXT_SPECIFIC); inside `asking` and `use`.
 
         Raise `PinError`: the PIN is the one that this session sent before, else the source is asked.
         """
@@ -241,6 +252,10 @@ def handle_of(raw: Session) -> int:
     """Return the handle of the binding's session."""
     handle: int = raw.handle  # type: ignore[attr-defined]  # the stub lacks it
     return handle
+
+
+def _is_outlived(error: TokenError) -> bool:
+    return isinstance(error.__cause__, SessionHandleInvalid) and error.__cause__.args == (_OUTLIVED,)
 
 
 def _identity(info: TokenInfo) -> tuple[str, str, str, str]:

@@ -65,8 +65,7 @@ class TokenSigner:
             require_fits(len(message), self.session.info)
         session = self.session
         if self._pair.key.attributes.always_authenticate:
-            # Before the session's turn at the driver: whoever logs in waits for the person first.
-            with session.module.login:
+            with session.asking():
                 return session.again("sign", lambda raw: self._sign(raw, message))
         return session.again("sign", lambda raw: self._sign(raw, message))
 
