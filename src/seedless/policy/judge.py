@@ -181,10 +181,10 @@ def _p006(policy: Policy) -> Rule:
 def _p007(policy: Policy) -> Rule:
     def nothing_is_too_wide(change: Change, context: Context) -> Iterator[Finding]:
         for grant in grants(change.statement, context):
-            for subject in policy.too_wide:
-                if grant.is_as_wide_as(subject):
-                    text = f"gives access to {shown(grant.subject)}, which is as wide as {subject}"
-                    yield error("P007", grant.where, text, "name what is needed")
+            held = [subject for subject in policy.too_wide if grant.is_as_wide_as(subject)]
+            if held:
+                text = f"gives access to {shown(grant.subject)}, which is as wide as {' and '.join(held)}"
+                yield error("P007", grant.where, text, "name what is needed")
 
     return nothing_is_too_wide
 
@@ -192,10 +192,10 @@ def _p007(policy: Policy) -> Rule:
 def _p008(policy: Policy) -> Rule:
     def nothing_reaches_what_is_reserved(change: Change, context: Context) -> Iterator[Finding]:
         for grant in grants(change.statement, context):
-            for subject in policy.reserved:
-                if grant.reaches(subject):
-                    text = f"gives access to {shown(grant.subject)}, which reaches {subject}"
-                    yield error("P008", grant.where, text, f"name what is needed, or deny {subject}")
+            held = " and ".join(subject for subject in policy.reserved if grant.reaches(subject))
+            if held:
+                text = f"gives access to {shown(grant.subject)}, which reaches {held}"
+                yield error("P008", grant.where, text, f"name what is needed, or deny {held}")
 
     return nothing_reaches_what_is_reserved
 
