@@ -1,0 +1,119 @@
+"""Signatures on a SoftHSM token beside a C loop over C_SignInit and C_Sign, which `raw_loop.c` is.
+
+Both sign on one token, in turns, messages of 3 kB: the size of a large account's claims.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_softhsm import Token
+    from seedless.pkcs11.pool import Pool
+    from seedless.signer import Signer
+
+    Work = Callable[[], object]
+
+_COUNT = 200  # signatures in a round
+_SIZE = 3_000
+_MESSAGES = [number.to_bytes(4, "big") * (_SIZE // 4) for number in range(_COUNT)]
+_ID = b"\x01\x02"
+
+
+class _Pin:
+    def __init__(self, pin: str) -> None:
+        self._pin = pin
+
+    def pin(self, *_: str) -> str:
+        return self._pin
+
+
+def rows() -> Iterator[tuple[str, Work, Work, float | None]]:
+    """Yield name, ours, beside, and the bar: a speed of at least S is a time of at most 1/S."""
+    from seedless.nkey import Role  # noqa: PLC0415 - only here
+    from seedless.pkcs11.pool import open_pool  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
+    from seedless.seeds import SoftwareKey  # noqa: PLC0415 - likewise
+
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = Path(tempfile.mkdtemp(prefix="seedless-bench-"))
+    stack.callback(shutil.rmtree, folder)
+    made, key = _token(folder), SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key
+    raw = _raw_loop(folder, made, stack)
+    uri, pins = KeyUri.parse(made.uri), _Pin(made.pin)
+    token = stack.enter_context(open_token(uri, pins, module=made.module))
+    one, two = (
+        stack.enter_context(open_pool(uri, pins, module=made.module, workers=workers)) for workers in (1, 2)
+    )
+    what = f"{_COUNT} signatures of 3 kB,"
+    unchecked, signer = token.unchecked_signer(key), token.signer(key)
+    yield f"{what} not verified, beside a C loop (0.95)", _each(unchecked), raw, 1 / 0.95
+    yield f"{what} verified (0.75)", _each(signer), raw, 1 / 0.75
+    yield f"{what} verified, 1 worker (0.9)", _all(one, signer), raw, 1 / 0.9
+    yield f"{what} verified, 2 workers (1.15)", _all(two, signer), raw, 1 / 1.15
+
+
+def _each(signer: Signer) -> Work:
+    def work() -> None:
+        for message in _MESSAGES:
+            signer.sign(message)
+
+    return work
+
+
+def _all(pool: Pool, signer: Signer) -> Work:
+    def work() -> None:
+        for _ in pool.sign_all((signer.public_key, message) for message in _MESSAGES):
+            pass
+
+    return work
+
+
+def _token(folder: Path) -> Token:
+    from pytest_softhsm._find import find_module  # noqa: PLC0415 - only here
+    from pytest_softhsm._tokens import install  # noqa: PLC0415 - likewise
+
+    module = find_module(os.environ.get("SOFTHSM2_MODULE"))
+    if module is None:
+        raise SystemExit("the rows of signatures need SoftHSM: install the package softhsm2")
+    place = install(module, folder, None)
+    os.environ.update(place.env)
+    made = place.create("bench")
+    made.import_ed25519(bytes(range(32)), label="account:bench", id=_ID)
+    return made
+
+
+def _raw_loop(folder: Path, made: Token, stack: ExitStack) -> Work:
+    program, pin = folder / "raw_loop", folder / "pin"
+    source = Path(__file__).with_name("raw_loop.c")
+    subprocess.run(["cc", "-O2", "-o", program, source, "-ldl"], check=True)
+    pin.write_text(made.pin, encoding="ascii")
+    loop = stack.enter_context(
+        subprocess.Popen(
+            [program, made.module, made.serial, _ID.hex(), pin, str(_SIZE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+    )
+
+    def work() -> None:
+        assert loop.stdin
+        assert loop.stdout
+        loop.stdin.write(f"{_COUNT}\n")
+        if not loop.stdout.readline():
+            raise SystemExit("the C loop has ended")
+
+    return work
