@@ -166,6 +166,8 @@ def test_there_is_one_spelling_of_the_header(craft: Craft, header: bytes, rule: 
         pytest.param(typed("user") | {"type": ""}, "type", "empty-type", id="an empty top-level type"),
         pytest.param(typed("user") | {"type": None}, "type", "null", id="null as top-level type"),
         pytest.param(typed("user") | {"type": 5}, "type", "", id="a number as top-level type"),
+        pytest.param({"NATS": {"a": 1}}, "NATS", "folded-name", id="NATS for nats"),
+        pytest.param({"nats": {"a": 1}, "Type": "user"}, "Type", "folded-name", id="Type at the top level"),
         pytest.param({"nats": None}, "nats", "null", id="nats null"),
         pytest.param({"nats": []}, "nats", "", id="nats a list"),
         pytest.param({"nats": {"type": "cluster", "version": 2}}, "nats.type", "", id="cluster claims"),
@@ -412,6 +414,38 @@ def test_canonical_bytes_beyond_what_go_reads_are_refused(
         read(craft(text))
 
 
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63)])
+def test_canonical_answers_of_a_scope_are_read_through_float64_too(
+    craft: Craft, keys: dict[Role, SoftwareKey], number: int
+) -> None:
+    text = (
+        f'{{"iss":"{keys[Role.ACCOUNT].public_key}","nats":{{"limits":{{}},"signing_keys":[{{"kind":"user_scope",'
+        f'"key":"","role":"","template":{{"pub":{{}},"sub":{{}},"resp":{{"max":{number},"ttl":0}}}},'
+        '"description":""}],"default_permissions":{"pub":{},"sub":{}},"authorization":{},'
+        '"type":"account","version":2}}'
+    )
+    with pytest.raises(BadJwt) as caught:
+        read(craft(text))
+    assert caught.value.path == "nats.signing_keys[0].template.resp.max"
+
+
+def test_a_canonical_client_id_beyond_64_bits_is_refused(craft: Craft, keys: dict[Role, SoftwareKey]) -> None:
+    text = (
+        f'{{"iss":"{keys[Role.SERVER].public_key}","nats":{{"server_id":{{"name":"","host":"","id":""}},'
+        '"user_nkey":"","client_info":{"id":18446744073709551616},"connect_opts":{"protocol":0},'
+        '"type":"authorization_request","version":2}}'
+    )
+    with pytest.raises(BadJwt) as caught:
+        read(craft(text, Role.SERVER))
+    assert caught.value.path == "nats.client_info.id"
+
+
+def test_a_jwt_of_a_newer_library_says_so(craft: Craft) -> None:
+    with pytest.raises(BadJwt, match="the jwt has version 3, made by a newer library") as caught:
+        read(craft({"nats": {"type": "user", "version": 3}}))
+    assert caught.value.hint == "update seedless"
+
+
 def test_unknown_members_are_reported_and_not_in_the_claims(craft: Craft) -> None:
     jwt = read(craft(typed("user", more=1, pub={"allow": ["a"], "x": {}}) | {"extra": [1.50]}))
     assert jwt.claims.body == User(pub=Permission(allow=("a",)))
@@ -473,8 +507,12 @@ def test_in_a_template_absent_and_zero_stay_apart(craft: Craft) -> None:
             id="user",
         ),
         pytest.param(
-            {"type": "activation", "nats": {"subject": "a", "type": "stream", "max": 5, "payload": 6}},
-            Activation(subject="a", import_type="stream"),
+            {
+                "type": "activation",
+                "issuer_account": "A",
+                "nats": {"subject": "a", "type": "stream", "max": 5},
+            },
+            Activation(subject="a", import_type="stream", issuer_account="A"),
             id="activation",
         ),
         pytest.param(

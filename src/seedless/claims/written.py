@@ -76,7 +76,7 @@ def _kind(kind: str | None, said: object) -> str:
 
 def _require_version(nats: dict[str, Any]) -> None:
     version = nats.get("version", VERSION)
-    if version != VERSION or isinstance(version, bool):
+    if version != VERSION:
         raise BadClaims(
             f"nats.version: only version {VERSION} is written, not {version!s:.40}", path="nats.version"
         )
