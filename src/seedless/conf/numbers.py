@@ -62,6 +62,8 @@ def _integer(source: Source, digits: str, suffix: str, start: int) -> int:
     letter, rest = suffix[0], suffix[1:]
     if rest not in {"", "b", "i", "ib"}:
         source.refuse(
-            f"{suffix} is no suffix of a number", "servers would leave the value out: write kb, mb or gb"
+            f"{suffix} is no suffix of a number",
+            "servers would leave the value out: write kb, mb or gb",
+            at=start,
         )
     return int(value * (1024 if rest else 1000) ** _POWERS[letter])

@@ -104,6 +104,8 @@ class Reader:
             if not top:
                 source.skip()
         elif top and not source.next:
+            if key == "}":  # of a { at the beginning
+                return []
             source.refuse(f"{named(key)} has no value", at=start)
         if not top and (not source.next or source.next in {",", "}"}):
             source.refuse(f"{named(key)} has no value", at=start)
@@ -174,8 +176,8 @@ class Reader:
 
     def _array(self, place: Place) -> Array:
         source, items = self.source, []
-        source.at += 1
         self.files.enter(source)
+        source.at += 1
         while True:
             source.skip_to_key(top=False)
             if source.next == "]":

@@ -2,7 +2,7 @@
 
 It follows the lexer of nats-server (`conf/lex.go`), whose oddities are kept where servers accept them: a `'`
 ends a bare word, escapes work in bare words too, a block ends at a `)` that is alone on its line. Refused
-beyond that: zero characters.
+beyond that: zero characters, and halves of surrogate pairs.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _QUOTED = re.compile(r'[^"\\]*')
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\"}
 _HEX = re.compile("[0-9a-fA-F]{2}")
 _BLOCK_END = re.compile(r"\n\)(?=\n|\Z)")
+_NO_TEXT = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")  # what stands for a byte (PEP 383) may be there
 _SECRET = re.compile("[SP][A-Z2-7]{30,}")
 _SHOWN = 40
 
@@ -46,9 +47,10 @@ class Source:
         self.name = name
         self.at = 0
         self.lines = [0, *(match.end() for match in re.finditer("\n", text))]
-        if "\0" in text:
-            self.at = text.index("\0")
-            self.refuse("a zero character stands here", "this is no text file")
+        stray = _NO_TEXT.search(text)
+        if stray:
+            what = "a zero character" if stray[0] == "\0" else "half of a surrogate pair"
+            self.refuse(f"{what} stands here", "this is no text file", at=stray.start())
 
     def place(self, at: int | None = None) -> Place:
         """Return the place of the offset *at*, by default of what is next."""
