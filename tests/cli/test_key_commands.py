@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.nkey import Role
+from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -222,3 +222,93 @@ def test_a_key_without_a_label_has_the_role_that_the_inventory_gives_it(desk: De
     done = desk.run("operator", "add", "OTHER", "--public-key", twin)
     assert done.code == 4
     assert f"{twin} is the key of an account in the inventory, {KEY}, and a key has one role" in done.err
+
+
+def spare(desk: Desk, name: str = "SPARE") -> str:
+    made: str = desk.ok("key", "new", "--role", "account", "-n", name, "--json").data["public_key"]
+    return made
+
+
+def test_a_deleted_key_is_gone_from_the_token_and_the_inventory(desk: Desk) -> None:
+    key, kept = spare(desk), spare(desk, "KEPT")
+    done = desk.ok("key", "delete", key, "--name", "SPARE", "--json").data
+    assert done == {"deleted": True, "public_key": key, "name": "SPARE", "token": desk.token.label}
+    assert keys_on(desk) == {(kept, "KEPT", "present")}
+    again = desk.run("key", "delete", key, "--name", "SPARE")
+    assert (again.code, "no key" in again.err) == (4, True)
+
+
+def test_a_key_that_is_not_in_the_inventory_is_deleted_by_the_name_in_its_label(desk: Desk) -> None:
+    desk.token.import_ed25519(bytes(range(32)), label="account:OLD", id=b"\x07")
+    desk.ok("key", "delete", KEY, "--name", "OLD")
+    assert keys_on(desk) == set()
+
+
+def test_a_dry_run_deletes_nothing(desk: Desk) -> None:
+    key = spare(desk)
+    done = desk.ok("key", "delete", key, "--dry-run", "--json").data
+    assert done == {"dry_run": True, "public_key": key, "name": "SPARE", "token": desk.token.label}
+    assert keys_on(desk) == {(key, "SPARE", "present")}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param(["--name", "spare"], 'its name is not "spare"', id="another-name"),
+        pytest.param(["--name", ""], 'its name is not ""', id="an-empty-name"),
+        pytest.param([], "its name was not given\nhint: to delete it: --name SPARE\n", id="nobody-to-ask"),
+    ],
+)
+def test_a_key_is_not_deleted_without_its_name(desk: Desk, name: list[str], said: str) -> None:
+    key = spare(desk)
+    assert said in refused(desk, "key", "delete", key, *name)
+    assert keys_on(desk) == {(key, "SPARE", "present")}
+
+
+def test_the_name_is_asked_for_on_a_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = spare(desk)
+    monkeypatch.setattr("seedless.cli._io.is_interactive", lambda: True)
+    assert "would be lost for good" in refused(desk, "key", "delete", key, stdin="other\n")
+    desk.ok("key", "delete", key, stdin="SPARE\n")
+    assert keys_on(desk) == set()
+
+
+def test_a_key_that_a_live_jwt_needs_is_not_deleted_and_the_jwts_are_named(desk: Desk) -> None:
+    desk.found_system()
+    operator = desk.ok("operator", "show", "--json").data["subject"]
+    account = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    elsewhere = ("--module", "/nowhere.so")
+    said = refused(desk, "key", "delete", operator, "--name", "ACME", *elsewhere, code=3)
+    assert (
+        "it stands in operator ACME (subject and issuer), account ORDERS of ACME (issuer), account SYS"
+        in said
+    )
+    said = refused(desk, "key", "delete", account, "--name", "ORDERS", *elsewhere, code=3)
+    assert "account ORDERS of ACME (subject), user ORDERS/app of ACME (issuer)\nhint: " in said
+    as_a_user = str(PublicKey(Role.USER, PublicKey.parse(account).raw))
+    refused(desk, "key", "delete", as_a_user, "--name", "ORDERS", *elsewhere, code=3)
+
+
+def test_a_key_that_another_operators_store_needs_is_not_deleted(desk: Desk) -> None:
+    desk.found_system()
+    account = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    desk.ok("operator", "add", "OTHER")
+    refused(desk, "key", "delete", account, "--name", "ORDERS", "--operator", "OTHER", code=3)
+
+
+def test_a_damaged_jwt_may_need_the_key_so_it_is_not_deleted(desk: Desk) -> None:
+    desk.found_system()
+    key = spare(desk)
+    (path,) = desk.store.rglob("app.jwt")
+    path.write_text("damaged")
+    said = refused(desk, "key", "delete", key, "--name", "SPARE", code=1)
+    assert "user ORDERS/app of ACME cannot be read, and may need the key" in said
+
+
+def test_a_key_in_another_role_is_not_deleted(desk: Desk) -> None:
+    key = PublicKey.parse(spare(desk))
+    said = refused(
+        desk, "key", "delete", str(PublicKey(Role.USER, key.raw)), "--name", "SPARE",
+        "--token", desk.token.uri, code=4,
+    )  # fmt: skip
+    assert "its label tells another role" in said

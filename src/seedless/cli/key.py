@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from seedless.cli import _io
 from seedless.cli._key_audit import audit
+from seedless.cli._key_delete import delete
 from seedless.cli._key_import import ROLES, import_
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, change_options, token_options
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def key() -> None:
-    """Make, import, list and check keys on tokens."""
+    """Make, import, list, audit and delete keys on tokens."""
 
 
-key.add_command(import_)
-key.add_command(audit)
+for command in (import_, audit, delete):
+    key.add_command(command)
 
 
 @key.command()

@@ -1,0 +1,142 @@
+"""`seedless key delete`: a key and its entry, gone for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import _io
+from seedless.cli._keys import PublicKeyType
+from seedless.cli._options import Settings, change_options
+from seedless.cli._token import open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.dependents import ties
+from seedless.errors import NoKey, Refused, SeedlessError, StoreError, UsageError
+from seedless.store import atomic, open_store, operators, root_lock
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
+    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.token import Token
+    from seedless.store import Store
+
+_NAMED = 10
+
+
+@click.command()
+@click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
+@click.option("--name", "-n", metavar="NAME", help="The name of the key, for who cannot be asked.")
+@change_options
+def delete(settings: Settings, *, public_key: PublicKey, name: str | None) -> None:
+    """Delete a key from its token, for good.
+
+    Its name has to be typed. Refused while a jwt of a store that has not expired is about the key, was signed
+    by it, or lets it sign: first put others in their place.
+
+    \b
+    Example:
+      seedless key delete AB2X… --dry-run
+    """
+    workspace = Workspace(settings)
+    _refuse_needed(workspace, public_key)
+    with root_lock(workspace.root).held(), open_tokens(workspace, writable=not settings.dry_run) as tokens:
+        _refuse_needed(workspace, public_key)  # again, with nobody else writing
+        token = tokens.holding(public_key)
+        key = _found(token, public_key)
+        called = _name_of(workspace, key, public_key)
+        data = {"public_key": str(public_key), "name": called, "token": token.info.label}
+        if settings.dry_run:
+            text = f"would delete {public_key} ({shown(called)}) from {token.info.where}"
+            _io.emit({"dry_run": True} | data, text, as_json=settings.as_json)
+            return
+        _require_typed(name, called, public_key, token.info.where)
+        token.destroy(key)
+        left: list[Key] = token.keys()
+        if any(other.raw == public_key.raw for other in left):
+            raise NoKey(
+                f"{token.info.where} says that {public_key} is deleted, and still has it",
+                "delete it with the program of the token's maker",
+            )
+        atomic.sweep(workspace.root)
+        workspace.keyring().without(public_key).save(workspace.keyring_path)
+    text = f"deleted {public_key} ({shown(called)})"
+    _io.emit({"deleted": True} | data, text, as_json=settings.as_json)
+
+
+def _found(token: Token, public_key: PublicKey) -> Key:
+    key = token.find(public_key.raw)
+    if key.role not in {None, public_key.role}:
+        raise NoKey(
+            f"the key {key.named} is not {public_key}: its label tells another role",
+            "seedless key list --token shows the public key in its role",
+        )
+    # A key without a public object was found by a signature, and is on the token without those bytes.
+    there: list[Key] = token.keys()
+    on_it = [one for one in there if (one.id, one.label) == (key.id, key.label)]
+    return on_it[0] if len(on_it) == 1 else key
+
+
+def _name_of(workspace: Workspace, key: Key, public_key: PublicKey) -> str:
+    """Return what is to be typed: the name in the label, else that of the inventory, else the key."""
+    name = key.label.partition(":")[2] if key.role else key.label
+    entry = workspace.keyring().get(public_key)
+    return name or (entry.name if entry else "") or str(public_key)
+
+
+def _require_typed(name: str | None, called: str, public_key: PublicKey, where: str) -> None:
+    if name is None and _io.is_interactive():
+        _io.say(f"{public_key} on {where} would be lost for good; nothing brings it back")
+        question = f"Type its name, {shown(called)}, to delete it"
+        name = click.prompt(question, default="", show_default=False, err=True)
+    if name is None:
+        raise UsageError(
+            f"{public_key} was not deleted: its name was not given", f"to delete it: --name {shown(called)}"
+        )
+    if name != called:
+        raise UsageError(
+            f"{public_key} was not deleted: its name is not {quoted(name)}",
+            "seedless key list shows which key is which",
+        )
+
+
+def _refuse_needed(workspace: Workspace, public_key: PublicKey) -> None:
+    """Raise `Refused` while a live jwt needs the key; `StoreError` where one cannot be read to know that."""
+    found = []
+    for operator in operators(workspace.root):
+        for where, jwt in _all(open_store(workspace.root, operator)):
+            if isinstance(jwt, SeedlessError):
+                raise StoreError(
+                    f"{where} cannot be read, and may need the key {public_key}: {jwt.message}", jwt.hint
+                )
+            tied = ties(jwt, public_key, workspace.now)
+            found += [f"{where} ({' and '.join(tied)})"] if tied else []
+    if found:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise Refused(
+            f"the key {public_key} is needed: it stands in {', '.join(found[:_NAMED])}{more}",
+            "sign them with another key, or let them expire; a key that is lost cannot sign again",
+        )
+
+
+def _all(store: Store) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]]:
+    yield _read(store)
+    for account in store.children():
+        yield _read(store, account)
+        for user in store.children(account):
+            yield _read(store, account, user)
+
+
+def _read(store: Store, *address: str) -> tuple[str, Jwt[Any] | SeedlessError]:
+    kind = ("operator", "account", "user")[len(address)]
+    where = f"{kind} {shown('/'.join(address) or store.operator)}"
+    if address:
+        where += f" of {shown(store.operator)}"
+    try:
+        return where, store.get(*address) or StoreError("it is not there", "import it again")
+    except SeedlessError as error:
+        return where, error
