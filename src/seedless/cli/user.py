@@ -60,20 +60,15 @@ def add(
     Example:
       seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub '_INBOX.>'
     """
-    if on_token and public_key:
-        raise UsageError(
-            "a key is given or made on a token, not both", "leave out --on-token or --public-key"
-        )
+    software = _software_key(public_key, on_token=on_token)
     workspace = Workspace(settings)
-    parent = workspace.account(account)
-    software = None if on_token or public_key else SoftwareKey.generate(Role.USER)
-    key = software.public_key if software else public_key
     with workspace.lock():
+        parent = workspace.account(account)
         workspace.refuse_existing(account, name)
         signer = issuing_key(parent.claims, workspace.known_keys(), issuer)
         body = User() if scope_of(parent.claims, signer) else User.new()
         intent = new_user(
-            Subject(role=Role.USER, name=name, public_key=key),
+            Subject(role=Role.USER, name=name, public_key=software.public_key if software else public_key),
             options.user(body),
             account=parent,
             issuer=signer,
@@ -91,6 +86,15 @@ def add(
     data = _describe.data(jwt) | {"account": account, "creds": str(creds_path) if software else None}
     text = f"user {name}: {jwt.claims.sub}" + (f"\ncreds: {creds_path}" if software else "")
     _io.emit(data, text, as_json=settings.as_json)
+
+
+def _software_key(public_key: PublicKey | None, *, on_token: bool) -> SoftwareKey | None:
+    """Return a new key for a creds file, or None where the user's key is given or made on a token."""
+    if on_token and public_key:
+        raise UsageError(
+            "a key is given or made on a token, not both", "leave out --on-token or --public-key"
+        )
+    return None if on_token or public_key else SoftwareKey.generate(Role.USER)
 
 
 @user.command()
