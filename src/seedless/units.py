@@ -61,6 +61,11 @@ def span(seconds: int) -> str:
     return f"{seconds // factor}{unit}"
 
 
+def is_span(text: str) -> bool:
+    """Tell whether *text* is a span that `parse_span` reads."""
+    return _SPAN.fullmatch(text) is not None
+
+
 def parse_span(text: str) -> int:
     """Return the seconds of `90s`, `15m`, `12h`, `30d`, `2w`, `6M` (of 30 days) or `1y`; raise ValueError."""
     match = _SPAN.fullmatch(text)

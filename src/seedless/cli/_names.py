@@ -22,7 +22,8 @@ def known_names(workspace: Workspace, change: Change) -> dict[str, str]:
     """Return the names of the keys that the lines of *change* name."""
     old = change.replaces.claims if change.replaces else None
     lines = [difference.line for difference in diff(old, change.draft.claims)]
-    return names_of(workspace, {str(change.draft.issuer), *keys_in(lines)} - {change.draft.claims.sub})
+    issuers = {str(one.issuer) for one in (change.draft, change.replaces) if one}
+    return names_of(workspace, (issuers | keys_in(lines)) - {change.draft.claims.sub})
 
 
 def keys_in(lines: Iterable[str]) -> set[str]:

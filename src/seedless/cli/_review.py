@@ -96,9 +96,11 @@ def lines(change: Change, names: Mapping[str, str]) -> list[str]:
     """Return what differs, a member a line, what widens access first; safe to print."""
     found = differences(change, names)
     rows = [line(difference, is_new=change.replaces is None) for difference in found]
-    issuer = str(change.draft.issuer)
+    issuer = Wording(names).key(str(change.draft.issuer))
+    if change.replaces and change.replaces.issuer != change.draft.issuer:
+        issuer = f"{Wording(names).key(str(change.replaces.issuer))} -> {issuer}"
     issued = f"issued: {_io.moment(change.draft.issued_at)}"
-    return [*rows, f"issuer: {Wording(names).key(issuer)}", issued]
+    return [*rows, f"issuer: {issuer}", issued]
 
 
 def line(difference: Difference, *, is_new: bool = False) -> str:

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 
 import click
 
+from seedless import units
 from seedless.text import quoted
 
-_SPAN = re.compile(r"(\d{1,6})([smhdwMy])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 86400, "y": 365 * 86400}
 _SIZE = re.compile(r"(-?\d{1,19})\s*(|[KMGT](?:i?B)?|B)", re.IGNORECASE)
 _FACTORS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _GO_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h))+")
@@ -39,8 +38,8 @@ class Moment:
         """Return Unix seconds; a span counts from *now* (Unix seconds)."""
         if self.text == "0":
             return 0
-        if span := _SPAN.fullmatch(self.text):
-            seconds = now + int(span[1]) * _SECONDS[span[2]]
+        if units.is_span(self.text):
+            seconds = now + units.parse_span(self.text)
             if seconds > _LAST:
                 raise ValueError("after 9999")
             return seconds
