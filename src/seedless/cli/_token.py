@@ -38,10 +38,11 @@ def named_uri(workspace: Workspace) -> KeyUri:
 def check_token_options(workspace: Workspace) -> None:
     """Raise `UsageError` for a token or a PIN source that is not written right; opens nothing."""
     named_uri(workspace)
-    _pin_source(workspace)
+    pin_source(workspace)
 
 
-def _pin_source(workspace: Workspace) -> PinSource:
+def pin_source(workspace: Workspace) -> PinSource:
+    """Return where the PIN comes from: from --pin-source, the configuration, or the prompt."""
     return parse_pin_source(workspace.settings.pin_source or workspace.config.pin_source or "prompt")
 
 
@@ -61,7 +62,7 @@ class OpenTokens:
         self._workspace = workspace
         self._stack = stack
         self._writable = writable
-        self._pins = _pin_source(workspace)
+        self._pins = pin_source(workspace)
         self._opened: dict[tuple[Path, str], Token] = {}
 
     def chosen(self) -> Token:

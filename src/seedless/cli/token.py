@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.cli import _io
+from seedless.cli._doctor import doctor
 from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import module_for, named_uri
 from seedless.cli._workspace import Workspace
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def token() -> None:
-    """Find, initialise and look at tokens."""
+    """Find, initialise, look at and try tokens."""
+
+
+token.add_command(doctor)
 
 
 @token.command(name="list")

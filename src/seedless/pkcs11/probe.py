@@ -6,23 +6,38 @@ that asks for the PIN for each signature is not tried here, since no PIN is at h
 
 from __future__ import annotations
 
+import statistics
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pkcs11.constants import Attribute
 
 from seedless.errors import BadSignature, TokenError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
 from seedless.pkcs11._ckr import explain
 from seedless.pkcs11._cryptoki import CKR_OK
+from seedless.pkcs11.key import read_attributes
+from seedless.pkcs11.papers import papers
+from seedless.pkcs11.session import TokenSession
 from seedless.pkcs11.signing import challenge
+from seedless.pkcs11.token import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from pkcs11.types import Object
+
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.module import Module
     from seedless.pkcs11.objects import Pair
-    from seedless.pkcs11.token import Token
+    from seedless.pkcs11.papers import Papers
 
 LARGEST_TRIED = 32_768
 """Bytes of the longest message that is tried."""
+_ROUNDS = 7
+_LONG = 1.0  # seconds of a signature that is not worth a median
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,78 @@ def largest_message(attempt: Callable[[int], bool], longest: int = LARGEST_TRIED
         middle = (good + bad) // 2
         good, bad = (middle, bad) if attempt(middle) else (good, middle)
     return good
+
+
+def mechanisms(module: Module, info: TokenInfo) -> frozenset[int]:
+    """Return the numbers of the mechanisms that the token lists, those of vendors too; none if it fails."""
+    with module.calls():
+        result, numbers = module.functions.mechanisms(info.slot_id)
+    return numbers if result == CKR_OK else frozenset()
+
+
+@contextmanager
+def aside(token: Token, *, writable: bool = False) -> Iterator[Token]:
+    """Open a second session on *token*, which shares its login: an error in one leaves the other."""
+    own = token.session
+    with TokenSession(own.module, own.slot, own.info, writable=writable) as session:
+        yield Token(session, token.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key on trial: its objects, the encodings of its public half as the token shows them, its papers."""
+
+    pair: Pair
+    ec_params: bytes
+    ec_point: bytes
+    papers: Papers
+
+    @property
+    def raw(self) -> bytes:
+        """The 32 bytes of its public key."""
+        return self.pair.key.raw or b""
+
+
+def read(token: Token, key: Key) -> Made:
+    """Read a key that was made on *token* for a trial; raise `TokenError`."""
+    pair = pair_of(token, key.raw or b"")
+    with token.session.use("read a key"):
+        shown = _read(pair.public, Attribute.EC_PARAMS, Attribute.EC_POINT) if pair.public else {}
+        mechanism = _read(pair.private, Attribute.KEY_GEN_MECHANISM).get(Attribute.KEY_GEN_MECHANISM)
+    made_by = mechanism if isinstance(mechanism, int) else None
+    return Made(
+        pair,
+        shown.get(Attribute.EC_PARAMS) or b"",
+        shown.get(Attribute.EC_POINT) or b"",
+        papers(key.attributes, made_by, token.info),
+    )
+
+
+def _read(item: Object, *wanted: Attribute) -> dict[Attribute, Any]:
+    return read_attributes(item, wanted)
+
+
+def discard(token: Token, key: Key) -> None:
+    """Delete a key that was made for a trial, in a session of its own; raise `TokenError` if it stays."""
+    with aside(token, writable=True) as own:
+        there: list[Key] = own.keys()
+        ours = [one for one in there if (one.id, one.label) == (key.id, key.label)]
+        for one in ours:
+            own.destroy(one)
+        if len(ours) != 1:
+            raise TokenError(f"{token.info.where} lists {len(ours)} keys as {key.named}, and not one")
+
+
+def speed(attempt: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Return the median seconds of some signatures but the first, or those of one that is slow."""
+    times = []
+    for _ in range(_ROUNDS + 1):
+        before = clock()
+        attempt()
+        times.append(clock() - before)
+        if times[-1] > _LONG:
+            return times[-1]
+    return statistics.median(times[1:])
 
 
 def pair_of(token: Token, raw: bytes) -> Pair:

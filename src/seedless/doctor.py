@@ -1,0 +1,247 @@
+"""`token doctor`: what a token can do, found by trying; a line and a verdict for each thing.
+
+A throw-away key is made where that is allowed, used, and deleted whatever happens. The PIN is sent once, and
+not at all when the token says that few tries are left, unless that was asked for. Only challenges are signed.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from seedless.claims import Account, Export, Import
+from seedless.errors import TokenError
+from seedless.jwt import Claims, draft
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11 import probe
+from seedless.pkcs11.key import label_for
+from seedless.pkcs11.module import load
+from seedless.pkcs11.papers import STATEMENT, is_software
+from seedless.pkcs11.token import find_token, open_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from seedless.pin import PinSource
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.token import Token
+    from seedless.pkcs11.uri import KeyUri
+
+LABEL: Final = "seedless-doctor"
+_SLOW = 0.1  # seconds; a server waits 2 for a user to log in
+_LARGE_ACCOUNT = 10  # exports, and as many imports
+
+
+class Verdict(StrEnum):
+    """How a thing is: as it should be, worth knowing, or in the way."""
+
+    OK = "ok"
+    NOTE = "note"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at: what, how it is, what was found, and what to do about it."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """The token to be looked at, and how: *random* gives bytes, *clock* seconds that only grow."""
+
+    module: Path
+    uri: KeyUri
+    pins: PinSource
+    last_try: bool
+    makes_key: bool
+    random: Callable[[int], bytes]
+    clock: Callable[[], float]
+
+
+def examine(patient: Patient) -> Generator[Line, None, None]:
+    """Yield a line for each thing, as soon as it is known; a token that fails is the last line.
+
+    Raise nothing of a token. When the caller stops, or is interrupted, the throw-away key is deleted.
+    """
+    try:
+        module = load(patient.module)
+        yield Line("module", Verdict.OK, f"{patient.module}: {module.description}")
+        tokens = module.tokens()
+        yield Line("slots", Verdict.OK, f"{len(tokens)} with a token")
+        info = find_token(module, patient.uri)
+        yield from _told(info)
+        yield _mechanisms(info, probe.mechanisms(module, info))
+        pin = _pin(info, last_try=patient.last_try)
+        yield pin
+        if pin.verdict is Verdict.PROBLEM:
+            return
+        opened = open_token(info.uri, patient.pins, module=patient.module, last_try=patient.last_try)
+        with opened as token:
+            yield Line("login", Verdict.OK, "the PIN was accepted" if info.login_required else "none needed")
+            yield from _keys(token)
+            yield from _trial(token, patient)
+    except TokenError as error:
+        yield Line("token", Verdict.PROBLEM, error.message, error.hint)
+
+
+def _told(info: TokenInfo) -> Iterator[Line]:
+    found = f"{info.where}, {info.manufacturer} {info.model}, firmware {info.firmware_version}"
+    yield Line("token", Verdict.OK, found)
+    quirks = info.quirks
+    if quirks.family == "unknown":
+        yield Line("family", Verdict.NOTE, "not known", "everything is tried, and nothing is believed")
+        return
+    yield Line("family", Verdict.OK, f"{quirks.family} ({quirks.source})")
+    for note in quirks.notes:
+        yield Line("family", Verdict.NOTE, note)
+    if is_software(info):
+        yield Line("provenance", Verdict.NOTE, "a program, no device", "good to try and to test, not to keep")
+
+
+def _mechanisms(info: TokenInfo, there: frozenset[int]) -> Line:
+    numbers = info.quirks.numbers_in(there)
+    if numbers is None:
+        why = info.quirks.lacks_ed25519 or "a newer firmware or driver may know it"
+        return Line("mechanisms", Verdict.PROBLEM, f"none of {len(there)} signs with Ed25519", why)
+    makes = "makes pairs" if numbers.generate in there else "lists none that makes pairs"
+    found = f"Ed25519 by 0x{numbers.sign:x}, and it {makes}"
+    return Line("mechanisms", Verdict.OK if numbers.generate in there else Verdict.NOTE, found)
+
+
+def _pin(info: TokenInfo, *, last_try: bool) -> Line:
+    if info.user_pin_locked:
+        return Line("PIN", Verdict.PROBLEM, "locked", "unlock it with the program of the token's maker")
+    if not info.user_pin_initialised:
+        return Line("PIN", Verdict.PROBLEM, "none is set", "seedless token init sets one")
+    if info.user_pin_final_try or info.user_pin_count_low:
+        left = "one try is left" if info.user_pin_final_try else "few tries are left"
+        if not last_try:
+            return Line(
+                "PIN", Verdict.PROBLEM, f"{left}, so it was not asked for", "be sure of it, then --last-try"
+            )
+        return Line("PIN", Verdict.NOTE, left, "a right PIN sets the counter back")
+    pad = "typed on the device itself" if info.protected_authentication_path else "as many tries as ever"
+    return Line("PIN", Verdict.OK, pad)
+
+
+def _keys(token: Token) -> Iterator[Line]:
+    there: list[Key] = token.keys()
+    leaving = [key for key in there if key.attributes.can_leave]
+    yield Line("keys", Verdict.OK, f"{len(there)} private keys")
+    for key in leaving:
+        advice = "make a new one; seedless key audit tells more"
+        yield Line("keys", Verdict.PROBLEM, f"{key.named} can leave, says the driver", advice)
+    for key in there:
+        if key.label.partition(":")[2].startswith(LABEL):
+            advice = "left by a doctor that was killed: seedless key list, then seedless key delete"
+            yield Line("keys", Verdict.NOTE, f"a throw-away key, {key.named}", advice)
+
+
+def _trial(token: Token, patient: Patient) -> Iterator[Line]:
+    quirks = token.quirks
+    if quirks.make or not patient.makes_key:
+        why = f"this family makes none so: {quirks.make}" if quirks.make else "leave out --no-key"
+        yield Line("throw-away key", Verdict.NOTE, "not made", why)
+        yield from _message(quirks.largest_message, "not tried")
+        return
+    label = label_for(Role.USER, f"{LABEL}-{patient.random(4).hex()}")
+    with probe.aside(token, writable=True) as work:
+        key = work.generate(label, random=patient.random)
+        problem = ""
+        try:
+            yield Line("throw-away key", Verdict.OK, f"made: {key.named}")
+            yield from _used(work, key, patient)
+        finally:
+            try:
+                probe.discard(token, key)
+            except TokenError as error:
+                problem = error.message
+        if problem:
+            advice = f"delete {key.named}: seedless key delete, or the program of the token's maker"
+            yield Line("throw-away key", Verdict.PROBLEM, f"it is still there: {problem}", advice)
+        else:
+            yield Line("throw-away key", Verdict.OK, "deleted")
+
+
+def _used(work: Token, key: Key, patient: Patient) -> Iterator[Line]:
+    try:
+        made = probe.read(work, key)
+        yield Line("encodings", Verdict.OK, f"EC_PARAMS {made.ec_params.hex()}, EC_POINT {_shape(made)}")
+        verdict = Verdict.OK if made.papers.verdict == "made on this token, not extractable" else Verdict.NOTE
+        yield Line("provenance", verdict, f"the driver says: {made.papers.text}", STATEMENT)
+        yield from _signing(work, made, patient)
+    except TokenError as error:
+        yield Line("throw-away key", Verdict.PROBLEM, error.message, error.hint)
+
+
+def _shape(made: probe.Made) -> str:
+    size, start = len(made.ec_point), made.ec_point[:3]
+    known = {32: "raw", 34: "0420 and the key", 35: "032100 and the key"}
+    return known.get(size, f"of {size} bytes, beginning {start.hex()}")
+
+
+def _signing(work: Token, made: probe.Made, patient: Patient) -> Iterator[Line]:
+    wrong: list[int] = []
+
+    def attempt(size: int) -> bool:
+        message = probe.padded_challenge("doctor", patient.random(32), size)
+        tried = probe.trial(work, made.pair, message)
+        if tried.signature and not tried.verifies(made.raw):
+            wrong.append(size)
+        return bool(tried.signature) and size not in wrong
+
+    if not attempt(600):
+        yield Line("signature", Verdict.PROBLEM, "none that verifies came for 600 bytes", "do not use it")
+        return
+    seconds = probe.speed(functools.partial(attempt, 600), patient.clock)
+    slow = seconds > _SLOW
+    advice = "sign operators and accounts with it; users by a scoped signing key" if slow else ""
+    found = f"{seconds * 1000:.1f} ms for 600 bytes, {1 / max(seconds, 1e-6):.0f} a second"
+    yield Line("signature", Verdict.NOTE if slow else Verdict.OK, found, advice)
+    largest = probe.largest_message(attempt)
+    if wrong:
+        advice = "do not use this token: its firmware or driver is wrong"
+        yield Line("signature", Verdict.PROBLEM, f"wrong for messages of {min(wrong)} bytes", advice)
+    yield from _message(largest, "found by trying")
+    known = work.quirks.largest_message
+    if known is not None and largest < known:
+        advice = f"signing more fails on the token: report it with the version of {work.info.library}"
+        yield Line("largest message", Verdict.PROBLEM, f"less than the {known} bytes known of it", advice)
+
+
+def _message(largest: int | None, how: str) -> Iterator[Line]:
+    sizes = {count: account_size(count) for count in (0, 5, _LARGE_ACCOUNT)}
+    beside = ", ".join(f"{size} with {count} exports and {count} imports" for count, size in sizes.items())
+    if largest is None:
+        yield Line("largest message", Verdict.NOTE, f"no limit is known ({how})")
+    else:
+        more = " or more" if largest >= probe.LARGEST_TRIED else ""
+        small = largest < sizes[_LARGE_ACCOUNT]
+        advice = "larger accounts have to be made smaller, or signed by another token" if small else ""
+        found = f"{largest} bytes{more} ({how})"
+        yield Line("largest message", Verdict.NOTE if small else Verdict.OK, found, advice)
+    yield Line("typical account", Verdict.OK, f"bytes to sign: {beside}")
+
+
+def account_size(count: int) -> int:
+    """Return the bytes that a token signs for an account with *count* exports and as many imports."""
+    key = PublicKey(Role.ACCOUNT, bytes(32))
+    exports = tuple(
+        Export(name=f"orders-{at}", subject=f"orders.region-{at}.>", type="stream") for at in range(count)
+    )
+    imports = tuple(
+        Import(name=f"stock-{at}", subject=f"stock.region-{at}.>", account=str(key), type="stream")
+        for at in range(count)
+    )
+    body = Account(limits=Account.new().limits, exports=exports, imports=imports, signing_keys=(str(key),))
+    claims = Claims(sub=str(key), name="ORDERS", body=body)
+    return len(draft(claims, PublicKey(Role.OPERATOR, bytes(32)), 1_700_000_000).signing_input)
