@@ -116,4 +116,5 @@ def _raw_loop(folder: Path, made: Token, stack: ExitStack) -> Work:
         if not loop.stdout.readline():
             raise SystemExit("the C loop has ended")
 
+    work()  # SoftHSM cannot read a token (CKR_GENERAL_ERROR) while another process logs in to it
     return work

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEADER = struct.Struct(">IB")
-_JOB = struct.Struct(">QBI32s")
+_JOB = struct.Struct(">QI33s")
 _ROLES = {role.prefix: role for role in Role}
-SIGNATURE = struct.Struct(">Q64s")  # the number of the job, and what it came to
+SIGNATURE = struct.Struct(">Q64s")  # the number of the job, and what it came to; SIGNED holds one or more
 LONGEST_ANSWER = 1 << 16  # of a worker; what goes to one is ours, and as long as the messages are
 
 
@@ -67,14 +67,19 @@ def taken(buffer: bytearray, longest: int) -> Iterator[tuple[Kind, bytes]]:
 
 def pack_job(number: int, key: PublicKey, message: bytes) -> bytes:
     """Return a job for a body of JOBS, which is any number of them one behind the other."""
-    return _JOB.pack(number, key.role.prefix, len(message), key.raw) + message
+    return _JOB.pack(number, len(message), bytes([key.role.prefix]) + key.raw) + message
 
 
-def jobs(body: bytes) -> Iterator[tuple[int, PublicKey, bytes]]:
-    """Return number, key and message of each job in a body of JOBS."""
+def jobs(body: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Return the number, the key for `read_key`, and the message of each job in a body of JOBS."""
     at = 0
     while at < len(body):
-        number, role, length, raw = _JOB.unpack_from(body, at)
+        number, length, key = _JOB.unpack_from(body, at)
         at += _JOB.size
-        yield number, PublicKey(_ROLES[role], raw), body[at : at + length]
+        yield number, key, body[at : at + length]
         at += length
+
+
+def read_key(packed: bytes) -> PublicKey:
+    """Return the key of a job."""
+    return PublicKey(_ROLES[packed[0]], packed[1:])

@@ -20,17 +20,18 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import PinError, SeedlessError
-from seedless.pkcs11._frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, taken
+from seedless.pkcs11._frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, read_key, taken
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seedless.nkey import PublicKey
+    from seedless.pkcs11.token import Token
 
 _GRACE = 0.5  # seconds, to close the session once stdin has ended
 _CHUNK = 1 << 18
+_SILENCE = 0.002  # seconds in which signatures are gathered; each write wakes the pool
 
 
 class _Pool:
@@ -95,16 +96,39 @@ def _work(pool: _Pool) -> None:
     uri, module = KeyUri.parse(wanted["uri"]), Path(wanted["module"])
     with open_token(uri, _AskedPin(pool), module=module, last_try=wanted["last_try"]) as token:
         pool.say(Kind.READY, json.dumps(token.info.where).encode())
-        allowed = frozenset(wanted["allow_extractable"])
-        signers: dict[PublicKey, Callable[[bytes], bytes]] = {}
+        keys = _Keys(token, frozenset(wanted["allow_extractable"]))
         while (batch := pool.jobs.get()) is not None:
-            for number, key, message in jobs(batch):
-                if pool.gone:
-                    return
-                if key not in signers:
-                    signer = token.unchecked_signer(key, allow_extractable=str(key) in allowed)
-                    signers[key] = signer.sign
-                pool.say(Kind.SIGNED, SIGNATURE.pack(number, signers[key](message)))
+            _sign(pool, keys, batch)
+
+
+class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
+    """How each key signs, looked for on the token when it is first wanted."""
+
+    def __init__(self, token: Token, allowed: frozenset[str]) -> None:
+        super().__init__()
+        self._token: Final = token
+        self._allowed: Final = allowed
+
+    def __missing__(self, packed: bytes) -> Callable[[bytes], bytes]:
+        key = read_key(packed)
+        signer = self._token.unchecked_signer(key, allow_extractable=str(key) in self._allowed)
+        return self.setdefault(packed, signer.sign)
+
+
+def _sign(pool: _Pool, keys: _Keys, batch: bytes) -> None:
+    """Sign one batch; tell each signature, but those of a fast token a few at a time."""
+    told, untold = time.monotonic(), b""
+    try:
+        for number, key, message in jobs(batch):
+            if pool.gone:
+                return
+            untold += SIGNATURE.pack(number, keys[key](message))
+            if time.monotonic() - told >= _SILENCE:
+                pool.say(Kind.SIGNED, untold)
+                told, untold = time.monotonic(), b""
+    finally:
+        if untold and not pool.gone:
+            pool.say(Kind.SIGNED, untold)
 
 
 def main() -> None:

@@ -38,9 +38,12 @@ class State(enum.Enum):
 
 
 class Job:
-    """A message to be signed, its place among all, how many workers were lost over it, and when the last."""
+    """A message to be signed, its place among all, how many workers were lost over it, and when the last.
 
-    __slots__ = ("key", "losses", "lost_at", "message", "number")
+    A lost worker may have gone further than it told, so what it had is suspect, and is given out alone.
+    """
+
+    __slots__ = ("is_suspect", "key", "losses", "lost_at", "message", "number")
 
     def __init__(self, number: int, key: PublicKey, message: bytes) -> None:
         """Take the parts."""
@@ -49,6 +52,7 @@ class Job:
         self.message: Final = message
         self.losses = 0
         self.lost_at = 0.0
+        self.is_suspect = False
 
 
 class WorkerProcess:

@@ -116,7 +116,7 @@ class Pool:
     def _fill(self, waiting: Iterator[Job]) -> bool:
         """Give jobs to the workers that have few; return whether any is unfinished."""
         workers = [worker for worker in self._crew.ready if len(worker.jobs) <= _LOW]
-        batches: dict[WorkerProcess, list[bytes]] = {}
+        batches: dict[WorkerProcess, list[Job]] = {}
         while workers:
             worker = min(workers, key=lambda one: len(one.jobs))
             if len(worker.jobs) >= _WINDOW or (job := self._next(worker, waiting)) is None:
@@ -126,9 +126,9 @@ class Pool:
                 worker.since = time.monotonic()
             worker.jobs.append(job)
             worker.is_fresh = False
-            batches.setdefault(worker, []).append(pack_job(job.number, job.key, job.message))
+            batches.setdefault(worker, []).append(job)
         for worker, batch in batches.items():
-            worker.send(Kind.JOBS, b"".join(batch))
+            _send(worker, batch)
         return self._is_unfinished() or self._peek(waiting)
 
     def _is_unfinished(self) -> bool:
@@ -160,26 +160,30 @@ class Pool:
         return self._lose(worker, error, answer.patience)
 
     def _refusal(self, worker: WorkerProcess, signed: bytes) -> TokenError | None:
-        """Put the signature among the results, or return what is wrong with it."""
+        """Put the signatures among the results, or return what is wrong with the first bad one."""
         if not worker.jobs:  # it was lost over an answer before this one, or makes what nobody wants
             return None
-        job = worker.jobs[0]
-        if len(signed) != SIGNATURE.size or SIGNATURE.unpack(signed)[0] != job.number:
+        if len(signed) % SIGNATURE.size or len(signed) > SIGNATURE.size * len(worker.jobs):
             return self._crew.blame(worker, SPOILED)
-        signature: bytes = SIGNATURE.unpack(signed)[1]
-        try:
-            job.key.verify(signature, job.message)
-        except BadSignature:
-            return self._crew.blame(worker, "made a wrong signature")
-        worker.jobs.popleft()
+        for number, signature in SIGNATURE.iter_unpack(signed):
+            job = worker.jobs[0]
+            if number != job.number:
+                return self._crew.blame(worker, SPOILED)
+            try:
+                job.key.verify(signature, job.message)
+            except BadSignature:
+                return self._crew.blame(worker, "made a wrong signature")
+            worker.jobs.popleft()
+            self._done.append((number, signature))
         worker.since = time.monotonic()
-        self._done.append((job.number, signature))
         return None
 
     def _lose(self, worker: WorkerProcess, error: TokenError, patience: int) -> TokenError | None:
         """Keep the jobs of a lost *worker*; return *error* if the first of them has lost too many."""
         if not worker.jobs:
             return None
+        for job in worker.jobs:
+            job.is_suspect = True
         job = worker.jobs.popleft()
         self._again.extendleft(reversed(worker.jobs))
         worker.jobs.clear()
@@ -199,6 +203,13 @@ class Pool:
             for worker in self._crew.ready:
                 if worker.jobs:
                     self._crew.discard(worker)
+
+
+def _send(worker: WorkerProcess, batch: list[Job]) -> None:
+    """Send jobs as one batch, but suspects one by one: a worker tells all of a batch before the next."""
+    for _, group in itertools.groupby(batch, lambda job: job.number if job.is_suspect else -1):
+        body = b"".join(pack_job(job.number, job.key, job.message) for job in group)
+        worker.send(Kind.JOBS, body)
 
 
 @dataclass(frozen=True, slots=True)
