@@ -312,3 +312,32 @@ def test_a_key_in_another_role_is_not_deleted(desk: Desk) -> None:
         "--token", desk.token.uri, code=4,
     )  # fmt: skip
     assert "its label tells another role" in said
+
+
+def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: Desk) -> None:
+    desk.token.import_ed25519(bytes(range(32)), label="Private key for Digital Signature", id=b"\x02")
+    operator = str(PublicKey(Role.OPERATOR, SOFTWARE.public_key.raw))
+    take = ("key", "take", "--role", "operator", "-n", "ACME", "--id", "02", "--json")
+    assert desk.ok(*take, "--dry-run").data["dry_run"] is True
+    assert not (desk.store / "keyring.json").exists()
+    data = desk.ok(*take).data
+    assert (data["public_key"], data["made"], data["role"]) == (operator, "found", "operator")
+    assert desk.ok("operator", "add", "ACME", "--public-key", operator, "--json").data["issuer"] == operator
+    assert keys_on(desk) == {(operator, "ACME", "present")}
+    said = refused(desk, "key", "take", "--role", "account", "-n", "ORDERS")
+    assert f"{KEY} is the same key as {operator}, and a key has one role" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(("--id", "09"), 4, "0 Ed25519 keys with the id 09 are on", id="another-id"),
+        pytest.param((), 4, "2 Ed25519 keys are on", id="which-of-two"),
+        pytest.param(("--id", "x"), 2, "the id of a key is written in hex", id="no-hex"),
+        pytest.param(("--id", "02"), 4, "its label tells another role", id="another-role"),
+    ],
+)
+def test_what_is_not_one_key_is_not_taken(desk: Desk, words: tuple[str, ...], code: int, said: str) -> None:
+    desk.token.import_ed25519(bytes(range(32)), label="user:app", id=b"\x02")
+    desk.token.import_ed25519(bytes(range(1, 33)), label="user:other", id=b"\x03")
+    assert said in refused(desk, "key", "take", "--role", "account", "-n", "ORDERS", *words, code=code)

@@ -11,6 +11,7 @@ from seedless.cli import _io
 from seedless.cli._key_audit import audit
 from seedless.cli._key_delete import delete
 from seedless.cli._key_import import ROLES, import_
+from seedless.cli._key_take import take
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import key_uri, open_tokens
@@ -33,7 +34,7 @@ def key() -> None:
     """Make, import, list, audit and delete keys on tokens."""
 
 
-for command in (import_, audit, delete):
+for command in (import_, take, audit, delete):
     key.add_command(command)
 
 
@@ -158,7 +159,12 @@ def _key_data(token: Token, found: Key) -> dict[str, Any]:
 def _beside(noted: list[dict[str, Any]], token: Token) -> list[dict[str, Any]]:
     """Lay the inventory beside what is on *token*: present, missing, not noted."""
     found = token.keys()
-    there = [_key_data(token, key) for key in found]
+    known = {PublicKey.parse(row["public_key"]).raw: row["public_key"] for row in noted}
+    there = []
+    for key in found:
+        row = _key_data(token, key)
+        # A key whose label tells no role has the one that the inventory gives it.
+        there.append(row | {"public_key": row["public_key"] or known.get(key.raw)})
     keys_there = {row["public_key"] for row in there}
     keys_noted = {row["public_key"] for row in noted}
     where = str(key_uri(token, "", b"")).partition(";object=")[0]
