@@ -164,7 +164,7 @@ def _beside(noted: list[dict[str, Any]], token: Token) -> list[dict[str, Any]]:
     for key in found:
         row = _key_data(token, key)
         # A key whose label tells no role has the one that the inventory gives it.
-        there.append(row | {"public_key": row["public_key"] or known.get(key.raw)})
+        there.append(row | {"public_key": row["public_key"] or known.get(key.raw or b"")})
     keys_there = {row["public_key"] for row in there}
     keys_noted = {row["public_key"] for row in noted}
     where = str(key_uri(token, "", b"")).partition(";object=")[0]
