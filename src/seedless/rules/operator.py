@@ -124,7 +124,9 @@ def c020_version_is_numbers(said: Statement[Operator], _: Context) -> Iterator[F
     text, parts = _version(said)
     bad = [cited(part) for part, value in parts if value is None]
     if bad:
-        yield error("C020", _VERSION, f"{cited(text)}: no number is {', '.join(bad)}", "write 2.10.0")
+        yield error(
+            "C020", _VERSION, f"{cited(text)} has a part that is no number: {', '.join(bad)}", "write 2.10.0"
+        )
 
 
 def c021_version_is_not_negative(said: Statement[Operator], _: Context) -> Iterator[Finding]:

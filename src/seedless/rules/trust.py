@@ -77,7 +77,8 @@ def t004_system_account_exists(said: Statement[Operator], context: Context) -> I
 def t005_expiry_nests(said: Statement[Account | User | Activation], context: Context) -> Iterator[Finding]:
     """A jwt expires no later than the one above it: a user than its account, an account than its operator.
 
-    When the jwt above expires, those below end with it, whatever they say.
+    When an account expires, its users are cut off, whatever their jwts say. Servers do not look at the
+    expiry of an operator; other tools do.
     """
     parent = context.operator if isinstance(said.claims.body, Account) else _account_of(said, context)
     if parent is None or parent.exp <= 0:
@@ -179,6 +180,20 @@ def t012_leave_is_not_revoked(said: Statement[Account], context: Context) -> Ite
                 yield warning("T012", path, text, "ask that account for another")
 
 
+def t013_strict_account_signs_no_users(said: Statement[User], context: Context) -> Iterator[Finding]:
+    """Under a strict operator a user is issued by a signing key of its account, not by the identity.
+
+    Servers refuse the login. The official library's `DidSign` lets it pass.
+    """
+    operator = context.operator
+    account = _account_of(said, context)
+    if operator is None or account is None or said.issuer != account.sub:
+        return
+    if operator.body.strict_signing_key_usage:
+        text = f"is issued by the identity of its account, and operator {cited(operator.name)} is strict"
+        yield error("T013", "iss", text, "sign with a signing key of the account")
+
+
 def _account(context: Context, key: str) -> Claims[Account] | None:
     known = context.claims.get(key)
     return known if known is not None and isinstance(known.body, Account) else None
@@ -240,6 +255,7 @@ RULES = {
         t003_scoped_user_carries_nothing,
         t005_expiry_nests,
         t006_revoked_stays_revoked,
+        t013_strict_account_signs_no_users,
     ),
     "activation": (
         t005_expiry_nests,

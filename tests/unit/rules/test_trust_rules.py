@@ -85,6 +85,30 @@ def test_a_user_is_issued_by_its_account(
     assert [code for code, _ in found("user", user, iss=issuer, letters="T", context=context)] == codes
 
 
+@pytest.mark.parametrize(
+    ("operator", "user", "issuer", "codes"),
+    [
+        pytest.param(
+            {"strict_signing_key_usage": True}, {}, "<account>", [("T013", "iss")], id="T013 strict"
+        ),
+        pytest.param({}, {}, "<account>", [], id="T013 not strict"),
+        pytest.param(
+            {"strict_signing_key_usage": True},
+            {"issuer_account": "<account>"},
+            "<signing key>",
+            [],
+            id="T013 signing key",
+        ),
+    ],
+)
+def test_the_identity_of_an_account_signs_users(
+    found: Found, say: Say, operator: dict[str, Any], user: dict[str, Any], issuer: str, codes: list[Any]
+) -> None:
+    account = say("account", {"signing_keys": ["<signing key>"]}).claims
+    context = Context(now=NOW, operator=say("operator", operator).claims, claims={account.sub: account})
+    assert found("user", user, iss=issuer, letters="T", context=context) == codes
+
+
 def test_the_system_account_is_known_t004(found: Found) -> None:
     nats = {"system_account": "<other account>"}
     assert found("operator", nats, letters="T") == [("T004", "nats.system_account")]
