@@ -21,6 +21,8 @@ COMMANDS = [
     "key list",
     "key list --token {uri}",
     "key show {account}",
+    "key audit",
+    "token doctor --no-key",
     "operator show",
     "account add PAYROLL --dry-run",
     "account add PAYROLL",
