@@ -99,7 +99,8 @@ def test_a_new_key_is_noted_where_it_is(desk: Desk) -> None:
     made = desk.ok("key", "new", "--role", "account", "--name", "ORDERS", "--json").data
     assert set(made) == ENTRY_KEYS
     assert (made["role"], made["name"], made["made"]) == ("account", "ORDERS", "token")
-    assert made["uri"].startswith(f"pkcs11:token={desk.token.label};serial={desk.token.serial};")
+    device = "manufacturer=SoftHSM%20project;model=SoftHSM%20v2"
+    assert made["uri"].startswith(f"pkcs11:token={desk.token.label};{device};serial={desk.token.serial};")
     assert "module" not in made["uri"]
     (noted,) = desk.ok("key", "list", "--json").data["keys"]
     assert noted == made | {"state": "noted"}

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from seedless.allow import lift
 from seedless.errors import SeedlessError, UsageError
 from seedless.findings import Report
+from seedless.pkcs11.recognise import quirks_of_uri
+from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from seedless.change import Change
     from seedless.cli._workspace import Workspace
     from seedless.findings import Finding
     from seedless.issue import Plan
@@ -21,13 +24,35 @@ if TYPE_CHECKING:
 
 def judged(workspace: Workspace, plan: Plan) -> Report:
     """Put *plan* before the rules and the policy, and lift what --allow names."""
-    report = plan.judge()
+    context = dataclasses.replace(
+        plan.context, newest=_newest(workspace), ceilings=ceilings(workspace, plan.changes)
+    )
+    report = dataclasses.replace(plan, context=context).judge()
     if workspace.policy is not None:
         from seedless.policy import judge  # noqa: PLC0415 - only where a policy is pinned
 
-        context = dataclasses.replace(plan.context, jwts=_standing(workspace, plan))
+        context = dataclasses.replace(context, jwts=_standing(workspace, plan))
         report = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
     return lift(report, workspace.settings.allow)
+
+
+def _newest(workspace: Workspace) -> int | None:
+    """Return the latest `iat` of the operator and the accounts in the store; None where there are none."""
+    with contextlib.suppress(SeedlessError):
+        stored: list[Jwt[Any]] = [workspace.operator(), *workspace.readable_accounts()]
+        return max(jwt.issued_at for jwt in stored)
+    return None
+
+
+def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
+    """Return the longest message, in bytes, of each issuer's token, where the inventory tells the device."""
+    found: dict[str, int] = {}
+    for change in changes:
+        entry = workspace.keyring().get(change.draft.issuer)
+        if entry is not None:
+            largest = quirks_of_uri(KeyUri.parse(entry.uri)).largest_message
+            found |= {} if largest is None else {str(entry.public_key): largest}
+    return found
 
 
 def _standing(workspace: Workspace, plan: Plan) -> Mapping[str, Jwt[Any]]:

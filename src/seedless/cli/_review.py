@@ -53,7 +53,12 @@ def sign(
         intent,
         judge=lambda plan: judged(workspace, plan),
         review=lambda plan, report: _review(workspace, plan, report, intent),
-        keys=lambda: open_tokens(workspace, writable=bool(intent.new_keys), policy=workspace.policy),
+        keys=lambda: open_tokens(
+            workspace,
+            writable=bool(intent.new_keys),
+            policy=workspace.policy,
+            changes=intent.rehearsed().changes,
+        ),
         record=record,
     )
 

@@ -13,13 +13,15 @@ from seedless.nkey import PublicKey
 from seedless.pin import parse_pin_source
 from seedless.pkcs11.key import label_for
 from seedless.pkcs11.module import load
+from seedless.pkcs11.quirks import require_fits
 from seedless.pkcs11.token import Token, find_token, open_token
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from seedless.change import Change
     from seedless.cli._workspace import Workspace
     from seedless.issue import NewKey
     from seedless.pin import PinSource
@@ -64,6 +66,15 @@ class OpenTokens:
         self._writable = writable
         self._pins = pin_source(workspace)
         self._opened: dict[tuple[Path, str], Token] = {}
+
+    def require_fits(self, changes: Iterable[Change]) -> None:
+        """Raise `TokenError` for a draft that is too long for the token of its issuer; asks for no PIN."""
+        for change in changes:
+            entry = self._workspace.keyring().get(change.draft.issuer)
+            uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(self._workspace)
+            module = module_for(self._workspace, uri, is_ours=entry is None)
+            size = len(change.draft.signing_input)
+            require_fits(size, find_token(load(module), uri), f"the jwt of {change.title}")
 
     def chosen(self) -> Token:
         """Return the token that the person named, or the only one."""
@@ -148,14 +159,22 @@ def token_part(uri: KeyUri) -> KeyUri:
 
 def key_uri(token: Token, label: str, key_id: bytes) -> KeyUri:
     """Return the URI of a key on *token*, as the inventory holds it: no module, no PIN."""
-    info = token.info
-    return KeyUri(token=info.label, serial=info.serial or None, object=label, id=key_id, type="private")
+    return dataclasses.replace(token.info.uri, object=label, id=key_id, type="private")
 
 
 @contextmanager
 def open_tokens(
-    workspace: Workspace, *, writable: bool = False, policy: Policy | None = None
+    workspace: Workspace,
+    *,
+    writable: bool = False,
+    policy: Policy | None = None,
+    changes: Iterable[Change] = (),
 ) -> Iterator[OpenTokens]:
-    """Open tokens as they are needed, only those that *policy* lets sign, and close them all at the end."""
+    """Open tokens as they are needed, only those that *policy* lets sign, and close them all at the end.
+
+    The drafts of *changes*, which are to be signed, are held against the tokens before any PIN is asked.
+    """
     with ExitStack() as stack:
-        yield OpenTokens(workspace, stack, writable=writable, policy=policy)
+        tokens = OpenTokens(workspace, stack, writable=writable, policy=policy)
+        tokens.require_fits(changes)
+        yield tokens

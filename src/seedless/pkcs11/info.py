@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seedless.pin import Tries
-from seedless.pkcs11.quirks import quirks_of
+from seedless.pkcs11.recognise import quirks_of
 from seedless.text import between_quotes
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class TokenInfo:
     @property
     def quirks(self) -> Quirks:
         """What is known of this family of devices."""
-        return quirks_of(self, self.library)
+        return quirks_of(self.manufacturer, self.model, self.firmware_version, self.library)
 
     @property
     def where(self) -> str:

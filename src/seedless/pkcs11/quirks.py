@@ -9,7 +9,7 @@ anything be believed, so a device that lies about its name gains nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import TokenError
@@ -87,24 +87,10 @@ class Family:
     model: str = ""
     library: str = ""
 
-    def means(self, info: TokenInfo, library: str) -> bool:
-        """Say whether the token is of this family."""
-        told = (
-            (self.manufacturer, info.manufacturer),
-            (self.model, info.model),
-            (self.library, library),
-        )
+    def means(self, manufacturer: str, model: str, library: str) -> bool:
+        """Say whether a token that says this of itself is of this family."""
+        told = ((self.manufacturer, manufacturer), (self.model, model), (self.library, library))
         return all(re.search(pattern, text, re.IGNORECASE) for pattern, text in told)
-
-
-def quirks_of(info: TokenInfo, library: str) -> Quirks:
-    """Return what is known of the family of a token; *library* is what its driver calls itself."""
-    from seedless.pkcs11.families import FAMILIES  # noqa: PLC0415 - the rows want the types above
-
-    for family in FAMILIES:
-        if family.means(info, library):
-            return _aged(family.quirks, info.firmware_version)
-    return GENERAL
 
 
 def require_fits(size: int, info: TokenInfo, what: str = "the message") -> None:
@@ -119,19 +105,3 @@ def require_fits(size: int, info: TokenInfo, what: str = "the message") -> None:
             "fewer exports, imports, mappings or revocations make it smaller, as do shorter descriptions; "
             "user jwts become smaller by a signing key with a scope",
         )
-
-
-_YUBIHSM_OLD = (range(40), range(44, 50), range(100, 110), range(200, 210))
-
-
-def _aged(quirks: Quirks, firmware: str) -> Quirks:
-    """Lower the ceiling of a YubiHSM 2 with firmware before 2.4.
-
-    Its driver puts minor * 100 + patch, before it minor * 10 + patch, into the one byte of CK_VERSION, so
-    that 2.3.1 reads as 2.31 or 2.45, and 2.4.0 as 2.40 or 2.144.
-    """
-    if quirks.family != "YubiHSM 2":
-        return quirks
-    major, _, minor = firmware.partition(".")
-    is_old = major == "2" and minor.isdecimal() and any(int(minor) in old for old in _YUBIHSM_OLD)
-    return replace(quirks, largest_message=2026) if is_old else quirks

@@ -1,0 +1,41 @@
+"""Recognise the family of a token by what it says of itself, or by what its URI says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from seedless.pkcs11.families import FAMILIES
+from seedless.pkcs11.quirks import GENERAL
+
+if TYPE_CHECKING:
+    from seedless.pkcs11.quirks import Quirks
+    from seedless.pkcs11.uri import KeyUri
+
+_YUBIHSM_OLD = (range(40), range(44, 50), range(100, 110), range(200, 210))
+
+
+def quirks_of(manufacturer: str, model: str, firmware: str, library: str) -> Quirks:
+    """Return what is known of the family of a token; *library* is what its driver calls itself."""
+    for family in FAMILIES:
+        if family.means(manufacturer, model, library):
+            return _aged(family.quirks, firmware)
+    return GENERAL
+
+
+def quirks_of_uri(uri: KeyUri) -> Quirks:
+    """Return what is known of the family of a token of which only the URI is at hand, no firmware version."""
+    return quirks_of(uri.manufacturer or "", uri.model or "", "", "")
+
+
+def _aged(quirks: Quirks, firmware: str) -> Quirks:
+    """Lower the ceiling of a YubiHSM 2 with firmware before 2.4.
+
+    Its driver puts minor * 100 + patch, before it minor * 10 + patch, into the one byte of CK_VERSION, so
+    that 2.3.1 reads as 2.31 or 2.45, and 2.4.0 as 2.40 or 2.144.
+    """
+    if quirks.family != "YubiHSM 2":
+        return quirks
+    major, _, minor = firmware.partition(".")
+    is_old = major == "2" and minor.isdecimal() and any(int(minor) in old for old in _YUBIHSM_OLD)
+    return replace(quirks, largest_message=2026) if is_old else quirks
