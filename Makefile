@@ -1,7 +1,7 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types unit bench docs format clean
+.PHONY: help setup demo test lint types mutants unit bench docs format clean
 
 help:
 	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
@@ -16,7 +16,7 @@ setup:
 demo: setup
 	@$(BIN)/python docs/tutorial/demo.py
 
-test: lint types unit
+test: lint types mutants unit
 
 lint: setup
 	$(BIN)/ruff check .
@@ -24,6 +24,9 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+mutants: setup
+	$(BIN)/python tests/mutate_rules.py
 
 unit: setup
 	$(BIN)/pytest -n auto -q
