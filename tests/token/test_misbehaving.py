@@ -195,7 +195,7 @@ def test_the_recovery_of_one_session_leaves_another_usable_and_its_close_harmles
 
 
 def test_threads_recover_side_by_side_and_all_bytes_are_right(crooked: Misbehaving, in_child: Child) -> None:
-    crooked.wants(*(f"fault C_Sign {n} DEVICE_REMOVED" for n in range(10, 200, 17)))
+    crooked.wants(*(f"fault C_Sign {n} DEVICE_REMOVED" for n in (20, 150, 280)))
     done = in_child(
         crooked.made,
         "import threading\n"
@@ -212,7 +212,7 @@ def test_threads_recover_side_by_side_and_all_bytes_are_right(crooked: Misbehavi
         "[thread.start() for thread in threads]\n"
         "[thread.join() for thread in threads]\n"
         "from seedless.pkcs11.module import load\n"
-        "print(len(good), all(good), load(MODULE).generation > 3)\n",
+        "print(len(good), all(good), load(MODULE).generation >= 3)\n",
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "300 True True\n", "")
 

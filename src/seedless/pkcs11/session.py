@@ -192,7 +192,19 @@ class TokenSession:
         Threads wait for one another, so that one is asked for the PIN and a wrong one is sent once.
         """
         self._pins, self._last_try = pins, last_try
-        self._log_in()
+        lost = None
+        while True:
+            try:
+                if lost is not None:
+                    self._make_anew(lost)  # and log in
+                else:
+                    self._log_in()
+            except TokenError as error:
+                if not _is_outlived(error):
+                    raise
+                lost = error
+            else:
+                return
 
     def _log_in(self) -> None:
         if not self.info.login_required or self._pins is None:

@@ -152,13 +152,15 @@ class Token:
 
     def destroy(self, key: Key) -> None:
         """Delete both halves of *key*, which is one that `keys` returned. Nothing brings it back."""
-        found = [pair for pair in self.pairs("delete a key") if pair.key == key]
+        with self._session.use("delete a key") as raw:
+            # Found and destroyed in one: the handle of another session may mean another object.
+            found = [pair for pair in pairs(raw, self._numbers) if pair.key == key]
+            if len(found) == 1:
+                found[0].private.destroy()
+                if found[0].public is not None:
+                    found[0].public.destroy()
         if len(found) != 1:
             raise NoKey(f"{_count(len(found))} on {self.info.where} is {key.named}", "list the keys again")
-        with self._session.use("delete a key"):
-            found[0].private.destroy()
-            if found[0].public is not None:
-                found[0].public.destroy()
 
     def pairs(self, doing: str = "list the keys") -> list[Pair]:
         """List the objects of the private keys with their public halves, for this package."""
