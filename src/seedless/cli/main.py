@@ -25,8 +25,8 @@ _INTERRUPTED = 130
 _LONGEST = 2000  # characters of a message: what it quotes may be long
 _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
 _COMMANDS = {
-    "token": ("token", "Find, initialise and look at tokens."),
-    "key": ("key", "Make, import, list and check keys on tokens."),
+    "token": ("token", "Find, initialise, look at and try tokens."),
+    "key": ("key", "Make, import, list, audit and delete keys on tokens."),
     "operator": ("operator", "Make and show the operator."),
     "account": ("account", "Make, show and list accounts."),
     "user": ("user", "Make, show and list users, and write creds files."),
