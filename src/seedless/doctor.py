@@ -191,16 +191,20 @@ def _shape(made: probe.Made) -> str:
 
 def _signing(work: Token, made: probe.Made, patient: Patient) -> Iterator[Line]:
     wrong: list[int] = []
+    refusals: list[str] = []
 
     def attempt(size: int) -> bool:
         message = probe.padded_challenge("doctor", patient.random(32), size)
         tried = probe.trial(work, made.pair, message)
         if tried.signature and not tried.verifies(made.raw):
             wrong.append(size)
+        if tried.refusal:
+            refusals.append(tried.refusal)
         return bool(tried.signature) and size not in wrong
 
     if not attempt(600):
-        yield Line("signature", Verdict.PROBLEM, "none that verifies came for 600 bytes", "do not use it")
+        why = f": {refusals[0]}" if refusals else ", but a wrong one"
+        yield Line("signature", Verdict.PROBLEM, f"none came for 600 bytes{why}", "do not sign with it")
         return
     seconds = probe.speed(functools.partial(attempt, 600), patient.clock)
     slow = seconds > _SLOW

@@ -95,9 +95,13 @@ def test_without_a_key_nothing_is_made(misbehaving: Misbehaving, given: Given) -
 @pytest.mark.parametrize(
     ("wants", "found"),
     [
-        pytest.param("fault C_Sign 2 WRONG", "none that verifies came for 600 bytes", id="wrong-at-once"),
+        pytest.param("fault C_Sign 2 WRONG", "none came for 600 bytes, but a wrong one", id="wrong-at-once"),
         pytest.param("fault C_Sign 11 WRONG", "wrong for messages of 32768 bytes", id="wrong-when-long"),
-        pytest.param("fault C_Sign 2 GENERAL_ERROR", "none that verifies came for 600 bytes", id="refused"),
+        pytest.param(
+            "fault C_Sign 2 GENERAL_ERROR",
+            "none came for 600 bytes: the driver reports a general error",
+            id="refused",
+        ),
     ],
 )
 def test_a_wrong_signature_is_a_problem_and_the_key_is_deleted(
@@ -109,6 +113,16 @@ def test_a_wrong_signature_is_a_problem_and_the_key_is_deleted(
     assert of(lines, "throw-away key")[-1] == ("ok", "deleted")
     misbehaving.wants()
     assert labels(opened, misbehaving.made) == []
+
+
+def test_a_token_that_goes_away_is_told_to_hold_the_key_still(misbehaving: Misbehaving, given: Given) -> None:
+    misbehaving.wants("fault C_SignInit 2 UNPLUG")
+    lines = list(examine(patient(misbehaving.made, given(misbehaving.made.pin))))
+    assert of(lines, "signature") == [("problem", "none came for 600 bytes: the device was removed")]
+    line = lines[-1]
+    assert (line.what, line.verdict) == ("throw-away key", "problem")
+    assert line.found.endswith("the device was removed")
+    assert line.advice.startswith('delete "user:seedless-doctor-')
 
 
 def test_an_interruption_deletes_the_throw_away_key(
