@@ -12,6 +12,7 @@ from seedless.claims import Account, Activation, Scope, User, signing_key
 from seedless.findings import Finding, error, warning
 from seedless.jwt import Draft, payload_of
 from seedless.rules import judge_statement
+from seedless.rules.guards import g002_time_is_not_ahead, g004_no_orders_to_resolvers
 from seedless.text import brief
 from seedless.trust import carried_limits, carries_nothing
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 PolicyRule = Callable[["Change", "Context"], Iterator[Finding]]
 _TRUST = "T"
+_GUARDS = (
+    g002_time_is_not_ahead,
+    g004_no_orders_to_resolvers,
+)  # of those on changes, what holds for what stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,10 @@ def _findings(jwt: Jwt[Any], around: Surroundings) -> Iterator[Finding]:
     for finding in judge_statement(Statement.of(jwt), context):
         if not (strangers and finding.code.startswith(_TRUST)):
             yield finding
+    change = Change(Draft(jwt.claims, jwt.issuer, jwt.issued_at, jwt.id, payload_of(jwt)))
+    for guard in _GUARDS:
+        yield from guard(change, context)
     if around.policy:
-        change = Change(Draft(jwt.claims, jwt.issuer, jwt.issued_at, jwt.id, payload_of(jwt)))
         near = {context.operator.sub if context.operator else "", _parent(jwt)}
         jwts = {key: context.jwts[key] for key in near & context.jwts.keys()}
         for rule in around.policy:
