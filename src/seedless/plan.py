@@ -143,7 +143,14 @@ def new_account(
 
 
 def new_user(
-    subject: Subject, body: User, *, account: Jwt[Account], issuer: PublicKey, now: int, times: Times
+    subject: Subject,
+    body: User,
+    *,
+    account: Jwt[Account],
+    issuer: PublicKey,
+    around: Surroundings,
+    now: int,
+    times: Times,
 ) -> Intent:
     """Plan a user of *account*, issued by *issuer*, which is one of its keys."""
     if str(issuer) != account.claims.sub:
@@ -154,7 +161,9 @@ def new_user(
             sub=str(subject.resolve(made)), name=subject.name, body=body, exp=times.expiry, nbf=times.start
         )
         change = Change(draft(claims, issuer, now), reason="new user")
-        return Plan((change,), Context(now=now, claims={account.claims.sub: account.claims}))
+        return Plan(
+            (change,), Context(now=now, operator=around.operator, claims={account.claims.sub: account.claims})
+        )
 
     return Intent(plan, subject.wanted)
 

@@ -63,7 +63,7 @@ _TOKEN = [
     ),
     click.option(
         "--pin-source", envvar="SEEDLESS_PIN_SOURCE", metavar="SOURCE",
-        help="prompt, env:NAME, file:PATH or fd:N [env: SEEDLESS_PIN_SOURCE; default: prompt].",
+        help="prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM [env: SEEDLESS_PIN_SOURCE; default: prompt].",
     ),
     click.option("--last-try", is_flag=True, help="Use the last try of the PIN."),
 ]  # fmt: skip

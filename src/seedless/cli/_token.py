@@ -10,7 +10,8 @@ from seedless.config import choose_module
 from seedless.errors import NoKey
 from seedless.keyring import KeyEntry
 from seedless.nkey import PublicKey
-from seedless.pin import parse_pin_source
+from seedless.pin import parse_pin_source, uri_pin_source
+from seedless.pkcs11.generate import require_makes_keys
 from seedless.pkcs11.key import label_for
 from seedless.pkcs11.module import load
 from seedless.pkcs11.quirks import require_fits
@@ -44,8 +45,12 @@ def check_token_options(workspace: Workspace) -> None:
 
 
 def pin_source(workspace: Workspace) -> PinSource:
-    """Return where the PIN comes from: from --pin-source, the configuration, or the prompt."""
-    return parse_pin_source(workspace.settings.pin_source or workspace.config.pin_source or "prompt")
+    """Return where the PIN comes from: the option, the URI that the person gave, configuration, prompt."""
+    named = workspace.settings.pin_source
+    if named:
+        return parse_pin_source(named)
+    from_uri = uri_pin_source(named_uri(workspace).pin_source, is_ours=True)
+    return from_uri or parse_pin_source(workspace.config.pin_source or "prompt")
 
 
 def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
@@ -82,6 +87,8 @@ class OpenTokens:
 
     def make(self, key: NewKey) -> PublicKey:
         """Make *key* on the token that the person named, and note it in the inventory at once."""
+        uri = named_uri(self._workspace)
+        require_makes_keys(find_token(load(module_for(self._workspace, uri, is_ours=True)), uri))
         token = self.chosen()
         label = label_for(key.role, key.name)
         made = token.generate(label)

@@ -124,7 +124,9 @@ def _new_pin(source: str | None, label: str, what: str) -> str:
     token_name = f'{what} of the new token "{between_quotes(label)}"'
     first = pins.pin(token_name, "")
     if first is None:
-        raise PinError("a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH or fd:N")
+        raise PinError(
+            "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
+        )
     if isinstance(pins, PromptPin) and pins.pin(f"{token_name}, once more", "") != first:
         raise PinError(f"the two entries of the {what} differ", "nothing was done; begin again")
     return first

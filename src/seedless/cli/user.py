@@ -17,7 +17,7 @@ from seedless.cli._workspace import Workspace
 from seedless.creds import decorate_jwt, format_creds
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.plan import Subject, issuing_key, new_user, scope_of
+from seedless.plan import Subject, Surroundings, issuing_key, new_user, scope_of
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
 from seedless.text import quoted
@@ -72,6 +72,7 @@ def add(
             options.user(body),
             account=parent,
             issuer=signer,
+            around=Surroundings(operator=workspace.operator().claims),
             now=workspace.now,
             times=options.times(workspace.now),
         )

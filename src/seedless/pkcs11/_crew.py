@@ -240,7 +240,8 @@ class Crew:
             self._pin = self._pins.pin(token, tries)
         if not self._pin:
             raise PinError(
-                f"no PIN was given for {token}", "give one by a prompt, env:NAME, file:PATH or fd:N"
+                f"no PIN was given for {token}",
+                "give one by a prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM",
             )
         try:
             pin = self._pin.encode("utf-8")

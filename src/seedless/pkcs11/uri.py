@@ -165,7 +165,7 @@ def _field(name: str, separator: str) -> str | None:
     if name == "pin-value":
         raise BadUri(
             "the PKCS#11 URI holds a pin-value",
-            "take the PIN out; give it by a prompt, env:NAME, file:PATH or fd:N",
+            "take the PIN out; give it by a prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM",
         )
     here, there = (_PATH_FIELDS, _QUERY_FIELDS) if separator == ";" else (_QUERY_FIELDS, _PATH_FIELDS)
     for field in here:
