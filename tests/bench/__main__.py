@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: the time of *ours* over that of *beside*; *most* is a bar that it has to stay under."""
+    """One comparison: the time of *ours* over that of *beside*; *most* is a bar that it has to stay under.
+
+    Where a round is so many *items*, their rates are printed too. *rounds* is for what takes seconds.
+    """
 
     name: str
     ours: Work
     beside: Work
     most: float | None = None
+    items: int | None = None
+    rounds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,10 @@ class Measured:
         ours, beside = (f"{seconds * 1000:9.2f}" for seconds in self.seconds)
         spread = f"{min(self.ratios):.2f} to {max(self.ratios):.2f}"
         bar = "" if self.row.most is None else f"at most {self.row.most}: {'ok' if self.holds else 'NO'}"
-        return f"{self.row.name:<58}{ours}{beside}{self.ratio:7.2f}  {spread:<14} {bar}".rstrip()
+        rates = ""
+        if self.row.items is not None:
+            rates = " beside ".join(f"{self.row.items / seconds:.0f}/s" for seconds in self.seconds)
+        return f"{self.row.name:<58}{ours}{beside}{self.ratio:7.2f}  {spread:<14} {bar}{rates}".rstrip()
 
 
 def measure(row: Row, rounds: int) -> Measured:
@@ -88,7 +96,7 @@ def main() -> int:
     good = True
     for row in rows(Path(__file__).parent):
         if not options.words or any(word in row.name for word in options.words):
-            measured = measure(row, options.rounds)
+            measured = measure(row, min(options.rounds, row.rounds or options.rounds))
             print(measured.line(), flush=True)
             good = good and measured.holds
     return 0 if good else 1
