@@ -11,6 +11,7 @@ from seedless.claims import Account, Operator, User
 from seedless.findings import Severity
 from seedless.jwt import Claims, Jwt, draft
 from seedless.lint import lint_configuration, rules
+from seedless.lint.asked import find_server
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.server_config import full, memory, nkey_users
@@ -172,7 +173,7 @@ TRUST = {
     "memory": (trusting(ROOT, ACCOUNT, SYS), []),
     "full": (trusting(ROOT, SYS, resolver=FULL), []),
     "strict": (trusting(STRICT, (S, system(SIGNING).text)), []),
-    "an operator that is no jwt": ("operator: eyJ.x.y\nresolver: MEMORY\n" + preload(SYS), ["S012 1:11", "S017 4:3"]),
+    "an operator that is no jwt": (f"operator: eyJ.x\nresolver: MEM\n{preload(SYS)}", ["S012 1:11", "S017 4:3"]),
     "an operator that is an account": (f"operator: {ACCOUNT[1]}\nresolver: MEMORY\n", ["S012 1:11"]),
     "an operator in no file": ("operator: nope.jwt\nresolver: MEMORY\n", ["S012 1:11"]),
     "an operator that is a seed": (f"operator: {SEED}\nresolver: MEMORY\n", ["S006 1:11", "S012 1:11"]),
@@ -319,3 +320,55 @@ def test_claims_that_are_no_users_are_no_account(lint: Lint) -> None:
     user = signed(ORDERS, U, "app", msgspec.structs.replace(User.new()))
     (found,) = lint(trusting(ROOT, (A, user.text), SYS))
     assert found.text == "this is no account jwt: these are user claims"
+
+
+def program(folder: Path, script: str) -> str:
+    """Write a stand-in for nats-server, which says what it is told to."""
+    path = folder / "nats-server"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_what_the_server_says_is_told_but_for_what_is_told_already(lint: Lint, tmp_path: Path) -> None:
+    said = "nats-server: s.conf:1:0: odd\\ns.conf:2:3: known\\nstrange\\n"
+    asked = program(tmp_path, f"cd {tmp_path}; printf '{said}' | sed s@s.conf@{tmp_path}/s.conf@ >&2; exit 1")
+    found = [(one.code, one.where, one.text) for one in lint(users(f"user: {U}"), program=asked)]
+    path = tmp_path / "s.conf"
+    assert found[1:] == [
+        ("S002", f"{path}:1", "nats-server refuses it: odd"),
+        ("S002", f"{path}", "nats-server refuses it: strange"),
+    ]
+    assert [code for code, _, _ in found] == ["S003", "S002", "S002"]
+
+
+def test_the_server_is_given_only_the_variables_that_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "s.conf"
+    path.write_text("authorization { token: $TOKEN }")
+    asked = program(tmp_path, f"env > {tmp_path}/seen")
+    environment = {"TOKEN": "x", "PIN": "1234", "PATH": "/bin:/usr/bin"}
+    assert lint_configuration(path, environment, NOW, program=asked) == []
+    seen = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
+    assert "TOKEN" in seen
+    assert "PIN" not in seen
+
+
+def test_the_folder_that_a_test_of_the_server_makes_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "s.conf"
+    server = find_server()
+    for folder in ("jwt", "a/b/c", str(tmp_path / "absolute")):
+        path.write_text(full(ROOT, [system()], folder=folder))
+        assert lint_configuration(path, {}, NOW, program=server) == []
+    assert [found.name for found in tmp_path.iterdir()] == ["s.conf"]
+    (tmp_path / "jwt").mkdir()
+    path.write_text(full(ROOT, [system()], folder="jwt"))
+    assert lint_configuration(path, {}, NOW, program=server) == []
+    assert (tmp_path / "jwt").is_dir()
+
+
+def test_a_program_that_cannot_be_run_is_a_finding(lint: Lint, tmp_path: Path) -> None:
+    (found,) = lint(users(f"nkey: {U}"), program=str(tmp_path / "nope"))
+    assert found.text == "nats-server refuses it: it cannot be run: no such file or directory"
