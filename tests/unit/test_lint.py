@@ -173,7 +173,7 @@ TRUST = {
     "memory": (trusting(ROOT, ACCOUNT, SYS), []),
     "full": (trusting(ROOT, SYS, resolver=FULL), []),
     "strict": (trusting(STRICT, (S, system(SIGNING).text)), []),
-    "an operator that is no jwt": (f"operator: eyJ.x\nresolver: MEM\n{preload(SYS)}", ["S012 1:11", "S017 4:3"]),
+    "an operator that is none": (f"operator: eyJ\nresolver: MEM\n{preload(SYS)}", ["S012 1:11", "S017 4:3"]),
     "an operator that is an account": (f"operator: {ACCOUNT[1]}\nresolver: MEMORY\n", ["S012 1:11"]),
     "an operator in no file": ("operator: nope.jwt\nresolver: MEMORY\n", ["S012 1:11"]),
     "an operator that is a seed": (f"operator: {SEED}\nresolver: MEMORY\n", ["S006 1:11", "S012 1:11"]),
