@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +13,7 @@ from seedless.findings import Severity
 from seedless.jwt import Claims, Jwt, draft
 from seedless.lint import lint_configuration, rules
 from seedless.lint.asked import find_server
+from seedless.lint.words import WORDS as WORDS_OF
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.server_config import full, memory, nkey_users
@@ -372,3 +374,29 @@ def test_the_folder_that_a_test_of_the_server_makes_is_taken_away(
 def test_a_program_that_cannot_be_run_is_a_finding(lint: Lint, tmp_path: Path) -> None:
     (found,) = lint(users(f"nkey: {U}"), program=str(tmp_path / "nope"))
     assert found.text == "nats-server refuses it: it cannot be run: no such file or directory"
+
+
+BLOCKS = {
+    "authorization": "authorization {{ {} : x }}",
+    "leafnode authorization": "leafnodes {{ authorization {{ {} : x }} }}",
+    "login": "websocket {{ no_tls: on, authorization {{ {} : x }} }}\nmqtt {{ authorization {{ {} : x }} }}",
+    "user": "authorization {{ users: [ {{ {} : x }} ] }}",
+    "leafnode user": "leafnodes {{ authorization {{ users: [ {{ {} : x }} ] }} }}",
+    "permissions": "authorization {{ users: [ {{ permissions {{ {} : x }} }} ] }}",
+    "subjects": "authorization {{ users: [ {{ permissions {{ publish {{ {} : x }} }} }} ] }}",
+    "responses": "authorization {{ users: [ {{ permissions {{ allow_responses {{ {} : x }} }} }} ] }}",
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_the_real_server_knows_the_words_of_a_block_and_no_others(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.conf"
+    unknown = set()
+    every = sorted(set().union(*WORDS_OF.values()))
+    for word in every:
+        path.write_text(BLOCKS[kind].replace("{}", word).replace("{{", "{").replace("}}", "}"))
+        done = subprocess.run(
+            [str(find_server()), "-t", "-c", path], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        unknown |= {word} if "nknown field" in done.stderr else set()
+    assert set(every) - unknown == WORDS_OF[kind]
