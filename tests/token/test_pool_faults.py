@@ -13,19 +13,24 @@ from pkcs11.mechanisms import KeyType
 
 from seedless.errors import PinError, TokenError
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.key import EC_PARAMS_NAME
-from seedless.pkcs11.pool import Pool, open_pool
+from seedless.pkcs11._frames import jobs
+from seedless.pkcs11._worker_process import Job
+from seedless.pkcs11.pool import Pool, _send, open_pool
+from seedless.pkcs11.quirks import EC_PARAMS_NAME
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from subprocess import CompletedProcess
 
     from seedless.pin import PinSource
+    from seedless.pkcs11._frames import Kind
     from seedless.pkcs11.token import Token
 
     Open = Callable[..., AbstractContextManager[Token]]
+    Child = Callable[..., CompletedProcess[str]]
     Misbehaving = Any
 
 SOFTWARE = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
@@ -167,6 +172,49 @@ def test_a_hang_does_not_delay_the_end_of_a_pool(crooked: Misbehaving) -> None:
     assert time.monotonic() - begin < 20.0
 
 
+def test_a_worker_that_hangs_does_not_outlive_its_parent(crooked: Misbehaving, in_child: Child) -> None:
+    crooked.wants("fault C_Sign 1+ SLEEP 60")
+    done = in_child(
+        crooked.made,
+        """
+import signal
+from seedless.pkcs11.pool import open_pool
+with open_pool(URI, Given(), module=MODULE) as pool:
+    print(pool._crew.ready[0].pid, flush=True)
+    signal.setitimer(signal.ITIMER_REAL, 1)  # whose signal nobody handles
+    pool.signer(PublicKey.parse(os.environ["TEST_KEY"])).sign(b"x")
+""",
+        TEST_KEY=str(KEY),
+    )
+    assert done.returncode == -signal.SIGALRM
+    path = Path(f"/proc/{int(done.stdout)}/status")
+    until = time.monotonic() + 10
+    while is_alive(path) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_alive(path)
+
+
+def is_alive(status: Path) -> bool:
+    try:
+        return "State:\tZ" not in status.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return False
+
+
+def test_what_a_lost_worker_had_is_given_out_one_by_one() -> None:
+    class Worker:
+        def __init__(self) -> None:
+            self.batches: list[list[int]] = []
+
+        def send(self, _kind: Kind, body: bytes) -> None:
+            self.batches.append([number for number, _, _ in jobs(body)])
+
+    worker, batch = Worker(), [Job(number, KEY, b"x") for number in range(5)]
+    batch[0].is_suspect = batch[1].is_suspect = True
+    _send(worker, batch)  # type: ignore[arg-type]  # all that it wants of a worker
+    assert worker.batches == [[0], [1], [2, 3, 4]]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_wrong_pin_is_sent_once_in_all(crooked: Misbehaving, workers: int) -> None:
     pins = Pin("wrong-pin-1")
@@ -177,10 +225,15 @@ def test_a_wrong_pin_is_sent_once_in_all(crooked: Misbehaving, workers: int) -> 
     assert crooked.calls("C_Login") == 1
 
 
-def test_a_pin_that_was_changed_meanwhile_is_sent_once_more_and_never_again(crooked: Misbehaving) -> None:
+@pytest.mark.parametrize("pad", [False, True], ids=["given", "typed-on-the-pad"])
+def test_a_pin_that_was_changed_meanwhile_is_sent_once_more_and_never_again(
+    crooked: Misbehaving, *, pad: bool
+) -> None:
+    setting = [f"set pad {crooked.made.pin}"] if pad else []
+    crooked.wants(*setting)
     with pool_of(crooked, workers=3) as pool:
         crooked.forget()
-        crooked.wants("fault C_Login 1+ 0xa0")  # CKR_PIN_INCORRECT
+        crooked.wants("fault C_Login 1+ 0xa0", *setting)  # CKR_PIN_INCORRECT
         for worker in pool._crew.ready:
             os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(PinError, match="the PIN is wrong"):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
 
 _GRACE = 0.5  # seconds, to close the session once stdin has ended
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # what a pipe holds; more would be mapped and unmapped for each read
 _SILENCE = 0.002  # seconds in which signatures are gathered; each write wakes the pool
 
 
