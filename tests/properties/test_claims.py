@@ -141,25 +141,20 @@ def test_no_text_or_bytes_make_reading_a_jwt_raise_anything_else(text: str) -> N
         read(text)
 
 
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+MEMBERS = st.sampled_from(["sub", "nats", "type", "exp", "exports", "limits", "x", "signing_keys", "kind"])
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return inner | st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4)
+
+
 @settings(max_examples=300)
 @given(
     st.text(max_size=60)
     | st.binary(max_size=60)
     | st.text('{}[]":,\\u0dD8natsub1e-+. \n', max_size=40)
-    | st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(
-                    ["sub", "nats", "type", "exp", "exports", "limits", "x", "signing_keys", "kind"]
-                ),
-                inner,
-                max_size=4,
-            )
-        ),
-        max_leaves=15,
-    ).map(json.dumps),
+    | _nested(_nested(LEAVES)).map(json.dumps),
     st.sampled_from([*ALL, None, "cluster", ""]),
 )
 def test_no_text_or_bytes_make_reading_claims_raise_anything_else(

@@ -69,16 +69,19 @@ WORDS = st.sampled_from(
         ),
     ]
 )
-VALUES = st.recursive(
-    WORDS,
-    lambda inner: st.one_of(
+
+
+def _nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        inner,
         st.lists(inner, max_size=4).map(lambda items: "\n".join(["[", *items, "]"])),
         st.lists(st.tuples(KEYS, inner), max_size=4).map(
             lambda members: "{\n" + "".join(f"{key}: {value}\n" for key, value in members) + "}"
         ),
-    ),
-    max_leaves=12,
-)
+    )
+
+
+VALUES = _nested(_nested(WORDS))
 TEXTS = st.lists(st.tuples(KEYS, VALUES), max_size=6).map(
     lambda members: "x: y\n" + "".join(f"{key}: {value}\n" for key, value in members)
 )
