@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[], object]
 
-_COUNT = 200  # signatures in a round
+_COUNT = 500  # signatures in a round
 _SIZE = 3_000
 _MESSAGES = [number.to_bytes(4, "big") * (_SIZE // 4) for number in range(_COUNT)]
 _ID = b"\x01\x02"

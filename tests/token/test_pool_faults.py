@@ -179,7 +179,7 @@ def test_a_worker_that_hangs_does_not_outlive_its_parent(crooked: Misbehaving, i
         """
 import signal
 from seedless.pkcs11.pool import open_pool
-with open_pool(URI, Given(), module=MODULE) as pool:
+with open_pool(URI, Given(), module=MODULE, deadline=2.5) as pool:
     print(pool._crew.ready[0].pid, flush=True)
     signal.setitimer(signal.ITIMER_REAL, 1)  # whose signal nobody handles
     pool.signer(PublicKey.parse(os.environ["TEST_KEY"])).sign(b"x")

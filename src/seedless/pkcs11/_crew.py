@@ -62,6 +62,8 @@ class Order:
                 "module": str(self.module),
                 "last_try": last_try,
                 "allow_extractable": sorted(self.allow_extractable),
+                "opening": self.opening,
+                "deadline": self.deadline,
             }
         ).encode()
 
@@ -139,9 +141,9 @@ class Crew:
         """End *worker* now. A fresh one takes its place at the next `wait`."""
         if worker.state is not State.LOST:
             self._workers.remove(worker)
-            for descriptor in (worker.input, worker.output):
-                if descriptor in self._selector.get_map():
-                    self._selector.unregister(descriptor)
+            self._selector.unregister(worker.output)
+            if worker.is_watched:
+                self._selector.unregister(worker.input)
             worker.kill()
             worker.release()
 
@@ -177,12 +179,12 @@ class Crew:
         worker.send(Kind.OPEN, self._order.told(last_try=last_try))
 
     def _watch_full_pipes(self) -> None:
-        watched = self._selector.get_map()
         for worker in self._workers:
-            if worker.wants_to_write and worker.input not in watched:
+            if worker.wants_to_write and not worker.is_watched:
                 self._selector.register(worker.input, selectors.EVENT_WRITE, worker)
-            elif not worker.wants_to_write and worker.input in watched:
+            elif worker.is_watched and not worker.wants_to_write:
                 self._selector.unregister(worker.input)
+            worker.is_watched = worker.wants_to_write
 
     def _due(self, worker: WorkerProcess) -> float | None:
         """Return when the patience with *worker* ends, None while it has nothing to do or waits for us."""

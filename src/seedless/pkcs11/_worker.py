@@ -1,9 +1,9 @@
 """A worker of a pool: one process with one library, one session and one login, which signs what it is sent.
 
 Run as `python -m seedless.pkcs11._worker`, by `seedless.pkcs11.pool` and nobody else. It is told on stdin
-what to open, asks there for the PIN when the token wants it, and ends when stdin does, even while the
-driver hangs. The first error ends it too: whatever a driver did wrong, this process does not go on with it.
-Signatures are not verified here; the pool does that while the token makes the next one.
+what to open, asks there for the PIN when the token wants it, and ends when stdin does; while the driver
+hangs, at the deadline. The first error ends it too: whatever a driver did wrong, this process does not go
+on with it. Signatures are not verified here; the pool does that while the token makes the next one.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import json
 import os
 import resource
 import signal
-import threading
 import time
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import PinError, SeedlessError
 from seedless.pkcs11._frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, read_key, taken
+from seedless.pkcs11.fast import fast
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
 
@@ -29,46 +29,69 @@ if TYPE_CHECKING:
 
     from seedless.pkcs11.token import Token
 
-_GRACE = 0.5  # seconds, to close the session once stdin has ended
+_GRACE = 0.5  # seconds, to close the session once stdin has ended, and for the pool to act before we do
 _CHUNK = 1 << 16  # what a pipe holds; more would be mapped and unmapped for each read
 _SILENCE = 0.002  # seconds in which signatures are gathered; each write wakes the pool
 
 
 class _Pool:
-    """The pool, seen from here: what it sends is sorted by a thread, which also sees it go."""
+    """The pool, seen from here. Between what it is asked and what it tells, a worker runs against the clock.
 
-    __slots__ = ("_answers", "_descriptor", "gone", "jobs", "orders", "pins")
+    That is an alarm, which ends a process that hangs in its driver when nobody is left to kill it. A thread
+    would see the end of stdin at once, but a process with two threads signs some 5 % slower.
+    """
+
+    __slots__ = ("_answers", "_buffer", "_descriptor", "_jobs", "_orders", "_pins", "gone", "patience")
 
     def __init__(self, descriptor: int, answers: int) -> None:
         self._descriptor: Final = descriptor
         self._answers: Final = answers
-        self.orders: Final[SimpleQueue[bytes | None]] = SimpleQueue()
-        self.pins: Final[SimpleQueue[bytes | None]] = SimpleQueue()
-        self.jobs: Final[SimpleQueue[bytes | None]] = SimpleQueue()
+        self._buffer: Final = bytearray()
+        self._orders: Final[deque[bytes]] = deque()
+        self._pins: Final[deque[bytes]] = deque()
+        self._jobs: Final[deque[bytes]] = deque()
         self.gone = False
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.patience = 0.0
 
     def say(self, kind: Kind, body: bytes) -> None:
-        """Send one frame."""
+        """Send one frame; the clock starts anew."""
         data = pack(kind, body)
         while data:
             data = data[os.write(self._answers, data) :]
+        self._set_alarm(self.patience)
+
+    def order(self) -> bytes | None:
+        """Wait for what to open; None: the pool is gone."""
+        return self._next(self._orders)
+
+    def pin(self) -> bytes | None:
+        """Wait for the PIN; None: the pool is gone."""
+        return self._next(self._pins)
+
+    def jobs(self) -> bytes | None:
+        """Wait for a batch; None: the pool is gone."""
+        return self._next(self._jobs)
+
+    def _next(self, queue: deque[bytes]) -> bytes | None:
+        self._set_alarm(0)
+        while not queue and not self.gone:
+            self._listen()
+        self._set_alarm(_GRACE if self.gone else self.patience)
+        return None if self.gone else queue.popleft()
 
     def _listen(self) -> None:
-        queues = {Kind.OPEN: self.orders, Kind.PIN: self.pins, Kind.JOBS: self.jobs}
-        buffer = bytearray()
+        queues = {Kind.OPEN: self._orders, Kind.PIN: self._pins, Kind.JOBS: self._jobs}
         try:
-            while chunk := os.read(self._descriptor, _CHUNK):
-                buffer += chunk
-                for kind, body in taken(buffer, 1 << 32):
-                    queues[kind].put(body)
+            chunk = os.read(self._descriptor, _CHUNK)
+            self._buffer.extend(chunk)
+            for kind, body in taken(self._buffer, 1 << 32):
+                queues[kind].append(body)
         except (OSError, BrokenFrame, KeyError):
-            pass  # as good as gone
-        self.gone = True
-        for queue in queues.values():
-            queue.put(None)
-        time.sleep(_GRACE)
-        os._exit(1)  # the driver hangs, and would outlive everybody
+            chunk = b""  # as good as gone
+        self.gone = not chunk
+
+    def _set_alarm(self, seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE if seconds else 0)
 
 
 class _AskedPin:
@@ -82,22 +105,24 @@ class _AskedPin:
     def pin(self, token: str, tries: str) -> str:
         """Ask, and wait for the answer."""
         self._pool.say(Kind.ASK, json.dumps([token, tries]).encode())
-        answer = self._pool.pins.get()
+        answer = self._pool.pin()
         if answer is None:
             raise PinError("the program that wanted the token has ended")
         return answer.decode("utf-8")
 
 
 def _work(pool: _Pool) -> None:
-    order = pool.orders.get()
+    order = pool.order()
     if order is None:
         return
     wanted = json.loads(order)
+    pool.patience = wanted["opening"]
     uri, module = KeyUri.parse(wanted["uri"]), Path(wanted["module"])
     with open_token(uri, _AskedPin(pool), module=module, last_try=wanted["last_try"]) as token:
+        pool.patience = wanted["deadline"]
         pool.say(Kind.READY, json.dumps(token.info.where).encode())
         keys = _Keys(token, frozenset(wanted["allow_extractable"]))
-        while (batch := pool.jobs.get()) is not None:
+        while (batch := pool.jobs()) is not None:
             _sign(pool, keys, batch)
 
 
@@ -112,30 +137,36 @@ class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
     def __missing__(self, packed: bytes) -> Callable[[bytes], bytes]:
         key = read_key(packed)
         signer = self._token.unchecked_signer(key, allow_extractable=str(key) in self._allowed)
-        return self.setdefault(packed, signer.sign)
+        return self.setdefault(packed, fast(signer))
 
 
 def _sign(pool: _Pool, keys: _Keys, batch: bytes) -> None:
     """Sign one batch; tell each signature, but those of a fast token a few at a time."""
-    told, untold = time.monotonic(), b""
+    # What can be done before and after is not done between signatures, where a driver has emptied the caches.
+    clock = time.monotonic
+    told, untold = clock(), []
     try:
-        for number, key, message in jobs(batch):
-            if pool.gone:
-                return
-            untold += SIGNATURE.pack(number, keys[key](message))
-            if time.monotonic() - told >= _SILENCE:
-                pool.say(Kind.SIGNED, untold)
-                told, untold = time.monotonic(), b""
+        for number, key, message in list(jobs(batch)):
+            untold.append((number, keys[key](message)))
+            if clock() - told >= _SILENCE:
+                _tell(pool, untold)
+                told = clock()
     finally:
-        if untold and not pool.gone:
-            pool.say(Kind.SIGNED, untold)
+        _tell(pool, untold)
+
+
+def _tell(pool: _Pool, untold: list[tuple[int, bytes]]) -> None:
+    if untold:
+        pool.say(Kind.SIGNED, b"".join(SIGNATURE.pack(*signed) for signed in untold))
+        untold.clear()
 
 
 def main() -> None:
     """Serve the pool at the other ends of stdin and stdout until it is gone or an error has been told."""
     # Ctrl-C in a terminal reaches us as well; the pool decides what it means. It was blocked when we began.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGALRM})
     # The memory of a driver that crashes holds the PIN, and should not become a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pool = _Pool(os.dup(0), os.dup(1))
@@ -152,7 +183,7 @@ def main() -> None:
         failure = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
     except Exception as error:  # noqa: BLE001 - its text may hold anything, a PIN as well
         failure = {"error": "", "message": f"a worker failed with {type(error).__name__}", "hint": ""}
-    if failure is not None and not pool.gone:
+    if failure is not None:
         with suppress(OSError):
             pool.say(Kind.FAILED, json.dumps(failure).encode())
 

@@ -65,7 +65,9 @@ class WorkerProcess:
         "asked",
         "holds_pin",
         "is_fresh",
+        "is_watched",
         "jobs",
+        "pace",
         "since",
         "started",
         "state",
@@ -86,6 +88,8 @@ class WorkerProcess:
         self.is_fresh = True  # and was given no job yet
         self.started: Final = time.monotonic()
         self.since = self.started  # when it began what it is at
+        self.is_watched = False  # for room in a pipe that was full
+        self.pace = 0.0  # seconds that it takes for a signature, of late
 
     @property
     def pid(self) -> int:
@@ -164,6 +168,8 @@ def ended(code: int) -> str:
     """Return how a process with this exit *code* ended, in words."""
     if code >= 0:
         return f"ended its process with exit code {code}"
+    if -code == signal.SIGALRM:
+        return "did not answer in time"  # its own clock was faster than ours
     verb = "was killed by" if was_killed(code) else "crashed with"
     name = f" ({signal.Signals(-code).name})" if -code in set(signal.Signals) else ""
     return f"{verb} signal {-code}{name}"

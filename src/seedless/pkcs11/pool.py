@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from seedless.pkcs11.uri import KeyUri
     from seedless.signer import Signer
 
-_WINDOW = 16  # jobs that a worker has at most
-_LOW = 8  # and at which it gets more
+_AHEAD = 0.03  # seconds of work that a worker has, so that it never waits for us; what is lost is done again
+_FEWEST, _MOST = 4, 64  # jobs that it has, slow or fast
 
 
 class Pool:
@@ -115,11 +115,11 @@ class Pool:
 
     def _fill(self, waiting: Iterator[Job]) -> bool:
         """Give jobs to the workers that have few; return whether any is unfinished."""
-        workers = [worker for worker in self._crew.ready if len(worker.jobs) <= _LOW]
+        workers = [worker for worker in self._crew.ready if len(worker.jobs) <= _window(worker) // 2]
         batches: dict[WorkerProcess, list[Job]] = {}
         while workers:
             worker = min(workers, key=lambda one: len(one.jobs))
-            if len(worker.jobs) >= _WINDOW or (job := self._next(worker, waiting)) is None:
+            if len(worker.jobs) >= _window(worker) or (job := self._next(worker, waiting)) is None:
                 workers.remove(worker)  # there may be a job for another, which is fresh
                 continue
             if not worker.jobs:
@@ -163,7 +163,7 @@ class Pool:
         """Put the signatures among the results, or return what is wrong with the first bad one."""
         if not worker.jobs:  # it was lost over an answer before this one, or makes what nobody wants
             return None
-        if len(signed) % SIGNATURE.size or len(signed) > SIGNATURE.size * len(worker.jobs):
+        if not signed or len(signed) % SIGNATURE.size or len(signed) > SIGNATURE.size * len(worker.jobs):
             return self._crew.blame(worker, SPOILED)
         for number, signature in SIGNATURE.iter_unpack(signed):
             job = worker.jobs[0]
@@ -175,7 +175,9 @@ class Pool:
                 return self._crew.blame(worker, "made a wrong signature")
             worker.jobs.popleft()
             self._done.append((number, signature))
-        worker.since = time.monotonic()
+        now = time.monotonic()
+        worker.pace = (worker.pace + (now - worker.since) * SIGNATURE.size / len(signed)) / 2
+        worker.since = now
         return None
 
     def _lose(self, worker: WorkerProcess, error: TokenError, patience: int) -> TokenError | None:
@@ -203,6 +205,10 @@ class Pool:
             for worker in self._crew.ready:
                 if worker.jobs:
                     self._crew.discard(worker)
+
+
+def _window(worker: WorkerProcess) -> int:
+    return max(_FEWEST, min(_MOST, int(_AHEAD / worker.pace))) if worker.pace else _FEWEST
 
 
 def _send(worker: WorkerProcess, batch: list[Job]) -> None:
