@@ -51,6 +51,7 @@ Next:
 def main() -> int:
     """Run the demo and return its exit code; clean up whatever happens."""
     screen = Screen(coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it with & ignores it
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
     try:
@@ -150,7 +151,8 @@ def _converse(shell: Shell, step: Callable[[str], Coroutine[Any, Any, str]], url
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    # As Ctrl-C, which asyncio knows: it cancels its task, while an exception from here would be reported by it.
+    signal.raise_signal(signal.SIGINT)
 
 
 def _failed(sentence: str, code: int) -> int:

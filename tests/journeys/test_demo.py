@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,11 +91,19 @@ def test_the_readme_shows_what_the_demo_prints(shown: str) -> None:
     assert normalised(shown) in [normalised(block) for block in blocks]
 
 
-def test_a_demo_that_is_ended_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "wait"),
+    [
+        pytest.param("listening on", 0.0, id="when the server runs"),
+        pytest.param("nats.connect", 0.03, id="while a client talks to it"),
+    ],
+)
+def test_a_demo_that_is_ended_in_the_middle_leaves_nothing(tmp_path: Path, line: str, wait: float) -> None:
     demo = start(tmp_path, PYTHONUNBUFFERED="1")
     assert demo.stdout is not None
-    for line in demo.stdout:
-        if "listening on" in line:  # the server runs
+    for shown in demo.stdout:
+        if line in shown:
+            time.sleep(wait)
             demo.send_signal(signal.SIGTERM)
             break
     _, errors = demo.communicate(timeout=_PATIENCE)
