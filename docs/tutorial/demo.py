@@ -151,7 +151,7 @@ def _converse(shell: Shell, step: Callable[[str], Coroutine[Any, Any, str]], url
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # As Ctrl-C, which asyncio knows: it cancels its task, while an exception from here would be reported by it.
+    # As Ctrl-C, by which asyncio cancels its task; an exception from here it would report once more.
     signal.raise_signal(signal.SIGINT)
 
 

@@ -45,11 +45,16 @@ class Statement(Generic[B]):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A draft, the verified jwt that it replaces (None for something new), and why."""
+    """A draft, the verified jwt that it replaces (None for something new), and why.
+
+    `address` is where the store is to have it: `()` the operator, `(account,)`, `(account, user)`; None for
+    what no store keeps.
+    """
 
     draft: Draft[Any]
     replaces: Jwt[Any] | None = None
     reason: str = ""
+    address: tuple[str, ...] | None = None
 
     @property
     def statement(self) -> Statement[Any]:
@@ -60,6 +65,19 @@ class Change:
     def title(self) -> str:
         """What is changed, in two words: `account ACME`."""
         return self.statement.title
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A jwt that the store is to have at an address as it is, None to have nothing there, and why.
+
+    `replaces` is what the store has there now. A deletion is one placement, a new name is two.
+    """
+
+    address: tuple[str, ...]
+    jwt: Jwt[Any] | None
+    replaces: Jwt[Any] | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

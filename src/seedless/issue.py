@@ -2,26 +2,35 @@
 
 The token is opened last: what is wrong with the claims, or refused by the reviewer, never touches it.
 Where a key has yet to be made, the walk goes over a stand-in first and over the real key again.
+What is signed is recorded together, a long plan in parts: one that is killed loses the last part.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from seedless.change import Context
+from seedless.claims import Operator
 from seedless.errors import Refused
 from seedless.nkey import PublicKey, Role
 from seedless.rules import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from seedless.change import Change, Context
+    from seedless.change import Change, Placement
     from seedless.findings import Report
-    from seedless.jwt import Jwt
-    from seedless.signer import Signer
+    from seedless.jwt import Claims, Draft, Jwt
+
+Signed = tuple["Change", "Jwt[Any]"]
+"""A change, and its draft completed."""
+
+TOGETHER = 500
+"""How many jwts are recorded together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +54,35 @@ class Keys(Protocol):
     def make(self, key: NewKey) -> PublicKey:
         """Make *key* on the token that is chosen for new keys, and note where it is."""
 
-    def signer(self, public_key: PublicKey) -> Signer:
-        """Return the signer of *public_key*, whose signatures are verified."""
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        """Yield the jwt of each draft, in their order, signed by the key of its issuer and verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes of one intent, and what they are judged against."""
+    """The changes of one intent, and the jwts around them that stand.
+
+    `around` are the operator, and the accounts that the changes are about, as the store has them;
+    `placements` are done when all changes are signed. `prepared_at` is Unix seconds.
+    """
 
     changes: tuple[Change, ...]
-    context: Context
+    prepared_at: int
+    around: tuple[Jwt[Any], ...] = ()
+    placements: tuple[Placement, ...] = ()
+
+    @property
+    def context(self) -> Context:
+        """What the changes are judged against: the claims as they will stand once the plan is done."""
+        standing = {jwt.claims.sub: jwt for jwt in self.around}
+        gone = {one.replaces.claims.sub for one in self.placements if one.replaces and one.jwt is None}
+        claims: dict[str, Claims[Any]] = {
+            **{sub: jwt.claims for sub, jwt in standing.items() if sub not in gone},
+            **{one.jwt.claims.sub: one.jwt.claims for one in self.placements if one.jwt},
+            **{change.draft.claims.sub: change.draft.claims for change in self.changes},
+        }
+        operator = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
+        return Context(now=self.prepared_at, operator=operator, claims=claims, jwts=standing)
 
     def judge(self) -> Report:
         """Put every change before every rule."""
@@ -79,12 +107,13 @@ def issue(
     judge: Callable[[Plan], Report] = Plan.judge,
     review: Callable[[Plan, Report], bool],
     keys: Callable[[], AbstractContextManager[Keys]],
-    record: Callable[[Sequence[tuple[Change, Jwt[Any]]]], None],
+    record: Callable[[Sequence[Signed], Sequence[Placement]], None],
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent* from plan to record and return the jwts, every signature verified.
 
     *judge* puts a plan before the rules, and before a policy where one is pinned; *review* sees plan and
-    findings and says whether to go on; *keys* opens the tokens; *record* writes.
+    findings and says whether to go on; *keys* opens the tokens; *record* writes, up to `TOGETHER` at once,
+    the placements of the plan with the last.
     Raise `Refused` when a finding or the reviewer stands against it; nothing is signed then.
     """
     rehearsed = intent.rehearsed()
@@ -94,13 +123,24 @@ def issue(
     if not agreed:
         raise Refused("nothing was signed: the review did not agree")
     with keys() as opened:
-        plan = intent.plan({key: opened.make(key) for key in intent.new_keys})
-        judge(plan).require_clean()
-        signed = [(change, _signed(change, opened)) for change in plan.changes]
-    record(signed)
-    return tuple(jwt for _, jwt in signed)
+        plan = rehearsed
+        if intent.new_keys:
+            plan = intent.plan({key: opened.make(key) for key in intent.new_keys})
+            judge(plan).require_clean()
+        return tuple(_recorded(plan, opened, record))
 
 
-def _signed(change: Change, keys: Keys) -> Jwt[Any]:
-    draft = change.draft
-    return draft.complete(keys.signer(draft.issuer).sign(draft.signing_input))
+def _recorded(
+    plan: Plan, keys: Keys, record: Callable[[Sequence[Signed], Sequence[Placement]], None]
+) -> Iterator[Jwt[Any]]:
+    jwts = keys.sign(change.draft for change in plan.changes)
+    signed = zip(plan.changes, jwts, strict=True)
+    left = len(plan.changes)
+    while left > TOGETHER:
+        batch = list(itertools.islice(signed, TOGETHER))
+        record(batch, ())
+        yield from (jwt for _, jwt in batch)
+        left -= TOGETHER
+    batch = list(signed)
+    record(batch, plan.placements)
+    yield from (jwt for _, jwt in batch)

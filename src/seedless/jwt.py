@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from seedless import wire
-from seedless.claims.canonical import canonical, require_encodable, well_typed
+from seedless.claims.canonical import canonical, require_encodable, well_typed, written
 from seedless.claims.codec import Decoded, Payload, decode_canonical, encode, jti
 from seedless.claims.common import Int64
 from seedless.errors import BadClaims, BadJwt, BadKey, UsageError
@@ -36,6 +36,8 @@ _HEADERS = {
     base64.urlsafe_b64encode(b'{"typ":"jwt","alg":"ed25519"}').decode().rstrip("="): 1,
 }
 _HEADER, _HEADER_1 = _HEADERS
+# As JSON text, for msgspec knows base64 too: it takes a third of the time of binascii.
+_TO_BASE64, _FROM_BASE64 = msgspec.json.Encoder(), msgspec.json.Decoder(bytes)
 
 
 class Claims(msgspec.Struct, Generic[B], frozen=True, kw_only=True):
@@ -100,26 +102,21 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
     role, an account server URL that is none, a sampling out of range; and for claims of version 1.
     """
     at = _seconds(now)
-    payload = well_typed(
-        Payload(
-            aud=claims.aud,
-            exp=claims.exp,
-            iat=at,
-            iss=str(issuer),
-            name=claims.name,
-            nbf=claims.nbf,
-            sub=claims.sub,
-            nats=claims.body,
-        )
+    given = Payload(
+        aud=claims.aud,
+        exp=claims.exp,
+        iat=at,
+        iss=str(issuer),
+        name=claims.name,
+        nbf=claims.nbf,
+        sub=claims.sub,
+        nats=claims.body,
     )
+    ready = written(given)
+    payload = ready[0].payload if ready else well_typed(given)
     require_encodable(payload.nats, payload.sub, issuer, claims.version)
-    payload = msgspec.structs.replace(payload, nats=canonical(payload.nats))
-    payload = msgspec.structs.replace(payload, jti=jti(payload))
-    data = encode(payload)
-    again = _decode(data)
-    if encode(again.payload) != data or again.unknown:
-        raise BadClaims("these claims do not survive being written and read again")
-    return Draft(_claims(again), issuer, at, payload.jti, data)
+    again, data = ready or _made_canonical(payload)
+    return Draft(_claims(again), issuer, at, again.payload.jti, data)
 
 
 def read(text: str | bytes) -> Jwt[Any]:
@@ -146,6 +143,26 @@ def read(text: str | bytes) -> Jwt[Any]:
     return Jwt(text, _claims(decoded), issuer, payload.iat, payload.jti, decoded.unknown)
 
 
+def read_draft(text: str) -> Draft[Any]:
+    """Read the signing input of a draft: header, dot, payload.
+
+    Raise `BadJwt` unless drafting what it says again gives the same bytes.
+    """
+    header, dot, payload = text.partition(".")
+    if not dot or _HEADERS.get(header) != 2:  # noqa: PLR2004 - the version
+        raise BadJwt("a draft is the header of a NATS jwt, a dot, and the payload")
+    data = _unb64(payload, "payload")
+    try:
+        decoded = _decode(data)
+        issuer = _issuer(decoded.payload)
+        again = draft(_claims(decoded), issuer, decoded.payload.iat)
+    except BadClaims as error:
+        raise BadJwt(error.message, error.hint, path=error.path, rule=error.rule) from error
+    if again.payload != data:
+        raise BadJwt("the draft is not as its claims are written: bytes were changed")
+    return again
+
+
 def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
     """Read claims that a person or a file wrote, strictly; raise `BadClaims` with the path.
 
@@ -165,6 +182,17 @@ def payload_of(jwt: Jwt[Any]) -> bytes:
     """Return the payload of *jwt* as it was signed: JSON bytes."""
     part = jwt.text.split(".")[1]
     return _unb64(part, "payload")
+
+
+def _made_canonical(payload: Payload[Any]) -> tuple[Decoded, bytes]:
+    """Return *payload* as Encode would change it, with its id: read from its bytes, and these."""
+    payload = msgspec.structs.replace(payload, nats=canonical(payload.nats))
+    payload = msgspec.structs.replace(payload, jti=jti(payload))
+    data = encode(payload)
+    again = _decode(data)
+    if encode(again.payload) != data or again.unknown:
+        raise BadClaims("these claims do not survive being written and read again")
+    return again, data
 
 
 def _decode(data: bytes) -> Decoded:
@@ -246,23 +274,41 @@ def _issuer(payload: Payload[Any]) -> PublicKey:
 
 
 def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    spelled = _TO_BASE64.encode(data)[1:-1].rstrip(b"=")
+    return spelled.replace(b"+", b"-").replace(b"/", b"_").decode("ascii")
 
 
 def _unb64(text: str, what: str) -> bytes:
     """Decode the one base64url spelling without padding that bytes have; refuse all others."""
+    over = len(text) % 4
+    alphabet_only = "+" not in text and "/" not in text
+    plain = text.replace("-", "+").replace("_", "/")
+    try:
+        data = _FROM_BASE64.decode(f'"{plain}{"=" * (-over % 4)}"')
+    except (msgspec.MsgspecError, ValueError):
+        raise _loose(text, what) from None
+    # Padding within the text, and what JSON writes as escapes, give fewer bytes than there should be; bits
+    # to spare are only at the end.
+    if (
+        not alphabet_only
+        or len(data) != len(text) * 3 // 4
+        or (over
+        and _b64(data[1 - over :]) != text[-over:])
+    ):
+        raise _loose(text, what)
+    return data
+
+
+def _loose(text: str, what: str) -> BadJwt:
+    """Tell a spelling that the official library takes, in its leniency, from what is none."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         data = b""
-    if _b64(data) != text:
-        loose = text.replace("\r", "").replace("\n", "")
-        usual = loose != text or (
-            text.isascii() and _b64(data)[:-1] == text[:-1] and len(_b64(data)) == len(text)
-        )
-        raise BadJwt(
-            f"the {what} is not plain base64url",
-            "look for line breaks, blanks, padding or a damaged end",
-            rule="loose-base64" if usual else "",
-        )
-    return data
+    unbroken = text.replace("\r", "").replace("\n", "") != text
+    usual = unbroken or (text.isascii() and _b64(data)[:-1] == text[:-1] and len(_b64(data)) == len(text))
+    return BadJwt(
+        f"the {what} is not plain base64url",
+        "look for line breaks, blanks, padding or a damaged end",
+        rule="loose-base64" if usual else "",
+    )

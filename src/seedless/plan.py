@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.change import Change, Context
+from seedless.change import Change
 from seedless.claims import Account, Export, Operator, Scope, User, signing_key
 from seedless.errors import UsageError
 from seedless.issue import Intent, NewKey, Plan
@@ -115,13 +115,14 @@ def new_operator(
             held = Claims(sub=str(account), name=system.account.name, body=system_account())
             user = Claims(sub=str(system.user), name=SYSTEM_USER, body=User.new())
             accounts = [
-                Change(draft(held, signer, now), reason="system account"),
-                Change(draft(user, account, now), reason="system user"),
+                Change(draft(held, signer, now), reason="system account", address=(SYSTEM_ACCOUNT,)),
+                Change(
+                    draft(user, account, now), reason="system user", address=(SYSTEM_ACCOUNT, SYSTEM_USER)
+                ),
             ]
         claims = Claims(sub=str(identity), name=subject.name, body=changed, exp=times.expiry, nbf=times.start)
-        changes = (Change(draft(claims, identity, now), reason="new operator"), *accounts)
-        known = {change.draft.claims.sub: change.draft.claims for change in changes}
-        return Plan(changes, Context(now=now, operator=claims, claims=known))
+        operator = Change(draft(claims, identity, now), reason="new operator", address=())
+        return Plan((operator, *accounts), now)
 
     others = [part for part in (signing, system.account if system else None) if part]
     return Intent(plan, tuple(key for part in (subject, *others) for key in part.wanted))
@@ -136,8 +137,8 @@ def new_account(
         claims = Claims(
             sub=str(subject.resolve(made)), name=subject.name, body=body, exp=times.expiry, nbf=times.start
         )
-        change = Change(draft(claims, issuer, now), reason="new account")
-        return Plan((change,), Context(now=now, operator=operator.claims, claims={claims.sub: claims}))
+        change = Change(draft(claims, issuer, now), reason="new account", address=(subject.name,))
+        return Plan((change,), now, (operator,))
 
     return Intent(plan, subject.wanted)
 
@@ -148,7 +149,7 @@ def new_user(
     *,
     account: Jwt[Account],
     issuer: PublicKey,
-    around: Surroundings,
+    around: tuple[Jwt[Any], ...],
     now: int,
     times: Times,
 ) -> Intent:
@@ -160,30 +161,30 @@ def new_user(
         claims = Claims(
             sub=str(subject.resolve(made)), name=subject.name, body=body, exp=times.expiry, nbf=times.start
         )
-        change = Change(draft(claims, issuer, now), reason="new user")
-        return Plan(
-            (change,), Context(now=now, operator=around.operator, claims={account.claims.sub: account.claims})
-        )
+        address = (account.claims.name.strip(), subject.name)
+        change = Change(draft(claims, issuer, now), reason="new user", address=address)
+        return Plan((change,), now, (*around, account))
 
     return Intent(plan, subject.wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What the store knows around claims that are signed as they are."""
-
-    operator: Claims[Operator] | None = None
-    accounts: Mapping[str, Claims[Account]] = field(default_factory=dict)
-
-
-def resigned(
-    claims: Claims[Any], issuer: PublicKey, replaces: Jwt[Any] | None, around: Surroundings, now: int
-) -> Intent:
-    """Plan *claims* as they are, issued by *issuer*, in place of *replaces*; always later than that."""
+def changed(
+    claims: Claims[Any],
+    issuer: PublicKey,
+    *,
+    replaces: Jwt[Any] | None,
+    now: int,
+    reason: str,
+    address: tuple[str, ...] | None = None,
+) -> Change:
+    """Return *claims* drafted in place of *replaces*, issued by *issuer*; always later than that."""
     at = now if replaces is None else max(now, replaces.issued_at + 1)
-    change = Change(draft(claims, issuer, at), replaces, "signed as given")
-    known = {**around.accounts, claims.sub: claims}
-    return Intent(lambda _: Plan((change,), Context(now=now, operator=around.operator, claims=known)))
+    return Change(draft(claims, issuer, at), replaces, reason, address)
+
+
+def resigned(change: Change, around: tuple[Jwt[Any], ...], now: int) -> Intent:
+    """Plan one *change* beside the jwts *around* it."""
+    return Intent(lambda _: Plan((change,), now, around))
 
 
 def issuing_key(parent: Claims[Any], known: Collection[str], wanted: str | None = None) -> PublicKey:

@@ -13,15 +13,17 @@ from pytest_softhsm._ed25519 import templates
 from seedless.claims import Operator
 from seedless.errors import BadSignature
 from seedless.issue import issue
-from seedless.nkey import PublicKey, Role
+from seedless.nkey import Role
 from seedless.plan import Subject, Times, new_operator
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from seedless.issue import NewKey
+    from seedless.jwt import Draft, Jwt
+    from seedless.nkey import PublicKey
 
     Desk = Any  # the fixture in tests/conftest.py
 
@@ -31,22 +33,16 @@ OTHER = SoftwareKey(Role.OPERATOR, bytes(range(1, 33)))
 
 @dataclass
 class Lying:
-    """Keys, and a signer, that answer with something else than the signature."""
+    """Keys that answer with something else than the signature."""
 
     wrong: Callable[[bytes], bytes]
-
-    @property
-    def public_key(self) -> PublicKey:
-        return KEY.public_key
 
     def make(self, key: NewKey) -> PublicKey:
         raise NotImplementedError
 
-    def signer(self, _: PublicKey) -> Lying:
-        return self
-
-    def sign(self, message: bytes, /) -> bytes:
-        return self.wrong(message)
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        for draft in drafts:
+            yield draft.complete(self.wrong(draft.signing_input))
 
 
 def flipped(message: bytes) -> bytes:
@@ -76,7 +72,7 @@ def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[
             new_operator(subject, Operator.new(), now=1_800_000_000, times=Times()),
             review=lambda _plan, _report: True,
             keys=lambda: nullcontext(Lying(wrong)),
-            record=recorded.append,
+            record=lambda signed, _: recorded.append(signed),
         )
     assert recorded == []
 

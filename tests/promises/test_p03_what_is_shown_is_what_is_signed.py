@@ -18,13 +18,15 @@ from seedless.errors import BadJwt
 from seedless.issue import issue
 from seedless.jwt import Claims, draft, payload_of, read
 from seedless.nkey import Role
-from seedless.plan import Surroundings, resigned
+from seedless.plan import changed, resigned
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from seedless.issue import NewKey, Plan
+    from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
 
     Desk = Any  # the fixture in tests/conftest.py
@@ -39,17 +41,14 @@ class Listening:
 
     def __init__(self) -> None:
         self.signed: list[bytes] = []
-        self.public_key = OPERATOR.public_key
 
     def make(self, key: NewKey) -> PublicKey:
         raise NotImplementedError
 
-    def signer(self, _: PublicKey) -> Listening:
-        return self
-
-    def sign(self, message: bytes, /) -> bytes:
-        self.signed.append(message)
-        return OPERATOR.sign(message)
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        for one in drafts:
+            self.signed.append(one.signing_input)
+            yield one.complete(OPERATOR.sign(one.signing_input))
 
 
 def test_the_bytes_of_the_reviewed_plan_are_the_bytes_that_are_signed() -> None:
@@ -60,8 +59,13 @@ def test_the_bytes_of_the_reviewed_plan_are_the_bytes_that_are_signed() -> None:
         return True
 
     claims = Claims(sub=str(ACCOUNT.public_key), name="ORDERS", body=Account.new())
-    intent = resigned(claims, OPERATOR.public_key, None, Surroundings(), NOW)
-    (jwt,) = issue(intent, review=review, keys=lambda: nullcontext(listening), record=recorded.extend)
+    change = changed(claims, OPERATOR.public_key, replaces=None, now=NOW, reason="new account")
+    (jwt,) = issue(
+        resigned(change, (), NOW),
+        review=review,
+        keys=lambda: nullcontext(listening),
+        record=lambda signed, _: recorded.extend(signed),
+    )
     assert listening.signed == reviewed
     assert jwt.text.rpartition(".")[0].encode() == reviewed[0]
     assert [made for _, made in recorded] == [jwt]

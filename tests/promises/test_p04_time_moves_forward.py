@@ -9,11 +9,13 @@ import pytest
 from seedless.claims import Operator
 from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import Role
-from seedless.plan import Surroundings, resigned
+from seedless.plan import changed, resigned
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from seedless.change import Change
 
     Desk = Any  # the fixture in tests/conftest.py
 
@@ -27,20 +29,24 @@ def issued(at: int) -> Jwt[Any]:
     return made.complete(KEY.sign(made.signing_input))
 
 
+def successor(before: int) -> Change:
+    return changed(CLAIMS, KEY.public_key, replaces=issued(before), now=NOW, reason="again")
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [(NOW - 1000, NOW), (NOW - 1, NOW), (NOW, NOW + 1), (NOW + 30, NOW + 31), (NOW + 59, NOW + 60)],
     ids=["long ago", "a second ago", "this second", "half a minute ahead", "nearly a minute ahead"],
 )
 def test_a_successor_is_later_than_what_it_replaces(before: int, after: int) -> None:
-    plan = resigned(CLAIMS, KEY.public_key, issued(before), Surroundings(), NOW).rehearsed()
+    plan = resigned(successor(before), (), NOW).rehearsed()
     assert plan.changes[0].draft.issued_at == after
     assert plan.judge().errors == ()
 
 
 @pytest.mark.parametrize("before", [NOW + 60, NOW + 3600], ids=["a minute ahead", "an hour ahead"])
 def test_no_jwt_is_more_than_a_minute_ahead(before: int) -> None:
-    plan = resigned(CLAIMS, KEY.public_key, issued(before), Surroundings(), NOW).rehearsed()
+    plan = resigned(successor(before), (), NOW).rehearsed()
     assert [finding.code for finding in plan.judge().errors] == ["G002"]
 
 

@@ -11,6 +11,7 @@ from seedless.errors import SeedlessError, UsageError
 from seedless.findings import Report
 from seedless.pkcs11.recognise import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
+from seedless.rules import judge as judge_claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 def judged(workspace: Workspace, plan: Plan) -> Report:
     """Put *plan* before the rules and the policy, and lift what --allow names."""
     context = dataclasses.replace(
-        plan.context, newest=_newest(workspace), ceilings=ceilings(workspace, plan.changes)
+        plan.context,
+        now=workspace.now,
+        newest=_newest(workspace),
+        ceilings=ceilings(workspace, plan.changes),
     )
-    report = dataclasses.replace(plan, context=context).judge()
+    report = judge_claims(plan.changes, context)
     if workspace.policy is not None:
         from seedless.policy import judge  # noqa: PLC0415 - only where a policy is pinned
 

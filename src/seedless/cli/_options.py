@@ -27,6 +27,7 @@ class Settings:
     pin_source: str | None = None
     last_try: bool = False
     dry_run: bool = False
+    plan: str | None = None
     yes: bool = False
     policy: str | None = None
     allow: tuple[str, ...] = ()
@@ -68,6 +69,11 @@ _TOKEN = [
     click.option("--last-try", is_flag=True, help="Use the last try of the PIN."),
 ]  # fmt: skip
 _DRY_RUN = [click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")]
+_PLAN = [
+    click.option(
+        "--plan", metavar="FILE", help="Write the plan here instead of signing, and print its digest."
+    )
+]
 _YES = [click.option("--yes", "-y", is_flag=True, help="Do not ask before signing.")]
 _JUDGE = [
     click.option(
@@ -118,4 +124,4 @@ def change_options(command: Callable[..., R]) -> Callable[..., R]:
 
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with all that signing wants."""
-    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_YES, *_JSON], command)
+    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JSON], command)

@@ -8,41 +8,50 @@ import click
 
 from seedless import issue as walk
 from seedless.allow import check
+from seedless.change import Statement
 from seedless.cli import _io
 from seedless.cli._judge import findings_data, judged
 from seedless.cli._names import known_names
+from seedless.cli._plan import write_plan
+from seedless.cli._record import Recorder, no_files
 from seedless.cli._token import check_token_options, open_tokens
 from seedless.diff import Difference, Effect, Wording, diff, unknown_members
 from seedless.findings import Severity
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from seedless.change import Change
+    from seedless.change import Change, Placement
+    from seedless.cli._record import Files
     from seedless.cli._workspace import Workspace
     from seedless.findings import Report
     from seedless.issue import Intent, Plan
     from seedless.jwt import Jwt
+    from seedless.seeds import SoftwareKey
 
 _EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
 _COLOURS = {Severity.ERROR: "red", Severity.TIMECHECK: "yellow", Severity.WARNING: "yellow"}
 
 
 def sign(
-    workspace: Workspace,
-    intent: Intent,
-    record: Callable[[Sequence[tuple[Change, Jwt[Any]]]], None],
+    workspace: Workspace, intent: Intent, *, seeds: Sequence[SoftwareKey] = (), files: Files = no_files
 ) -> tuple[Jwt[Any], ...]:
-    """Walk *intent*: shown, asked on a terminal, signed, verified, recorded. With --dry-run only shown."""
+    """Walk *intent*: shown, asked on a terminal, signed, verified, recorded. With --dry-run only shown.
+
+    What is signed goes to the addresses of the changes, together with *files*; creds are written for new
+    users, whose *seeds* are given, and again for those that are known. With --plan the plan is written.
+    """
     settings = workspace.settings
     check_token_options(workspace)
     check(settings.allow)
-    if settings.dry_run:
+    if settings.dry_run or settings.plan:
         plan = intent.rehearsed()
         report = judged(workspace, plan)
         _show(workspace, plan, report, intent)
         report.require_clean()
+        if settings.plan and not settings.dry_run:
+            write_plan(workspace, plan, intent, seeds)
         _io.emit(
             plan_data(workspace, plan, report, intent),
             "nothing was signed: --dry-run",
@@ -59,7 +68,7 @@ def sign(
             policy=workspace.policy,
             changes=intent.rehearsed().changes,
         ),
-        record=record,
+        record=Recorder(workspace, seeds, files),
     )
 
 
@@ -68,6 +77,8 @@ def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent) ->
     if report.errors or workspace.settings.yes or not _io.is_interactive():
         return True
     count = len(plan.changes)
+    if not count:
+        return _io.confirm("Do this?")
     return _io.confirm(f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?")
 
 
@@ -79,6 +90,8 @@ def _show(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> N
             for key in stand_ins:
                 line = line.replace(f" ({key})", "")  # noqa: PLW2901 - a key that nobody has yet
             _io.say(f"  {line}")
+    for placement in plan.placements:
+        _io.say(click.style(placed(placement), bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
         _io.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
     for finding in report.lifted:
@@ -90,6 +103,16 @@ def _show(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> N
         _io.say(f"{mark} {_io.printable(f'{finding.code} {finding.place}: {finding.text}')}")
         if finding.hint:
             _io.say(f"  hint: {_io.printable(finding.hint)}")
+
+
+def placed(placement: Placement) -> str:
+    """Return the line of a jwt that the store is to have as it is, or to have no more."""
+    jwt = placement.jwt or placement.replaces
+    title = Statement.of(jwt).title if jwt else "nothing"
+    done = (
+        "removed" if placement.jwt is None else f"placed at {'/'.join(placement.address) or 'the operator'}"
+    )
+    return shown(f"{title} ({done}: {placement.reason})")
 
 
 def heading(change: Change) -> str:
@@ -139,6 +162,7 @@ def plan_data(workspace: Workspace, plan: Plan, report: Report, intent: Intent) 
             "issuer": str(change.draft.issuer),
             "issued_at": change.draft.issued_at,
             "replaces": change.replaces.id if change.replaces else None,
+            "address": change.address,
             "payload": change.draft.payload.decode(),
             "differences": [one.data() for one in differences(change, known_names(workspace, change))],
         }
@@ -148,6 +172,10 @@ def plan_data(workspace: Workspace, plan: Plan, report: Report, intent: Intent) 
         "dry_run": True,
         "new_keys": new_keys,
         "changes": changes,
+        "placements": [
+            {"address": one.address, "removed": one.jwt is None, "reason": one.reason}
+            for one in plan.placements
+        ],
         "policy": workspace.policy.digest if workspace.policy else None,
         "findings": findings_data(report.findings),
         "lifted": findings_data(report.lifted),

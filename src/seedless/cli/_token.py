@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seedless.config import choose_module
 from seedless.errors import NoKey
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
     from seedless.issue import NewKey
+    from seedless.jwt import Draft, Jwt
     from seedless.pin import PinSource
     from seedless.policy import Policy
     from seedless.signer import Signer
@@ -104,6 +105,15 @@ class OpenTokens:
             )
         )
         return public_key
+
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        """Yield the jwt of each draft, signed on the token that holds the key of its issuer, verified."""
+        signers: dict[PublicKey, Signer] = {}
+        for draft in drafts:
+            signer = signers.get(draft.issuer)
+            if signer is None:
+                signer = signers[draft.issuer] = self.signer(draft.issuer)
+            yield draft.complete(signer.sign(draft.signing_input))
 
     def signer(self, public_key: PublicKey) -> Signer:
         """Return the signer of *public_key*, on the token that holds it."""

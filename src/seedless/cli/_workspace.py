@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import config as configuration
 from seedless import keyring as inventory
+from seedless.claims import Account, Activation, User
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.store import atomic, create_store, default_root, open_store, operators
 from seedless.store.names import check_name
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from seedless.claims import Account, Operator
+    from seedless.claims import Operator
     from seedless.cli._options import Settings
     from seedless.config import Config
-    from seedless.jwt import Jwt
+    from seedless.jwt import Claims, Jwt
     from seedless.keyring import KeyEntry, Keyring
     from seedless.nkey import PublicKey, Role
     from seedless.policy import Policy
@@ -115,6 +117,36 @@ class Workspace:
                 f"there is no account {quoted(name)} in operator {self.store.operator}", f"there are: {names}"
             )
         return found
+
+    def user(self, account: str, name: str) -> Jwt[User]:
+        """Return the user *name* of an account; raise `UsageError` with the names that there are."""
+        found = self.store.get(account, name)
+        if found is None:
+            names = ", ".join(self.store.children(account)) or "none yet"
+            raise UsageError(
+                f"there is no user {quoted(name)} in account {quoted(account)}", f"there are: {names}"
+            )
+        return found
+
+    def around(self, *claims: Claims[Any], keys: Iterable[str] = ()) -> tuple[Jwt[Any], ...]:
+        """Return the jwts around *claims*: the operator, their accounts, and those that they import from.
+
+        The accounts of *keys* (key text) belong to it too.
+
+        A store that is not there has none; accounts that are not in the store are left out.
+        """
+        if not self.has_store or self.store.get() is None:
+            return ()
+        wanted = set(keys)
+        for one in claims:
+            body = one.body
+            if isinstance(body, Account):
+                wanted |= {item.account for item in body.imports}
+            elif isinstance(body, User | Activation):
+                wanted.add(body.issuer_account)
+        wanted -= {"", *(one.sub for one in claims)}
+        accounts = [jwt for jwt in (self.readable_accounts() if wanted else ()) if jwt.claims.sub in wanted]
+        return (self.operator(), *accounts)
 
     def creds(self, account: str, user: str) -> str | None:
         """Return the text of a user's creds file, None if there is none; raise `StoreError`."""

@@ -49,7 +49,7 @@ def add(
             now=workspace.now,
             times=options.times(workspace.now),
         )
-        (jwt,) = sign(workspace, intent, lambda signed: workspace.store.put({(name,): signed[0][1]}))
+        (jwt,) = sign(workspace, intent)
     _io.emit(_describe.data(jwt), f"account {name}: {jwt.claims.sub}", as_json=settings.as_json)
 
 

@@ -30,7 +30,7 @@ _COMMANDS = {
     "operator": ("operator", "Make and show the operator."),
     "account": ("account", "Make, show and list accounts."),
     "user": ("user", "Make, show and list users, and write creds files."),
-    "sign": ("sign", "Sign a claims file, or a jwt again."),
+    "sign": ("sign", "Sign a claims file, a jwt again, or a plan."),
     "show": ("show", "Show what a jwt says."),
     "diff": ("diff", "Show what changes between two jwts."),
     "verify": ("verify", "Verify jwts, and whether the store trusts them."),

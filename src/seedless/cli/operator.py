@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from seedless.claims import Operator
@@ -13,18 +11,9 @@ from seedless.cli._keys import public_key_option, subject_for
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
-from seedless.creds import format_creds
 from seedless.nkey import PublicKey, Role
 from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, System, new_operator
 from seedless.seeds import SoftwareKey
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from seedless.change import Change
-    from seedless.jwt import Jwt
-
-_ADDRESSES: tuple[tuple[str, ...], ...] = ((), (SYSTEM_ACCOUNT,), (SYSTEM_ACCOUNT, SYSTEM_USER))
 
 
 @click.group()
@@ -68,14 +57,8 @@ def add(
         system=System(account=account, user=user_key.public_key) if account else None,
     )
     creds = store.creds_path(SYSTEM_ACCOUNT, SYSTEM_USER)
-
-    def record(signed: Sequence[tuple[Change, Jwt[Any]]]) -> None:
-        jwts = [jwt for _, jwt in signed]
-        extra = {creds: format_creds(jwts[2], user_key)} if with_system else {}
-        store.put(dict(zip(_ADDRESSES, jwts, strict=False)), extra)
-
     with workspace.lock():
-        jwts = sign(workspace, intent, record)
+        jwts = sign(workspace, intent, seeds=(user_key,) if with_system else ())
     data = _describe.data(jwts[0]) | {"system_account": None, "store": str(workspace.root)}
     text = f"operator {name}: {jwts[0].claims.sub}"
     if with_system:

@@ -13,13 +13,12 @@ from seedless.claims import Account, Activation, Operator, User
 from seedless.cli import _describe, _io
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign as walk
+from seedless.cli._sign_plan import sign_plan
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import jwt_in, read_input
-from seedless.creds import format_creds, parse_user_key
 from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
 from seedless.nkey import PublicKey
-from seedless.plan import Surroundings, issuing_key, resigned
-from seedless.store import atomic
+from seedless.plan import changed, issuing_key, resigned
 from seedless.store.names import check_name
 from seedless.text import quoted, shown
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from seedless.claims.codec import Body
     from seedless.jwt import Claims, Jwt
-    from seedless.seeds import SoftwareKey
 
 _KINDS = [
     "operator", "account", "user", "activation", "authorization_request", "authorization_response", "generic",
@@ -36,50 +34,85 @@ _KINDS = [
 
 
 @click.command()
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="[FILE]", required=False)
 @click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: as nats.type says].")
 @click.option("--issuer", "-K", metavar="KEY|ROLE", help="The key that signs, or the role of a scope.")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the jwt here (0600)."
 )
 @click.option("--record", is_flag=True, help="Put the jwt into the store, under its name.")
+@click.option("--expect", metavar="DIGEST", help="Sign --plan only if this is its digest.")
 @sign_options
 def sign(
-    settings: Settings, *, file: str, kind: str | None, issuer: str | None, output: Path | None, record: bool
+    settings: Settings,
+    *,
+    file: str | None,
+    kind: str | None,
+    issuer: str | None,
+    output: Path | None,
+    record: bool,
+    expect: str | None,
 ) -> None:
-    """Sign a claims file, or a jwt again.
+    """Sign a claims file, a jwt again, or a plan.
 
     FILE holds claims (JSON) or a jwt; - is stdin. The jwt goes to stdout, or into a file, or with --record
     into the store. What the store has for the same subject is taken as its predecessor: the new one is
     always later.
 
+    Without FILE, --plan names a plan that a command wrote before. It is signed as it is, into the store, and
+    only where the store is still as it was. Without a terminal that wants --expect and a policy.
+
     \b
     Example:
       seedless sign orders.json --issuer OAK3… -o ORDERS.jwt
       seedless sign ORDERS.jwt --record
+      seedless sign --plan orders.plan --expect 6f0c…
     """
-    workspace = Workspace(settings)
+    if file is None:
+        _refuse_together(settings, kind=kind, issuer=issuer, output=output, record=record)
+        sign_plan(settings, expect)
+        return
+    if expect is not None:
+        raise UsageError("--expect is for a plan that is signed", "leave out FILE, or leave out --expect")
+    _sign_file(Workspace(settings), file, kind, issuer, output or None, record=record)
+
+
+def _refuse_together(settings: Settings, **given: object) -> None:
+    if settings.plan is None:
+        raise UsageError("there is nothing to sign", "name a FILE of claims, or a plan with --plan")
+    for name, value in given.items():
+        if value:
+            raise UsageError(
+                f"--{name} is for a file of claims, and a plan says it all", f"leave out --{name}"
+            )
+
+
+def _sign_file(
+    workspace: Workspace,
+    file: str,
+    kind: str | None,
+    issuer: str | None,
+    output: Path | None,
+    *,
+    record: bool,
+) -> None:
     claims, given = _input(file, kind)
-    around = _surroundings(workspace)
+    issuers = [issuer or "", str(given.issuer) if given else ""]
+    around = workspace.around(claims, keys=issuers)
     key = _issuer(workspace, around, claims, given, issuer)
-    address = _address(claims, key, around) if record else None
+    address = _address(claims, key, workspace) if record else None
     with workspace.lock() if record else contextlib.nullcontext():
         before = _predecessor(workspace, claims, given, address)
-        user_key = _user_key(workspace, address)
         with _named(file):
-            intent = resigned(claims, key, before, around, workspace.now)
-
-        def write(signed: Any) -> None:  # noqa: ANN401 - pairs of change and jwt
-            made = signed[0][1]
-            files = {output: made.text} if output else {}
-            if address is None:
-                atomic.write(files)
-                return
-            creds = {workspace.store.creds_path(*address): format_creds(made, user_key)} if user_key else {}
-            workspace.store.put({address: made}, files | creds)
-
-        (made,) = walk(workspace, intent, write)
-    _io.emit(_describe.data(made), str(output) if output else made.text, as_json=settings.as_json)
+            change = changed(
+                claims, key, replaces=before, now=workspace.now, reason="signed as given", address=address
+            )
+        (made,) = walk(
+            workspace,
+            resigned(change, around, workspace.now),
+            files=lambda signed: {output: signed[0][1].text} if output else {},
+        )
+    _io.emit(_describe.data(made), str(output) if output else made.text, as_json=workspace.settings.as_json)
 
 
 def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:
@@ -111,18 +144,9 @@ def _named(file: str) -> Iterator[None]:
         raise
 
 
-def _surroundings(workspace: Workspace) -> Surroundings:
-    """Return what the store says; nothing where there is none."""
-    if not workspace.has_store:
-        return Surroundings()
-    operator = workspace.operator().claims
-    accounts = {account.claims.sub: account.claims for account in workspace.readable_accounts()}
-    return Surroundings(operator=operator, accounts=accounts)
-
-
 def _issuer(
     workspace: Workspace,
-    around: Surroundings,
+    around: tuple[Jwt[Any], ...],
     claims: Claims[Any],
     given: Jwt[Any] | None,
     wanted: str | None,
@@ -146,14 +170,15 @@ def _is_key(text: str) -> bool:
     return True
 
 
-def _parent(around: Surroundings, claims: Claims[Any]) -> Claims[Any] | None:
+def _parent(around: tuple[Jwt[Any], ...], claims: Claims[Any]) -> Claims[Any] | None:
+    known = {jwt.claims.sub: jwt.claims for jwt in around}
     match claims.body:
         case Operator():
             return claims
         case Account():
-            return around.operator
+            return next((said for said in known.values() if isinstance(said.body, Operator)), None)
         case User() | Activation():
-            return around.accounts.get(claims.body.issuer_account)
+            return known.get(claims.body.issuer_account)
         case _:
             return None
 
@@ -193,15 +218,7 @@ def _refuse_other(
         )
 
 
-def _user_key(workspace: Workspace, address: tuple[str, ...] | None) -> SoftwareKey | None:
-    """Return the key in the creds file of the user at *address*, which is to get the new jwt; or None."""
-    if address is None or len(address) != len(("account", "user")):
-        return None
-    creds = workspace.creds(*address)
-    return parse_user_key(creds) if creds is not None else None
-
-
-def _address(claims: Claims[Any], issuer: PublicKey, around: Surroundings) -> tuple[str, ...]:
+def _address(claims: Claims[Any], issuer: PublicKey, workspace: Workspace) -> tuple[str, ...]:
     body: Body = claims.body
     name = claims.name.strip()  # as nsc does
     check_name(name)
@@ -210,7 +227,9 @@ def _address(claims: Claims[Any], issuer: PublicKey, around: Surroundings) -> tu
     if isinstance(body, Account):
         return (name,)
     if isinstance(body, User):
-        account = around.accounts.get(body.issuer_account or str(issuer))
+        wanted = body.issuer_account or str(issuer)
+        accounts = (jwt.claims for jwt in workspace.readable_accounts() if jwt.claims.sub == wanted)
+        account = next(accounts, None)
         if account is None:
             raise UsageError(
                 "the account of this user is not in the store",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +13,12 @@ from seedless.cli._keys import issuer_option, public_key_option
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
-from seedless.creds import decorate_jwt, format_creds
+from seedless.creds import decorate_jwt
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.plan import Subject, Surroundings, issuing_key, new_user, scope_of
+from seedless.plan import Subject, issuing_key, new_user, scope_of
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
-from seedless.text import quoted
-
-if TYPE_CHECKING:
-    from seedless.jwt import Jwt
 
 _ACCOUNT = click.option("--account", "-a", "account", required=True, metavar="NAME", help="The account.")
 
@@ -72,18 +67,12 @@ def add(
             options.user(body),
             account=parent,
             issuer=signer,
-            around=Surroundings(operator=workspace.operator().claims),
+            around=(workspace.operator(),),
             now=workspace.now,
             times=options.times(workspace.now),
         )
-        creds_path = workspace.store.creds_path(account, name)
-
-        def record(signed: Any) -> None:  # noqa: ANN401 - pairs of change and jwt
-            jwt: Jwt[User] = signed[0][1]
-            extra = {creds_path: format_creds(jwt, software)} if software else None
-            workspace.store.put({(account, name): jwt}, extra)
-
-        (jwt,) = sign(workspace, intent, record)
+        (jwt,) = sign(workspace, intent, seeds=(software,) if software else ())
+    creds_path = workspace.store.creds_path(account, name)
     data = _describe.data(jwt) | {"account": account, "creds": str(creds_path) if software else None}
     text = f"user {name}: {jwt.claims.sub}" + (f"\ncreds: {creds_path}" if software else "")
     _io.emit(data, text, as_json=settings.as_json)
@@ -109,7 +98,7 @@ def show(settings: Settings, *, name: str, account: str) -> None:
     Example:
       seedless user show -a ORDERS app
     """
-    _describe.print_jwt(_user(Workspace(settings), account, name), as_json=settings.as_json)
+    _describe.print_jwt(Workspace(settings).user(account, name), as_json=settings.as_json)
 
 
 @user.command(name="list")
@@ -152,7 +141,7 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
       seedless user creds -a ORDERS app -o app.creds
     """
     workspace = Workspace(settings)
-    jwt = _user(workspace, account, name)
+    jwt = workspace.user(account, name)
     found = workspace.creds(account, name)
     text = found if found is not None else decorate_jwt(jwt)
     data = {"account": account, "user": name, "has_seed": found is not None}
@@ -165,13 +154,3 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
         _io.emit(data | {"creds": text}, "", as_json=True)
     else:
         click.echo(text, nl=False)
-
-
-def _user(workspace: Workspace, account: str, name: str) -> Jwt[User]:
-    found = workspace.store.get(account, name)
-    if found is None:
-        names = ", ".join(workspace.store.children(account)) or "none yet"
-        raise UsageError(
-            f"there is no user {quoted(name)} in account {quoted(account)}", f"there are: {names}"
-        )
-    return found

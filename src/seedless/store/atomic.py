@@ -36,29 +36,42 @@ _REASONS = {
 }
 
 
-def write(files: Mapping[Path, str]) -> None:
+def write(files: Mapping[Path, str | None]) -> None:
     """Write each text to its path, with mode 0600, missing folders with 0700: all of them or none.
 
-    Existing files are replaced in one step each, in the order given. Raise `StoreError`.
+    Existing files are replaced in one step each, in the order given; None removes one, and the folders that
+    are empty then. Raise `StoreError`.
     """
-    staged: list[tuple[Path, Path]] = []
+    staged: list[tuple[Path | None, Path]] = []
     folders: set[Path] = set()
     with ExitStack() as undo:
         for path, text in files.items():
+            if text is None:
+                staged.append((None, path))
+                continue
             with told("written", path):
                 folders |= _make_folders(path.parent, undo)
                 staged.append((_stage(path, text.encode("utf-8"), undo), path))
         for temporary, path in staged:
+            if temporary is None:
+                with told("removed", path):
+                    folders |= _remove(path, undo)
+                continue
             with told("written", path):
                 _replace(temporary, path, undo)
         for folder in folders:
             with told("written", folder):
                 _sync(folder)
         undo.pop_all()
+    for path in (path for path, text in files.items() if text is None):
+        _prune(path.parent)
 
 
-def read(path: Path) -> bytes | None:
-    """Return what the file at *path* holds, or None if there is none; raise `StoreError`."""
+def read(path: Path, longest: int = LONGEST) -> bytes | None:
+    """Return what the file at *path* holds, or None if there is none; raise `StoreError`.
+
+    A file of more than *longest* bytes is refused.
+    """
     with told("read", path):
         try:
             # A pipe without a writer would block the opening.
@@ -68,18 +81,18 @@ def read(path: Path) -> bytes | None:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise StoreError(f"{shown(path)} is not a regular file")
-            data = _read_all(descriptor)
+            data = _read_all(descriptor, longest)
         finally:
             os.close(descriptor)
-    if len(data) > LONGEST:
-        raise StoreError(f"{shown(path)} is longer than {LONGEST} bytes")
+    if len(data) > longest:
+        raise StoreError(f"{shown(path)} is longer than {longest} bytes")
     return data
 
 
-def _read_all(descriptor: int) -> bytes:
-    """Return what is left to read, and no more than one byte beyond `LONGEST`."""
+def _read_all(descriptor: int, longest: int) -> bytes:
+    """Return what is left to read, and no more than one byte beyond *longest*."""
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read(LONGEST + 1)
+        return file.read(longest + 1)
 
 
 def names(folder: Path) -> list[str]:
@@ -152,6 +165,24 @@ def _replace(temporary: Path, path: Path, undo: ExitStack) -> None:
     before = read(path)
     temporary.replace(path)
     undo.callback(_restore, path, before)
+
+
+def _remove(path: Path, undo: ExitStack) -> set[Path]:
+    """Remove *path*, which may be gone already; return the folders that need syncing."""
+    before = read(path)
+    if before is None:
+        return set()
+    path.unlink()
+    undo.callback(_restore, path, before)
+    return {path.parent}
+
+
+def _prune(folder: Path) -> None:
+    """Remove *folder* and the folders above it as long as they are empty."""
+    with suppress(OSError):
+        while True:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _restore(path: Path, before: bytes | None) -> None:

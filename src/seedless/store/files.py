@@ -2,6 +2,7 @@
 
     ROOT/stores/OP/.nsc, OP.jwt, accounts/A/A.jwt, accounts/A/users/U.jwt
     ROOT/keys/creds/OP/A/U.creds
+    ROOT/keys/keys/U/AB/UAB….nk
 
 Every jwt is verified when it is read, and must be of the kind and the name that its place says; a damaged
 file is an error that names it, and the others stay readable. Refused when writing: names that are no names of
@@ -82,18 +83,27 @@ class NscStore:
                 return address
         return None
 
-    def put(self, changes: Mapping[Address, jwt.Jwt[Any]], extra: Mapping[Path, str] | None = None) -> None:
-        """Write *changes* and the *extra* files: all or nothing, as far as a file system can.
+    def put(
+        self,
+        changes: Mapping[Address, jwt.Jwt[Any] | None],
+        extra: Mapping[Path, str | None] | None = None,
+    ) -> None:
+        """Write *changes* and the *extra* files, None removes one: all or nothing, as file systems can.
 
         Raise `UsageError` when a name cannot be one of a file or a jwt is not what its address says, and
         `StoreError` when something cannot be written; then everything is as it was.
         """
         # A run that is killed between the files is run again: creds first, for what is in the store counts
-        # as done, and the mark of a new store last.
-        files = dict(extra or {})
+        # as done; what is removed goes after what takes its place, and the mark of a new store comes last.
+        files: dict[Path, str | None] = {
+            path: text for path, text in (extra or {}).items() if text is not None
+        }
         for address, signed in changes.items():
-            self._check(address, signed)
-            files[self.path(*address)] = signed.text
+            if signed is not None:
+                self._check(address, signed)
+                files[self.path(*address)] = signed.text
+        files |= {self.path(*address): None for address, signed in changes.items() if signed is None}
+        files |= {path: None for path, text in (extra or {}).items() if text is None}
         with self.lock():
             if self._new:
                 files[self.folder / MARK_NAME] = self._mark(changes)
@@ -112,6 +122,11 @@ class NscStore:
         """Return where the creds of *user* lie, or would."""
         self.path(account, user)
         return self.root / "keys" / "creds" / self.operator / account / f"{user}.creds"
+
+    def seed_path(self, public_key: PublicKey) -> Path:
+        """Return where the seed of *public_key* lies, or would: the key store of nsc (`keys.go`)."""
+        text = str(public_key)
+        return self.root / "keys" / "keys" / text[0] / text[1:3] / f"{text}.nk"
 
     def write_creds(self, account: str, user: str, text: str) -> Path:
         """Write the creds file of *user* (0600; an old one is replaced) and return where it lies."""
@@ -176,7 +191,7 @@ class NscStore:
         if problem:
             raise UsageError(f"the address {'/'.join((self.operator, *address))} {problem}")
 
-    def _mark(self, changes: Mapping[Address, jwt.Jwt[Any]]) -> str:
+    def _mark(self, changes: Mapping[Address, jwt.Jwt[Any] | None]) -> str:
         """Return the text of `.nsc`, by which nsc knows a store."""
         if () not in changes:
             raise UsageError(f"the store of {self.operator} is new and needs its operator jwt first")
@@ -184,7 +199,7 @@ class NscStore:
             raise StoreError(f"a store of {self.operator} has just been made in {shown(self.root)}")
         return mark_text(self.operator, managed=self.managed)
 
-    def _write(self, files: Mapping[Path, str]) -> None:
+    def _write(self, files: Mapping[Path, str | None]) -> None:
         for folder in {path.parent for path in files} - self._swept:
             if folder.is_relative_to(self.root):
                 atomic.sweep(folder)

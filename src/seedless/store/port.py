@@ -36,14 +36,19 @@ class Store(Protocol):
     def find(self, subject: PublicKey) -> Address | None:
         """Return where the jwt lies whose subject is *subject*; damaged files are passed over."""
 
-    def put(self, changes: Mapping[Address, Jwt[Any]], extra: Mapping[Path, str] | None = None) -> None:
-        """Write *changes* and the *extra* files: all or nothing."""
+    def put(
+        self, changes: Mapping[Address, Jwt[Any] | None], extra: Mapping[Path, str | None] | None = None
+    ) -> None:
+        """Write *changes* and the *extra* files, None removes one: all or nothing."""
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep all other writers out, those of the keyring too; `put` takes it by itself."""
 
     def creds_path(self, account: str, user: str) -> Path:
         """Return where the creds of *user* lie, or would."""
+
+    def seed_path(self, public_key: PublicKey) -> Path:
+        """Return where the seed of a user's or curve key lies, or would, in the key store of nsc."""
 
     def write_creds(self, account: str, user: str, text: str) -> Path:
         """Write the creds file of *user* and return where it lies."""

@@ -1,0 +1,99 @@
+"""Edits: a jwt of the store, with something in it changed, goes through the walk again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless.claims import Account, Operator
+from seedless.cli import _describe, _io
+from seedless.cli._review import sign
+from seedless.errors import BadJwt, UsageError
+from seedless.plan import changed, issuing_key, resigned
+from seedless.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.cli._workspace import Workspace
+    from seedless.jwt import Claims, Jwt
+    from seedless.nkey import PublicKey
+
+
+def edit(
+    workspace: Workspace,
+    address: tuple[str, ...],
+    change: Callable[[Claims[Any]], Claims[Any]],
+    *,
+    reason: str,
+    issuer: str | None = None,
+) -> Jwt[Any] | None:
+    """Sign what *change* makes of the jwt at *address*, in its place; None when it changes nothing.
+
+    *issuer* is a key or a role; without it the key that issued the jwt signs again, where it still may.
+    """
+    with workspace.lock():
+        before = found(workspace, address)
+        after = change(before.claims)
+        if after == before.claims and issuer is None:
+            return None
+        key = issuer_of(workspace, before, after, issuer)
+        step = changed(after, key, replaces=before, now=workspace.now, reason=reason, address=address)
+        around = workspace.around(after, keys=(str(key), str(before.issuer)))
+        (jwt,) = sign(workspace, resigned(step, around, workspace.now))
+        return jwt
+
+
+def found(workspace: Workspace, address: tuple[str, ...]) -> Jwt[Any]:
+    """Return the jwt at *address*; raise `UsageError` with the names that there are, or for lossy members."""
+    match address:
+        case ():
+            jwt: Jwt[Any] = workspace.operator()
+        case (name,):
+            jwt = workspace.account(name)
+        case _:
+            jwt = workspace.user(*address)
+    if jwt.unknown:
+        paths = ", ".join(member.path for member in jwt.unknown)
+        raise BadJwt(
+            f"the jwt has members that would be lost: {paths}",
+            "a newer seedless may know them",
+            path=jwt.unknown[0].path,
+        )
+    return jwt
+
+
+def issuer_of(workspace: Workspace, before: Jwt[Any], after: Claims[Any], wanted: str | None) -> PublicKey:
+    """Return the key that signs *after*: the one *wanted*, else that of *before* where it still may."""
+    if isinstance(after.body, Operator):
+        return issuing_key(after, (), wanted or after.sub)
+    parent = parent_of(workspace, before)
+    if wanted is not None:
+        return issuing_key(parent, workspace.known_keys(), wanted)
+    known = workspace.known_keys()
+    keys = {parent.sub, *(str(getattr(entry, "key", entry)) for entry in parent.body.signing_keys)}
+    if str(before.issuer) in keys and (str(before.issuer) in known or not keys & known):
+        return before.issuer
+    return issuing_key(parent, known)
+
+
+def parent_of(workspace: Workspace, jwt: Jwt[Any]) -> Claims[Any]:
+    """Return the claims of who issues *jwt*: the operator, or the account of a user."""
+    if isinstance(jwt.claims.body, Account):
+        return workspace.operator().claims
+    wanted = jwt.claims.body.issuer_account or str(jwt.issuer)
+    for account in workspace.readable_accounts():
+        if account.claims.sub == wanted:
+            return account.claims
+    raise UsageError(
+        f"the account {wanted} of {quoted(jwt.claims.name)} is not in the store", "import it, or pull it"
+    )
+
+
+def tell(workspace: Workspace, jwt: Jwt[Any] | None, what: str) -> None:
+    """Print what came of an edit: the jwt, or that there was nothing to change."""
+    if jwt is None:
+        _io.emit({"changed": False}, f"{what}: nothing to change", as_json=workspace.settings.as_json)
+    else:
+        _io.emit(
+            _describe.data(jwt) | {"changed": True}, f"{what}: changed", as_json=workspace.settings.as_json
+        )

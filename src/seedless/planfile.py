@@ -1,0 +1,154 @@
+"""A plan as a file: what was reviewed is what is signed, on another day or another machine.
+
+The text is canonical JSON (RFC 8785): members sorted, no blanks, one spelling; its SHA-256 is the digest of
+the plan. Drafts are their signing inputs, what stands are whole jwts, so that whoever reads the file verifies
+all of it. Refused: text that is not the canonical one of what it says, members that are missing or unknown,
+drafts that are not canonical themselves, and jwts that do not verify, each with the path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from seedless import jwt, wire
+from seedless.change import Change, Placement
+from seedless.errors import BadClaims, BadJwt, SeedlessError, UsageError
+from seedless.issue import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = "seedless plan 1"
+LONGEST = 256 * 1024 * 1024
+"""Bytes of the longest plan that is read."""
+
+_PLAN = {"format": str, "prepared_at": int, "around": list, "changes": list, "placements": list}
+_CHANGE = {"address": (list, type(None)), "draft": str, "reason": str, "replaces": (str, type(None))}
+_PLACEMENT = {
+    "address": list, "jwt": (str, type(None)), "reason": str, "replaces": (str, type(None)),
+}  # fmt: skip
+
+
+def canonical(value: Any) -> bytes:  # noqa: ANN401 - what JSON holds
+    """Return *value* as canonical JSON (RFC 8785; of numbers only integers below 2**53 occur here)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of *data* in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def written(plan: Plan) -> dict[str, Any]:
+    """Return *plan* as the members of its file."""
+    return {
+        "format": FORMAT,
+        "prepared_at": plan.prepared_at,
+        "around": [one.text for one in plan.around],
+        "changes": [
+            {
+                "address": None if change.address is None else list(change.address),
+                "draft": change.draft.signing_input.decode(),
+                "reason": change.reason,
+                "replaces": change.replaces.text if change.replaces else None,
+            }
+            for change in plan.changes
+        ],
+        "placements": [
+            {
+                "address": list(one.address),
+                "jwt": one.jwt.text if one.jwt else None,
+                "reason": one.reason,
+                "replaces": one.replaces.text if one.replaces else None,
+            }
+            for one in plan.placements
+        ],
+    }
+
+
+def to_bytes(plan: Plan) -> bytes:
+    """Return the canonical bytes of *plan*."""
+    return canonical(written(plan))
+
+
+def parse(data: bytes) -> Plan:
+    """Read a plan; raise `UsageError` that names the place of what is wrong."""
+    return plan_of(strict(data), "plan")
+
+
+def strict(data: bytes) -> Any:  # noqa: ANN401 - what JSON holds
+    """Return what canonical JSON says; raise `UsageError` for any other spelling."""
+    try:
+        value = wire.parse(data.removesuffix(b"\n"))
+    except BadClaims as error:
+        raise UsageError(f"this is not the JSON of a plan: {error.message}", _MADE) from error
+    if canonical(value) != data.removesuffix(b"\n"):
+        raise UsageError("this is not canonical JSON: it has been edited or re-formatted", _MADE)
+    return value
+
+
+def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
+    """Return the plan that *members* say; raise `UsageError` that names the place below *where*."""
+    require_members(members, _PLAN, where)
+    if members["format"] != FORMAT:
+        raise UsageError(f"{where}.format is not {FORMAT!r}", "another version of seedless may read it")
+    return Plan(
+        tuple(_change(one, f"{where}.changes[{n}]") for n, one in enumerate(members["changes"])),
+        members["prepared_at"],
+        tuple(_jwt(one, f"{where}.around[{n}]") for n, one in enumerate(members["around"])),
+        tuple(_placement(one, f"{where}.placements[{n}]") for n, one in enumerate(members["placements"])),
+    )
+
+
+def require_members(members: Any, wanted: Mapping[str, Any], where: str) -> None:  # noqa: ANN401 - what JSON holds
+    """Raise `UsageError` unless *members* is an object with just the members *wanted*, each of its type."""
+    if not isinstance(members, dict):
+        raise UsageError(f"{where} is not an object", _MADE)
+    for name in sorted(wanted.keys() ^ members.keys()):
+        raise UsageError(f"{where}.{name} {'is missing' if name in wanted else 'is not known'}", _MADE)
+    for name, kind in wanted.items():
+        if not isinstance(members[name], kind) or isinstance(members[name], bool):
+            raise UsageError(f"{where}.{name} is of the wrong type", _MADE)
+
+
+def _change(members: Any, where: str) -> Change:  # noqa: ANN401 - what JSON holds
+    require_members(members, _CHANGE, where)
+    try:
+        draft = jwt.read_draft(members["draft"])
+    except SeedlessError as error:
+        raise UsageError(f"{where}.draft: {error.message}", error.hint) from error
+    replaces = _optional(members["replaces"], f"{where}.replaces")
+    if replaces is not None and replaces.claims.sub != draft.claims.sub:
+        raise UsageError(f"{where}.replaces is about another subject than the draft", _MADE)
+    address = None if members["address"] is None else _address(members["address"], where)
+    return Change(draft, replaces, members["reason"], address)
+
+
+def _placement(members: Any, where: str) -> Placement:  # noqa: ANN401 - what JSON holds
+    require_members(members, _PLACEMENT, where)
+    held, replaces = (_optional(members[name], f"{where}.{name}") for name in ("jwt", "replaces"))
+    return Placement(_address(members["address"], where), held, replaces, members["reason"])
+
+
+def _address(parts: list[Any], where: str) -> tuple[str, ...]:
+    if len(parts) > 2 or not all(isinstance(part, str) for part in parts):  # noqa: PLR2004 - account and user
+        raise UsageError(f"{where}.address is not one of an operator, an account or a user", _MADE)
+    return tuple(parts)
+
+
+def _optional(text: str | None, where: str) -> jwt.Jwt[Any] | None:
+    return None if text is None else _jwt(text, where)
+
+
+def _jwt(text: Any, where: str) -> jwt.Jwt[Any]:  # noqa: ANN401 - what JSON holds
+    if not isinstance(text, str):
+        raise UsageError(f"{where} is not a jwt", _MADE)
+    try:
+        return jwt.read(text)
+    except (BadJwt, SeedlessError) as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from error
+
+
+_MADE = "plans are written by --plan FILE; make it again"

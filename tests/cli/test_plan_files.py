@@ -1,0 +1,120 @@
+"""`--plan FILE` and `sign --plan FILE --expect DIGEST`: what was reviewed is what is signed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.creds import parse_user_key
+from seedless.jwt import read
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+
+@pytest.fixture
+def plan(desk: Desk) -> dict[str, Any]:
+    """A plan for the user `late` of ORDERS, and the policy under which nobody has to look."""
+    desk.found_system()
+    operator = desk.ok("operator", "show", "--json").data["subject"]
+    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
+    path = desk.home / "late.plan"
+    made: dict[str, Any] = desk.ok("user", "add", "-a", "ORDERS", "late", "--plan", str(path), "--json").data
+    return made
+
+
+def test_a_plan_is_written_and_nothing_is_signed(desk: Desk, plan: dict[str, Any]) -> None:
+    text = (desk.home / "late.plan").read_text()
+    assert json.loads(text)["format"] == "seedless plan 1"
+    assert len(plan["digest"]) == 64
+    assert desk.run("user", "show", "-a", "ORDERS", "late").code == 2
+
+
+def test_the_plan_that_was_reviewed_is_signed_byte_for_byte(desk: Desk, plan: dict[str, Any]) -> None:
+    (change,) = json.loads((desk.home / "late.plan").read_text())["changes"]
+    done = desk.ok("sign", "--plan", plan["plan"], "--expect", plan["digest"], "--json").data
+    (signed,) = done["signed"]
+    assert signed["jwt"].rpartition(".")[0] == change["draft"]
+    assert desk.ok("user", "show", "-a", "ORDERS", "late", "--json").data["jwt"] == signed["jwt"]
+
+
+def test_the_seed_of_a_planned_user_waits_in_the_key_store_until_its_creds_are_made(
+    desk: Desk, plan: dict[str, Any]
+) -> None:
+    desk.ok("sign", "--plan", plan["plan"], "--expect", plan["digest"])
+    jwt = read(desk.ok("user", "show", "-a", "ORDERS", "late", "--json").data["jwt"])
+    creds = (desk.store / "keys/creds/ACME/ORDERS/late.creds").read_text()
+    assert str(parse_user_key(creds).public_key) == jwt.claims.sub
+
+
+def test_a_plan_that_is_signed_twice_signs_nothing_the_second_time(desk: Desk, plan: dict[str, Any]) -> None:
+    words = ("sign", "--plan", plan["plan"], "--expect", plan["digest"], "--json")
+    desk.ok(*words)
+    files = desk.files()
+    assert (desk.ok(*words).data["signed"], desk.ok(*words).data["passed"]) == ([], 1)
+    assert desk.files() == files
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(["--expect", "00"], "the digest of the plan is ", id="another digest"),
+        pytest.param([], "its digest was not said", id="no digest without a terminal"),
+    ],
+)
+def test_a_plan_is_signed_only_where_its_digest_is_said(
+    desk: Desk, plan: dict[str, Any], words: list[str], sentence: str
+) -> None:
+    done = desk.run("sign", "--plan", plan["plan"], *words)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+
+
+def test_without_a_terminal_a_plan_wants_a_policy(desk: Desk, plan: dict[str, Any]) -> None:
+    done = desk.run("sign", "--plan", plan["plan"], "--expect", plan["digest"], SEEDLESS_POLICY=None)
+    assert (done.code, done.out) == (2, "")
+    assert "no policy is pinned" in done.err
+
+
+def test_a_plan_is_refused_where_the_store_has_changed_since(desk: Desk, plan: dict[str, Any]) -> None:
+    account = desk.ok("account", "show", "ORDERS", "--json").data["jwt"]
+    desk.ok("sign", "-", "--record", stdin=account)
+    files = desk.files()
+    done = desk.run("sign", "--plan", plan["plan"], "--expect", plan["digest"])
+    assert done.code == 1
+    assert "the store has another jwt of ORDERS than the plan" in done.err
+    assert desk.files() == files
+
+
+def test_a_plan_whose_key_nobody_has_made_says_how_to_make_it(desk: Desk) -> None:
+    desk.found_system()
+    done = desk.run("account", "add", "NEW", "--plan", str(desk.home / "new.plan"))
+    assert done.code == 2
+    assert "seedless key new --role account --name NEW" in done.err
+    desk.ok("key", "new", "--role", "account", "--name", "NEW")
+    desk.ok("account", "add", "NEW", "--plan", str(desk.home / "new.plan"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        pytest.param('"reason":', '"reason": ', "not canonical JSON", id="a space"),
+        pytest.param('"reason"', '"re\\u0061son"', "not canonical JSON", id="an escaped name"),
+        pytest.param("new user", "old user", "the digest of the plan is", id="another reason"),
+    ],
+)
+def test_a_plan_with_a_byte_changed_is_refused(
+    desk: Desk, plan: dict[str, Any], old: str, new: str, sentence: str
+) -> None:
+    path = desk.home / "late.plan"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    done = desk.run("sign", "--plan", str(path), "--expect", plan["digest"])
+    assert done.code == 2
+    assert sentence in done.err or "the digest of the plan is" in done.err
