@@ -9,14 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 from seedless.errors import BadKey, BadSignature
 
 SIGNATURE_SIZE = 64
 KEY_SIZE = 32
-_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_ALPHABET = frozenset(_LETTERS)
 _TEXT_LENGTH = 56
+_PYTHONS_DIGITS = str.maketrans(_LETTERS, "0123456789ABCDEFGHIJKLMNOPQRSTUV")  # of base 32
+_PAIRS = tuple(high + low for high in _LETTERS for low in _LETTERS)  # two letters, ten bits
+_KNOWN = 1024  # keys: an operator's issuers, and the accounts of a while
 _LONG_ENOUGH = 40  # to be what is left of a seed
 
 # The encodings of the points of order 1, 2, 4 and 8 without their sign bit, as libsodium refuses them.
@@ -78,34 +84,24 @@ class PublicKey:
                 "copy the whole key: O…, A…, U…, N…, C… or X…",
                 reason="length",
             )
-        prefix, payload = unpack(text)
-        role = _ROLES.get(prefix)
-        if role is None:
-            raise BadKey(
-                f"{_shown(text)} does not begin like a public key",
-                "public keys begin with O, A, U, N, C or X",
-                reason="prefix",
-            )
-        return cls(role, payload)
+        return _parsed(text)
 
     def __str__(self) -> str:
-        return pack(bytes([self.role.prefix]) + self.raw)
+        return _spelled(self.role, self.raw)
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """Raise `BadSignature` unless *signature* (64 bytes) is over *message* (RFC 8032, pure Ed25519).
 
         Small-order keys and non-canonical signatures are refused, as libsodium does.
         """
-        from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - verification is the first use of libsodium
-        from nacl.exceptions import BadSignatureError  # noqa: PLC0415
-
+        crypto_sign_open, bad_signature = _libsodium()
         if self.role is Role.CURVE:
             raise BadSignature(f"{self} is a curve key: it encrypts and cannot sign")
         if len(signature) != SIGNATURE_SIZE:
             raise BadSignature(f"a signature has {SIGNATURE_SIZE} bytes, this one has {len(signature)}")
         try:
             crypto_sign_open(signature + message, self.raw)
-        except BadSignatureError:
+        except bad_signature:
             if _is_small_order(self.raw):
                 raise BadSignature(
                     f"{self} is a key of small order, for which anyone can sign", rule="small-order-key"
@@ -118,6 +114,33 @@ class PublicKey:
             raise BadSignature(f"the signature is not by {self}") from None
 
 
+@functools.lru_cache(_KNOWN)
+def _parsed(text: str) -> PublicKey:
+    prefix, raw = unpack(text)
+    role = _ROLES.get(prefix)
+    if role is None:
+        raise BadKey(
+            f"{_shown(text)} does not begin like a public key",
+            "public keys begin with O, A, U, N, C or X",
+            reason="prefix",
+        )
+    return PublicKey(role, raw)
+
+
+@functools.lru_cache(_KNOWN)
+def _spelled(role: Role, raw: bytes) -> str:
+    return pack(bytes([role.prefix]) + raw)
+
+
+@functools.cache
+def _libsodium() -> tuple[Any, type[Exception]]:
+    """Return what opens a signed message, and its error; verification is the first use of libsodium."""
+    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - see above
+    from nacl.exceptions import BadSignatureError  # noqa: PLC0415 - likewise
+
+    return crypto_sign_open, BadSignatureError
+
+
 def _is_small_order(point: bytes) -> bool:
     return point[:-1] + bytes([point[-1] & 0x7F]) in _SMALL_ORDER
 
@@ -128,11 +151,25 @@ _SEED_HINT = "never paste seeds; the public key of a seed is what `seedless key 
 def pack(data: bytes) -> str:
     """Return base32 (upper case, no padding) of *data* and its CRC-16, little-endian."""
     checksum = binascii.crc_hqx(data, 0)  # CRC-16/XMODEM
-    return base64.b32encode(data + checksum.to_bytes(2, "little")).decode("ascii").rstrip("=")
+    return base32(data + checksum.to_bytes(2, "little"))
+
+
+def base32(data: bytes) -> str:
+    """Return *data* in base32 (RFC 4648, section 6), upper case, without padding."""
+    bits = 8 * len(data)
+    number = int.from_bytes(data, "big") << -bits % 10
+    pairs = [_PAIRS[number >> shift & 0x3FF] for shift in range(bits + -bits % 10 - 10, -1, -10)]
+    return "".join(pairs)[: -(-bits // 5)]
 
 
 def unpack(text: str) -> tuple[int, bytes]:
     """Return the first byte and the rest that *text* holds, its CRC-16 checked; raise `BadKey`."""
+    if len(text) == _TEXT_LENGTH and _ALPHABET.issuperset(
+        text
+    ):  # 56 letters are 35 bytes without a bit to spare
+        data = int(text.translate(_PYTHONS_DIGITS), 32).to_bytes(KEY_SIZE + 3, "big")
+        if binascii.crc_hqx(data[:-2], 0) == int.from_bytes(data[-2:], "little"):
+            return data[0], data[1:-2]
     stray = next((c for c in text if c not in _ALPHABET), None)
     if stray is not None:
         raise BadKey(

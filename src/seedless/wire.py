@@ -45,13 +45,8 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_NAME = re.compile(r"[\w*>$-]+")
 _BRACKET = re.compile(rb"[\[\]{}]")
-_ESCAPES = (
-    (b"<", b"\\u003c"),
-    (b">", b"\\u003e"),
-    (b"&", b"\\u0026"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-)
+_ESCAPES = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
+_WIDE_ESCAPES = (("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -77,7 +72,7 @@ def encode(value: object) -> bytes:
         ) from None
     except (OverflowError, TypeError, ValueError, RecursionError) as error:
         raise BadClaims(f"this cannot be written as JSON: {error}") from error
-    for raw, escaped in _ESCAPES:
+    for raw, escaped in _ESCAPES if data.isascii() else _ESCAPES + _WIDE_ESCAPES:
         if raw in data:
             data = data.replace(raw, escaped)
     return data

@@ -46,12 +46,12 @@ def _verify() -> None:
 @functools.cache
 def _signed() -> tuple[bytes, bytes]:
     """Return a user jwt of the store as libsodium wants it, signature first, and the key."""
-    from seedless.jwt import _unb64  # noqa: PLC0415 - likewise
+    from seedless import base64url  # noqa: PLC0415 - likewise
 
     jwt = _store().get("A0", "u0")
     assert jwt is not None
     message, _, signature = jwt.text.rpartition(".")
-    return _unb64(signature, "signature") + message.encode(), jwt.issuer.raw
+    return base64url.decode(signature, "signature") + message.encode(), jwt.issuer.raw
 
 
 @functools.cache

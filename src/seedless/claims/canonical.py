@@ -15,10 +15,12 @@ from seedless.claims.codec import (
     KINDS,
     PAYLOADS,
     VERSION,
+    Decoded,
     Payload,
     Standard,
     decode_canonical,
     encode,
+    jti,
     standard,
 )
 from seedless.claims.generic import Generic
@@ -29,6 +31,7 @@ from seedless.nkey import PublicKey, Role
 
 B = TypeVar("B")
 
+_TYPED = frozenset(KINDS.values())
 _MAX_SAMPLING = 100
 _NOT_JSON = (
     bytes, bytearray, memoryview, dt.datetime, dt.date, dt.time, dt.timedelta,
@@ -62,6 +65,40 @@ def require_encodable(body: Any, sub: str, issuer: PublicKey, version: int) -> N
         )
 
 
+def settled(payload: Payload[Any]) -> tuple[Decoded, bytes] | None:
+    """Return *payload* with its id, as read from its bytes, and these; None unless it is canonical already.
+
+    This is the short way, which nearly all claims can go: what comes back from the bytes is what went into
+    them, so every member is of its type, and writing that again gives the same bytes.
+    """
+    if type(payload.nats) not in _TYPED:
+        return None
+    try:
+        payload = msgspec.structs.replace(payload, jti=jti(payload))
+        data = encode(payload)
+    except BadClaims:
+        return None
+    decoded = decode_canonical(data)
+    if decoded is None or decoded.payload != payload or not _is_canonical(decoded.payload.nats):
+        return None
+    return decoded, data
+
+
+def _is_canonical(body: object) -> bool:
+    """Tell whether `canonical` would leave *body*, which is of the right types, as it is."""
+    if not isinstance(body, Account):
+        return True
+    imports = [item.subject for item in body.imports]
+    exports = [item.subject for item in body.exports]
+    keys = [signing_key(entry) for entry in body.signing_keys]
+    return (
+        imports == sorted(imports)
+        and exports == sorted(exports)
+        and keys == sorted(set(keys))
+        and all(_is_percentage(export) for export in body.exports if export.service_latency)
+    )
+
+
 def well_typed(payload: Payload[Any]) -> Payload[Any]:
     """Return *payload* with every member of its type, or raise `BadClaims` with the path.
 
@@ -73,7 +110,7 @@ def well_typed(payload: Payload[Any]) -> Payload[Any]:
             raise BadClaims("nats is not a JSON object", path="nats")
         head = _fitted(standard(payload), Standard)
         return Payload(**{name: getattr(head, name) for name in Standard.__struct_fields__}, nats=body)
-    if type(body) not in KINDS.values():
+    if type(body) not in _TYPED:
         raise UsageError(
             f"a {type(body).__name__} is no body of claims", "give an Operator, Account, User, …"
         )
@@ -148,13 +185,17 @@ def canonical(body: B) -> B:
 
 
 def _export(export: Export, index: int) -> Export:
-    if export.service_latency is None or export.service_latency.sampling == "headers":
+    if export.service_latency is None or _is_percentage(export):
         return export
     sampling = export.service_latency.sampling
     if sampling == 0:
         latency = msgspec.structs.replace(export.service_latency, sampling="headers")
         return msgspec.structs.replace(export, service_latency=latency)
-    if not 1 <= sampling <= _MAX_SAMPLING:
-        path = f"nats.exports[{index}].service_latency.sampling"
-        raise BadClaims(f"{path}: {sampling} is no percentage", "write 1 to 100, or headers", path=path)
-    return export
+    path = f"nats.exports[{index}].service_latency.sampling"
+    raise BadClaims(f"{path}: {sampling} is no percentage", "write 1 to 100, or headers", path=path)
+
+
+def _is_percentage(export: Export) -> bool:
+    """Tell whether the sampling of *export*, which has one, is headers, or 1 to 100."""
+    latency = export.service_latency
+    return latency is not None and (latency.sampling == "headers" or 1 <= latency.sampling <= _MAX_SAMPLING)
