@@ -1,7 +1,8 @@
 """Measured ratios: `make bench`, or `python tests/bench [--rounds N] [WORD]...` for rows with these words.
 
 Two things are timed in turns, in one run on one machine, so that a slow moment hits both; what counts is the
-ratio. A row is the median of the ratios of all rounds, with the smallest and the largest.
+ratio. A row is the median of the ratios of all rounds, with the smallest and the largest. Where a round is
+cut into slices, the two sides take turns at each slice, which keeps the machine's moods out of the ratio.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Work = Callable[[], object]
+    Work = Callable[[], float | object]
 
 
 @dataclass(frozen=True)
 class Row:
     """One comparison: the time of *ours* over that of *beside*; *most* is a bar that it has to stay under.
 
-    Where a round is so many *items*, their rates are printed too. *rounds* is for what takes seconds.
+    *least* is a bar the other way round, for what is a speed: the time of *beside* over that of *ours*.
+
+    Where a round is so many *items*, their rates are printed too. *rounds* is for what takes seconds,
+    *slices* for what a busy machine disturbs: a round is so many turns of both. A side that returns a float
+    has timed itself, in seconds.
     """
 
     name: str
@@ -34,6 +39,8 @@ class Row:
     most: float | None = None
     items: int | None = None
     rounds: int | None = None
+    slices: int = 1
+    least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,25 +58,46 @@ class Measured:
 
     @property
     def holds(self) -> bool:
-        """Whether the ratio is under its bar."""
-        return self.row.most is None or self.ratio <= self.row.most
+        """Whether the ratio is under its bar, or the speed over it."""
+        row = self.row
+        return (row.most is None or self.ratio <= row.most) and (row.least is None or self.speed >= row.least)
+
+    @property
+    def speed(self) -> float:
+        """The median of the ratios the other way round."""
+        return statistics.median(1 / ratio for ratio in self.ratios)
 
     def line(self) -> str:
         """Return one line of the table."""
         ours, beside = (f"{seconds * 1000:9.2f}" for seconds in self.seconds)
         spread = f"{min(self.ratios):.2f} to {max(self.ratios):.2f}"
-        bar = "" if self.row.most is None else f"at most {self.row.most}: {'ok' if self.holds else 'NO'}"
+        verdict = "ok" if self.holds else "NO"
+        bar = "" if self.row.most is None else f"at most {self.row.most}: {verdict}"
+        if self.row.least is not None:
+            bar = f"speed {self.speed:.3f}, at least {self.row.least}: {verdict}"
         rates = ""
         if self.row.items is not None:
-            rates = " beside ".join(f"{self.row.items / seconds:.0f}/s" for seconds in self.seconds)
+            rates = "  " + " beside ".join(f"{self.row.items / seconds:.0f}/s" for seconds in self.seconds)
         return f"{self.row.name:<58}{ours}{beside}{self.ratio:7.2f}  {spread:<14} {bar}{rates}".rstrip()
 
 
 def measure(row: Row, rounds: int) -> Measured:
     """Time both sides of *row* in turns, after one round that does not count."""
-    pairs = [(_timed(row.ours), _timed(row.beside)) for _ in range(rounds + 1)][1:]
+    pairs = [_round(row) for _ in range(rounds + 1)][1:]
     ours, beside = (statistics.median(times) for times in zip(*pairs, strict=True))
     return Measured(row, tuple(a / b for a, b in pairs), (ours, beside))
+
+
+def _round(row: Row) -> tuple[float, float]:
+    """Return the seconds of both sides, each the sum of its slices; who is first changes with each slice."""
+    ours = beside = 0.0
+    for turn in range(row.slices):
+        if turn % 2:
+            beside += _timed(row.beside)
+        ours += _timed(row.ours)
+        if not turn % 2:
+            beside += _timed(row.beside)
+    return ours, beside
 
 
 def rows(folder: Path) -> Iterator[Row]:
@@ -81,8 +109,8 @@ def rows(folder: Path) -> Iterator[Row]:
 
 def _timed(work: Work) -> float:
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    own = work()
+    return own if isinstance(own, float) else time.perf_counter() - start
 
 
 def main() -> int:

@@ -3,8 +3,7 @@
 C_Initialize (the binding asks for no locking, and then calls from several threads), C_InitToken and C_InitPIN
 (the binding leaks the session when the login fails), C_Login (it knows no PIN pad for one signature), C_Sign
 (some drivers refuse the way it asks, and it makes three calls of two), C_GetMechanismList (it knows no vendor
-numbers) and C_GetSessionInfo. Positions are those of
-CK_FUNCTION_LIST in PKCS#11 2.40; 3.x keeps them.
+numbers) and C_GetSessionInfo. Positions are those of CK_FUNCTION_LIST in PKCS#11 2.40; 3.x keeps them.
 """
 
 from __future__ import annotations
@@ -148,6 +147,16 @@ class Functions:
         result = self._by_name["C_Sign"](session, message, len(message), signature, ctypes.byref(length))
         return result, signature.raw[: length.value]
 
+    def signing(
+        self, session: int, mechanism: int, key: int, size: int
+    ) -> Callable[[bytes], tuple[int, bytes]]:
+        """Return a function that signs as `sign_init` and `sign` do, for many messages by one thread.
+
+        It returns the CK_RV of the last call that it made, and what came: *size* bytes, or not as many.
+        """
+        numbers = (session, mechanism, key)
+        return _prepared(self._by_name["C_SignInit"], self._by_name["C_Sign"], numbers, size)
+
     def pin_lengths(self, slot_id: int) -> tuple[int, int]:
         """Return the shortest and the longest PIN in bytes that the token in the slot says it takes."""
         info = _TokenInfo()
@@ -160,6 +169,28 @@ class Functions:
         info = _SessionInfo()
         result = self._by_name["C_GetSessionInfo"](session, ctypes.byref(info))
         return result == CKR_OK and info.state in _LOGGED_IN_STATES
+
+
+def _prepared(
+    init: Callable[..., int], sign: Callable[..., int], numbers: tuple[int, int, int], size: int
+) -> Callable[[bytes], tuple[int, bytes]]:
+    """Return C_SignInit and C_Sign in one, all that they want but the message made once and not for each.
+
+    Beside a token that signs in 0.2 ms, what ctypes makes can be measured, and so can each attribute.
+    """
+    session, mechanism, key = _ULONG(numbers[0]), ctypes.byref(_Mechanism(numbers[1])), _ULONG(numbers[2])
+    signature, length = ctypes.create_string_buffer(size), _ULONG()
+    place = ctypes.byref(length)
+
+    def made(message: bytes) -> tuple[int, bytes]:
+        result = init(session, mechanism, key)
+        if result != CKR_OK:
+            return result, b""
+        length.value = size
+        result = sign(session, message, len(message), signature, place)
+        return result, signature.raw if length.value == size else signature.raw[: length.value]
+
+    return made
 
 
 def functions(path: Path) -> Functions:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 from seedless.errors import PinError, SeedlessError
 from seedless.pkcs11._frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, read_key, taken
-from seedless.pkcs11.fast import fast
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
 
@@ -137,7 +136,7 @@ class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
     def __missing__(self, packed: bytes) -> Callable[[bytes], bytes]:
         key = read_key(packed)
         signer = self._token.unchecked_signer(key, allow_extractable=str(key) in self._allowed)
-        return self.setdefault(packed, fast(signer))
+        return self.setdefault(packed, signer.sign)
 
 
 def _sign(pool: _Pool, keys: _Keys, batch: bytes) -> None:

@@ -18,38 +18,61 @@ if TYPE_CHECKING:
 class Gate:
     """Enter it as a context, as often nested as you like; `alone` is entered from outside only."""
 
-    __slots__ = ("_closed", "_condition", "_inside", "_one_at_a_time")
+    __slots__ = ("_closed", "_condition", "_inside", "_one_at_a_time", "_waiting")
 
     def __init__(self, *, one_at_a_time: bool) -> None:
         """Let many threads in, or *one_at_a_time*."""
         self._one_at_a_time: Final = one_at_a_time
-        self._condition: Final = threading.Condition()
+        self._condition: Final = threading.Condition(threading.Lock())
         self._inside: Final[dict[int, int]] = {}  # thread → how deep
+        self._waiting = 0  # threads, who want to be told when somebody leaves
         self._closed = False
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
-        with self._condition:
-            while me not in self._inside and (self._closed or (self._one_at_a_time and self._inside)):
-                self._condition.wait()
-            self._inside[me] = self._inside.get(me, 0) + 1
+        # Without the lock, which would be taken twice for each signature: whoever comes puts itself down
+        # before it looks, whoever wants to be alone closes before it looks, so one of them sees the other.
+        me, inside = threading.get_ident(), self._inside
+        if me in inside:
+            inside[me] += 1
+            return
+        inside[me] = 1
+        if self._closed or (self._one_at_a_time and len(inside) > 1):
+            self._come_again(me)
 
     def __exit__(self, *_: object) -> None:
-        me = threading.get_ident()
-        with self._condition:
-            self._inside[me] -= 1
-            if not self._inside[me]:
-                del self._inside[me]
+        me, inside = threading.get_ident(), self._inside
+        if inside[me] > 1:
+            inside[me] -= 1
+            return
+        del inside[me]
+        if self._waiting:
+            with self._condition:
                 self._condition.notify_all()
+
+    def _come_again(self, me: int) -> None:
+        with self._condition:
+            del self._inside[me]
+            self._condition.notify_all()
+            self._waiting += 1
+            try:
+                while self._closed or (self._one_at_a_time and self._inside):
+                    self._condition.wait()
+                self._inside[me] = 1
+            finally:
+                self._waiting -= 1
 
     @contextmanager
     def alone(self, patience: float) -> Iterator[bool]:
         """Close the gate, wait at most *patience* seconds until nobody is inside; give whether that is so."""
         with self._condition:
-            while self._closed:
-                self._condition.wait()
-            self._closed = True
-            empty = self._condition.wait_for(lambda: not self._inside, patience)
+            self._waiting += 1
+            try:
+                while self._closed:
+                    self._condition.wait()
+                self._closed = True
+                empty = self._condition.wait_for(lambda: not self._inside, patience)
+            finally:
+                self._waiting -= 1
         try:
             yield empty
         finally:

@@ -75,7 +75,8 @@ class Module:
 
     def calls(self) -> AbstractContextManager[object]:
         """Allow calls into the module, one thread at a time if it knows no locking; raise as `check`."""
-        self.check()
+        if os.getpid() != self._pid:
+            self.check()
         return self._gate
 
     def start_anew(self, generation: int) -> None:

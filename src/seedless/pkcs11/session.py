@@ -44,8 +44,8 @@ _AFTER_AN_ERROR = "its session was thrown away after an error"
 class TokenSession:
     """A session of ours. After an error, or `close`, it is dead; a second `close` does nothing.
 
-    Threads that share one take turns. `epoch` counts how often it was made anew: handles of objects belong
-    to one epoch.
+    Threads that share one take turns, by `turn`. `epoch` counts how often it was made anew: handles of
+    objects belong to one epoch.
     """
 
     __slots__ = (
@@ -54,7 +54,6 @@ class TokenSession:
         "_last_try",
         "_pins",
         "_raw",
-        "_turn",
         "_where",
         "_why_dead",
         "_writable",
@@ -62,6 +61,7 @@ class TokenSession:
         "info",
         "module",
         "slot",
+        "turn",
     )
 
     def __init__(self, module: Module, slot: Slot, info: TokenInfo, *, writable: bool) -> None:
@@ -73,7 +73,7 @@ class TokenSession:
         self._where: Final = info.where  # once: it is wanted for every signature
         self._why_dead = ""
         self._writable: Final = writable
-        self._turn: Final = threading.RLock()
+        self.turn: Final = threading.RLock()
         self._pins: PinSource | None = None
         self._last_try = False
         self._accepted: bytes | None = None
@@ -90,7 +90,7 @@ class TokenSession:
     @contextmanager
     def use(self, doing: str) -> Iterator[Session]:
         """Give the binding's session for one thing; whatever goes wrong, it is thrown away and explained."""
-        with self._turn, self.module.calls():
+        with self.turn, self.module.calls():
             raw = self._alive(doing)
             try:
                 with explained(doing, self._where):
@@ -100,17 +100,19 @@ class TokenSession:
                 self.close(_AFTER_AN_ERROR)
                 raise
 
-    def _once(self, doing: str, action: Callable[[Session], T]) -> T:
-        """Do *action* as in `use`, without the generators: this is in the way of every signature."""
-        with self._turn, self.module.calls():
-            raw = self._alive(doing)
+    def try_once(self, epoch: int, call: Callable[[bytes], T], message: bytes) -> T | None:
+        """Make a *call* prepared in *epoch*, or return None if this session is another now; inside `turn`.
+
+        What it answers is judged by the caller. This is `again` without what a signature rarely needs.
+        """
+        with self.module.calls():
+            if epoch != self.epoch or self._raw is None or self._generation != self.module.generation:
+                return None
             try:
-                self._require_young()
-                return action(raw)
-            except BaseException as error:
+                return call(message)
+            except BaseException:
                 self.close(_AFTER_AN_ERROR)
-                with explained(doing, self._where):
-                    raise error from error.__cause__
+                raise
 
     def _alive(self, doing: str) -> Session:
         if self._raw is None:
@@ -128,12 +130,13 @@ class TokenSession:
         Raise `TokenError`; `PinError` when the token refuses the PIN that it had accepted.
         """
         first = lost = None
-        with self._turn:
+        with self.turn:
             while True:
                 try:
                     if lost is not None:
                         self._make_anew(lost)
-                    return self._once(doing, action)
+                    with self.use(doing) as raw:
+                        return action(raw)
                 except TokenError as error:
                     if not is_loss(error):
                         raise
@@ -165,7 +168,7 @@ class TokenSession:
 
     def close(self, why: str = "its session has been closed") -> None:
         """Close this session and no other. Errors are of no interest: the session is gone in any case."""
-        with self._turn:
+        with self.turn:
             raw, self._raw = self._raw, None
             if raw is None:
                 return
@@ -227,7 +230,7 @@ class TokenSession:
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Hold what a person may be asked under, before any call: this session, then the module's logins."""
-        with self._turn, self.module.login:
+        with self.turn, self.module.login:
             yield
 
     def affirm(self, raw: Session) -> None:

@@ -1,7 +1,9 @@
 """Signers by keys on a token: what the rest of seedless gets of PKCS#11.
 
-A key is found by its public key, once for each session. What a token signed is given to nobody before it has
-been verified in software; a wrong signature is an error of the token, and is not tried again.
+A key is found by its public key, once for each session, and its two calls are prepared once. Whatever they
+answer but success goes the long way: the session is thrown away, made anew if it was lost, explained. What a
+token signed is given to nobody before it has been verified in software; a wrong signature is an error of the
+token, and is not tried again.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import BadSignature, TokenError, UsageError
+from seedless.nkey import SIGNATURE_SIZE
+from seedless.pkcs11._ckr import require_ok
 from seedless.pkcs11.lookup import matching, only
 from seedless.pkcs11.quirks import require_fits
-from seedless.pkcs11.signing import sign_with
+from seedless.pkcs11.session import handle_of
+from seedless.pkcs11.signing import require_whole, sign_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +37,7 @@ class TokenSigner:
     If the session is lost on the way, it is made anew once, and the key found again by its public key.
     """
 
-    __slots__ = ("_ceiling", "_check", "_epoch", "_numbers", "_pair", "public_key", "session")
+    __slots__ = ("_ceiling", "_check", "_epoch", "_numbers", "_pair", "_prepared", "public_key", "session")
 
     def __init__(
         self,
@@ -47,9 +52,7 @@ class TokenSigner:
         self._numbers: Final = numbers
         self._check: Final = check
         self._ceiling: Final = session.info.quirks.largest_message  # once: it is wanted for every signature
-        found = session.again("find a key", self._matching)
-        self._pair = self._only(found)
-        self._epoch = session.epoch
+        self._take(*session.again("find a key", self._seek))
 
     @property
     def named(self) -> str:
@@ -63,25 +66,48 @@ class TokenSigner:
             raise UsageError(f"a message is bytes, not {type(message).__name__}")
         if self._ceiling is not None and len(message) > self._ceiling:
             require_fits(len(message), self.session.info)
-        session = self.session
+        with self.session.turn:
+            answer = None
+            if self._prepared is not None:
+                answer = self.session.try_once(self._epoch, self._prepared, message)
+                if answer is not None and answer[0] == 0 and len(answer[1]) == SIGNATURE_SIZE:
+                    return answer[1]
+            return self._the_long_way(message, [] if answer is None else [answer])
+
+    def _the_long_way(self, message: bytes, answers: list[tuple[int, bytes]]) -> bytes:
+        """Sign as `TokenSession.again` does things, the first time with the answer that came already."""
+
+        def action(raw: Session) -> bytes:
+            if answers:
+                result, signature = answers.pop()
+                require_ok(result)
+                return require_whole(signature, self.session)
+            if self._epoch != self.session.epoch:
+                self._take(*self._seek(raw))
+            return sign_with(self.session, raw, self._pair, message, self._numbers)
+
         if self._pair.key.attributes.always_authenticate:
-            with session.asking():
-                return session.again("sign", lambda raw: self._sign(raw, message))
-        return session.again("sign", lambda raw: self._sign(raw, message))
+            with self.session.asking():
+                return self.session.again("sign", action)
+        return self.session.again("sign", action)
 
-    def _sign(self, raw: Session, message: bytes) -> bytes:
-        if self._epoch != self.session.epoch:
-            self._pair = self._only(self._matching(raw))
-            self._epoch = self.session.epoch
-        return sign_with(self.session, raw, self._pair, message, self._numbers)
+    def _seek(self, raw: Session) -> tuple[int, int, list[Pair]]:
+        """Return the epoch and the handle of the session as it is, and the keys that match."""
+        session = self.session
+        return session.epoch, handle_of(raw), matching(session, raw, self.public_key.raw, self._numbers)
 
-    def _matching(self, raw: Session) -> list[Pair]:
-        return matching(self.session, raw, self.public_key.raw, self._numbers)
+    def _take(self, epoch: int, handle: int, found: list[Pair]) -> None:
+        """Take the one key that was *found*, and prepare its calls."""
+        self._pair = only(found, self.public_key.raw, self.session.info.where)
+        self._check(self._pair.key)
+        self._epoch, self._prepared = epoch, self._calls(handle)
 
-    def _only(self, found: list[Pair]) -> Pair:
-        pair = only(found, self.public_key.raw, self.session.info.where)
-        self._check(pair.key)
-        return pair
+    def _calls(self, handle: int) -> Callable[[bytes], tuple[int, bytes]] | None:
+        attributes = self._pair.key.attributes
+        if attributes.always_authenticate or attributes.sign is False:
+            return None
+        functions, key = self.session.module.functions, self._pair.private.handle or 0
+        return functions.signing(handle, self._numbers.sign, key, SIGNATURE_SIZE)
 
 
 @dataclass(frozen=True, slots=True)

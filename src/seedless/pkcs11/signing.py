@@ -63,6 +63,11 @@ def sign_with(session: TokenSession, raw: Session, pair: Pair, message: bytes, n
         session.affirm(raw)
     result, signature = functions.sign(handle, message, SIGNATURE_SIZE)
     require_ok(result)
+    return require_whole(signature, session)
+
+
+def require_whole(signature: bytes, session: TokenSession) -> bytes:
+    """Return a *signature* of 64 bytes; raise `TokenError` for another length."""
     if len(signature) != SIGNATURE_SIZE:
         raise TokenError(
             f"{session.info.where} returned {len(signature)} bytes for a signature of {SIGNATURE_SIZE}",
