@@ -2,90 +2,130 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.claims import Scope, signing_key
+from seedless import picture
 from seedless.cli import _io
+from seedless.cli._judge import findings_data
 from seedless.cli._options import Settings, store_options
 from seedless.cli._workspace import Workspace
-from seedless.errors import SeedlessError
+from seedless.errors import UsageError
+from seedless.lint import lint_store, surroundings
+from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.jwt import Jwt
+    from seedless.picture import Node, SigningKey, Trade
+
+_MARKS = {"damaged": "red", "error": "red", "warning": "yellow"}
+_FORMATS = ["text", "mermaid", "dot", "svg"]
 
 
 @click.command()
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="What to draw it as.")
+@click.option("--users/--no-users", default=True, help="Draw the users too, which is the default.")
+@click.option("--detail", is_flag=True, help="As text: exports and imports too; pictures always have them.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write it here.")
 @store_options
-def tree(settings: Settings) -> None:
+def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Path | None) -> None:
     """Draw the operator, its accounts and their users.
+
+    Mermaid is drawn by many web pages, DOT by Graphviz; svg wants the program dot of Graphviz.
 
     \b
     Example:
       seedless tree
+      seedless tree --format mermaid --no-users -o accounts.mmd
     """
     workspace = Workspace(settings)
-    keyring = {str(entry.public_key) for entry in workspace.keyring().entries}
-    root = _stored(workspace, keyring)
-    for account in workspace.store.children():
-        node = _stored(workspace, keyring, account)
-        for user in workspace.store.children(account):
-            node["children"].append(_stored(workspace, keyring, account, user))
-        root["children"].append(node)
-    _io.emit(root, "\n".join([_line(root), *_branches(root)]), as_json=settings.as_json)
-
-
-def _stored(workspace: Workspace, keyring: set[str], *address: str) -> dict[str, Any]:
-    try:
-        jwt = workspace.store.get(*address)
-    except SeedlessError as error:
-        return _damaged(workspace, address, error.message)
-    return _node(jwt, keyring) if jwt else _damaged(workspace, address, "there is no jwt")
-
-
-def _damaged(workspace: Workspace, address: tuple[str, ...], why: str) -> dict[str, Any]:
-    kind = ("operator", "account", "user")[len(address)]
-    return {"kind": kind, "name": (workspace.store.operator, *address)[-1], "damaged": why, "children": []}
-
-
-def _node(jwt: Jwt[Any], keyring: set[str]) -> dict[str, Any]:
-    claims = jwt.claims
-    return {
-        "kind": claims.body.kind,
-        "name": claims.name,
-        "subject": claims.sub,
-        "on_token": claims.sub in keyring,
-        "expires": claims.exp or None,
-        "signing_keys": [
-            {
-                "key": signing_key(entry),
-                "role": entry.role if isinstance(entry, Scope) else None,
-                "on_token": signing_key(entry) in keyring,
-            }
-            for entry in getattr(claims.body, "signing_keys", ())
-        ],
-        "children": [],
+    findings = {
+        judged.what: judged.findings
+        for judged in lint_store(workspace.store, surroundings(workspace.store, workspace.now))
     }
+    root = picture.tree(
+        workspace.store, {str(entry.public_key) for entry in workspace.keyring()}, findings, users=users
+    )
+    text = _drawn(root, form, detail=detail)
+    data = _data(root)
+    if output:
+        atomic.write({output: text if text.endswith("\n") else f"{text}\n"})
+        data |= {"path": str(output)}
+        text = str(output)
+    elif form != "text":
+        data |= {"picture": text}
+    _io.emit(data, text.removesuffix("\n"), as_json=settings.as_json)
 
 
-def _line(node: dict[str, Any]) -> str:
-    name = f"{node['kind']} {shown(node['name'])}"
-    if "damaged" in node:
-        return f"{name}  {click.style('damaged', fg='red')}: {_io.printable(node['damaged'])}"
-    key = f"{node['subject'][:12]}…{'  on a token' if node['on_token'] else ''}"
-    return f"{name}  {key}" + (f"  until {_io.moment(node['expires'])}" if node["expires"] else "")
+def _drawn(root: Node, form: str, *, detail: bool) -> str:
+    match form:
+        case "mermaid":
+            return picture.mermaid(root)
+        case "dot":
+            return picture.dot(root)
+        case "svg":
+            return _svg(picture.dot(root))
+    return "\n".join([_line(root), *_branches(root, detail=detail)])
 
 
-def _key_line(key: dict[str, Any]) -> str:
-    role = f" role {shown(key['role'])}" if key["role"] else ""
-    return f"signing key {key['key'][:12]}…{role}{'  on a token' if key['on_token'] else ''}"
+def _svg(source: str) -> str:
+    program = shutil.which("dot")
+    if program is None:
+        raise UsageError(
+            "there is no program dot, which draws SVG",
+            "install Graphviz, or take --format dot and draw it elsewhere",
+        )
+    # The program is found on the path of the person who asks; the names in the text are quoted in it.
+    done = subprocess.run([program, "-Tsvg"], input=source, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise UsageError(f"dot ended with {done.returncode}: {done.stderr.strip()[:200]}")
+    return done.stdout
 
 
-def _branches(node: dict[str, Any]) -> list[str]:
-    leaves: list[tuple[str, list[str]]] = [(_key_line(key), []) for key in node.get("signing_keys", ())]
-    leaves += [(_line(child), _branches(child)) for child in node["children"]]
+def _data(node: Node) -> dict[str, Any]:
+    if node.damaged:
+        data: dict[str, Any] = {"kind": node.kind, "name": node.name, "damaged": node.damaged}
+    else:
+        data = {name: getattr(node, name) for name in ("kind", "name", "subject", "on_token")}
+        data |= {"expires": node.expires or None}
+        for name in ("signing_keys", "exports", "imports"):
+            data[name] = [dataclasses.asdict(one) for one in getattr(node, name)]
+    children = [_data(child) for child in node.children]
+    return data | {"findings": findings_data(node.findings), "children": children}
+
+
+def _line(node: Node) -> str:
+    name = f"{node.kind} {shown(node.name)}"
+    if node.damaged:
+        return f"{name}  {click.style('damaged', fg='red')}: {_io.printable(node.damaged)}"
+    line = f"{name}  {node.subject[:12]}…{'  on a token' if node.on_token else ''}"
+    line += f"  until {_io.moment(node.expires)}" if node.expires else ""
+    found = picture.mark(node)
+    codes = " ".join(sorted({finding.code for finding in node.findings}))
+    return f"{line}  {click.style(f'{found}: {codes}', fg=_MARKS[found])}" if found else line
+
+
+def _key_line(key: SigningKey) -> str:
+    role = f" role {shown(key.role)}" if key.role else ""
+    return f"signing key {key.key[:12]}…{role}{'  on a token' if key.on_token else ''}"
+
+
+def _trade_line(word: str, trade: Trade) -> str:
+    whose = f" of {trade.account[:12]}…" if trade.account else ""
+    return f"{word} {trade.type} {shown(trade.subject)}{whose}{', private' if trade.private else ''}"
+
+
+def _branches(node: Node, *, detail: bool) -> list[str]:
+    leaves: list[tuple[str, list[str]]] = [(_key_line(key), []) for key in node.signing_keys]
+    if detail:
+        leaves += [(_trade_line("export", one), []) for one in node.exports]
+        leaves += [(_trade_line("import", one), []) for one in node.imports]
+    leaves += [(_line(child), _branches(child, detail=detail)) for child in node.children]
     drawn = []
     for index, (line, below) in enumerate(leaves):
         last = index == len(leaves) - 1

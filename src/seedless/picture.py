@@ -1,0 +1,258 @@
+"""A store as a tree of nodes, and the tree as a picture: Mermaid, and DOT for Graphviz.
+
+Operator, accounts, users and signing keys are nodes; exports are edges to their subjects, imports from the
+account that offers to the account that takes. Marked are keys on tokens, expiries, findings and files that
+are damaged. Names come from jwts: in a picture they are text in quotes, whatever they hold.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from seedless.claims import Account, Scope, signing_key
+from seedless.errors import SeedlessError, StoreError
+from seedless.findings import Severity
+from seedless.text import printable
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from seedless.findings import Finding
+    from seedless.jwt import Jwt
+    from seedless.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One export, or one import of an account: `account` is the key of the other side of an import."""
+
+    type: str
+    subject: str
+    name: str = ""
+    private: bool = False
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A signing key, and its role when it is a scope."""
+
+    key: str
+    role: str | None
+    on_token: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """The operator, an account or a user; `damaged` says why nothing else is known."""
+
+    kind: str
+    name: str
+    subject: str = ""
+    on_token: bool = False
+    expires: int = 0
+    damaged: str = ""
+    signing_keys: tuple[SigningKey, ...] = ()
+    exports: tuple[Trade, ...] = ()
+    imports: tuple[Trade, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    children: tuple[Node, ...] = field(default=())
+
+
+def tree(
+    store: Store, on_tokens: Collection[str], findings: Mapping[str, tuple[Finding, ...]], *, users: bool
+) -> Node:
+    """Return *store* as a tree, without its users if they are not wanted.
+
+    *on_tokens* are public keys of which it is known where they are; *findings* has what was found about a
+    jwt by its name, as in `account ORDERS`.
+    """
+    accounts = []
+    for account in store.children():
+        names = store.children(account) if users else ()
+        below = tuple(_node(store, on_tokens, findings, account, user) for user in names)
+        accounts.append(_node(store, on_tokens, findings, account, children=below))
+    return _node(store, on_tokens, findings, children=tuple(accounts))
+
+
+def _node(
+    store: Store,
+    on_tokens: Collection[str],
+    findings: Mapping[str, tuple[Finding, ...]],
+    *address: str,
+    children: tuple[Node, ...] = (),
+) -> Node:
+    kind = ("operator", "account", "user")[len(address)]
+    name = (store.operator, *address)[-1]
+    told = findings.get(f"{kind} {'/'.join(address) or name}", ())
+    try:
+        jwt = store.get(*address)
+        if jwt is None:
+            raise StoreError("there is no jwt")
+    except SeedlessError as error:
+        return Node(kind=kind, name=name, damaged=error.message, findings=told, children=children)
+    body: Any = jwt.claims.body
+    return Node(
+        kind=kind,
+        name=jwt.claims.name,
+        subject=jwt.claims.sub,
+        on_token=jwt.claims.sub in on_tokens,
+        expires=jwt.claims.exp,
+        signing_keys=tuple(_signing_keys(jwt, on_tokens)),
+        exports=tuple(_exports(body)),
+        imports=tuple(_imports(body)),
+        findings=told,
+        children=children,
+    )
+
+
+def _signing_keys(jwt: Jwt[Any], on_tokens: Collection[str]) -> Iterator[SigningKey]:
+    for entry in getattr(jwt.claims.body, "signing_keys", ()):
+        key = signing_key(entry)
+        yield SigningKey(
+            key=key, role=entry.role if isinstance(entry, Scope) else None, on_token=key in on_tokens
+        )
+
+
+def _exports(body: object) -> Iterator[Trade]:
+    for one in body.exports if isinstance(body, Account) else ():
+        yield Trade(type=one.type, subject=one.subject, name=one.name, private=bool(one.token_req))
+
+
+def _imports(body: object) -> Iterator[Trade]:
+    for one in body.imports if isinstance(body, Account) else ():
+        yield Trade(
+            type=one.type, subject=one.subject, name=one.name, private=bool(one.token), account=one.account
+        )
+
+
+def mark(node: Node) -> str:
+    """Return the worst that was found about *node* in one word, or nothing."""
+    if node.damaged:
+        return "damaged"
+    severities = {finding.severity for finding in node.findings}
+    return "error" if Severity.ERROR in severities else "warning" if severities else ""
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """Yield *node* and all below it."""
+    yield node
+    for child in node.children:
+        yield from nodes(child)
+
+
+_MERMAID_CLASSES = (
+    "classDef token stroke-width:3px",
+    "classDef error stroke:#c00,fill:#fdd",
+    "classDef damaged stroke:#c00,fill:#fdd,stroke-dasharray:4",
+    "classDef warning stroke:#b80,fill:#ffd",
+    "classDef outside stroke-dasharray:4",
+)
+
+
+def mermaid(root: Node) -> str:
+    """Return *root* as a Mermaid flowchart (mermaid.js, `flowchart LR`)."""
+    ids = _ids(root)
+    lines = ["flowchart LR"]
+    for node in nodes(root):
+        lines.append(f"  {ids[id(node)]}[{_mermaid_text(_labels(node))}]{_mermaid_class(node)}")
+        for number, key in enumerate(node.signing_keys):
+            name = f"{ids[id(node)]}k{number}"
+            lines.append(f"  {name}([{_mermaid_text(_key_labels(key))}]){':::token' if key.on_token else ''}")
+            lines.append(f"  {ids[id(node)]} -.- {name}")
+        for number, one in enumerate(node.exports):
+            name = f"{ids[id(node)]}e{number}"
+            lines.append(f"  {name}([{_mermaid_text([one.subject])}])")
+            lines.append(f"  {ids[id(node)]} -. {_mermaid_text([_export(one)])} .-> {name}")
+        lines += [f"  {ids[id(node)]} --> {ids[id(child)]}" for child in node.children]
+    for source, target, label in _trades(root, ids):
+        lines.append(f"  {source} == {_mermaid_text([label])} ==> {target}")
+    lines += [f"  {name}[{_mermaid_text([key])}]:::outside" for key, name in _outside(root).items()]
+    return "\n".join([*lines, *(f"  {one}" for one in _MERMAID_CLASSES)]) + "\n"
+
+
+def dot(root: Node) -> str:
+    """Return *root* as a graph in the DOT language (Graphviz)."""
+    ids = _ids(root)
+    lines = ["digraph seedless {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
+    for node in nodes(root):
+        lines.append(f"  {ids[id(node)]} [label={_dot_text(_labels(node))}{_dot_style(node)}];")
+        for number, key in enumerate(node.signing_keys):
+            name = f"{ids[id(node)]}k{number}"
+            pen = ", penwidth=3" if key.on_token else ""
+            lines.append(f"  {name} [shape=oval, label={_dot_text(_key_labels(key))}{pen}];")
+            lines.append(f"  {ids[id(node)]} -> {name} [dir=none, style=dotted];")
+        for number, one in enumerate(node.exports):
+            name = f"{ids[id(node)]}e{number}"
+            lines.append(f"  {name} [shape=oval, label={_dot_text([one.subject])}];")
+            lines.append(f"  {ids[id(node)]} -> {name} [style=dashed, label={_dot_text([_export(one)])}];")
+        lines += [f"  {ids[id(node)]} -> {ids[id(child)]};" for child in node.children]
+    lines += [f"  {name} [style=dashed, label={_dot_text([key])}];" for key, name in _outside(root).items()]
+    for source, target, label in _trades(root, ids):
+        edge = f"{source} -> {target} [label={_dot_text([label])}, style=bold, constraint=false]"
+        lines.append(f"  {edge};")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _ids(root: Node) -> dict[int, str]:
+    return {id(node): f"n{number}" for number, node in enumerate(nodes(root))}
+
+
+def _labels(node: Node) -> list[str]:
+    labels = [f"{node.kind} {node.name}"]
+    if node.damaged:
+        return [*labels, "damaged"]
+    labels.append(f"{node.subject[:12]}…{' on a token' if node.on_token else ''}")
+    if node.expires:
+        labels.append(f"until {moment(node.expires)}")
+    if node.findings:
+        labels.append(", ".join(sorted({finding.code for finding in node.findings})))
+    return labels
+
+
+def _key_labels(key: SigningKey) -> list[str]:
+    role = [f"role {key.role}"] if key.role else []
+    return ["signing key", *role, f"{key.key[:12]}…{' on a token' if key.on_token else ''}"]
+
+
+def _export(one: Trade) -> str:
+    return f"{'private ' if one.private else ''}{one.type}"
+
+
+def _outside(root: Node) -> dict[str, str]:
+    """Return the accounts that are imported from and are not in the tree: key to name of node."""
+    inside = {node.subject for node in root.children}
+    wanted = {one.account: None for node in root.children for one in node.imports}
+    return {key: f"x{number}" for number, key in enumerate(key for key in wanted if key not in inside)}
+
+
+def _trades(root: Node, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
+    places = {node.subject: ids[id(node)] for node in root.children} | _outside(root)
+    for node in root.children:
+        for one in node.imports:
+            leave = ", by activation" if one.private else ""
+            yield places[one.account], ids[id(node)], f"{one.type} {one.subject}{leave}"
+
+
+def _mermaid_class(node: Node) -> str:
+    return f":::{mark(node)}" if mark(node) else ":::token" if node.on_token else ""
+
+
+def _dot_style(node: Node) -> str:
+    colours = {"damaged": "red", "error": "red", "warning": "orange", "": "black"}
+    style = f", color={colours[mark(node)]}" if mark(node) else ""
+    return style + (", penwidth=3" if node.on_token else "")
+
+
+def _mermaid_text(labels: Iterable[str]) -> str:
+    # Mermaid reads entities in quotes, written with # where HTML has &.
+    lines = (html.escape(printable(label)).replace("&", "#").replace("#amp;", "#38;") for label in labels)
+    return '"' + "<br>".join(line.replace("`", "#96;") for line in lines) + '"'
+
+
+def _dot_text(labels: Iterable[str]) -> str:
+    lines = (printable(label).replace("\\", "\\\\").replace('"', '\\"') for label in labels)
+    return '"' + "\\n".join(lines) + '"'
