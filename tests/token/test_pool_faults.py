@@ -225,6 +225,22 @@ def test_a_wrong_pin_is_sent_once_in_all(crooked: Misbehaving, workers: int) -> 
     assert crooked.calls("C_Login") == 1
 
 
+@pytest.mark.parametrize("order", ["token-then-pool", "pool-then-token"])
+def test_what_refused_a_pin_once_is_remembered_by_tokens_and_pools_together(
+    crooked: Misbehaving, opened: Callable[..., Any], order: str
+) -> None:
+    pins = Pin("wrong-pin-of-both")
+    ways = ["token", "pool", "token"] if order == "token-then-pool" else ["pool", "token", "pool"]
+    said = []
+    for way in ways:
+        with pytest.raises(PinError) as refused:
+            (opened(crooked.made, pins) if way == "token" else pool_of(crooked, pins)).__enter__()
+        said.append(refused.value.message.rpartition(")")[2])
+    again = " has refused this PIN already, and it was not sent again"
+    assert said == [": the PIN is wrong, and few tries are left", again, again]
+    assert crooked.calls("C_Login") == 1
+
+
 @pytest.mark.parametrize("pad", [False, True], ids=["given", "typed-on-the-pad"])
 def test_a_pin_that_was_changed_meanwhile_is_sent_once_more_and_never_again(
     crooked: Misbehaving, *, pad: bool

@@ -9,9 +9,7 @@ PIN that never worked is not replaced: nobody knows whether that was a try.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import selectors
 import time
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from seedless import errors
 from seedless.errors import PinError, TokenError
 from seedless.pkcs11._frames import BrokenFrame, Kind
 from seedless.pkcs11._worker_process import State, WorkerProcess, ended, was_killed
+from seedless.pkcs11.refused import RefusedPin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +38,6 @@ _ERRORS = {
 _AGAIN = "so did a fresh process; what was signed before stands: ask the token's maker for a newer driver"
 _LOOK = "look at the driver's configuration and at the connection of the token"
 _TRY = "python -m seedless.pkcs11._worker tells why"
-_refused: set[bytes] = set()  # digests, under a key of this process, of PINs that a token refused
-_digest_key = os.urandom(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +86,7 @@ class Crew:
         self._workers: Final[list[WorkerProcess]] = []
         self._selector: Final = selectors.DefaultSelector()
         self._pin: str | None = None
+        self._sent: RefusedPin | None = None  # the PIN, and the token that it went to last
         self._has_opened = False  # ever
         self._failed_openings = 0  # since then
         self._where = f"the token {order.uri}"
@@ -249,17 +247,9 @@ class Crew:
             pin = self._pin.encode("utf-8")
         except UnicodeEncodeError:
             raise PinError(f"the PIN for {token} is not UTF-8") from None
-        if self._digest(pin) in _refused:
-            raise PinError(
-                f"{token} has refused this PIN already, and it was not sent again",
-                "give another PIN; after a change of the PIN start the program again",
-            )
+        self._sent = RefusedPin.of(self._order.module, token, pin)
+        self._sent.check()
         return pin
-
-    def _digest(self, pin: bytes) -> bytes:
-        parts = [str(self._order.module).encode(), str(self._order.uri).encode(), pin]
-        framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return hashlib.blake2b(framed, key=_digest_key, digest_size=32).digest()
 
     def _judge_silence(self, worker: WorkerProcess) -> list[Answer]:
         end = self._due(worker)
@@ -274,8 +264,8 @@ class Crew:
         patience = _PATIENCE_WHEN_KILLED if error is None and was_killed(code) else PATIENCE
         error = error or self.blame(worker, ended(code))
         if isinstance(error, PinError):
-            if worker.holds_pin and self._pin:
-                _refused.add(self._digest(self._pin.encode("utf-8")))
+            if worker.holds_pin and self._sent:
+                self._sent.remember()
             self._end = error
         if worker.state is not State.READY:
             self._failed_openings += 1

@@ -17,9 +17,10 @@ from seedless.pkcs11._ckr import explain, name_of
 from seedless.pkcs11._cryptoki import CKR_OK, CKU_SO
 from seedless.pkcs11.info import matches
 from seedless.pkcs11.key import read_attributes
-from seedless.pkcs11.login import RefusedPin, encoded
+from seedless.pkcs11.login import encoded
 from seedless.pkcs11.module import load
 from seedless.pkcs11.objects import search
+from seedless.pkcs11.refused import RefusedPin
 from seedless.pkcs11.session import TokenSession
 from seedless.text import between_quotes
 
@@ -92,8 +93,8 @@ def initialise_token(
         )
     name, so, user = _label(label), encoded(so_pin, info), encoded(pin, info)
     _check_lengths(loaded, info, so, user)
-    refused = RefusedPin.of(loaded, info, so, who="SO")
-    refused.check(info)
+    refused = RefusedPin.of(loaded.path, info.where, so, who="SO")
+    refused.check()
     before = {seen.serial for seen in loaded.tokens()}
     with loaded.calls():
         result = loaded.functions.init_token(info.slot_id, so, name)

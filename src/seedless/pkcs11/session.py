@@ -21,8 +21,9 @@ from seedless.errors import NoToken, TokenError
 from seedless.pkcs11._ckr import explained, failed_again, is_loss, name_of, pin_refused, require_ok
 from seedless.pkcs11._cryptoki import CKR_OK, CKU_CONTEXT_SPECIFIC, CKU_USER
 from seedless.pkcs11.key import lenient_mapper
-from seedless.pkcs11.login import WRONG_PIN, RefusedPin, ask, not_logged_in, require_try
+from seedless.pkcs11.login import WRONG_PIN, ask, not_logged_in, require_try
 from seedless.pkcs11.module import read_info
+from seedless.pkcs11.refused import RefusedPin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -255,7 +256,7 @@ class TokenSession:
         """Remember that the token refused *pin*; return the error, with the tries that are left now."""
         self._accepted = None
         if pin is not None:
-            RefusedPin.of(self.module, self.info, pin).remember()
+            RefusedPin.of(self.module.path, self.info.where, pin).remember()
         with self.module.calls(), explained("log in", self._where):
             return pin_refused(self._info_now(), wrong=True)
 
