@@ -1,47 +1,33 @@
-"""Options that make claims, with the names of nsc, and `--set` for everything else."""
+"""Options that make claims and edit them, with the names of nsc, and `--set` for everything else.
+
+Commands that edit have the options that remove as well; what no option says stays as it is.
+"""
 
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
-import msgspec
+from msgspec.structs import replace
 
-from seedless import shape, wire
-from seedless.claims import Permission, ResponsePermission
-from seedless.cli._values import DURATION, MOMENT, SIZE, Moment
-from seedless.errors import BadClaims, UsageError
+from seedless.claims import Account, Operator, Template, User
+from seedless.cli import _claims_edit as edit
+from seedless.cli._claims_set import with_settings
+from seedless.cli._values import DURATION, MOMENT, SIZE, TIME_RANGE, Moment
+from seedless.errors import UsageError
 from seedless.plan import Times
-from seedless.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seedless.claims import Account, User
+    from seedless.jwt import Claims
+
+    Decorator = Callable[[Any], Any]
 
 B = TypeVar("B")
 R = TypeVar("R")
-
-_ACCOUNT_LIMITS = {  # option → member of limits, in the words of nsc
-    "conns": ("conn", click.INT, "Connections."),
-    "leaf_conns": ("leaf", click.INT, "Leaf node connections."),
-    "subscriptions": ("subs", click.INT, "Subscriptions."),
-    "exports": ("exports", click.INT, "Exports."),
-    "imports": ("imports", click.INT, "Imports."),
-    "data": ("data", SIZE, "Bytes in all."),
-    "payload": ("payload", SIZE, "Bytes of one message."),
-    "js_mem_storage": ("mem_storage", SIZE, "JetStream: bytes in memory."),
-    "js_disk_storage": ("disk_storage", SIZE, "JetStream: bytes on disk."),
-    "js_streams": ("streams", click.INT, "JetStream: streams."),
-    "js_consumer": ("consumer", click.INT, "JetStream: consumers."),
-    "js_max_ack_pending": ("max_ack_pending", click.INT, "JetStream: messages waiting for an ack."),
-}
-_DEEPEST = 20  # members of members that --set goes down
-_PERMISSIONS = ("allow_pub", "allow_sub", "allow_pubsub", "deny_pub", "deny_sub", "deny_pubsub")
-_USER_LIMITS = {"subs": click.INT, "data": SIZE, "payload": SIZE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,94 +36,50 @@ class ClaimsOptions:
 
     values: dict[str, Any]
 
+    @property
+    def are_given(self) -> bool:
+        """Whether any option was given."""
+        return any(value is not None and value != () for value in self.values.values())
+
+    def require_given(self, *others: object) -> None:
+        """Raise `UsageError` when neither these options nor one of the *others* was given."""
+        if not self.are_given and not any(others):
+            raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
+
     def times(self, now: int) -> Times:
-        """Return from when until when the claims hold."""
-        start: Moment = self.values.get("start") or Moment("0")
-        expiry: Moment = self.values.get("expiry") or Moment("0")
-        return Times(start=start.at(now), expiry=expiry.at(now))
+        """Return from when until when new claims hold."""
+        return self._times(now, Times())
 
-    def tags(self) -> tuple[str, ...]:
-        """Return the tags, in lower case and once, as servers match them."""
-        return tuple(dict.fromkeys(tag.strip().lower() for tag in self.values.get("tag", ()) if tag.strip()))
+    def _times(self, now: int, standing: Times) -> Times:
+        start: Moment | None = self.values.get("start")
+        expiry: Moment | None = self.values.get("expiry")
+        return Times(
+            start=standing.start if start is None else start.at(now),
+            expiry=standing.expiry if expiry is None else expiry.at(now),
+        )
 
-    def permissions(self) -> dict[str, Any]:
-        """Return the members `pub`, `sub` and `resp` that the options make."""
-        given = {name: tuple(self.values.get(name, ())) for name in _PERMISSIONS}
-        both_allow, both_deny = given["allow_pubsub"], given["deny_pubsub"]
-        members: dict[str, Any] = {
-            "pub": Permission(allow=given["allow_pub"] + both_allow, deny=given["deny_pub"] + both_deny),
-            "sub": Permission(allow=given["allow_sub"] + both_allow, deny=given["deny_sub"] + both_deny),
-        }
-        count, ttl = self.values.get("allow_pub_response"), self.values.get("response_ttl")
-        if count is not None or ttl is not None:
-            members["resp"] = ResponsePermission(max=1 if count is None else count, ttl=ttl or 0)
-        return members
+    def claims(self, standing: Claims[B], now: int) -> Claims[B]:
+        """Return *standing* claims with what the options say; spans count from *now* (Unix seconds)."""
+        times = self._times(now, Times(start=standing.nbf, expiry=standing.exp))
+        return replace(standing, body=self.body(standing.body), nbf=times.start, exp=times.expiry)
 
-    def account(self, body: Account) -> Account:
-        """Return *body* with what the options say."""
-        limits = {member: self.values.get(name) for name, (member, _, _) in _ACCOUNT_LIMITS.items()}
-        changed = {member: number for member, number in limits.items() if number is not None}
-        members: dict[str, Any] = {"limits": msgspec.structs.replace(body.limits, **changed)}
-        permissions = self.permissions()
-        members["default_permissions"] = msgspec.structs.replace(body.default_permissions, **permissions)
-        members |= {name: self.values[name] for name in ("description", "info_url") if self.values.get(name)}
-        return self._set(msgspec.structs.replace(body, **members, tags=self.tags()))
-
-    def user(self, body: User) -> User:
-        """Return *body* with what the options say."""
-        members = self.permissions()
-        limits = {name: self.values.get(name) for name in _USER_LIMITS}
-        members |= {name: number for name, number in limits.items() if number is not None}
-        members |= {
-            "src": tuple(self.values.get("source_network", ())),
-            "allowed_connection_types": tuple(kind.upper() for kind in self.values.get("conn_type", ())),
-            "bearer_token": bool(self.values.get("bearer")),
-        }
-        return self._set(msgspec.structs.replace(body, **members, tags=self.tags()))
-
-    def operator(self, body: B) -> B:
-        """Return *body* with what --tag and --set say."""
-        return self._set(msgspec.structs.replace(body, tags=self.tags()))  # type: ignore[type-var]  # a struct
-
-    def _set(self, body: B) -> B:
-        settings = self.values.get("set_", ())
-        if not settings:
-            return body
-        members = json.loads(msgspec.json.encode(body))
-        for setting in settings:
-            _put(members, setting)
-        try:
-            changed, unknown = shape.fit(members, type(body))
-        except BadClaims as error:
-            raise UsageError(f"--set {error.message}", error.hint) from error
-        if unknown:
-            raise UsageError(
-                f"--set {unknown[0].path}: there is no such member", "look at seedless show --json"
-            )
-        return changed
+    def body(self, standing: B) -> B:
+        """Return the body of an operator, account or user, or a template, with what the options say."""
+        changed: object = standing
+        match standing:
+            case Operator():
+                changed = edit.operator(standing, self.values)
+            case Account():
+                changed = edit.account(standing, self.values)
+            case User() | Template():
+                members = edit.permissions(standing, self.values) | edit.user_limits(standing, self.values)
+                if isinstance(standing, User):
+                    members["tags"] = edit.tags(standing.tags, self.values)
+                changed = replace(standing, **members)
+        return cast("B", with_settings(changed, self.values.get("set_", ()), self.values.get("unset", ())))
 
 
-def _put(members: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals or not path:
-        raise UsageError(f"--set {quoted(setting)} is not path=value", "as in --set limits.conn=10")
-    *parents, last = path.removeprefix("nats.").split(".")
-    if len(parents) > _DEEPEST:
-        raise UsageError(f"--set goes {len(parents)} members deep", "look at seedless show --json")
-    place = members
-    for name in parents:
-        place = place.setdefault(name, {})
-        if not isinstance(place, dict):
-            raise UsageError(f"--set {path}: {name} has no members")
-    try:
-        place[last] = wire.parse(text.encode())
-    except UnicodeEncodeError:
-        raise UsageError(f"--set {quoted(setting)} is not UTF-8", "write it in UTF-8") from None
-    except BadClaims:
-        place[last] = text  # bare words are text
-
-
-def _given(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Callable[..., R]:
+def _given(options: list[Decorator], command: Callable[..., R]) -> Callable[..., R]:
     names = {option.__name__ for option in options}
 
     @functools.wraps(command)
@@ -150,58 +92,169 @@ def _given(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Ca
     return with_options
 
 
-def _option(name: str, *, multiple: bool = False, **rest: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - click's
-    flag = name.rstrip("_").replace("_", "-")
-    decorator = click.option(f"--{flag}", name, multiple=multiple, **rest)
-
-    def apply(command: Any) -> Any:  # noqa: ANN401 - a decorator
-        return decorator(command)
-
-    apply.__name__ = name
-    return apply
+def _option(name: str, *short: str, **rest: Any) -> Decorator:  # noqa: ANN401 - click's
+    flag = f"--{name.rstrip('_').replace('_', '-')}"
+    decorator = click.option(flag, *short, name, **rest)
+    decorator.__name__ = name
+    return decorator
 
 
-_COMMON = [
+def _several(name: str, *short: str, metavar: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
+    """Return an option that may be repeated, or given with commas, as nsc has it."""
+    return _option(
+        name,
+        *short,
+        multiple=True,
+        metavar=metavar,
+        help=f"{help}; may be repeated.",
+        callback=_split,
+        **rest,
+    )
+
+
+def _split(_ctx: click.Context, _param: click.Parameter, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the values between commas; what a type made of a value stays."""
+    parts = (value.split(",") if isinstance(value, str) else [value] for value in given)
+    return tuple(part for several in parts for part in several if part != "")
+
+
+def _switch(name: str, help: str) -> Decorator:  # noqa: A002 - click's
+    """Return the flags `--name` and `--no-name`; without either it stays as it is."""
+    flag = name.replace("_", "-")
+    decorator = click.option(f"--{flag}/--no-{flag}", name, default=None, help=help)
+    decorator.__name__ = name
+    return decorator
+
+
+def _flag(name: str, help: str) -> Decorator:  # noqa: A002 - click's
+    return _option(name, is_flag=True, default=None, help=help)
+
+
+_TIMES = [
     _option("expiry", type=MOMENT, help="Until when: 30d, 1y, 2027-01-31, or 0 for ever."),
-    _option("start", type=MOMENT, help="From when."),
-    _option("tag", multiple=True, help="A tag; may be repeated."),
+    _option("start", type=MOMENT, help="From when; 0 for always."),
+]
+_TAGS = [_several("tag", metavar="TAG", help="A tag")]
+_RM_TAGS = [_several("rm_tag", metavar="TAG", help="Remove a tag")]
+_SET = [
     _option("set_", multiple=True, metavar="PATH=VALUE", help="Any member, as in limits.conn=10."),
 ]
-_ALLOWED = [
+_UNSET = [_option("unset", multiple=True, metavar="PATH", help="Remove a member, as in trace.")]
+_PERMISSIONS = [
     *(
-        _option(name, multiple=True, metavar="SUBJECT", help=f"{name.replace('_', ' ').capitalize()}.")
-        for name in _PERMISSIONS
+        _several(f"{rule}_{side}", metavar="SUBJECT", help=f"{rule.capitalize()} to {words}")
+        for rule in ("allow", "deny")
+        for side, words in (("pub", "publish"), ("sub", "subscribe"), ("pubsub", "do both"))
     ),
     _option("allow_pub_response", type=int, is_flag=False, flag_value=1, metavar="COUNT",
-            help="Leave to answer."),
+            help="Leave to answer so many times."),
     _option("response_ttl", type=DURATION, help="How long answers are allowed, as in 5s."),
 ]  # fmt: skip
+_RM_PERMISSIONS = [
+    _several("rm", metavar="SUBJECT", help="Remove a subject from all permissions"),
+    _flag("rm_response_perms", "Remove the leave to answer."),
+]
+_USER = [
+    _option("subs", type=click.INT, help="Subscriptions. -1 is no limit."),
+    _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
+    _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
+    _several("source_network", metavar="CIDR", help="Network that logins come from"),
+    _several("time", type=TIME_RANGE, metavar="START-END", help="When logins are, as in 08:00:00-18:00:00"),
+    _option("locale", metavar="ZONE", help="Time zone of --time, as in Europe/Berlin."),
+    _several("conn_type", metavar="TYPE", help="STANDARD, WEBSOCKET, LEAFNODE, MQTT, …"),
+    _switch("bearer", "No proof of the key at login."),
+    _switch("proxy_required", "Logins come through a trusted proxy."),
+]
+_RM_USER = [
+    _several("rm_source_network", metavar="CIDR", help="Remove a network"),
+    _several("rm_time", metavar="START", help="Remove the times that begin so"),
+    _several("rm_conn_type", metavar="TYPE", help="Remove a kind of connection"),
+]
+_COUNTS = {"conns": "Connections", "leaf_conns": "Leaf node connections", "subscriptions": "Subscriptions",
+           "exports": "Exports", "imports": "Imports"}  # fmt: skip
+_ACCOUNT = [
+    *(_option(name, type=click.INT, help=f"{text}. -1 is no limit.") for name, text in _COUNTS.items()),
+    _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
+    _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
+    _switch("wildcard_exports", "Exports may have wildcards."),
+    _switch("disallow_bearer", "Refuse users with bearer tokens."),
+    _option("js_tier", type=click.IntRange(min=0), help="JetStream: the tier that is limited; 0: all."),
+    _option("js_mem_storage", type=SIZE, help="JetStream: bytes in memory. -1 is no limit."),
+    _option("js_disk_storage", type=SIZE, help="JetStream: bytes on disk. -1 is no limit."),
+    _option("js_streams", type=click.INT, help="JetStream: streams. -1 is no limit."),
+    _option("js_consumer", type=click.INT, help="JetStream: consumers. -1 is no limit."),
+    _option("js_max_ack_pending", type=click.INT, help="JetStream: messages waiting for an ack."),
+    _option("js_max_mem_stream", type=SIZE, help="JetStream: bytes of a stream in memory."),
+    _option("js_max_disk_stream", type=SIZE, help="JetStream: bytes of a stream on disk."),
+    _switch("js_max_bytes_required", "JetStream: streams must say how large they get."),
+    _option("js_enable", type=click.IntRange(min=0), metavar="TIER",
+            help="JetStream: turn on without limits; 0: all tiers."),
+    _option("description", help="What the account is for."),
+    _option("info_url", help="Where it is described."),
+    _option("trace_context_subject", metavar="SUBJECT", help='Where traces go; "" for nowhere.'),
+    _option("trace_context_sampling", type=click.IntRange(0, 100), help="Percent of what is traced."),
+    _option("cluster_traffic", type=click.Choice(["system", "owner", "none"]),
+            help="Who carries it in a cluster."),
+]  # fmt: skip
+_RM_ACCOUNT = [
+    _flag("js_disable", "JetStream: turn off, by removing all its limits."),
+    _option(
+        "rm_js_tier",
+        type=click.IntRange(min=0),
+        metavar="TIER",
+        help="JetStream: remove the limits of a tier.",
+    ),
+]
+_OPERATOR = [
+    _option("account_jwt_server_url", "-u", metavar="URL", help="Where account jwts are pushed and pulled."),
+    _several("service_url", "-n", metavar="URL", help="Where clients connect"),
+    _switch("require_signing_keys", "Accounts are signed by signing keys alone."),
+    _option("assert_server_version", metavar="X.Y.Z", help="Older servers do not start."),
+]
+_RM_OPERATOR = [
+    _flag("rm_account_jwt_server_url", "Remove the URL for account jwts."),
+    _several("rm_service_url", metavar="URL", help="Remove a URL for clients"),
+    _option("system_account", metavar="NAME|KEY", help="The system account."),
+]
 
 
 def operator_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that make operator claims."""
-    return _given(_COMMON, command)
+    return _given([*_OPERATOR, *_TIMES, *_TAGS, *_SET], command)
+
+
+def operator_edits(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* the options that edit operator claims."""
+    return _given([*_OPERATOR, *_RM_OPERATOR, *_TIMES, *_TAGS, *_RM_TAGS, *_SET, *_UNSET], command)
 
 
 def account_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that make account claims."""
-    limits = [
-        _option(name, type=kind, help=f"{text} -1 is no limit.")
-        for name, (_, kind, text) in _ACCOUNT_LIMITS.items()
-    ]
-    info = [
-        _option("description", help="What the account is for."),
-        _option("info_url", help="Where it is described."),
-    ]
-    return _given([*limits, *_ALLOWED, *info, *_COMMON], command)
+    return _given([*_ACCOUNT, *_PERMISSIONS, *_TIMES, *_TAGS, *_SET], command)
+
+
+def account_edits(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* the options that edit account claims."""
+    removing = [*_RM_ACCOUNT, *_RM_PERMISSIONS, *_RM_TAGS, *_UNSET]
+    return _given([*_ACCOUNT, *_PERMISSIONS, *_TIMES, *_TAGS, *_SET, *removing], command)
 
 
 def user_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that make user claims."""
-    own = [
-        *(_option(name, type=kind, help="-1 is no limit.") for name, kind in _USER_LIMITS.items()),
-        _option("source_network", multiple=True, metavar="CIDR", help="Network that logins come from."),
-        _option("conn_type", multiple=True, help="STANDARD, WEBSOCKET, LEAFNODE, MQTT, …"),
-        _option("bearer", is_flag=True, help="No proof of the key at login."),
-    ]
-    return _given([*_ALLOWED, *own, *_COMMON], command)
+    return _given([*_PERMISSIONS, *_USER, *_TIMES, *_TAGS, *_SET], command)
+
+
+def user_edits(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* the options that edit user claims."""
+    removing = [*_RM_PERMISSIONS, *_RM_USER, *_RM_TAGS, *_UNSET]
+    return _given([*_PERMISSIONS, *_USER, *_TIMES, *_TAGS, *_SET, *removing], command)
+
+
+def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* the options that make the template of a scope."""
+    return _given([*_PERMISSIONS, *_USER, *_SET], command)
+
+
+def scope_edits(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* the options that edit the template of a scope."""
+    return _given([*_PERMISSIONS, *_USER, *_SET, *_RM_PERMISSIONS, *_RM_USER, *_UNSET], command)

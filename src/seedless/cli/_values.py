@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from seedless import units
+from seedless.claims import TimeRange
 from seedless.text import quoted
 
 _SIZE = re.compile(r"(-?\d{1,19})\s*(|[KMGT](?:i?B)?|B)", re.IGNORECASE)
@@ -105,6 +106,24 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         return int(total)
 
 
+class TimeRangeType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """A daily span of time, `08:00:00-18:00:00`; whether servers can read it is a rule's business."""
+
+    name = "time range"
+
+    def convert(
+        self, value: str | TimeRange, param: click.Parameter | None, ctx: click.Context | None
+    ) -> TimeRange:
+        """Return start and end."""
+        if isinstance(value, TimeRange):
+            return value
+        start, dash, end = (part.strip() for part in value.partition("-"))
+        if not (start and dash and end) or "-" in end:
+            self.fail(f"{quoted(value)} is no span of a day: write 08:00:00-18:00:00", param, ctx)
+        return TimeRange(start=start, end=end)
+
+
 MOMENT = MomentType()
 SIZE = SizeType()
 DURATION = DurationType()
+TIME_RANGE = TimeRangeType()

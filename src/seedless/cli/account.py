@@ -6,6 +6,9 @@ import click
 
 from seedless.claims import Account
 from seedless.cli import _describe, _io
+from seedless.cli._account_export import export
+from seedless.cli._account_import import import_
+from seedless.cli._account_mapping import mapping
 from seedless.cli._claims_options import ClaimsOptions, account_claims
 from seedless.cli._keys import issuer_option, public_key_option, subject_for
 from seedless.cli._options import Settings, sign_options, store_options
@@ -18,6 +21,11 @@ from seedless.plan import issuing_key, new_account
 @click.group()
 def account() -> None:
     """Make, show and list accounts."""
+
+
+account.add_command(export)
+account.add_command(import_)
+account.add_command(mapping)
 
 
 @account.command()
@@ -43,7 +51,7 @@ def add(
         workspace.refuse_existing(name)
         intent = new_account(
             subject_for(workspace, Role.ACCOUNT, name, public_key),
-            options.account(Account.new()),
+            options.body(Account.new()),
             operator=parent,
             issuer=issuing_key(parent.claims, workspace.known_keys(), issuer),
             now=workspace.now,

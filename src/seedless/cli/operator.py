@@ -50,7 +50,7 @@ def add(
     signing = subject_for(workspace, Role.OPERATOR, f"{name} signing") if generate_signing_key else None
     intent = new_operator(
         subject_for(workspace, Role.OPERATOR, name, public_key),
-        options.operator(Operator.new()),
+        options.body(Operator.new()),
         now=workspace.now,
         times=options.times(workspace.now),
         signing=signing,

@@ -64,7 +64,7 @@ def add(
         body = User() if scope_of(parent.claims, signer) else User.new()
         intent = new_user(
             Subject(role=Role.USER, name=name, public_key=software.public_key if software else public_key),
-            options.user(body),
+            options.body(body),
             account=parent,
             issuer=signer,
             around=(workspace.operator(),),
