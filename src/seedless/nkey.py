@@ -75,16 +75,16 @@ class PublicKey:
         """Read the 56-character NATS text; raise `BadKey`, whose `reason` tells what is wrong."""
         if isinstance(text, bytes):
             raise BadKey("a key is text, these are bytes", reason="alphabet")
-        if text.strip()[:1] in {"S", "P"} and _TEXT_LENGTH != len(text) > _LONG_ENOUGH:
+        if len(text) == _TEXT_LENGTH:
+            return _parsed(text)
+        if text.strip()[:1] in {"S", "P"} and len(text) > _LONG_ENOUGH:
             # Not quoted: whoever pasted a secret here should not find it in a log.
             raise BadKey("this is a seed or a private key, not a public key", _SEED_HINT, reason="prefix")
-        if len(text) != _TEXT_LENGTH:
-            raise BadKey(
-                f"{_shown(text)} has {len(text)} characters, a public key has {_TEXT_LENGTH}",
-                "copy the whole key: O…, A…, U…, N…, C… or X…",
-                reason="length",
-            )
-        return _parsed(text)
+        raise BadKey(
+            f"{_shown(text)} has {len(text)} characters, a public key has {_TEXT_LENGTH}",
+            "copy the whole key: O…, A…, U…, N…, C… or X…",
+            reason="length",
+        )
 
     def __str__(self) -> str:
         return _spelled(self.role, self.raw)

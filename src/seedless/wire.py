@@ -45,8 +45,8 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_NAME = re.compile(r"[\w*>$-]+")
 _BRACKET = re.compile(rb"[\[\]{}]")
-_ESCAPES = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
-_WIDE_ESCAPES = (("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
+_ESCAPES = tuple((ord(mark), mark.encode(), b"\\u%04x" % ord(mark)) for mark in "<>&")
+_WIDE_ESCAPES = tuple((mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\u2028\u2029")
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -72,8 +72,11 @@ def encode(value: object) -> bytes:
         ) from None
     except (OverflowError, TypeError, ValueError, RecursionError) as error:
         raise BadClaims(f"this cannot be written as JSON: {error}") from error
-    for raw, escaped in _ESCAPES if data.isascii() else _ESCAPES + _WIDE_ESCAPES:
-        if raw in data:
+    for byte, raw, escaped in _ESCAPES:
+        if byte in data:  # a byte is looked for much faster than bytes are
+            data = data.replace(raw, escaped)
+    if not data.isascii():
+        for raw, escaped in _WIDE_ESCAPES:
             data = data.replace(raw, escaped)
     return data
 

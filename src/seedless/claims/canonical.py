@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from seedless import shape
-from seedless.claims.account import Account, Export, signing_key
+from seedless.claims.account import Account, Export, ServiceLatency, signing_key
 from seedless.claims.codec import (
     KINDS,
     PAYLOADS,
@@ -88,15 +88,13 @@ def _is_canonical(body: object) -> bool:
     """Tell whether `canonical` would leave *body*, which is of the right types, as it is."""
     if not isinstance(body, Account):
         return True
+    for export in body.exports:
+        if export.service_latency is not None and not _is_percentage(export.service_latency):
+            return False
     imports = [item.subject for item in body.imports]
     exports = [item.subject for item in body.exports]
     keys = [signing_key(entry) for entry in body.signing_keys]
-    return (
-        imports == sorted(imports)
-        and exports == sorted(exports)
-        and keys == sorted(set(keys))
-        and all(_is_percentage(export) for export in body.exports if export.service_latency)
-    )
+    return imports == sorted(imports) and exports == sorted(exports) and keys == sorted(set(keys))
 
 
 def well_typed(payload: Payload[Any]) -> Payload[Any]:
@@ -185,7 +183,7 @@ def canonical(body: B) -> B:
 
 
 def _export(export: Export, index: int) -> Export:
-    if export.service_latency is None or _is_percentage(export):
+    if export.service_latency is None or _is_percentage(export.service_latency):
         return export
     sampling = export.service_latency.sampling
     if sampling == 0:
@@ -195,7 +193,5 @@ def _export(export: Export, index: int) -> Export:
     raise BadClaims(f"{path}: {sampling} is no percentage", "write 1 to 100, or headers", path=path)
 
 
-def _is_percentage(export: Export) -> bool:
-    """Tell whether the sampling of *export*, which has one, is headers, or 1 to 100."""
-    latency = export.service_latency
-    return latency is not None and (latency.sampling == "headers" or 1 <= latency.sampling <= _MAX_SAMPLING)
+def _is_percentage(latency: ServiceLatency) -> bool:
+    return latency.sampling == "headers" or 1 <= latency.sampling <= _MAX_SAMPLING

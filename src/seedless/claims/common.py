@@ -21,8 +21,8 @@ NO_LIMIT = -1
 ImportType = Literal["", "stream", "service"]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A frozen value whose zero members are not written."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A frozen value whose zero members are not written; claims hold no cycles that would want collecting."""
 
 
 class Permission(Part, frozen=True, kw_only=True):

@@ -200,7 +200,7 @@ def test_the_ceiling_of_a_token_g010(say: Say, named: dict[str, SoftwareKey], pl
 
 
 def test_members_that_would_be_lost_g011(say: Say, named: dict[str, SoftwareKey], plain: Context) -> None:
-    before = dataclasses.replace(
+    before = msgspec.structs.replace(
         _jwt(say, named, 1), unknown=(Unknown("nats.new", "1"), Unknown("more", "2"))
     )
     change = Change(_draft(say, named, NOW), before)
