@@ -6,6 +6,10 @@
     policy = "/etc/seedless/policy.toml"
     [uris]
     ceremony = "pkcs11:token=ops;serial=1234"
+    [contexts.production]
+    store = "/srv/nats"
+    operator = "ACME"
+    token = "ceremony"
 
 Whoever names the module gets the PIN. So a configuration that others than its owner can write is refused,
 and so is a module that only a URI names, unless the URI itself was typed by the person. Unknown names are
@@ -22,7 +26,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from seedless.errors import BadUri, ModuleError, StoreError
+from seedless.errors import BadUri, ModuleError, StoreError, UsageError
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic
 from seedless.text import quoted, shown
@@ -42,6 +46,17 @@ _SOFTHSM = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextEntry:
+    """What the options of a command are where they are not given and this context is named."""
+
+    store: Path | None = None
+    operator: str | None = None
+    token: str | None = None
+    pin_source: str | None = None
+    policy: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What the configuration says; all of it may be absent."""
 
@@ -50,6 +65,16 @@ class Config:
     pin_source: str | None = None
     policy: Path | None = None
     uris: Mapping[str, KeyUri] = field(default_factory=lambda: MappingProxyType({}))
+    contexts: Mapping[str, ContextEntry] = field(default_factory=lambda: MappingProxyType({}))
+
+    def context(self, name: str) -> ContextEntry:
+        """Return the context *name*; raise `UsageError` with the names that there are."""
+        if name not in self.contexts:
+            names = ", ".join(map(quoted, self.contexts)) or "none yet"
+            raise UsageError(
+                f"there is no context {quoted(name)} in the configuration", f"there are: {names}"
+            )
+        return self.contexts[name]
 
 
 def config_path(environment: Mapping[str, str]) -> Path:
@@ -114,7 +139,8 @@ def choose_module(
 
 
 _EXAMPLE = (
-    'it may hold store = "…", modules = ["/path/to/module.so"], pin-source = "…", policy = "…", and [uris]'
+    'it may hold store = "…", modules = ["/path/to/module.so"], pin-source = "…", policy = "…", [uris], '
+    "and [contexts.NAME]"
 )
 
 
@@ -154,13 +180,8 @@ def _require_owned(path: Path, status: os.stat_result, user: int) -> None:
 
 
 def _config(values: dict[str, Any]) -> Config:
-    known = {"store": str, "modules": list, "pin-source": str, "policy": str, "uris": dict}
-    for name, value in values.items():
-        if name not in known:
-            # Becomes a StoreError with the name of the file.
-            raise ValueError(f"nothing is known by the name {quoted(name)}")
-        if not isinstance(value, known[name]):
-            raise ValueError(f"{name} is not {_KINDS[known[name]]}")  # noqa: TRY004 - likewise
+    known = {"store": str, "modules": list, "pin-source": str, "policy": str, "uris": dict, "contexts": dict}
+    _require_known(values, known, "")
     return Config(
         store=_absolute(values["store"], "store") if "store" in values else None,
         modules=tuple(
@@ -169,6 +190,32 @@ def _config(values: dict[str, Any]) -> Config:
         pin_source=values.get("pin-source"),
         policy=_absolute(values["policy"], "policy") if "policy" in values else None,
         uris=MappingProxyType({name: _uri(name, text) for name, text in values.get("uris", {}).items()}),
+        contexts=MappingProxyType(
+            {name: _context(said, f"contexts.{name}") for name, said in values.get("contexts", {}).items()}
+        ),
+    )
+
+
+def _require_known(values: dict[str, Any], known: Mapping[str, type], place: str) -> None:
+    for name, value in values.items():
+        if name not in known:
+            # Becomes a StoreError with the name of the file.
+            raise ValueError(f"nothing is known by the name {quoted(place + name)}")
+        if not isinstance(value, known[name]):
+            raise ValueError(f"{place}{name} is not {_KINDS[known[name]]}")  # noqa: TRY004 - likewise
+
+
+def _context(said: object, place: str) -> ContextEntry:
+    if not isinstance(said, dict):
+        raise ValueError(f"{place} is not a table")  # noqa: TRY004 - likewise
+    names = ("store", "operator", "token", "pin-source", "policy")
+    _require_known(said, dict.fromkeys(names, str), f"{place}.")
+    return ContextEntry(
+        store=_absolute(said["store"], f"{place}.store") if "store" in said else None,
+        operator=said.get("operator"),
+        token=said.get("token"),
+        pin_source=said.get("pin-source"),
+        policy=_absolute(said["policy"], f"{place}.policy") if "policy" in said else None,
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER)}
 _SEED = re.compile(r"S[OAUNCX][A-Z2-7]{50,}")
-_WORTH = (
+WORTH = (
     "the seed of this key was outside a token before: whoever has a copy can sign with it. "
     "The token says of it that it was not made there (LOCAL), for as long as it is there"
 )
@@ -61,7 +61,7 @@ def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
     workspace = Workspace(settings)
     before = workspace.keyring().get(public_key)
     _require_one_role(workspace, public_key)
-    data = {"public_key": str(public_key), "label": label, "worth": _WORTH}
+    data = {"public_key": str(public_key), "label": label, "worth": WORTH}
     if settings.dry_run:
         text = f"would import {public_key} as {shown(label)}"
         _io.emit({"dry_run": True} | data, text, as_json=settings.as_json)
@@ -80,7 +80,7 @@ def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
         workspace.note_key(entry)
     if before is not None and before.uri != entry.uri:
         _io.say(f"the inventory had this key at {shown(before.uri)}; now it has the new place")
-    _io.say(f"imported, and a test signature was verified; {_WORTH}")
+    _io.say(f"imported, and a test signature was verified; {WORTH}")
     if file != "-":
         _io.say(f"{shown(file)} was not deleted: destroy it, and every other copy of the seed")
     _io.emit(

@@ -19,6 +19,7 @@ R = TypeVar("R")
 class Settings:
     """What the shared options say; what a command does not offer has its default."""
 
+    context: str | None = None
     store: str | None = None
     operator: str | None = None
     as_json: bool = False
@@ -47,6 +48,10 @@ def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, .
 
 _JSON = [click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")]
 _STORE = [
+    click.option(
+        "--context", envvar="SEEDLESS_CONTEXT", metavar="NAME",
+        help="Take options from this context of the configuration [env: SEEDLESS_CONTEXT].",
+    ),
     click.option(
         "--store", envvar="SEEDLESS_STORE", metavar="DIR",
         help="Folder of jwts and creds [env: SEEDLESS_STORE; default: ~/.local/share/seedless].",
@@ -125,3 +130,8 @@ def change_options(command: Callable[..., R]) -> Callable[..., R]:
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with all that signing wants."""
     return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JSON], command)
+
+
+def push_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with all that signing wants, for what goes to servers and into no plan."""
+    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_YES, *_JSON], command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import time
@@ -36,8 +37,20 @@ class Workspace:
 
     def __init__(self, settings: Settings) -> None:
         """Take what the options say; nothing is read yet."""
-        self.settings = settings
+        self._options = settings
         self.now = int(time.time())
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """What the options say, and for those that were not given the context that they name."""
+        options = self._options
+        if options.context is None:
+            return options
+        said = dataclasses.asdict(self.config.context(options.context))
+        left: dict[str, Any] = {
+            name: str(value) for name, value in said.items() if value and getattr(options, name) is None
+        }
+        return dataclasses.replace(options, **left)
 
     @functools.cached_property
     def config(self) -> Config:
@@ -71,7 +84,13 @@ class Workspace:
     @functools.cached_property
     def store(self) -> Store:
         """The store of the operator that is meant."""
-        return open_store(self.root, self.settings.operator)
+        try:
+            return open_store(self.root, self.settings.operator)
+        except StoreError as error:
+            beside = None if operators(self.root) else _nsc_root()
+            if beside is not None:
+                error.hint = f"there is one of nsc: --store {shown(beside)}; see seedless migrate nsc --help"
+            raise
 
     @property
     def has_store(self) -> bool:
@@ -200,6 +219,16 @@ class Workspace:
     def known_keys(self) -> set[str]:
         """Return the public keys, as text, of which the inventory knows where they are."""
         return {str(entry.public_key) for entry in self.keyring().entries}
+
+
+def _nsc_root() -> Path | None:
+    """Return where nsc has its stores, if it has any."""
+    from seedless.migrate import places  # noqa: PLC0415 - only where there is no store of ours
+
+    with contextlib.suppress(SeedlessError):
+        root = places(os.environ).root
+        return root if operators(root) else None
+    return None
 
 
 def check_new_name(name: str) -> None:

@@ -1,0 +1,185 @@
+"""`seedless migrate nsc`: the seeds of an nsc key store, put on a token; the store stays where it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless import migrate as nsc_home
+from seedless.cli import _io
+from seedless.cli._key_import import WORTH
+from seedless.cli._options import Settings, change_options
+from seedless.cli._token import OpenTokens, key_uri, open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.errors import NoKey, SeedlessError, UsageError
+from seedless.keyring import KeyEntry
+from seedless.migrate import Held
+from seedless.pkcs11.key import label_for
+from seedless.store import atomic, operators
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from seedless.migrate import NscKey, Places
+
+_FOLDER = click.Path(path_type=Path)
+_STATES = {
+    "token": "on a token already",
+    "seed": "to be put on the token",
+    "public key": "a public key: its seed is somewhere else",
+    "nothing": "no file: its seed is somewhere else",
+}
+
+
+@click.group()
+def migrate() -> None:
+    """Come here from another tool."""
+
+
+@migrate.command()
+@click.option("--config-dir", type=_FOLDER, metavar="DIR", help="Where nsc.json is.")
+@click.option("--data-dir", type=_FOLDER, metavar="DIR", help="Where the stores of nsc are.")
+@click.option("--keystore-dir", type=_FOLDER, metavar="DIR", help="Where its keys are [env: NKEYS_PATH].")
+@click.option("--backup", type=_FOLDER, metavar="DIR", help="Copy the seeds here before they are replaced.")
+@click.option(
+    "--replace-seeds", is_flag=True, help="Leave the public key in place of each seed; wants --backup."
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before each key.")
+@change_options
+def nsc(
+    settings: Settings,
+    *,
+    config_dir: Path | None,
+    data_dir: Path | None,
+    keystore_dir: Path | None,
+    backup: Path | None,
+    replace_seeds: bool,
+) -> None:
+    """Put the operator's and accounts' seeds of nsc on a token.
+
+    The store of nsc is used as it is, by both tools. One key after the other is imported and tried; users
+    and their creds are left alone. With --replace-seeds the files of nsc keep the public keys alone, which
+    nsc understands; the seeds are then in the --backup and on the token.
+
+    \b
+    Example:
+      seedless migrate nsc --dry-run
+      seedless migrate nsc --token pkcs11:token=ACME --replace-seeds --backup /media/safe/nkeys
+    """
+    if replace_seeds and backup is None:
+        raise UsageError("seeds are replaced only after a backup", "name a folder for it with --backup")
+    places = nsc_home.places(os.environ, config_dir, data_dir, keystore_dir)
+    workspace = _workspace(settings, places)
+    with workspace.lock():
+        keys = list(nsc_home.keys_of(workspace.store, places.keys))
+        if not settings.dry_run:
+            _require_consent(settings)
+            _import(workspace, [key for key in keys if key.held is Held.SEED])
+            if replace_seeds and backup is not None:
+                _replace(workspace, keys, backup, places)
+        _tell(workspace, keys, places)
+
+
+def _workspace(settings: Settings, places: Places) -> Workspace:
+    """Return the workspace on the store of nsc that is meant."""
+    names = operators(places.root)
+    name = settings.operator or (places.operator if places.operator in names else None)
+    return Workspace(dataclasses.replace(settings, store=str(places.root), operator=name))
+
+
+def _require_consent(settings: Settings) -> None:
+    if not settings.yes and not _io.is_interactive():
+        raise UsageError("nobody is here to confirm each key", "look with --dry-run, and then say --yes")
+
+
+def _import(workspace: Workspace, keys: list[NscKey]) -> None:
+    """Put each of *keys* on the token, unless it is in the inventory or the person says no."""
+    known = workspace.known_keys()
+    left = [key for key in keys if str(key.public_key) not in known]
+    if not left:
+        return
+    with open_tokens(workspace, writable=True) as tokens:
+        for key in left:
+            label = label_for(key.public_key.role, key.name)
+            question = f"Put {key.public_key} on the token as {shown(label)}?"
+            if not workspace.settings.yes and not _io.confirm(question):
+                continue
+            workspace.note_key(_entry(workspace, tokens, key, label))
+            _io.say(f"imported {key.public_key} as {shown(label)}, and a test signature was verified")
+
+
+def _entry(workspace: Workspace, tokens: OpenTokens, key: NscKey, label: str) -> KeyEntry:
+    software, token = nsc_home.seed_in(key.path), tokens.chosen()
+    if software is None:
+        raise UsageError(f"{shown(key.path)} holds no seed any more", "run it again")
+    try:
+        made = token.find(key.public_key.raw)  # a run that was ended before the inventory was written
+    except NoKey:
+        made = token.import_key(software, label)
+    return KeyEntry(
+        public_key=key.public_key,
+        uri=str(key_uri(token, label, made.id)),
+        role=key.public_key.role,
+        name=key.name,
+        made="import",
+        at=workspace.now,
+    )
+
+
+def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Places) -> None:
+    """Copy the seeds of what is on a token into *backup*, and leave the public keys in their places."""
+    if backup.resolve().is_relative_to(places.keys.resolve()):
+        raise UsageError(f"the backup {shown(backup)} is inside the key store", "name another folder")
+    known = workspace.known_keys()
+    done = [key for key in keys if key.held is Held.SEED and str(key.public_key) in known]
+    copies = nsc_home.back_up(done, backup)
+    atomic.write(copies)
+    for path, text in copies.items():
+        if (atomic.read(path) or b"").decode() != text:
+            raise UsageError(f"the backup {shown(path)} does not hold what was written", "try another disk")
+    atomic.write({key.path: str(key.public_key) for key in done})
+
+
+def _tell(workspace: Workspace, keys: list[NscKey], places: Places) -> None:
+    known = workspace.known_keys()
+    rows = [
+        {
+            "public_key": str(key.public_key),
+            "name": key.name,
+            "on_token": str(key.public_key) in known,
+            "file": str(key.path),
+            "holds": str(nsc_home.held_in(key.path, key.public_key)),
+        }
+        for key in keys
+    ]
+    damaged = _damaged(workspace)
+    text = _io.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
+    _io.say("nothing was written: --dry-run" if workspace.settings.dry_run else WORTH)
+    for name, error in damaged:
+        _io.say(f"warning: {name}: {_io.printable(error)}")
+    data = {
+        "dry_run": workspace.settings.dry_run,
+        "store": str(places.root),
+        "operator": workspace.store.operator,
+        "keys": rows,
+        "damaged": [{"name": name, "error": error} for name, error in damaged],
+    }
+    text += f"\n\nthe store: --store {quoted(str(places.root))}, or in the configuration: store = …"
+    _io.emit(data, text, as_json=workspace.settings.as_json)
+
+
+def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
+    held = str(nsc_home.held_in(key.path, key.public_key))
+    state = _STATES["token" if str(key.public_key) in known else held]
+    return f"{str(key.public_key)[:12]}…", shown(key.name), state, held
+
+
+def _damaged(workspace: Workspace) -> list[tuple[str, str]]:
+    """Return the jwts of the store that do not verify, with why."""
+    found = [(f"account {name}", jwt) for name, jwt in workspace.each()]
+    for account in workspace.store.children():
+        found += [(f"user {account}/{name}", jwt) for name, jwt in workspace.each(account)]
+    return [(name, jwt.message) for name, jwt in found if isinstance(jwt, SeedlessError)]

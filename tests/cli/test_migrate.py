@@ -1,0 +1,165 @@
+"""`seedless migrate nsc`: the store of nsc is used as it is, and its seeds go onto a token."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from seedless.claims import Account, Operator, Scope, User
+from seedless.jwt import Claims, Jwt, draft
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+AT = 1_700_000_000
+OPERATOR, SIGNING = (SoftwareKey(Role.OPERATOR, bytes([n]) * 32) for n in (1, 2))
+ACCOUNT, SCOPED = (SoftwareKey(Role.ACCOUNT, bytes([n]) * 32) for n in (3, 4))
+USER = SoftwareKey(Role.USER, bytes([5]) * 32)
+MOVED = (OPERATOR, SIGNING, ACCOUNT, SCOPED)
+
+
+def signed(claims: Claims[Any], key: SoftwareKey) -> Jwt[Any]:
+    made = draft(claims, key.public_key, AT)
+    return made.complete(key.sign(made.signing_input))
+
+
+@pytest.fixture
+def nsc(desk: Desk) -> Path:
+    """The data folder of an nsc with one operator, one account with a scope, and one user."""
+    root: Path = desk.home / ".local/share/nats/nsc"
+    files = {
+        "ACME.jwt": signed(
+            Claims(
+                sub=str(OPERATOR.public_key),
+                name="ACME",
+                body=replace(Operator.new(), signing_keys=(str(SIGNING.public_key),)),
+            ),
+            OPERATOR,
+        ).text,
+        "accounts/ORDERS/ORDERS.jwt": signed(
+            Claims(
+                sub=str(ACCOUNT.public_key),
+                name="ORDERS",
+                body=replace(Account.new(), signing_keys=(Scope(key=str(SCOPED.public_key), role="reader"),)),
+            ),
+            SIGNING,
+        ).text,
+        "accounts/ORDERS/users/app.jwt": signed(
+            Claims(sub=str(USER.public_key), name="app", body=User.new()), ACCOUNT
+        ).text,
+        ".nsc": '{"managed":false,"name":"ACME","kind":"operator","version":"1"}',
+    }
+    for name, text in files.items():
+        path = root / "stores/ACME" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for key in (*MOVED, USER):
+        path = seed_file(root, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(key.reveal())
+    home = desk.home / ".config/nats/nsc"
+    home.mkdir(parents=True)
+    (home / "nsc.json").write_text(json.dumps({"store_root": str(root / "stores"), "operator": "ACME"}))
+    return root
+
+
+def seed_file(root: Path, key: SoftwareKey) -> Path:
+    text = str(key.public_key)
+    return root / "keys/keys" / text[0] / text[1:3] / f"{text}.nk"
+
+
+def everything(folder: Path) -> dict[str, str]:
+    kept = (".seedless.lock", "keyring.json")
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in kept
+    }
+
+
+def test_a_dry_run_lists_the_keys_and_writes_nothing(desk: Desk, nsc: Path) -> None:
+    before = everything(nsc)
+    data = desk.ok("migrate", "nsc", "--dry-run", "--json").data
+    assert [(key["name"], key["holds"], key["on_token"]) for key in data["keys"]] == [
+        ("ACME", "seed", False),
+        ("ACME signing", "seed", False),
+        ("ORDERS", "seed", False),
+        ("ORDERS reader", "seed", False),
+    ]
+    assert data["store"] == str(nsc)
+    assert everything(nsc) == before
+
+
+def test_the_seeds_go_onto_the_token_and_the_store_is_signed_with_them(desk: Desk, nsc: Path) -> None:
+    before = everything(nsc)
+    data = desk.ok("migrate", "nsc", "--yes", "--json").data
+    assert [key["on_token"] for key in data["keys"]] == [True] * 4
+    assert everything(nsc) == before
+    desk.env["SEEDLESS_STORE"] = str(nsc)
+    desk.ok("user", "add", "-a", "ORDERS", "late", "-K", "reader")
+    desk.ok("account", "add", "NEW")
+    assert desk.ok("verify").code == 0
+
+
+def test_replaced_seeds_are_in_the_backup_and_the_files_hold_public_keys(desk: Desk, nsc: Path) -> None:
+    backup = desk.home / "safe"
+    desk.ok("migrate", "nsc", "--yes", "--replace-seeds", "--backup", str(backup))
+    for key in MOVED:
+        assert seed_file(nsc, key).read_text() == str(key.public_key)
+        copy = backup / seed_file(nsc, key).relative_to(nsc / "keys")
+        assert copy.read_text() == key.reveal()
+        assert copy.stat().st_mode & 0o777 == 0o600
+    assert seed_file(nsc, USER).read_text() == USER.reveal()
+    assert desk.ok("migrate", "nsc", "--yes", "--json").data["keys"][0]["holds"] == "public key"
+
+
+def test_a_second_run_finishes_what_the_first_left(desk: Desk, nsc: Path) -> None:
+    desk.ok("migrate", "nsc", "--yes")
+    (nsc / "keyring.json").unlink()  # as if it had been ended between the token and the inventory
+    data = desk.ok("migrate", "nsc", "--yes", "--json").data
+    assert [key["on_token"] for key in data["keys"]] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(["--replace-seeds", "--yes"], "seeds are replaced only after a backup", id="no backup"),
+        pytest.param([], "nobody is here to confirm each key", id="nobody to ask"),
+        pytest.param(["--data-dir", "/elsewhere/nsc"], "their folder is called stores", id="another folder"),
+    ],
+)
+def test_a_run_that_cannot_be_right_changes_nothing(
+    desk: Desk, nsc: Path, words: list[str], sentence: str
+) -> None:
+    before = everything(nsc)
+    done = desk.run("migrate", "nsc", *words)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+    assert everything(nsc) == before
+
+
+def test_a_backup_that_holds_something_else_replaces_nothing(desk: Desk, nsc: Path) -> None:
+    backup = desk.home / "safe"
+    copy = backup / seed_file(nsc, OPERATOR).relative_to(nsc / "keys")
+    copy.parent.mkdir(parents=True)
+    copy.write_text("something else")
+    done = desk.run("migrate", "nsc", "--yes", "--replace-seeds", "--backup", str(backup))
+    assert done.code == 1
+    assert "holds something else" in done.err
+    assert seed_file(nsc, ACCOUNT).read_text() == ACCOUNT.reveal()
+
+
+def test_a_damaged_key_file_is_named(desk: Desk, nsc: Path) -> None:
+    seed_file(nsc, OPERATOR).write_text(SIGNING.reveal())
+    done = desk.run("migrate", "nsc", "--yes")
+    assert done.code == 1
+    assert f"{OPERATOR.public_key}.nk does not hold the key that it is named after" in done.err
+    assert SIGNING.reveal() not in done.err
