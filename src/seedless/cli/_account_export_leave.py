@@ -1,0 +1,168 @@
+"""`seedless account export revoke`, `unrevoke`, `revocations`: leave for private exports, taken back.
+
+A revocation stands against every activation of the account that was issued at its time or before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from seedless.cli import _edit, _io
+from seedless.cli._account_parts import (
+    account_option,
+    account_or_everyone,
+    edit_body,
+    exported,
+    kind_of,
+    kind_option,
+    listed_account_option,
+    subject_option,
+    with_export,
+)
+from seedless.cli._keys import issuer_option
+from seedless.cli._names import names_of
+from seedless.cli._options import Settings, sign_options, store_options
+from seedless.cli._values import MOMENT, Moment
+from seedless.cli._workspace import Workspace
+from seedless.errors import UsageError
+from seedless.text import quoted, shown
+from seedless.trust import EVERYONE
+
+if TYPE_CHECKING:
+    from seedless.claims import Account
+
+_target_option = click.option(
+    "--target-account",
+    "-t",
+    "target",
+    required=True,
+    metavar="NAME|KEY|*",
+    help="Whose leave; * is everyone's.",
+)
+
+
+@click.command()
+@account_option
+@subject_option
+@kind_option
+@_target_option
+@click.option("--at", type=MOMENT, default="0", help="Of what was issued until then; 0 is now.")
+@issuer_option
+@sign_options
+def revoke(
+    settings: Settings,
+    *,
+    account: str,
+    subject: str,
+    is_service: bool | None,
+    target: str,
+    at: Moment,
+    issuer: str | None,
+) -> None:
+    """Take back the leave of an account to import.
+
+    Every activation that was issued to it until now (or --at) counts no more; a later one does.
+
+    \b
+    Example:
+      seedless account export revoke -a ORDERS -s 'orders.>' -t BILLING
+    """
+    workspace = Workspace(settings)
+    key = account_or_everyone(workspace, target)
+    time = at.at(workspace.now) or workspace.now
+
+    def with_revocation(body: Account) -> Account:
+        old = exported(account, body, subject, kind_of(is_service=is_service))
+        if not old.token_req:
+            raise UsageError(
+                f"the export {quoted(subject)} is public: there is no leave to take back",
+                "seedless account export edit --private asks for leave",
+            )
+        later = max(time, old.revocations.get(key, 0))  # as the official library: a later one stays
+        return with_export(
+            body, old, msgspec.structs.replace(old, revocations=old.revocations | {key: later})
+        )
+
+    reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
+    jwt = edit_body(workspace, account, with_revocation, reason=reason, issuer=issuer)
+    _edit.tell(workspace, jwt, f"account {shown(account)}")
+
+
+@click.command()
+@account_option
+@subject_option
+@kind_option
+@_target_option
+@issuer_option
+@sign_options
+def unrevoke(
+    settings: Settings,
+    *,
+    account: str,
+    subject: str,
+    is_service: bool | None,
+    target: str,
+    issuer: str | None,
+) -> None:
+    """Let the activations of an account count again.
+
+    \b
+    Example:
+      seedless account export unrevoke -a ORDERS -s 'orders.>' -t BILLING
+    """
+    workspace = Workspace(settings)
+    key = account_or_everyone(workspace, target)
+
+    def without(body: Account) -> Account:
+        old = exported(account, body, subject, kind_of(is_service=is_service))
+        if key not in old.revocations:
+            whose = "everyone" if key == EVERYONE else quoted(target)
+            raise UsageError(
+                f"the export {quoted(subject)} has no revocation of {whose}",
+                "seedless account export revocations lists them",
+            )
+        left = {one: time for one, time in old.revocations.items() if one != key}
+        return with_export(body, old, msgspec.structs.replace(old, revocations=left))
+
+    jwt = edit_body(workspace, account, without, reason=f"unrevoked {subject} for {target}", issuer=issuer)
+    _edit.tell(workspace, jwt, f"account {shown(account)}")
+
+
+@click.command()
+@listed_account_option
+@click.option("--subject", "-s", metavar="SUBJECT", help="Only of this export.")
+@kind_option
+@store_options
+def revocations(settings: Settings, *, account: str, subject: str | None, is_service: bool | None) -> None:
+    """List the accounts whose leave is taken back.
+
+    \b
+    Example:
+      seedless account export revocations -a ORDERS
+    """
+    workspace = Workspace(settings)
+    body = workspace.account(account).claims.body
+    kind = kind_of(is_service=is_service)
+    if subject is not None:
+        exported(account, body, subject, kind)
+    exports = [one for one in body.exports if subject in {None, one.subject} and kind in {None, one.type}]
+    names = names_of(workspace, {key for one in exports for key in one.revocations} - {EVERYONE})
+    data = [
+        {"subject": one.subject, "type": one.type, "account": key, "name": names.get(key), "until": time}
+        for one in exports
+        for key, time in one.revocations.items()
+    ]
+    rows = [
+        (
+            shown(str(one["subject"])),
+            str(one["type"]),
+            "everyone" if one["account"] == EVERYONE else shown(str(one["name"] or one["account"])),
+            _io.moment(int(str(one["until"]))),
+        )
+        for one in data
+    ]
+    text = _io.table(rows, ("SUBJECT", "TYPE", "ACCOUNT", "ISSUED UNTIL"))
+    _io.emit({"account": account, "revocations": data}, text, as_json=settings.as_json)
