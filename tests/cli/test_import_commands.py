@@ -81,7 +81,7 @@ def test_an_activation_says_account_subject_and_kind(system: Desk, way: str) -> 
     if way != "text":
         given = str(system.home / "leave.jwt")
         system.ok("activation", "new", "-a", "ORDERS", "-s", "pay", "-t", "BILLING", "-o", given)
-        text = next(line for line in (system.home / "leave.jwt").read_text().split("\n") if line.startswith("eyJ"))
+        text = (system.home / "leave.jwt").read_text().split("\n")[1]
     if way == "bare file":
         (system.home / "leave.jwt").write_text(f"{text}\n")
     add(system, "--activation", given, "--local-subject", "orders.pay")
