@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sysconfig
 import time
+import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -68,6 +69,74 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
             return server
 
         yield start
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Three nats-servers `n0` to `n2` in a cluster on loopback, each with a folder for its accounts."""
+
+    servers: list[NatsServer]
+    configuration: str
+    routes: str
+
+    @property
+    def url(self) -> str:
+        return self.servers[0].url
+
+    def folder(self, number: int) -> Path:
+        """Return where the server *number* keeps its accounts."""
+        return self.servers[number].folder / "jwt"
+
+    def restart(self, number: int) -> None:
+        """Start the server *number* (not 0, to which the others go) where it was."""
+        folder = self.servers[number].folder
+        for file in folder.glob("*.ports"):
+            file.unlink()
+        self.servers[number] = _start(folder, _member(self.configuration, number, self.routes))
+        self.wait_whole()
+
+    def wait_whole(self) -> None:
+        """Wait until every server that runs has a route to every other."""
+        running = [server for server in self.servers if server.process.poll() is None]
+        names = [f"n{number}" for number, server in enumerate(self.servers) if server in running]
+        for server, name in zip(running, names, strict=True):
+            _until(lambda server=server, name=name: _has_routes(server, {*names} - {name}), server)
+
+    def stop(self) -> None:
+        """End all of them."""
+        for server in self.servers:
+            server.stop()
+
+
+@pytest.fixture
+def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Cluster]]:
+    """Start clusters of three with one configuration, in which the folder of accounts is `./jwt`."""
+    with contextlib.ExitStack() as clusters:
+
+        def start(configuration: str) -> Cluster:
+            first = _start(tmp_path_factory.mktemp("nats"), _member(configuration, 0, ""))
+            cluster = Cluster([first], configuration, _ports(first.folder, "cluster")[0])
+            clusters.callback(cluster.stop)
+            for number in (1, 2):
+                text = _member(configuration, number, cluster.routes)
+                cluster.servers.append(_start(tmp_path_factory.mktemp("nats"), text))
+            cluster.wait_whole()
+            return cluster
+
+        yield start
+
+
+def _member(configuration: str, number: int, route: str) -> str:
+    routes = f'routes: ["{route}"]' if route else ""
+    cluster = f'cluster {{ name: c, listen: "127.0.0.1:-1", {routes} }}'
+    return f'{configuration}\nserver_name: n{number}\nhttp: "127.0.0.1:-1"\n{cluster}\n'
+
+
+def _has_routes(server: NatsServer, names: set[str]) -> bool:
+    (address,) = _ports(server.folder, "monitoring")
+    with urllib.request.urlopen(f"{address}/routez", timeout=_PATIENCE) as answer:
+        routes = json.loads(answer.read())["routes"] or []
+    return names <= {route["remote_name"] for route in routes}
 
 
 @pytest.fixture
@@ -194,11 +263,11 @@ def _start(folder: Path, configuration: str) -> NatsServer:
     return NatsServer(_ports(folder)[0], folder, process)
 
 
-def _ports(folder: Path) -> list[str]:
+def _ports(folder: Path, kind: str = "nats") -> list[str]:
     """Return the addresses that the server has written; none while it has not, or not to the end."""
     for file in folder.glob("*.ports"):
         with contextlib.suppress(ValueError):
-            ports: list[str] = json.loads(file.read_text(encoding="utf-8"))["nats"]
+            ports: list[str] = json.loads(file.read_text(encoding="utf-8"))[kind]
             return ports
     return []
 

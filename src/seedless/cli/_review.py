@@ -20,7 +20,7 @@ from seedless.findings import Severity
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from seedless.change import Change, Placement
     from seedless.cli._record import Files
@@ -35,7 +35,12 @@ _COLOURS = {Severity.ERROR: "red", Severity.TIMECHECK: "yellow", Severity.WARNIN
 
 
 def sign(
-    workspace: Workspace, intent: Intent, *, seeds: Sequence[SoftwareKey] = (), files: Files = no_files
+    workspace: Workspace,
+    intent: Intent,
+    *,
+    seeds: Sequence[SoftwareKey] = (),
+    files: Files = no_files,
+    judge: Callable[[Workspace, Plan], Report] = judged,
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent*: shown, asked on a terminal, signed, verified, recorded. With --dry-run only shown.
 
@@ -47,7 +52,7 @@ def sign(
     check(settings.allow)
     if settings.dry_run or settings.plan:
         plan = intent.rehearsed()
-        report = judged(workspace, plan)
+        report = judge(workspace, plan)
         _show(workspace, plan, report, intent)
         report.require_clean()
         if settings.plan and not settings.dry_run:
@@ -60,7 +65,7 @@ def sign(
         raise click.exceptions.Exit(0)
     return walk.issue(
         intent,
-        judge=lambda plan: judged(workspace, plan),
+        judge=lambda plan: judge(workspace, plan),
         review=lambda plan, report: _review(workspace, plan, report, intent),
         keys=lambda: open_tokens(
             workspace,
@@ -94,6 +99,11 @@ def _show(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> N
         _io.say(click.style(placed(placement), bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
         _io.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
+    show_findings(report)
+
+
+def show_findings(report: Report) -> None:
+    """Say what was found, and what was lifted."""
     for finding in report.lifted:
         _io.say(_io.printable(f"lifted: {finding.code} {finding.place}: {finding.text}"))
     # One error alone is what the command ends with, and is told there.

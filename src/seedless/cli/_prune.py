@@ -1,0 +1,95 @@
+"""Prune for `push --prune` and `prune`: what the store does not have is deleted where accounts are held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli._resolver import (
+    delete_on_servers,
+    deleted_path,
+    said_data,
+    said_text,
+    typed_number,
+    victim_data,
+)
+from seedless.errors import SeedlessError
+from seedless.resolver import deleted, strays
+from seedless.resolver import require_store as require
+from seedless.store import atomic
+from seedless.text import brief, shown
+
+if TYPE_CHECKING:
+    from seedless.cli._remote import Remote
+    from seedless.cli._workspace import Workspace
+    from seedless.resolver import Said, Victim
+
+count_option = click.option(
+    "--expect-count",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Delete without asking when it is this many accounts.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Which accounts were to be deleted, and what servers said; None where nothing was sent."""
+
+    victims: tuple[Victim, ...]
+    said: Said | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is left to be done."""
+        return self.said is None or self.said.ok
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What --json prints."""
+        return {
+            "victims": [victim_data(one) for one in self.victims],
+            "sent": self.said is not None,
+            **said_data(self.said),
+        }
+
+    @property
+    def text(self) -> str:
+        """What people read."""
+        if not self.victims:
+            return "nothing to prune"
+        if self.said is None:
+            return f"{len(self.victims)} accounts would be deleted"
+        names = ", ".join(brief(one.name) for one in self.victims)
+        return f"deleted: {names}" if self.said.ok else f"deleting {names} failed: {said_text(self.said)}"
+
+
+def require_store(workspace: Workspace) -> frozenset[str]:
+    """Return the keys of the accounts that are to stay; raise `Refused` unless that is certain."""
+    found = workspace.each()
+    damaged = {name for name, jwt in found if isinstance(jwt, SeedlessError)} | _without_jwt(workspace)
+    wanted = frozenset(jwt.claims.sub for _, jwt in found if not isinstance(jwt, SeedlessError))
+    require({shown(name) for name in damaged}, wanted)
+    workspace.operator()
+    return wanted
+
+
+def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> Pruning:
+    """Delete wherever *remote* says what the store does not have; consent is the number of accounts."""
+    wanted = require_store(workspace)
+    known = deleted.load(deleted_path(workspace))
+    victims, said = delete_on_servers(
+        workspace,
+        remote,
+        lambda target: strays(target, wanted, known),
+        consent=lambda victims: typed_number(victims, expected),
+    )
+    return Pruning(victims, said)
+
+
+def _without_jwt(workspace: Workspace) -> set[str]:
+    """Return the names of accounts that have a folder in the store and no jwt in it."""
+    folder = workspace.root / "stores" / workspace.store.operator / "accounts"
+    return set(atomic.names(folder)) - set(workspace.store.children())

@@ -1,0 +1,154 @@
+"""What `push` looks at before it sends, and how it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.cli import _io
+from seedless.cli._judge import findings_data
+from seedless.cli._names import keys_in, names_of
+from seedless.cli._resolver import deleted_path, said_data, said_text, there, victim_data
+from seedless.cli._review import line
+from seedless.diff import diff
+from seedless.errors import SeedlessError, UsageError
+from seedless.resolver import State, compare, deleted, held_jwts, listed, preflight, strays
+from seedless.text import brief, quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from seedless.claims import Account
+    from seedless.cli._workspace import Workspace
+    from seedless.creds import Creds
+    from seedless.findings import Report
+    from seedless.jwt import Jwt
+    from seedless.resolver import Compared, Sent, Target, Victim
+
+_PREFLIGHT = "R"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The accounts to push, and the files of the store that cannot be read, by name with the reason."""
+
+    accounts: tuple[Jwt[Account], ...]
+    damaged: Mapping[str, str]
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found at a target: how accounts stand, what else is there, and what stands against sending."""
+
+    where: str
+    compared: tuple[Compared, ...]
+    others: tuple[Victim, ...]
+    returned: tuple[str, ...]
+    report: Report
+
+    @property
+    def differing(self) -> tuple[Compared, ...]:
+        """The accounts that are to be sent."""
+        return tuple(one for one in self.compared if one.state is not State.CURRENT)
+
+
+def choose(workspace: Workspace, names: Sequence[str], *, everything: bool) -> Chosen:
+    """Return the accounts of *names*, or all; raise `UsageError` for none of both, or for both."""
+    if everything == bool(names):
+        raise UsageError(
+            "accounts are pushed by name, or all of them", "seedless push NAME, or seedless push --all"
+        )
+    if not everything:
+        return Chosen(tuple(workspace.account(name) for name in dict.fromkeys(names)), {}, everything=False)
+    found = workspace.each()
+    damaged = {name: jwt.message for name, jwt in found if isinstance(jwt, SeedlessError)}
+    accounts = tuple(jwt for _, jwt in found if not isinstance(jwt, SeedlessError))
+    _refuse_twice(accounts)
+    return Chosen(accounts, damaged, everything=True)
+
+
+def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chosen, *, force: bool) -> Look:
+    """Ask *target* what it holds, and judge what is to be sent; with *force* only by the preflight."""
+    compared = compare(target, chosen.accounts)
+    differing = [one.account for one in compared if one.state is not State.CURRENT]
+    report = preflight(differing, there(workspace, target, user, held=held_jwts(compared)), workspace.now)
+    if force:
+        kept = tuple(one for one in report.findings if one.code.startswith(_PREFLIGHT))
+        lifted = tuple(one for one in report.findings if one not in kept)
+        report = dataclasses.replace(report, findings=kept, lifted=lifted)
+    wanted = {account.claims.sub for account in chosen.accounts}
+    known = deleted.load(deleted_path(workspace))
+    others = strays(target, wanted, known) if chosen.everything else ()
+    held: frozenset[str] = frozenset().union(*target.holdings.values())
+    back = [f"{brief(known[key].name)} ({key})" for key in sorted(held & known.keys() - wanted)]
+    return Look(target.name, compared, others, tuple(back), report)
+
+
+def data(found: Look, sent: Sequence[Sent], chosen: Chosen, *, dry_run: bool) -> dict[str, Any]:
+    """Return what --json prints."""
+    answers = {one.account.claims.sub: one.said for one in sent}
+    return {
+        "dry_run": dry_run,
+        "target": found.where,
+        "accounts": [
+            {
+                "account": one.account.claims.name,
+                "subject": one.account.claims.sub,
+                "state": str(one.state),
+                "sent": answers.get(one.account.claims.sub) is not None,
+                **said_data(answers.get(one.account.claims.sub)),
+            }
+            for one in found.compared
+        ],
+        "others": [victim_data(one) for one in found.others],
+        "returned": list(found.returned),
+        "damaged": [{"name": name, "error": error} for name, error in chosen.damaged.items()],
+        "findings": findings_data(found.report.findings),
+        "lifted": findings_data(found.report.lifted),
+    }
+
+
+def text(workspace: Workspace, found: Look, sent: Sequence[Sent], *, lines: bool) -> str:
+    """Return what people read: a line for each account, with *lines* also what changes in each."""
+    answers = {one.account.claims.sub: one for one in sent}
+    rows = []
+    for one in found.compared:
+        rows.append(f"{brief(one.account.claims.name)}: {_state(one, answers, found.where)}")
+        if lines and one.state is not State.CURRENT:
+            rows += [f"  {row}" for row in _differences(workspace, one)]
+    rows += [f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}" for one in found.others]
+    return "\n".join(map(_io.printable, rows)) or "there are no accounts"
+
+
+def _state(one: Compared, answers: Mapping[str, Sent], where: str) -> str:
+    sent = answers.get(one.account.claims.sub)
+    if sent is None:
+        return str(one.state)
+    if sent.said is None:
+        return f"{one.state}, not sent"
+    return f"{one.state}, on {where}" if sent.ok else f"{one.state}, failed: {said_text(sent.said)}"
+
+
+def _differences(workspace: Workspace, one: Compared) -> list[str]:
+    before, after = one.newest, one.account
+    bare = diff(before.claims if before else None, after.claims)
+    names = names_of(workspace, keys_in(each.line for each in bare) - {after.claims.sub})
+    rows = diff(before.claims if before else None, after.claims, names=names)
+    found = [line(each, is_new=before is None) for each in rows]
+    if before is not None and before.issuer != after.issuer:
+        found.append(f"issuer: {before.issuer} -> {after.issuer}")
+    return found or ["issued again, or not on every server"]
+
+
+def _refuse_twice(accounts: Sequence[Jwt[Account]]) -> None:
+    seen: dict[str, str] = {}
+    for account in accounts:
+        key, name = account.claims.sub, account.claims.name
+        if key in seen:
+            raise UsageError(
+                f"accounts {quoted(seen[key])} and {quoted(name)} of the store have one key, {shown(key)}",
+                "keep the one that is meant",
+            )
+        seen[key] = name

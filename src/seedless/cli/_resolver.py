@@ -1,0 +1,229 @@
+"""What `push`, `pull`, `prune` and `account delete --remote` share: what servers said, and deleting there."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import _io
+from seedless.cli._judge import judged
+from seedless.cli._remote import open_target
+from seedless.cli._review import show_findings, sign
+from seedless.cli._system_user import is_temporary, log_in, temporary
+from seedless.creds import Creds
+from seedless.errors import Refused, ServerError, UsageError
+from seedless.resolver import (
+    DELETE,
+    There,
+    Victim,
+    deleted,
+    listed,
+    named,
+    order,
+    preflight_delete,
+)
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from seedless.change import Change
+    from seedless.cli._remote import Remote
+    from seedless.cli._workspace import Workspace
+    from seedless.findings import Report
+    from seedless.issue import Plan
+    from seedless.jwt import Jwt
+    from seedless.resolver import Said, Target
+
+_ORDER = "G004"
+_FOR_EVER = """\
+What is signed for this is an order to delete. It never expires, and it works again after an account is made
+anew: whoever gets it can delete these accounts at any time. So it is sent at once and kept nowhere.
+A server that is down now brings the accounts back when it returns; push --prune finds them then."""
+
+
+def deleted_path(workspace: Workspace) -> Path:
+    """Return where it is noted which accounts of this operator were deleted on servers."""
+    return workspace.root / "resolver" / f"{workspace.store.operator}.json"
+
+
+def there(workspace: Workspace, target: Target, user: Creds | None, **held: Any) -> There:  # noqa: ANN401 - of There
+    """Return what a preflight wants to know."""
+    return There(
+        operator=workspace.operator(),
+        standings=target.standings,
+        user=user.jwt if user else None,
+        **held,
+    )
+
+
+def said_data(said: Said | None) -> dict[str, Any]:
+    """Return what servers said, as --json prints it."""
+    return {
+        "answers": [
+            {"server": one.server.name, "id": one.server.id or None, "ok": one.ok, "text": one.text}
+            for one in (said.answers if said else ())
+        ],
+        "missing": [one.name for one in (said.missing if said else ())],
+    }
+
+
+def victim_data(victim: Victim) -> dict[str, Any]:
+    """Return an account that the store does not have, as --json prints it."""
+    return {
+        "account": victim.name,
+        "subject": victim.account,
+        "servers": [one.name for one in victim.servers],
+        "returned": victim.returned.at if victim.returned else None,
+    }
+
+
+def said_text(said: Said) -> str:
+    """Return what went wrong, by server; empty when nothing did."""
+    failed = [f"{one.server}: {one.text}" for one in said.answers if not one.ok]
+    silent = [f"{one}: no answer" for one in said.missing]
+    return "; ".join([*failed, *silent])
+
+
+def delete_on_servers(
+    workspace: Workspace,
+    remote: Remote,
+    victims_of: Callable[[Target], Sequence[Victim]],
+    *,
+    consent: Callable[[Sequence[Victim]], None],
+) -> tuple[tuple[Victim, ...], Said | None]:
+    """Delete accounts wherever *remote* says: looked up, shown, consented to, ordered by a signed jwt.
+
+    *victims_of* chooses them of what is there; *consent* raises `Refused` unless a person agrees. Return the
+    victims and what servers said; nothing was said where there are none, and with --dry-run. Raise `Refused`
+    for what stands against it, and `ServerError` unless every known server is there.
+    """
+    user = log_in(workspace, remote, DELETE)
+    with open_target(workspace, remote, user) as target:
+        victims = tuple(victims_of(target))
+        where, wants_order = target.name, target.wants_order
+        report = _looked_at(workspace, target, user, victims)
+    if not victims:
+        return (), None
+    show_victims(victims, where)
+    show_findings(report)
+    report.require_clean()
+    if workspace.settings.dry_run:
+        return victims, None
+    if wants_order:
+        _io.say(_FOR_EVER)
+    consent(victims)
+    text, again = "", user
+    if wants_order:
+        text, again = _ordered(workspace, remote, victims, user)
+    _note(workspace, victims)
+    with open_target(workspace, remote, again) as target:
+        said = target.delete([victim.account for victim in victims], text)
+    return victims, said
+
+
+def delete_remote(workspace: Workspace, remote: Remote, account: Jwt[Any]) -> Said | None:
+    """Delete one *account* wherever *remote* says, as `account delete --remote` does; ask on a terminal.
+
+    Return what servers said; None with --dry-run, or where no server has it. Raise as `delete_on_servers`,
+    and `ServerError` where a server has not done it.
+    """
+    key = account.claims.sub
+
+    def agreed(victims: Sequence[Victim]) -> None:
+        if not workspace.settings.yes and _io.is_interactive() and not _io.confirm("Delete it there?"):
+            raise Refused(f"nothing was deleted: {brief(victims[0].name)} stays")
+
+    _, said = delete_on_servers(
+        workspace,
+        remote,
+        lambda target: named(target, [key], {}, {key: account.claims.name}),
+        consent=agreed,
+    )
+    if said is not None:
+        require_done(said, f"delete {brief(account.claims.name)}")
+    return said
+
+
+def require_done(said: Said, what: str) -> None:
+    """Raise `ServerError` with the names of the servers that have not done *what*."""
+    if not said.ok:
+        raise ServerError(f"not every server did {what}: {said_text(said)}", _AGAIN)
+
+
+def show_victims(victims: Sequence[Victim], where: str) -> None:
+    """Say which accounts are to go, and where they are."""
+    _io.say(click.style(f"to be deleted from {where}:", bold=True))
+    for one in victims:
+        back = f"; was deleted {_io.moment(one.returned.at)} and is back" if one.returned else ""
+        _io.say(_io.printable(f"  {brief(one.name)} ({one.account}) on {listed(one.servers)}{back}"))
+
+
+def typed_number(victims: Sequence[Victim], expected: int | None) -> None:
+    """Raise `Refused` unless a person types the number of *victims*, or *expected* is it."""
+    count = len(victims)
+    if expected is None and not _io.is_interactive():
+        raise UsageError(
+            f"nobody is there to confirm that {count} accounts are deleted", f"--expect-count {count}"
+        )
+    given = expected
+    if given is None:
+        given = click.prompt(
+            f"How many accounts are deleted? Type their number ({count})", type=int, err=True
+        )
+    if given != count:
+        raise Refused(f"nothing was deleted: there are {count} accounts to delete, not {given}")
+
+
+def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims: Sequence[Victim]) -> Report:
+    said = target.who_deletes()
+    if said.missing:
+        raise ServerError(f"{listed(said.missing)} did not say whether it deletes accounts", _AGAIN)
+    refusing = [answer.server for answer in said.answers if not answer.ok]
+    return preflight_delete([victim.account for victim in victims], there(workspace, target, user), refusing)
+
+
+def _ordered(
+    workspace: Workspace, remote: Remote, victims: Sequence[Victim], user: Creds | None
+) -> tuple[str, Creds | None]:
+    """Walk the order to delete *victims*, with a new temporary user where there was one; return both."""
+    from seedless.issue import Intent, Plan  # noqa: PLC0415 - only where it is signed
+    from seedless.plan import changed, issuing_key  # noqa: PLC0415 - likewise
+
+    operator = workspace.operator()
+    issuer = issuing_key(operator.claims, workspace.known_keys())
+    now = int(time.time())  # not when the command began: somebody has been asked since
+    reason = f"to delete {len(victims)} accounts on servers, now and whenever it is sent again"
+    change = changed(
+        order([victim.account for victim in victims], issuer), issuer, replaces=None, now=now, reason=reason
+    )
+    visitor = temporary(workspace, remote, DELETE) if is_temporary(user) else None
+    changes = (change, *((visitor.change,) if visitor else ()))
+    around = visitor.around if visitor else (operator,)
+    signed = sign(
+        workspace,
+        Intent(lambda _: Plan(changes, now, around)),
+        judge=lambda space, plan: _judged(space, plan, change),
+    )
+    return signed[0].text, Creds(signed[1], visitor.key) if visitor else user
+
+
+def _judged(workspace: Workspace, plan: Plan, change: Change) -> Report:
+    """Judge *plan*; that *change* is an order to resolvers is what is wanted here, and nowhere else."""
+    report = judged(workspace, plan)
+    kept = tuple(one for one in report.findings if not (one.code == _ORDER and one.about == change.title))
+    return dataclasses.replace(report, findings=kept)
+
+
+def _note(workspace: Workspace, victims: Sequence[Victim]) -> None:
+    now = int(time.time())
+    noted = {one.account: deleted.Deleted(name=one.name, at=now) for one in victims}
+    with workspace.lock():
+        deleted.note(deleted_path(workspace), noted)
+
+
+_AGAIN = "run it again when they answer: what is done stays done"

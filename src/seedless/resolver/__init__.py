@@ -1,0 +1,51 @@
+"""Accounts on their way to servers and back: full resolvers, their folders, configurations."""
+
+from __future__ import annotations
+
+from seedless.resolver.cluster import Cluster, listed, open_cluster
+from seedless.resolver.connection import Login
+from seedless.resolver.deleted import Deleted
+from seedless.resolver.folder import Folder
+from seedless.resolver.port import Said, Target
+from seedless.resolver.preflight import There, preflight, preflight_delete
+from seedless.resolver.preload import Preload
+from seedless.resolver.protocol import ASKED, DELETE, INBOX, UPDATE, Answer, Server, Standing
+from seedless.resolver.prune import Victim, named, order, require_store, strays
+from seedless.resolver.pull import Fate, Pulled, judge_pulled
+from seedless.resolver.push import Compared, Sent, State, compare, held_jwts, send
+
+__all__ = [
+    "ASKED",
+    "DELETE",
+    "INBOX",
+    "UPDATE",
+    "Answer",
+    "Cluster",
+    "Compared",
+    "Deleted",
+    "Fate",
+    "Folder",
+    "Login",
+    "Preload",
+    "Pulled",
+    "Said",
+    "Sent",
+    "Server",
+    "Standing",
+    "State",
+    "Target",
+    "There",
+    "Victim",
+    "compare",
+    "held_jwts",
+    "judge_pulled",
+    "listed",
+    "named",
+    "open_cluster",
+    "order",
+    "preflight",
+    "preflight_delete",
+    "require_store",
+    "send",
+    "strays",
+]

@@ -1,0 +1,209 @@
+"""What is looked at before an account is sent or deleted (Rnnn), so that nobody is locked out by accident.
+
+A resolver stores whatever it is sent: an account by a stranger, an older one. Whether it holds is asked only
+when it is loaded, which may be weeks later. So it is asked here, of every server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless import trust
+from seedless.change import Context, Statement
+from seedless.findings import Finding, Report, Severity, error
+from seedless.rules import judge_statement
+from seedless.text import brief
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from seedless.claims import Account, Operator
+    from seedless.jwt import Jwt
+    from seedless.resolver.protocol import Server, Standing
+
+PreflightRule = Callable[["Jwt[Account]", "There"], Iterator[Finding]]
+"""Look at an account that is to be sent, and yield what stands against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class There:
+    """What is known of the servers, and of us: the operator of the store, and the user who is logged in.
+
+    `held` maps an account's key to the jwts of it that servers hold, those that can be read.
+    """
+
+    operator: Jwt[Operator]
+    standings: tuple[Standing, ...]
+    held: Mapping[str, tuple[Jwt[Any], ...]] = dataclasses.field(default_factory=dict)
+    user: Jwt[Any] | None = None
+
+
+def r001_issuer_is_trusted_there(account: Jwt[Account], there: There) -> Iterator[Finding]:
+    """An account is issued by a key that the operator jwt of every server lists.
+
+    A server stores it all the same and refuses its users from the next start on. One whose operator is strict
+    trusts no account that the operator's identity has signed.
+    """
+    blind = [one.server for one in there.standings if not one.operators]
+    if blind:
+        text = f"nobody knows whom {_names(blind)} trusts: no operator jwt is shown"
+        yield error("R001", "iss", text, "configure it with operator:, not with trusted_keys:")
+    deaf = [one for one in there.standings if one.operators and not _trusts(one, account)]
+    if deaf:
+        identities = {operator.claims.sub for one in deaf for operator in one.operators}
+        strict = ", the operator's identity" if str(account.issuer) in identities else ""
+        why = " (strict_signing_key_usage)" if strict else ""
+        names = _names(one.server for one in deaf)
+        text = f"is issued by {account.issuer}{strict}, which is not trusted by {names}{why}"
+        yield error("R001", "iss", text, _SIGN_AGAIN)
+
+
+def r002_is_later_than_what_is_there(account: Jwt[Account], there: There) -> Iterator[Finding]:
+    """An account is issued later than each that a server holds.
+
+    A server takes an older one too; between servers it is dropped, so that they disagree. Two of one second
+    count as the same when servers compare what they hold.
+    """
+    others = [one for one in there.held.get(account.claims.sub, ()) if one.text != account.text]
+    newest = max((one.issued_at for one in others), default=None)
+    if newest is None or newest < account.issued_at:
+        return
+    if newest == account.issued_at:
+        text = f"another of the same second, {moment(newest)}, is on the servers"
+    else:
+        text = f"is of {moment(account.issued_at)}, and on the servers is one of {moment(newest)}"
+    yield error("R002", "iat", text, "seedless pull shows what is there; sign it again and it is later")
+
+
+def r003_fits_into_a_message(account: Jwt[Account], there: There) -> Iterator[Finding]:
+    """An account is no longer than a message may be (`max_payload`).
+
+    A server closes the connection on a longer one.
+    """
+    smallest = min((one.max_payload for one in there.standings if one.max_payload), default=0)
+    if smallest and len(account.text) > smallest:
+        slow = [one.server for one in there.standings if one.max_payload == smallest]
+        text = f"has {len(account.text)} bytes; at most {smallest} are taken by {_names(slow)}"
+        yield error("R003", "", text, "make it smaller, or raise max_payload there")
+
+
+def r004_servers_are_of_this_operator(account: Jwt[Account], there: There) -> Iterator[Finding]:
+    """Every server trusts the operator of the store.
+
+    Otherwise these are somebody else's servers, or those of another store.
+    """
+    yield from _strangers(there, f"account {brief(account.claims.name)}")
+
+
+def r005_system_account_lets_us_in(account: Jwt[Account], there: There) -> Iterator[Finding]:
+    """A system account still lets in the user who pushes it.
+
+    Otherwise it is the last thing that can be pushed.
+    """
+    if there.user is None or all(one.system_account != account.claims.sub for one in there.standings):
+        return
+    if not trust.did_sign(account, there.user):
+        yield error(
+            "R005", "nats.signing_keys", f"would lock {_user(there)} out, who is not issued by its keys"
+        )
+    elif trust.is_revoked(account, there.user):
+        yield error(
+            "R005", "nats.revocations", f"would lock {_user(there)} out, who is revoked in it", _OTHER
+        )
+    elif not account.claims.body.limits.conn:
+        yield error("R005", "nats.limits.conn", "lets nobody in: it has no connections")
+
+
+RULES: tuple[PreflightRule, ...] = (
+    r001_issuer_is_trusted_there,
+    r002_is_later_than_what_is_there,
+    r003_fits_into_a_message,
+    r004_servers_are_of_this_operator,
+    r005_system_account_lets_us_in,
+)
+"""For every account that is to be sent."""
+
+
+def preflight(accounts: Sequence[Jwt[Account]], there: There, now: int) -> Report:
+    """Return what stands against sending *accounts*: the rules above, and what rules find in the claims.
+
+    That one has expired, or does not hold yet (a timecheck), counts as an error, as it does for servers.
+    Whether the store's operator trusts it (T001) is left to those that the servers have.
+    """
+    claims = {one.claims.sub: one.claims for one in accounts}
+    context = Context(now=now, operator=there.operator.claims, claims=claims)
+    found: list[Finding] = []
+    for account in accounts:
+        about = f"account {brief(account.claims.name)}"
+        found += [dataclasses.replace(one, about=about) for rule in RULES for one in rule(account, there)]
+        said = judge_statement(Statement.of(account), context)
+        found += [
+            dataclasses.replace(one, severity=Severity.ERROR)
+            for one in said
+            if one.severity is not Severity.WARNING and one.code != _OURS
+        ]
+    return Report.of(_once(found))
+
+
+def preflight_delete(accounts: Iterable[str], there: There, refusing: Iterable[Server]) -> Report:
+    """Return what stands against deleting *accounts* (keys), where *refusing* servers never delete."""
+    found = list(_strangers(there, ""))
+    never = sorted(refusing)
+    if never:
+        text = f"accounts are not deleted by {_names(never)} (allow_delete is not set)"
+        found.append(error("R006", "", text, "set allow_delete: true in its resolver and start it again"))
+    systems = {one.system_account for one in there.standings}
+    systems.add(there.operator.claims.body.system_account)
+    found += [
+        error("R007", "", f"{account} is the system account: servers cannot be without")
+        for account in sorted(systems & set(accounts))
+    ]
+    return Report.of(found)
+
+
+def _strangers(there: There, about: str) -> Iterator[Finding]:
+    wanted = there.operator.claims.sub
+    strange = [
+        one.server
+        for one in there.standings
+        if one.operators and all(operator.claims.sub != wanted for operator in one.operators)
+    ]
+    if strange:
+        text = (
+            f"{_names(strange)} trusts another operator than {brief(there.operator.claims.name)} ({wanted})"
+        )
+        yield dataclasses.replace(
+            error("R004", "", text, "is this the right store, the right address?"), about=about
+        )
+
+
+def _trusts(one: Standing, account: Jwt[Account]) -> bool:
+    return any(trust.did_sign(operator, account) for operator in one.operators)
+
+
+def _once(found: Iterable[Finding]) -> list[Finding]:
+    """Return *found*, what is said of the servers and not of an account only once."""
+    kept: dict[tuple[str, ...], Finding] = {}
+    for one in found:
+        key = (one.code, one.text) if one.code == "R004" else (one.code, one.about, one.where, one.text)
+        kept.setdefault(key, one)
+    return list(kept.values())
+
+
+def _user(there: There) -> str:
+    return brief(there.user.claims.name) if there.user else ""
+
+
+def _names(servers: Iterable[Server]) -> str:
+    return ", ".join(map(str, servers))
+
+
+_OURS = "T001"
+_SIGN_AGAIN = (
+    "sign it again with a key of that operator; a new key wants its operator jwt on the servers first"
+)
+_OTHER = "push as another user"

@@ -1,0 +1,150 @@
+"""A configuration whose accounts are inside it (`resolver: MEMORY`) as a target; servers reload it.
+
+Only the entries of `resolver_preload` are changed, everything else stays as it was written. The new text is
+read again before it replaces the old one, and has to say what was wanted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from seedless import conf
+from seedless.conf import Map
+from seedless.errors import StoreError, UsageError
+from seedless.lint.server import read_server
+from seedless.resolver.port import Said
+from seedless.resolver.protocol import Answer, Server, Standing
+from seedless.store import atomic
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from seedless.conf import Configuration
+    from seedless.jwt import Jwt
+
+_PRELOAD = "resolver_preload"
+_ENTRY = re.compile(r"""(["']?)(A[A-Z2-7]{55})\1[ \t]*[:=]?[ \t]*(["']?)([\w\-.=]+)\3[ \t]*[,;]?""", re.ASCII)
+_COMMENT = re.compile(r"(?:[ \t]*// Account [^\n]*\n)?[ \t]*\Z")
+_LINE_END = re.compile(r"[ \t]*(?:\r?\n){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A text, where the inside of `resolver_preload` begins in it (None: nowhere), and its entries."""
+
+    text: str
+    inside: int | None
+    entries: Mapping[str, re.Match[str]]
+
+    def edited(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> str:
+        """Return the text with *accounts* in it, and without those that are *gone*."""
+        text = self.text
+        for key, match in sorted(self.entries.items(), key=lambda item: item[1].start(), reverse=True):
+            if key in gone:
+                comment = _COMMENT.search(text, 0, match.start())
+                end = _LINE_END.match(text, match.end())
+                text = text[: comment.start() if comment else 0] + text[end.end() if end else match.end() :]
+            elif key in accounts:
+                text = text[: match.start(4)] + accounts[key].text + text[match.end(4) :]
+        new = "".join(map(_written, (one for key, one in accounts.items() if key not in self.entries)))
+        if not new:
+            return text
+        if self.inside is None:
+            return f"{text.rstrip()}\n\n{_PRELOAD}: {{{new}}}\n"
+        return text[: self.inside] + new + text[self.inside :].lstrip("\n")
+
+
+class Preload:
+    """The accounts of a configuration; a `Target` with one server."""
+
+    wants_order: Final = False
+
+    def __init__(self, path: Path, environment: Mapping[str, str], now: int) -> None:
+        """Read the configuration *path*; raise `StoreError`, or `UsageError` unless accounts are in it."""
+        configuration = conf.load(path, environment)
+        said = read_server(configuration, now)
+        if said.resolver != "MEM":
+            raise UsageError(
+                f"the accounts of {shown(path)} are not inside it (resolver: MEMORY)",
+                "push to the servers, --url, or into the folder of the resolver, --dir",
+            )
+        self._path: Final = path
+        self._environment: Final = environment
+        self._server: Final = Server("", str(path))
+        operators = tuple(given.jwt for given in said.operators if given.jwt)
+        self.standings: Final = (Standing(self._server, operators, said.system_account, 0),)
+        self._block = _block(configuration)
+
+    @property
+    def name(self) -> str:
+        """The file."""
+        return str(self._server)
+
+    @property
+    def holdings(self) -> Mapping[Server, frozenset[str]]:
+        """The keys of the accounts in the configuration."""
+        return {self._server: frozenset(self._block.entries)}
+
+    def held(self, accounts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the texts of *accounts*."""
+        entries = self._block.entries
+        return {account: (entries[account][4] if account in entries else "",) for account in accounts}
+
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+        """Write *accounts* into the configuration: all of them or none."""
+        self._write({account.claims.sub: account for account in accounts}, ())
+        return [Said((Answer(self._server, ok=True, text="written"),)) for _ in accounts]
+
+    def who_deletes(self) -> Said:
+        """Say yes: nobody is asked."""
+        return Said((Answer(self._server, ok=True, text="a file"),))
+
+    def delete(self, accounts: Sequence[str], order: str) -> Said:  # noqa: ARG002 - a file obeys without
+        """Take *accounts* out of the configuration."""
+        self._write({}, accounts)
+        return Said((Answer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
+
+    def _write(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> None:
+        texts = {key: match[4] for key, match in self._block.entries.items()}
+        texts |= {key: account.text for key, account in accounts.items()}
+        wanted = {key: text for key, text in texts.items() if key not in gone}
+        text = self._block.edited(accounts, gone)
+        block = _block(conf.parse(text, str(self._path), self._environment))
+        if {key: match[4] for key, match in block.entries.items()} != wanted:
+            raise StoreError(
+                f"{shown(self._path)} cannot be changed so that it says what is wanted",
+                "write it anew: seedless server config --mem-resolver",
+            )
+        atomic.write({self._path: text})
+        self._block = block
+
+
+def _block(configuration: Configuration) -> _Block:
+    """Return the block of the first file; raise `StoreError` for accounts that are written elsewhere."""
+    file, text = next(iter(configuration.files.items()))
+    lines = [0]
+    for line in text.split("\n"):
+        lines.append(lines[-1] + len(line) + 1)
+    member = configuration.root.find(_PRELOAD)
+    if member is None or not isinstance(member.value, Map):
+        return _Block(text, None, {})
+    entries = {}
+    for one in member.value.each():
+        match = _ENTRY.match(text, lines[one.place.line - 1] + one.place.column - 1)
+        if match is None or one.place.file != file or match[2] != one.key:
+            raise StoreError(
+                f"{one.place}: this account is not written as KEY: jwt in {shown(file)} itself",
+                "write it so, or name the file that it is in",
+            )
+        entries[one.key] = match
+    place = member.value.place
+    return _Block(text, lines[place.line - 1] + place.column if place.file == file else None, entries)
+
+
+def _written(account: Jwt[Any]) -> str:
+    """Return an entry as nsc writes it."""
+    return f"\n  // Account {quoted(account.claims.name)}\n  {account.claims.sub}: {account.text}\n"

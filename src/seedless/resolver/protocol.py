@@ -1,0 +1,212 @@
+"""What is asked of nats-servers about accounts, and what they answer (nats-server 2.15, `accounts.go`).
+
+Every server answers every question, under the subject that we give for answers. An answer is somebody else's
+text: of a wrong shape it is an error that names the question, and its words are made safe before they are
+shown. That nobody listens to a question is an answer too (status 503).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from seedless.claims import Operator
+from seedless.errors import SeedlessError, ServerError
+from seedless.jwt import Jwt, read
+from seedless.text import brief, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PING = "$SYS.REQ.SERVER.PING"
+VARZ = "$SYS.REQ.SERVER.PING.VARZ"
+LIST = "$SYS.REQ.CLAIMS.LIST"
+UPDATE = "$SYS.REQ.CLAIMS.UPDATE"
+DELETE = "$SYS.REQ.CLAIMS.DELETE"
+ANY_LOOKUP = "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"
+ASKED = (PING, VARZ, LIST, ANY_LOOKUP)
+"""What is asked before anything is changed."""
+
+INBOX = "_INBOX.>"
+"""Where nats-py lets answers come."""
+
+MAY_WE_DELETE = (
+    "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ."
+    "eyJqdGkiOiI3QkhIUUlYVkNZUVZCT1A1TEg3REpTSklHRjNFUk1IWTJVWllUN1BQQTYyWU1NU1ZOUVVRIiwiaWF0IjoxNzAwMDAwMDAw"
+    "LCJpc3MiOiJVQ1hDNTNUUlBQQjVKN0xIWUg3N0pQRDVJNVZLTllJNkZOSVRYUzZMVkNGNkNCNjZZQkhOQUJIMiIsInN1YiI6InNlZWRs"
+    "ZXNzLWFza3Mtd2hldGhlci1hY2NvdW50cy1jYW4tYmUtZGVsZXRlZCIsIm5hdHMiOnsidmVyc2lvbiI6Mn19."
+    "WbMq8u1U1JRGSkPLLjKLtDC4atMeAo2gwL1tTXdUeqZrttuGAkPReDi-9SfUPCAEDkJyMiWsl3kxniXGJPMxAQ"
+)
+"""An order that names no account, by a key that nobody has: the reason for which a server refuses it tells
+whether it deletes at all."""
+
+_NO_DELETE = "delete must be enabled"
+_LONGEST_WORDS = 300
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Server:
+    """One place that holds accounts: a server by its id, or a folder or file, and what to call it."""
+
+    id: str
+    name: str
+
+    def __str__(self) -> str:
+        return brief(self.name or self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a server says of itself: whom it trusts, and how much a message may hold, in bytes."""
+
+    server: Server
+    operators: tuple[Jwt[Operator], ...]
+    system_account: str
+    max_payload: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one server said to an update or a delete: whether it did it, and in which words."""
+
+    server: Server
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """A server that is there: how many it counts with itself, and the names of those it has a route to."""
+
+    server: Server
+    active: int
+    routes: frozenset[str]
+
+
+class _Server(msgspec.Struct):
+    id: str
+    name: str = ""
+
+
+class _Route(msgspec.Struct):
+    name: str = ""
+
+
+class _Statsz(msgspec.Struct):
+    active_servers: int = 1
+    routes: list[_Route] = []
+
+
+class _Ping(msgspec.Struct):
+    server: _Server
+    statsz: _Statsz
+
+
+class _Trusts(msgspec.Struct):
+    trusted_operators_jwt: list[str] = []
+    system_account: str = ""
+    max_payload: int = 0
+
+
+class _Varz(msgspec.Struct):
+    server: _Server
+    data: _Trusts
+
+
+class _List(msgspec.Struct):
+    server: _Server
+    data: list[str] | None = None
+
+
+class _Done(msgspec.Struct):
+    message: str = ""
+
+
+class _Failed(msgspec.Struct):
+    description: str = ""
+
+
+class _Update(msgspec.Struct):
+    server: _Server
+    data: _Done | None = None
+    error: _Failed | None = None
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def lookup(account: str) -> str:
+    """Return the subject that asks for the jwt of *account*; an empty answer: there is none."""
+    return f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP"
+
+
+def nobody_listens(headers: Mapping[str, str] | None, data: bytes) -> bool:
+    """Tell whether a message is the server's word that no server takes the question."""
+    return not data and headers is not None and headers.get("Status") == "503"
+
+
+def pings(answers: Iterable[bytes]) -> tuple[Pinged, ...]:
+    """Read the answers to `PING`, one for each server, by name."""
+    found = {}
+    for answer in answers:
+        said = _read(answer, _Ping, PING)
+        server = _named(said.server)
+        routes = frozenset(route.name for route in said.statsz.routes if route.name)
+        found[server.id] = Pinged(server, said.statsz.active_servers, routes)
+    return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
+
+
+def standings(answers: Iterable[bytes]) -> tuple[Standing, ...]:
+    """Read the answers to `VARZ`, one for each server, by name, without operators that cannot be read."""
+    found = {}
+    for answer in answers:
+        said = _read(answer, _Varz, VARZ)
+        server, data = _named(said.server), said.data
+        operators = tuple(filter(None, map(_operator, data.trusted_operators_jwt)))
+        found[server.id] = Standing(server, operators, data.system_account, data.max_payload)
+    return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
+
+
+def listings(answers: Iterable[bytes]) -> dict[Server, frozenset[str]]:
+    """Read the answers to `LIST`: the accounts that each server with a full resolver holds."""
+    read_ones = (_read(answer, _List, LIST) for answer in answers)
+    return {_named(said.server): frozenset(said.data or ()) for said in read_ones}
+
+
+def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[Answer, ...]:
+    """Read the answers to an update or a delete, one for each server, by name."""
+    found = {}
+    for answer in answers:
+        said = _read(answer, _Update, subject)
+        words = said.error.description if said.error else said.data.message if said.data else ""
+        server = _named(said.server)
+        found[server] = Answer(server, said.error is None, shown(words[:_LONGEST_WORDS]))
+    return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
+
+
+def may_delete(answer: Answer) -> bool:
+    """Tell from its *answer* to `MAY_WE_DELETE` whether a server deletes when a trusted key orders it."""
+    return _NO_DELETE not in answer.text
+
+
+def _read(answer: bytes, kind: type[S], subject: str) -> S:
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ServerError(
+            f"an answer to {subject} cannot be understood", "is it a nats-server with a full resolver?"
+        ) from error
+
+
+def _named(server: _Server) -> Server:
+    return Server(server.id, server.name)
+
+
+def _operator(text: str) -> Jwt[Operator] | None:
+    try:
+        found = read(text)
+    except SeedlessError:
+        return None
+    return found if isinstance(found.claims.body, Operator) else None

@@ -1,0 +1,83 @@
+"""Prune: which accounts servers hold and the store does not, and the order that deletes them.
+
+The order is a generic jwt by a key that servers trust (nats-server 2.15, `accounts.go`). It never expires and
+works again after the account is made anew: whoever has it can delete the account at any time. So it is sent
+at once, and kept nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.claims import Generic
+from seedless.errors import Refused
+from seedless.jwt import Claims
+from seedless.resolver.push import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from seedless.nkey import PublicKey
+    from seedless.resolver.deleted import Deleted
+    from seedless.resolver.port import Target
+    from seedless.resolver.protocol import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """An account to be deleted: its key, its name, who holds it, and when it was deleted before."""
+
+    account: str
+    name: str
+    servers: tuple[Server, ...]
+    returned: Deleted | None = None
+
+
+def strays(target: Target, wanted: Collection[str], deleted: Mapping[str, Deleted]) -> tuple[Victim, ...]:
+    """Return the accounts that *target* holds and nobody *wanted*, by name, but for system accounts."""
+    systems = {one.system_account for one in target.standings}
+    held: frozenset[str] = frozenset().union(*target.holdings.values())
+    return named(target, sorted(held - set(wanted) - systems), deleted)
+
+
+def named(
+    target: Target,
+    accounts: Sequence[str],
+    deleted: Mapping[str, Deleted],
+    names: Mapping[str, str] | None = None,
+) -> tuple[Victim, ...]:
+    """Return those of *accounts* that a server holds, by name: as in *names*, or in what servers hold."""
+    holders = {
+        account: tuple(server for server, keys in target.holdings.items() if account in keys)
+        for account in accounts
+    }
+    held = [account for account in accounts if holders[account]]
+    known = names or {}
+    texts = target.held([account for account in held if account not in known])
+    found = []
+    for account in held:
+        jwt = next(filter(None, map(readable, texts.get(account, ()))), None)
+        name = known.get(account) or (jwt.claims.name if jwt else "") or account
+        found.append(Victim(account, name, holders[account], deleted.get(account)))
+    return tuple(sorted(found, key=lambda victim: (victim.name, victim.account)))
+
+
+def require_store(damaged: Collection[str], wanted: Collection[str]) -> None:
+    """Raise `Refused` unless the store tells for certain which accounts are to stay."""
+    if damaged:
+        names = ", ".join(sorted(damaged))
+        raise Refused(
+            f"nothing is pruned: {len(damaged)} of the store's files cannot be read: {names}",
+            "what cannot be read may be wanted; restore it first",
+        )
+    if not wanted:
+        raise Refused("nothing is pruned: the store has no accounts, so everything would go", _RIGHT_STORE)
+
+
+def order(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
+    """Return the claims that order servers to delete *accounts*, for *issuer*, an operator's key."""
+    return Claims(sub=str(issuer), body=Generic(data={"accounts": sorted(accounts)}))
+
+
+_RIGHT_STORE = "is this the right store? --store and --operator name it"

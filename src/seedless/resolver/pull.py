@@ -1,0 +1,124 @@
+"""Pull: which accounts of the servers may go into the store, and why others may not.
+
+Verified is not trusted: only what a key of the store's operator has signed is taken. The store's own jwt is
+replaced by a later one only, unless an older one is asked for by name of the option.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seedless import trust
+from seedless.errors import UsageError
+from seedless.resolver.push import readable
+from seedless.store.names import check_name
+from seedless.text import brief
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from seedless.claims import Account, Operator
+    from seedless.jwt import Jwt
+
+
+class Fate(enum.StrEnum):
+    """What becomes of an account that servers hold."""
+
+    CURRENT = "current"
+    NEW = "new"
+    NEWER = "newer"
+    OLDER = "older"
+    OVERWRITES = "overwrites"
+    REFUSED = "refused"
+
+
+_WRITTEN = frozenset({Fate.NEW, Fate.NEWER, Fate.OVERWRITES})
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An account by its key, its latest jwt on the servers (None: there is none to be read), and its fate."""
+
+    subject: str
+    jwt: Jwt[Account] | None
+    fate: Fate
+    reason: str = ""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it goes into the store."""
+        return self.fate in _WRITTEN
+
+    @property
+    def name(self) -> str:
+        """What it is called, and where it goes in the store; the key where nothing could be read."""
+        return self.jwt.claims.name.strip() if self.jwt else self.subject
+
+
+def judge_pulled(
+    held: Mapping[str, Sequence[str]],
+    operator: Jwt[Operator],
+    stored: Mapping[str, Jwt[Account]],
+    *,
+    overwrite_newer: bool = False,
+) -> tuple[Pulled, ...]:
+    """Return what becomes of each account that is *held* (its key, and the texts of the servers).
+
+    *stored* are the accounts of the store by name.
+    """
+    names = {account.claims.sub: name for name, account in stored.items()}
+    takers = {name: account.claims.sub for name, account in stored.items()}
+    found = []
+    for subject, texts in held.items():
+        jwt = max(filter(None, map(readable, texts)), key=lambda one: one.issued_at, default=None)
+        reason = _objection(subject, jwt, operator, names.get(subject), takers)
+        if reason or jwt is None:
+            found.append(Pulled(subject, jwt, Fate.REFUSED, reason))
+            continue
+        takers[jwt.claims.name.strip()] = subject
+        mine = stored[names[subject]] if subject in names else None
+        found.append(_fate(subject, jwt, mine, overwrite_newer=overwrite_newer))
+    return tuple(found)
+
+
+def _objection(
+    subject: str,
+    jwt: Jwt[Account] | None,
+    operator: Jwt[Operator],
+    known_as: str | None,
+    takers: Mapping[str, str],
+) -> str:
+    """Return what stands against taking *jwt*, or nothing."""
+    if jwt is None:
+        return "no server has a jwt of it that can be read"
+    if jwt.claims.sub != subject:
+        return f"its jwt is about {jwt.claims.sub}"
+    if not trust.did_sign(operator, jwt):
+        return f"is issued by {jwt.issuer}, with which {brief(operator.claims.name)} signs no accounts"
+    return _misnamed(subject, jwt.claims.name.strip(), known_as, takers)
+
+
+def _misnamed(subject: str, name: str, known_as: str | None, takers: Mapping[str, str]) -> str:
+    try:
+        check_name(name)
+    except UsageError as error:
+        return error.message
+    if known_as is not None and known_as != name:
+        return f"is called {brief(known_as)} in the store, and {brief(name)} on the servers"
+    if takers.get(name, subject) != subject:
+        return f"{brief(name)} is also the name of {takers[name]}"
+    return ""
+
+
+def _fate(subject: str, jwt: Jwt[Account], mine: Jwt[Account] | None, *, overwrite_newer: bool) -> Pulled:
+    if mine is None:
+        return Pulled(subject, jwt, Fate.NEW)
+    if mine.text == jwt.text:
+        return Pulled(subject, jwt, Fate.CURRENT)
+    if jwt.issued_at > mine.issued_at:
+        return Pulled(subject, jwt, Fate.NEWER)
+    reason = f"the store has one of {moment(mine.issued_at)}, the servers one of {moment(jwt.issued_at)}"
+    return Pulled(subject, jwt, Fate.OVERWRITES if overwrite_newer else Fate.OLDER, reason)

@@ -1,0 +1,96 @@
+"""Push: which accounts differ from what is there, and what became of sending them.
+
+Nothing is remembered between two runs. What differs is asked anew, so a run that was killed is finished by
+the same command. The system account goes last: if it locks somebody out, everything else is there already.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.claims import Account
+from seedless.errors import SeedlessError
+from seedless.jwt import Jwt, read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from seedless.resolver.port import Said, Target
+
+
+class State(enum.StrEnum):
+    """How an account stands to what servers hold of it."""
+
+    CURRENT = "current"
+    NEW = "new"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An account of the store, and the different jwts of it that servers hold and that can be read."""
+
+    account: Jwt[Account]
+    state: State
+    held: tuple[Jwt[Any], ...] = ()
+
+    @property
+    def newest(self) -> Jwt[Any] | None:
+        """The latest that a server holds."""
+        return max(self.held, key=lambda one: one.issued_at, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An account, and what servers said to it; None when it was not sent because of a silence before it."""
+
+    account: Jwt[Account]
+    said: Said | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every server has it now."""
+        return self.said is not None and self.said.ok
+
+
+def compare(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[Compared, ...]:
+    """Ask *target* what it holds of *accounts*, and return how they stand."""
+    held = target.held([account.claims.sub for account in accounts])
+    return tuple(_compared(account, held[account.claims.sub]) for account in accounts)
+
+
+def held_jwts(compared: Sequence[Compared]) -> Mapping[str, tuple[Jwt[Any], ...]]:
+    """Return what is held, by the public key of the account, for a preflight."""
+    return {one.account.claims.sub: one.held for one in compared}
+
+
+def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[Sent, ...]:
+    """Send *accounts* and return what became of each, in the order in which they went."""
+    systems = {one.system_account for one in target.standings}
+    ordered = sorted(accounts, key=lambda account: account.claims.sub in systems)
+    found = target.update(ordered)
+    silence = next((number for number, said in enumerate(found) if said.missing), len(found))
+    return tuple(
+        Sent(account, None if number > silence and not said.answers else said)
+        for number, (account, said) in enumerate(zip(ordered, found, strict=True))
+    )
+
+
+def readable(text: str) -> Jwt[Account] | None:
+    """Return the account jwt that *text* is, None when it is none."""
+    try:
+        found = read(text)
+    except SeedlessError:
+        return None
+    return found if isinstance(found.claims.body, Account) else None
+
+
+def _compared(account: Jwt[Account], texts: tuple[str, ...]) -> Compared:
+    if all(text == account.text for text in texts):
+        return Compared(account, State.CURRENT, (account,) if texts else ())
+    if not any(texts):
+        return Compared(account, State.NEW)
+    found = (readable(text) for text in dict.fromkeys(texts) if text)
+    return Compared(account, State.CHANGED, tuple(jwt for jwt in found if jwt))
