@@ -22,6 +22,7 @@ import click
 from seedless.cli.main import seedless
 from seedless.findings import Severity
 from seedless.lint import rules as lint_rules
+from seedless.resolver import preflight_rules
 from seedless.rules import code_of, rules
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ _FAMILIES = {
     "G": ("Guards", "Time, size, and what must never be signed."),
     "T": ("Trust", "Who may sign for whom."),
     "C": ("Claims", "What claims by themselves must hold."),
+    "R": (
+        "Resolvers",
+        "What is looked at, of every server, before accounts are sent to it or deleted from it.",
+    ),
     "P": ("Policy", "What the pinned policy asks for."),
     "S": ("Server configurations", "What `seedless lint` finds in configurations of nats-server."),
     "L": ("Files and stores", "What `seedless lint` finds in jwts as files, and in a store."),
@@ -93,7 +98,7 @@ def commands(
 def rules_page() -> str:
     """Return `rules.md`."""
     parts = [_RULES_HEAD]
-    codes = {code_of(rule): rule for rule in (*rules(), *lint_rules())}
+    codes = {code_of(rule): rule for rule in (*rules(), *lint_rules(), *preflight_rules())}
     for letter, (title, text) in _FAMILIES.items():
         family = {name: rule for name, rule in codes.items() if name.startswith(letter)}
         if family:

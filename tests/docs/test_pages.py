@@ -10,6 +10,7 @@ import pytest
 
 from seedless import config, jwt
 from seedless.lint import rules as lint_rules
+from seedless.resolver import preflight_rules
 from seedless.rules import code_of, rules
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def test_the_page_of_rules_says_what_the_rules_say(root: Path, generate: ModuleT
 def test_every_rule_stands_on_its_page_once_with_how_grave_it_is(root: Path) -> None:
     page = (root / "docs/reference/rules.md").read_text(encoding="utf-8")
     codes = re.findall(r"^### ([A-Z]\d{3}) ", page, re.MULTILINE)
-    assert sorted(codes) == sorted(code_of(rule) for rule in (*rules(), *lint_rules()))
+    assert sorted(codes) == sorted(code_of(rule) for rule in (*rules(), *lint_rules(), *preflight_rules()))
     assert len(re.findall(r"^- finding: (?:error|timecheck|warning)", page, re.MULTILINE)) == len(codes)
 
 

@@ -75,3 +75,36 @@ def test_a_user_of_two_minutes_logs_in_when_there_are_no_creds(
     assert "user seedless-push (new: to log in to the servers, for 2 minutes; it is kept nowhere)" in done.err
     assert set(accounts(server)) == {text(desk, "SYS")[0], text(desk, "ORDERS")[0]}
     assert desk.ok("user", "list", "-a", "SYS", "--json").data["users"][0]["name"] == "sys"
+
+
+def names(server: Any, desk: Desk) -> list[str]:
+    """The names of the accounts that a server has, as the store or a former store knew them."""
+    return sorted(json.loads(desk.ok("show", str(path), "--json").out)["name"] for path in (server.folder / "jwt").glob("*.jwt"))
+
+
+def forget(desk: Desk, name: str) -> None:
+    """Take an account out of the store."""
+    folder = desk.store / "stores/ACME/accounts" / name
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+
+
+def test_prune_deletes_what_the_store_does_not_have(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    desk.ok("account", "add", "FORMER")
+    desk.ok("push", "--all", "--url", server.url)
+    forget(desk, "FORMER")
+    before = accounts(server)
+    done = desk.run("prune", "--url", server.url)
+    assert (done.code, "--expect-count 1" in done.err) == (2, True)
+    assert desk.run("prune", "--url", server.url, "--expect-count", "2").code == 3
+    assert "FORMER" in desk.ok("prune", "--url", server.url, "--dry-run").err
+    assert accounts(server) == before
+    done = desk.ok("prune", "--url", server.url, "--expect-count", "1", "--json")
+    assert [one["account"] for one in done.data["victims"]] == ["FORMER"]
+    assert "It never expires, and it works again after an account is made\nanew" in done.err
+    assert names(server, desk) == ["ORDERS", "SYS"]
+    assert desk.ok("prune", "--url", server.url).out == "nothing to prune\n"

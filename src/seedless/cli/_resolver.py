@@ -183,8 +183,9 @@ def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims
     said = target.who_deletes()
     if said.missing:
         raise ServerError(f"{listed(said.missing)} did not say whether it deletes accounts", _AGAIN)
-    refusing = [answer.server for answer in said.answers if not answer.ok]
-    return preflight_delete([victim.account for victim in victims], there(workspace, target, user), refusing)
+    refusing = tuple(answer.server for answer in said.answers if not answer.ok)
+    known = there(workspace, target, user, refusing=refusing)
+    return preflight_delete([victim.account for victim in victims], known)
 
 
 def _ordered(

@@ -7,7 +7,7 @@ from seedless.resolver.connection import Login
 from seedless.resolver.deleted import Deleted
 from seedless.resolver.folder import Folder
 from seedless.resolver.port import Said, Target
-from seedless.resolver.preflight import There, preflight, preflight_delete
+from seedless.resolver.preflight import There, preflight, preflight_delete, preflight_rules
 from seedless.resolver.preload import Preload
 from seedless.resolver.protocol import ASKED, DELETE, INBOX, UPDATE, Answer, Server, Standing
 from seedless.resolver.prune import Victim, named, order, require_store, strays
@@ -45,6 +45,7 @@ __all__ = [
     "order",
     "preflight",
     "preflight_delete",
+    "preflight_rules",
     "require_store",
     "send",
     "strays",

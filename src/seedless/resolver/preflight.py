@@ -19,7 +19,7 @@ from seedless.text import brief
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from seedless.claims import Account, Operator
     from seedless.jwt import Jwt
@@ -28,18 +28,23 @@ if TYPE_CHECKING:
 PreflightRule = Callable[["Jwt[Account]", "There"], Iterator[Finding]]
 """Look at an account that is to be sent, and yield what stands against it."""
 
+DeleteRule = Callable[["Collection[str]", "There"], Iterator[Finding]]
+"""Look at accounts (keys) that are to be deleted together."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class There:
     """What is known of the servers, and of us: the operator of the store, and the user who is logged in.
 
-    `held` maps an account's key to the jwts of it that servers hold, those that can be read.
+    `held` maps an account's key to the jwts of it that servers hold, those that can be read; `refusing` are
+    servers that say that they delete nothing.
     """
 
     operator: Jwt[Operator]
     standings: tuple[Standing, ...]
     held: Mapping[str, tuple[Jwt[Any], ...]] = dataclasses.field(default_factory=dict)
     user: Jwt[Any] | None = None
+    refusing: tuple[Server, ...] = ()
 
 
 def r001_issuer_is_trusted_there(account: Jwt[Account], there: There) -> Iterator[Finding]:
@@ -91,12 +96,20 @@ def r003_fits_into_a_message(account: Jwt[Account], there: There) -> Iterator[Fi
         yield error("R003", "", text, "make it smaller, or raise max_payload there")
 
 
-def r004_servers_are_of_this_operator(account: Jwt[Account], there: There) -> Iterator[Finding]:
+def r004_servers_are_of_this_operator(_: object, there: There) -> Iterator[Finding]:
     """Every server trusts the operator of the store.
 
     Otherwise these are somebody else's servers, or those of another store.
     """
-    yield from _strangers(there, f"account {brief(account.claims.name)}")
+    ours = there.operator.claims
+    strange = [
+        one.server
+        for one in there.standings
+        if one.operators and all(operator.claims.sub != ours.sub for operator in one.operators)
+    ]
+    if strange:
+        text = f"another operator than {brief(ours.name)} ({ours.sub}) is trusted by {_names(strange)}"
+        yield error("R004", "", text, "is this the right store, the right address?")
 
 
 def r005_system_account_lets_us_in(account: Jwt[Account], there: There) -> Iterator[Finding]:
@@ -128,6 +141,42 @@ RULES: tuple[PreflightRule, ...] = (
 """For every account that is to be sent."""
 
 
+def r006_servers_delete(_accounts: Collection[str], there: There) -> Iterator[Finding]:
+    """Every server deletes accounts when the operator orders it (`allow_delete` of its resolver).
+
+    One that does not brings them back to all others.
+    """
+    if there.refusing:
+        text = f"accounts are not deleted by {_names(sorted(there.refusing))} (allow_delete is not set)"
+        yield error("R006", "", text, "set allow_delete: true in its resolver, and start it again")
+
+
+def r007_system_account_stays(accounts: Collection[str], there: There) -> Iterator[Finding]:
+    """A system account is not deleted.
+
+    Servers do not do it, and could be told nothing more if they did.
+    """
+    systems = {one.system_account for one in there.standings}
+    systems.add(there.operator.claims.body.system_account)
+    for account in sorted(systems & set(accounts)):
+        yield error(
+            "R007", "", f"{account} is the system account", "name another in the operator's claims first"
+        )
+
+
+DELETE_RULES: tuple[DeleteRule, ...] = (
+    r004_servers_are_of_this_operator,
+    r006_servers_delete,
+    r007_system_account_stays,
+)
+"""For all accounts that are to be deleted."""
+
+
+def preflight_rules() -> tuple[PreflightRule | DeleteRule, ...]:
+    """Return every rule once, in the order of their codes."""
+    return tuple(dict.fromkeys((*RULES, *DELETE_RULES)))
+
+
 def preflight(accounts: Sequence[Jwt[Account]], there: There, now: int) -> Report:
     """Return what stands against sending *accounts*: the rules above, and what rules find in the claims.
 
@@ -149,36 +198,10 @@ def preflight(accounts: Sequence[Jwt[Account]], there: There, now: int) -> Repor
     return Report.of(_once(found))
 
 
-def preflight_delete(accounts: Iterable[str], there: There, refusing: Iterable[Server]) -> Report:
-    """Return what stands against deleting *accounts* (keys), where *refusing* servers never delete."""
-    found = list(_strangers(there, ""))
-    never = sorted(refusing)
-    if never:
-        text = f"accounts are not deleted by {_names(never)} (allow_delete is not set)"
-        found.append(error("R006", "", text, "set allow_delete: true in its resolver and start it again"))
-    systems = {one.system_account for one in there.standings}
-    systems.add(there.operator.claims.body.system_account)
-    found += [
-        error("R007", "", f"{account} is the system account: servers cannot be without")
-        for account in sorted(systems & set(accounts))
-    ]
+def preflight_delete(accounts: Collection[str], there: There) -> Report:
+    """Return what stands against deleting *accounts* (keys)."""
+    found = [finding for rule in DELETE_RULES for finding in rule(accounts, there)]
     return Report.of(found)
-
-
-def _strangers(there: There, about: str) -> Iterator[Finding]:
-    wanted = there.operator.claims.sub
-    strange = [
-        one.server
-        for one in there.standings
-        if one.operators and all(operator.claims.sub != wanted for operator in one.operators)
-    ]
-    if strange:
-        text = (
-            f"{_names(strange)} trusts another operator than {brief(there.operator.claims.name)} ({wanted})"
-        )
-        yield dataclasses.replace(
-            error("R004", "", text, "is this the right store, the right address?"), about=about
-        )
 
 
 def _trusts(one: Standing, account: Jwt[Account]) -> bool:
