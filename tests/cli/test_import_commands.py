@@ -162,7 +162,7 @@ def test_an_import_is_found_by_its_local_subject_first(system: Desk) -> None:
         pytest.param(
             ["add", "--activation", "nowhere.jwt"],
             2,
-            "error: there is no file nowhere.jwt\nhint: name a file with an activation, or give its text\n",
+            "error: cannot read nowhere.jwt: no such file or directory\nhint: name a file that can be read\n",
             id="no file",
         ),
         pytest.param(

@@ -6,7 +6,6 @@ What nsc calls --token is --activation here: a token is a device.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,9 +30,8 @@ from seedless.cli._keys import issuer_option
 from seedless.cli._names import names_of
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._workspace import Workspace
-from seedless.creds import parse_jwt
+from seedless.cli.show import read_jwt
 from seedless.errors import UsageError
-from seedless.store import atomic
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -245,25 +243,18 @@ def found(account: str, body: Account, subject: str, source: str | None, kind: s
 def activation_in(text: str) -> tuple[str, jwt.Jwt[Activation] | None]:
     """Return the token that *text* is or that lies in the file *text*, and the activation that it is.
 
-    A URL is taken as it is, and is none. Raise `UsageError` when there is no such file, or another jwt in it.
+    A URL is taken as it is, and is none. Raise `UsageError` when there is no such file, or it holds another jwt.
     """
     if _URL.match(text):
         return text, None
-    bare = text
-    if text.count(".") != _DOTS or not text.startswith("eyJ"):
-        data = atomic.read(Path(text))
-        if data is None:
-            raise UsageError(
-                f"there is no file {shown(text)}", "name a file with an activation, or give its text"
-            )
-        bare = parse_jwt(data.decode("utf-8", "replace")).strip()
-    found = jwt.read(bare)
+    is_jwt = text.startswith("eyJ") and text.count(".") == _DOTS
+    found: jwt.Jwt[Any] = jwt.read(text) if is_jwt else read_jwt(text)
     if not isinstance(found.claims.body, Activation):
         raise UsageError(
             f"the token is a jwt of kind {found.claims.body.kind}, and not an activation",
             "seedless activation new makes one, in the exporting account",
         )
-    return bare, found
+    return found.text, found
 
 
 def _described(source: str | None, subject: str | None, kind: str | None, token: str | None) -> Import:

@@ -12,7 +12,7 @@ from seedless.plan import changed, issuing_key, resigned
 from seedless.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Claims, Jwt
@@ -66,12 +66,21 @@ def issuer_of(workspace: Workspace, before: Jwt[Any], after: Claims[Any], wanted
     """Return the key that signs *after*: the one *wanted*, else that of *before* where it still may."""
     if isinstance(after.body, Operator):
         return issuing_key(after, (), wanted or after.sub)
-    parent = parent_of(workspace, before)
+    return kept_issuer(parent_of(workspace, before), workspace.known_keys(), before, wanted)
+
+
+def kept_issuer(
+    parent: Claims[Any], known: Collection[str], before: Jwt[Any], wanted: str | None = None
+) -> PublicKey:
+    """Return the key of *parent* that signs in place of *before*: the one *wanted*, else the same again.
+
+    Another is taken only where the same is no key of *parent* any more, or nobody knows where it is while
+    another is *known*.
+    """
     if wanted is not None:
-        return issuing_key(parent, workspace.known_keys(), wanted)
-    known = workspace.known_keys()
+        return issuing_key(parent, known, wanted)
     keys = {parent.sub, *(str(getattr(entry, "key", entry)) for entry in parent.body.signing_keys)}
-    if str(before.issuer) in keys and (str(before.issuer) in known or not keys & known):
+    if str(before.issuer) in keys and (str(before.issuer) in known or not keys & set(known)):
         return before.issuer
     return issuing_key(parent, known)
 
