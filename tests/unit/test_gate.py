@@ -7,7 +7,7 @@ from seedless.pkcs11.gate import Gate
 
 
 def test_threads_pass_side_by_side() -> None:
-    gate, both = Gate(one_at_a_time=False), threading.Barrier(2, timeout=10)
+    gate, both = Gate("driver", one_at_a_time=False), threading.Barrier(2, timeout=10)
 
     def call() -> None:
         with gate:
@@ -19,7 +19,7 @@ def test_threads_pass_side_by_side() -> None:
 
 
 def test_a_driver_without_locking_gets_one_thread_at_a_time_which_may_enter_again() -> None:
-    gate, inside, most = Gate(one_at_a_time=True), [], []
+    gate, inside, most = Gate("driver", one_at_a_time=True), [], []
 
     def call() -> None:
         for _ in range(50):
@@ -36,7 +36,7 @@ def test_a_driver_without_locking_gets_one_thread_at_a_time_which_may_enter_agai
 
 
 def test_whoever_is_alone_waits_for_those_inside_and_keeps_others_out() -> None:
-    gate, entered, leave, seen = Gate(one_at_a_time=False), threading.Event(), threading.Event(), []
+    gate, entered, leave, seen = Gate("driver", one_at_a_time=False), threading.Event(), threading.Event(), []
 
     def first() -> None:
         with gate:
@@ -62,7 +62,7 @@ def test_whoever_is_alone_waits_for_those_inside_and_keeps_others_out() -> None:
 
 
 def test_a_call_that_hangs_is_not_waited_for() -> None:
-    gate, entered, leave = Gate(one_at_a_time=False), threading.Event(), threading.Event()
+    gate, entered, leave = Gate("driver", one_at_a_time=False), threading.Event(), threading.Event()
 
     def hang() -> None:
         with gate:

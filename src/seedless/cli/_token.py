@@ -6,6 +6,7 @@ import dataclasses
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from seedless.cli._guard import stand_guard
 from seedless.config import choose_module
 from seedless.errors import NoKey
 from seedless.keyring import KeyEntry
@@ -55,8 +56,13 @@ def pin_source(workspace: Workspace) -> PinSource:
 
 
 def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
-    """Return the PKCS#11 module to load for *uri*, which `is_ours` when the person gave it."""
-    return choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=is_ours)
+    """Return the PKCS#11 module to load for *uri*, which `is_ours` when the person gave it.
+
+    The command goes on in a child process, so that it ends in a sentence whatever the module does.
+    """
+    module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=is_ours)
+    stand_guard(module)
+    return module
 
 
 class OpenTokens:

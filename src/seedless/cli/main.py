@@ -18,7 +18,9 @@ import click
 from seedless.cli._lazy import LazyGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from seedless.cli._guard import Guard
 
 _USAGE = 2
 _INTERRUPTED = 130
@@ -85,9 +87,44 @@ seedless = LazyGroup(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; never a traceback, unless SEEDLESS_DEBUG is set."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return _run(words, None)
+    run = Run(lambda error: _ended(words, error))
+    try:
+        code = _run(words, run)
+    finally:
+        run.let_go()
+    return run.end(code)
+
+
+class Run:
+    """One run of the program in a process of its own, with a guard before drivers once it wants one."""
+
+    __slots__ = ("guard", "tell")
+
+    def __init__(self, tell: Callable[[BaseException], int]) -> None:
+        """Take how to *tell* on stderr what ended it, for an exit code."""
+        self.tell = tell
+        self.guard: Guard | None = None
+
+    def let_go(self) -> None:
+        """Let the guard know that the end of this process is its own doing."""
+        if self.guard is not None:
+            self.guard.let_go()
+
+    def end(self, code: int) -> int:
+        """Return *code*; where there is a guard, end this process with it."""
+        if self.guard is not None:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+            self.guard.end(code)
+        return code
+
+
+def _run(words: list[str], run: Run | None) -> int:
     try:
         _escape_what_cannot_be_written()
-        result = seedless.main(words, prog_name="seedless", standalone_mode=False)
+        result = seedless.main(words, prog_name="seedless", standalone_mode=False, obj=run)
         sys.stdout.flush()
     except click.exceptions.Exit as ended:
         return ended.exit_code
@@ -97,14 +134,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _give_stdout_up()
         return 1
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\ninterrupted: nothing more was done", err=True)
-        return _INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _ended(words, error)
     except Exception as error:
         if os.environ.get("SEEDLESS_DEBUG"):
             raise
-        return _fail(words, *_told(error))
+        return _ended(words, error)
     return result if isinstance(result, int) else 0
+
+
+def _ended(words: Sequence[str], error: BaseException) -> int:
+    """Tell what ended the command, and return its exit code."""
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        click.echo("\ninterrupted: nothing more was done", err=True)
+        return _INTERRUPTED
+    return _fail(words, *_told(error))
 
 
 def _give_stdout_up() -> None:
@@ -119,7 +163,7 @@ def _escape_what_cannot_be_written() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _told(error: Exception) -> tuple[str, str, int]:
+def _told(error: BaseException) -> tuple[str, str, int]:
     """Return message, hint and exit code of *error*."""
     from seedless.errors import SeedlessError  # noqa: PLC0415 - only when something failed
 

@@ -2,7 +2,7 @@
 
 Calls of several threads pass side by side, or one thread at a time for a driver that knows no locking. Before
 C_Finalize the gate closes and waits for those inside: a driver that is shut down under a call crashes. A call
-that hangs is not waited for long; then nobody is alone and the driver stays up.
+that hangs is not waited for long; then nobody is alone and the driver stays up. The watch is told who passes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from seedless.pkcs11 import watch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 class Gate:
     """Enter it as a context, as often nested as you like; `alone` is entered from outside only."""
 
-    __slots__ = ("_closed", "_condition", "_inside", "_one_at_a_time", "_waiting")
+    __slots__ = ("_closed", "_condition", "_driver", "_inside", "_one_at_a_time", "_waiting")
 
-    def __init__(self, *, one_at_a_time: bool) -> None:
-        """Let many threads in, or *one_at_a_time*."""
+    def __init__(self, driver: str, *, one_at_a_time: bool) -> None:
+        """Let many threads into *driver*, or *one_at_a_time*."""
+        self._driver: Final = driver
         self._one_at_a_time: Final = one_at_a_time
         self._condition: Final = threading.Condition(threading.Lock())
         self._inside: Final[dict[int, int]] = {}  # thread → how deep
@@ -38,6 +41,8 @@ class Gate:
         inside[me] = 1
         if self._closed or (self._one_at_a_time and len(inside) > 1):
             self._come_again(me)
+        if watch.current is not watch.NOBODY:
+            watch.current.entered(self._driver)
 
     def __exit__(self, *_: object) -> None:
         me, inside = threading.get_ident(), self._inside
@@ -48,6 +53,8 @@ class Gate:
         if self._waiting:
             with self._condition:
                 self._condition.notify_all()
+        if watch.current is not watch.NOBODY:
+            watch.current.left()
 
     def _come_again(self, me: int) -> None:
         with self._condition:

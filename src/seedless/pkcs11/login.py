@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seedless.errors import PinError
+from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import explain, name_of, pin_refused
 from seedless.pkcs11.refused import RefusedPin
 
@@ -34,7 +35,9 @@ def ask(pins: PinSource, info: TokenInfo, module: Module) -> bytes | None:
     """Return a user PIN that may be sent to the token, None for its pad; raise `PinError` if none may be."""
     if info.protected_authentication_path:
         return None
-    pin = encoded(pins.pin(info.where, info.tries), info)
+    with watch.current.asking():
+        given = pins.pin(info.where, info.tries)
+    pin = encoded(given, info)
     RefusedPin.of(module.path, info.where, pin).check()
     quirks = info.quirks
     if not quirks.takes_pin(pin):

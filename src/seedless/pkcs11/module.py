@@ -18,7 +18,7 @@ from pkcs11.constants import TokenFlag
 from pkcs11.exceptions import PKCS11Error
 
 from seedless.errors import ModuleError, TokenError
-from seedless.pkcs11 import _cryptoki
+from seedless.pkcs11 import _cryptoki, watch
 from seedless.pkcs11._ckr import explain, explained, is_loss
 from seedless.pkcs11.gate import Gate
 from seedless.pkcs11.info import TokenInfo
@@ -57,7 +57,7 @@ class Module:
         self.generation = 0  # how often it was started anew; what is older is dead
         self._locking: Final = locking
         self._pid: Final = os.getpid()
-        self._gate: Final = Gate(one_at_a_time=not locking)
+        self._gate: Final = Gate(str(path), one_at_a_time=not locking)
         with explained("load the module", str(path)):
             self._library: Final = _Library(str(path))
 
@@ -90,9 +90,11 @@ class Module:
             if not alone or self.generation != generation:
                 return
             # Whatever it answers: another part of the program may have called it.
+            watch.current.entered(str(self.path))
             self.functions.finalize()
             self.generation += 1
             result = self.functions.initialize(os_locking=self._locking)
+            watch.current.left()
             if result not in {_cryptoki.CKR_OK, _CKR_ALREADY_INITIALIZED}:
                 raise _not_initialised(result, self.path)
 
@@ -181,7 +183,11 @@ def load(path: Path) -> Module:
     with _loading:
         module = _loaded.get(real)
         if module is None:
-            module = _loaded[real] = _initialised(real)
+            watch.current.entered(str(real))
+            try:
+                module = _loaded[real] = _initialised(real)
+            finally:
+                watch.current.left()
     module.check()
     return module
 

@@ -15,6 +15,7 @@ from pkcs11.constants import Attribute
 
 from seedless.errors import BadSignature, TokenError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
+from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import explain
 from seedless.pkcs11._cryptoki import CKR_OK
 from seedless.pkcs11.key import read_attributes
@@ -66,6 +67,7 @@ def trial(token: Token, pair: Pair, message: bytes) -> Trial:
         if result != CKR_OK:
             raise explain(result, "open a session", where)
         try:
+            watch.current.signing(token.info)
             result = functions.sign_init(session, token.numbers.sign, pair.private.handle or 0)
             if result == CKR_OK:
                 result, signature = functions.sign(session, message, SIGNATURE_SIZE)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE
+from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import require_ok
 from seedless.pkcs11.lookup import matching, only
 from seedless.pkcs11.quirks import require_fits
@@ -67,6 +68,8 @@ class TokenSigner:
         if self._ceiling is not None and len(message) > self._ceiling:
             require_fits(len(message), self.session.info)
         with self.session.turn:
+            if watch.current is not watch.NOBODY:
+                watch.current.signing(self.session.info)
             answer = None
             if self._prepared is not None:
                 answer = self.session.try_once(self._epoch, self._prepared, message)

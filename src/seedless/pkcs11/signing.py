@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
+from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import require_ok
 from seedless.pkcs11.session import handle_of
 
@@ -58,6 +59,7 @@ def sign_with(session: TokenSession, raw: Session, pair: Pair, message: bytes, n
         raise TokenError(
             f"the key {key.named} on {session.info.where} is not allowed to sign", "make a key with CKA_SIGN"
         )
+    watch.current.signing(session.info)
     require_ok(functions.sign_init(handle, numbers.sign, pair.private.handle or 0))
     if key.attributes.always_authenticate:
         session.affirm(raw)

@@ -1,0 +1,56 @@
+"""Whoever watches what this process does with drivers: told when a thread enters one and when it leaves.
+
+A driver can hang, crash, or wait for a touch; then this process can say nothing, and somebody outside can.
+Nothing is decided here and no time measured. There is one watch for the whole process, as there is one of
+each driver; without one nothing happens.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from seedless.pkcs11.info import TokenInfo
+
+
+class Watch(Protocol):
+    """Is told what happens; none of these may raise."""
+
+    def entered(self, driver: str) -> None:
+        """Hear that a thread, which was outside, is about to call *driver*, the path of a module."""
+
+    def left(self) -> None:
+        """Hear that the thread is back."""
+
+    def signing(self, info: TokenInfo) -> None:
+        """Hear that what is asked of the driver now is a signature, by the token of *info*."""
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Be held while a person is asked for a PIN, and no driver is called."""
+
+
+class _Nobody:
+    def entered(self, driver: str) -> None:
+        pass
+
+    def left(self) -> None:
+        pass
+
+    def signing(self, info: TokenInfo) -> None:
+        pass
+
+    def asking(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+NOBODY: Final[Watch] = _Nobody()
+current: Watch = NOBODY
+
+
+def watch_drivers(watch: Watch) -> None:
+    """Let *watch* be told from now on, of all drivers and threads of this process; `NOBODY` ends that."""
+    global current  # noqa: PLW0603 - a process has each driver once, and so its watch
+    current = watch
