@@ -29,10 +29,11 @@ _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click 
 _COMMANDS = {
     "token": ("token", "Find, initialise, look at and try tokens."),
     "key": ("key", "Make, import, list, audit and delete keys on tokens."),
-    "operator": ("operator", "Make and show the operator."),
-    "account": ("account", "Make, show and list accounts."),
+    "operator": ("operator", "Make, edit and show the operator."),
+    "account": ("account", "Make, edit, show and delete accounts."),
     "user": ("user", "Make, show and list users, and write creds files."),
     "activation": ("activation", "Give other accounts leave to import private exports."),
+    "apply": ("apply", "Make the store as a desired-state file says."),
     "sign": ("sign", "Sign a claims file, a jwt again, or a plan."),
     "show": ("show", "Show what a jwt says."),
     "diff": ("diff", "Show what changes between two jwts."),

@@ -1,0 +1,299 @@
+"""`seedless rotate account-key`: the two phases, and the one of an emergency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.claims import Activation
+from seedless.cli import _io
+from seedless.cli._edit import found, issuer_of
+from seedless.cli._review import sign
+from seedless.cli._rotate_servers import LOCKS_US_OUT, are_asked, open_servers, require_asked, visitor
+from seedless.cli._rotate_tell import Told, printed, tell
+from seedless.errors import Refused, SeedlessError, UsageError
+from seedless.issue import Intent, NewKey, Plan
+from seedless.rotate import Pair, find_pair
+from seedless.rotate import account as rotation
+from seedless.rotate.pair import is_key, listed_keys, overlapping
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from seedless.claims import Account
+    from seedless.cli._remote import Remote
+    from seedless.cli._workspace import Workspace
+    from seedless.creds import Creds
+    from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
+    from seedless.rotate.account import Around, Signed
+    from seedless.rotate.connections import Connected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the options say: which account, which of its keys, and the key that takes its place."""
+
+    account: str
+    key: str | None
+    new: PublicKey | None
+    remote: Remote
+    without_servers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the rotation is, by the store: the pair (None: nothing is begun), and what stands around."""
+
+    around: Around
+    pair: Pair | None
+    damaged: tuple[str, ...]
+
+    def signed(self, now: int) -> Signed:
+        """Return what stands on the old key."""
+        return rotation.signed_by(self.pair.old, self.around, now) if self.pair else rotation.Signed({})
+
+
+def begin(workspace: Workspace, wanted: Wanted) -> None:
+    """Do the first phase, or what is left of it, publish it, and tell who still depends on the old key."""
+    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
+    early = _early_visitor(workspace, wanted) if asked else None
+    with workspace.lock():
+        state = _read(workspace, wanted)
+        _warn(state)
+        done = _first_phase(workspace, state)
+        state = _again(workspace, state)
+    seen, sent = _published(workspace, wanted, state, early) if asked else (None, 0)
+    _tell(workspace, state, done, ("overlap", seen, sent))
+
+
+def finish(workspace: Workspace, wanted: Wanted) -> None:
+    """Do the second phase: refuse while anything depends on the old key, then remove it and publish that."""
+    asked = require_asked(workspace, wanted.remote, without=wanted.without_servers)
+    state = _read(workspace, wanted, finishing=True)
+    if state.pair is not None:
+        _require_moved(workspace, state)
+    seen, sent = _published(workspace, wanted, state, None) if asked else (None, 0)
+    if state.pair is None:
+        _tell(workspace, state, (), ("finished", seen, sent))
+        return
+    _require_disconnected(state, seen)
+    with workspace.lock():
+        state = _again(workspace, state)
+        _require_moved(workspace, state)
+        plan = rotation.finish(state.around, _pair(state).old, workspace.now)
+        done = sign(workspace, Intent(lambda _: plan))
+        state = _again(workspace, state)
+    if asked:
+        seen, more = _published(workspace, wanted, state, None)
+        sent += more
+    _tell(workspace, state, done, ("finished", seen, sent))
+
+
+def emergency(workspace: Workspace, wanted: Wanted) -> None:
+    """Do both phases at once, after saying whom that locks out."""
+    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
+    early = visitor(workspace, wanted.remote) if asked else None
+    with workspace.lock():
+        state = _read(workspace, wanted)
+        _warn(state)
+        signed = state.signed(workspace.now)
+        _say_locked_out(state, signed, _seen(workspace, wanted, state, early))
+        pair, now = _pair(state), workspace.now
+        jwts = _walk(
+            workspace,
+            pair,
+            lambda new: rotation.replace_at_once(state.around, pair.old, new, signed, now),
+        )
+        leaves = _give_leaves(workspace, state, signed, jwts)
+        state = _again(workspace, state)
+    # The user who logs in may be one of those who are locked out, when it is the system account.
+    seen, sent = _published(workspace, wanted, state, early, LOCKS_US_OUT) if asked else (None, 0)
+    _tell(workspace, state, (*jwts, *leaves), ("finished", seen, sent))
+
+
+def _first_phase(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+    pair, now = _pair(state), workspace.now
+    signed = state.signed(now)
+    if pair.is_begun and not len(signed):
+        return ()
+    if workspace.settings.plan and signed.leaves:
+        signed = _without_leaves(signed, pair)
+    jwts = _walk(workspace, pair, lambda new: rotation.begin(state.around, pair.old, new, signed, now))
+    return (*jwts, *_give_leaves(workspace, state, signed, jwts))
+
+
+def _without_leaves(signed: Signed, pair: Pair) -> Signed:
+    """Return *signed* without activations: imports hold them signed, so they are in no plan made before."""
+    if pair.is_begun and not signed.users:
+        raise UsageError(
+            "what is left are activations, and the plan of those that import them holds them signed",
+            "run it without --plan",
+        )
+    _io.say(f"{len(signed.leaves)} activations are not in this plan: run it again without --plan after it")
+    return rotation.Signed(signed.users, (), signed.revoked, signed.expired)
+
+
+def _walk(workspace: Workspace, pair: Pair, plan: Any) -> tuple[Jwt[Any], ...]:  # noqa: ANN401 - PublicKey -> Plan
+    if pair.new is not None:
+        given = pair.new
+        return sign(workspace, Intent(lambda _: plan(given)))
+
+    def made(keys: Mapping[NewKey, PublicKey]) -> Plan:
+        found: Plan = plan(keys[pair.successor])
+        return found
+
+    return sign(workspace, Intent(made, (pair.successor,)))
+
+
+def _give_leaves(
+    workspace: Workspace, state: State, signed: Signed, jwts: Sequence[Jwt[Any]]
+) -> tuple[Jwt[Any], ...]:
+    """Put the activations among *jwts* where the old ones stand; return the importing accounts."""
+    if not signed.leaves:
+        return ()
+    around = _read_around(workspace, state.around.name)[0]
+    given = [jwt for jwt in jwts if isinstance(jwt.claims.body, Activation)]
+    leaves = list(zip(signed.leaves, given, strict=True))
+    names = {leave.importer for leave in signed.leaves}
+    before = {name: around.importers[name] for name in sorted(names)}
+    issuers = {name: issuer_of(workspace, jwt, jwt.claims, None) for name, jwt in before.items()}
+    return sign(workspace, Intent(lambda _: rotation.give_leaves(around, leaves, issuers, workspace.now)))
+
+
+def _early_visitor(workspace: Workspace, wanted: Wanted) -> Creds | None:
+    """Return who logs in, before the creds of the system account change; None for another account."""
+    key = workspace.account(wanted.account).claims.sub
+    is_system = key == workspace.operator().claims.body.system_account
+    return visitor(workspace, wanted.remote) if is_system else None
+
+
+def _published(
+    workspace: Workspace, wanted: Wanted, state: State, early: Creds | None, *lifted: str
+) -> tuple[Connected, int]:
+    """Send the account, and those with its activations, where they differ; return who is connected."""
+    with open_servers(workspace, wanted.remote, early or visitor(workspace, wanted.remote)) as servers:
+        keys = {str(key) for pair in [state.pair] if pair for key in (pair.old, pair.new)}
+        keys |= listed_keys(state.around.account.claims).keys()
+        importers = [jwt for jwt in state.around.importers.values() if rotation.has_leave_by(jwt, keys)]
+        sent = servers.publish([state.around.account, *importers], lifted=lifted)
+        return servers.connected(state.around.account.claims.sub), sent
+
+
+def _seen(workspace: Workspace, wanted: Wanted, state: State, user: Creds | None) -> Connected | None:
+    if user is None:
+        return None
+    with open_servers(workspace, wanted.remote, user) as servers:
+        return servers.connected(state.around.account.claims.sub)
+
+
+def _require_moved(workspace: Workspace, state: State) -> None:
+    """Raise `Refused` while something in the store depends on the old key, or cannot be read."""
+    pair, signed = _pair(state), state.signed(workspace.now)
+    again = f"seedless rotate account-key {state.around.name}"
+    if not pair.is_begun:
+        raise Refused(f"no key takes the place of {pair.old} yet", again)
+    if len(signed):
+        left = [*signed.users, *(f"an import of {leave.importer}" for leave in signed.leaves)]
+        raise Refused(f"{pair.old} is still needed by {len(left)} jwts: {', '.join(map(brief, left))}", again)
+    if state.damaged:
+        raise Refused(f"nobody knows whether it is still needed: {state.damaged[0]}", "restore it first")
+
+
+def _require_disconnected(state: State, seen: Connected | None) -> None:
+    """Raise `Refused` while a client or a leaf node may be connected through the old key."""
+    pair = _pair(state)
+    clients = seen.by(str(pair.old)) if seen else ()
+    if clients:
+        names = {jwt.claims.sub: name for name, jwt in state.around.users.items()}
+        rows = ", ".join(printed(client, names) for client in clients)
+        raise Refused(
+            f"{len(clients)} connections still use the old key: {rows}",
+            "give them their new creds and let them connect again; --emergency locks them out",
+        )
+    if seen and seen.leafs:
+        raise Refused(
+            f"{seen.leafs} leaf nodes are connected, and servers do not say by which key",
+            "see that they have new creds, and finish with --without-servers and a push",
+        )
+
+
+def _say_locked_out(state: State, signed: Signed, seen: Connected | None) -> None:
+    users = ", ".join(map(brief, signed.users)) or "no user that is known"
+    _io.say(_io.printable(f"this locks out, until they have their new creds: {users}"))
+    names = {jwt.claims.sub: name for name, jwt in state.around.users.items()}
+    for client in seen.by(str(_pair(state).old)) if seen else ():
+        _io.say(_io.printable(f"  connected now: {printed(client, names)}"))
+    for leave in signed.leaves:
+        _io.say(
+            _io.printable(f"  the import {leave.index} of {brief(leave.importer)} stops until it is pushed")
+        )
+
+
+def _tell(
+    workspace: Workspace, state: State, signed: Sequence[Jwt[Any]], how: tuple[str, Connected | None, int]
+) -> None:
+    pair, (stage, seen, sent) = state.pair, how
+    new = pair.new if pair else None
+    told = Told(
+        around=state.around,
+        old=pair.old if pair else None,
+        new=new,
+        stage=stage,
+        signed=signed,
+        moved=rotation.signed_by(new, state.around, workspace.now) if new else rotation.Signed({}),
+        left=state.signed(workspace.now),
+        seen=seen,
+        sent=sent,
+    )
+    tell(workspace, told)
+
+
+def _pair(state: State) -> Pair:
+    if state.pair is None:
+        raise UsageError("no key gives way", "name one with --key")
+    return state.pair
+
+
+def _warn(state: State) -> None:
+    for message in state.damaged:
+        _io.say(_io.printable(f"warning: {message}: what it depends on is not known"))
+
+
+def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> State:
+    """Return how far it is, by what the account lists; *finishing* finds nothing where nothing overlaps."""
+    around, damaged = _read_around(workspace, wanted.account)
+    claims, made, key = around.account.claims, _made(workspace), wanted.key
+    if finishing:
+        gone = key is not None and is_key(key) and key not in listed_keys(claims)
+        if gone or (key is None and wanted.new is None and not overlapping(claims, made)):
+            return State(around, None, damaged)
+    return State(around, find_pair(claims, made, key=key, new=wanted.new), damaged)
+
+
+def _again(workspace: Workspace, before: State) -> State:
+    """Return how far it is now, of the pair that this command is about."""
+    around, damaged = _read_around(workspace, before.around.name)
+    pair = _pair(before)
+    new = pair.new or _made(workspace).get(pair.successor)
+    return State(around, Pair(around.account.claims, pair.old, new), damaged)
+
+
+def _made(workspace: Workspace) -> dict[NewKey, PublicKey]:
+    return {NewKey(entry.role, entry.name): entry.public_key for entry in workspace.keyring()}
+
+
+def _read_around(workspace: Workspace, name: str) -> tuple[Around, tuple[str, ...]]:
+    account: Jwt[Account] = found(workspace, (name,))
+    accounts = {one: jwt for one, jwt in workspace.each() if one != name}
+    users = dict(workspace.each(name))
+    damaged = [jwt.message for jwt in (*accounts.values(), *users.values()) if isinstance(jwt, SeedlessError)]
+    around = rotation.Around(
+        operator=workspace.operator(),
+        account=account,
+        issuer=issuer_of(workspace, account, account.claims, None),
+        users={one: jwt for one, jwt in users.items() if not isinstance(jwt, SeedlessError)},
+        importers={one: jwt for one, jwt in accounts.items() if not isinstance(jwt, SeedlessError)},
+    )
+    return around, tuple(damaged)

@@ -1,0 +1,7 @@
+"""Rotation: a signing key takes the place of another, and what the old one signed is signed again."""
+
+from __future__ import annotations
+
+from seedless.rotate.pair import Pair, find_pair, listed_keys, successor
+
+__all__ = ["Pair", "find_pair", "listed_keys", "successor"]

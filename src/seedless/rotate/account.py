@@ -1,0 +1,188 @@
+"""A signing key of an account gives way: which users and activations it signed, and the plans that move them.
+
+Users that are revoked are left as they are: signed again, they would be let in again. So are those that have
+expired. What the key signed for others, and is in no import of this store, nobody knows here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless import jwt as jwts
+from seedless import trust
+from seedless.claims import Account, Activation
+from seedless.dependents import is_expired
+from seedless.errors import SeedlessError
+from seedless.issue import Plan
+from seedless.plan import changed
+from seedless.rotate.pair import listed_keys, with_new, without
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from seedless.change import Change
+    from seedless.claims import Operator, User
+    from seedless.jwt import Claims, Jwt
+    from seedless.nkey import PublicKey
+
+_MOVED = "its issuer gives way"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """An account and what the store has around it, by name; `issuer` is who signs the account.
+
+    `importers` are the other accounts of the store; `sources` those that the account imports from.
+    """
+
+    operator: Jwt[Operator]
+    account: Jwt[Account]
+    issuer: PublicKey
+    users: Mapping[str, Jwt[User]]
+    importers: Mapping[str, Jwt[Account]]
+
+    @property
+    def name(self) -> str:
+        """What the account is called in the store."""
+        return self.account.claims.name.strip()
+
+    def sources(self, *claims: Claims[Any]) -> tuple[Jwt[Any], ...]:
+        """Return the operator, this account and those that *claims* import from, but for themselves."""
+        wanted = {item.account for one in claims for item in getattr(one.body, "imports", ())}
+        wanted |= {self.account.claims.sub}
+        wanted -= {one.sub for one in claims}
+        accounts = (self.account, *self.importers.values())
+        return (self.operator, *(one for one in accounts if one.claims.sub in wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """An activation that stands in an import: of which account, at which place."""
+
+    importer: str
+    index: int
+    activation: Jwt[Activation]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What stands on one key: users by name and activations; and the users that are left as they are."""
+
+    users: Mapping[str, Jwt[User]]
+    leaves: tuple[Leave, ...] = ()
+    revoked: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.users) + len(self.leaves)
+
+
+def signed_by(key: PublicKey, around: Around, now: int) -> Signed:
+    """Return what *key* has signed, of what is *around*, and still holds at *now* (Unix seconds)."""
+    by_key = {name: user for name, user in around.users.items() if user.issuer == key}
+    expired = [name for name, user in by_key.items() if is_expired(user, now)]
+    revoked = [name for name, user in by_key.items() if trust.is_revoked(around.account, user)]
+    users = {name: user for name, user in by_key.items() if name not in {*expired, *revoked}}
+    leaves = tuple(
+        leave
+        for name, importer in around.importers.items()
+        for leave in _leaves(name, importer)
+        if leave.activation.issuer == key
+        and not is_expired(leave.activation, now)
+        and not trust.is_revoked(around.account, leave.activation)
+    )
+    return Signed(users, leaves, tuple(revoked), tuple(expired))
+
+
+def has_leave_by(importer: Jwt[Account], keys: Collection[str]) -> bool:
+    """Tell whether an import of *importer* has an activation that one of *keys* (key texts) has signed."""
+    return any(str(leave.activation.issuer) in keys for leave in _leaves("", importer))
+
+
+def begin(around: Around, old: PublicKey, new: PublicKey, signed: Signed, now: int) -> Plan:
+    """Return the plan of the first phase: the account lists *new* too, and *new* signs what *old* has."""
+    claims = around.account.claims
+    if str(new) not in listed_keys(claims):
+        claims = with_new(claims, old, new)
+    return _plan(around, claims, new, signed, now)
+
+
+def finish(around: Around, old: PublicKey, now: int) -> Plan:
+    """Return the plan of the second phase: the account lists *old* no more."""
+    return _plan(around, without(around.account.claims, old), old, Signed({}), now)
+
+
+def replace_at_once(around: Around, old: PublicKey, new: PublicKey, signed: Signed, now: int) -> Plan:
+    """Return the plan of both phases in one, which locks out whoever logs in with what *old* has signed."""
+    claims = around.account.claims
+    if str(new) not in listed_keys(claims):
+        claims = with_new(claims, old, new)
+    return _plan(around, without(claims, old), new, signed, now)
+
+
+def give_leaves(
+    around: Around,
+    leaves: Sequence[tuple[Leave, Jwt[Activation]]],
+    issuers: Mapping[str, PublicKey],
+    now: int,
+) -> Plan:
+    """Return the plan by which the importing accounts get their new activations, beside the *leaves* of old.
+
+    *issuers* are the keys that sign the importing accounts, by their names.
+    """
+    changes: list[Change] = []
+    for name in dict.fromkeys(leave.importer for leave, _ in leaves):
+        before = around.importers[name]
+        imports = list(before.claims.body.imports)
+        for leave, signed in leaves:
+            if leave.importer == name:
+                imports[leave.index] = msgspec.structs.replace(imports[leave.index], token=signed.text)
+        body = msgspec.structs.replace(before.claims.body, imports=tuple(imports))
+        claims = msgspec.structs.replace(before.claims, body=body)
+        changes.append(
+            changed(
+                claims, issuers[name], replaces=before, now=now,
+                reason=f"new activations by {around.name}", address=(name,),
+            )
+        )  # fmt: skip
+    return Plan(tuple(changes), now, around.sources(*(change.draft.claims for change in changes)))
+
+
+def _plan(around: Around, account: Claims[Account], new: PublicKey, signed: Signed, now: int) -> Plan:
+    changes: list[Change] = []
+    if account != around.account.claims:
+        changes.append(
+            changed(
+                account, around.issuer, replaces=around.account, now=now,
+                reason="a signing key gives way", address=(around.name,),
+            )
+        )  # fmt: skip
+    for name, user in signed.users.items():
+        claims = _of(user.claims, account.sub)
+        changes.append(
+            changed(claims, new, replaces=user, now=now, reason=_MOVED, address=(around.name, name))
+        )
+    for leave in signed.leaves:
+        claims = _of(leave.activation.claims, account.sub)
+        changes.append(changed(claims, new, replaces=leave.activation, now=now, reason=_MOVED))
+    return Plan(tuple(changes), now, around.sources(account))
+
+
+def _of(claims: Claims[Any], account: str) -> Claims[Any]:
+    """Return *claims* of a user or an activation that name the *account* for which a signing key signs."""
+    return msgspec.structs.replace(claims, body=msgspec.structs.replace(claims.body, issuer_account=account))
+
+
+def _leaves(name: str, importer: Jwt[Account]) -> Iterator[Leave]:
+    for index, item in enumerate(importer.claims.body.imports):
+        if not item.token:
+            continue
+        try:
+            found = jwts.read(item.token)
+        except SeedlessError:
+            continue
+        if isinstance(found.claims.body, Activation):
+            yield Leave(name, index, found)

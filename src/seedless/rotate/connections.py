@@ -1,0 +1,148 @@
+"""Who is connected, and which key issued the user: what servers say of it (nats-server 2.15, `monitor.go`).
+
+`CONNZ` names the issuer of every client of an account. `LEAFZ` counts leaf nodes without their issuers, so of
+these nothing is known but that they are there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from seedless.errors import ServerError
+from seedless.resolver.connection import Question
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from seedless.resolver import Server
+
+CONNZ = "$SYS.REQ.SERVER.PING.CONNZ"
+LEAFZ = "$SYS.REQ.SERVER.PING.LEAFZ"
+ASKED = (CONNZ, LEAFZ)
+"""What is asked here."""
+
+PAGE = 256
+"""Connections in one answer."""
+
+_MOST_PAGES = 1000
+
+S = TypeVar("S", "_Connz", "_Leafz")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A connection: at which server, its number there, what it calls itself; `user` and `issuer` are keys."""
+
+    server: str
+    number: int
+    name: str
+    user: str
+    issuer: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The clients of an account, and how many leaf nodes of it there are."""
+
+    clients: tuple[Client, ...]
+    leafs: int
+
+    def by(self, issuer: str) -> tuple[Client, ...]:
+        """Return the clients whose user *issuer* has signed."""
+        return tuple(client for client in self.clients if client.issuer == issuer)
+
+
+class _Server(msgspec.Struct):
+    id: str = ""
+    name: str = ""
+
+
+class _Connection(msgspec.Struct):
+    cid: int
+    name: str = ""
+    authorized_user: str = ""
+    issuer_key: str = ""
+    ip: str = ""
+    port: int = 0
+
+
+class _Page(msgspec.Struct):
+    total: int = 0
+    connections: list[_Connection] | None = None
+
+
+class _Connz(msgspec.Struct):
+    server: _Server
+    data: _Page
+
+
+class _Leaf(msgspec.Struct):
+    account: str = ""
+
+
+class _Leafs(msgspec.Struct):
+    leafs: list[_Leaf] | None = None
+
+
+class _Leafz(msgspec.Struct):
+    server: _Server
+    data: _Leafs
+
+
+def connected(
+    ask: Callable[[Sequence[Question]], list[list[bytes]]], servers: Sequence[Server], account: str
+) -> Connected:
+    """Ask *servers* who is connected to *account* (key text); raise `ServerError` unless all answer."""
+    clients: list[Client] = []
+    for page in range(_MOST_PAGES):
+        asked = {"auth": True, "acc": account, "limit": PAGE, "offset": page * PAGE}
+        pages = _answers(ask, servers, (CONNZ, json.dumps(asked).encode()), _Connz)
+        clients += [_client(said.server, one) for said in pages for one in said.data.connections or ()]
+        if all(said.data.total <= (page + 1) * PAGE for said in pages):
+            break
+    leafs = [one for said in _answers(ask, servers, (LEAFZ, b""), _Leafz) for one in said.data.leafs or ()]
+    return Connected(tuple(clients), sum(one.account == account for one in leafs))
+
+
+def _answers(
+    ask: Callable[[Sequence[Question]], list[list[bytes]]],
+    servers: Sequence[Server],
+    question: tuple[str, bytes],
+    kind: type[S],
+) -> list[S]:
+    """Return what each of *servers* says to *question*, in their order."""
+    wanted = {server.id for server in servers}
+    subject, data = question
+    (answers,) = ask([Question(subject, data, lambda found: wanted <= _read(found, kind, subject).keys())])
+    said = _read(answers, kind, subject)
+    silent = [str(server) for server in servers if server.id not in said]
+    if silent:
+        raise ServerError(
+            f"{', '.join(silent)} did not say who is connected", "--timeout gives servers more seconds"
+        )
+    return [said[server.id] for server in servers]
+
+
+def _read(answers: Sequence[bytes], kind: type[S], subject: str) -> dict[str, S]:
+    try:
+        found = [msgspec.json.decode(answer, type=kind) for answer in answers]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ServerError(f"an answer to {subject} cannot be understood", "is it a nats-server?") from error
+    return {said.server.id: said for said in found}
+
+
+def _client(server: _Server, one: _Connection) -> Client:
+    return Client(
+        server=brief(server.name or server.id),
+        number=one.cid,
+        name=brief(one.name),
+        user=brief(one.authorized_user),
+        issuer=one.issuer_key,
+        address=f"{brief(one.ip)}:{one.port}",
+    )

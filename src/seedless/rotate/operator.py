@@ -1,0 +1,140 @@
+"""A signing key of the operator gives way, past barriers that the servers' own words prove.
+
+A server learns another operator jwt only when it starts anew. So the new key is added and spread first, by a
+rolling restart; when every server trusts it, the accounts are signed again and pushed; when no server holds
+an account by the old key any more, that is removed; and a second rolling restart makes the servers forget it.
+Where it stands follows from the store and from what the servers say. Refused: a step before its barrier.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.dependents import is_expired
+from seedless.issue import Plan
+from seedless.plan import changed
+from seedless.rotate.pair import listed_keys, with_new, without
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from seedless.change import Change
+    from seedless.claims import Account, Operator
+    from seedless.jwt import Claims, Jwt
+    from seedless.nkey import PublicKey
+    from seedless.resolver import Server, Standing
+    from seedless.rotate.pair import Pair
+
+
+class Stage(enum.StrEnum):
+    """What has to be done next."""
+
+    ADD = "add"
+    SPREAD = "spread"
+    REISSUE = "reissue"
+    PUSH = "push"
+    REMOVE = "remove"
+    FORGET = "forget"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """A server and the keys (key texts) whose accounts it trusts, by its operator jwts."""
+
+    server: Server
+    keys: frozenset[str]
+
+    @classmethod
+    def of(cls, standing: Standing) -> Trust:
+        """Return what *standing*, a server's word, says."""
+        found = {key for one in standing.operators for key in (one.claims.sub, *listed_keys(one.claims))}
+        return cls(standing.server, frozenset(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the servers said: whom each trusts, and the accounts (names) they hold that the old key signed."""
+
+    trusts: tuple[Trust, ...]
+    by_old: tuple[str, ...] = ()
+
+    def without(self, key: PublicKey) -> tuple[Server, ...]:
+        """Return the servers that do not trust *key*."""
+        return tuple(one.server for one in self.trusts if str(key) not in one.keys)
+
+    def beside(self, operator: Claims[Operator]) -> dict[Server, tuple[str, ...]]:
+        """Return the servers that trust keys which *operator* does not list, with those keys."""
+        ours = {operator.sub, *listed_keys(operator)}
+        found = {one.server: tuple(sorted(one.keys - ours)) for one in self.trusts}
+        return {server: keys for server, keys in found.items() if keys}
+
+
+def stage_of(pair: Pair | None, by_old: int, seen: Seen | None, operator: Claims[Operator]) -> Stage:
+    """Return what comes next; *by_old* is how many accounts of the store the old key has signed.
+
+    Without *pair* nothing is begun, or all of it is signed. Without *seen* the servers are not asked, and
+    what they would have to prove is taken for proven.
+    """
+    if pair is None:
+        return Stage.FORGET if seen is None or seen.beside(operator) else Stage.DONE
+    if pair.new is None or not pair.is_begun:
+        return Stage.ADD
+    if seen is not None and seen.without(pair.new):
+        return Stage.SPREAD
+    if by_old:
+        return Stage.REISSUE
+    return Stage.PUSH if seen is not None and seen.by_old else Stage.REMOVE
+
+
+def accounts_by(key: PublicKey, accounts: Mapping[str, Jwt[Account]], now: int) -> dict[str, Jwt[Account]]:
+    """Return those of *accounts* (by name) that *key* has signed and that have not expired at *now*."""
+    return {name: jwt for name, jwt in accounts.items() if jwt.issuer == key and not is_expired(jwt, now)}
+
+
+def add(operator: Jwt[Operator], old: PublicKey, new: PublicKey, now: int) -> Plan:
+    """Return the plan by which the operator lists *new* beside *old*."""
+    claims = with_new(operator.claims, old, new)
+    return Plan((_operator(operator, claims, now, "a signing key is to give way"),), now)
+
+
+def reissue(
+    accounts: Mapping[str, Jwt[Account]], new: PublicKey, around: tuple[Jwt[Any], ...], now: int
+) -> Plan:
+    """Return the plan by which *new* signs *accounts*, *around* which are the operator and their sources."""
+    return Plan(_accounts(accounts, new, now), now, around)
+
+
+def remove(operator: Jwt[Operator], old: PublicKey, now: int) -> Plan:
+    """Return the plan by which the operator lists *old* no more."""
+    claims = without(operator.claims, old)
+    return Plan((_operator(operator, claims, now, "a signing key has given way"),), now)
+
+
+def replace_at_once(
+    operator: Jwt[Operator],
+    accounts: Mapping[str, Jwt[Account]],
+    keys: tuple[PublicKey, PublicKey],
+    around: tuple[Jwt[Any], ...],
+    now: int,
+) -> Plan:
+    """Return the plan of all steps in one; *keys* are the old one and the new one."""
+    old, new = keys
+    claims = operator.claims
+    if str(new) not in listed_keys(claims):
+        claims = with_new(claims, old, new)
+    first = _operator(operator, without(claims, old), now, "a signing key gives way at once")
+    return Plan((first, *_accounts(accounts, new, now)), now, around)
+
+
+def _operator(operator: Jwt[Operator], claims: Claims[Any], now: int, reason: str) -> Change:
+    return changed(claims, operator.issuer, replaces=operator, now=now, reason=reason, address=())
+
+
+def _accounts(accounts: Mapping[str, Jwt[Account]], new: PublicKey, now: int) -> tuple[Change, ...]:
+    return tuple(
+        changed(jwt.claims, new, replaces=jwt, now=now, reason="its issuer gives way", address=(name,))
+        for name, jwt in accounts.items()
+    )
