@@ -84,10 +84,10 @@ def _lines(told: Told, deliver: Sequence[Mapping[str, Any]], clients: Sequence[C
             rows.append(f"left as they are, {what}: {', '.join(map(brief, names))}")
     if told.seen is not None:
         rows.append(f"pushed: {told.sent} accounts")
-    for one in deliver:
-        rows.append(
-            f"to be delivered to {brief(one['user'])}: {one['creds'] or 'its jwt; its seed is not here'}"
-        )
+    rows += [
+        f"to be delivered to {brief(one['user'])}: {one['creds'] or 'its jwt; its seed is not here'}"
+        for one in deliver
+    ]
     rows += [f"still connected by the old key: {printed(client, _names(told))}" for client in clients]
     if told.seen is not None and told.seen.leafs:
         rows.append(f"leaf nodes, of which servers do not say by which key: {told.seen.leafs}")

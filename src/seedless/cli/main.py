@@ -42,6 +42,7 @@ _COMMANDS = {
     "expirations": ("expirations", "List what expires, and what has."),
     "tree": ("tree", "Draw the operator, its accounts and their users."),
     "policy": ("policy", "Check and explain the policy that is pinned."),
+    "rotate": ("rotate", "Let signing keys give way to new ones."),
     "push": ("push", "Push accounts to the servers."),
     "pull": ("pull", "Pull accounts from the servers."),
     "prune": ("prune", "Delete accounts from servers that the store does not have."),
