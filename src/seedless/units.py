@@ -14,6 +14,8 @@ _NANOSECONDS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10*
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 86400, "y": 365 * 86400}
 _SPAN = re.compile(r"(\d{1,6})([smhdwMy])")
 _SIZE = re.compile(r"(\d{1,19}) ?(|[KMGT]i?B?|B)")
+_DURATION = re.compile(r"(?:\d{1,19}(?:ns|us|µs|ms|s|m|h))+")
+_DURATION_PART = re.compile(r"(\d+)(ns|us|µs|ms|s|m|h)")
 _POWERS = {"": 0, "B": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -72,6 +74,14 @@ def parse_span(text: str) -> int:
     if not match:
         raise ValueError(f"{text!a} is no span of time: write 12h, 30d, 1y")
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def parse_duration(text: str) -> int:
+    """Return the nanoseconds of `500ms`, `2s`, `1h30m`, as `duration` writes them; raise ValueError."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!a} is no duration: write 500ms, 2s, 1h30m")
+    factors = dict(_NANOSECONDS) | {"µs": 1000}
+    return sum(int(count) * factors[unit] for count, unit in _DURATION_PART.findall(text))
 
 
 def parse_size(text: str) -> int:

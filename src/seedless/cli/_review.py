@@ -53,7 +53,7 @@ def sign(
     if settings.dry_run or settings.plan:
         plan = intent.rehearsed()
         report = judge(workspace, plan)
-        _show(workspace, plan, report, intent)
+        show_plan(workspace, plan, report, intent)
         report.require_clean()
         if settings.plan and not settings.dry_run:
             write_plan(workspace, plan, intent, seeds)
@@ -78,7 +78,7 @@ def sign(
 
 
 def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> bool:
-    _show(workspace, plan, report, intent)
+    show_plan(workspace, plan, report, intent)
     if report.errors or workspace.settings.yes or not _io.is_interactive():
         return True
     count = len(plan.changes)
@@ -87,7 +87,8 @@ def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent) ->
     return _io.confirm(f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?")
 
 
-def _show(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> None:
+def show_plan(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> None:
+    """Show every change of *plan*, what it places, and what was found."""
     stand_ins = _stand_ins(intent)
     for change in plan.changes:
         _io.say(click.style(heading(change), bold=True))

@@ -1,0 +1,146 @@
+"""`seedless apply`: a file says how operator, accounts and users should be; what differs is signed."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import _describe, _io
+from seedless.cli._judge import judged
+from seedless.cli._options import Settings, sign_options
+from seedless.cli._review import plan_data, show_plan, sign
+from seedless.cli._sign_plan import require_consent
+from seedless.cli._workspace import Workspace
+from seedless.desired.planned import planned
+from seedless.desired.read import LONGEST, read
+from seedless.desired.standing import standing
+from seedless.errors import UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.seeds import SoftwareKey
+from seedless.store import atomic, open_store, operators
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from seedless.desired.planned import Planned
+    from seedless.desired.read import Desired
+    from seedless.issue import Signed
+    from seedless.jwt import Jwt
+
+_DIFFERS = 5
+_USER = 2
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--plan-only", is_flag=True, help="Show what differs, and exit 5 when something does.")
+@click.option("--prune", is_flag=True, help="Remove what the file does not name, where it names others.")
+@sign_options
+def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> int:
+    """Make the store as a desired-state file says.
+
+    FILE is TOML or JSON, - is stdin. Only what differs is signed; what the file does not name is left alone.
+    Without a terminal a policy has to be pinned.
+
+    \b
+    Example:
+      seedless apply tenants.toml --plan-only
+      seedless apply tenants.toml --token pkcs11:token=ACME
+    """
+    desired = _read(file)
+    workspace = Workspace(dataclasses.replace(settings, dry_run=settings.dry_run or plan_only))
+    has_store = _choose_store(workspace, desired)
+    with workspace.lock():
+        there = standing(
+            workspace.store if has_store else None,
+            workspace.keyring(),
+            desired,
+            prune=prune,
+            elsewhere=lambda key: _is_elsewhere(workspace, key),
+        )
+        wanted = planned(
+            desired, there, now=workspace.now, seed=lambda: SoftwareKey.generate(Role.USER), prune=prune
+        )
+        if plan_only:
+            return _tell_plan(workspace, wanted)
+        jwts: Sequence[Jwt[Any]] = ()
+        if not wanted.is_empty:
+            if not settings.plan:
+                require_consent(workspace, "name one with --policy, or look first: --plan-only, --plan FILE")
+            jwts = sign(workspace, wanted.intent, seeds=wanted.seeds, files=_files(workspace, wanted))
+    _tell(workspace, jwts, wanted)
+    return 0
+
+
+def _read(file: Path) -> Desired:
+    if str(file) == "-":
+        return read(sys.stdin.buffer.read(LONGEST), "stdin")
+    data = atomic.read(file, LONGEST)
+    if data is None:
+        raise UsageError(f"there is no file {shown(file)}", "name a desired-state file, TOML or JSON")
+    return read(data, shown(file.name))
+
+
+def _choose_store(workspace: Workspace, desired: Desired) -> bool:
+    """Take the store of the operator that the file names, or the only one; return whether it is there."""
+    name = desired.operator.get("name")
+    asked = workspace.settings.operator
+    if name and asked and name != asked:
+        raise UsageError(
+            f"{desired.file} is about operator {shown(name)}, and --operator says {shown(asked)}"
+        )
+    if name is None or asked:
+        return workspace.store is not None
+    if name in operators(workspace.root):
+        workspace.settings = dataclasses.replace(workspace.settings, operator=name)
+        return True
+    workspace.new_store(name)
+    return False
+
+
+def _is_elsewhere(workspace: Workspace, key: PublicKey) -> bool:
+    others = (name for name in operators(workspace.root) if name != workspace.store.operator)
+    return any(open_store(workspace.root, name).find(key) for name in others)
+
+
+def _files(workspace: Workspace, wanted: Planned) -> Any:  # noqa: ANN401 - a function
+    """Return what removes the creds of removed users, together with the last of what is signed."""
+    store = workspace.store
+    creds: dict[Path, str | None] = {
+        store.creds_path(*address): None for address in wanted.removed if len(address) == _USER
+    }
+
+    def files(signed: Sequence[Signed]) -> Mapping[Path, str | None]:
+        last = wanted.intent.rehearsed().changes[-1:] if creds else ()
+        is_last = not last or (signed and signed[-1][0].address == last[0].address)
+        return creds if is_last else {}
+
+    return files
+
+
+def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
+    plan = wanted.intent.rehearsed()
+    report = judged(workspace, plan)
+    show_plan(workspace, plan, report, wanted.intent)
+    data = plan_data(workspace, plan, report, wanted.intent)
+    is_same = wanted.is_empty
+    text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.placements)}"
+    text = "nothing differs" if is_same else text
+    _io.emit(data, text, as_json=workspace.settings.as_json)
+    report.require_clean()
+    return 0 if is_same else _DIFFERS
+
+
+def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: Planned) -> None:
+    data = {
+        "changed": bool(jwts or wanted.removed),
+        "signed": [_describe.data(jwt) for jwt in jwts],
+        "removed": [list(address) for address in wanted.removed],
+    }
+    text = f"signed: {len(jwts)}\nremoved: {len(wanted.removed)}" if data["changed"] else "nothing to change"
+    _io.emit(data, text, as_json=workspace.settings.as_json)

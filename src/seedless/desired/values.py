@@ -1,0 +1,267 @@
+"""Values of a desired-state file: how each unit is written, read, shown, and described to editors.
+
+A number in its plain unit is always taken (bytes, nanoseconds, Unix seconds), and the way people write it
+too: `"10G"`, `"500ms"`, `2027-01-31`, `"30d"`. Refused is what cannot be exact, and what moves with the clock
+where that would change a jwt each time: a span of time is a validity, which counts from the signature.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless import units
+from seedless.errors import BadKey
+from seedless.nkey import PublicKey, Role
+from seedless.text import quoted
+from seedless.wire import Number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INT64_MAX = 2**63 - 1
+LAST_SECOND = 253_402_300_799  # of the year 9999
+_DAY = 86400
+_LONGEST = 60
+
+
+class Wrong(ValueError):
+    """A value that is not what its place, `path`, wants; the sentence says the rest."""
+
+    def __init__(self, sentence: str, path: str = "") -> None:
+        """Take the sentence, and the path where the one who catches it does not know it."""
+        super().__init__(sentence)
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """A validity of so many seconds, which counts from the signature."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value: how it is read from what TOML or JSON gave, how it is shown there, and its JSON Schema."""
+
+    read: Callable[[Any], Any]
+    show: Callable[[Any], Any]
+    schema: dict[str, Any]
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401 - any value
+    return value
+
+
+def found(value: object) -> str:
+    """Return *value* as an error quotes it: cut, and of any type."""
+    match value:
+        case Number() | float():
+            return str(value)[:_LONGEST]
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return quoted(value[:_LONGEST]) + ("…" if value[_LONGEST:] else "")
+        case int() | dt.date() | dt.time():
+            return str(value)[:_LONGEST]
+        case None:
+            return "null"
+        case _:
+            return "a table" if isinstance(value, dict) else "a list"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - what a file holds
+    if not isinstance(value, str) or isinstance(value, Number):
+        raise Wrong(f"expected text, found {found(value)}")
+    return value
+
+
+def _flag(value: Any) -> bool:  # noqa: ANN401 - likewise
+    if not isinstance(value, bool):
+        raise Wrong(f"expected true or false, found {found(value)}")
+    return value
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+TEXT = Value(_text, _same, {"type": "string"})
+FLAG = Value(_flag, _same, {"type": "boolean"})
+
+
+def number(low: int = -(2**63), high: int = INT64_MAX) -> Value:
+    """Return a whole number from *low* to *high*."""
+
+    def read(value: Any) -> int:  # noqa: ANN401 - what a file holds
+        if not _is_whole(value):
+            raise Wrong(f"expected a whole number, found {found(value)}")
+        if not low <= value <= high:
+            raise Wrong(f"{value} is not between {low} and {high}")
+        return int(value)
+
+    return Value(read, _same, {"type": "integer", "minimum": low, "maximum": high})
+
+
+def choice(*words: str) -> Value:
+    """Return one of *words*."""
+
+    def read(value: Any) -> str:  # noqa: ANN401 - what a file holds
+        if value not in words or not isinstance(value, str):
+            raise Wrong(f"{found(value)} is none of {', '.join(words)}")
+        return value
+
+    return Value(read, _same, {"enum": list(words)})
+
+
+def key(role: Role) -> Value:
+    """Return the public key of *role*, as text."""
+
+    def read(value: Any) -> str:  # noqa: ANN401 - what a file holds
+        try:
+            parsed = PublicKey.parse(_text(value))
+        except BadKey as error:
+            raise Wrong(f"{found(value)} is no public key: {error.message}") from error
+        if parsed.role is not role:
+            raise Wrong(f"{found(value)} is not the key of an {role.name.lower()}")
+        return str(parsed)
+
+    return Value(read, _same, {"type": "string", "pattern": f"^{role.value}[A-Z2-7]{{55}}$"})
+
+
+def _size(value: Any) -> int:  # noqa: ANN401 - what a file holds
+    try:
+        size = value if _is_whole(value) else units.parse_size(_text(value))
+    except Wrong:
+        raise
+    except ValueError:
+        raise Wrong(f"{found(value)} is no size: write 512, 10K, 4MiB, 1G, or -1 for no limit") from None
+    if not -(2**63) <= size <= INT64_MAX:
+        raise Wrong(f"{found(value)} is beyond 64 bits")
+    return int(size)
+
+
+def _shown_size(count: int) -> int | str:
+    return units.size(count).replace(" ", "") if count >= 1024 and count % 1024 == 0 else count  # noqa: PLR2004 - KiB
+
+
+SIZE = Value(
+    _size,
+    _shown_size,
+    {
+        "type": ["integer", "string"],
+        "pattern": r"^\d{1,19} ?([KMGT]i?B?|B)?$",
+        "description": "bytes: 512, 10K, 4MiB, 1G (powers of 1024), or -1 for no limit",
+    },
+)
+
+
+def _duration(value: Any) -> int:  # noqa: ANN401 - what a file holds
+    try:
+        nanoseconds = value if _is_whole(value) else units.parse_duration(_text(value))
+    except Wrong:
+        raise
+    except ValueError:
+        raise Wrong(f"{found(value)} is no duration: write 500ms, 2s, 1h30m") from None
+    if not -(2**63) <= nanoseconds <= INT64_MAX:
+        raise Wrong(f"{found(value)} is beyond 64 bits")
+    return int(nanoseconds)
+
+
+DURATION = Value(
+    _duration,
+    lambda count: units.duration(count) if count > 0 else count,
+    {
+        "type": ["integer", "string"],
+        "pattern": r"^(\d+(ns|us|µs|ms|s|m|h))+$",
+        "description": "nanoseconds, or 500ms, 2s, 1h30m",
+    },
+)
+
+_NO_MOMENT = "is no time: write 2027-01-31, 2027-01-31T12:00:00Z, Unix seconds, or 0 for none"
+
+
+def _moment(value: Any) -> int:  # noqa: ANN401 - what a file holds
+    if _is_whole(value):
+        if not -(2**63) <= value <= INT64_MAX:
+            raise Wrong(f"{value} is beyond 64 bits")
+        return int(value)
+    if isinstance(value, str) and not isinstance(value, Number):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise Wrong(f"{found(value)} {_NO_MOMENT}") from None
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time())
+    if not isinstance(value, dt.datetime):
+        raise Wrong(f"{found(value)} {_NO_MOMENT}")
+    seconds = int((value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp())
+    if seconds <= 0:
+        raise Wrong(f"{value} is before 1970, and claims know no such time")
+    return seconds
+
+
+def _shown_moment(seconds: int) -> int | str:
+    """Return *seconds* as a time in UTC where it is one that people write, else as it is."""
+    if not 0 < seconds <= LAST_SECOND:
+        return seconds
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_MOMENT_SCHEMA: dict[str, Any] = {
+    "type": ["integer", "string"],
+    "pattern": r"^\d{4}-\d\d-\d\d",
+    "description": "a date or a time (UTC unless it says so), Unix seconds, or 0 for none",
+}
+MOMENT = Value(_moment, _shown_moment, _MOMENT_SCHEMA)
+
+
+def _span(value: Any) -> int:  # noqa: ANN401 - what a file holds
+    try:
+        return units.parse_span(_text(value))
+    except Wrong:
+        raise
+    except ValueError:
+        raise Wrong(f"{found(value)} is no span of time: write 12h, 30d, 1y") from None
+
+
+SPAN = Value(
+    _span,
+    units.span,
+    {"type": "string", "pattern": r"^\d{1,6}[smhdwMy]$", "description": "a span of time: 12h, 30d, 1y"},
+)
+
+
+def _until(value: Any) -> int | Lasting:  # noqa: ANN401 - what a file holds
+    if isinstance(value, str) and units.is_span(value):
+        lasting = Lasting(units.parse_span(value))
+        if not 0 < lasting.seconds <= LAST_SECOND:
+            raise Wrong(f"{found(value)} is no validity: write 12h, 30d, 1y")
+        return lasting
+    return _moment(value)
+
+
+UNTIL = Value(
+    _until,
+    _shown_moment,
+    {
+        "type": ["integer", "string"],
+        "pattern": r"^(\d{4}-\d\d-\d\d|\d{1,6}[smhdwMy]$)",
+        "description": "until when: a date, a time, a validity from the signature as 30d, or 0 for ever",
+    },
+)
+
+
+def _sampling(value: Any) -> int | str:  # noqa: ANN401 - what a file holds
+    if value == "headers":
+        return "headers"
+    if not _is_whole(value) or not 1 <= value <= 100:  # noqa: PLR2004 - percent
+        raise Wrong(f"{found(value)} is no percentage: write 1 to 100, or headers")
+    return int(value)
+
+
+SAMPLING = Value(
+    _sampling, _same, {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 100}, {"const": "headers"}]}
+)
