@@ -99,7 +99,7 @@ def _option(name: str, *short: str, **rest: Any) -> Decorator:  # noqa: ANN401 -
     return decorator
 
 
-def _several(name: str, *short: str, metavar: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
+def several(name: str, *short: str, metavar: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
     """Return an option that may be repeated, or given with commas, as nsc has it."""
     return _option(
         name,
@@ -134,15 +134,15 @@ _TIMES = [
     _option("expiry", type=MOMENT, help="Until when: 30d, 1y, 2027-01-31, or 0 for ever."),
     _option("start", type=MOMENT, help="From when; 0 for always."),
 ]
-_TAGS = [_several("tag", metavar="TAG", help="A tag")]
-_RM_TAGS = [_several("rm_tag", metavar="TAG", help="Remove a tag")]
+_TAGS = [several("tag", metavar="TAG", help="A tag")]
+_RM_TAGS = [several("rm_tag", metavar="TAG", help="Remove a tag")]
 _SET = [
     _option("set_", multiple=True, metavar="PATH=VALUE", help="Any member, as in limits.conn=10."),
 ]
 _UNSET = [_option("unset", multiple=True, metavar="PATH", help="Remove a member, as in trace.")]
 _PERMISSIONS = [
     *(
-        _several(f"{rule}_{side}", metavar="SUBJECT", help=f"{rule.capitalize()} to {words}")
+        several(f"{rule}_{side}", metavar="SUBJECT", help=f"{rule.capitalize()} to {words}")
         for rule in ("allow", "deny")
         for side, words in (("pub", "publish"), ("sub", "subscribe"), ("pubsub", "do both"))
     ),
@@ -151,24 +151,24 @@ _PERMISSIONS = [
     _option("response_ttl", type=DURATION, help="How long answers are allowed, as in 5s."),
 ]  # fmt: skip
 _RM_PERMISSIONS = [
-    _several("rm", metavar="SUBJECT", help="Remove a subject from all permissions"),
+    several("rm", metavar="SUBJECT", help="Remove a subject from all permissions"),
     _flag("rm_response_perms", "Remove the leave to answer."),
 ]
 _USER = [
     _option("subs", type=click.INT, help="Subscriptions. -1 is no limit."),
     _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
     _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
-    _several("source_network", metavar="CIDR", help="Network that logins come from"),
-    _several("time", type=TIME_RANGE, metavar="START-END", help="When logins are, as in 08:00:00-18:00:00"),
+    several("source_network", metavar="CIDR", help="Network that logins come from"),
+    several("time", type=TIME_RANGE, metavar="START-END", help="When logins are, as in 08:00:00-18:00:00"),
     _option("locale", metavar="ZONE", help="Time zone of --time, as in Europe/Berlin."),
-    _several("conn_type", metavar="TYPE", help="STANDARD, WEBSOCKET, LEAFNODE, MQTT, …"),
+    several("conn_type", metavar="TYPE", help="STANDARD, WEBSOCKET, LEAFNODE, MQTT, …"),
     _switch("bearer", "No proof of the key at login."),
     _switch("proxy_required", "Logins come through a trusted proxy."),
 ]
 _RM_USER = [
-    _several("rm_source_network", metavar="CIDR", help="Remove a network"),
-    _several("rm_time", metavar="START", help="Remove the times that begin so"),
-    _several("rm_conn_type", metavar="TYPE", help="Remove a kind of connection"),
+    several("rm_source_network", metavar="CIDR", help="Remove a network"),
+    several("rm_time", metavar="START", help="Remove the times that begin so"),
+    several("rm_conn_type", metavar="TYPE", help="Remove a kind of connection"),
 ]
 _COUNTS = {"conns": "Connections", "leaf_conns": "Leaf node connections", "subscriptions": "Subscriptions",
            "exports": "Exports", "imports": "Imports"}  # fmt: skip
@@ -207,13 +207,13 @@ _RM_ACCOUNT = [
 ]
 _OPERATOR = [
     _option("account_jwt_server_url", "-u", metavar="URL", help="Where account jwts are pushed and pulled."),
-    _several("service_url", "-n", metavar="URL", help="Where clients connect"),
+    several("service_url", "-n", metavar="URL", help="Where clients connect"),
     _switch("require_signing_keys", "Accounts are signed by signing keys alone."),
     _option("assert_server_version", metavar="X.Y.Z", help="Older servers do not start."),
 ]
 _RM_OPERATOR = [
     _flag("rm_account_jwt_server_url", "Remove the URL for account jwts."),
-    _several("rm_service_url", metavar="URL", help="Remove a URL for clients"),
+    several("rm_service_url", metavar="URL", help="Remove a URL for clients"),
     _option("system_account", metavar="NAME|KEY", help="The system account."),
 ]
 

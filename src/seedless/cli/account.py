@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from seedless.claims import Account
 from seedless.cli import _describe, _io
+from seedless.cli._account_callout import authcallout
+from seedless.cli._account_delete import delete, rename
+from seedless.cli._account_edit import edit
 from seedless.cli._account_export import export
 from seedless.cli._account_import import import_
 from seedless.cli._account_mapping import mapping
+from seedless.cli._account_revoke import revocations, revoke, unrevoke
+from seedless.cli._account_signing_key import signing_key_
 from seedless.cli._claims_options import ClaimsOptions, account_claims
 from seedless.cli._keys import issuer_option, public_key_option, subject_for
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
+from seedless.cli._shown import print_shown, show_options
 from seedless.cli._workspace import Workspace
 from seedless.nkey import PublicKey, Role
 from seedless.plan import issuing_key, new_account
@@ -20,12 +28,13 @@ from seedless.plan import issuing_key, new_account
 
 @click.group()
 def account() -> None:
-    """Make, show and list accounts."""
+    """Make, edit, show and delete accounts."""
 
 
-account.add_command(export)
-account.add_command(import_)
-account.add_command(mapping)
+for command in (
+    edit, rename, delete, export, import_, mapping, signing_key_, authcallout, revoke, unrevoke, revocations,
+):  # fmt: skip
+    account.add_command(command)
 
 
 @account.command()
@@ -63,15 +72,17 @@ def add(
 
 @account.command()
 @click.argument("name")
+@show_options
 @store_options
-def show(settings: Settings, *, name: str) -> None:
+def show(settings: Settings, *, name: str, shown_as: dict[str, Any]) -> None:
     """Show the account NAME.
 
     \b
     Example:
       seedless account show ORDERS
+      seedless account show ORDERS --field nats.limits
     """
-    _describe.print_jwt(Workspace(settings).account(name), as_json=settings.as_json)
+    print_shown(Workspace(settings).account(name), settings, shown_as)
 
 
 @account.command(name="list")

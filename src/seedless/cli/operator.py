@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from seedless.claims import Operator
 from seedless.cli import _describe, _io
 from seedless.cli._claims_options import ClaimsOptions, operator_claims
 from seedless.cli._keys import public_key_option, subject_for
+from seedless.cli._operator_edit import edit, signing_key_
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
+from seedless.cli._shown import print_shown, show_options
 from seedless.cli._workspace import Workspace
+from seedless.errors import SeedlessError, StoreError
 from seedless.nkey import PublicKey, Role
 from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, System, new_operator
 from seedless.seeds import SoftwareKey
+from seedless.store import open_store, operators
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
 
 
 @click.group()
 def operator() -> None:
-    """Make and show the operator."""
+    """Make, edit and show the operator."""
+
+
+for command in (edit, signing_key_):
+    operator.add_command(command)
 
 
 @operator.command()
@@ -68,12 +81,44 @@ def add(
 
 
 @operator.command()
+@show_options
 @store_options
-def show(settings: Settings) -> None:
+def show(settings: Settings, *, shown_as: dict[str, Any]) -> None:
     """Show the operator of the store.
 
     \b
     Example:
       seedless operator show
+      seedless operator show --raw -o ACME.jwt
     """
-    _describe.print_jwt(Workspace(settings).operator(), as_json=settings.as_json)
+    print_shown(Workspace(settings).operator(), settings, shown_as)
+
+
+@operator.command(name="list")
+@store_options
+def list_(settings: Settings) -> int:
+    """List the operators; exit 3 when one is damaged.
+
+    \b
+    Example:
+      seedless operator list
+    """
+    root = Workspace(settings).root
+    found: list[tuple[str, Jwt[Any] | SeedlessError]] = []
+    managed = []
+    for name in operators(root):
+        try:
+            store = open_store(root, name)
+            managed += [name] if store.managed else []
+            found.append((name, store.get() or StoreError("has no operator jwt")))
+        except SeedlessError as error:
+            found.append((name, error))
+    listing = _describe.Listing.of(found)
+    data = {
+        "store": str(root),
+        "operators": listing.jwts,
+        "managed": managed,
+        "damaged": listing.damaged,
+    }
+    _io.emit(data, listing.table("OPERATOR"), as_json=settings.as_json)
+    return listing.exit_code

@@ -1,0 +1,171 @@
+"""`seedless account delete` and `rename`: an account, its users and what they have beside their jwts.
+
+Deleting takes an account out of the store. Servers keep what was pushed to them until it is pruned there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec.structs import replace
+
+from seedless.change import Placement
+from seedless.claims import signing_key
+from seedless.cli import _describe, _edit, _io
+from seedless.cli._keys import issuer_option
+from seedless.cli._options import Settings, sign_options
+from seedless.cli._review import sign
+from seedless.cli._workspace import Workspace
+from seedless.errors import SeedlessError, UsageError
+from seedless.issue import Intent, Plan
+from seedless.jwt import Jwt
+from seedless.nkey import PublicKey
+from seedless.plan import changed
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    Users = list[tuple[str, Jwt[Any] | SeedlessError]]
+
+
+@click.command()
+@click.argument("name")
+@click.option("--rm-creds", "-C", is_flag=True, help="Remove the creds of its users.")
+@click.option("--rm-nkey", "-D", is_flag=True, help="Remove the seeds of its users from the key store.")
+@click.option(
+    "--force", "-F", is_flag=True, help="Delete it although others import from it, or it is managed."
+)
+@sign_options
+def delete(settings: Settings, *, name: str, rm_creds: bool, rm_nkey: bool, force: bool) -> None:
+    """Delete the account NAME and its users from the store.
+
+    Refused for the system account, and while other accounts import from it. Keys on tokens stay: seedless
+    key delete removes them. Servers that have the account keep it until it is pruned there.
+
+    \b
+    Example:
+      seedless account delete ORDERS --rm-creds
+    """
+    workspace = Workspace(settings)
+    if settings.plan and (rm_creds or rm_nkey):
+        raise UsageError("a plan removes jwts alone", "leave out --rm-creds and --rm-nkey, or --plan")
+    with workspace.lock():
+        jwt = workspace.account(name)
+        refuse_needed(workspace, jwt, force=force)
+        users = workspace.each(name)
+        plan = deletion(workspace, jwt, users)
+        files = _files(workspace, name, users, creds=rm_creds, seeds=rm_nkey)
+        sign(workspace, Intent(lambda _: plan), files=lambda _: files)
+    _tell(workspace, jwt, users, files)
+
+
+def refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> None:
+    """Raise `UsageError` for the system account, and without *force* for one that others depend on."""
+    operator = workspace.operator()
+    if operator.claims.body.system_account == jwt.claims.sub:
+        raise UsageError(
+            f"{quoted(jwt.claims.name)} is the system account, without which servers answer nothing",
+            "name another first: seedless operator edit --system-account NAME",
+        )
+    if workspace.store.managed and not force:
+        raise UsageError(
+            f"the operator {shown(workspace.store.operator)} is somebody else's, who may want the "
+            "account's keys to end what it uses",
+            "say --force to delete it here",
+        )
+    for verb, names in _depending(workspace, jwt).items():
+        if names and not force:
+            raise UsageError(
+                f"{', '.join(map(shown, names))} {verb} {quoted(jwt.claims.name)}",
+                "edit them first, or say --force",
+            )
+        if names:
+            _io.say(_io.printable(f"warning: {', '.join(names)} {verb} {jwt.claims.name}"))
+
+
+def _depending(workspace: Workspace, jwt: Jwt[Any]) -> dict[str, list[str]]:
+    """Return which accounts of the store depend on that of *jwt*, and how."""
+    key = jwt.claims.sub
+    others = [one.claims for one in workspace.readable_accounts() if one.claims.sub != key]
+    return {
+        "import from": [one.name for one in others if any(item.account == key for item in one.body.imports)],
+        "place users by auth callout in": [
+            one.name for one in others if key in one.body.authorization.allowed_accounts
+        ],
+    }
+
+
+def deletion(workspace: Workspace, jwt: Jwt[Any], users: Users) -> Plan:
+    """Return the plan without the account of *jwt* and its *users*; nothing in it is signed."""
+    name = jwt.claims.name.strip()
+    gone = [(user, held if isinstance(held, Jwt) else None) for user, held in users]
+    placements = [Placement((name, user), None, held, "its account is deleted") for user, held in gone]
+    placements.append(Placement((name,), None, jwt, "deleted"))
+    return Plan((), workspace.now, (workspace.operator(),), tuple(placements))
+
+
+def _files(workspace: Workspace, name: str, users: Users, *, creds: bool, seeds: bool) -> dict[Path, None]:
+    store = workspace.store
+    paths = [store.creds_path(name, user) for user, _ in users] if creds else []
+    keys = [PublicKey.parse(jwt.claims.sub) for _, jwt in users if isinstance(jwt, Jwt)] if seeds else []
+    return dict.fromkeys(path for path in [*paths, *map(store.seed_path, keys)] if path.exists())
+
+
+def _tell(
+    workspace: Workspace, jwt: Jwt[Any], users: Users, files: Sequence[Path] | dict[Path, None]
+) -> None:
+    keys = [jwt.claims.sub, *map(signing_key, jwt.claims.body.signing_keys)]
+    left = [key for key in keys if key in workspace.known_keys()]
+    data = {
+        "deleted": jwt.claims.name,
+        "subject": jwt.claims.sub,
+        "users": [user for user, _ in users],
+        "removed": [str(path) for path in files],
+        "keys_left": left,
+    }
+    lines = [f"account {shown(jwt.claims.name)}: deleted, with {len(users)} users"]
+    lines += [f"removed: {path}" for path in files]
+    lines += [f"its key stays on its token: seedless key delete {key}" for key in left]
+    _io.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@issuer_option
+@sign_options
+def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> None:
+    """Give the account OLD the name NEW.
+
+    Its users and their creds move with it. Its key stays the same, and so do the jwts of its users.
+
+    \b
+    Example:
+      seedless account rename ORDERS SALES
+    """
+    workspace = Workspace(settings)
+    with workspace.lock():
+        before = _edit.found(workspace, (old,))
+        workspace.refuse_existing(new)
+        plan = _renamed(workspace, before, new, issuer)
+        (jwt,) = sign(workspace, Intent(lambda _: plan))
+    data = _describe.data(jwt) | {"renamed": old}
+    _io.emit(data, f"account {shown(old)}: is {shown(new)} now", as_json=settings.as_json)
+
+
+def _renamed(workspace: Workspace, before: Jwt[Any], new: str, issuer: str | None) -> Plan:
+    old = before.claims.name.strip()
+    after = replace(before.claims, name=new)
+    key = _edit.issuer_of(workspace, before, after, issuer)
+    step = changed(after, key, replaces=before, now=workspace.now, reason=f"was {old}", address=(new,))
+    placements = [Placement((old,), None, before, f"is {new} now")]
+    for user, jwt in workspace.each(old):
+        if isinstance(jwt, SeedlessError):
+            raise jwt
+        placements.append(Placement((new, user), jwt, None, f"moves from {old}"))
+        placements.append(Placement((old, user), None, jwt, f"moves to {new}"))
+    around = workspace.around(after, keys=(str(key), str(before.issuer)))
+    return Plan((step,), workspace.now, around, tuple(placements))
