@@ -243,7 +243,7 @@ def found(account: str, body: Account, subject: str, source: str | None, kind: s
 def activation_in(text: str) -> tuple[str, jwt.Jwt[Activation] | None]:
     """Return the token that *text* is or that lies in the file *text*, and the activation that it is.
 
-    A URL is taken as it is, and is none. Raise `UsageError` when there is no such file, or it holds another jwt.
+    A URL is taken as it is, and is none. Raise `UsageError` for no such file, and for another jwt.
     """
     if _URL.match(text):
         return text, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,12 @@ from seedless.cli._claims_options import ClaimsOptions, user_claims
 from seedless.cli._keys import issuer_option, public_key_option
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
+from seedless.cli._shown import print_shown, show_options
+from seedless.cli._user_context import context
+from seedless.cli._user_delete import delete
+from seedless.cli._user_edit import edit, rename
+from seedless.cli._user_import import import_
+from seedless.cli._user_renew import renew
 from seedless.cli._workspace import Workspace
 from seedless.creds import decorate_jwt
 from seedless.errors import UsageError
@@ -26,6 +33,10 @@ _ACCOUNT = click.option("--account", "-a", "account", required=True, metavar="NA
 @click.group()
 def user() -> None:
     """Make, show and list users, and write creds files."""
+
+
+for _command in (edit, rename, renew, delete, import_, context):
+    user.add_command(_command)
 
 
 @user.command()
@@ -90,15 +101,17 @@ def _software_key(public_key: PublicKey | None, *, on_token: bool) -> SoftwareKe
 @user.command()
 @click.argument("name")
 @_ACCOUNT
+@show_options
 @store_options
-def show(settings: Settings, *, name: str, account: str) -> None:
+def show(settings: Settings, *, name: str, account: str, shown_as: dict[str, Any]) -> None:
     """Show the user NAME of an account.
 
     \b
     Example:
       seedless user show -a ORDERS app
+      seedless user show -a ORDERS app --field nats.pub.allow
     """
-    _describe.print_jwt(Workspace(settings).user(account, name), as_json=settings.as_json)
+    print_shown(Workspace(settings).user(account, name), settings, shown_as)
 
 
 @user.command(name="list")

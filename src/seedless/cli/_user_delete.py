@@ -1,0 +1,139 @@
+"""`seedless user delete`: users go out of the store, and are revoked where their creds are still good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec.structs import replace
+
+from seedless.change import Placement
+from seedless.cli import _edit, _io
+from seedless.cli._keys import issuer_option
+from seedless.cli._options import Settings, sign_options
+from seedless.cli._review import sign
+from seedless.cli._user_change import account_option
+from seedless.cli._workspace import Workspace
+from seedless.dependents import is_expired
+from seedless.issue import Intent, Plan
+from seedless.nkey import PublicKey
+from seedless.plan import changed
+from seedless.text import shown
+from seedless.trust import is_revoked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from seedless.change import Change
+    from seedless.claims import Account, User
+    from seedless.jwt import Jwt
+
+    Users = Mapping[str, Jwt[User]]
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@account_option
+@click.option(
+    "--revoke/--no-revoke", "-R", default=None, help="Revoke [default: those whose jwts still hold]."
+)
+@click.option("--rm-creds", "-C", is_flag=True, help="Remove their creds files.")
+@click.option("--rm-nkey", "-D", is_flag=True, help="Remove their seeds from the key store.")
+@issuer_option
+@sign_options
+def delete(
+    settings: Settings,
+    *,
+    names: tuple[str, ...],
+    account: str,
+    revoke: bool | None,
+    rm_creds: bool,
+    rm_nkey: bool,
+    issuer: str | None,
+) -> None:
+    """Take users out of an account.
+
+    A user whose jwt still holds is revoked: the account is signed again, for whoever has the creds could go
+    on using them. Servers learn of it when the account is pushed.
+
+    \b
+    Example:
+      seedless user delete -a ORDERS app --rm-creds
+    """
+    workspace = Workspace(settings)
+    with workspace.lock():
+        parent = _edit.found(workspace, (account,))
+        users = {name: workspace.user(account, name) for name in names}
+        revoked = [name for name, jwt in users.items() if _is_to_revoke(workspace, parent, jwt, revoke)]
+        gone = tuple(Placement((account, name), None, jwt, "deleted") for name, jwt in users.items())
+        change = _revoking(workspace, parent, [users[name] for name in revoked], issuer)
+        plan = Plan(
+            (change,) if change else (), workspace.now, (workspace.operator(), parent), gone
+        )  # fmt: skip
+        files = _files(workspace, account, users, creds=rm_creds, seeds=rm_nkey)
+        sign(workspace, Intent(lambda _: plan), files=lambda _: files)
+    _tell(workspace, account, users, revoked, files)
+
+
+def _is_to_revoke(
+    workspace: Workspace,
+    parent: Jwt[Account],
+    user: Jwt[User],
+    wanted: bool | None,  # noqa: FBT001 - as click gives it
+) -> bool:
+    if is_revoked(parent, user) or wanted is False:
+        return False
+    return bool(wanted) or not is_expired(user, workspace.now)
+
+
+def _revoking(
+    workspace: Workspace, parent: Jwt[Account], users: Sequence[Jwt[User]], issuer: str | None
+) -> Change | None:
+    """Return the change of the account that revokes *users*; None when there are none."""
+    if not users:
+        return None
+    # A jwt that was signed again within a second is ahead of the clock by as much.
+    until = {jwt.claims.sub: max(workspace.now, jwt.issued_at) for jwt in users}
+    body = parent.claims.body
+    later = {key: max(time, body.revocations.get(key, 0)) for key, time in until.items()}
+    claims = replace(parent.claims, body=replace(body, revocations=body.revocations | later))
+    return changed(
+        claims,
+        _edit.issuer_of(workspace, parent, claims, issuer),
+        replaces=parent,
+        now=max(until.values()),
+        reason="revoked users that are deleted",
+        address=(parent.claims.name.strip(),),
+    )
+
+
+def _files(
+    workspace: Workspace, account: str, users: Users, *, creds: bool, seeds: bool
+) -> dict[Path, str | None]:
+    """Return the files of *users* that go, those that are there."""
+    paths = [workspace.store.creds_path(account, name) for name in users] if creds else []
+    if seeds:
+        paths += [workspace.store.seed_path(PublicKey.parse(jwt.claims.sub)) for jwt in users.values()]
+    return {path: None for path in paths if path.exists()}
+
+
+def _tell(
+    workspace: Workspace,
+    account: str,
+    users: Users,
+    revoked: Sequence[str],
+    files: Mapping[Path, Any],
+) -> None:
+    kept = [path for name in users if (path := workspace.store.creds_path(account, name)).exists()]
+    for path in kept:
+        _io.say(f"the creds stay: {shown(path)}; --rm-creds removes them")
+    data = {
+        "account": account,
+        "deleted": list(users),
+        "revoked": list(revoked),
+        "removed": [str(path) for path in files],
+        "kept": [str(path) for path in kept],
+    }
+    lines = [f"user {shown(name)}: deleted{' and revoked' if name in revoked else ''}" for name in users]
+    _io.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)

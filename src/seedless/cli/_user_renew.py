@@ -1,0 +1,153 @@
+"""`seedless user renew`: users that expire get a later end, and keep their keys and permissions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec.structs import replace
+
+from seedless.cli import _io
+from seedless.cli._edit import found
+from seedless.cli._options import Settings, sign_options
+from seedless.cli._review import sign
+from seedless.cli._span import SPAN
+from seedless.cli._user_change import reissued
+from seedless.cli._values import MOMENT, Moment
+from seedless.cli._workspace import Workspace
+from seedless.errors import SeedlessError, UsageError
+from seedless.issue import Intent, Plan
+from seedless.plan import changed
+from seedless.text import shown
+from seedless.trust import is_revoked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.change import Change
+    from seedless.claims import Account, User
+    from seedless.jwt import Claims, Jwt
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A user that is not renewed, and why."""
+
+    address: tuple[str, ...]
+    why: str
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--account", "-a", metavar="NAME", help="Users of this account [default: of all].")
+@click.option("--within", type=SPAN, metavar="SPAN", help="Those that expire within, as in 30d, or have.")
+@click.option("--expiry", type=MOMENT, help="Until when [default: as long as they had].")
+@sign_options
+def renew(
+    settings: Settings,
+    *,
+    names: tuple[str, ...],
+    account: str | None,
+    within: int | None,
+    expiry: Moment | None,
+) -> None:
+    """Let users last longer: those named, or those that expire soon.
+
+    Keys and permissions stay. The new jwt lasts as long as the old one did, from now; --expiry says another
+    end. Creds files get the new jwt. Users that are revoked are passed over, as are those that never expire.
+
+    \b
+    Example:
+      seedless user renew --within 30d
+      seedless user renew -a ORDERS app shop --expiry 1y
+    """
+    _require_choice(names, account, within)
+    workspace = Workspace(settings)
+    with workspace.lock():
+        changes: list[Change] = []
+        passed: list[_Passed] = []
+        around: list[Jwt[Any]] = [workspace.operator()]
+        for parent in [workspace.account(account)] if account else workspace.readable_accounts():
+            around.append(parent)
+            for one in _renewed(workspace, parent, names, within, expiry):
+                if isinstance(one, _Passed):
+                    passed.append(one)
+                else:
+                    changes.append(one)
+        plan = Plan(tuple(changes), workspace.now, tuple(around))
+        signed = sign(workspace, Intent(lambda _: plan)) if changes else ()
+    _tell(workspace, changes, signed, passed)
+
+
+def _require_choice(names: tuple[str, ...], account: str | None, within: int | None) -> None:
+    if names and account is None:
+        raise UsageError("it is not said of which account the users are", "name it with --account")
+    if not names and within is None:
+        raise UsageError("it is not said which users are renewed", "name them, or say --within 30d")
+
+
+def _renewed(
+    workspace: Workspace,
+    parent: Jwt[Account],
+    names: tuple[str, ...],
+    within: int | None,
+    expiry: Moment | None,
+) -> Iterator[Change | _Passed]:
+    """Yield a change for each user of *parent* that is to be renewed, and why others are not."""
+    account, known = parent.claims.name.strip(), workspace.known_keys()
+    for name in names or workspace.store.children(account):
+        address = (account, name)
+        try:
+            before = found(workspace, address)
+        except SeedlessError as error:
+            if names:
+                raise
+            yield _Passed(address, error.message)
+            continue
+        if within is not None and not 0 < before.claims.exp <= workspace.now + within:
+            continue
+        why = _reason_against(parent, before, expiry)
+        if why:
+            yield _Passed(address, why)
+            continue
+        end = expiry.at(workspace.now) if expiry else workspace.now + _length(before)
+        after, key = reissued(parent.claims, known, before, lambda claims, end=end: _until(claims, end))  # type: ignore[misc]  # bound now
+        yield changed(after, key, replaces=before, now=workspace.now, reason="renewed", address=address)
+
+
+def _reason_against(parent: Jwt[Account], before: Jwt[User], expiry: Moment | None) -> str:
+    if is_revoked(parent, before):
+        return "it is revoked"
+    if before.claims.exp <= 0 and expiry is None:
+        return "it never expires"
+    return ""
+
+
+def _length(before: Jwt[User]) -> int:
+    """Return for how many seconds the jwt was good when it was issued."""
+    return max(before.claims.exp - max(before.issued_at, before.claims.nbf), 1)
+
+
+def _until(claims: Claims[User], end: int) -> Claims[User]:
+    return replace(claims, exp=end)
+
+
+def _tell(
+    workspace: Workspace, changes: list[Change], signed: tuple[Jwt[Any], ...], passed: list[_Passed]
+) -> None:
+    addresses = [change.address or () for change in changes]
+    data = {
+        "renewed": [
+            {"address": address, "subject": jwt.claims.sub, "expires": jwt.claims.exp or None}
+            for address, jwt in zip(addresses, signed, strict=True)
+        ],
+        "passed": [{"address": one.address, "why": one.why} for one in passed],
+    }
+    lines = [
+        f"user {shown('/'.join(address))}: until {_io.until(jwt.claims.exp)}"
+        for address, jwt in zip(addresses, signed, strict=True)
+    ]
+    for one in passed:
+        _io.say(f"user {shown('/'.join(one.address))} is passed over: {_io.printable(one.why)}")
+    _io.emit(data, "\n".join(lines) or "nobody is to be renewed", as_json=workspace.settings.as_json)
