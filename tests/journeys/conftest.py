@@ -58,16 +58,29 @@ class NatsServer:
             self.process.wait()
 
 
-@pytest.fixture
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], NatsServer]]:
-    """Start nats-servers, each with a configuration that names no port: the server chooses a free one."""
+@contextlib.contextmanager
+def _starting(factory: pytest.TempPathFactory) -> Iterator[Callable[[str], NatsServer]]:
     with contextlib.ExitStack() as servers:
 
         def start(configuration: str) -> NatsServer:
-            server = _start(tmp_path_factory.mktemp("nats"), configuration)
+            server = _start(factory.mktemp("nats"), configuration)
             servers.callback(server.stop)
             return server
 
+        yield start
+
+
+@pytest.fixture
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], NatsServer]]:
+    """Start nats-servers, each with a configuration that names no port: the server chooses a free one."""
+    with _starting(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], NatsServer]]:
+    """Start nats-servers as `nats_server` does, for all tests of a module."""
+    with _starting(tmp_path_factory) as start:
         yield start
 
 
@@ -134,7 +147,7 @@ def _member(configuration: str, number: int, route: str) -> str:
 
 def _has_routes(server: NatsServer, names: set[str]) -> bool:
     (address,) = _ports(server.folder, "monitoring")
-    with urllib.request.urlopen(f"{address}/routez", timeout=_PATIENCE) as answer:
+    with urllib.request.urlopen(f"{address}/routez", timeout=_PATIENCE) as answer:  # noqa: S310 - of a server on loopback
         routes = json.loads(answer.read())["routes"] or []
     return names <= {route["remote_name"] for route in routes}
 

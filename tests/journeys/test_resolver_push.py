@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +30,7 @@ def configuration(desk: Desk) -> str:
     return made
 
 
-def accounts(server: Any) -> dict[str, str]:
+def accounts(server: Any) -> dict[str, str]:  # noqa: ANN401 - a NatsServer
     """What a server has in its folder: the texts of the accounts by their keys."""
     folder: Path = server.folder / "jwt"
     return {path.name.removesuffix(".jwt"): path.read_text() for path in folder.glob("*.jwt")}
@@ -38,9 +42,7 @@ def text(desk: Desk, name: str) -> tuple[str, str]:
     return shown["subject"], shown["jwt"]
 
 
-def test_an_account_is_pushed_and_only_once(
-    desk: Desk, configuration: str, nats_server: StartServer
-) -> None:
+def test_an_account_is_pushed_and_only_once(desk: Desk, configuration: str, nats_server: StartServer) -> None:
     server = nats_server(configuration)
     done = desk.ok("push", "ORDERS", "--url", server.url, "--json")
     key, jwt = text(desk, "ORDERS")
@@ -77,9 +79,12 @@ def test_a_user_of_two_minutes_logs_in_when_there_are_no_creds(
     assert desk.ok("user", "list", "-a", "SYS", "--json").data["users"][0]["name"] == "sys"
 
 
-def names(server: Any, desk: Desk) -> list[str]:
+def names(server: Any, desk: Desk) -> list[str]:  # noqa: ANN401 - a NatsServer
     """The names of the accounts that a server has, as the store or a former store knew them."""
-    return sorted(json.loads(desk.ok("show", str(path), "--json").out)["name"] for path in (server.folder / "jwt").glob("*.jwt"))
+    return sorted(
+        json.loads(desk.ok("show", str(path), "--json").out)["name"]
+        for path in (server.folder / "jwt").glob("*.jwt")
+    )
 
 
 def forget(desk: Desk, name: str) -> None:
@@ -108,3 +113,150 @@ def test_prune_deletes_what_the_store_does_not_have(
     assert "It never expires, and it works again after an account is made\nanew" in done.err
     assert names(server, desk) == ["ORDERS", "SYS"]
     assert desk.ok("prune", "--url", server.url).out == "nothing to prune\n"
+
+
+def test_nothing_is_pruned_when_the_store_does_not_tell_what_is_wanted(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    desk.ok("account", "add", "FORMER")
+    desk.ok("push", "--all", "--url", server.url)
+    before = accounts(server)
+    words = ("prune", "--url", server.url, "--expect-count", "1")
+    damaged = desk.store / "stores/ACME/accounts/FORMER/FORMER.jwt"
+    damaged.write_text("eyJ")
+    done = desk.run(*words)
+    assert (done.code, "1 of the store's files cannot be read: FORMER" in done.err) == (3, True)
+    assert desk.run("push", "--all", "--prune", "--url", server.url, "--expect-count", "1").code == 3
+    damaged.unlink()
+    assert "cannot be read: FORMER" in desk.run(*words).err
+    for name in ("FORMER", "ORDERS", "SYS"):
+        forget(desk, name)
+    done = desk.run("prune", "--url", server.url, "--temporary-user")
+    assert (done.code, "so everything would go" in done.err) == (3, True)
+    assert accounts(server) == before
+    assert "deleted" not in server.log()
+
+
+def test_servers_of_another_operator_are_left_alone(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    desk.ok("push", "--all", "--url", server.url)
+    before = accounts(server)
+    creds = desk.store / "keys/creds/ACME/SYS/sys.creds"
+    desk.ok("operator", "add", "OTHER", "--sys", "--token", desk.token.uri)
+    words = ("--operator", "OTHER", "--url", server.url, "--creds", str(creds))
+    for command in (("prune", "--expect-count", "1"), ("push", "--all")):
+        done = desk.run(*command, *words)
+        assert done.code == 3
+        assert "R004" in done.err
+        assert "is trusted by" in done.err
+    assert accounts(server) == before
+
+
+def test_servers_that_delete_nothing_are_told_before_anything_is_signed(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration.replace("allow_delete: true", "allow_delete: false"))
+    desk.ok("account", "add", "FORMER")
+    desk.ok("push", "--all", "--url", server.url)
+    forget(desk, "FORMER")
+    done = desk.run("prune", "--url", server.url, "--expect-count", "1", TOKEN_PIN="wrong")
+    assert (done.code, "accounts are not deleted by" in done.err) == (3, True)
+
+
+def orders(folder: Path) -> list[str]:
+    """The files below *folder* that hold a jwt which orders something to be deleted."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_file():
+            words = re.findall(rb"eyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]{86}", path.read_bytes())
+            found += [str(path) for word in words if b'"accounts"' in base64.urlsafe_b64decode(word + b"==")]
+    return found
+
+
+def test_the_order_to_delete_is_nowhere_afterwards(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration + "debug: true\ntrace: false\n")
+    desk.ok("account", "add", "FORMER")
+    desk.ok("push", "--all", "--url", server.url)
+    forget(desk, "FORMER")
+    done = desk.child("prune", "--url", server.url, "--expect-count", "1", "--json", SEEDLESS_DEBUG="1")
+    assert done.code == 0, done
+    (desk.home / "said").write_text(done.out + done.err)
+    assert orders(desk.home) == []
+    (desk.home / "said").write_text(
+        "eyJ0eXAiOiJKV1QifQ."
+        + base64.urlsafe_b64encode(b'{"nats":{"accounts":[1]}}').decode().strip("=")
+        + "."
+        + "x" * 86
+    )
+    assert orders(desk.home) == [str(desk.home / "said")]
+
+
+def test_a_push_that_is_killed_is_finished_by_the_same_command(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    for number in range(6):
+        desk.ok("account", "add", f"A{number}")
+    store = desk.files()
+    words = ("push", "--all", "--url", server.url)
+    for number in range(8):
+        child = subprocess.Popen([sys.executable, "-m", "seedless", *words], env=desk.env_with())
+        time.sleep(0.15 + number * 0.05)
+        child.kill()
+        child.wait()
+        assert all(desk.ok("show", "-", stdin=jwt) for jwt in accounts(server).values())
+    desk.ok(*words)
+    wanted = dict(text(desk, name) for name in ("ORDERS", "SYS", *(f"A{number}" for number in range(6))))
+    assert accounts(server) == wanted
+    assert desk.files() == store
+
+
+def test_a_server_that_says_nothing_is_named_and_nothing_counts_as_done(
+    desk: Desk, configuration: str, nats_cluster: StartCluster
+) -> None:
+    cluster = nats_cluster(configuration)
+    done = desk.ok("push", "ORDERS", "--url", cluster.url, "--json")
+    assert [one["server"] for one in done.data["accounts"][0]["answers"]] == ["n0", "n1", "n2"]
+    desk.ok("account", "add", "LATER")
+    cluster.servers[2].process.send_signal(signal.SIGSTOP)
+    try:
+        done = desk.run("push", "LATER", "--url", cluster.url, "--timeout", "0.5")
+    finally:
+        cluster.servers[2].process.send_signal(signal.SIGCONT)
+    assert (done.code, "2 of 3 servers answered (n0, n1): n2 did not" in done.err) == (1, True)
+    assert len(accounts(cluster.servers[0])) == 2
+    desk.ok("push", "LATER", "--url", cluster.url)
+    assert len({frozenset(accounts(server)) for server in cluster.servers}) == 1
+
+
+def test_a_server_that_was_down_brings_the_deleted_back_and_prune_names_it(
+    desk: Desk, configuration: str, nats_cluster: StartCluster
+) -> None:
+    cluster = nats_cluster(configuration)
+    desk.ok("account", "add", "FORMER")
+    desk.ok("push", "--all", "--url", cluster.url)
+    key, _ = text(desk, "FORMER")
+    forget(desk, "FORMER")
+    cluster.servers[2].stop()
+    words = ("prune", "--url", cluster.url, "--expect-count", "1")
+    done = desk.run(*words, "--servers", "3", "--timeout", "0.5")
+    assert (done.code, "2 of 3 servers answered (n0, n1)" in done.err) == (1, True)
+    assert key in accounts(cluster.servers[0])
+    desk.ok(*words)
+    assert key not in accounts(cluster.servers[0])
+    cluster.restart(2)
+    end = time.monotonic() + 20
+    while not all(key in accounts(server) for server in cluster.servers) and time.monotonic() < end:
+        time.sleep(0.05)
+    done = desk.ok("push", "ORDERS", "--url", cluster.url)
+    assert f"warning: FORMER ({key}) was deleted and is back" in done.err
+    done = desk.ok("push", "--all", "--prune", "--url", cluster.url, "--expect-count", "1", "--json")
+    (victim,) = done.data["pruned"]["victims"]
+    assert (victim["account"], victim["subject"], victim["servers"]) == ("FORMER", key, ["n0", "n1", "n2"])
+    assert victim["returned"] > 0
+    assert not any(key in accounts(server) for server in cluster.servers)

@@ -15,6 +15,7 @@ from seedless.cli._review import show_findings, sign
 from seedless.cli._system_user import is_temporary, log_in, temporary
 from seedless.creds import Creds
 from seedless.errors import Refused, ServerError, UsageError
+from seedless.findings import Report
 from seedless.resolver import (
     DELETE,
     There,
@@ -23,6 +24,7 @@ from seedless.resolver import (
     listed,
     named,
     order,
+    order_issuer,
     preflight_delete,
 )
 from seedless.text import brief
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
-    from seedless.findings import Report
     from seedless.issue import Plan
     from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
     from seedless.resolver import Said, Target
 
 _ORDER = "G004"
@@ -107,6 +109,7 @@ def delete_on_servers(
         victims = tuple(victims_of(target))
         where, wants_order = target.name, target.wants_order
         report = _looked_at(workspace, target, user, victims)
+        standings = target.standings
     if not victims:
         return (), None
     show_victims(victims, where)
@@ -114,12 +117,14 @@ def delete_on_servers(
     report.require_clean()
     if workspace.settings.dry_run:
         return victims, None
+    issuer = None
     if wants_order:
+        issuer = order_issuer(workspace.operator(), workspace.known_keys(), standings)
         _io.say(_FOR_EVER)
     consent(victims)
     text, again = "", user
-    if wants_order:
-        text, again = _ordered(workspace, remote, victims, user)
+    if issuer is not None:
+        text, again = _ordered(workspace, remote, victims, issuer, user)
     _note(workspace, victims)
     with open_target(workspace, remote, again) as target:
         said = target.delete([victim.account for victim in victims], text)
@@ -180,6 +185,8 @@ def typed_number(victims: Sequence[Victim], expected: int | None) -> None:
 
 
 def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims: Sequence[Victim]) -> Report:
+    if not victims:
+        return Report()
     said = target.who_deletes()
     if said.missing:
         raise ServerError(f"{listed(said.missing)} did not say whether it deletes accounts", _AGAIN)
@@ -189,14 +196,12 @@ def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims
 
 
 def _ordered(
-    workspace: Workspace, remote: Remote, victims: Sequence[Victim], user: Creds | None
+    workspace: Workspace, remote: Remote, victims: Sequence[Victim], issuer: PublicKey, user: Creds | None
 ) -> tuple[str, Creds | None]:
     """Walk the order to delete *victims*, with a new temporary user where there was one; return both."""
     from seedless.issue import Intent, Plan  # noqa: PLC0415 - only where it is signed
-    from seedless.plan import changed, issuing_key  # noqa: PLC0415 - likewise
+    from seedless.plan import changed  # noqa: PLC0415 - likewise
 
-    operator = workspace.operator()
-    issuer = issuing_key(operator.claims, workspace.known_keys())
     now = int(time.time())  # not when the command began: somebody has been asked since
     reason = f"to delete {len(victims)} accounts on servers, now and whenever it is sent again"
     change = changed(
@@ -204,7 +209,7 @@ def _ordered(
     )
     visitor = temporary(workspace, remote, DELETE) if is_temporary(user) else None
     changes = (change, *((visitor.change,) if visitor else ()))
-    around = visitor.around if visitor else (operator,)
+    around = visitor.around if visitor else (workspace.operator(),)
     signed = sign(
         workspace,
         Intent(lambda _: Plan(changes, now, around)),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.change import Change
-    from seedless.claims import Account
+    from seedless.claims import Account, Operator
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
@@ -140,14 +140,16 @@ def _any_stored(workspace: Workspace, account: Jwt[Account]) -> Creds | None:
             found = parse_creds(text) if text is not None else None
         except SeedlessError:
             continue
-        if found is not None and _holds(found.jwt, account, workspace.now):
+        if found is not None and _holds(found.jwt, account, workspace.operator(), workspace.now):
             return found
     return None
 
 
-def _holds(user: Jwt[User], account: Jwt[Account], now: int) -> bool:
+def _holds(user: Jwt[User], account: Jwt[Account], operator: Jwt[Operator], now: int) -> bool:
     """Tell whether *user* is let in now, and may do everything: what it may do, nobody has to guess."""
     claims = user.claims
+    strict = operator.claims.body.strict_signing_key_usage and str(user.issuer) == account.claims.sub
     timely = claims.nbf <= now and (claims.exp <= 0 or claims.exp > now)
     free = claims.body.pub == Permission() and claims.body.sub == Permission()
-    return timely and free and trust.did_sign(account, user) and not trust.is_revoked(account, user)
+    known = trust.did_sign(account, user) and not trust.is_revoked(account, user)
+    return timely and free and known and not strict

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 from seedless.claims import Generic
 from seedless.errors import Refused
 from seedless.jwt import Claims
+from seedless.nkey import PublicKey
 from seedless.resolver.push import readable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from seedless.nkey import PublicKey
+    from seedless.claims import Operator
+    from seedless.jwt import Jwt
     from seedless.resolver.deleted import Deleted
     from seedless.resolver.port import Target
-    from seedless.resolver.protocol import Server
+    from seedless.resolver.protocol import Server, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,33 @@ def require_store(damaged: Collection[str], wanted: Collection[str]) -> None:
         )
     if not wanted:
         raise Refused("nothing is pruned: the store has no accounts, so everything would go", _RIGHT_STORE)
+
+
+def order_issuer(operator: Jwt[Operator], known: Collection[str], standings: Sequence[Standing]) -> PublicKey:
+    """Return the key of *operator* whose order every server obeys: a *known* signing key, or the identity.
+
+    Servers of a strict operator do not obey its identity. Raise `Refused` when no key will do.
+    """
+    claims = operator.claims
+    candidates = [*(key for key in claims.body.signing_keys if key in known), claims.sub]
+    for key in candidates:
+        if all(any(key in _obeyed(one.claims) for one in each.operators) for each in standings):
+            return PublicKey.parse(key)
+    deaf = [str(each.server) for each in standings if not _obeys_any(each, candidates)]
+    raise Refused(
+        "nothing is deleted: none of the operator's keys that are known here is trusted by "
+        f"{', '.join(deaf) or 'every server'}",
+        "seedless key list shows which are; servers want the operator jwt that names them",
+    )
+
+
+def _obeys_any(standing: Standing, keys: Sequence[str]) -> bool:
+    return any(key in _obeyed(one.claims) for one in standing.operators for key in keys)
+
+
+def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:
+    body = operator.body
+    return body.signing_keys if body.strict_signing_key_usage else (operator.sub, *body.signing_keys)
 
 
 def order(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
