@@ -2,6 +2,7 @@
 
 - `cli.md` from the --help of every command
 - `rules.md` from the docstrings of the rules
+- `desired-state.schema.json` from the table of what a desired-state file may say
 - in `architecture.md`, the modules of each package; a new room is put on its floor by hand
 - the block in `README.md` that shows what the demo prints, with --demo
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.cli.main import seedless
+from seedless.desired import schema
 from seedless.findings import Severity
 from seedless.lint import rules as lint_rules
 from seedless.resolver import preflight_rules
@@ -166,6 +168,7 @@ def main() -> None:
     reference = ROOT / "docs" / "reference"
     (reference / "cli.md").write_text(cli_page(), encoding="utf-8")
     (reference / "rules.md").write_text(rules_page(), encoding="utf-8")
+    (reference / "desired-state.schema.json").write_text(schema.text(), encoding="utf-8")
     page = ROOT / "docs" / "explanation" / "architecture.md"
     page.write_text(architecture_page(page.read_text(encoding="utf-8")), encoding="utf-8")
     if "--demo" in sys.argv:

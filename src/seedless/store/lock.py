@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_NAME = ".seedless.lock"
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 
 

@@ -1,0 +1,116 @@
+"""`seedless key import-folder`: a folder of key files, each to where its kind belongs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.cli import _io
+from seedless.cli._key_import import WORTH
+from seedless.cli._options import Settings, change_options
+from seedless.cli._token import key_uri, open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.errors import BadKey, UsageError
+from seedless.keyring import KeyEntry
+from seedless.migrate import keys_of
+from seedless.nkey import Role
+from seedless.pkcs11.key import label_for
+from seedless.seeds import SoftwareKey
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HARDWARE = {Role.OPERATOR, Role.ACCOUNT}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    path: Path
+    key: SoftwareKey
+    name: str | None
+
+
+@click.command(name="import-folder")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--recurse", "-R", is_flag=True, help="Its folders too.")
+@change_options
+def import_folder(settings: Settings, *, folder: Path, recurse: bool) -> None:
+    """Import the key files (.nk) of a folder.
+
+    Keys of the operator and of accounts that a jwt of the store names go onto the token; those of users and
+    curve keys into the key store beside the store. What nobody names is left alone, and told.
+
+    \b
+    Example:
+      seedless key import-folder backup/keys --recurse --token pkcs11:token=ACME
+    """
+    workspace = Workspace(settings)
+    with workspace.lock():
+        names = {str(key.public_key): key.name for key in keys_of(workspace.store, workspace.root / "keys")}
+        found = list(_files(folder, names, recurse=recurse))
+        rows = [
+            {"public_key": str(one.key.public_key), "path": str(one.path), "to": _to(one)} for one in found
+        ]
+        if not settings.dry_run:
+            files = {
+                workspace.store.seed_path(one.key.public_key): one.key.reveal()
+                for one in found
+                if _to(one) == "file"
+            }
+            atomic.write(files)
+            _import(workspace, [one for one in found if _to(one) == "token"])
+    data = {"dry_run": settings.dry_run, "keys": rows}
+    told = [(row["public_key"], row["to"], shown(row["path"])) for row in rows]
+    _io.emit(data, _io.table(told, ("PUBLIC KEY", "TO", "FILE")), as_json=settings.as_json)
+
+
+def _to(one: _Found) -> str:
+    if one.key.public_key.role not in _HARDWARE:
+        return "file"
+    return "token" if one.name is not None else "nowhere: no jwt names it"
+
+
+def _import(workspace: Workspace, found: list[_Found]) -> None:
+    known = workspace.known_keys()
+    left = [one for one in found if str(one.key.public_key) not in known]
+    if not left:
+        return
+    with open_tokens(workspace, writable=True) as tokens:
+        for one in left:
+            public_key, token = one.key.public_key, tokens.chosen()
+            label = label_for(public_key.role, one.name or "")
+            made = token.import_key(one.key, label)
+            uri = str(key_uri(token, label, made.id))
+            workspace.note_key(
+                KeyEntry(
+                    public_key=public_key,
+                    uri=uri,
+                    role=public_key.role,
+                    name=one.name or "",
+                    made="import",
+                    at=workspace.now,
+                )
+            )
+    _io.say(WORTH)
+
+
+def _files(folder: Path, names: dict[str, str], *, recurse: bool) -> Iterator[_Found]:
+    """Yield the keys in the files of *folder*; those that hold public keys are passed over."""
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {shown(folder)}", "name the one that the .nk files are in")
+    for path in sorted(folder.rglob("*.nk") if recurse else folder.glob("*.nk")):
+        text = (atomic.read(path) or b"").decode("ascii", errors="replace").strip()
+        if not text.startswith("S"):
+            continue
+        try:
+            key = SoftwareKey.parse(text)
+        except BadKey as error:
+            raise UsageError(
+                f"{shown(path)}: {error.message}", "take it out of the folder, or restore it"
+            ) from error
+        yield _Found(path, key, names.get(str(key.public_key)))

@@ -1,0 +1,35 @@
+"""Several commands at once on one store: each waits for its turn, and no update is lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+EIGHT = range(8)
+
+
+def test_eight_commands_at_once_make_eight_accounts_and_note_eight_keys(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    with ThreadPoolExecutor(len(EIGHT)) as threads:
+        done = list(threads.map(lambda n: desk.child("account", "add", f"A{n}"), EIGHT))
+    assert [one.code for one in done] == [0] * 8, done
+    accounts = desk.ok("account", "list", "--json").data["accounts"]
+    assert [one["name"] for one in accounts] == [f"A{n}" for n in EIGHT]
+    noted = {key["public_key"] for key in desk.ok("key", "list", "--json").data["keys"]}
+    assert {one["subject"] for one in accounts} <= noted
+    assert desk.ok("verify").code == 0
+
+
+def test_eight_edits_at_once_of_one_account_are_all_in_it_at_the_end(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    with ThreadPoolExecutor(len(EIGHT)) as threads:
+        done = list(threads.map(lambda n: desk.child("account", "edit", "ORDERS", "--tag", f"t{n}"), EIGHT))
+    assert [one.code for one in done] == [0] * 8, done
+    claims = desk.ok("account", "show", "ORDERS", "--json").data["claims"]
+    assert sorted(claims["nats"]["tags"]) == [f"t{n}" for n in EIGHT]
