@@ -34,6 +34,7 @@ _COMMANDS = {
     "user": ("user", "Make, show and list users, and write creds files."),
     "activation": ("activation", "Give other accounts leave to import private exports."),
     "apply": ("apply", "Make the store as a desired-state file says."),
+    "export-desired": ("export_desired", "Write the store as a desired-state file."),
     "sign": ("sign", "Sign a claims file, a jwt again, or a plan."),
     "show": ("show", "Show what a jwt says."),
     "diff": ("diff", "Show what changes between two jwts."),

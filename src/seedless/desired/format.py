@@ -7,7 +7,7 @@ have a unit, which are named instead of listed, and what a file says beyond clai
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec import inspect
@@ -73,8 +73,6 @@ class Entries:
 @dataclass(frozen=True, slots=True)
 class Anything:
     """What is held against the table later, once a template has its variables."""
-
-    schema: dict[str, Any] = field(default_factory=dict)
 
 
 Kind = Value | Many | Part | Named | Entries | Anything

@@ -82,7 +82,7 @@ def _signing_key(
     there: Any,  # noqa: ANN401 - a jwt, or None
     standing: Standing,
 ) -> PublicKey | NewKey:
-    key = said.get("key") or _as_key(name, role)
+    key = said.get("key") or as_key(name, role)
     if key is not None:
         return PublicKey.parse(key)
     entries = there.claims.body.signing_keys if there is not None else ()
@@ -101,7 +101,8 @@ def _signing_key(
     return next(mine, None) or _made(role, called, standing)
 
 
-def _as_key(name: str, role: Role) -> str | None:
+def as_key(name: str, role: Role) -> str | None:
+    """Return *name* where it is the public key of *role*, else None."""
     try:
         return name if PublicKey.parse(name).role is role else None
     except BadKey:
@@ -110,7 +111,7 @@ def _as_key(name: str, role: Role) -> str | None:
 
 def account_key(text: str) -> str | None:
     """Return *text* where it is the public key of an account, else None: it is a name."""
-    return _as_key(text, Role.ACCOUNT)
+    return as_key(text, Role.ACCOUNT)
 
 
 def account_named(names: Mapping[Slot, PublicKey], name: str, where: str) -> str:

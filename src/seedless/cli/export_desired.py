@@ -1,0 +1,62 @@
+"""`seedless export-desired`: the store as a desired-state file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import _io
+from seedless.cli._options import Settings, store_options
+from seedless.cli._workspace import Workspace
+from seedless.desired import toml
+from seedless.desired.schema import text as schema_text
+from seedless.desired.written import has_header, written
+from seedless.store import atomic
+
+if TYPE_CHECKING:
+    from seedless.claims import User
+    from seedless.jwt import Jwt
+
+SCHEMA_NAME = "desired-state.schema.json"
+
+
+@click.command(name="export-desired")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write here, not to stdout."
+)
+@click.option("--format", "kind", type=click.Choice(["toml", "json"]), help="By default as FILE ends.")
+@click.option("--schema", is_flag=True, help="Write the JSON Schema of such files instead, for editors.")
+@store_options
+def export_desired(settings: Settings, *, output: Path | None, kind: str | None, schema: bool) -> None:
+    """Write the store as a desired-state file.
+
+    Applying it to the same store changes nothing.
+
+    \b
+    Example:
+      seedless export-desired -o tenants.toml
+    """
+    kind = "json" if schema else kind or ("json" if output and output.suffix == ".json" else "toml")
+    text = schema_text() if schema else _text(Workspace(settings), kind)
+    if output:
+        atomic.write({output: text})
+        said = f"{'schema' if schema else 'desired state'}: {output}"
+        _io.emit({"format": kind, "path": str(output)}, said, as_json=settings.as_json)
+    else:
+        _io.emit({"format": kind, "text": text}, text.rstrip("\n"), as_json=settings.as_json)
+
+
+def _text(workspace: Workspace, kind: str) -> str:
+    accounts = {jwt.claims.name.strip(): jwt for jwt in workspace.accounts()}
+    users: dict[tuple[str, str], Jwt[User]] = {
+        (account, name): workspace.user(account, name)
+        for account in accounts
+        for name in workspace.store.children(account)
+    }
+    members: dict[str, Any] = written(workspace.operator(), accounts, users)
+    if kind == "json":
+        return json.dumps(members, indent=2, ensure_ascii=False) + "\n"
+    return f"#:schema {SCHEMA_NAME}\n{toml.dumps(members, has_header)}"
