@@ -260,3 +260,27 @@ def test_a_server_that_was_down_brings_the_deleted_back_and_prune_names_it(
     assert (victim["account"], victim["subject"], victim["servers"]) == ("FORMER", key, ["n0", "n1", "n2"])
     assert victim["returned"] > 0
     assert not any(key in accounts(server) for server in cluster.servers)
+
+
+def test_an_account_is_deleted_on_the_servers_and_then_in_the_store(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    desk.ok("push", "--all", "--url", server.url)
+    key, _ = text(desk, "ORDERS")
+    words = ("account", "delete", "ORDERS", "--remote", "--url", server.url)
+    assert desk.ok(*words, "--dry-run").err.startswith("to be deleted from ")
+    assert key in accounts(server)
+    done = desk.ok(*words, "--json")
+    assert (done.data["deleted"], len(done.data["servers"])) == ("ORDERS", 1)
+    assert "it works again after an account is made\nanew" in done.err
+    assert key not in accounts(server)
+    assert "ORDERS" not in desk.ok("account", "list").out
+
+
+def test_an_account_that_no_server_has_is_deleted_here(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    done = desk.ok("account", "delete", "ORDERS", "--remote", "--url", server.url, "--json")
+    assert (done.data["deleted"], done.data["servers"]) == ("ORDERS", [])

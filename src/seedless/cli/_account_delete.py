@@ -1,6 +1,7 @@
 """`seedless account delete` and `rename`: an account, its users and what they have beside their jwts.
 
-Deleting takes an account out of the store. Servers keep what was pushed to them until it is pruned there.
+Deleting takes an account out of the store, with --remote first from the servers: whoever is interrupted in
+between can say the same again. Without it servers keep what was pushed to them until it is pruned there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from seedless.claims import signing_key
 from seedless.cli import _describe, _edit, _io
 from seedless.cli._keys import issuer_option
 from seedless.cli._options import Settings, sign_options
+from seedless.cli._remote import Remote, remote_options
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError, UsageError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from seedless.resolver import Said
+
     Users = list[tuple[str, Jwt[Any] | SeedlessError]]
 
 
@@ -38,28 +42,52 @@ if TYPE_CHECKING:
 @click.option(
     "--force", "-F", is_flag=True, help="Delete it although others import from it, or it is managed."
 )
+@click.option("--remote", "on_servers", is_flag=True, help="Delete it on the servers first, as prune does.")
+@remote_options
 @sign_options
-def delete(settings: Settings, *, name: str, rm_creds: bool, rm_nkey: bool, force: bool) -> None:
+def delete(
+    settings: Settings,
+    *,
+    name: str,
+    rm_creds: bool,
+    rm_nkey: bool,
+    force: bool,
+    on_servers: bool,
+    remote: Remote,
+) -> None:
     """Delete the account NAME and its users from the store.
 
     Refused for the system account, and while other accounts import from it. Keys on tokens stay: seedless
-    key delete removes them. Servers that have the account keep it until it is pruned there.
+    key delete removes them. Servers that have the account keep it until it is pruned there, unless --remote
+    is given; the options of an address and a login are for that.
 
     \b
     Example:
       seedless account delete ORDERS --rm-creds
+      seedless account delete ORDERS --remote --servers 3
     """
     workspace = Workspace(settings)
     if settings.plan and (rm_creds or rm_nkey):
         raise UsageError("a plan removes jwts alone", "leave out --rm-creds and --rm-nkey, or --plan")
+    if settings.plan and on_servers:
+        raise UsageError("what goes to servers goes into no plan", "leave out --remote, or --plan")
+    said = None
     with workspace.lock():
         jwt = workspace.account(name)
         refuse_needed(workspace, jwt, force=force)
         users = workspace.each(name)
         plan = deletion(workspace, jwt, users)
         files = _files(workspace, name, users, creds=rm_creds, seeds=rm_nkey)
+        if on_servers:
+            said = _delete_remote(workspace, remote, jwt)
         sign(workspace, Intent(lambda _: plan), files=lambda _: files)
-    _tell(workspace, jwt, users, files)
+    _tell(workspace, jwt, users, files, said)
+
+
+def _delete_remote(workspace: Workspace, remote: Remote, jwt: Jwt[Any]) -> Said | None:
+    from seedless.cli._resolver import delete_remote  # noqa: PLC0415 - few delete on servers
+
+    return delete_remote(workspace, remote, jwt)
 
 
 def refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> None:
@@ -115,7 +143,11 @@ def _files(workspace: Workspace, name: str, users: Users, *, creds: bool, seeds:
 
 
 def _tell(
-    workspace: Workspace, jwt: Jwt[Any], users: Users, files: Sequence[Path] | dict[Path, None]
+    workspace: Workspace,
+    jwt: Jwt[Any],
+    users: Users,
+    files: Sequence[Path] | dict[Path, None],
+    said: Said | None,
 ) -> None:
     keys = [jwt.claims.sub, *map(signing_key, jwt.claims.body.signing_keys)]
     left = [key for key in keys if key in workspace.known_keys()]
@@ -125,8 +157,10 @@ def _tell(
         "users": [user for user, _ in users],
         "removed": [str(path) for path in files],
         "keys_left": left,
+        "servers": [one.server.name for one in said.answers] if said else [],
     }
     lines = [f"account {shown(jwt.claims.name)}: deleted, with {len(users)} users"]
+    lines += [f"deleted on {', '.join(str(one.server) for one in said.answers)}"] if said else []
     lines += [f"removed: {path}" for path in files]
     lines += [f"its key stays on its token: seedless key delete {key}" for key in left]
     _io.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)
