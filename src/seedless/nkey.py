@@ -6,7 +6,6 @@ Facts: nats-io/nkeys 0.4.11, `strkey.go` and `crc16.go`. Unlike it we refuse key
 
 from __future__ import annotations
 
-import base64
 import binascii
 import enum
 import functools
@@ -177,6 +176,8 @@ def unpack(text: str) -> tuple[int, bytes]:
             "look for a lower-case letter, a blank, or 0 for O, 1 for I, 8 for B",
             reason="alphabet",
         )
+    import base64  # noqa: PLC0415 - for seeds, and to tell what is wrong
+
     try:
         data = base64.b32decode(text + "=" * (-len(text) % 8))
     except binascii.Error:

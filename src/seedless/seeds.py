@@ -5,7 +5,7 @@ Facts: nats-io/nkeys 0.4.11 `strkey.go` (58 characters: two prefix bytes, 32 sec
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from seedless.errors import BadKey
 from seedless.nkey import KEY_SIZE, PublicKey, Role, pack, unpack
@@ -39,7 +39,7 @@ class SoftwareKey:
     @classmethod
     def generate(cls, role: Role) -> SoftwareKey:
         """Make a new key pair from the system's randomness."""
-        return cls(role, secrets.token_bytes(KEY_SIZE))
+        return cls(role, os.urandom(KEY_SIZE))
 
     @classmethod
     def parse(cls, text: str | bytes) -> SoftwareKey:

@@ -7,7 +7,6 @@ accents that are not composed, signs that look like those of subjects. Other scr
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import unicodedata
@@ -91,6 +90,8 @@ def brief(text: str, longest: int = LONGEST) -> str:
 
 def digest(text: str) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of *text*."""
+    import hashlib  # noqa: PLC0415 - OpenSSL takes longer to load than all that is needed to show a jwt
+
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

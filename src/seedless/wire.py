@@ -8,7 +8,7 @@ place where they stand says what they should be.
 
 from __future__ import annotations
 
-import json
+import functools
 import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +18,7 @@ import msgspec
 from seedless.errors import BadClaims
 
 if TYPE_CHECKING:
+    import json
     from collections.abc import Iterator, Sequence
 
 RULES = {
@@ -149,9 +150,11 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
         raise BadClaims(f"byte {error.start} is not UTF-8", rule="not-utf8") from None
     if _is_deep(data):
         raise BadClaims(f"the JSON is nested deeper than {MAX_DEPTH} levels", rule="too-deep")
+    from json import JSONDecodeError  # noqa: PLC0415 - see `_decoder`
+
     try:
-        value = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
+        value = _decoder().decode(text)
+    except JSONDecodeError as error:
         raise BadClaims(
             f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, line {error.lineno} column {error.colno}"
         ) from None
@@ -193,8 +196,14 @@ def join(path: str, name: str) -> str:
     if len(path) > _LONGEST_PATH:
         return path if path.endswith("…") else f"{path}…"
     short = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
-    shown = short if _PLAIN_NAME.fullmatch(short) else json.dumps(short)
+    shown = short if _PLAIN_NAME.fullmatch(short) else _quoted(short)
     return f"{path}.{shown}" if path else shown
+
+
+def _quoted(name: str) -> str:
+    import json  # noqa: PLC0415 - see `_decoder`
+
+    return json.dumps(name)
 
 
 def at(path: str, index: int) -> str:
@@ -218,7 +227,9 @@ def _integer(text: str) -> int | Number:
 
 
 def _constant(text: str) -> NoReturn:
-    raise json.JSONDecodeError(f"there is no number {text}", text, 0)
+    from json import JSONDecodeError  # noqa: PLC0415 - see `_decoder`
+
+    raise JSONDecodeError(f"there is no number {text}", text, 0)
 
 
 def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -235,6 +246,10 @@ def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_members, parse_int=_integer, parse_float=Number, parse_constant=_constant
-)
+@functools.cache
+def _decoder() -> json.JSONDecoder:
+    import json  # noqa: PLC0415 - slow to load, and what is canonical never needs it
+
+    return json.JSONDecoder(
+        object_pairs_hook=_members, parse_int=_integer, parse_float=Number, parse_constant=_constant
+    )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import ClassVar
 
 import msgspec
 
 from seedless.claims.common import ImportType, Part
 from seedless.errors import BadClaims
-from seedless.nkey import Role
+from seedless.nkey import Role, base32
 
 
 class Activation(Part, frozen=True, kw_only=True):
@@ -41,12 +39,14 @@ def hash_id(issuer: str, importer: str, subject: str) -> str:
     """
     if not (issuer and importer and subject):
         raise BadClaims("an activation without issuer, importing account and subject has no id")
+    import hashlib  # noqa: PLC0415 - OpenSSL is slow to load, and few programs want this id
+
     text = f"{issuer}.{importer}.{_without_wildcards(subject)}"
     try:
         digest = hashlib.sha256(text.encode()).digest()
     except UnicodeEncodeError:
         raise BadClaims("the activation holds half of a surrogate pair", rule="not-utf8") from None
-    return base64.b32encode(digest).decode("ascii")
+    return f"{base32(digest)}===="
 
 
 def _without_wildcards(subject: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from seedless import shape
 from seedless.claims.account import Account, Export, ServiceLatency, signing_key
 from seedless.claims.codec import (
     KINDS,
@@ -25,7 +24,6 @@ from seedless.claims.codec import (
 )
 from seedless.claims.generic import Generic
 from seedless.claims.operator import Operator
-from seedless.claims.url import is_url
 from seedless.errors import BadClaims, BadKey, UsageError
 from seedless.nkey import PublicKey, Role
 
@@ -130,6 +128,8 @@ def _fitted(value: object, kind: Any) -> Any:  # noqa: ANN401 - a type, and a va
         plain = msgspec.to_builtins(value, builtin_types=_NOT_JSON)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BadClaims(f"these claims hold what JSON cannot: {error}") from error
+    from seedless import shape  # noqa: PLC0415 - only for claims that nobody has read yet
+
     fitted, unknown = shape.fit(plain, kind)
     if unknown:
         raise BadClaims(f"{unknown[0].path}: no such member", path=unknown[0].path)
@@ -154,6 +154,8 @@ def _require_subject(body: Any, sub: str) -> None:  # noqa: ANN401 - any body
 
 def _require_url(url: str) -> None:
     """Refuse what Go's net/url cannot parse, or what has no scheme."""
+    from seedless.claims.url import is_url  # noqa: PLC0415 - few operators have one
+
     path = "nats.account_server_url"
     if not is_url(url):
         raise BadClaims(

@@ -8,7 +8,6 @@ slow path (`explain`), which says what is wrong and where, or reads it as the of
 from __future__ import annotations
 
 import functools
-import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from typing import Generic as Parametric
 
@@ -90,7 +89,6 @@ PAYLOADS: dict[str, Any] = {kind: Payload[body] for kind, body in KINDS.items()}
 """The type of a whole payload of each typed kind, for `msgspec` and `shape.fit`."""
 
 _TAILS = {kind: _tail(kind) for kind in KINDS}
-_DECODERS = tuple((_TAILS[kind], msgspec.json.Decoder(payload)) for kind, payload in PAYLOADS.items())
 
 
 def encode(payload: Payload[Any]) -> bytes:
@@ -141,27 +139,35 @@ def jti(payload: Payload[Any]) -> str:
 @functools.cache
 def _sha512_256() -> Any:  # noqa: ANN401 - hashlib names no type
     """Return the digest of nothing: OpenSSL takes longer to find the algorithm than to run it."""
+    import hashlib  # noqa: PLC0415 - OpenSSL is slow to load, and reading does without
+
     return hashlib.new("sha512_256")
 
 
 def decode_canonical(data: bytes) -> Decoded | None:
     """Return what *data* says, or None unless encoding it again gives the same bytes."""
-    decoder = _decoder(data)
-    if decoder is None:
+    kind = _kind(data)
+    if kind is None:
         return None
     try:
-        payload = decoder.decode(data)
+        payload = _decoder(kind).decode(data)
         same = encode(payload) == data
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadClaims):
         return None
     return Decoded(payload) if same and _is_plain(payload.nats) else None
 
 
-def _decoder(data: bytes) -> msgspec.json.Decoder[Any] | None:
-    for tail, decoder in _DECODERS:
+def _kind(data: bytes) -> str | None:
+    for kind, tail in _TAILS.items():
         if data.endswith(tail):
-            return decoder
+            return kind
     return None
+
+
+@functools.cache
+def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of one kind: each takes a while to make, and few programs need all."""
+    return msgspec.json.Decoder(PAYLOADS[kind])
 
 
 def _is_plain(body: object) -> bool:

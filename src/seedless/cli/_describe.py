@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from seedless import text as safe
 from seedless.cli import _io
@@ -20,6 +21,8 @@ _WIDEST = 28  # columns of the labels; a scope may be called anything
 
 def data(jwt: Jwt[Any]) -> dict[str, Any]:
     """Return *jwt* as --json prints it."""
+    import json  # noqa: PLC0415 - slow to load
+
     return {
         "kind": jwt.claims.body.kind,
         "name": jwt.claims.name,
@@ -52,7 +55,10 @@ def text(jwt: Jwt[Any]) -> str:
 
 def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
     """Print *jwt* on stdout."""
-    _io.emit(data(jwt), "" if as_json else text(jwt), as_json=as_json)
+    if as_json:
+        _io.emit(data(jwt), "", as_json=True)
+    else:
+        click.echo(text(jwt))
 
 
 @dataclass(frozen=True, slots=True)

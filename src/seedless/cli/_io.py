@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,19 @@ _UNSEEN = re.compile(r"[^\n -~]")
 
 def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
     """Print *data* as one JSON object, or *text* for people, on stdout."""
-    click.echo(_UNSEEN.sub(_escape, json.dumps(data, indent=2, ensure_ascii=False)) if as_json else text)
+    click.echo(_json(data) if as_json else text)
+
+
+def _json(data: Any) -> str:  # noqa: ANN401 - what json takes
+    import json  # noqa: PLC0415 - slow to load, and people do not want it
+
+    return _UNSEEN.sub(_escape, json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def _escape(found: re.Match[str]) -> str:
     """Return a character that cannot be seen as JSON's escape, which means the same."""
+    import json  # noqa: PLC0415 - see above
+
     mark = found[0]
     return mark if mark.isprintable() else json.dumps(mark)[1:-1]
 

@@ -12,11 +12,7 @@ from seedless.errors import NoKey
 from seedless.keyring import KeyEntry
 from seedless.nkey import PublicKey
 from seedless.pin import parse_pin_source, uri_pin_source
-from seedless.pkcs11.generate import require_makes_keys
-from seedless.pkcs11.key import label_for
-from seedless.pkcs11.module import load
 from seedless.pkcs11.quirks import require_fits
-from seedless.pkcs11.token import Token, find_token, open_token
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
@@ -28,6 +24,8 @@ if TYPE_CHECKING:
     from seedless.issue import NewKey
     from seedless.jwt import Draft, Jwt
     from seedless.pin import PinSource
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.token import Token
     from seedless.policy import Policy
     from seedless.signer import Signer
 
@@ -86,7 +84,7 @@ class OpenTokens:
             uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(self._workspace)
             module = module_for(self._workspace, uri, is_ours=entry is None)
             size = len(change.draft.signing_input)
-            require_fits(size, find_token(load(module), uri), f"the jwt of {change.title}")
+            require_fits(size, _info(module, uri), f"the jwt of {change.title}")
 
     def chosen(self) -> Token:
         """Return the token that the person named, or the only one."""
@@ -94,8 +92,11 @@ class OpenTokens:
 
     def make(self, key: NewKey) -> PublicKey:
         """Make *key* on the token that the person named, and note it in the inventory at once."""
+        from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - see `_info`
+        from seedless.pkcs11.key import label_for  # noqa: PLC0415 - likewise
+
         uri = named_uri(self._workspace)
-        require_makes_keys(find_token(load(module_for(self._workspace, uri, is_ours=True)), uri))
+        require_makes_keys(_info(module_for(self._workspace, uri, is_ours=True), uri))
         token = self.chosen()
         label = label_for(key.role, key.name)
         made = token.generate(label)
@@ -156,8 +157,10 @@ class OpenTokens:
                 )
 
     def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
+        from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_info`
+
         module = module_for(self._workspace, uri, is_ours=is_ours)
-        info = find_token(load(module), uri)
+        info = _info(module, uri)
         if self._policy is not None:
             from seedless.policy import refuse_token  # noqa: PLC0415 - only where a policy is pinned
 
@@ -173,6 +176,15 @@ class OpenTokens:
             )
             self._opened[place] = self._stack.enter_context(opening)
         return self._opened[place]
+
+
+def _info(module: Path, uri: KeyUri) -> TokenInfo:
+    """Return what *module* says of the token that *uri* names."""
+    # The binding takes longer to load than all else: who asks for help or errs does not wait for it.
+    from seedless.pkcs11.module import load  # noqa: PLC0415 - see above
+    from seedless.pkcs11.token import find_token  # noqa: PLC0415 - likewise
+
+    return find_token(load(module), uri)
 
 
 def token_part(uri: KeyUri) -> KeyUri:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 
 import click
 
@@ -13,17 +12,19 @@ from seedless.cli import _describe
 from seedless.cli._options import Settings, json_options
 from seedless.creds import parse_jwt
 from seedless.errors import SeedlessError, UsageError
-from seedless.store.atomic import LONGEST
 from seedless.text import shown
+
+_LONGEST = 4 * 1024 * 1024  # bytes, as of a file of the store
 
 
 def read_input(name: str) -> str:
     """Return the text of the file *name*, or of stdin for `-`; raise `UsageError` for what is not text."""
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-            data = file.read(LONGEST + 1)  # a device may have no end
-        if len(data) > LONGEST:
-            raise UsageError(f"{shown(name)} is longer than {LONGEST} bytes", "give a jwt, creds or claims")
+        # Not pathlib, which loads urllib: a tenth of the time that is ours.
+        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123 - see above
+            data = file.read(_LONGEST + 1)  # a device may have no end
+        if len(data) > _LONGEST:
+            raise UsageError(f"{shown(name)} is longer than {_LONGEST} bytes", "give a jwt, creds or claims")
         return data.decode()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

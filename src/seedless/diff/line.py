@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import re
 from collections.abc import Mapping  # noqa: TC003 - a field of a dataclass
 from dataclasses import dataclass, field
@@ -110,8 +109,14 @@ def words(texts: tuple[str, ...]) -> str:
 
 def member(path: str, name: str) -> str:
     """Return the path of the member *name* of what is at *path*."""
-    shown = name if _PLAIN_NAME.fullmatch(name) else json.dumps(name)
+    shown = name if _PLAIN_NAME.fullmatch(name) else _as_json(name)
     return f"{path}.{shown}" if path else shown
+
+
+def _as_json(name: str) -> str:
+    import json  # noqa: PLC0415 - slow to load, and such names are rare
+
+    return json.dumps(name)
 
 
 def plain(value: object) -> object:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -61,7 +60,7 @@ def write(files: Mapping[Path, str | None]) -> None:
                 _replace(temporary, path, undo)
         for folder in folders:
             with told("written", folder):
-                _sync(folder)
+                sync_folder(folder)
         undo.pop_all()
     for path in (path for path, text in files.items() if text is None):
         _prune(path.parent)
@@ -79,9 +78,10 @@ def read(path: Path, longest: int = LONGEST) -> bytes | None:
         except FileNotFoundError:
             return None
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise StoreError(f"{shown(path)} is not a regular file")
-            data = _read_all(descriptor, longest)
+            data = _read_all(descriptor, status.st_size, longest)
         finally:
             os.close(descriptor)
     if len(data) > longest:
@@ -89,10 +89,16 @@ def read(path: Path, longest: int = LONGEST) -> bytes | None:
     return data
 
 
-def _read_all(descriptor: int, longest: int) -> bytes:
-    """Return what is left to read, and no more than one byte beyond *longest*."""
-    with open(descriptor, "rb", closefd=False) as file:
-        return file.read(longest + 1)
+def _read_all(descriptor: int, size: int, longest: int) -> bytes:
+    """Return what is left to read, and no more than one byte beyond *longest*.
+
+    *size* is what there was a moment ago: room is made for that, and for one byte to see the end.
+    """
+    data = os.read(descriptor, min(size, longest) + 1)
+    if len(data) == size:
+        return data
+    with open(descriptor, "rb", closefd=False) as file:  # it has grown or shrunk, or gives less at once
+        return data + file.read(longest + 1 - len(data))
 
 
 def names(folder: Path) -> list[str]:
@@ -148,7 +154,7 @@ def _make_folders(folder: Path, undo: ExitStack) -> set[Path]:
 
 def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
     """Write *data* to a new file beside *path*, synced; return where it is."""
-    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
+    temporary = path.with_name(f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, 0o600)
     undo.callback(_quietly, temporary.unlink)
@@ -198,7 +204,8 @@ def _quietly(remove: Callable[[], None]) -> None:
         remove()
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in *folder* are on disk; raise `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
