@@ -25,7 +25,7 @@ FATAL: Final = (signal.SIGTERM, signal.SIGHUP)
 _GRACE = 0.5  # seconds for a signature before a touch is spoken of, and for an interrupted driver
 _TICK = 0.1  # seconds
 _CHUNK = 1 << 16
-_AGAIN = "nothing was recorded; run the command again; if it ends so again, ask the maker for a newer driver"
+_AGAIN = "what was recorded stands; run the command again; if it ends so again, look for a newer driver"
 
 
 class Parent:

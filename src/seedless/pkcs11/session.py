@@ -11,6 +11,7 @@ could not be used for a plan of fifty jwts else.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -224,7 +225,7 @@ class TokenSession:
             if result == CKR_OK:
                 self._accepted = pin
             elif name_of(result) in WRONG_PIN:
-                raise self._refused(pin)
+                raise self._refused(pin, result)
             elif name_of(result) != "UserAlreadyLoggedIn":
                 raise not_logged_in(result, info)
 
@@ -242,7 +243,7 @@ class TokenSession:
         pin = self._pin(self._info_now())
         result = self.module.functions.login(handle_of(raw), CKU_CONTEXT_SPECIFIC, pin)
         if name_of(result) in WRONG_PIN:
-            raise self._refused(pin)
+            raise self._refused(pin, result)
         require_ok(result)
         self._accepted = pin
 
@@ -252,13 +253,16 @@ class TokenSession:
             return self._accepted
         return ask(self._pins, info, self.module)
 
-    def _refused(self, pin: bytes | None) -> PinError:
+    def _refused(self, pin: bytes | None, result: int) -> PinError:
         """Remember that the token refused *pin*; return the error, with the tries that are left now."""
         self._accepted = None
         if pin is not None:
             RefusedPin.of(self.module.path, self.info.where, pin).remember()
         with self.module.calls(), explained("log in", self._where):
-            return pin_refused(self._info_now(), wrong=True)
+            info = self._info_now()
+        if name_of(result) == "PinLocked":  # whatever its flags say
+            info = dataclasses.replace(info, user_pin_locked=True)
+        return pin_refused(info, wrong=True)
 
     def _info_now(self) -> TokenInfo:
         return read_info(self.slot, self.info.library)
