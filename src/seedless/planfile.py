@@ -102,15 +102,17 @@ def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
     )
 
 
-def require_members(members: Any, wanted: Mapping[str, Any], where: str) -> None:  # noqa: ANN401 - what JSON holds
+def require_members(members: Any, wanted: Mapping[str, Any], where: str, hint: str = "") -> None:  # noqa: ANN401 - what JSON holds
     """Raise `UsageError` unless *members* is an object with just the members *wanted*, each of its type."""
+    hint = hint or _MADE
     if not isinstance(members, dict):
-        raise UsageError(f"{where} is not an object", _MADE)
+        raise UsageError(f"{where} is not an object", hint)
     for name in sorted(wanted.keys() ^ members.keys()):
-        raise UsageError(f"{where}.{name} {'is missing' if name in wanted else 'is not known'}", _MADE)
+        known = "is missing" if name in wanted else "is not known"
+        raise UsageError(f"{wire.join(where, name)} {known}", hint)
     for name, kind in wanted.items():
-        if not isinstance(members[name], kind) or isinstance(members[name], bool):
-            raise UsageError(f"{where}.{name} is of the wrong type", _MADE)
+        if not isinstance(members[name], kind) or isinstance(members[name], bool | wire.Number):
+            raise UsageError(f"{where}.{name} is of the wrong type", hint)
 
 
 def _change(members: Any, where: str) -> Change:  # noqa: ANN401 - what JSON holds

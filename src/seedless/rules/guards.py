@@ -25,6 +25,9 @@ MOST_AHEAD = 60
 LONGEST_USER = 3500
 """Bytes of a user jwt that fit into a login: with all else in it, a line has at most 4,096."""
 
+OWN_AUDIENCE = "seedless-"
+"""How the audience begins of what a ceremony signs about itself: receipts, witnesses, keys."""
+
 _CLOCK = "set this machine's clock right"
 
 
@@ -65,9 +68,13 @@ def g003_holds_at_some_time(change: Change, context: Context) -> Iterator[Findin
 def g004_no_orders_to_resolvers(change: Change, _: Context) -> Iterator[Finding]:
     """Generic claims with `accounts`, or issued to their own subject, are not signed.
 
-    They are orders to a resolver to delete accounts. It obeys them again and again, for ever.
+    They are orders to a resolver to delete accounts. It obeys them again and again, for ever. Nor are those
+    whose audience begins with `seedless-`: they would pass for a receipt or a witness of a ceremony.
     """
     claims = change.draft.claims
+    if claims.aud.startswith(OWN_AUDIENCE):
+        text = f"{cited(claims.aud)} is the mark of what a ceremony signs about itself"
+        yield error("G004", "aud", text, "give another audience")
     if not isinstance(claims.body, Generic):
         return
     if "accounts" in (claims.body.data or {}) or claims.sub == str(change.draft.issuer):

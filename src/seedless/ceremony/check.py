@@ -1,0 +1,181 @@
+"""Check a ceremony afterwards: from request, result and the pinned operator key alone, by anyone.
+
+The verdict is *complete*, *incomplete* (every entry is right, and there is no receipt: never valid), or
+*false*, with the place and the sentence. It asks no clock, no ledger, no token and no network. It cannot
+tell whether the people looked, nor whether the token signed anything else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless import wire
+from seedless.ceremony import result as results
+from seedless.ceremony.progress import progress
+from seedless.ceremony.receipt import require_receipts
+from seedless.ceremony.request import Request, parse
+from seedless.ceremony.witness import Matter, require_witnesses
+from seedless.change import Statement
+from seedless.errors import Refused, SeedlessError
+from seedless.nkey import PublicKey
+from seedless.planfile import digest as digest_of
+from seedless.policy import Policy, Witnesses
+from seedless.policy.trusted import Trusted
+from seedless.rules.guards import MOST_AHEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.ceremony.progress import Progress
+    from seedless.ceremony.result import Result
+    from seedless.jwt import Jwt
+
+
+class Verdict(enum.StrEnum):
+    """What a check comes to."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    FALSE = "false"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A verdict, what to say about it, and what was read: None as far as it could not be read."""
+
+    verdict: Verdict
+    text: str
+    hint: str = ""
+    request: Request | None = None
+    progress: Progress | None = None
+    policy: Pinned | None = None
+    witnesses: tuple[Jwt[Any], ...] = ()
+    receipts: tuple[Jwt[Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What a transcript says of the policy: its digest, its operator, and its witnesses."""
+
+    digest: str
+    operator: str
+    witnesses: Witnesses | None
+
+
+def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | None = None) -> Checked:
+    """Return the verdict on *request* and *result* (or a transcript) under the pinned *operator* key.
+
+    *policy* is the digest of the policy that it has to be, None for whichever it names. Raise nothing.
+    """
+    try:
+        asked = parse(request)
+        given = results.parse(result)
+        so_far = progress(
+            asked, given.entries, "transcript" if given.receipts is None else "result.transcript"
+        )
+        _require_pinned(asked, so_far, operator)
+        return _examined(asked, given, so_far, policy)
+    except SeedlessError as error:
+        return Checked(verdict=Verdict.FALSE, text=error.message, hint=error.hint)
+
+
+def _examined(request: Request, given: Result, so_far: Progress, policy: str | None) -> Checked:
+    if so_far.reviewed is None:
+        return Checked(verdict=Verdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far)
+    pinned = pinned_policy(so_far.reviewed["policy"])
+    _require_policy(pinned, request, policy)
+    witnesses: tuple[Jwt[Any], ...] = ()
+    if so_far.says or given.receipts is not None:
+        witnesses = _witnesses(request, so_far, pinned)
+    if given.receipts is None:
+        return Checked(
+            verdict=Verdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far, policy=pinned
+        )
+    if not so_far.is_ended:
+        raise Refused("result.transcript stops before its end, and has receipts", "entries were taken away")
+    receipts = require_receipts(given.receipts, request, so_far.digest, so_far.at)
+    count = len(so_far.signed)
+    text = f"{count} {'jwt' if count == 1 else 'jwts'}, {len(receipts)} receipt{'s' if receipts[1:] else ''}"
+    return Checked(
+        verdict=Verdict.COMPLETE, text=text, request=request, progress=so_far, policy=pinned,
+        witnesses=witnesses, receipts=receipts,
+    )  # fmt: skip
+
+
+def _so_far(so_far: Progress) -> str:
+    signed, count = len(so_far.signed), len(so_far.request.plan.changes)
+    stop = " or ".join(so_far.next_kinds) or "the receipts"
+    return f"it stops before {stop}: {signed} of {count} jwts are signed"
+
+
+def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> None:
+    """Raise `Refused` unless all of *request* chains to *operator*, by its own jwts and drafts."""
+    if request.operator_key != str(operator):
+        found = request.operator_key or "none"
+        raise Refused(f"request.operator is {found}, and the pinned operator is {operator}")
+    plan = request.plan
+    standing = [*plan.around, *([request.operator] if request.operator else [])]
+    context = dataclasses.replace(plan.context, jwts={one.claims.sub: one for one in standing})
+    trusted = Trusted.under(Policy(operator=str(operator)), plan.changes, context)
+    for place, said in _statements(request):
+        why = trusted.why_not(said)
+        if why:
+            raise Refused(f"{place} {why}", "it does not chain to the pinned operator")
+    for number, change in enumerate(plan.changes):
+        before = change.replaces
+        if before is not None and change.draft.issued_at <= before.issued_at:
+            raise Refused(f"request.plan.changes[{number}].draft is not later than what it replaces")
+        if so_far.opened and change.draft.issued_at > so_far.at + MOST_AHEAD:
+            raise Refused(f"request.plan.changes[{number}].draft was ahead of the clock of the ceremony")
+
+
+def _statements(request: Request) -> Iterator[tuple[str, Statement[Any]]]:
+    if request.operator is not None:
+        yield "request.operator", Statement.of(request.operator)
+    for number, jwt in enumerate(request.plan.around):
+        yield f"request.plan.around[{number}]", Statement.of(jwt)
+    for number, change in enumerate(request.plan.changes):
+        yield f"request.plan.changes[{number}].draft", change.statement
+        if change.replaces:
+            yield f"request.plan.changes[{number}].replaces", Statement.of(change.replaces)
+    for number, one in enumerate(request.plan.placements):
+        if one.jwt:
+            yield f"request.plan.placements[{number}].jwt", Statement.of(one.jwt)
+
+
+def pinned_policy(text: str) -> Pinned:
+    """Return what the canonical *text* of a policy says of operator and witnesses; raise `Refused`."""
+    place = "transcript[1].policy"
+    try:
+        said = wire.parse(text.encode())
+        if wire.encode(said).decode() != text:
+            raise Refused(f"{place} is not written as policies are")
+        listed = said.get("witnesses")
+        witnesses = None
+        if listed is not None:
+            keys = tuple(str(PublicKey.parse(key)) for key in listed["keys"])
+            witnesses = Witnesses(keys=keys, threshold=int(listed["threshold"]))
+        return Pinned(digest=digest_of(text.encode()), operator=said["operator"], witnesses=witnesses)
+    except (SeedlessError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refused(f"{place} is no policy", "it was changed") from error
+
+
+def _require_policy(pinned: Pinned, request: Request, digest: str | None) -> None:
+    if pinned.operator != request.operator_key:
+        raise Refused(f"transcript[1].policy pins {pinned.operator}, and not {request.operator_key}")
+    if digest is not None and digest != pinned.digest:
+        raise Refused(f"transcript[1].policy is {pinned.digest}, and the policy that was named is {digest}")
+
+
+def _witnesses(request: Request, so_far: Progress, pinned: Pinned) -> tuple[Jwt[Any], ...]:
+    matter = Matter(
+        request=request.digest,
+        policy=pinned.digest,
+        lifted=tuple(so_far.reviewed["lifted"] if so_far.reviewed else ()),
+        expires=request.expires,
+    )
+    times = {"prepared_at": request.plan.prepared_at, "now": so_far.at}
+    return require_witnesses(so_far.statements, matter, pinned.witnesses, **times)

@@ -1,0 +1,77 @@
+"""The files of a ceremony: canonical JSON (RFC 8785) and one line end, read strictly, once, from bytes.
+
+Refused are other spellings of the same values (the first byte that differs is named), files that were cut
+off, members that are missing or not known, and texts with characters that cannot be seen or that deceive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless import planfile, wire
+from seedless.errors import BadClaims, StoreError, UsageError
+from seedless.store import atomic
+from seedless.text import printable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+LONGEST = 32 * 1024 * 1024
+"""Bytes of the longest file of a ceremony that is read."""
+
+_LONGEST_TEXT = 500  # characters of a reason or a name
+_AGAIN = "get the file again from whoever made it, and compare the digests"
+
+
+def read(path: Path) -> bytes:
+    """Return what the file at *path* holds; raise `UsageError` for none, `StoreError` for a long one."""
+    data = atomic.read(path, LONGEST)
+    if data is None:
+        raise UsageError(f"there is no file {shown(path)}", "name a file of the ceremony")
+    return data
+
+
+def parse(data: bytes, what: str) -> Any:  # noqa: ANN401 - what JSON holds
+    """Return what *data*, called *what*, says; raise `UsageError` unless it is canonical JSON."""
+    if len(data) > LONGEST:
+        raise StoreError(f"{what} is longer than {LONGEST} bytes")
+    if not data.endswith(b"\n"):
+        raise UsageError(f"{what} does not end with the end of a line: it was cut off", _AGAIN)
+    try:
+        value = wire.parse(data[:-1])
+    except BadClaims as error:
+        raise UsageError(f"{what} cannot be read: {error.message}", _AGAIN) from error
+    canonical = planfile.canonical(value)
+    if canonical != data[:-1]:
+        at = next(
+            (n for n, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), len(canonical)
+        )
+        raise UsageError(f"{what} is not canonical JSON: byte {at} is not as it is written", _AGAIN)
+    return value
+
+
+def to_bytes(value: Mapping[str, Any]) -> bytes:
+    """Return *value* as a file holds it."""
+    return planfile.canonical(value) + b"\n"
+
+
+def require_members(members: Any, wanted: Mapping[str, Any], where: str) -> None:  # noqa: ANN401 - what JSON holds
+    """Raise `UsageError` unless *members* is an object with just the members *wanted*, each of its type."""
+    planfile.require_members(members, wanted, where, _AGAIN)
+
+
+def require_plain(text: str, where: str) -> None:
+    """Raise `UsageError` for *text* that is empty, long, or not what it looks like."""
+    if not text.strip() or len(text) > _LONGEST_TEXT:
+        raise UsageError(f"{where} has 1 to {_LONGEST_TEXT} characters", "say it shortly")
+    if printable(text) != text:
+        raise UsageError(
+            f"{where} holds characters that cannot be seen, or that look like others: {shown(text)}",
+            "write it in plain letters",
+        )
+
+
+def text_of(data: bytes) -> str:
+    """Return *data*, which `parse` has read, as text."""
+    return data.decode("utf-8")

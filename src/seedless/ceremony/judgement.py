@@ -1,0 +1,220 @@
+"""Judgement on the machine that signs: its own policy, ledger and clock against a request (Rnnn).
+
+What a request brings along is believed only as far as it chains to the operator that the policy pins, and
+is what the ledger knows. First come the findings about the request itself, then those of the policy and the
+rules. Lifted are what --allow names, and with --first-use what the ledger does not know yet: never what is
+older than what it knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from seedless.allow import lift
+from seedless.change import Context, Statement
+from seedless.claims import Operator
+from seedless.findings import Finding, Report, error
+from seedless.ledger import Book, Known, is_kept
+from seedless.policy import judge as judge_by_policy
+from seedless.policy.trusted import Trusted
+from seedless.rules import judge as judge_by_rules
+from seedless.rules.guards import MOST_AHEAD
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from seedless.ceremony.request import Request
+    from seedless.change import Change
+    from seedless.issue import Plan
+    from seedless.jwt import Jwt
+    from seedless.ledger import Ledger
+    from seedless.policy import Policy
+
+CODES = {
+    "R001": "the request is about the operator that the policy pins",
+    "R002": "the request has not expired",
+    "R003": "the request is not from the future",
+    "R004": "the request was not signed before",
+    "R005": "no other ceremony has begun and not ended",
+    "R006": "the ceremony before is the one that the ledger knows",
+    "R007": "a jwt that the ledger knows is not left out as predecessor",
+    "R008": "a jwt that the request brings is not older than the one that the ledger knows",
+    "R009": "a predecessor is the jwt that the ledger knows",
+    "R010": "what stands around the changes chains to the pinned operator",
+    "R011": "there is a ledger for this operator",
+    "R012": "the request is no rehearsal",
+}
+"""What a request must hold, by code."""
+
+EVERYTHING = "all"
+_UNKNOWN = frozenset({"R009", "R011"})  # what --first-use lifts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a machine that signs goes by: the request, and its own policy, ledger and clock.
+
+    `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
+    know nothing, or `all`. `ceilings` as in `Context`. A rehearsal is judged as one only where it is meant.
+    """
+
+    request: Request
+    policy: Policy
+    ledger: Ledger
+    now: int
+    allowed: tuple[str, ...] = ()
+    first_use: tuple[str, ...] = ()
+    ceilings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    is_rehearsal: bool = False
+
+    @property
+    def book(self) -> Book | None:
+        """What the ledger knows of the operator that the policy pins."""
+        return self.ledger.books.get(self.policy.operator)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the request, the operator's jwt among what stands around it."""
+        plan, operator = self.request.plan, self.request.operator
+        others = tuple(one for one in plan.around if one != operator)
+        return dataclasses.replace(plan, around=(operator, *others) if operator else others)
+
+    def judge(self) -> Report:
+        """Put the request before the ledger, the policy and the rules."""
+        plan = self.plan
+        context = dataclasses.replace(
+            plan.context, now=self.now, newest=_newest(self), ceilings=self.ceilings
+        )
+        report = judge_by_rules(plan.changes, context)
+        own = [*self._about_the_request(context), *judge_by_policy(self.policy, plan.changes, context)]
+        whole = lift(Report.of([*own, *report.findings]), self.allowed)
+        return _with_first_use(whole, self._may_be_unknown)
+
+    def _about_the_request(self, context: Context) -> Iterator[Finding]:
+        yield from _header(self)
+        yield from _ceremonies(self)
+        for change in self.plan.changes:
+            yield from _predecessor(self, change)
+        yield from _around(self, context)
+
+    def _may_be_unknown(self, finding: Finding) -> bool:
+        return EVERYTHING in self.first_use or finding.where in self.first_use
+
+
+def lifted_texts(report: Report) -> tuple[str, ...]:
+    """Return what was lifted, as witnesses sign it: code and place of each finding, sorted."""
+    return tuple(sorted({f"{finding.code} {finding.place}".strip() for finding in report.lifted}))
+
+
+def finding_texts(report: Report) -> tuple[str, ...]:
+    """Return the findings that stand and were shown, as the transcript holds them."""
+    return tuple(f"{one.severity}: {one.code} {one.place}: {one.text}" for one in report.findings)
+
+
+def _with_first_use(report: Report, is_meant: Any) -> Report:  # noqa: ANN401 - a question about a finding
+    lifted = tuple(one for one in report.findings if one.code in _UNKNOWN and is_meant(one))
+    kept = tuple(one for one in report.findings if one not in lifted)
+    return Report(kept, (*report.lifted, *lifted))
+
+
+def _newest(ground: Ground) -> int:
+    """Return the latest time that was written before now: of a jwt, or of the preparation."""
+    plan, book = ground.plan, ground.book
+    jwts = [*plan.around, *(change.replaces for change in plan.changes if change.replaces)]
+    known = book.subjects.values() if book else ()
+    return max([plan.prepared_at, *(one.issued_at for one in jwts), *(one.issued_at for one in known)])
+
+
+def _header(ground: Ground) -> Iterator[Finding]:
+    request, pinned = ground.request, ground.policy.operator
+    if request.operator_key and request.operator_key != pinned:
+        text = f"is about the operator {request.operator_key}, and the policy pins {pinned}"
+        yield _finding("R001", "operator", text, "verified is not trusted: ask where it comes from")
+    if not request.operator_key:
+        yield _finding("R001", "operator", "brings no jwt of an operator", "prepare it again")
+    if request.mark and not ground.is_rehearsal:
+        yield _finding("R012", "mark", f"is marked {request.mark}", "prepare the real one")
+    if request.expires <= ground.now:
+        yield _finding("R002", "expires", f"expired at {moment(request.expires)}", "prepare it again")
+    ahead = request.plan.prepared_at - ground.now
+    if ahead > MOST_AHEAD:
+        at = moment(request.plan.prepared_at)
+        text = f"was prepared at {at}, which is {ahead} seconds ahead of this clock"
+        yield _finding("R003", "plan.prepared_at", text, "set the clock of this machine right")
+
+
+def _ceremonies(ground: Ground) -> Iterator[Finding]:
+    book, request = ground.book, ground.request
+    begun = ground.ledger.open.get(ground.policy.operator)
+    if begun not in {None, request.digest}:
+        text = f"must wait: the ceremony of the request {begun} has begun and has not ended"
+        yield _finding("R005", "", text, "finish that one: ceremony sign, with its request")
+    if book is None:
+        text = "this machine has no ledger of the operator: it cannot tell what was signed before"
+        hint = f"--first-use {ground.policy.operator} begins one"
+        yield dataclasses.replace(error("R011", ground.policy.operator, text, hint), about="ledger")
+        return
+    if request.digest in book.requests:
+        text = f"was signed before; the digest of that transcript is {book.requests[request.digest]}"
+        yield _finding("R004", "", text, "a request is signed once")
+    elif request.previous != book.last:
+        text = f"follows {_ceremony(request.previous)}, and the ledger's last is {_ceremony(book.last)}"
+        yield _finding("R006", "previous", text, "accept the last result, and prepare it again")
+
+
+def _ceremony(digest: str | None) -> str:
+    return f"the ceremony {digest}" if digest else "no ceremony"
+
+
+def _predecessor(ground: Ground, change: Change) -> Iterator[Finding]:
+    said, brought = change.draft.claims, change.replaces
+    known = ground.book.subjects.get(said.sub) if ground.book else None
+    if brought is None:
+        if known is not None:
+            text = f"the ledger knows a jwt of {moment(known.issued_at)}, and the request says there is none"
+            yield _about(change.title, "R007", "", text, "prepare it on a store that has that jwt")
+        return
+    if not is_kept(brought) or (known is not None and known == Known.of(brought)):
+        return
+    if known is not None and brought.issued_at <= known.issued_at:
+        yield _older(change.title, brought, known)
+        return
+    at = moment(brought.issued_at)
+    knows = "an earlier jwt than" if known else "no jwt of this key, and not"
+    text = f"the ledger knows {knows} the predecessor of {at}"
+    yield _about(change.title, "R009", said.sub, text, f"--first-use {said.sub} takes it as what stands")
+
+
+def _around(ground: Ground, context: Context) -> Iterator[Finding]:
+    plan, book = ground.plan, ground.book
+    trusted = Trusted.under(ground.policy, plan.changes, context)
+    jwts = [*plan.around, *(one.jwt for one in plan.placements if one.jwt)]
+    for jwt in jwts:
+        title, why = Statement.of(jwt).title, trusted.why_not(Statement.of(jwt))
+        if why:
+            yield _about(title, "R010", "", why, "verified is not trusted")
+        known = book.subjects.get(jwt.claims.sub) if book else None
+        other = known is not None and known != Known.of(jwt)
+        if known is not None and other and jwt.issued_at <= known.issued_at:
+            yield _older(title, jwt, known)
+    operator = ground.request.operator
+    if operator is None and any(isinstance(one.claims.body, Operator) for one in jwts):
+        yield _finding("R010", "operator", "brings an operator's jwt beside its header", "prepare it again")
+
+
+def _older(title: str, jwt: Jwt[Any], known: Known) -> Finding:
+    brought, held = moment(jwt.issued_at), moment(known.issued_at)
+    text = f"the request brings a jwt of {brought}, and the ledger knows another of {held}"
+    return _about(title, "R008", "", text, "somebody has rolled it back: find out who, and why")
+
+
+def _finding(code: str, where: str, text: str, hint: str = "") -> Finding:
+    return _about("request", code, where, text, hint)
+
+
+def _about(about: str, code: str, where: str, text: str, hint: str) -> Finding:
+    return dataclasses.replace(error(code, where, text, hint), about=about)

@@ -1,0 +1,239 @@
+"""The ceremony on the machine that signs: the one walk, with a transcript, and nothing but files around it.
+
+`sit` walks with `seedless.issue.issue`, as every command does: its judge is the ground, its keys write what
+they do into the transcript, its record ends it with receipts, a result and the ledger. An interrupted
+ceremony goes on where it stopped, with the same bytes: what is in the transcript is not done again. Refused
+is to go on with another policy, other witnesses or other findings once something may have been signed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from seedless.ceremony import result, transcript
+from seedless.ceremony.judgement import Ground, finding_texts, lifted_texts
+from seedless.ceremony.progress import Progress, draft_digest, progress
+from seedless.ceremony.receipt import receipt_drafts
+from seedless.ceremony.transcript import Journal
+from seedless.ceremony.witness import Matter, require_witnesses
+from seedless.errors import Refused, StoreError, UsageError
+from seedless.issue import Intent, issue
+from seedless.ledger import Book
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from seedless.change import Placement
+    from seedless.findings import Report
+    from seedless.issue import NewKey, Plan, Signed
+    from seedless.jwt import Draft, Jwt
+    from seedless.nkey import PublicKey
+
+REQUEST_NAME, TRANSCRIPT_NAME, RESULT_NAME = "request.json", "transcript.jsonl", "result.json"
+
+
+class CeremonyKeys(Protocol):
+    """Open tokens: sign, and tell what the driver says of a key."""
+
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        """Yield the jwt of each draft, one after the other, signed by the key of its issuer and verified."""
+
+    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+        """Return what the driver says of the key and its token, as JSON holds it: texts, numbers, null."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sitting:
+    """What a ceremony is held with.
+
+    `statements` are those of the witnesses (jwt text), `present` the names of the people, `tool` the program.
+    `folder` gets request, transcript and result; `ledger` is the file of the ledger; `output` one more place
+    for the result.
+    """
+
+    ground: Ground
+    folder: Path
+    ledger: Path
+    output: Path | None = None
+    statements: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
+    tool: str = "seedless"
+
+
+def sit(
+    sitting: Sitting,
+    *,
+    review: Callable[[Plan, Report], bool],
+    keys: Callable[[], AbstractContextManager[CeremonyKeys]],
+) -> bytes:
+    """Hold the ceremony, or go on with it, and return the file of its result.
+
+    *review* and *keys* as in `issue`. Raise `Refused` where findings, witnesses or the reviewer stand against
+    it, `StoreError` for a transcript that is not the one that the ledger knows.
+    """
+    atomic.make_folder(sitting.folder)
+    table = _table(sitting)
+    ground = table.ground
+    witnesses = ground.policy.witnesses
+    report = ground.judge()
+    if not report.errors:
+        prepared_at = ground.request.plan.prepared_at
+        require_witnesses(
+            sitting.statements, matter(ground, report), witnesses, prepared_at=prepared_at, now=ground.now
+        )
+    issue(
+        Intent(lambda _: ground.plan),
+        judge=lambda _: report,
+        review=review,
+        keys=lambda: table.opened(report, keys),
+        record=table.record,
+    )
+    return table.result
+
+
+def matter(ground: Ground, report: Report) -> Matter:
+    """Return what a witness of this request signs."""
+    return Matter(
+        request=ground.request.digest,
+        policy=ground.policy.digest,
+        lifted=lifted_texts(report),
+        expires=ground.request.expires,
+    )
+
+
+def _table(sitting: Sitting) -> _Table:
+    """Lay out what is there of this ceremony; one that has signed nothing yet may begin again."""
+    ground = sitting.ground
+    journal = Journal(sitting.folder / TRANSCRIPT_NAME, ground.request.digest)
+    so_far = progress(ground.request, journal.entries)
+    if ground.ledger.open.get(ground.policy.operator) == ground.request.digest and so_far.opened is None:
+        raise StoreError(
+            f"the ledger says that this ceremony has begun, and {shown(journal.path)} does not",
+            "bring the transcript back",
+        )
+    was_signed = ground.book is not None and ground.request.digest in ground.book.requests
+    if so_far.opened is not None and not was_signed:
+        then = dataclasses.replace(ground, now=so_far.at)
+        if _is_same(so_far, sitting, then):
+            return _Table(sitting, then, journal, so_far)
+        if so_far.intents:
+            raise Refused(
+                "this ceremony began with another policy, other witnesses, people or lifted findings",
+                f"go on as it began: {shown(journal.path)} tells how",
+            )
+        journal.forget()
+    return _Table(sitting, ground, journal, Progress(ground.request))
+
+
+def _head(sitting: Sitting, ground: Ground, report: Report) -> list[tuple[str, dict[str, Any]]]:
+    """Return the entries with which the transcript begins: their kinds and members."""
+    request = ground.request
+    opened = {
+        "format": transcript.FORMAT,
+        "request": request.digest,
+        "at": ground.now,
+        "tool": sitting.tool,
+        "mark": request.mark,
+        "present": list(sitting.present),
+    }
+    reviewed = {
+        "policy": ground.policy.canonical.decode(),
+        "findings": list(finding_texts(report)),
+        "lifted": list(lifted_texts(report)),
+    }
+    witnessed = [("witnessed", {"statement": text.strip()}) for text in sitting.statements]
+    return [("opened", opened), ("reviewed", reviewed), *witnessed]
+
+
+def _is_same(so_far: Progress, sitting: Sitting, then: Ground) -> bool:
+    """Tell whether the transcript begins as *sitting* would begin at the same time."""
+    entries: list[transcript.Entry] = []
+    for kind, said in _head(sitting, then, then.judge()):
+        entries.append(transcript.entry_after(entries, kind, then.request.digest, said))
+    there = so_far.entries[: len(entries)]
+    return there == entries[: len(there)] and len(so_far.statements) <= len(sitting.statements)
+
+
+@dataclass(slots=True)
+class _Table:
+    """A ceremony under way: what is on disk of it, and the keys while they are open."""
+
+    sitting: Sitting
+    ground: Ground
+    journal: Journal
+    so_far: Progress
+    result: bytes = b""
+    signed: list[Jwt[Any]] = field(default_factory=list)
+    _keys: CeremonyKeys | None = None
+
+    @contextlib.contextmanager
+    def opened(
+        self, report: Report, keys: Callable[[], AbstractContextManager[CeremonyKeys]]
+    ) -> Iterator[_Table]:
+        """Write how the ceremony begins, open the keys, and write what is said of them."""
+        request = self.ground.request
+        atomic.write({self.sitting.folder / REQUEST_NAME: request.data.decode()})
+        for kind, said in _head(self.sitting, self.ground, report)[len(self.journal.entries) :]:
+            self.journal.append(kind, **said)
+        with keys() as opened:
+            for issuer in request.issuers[len(self.so_far.says) :]:
+                self.journal.append("key", public_key=str(issuer), says=dict(opened.says(issuer)))
+            self._keys = opened
+            yield self
+
+    def make(self, key: NewKey) -> PublicKey:
+        """Refuse: a request is signed as it is."""
+        raise UsageError(f"a ceremony makes no key: {key.name}", "ceremony keygen makes keys")
+
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        """Yield the jwt of each draft: out of the transcript, or signed after its intent is on disk."""
+        ahead = list(drafts)
+        done = self.so_far.signed
+        yield from done
+        if self._keys is None or len(done) == len(ahead):
+            return
+        self._open_ledger()
+        jwts = self._keys.sign(self._intended(ahead))
+        for number, jwt in enumerate(jwts, len(done)):
+            self.journal.append("signed", change=number, jwt=jwt.text)
+            yield jwt
+
+    def _intended(self, drafts: Sequence[Draft[Any]]) -> Iterator[Draft[Any]]:
+        for number, draft in enumerate(drafts):
+            if number < len(self.so_far.signed):
+                continue
+            if number >= self.so_far.intents:
+                self.journal.append("intent", change=number, sha256=draft_digest(draft))
+            yield draft
+
+    def _open_ledger(self) -> None:
+        ground, operator = self.ground, self.ground.policy.operator
+        if ground.ledger.open.get(operator) != ground.request.digest:
+            ledger = ground.ledger.with_open(operator, ground.request.digest)
+            atomic.write({self.sitting.ledger: ledger.text()})
+
+    def record(self, signed: Sequence[Signed], _placements: Sequence[Placement]) -> None:
+        """Take what was signed; with the last, end the transcript, sign the receipts, write the result."""
+        self.signed += [jwt for _, jwt in signed]
+        request = self.ground.request
+        if len(self.signed) < len(request.plan.changes) or self._keys is None:
+            return
+        if not self.so_far.is_ended:
+            self.journal.append("ended", signed=len(self.signed))
+        digest = transcript.digest(self.journal.entries)
+        receipts = list(self._keys.sign(receipt_drafts(request, digest, self.ground.now)))
+        self.result = result.to_bytes(self.journal.entries, [one.text for one in receipts])
+        book = self.ground.book or Book(last=request.previous)
+        placed = [one.jwt for one in self.ground.plan.placements if one.jwt]
+        ended = book.ended(request.digest, digest, [*self.ground.plan.around, *placed, *self.signed])
+        ledger = self.ground.ledger.with_book(self.ground.policy.operator, ended)
+        text = self.result.decode()
+        places = [self.sitting.folder / RESULT_NAME, *([self.sitting.output] if self.sitting.output else [])]
+        atomic.write({**dict.fromkeys(places, text), self.sitting.ledger: ledger.text()})

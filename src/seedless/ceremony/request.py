@@ -1,0 +1,142 @@
+"""The request: a plan with the header of a ceremony. It goes in; nothing else does but policy and witnesses.
+
+It decides nothing and is believed nothing: who reads it gets drafts and jwts that are canonical and verified,
+and texts that are safe to print. Refused are a plan that signs nothing, an operator's jwt that is none or not
+the one that the plan was judged against, and what `documents` refuses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless import jwt, planfile
+from seedless.ceremony import documents
+from seedless.claims import Operator
+from seedless.errors import SeedlessError, UsageError
+from seedless.jwt import draft
+from seedless.ledger import is_digest
+
+if TYPE_CHECKING:
+    from seedless.issue import Plan
+    from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
+
+FORMAT = "seedless ceremony request 1"
+REHEARSAL = "REHEARSAL"
+_MEMBERS = {
+    "format": str, "plan": dict, "operator": (str, type(None)), "prepared_by": str, "reason": str,
+    "expires": int, "tool": str, "previous": (str, type(None)), "mark": str,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A plan, and who asks for it: why, until when (Unix seconds), with which program.
+
+    `operator` is the operator's jwt as it stands, None when the plan makes the first one. `previous` is the
+    digest of the transcript of the ceremony before, None when there was none. `mark` is REHEARSAL, or empty.
+    """
+
+    plan: Plan
+    operator: Jwt[Operator] | None
+    prepared_by: str
+    reason: str
+    expires: int
+    tool: str
+    previous: str | None = None
+    mark: str = ""
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        """The bytes of its file."""
+        return documents.to_bytes(
+            {
+                "format": FORMAT,
+                "plan": planfile.written(self.plan),
+                "operator": self.operator.text if self.operator else None,
+                "prepared_by": self.prepared_by,
+                "reason": self.reason,
+                "expires": self.expires,
+                "tool": self.tool,
+                "previous": self.previous,
+                "mark": self.mark,
+            }
+        )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The SHA-256 of its file, in hex."""
+        return planfile.digest(self.data)
+
+    @property
+    def operator_key(self) -> str:
+        """The public key of the operator that it is about, as text; empty when it is about none."""
+        if self.operator is not None:
+            return self.operator.claims.sub
+        said = (change.draft.claims for change in self.plan.changes)
+        return next((one.sub for one in said if isinstance(one.body, Operator)), "")
+
+    @property
+    def issuers(self) -> tuple[PublicKey, ...]:
+        """The keys that are asked to sign, each once, in the order of the drafts."""
+        return tuple(dict.fromkeys(change.draft.issuer for change in self.plan.changes))
+
+
+def prepare(plan: Plan, *, at: int, **header: Any) -> Request:  # noqa: ANN401 - the members of a request
+    """Return the request for *plan*, its drafts dated *at* (Unix seconds), each after its predecessor.
+
+    *header* are the other members of a `Request`. The same input gives the same bytes. Raise `UsageError` for
+    what no request may hold.
+    """
+    changes = []
+    for change in plan.changes:
+        moment = at if change.replaces is None else max(at, change.replaces.issued_at + 1)
+        dated = draft(change.draft.claims, change.draft.issuer, moment)
+        changes.append(dataclasses.replace(change, draft=dated))
+    request = Request(plan=dataclasses.replace(plan, changes=tuple(changes), prepared_at=at), **header)
+    _require_sound(request)
+    return request
+
+
+def parse(data: bytes) -> Request:
+    """Read a request; raise `UsageError`, or `StoreError` for one that is too long, that names the place."""
+    members = documents.parse(data, "the request")
+    documents.require_members(members, _MEMBERS, "request")
+    if members["format"] != FORMAT:
+        raise UsageError(f"request.format is not {FORMAT!r}", "another version of seedless may read it")
+    request = Request(
+        plan=planfile.plan_of(members["plan"], "request.plan"),
+        operator=None if members["operator"] is None else _operator(members["operator"]),
+        **{name: members[name] for name in _MEMBERS if name not in {"format", "plan", "operator"}},
+    )
+    _require_sound(request)
+    return request
+
+
+def _operator(text: str) -> Jwt[Operator]:
+    try:
+        found = jwt.read(text)
+    except SeedlessError as error:
+        raise UsageError(f"request.operator: {error.message}", error.hint) from error
+    if not isinstance(found.claims.body, Operator):
+        raise UsageError(f"request.operator is the jwt of a {found.claims.body.kind}, not of an operator")
+    return found
+
+
+def _require_sound(request: Request) -> None:
+    if not request.plan.changes:
+        raise UsageError("the request signs nothing", "make a plan with a change in it")
+    for name in ("prepared_by", "reason", "tool"):
+        documents.require_plain(getattr(request, name), f"request.{name}")
+    if request.mark not in {"", REHEARSAL}:
+        raise UsageError(f"request.mark is neither empty nor {REHEARSAL}")
+    if request.previous is not None and not is_digest(request.previous):
+        raise UsageError("request.previous is not the SHA-256 of a transcript")
+    if request.expires <= request.plan.prepared_at:
+        raise UsageError("request.expires is not after request.plan.prepared_at", "give it some days")
+    for number, one in enumerate(request.plan.around):
+        if isinstance(one.claims.body, Operator) and one != request.operator:
+            raise UsageError(f"request.plan.around[{number}] is not the operator of the request")

@@ -1,0 +1,82 @@
+"""Witnesses: people who have reviewed a request, and sign which one, under which policy, with what lifted.
+
+Who counts, and how many are needed, comes from the policy alone; a key counts once, whatever its role, by its
+32 bytes. Refused are a statement by somebody whom the policy does not list, about another request, another
+policy or other lifted findings, one that has expired, and too few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.ceremony.own import WITNESS, own_draft, read_own, require_says
+from seedless.errors import Refused
+from seedless.nkey import PublicKey
+from seedless.rules.guards import MOST_AHEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from seedless.jwt import Draft, Jwt
+    from seedless.policy import Witnesses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """What a witness signs: the digests of request and policy, what was lifted, until when it holds."""
+
+    request: str
+    policy: str
+    lifted: tuple[str, ...]
+    expires: int
+
+    def draft(self, issuer: PublicKey, now: int) -> Draft[Any]:
+        """Return the draft of the statement of *issuer*."""
+        said = {"policy": self.policy, "lifted": list(self.lifted)}
+        return own_draft(WITNESS, self.request, said, issuer, now, expires=self.expires)
+
+
+def require_witnesses(
+    texts: Sequence[str], matter: Matter, wanted: Witnesses | None, *, prepared_at: int, now: int
+) -> tuple[Jwt[Any], ...]:
+    """Return the verified statements in *texts*; raise `Refused` unless as many as *wanted* say *matter*."""
+    found = tuple(
+        _statement(text, f"witness {number}", matter, (prepared_at, now))
+        for number, text in enumerate(texts, 1)
+    )
+    listed = _raw(wanted.keys) if wanted else set()
+    for number, jwt in enumerate(found, 1):
+        if jwt.issuer.raw not in listed:
+            raise Refused(
+                f"witness {number}: {jwt.issuer} is no witness of the policy", "leave this statement out"
+            )
+    counted = {jwt.issuer.raw for jwt in found}
+    if len(counted) != len(found):
+        raise Refused("a witness has signed twice, and counts once", "leave one of the statements out")
+    if wanted and len(counted) < wanted.threshold:
+        raise Refused(
+            f"{len(counted)} of {wanted.threshold} witnesses have signed",
+            "seedless ceremony witness makes a statement; --witness names its file",
+        )
+    return found
+
+
+def _raw(keys: Iterable[str]) -> set[bytes]:
+    return {PublicKey.parse(key).raw for key in keys}
+
+
+def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) -> Jwt[Any]:
+    found = read_own(text.strip(), where)
+    prepared_at, now = times
+    if not prepared_at - MOST_AHEAD <= found.issued_at <= now + MOST_AHEAD:
+        raise Refused(f"{where} was not signed between the request and now", "look at the clocks")
+    said = found.claims.body.data or {}
+    if found.claims.aud == WITNESS and said.get("policy") != matter.policy:
+        raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
+    if found.claims.aud == WITNESS and said.get("lifted") != list(matter.lifted):
+        raise Refused(f"{where} was signed with other findings lifted", "lift the same, with --allow")
+    require_says(found, matter.draft(found.issuer, found.issued_at), where)
+    if found.claims.exp <= now:
+        raise Refused(f"{where} has expired")
+    return found

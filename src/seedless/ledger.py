@@ -1,0 +1,163 @@
+"""The ledger: what this machine signed last, for each subject, and which ceremonies it held.
+
+A JSON file, `ROOT/ledger.json`, a book for each operator:
+
+    {"version": 1,
+     "open": {"O…": "…"},
+     "operators": {"O…": {"last": "…", "requests": {"…": "…"},
+                          "subjects": {"A…": {"sha256": "…", "iat": 1700000000}}}}}
+
+`last` is the digest of the transcript of the last ceremony (null: there was none), `requests` the digest of
+each request that was signed, with that of its transcript, `open` that of a request of which something may
+have been signed while its ceremony has not ended. Of each operator, account and user it holds the SHA-256 and
+the time of the jwt that was signed last, or that a ceremony went by. It decides nothing; who asks compares. Refused is a damaged file: a ledger that
+is guessed is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from seedless import wire
+from seedless.claims import Account, Operator, User
+from seedless.errors import BadClaims, SeedlessError, StoreError
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from seedless.jwt import Jwt
+
+LEDGER_NAME = "ledger.json"
+VERSION = 1
+_HEX = 64  # digits of a SHA-256
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The last jwt of a subject: the SHA-256 of its text in hex, and when it was issued (Unix seconds)."""
+
+    sha256: str
+    issued_at: int
+
+    @classmethod
+    def of(cls, jwt: Jwt[Any]) -> Known:
+        """Return what the ledger keeps of *jwt*."""
+        return cls(hashlib.sha256(jwt.text.encode("ascii")).hexdigest(), jwt.issued_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What is known of one operator."""
+
+    last: str | None = None
+    requests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    subjects: Mapping[str, Known] = field(default_factory=lambda: MappingProxyType({}))
+
+    def ended(self, request: str, transcript: str, standing: Iterable[Jwt[Any]]) -> Book:
+        """Return the book after the ceremony of *request*: the jwts *standing* then, the signed ones last."""
+        subjects = {one.claims.sub: Known.of(one) for one in standing if is_kept(one)}
+        return Book(
+            last=transcript,
+            requests={**self.requests, request: transcript},
+            subjects={**self.subjects, **subjects},
+        )
+
+
+def is_kept(jwt: Jwt[Any]) -> bool:
+    """Tell whether a ledger keeps the last one of such jwts: of operators, accounts and users."""
+    return isinstance(jwt.claims.body, Operator | Account | User)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The books of all operators, and the requests that are open, by the operator's public key (text)."""
+
+    books: Mapping[str, Book] = field(default_factory=lambda: MappingProxyType({}))
+    open: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def with_book(self, operator: str, book: Book) -> Ledger:
+        """Return a ledger with *book* as that of *operator*, of which no request is open any more."""
+        still_open = {key: request for key, request in self.open.items() if key != operator}
+        return Ledger({**self.books, operator: book}, still_open)
+
+    def with_open(self, operator: str, request: str) -> Ledger:
+        """Return a ledger that says: something of *request* (digest) may have been signed."""
+        return Ledger(self.books, {**self.open, operator: request})
+
+    def text(self) -> str:
+        """Return the ledger as its file holds it."""
+        operators = {
+            key: {
+                "last": book.last,
+                "requests": dict(book.requests),
+                "subjects": {
+                    sub: {"sha256": known.sha256, "iat": known.issued_at}
+                    for sub, known in book.subjects.items()
+                },
+            }
+            for key, book in self.books.items()
+        }
+        whole = {"version": VERSION, "open": dict(self.open), "operators": operators}
+        return json.dumps(whole, indent=2, sort_keys=True) + "\n"
+
+
+def load(path: Path) -> Ledger:
+    """Read the ledger at *path*; a missing file is an empty one. Raise `StoreError` with the place."""
+    data = atomic.read(path)
+    if data is None:
+        return Ledger()
+    try:
+        return _ledger(wire.parse(data))
+    except SeedlessError as error:
+        raise StoreError(
+            f"{shown(path)} is damaged: {error.message}", "restore it from a backup; do not sign without it"
+        ) from error
+
+
+def _ledger(value: object) -> Ledger:
+    members = _members(value, "", {"version": int, "open": dict, "operators": dict})
+    if members["version"] != VERSION:
+        raise BadClaims(f"it is of version {members['version']}, this program reads {VERSION}")
+    if not all(is_digest(request) for request in members["open"].values()):
+        raise BadClaims("open holds something that is no SHA-256", path="open")
+    books = {key: _book(one, wire.join("operators", key)) for key, one in members["operators"].items()}
+    return Ledger(books, members["open"])
+
+
+def _book(value: object, path: str) -> Book:
+    found = _members(value, path, {"last": (str, type(None)), "requests": dict, "subjects": dict})
+    digests = [found["last"], *found["requests"], *found["requests"].values()]
+    if not all(digest is None or is_digest(digest) for digest in digests):
+        raise BadClaims(f"{path} holds something that is no SHA-256", path=path)
+    subjects = {}
+    for sub, known in found["subjects"].items():
+        place = wire.join(f"{path}.subjects", sub)
+        held = _members(known, place, {"sha256": str, "iat": int})
+        if not is_digest(held["sha256"]):
+            raise BadClaims(f"{place}.sha256 is no SHA-256", path=place)
+        subjects[sub] = Known(held["sha256"], held["iat"])
+    return Book(last=found["last"], requests=found["requests"], subjects=subjects)
+
+
+def is_digest(text: object) -> bool:
+    """Tell whether *text* is a SHA-256 in lower-case hex."""
+    return isinstance(text, str) and len(text) == _HEX and not text.strip("0123456789abcdef")
+
+
+def _members(value: object, path: str, types: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadClaims(f"{path or 'it'} is not an object", path=path)
+    for name in sorted(value.keys() | types.keys()):
+        place = wire.join(path, name)
+        if name not in types or name not in value:
+            raise BadClaims(f"{place} is {'missing' if name in types else 'not known'}", path=place)
+        if not isinstance(value[name], types[name]) or isinstance(value[name], bool | wire.Number):
+            raise BadClaims(f"{place} is of the wrong type", path=place)
+    return value
