@@ -1,0 +1,126 @@
+"""`seedless activation new`: leave for another account, signed by a key of the exporting one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.claims import Activation
+from seedless.creds import parse_jwt
+from seedless.jwt import read
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    Desk = Any  # the fixture in tests/conftest.py
+
+OTHER = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
+
+
+@pytest.fixture
+def system(desk: Desk) -> Desk:
+    """ORDERS exports orders.> in private, the service pay.* in private, and news to all."""
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    for words in (["orders.>", "-p"], ["pay.*", "-r", "-p"], ["news"], ["both", "-p"], ["both", "-r", "-p"]):
+        desk.ok("account", "export", "add", "-a", "ORDERS", "-s", *words)
+    return desk
+
+
+def new(desk: Desk, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
+    return desk.ok("activation", "new", "-a", "ORDERS", "-t", OTHER, *words)
+
+
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [
+        pytest.param("orders.eu.>", "stream", id="stream"),
+        pytest.param("pay.card", "service", id="service"),
+    ],
+)
+def test_an_activation_is_of_the_kind_of_the_export_and_by_its_account(
+    system: Desk, subject: str, kind: str
+) -> None:
+    jwt = read(new(system, "-s", subject).out.strip())
+    assert jwt.claims.body == Activation(subject=subject, import_type=kind)  # type: ignore[arg-type]  # one of two words
+    assert (jwt.claims.sub, jwt.claims.name, jwt.claims.exp) == (OTHER, subject, 0)
+    assert str(jwt.issuer) == system.ok("account", "show", "ORDERS", "--json").data["subject"]
+
+
+def test_an_activation_holds_as_long_as_it_says(system: Desk) -> None:
+    jwt = read(new(system, "-s", "orders.>", "--start", "2090-01-01", "--expiry", "2091-01-01").out.strip())
+    assert (jwt.claims.nbf, jwt.claims.exp) == (3786912000, 3818448000)
+
+
+def test_a_file_gets_the_activation_in_armour(system: Desk) -> None:
+    path = system.home / "leave"
+    done = new(system, "-s", "orders.>", "-o", str(path))
+    assert done.out == f"activation: {path}\n"
+    assert path.read_text().startswith("-----BEGIN NATS ACTIVATION JWT-----\neyJ")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read(parse_jwt(path.read_text())).claims.sub == OTHER
+
+
+def test_an_activation_goes_into_no_store(system: Desk) -> None:
+    before = system.files()
+    new(system, "-s", "orders.>")
+    assert system.files() == before
+
+
+def test_a_signing_key_names_its_account(system: Desk) -> None:
+    system.ok("key", "new", "--role", "account", "--name", "ORDERS-2")
+    keys = system.ok("key", "list", "--json").data["keys"]
+    key = next(one["public_key"] for one in keys if one["name"] == "ORDERS-2")
+    system.ok("account", "edit", "ORDERS", "--sk", key)
+    jwt = read(new(system, "-s", "orders.>").out.strip())
+    assert str(jwt.issuer) == key
+    assert jwt.claims.body.issuer_account == system.ok("account", "show", "ORDERS", "--json").data["subject"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        pytest.param(
+            "nothing",
+            'error: account "ORDERS" exports nothing that holds "nothing"\nhint: it exports: ',
+            id="unknown",
+        ),
+        pytest.param(
+            "both",
+            'error: account "ORDERS" exports "both" as a stream and as a service\n'
+            "hint: say which: --stream or --service\n",
+            id="ambiguous",
+        ),
+    ],
+)
+def test_leave_for_what_is_not_exported_or_could_be_either_is_not_given(
+    system: Desk, subject: str, told: str
+) -> None:
+    done = system.run("activation", "new", "-a", "ORDERS", "-t", OTHER, "-s", subject)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(told)
+
+
+def test_leave_for_a_public_export_is_said_to_be_of_no_use(system: Desk) -> None:
+    assert "the export news is public: nobody needs this activation\n" in new(system, "-s", "news").err
+
+
+def test_leave_for_what_will_be_exported_is_signed_with_a_warning(system: Desk) -> None:
+    done = new(system, "-s", "later", "--stream")
+    assert 'T008 activation later nats.subject: account "ORDERS" exports no stream "later"' in done.err
+
+
+def test_an_activation_can_be_tried_dry_and_planned(system: Desk) -> None:
+    dry = new(system, "-s", "orders.>", "--dry-run", "--json").data
+    assert [(one["kind"], one["address"]) for one in dry["changes"]] == [("activation", None)]
+    plan = system.home / "leave.plan"
+    new(system, "-s", "orders.>", "--plan", str(plan))
+    assert json.loads(plan.read_text())["changes"][0]["address"] is None
+    done = system.run(
+        "activation", "new", "-a", "ORDERS", "-t", OTHER, "-s", "orders.>", "--plan", str(plan), "-o", "x"
+    )
+    assert done.err == (
+        "error: a plan is signed later, without a file to write\nhint: leave out --output\n"
+    )  # fmt: skip
