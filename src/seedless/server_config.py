@@ -50,6 +50,29 @@ resolver_preload: {{
 {preload}}}
 """
 
+_CACHE = """\
+# Operator {operator_name}
+operator: {operator}
+
+# System account {system_name}
+system_account: {system}
+
+# A few accounts are kept here; the others are asked of servers with a full resolver.
+resolver {{
+    type: cache
+    # The folder of the account jwts; one for each server.
+    dir: {folder}
+    # How long an account is kept after it was last asked for.
+    ttl: "{ttl}"
+    # How long to wait for another server that may have an account which this one does not have.
+    timeout: "{timeout}"
+}}
+
+# The system account, without which no other server could be asked.
+resolver_preload: {{
+{preload}}}
+"""
+
 
 def memory(operator: Jwt[Any], accounts: Sequence[Jwt[Any]], system_account: str | None = None) -> str:
     """Return the configuration of a server that has all *accounts* in memory (`resolver: MEMORY`).
@@ -76,30 +99,36 @@ def full(
     allow_delete: bool = False,
     interval: str = "2m",
     timeout: str = "1.9s",
+    system_account: str | None = None,
 ) -> str:
     """Return the configuration of a server that accounts are pushed to (`resolver: { type: full }`).
 
-    Of *accounts* only the system account, which the operator's claims name, is written. *interval* and
-    *timeout* are durations as Go writes them (`2m`, `1.9s`). Raise `UsageError`.
+    Of *accounts* only the system account is written: *system_account* (a public key), by default the one that
+    the operator's claims name. *interval* and *timeout* are durations as Go writes them (`2m`, `1.9s`).
+    Raise `UsageError`.
     """
-    by_key = _by_key(operator, accounts)
-    system = operator.claims.body.system_account
-    if system not in by_key:
-        raise UsageError("a full resolver needs the operator's system account", _SYSTEM)
-    for what, text in (("interval", interval), ("timeout", timeout)):
-        if not _DURATION.fullmatch(text):
-            raise UsageError(f"the {what} {quoted(text)} is not a duration", "write it as 2m or 1.9s")
+    _require_durations(interval=interval, timeout=timeout)
+    members = _members(operator, accounts, system_account, folder)
     return _FULL.format(
-        operator_name=quoted(operator.claims.name),
-        operator=operator.text,
-        system_name=quoted(by_key[system].claims.name),
-        system=system,
-        folder=_path(folder),
-        allow_delete="true" if allow_delete else "false",
-        interval=interval,
-        timeout=timeout,
-        preload=f"    {system}: {by_key[system].text}\n",
+        **members, allow_delete="true" if allow_delete else "false", interval=interval, timeout=timeout
     )
+
+
+def cache(
+    operator: Jwt[Any],
+    accounts: Sequence[Jwt[Any]],
+    *,
+    folder: str = "./jwt",
+    ttl: str = "1h",
+    timeout: str = "1.9s",
+    system_account: str | None = None,
+) -> str:
+    """Return the configuration of a server that asks others for accounts (`resolver: { type: cache }`).
+
+    It wants servers with a full resolver beside it. *ttl* is a duration as *timeout* is; the rest as `full`.
+    """
+    _require_durations(ttl=ttl, timeout=timeout)
+    return _CACHE.format(**_members(operator, accounts, system_account, folder), ttl=ttl, timeout=timeout)
 
 
 def nkey_users(
@@ -122,6 +151,30 @@ def nkey_users(
 
 
 _SYSTEM = "make one: seedless operator add NAME --sys, or name one in the operator's claims"
+
+
+def _require_durations(**durations: str) -> None:
+    for what, text in durations.items():
+        if not _DURATION.fullmatch(text):
+            raise UsageError(f"the {what} {quoted(text)} is not a duration", "write it as 2m or 1.9s")
+
+
+def _members(
+    operator: Jwt[Any], accounts: Sequence[Jwt[Any]], system_account: str | None, folder: str
+) -> dict[str, str]:
+    """Return what configurations of both kinds of resolver say."""
+    by_key = _by_key(operator, accounts)
+    system = system_account or operator.claims.body.system_account
+    if system not in by_key:
+        raise UsageError("servers that keep accounts need the operator's system account", _SYSTEM)
+    return {
+        "operator_name": quoted(operator.claims.name),
+        "operator": operator.text,
+        "system_name": quoted(by_key[system].claims.name),
+        "system": system,
+        "folder": _path(folder),
+        "preload": f"    {system}: {by_key[system].text}\n",
+    }
 
 
 def _by_key(operator: Jwt[Any], accounts: Sequence[Jwt[Any]]) -> dict[str, Jwt[Any]]:

@@ -11,7 +11,7 @@ from seedless.errors import UsageError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
-from seedless.server_config import full, memory, nkey_users
+from seedless.server_config import cache, full, memory, nkey_users
 
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes([1] * 32))
 KEYS = sorted((SoftwareKey(Role.ACCOUNT, bytes([n] * 32)) for n in (2, 3)), key=lambda k: str(k.public_key))
@@ -80,6 +80,18 @@ def test_a_full_resolver_preloads_the_system_account_only(tmp_path: Path) -> Non
     assert f"resolver_preload: {{\n    {SECOND}: {two.text}\n}}\n" in text
     assert one.text not in text
     accepted(tmp_path, text)
+
+
+def test_a_cache_resolver_keeps_accounts_for_a_while(tmp_path: Path) -> None:
+    root, one, two = operator(), account(FIRST, "A"), account(SECOND, "SYS")
+    text = cache(root, [one, two], ttl="30m", system_account=SECOND)
+    assert "    type: cache\n" in text
+    assert '    ttl: "30m"\n' in text
+    assert f"resolver_preload: {{\n    {SECOND}: {two.text}\n}}\n" in text
+    assert one.text not in text
+    accepted(tmp_path, text)
+    with pytest.raises(UsageError, match="the ttl \"soon\" is not a duration"):
+        cache(root, [two], ttl="soon", system_account=SECOND)
 
 
 def test_the_settings_of_a_full_resolver_can_be_given(tmp_path: Path) -> None:

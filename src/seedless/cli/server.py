@@ -25,6 +25,9 @@ def server() -> None:
 @click.option("--mem-resolver", "kind", flag_value="memory", help="All accounts inside the configuration.")
 @click.option("--nats-resolver", "kind", flag_value="full", help="Accounts are pushed to the servers.")
 @click.option(
+    "--nats-resolver-cache", "kind", flag_value="cache", help="Accounts are asked of servers that keep them."
+)
+@click.option(
     "--nkey",
     "nkeys",
     multiple=True,
@@ -32,9 +35,8 @@ def server() -> None:
     metavar="U…",
     help="No accounts: bare NKey users.",
 )
-@click.option(
-    "--dir", "folder", default="./jwt", show_default=True, help="Full resolver: where servers keep accounts."
-)
+@click.option("--dir", "folder", default="./jwt", show_default=True, help="Where servers keep accounts.")
+@click.option("--sys-account", metavar="NAME", help="The system account [default: as the operator says].")
 @click.option("--allow-delete", is_flag=True, help="Full resolver: accounts may be deleted.")
 @click.option("--interval", default="2m", show_default=True, help="Full resolver: how often servers compare.")
 @click.option(
@@ -47,6 +49,7 @@ def config(
     kind: str | None,
     nkeys: tuple[PublicKey, ...],
     folder: str,
+    sys_account: str | None,
     allow_delete: bool,
     interval: str,
     output: Path | None,
@@ -62,20 +65,28 @@ def config(
     """
     if bool(kind) == bool(nkeys):
         raise UsageError(
-            "one kind of configuration is wanted", "--mem-resolver, --nats-resolver or --nkey U…"
+            "one kind of configuration is wanted",
+            "--mem-resolver, --nats-resolver, --nats-resolver-cache or --nkey U…",
         )
     text = server_config.nkey_users(nkeys) if nkeys else ""
     if kind:
         workspace = Workspace(settings)
-        operator = workspace.operator()
-        accounts = workspace.accounts()
-        system = operator.claims.body.system_account or None
+        operator, accounts = workspace.operator(), workspace.accounts()
+        system = workspace.account(sys_account).claims.sub if sys_account else None
+        system = system or operator.claims.body.system_account or None
+        preload = [account for account in accounts if account.claims.sub == system]
         if kind == "memory":
             text = server_config.memory(operator, accounts, system)
+        elif kind == "cache":
+            text = server_config.cache(operator, preload, folder=folder, system_account=system)
         else:
-            preload = [account for account in accounts if account.claims.sub == system]
             text = server_config.full(
-                operator, preload, folder=folder, allow_delete=allow_delete, interval=interval
+                operator,
+                preload,
+                folder=folder,
+                allow_delete=allow_delete,
+                interval=interval,
+                system_account=system,
             )
     data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
     if output:
