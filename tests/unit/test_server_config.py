@@ -90,7 +90,7 @@ def test_a_cache_resolver_keeps_accounts_for_a_while(tmp_path: Path) -> None:
     assert f"resolver_preload: {{\n    {SECOND}: {two.text}\n}}\n" in text
     assert one.text not in text
     accepted(tmp_path, text)
-    with pytest.raises(UsageError, match="the ttl \"soon\" is not a duration"):
+    with pytest.raises(UsageError, match='the ttl "soon" is not a duration'):
         cache(root, [two], ttl="soon", system_account=SECOND)
 
 
