@@ -65,12 +65,12 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
         )
     path = Path(said["output"]) if said["output"] else _place(title)
     text = json.dumps(held, indent=2, ensure_ascii=False) + "\n"
-    if not said["dry_run"]:
+    if not settings.dry_run:
         if path.exists() and not said["overwrite"]:
             raise UsageError(f"there is {shown(path)} already", "--overwrite takes its place")
         atomic.write({path: text})
-    data = {"context": title, "path": str(path), "dry_run": bool(said["dry_run"])} | held
-    _io.emit(data, text.rstrip() if said["dry_run"] else f"context {shown(title)}: {shown(path)}",
+    data = {"context": title, "path": str(path), "dry_run": settings.dry_run} | held
+    _io.emit(data, text.rstrip() if settings.dry_run else f"context {shown(title)}: {shown(path)}",
              as_json=settings.as_json)  # fmt: skip
 
 

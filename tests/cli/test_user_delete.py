@@ -1,0 +1,125 @@
+"""`seedless user delete`: out of the store, and revoked where the creds would still be good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.jwt import read
+from seedless.trust import is_revoked
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+
+@pytest.fixture
+def system(desk: Desk) -> Desk:
+    """ORDERS with the users app and shop."""
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    desk.ok("user", "add", "-a", "ORDERS", "app", "--expiry", "10d")
+    desk.ok("user", "add", "-a", "ORDERS", "shop")
+    return desk
+
+
+def delete(desk: Desk, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
+    return desk.ok("user", "delete", "-a", "ORDERS", *words)
+
+
+def account(desk: Desk) -> Jwt[Any]:
+    return read(desk.ok("account", "show", "ORDERS", "--json").data["jwt"])
+
+
+def user(desk: Desk, name: str) -> Jwt[Any]:
+    return read(desk.ok("user", "show", "-a", "ORDERS", name, "--json").data["jwt"])
+
+
+def users(desk: Desk) -> list[str]:
+    return [one["name"] for one in desk.ok("user", "list", "-a", "ORDERS", "--json").data["users"]]
+
+
+def test_a_user_whose_jwt_still_holds_is_revoked(system: Desk) -> None:
+    gone = user(system, "app")
+    done = delete(system, "app")
+    assert done.out == "user app: deleted and revoked\n"
+    assert users(system) == ["shop"]
+    assert is_revoked(account(system), gone)
+    assert not is_revoked(account(system), user(system, "shop"))
+    assert "narrows  revocation: added " in done.err
+    assert "user app (removed: deleted)\n" in done.err
+
+
+def test_a_user_that_was_signed_again_a_moment_ago_is_revoked_all_the_same(system: Desk) -> None:
+    for number in range(4):
+        system.ok("user", "edit", "-a", "ORDERS", "app", "--subs", str(number + 1))
+    gone = user(system, "app")
+    delete(system, "app")
+    assert is_revoked(account(system), gone)
+
+
+def test_a_user_that_has_expired_is_not_revoked_and_nothing_is_signed(
+    system: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = user(system, "app").claims.exp + 1
+    before = account(system).text
+    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: float(now))
+    done = system.ok("user", "delete", "-a", "ORDERS", "app", TOKEN_PIN="0000")
+    assert done.out == "user app: deleted\n"
+    assert account(system).text == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "revoked"),
+    [pytest.param("--no-revoke", [], id="no"), pytest.param("--revoke", ["app", "shop"], id="yes")],
+)
+def test_revocation_is_as_it_is_said(system: Desk, flag: str, revoked: list[str]) -> None:
+    keys = {name: user(system, name).claims.sub for name in ("app", "shop")}
+    assert delete(system, "app", "shop", flag, "--json").data["revoked"] == revoked
+    assert set(account(system).claims.body.revocations) == {keys[name] for name in revoked}
+    assert users(system) == []
+
+
+def test_a_user_that_is_revoked_already_is_not_revoked_again(system: Desk) -> None:
+    system.ok("account", "revoke", "-a", "ORDERS", "app")
+    before = account(system).text
+    assert delete(system, "app", "--json").data["revoked"] == []
+    assert account(system).text == before
+
+
+def test_creds_and_seeds_stay_unless_they_are_to_go(system: Desk) -> None:
+    app, shop = (system.store / f"keys/creds/ACME/ORDERS/{name}.creds" for name in ("app", "shop"))
+    done = delete(system, "app")
+    assert f"the creds stay: {app}; --rm-creds removes them\n" in done.err
+    assert app.exists()
+    key = user(system, "shop").claims.sub
+    seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
+    seed.parent.mkdir(parents=True)
+    seed.write_text("seed")
+    done = delete(system, "shop", "-C", "-D", "--json")
+    assert done.data["removed"] == [str(shop), str(seed)]
+    assert done.data["kept"] == []
+    assert not shop.exists()
+    assert not seed.exists()
+
+
+def test_a_dry_run_and_a_plan_show_the_revocation_and_delete_nothing(system: Desk) -> None:
+    before = system.files()
+    dry = delete(system, "app", "--dry-run", "--json").data
+    assert [one["address"] for one in dry["changes"]] == [["ORDERS"]]
+    assert dry["placements"] == [{"address": ["ORDERS", "app"], "removed": True, "reason": "deleted"}]
+    plan = system.home / "delete.plan"
+    assert delete(system, "app", "--plan", str(plan), "--json").data["placements"] == 1
+    assert system.files() == before
+
+
+def test_nobody_is_deleted_when_one_is_unknown(system: Desk) -> None:
+    before = system.files()
+    done = system.run("user", "delete", "-a", "ORDERS", "app", "nobody")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        'error: there is no user "nobody" in account "ORDERS"\nhint: there are: app, shop\n'
+    )  # fmt: skip
+    assert system.files() == before

@@ -1,0 +1,135 @@
+"""`seedless user renew`: users that expire last longer, and keep their keys and permissions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.creds import parse_creds
+from seedless.jwt import read
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+DAY = 86400
+
+
+@pytest.fixture
+def system(desk: Desk) -> Desk:
+    """ORDERS with users for 10 and 100 days and one for ever; BILLING with one for 20 days."""
+    desk.ok("operator", "add", "ACME")
+    for account, name, *words in (
+        ("ORDERS", "short", "--expiry", "10d", "--allow-pub", "orders.>"),
+        ("ORDERS", "long", "--expiry", "100d"),
+        ("ORDERS", "ever"),
+        ("BILLING", "bill", "--expiry", "20d"),
+    ):
+        if not (desk.store / f"stores/ACME/accounts/{account}").exists():
+            desk.ok("account", "add", account)
+        desk.ok("user", "add", "-a", account, name, *words)
+    return desk
+
+
+def user(desk: Desk, account: str, name: str) -> Jwt[Any]:
+    return read(desk.ok("user", "show", "-a", account, name, "--json").data["jwt"])
+
+
+def renewed(done: Any) -> list[str]:  # noqa: ANN401 - what the desk gives
+    return sorted("/".join(one["address"]) for one in done.data["renewed"])
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        pytest.param(["--within", "5d"], [], id="nobody"),
+        pytest.param(["--within", "15d"], ["ORDERS/short"], id="one"),
+        pytest.param(["--within", "30d"], ["BILLING/bill", "ORDERS/short"], id="of all accounts"),
+        pytest.param(["-a", "ORDERS", "--within", "30d"], ["ORDERS/short"], id="of one account"),
+        pytest.param(["-a", "ORDERS", "long", "--within", "30d"], [], id="named but not near"),
+        pytest.param(["-a", "ORDERS", "long"], ["ORDERS/long"], id="named"),
+    ],
+)
+def test_those_are_renewed_that_are_named_or_expire_soon(
+    system: Desk, words: list[str], names: list[str]
+) -> None:
+    assert renewed(system.ok("user", "renew", *words, "--json")) == names
+
+
+def test_the_end_moves_by_the_same_length_and_all_else_stays(system: Desk) -> None:
+    before = user(system, "ORDERS", "short")
+    system.ok("user", "renew", "-a", "ORDERS", "short")
+    after = user(system, "ORDERS", "short")
+    assert after.issued_at > before.issued_at
+    assert abs((after.claims.exp - after.issued_at) - 10 * DAY) <= 2
+    assert (after.claims.sub, after.claims.body, after.issuer) == (
+        before.claims.sub,
+        before.claims.body,
+        before.issuer,
+    )
+
+
+def test_the_creds_get_the_new_jwt(system: Desk) -> None:
+    system.ok("user", "renew", "--within", "30d")
+    for account, name in (("ORDERS", "short"), ("BILLING", "bill")):
+        creds = parse_creds((system.store / f"keys/creds/ACME/{account}/{name}.creds").read_text())
+        assert creds.jwt.text == user(system, account, name).text
+
+
+def test_expiry_says_another_end_even_for_one_without(system: Desk) -> None:
+    system.ok("user", "renew", "-a", "ORDERS", "short", "ever", "--expiry", "2091-01-01")
+    assert [user(system, "ORDERS", name).claims.exp for name in ("short", "ever")] == [3818448000] * 2
+
+
+def test_who_has_expired_is_renewed_too(system: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = user(system, "ORDERS", "short").claims.exp + 1
+    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: float(now))
+    assert renewed(system.ok("user", "renew", "-a", "ORDERS", "--within", "1d", "--json")) == ["ORDERS/short"]
+    assert user(system, "ORDERS", "short").claims.exp == now + 10 * DAY
+
+
+def test_who_never_expires_is_passed_over(system: Desk) -> None:
+    done = system.ok("user", "renew", "-a", "ORDERS", "ever")
+    assert done.out == "nobody is to be renewed\n"
+    assert done.err == "user ORDERS/ever is passed over: it never expires\n"
+
+
+def test_who_is_revoked_is_not_let_in_again(system: Desk) -> None:
+    system.ok("account", "revoke", "-a", "ORDERS", "short")
+    done = system.ok("user", "renew", "--within", "30d", "--json")
+    assert renewed(done) == ["BILLING/bill"]
+    assert done.data["passed"] == [{"address": ["ORDERS", "short"], "why": "it is revoked"}]
+
+
+def test_a_damaged_user_is_passed_over_and_the_rest_is_renewed(system: Desk) -> None:
+    (system.store / "stores/ACME/accounts/ORDERS/users/long.jwt").write_text("eyJ")
+    done = system.ok("user", "renew", "--within", "30d", "--json")
+    assert renewed(done) == ["BILLING/bill", "ORDERS/short"]
+    assert [one["address"] for one in done.data["passed"]] == [["ORDERS", "long"]]
+
+
+def test_all_are_shown_in_one_review_and_a_dry_run_signs_nothing(system: Desk) -> None:
+    before = system.files()
+    dry = system.ok("user", "renew", "--within", "30d", "--dry-run", "--json").data
+    assert [one["address"] for one in dry["changes"]] == [["BILLING", "bill"], ["ORDERS", "short"]]
+    plan = system.home / "renew.plan"
+    assert system.ok("user", "renew", "--within", "30d", "--plan", str(plan), "--json").data["changes"] == 2
+    assert system.files() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param([], "it is not said which users are renewed", id="nothing said"),
+        pytest.param(["short"], "it is not said of which account the users are", id="no account"),
+        pytest.param(
+            ["-a", "ORDERS", "nobody"], 'there is no user "nobody" in account "ORDERS"', id="unknown"
+        ),
+    ],
+)
+def test_what_is_not_said_is_asked_for(system: Desk, words: list[str], sentence: str) -> None:
+    done = system.run("user", "renew", *words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {sentence}\n")
