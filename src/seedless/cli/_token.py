@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from seedless.cli._guard import stand_guard
 from seedless.config import choose_module
@@ -45,7 +46,20 @@ def check_token_options(workspace: Workspace) -> None:
 
 
 def pin_source(workspace: Workspace) -> PinSource:
-    """Return where the PIN comes from: the option, the URI that the person gave, configuration, prompt."""
+    """Return where the PIN comes from: the option, the URI that the person gave, configuration, prompt.
+
+    It is the same one for all walks of a command, since most sources can be read once.
+    """
+    found = _sources.get(workspace)
+    if found is None:
+        found = _sources[workspace] = _pin_source(workspace)
+    return found
+
+
+_sources: WeakKeyDictionary[Workspace, PinSource] = WeakKeyDictionary()
+
+
+def _pin_source(workspace: Workspace) -> PinSource:
     named = workspace.settings.pin_source
     if named:
         return parse_pin_source(named)

@@ -50,10 +50,9 @@ class Around:
         return self.account.claims.name.strip()
 
     def sources(self, *claims: Claims[Any]) -> tuple[Jwt[Any], ...]:
-        """Return the operator, this account and those that *claims* import from, but for themselves."""
+        """Return the operator, this account, and the accounts that *claims* import from."""
         wanted = {item.account for one in claims for item in getattr(one.body, "imports", ())}
-        wanted |= {self.account.claims.sub}
-        wanted -= {one.sub for one in claims}
+        wanted.add(self.account.claims.sub)
         accounts = (self.account, *self.importers.values())
         return (self.operator, *(one for one in accounts if one.claims.sub in wanted))
 
