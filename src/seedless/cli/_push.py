@@ -115,11 +115,15 @@ def text(workspace: Workspace, found: Look, sent: Sequence[Sent], *, lines: bool
     answers = {one.account.claims.sub: one for one in sent}
     rows = []
     for one in found.compared:
-        rows.append(f"{brief(one.account.claims.name)}: {_state(one, answers, found.where)}")
+        state = _state(one, answers, found.where)
+        rows.append(_io.printable(f"{brief(one.account.claims.name)}: {state}"))
         if lines and one.state is not State.CURRENT:
             rows += [f"  {row}" for row in _differences(workspace, one)]
-    rows += [f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}" for one in found.others]
-    return "\n".join(map(_io.printable, rows)) or "there are no accounts"
+    rows += [
+        _io.printable(f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}")
+        for one in found.others
+    ]
+    return "\n".join(rows) or "there are no accounts"
 
 
 def _state(one: Compared, answers: Mapping[str, Sent], where: str) -> str:

@@ -81,7 +81,7 @@ def judge_pulled(
         takers[jwt.claims.name.strip()] = subject
         mine = stored[names[subject]] if subject in names else None
         found.append(_fate(subject, jwt, mine, overwrite_newer=overwrite_newer))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda one: (one.name, one.subject)))
 
 
 def _objection(
