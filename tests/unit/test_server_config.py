@@ -151,7 +151,7 @@ def test_accounts_and_system_account_must_be_what_they_say() -> None:
     ]:
         with pytest.raises(UsageError, match=reason):
             memory(operator(), accounts, system)
-    with pytest.raises(UsageError, match="needs the operator's system account"):
+    with pytest.raises(UsageError, match="need the operator's system account"):
         full(operator(), [account(FIRST, "A")])
     with pytest.raises(UsageError, match="account claims are no operator's"):
         memory(account(FIRST, "A"), [])
