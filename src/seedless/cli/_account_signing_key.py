@@ -70,8 +70,8 @@ def add(
 ) -> None:
     """Add a signing key to an account.
 
-    With --role, a description or permissions it is a scope. Users of a plain key have permissions of their own. Those of a scope get the permissions and limits that
-    are said here, which may be templates.
+    With --role, a description or permissions it is a scope: its users get the permissions and limits that
+    are said here, which may be templates. Users of a plain key have their own.
 
     \b
     Example:
@@ -175,8 +175,8 @@ def remove(
 ) -> None:
     """Remove signing keys of an account.
 
-    Users that they issued cannot log in any more. Refused while the store has such users, unless --force says otherwise. A key that is on a token stays
-    there: seedless key delete.
+    Users that they issued cannot log in any more. Refused while the store has such users, unless --force
+    says otherwise. A key that is on a token stays there: seedless key delete.
 
     \b
     Example:

@@ -99,23 +99,21 @@ def _option(name: str, *short: str, **rest: Any) -> Decorator:  # noqa: ANN401 -
     return decorator
 
 
-def several(name: str, *short: str, metavar: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
-    """Return an option that may be repeated, or given with commas, as nsc has it."""
-    return _option(
-        name,
-        *short,
-        multiple=True,
-        metavar=metavar,
-        help=f"{help}; may be repeated.",
-        callback=_split,
-        **rest,
-    )
+def several(
+    name: str,
+    *short: str,
+    metavar: str,
+    help: str,  # noqa: A002 - click's
+    kind: click.ParamType = click.STRING,  # type: ignore[type-arg]  # generic in new versions of click only
+) -> Decorator:
+    """Return an option that may be repeated, or given with commas, as nsc has it; each value is a *kind*."""
 
+    def split(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[Any, ...]:
+        parts = (part for several in given for part in several.split(",") if part)
+        return tuple(kind.convert(part, param, ctx) for part in parts)
 
-def _split(_ctx: click.Context, _param: click.Parameter, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the values between commas; what a type made of a value stays."""
-    parts = (value.split(",") if isinstance(value, str) else [value] for value in given)
-    return tuple(part for several in parts for part in several if part != "")
+    words = f"{help}; may be repeated."
+    return _option(name, *short, multiple=True, metavar=metavar, help=words, callback=split)
 
 
 def _switch(name: str, help: str) -> Decorator:  # noqa: A002 - click's
@@ -159,7 +157,7 @@ _USER = [
     _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
     _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
     several("source_network", metavar="CIDR", help="Network that logins come from"),
-    several("time", type=TIME_RANGE, metavar="START-END", help="When logins are, as in 08:00:00-18:00:00"),
+    several("time", kind=TIME_RANGE, metavar="START-END", help="When logins are, as in 08:00:00-18:00:00"),
     _option("locale", metavar="ZONE", help="Time zone of --time, as in Europe/Berlin."),
     several("conn_type", metavar="TYPE", help="STANDARD, WEBSOCKET, LEAFNODE, MQTT, …"),
     _switch("bearer", "No proof of the key at login."),

@@ -1,0 +1,144 @@
+"""`account delete` and `account rename`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.creds import parse_creds
+from seedless.jwt import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+
+@pytest.fixture
+def system(desk: Desk) -> Desk:
+    """A desk with ACME, SYS, ORDERS and its user app."""
+    desk.found_system()
+    return desk
+
+
+def importing(desk: Desk) -> None:
+    """Make the account SHOP, which imports from ORDERS."""
+    orders = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    entry = f'[{{"subject":"orders","account":"{orders}","type":"stream"}}]'
+    desk.ok("account", "edit", "ORDERS", "--set", 'exports=[{"subject":"orders","type":"stream"}]')
+    desk.ok("account", "add", "SHOP", "--set", f"imports={entry}")
+
+
+def creds(desk: Desk, account: str) -> Path:
+    path: Path = desk.store / f"keys/creds/ACME/{account}/app.creds"
+    return path
+
+
+def test_an_account_is_deleted_with_its_users_and_keeps_its_key(system: Desk) -> None:
+    subject = system.ok("account", "show", "ORDERS", "--json").data["subject"]
+    done = system.ok("account", "delete", "ORDERS", "--json", TOKEN_PIN=None)
+    assert done.data == {
+        "deleted": "ORDERS", "subject": subject, "users": ["app"], "removed": [], "keys_left": [subject],
+        "servers": [],
+    }  # fmt: skip
+    assert not (system.store / "stores/ACME/accounts/ORDERS").exists()
+    assert creds(system, "ORDERS").exists()
+    assert [one["name"] for one in system.ok("account", "list", "--json").data["accounts"]] == ["SYS"]
+    assert system.ok("key", "show", subject, "--json").data["name"] == "ORDERS"
+
+
+def test_creds_are_removed_where_that_is_said(system: Desk) -> None:
+    path = creds(system, "ORDERS")
+    done = system.ok("account", "delete", "ORDERS", "-C", "-D", "--json")
+    assert (done.data["removed"], path.exists()) == ([str(path)], False)
+
+
+def test_the_system_account_is_not_deleted(system: Desk) -> None:
+    files = system.files()
+    done = system.run("account", "delete", "SYS", "--force")
+    assert (done.code, done.out) == (2, "")
+    assert '"SYS" is the system account' in done.err
+    assert "operator edit --system-account NAME" in done.err
+    assert system.files() == files
+
+
+def test_an_account_that_others_import_from_is_deleted_by_force_alone(system: Desk) -> None:
+    importing(system)
+    done = system.run("account", "delete", "ORDERS")
+    assert (done.code, done.out) == (2, "")
+    assert 'SHOP import from "ORDERS"' in done.err
+    forced = system.ok("account", "delete", "ORDERS", "--force")
+    assert "warning: SHOP import from ORDERS" in forced.err
+
+
+def test_an_account_that_a_callout_places_users_in_is_not_deleted(system: Desk) -> None:
+    system.ok("account", "add", "AUTH")
+    system.ok("user", "add", "-a", "AUTH", "callout")
+    system.ok("account", "authcallout", "AUTH", "--auth-user", "callout", "--allowed-account", "ORDERS")
+    done = system.run("account", "delete", "ORDERS")
+    assert (done.code, 'AUTH place users by auth callout in "ORDERS"' in done.err) == (2, True)
+
+
+def test_a_deletion_is_tried_dry(system: Desk) -> None:
+    files = system.files()
+    done = system.ok("account", "delete", "ORDERS", "--dry-run", "--json")
+    assert [(one["address"], one["removed"]) for one in done.data["placements"]] == [
+        (["ORDERS", "app"], True),
+        (["ORDERS"], True),
+    ]
+    assert system.files() == files
+
+
+def test_a_deletion_is_planned_and_done_later(system: Desk) -> None:
+    plan = system.home / "delete.plan"
+    digest = system.ok("account", "delete", "ORDERS", "--plan", str(plan), "--json").data["digest"]
+    operator = system.ok("operator", "show", "--json").data["subject"]
+    (system.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    assert system.ok("account", "show", "ORDERS").code == 0
+    system.ok("sign", "--plan", str(plan), "--expect", digest, "--policy", str(system.home / "policy.toml"))
+    assert system.run("account", "show", "ORDERS").code == 2
+    refused = system.run("account", "delete", "SYS", "-C", "--plan", str(plan))
+    assert (refused.code, "a plan removes jwts alone" in refused.err) == (2, True)
+
+
+def test_an_account_with_a_damaged_user_can_be_deleted(system: Desk) -> None:
+    (system.store / "stores/ACME/accounts/ORDERS/users/app.jwt").write_text("damaged")
+    system.ok("account", "delete", "ORDERS")
+    assert not (system.store / "stores/ACME/accounts/ORDERS").exists()
+
+
+def test_a_renamed_account_keeps_key_users_and_creds(system: Desk) -> None:
+    before = system.ok("account", "show", "ORDERS", "--json").data
+    user = system.ok("user", "show", "-a", "ORDERS", "app", "--raw").out
+    done = system.ok("account", "rename", "ORDERS", "SALES", "--json")
+    assert (done.data["name"], done.data["renamed"], done.data["subject"]) == (
+        "SALES",
+        "ORDERS",
+        before["subject"],
+    )
+    assert done.data["issued_at"] > before["issued_at"]
+    assert not (system.store / "stores/ACME/accounts/ORDERS").exists()
+    assert system.ok("user", "show", "-a", "SALES", "app", "--raw").out == user
+    assert not creds(system, "ORDERS").exists()
+    assert f"{parse_creds(creds(system, 'SALES').read_text()).jwt.text}\n" == user
+    name = read((system.store / "stores/ACME/accounts/SALES/SALES.jwt").read_text()).claims.name
+    assert name == "SALES"
+    system.ok("verify")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(["ORDERS", "SYS"], 'account "SYS" is in the store already', id="a name that is taken"),
+        pytest.param(["NOBODY", "SALES"], 'there is no account "NOBODY"', id="nobody"),
+        pytest.param(["ORDERS", "a/b"], "a/b", id="no name of a file"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused(system: Desk, words: list[str], sentence: str) -> None:
+    files = system.files()
+    done = system.run("account", "rename", *words, TOKEN_PIN=None)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+    assert system.files() == files
