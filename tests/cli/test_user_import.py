@@ -79,7 +79,7 @@ def test_a_seed_of_somebody_else_is_refused(system: Desk) -> None:
 @pytest.mark.parametrize(
     ("jwt", "sentence"),
     [
-        pytest.param(signed(STRANGER), f"{OF} {STRANGER.public_key}, which is not in the store", id="account"),
+        pytest.param(signed(STRANGER), f"{OF} {STRANGER.public_key}, which is not in", id="account"),
         pytest.param(
             signed(STRANGER, issuer_account=str(ACCOUNT.public_key)),
             f'user "app" is issued by {STRANGER.public_key}, which is no key of account "ELSEWHERE"',
