@@ -296,9 +296,9 @@ def test_a_driver_that_prints_and_reads_does_not_disturb_the_pool(crooked: Misbe
     assert links == [Path("/dev/null"), Path("/dev/null")]
 
 
-def test_a_key_that_wants_the_pin_for_each_signature_gets_it_without_a_question(
-    crooked: Misbehaving, opened: Open
-) -> None:
+@pytest.fixture
+def each_time(crooked: Misbehaving, opened: Open) -> PublicKey:
+    """A key that wants the PIN for each signature."""
     with opened(crooked.straight, writable=True) as token, token._session.use("test") as raw:
         public, _ = raw.generate_keypair(
             KeyType.EC_EDWARDS,
@@ -308,11 +308,26 @@ def test_a_key_that_wants_the_pin_for_each_signature_gets_it_without_a_question(
             public_template={Attribute.EC_PARAMS: EC_PARAMS_NAME},
             private_template={Attribute.ALWAYS_AUTHENTICATE: True},
         )
-        key = PublicKey(Role.USER, public[Attribute.EC_POINT][2:])
+        return PublicKey(Role.USER, public[Attribute.EC_POINT][2:])
+
+
+def test_a_key_that_wants_the_pin_for_each_signature_gets_it_without_a_question(
+    crooked: Misbehaving, each_time: PublicKey
+) -> None:
     pins = Pin(crooked.made.pin)
     with pool_of(crooked, pins) as pool:
-        results = dict(pool.sign_all((key, text) for text in texts(20)))
+        results = dict(pool.sign_all((each_time, text) for text in texts(20)))
     for place, text in enumerate(texts(20)):
-        key.verify(results[place], text)
+        each_time.verify(results[place], text)
     assert len(pins.asked) == 1
     assert crooked.calls("C_Login") == 21
+
+
+def test_workers_that_log_in_for_each_signature_take_turns_and_none_is_lost(
+    crooked: Misbehaving, each_time: PublicKey
+) -> None:
+    with pool_of(crooked, workers=3) as pool:
+        before = [worker.pid for worker in pool._crew._workers]
+        results = dict(pool.sign_all((each_time, text) for text in texts(300)))
+        assert [worker.pid for worker in pool._crew._workers] == before
+    assert (len(results), crooked.calls("C_Login"), crooked.calls("C_Sign")) == (300, 303, 300)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import selectors
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -51,8 +52,8 @@ class Order:
     opening: float
     deadline: float
 
-    def told(self, *, last_try: bool) -> bytes:
-        """Return it for a worker; only the first may use the last try."""
+    def told(self, *, last_try: bool, turns: int) -> bytes:
+        """Return it for a worker, with the descriptor of *turns*; only the first may use the last try."""
         return json.dumps(
             {
                 "uri": str(self.uri),
@@ -61,6 +62,7 @@ class Order:
                 "allow_extractable": sorted(self.allow_extractable),
                 "opening": self.opening,
                 "deadline": self.deadline,
+                "turns": turns,
             }
         ).encode()
 
@@ -85,6 +87,7 @@ class Crew:
         self._size: Final = size
         self._workers: Final[list[WorkerProcess]] = []
         self._selector: Final = selectors.DefaultSelector()
+        self._turns: Final = tempfile.TemporaryFile()  # noqa: SIM115 - locked by workers, as long as they live
         self._pin: str | None = None
         self._sent: RefusedPin | None = None  # the PIN, and the token that it went to last
         self._has_opened = False  # ever
@@ -105,7 +108,7 @@ class Crew:
     def replenish(self) -> None:
         """Start the workers that are missing, and let the next one open the token."""
         while len(self._workers) < self._size:
-            worker = WorkerProcess(self._pin)
+            worker = WorkerProcess(self._pin, self._turns.fileno())
             self._workers.append(worker)
             self._selector.register(worker.output, selectors.EVENT_READ, worker)
         here = [worker for worker in self._workers if worker.state is State.HERE]
@@ -160,6 +163,7 @@ class Crew:
                 worker.release()
             self._workers.clear()
             self._selector.close()
+            self._turns.close()
 
     def blame(self, worker: WorkerProcess, did: str) -> TokenError:
         """Return the error that says what the driver in *worker* *did*."""
@@ -174,7 +178,7 @@ class Crew:
         worker.state = State.OPENING
         worker.since = time.monotonic()
         last_try = self._order.last_try and not self._has_opened
-        worker.send(Kind.OPEN, self._order.told(last_try=last_try))
+        worker.send(Kind.OPEN, self._order.told(last_try=last_try, turns=self._turns.fileno()))
 
     def _watch_full_pipes(self) -> None:
         for worker in self._workers:

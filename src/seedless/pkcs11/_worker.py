@@ -8,13 +8,14 @@ on with it. Signatures are not verified here; the pool does that while the token
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
 import signal
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ from seedless.pkcs11.uri import KeyUri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seedless.pkcs11.signers import TokenSigner
     from seedless.pkcs11.token import Token
 
 _GRACE = 0.5  # seconds, to close the session once stdin has ended, and for the pool to act before we do
@@ -116,27 +118,57 @@ def _work(pool: _Pool) -> None:
         return
     wanted = json.loads(order)
     pool.patience = wanted["opening"]
-    uri, module = KeyUri.parse(wanted["uri"]), Path(wanted["module"])
-    with open_token(uri, _AskedPin(pool), module=module, last_try=wanted["last_try"]) as token:
+    uri, module, turns = KeyUri.parse(wanted["uri"]), Path(wanted["module"]), _Turns(wanted["turns"])
+    with ExitStack() as stack:
+        opening = open_token(uri, _AskedPin(pool), module=module, last_try=wanted["last_try"])
+        with turns:
+            token = stack.enter_context(opening)
         pool.patience = wanted["deadline"]
         pool.say(Kind.READY, json.dumps(token.info.where).encode())
-        keys = _Keys(token, frozenset(wanted["allow_extractable"]))
+        keys = _Keys(token, frozenset(wanted["allow_extractable"]), turns)
         while (batch := pool.jobs()) is not None:
             _sign(pool, keys, batch)
+
+
+class _Turns:
+    """Turns that the workers of a pool take where one logs in; the end of a process ends its turn.
+
+    SoftHSM writes at each login, that for one signature as well, and answers CKR_GENERAL_ERROR, or shows no
+    token, to another process that reads meanwhile.
+    """
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: Final = descriptor
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
 
 class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
     """How each key signs, looked for on the token when it is first wanted."""
 
-    def __init__(self, token: Token, allowed: frozenset[str]) -> None:
+    def __init__(self, token: Token, allowed: frozenset[str], turns: _Turns) -> None:
         super().__init__()
         self._token: Final = token
         self._allowed: Final = allowed
+        self._turns: Final = turns
 
     def __missing__(self, packed: bytes) -> Callable[[bytes], bytes]:
         key = read_key(packed)
         signer = self._token.unchecked_signer(key, allow_extractable=str(key) in self._allowed)
-        return self.setdefault(packed, signer.sign)
+        return self.setdefault(packed, self._in_turn(signer) if signer.logs_in_for_each else signer.sign)
+
+    def _in_turn(self, signer: TokenSigner) -> Callable[[bytes], bytes]:
+        def sign(message: bytes) -> bytes:
+            with self._turns:
+                return signer.sign(message)
+
+        return sign
 
 
 def _sign(pool: _Pool, keys: _Keys, batch: bytes) -> None:

@@ -73,10 +73,10 @@ class WorkerProcess:
         "state",
     )
 
-    def __init__(self, pin: str | None) -> None:
-        """Start it, with no variable that is *pin*; raise `TokenError` if that fails."""
+    def __init__(self, pin: str | None, turns: int) -> None:
+        """Start it, with no variable that is *pin*, and the descriptor *turns*; raise `TokenError`."""
         environ = {name: text for name, text in without_pins(os.environ).items() if text != pin}
-        self._process: Final = _started(environ)
+        self._process: Final = _started(environ, turns)
         for descriptor in (self.input, self.output):
             os.set_blocking(descriptor, False)
         self._in: Final = bytearray()
@@ -180,7 +180,7 @@ def was_killed(code: int) -> bool:
     return -code in {signal.SIGKILL, signal.SIGTERM}
 
 
-def _started(environ: dict[str, str]) -> subprocess.Popen[bytes]:
+def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
     flags = [flag for name, flag in _FLAGS.items() if getattr(sys.flags, name)]
     # Blocked, not ignored: the worker inherits it, and a Ctrl-C before it is ready would end in a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -191,6 +191,7 @@ def _started(environ: dict[str, str]) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environ,
+            pass_fds=[turns],
             bufsize=0,
         )
     except OSError as error:

@@ -60,6 +60,11 @@ class TokenSigner:
         """The key and its token in an error."""
         return f"the key {self._pair.key.named} on {self.session.info.where}"
 
+    @property
+    def logs_in_for_each(self) -> bool:
+        """Whether the key wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE)."""
+        return self._pair.key.attributes.always_authenticate is True
+
     def sign(self, message: bytes, /) -> bytes:
         """Return the 64-byte signature of *message*; raise `TokenError`, after which the session is gone."""
         if not isinstance(message, bytes):

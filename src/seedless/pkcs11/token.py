@@ -131,7 +131,7 @@ class Token:
         """
         return Verified(self._signer(public_key, allow_extractable=allow_extractable))
 
-    def unchecked_signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> Signer:
+    def unchecked_signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> TokenSigner:
         """Return a signer whose signatures nobody has verified: for the worker of a pool, which does that."""
         return self._signer(public_key, allow_extractable=allow_extractable)
 
