@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Desk = Any  # the fixture in tests/conftest.py
+    Server = Any  # a NatsServer of conftest.py
     StartServer = Callable[[str], Any]
     OpenSession = Callable[..., Any]
 
@@ -30,7 +31,7 @@ def old(desk: Desk) -> str:
 
 
 @pytest.fixture
-def server(desk: Desk, old: str, nats_server: StartServer) -> Any:  # noqa: ANN401, ARG001 - of conftest.py; old: first
+def server(desk: Desk, old: str, nats_server: StartServer) -> Server:
     """A server that holds the accounts of the store."""
     started = nats_server(desk.ok("server", "config", "--nats-resolver").out)
     desk.ok("push", "--all", "--url", started.url)
@@ -43,7 +44,7 @@ def listed(desk: Desk, account: str = "ORDERS") -> list[str]:
     return found
 
 
-def held(desk: Desk, server: Any, account: str = "ORDERS") -> list[str]:  # noqa: ANN401 - of conftest.py
+def held(desk: Desk, server: Server, account: str = "ORDERS") -> list[str]:
     """The signing keys of an account on a server."""
     key = desk.ok("account", "show", account, "--json").data["subject"]
     text = (server.folder / "jwt" / f"{key}.jwt").read_text()
@@ -58,7 +59,7 @@ def login(desk: Desk, user: str, account: str = "ORDERS") -> tuple[Any, Any]:
 
 
 def test_nobody_is_locked_out_and_the_old_key_goes_when_nobody_is_connected_by_it(
-    desk: Desk, old: str, server: Any, session: OpenSession
+    desk: Desk, old: str, server: Server, session: OpenSession
 ) -> None:
     stale = login(desk, "pay")
     before = session(server.url, *stale)
@@ -105,7 +106,7 @@ def test_a_first_phase_that_was_killed_before_its_push_is_finished_by_the_same_c
 
 
 def test_an_emergency_cuts_off_who_is_connected_by_the_old_key_and_has_said_so(
-    desk: Desk, old: str, server: Any, session: OpenSession
+    desk: Desk, old: str, server: Server, session: OpenSession
 ) -> None:
     stale = login(desk, "pay")
     before = session(server.url, *stale)

@@ -71,6 +71,14 @@ class Servers:
             )
         return len(sent)
 
+    def held(self) -> list[Jwt[Account]]:
+        """Return every account jwt that a server holds and that can be read."""
+        from seedless.resolver.push import readable  # noqa: PLC0415 - only where there are servers
+
+        accounts = sorted(frozenset().union(*self.cluster.holdings.values()))
+        texts = {text for found in self.cluster.held(accounts).values() for text in found if text}
+        return [jwt for jwt in map(readable, sorted(texts)) if jwt]
+
     def connected(self, account: str) -> Connected:
         """Return who is connected to *account* (key text)."""
         from seedless.rotate.connections import connected  # noqa: PLC0415 - only where there are servers

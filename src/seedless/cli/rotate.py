@@ -68,3 +68,47 @@ def account_key(
     wanted = steps.Wanted(account=name, key=key, new=new_key, remote=remote, without_servers=without_servers)
     step = steps.finish if finish else steps.emergency if emergency else steps.begin
     step(Workspace(settings), wanted)
+
+
+@rotate.command(name="operator-key")
+@click.option("--key", metavar="O…", help="The key that gives way [default: the only one].")
+@click.option(
+    "--new-key",
+    type=PublicKeyType(Role.OPERATOR),
+    metavar="O…",
+    help="The key that takes its place; without it one is made on the token.",
+)
+@_FINISH
+@_EMERGENCY
+@without_servers_option
+@remote_options
+@sign_options
+def operator_key(
+    settings: Settings,
+    *,
+    key: str | None,
+    new_key: PublicKey | None,
+    finish: bool,
+    emergency: bool,
+    without_servers: bool,
+    remote: Remote,
+) -> None:
+    """Let a signing key of the operator give way to a new one.
+
+    Servers learn another operator jwt only when they start anew, so there are barriers, and the servers' own
+    words prove that each is passed. Each run says where it stands and what comes next, and takes what steps
+    it may: add the new key; when every server trusts it, sign the accounts again and push them; with --finish,
+    when no server holds an account by the old key, remove that; and then tell which servers still trust it.
+
+    \b
+    Example:
+      seedless rotate operator-key --token pkcs11:token=ACME --url nats://localhost:4222
+      seedless rotate operator-key --finish --url nats://localhost:4222
+    """  # fmt: skip
+    from seedless.cli import _rotate_operator as steps  # noqa: PLC0415 - nats-py and more, not for --help
+
+    if finish and emergency:
+        raise UsageError("--finish and --emergency are two ways to end it", "give one")
+    wanted = steps.Wanted(key=key, new=new_key, remote=remote, without_servers=without_servers)
+    step = steps.finish if finish else steps.emergency if emergency else steps.begin
+    step(Workspace(settings), wanted)

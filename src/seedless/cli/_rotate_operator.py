@@ -1,0 +1,271 @@
+"""`seedless rotate operator-key`: from barrier to barrier, each proven by what the servers say."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.cli import _io
+from seedless.cli._edit import found
+from seedless.cli._review import sign
+from seedless.cli._rotate_servers import UNTRUSTED, are_asked, open_servers, require_asked, visitor
+from seedless.cli._rotate_stage import Told, tell
+from seedless.errors import Refused, SeedlessError, UsageError
+from seedless.issue import Intent, NewKey
+from seedless.rotate import Pair, find_pair
+from seedless.rotate import operator as rotation
+from seedless.rotate.operator import Seen, Stage, Trust, stage_of
+from seedless.rotate.pair import is_key, listed_keys, overlapping
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from seedless.claims import Account, Operator
+    from seedless.cli._remote import Remote
+    from seedless.cli._rotate_servers import Servers
+    from seedless.cli._workspace import Workspace
+    from seedless.issue import Plan
+    from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the options say: which key, the one that takes its place, and the servers."""
+
+    key: str | None
+    new: PublicKey | None
+    remote: Remote
+    without_servers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far it is, by the store: the pair (None: nothing is begun, or all is signed) and all accounts."""
+
+    operator: Jwt[Operator]
+    pair: Pair | None
+    accounts: Mapping[str, Jwt[Account]]
+    damaged: tuple[str, ...]
+
+    def by_old(self, now: int) -> dict[str, Jwt[Account]]:
+        """Return the accounts of the store that the old key has signed."""
+        return rotation.accounts_by(self.pair.old, self.accounts, now) if self.pair else {}
+
+    def stage(self, seen: Seen | None, now: int) -> Stage:
+        """Return what comes next, by the store and by what was *seen* of the servers."""
+        return stage_of(self.pair, len(self.by_old(now)), seen, self.operator.claims)
+
+
+def begin(workspace: Workspace, wanted: Wanted) -> None:
+    """Take every step that is proven to be safe, but for the last, and tell which is next."""
+    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
+    with workspace.lock():
+        state = _read(workspace, wanted)
+        for message in state.damaged:
+            _io.say(_io.printable(f"warning: {message}: who has signed it is not known"))
+        is_new = state.stage(None, workspace.now) is Stage.ADD
+        done = _added(workspace, state) if is_new else ()
+        state = _again(workspace, state)
+    # What was only just added, no server can know yet; where none is asked, somebody else has to see to it.
+    if is_new and not asked:
+        tell(workspace, _told(workspace, state, done, None, 0, Stage.SPREAD))
+        return
+    if not asked and not wanted.without_servers:
+        raise UsageError(
+            "nobody has said where the servers are, which have to prove that they trust the new key",
+            "--url nats://host:4222, or --without-servers: then you vouch for it",
+        )
+    with _servers(workspace, wanted, asked=asked) as servers:
+        _go_on(workspace, state, done, servers)
+
+
+def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], servers: Servers | None) -> None:
+    """Sign the accounts again where the servers trust the new key, and push them."""
+    seen, sent = _seen(servers, state), 0
+    if state.stage(seen, workspace.now) is Stage.REISSUE:
+        with workspace.lock():
+            state = _again(workspace, state)
+            done = (*done, *_reissued(workspace, state))
+            state = _again(workspace, state)
+    if servers and state.stage(seen, workspace.now) is Stage.PUSH:
+        sent = servers.publish(_by(state, _pair(state).new))
+        seen = _seen(servers, state)
+    tell(workspace, _told(workspace, state, done, seen, sent))
+
+
+def finish(workspace: Workspace, wanted: Wanted) -> None:
+    """Remove the old key once nothing depends on it; afterwards tell which servers still trust it."""
+    asked = require_asked(workspace, wanted.remote, without=wanted.without_servers)
+    state, done = _read(workspace, wanted, finishing=True), ()
+    with _servers(workspace, wanted, asked=asked) as servers:
+        seen = _seen(servers, state)
+        stage = state.stage(seen, workspace.now)
+        if stage not in {Stage.FORGET, Stage.DONE}:
+            _require_removable(workspace, state, seen)
+            with workspace.lock():
+                state = _again(workspace, state)
+                _require_removable(workspace, state, seen)
+                plan = rotation.remove(state.operator, _pair(state).old, workspace.now)
+                done = sign(workspace, Intent(lambda _: plan))
+                state = _ended(workspace, state)
+        tell(workspace, _told(workspace, state, done, seen, 0))
+
+
+def emergency(workspace: Workspace, wanted: Wanted) -> None:
+    """Sign all of it at once, push before the servers trust it, and tell what they refuse meanwhile."""
+    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
+    with workspace.lock():
+        state = _read(workspace, wanted)
+        by_old, pair, now = state.by_old(workspace.now), _pair(state), workspace.now
+        around = workspace.around(*(jwt.claims for jwt in by_old.values()))
+        _say_locked_out(by_old)
+        done = _walk(
+            workspace,
+            pair,
+            lambda new: rotation.replace_at_once(state.operator, by_old, (pair.old, new), around, now),
+        )
+        state = _again(workspace, state)
+    sent, seen, ended = 0, None, _ended(workspace, state)
+    with _servers(workspace, wanted, asked=asked) as servers:
+        if servers:
+            sent = servers.publish(_by(state, _pair(state).new), lifted=(UNTRUSTED,))
+            seen = _seen(servers, ended)
+        tell(workspace, _told(workspace, ended, done, seen, sent))
+
+
+def _say_locked_out(accounts: Mapping[str, Jwt[Account]]) -> None:
+    names = ", ".join(map(brief, accounts)) or "no account"
+    _io.say(_io.printable(f"until a server starts anew with the new operator jwt, it may refuse: {names}"))
+    _io.say("who is connected stays; who comes to an account that the server has not loaded is refused")
+
+
+def _added(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+    pair, now = _pair(state), workspace.now
+    return _walk(workspace, pair, lambda new: rotation.add(state.operator, pair.old, new, now))
+
+
+def _reissued(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+    by_old, new = state.by_old(workspace.now), _pair(state).new
+    if new is None or not by_old:
+        return ()
+    around = workspace.around(*(jwt.claims for jwt in by_old.values()))
+    plan = rotation.reissue(by_old, new, around, workspace.now)
+    return sign(workspace, Intent(lambda _: plan))
+
+
+def _walk(workspace: Workspace, pair: Pair, plan: Callable[[PublicKey], Plan]) -> tuple[Jwt[Any], ...]:
+    given = pair.new
+    if given is not None:
+        return sign(workspace, Intent(lambda _: plan(given)))
+    return sign(workspace, Intent(lambda made: plan(made[pair.successor]), (pair.successor,)))
+
+
+def _require_removable(workspace: Workspace, state: State, seen: Seen | None) -> None:
+    """Raise `Refused` while an account, on servers too, or a server depends on the old key."""
+    pair, stage = _pair(state), state.stage(seen, workspace.now)
+    again = "seedless rotate operator-key"
+    if stage is Stage.ADD:
+        raise Refused(f"no key takes the place of {pair.old} yet", again)
+    if stage is Stage.SPREAD and seen and pair.new:
+        names = ", ".join(map(str, seen.without(pair.new)))
+        raise Refused(
+            f"the new key is not trusted yet by {names}", "give them the operator jwt and restart them"
+        )
+    if stage is Stage.REISSUE:
+        names = ", ".join(map(brief, state.by_old(workspace.now)))
+        raise Refused(f"{pair.old} is still the issuer of {names}", again)
+    if stage is Stage.PUSH and seen:
+        raise Refused(
+            f"servers hold accounts by {pair.old}: {', '.join(map(brief, seen.by_old))}",
+            f"{again} pushes those of the store; what is not in the store: seedless pull, or prune",
+        )
+    if state.damaged:
+        raise Refused(f"nobody knows whether it is still needed: {state.damaged[0]}", "restore it first")
+
+
+@contextmanager
+def _servers(workspace: Workspace, wanted: Wanted, *, asked: bool) -> Iterator[Servers | None]:
+    if not asked:
+        yield None
+        return
+    with open_servers(workspace, wanted.remote, visitor(workspace, wanted.remote)) as servers:
+        yield servers
+
+
+def _seen(servers: Servers | None, state: State) -> Seen | None:
+    """Return whom the servers trust, and which of their accounts the old key has signed."""
+    if servers is None:
+        return None
+    trusts = tuple(Trust.of(standing) for standing in servers.cluster.standings)
+    if state.pair is None:
+        return Seen(trusts)
+    old = state.pair.old
+    by_old = [jwt.claims.name for jwt in servers.held() if jwt.issuer == old]
+    return Seen(trusts, tuple(sorted(set(by_old))))
+
+
+def _by(state: State, key: PublicKey | None) -> list[Jwt[Account]]:
+    return [jwt for jwt in state.accounts.values() if jwt.issuer == key]
+
+
+def _told(
+    workspace: Workspace,
+    state: State,
+    signed: tuple[Jwt[Any], ...],
+    seen: Seen | None,
+    sent: int,
+    stage: Stage | None = None,
+) -> Told:
+    return Told(
+        operator=state.operator,
+        old=state.pair.old if state.pair else None,
+        new=state.pair.new if state.pair else None,
+        stage=stage or state.stage(seen, workspace.now),
+        signed=signed,
+        by_old=tuple(state.by_old(workspace.now)),
+        seen=seen,
+        sent=sent,
+    )
+
+
+def _pair(state: State) -> Pair:
+    if state.pair is None:
+        raise UsageError("no key gives way", "name one with --key")
+    return state.pair
+
+
+def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> State:
+    """Return how far it is, by what the operator lists; *finishing* finds nothing where nothing overlaps."""
+    operator, made, key = found(workspace, ()), _made(workspace), wanted.key
+    claims = operator.claims
+    pair = None
+    gone = key is not None and is_key(key) and key not in listed_keys(claims)
+    idle = key is None and wanted.new is None and not overlapping(claims, made)
+    if not finishing or not (gone or idle):
+        pair = find_pair(claims, made, key=key, new=wanted.new)
+    return State(operator, pair, *_accounts(workspace))
+
+
+def _again(workspace: Workspace, before: State) -> State:
+    """Return how far it is now, of the pair that this command is about."""
+    operator, pair = found(workspace, ()), _pair(before)
+    new = pair.new or _made(workspace).get(pair.successor)
+    return State(operator, Pair(operator.claims, pair.old, new), *_accounts(workspace))
+
+
+def _ended(workspace: Workspace, before: State) -> State:
+    """Return how far it is now that the operator lists the old key no more."""
+    return State(found(workspace, ()), None, before.accounts, before.damaged)
+
+
+def _made(workspace: Workspace) -> dict[NewKey, PublicKey]:
+    return {NewKey(entry.role, entry.name): entry.public_key for entry in workspace.keyring()}
+
+
+def _accounts(workspace: Workspace) -> tuple[dict[str, Jwt[Account]], tuple[str, ...]]:
+    each = workspace.each()
+    damaged = tuple(jwt.message for _, jwt in each if isinstance(jwt, SeedlessError))
+    return {name: jwt for name, jwt in each if not isinstance(jwt, SeedlessError)}, damaged
