@@ -86,7 +86,7 @@ def test_nobody_is_locked_out_and_the_old_key_goes_when_nobody_is_connected_by_i
 
 
 def test_a_second_phase_that_was_killed_before_its_push_is_finished_by_the_same_command(
-    desk: Desk, old: str, server: Any
+    desk: Desk, old: str, server: Server
 ) -> None:
     desk.ok(*ROTATE, "ORDERS", "--url", server.url)
     desk.ok(*ROTATE, "ORDERS", "--finish", "--without-servers")
@@ -97,7 +97,7 @@ def test_a_second_phase_that_was_killed_before_its_push_is_finished_by_the_same_
 
 
 def test_a_first_phase_that_was_killed_before_its_push_is_finished_by_the_same_command(
-    desk: Desk, old: str, server: Any
+    desk: Desk, old: str, server: Server
 ) -> None:
     desk.ok(*ROTATE, "ORDERS", "--without-servers")
     assert held(desk, server) == [old]
@@ -121,7 +121,7 @@ def test_an_emergency_cuts_off_who_is_connected_by_the_old_key_and_has_said_so(
 
 
 def test_the_key_of_the_system_account_gives_way_while_we_log_in_by_it(
-    desk: Desk, old: str, server: Any
+    desk: Desk, old: str, server: Server
 ) -> None:
     desk.ok("account", "signing-key", "add", "-a", "SYS")
     (key,) = listed(desk, "SYS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from seedless.cli._edit import found
 from seedless.cli._review import sign
 from seedless.cli._rotate_servers import UNTRUSTED, are_asked, open_servers, require_asked, visitor
 from seedless.cli._rotate_stage import Told, tell
+from seedless.dependents import is_expired
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.issue import Intent, NewKey
 from seedless.rotate import Pair, find_pair
@@ -43,12 +45,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far it is, by the store: the pair (None: nothing is begun, or all is signed) and all accounts."""
+    """How far it is, by the store: the pair (None: nothing is begun), all accounts, whether all is signed."""
 
     operator: Jwt[Operator]
     pair: Pair | None
     accounts: Mapping[str, Jwt[Account]]
     damaged: tuple[str, ...]
+    is_signed: bool = False
 
     def by_old(self, now: int) -> dict[str, Jwt[Account]]:
         """Return the accounts of the store that the old key has signed."""
@@ -56,7 +59,8 @@ class State:
 
     def stage(self, seen: Seen | None, now: int) -> Stage:
         """Return what comes next, by the store and by what was *seen* of the servers."""
-        return stage_of(self.pair, len(self.by_old(now)), seen, self.operator.claims)
+        pair = None if self.is_signed else self.pair
+        return stage_of(pair, len(self.by_old(now)), seen, self.operator.claims)
 
 
 def begin(workspace: Workspace, wanted: Wanted) -> None:
@@ -84,7 +88,7 @@ def begin(workspace: Workspace, wanted: Wanted) -> None:
 
 def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], servers: Servers | None) -> None:
     """Sign the accounts again where the servers trust the new key, and push them."""
-    seen, sent = _seen(servers, state), 0
+    seen, sent = _seen(servers, state, workspace.now), 0
     if state.stage(seen, workspace.now) is Stage.REISSUE:
         with workspace.lock():
             state = _again(workspace, state)
@@ -92,16 +96,17 @@ def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], serve
             state = _again(workspace, state)
     if servers and state.stage(seen, workspace.now) is Stage.PUSH:
         sent = servers.publish(_by(state, _pair(state).new))
-        seen = _seen(servers, state)
+        seen = _seen(servers, state, workspace.now)
     tell(workspace, _told(workspace, state, done, seen, sent))
 
 
 def finish(workspace: Workspace, wanted: Wanted) -> None:
     """Remove the old key once nothing depends on it; afterwards tell which servers still trust it."""
     asked = require_asked(workspace, wanted.remote, without=wanted.without_servers)
-    state, done = _read(workspace, wanted, finishing=True), ()
+    state = _read(workspace, wanted, finishing=True)
+    done: tuple[Jwt[Any], ...] = ()
     with _servers(workspace, wanted, asked=asked) as servers:
-        seen = _seen(servers, state)
+        seen = _seen(servers, state, workspace.now)
         stage = state.stage(seen, workspace.now)
         if stage not in {Stage.FORGET, Stage.DONE}:
             _require_removable(workspace, state, seen)
@@ -127,13 +132,13 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
             pair,
             lambda new: rotation.replace_at_once(state.operator, by_old, (pair.old, new), around, now),
         )
-        state = _again(workspace, state)
-    sent, seen, ended = 0, None, _ended(workspace, state)
+        state = _ended(workspace, state)
+    sent, seen = 0, None
     with _servers(workspace, wanted, asked=asked) as servers:
         if servers:
             sent = servers.publish(_by(state, _pair(state).new), lifted=(UNTRUSTED,))
-            seen = _seen(servers, ended)
-        tell(workspace, _told(workspace, ended, done, seen, sent))
+            seen = _seen(servers, state, workspace.now)
+        tell(workspace, _told(workspace, state, done, seen, sent))
 
 
 def _say_locked_out(accounts: Mapping[str, Jwt[Account]]) -> None:
@@ -195,7 +200,7 @@ def _servers(workspace: Workspace, wanted: Wanted, *, asked: bool) -> Iterator[S
         yield servers
 
 
-def _seen(servers: Servers | None, state: State) -> Seen | None:
+def _seen(servers: Servers | None, state: State, now: int) -> Seen | None:
     """Return whom the servers trust, and which of their accounts the old key has signed."""
     if servers is None:
         return None
@@ -203,7 +208,7 @@ def _seen(servers: Servers | None, state: State) -> Seen | None:
     if state.pair is None:
         return Seen(trusts)
     old = state.pair.old
-    by_old = [jwt.claims.name for jwt in servers.held() if jwt.issuer == old]
+    by_old = [jwt.claims.name for jwt in servers.held() if jwt.issuer == old and not is_expired(jwt, now)]
     return Seen(trusts, tuple(sorted(set(by_old))))
 
 
@@ -258,7 +263,7 @@ def _again(workspace: Workspace, before: State) -> State:
 
 def _ended(workspace: Workspace, before: State) -> State:
     """Return how far it is now that the operator lists the old key no more."""
-    return State(found(workspace, ()), None, before.accounts, before.damaged)
+    return dataclasses.replace(_again(workspace, before), is_signed=True)
 
 
 def _made(workspace: Workspace) -> dict[NewKey, PublicKey]:

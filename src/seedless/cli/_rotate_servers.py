@@ -13,6 +13,7 @@ from seedless.cli import _io
 from seedless.cli._remote import addresses, login
 from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
+from seedless.cli._workspace import Workspace
 from seedless.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account
     from seedless.cli._remote import Remote
-    from seedless.cli._workspace import Workspace
     from seedless.creds import Creds
     from seedless.jwt import Jwt
     from seedless.resolver import Cluster
@@ -115,7 +115,11 @@ def visitor(workspace: Workspace, remote: Remote) -> Creds:
     from seedless.resolver import UPDATE  # noqa: PLC0415 - only where there are servers
     from seedless.rotate import connections  # noqa: PLC0415 - likewise
 
-    user = log_in(workspace, remote, UPDATE, *connections.ASKED)
+    # With --plan it is the rotation that goes into the file, and not who logs in to ask.
+    asking = workspace
+    if workspace.settings.plan:
+        asking = Workspace(dataclasses.replace(workspace.settings, plan=None))
+    user = log_in(asking, remote, UPDATE, *connections.ASKED)
     if user is None:
         raise UsageError("nobody logs in to a folder", "give --url")
     return user

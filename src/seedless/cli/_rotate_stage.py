@@ -29,7 +29,7 @@ _NEXT = {
     Stage.REISSUE: "run this again: it signs the accounts",
     Stage.PUSH: "run this again: it pushes the accounts; what is not in the store: seedless pull, or prune",
     Stage.REMOVE: "seedless rotate operator-key --finish",
-    Stage.FORGET: f"let the servers forget the old key: {_RESTART}; then seedless rotate operator-key --finish",
+    Stage.FORGET: f"let the servers forget the old key: {_RESTART}; then --finish again, which looks",
     Stage.DONE: "seedless key delete PUBKEY, for the old key, when no backup wants it any more",
 }
 

@@ -97,8 +97,8 @@ def operator_key(
 
     Servers learn another operator jwt only when they start anew, so there are barriers, and the servers' own
     words prove that each is passed. Each run says where it stands and what comes next, and takes what steps
-    it may: add the new key; when every server trusts it, sign the accounts again and push them; with --finish,
-    when no server holds an account by the old key, remove that; and then tell which servers still trust it.
+    it may: add the new key; when every server trusts it, sign the accounts again and push them; with
+    --finish, when no server holds an account by the old key, remove that; then tell which still trust it.
 
     \b
     Example:
