@@ -31,6 +31,24 @@ COMMANDS = [
     "user list -a ORDERS",
     "user creds -a ORDERS app",
     "user creds -a ORDERS app -o app.creds",
+    "user show -a ORDERS app --field sub",
+    "account export add -a ORDERS -s orders.> --private",
+    "account export revoke -a ORDERS -s orders.> -t SYS",
+    "account export list -a ORDERS",
+    "account export revocations -a ORDERS",
+    "account import add -a SYS --src-account ORDERS --remote-subject orders.>",
+    "account import list -a SYS",
+    "account mapping add -a ORDERS --from a --to b",
+    "account mapping add -a ORDERS --from c --to d --dry-run",
+    "account mapping list -a ORDERS",
+    "activation new -a ORDERS -s orders.> -t SYS",
+    "user edit -a ORDERS app --expiry 1d",
+    "user renew --within 30d",
+    "user context -a ORDERS app --url nats://localhost -o app.json",
+    "expirations --within 30d",
+    "user rename -a ORDERS app shop",
+    "user delete -a ORDERS shop --dry-run",
+    "user delete -a ORDERS shop",
     "verify",
     "lint",
     "tree",
@@ -41,7 +59,9 @@ COMMANDS = [
     "completion bash",
     "account show NOBODY",
 ]
-_FOREIGN = ("claims", "the_driver_says", "old", "new")  # members of a jwt, or of PKCS#11
+_FOREIGN = (  # members of a jwt, or of PKCS#11
+    "claims", "the_driver_says", "old", "new", "exports", "imports", "mappings",
+)  # fmt: skip
 
 
 def members(value: object) -> Iterator[str]:

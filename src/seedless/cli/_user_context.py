@@ -34,7 +34,7 @@ from seedless.text import quoted, shown
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @store_options
 def context(settings: Settings, *, name: str, account: str, **said: str | None) -> None:
-    """Write a context for the `nats` command, which logs in as this user.
+    """Write a context for the `nats` command.
 
     It goes to ~/.config/nats/context, where nats looks for it, and names the creds file of the user.
 

@@ -52,7 +52,7 @@ def renew(
     within: int | None,
     expiry: Moment | None,
 ) -> None:
-    """Let users last longer: those named, or those that expire soon.
+    """Let users last longer, those named or those that expire.
 
     Keys and permissions stay. The new jwt lasts as long as the old one did, from now; --expiry says another
     end. Creds files get the new jwt. Users that are revoked are passed over, as are those that never expire.
