@@ -1,0 +1,199 @@
+"""`import operator` and `import account`: what others made, placed or signed here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from seedless.claims import Account, Export, Operator
+from seedless.jwt import Claims, draft, read
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+    Stored = Any
+
+OPERATOR = SoftwareKey(Role.OPERATOR, bytes(range(32)))
+ACCOUNT = SoftwareKey(Role.ACCOUNT, bytes(range(1, 33)))
+OTHER = SoftwareKey(Role.ACCOUNT, bytes(range(2, 34)))
+NOW = 1_790_000_000
+WISHES = replace(Account.new(), exports=(Export(subject="orders.>", type="stream"),))
+
+
+def signed(claims: Claims[Any], key: SoftwareKey, at: int = NOW) -> str:
+    made = draft(claims, key.public_key, at)
+    return made.complete(key.sign(made.signing_input)).text
+
+
+def operator_file(folder: Path, at: int = NOW, **members: Any) -> str:  # noqa: ANN401 - of an operator
+    path = folder / f"operator-{at}.jwt"
+    body = replace(Operator.new(), **members)
+    path.write_text(signed(Claims(sub=str(OPERATOR.public_key), name="THEIRS", body=body), OPERATOR, at))
+    return str(path)
+
+
+def account_file(
+    folder: Path,
+    body: Account = WISHES,
+    *,
+    by: SoftwareKey = ACCOUNT,
+    key: SoftwareKey = ACCOUNT,
+    at: int = NOW,
+) -> str:
+    path = folder / "request.jwt"
+    path.write_text(signed(Claims(sub=str(key.public_key), name="PARTNER", body=body), by, at) + "\n")
+    return str(path)
+
+
+def partner(desk: Desk, operator: str = "ACME", name: str = "PARTNER") -> Stored:
+    return read((desk.store / f"stores/{operator}/accounts/{name}/{name}.jwt").read_text())
+
+
+@pytest.fixture
+def acme(desk: Desk) -> Desk:
+    """A desk with the operator ACME."""
+    desk.ok("operator", "add", "ACME")
+    return desk
+
+
+def test_the_operator_of_others_gets_a_managed_store(desk: Desk) -> None:
+    path = operator_file(desk.home)
+    done = desk.ok("import", "operator", path, "--json", TOKEN_PIN=None)
+    assert (done.data["subject"], done.data["managed"]) == (str(OPERATOR.public_key), True)
+    assert (desk.store / "stores/THEIRS/THEIRS.jwt").read_text() in (
+        desk.home / f"operator-{NOW}.jwt"
+    ).read_text()
+    assert '"managed":true' in (desk.store / "stores/THEIRS/.nsc").read_text().replace(" ", "")
+    assert desk.ok("operator", "list", "--json").data["managed"] == ["THEIRS"]
+
+
+def test_a_newer_jwt_of_an_operator_renews_its_store_and_an_older_one_does_not(desk: Desk) -> None:
+    desk.ok("import", "operator", operator_file(desk.home))
+    desk.ok("import", "operator", operator_file(desk.home, NOW + 5, tags=("new",)))
+    assert desk.ok("operator", "show", "--field", "nats.tags", "--json").data["value"] == ["new"]
+    done = desk.run("import", "operator", operator_file(desk.home))
+    assert (done.code, 'operator "THEIRS" of the store is newer' in done.err) == (2, True)
+    desk.ok("import", "operator", operator_file(desk.home), "--force")
+    assert desk.ok("operator", "show", "--field", "iat", "--json").data["value"] == NOW
+
+
+def test_an_import_of_an_operator_is_tried_dry(desk: Desk) -> None:
+    done = desk.ok("import", "operator", operator_file(desk.home), "--dry-run", "--json")
+    assert done.data["placements"] == [{"address": [], "removed": False, "reason": "imported"}]
+    assert not (desk.store / "stores/THEIRS/THEIRS.jwt").exists()
+
+
+def test_an_expired_operator_is_told_of(desk: Desk) -> None:
+    path = desk.home / "old.jwt"
+    claims = Claims(sub=str(OPERATOR.public_key), name="THEIRS", body=Operator.new(), exp=NOW - 1_000_000_000)
+    path.write_text(signed(claims, OPERATOR, NOW - 1_000_000_100))
+    done = desk.ok("import", "operator", str(path))
+    assert "timecheck: C001" in done.err
+
+
+def test_a_request_is_signed_here_without_the_limits_that_it_gives_itself(acme: Desk) -> None:
+    wishes = replace(WISHES, limits=replace(WISHES.limits, disk_storage=-1, streams=-1))
+    done = acme.ok("import", "account", account_file(acme.home, wishes), "--json")
+    assert "the limits that the request asks for are not granted" in done.err
+    made = partner(acme)
+    assert (done.data["signed"], made.claims.sub) == (True, str(ACCOUNT.public_key))
+    assert str(made.issuer) == acme.ok("operator", "show", "--json").data["subject"]
+    assert made.claims.body.exports == (Export(subject="orders.>", type="stream"),)
+    assert made.claims.body.limits == Account.new().limits
+
+
+def test_limits_of_a_request_are_granted_or_given(acme: Desk) -> None:
+    wishes = replace(WISHES, limits=replace(WISHES.limits, conn=7))
+    acme.ok("import", "account", account_file(acme.home, wishes), "--take-limits")
+    assert partner(acme).claims.body.limits.conn == 7
+    acme.ok(
+        "import", "account", account_file(acme.home, wishes), "--overwrite", "--conns", "3",
+        "--expiry", "2999-01-01",
+    )  # fmt: skip
+    assert (partner(acme).claims.body.limits.conn, partner(acme).claims.exp) == (3, 32472144000)
+
+
+def test_a_request_again_keeps_the_limits_that_stand_and_is_later(acme: Desk) -> None:
+    acme.ok("import", "account", account_file(acme.home), "--conns", "9")
+    before = partner(acme)
+    acme.ok("import", "account", account_file(acme.home, replace(WISHES, exports=())), "--overwrite")
+    after = partner(acme)
+    assert (after.claims.body.limits.conn, after.claims.body.exports) == (9, ())
+    assert after.issued_at > before.issued_at
+
+
+def test_a_request_comes_from_stdin_and_gets_another_name(acme: Desk) -> None:
+    text = (acme.home / "request.jwt").read_text() if account_file(acme.home) else ""
+    acme.ok("import", "account", "-", "--name", "SALES", stdin=text)
+    assert partner(acme, name="SALES").claims.name == "SALES"
+
+
+def test_an_account_of_the_same_operator_is_placed_as_it_is(acme: Desk) -> None:
+    acme.ok("account", "add", "ORDERS")
+    text = partner(acme, name="ORDERS").text
+    (acme.home / "orders.jwt").write_text(text)
+    acme.ok("account", "delete", "ORDERS")
+    done = acme.ok("import", "account", str(acme.home / "orders.jwt"), "--json", TOKEN_PIN=None)
+    assert done.data["signed"] is False
+    assert partner(acme, name="ORDERS").text == text
+    acme.ok("account", "edit", "ORDERS", "--conns", "1")
+    late = acme.run("import", "account", str(acme.home / "orders.jwt"), "--overwrite")
+    assert (late.code, 'account "ORDERS" of the store is newer' in late.err) == (2, True)
+
+
+def test_an_account_of_another_operator_is_signed_here_by_force_alone(acme: Desk) -> None:
+    path = account_file(acme.home, by=OPERATOR)
+    done = acme.run("import", "account", path, TOKEN_PIN=None)
+    assert (done.code, done.out) == (2, "")
+    assert 'which is no key of operator "ACME"' in done.err
+    acme.ok("import", "account", path, "--force")
+    assert str(partner(acme).issuer) == acme.ok("operator", "show", "--json").data["subject"]
+
+
+def test_what_is_in_the_store_is_not_replaced_unasked(acme: Desk) -> None:
+    acme.ok("import", "account", account_file(acme.home))
+    files = acme.files()
+    again = acme.run("import", "account", account_file(acme.home))
+    assert (again.code, 'account "PARTNER" is in the store already' in again.err) == (2, True)
+    other = acme.run("import", "account", account_file(acme.home, by=OTHER, key=OTHER), "--overwrite")
+    assert (other.code, 'account "PARTNER" of the store has another key' in other.err) == (2, True)
+    named = acme.run("import", "account", account_file(acme.home), "--name", "SALES")
+    assert (named.code, 'as "PARTNER"' in named.err) == (2, True)
+    assert acme.files() == files
+
+
+def test_a_request_that_breaks_a_rule_is_refused_before_the_token_is_asked(acme: Desk) -> None:
+    wishes = replace(WISHES, exports=(Export(subject="orders..x", type="stream"),))
+    done = acme.run("import", "account", account_file(acme.home, wishes), TOKEN_PIN=None)
+    assert (done.code, "C006" in done.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("noun", "text", "sentence"),
+    [
+        pytest.param(
+            "account", "operator", "this is a jwt of kind operator, and not of an account", id="operator"
+        ),
+        pytest.param(
+            "operator", "account", "this is a jwt of kind account, and not of an operator", id="account"
+        ),
+        pytest.param("account", "nothing", "nothing.jwt", id="no file"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused_by_its_name(
+    acme: Desk, noun: str, text: str, sentence: str
+) -> None:
+    files = {
+        "operator": operator_file(acme.home),
+        "account": account_file(acme.home),
+        "nothing": "nothing.jwt",
+    }
+    done = acme.run("import", noun, files[text], TOKEN_PIN=None)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
