@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from seedless.claims import Account, Export, Operator, User
+from seedless.errors import Refused
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
 from seedless.resolver import (
@@ -171,3 +172,11 @@ def test_the_order_to_delete_is_by_a_key_that_servers_obey(url: str) -> None:
     assert str(issuer) == text(SIGNING)
     claims = order([text(ORDERS)], issuer)
     assert (claims.sub, claims.body.data, claims.exp) == (text(SIGNING), {"accounts": [text(ORDERS)]}, 0)
+
+
+def test_without_a_key_that_servers_obey_nothing_is_ordered(url: str) -> None:
+    with (
+        open_cluster(Login((url,), ADMIN, USER)) as cluster,
+        pytest.raises(Refused, match="none of the operator's keys that are known here is trusted by hub"),
+    ):
+        order_issuer(ROOT, {text(OPERATOR)}, cluster.standings)

@@ -284,3 +284,29 @@ def test_an_account_that_no_server_has_is_deleted_here(
     server = nats_server(configuration)
     done = desk.ok("account", "delete", "ORDERS", "--remote", "--url", server.url, "--json")
     assert (done.data["deleted"], done.data["servers"]) == ("ORDERS", [])
+
+
+def test_an_order_goes_across_a_gap_in_a_file_that_somebody_named(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    desk.ok("push", "--all", "--url", server.url)
+    key, _ = text(desk, "ORDERS")
+    path = desk.home / "order.jwt"
+    done = desk.ok("prune", "ORDERS", "--write-order", str(path))
+    assert "whoever gets this file can delete these accounts at any time" in done.err
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key in accounts(server)
+    words = ("prune", "--send-order", str(path), "--url", server.url)
+    assert desk.run(*words, "--expect-count", "2").code == 3
+    assert key in accounts(server)
+    assert desk.ok(*words, "--expect-count", "1", TOKEN_PIN="wrong").out == "deleted: ORDERS\n"
+    assert key not in accounts(server)
+    assert desk.ok(*words).out == "nothing to prune\n"
+    desk.ok("push", "--all", "--url", server.url)
+    desk.ok(*words, "--expect-count", "1")  # as the review said: it works again
+    assert key not in accounts(server)
+    path.write_text((desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").read_text())
+    assert "is no order to delete accounts" in desk.run(*words).err
+    assert desk.run("prune", "SYS", "--write-order", str(path)).code == 3
+    assert desk.run("prune", "ORDERS").code == 2

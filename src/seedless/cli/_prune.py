@@ -16,14 +16,17 @@ from seedless.cli._resolver import (
     victim_data,
 )
 from seedless.errors import SeedlessError
-from seedless.resolver import deleted, strays
+from seedless.resolver import deleted, named, strays
 from seedless.resolver import require_store as require
 from seedless.store import atomic
 from seedless.text import brief, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
+    from seedless.jwt import Jwt
     from seedless.resolver import Said, Victim
 
 count_option = click.option(
@@ -85,6 +88,21 @@ def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> 
         remote,
         lambda target: strays(target, wanted, known),
         consent=lambda victims: typed_number(victims, expected),
+    )
+    return Pruning(victims, said)
+
+
+def prune_by_order(
+    workspace: Workspace, remote: Remote, order: Jwt[Any], accounts: Sequence[str], expected: int | None
+) -> Pruning:
+    """Send an *order* that was signed before, which deletes *accounts* wherever *remote* says."""
+    known = deleted.load(deleted_path(workspace))
+    victims, said = delete_on_servers(
+        workspace,
+        remote,
+        lambda target: named(target, accounts, known),
+        consent=lambda victims: typed_number(victims, expected),
+        given=order,
     )
     return Pruning(victims, said)
 

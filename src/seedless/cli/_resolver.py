@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedless.cli import _io
-from seedless.cli._judge import judged
+from seedless.cli._order import FOR_EVER, sign_order
 from seedless.cli._remote import open_target
-from seedless.cli._review import show_findings, sign
+from seedless.cli._review import show_findings
 from seedless.cli._system_user import is_temporary, log_in, temporary
 from seedless.creds import Creds
 from seedless.errors import Refused, ServerError, UsageError
@@ -23,7 +22,6 @@ from seedless.resolver import (
     deleted,
     listed,
     named,
-    order,
     order_issuer,
     preflight_delete,
 )
@@ -33,19 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from seedless.change import Change
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.resolver import Said, Target
-
-_ORDER = "G004"
-_FOR_EVER = """\
-What is signed for this is an order to delete. It never expires, and it works again after an account is made
-anew: whoever gets it can delete these accounts at any time. So it is sent at once and kept nowhere.
-A server that is down now brings the accounts back when it returns; push --prune finds them then."""
 
 
 def deleted_path(workspace: Workspace) -> Path:
@@ -97,37 +87,35 @@ def delete_on_servers(
     victims_of: Callable[[Target], Sequence[Victim]],
     *,
     consent: Callable[[Sequence[Victim]], None],
+    given: Jwt[Any] | None = None,
 ) -> tuple[tuple[Victim, ...], Said | None]:
     """Delete accounts wherever *remote* says: looked up, shown, consented to, ordered by a signed jwt.
 
-    *victims_of* chooses them of what is there; *consent* raises `Refused` unless a person agrees. Return the
-    victims and what servers said; nothing was said where there are none, and with --dry-run. Raise `Refused`
-    for what stands against it, and `ServerError` unless every known server is there.
+    *victims_of* chooses them of what is there; *consent* raises `Refused` unless a person agrees; the order
+    is signed, or *given*. Return the victims and what servers said; nothing was said where there are none,
+    and with --dry-run. Raise `Refused` for what stands against it, and `ServerError` unless every known
+    server is there.
     """
     user = log_in(workspace, remote, DELETE)
     with open_target(workspace, remote, user) as target:
         victims = tuple(victims_of(target))
-        where, wants_order = target.name, target.wants_order
+        show_victims(victims, target.name)
         report = _looked_at(workspace, target, user, victims)
-        standings = target.standings
-    if not victims:
-        return (), None
-    show_victims(victims, where)
+        standings = target.standings if target.wants_order and given is None else None
     show_findings(report)
     report.require_clean()
-    if workspace.settings.dry_run:
+    if not victims or workspace.settings.dry_run:
         return victims, None
     issuer = None
-    if wants_order:
+    if standings is not None:
         issuer = order_issuer(workspace.operator(), workspace.known_keys(), standings)
-        _io.say(_FOR_EVER)
+        _io.say(FOR_EVER)
     consent(victims)
-    text, again = "", user
-    if issuer is not None:
-        text, again = _ordered(workspace, remote, victims, issuer, user)
+    accounts = [victim.account for victim in victims]
+    text, again = _ordered(workspace, remote, accounts, issuer, user)
     _note(workspace, victims)
     with open_target(workspace, remote, again) as target:
-        said = target.delete([victim.account for victim in victims], text)
+        said = target.delete(accounts, given.text if given else text)
     return victims, said
 
 
@@ -162,7 +150,8 @@ def require_done(said: Said, what: str) -> None:
 
 def show_victims(victims: Sequence[Victim], where: str) -> None:
     """Say which accounts are to go, and where they are."""
-    _io.say(click.style(f"to be deleted from {where}:", bold=True))
+    if victims:
+        _io.say(click.style(f"to be deleted from {where}:", bold=True))
     for one in victims:
         back = f"; was deleted {_io.moment(one.returned.at)} and is back" if one.returned else ""
         _io.say(_io.printable(f"  {brief(one.name)} ({one.account}) on {listed(one.servers)}{back}"))
@@ -196,33 +185,22 @@ def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims
 
 
 def _ordered(
-    workspace: Workspace, remote: Remote, victims: Sequence[Victim], issuer: PublicKey, user: Creds | None
+    workspace: Workspace,
+    remote: Remote,
+    accounts: Sequence[str],
+    issuer: PublicKey | None,
+    user: Creds | None,
 ) -> tuple[str, Creds | None]:
-    """Walk the order to delete *victims*, with a new temporary user where there was one; return both."""
-    from seedless.issue import Intent, Plan  # noqa: PLC0415 - only where it is signed
-    from seedless.plan import changed  # noqa: PLC0415 - likewise
+    """Walk the order to delete *accounts*, with a new temporary user where there was one; return both.
 
-    now = int(time.time())  # not when the command began: somebody has been asked since
-    reason = f"to delete {len(victims)} accounts on servers, now and whenever it is sent again"
-    change = changed(
-        order([victim.account for victim in victims], issuer), issuer, replaces=None, now=now, reason=reason
-    )
+    Without *issuer* there is an order already, and only the user is signed; its text is then empty.
+    """
     visitor = temporary(workspace, remote, DELETE) if is_temporary(user) else None
-    changes = (change, *((visitor.change,) if visitor else ()))
-    around = visitor.around if visitor else (workspace.operator(),)
-    signed = sign(
-        workspace,
-        Intent(lambda _: Plan(changes, now, around)),
-        judge=lambda space, plan: _judged(space, plan, change),
-    )
-    return signed[0].text, Creds(signed[1], visitor.key) if visitor else user
-
-
-def _judged(workspace: Workspace, plan: Plan, change: Change) -> Report:
-    """Judge *plan*; that *change* is an order to resolvers is what is wanted here, and nowhere else."""
-    report = judged(workspace, plan)
-    kept = tuple(one for one in report.findings if not (one.code == _ORDER and one.about == change.title))
-    return dataclasses.replace(report, findings=kept)
+    if issuer is None and visitor is None:
+        return "", user
+    signed = sign_order(workspace, accounts, issuer, visitor)
+    again = Creds(signed[-1], visitor.key) if visitor else user
+    return signed[0].text if issuer else "", again
 
 
 def _note(workspace: Workspace, victims: Sequence[Victim]) -> None:
