@@ -10,8 +10,8 @@ A JSON file, `ROOT/ledger.json`, a book for each operator:
 `last` is the digest of the transcript of the last ceremony (null: there was none), `requests` the digest of
 each request that was signed, with that of its transcript, `open` that of a request of which something may
 have been signed while its ceremony has not ended. Of each operator, account and user it holds the SHA-256 and
-the time of the jwt that was signed last, or that a ceremony went by. It decides nothing; who asks compares. Refused is a damaged file: a ledger that
-is guessed is none.
+the time of the jwt that a ceremony signed last, or went by. It decides nothing; who asks compares. Refused is
+a damaged file: a ledger that is guessed is none.
 """
 
 from __future__ import annotations

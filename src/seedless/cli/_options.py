@@ -132,6 +132,21 @@ def sign_options(command: Callable[..., R]) -> Callable[..., R]:
     return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JSON], command)
 
 
+def judge_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of the store and of judgement."""
+    return _gathered([*_STORE, *_JUDGE, *_JSON], command)
+
+
+def write_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of the store and --dry-run."""
+    return _gathered([*_STORE, *_DRY_RUN, *_JSON], command)
+
+
+def ceremony_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with all that signing wants but --plan and --yes."""
+    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_JSON], command)
+
+
 def push_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with all that signing wants, for what goes to servers and into no plan."""
     return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_YES, *_JSON], command)

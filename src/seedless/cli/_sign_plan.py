@@ -36,9 +36,9 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     workspace = Workspace(dataclasses.replace(settings, plan=None))
     _require_expected(workspace, planfile.digest(data), expect)
     plan = planfile.parse(data)
-    _choose_store(workspace, plan)
+    choose_store(workspace, plan)
     with workspace.lock():
-        left = _left_to_do(workspace, plan)
+        left = left_to_do(workspace, plan)
         jwts = sign(workspace, Intent(lambda _: left)) if left.changes or left.placements else ()
     passed = len(plan.changes) - len(left.changes)
     _io.emit(
@@ -65,14 +65,14 @@ def _require_expected(workspace: Workspace, digest: str, expect: str | None) -> 
     require_consent(workspace, "name one with --policy")
 
 
-def _choose_store(workspace: Workspace, plan: Plan) -> None:
+def choose_store(workspace: Workspace, plan: Plan) -> None:
     """Make a new store for a plan that begins with an operator; else the store that is there is meant."""
     for change in plan.changes:
         if change.address == () and change.replaces is None and not workspace.has_store:
             workspace.store = create_store(workspace.root, change.draft.claims.name.strip())
 
 
-def _left_to_do(workspace: Workspace, plan: Plan) -> Plan:
+def left_to_do(workspace: Workspace, plan: Plan) -> Plan:
     """Return *plan* without what the store has already; raise `StoreError` where it has something else."""
     if plan.around:
         _require_around(workspace, plan)

@@ -1,0 +1,254 @@
+"""What the commands of a ceremony share: where files lie, the ground of judgement, showing, and consent."""
+
+from __future__ import annotations
+
+import hmac
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless import ledger
+from seedless.allow import check as check_codes
+from seedless.ceremony import documents, words
+from seedless.ceremony.judgement import EVERYTHING, Ground, lifted_texts
+from seedless.ceremony.request import parse
+from seedless.change import Statement
+from seedless.cli import _io
+from seedless.cli._judge import ceilings, findings_data
+from seedless.cli._names import known_names
+from seedless.cli._review import differences, heading, lines, placed, show_findings
+from seedless.diff import Effect
+from seedless.errors import BadKey, UsageError
+from seedless.ledger import LEDGER_NAME
+from seedless.nkey import PublicKey
+from seedless.text import printable, shown
+
+if TYPE_CHECKING:
+    from seedless.ceremony.keys import MadeKey
+    from seedless.ceremony.request import Request
+    from seedless.change import Change
+    from seedless.cli._workspace import Workspace
+    from seedless.findings import Report
+
+FILE = click.Path(path_type=Path)
+request_argument = click.argument("request_file", metavar="REQUEST", type=FILE)
+output_option = click.option(
+    "--output", "-o", type=FILE, metavar="FILE", required=True, help="Write it here (0600)."
+)
+expect_option = click.option(
+    "--expect",
+    metavar="DIGEST",
+    help="Go on only if this is the digest of the request; nobody is asked then.",
+)
+
+
+def _first_use(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(text if text == EVERYTHING else str(PublicKey.parse(text)) for text in given)
+    except BadKey as error:
+        raise click.BadParameter(f"{error.message} (a public key, or all)", ctx, param) from error
+
+
+first_use_option = click.option(
+    "--first-use", multiple=True, metavar="PUBKEY|all", callback=_first_use,
+    help="Take the jwt of this key that the request brings as what stands: the ledger does not know it.",
+)  # fmt: skip
+
+
+def tool() -> str:
+    """Return this program and its version."""
+    return f"seedless {version('seedless')}"
+
+
+def ledger_path(workspace: Workspace) -> Path:
+    """Return where the ledger of this machine lies."""
+    return workspace.root / LEDGER_NAME
+
+
+def folder_of(workspace: Workspace, digest: str) -> Path:
+    """Return where the files of the ceremony of the request with *digest* lie, or would."""
+    return workspace.root / "ceremonies" / digest
+
+
+def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ...]) -> Ground:
+    """Read request, policy and ledger, each once; raise `UsageError` where no policy is named."""
+    check_codes(workspace.settings.allow)
+    request = parse(documents.read(request_file))
+    if workspace.policy is None:
+        raise UsageError(
+            "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
+        )
+    return Ground(
+        request=request,
+        policy=workspace.policy,
+        ledger=ledger.load(ledger_path(workspace)),
+        now=workspace.now,
+        allowed=workspace.settings.allow,
+        first_use=first_use,
+        ceilings=ceilings(workspace, request.plan.changes),
+    )
+
+
+def show(workspace: Workspace, ground: Ground, report: Report) -> None:
+    """Show a request: what stands against it first, then what it changes, in the order of danger."""
+    request = ground.request
+    if request.mark:
+        _io.say(click.style(request.mark, bold=True))
+    show_findings(report)
+    for change in in_order_of_danger(request):
+        _io.say(click.style(heading(change), bold=True))
+        names = names_in(request) | known_names(workspace, change)
+        names.pop(change.draft.claims.sub, None)
+        for line in lines(change, names):
+            _io.say(f"  {line}")
+    for placement in request.plan.placements:
+        _io.say(click.style(placed(placement), bold=True))
+    for label, text in facts(ground):
+        _io.say(f"{label:<10} {printable(text)}")
+    for row in words.rows(bytes.fromhex(request.digest)):
+        _io.say(f"           {row}")
+
+
+def facts(ground: Ground) -> list[tuple[str, str]]:
+    """Return what is told of a request beside its changes, the digest last: a label and a text each."""
+    request, policy = ground.request, ground.policy
+    count = len(request.plan.changes)
+    wanted = policy.witnesses
+    return [
+        ("reason", request.reason),
+        ("prepared", f"{_io.moment(request.plan.prepared_at)} by {request.prepared_by}, with {request.tool}"),
+        ("expires", _io.moment(request.expires)),
+        ("clock", f"{_io.moment(ground.now)} on this machine"),
+        ("policy", f"sha256 {policy.digest}"),
+        ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy wants none"),
+        ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
+        *(("by", f"{key}") for key in request.issuers),
+        ("request", f"sha256 {request.digest}"),
+    ]
+
+
+def in_order_of_danger(request: Request) -> list[Change]:
+    """Return the changes: those that widen access first, operators before accounts before users."""
+    kinds = {"operator": 0, "account": 1}
+
+    def rank(change: Change) -> tuple[bool, int]:
+        effects = {difference.effect for difference in differences(change, {})}
+        widens = change.replaces is None or Effect.WIDENS in effects
+        return not widens, kinds.get(change.draft.claims.body.kind, 2)
+
+    return sorted(request.plan.changes, key=rank)
+
+
+def names_in(request: Request) -> dict[str, str]:
+    """Return the names that the request itself gives to keys; they are shown beside the keys."""
+    jwts = [*request.plan.around, *([request.operator] if request.operator else [])]
+    said = [*map(Statement.of, jwts), *(change.statement for change in request.plan.changes)]
+    return {one.claims.sub: one.claims.name for one in said if one.claims.name}
+
+
+def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, Any]:
+    """Return a review as --json prints it."""
+    request = ground.request
+    return {
+        "request": request.digest,
+        "words": list(words.words(bytes.fromhex(request.digest))),
+        "mark": request.mark,
+        "reason": request.reason,
+        "prepared_by": request.prepared_by,
+        "prepared_at": request.plan.prepared_at,
+        "expires": request.expires,
+        "previous": request.previous,
+        "policy": ground.policy.digest,
+        "clock": ground.now,
+        "issuers": [str(key) for key in request.issuers],
+        "changes": [
+            {
+                "kind": change.draft.claims.body.kind,
+                "name": change.draft.claims.name,
+                "subject": change.draft.claims.sub,
+                "issuer": str(change.draft.issuer),
+                "issued_at": change.draft.issued_at,
+                "replaces": change.replaces.id if change.replaces else None,
+                "differences": [one.data() for one in differences(change, known_names(workspace, change))],
+            }
+            for change in in_order_of_danger(request)
+        ],
+        "findings": findings_data(report.findings),
+        "lifted": list(lifted_texts(report)),
+    }
+
+
+def agree(ground: Ground, expect: str | None, *, clock_checked: bool) -> None:
+    """Raise `UsageError` unless a person types the words of the request, or its digest was given.
+
+    Somebody who is asked also confirms the time of day; without a terminal *clock_checked* says so.
+    """
+    digest = ground.request.digest
+    if expect is not None and not hmac.compare_digest(expect.lower().encode(), digest.encode()):
+        raise UsageError(f"the digest of the request is {digest}, not {shown(expect)}", "this is another one")
+    if expect is None and not _io.is_interactive():
+        raise UsageError(
+            "nobody is here to compare the words of the request, and its digest was not said",
+            f"--expect {digest}, if that is what was reviewed",
+        )
+    _require_clock(ground, clock_checked=clock_checked)
+    if expect is None:
+        _ask_words(bytes.fromhex(digest))
+
+
+def _require_clock(ground: Ground, *, clock_checked: bool) -> None:
+    if clock_checked:
+        return
+    if not _io.is_interactive():
+        raise UsageError(
+            f"nobody has said that {_io.moment(ground.now)} is the time of day", "--clock-checked says it"
+        )
+    if not _io.confirm(f"Is it {_io.moment(ground.now)} now, by another clock?"):
+        raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
+
+
+def _ask_words(digest: bytes) -> None:
+    """Ask for the words row by row; a row that is wrong is told and asked again."""
+    _io.say("Type the words of the request, as they are read aloud from the paper.")
+    for first in range(0, len(digest), words.IN_A_ROW):
+        row = digest[first : first + words.IN_A_ROW]
+        while True:
+            typed = click.prompt(f"words {first + 1} to {first + len(row)}", err=True)
+            try:
+                words.require_same(typed, row, first)
+            except UsageError as error:
+                _io.say(_io.printable(f"{error.message}: {error.hint}"))
+            else:
+                break
+
+
+def place_of(workspace: Workspace, key: PublicKey) -> str:
+    """Return where the inventory says that *key* is, or that it does not know."""
+    entry = workspace.keyring().get(key)
+    return entry.uri if entry else "the inventory does not know where"
+
+
+def key_line(made: MadeKey) -> str:
+    """Return a line about a key that was made."""
+    role = made.public_key.role.name.lower()
+    return printable(f"{role} {shown(made.name)}: {made.public_key}, held by {made.holder}; {_says(made)}")
+
+
+def _says(made: MadeKey) -> str:
+    papers = made.says.get("papers")
+    return f"the driver says: {papers}" if papers else "the driver says nothing"
+
+
+def key_data(made: MadeKey) -> dict[str, Any]:
+    """Return a key that was made as --json prints it."""
+    return {
+        "public_key": str(made.public_key),
+        "role": made.public_key.role.name.lower(),
+        "name": made.name,
+        "holder": made.holder,
+        "uri": made.uri,
+        "at": made.at,
+        "the_driver_says": dict(made.says),
+    }

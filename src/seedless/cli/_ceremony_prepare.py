@@ -1,0 +1,109 @@
+"""`seedless ceremony prepare`: a plan becomes a request."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless import ledger, planfile
+from seedless.ceremony import words
+from seedless.ceremony.offline import REQUEST_NAME
+from seedless.ceremony.request import prepare as prepare_request
+from seedless.claims import Operator
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import _io
+from seedless.cli._options import Settings, write_options
+from seedless.cli._values import Moment, MomentType
+from seedless.cli._workspace import Workspace
+from seedless.errors import UsageError
+from seedless.rules.guards import MOST_AHEAD
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.issue import Plan
+    from seedless.jwt import Jwt
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option("--reason", required=True, metavar="TEXT", help="Why it is to be signed; it is read aloud.")
+@click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")
+@click.option(
+    "--expires", type=MomentType(), default="7d", show_default=True, metavar="TIME",
+    help="Until when it may be signed.",
+)  # fmt: skip
+@click.option(
+    "--at",
+    type=MomentType(),
+    metavar="TIME",
+    help="When the jwts are issued, for the same bytes again [default: now].",
+)
+@desk.output_option
+@write_options
+def prepare(
+    settings: Settings,
+    *,
+    plan_file: Path,
+    reason: str,
+    by: str | None,
+    expires: Moment,
+    at: Moment | None,
+    output: Path,
+) -> None:
+    """Make a request of a plan, for a machine without a network.
+
+    PLAN is what --plan FILE of any command that signs has written. The jwts are dated now, each after the one
+    that it replaces. The digest is shown in hex and in words: write the words down, or print them; they are
+    compared where it is signed.
+
+    \b
+    Example:
+      seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
+    """
+    workspace = Workspace(settings)
+    moment = at.at(workspace.now) if at else workspace.now
+    if moment > workspace.now + MOST_AHEAD:
+        raise UsageError(f"--at is {moment - workspace.now} seconds ahead", f"at most {MOST_AHEAD} are")
+    data = atomic.read(plan_file, planfile.LONGEST)
+    if data is None:
+        raise UsageError(f"there is no file {shown(plan_file)}", "name a plan that --plan FILE wrote")
+    plan = planfile.parse(data)
+    operator = _operator(workspace, plan)
+    request = prepare_request(
+        plan, at=moment, operator=operator, reason=reason, prepared_by=by or getpass.getuser(),
+        expires=expires.at(moment), tool=desk.tool(), previous=_previous(workspace, plan, operator),
+    )  # fmt: skip
+    text = request.data.decode()
+    if not settings.dry_run:
+        copy = desk.folder_of(workspace, request.digest) / REQUEST_NAME
+        atomic.write({copy: text, output: text})
+    said = [f"request: {output}", f"sha256 {request.digest}", *words.rows(bytes.fromhex(request.digest))]
+    _io.emit(
+        {
+            "request": request.digest, "words": list(words.words(bytes.fromhex(request.digest))),
+            "file": str(output), "changes": len(plan.changes), "expires": request.expires,
+            "previous": request.previous, "dry_run": settings.dry_run,
+        },
+        "\n".join(said),
+        as_json=settings.as_json,
+    )  # fmt: skip
+
+
+def _operator(workspace: Workspace, plan: Plan) -> Jwt[Operator] | None:
+    """Return the operator as it stands; None where the plan makes it."""
+    for change in plan.changes:
+        if isinstance(change.draft.claims.body, Operator) and change.replaces is None:
+            return None
+    return workspace.operator()
+
+
+def _previous(workspace: Workspace, plan: Plan, operator: Jwt[Operator] | None) -> str | None:
+    """Return the digest of the transcript of the last ceremony that was accepted here."""
+    said = (change.draft.claims for change in plan.changes)
+    new = next((one.sub for one in said if isinstance(one.body, Operator)), "")
+    book = ledger.load(desk.ledger_path(workspace)).books.get(operator.claims.sub if operator else new)
+    return book.last if book else None

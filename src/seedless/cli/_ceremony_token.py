@@ -1,0 +1,72 @@
+"""Tokens in a ceremony: what the driver says of a key, and where the keys are, before any PIN is asked."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless.cli._token import module_for, named_uri, open_tokens, token_part
+from seedless.pkcs11.module import load
+from seedless.pkcs11.papers import papers
+from seedless.pkcs11.token import find_token
+from seedless.pkcs11.uri import KeyUri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from seedless.ceremony.request import Request
+    from seedless.cli._token import OpenTokens
+    from seedless.cli._workspace import Workspace
+    from seedless.jwt import Draft, Jwt
+    from seedless.nkey import PublicKey
+    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.token import Token
+
+_WORDS = {True: "yes", False: "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeys:
+    """The open tokens of a ceremony; implements `seedless.ceremony.offline.CeremonyKeys`."""
+
+    tokens: OpenTokens
+
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        """Yield the jwt of each draft, signed on the token that holds the key of its issuer, verified."""
+        return self.tokens.sign(drafts)
+
+    def says(self, public_key: PublicKey) -> Mapping[str, str]:
+        """Return what the driver says of the key and its token."""
+        token = self.tokens.holding(public_key)
+        return driver_says(token, token.find(public_key.raw))
+
+
+def driver_says(token: Token, key: Key) -> dict[str, str]:
+    """Return what the driver says of *key* and *token*: no attestation. What it does not say is left out."""
+    info = token.info
+    attributes = {name: getattr(key.attributes, name) for name in key.attributes.__slots__}
+    said = {
+        "token": info.label, "serial": info.serial, "model": info.model, "manufacturer": info.manufacturer,
+        "firmware": info.firmware_version, "library": info.library, "label": key.label, "id": key.id.hex(),
+        "papers": papers(key.attributes, None, info).text,
+    }  # fmt: skip
+    return {name: text for name, text in said.items() if text} | {
+        name: _WORDS[value] for name, value in attributes.items() if value is not None
+    }
+
+
+@contextmanager
+def ceremony_tokens(workspace: Workspace, request: Request) -> Iterator[TokenKeys]:
+    """Open the tokens that *request* needs as they are needed, only those that the policy lets sign."""
+    with open_tokens(workspace, policy=workspace.policy, changes=request.plan.changes) as tokens:
+        yield TokenKeys(tokens)
+
+
+def where(workspace: Workspace, request: Request) -> Iterator[tuple[str, str]]:
+    """Yield each key that is to sign, and the token that is asked for it, found without a PIN."""
+    for key in request.issuers:
+        entry = workspace.keyring().get(key)
+        uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(workspace)
+        info = find_token(load(module_for(workspace, uri, is_ours=entry is None)), uri)
+        yield str(key), info.where

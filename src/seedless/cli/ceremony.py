@@ -1,0 +1,32 @@
+"""`seedless ceremony`: requests go in, results come out, and anyone can check them."""
+
+from __future__ import annotations
+
+from seedless.cli._lazy import LazyGroup
+
+_COMMANDS = {
+    "keygen": ("_ceremony_keygen", "Make the keys of an operator, and the policy that pins it."),
+    "keys": ("_ceremony_keys", "Take the keys that were made into the inventory."),
+    "prepare": ("_ceremony_prepare", "Make a request of a plan, online."),
+    "review": ("_ceremony_review", "Judge and show a request; no token, no PIN."),
+    "witness": ("_ceremony_witness", "Sign that you have reviewed a request."),
+    "sign": ("_ceremony_sign", "Sign a request, and write the result."),
+    "accept": ("_ceremony_accept", "Take a result into the store, online."),
+    "check": ("_ceremony_check", "Check a ceremony afterwards."),
+}
+
+ceremony = LazyGroup(
+    "ceremony",
+    table=_COMMANDS,
+    help="""Sign on a machine without a network, and check it afterwards.
+
+\b
+The walk:
+  seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
+  seedless ceremony review request.json
+  seedless ceremony witness request.json --key-file ada.nk -o ada.witness
+  seedless ceremony sign request.json --witness ada.witness -o result.json
+  seedless ceremony accept result.json
+  seedless ceremony check request.json result.json --operator-key O…
+""",
+)
