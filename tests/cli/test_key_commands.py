@@ -273,6 +273,53 @@ def test_the_name_is_asked_for_on_a_terminal(desk: Desk, monkeypatch: pytest.Mon
     assert keys_on(desk) == set()
 
 
+def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is_opened(desk: Desk) -> None:
+    key = spare(desk)
+    uri = desk.ok("key", "list", "--json").data["keys"][0]["uri"]
+    away = {"SOFTHSM2_CONF": "/nowhere", "SEEDLESS_MODULE": "/no/such/module.so", "TOKEN_PIN": None}
+    done = desk.ok("key", "delete", key, "--lost", "--name", "SPARE", **away)
+    assert done.out == (f"took {key} (SPARE) out of the inventory; no token was touched: it was at {uri}\n")
+    assert keys_on(desk) == {(key, "SPARE", "not noted")}
+    assert "the inventory does not have" in refused(
+        desk, "key", "delete", key, "--lost", "-n", "SPARE", code=4
+    )
+
+
+def test_what_would_be_forgotten_is_said_before_and_as_json(desk: Desk) -> None:
+    key = spare(desk)
+    uri = desk.ok("key", "list", "--json").data["keys"][0]["uri"]
+    told = {"deleted": False, "public_key": key, "name": "SPARE", "uri": uri}
+    assert desk.ok("key", "delete", key, "--lost", "--dry-run", "--json").data == told | {"dry_run": True}
+    assert "its name was not given" in refused(desk, "key", "delete", key, "--lost")
+    assert 'its name is not "other"' in refused(desk, "key", "delete", key, "--lost", "--name", "other")
+    assert keys_on(desk) == {(key, "SPARE", "present")}
+    done = desk.ok("key", "delete", key, "--lost", "--name", "SPARE", "--json").data
+    assert done == told | {"forgotten": True}
+
+
+def test_a_lost_key_that_a_live_jwt_needs_is_not_forgotten(desk: Desk) -> None:
+    desk.found_system()
+    [operator] = [
+        one["public_key"]
+        for one in desk.ok("key", "list", "--json").data["keys"]
+        if one["role"] == "operator"
+    ]
+    said = refused(desk, "key", "delete", operator, "--lost", "--name", "ACME", code=3)
+    assert f"the key {operator} is needed" in said
+
+
+def test_a_key_that_its_token_has_no_more_is_told_with_the_way_out(desk: Desk) -> None:
+    key = spare(desk)
+    desk.ok("key", "delete", key, "--lost", "--name", "SPARE")
+    desk.ok("key", "take", "--role", "account", "--name", "SPARE")
+    entry = desk.store / "keyring.json"
+    before = entry.read_text(encoding="ascii")
+    desk.ok("key", "delete", key, "--name", "SPARE")
+    entry.write_text(before, encoding="ascii")
+    said = refused(desk, "key", "delete", key, "--name", "SPARE", code=4)
+    assert "if it is gone for good, --lost takes it out of the inventory" in said
+
+
 def test_a_key_that_a_live_jwt_needs_is_not_deleted_and_the_jwts_are_named(desk: Desk) -> None:
     desk.found_system()
     operator = desk.ok("operator", "show", "--json").data["subject"]

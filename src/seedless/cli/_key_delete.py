@@ -1,4 +1,4 @@
-"""`seedless key delete`: a key and its entry, gone for good."""
+"""`seedless key delete`: a key and its entry, gone for good; or the entry of a key whose token is lost."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from seedless.cli._options import Settings, change_options
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.dependents import ties
-from seedless.errors import NoKey, Refused, SeedlessError, StoreError, UsageError
+from seedless.errors import NoKey, NoToken, Refused, SeedlessError, StoreError, UsageError
 from seedless.store import atomic, open_store, operators, root_lock
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from seedless.cli._token import OpenTokens
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.pkcs11.key import Key
@@ -31,30 +32,41 @@ _NAMED = 10
 @click.command()
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
 @click.option("--name", "-n", metavar="NAME", help="The name of the key, for who cannot be asked.")
+@click.option("--lost", is_flag=True, help="Its token is gone: only take it out of the inventory.")
 @change_options
-def delete(settings: Settings, *, public_key: PublicKey, name: str | None) -> None:
+def delete(settings: Settings, *, public_key: PublicKey, name: str | None, lost: bool) -> None:
     """Delete a key from its token, for good.
 
     Its name has to be typed. Refused while a jwt of a store that has not expired is about the key, was signed
     by it, or lets it sign: first put others in their place.
 
+    A key whose token is gone is taken out of the inventory with --lost; no token is opened then.
+
     \b
     Example:
       seedless key delete AB2X… --dry-run
+      seedless key delete AB2X… --lost --name ORDERS
     """
     workspace = Workspace(settings)
     _refuse_needed(workspace, public_key)
+    if lost:
+        _drop(workspace, public_key, name)
+    else:
+        _delete(workspace, public_key, name)
+
+
+def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> None:
+    settings = workspace.settings
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=not settings.dry_run) as tokens:
         _refuse_needed(workspace, public_key)  # again, with nobody else writing
-        token = tokens.holding(public_key)
-        key = _found(token, public_key)
+        token, key = _found(workspace, tokens, public_key)
         called = _name_of(workspace, key, public_key)
         data = {"public_key": str(public_key), "name": called, "token": token.info.label}
         if settings.dry_run:
             text = f"would delete {public_key} ({shown(called)}) from {token.info.where}"
             _io.emit({"dry_run": True} | data, text, as_json=settings.as_json)
             return
-        _require_typed(name, called, public_key, token.info.where)
+        _require_typed(name, called, f"{public_key} on {token.info.where} would be lost for good", public_key)
         token.destroy(key)
         left: list[Key] = token.keys()
         if any(other.raw == public_key.raw for other in left):
@@ -68,7 +80,42 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None) -> No
     _io.emit({"deleted": True} | data, text, as_json=settings.as_json)
 
 
-def _found(token: Token, public_key: PublicKey) -> Key:
+def _drop(workspace: Workspace, public_key: PublicKey, name: str | None) -> None:
+    """Take a key out of the inventory, and say that no token was touched."""
+    settings = workspace.settings
+    with root_lock(workspace.root).held():
+        _refuse_needed(workspace, public_key)
+        entry = workspace.keyring().get(public_key)
+        if entry is None:
+            raise NoKey(f"the inventory does not have {public_key}", "seedless key list shows what it has")
+        called, where = entry.name or str(public_key), shown(entry.uri)
+        data = {"public_key": str(public_key), "name": called, "uri": entry.uri}
+        if settings.dry_run:
+            text = f"would take {public_key} ({shown(called)}) out of the inventory alone"
+            _io.emit({"dry_run": True, "deleted": False} | data, text, as_json=settings.as_json)
+            return
+        warning = f"{public_key} would be forgotten, and not deleted: if {where} turns up, it is on it"
+        _require_typed(name, called, warning, public_key)
+        atomic.sweep(workspace.root)
+        workspace.keyring().without(public_key).save(workspace.keyring_path)
+    text = (
+        f"took {public_key} ({shown(called)}) out of the inventory; no token was touched: it was at {where}"
+    )
+    _io.emit({"deleted": False, "forgotten": True} | data, text, as_json=settings.as_json)
+
+
+def _found(workspace: Workspace, tokens: OpenTokens, public_key: PublicKey) -> tuple[Token, Key]:
+    try:
+        token = tokens.holding(public_key)
+        return token, _on(token, public_key)
+    except (NoToken, NoKey) as error:
+        if workspace.keyring().get(public_key) is not None:
+            lost = "if it is gone for good, --lost takes it out of the inventory"
+            error.hint = f"{error.hint}; {lost}" if error.hint else lost
+        raise
+
+
+def _on(token: Token, public_key: PublicKey) -> Key:
     key = token.find(public_key.raw)
     if key.role not in {None, public_key.role}:
         raise NoKey(
@@ -88,9 +135,9 @@ def _name_of(workspace: Workspace, key: Key, public_key: PublicKey) -> str:
     return name or (entry.name if entry else "") or str(public_key)
 
 
-def _require_typed(name: str | None, called: str, public_key: PublicKey, where: str) -> None:
+def _require_typed(name: str | None, called: str, warning: str, public_key: PublicKey) -> None:
     if name is None and _io.is_interactive():
-        _io.say(f"{public_key} on {where} would be lost for good; nothing brings it back")
+        _io.say(f"{warning}; nothing brings it back")
         question = f"Type its name, {shown(called)}, to delete it"
         name = click.prompt(question, default="", show_default=False, err=True)
     if name is None:
