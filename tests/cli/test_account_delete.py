@@ -113,7 +113,7 @@ def test_a_renamed_account_keeps_key_users_and_creds(system: Desk) -> None:
     before = system.ok("account", "show", "ORDERS", "--json").data
     user = system.ok("user", "show", "-a", "ORDERS", "app", "--raw").out
     done = system.ok("account", "rename", "ORDERS", "SALES", "--json")
-    assert (done.data["name"], done.data["renamed"], done.data["subject"]) == (
+    assert (done.data["name"], done.data["was"], done.data["subject"]) == (
         "SALES",
         "ORDERS",
         before["subject"],

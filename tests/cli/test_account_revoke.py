@@ -98,7 +98,7 @@ def test_revocations_are_listed_with_names(orders: Desk) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", "app", OWN_USER, "*", "--at", "2026-11-01")
     data = orders.ok("account", "revocations", "-a", "ORDERS", "--json").data
     assert data["account"] == "ORDERS"
-    assert {one["key"]: (one["name"], one["at"]) for one in data["revocations"]} == {
+    assert {one["user"]: (one["name"], one["until"]) for one in data["revocations"]} == {
         "*": ("everyone", NOVEMBER),
         app(orders).claims.sub: ("app", NOVEMBER),
         OWN_USER: (None, NOVEMBER),

@@ -1,4 +1,4 @@
-"""`import operator` and `import account`: what others made, placed or signed here."""
+"""`operator import` and `import account`: what others made, placed or signed here."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def acme(desk: Desk) -> Desk:
 
 def test_the_operator_of_others_gets_a_managed_store(desk: Desk) -> None:
     path = operator_file(desk.home)
-    done = desk.ok("import", "operator", path, "--json", TOKEN_PIN=None)
+    done = desk.ok("operator", "import", path, "--json", TOKEN_PIN=None)
     assert (done.data["subject"], done.data["managed"]) == (str(OPERATOR.public_key), True)
     assert (desk.store / "stores/THEIRS/THEIRS.jwt").read_text() in (
         desk.home / f"operator-{NOW}.jwt"
@@ -74,17 +74,17 @@ def test_the_operator_of_others_gets_a_managed_store(desk: Desk) -> None:
 
 
 def test_a_newer_jwt_of_an_operator_renews_its_store_and_an_older_one_does_not(desk: Desk) -> None:
-    desk.ok("import", "operator", operator_file(desk.home))
-    desk.ok("import", "operator", operator_file(desk.home, NOW + 5, tags=("new",)))
+    desk.ok("operator", "import", operator_file(desk.home))
+    desk.ok("operator", "import", operator_file(desk.home, NOW + 5, tags=("new",)))
     assert desk.ok("operator", "show", "--field", "nats.tags", "--json").data["value"] == ["new"]
-    done = desk.run("import", "operator", operator_file(desk.home))
+    done = desk.run("operator", "import", operator_file(desk.home))
     assert (done.code, 'operator "THEIRS" of the store is newer' in done.err) == (2, True)
-    desk.ok("import", "operator", operator_file(desk.home), "--force")
+    desk.ok("operator", "import", operator_file(desk.home), "--force")
     assert desk.ok("operator", "show", "--field", "iat", "--json").data["value"] == NOW
 
 
 def test_an_import_of_an_operator_is_tried_dry(desk: Desk) -> None:
-    done = desk.ok("import", "operator", operator_file(desk.home), "--dry-run", "--json")
+    done = desk.ok("operator", "import", operator_file(desk.home), "--dry-run", "--json")
     assert done.data["placements"] == [{"address": [], "removed": False, "reason": "imported"}]
     assert not (desk.store / "stores/THEIRS/THEIRS.jwt").exists()
 
@@ -93,7 +93,7 @@ def test_an_expired_operator_is_told_of(desk: Desk) -> None:
     path = desk.home / "old.jwt"
     claims = Claims(sub=str(OPERATOR.public_key), name="THEIRS", body=Operator.new(), exp=NOW - 1_000_000_000)
     path.write_text(signed(claims, OPERATOR, NOW - 1_000_000_100))
-    done = desk.ok("import", "operator", str(path))
+    done = desk.ok("operator", "import", str(path))
     assert "timecheck: C001" in done.err
 
 
@@ -178,22 +178,28 @@ def test_a_request_that_breaks_a_rule_is_refused_before_the_token_is_asked(acme:
     ("noun", "text", "sentence"),
     [
         pytest.param(
-            "account", "operator", "this is a jwt of kind operator, and not of an account", id="operator"
+            ["import", "account"],
+            "operator",
+            "this is a jwt of kind operator, and not of an account",
+            id="operator",
         ),
         pytest.param(
-            "operator", "account", "this is a jwt of kind account, and not of an operator", id="account"
+            ["operator", "import"],
+            "account",
+            "this is a jwt of kind account, and not of an operator",
+            id="account",
         ),
-        pytest.param("account", "nothing", "nothing.jwt", id="no file"),
+        pytest.param(["import", "account"], "nothing", "nothing.jwt", id="no file"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_by_its_name(
-    acme: Desk, noun: str, text: str, sentence: str
+    acme: Desk, noun: list[str], text: str, sentence: str
 ) -> None:
     files = {
         "operator": operator_file(acme.home),
         "account": account_file(acme.home),
         "nothing": "nothing.jwt",
     }
-    done = acme.run("import", noun, files[text], TOKEN_PIN=None)
+    done = acme.run(*noun, files[text], TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err

@@ -146,8 +146,8 @@ def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Desk)
     [
         pytest.param([], 2, "nothing is to be changed", id="no option"),
         pytest.param(["--system-account", "NOBODY"], 2, 'there is no account "NOBODY"', id="no such account"),
-        pytest.param(["--system-account", OWN_OPERATOR], 2, "is not the key of an account", id="a key of another"),
-        pytest.param(["--sk", OWN_ACCOUNT], 2, "is the key of an account, not of an operator", id="no operator"),
+        pytest.param(["--system-account", OWN_OPERATOR], 2, "is not the key of an account", id="no account"),
+        pytest.param(["--sk", OWN_ACCOUNT], 2, "is the key of an account, not of an", id="no operator"),
         pytest.param(["--rm-sk", OWN_OPERATOR], 2, "is no signing key of operator ACME", id="not there"),
         pytest.param(["-n", "http://a.example"], 3, "C0", id="a URL that no client connects to"),
         pytest.param(["--assert-server-version", "two"], 3, "C0", id="no version"),

@@ -186,7 +186,7 @@ def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> Non
         workspace.refuse_existing(new)
         plan = _renamed(workspace, before, new, issuer)
         (jwt,) = sign(workspace, Intent(lambda _: plan))
-    data = _describe.data(jwt) | {"renamed": old}
+    data = _describe.data(jwt) | {"was": old}
     _io.emit(data, f"account {shown(old)}: is {shown(new)} now", as_json=settings.as_json)
 
 

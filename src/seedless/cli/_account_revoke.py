@@ -126,10 +126,10 @@ def revocations(settings: Settings, *, account: str) -> None:
     }
     standing = workspace.account(account).claims.body.revocations
     found: list[dict[str, Any]] = [
-        {"key": key, "name": "everyone" if key == EVERYONE else users.get(key), "at": time}
+        {"user": key, "name": "everyone" if key == EVERYONE else users.get(key), "until": time}
         for key, time in standing.items()
     ]
-    rows = [(shown(one["name"] or "-"), shown(one["key"]), _io.moment(one["at"])) for one in found]
+    rows = [(shown(one["name"] or "-"), shown(one["user"]), _io.moment(one["until"])) for one in found]
     text = _io.table(rows, ("USER", "PUBLIC KEY", "ISSUED UNTIL"))
     _io.emit({"account": account, "revocations": found}, text, as_json=settings.as_json)
 

@@ -1,34 +1,30 @@
-"""`seedless import`: operators and accounts that others made.
+"""`seedless import`: accounts and users that others made.
 
-An operator is placed as it is: its key is somebody else's, and the store is a managed one. An account that
-a key of the operator has signed is placed as it is too. One that signed itself is a request: it is shown,
-judged and signed here, and what it may use up is the operator's to say. Users: `seedless user import`.
+An account that a key of the operator has signed is placed as it is. One that signed itself is a request:
+it is shown, judged and signed here, and what it may use up is the operator's to say.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
 
-from seedless.allow import lift
-from seedless.change import Placement, Statement
-from seedless.claims import Account, Operator
+from seedless.claims import Account
 from seedless.cli import _describe, _io
 from seedless.cli._claims_options import ClaimsOptions, account_edits
 from seedless.cli._keys import issuer_option
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
+from seedless.cli._taken_in import place, read_given
+from seedless.cli._user_import import import_ as import_user
 from seedless.cli._workspace import Workspace, check_new_name
-from seedless.cli.show import read_jwt
-from seedless.errors import BadJwt, UsageError
-from seedless.findings import Report
+from seedless.errors import UsageError
 from seedless.issue import Intent, Plan
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key
-from seedless.rules import judge_statement
-from seedless.store import create_store, open_store, operators
 from seedless.text import quoted, shown
 from seedless.trust import did_sign
 
@@ -38,60 +34,18 @@ if TYPE_CHECKING:
 
 @click.group(name="import")
 def import_() -> None:
-    """Take in operators and accounts that others made."""
+    """Take in accounts and users that others made."""
 
 
-@import_.command()
-@click.argument("file", metavar="FILE")
-@click.option("--force", "-F", is_flag=True, help="Take an older jwt than that of the store too.")
-@sign_options
-def operator(settings: Settings, *, file: str, force: bool) -> None:
-    """Make or renew the store of somebody else's operator.
-
-    FILE holds the operator's jwt, signed by itself; - is stdin. Nothing is signed here: the store is a
-    managed one, whose accounts the operator signs.
-
-    \b
-    Example:
-      seedless import operator ACME.jwt
-    """
-    if settings.plan:
-        raise UsageError("nothing is signed here, and a plan is for that", "leave out --plan")
-    jwt = _given(file, Operator)
-    if str(jwt.issuer) != jwt.claims.sub:
-        raise UsageError(
-            f"operator {quoted(jwt.claims.name)} is signed by {jwt.issuer} and not by itself",
-            "ask the operator for its jwt",
-        )
-    workspace = Workspace(settings)
-    name = jwt.claims.name.strip()
-    before = _standing_operator(workspace, name, jwt, force=force)
-    if before is None:
-        workspace.store = create_store(workspace.root, name, managed=True)
-    with workspace.lock():
-        _place(workspace, (), jwt, before, ())
-    data = _describe.data(jwt) | {"store": str(workspace.root), "managed": workspace.store.managed}
-    _io.emit(data, f"operator {shown(name)}: {jwt.claims.sub}", as_json=settings.as_json)
+def _also_here(command: click.Command, before: str, name: str) -> click.Command:
+    """Return *command* under another name; its help says *before* of itself."""
+    found = copy.copy(command)
+    found.name = name
+    found.help = (command.help or "").replace(before, f"seedless import {name}")
+    return found
 
 
-def _standing_operator(workspace: Workspace, name: str, jwt: Jwt[Any], *, force: bool) -> Jwt[Any] | None:
-    """Return the jwt that *jwt* takes the place of; the store of *name* is chosen then."""
-    if name not in operators(workspace.root):
-        return None
-    workspace.store = open_store(workspace.root, name)
-    before = workspace.store.get()
-    if before is not None and before.claims.sub != jwt.claims.sub:
-        raise UsageError(
-            f"the store has another operator {quoted(name)}, {before.claims.sub}",
-            "take it into another place with --store",
-        )
-    if before is not None and before.issued_at > jwt.issued_at and not force:
-        raise UsageError(
-            f"operator {quoted(name)} of the store is newer: issued {_io.moment(before.issued_at)}, and "
-            f"the file's {_io.moment(jwt.issued_at)}",
-            "say --force if the older one is meant",
-        )
-    return before
+import_.add_command(_also_here(import_user, "seedless user import", "user"))
 
 
 @import_.command()
@@ -125,7 +79,7 @@ def account(
       seedless import account ORDERS.jwt --conns 100
     """
     workspace = Workspace(settings)
-    given = _given(file, Account)
+    given = read_given(file, Account)
     with workspace.lock():
         parent = workspace.operator()
         before = _standing_account(workspace, given, name or given.claims.name.strip(), overwrite=overwrite)
@@ -145,24 +99,6 @@ def account(
     what = "placed as it is" if as_it_is else "signed"
     data = _describe.data(jwt) | {"signed": not as_it_is}
     _io.emit(data, f"account {shown(jwt.claims.name)}: {what}", as_json=settings.as_json)
-
-
-def _given(file: str, body: type[Operator | Account]) -> Jwt[Any]:
-    """Return the jwt in *file*; raise `UsageError` or `BadJwt` for one that cannot be taken in."""
-    jwt: Jwt[Any] = read_jwt(file)
-    where = "stdin" if file == "-" else shown(file)
-    if not isinstance(jwt.claims.body, body):
-        raise UsageError(
-            f"{where}: this is a jwt of kind {jwt.claims.body.kind}, and not of an {body.kind}",
-            "seedless user import takes users, seedless sign jwts of every kind",
-        )
-    if jwt.claims.version != 2:  # noqa: PLR2004 - the version of jwts today
-        raise BadJwt(f"{where}: this is a jwt of version 1", "have it signed again by a newer tool")
-    if jwt.unknown:
-        paths = ", ".join(member.path for member in jwt.unknown)
-        raise BadJwt(f"{where}: there are members that would be lost: {paths}", path=jwt.unknown[0].path)
-    check_new_name(jwt.claims.name.strip())
-    return jwt
 
 
 def _standing_account(
@@ -196,7 +132,7 @@ def _as_it_is(workspace: Workspace, given: Jwt[Account], before: Jwt[Account] | 
             "an older jwt would bring back what was changed since",
         )
     around = workspace.around(given.claims, keys=(str(given.issuer),))
-    _place(workspace, (given.claims.name.strip(),), given, before, around)
+    place(workspace, (given.claims.name.strip(),), given, before, around)
     return given
 
 
@@ -220,20 +156,3 @@ def _signed(
     plan = Plan((step,), workspace.now, workspace.around(claims, keys=(str(key),)))
     (jwt,) = sign(workspace, Intent(lambda _: plan))
     return jwt
-
-
-def _place(
-    workspace: Workspace,
-    address: tuple[str, ...],
-    jwt: Jwt[Any],
-    before: Jwt[Any] | None,
-    around: tuple[Jwt[Any], ...],
-) -> None:
-    """Walk the placement of *jwt*: it is judged as what is signed here is, and not signed."""
-    plan = Plan((), workspace.now, around, (Placement(address, jwt, before, "imported"),))
-
-    def judge(workspace: Workspace, plan: Plan) -> Report:
-        found = judge_statement(Statement.of(jwt), plan.context)
-        return lift(Report.of(found), workspace.settings.allow)
-
-    sign(workspace, Intent(lambda _: plan), judge=judge)

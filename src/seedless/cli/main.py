@@ -49,7 +49,7 @@ _COMMANDS = {
     "pull": ("pull", "Pull accounts from the servers."),
     "prune": ("prune", "Delete accounts from servers that the store does not have."),
     "server": ("server", "Write configuration for nats-server, and look for holes in it."),
-    "import": ("import_", "Take in operators and accounts that others made."),
+    "import": ("import_", "Take in accounts and users that others made."),
     "context": ("context", "List contexts, and show what commands work with."),
     "migrate": ("migrate", "Come here from another tool."),
     "completion": ("completion", "Print the completion script for a shell."),

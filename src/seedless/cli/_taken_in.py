@@ -1,0 +1,55 @@
+"""Jwts that others made, taken into the store as they are: read, judged, placed by the one walk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless.allow import lift
+from seedless.change import Placement, Statement
+from seedless.cli._review import sign
+from seedless.cli._workspace import Workspace, check_new_name
+from seedless.cli.show import read_jwt
+from seedless.errors import BadJwt, UsageError
+from seedless.findings import Report
+from seedless.issue import Intent, Plan
+from seedless.rules import judge_statement
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.claims import Account, Operator
+    from seedless.jwt import Jwt
+
+
+def read_given(file: str, body: type[Operator | Account]) -> Jwt[Any]:
+    """Return the jwt in *file*; raise `UsageError` or `BadJwt` for one that cannot be taken in."""
+    jwt: Jwt[Any] = read_jwt(file)
+    where = "stdin" if file == "-" else shown(file)
+    if not isinstance(jwt.claims.body, body):
+        raise UsageError(
+            f"{where}: this is a jwt of kind {jwt.claims.body.kind}, and not of an {body.kind}",
+            "seedless user import takes users, seedless sign jwts of every kind",
+        )
+    if jwt.claims.version != 2:  # noqa: PLR2004 - the version of jwts today
+        raise BadJwt(f"{where}: this is a jwt of version 1", "have it signed again by a newer tool")
+    if jwt.unknown:
+        paths = ", ".join(member.path for member in jwt.unknown)
+        raise BadJwt(f"{where}: there are members that would be lost: {paths}", path=jwt.unknown[0].path)
+    check_new_name(jwt.claims.name.strip())
+    return jwt
+
+
+def place(
+    workspace: Workspace,
+    address: tuple[str, ...],
+    jwt: Jwt[Any],
+    before: Jwt[Any] | None,
+    around: tuple[Jwt[Any], ...],
+) -> None:
+    """Walk the placement of *jwt*: it is judged as what is signed here is, and not signed."""
+    plan = Plan((), workspace.now, around, (Placement(address, jwt, before, "imported"),))
+
+    def judge(workspace: Workspace, plan: Plan) -> Report:
+        found = judge_statement(Statement.of(jwt), plan.context)
+        return lift(Report.of(found), workspace.settings.allow)
+
+    sign(workspace, Intent(lambda _: plan), judge=judge)
