@@ -88,7 +88,7 @@ def _identity(value: Mapping[str, Any], kind: Entries) -> tuple[Any, ...]:
 
 def latest(have: Mapping[str, int], said: Mapping[str, int]) -> dict[str, int]:
     """Return the revocations of both, of each key the later one."""
-    return {key: max(have.get(key, 0), said.get(key, 0)) for key in {**have, **said}}
+    return {**have, **{key: max(time, have.get(key, time)) for key, time in said.items()}}
 
 
 def signing_keys(

@@ -72,6 +72,7 @@ def planned(
                 seeds.append(seed())
                 key = str(seeds[-1].public_key)
             users[account, name] = key
+    _require_seen(desired, standing)
     keys = slots(desired, standing)
     removed = tuple(_removed(desired, standing, prune=prune))
     new_keys = tuple(dict.fromkeys(key for key in keys.values() if isinstance(key, NewKey)))
@@ -83,6 +84,21 @@ def planned(
 
     intent = Intent(plan if new_keys else _once(plan), new_keys)
     return Planned(intent, tuple(seeds), removed)
+
+
+def _require_seen(desired: Desired, standing: Standing) -> None:
+    """Raise `UsageError` for a new name that holds what cannot be seen; what stands stays."""
+    users = (
+        (account, user) for account, table in desired.accounts.items() for user in table.get("users", {})
+    )
+    new = [name for name in desired.accounts if name not in standing.accounts]
+    new += [user for account, user in users if (account, user) not in standing.users]
+    for name in new:
+        if not name.isprintable():
+            raise UsageError(
+                f"{desired.file}: the name {quoted(name)} holds a character that cannot be seen",
+                "choose another, such as orders or node-7",
+            )
 
 
 def _once(plan: Callable[[Mapping[NewKey, PublicKey]], Plan]) -> Callable[[Mapping[NewKey, PublicKey]], Plan]:

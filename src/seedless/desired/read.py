@@ -152,8 +152,6 @@ class _Reading:
     def _named(self, name: Any, path: str) -> None:  # noqa: ANN401 - likewise
         if not isinstance(name, str):  # which has been told
             return
-        if not name.isprintable():
-            self._not(path, f"the name {quoted(name)} holds a character that cannot be seen")
         try:
             check_name(name)
         except UsageError as error:
