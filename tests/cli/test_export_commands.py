@@ -257,6 +257,12 @@ def test_a_target_is_an_account_of_the_store_or_a_key_of_one(system: Desk) -> No
     assert system.run(*words, f"{OTHER[:-1]}A").code == 2
 
 
+def test_a_subject_that_would_clear_the_screen_is_shown_as_escapes(system: Desk) -> None:
+    done = system.run("account", "export", "add", "-a", "ORDERS", "-s", "a\x1b[2Jb", "--dry-run")
+    assert "\x1b" not in done.err + done.out
+    assert "\\x1b[2J" in done.err
+
+
 def test_an_export_can_be_tried_dry_and_planned(system: Desk) -> None:
     before = system.files()
     dry = export(system, "add", "-s", "orders.>", "--dry-run", "--json").data

@@ -96,6 +96,19 @@ def test_an_activation_says_account_subject_and_kind(system: Desk, way: str) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        pytest.param(["--remote-subject", "pay"], "service", id="as it is exported"),
+        pytest.param(["--remote-subject", "pay", "--stream"], "stream", id="as it is said"),
+        pytest.param(["--remote-subject", "nothing"], "stream", id="as nobody knows"),
+    ],
+)
+def test_an_import_is_of_the_kind_that_is_exported(system: Desk, words: list[str], kind: str) -> None:
+    add(system, "--src-account", "ORDERS", *words)
+    assert [one["type"] for one in imports(system)] == [kind]
+
+
 def test_the_import_of_a_private_export_without_leave_is_signed_with_a_warning(system: Desk) -> None:
     done = add(system, "--src-account", "ORDERS", "--remote-subject", "pay", "--service")
     assert 'T010 account BILLING nats.imports[0].token: account "ORDERS" exports it to those with' in done.err

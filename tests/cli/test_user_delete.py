@@ -105,6 +105,38 @@ def test_creds_and_seeds_stay_unless_they_are_to_go(system: Desk) -> None:
     assert not seed.exists()
 
 
+def test_a_deletion_that_was_ended_before_the_creds_were_gone_goes_on(system: Desk) -> None:
+    creds = system.store / "keys/creds/ACME/ORDERS/app.creds"
+    delete(system, "app")
+    done = delete(system, "app", "shop", "--rm-creds", "--json")
+    assert done.data["revoked"] == ["shop"]
+    assert users(system) == []
+    assert not creds.exists()
+
+
+def test_a_user_named_twice_is_deleted_once(system: Desk) -> None:
+    assert delete(system, "app", "app", "--json").data["deleted"] == ["app"]
+
+
+@pytest.mark.parametrize("flag", ["--rm-creds", "--rm-nkey"])
+def test_a_plan_removes_no_files(system: Desk, flag: str) -> None:
+    plan = str(system.home / "delete.plan")
+    done = system.run("user", "delete", "-a", "ORDERS", "app", flag, "--plan", plan)
+    assert done.code == 2
+    assert done.err.startswith("error: a plan removes users, and no files\n")
+
+
+def test_the_plan_of_a_deletion_revokes_and_deletes_when_it_is_signed(system: Desk) -> None:
+    gone = user(system, "app")
+    plan = str(system.home / "delete.plan")
+    digest = delete(system, "app", "--plan", plan, "--json").data["digest"]
+    operator = system.ok("operator", "show", "--json").data["subject"]
+    (system.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    system.ok("sign", "--plan", plan, "--expect", digest, SEEDLESS_POLICY=str(system.home / "policy.toml"))
+    assert users(system) == ["shop"]
+    assert is_revoked(account(system), gone)
+
+
 def test_a_dry_run_and_a_plan_show_the_revocation_and_delete_nothing(system: Desk) -> None:
     before = system.files()
     dry = delete(system, "app", "--dry-run", "--json").data

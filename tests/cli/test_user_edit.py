@@ -157,6 +157,19 @@ def test_a_rename_keeps_the_key_and_moves_jwt_and_creds(system: Desk) -> None:
     assert system.run("user", "show", "-a", "ORDERS", "app").code == 2
 
 
+def test_a_rename_that_was_ended_before_the_old_name_was_gone_goes_on(system: Desk) -> None:
+    places = (system.store / "stores/ACME/accounts/ORDERS/users/app.jwt", creds_path(system))
+    old = [path.read_text() for path in places]
+    system.ok("user", "rename", "-a", "ORDERS", "app", "shop")
+    new = user(system, "shop").text
+    for path, text in zip(places, old, strict=True):
+        path.write_text(text)
+    done = system.ok("user", "rename", "-a", "ORDERS", "app", "shop", TOKEN_PIN="0000")
+    assert done.out == "user app is now shop\n"
+    assert user(system, "shop").text == new
+    assert [path.exists() for path in places] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

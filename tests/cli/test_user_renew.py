@@ -105,9 +105,30 @@ def test_who_is_revoked_is_not_let_in_again(system: Desk) -> None:
 
 def test_a_damaged_user_is_passed_over_and_the_rest_is_renewed(system: Desk) -> None:
     (system.store / "stores/ACME/accounts/ORDERS/users/long.jwt").write_text("eyJ")
-    done = system.ok("user", "renew", "--within", "30d", "--json")
+    done = system.run("user", "renew", "--within", "30d", "--json")
+    assert done.code == 3
     assert renewed(done) == ["BILLING/bill", "ORDERS/short"]
     assert [one["address"] for one in done.data["passed"]] == [["ORDERS", "long"]]
+
+
+def test_a_user_whose_scope_is_gone_is_passed_over_and_the_rest_is_renewed(system: Desk) -> None:
+    words = ("account", "signing-key")
+    system.ok(*words, "add", "-a", "ORDERS", "--role", "sensor", "--allow-pub", "sensors.>")
+    system.ok("user", "add", "-a", "ORDERS", "probe", "--issuer", "sensor", "--expiry", "5d")
+    key = str(user(system, "ORDERS", "probe").issuer)
+    system.ok("account", "edit", "ORDERS", "--rm-sk", key, "--force")
+    done = system.run("user", "renew", "--within", "30d", "--json")
+    assert done.code == 3
+    assert renewed(done) == ["BILLING/bill", "ORDERS/short"]
+    (passed,) = done.data["passed"]
+    assert passed["why"].startswith(
+        'user "probe" would have no permissions and limits: a scope gave them, and '
+    )
+
+
+def test_a_user_named_twice_is_renewed_once(system: Desk) -> None:
+    done = system.ok("user", "renew", "-a", "ORDERS", "short", "short", "--json")
+    assert renewed(done) == ["ORDERS/short"]
 
 
 def test_all_are_shown_in_one_review_and_a_dry_run_signs_nothing(system: Desk) -> None:

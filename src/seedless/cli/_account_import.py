@@ -5,15 +5,13 @@ What nsc calls --token is --activation here: a token is a device.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from seedless import jwt
-from seedless.claims import Activation, Import
 from seedless.cli import _edit, _io
+from seedless.cli._account_imported import activation_in, described, found, place
 from seedless.cli._account_parts import (
     account_key,
     account_option,
@@ -21,7 +19,6 @@ from seedless.cli._account_parts import (
     given,
     kind_of,
     kind_option,
-    listed,
     listed_account_option,
     members,
     subject_option,
@@ -30,7 +27,6 @@ from seedless.cli._keys import issuer_option
 from seedless.cli._names import names_of
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._workspace import Workspace
-from seedless.cli.show import read_jwt
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
 
@@ -38,9 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.claims import Account
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_DOTS = 2  # of a jwt
 
 _source_option = click.option("--src-account", metavar="NAME|KEY", help="The account that exports it.")
 _remote_option = click.option("--remote-subject", metavar="SUBJECT", help="Its subject in that account.")
@@ -61,7 +54,12 @@ def import_() -> None:
 @_source_option
 @_remote_option
 @click.option("--activation", "-u", metavar="FILE|JWT", help="The activation of a private export.")
-@click.option("--service/--stream", "is_service", default=None, help="A service, or a stream (the default).")
+@click.option(
+    "--service/--stream",
+    "is_service",
+    default=None,
+    help="A service, or a stream [default: as it is exported].",
+)
 @given(
     click.option("--local-subject", "-s", metavar="SUBJECT", help="Its subject here, $1 for the first *."),
     *_IMPORT,
@@ -91,11 +89,11 @@ def add(
     """
     workspace = Workspace(settings)
     source = account_key(workspace, src_account) if src_account else None
-    base = _described(source, remote_subject, kind_of(is_service=is_service), activation)
+    base = described(workspace, source, remote_subject, kind_of(is_service=is_service), activation)
     new = msgspec.structs.replace(base, **given)
 
     def with_import(body: Account) -> Account:
-        if any(_place(one) == _place(new) for one in body.imports):
+        if any(place(one) == place(new) for one in body.imports):
             raise UsageError(
                 f"account {quoted(account)} imports {new.type} {quoted(new.subject)} from there already",
                 "seedless account import edit changes it",
@@ -215,63 +213,6 @@ def list_(settings: Settings, *, account: str) -> None:
     text = _io.table(rows, ("SUBJECT", "HERE", "TYPE", "FROM", "ACCESS"))
     data = {"account": account, "imports": [members(one) for one in imports]}
     _io.emit(data, text, as_json=settings.as_json)
-
-
-def found(account: str, body: Account, subject: str, source: str | None, kind: str | None) -> Import:
-    """Return the import of *subject*, the local or the remote one; raise `UsageError` for none or several."""
-    fitting = [
-        one
-        for one in body.imports
-        if subject in {one.subject, one.local_subject or one.subject}
-        and source in {None, one.account}
-        and kind in {None, one.type}
-    ]
-    exact = [one for one in fitting if subject == (one.local_subject or one.subject)]
-    if not fitting:
-        raise UsageError(
-            f"account {quoted(account)} has no such import of {quoted(subject)}",
-            f"it imports: {listed(body.imports)}",
-        )
-    if len(fitting) > 1 and len(exact) != 1:
-        raise UsageError(
-            f"account {quoted(account)} imports {quoted(subject)} {len(fitting)} times",
-            "say which: --src-account, --service or --stream, or the local subject",
-        )
-    return exact[0] if len(exact) == 1 else fitting[0]
-
-
-def activation_in(text: str) -> tuple[str, jwt.Jwt[Activation] | None]:
-    """Return the token that *text* is or that lies in the file *text*, and the activation that it is.
-
-    A URL is taken as it is, and is none. Raise `UsageError` for no such file, and for another jwt.
-    """
-    if _URL.match(text):
-        return text, None
-    is_jwt = text.startswith("eyJ") and text.count(".") == _DOTS
-    found: jwt.Jwt[Any] = jwt.read(text) if is_jwt else read_jwt(text)
-    if not isinstance(found.claims.body, Activation):
-        raise UsageError(
-            f"the token is a jwt of kind {found.claims.body.kind}, and not an activation",
-            "seedless activation new makes one, in the exporting account",
-        )
-    return found.text, found
-
-
-def _described(source: str | None, subject: str | None, kind: str | None, token: str | None) -> Import:
-    text, leave = activation_in(token) if token is not None else ("", None)
-    if leave is not None:
-        body = leave.claims.body
-        source = source or body.issuer_account or str(leave.issuer)
-        subject = subject or body.subject
-        kind = kind or body.import_type
-    if not source or not subject:
-        missing = "--remote-subject" if source else "--src-account"
-        raise UsageError(f"{missing} is missing", "an import says from which account it is, and what")
-    return Import(subject=subject, account=source, type=kind or "stream", token=text)  # type: ignore[arg-type]  # one of two words
-
-
-def _place(one: Import) -> tuple[str, str, str, str]:
-    return one.type, one.account, one.subject, one.local_subject or one.subject
 
 
 def _sign(

@@ -128,7 +128,7 @@ def placed(placement: Placement) -> str:
 
 def heading(change: Change) -> str:
     """Return the line above a change: what, and whether it is new."""
-    return f"{shown(change.title)} ({'changed' if change.replaces else 'new'}: {change.reason})"
+    return f"{shown(change.title)} ({'changed' if change.replaces else 'new'}: {shown(change.reason)})"
 
 
 def lines(change: Change, names: Mapping[str, str]) -> list[str]:

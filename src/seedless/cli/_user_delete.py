@@ -15,6 +15,7 @@ from seedless.cli._review import sign
 from seedless.cli._user_change import account_option
 from seedless.cli._workspace import Workspace
 from seedless.dependents import is_expired
+from seedless.errors import UsageError
 from seedless.issue import Intent, Plan
 from seedless.nkey import PublicKey
 from seedless.plan import changed
@@ -62,18 +63,37 @@ def delete(
       seedless user delete -a ORDERS app --rm-creds
     """
     workspace = Workspace(settings)
+    if settings.plan and (rm_creds or rm_nkey):
+        raise UsageError(
+            "a plan removes users, and no files", "leave out --rm-creds and --rm-nkey, and remove them later"
+        )
     with workspace.lock():
         parent = _edit.found(workspace, (account,))
-        users = {name: workspace.user(account, name) for name in names}
+        users = _users(workspace, account, names, rm_creds=rm_creds)
         revoked = [name for name, jwt in users.items() if _is_to_revoke(workspace, parent, jwt, revoke)]
         gone = tuple(Placement((account, name), None, jwt, "deleted") for name, jwt in users.items())
         change = _revoking(workspace, parent, [users[name] for name in revoked], issuer)
         plan = Plan(
             (change,) if change else (), workspace.now, (workspace.operator(), parent), gone
         )  # fmt: skip
-        files = _files(workspace, account, users, creds=rm_creds, seeds=rm_nkey)
+        files = _files(workspace, account, names, users, creds=rm_creds, seeds=rm_nkey)
         sign(workspace, Intent(lambda _: plan), files=lambda _: files)
-    _tell(workspace, account, users, revoked, files)
+    _tell(workspace, account, names, revoked, files)
+
+
+def _users(
+    workspace: Workspace, account: str, names: Sequence[str], *, rm_creds: bool
+) -> dict[str, Jwt[User]]:
+    """Return the jwts of the users *names*; raise `UsageError` for one that there is not.
+
+    One of which only the creds are left, by a run that was ended, has none any more.
+    """
+    found = {}
+    for name in names:
+        left = rm_creds and workspace.store.creds_path(account, name).exists()
+        if not left or workspace.store.get(account, name) is not None:
+            found[name] = workspace.user(account, name)
+    return found
 
 
 def _is_to_revoke(
@@ -109,10 +129,10 @@ def _revoking(
 
 
 def _files(
-    workspace: Workspace, account: str, users: Users, *, creds: bool, seeds: bool
+    workspace: Workspace, account: str, names: Sequence[str], users: Users, *, creds: bool, seeds: bool
 ) -> dict[Path, str | None]:
     """Return the files of *users* that go, those that are there."""
-    paths = [workspace.store.creds_path(account, name) for name in users] if creds else []
+    paths = [workspace.store.creds_path(account, name) for name in dict.fromkeys(names)] if creds else []
     if seeds:
         paths += [workspace.store.seed_path(PublicKey.parse(jwt.claims.sub)) for jwt in users.values()]
     return {path: None for path in paths if path.exists()}
@@ -121,19 +141,24 @@ def _files(
 def _tell(
     workspace: Workspace,
     account: str,
-    users: Users,
+    names: Sequence[str],
     revoked: Sequence[str],
     files: Mapping[Path, Any],
 ) -> None:
-    kept = [path for name in users if (path := workspace.store.creds_path(account, name)).exists()]
+    kept = [
+        path for name in dict.fromkeys(names) if (path := workspace.store.creds_path(account, name)).exists()
+    ]
     for path in kept:
         _io.say(f"the creds stay: {shown(path)}; --rm-creds removes them")
     data = {
         "account": account,
-        "deleted": list(users),
+        "deleted": list(dict.fromkeys(names)),
         "revoked": list(revoked),
         "removed": [str(path) for path in files],
         "kept": [str(path) for path in kept],
     }
-    lines = [f"user {shown(name)}: deleted{' and revoked' if name in revoked else ''}" for name in users]
+    lines = [
+        f"user {shown(name)}: deleted{' and revoked' if name in revoked else ''}"
+        for name in dict.fromkeys(names)
+    ]
     _io.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)

@@ -22,6 +22,8 @@ from seedless.plan import changed, resigned
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from seedless.change import Change
+    from seedless.claims import Account, User
     from seedless.jwt import Jwt
 
 
@@ -82,17 +84,40 @@ def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
         before = found(workspace, (account, old))
         if new == old:
             raise UsageError(f"user {shown(old)} is called so already", "give another name")
-        workspace.refuse_existing(account, new)
-        after, key = reissued(
-            parent.claims, workspace.known_keys(), before, lambda claims: replace(claims, name=new)
-        )
-        reason = f"renamed from {old}"
-        step = changed(after, key, replaces=before, now=workspace.now, reason=reason, address=(account, new))
         gone = Placement((account, old), None, before, f"renamed to {new}")
-        plan = Plan((step,), workspace.now, (workspace.operator(), parent), (gone,))
-        (jwt,) = sign(workspace, Intent(lambda _: plan))
+        done = _renamed(workspace, before, (account, new))
+        steps = () if done else (_renaming(workspace, parent, before, new),)
+        plan = Plan(steps, workspace.now, (workspace.operator(), parent), (gone,))
+        left = {workspace.store.creds_path(account, old): None} if done else {}
+        jwt = next(iter(sign(workspace, Intent(lambda _: plan), files=lambda _: left)), done)
     _io.emit(
-        _describe.data(jwt) | {"was": old},
+        (_describe.data(jwt) if jwt else {}) | {"was": old},
         f"user {shown(old)} is now {shown(new)}",
         as_json=workspace.settings.as_json,
+    )
+
+
+def _renamed(workspace: Workspace, before: Jwt[Any], address: tuple[str, ...]) -> Jwt[Any] | None:
+    """Return the jwt under the new name that a run, ended before it was done, has left; else None.
+
+    Raise `UsageError` when the name is another's, or cannot be one.
+    """
+    there = workspace.store.get(*address)
+    if there is None or there.claims.sub != before.claims.sub:
+        workspace.refuse_existing(*address)
+        return None
+    return there
+
+
+def _renaming(workspace: Workspace, parent: Jwt[Account], before: Jwt[User], new: str) -> Change:
+    after, key = reissued(
+        parent.claims, workspace.known_keys(), before, lambda claims: replace(claims, name=new)
+    )
+    return changed(
+        after,
+        key,
+        replaces=before,
+        now=workspace.now,
+        reason=f"renamed from {before.claims.name}",
+        address=(parent.claims.name.strip(), new),
     )

@@ -23,19 +23,22 @@ from seedless.text import shown
 from seedless.trust import is_revoked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from seedless.change import Change
     from seedless.claims import Account, User
-    from seedless.jwt import Claims, Jwt
+    from seedless.jwt import Jwt
+
+_FINDINGS = 3  # exit code
 
 
 @dataclass(frozen=True, slots=True)
 class _Passed:
-    """A user that is not renewed, and why."""
+    """A user that is not renewed, and why; a failure is one that somebody has to look at."""
 
     address: tuple[str, ...]
     why: str
+    is_failure: bool = False
 
 
 @click.command()
@@ -51,11 +54,12 @@ def renew(
     account: str | None,
     within: int | None,
     expiry: Moment | None,
-) -> None:
+) -> int:
     """Let users last longer, those named or those that expire.
 
     Keys and permissions stay. The new jwt lasts as long as the old one did, from now; --expiry says another
     end. Creds files get the new jwt. Users that are revoked are passed over, as are those that never expire.
+    The exit code is 3 when one cannot be renewed: it is damaged, or its scope is gone.
 
     \b
     Example:
@@ -78,6 +82,7 @@ def renew(
         plan = Plan(tuple(changes), workspace.now, tuple(around))
         signed = sign(workspace, Intent(lambda _: plan)) if changes else ()
     _tell(workspace, changes, signed, passed)
+    return _FINDINGS if any(one.is_failure for one in passed) else 0
 
 
 def _require_choice(names: tuple[str, ...], account: str | None, within: int | None) -> None:
@@ -96,24 +101,34 @@ def _renewed(
 ) -> Iterator[Change | _Passed]:
     """Yield a change for each user of *parent* that is to be renewed, and why others are not."""
     account, known = parent.claims.name.strip(), workspace.known_keys()
-    for name in names or workspace.store.children(account):
-        address = (account, name)
+    for name in dict.fromkeys(names) or workspace.store.children(account):
         try:
-            before = found(workspace, address)
+            before = found(workspace, (account, name))
+            if within is not None and not 0 < before.claims.exp <= workspace.now + within:
+                continue
+            why = _reason_against(parent, before, expiry)
+            yield (
+                _Passed((account, name), why)
+                if why
+                else _renewal(workspace, (account, name), before, parent, known, expiry)
+            )
         except SeedlessError as error:
             if names:
                 raise
-            yield _Passed(address, error.message)
-            continue
-        if within is not None and not 0 < before.claims.exp <= workspace.now + within:
-            continue
-        why = _reason_against(parent, before, expiry)
-        if why:
-            yield _Passed(address, why)
-            continue
-        end = expiry.at(workspace.now) if expiry else workspace.now + _length(before)
-        after, key = reissued(parent.claims, known, before, lambda claims, end=end: _until(claims, end))  # type: ignore[misc]  # bound now
-        yield changed(after, key, replaces=before, now=workspace.now, reason="renewed", address=address)
+            yield _Passed((account, name), error.message, is_failure=True)
+
+
+def _renewal(
+    workspace: Workspace,
+    address: tuple[str, ...],
+    before: Jwt[User],
+    parent: Jwt[Account],
+    known: Collection[str],
+    expiry: Moment | None,
+) -> Change:
+    end = expiry.at(workspace.now) if expiry else workspace.now + _length(before)
+    after, key = reissued(parent.claims, known, before, lambda claims: replace(claims, exp=end))
+    return changed(after, key, replaces=before, now=workspace.now, reason="renewed", address=address)
 
 
 def _reason_against(parent: Jwt[Account], before: Jwt[User], expiry: Moment | None) -> str:
@@ -127,10 +142,6 @@ def _reason_against(parent: Jwt[Account], before: Jwt[User], expiry: Moment | No
 def _length(before: Jwt[User]) -> int:
     """Return for how many seconds the jwt was good when it was issued."""
     return max(before.claims.exp - max(before.issued_at, before.claims.nbf), 1)
-
-
-def _until(claims: Claims[User], end: int) -> Claims[User]:
-    return replace(claims, exp=end)
 
 
 def _tell(
