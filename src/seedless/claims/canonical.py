@@ -43,7 +43,7 @@ def require_encodable(body: Any, sub: str, issuer: PublicKey, version: int) -> N
     if version != VERSION:
         raise BadClaims(
             f"claims of version {version} can be read and not signed",
-            "have them upgraded first: nsc upgrade-jwt",
+            "--upgrade signs them again, as version 2",
         )
     if issuer.role is Role.CURVE:
         raise BadClaims(f"{issuer} is a curve key: it encrypts and cannot sign", path="iss")

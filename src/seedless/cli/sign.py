@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from seedless import jwt
 from seedless.claims import Account, Activation, Operator, User
@@ -23,7 +24,7 @@ from seedless.store.names import check_name
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from seedless.claims.codec import Body
     from seedless.jwt import Claims, Jwt
@@ -40,6 +41,7 @@ _KINDS = [
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the jwt here (0600)."
 )
+@click.option("--upgrade", is_flag=True, help="Sign a jwt of version 1 as version 2.")
 @click.option("--record", is_flag=True, help="Put the jwt into the store, under its name.")
 @click.option("--expect", metavar="DIGEST", help="Sign --plan only if this is its digest.")
 @sign_options
@@ -50,6 +52,7 @@ def sign(
     kind: str | None,
     issuer: str | None,
     output: Path | None,
+    upgrade: bool,
     record: bool,
     expect: str | None,
 ) -> None:
@@ -69,15 +72,21 @@ def sign(
       seedless sign --plan orders.plan --expect 6f0c…
     """
     if file is None:
-        _refuse_together(settings, kind=kind, issuer=issuer, output=output, record=record)
+        given = {"kind": kind, "issuer": issuer, "output": output, "upgrade": upgrade, "record": record}
+        _refuse_together(settings, given)
         sign_plan(settings, expect)
         return
     if expect is not None:
         raise UsageError("--expect is for a plan that is signed", "leave out FILE, or leave out --expect")
-    _sign_file(Workspace(settings), file, kind, issuer, output or None, record=record)
+    workspace = Workspace(settings)
+    claims, before = _input(file, kind)
+    if upgrade:
+        # Reading has done to them what the official library does.
+        claims = msgspec.structs.replace(claims, version=2)
+    _sign_file(workspace, file, (claims, before), issuer, output, record=record)
 
 
-def _refuse_together(settings: Settings, **given: object) -> None:
+def _refuse_together(settings: Settings, given: Mapping[str, object]) -> None:
     if settings.plan is None:
         raise UsageError("there is nothing to sign", "name a FILE of claims, or a plan with --plan")
     for name, value in given.items():
@@ -90,22 +99,22 @@ def _refuse_together(settings: Settings, **given: object) -> None:
 def _sign_file(
     workspace: Workspace,
     file: str,
-    kind: str | None,
+    given: tuple[Claims[Any], Jwt[Any] | None],
     issuer: str | None,
     output: Path | None,
     *,
     record: bool,
 ) -> None:
-    claims, given = _input(file, kind)
-    issuers = [issuer or "", str(given.issuer) if given else ""]
+    claims, before = given
+    issuers = [issuer or "", str(before.issuer) if before else ""]
     around = workspace.around(claims, keys=issuers)
-    key = _issuer(workspace, around, claims, given, issuer)
+    key = _issuer(workspace, around, claims, before, issuer)
     address = _address(claims, key, workspace) if record else None
     with workspace.lock() if record else contextlib.nullcontext():
-        before = _predecessor(workspace, claims, given, address)
+        replaced = _predecessor(workspace, claims, before, address)
         with _named(file):
             change = changed(
-                claims, key, replaces=before, now=workspace.now, reason="signed as given", address=address
+                claims, key, replaces=replaced, now=workspace.now, reason="signed as given", address=address
             )
         (made,) = walk(
             workspace,
