@@ -30,6 +30,7 @@ AT_ONCE = 64
 """Questions that wait for their answers at the same time."""
 
 _LONGEST_WORDS = 200
+_DENIED = "permissions violation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,32 @@ class _Open:
         return self.nobody or self.question.enough(self.answers)
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """Something has come: an answer, a complaint of the server, or the end of the connection."""
+
+    come: asyncio.Event = field(default_factory=asyncio.Event)
+    complaints: list[str] = field(default_factory=list)
+
+    async def complain(self, error: Exception) -> None:
+        """Keep what the server, or nats-py, complains of."""
+        self.complaints.append(printable(str(error).removeprefix("nats: "))[:_LONGEST_WORDS])
+        self.come.set()
+
+    async def end(self) -> None:
+        """Wake who waits: there is no connection any more."""
+        self.come.set()
+
+
 class Connection:
     """A login at one server, through which all servers of the system are asked."""
 
-    def __init__(self, runner: asyncio.Runner, client: Client, patience: float, told: list[str]) -> None:
-        """Take the *client*, which lives in the loop of *runner*, and what servers complain of."""
+    def __init__(self, runner: asyncio.Runner, client: Client, patience: float, news: _News) -> None:
+        """Take the *client*, which lives in the loop of *runner*, and what is heard beside answers."""
         self._runner: Final = runner
         self._client: Final = client
         self._patience: Final = patience
-        self._told: Final = told
+        self._news: Final = news
 
     @property
     def max_payload(self) -> int:
@@ -93,7 +111,6 @@ class Connection:
     async def _ask(self, questions: Sequence[Question]) -> list[list[bytes]]:
         inbox = self._client.new_inbox()
         asked = [_Open(question) for question in questions]
-        news = asyncio.Event()
 
         async def heard(message: Any) -> None:  # noqa: ANN401 - nats-py's message
             found = asked[int(message.subject.rpartition(".")[2])]
@@ -101,48 +118,48 @@ class Connection:
                 found.nobody = True
             else:
                 found.answers.append(message.data)
-            news.set()
+            self._news.come.set()
 
         subscription = await self._client.subscribe(f"{inbox}.*", cb=heard)
         for start in range(0, len(asked), AT_ONCE):
             some = asked[start : start + AT_ONCE]
             for number, one in enumerate(some, start):
                 await self._client.publish(one.question.subject, one.question.data, reply=f"{inbox}.{number}")
-            if not await self._all_answered(some, news):
+            if not await self._all_answered(some):
                 break
         with suppress(Exception):  # a connection that was lost needs no end of its subscription
             await subscription.unsubscribe()
         return [one.answers for one in asked]
 
-    async def _all_answered(self, some: Sequence[_Open], news: asyncio.Event) -> bool:
+    async def _all_answered(self, some: Sequence[_Open]) -> bool:
         """Wait until all questions of *some* are answered, or until for our patience nothing comes."""
         while True:
             self._require_alive()
             if all(one.done for one in some):
                 return True
-            news.clear()
+            self._news.come.clear()
             try:
                 async with asyncio.timeout(self._patience):
-                    await news.wait()
+                    await self._news.come.wait()
             except TimeoutError:
                 self._require_alive()
                 return all(one.done for one in some)
 
     def _require_alive(self) -> None:
-        if self._told:
-            raise ServerError(f"the server said: {self._told[0]}", _MAY_NOT)
-        if not self._client.is_connected:
-            raise ServerError("the connection to the server was lost", "run it again: it goes on from there")
+        said = next(iter(self._news.complaints), "")
+        if _DENIED in said.lower():
+            raise ServerError(f"the server said: {said}", _MAY_NOT)
+        if said or not self._client.is_connected:
+            why = f" ({said})" if said else ""
+            raise ServerError(
+                f"the connection to the server was lost{why}", "run it again: it goes on from there"
+            )
 
 
 @contextmanager
 def connected(login: Login) -> Iterator[Connection]:
     """Log in, and log out at the end; raise `ServerError` or, without nats-py, `UsageError`."""
-    told: list[str] = []
-
-    async def complained(error: Exception) -> None:
-        told.append(printable(str(error).removeprefix("nats: "))[:_LONGEST_WORDS])
-
+    news = _News()
     options: dict[str, Any] = {"tls": login.tls} if login.tls else {}
     with asyncio.Runner() as runner:
         client = runner.run(
@@ -154,12 +171,13 @@ def connected(login: Login) -> Iterator[Connection]:
                 allow_reconnect=False,
                 connect_timeout=login.patience,
                 tls_handshake_first=login.tls_first,
-                error_cb=complained,
+                error_cb=news.complain,
+                disconnected_cb=news.end,
                 **options,
             )
         )
         try:
-            yield Connection(runner, client, login.patience, told)
+            yield Connection(runner, client, login.patience, news)
         finally:
             with suppress(Exception):  # what was to be asked has been
                 runner.run(client.close())

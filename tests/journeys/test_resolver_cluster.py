@@ -1,0 +1,160 @@
+"""Three servers with full resolvers, asked through one: who is there, and who falls silent."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.claims import Account, Operator, User
+from seedless.errors import ServerError
+from seedless.jwt import Claims, Jwt, draft
+from seedless.nkey import Role
+from seedless.resolver import Login, State, compare, open_cluster, send
+from seedless.resolver.connection import AT_ONCE
+from seedless.seeds import SoftwareKey
+from seedless.server_config import full, memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    StartServer = Callable[[str], Any]
+    StartCluster = Callable[[str], Any]
+
+NOW = int(time.time())
+
+
+def key(role: Role, number: int) -> SoftwareKey:
+    return SoftwareKey(role, number.to_bytes(32, "big"))
+
+
+OPERATOR, SYSTEM, ADMIN, NOBODY = (
+    key(Role.OPERATOR, 1),
+    key(Role.ACCOUNT, 1),
+    key(Role.USER, 1),
+    key(Role.USER, 2),
+)
+
+
+def text(of: SoftwareKey) -> str:
+    return str(of.public_key)
+
+
+def sign(by: SoftwareKey, about: SoftwareKey, body: Any, name: str = "x", age: int = 100) -> Jwt[Any]:  # noqa: ANN401 - any claims
+    made = draft(Claims(sub=text(about), name=name, body=body), by.public_key, NOW - age)
+    return made.complete(by.sign(made.signing_input))
+
+
+ROOT = sign(OPERATOR, OPERATOR, Operator(system_account=text(SYSTEM)))
+SYS = sign(OPERATOR, SYSTEM, Account.new())
+USER = sign(SYSTEM, ADMIN, User.new())
+
+
+def accounts(count: int, age: int) -> list[Jwt[Any]]:
+    return [sign(OPERATOR, key(Role.ACCOUNT, 100 + n), Account.new(), f"A{n}", age) for n in range(count)]
+
+
+@pytest.fixture
+def cluster(nats_cluster: StartCluster) -> Any:  # noqa: ANN401 - a Cluster
+    return nats_cluster(full(ROOT, [SYS], interval="1h"))
+
+
+def held(folder: Path) -> set[str]:
+    return {path.read_text() for path in folder.glob("*.jwt")}
+
+
+@pytest.fixture
+def stopped(cluster: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 - a Cluster
+    """Stop n2 in the middle of its work, until the test is over."""
+    process = cluster.servers[2].process
+    yield lambda: process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGCONT)
+
+
+def test_hundreds_of_accounts_come_to_every_server_and_each_answer_is_told(cluster: Any) -> None:  # noqa: ANN401 - a Cluster
+    some = accounts(3 * AT_ONCE + 1, 50)
+    with open_cluster(Login((cluster.url,), ADMIN, USER)) as target:
+        assert {one.state for one in compare(target, some)} == {State.NEW}
+        sent = send(target, some)
+        assert [one.ok for one in sent] == [True] * len(some)
+        assert {tuple(answer.server.name for answer in one.said.answers) for one in sent if one.said} == {
+            ("n0", "n1", "n2")
+        }
+        assert {one.state for one in compare(target, some)} == {State.CURRENT}
+    assert [held(cluster.folder(n)) >= {one.text for one in some} for n in range(3)] == [True] * 3
+
+
+def test_a_server_that_falls_silent_is_named_and_the_rest_is_not_sent(
+    cluster: Any,  # noqa: ANN401 - a Cluster
+    stopped: Callable[[], None],
+) -> None:
+    some = accounts(2 * AT_ONCE, 40)
+    with open_cluster(Login((cluster.url,), ADMIN, USER, patience=0.5)) as target:
+        stopped()
+        sent = send(target, some)
+        first, last = sent[0], sent[-1]
+        assert first.said is not None
+        assert [one.name for one in first.said.missing] == ["n2"]
+        assert [one.server.name for one in first.said.answers] == ["n0", "n1"]
+        assert (first.ok, last.ok, last.said) == (False, False, None)
+        with pytest.raises(ServerError, match="2 of 3 servers answered what they hold of A"):
+            target.held([text(SYSTEM)])
+    assert len(held(cluster.folder(0))) == 1 + AT_ONCE
+    with (
+        pytest.raises(ServerError, match=r"2 of 3 servers answered \(n0, n1\): n2 did not"),
+        open_cluster(Login((cluster.url,), ADMIN, USER, patience=0.5)),
+    ):
+        pass
+
+
+def test_more_servers_than_there_are_are_missing(cluster: Any) -> None:  # noqa: ANN401 - a Cluster
+    login = Login((cluster.url,), ADMIN, USER, patience=0.3)
+    with pytest.raises(ServerError, match=r"3 of 4 servers answered \(n0, n1, n2\)$"), open_cluster(login, 4):
+        pass
+
+
+def test_a_server_whose_accounts_are_in_its_configuration_cannot_be_pushed_to(
+    nats_server: StartServer,
+) -> None:
+    server = nats_server(memory(ROOT, [SYS], text(SYSTEM)) + "server_name: hub\n")
+    with (
+        pytest.raises(ServerError, match="1 of 1 servers did not say which accounts they hold: hub") as told,
+        open_cluster(Login((server.url,), ADMIN, USER)),
+    ):
+        pass
+    assert "accounts are pushed to full resolvers" in told.value.hint
+
+
+def test_a_user_of_another_account_is_told(nats_server: StartServer) -> None:
+    (other,) = accounts(1, 50)
+    server = nats_server(memory(ROOT, [SYS, other], text(SYSTEM)))
+    user = sign(key(Role.ACCOUNT, 100), NOBODY, User.new())
+    with (
+        pytest.raises(ServerError, match="no server answered as to a user of its system account"),
+        open_cluster(Login((server.url,), NOBODY, user)),
+    ):
+        pass
+
+
+def test_a_user_who_may_not_ask_is_told_what_the_server_said(nats_server: StartServer) -> None:
+    from seedless.claims import Permission  # noqa: PLC0415 - only here
+
+    server = nats_server(full(ROOT, [SYS]))
+    body = User(subs=-1, data=-1, payload=-1, pub=Permission(allow=("orders",)))
+    with (
+        pytest.raises(ServerError, match="the server said: permissions violation") as told,
+        open_cluster(Login((server.url,), NOBODY, sign(SYSTEM, NOBODY, body))),
+    ):
+        pass
+    assert "may use $SYS.REQ.>" in told.value.hint
+
+
+def test_a_connection_that_is_lost_is_told(nats_server: StartServer) -> None:
+    server = nats_server(full(ROOT, [SYS]))
+    with open_cluster(Login((server.url,), ADMIN, USER, patience=2)) as target:
+        server.stop()
+        with pytest.raises(ServerError, match="the connection to the server was lost"):
+            send(target, accounts(2, 40))
