@@ -16,6 +16,8 @@ from seedless.store import atomic, create_store
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seedless.change import Change, Placement
     from seedless.cli._options import Settings
     from seedless.issue import Plan
@@ -76,8 +78,13 @@ def left_to_do(workspace: Workspace, plan: Plan) -> Plan:
     """Return *plan* without what the store has already; raise `StoreError` where it has something else."""
     if plan.around:
         _require_around(workspace, plan)
-    changes = tuple(change for change in plan.changes if not _is_done(workspace, change))
-    placements = tuple(one for one in plan.placements if not _is_placed(workspace, one))
+    # What a placement takes away can be in the place of what is signed: an operator with another key.
+    away = {one.address: one.replaces for one in plan.placements if one.jwt is None}
+    changes = tuple(one for one in plan.changes if not _is_done(workspace, one, away))
+    done = {change.address for change in plan.changes} - {change.address for change in changes}
+    placements = tuple(
+        one for one in plan.placements if one.address not in done and not _is_placed(workspace, one)
+    )
     return dataclasses.replace(plan, changes=changes, placements=placements)
 
 
@@ -92,13 +99,18 @@ def _require_around(workspace: Workspace, plan: Plan) -> None:
             raise StoreError(f"the store has another jwt of {shown(jwt.claims.name)} than the plan", _AGAIN)
 
 
-def _is_done(workspace: Workspace, change: Change) -> bool:
+def _is_done(workspace: Workspace, change: Change, away: Mapping[tuple[str, ...], Jwt[Any] | None]) -> bool:
+    """Tell whether the store has what *change* makes; raise `StoreError` when it has neither that nor before.
+
+    Before is what *change* replaces, or what goes *away* from its address.
+    """
     if change.address is None:
         return False
     there = workspace.store.get(*change.address)
+    before = change.replaces or away.get(change.address)
     if there is not None and there.text.startswith(f"{change.draft.signing_input.decode()}."):
         return True
-    if (there.text if there else None) != (change.replaces.text if change.replaces else None):
+    if (there.text if there else None) != (before.text if before else None):
         # A new name: what is replaced lies at the address that a placement clears.
         moved = there is None and change.replaces is not None
         if not moved:

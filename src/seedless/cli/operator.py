@@ -12,6 +12,7 @@ from seedless.cli._claims_options import ClaimsOptions, operator_claims
 from seedless.cli._keys import public_key_option, subject_for
 from seedless.cli._operator_edit import edit, signing_key_
 from seedless.cli._operator_import import import_
+from seedless.cli._operator_reissue import reissue
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
 from seedless.cli._shown import print_shown, show_options
@@ -31,7 +32,7 @@ def operator() -> None:
     """Make, edit and show the operator."""
 
 
-for command in (edit, import_, signing_key_):
+for command in (edit, import_, reissue, signing_key_):
     operator.add_command(command)
 
 
