@@ -47,8 +47,9 @@ def export(
     include_jwts: bool,
     force: bool,
 ) -> None:
-    """Copy the seeds of users and curve keys into a folder, one file (0600) for each.
+    """Copy the seeds of users and curve keys into a folder.
 
+    One file (0600) for each.
     What is on a token stays there: the keys of operators and accounts have no seed that could be copied.
 
     \b

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -68,26 +69,11 @@ def config(
             "one kind of configuration is wanted",
             "--mem-resolver, --nats-resolver, --nats-resolver-cache or --nkey U…",
         )
-    text = server_config.nkey_users(nkeys) if nkeys else ""
-    if kind:
-        workspace = Workspace(settings)
-        operator, accounts = workspace.operator(), workspace.accounts()
-        system = workspace.account(sys_account).claims.sub if sys_account else None
-        system = system or operator.claims.body.system_account or None
-        preload = [account for account in accounts if account.claims.sub == system]
-        if kind == "memory":
-            text = server_config.memory(operator, accounts, system)
-        elif kind == "cache":
-            text = server_config.cache(operator, preload, folder=folder, system_account=system)
-        else:
-            text = server_config.full(
-                operator,
-                preload,
-                folder=folder,
-                allow_delete=allow_delete,
-                interval=interval,
-                system_account=system,
-            )
+    if nkeys:
+        text = server_config.nkey_users(nkeys)
+    else:
+        more = {"allow_delete": allow_delete, "interval": interval} if kind == "full" else {}
+        text = _of_operator(Workspace(settings), kind or "", sys_account, folder=folder, **more)
     data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
     if output:
         atomic.write({output: text})
@@ -97,6 +83,18 @@ def config(
         _io.emit(data, str(output), as_json=False)
     else:
         click.echo(text, nl=not text.endswith("\n"))
+
+
+def _of_operator(workspace: Workspace, kind: str, system_name: str | None, **more: Any) -> str:  # noqa: ANN401 - what the writer of *kind* takes
+    """Return the configuration of *kind* that trusts the operator of the store."""
+    operator, accounts = workspace.operator(), workspace.accounts()
+    named = workspace.account(system_name).claims.sub if system_name else None
+    system = named or operator.claims.body.system_account or None
+    if kind == "memory":
+        return server_config.memory(operator, accounts, system)
+    preload = [account for account in accounts if account.claims.sub == system]
+    write = server_config.full if kind == "full" else server_config.cache
+    return write(operator, preload, system_account=system, **more)
 
 
 @server.command(name="lint")
