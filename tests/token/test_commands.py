@@ -212,7 +212,7 @@ def test_ctrl_c_ends_the_wait_for_a_signature_at_once_and_nothing_is_written(ben
 
 def test_ctrl_c_is_waited_for_by_a_driver_that_comes_back(bench: Bench) -> None:
     before = bench.desk.files()
-    process = bench.start("fault C_Sign 1+ SLEEP 0.3")
+    process = bench.start("fault C_Sign 1+ SLEEP 0.15")
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err.endswith("\ninterrupted: nothing more was done\n")) == (130, True)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.nkey import Role
+from seedless.pkcs11 import watch
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    import pytest_softhsm
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.token import Token
+
+    Open = Callable[..., AbstractContextManager[Token]]
+    Misbehaving = Any
+
+KEY = SoftwareKey(Role.USER, bytes(range(32))).public_key
+
+
+class Written:
+    """A watch that writes down what it hears, the same thing once."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.drivers: set[str] = set()
+
+    def entered(self, driver: str) -> None:
+        self.drivers.add(driver)
+        self.lines.append("in")
+
+    def left(self) -> None:
+        self.lines.append("out")
+
+    def signing(self, info: TokenInfo) -> None:
+        self.lines.append(f"signing by {info.label}")
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        self.lines.append("asking")
+        yield
+        self.lines.append("asked")
+
+
+@pytest.fixture
+def written() -> Iterator[Written]:
+    watching = Written()
+    watch.watch_drivers(watching)
+    yield watching
+    watch.watch_drivers(watch.NOBODY)
+
+
+def test_a_signature_is_told_before_it_begins_and_its_driver_is_left(
+    softhsm_token: pytest_softhsm.Token, opened: Open, written: Written
+) -> None:
+    softhsm_token.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")
+    with opened(softhsm_token) as token:
+        signer = token.signer(KEY)
+        written.lines.clear()
+        signer.sign(b"x")
+        assert written.lines == [f"signing by {softhsm_token.label}", "in", "out"]
+    assert written.drivers == {str(softhsm_token.module.resolve())}
+
+
+def test_a_person_is_asked_for_the_pin_outside_of_the_driver(
+    softhsm_token: pytest_softhsm.Token, opened: Open, written: Written
+) -> None:
+    with opened(softhsm_token):
+        place = written.lines.index("asking")
+        assert written.lines[place - 1 : place + 3] == ["out", "asking", "asked", "in"]
+
+
+@pytest.mark.parametrize("fault", ["C_Sign 1 DEVICE_REMOVED", "C_Sign 1 DEVICE_MEMORY"])
+def test_who_enters_a_driver_leaves_it_whatever_happens(
+    misbehaving: Misbehaving, opened: Open, written: Written, fault: str
+) -> None:
+    misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")
+    with contextlib.suppress(Exception), opened(misbehaving.made) as token:
+        signer = token.signer(KEY)
+        misbehaving.wants(f"fault {fault}")
+        signer.sign(b"x")
+    passed = [line for line in written.lines if line in {"in", "out"}]
+    assert passed == ["in", "out"] * (len(passed) // 2)
+    assert len(passed) > 10
