@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,46 @@ from seedless.text import printable
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["confirm", "emit", "is_interactive", "moment", "printable", "say", "table", "until"]
+__all__ = [
+    "confirm",
+    "emit",
+    "emit_rows",
+    "is_interactive",
+    "moment",
+    "print_table",
+    "printable",
+    "say",
+    "table",
+    "until",
+]
 
-
+_PAGE = 500
 _UNSEEN = re.compile(r"[^\n -~]")
 
 
 def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
     """Print *data* as one JSON object, or *text* for people, on stdout."""
     click.echo(_json(data) if as_json else text)
+
+
+def emit_rows(data: dict[str, Any], name: str, rows: Iterable[Any]) -> None:
+    """Print one JSON object: *data*, and as its last member *name* all *rows*, which are not held."""
+    click.echo(_json(data | {name: []}).removesuffix("]\n}"), nl=False)
+    separator = "\n    "
+    for page in _pages(rows):
+        shown = (_json(row).replace("\n", "\n    ") for row in page)
+        click.echo(separator + ",\n    ".join(shown), nl=False)
+        separator = ",\n    "
+    click.echo("]\n}" if separator == "\n    " else "\n  ]\n}")
+
+
+def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield *rows* in lists: each time that something is printed, all of it is flushed."""
+    left = iter(rows)
+    while page := list(itertools.islice(left, _PAGE)):
+        yield page
 
 
 def _json(data: Any) -> str:  # noqa: ANN401 - what json takes
@@ -58,10 +88,17 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
     """Return *rows* as columns under *header*."""
     lines = [tuple(header), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return "\n".join(_line(line, widths) for line in lines)
+
+
+def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
+    """Print *rows* as columns of these *widths*, without holding them."""
+    for page in _pages(rows):
+        click.echo("\n".join(_line(row, widths) for row in page))
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def until(seconds: int) -> str:

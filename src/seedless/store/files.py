@@ -94,7 +94,8 @@ class NscStore:
         `StoreError` when something cannot be written; then everything is as it was.
         """
         # A run that is killed between the files is run again: creds first, for what is in the store counts
-        # as done; what is removed goes after what takes its place, and the mark of a new store comes last.
+        # as done; what is removed goes after what takes its place, jwts last, by which the rest is found again;
+        # and the mark of a new store comes last.
         files: dict[Path, str | None] = {
             path: text for path, text in (extra or {}).items() if text is not None
         }
@@ -102,8 +103,8 @@ class NscStore:
             if signed is not None:
                 self._check(address, signed)
                 files[self.path(*address)] = signed.text
-        files |= {self.path(*address): None for address, signed in changes.items() if signed is None}
         files |= {path: None for path, text in (extra or {}).items() if text is None}
+        files |= {self.path(*address): None for address, signed in changes.items() if signed is None}
         with self.lock():
             if self._new:
                 files[self.folder / MARK_NAME] = self._mark(changes)
@@ -146,10 +147,14 @@ class NscStore:
             case ():
                 return self.folder / f"{self.operator}.jwt"
             case (account,):
-                return self.folder / "accounts" / account / f"{account}.jwt"
+                return self._below("accounts", account, f"{account}.jwt")
             case (account, user):
-                return self.folder / "accounts" / account / "users" / f"{user}.jwt"
+                return self._below("accounts", account, "users", f"{user}.jwt")
         raise UsageError("an address is that of the operator, (account,) or (account, user)")
+
+    def _below(self, *parts: str) -> Path:
+        # At once: a path for each part would take half of the time in which a jwt is verified.
+        return self.root.joinpath("stores", self.operator, *parts)
 
     def _addresses(self, role: Role) -> Iterator[Address]:
         if role is Role.OPERATOR:

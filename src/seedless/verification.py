@@ -1,0 +1,234 @@
+"""Verify a store, in several processes where it is large: signatures, times, and who stands behind them.
+
+What is verified is not thereby trusted: a jwt is trusted when it leads to the operator of the store. Of a
+store of any size no more is held than the names of accounts, those of the users of one, and a few batches.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import signal
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless import trust
+from seedless.claims import Account, Activation, Operator, User
+from seedless.errors import BadJwt, SeedlessError
+from seedless.store import open_store
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from seedless.jwt import Jwt
+    from seedless.store import Store
+
+WORTH = 2_000
+"""Jwts; for fewer the start of processes takes longer than they save."""
+
+_BATCH = 250  # jwts that a process is given at once
+_AHEAD = 3  # batches for each process, so that none waits
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What there is to say of one jwt; *what* is its name for people, *error* why it cannot be read."""
+
+    what: str
+    trust: str = "-"
+    times: str = "-"
+    error: str | None = None
+
+    @property
+    def signature(self) -> str:
+        """Whether the signature is `good` or `bad`."""
+        return "good" if self.error is None else "bad"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the jwt holds now, and is trusted as far as there is a store to ask."""
+        return self.error is None and self.times == "valid" and self.trust in {"trusted", "unknown"}
+
+
+class View:
+    """A store as far as it can be read, against which jwts are held; without a store nothing is known."""
+
+    def __init__(self, store: Store | None, now: int) -> None:
+        """Take the *store*; *now* is Unix seconds. Nothing is read yet."""
+        self._store = store
+        self._now = now
+
+    @functools.cached_property
+    def _operator(self) -> Jwt[Any] | None:
+        return _read(self._store) if self._store else None
+
+    @functools.cached_property
+    def _accounts(self) -> dict[str, Jwt[Any]]:
+        if self._store is None:
+            return {}
+        read = (_read(self._store, name) for name in reversed(self._store.children()))
+        return {jwt.claims.sub: jwt for jwt in read if jwt}  # of two with one key, the first by name
+
+    def judge(self, what: str, jwt: Jwt[Any], near: Jwt[Any] | None = None) -> Verdict:
+        """Return what there is to say of *jwt*, named *what*; *near* is the account that it lies with."""
+        return Verdict(what, self._standing(jwt, near), _times(jwt, self._now))
+
+    def _standing(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> str:
+        if self._store is None:
+            return "unknown"
+        operator = self._operator
+        if operator is None:
+            return "the operator cannot be read"
+        body = jwt.claims.body
+        if isinstance(body, Operator):
+            ours = jwt.claims.sub == operator.claims.sub and trust.did_sign(operator, jwt)
+            return "trusted" if ours else "another operator"
+        if isinstance(body, Account):
+            return "trusted" if trust.did_sign(operator, jwt) else "not issued by the operator"
+        if not isinstance(body, User | Activation):
+            return "unknown"
+        key = body.issuer_account or str(jwt.issuer)
+        account = near if near and near.claims.sub == key else self._accounts.get(key)
+        return _standing_below(operator, account, jwt)
+
+
+def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Iterator[Verdict]:
+    """Yield the verdict on each jwt of a store: the operator, each account, its users.
+
+    It is that of *operator* below *root*; *now* is Unix seconds. Up to *jobs* processes work on a store of
+    more than `WORTH` jwts; the order is always the same.
+    """
+    store = open_store(root, operator)
+    batches = _batches(_units(store))
+    few = list(itertools.islice(batches, WORTH // _BATCH))
+    every = itertools.chain(few, batches)
+    if jobs > 1 and len(few) == WORTH // _BATCH:
+        yield from _by_processes(functools.partial(_verdicts, root, operator, now), every, jobs)
+        return
+    view = View(store, now)
+    for unit in itertools.chain.from_iterable(every):
+        yield from _look(store, view, unit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """The operator (no account), or an account and users of it, or only *further* users."""
+
+    account: str = ""
+    users: tuple[str, ...] = ()
+    further: bool = False
+
+
+_Told = tuple[str, str, str, str | None]
+
+
+def _units(store: Store) -> Iterator[_Unit]:
+    yield _Unit()
+    for account in store.children():
+        users = store.children(account)
+        yield _Unit(account, tuple(users[:_BATCH]))
+        for at in range(_BATCH, len(users), _BATCH):
+            yield _Unit(account, tuple(users[at : at + _BATCH]), further=True)
+
+
+def _batches(units: Iterable[_Unit]) -> Iterator[list[_Unit]]:
+    batch: list[_Unit] = []
+    size = 0
+    for unit in units:
+        batch.append(unit)
+        size += 1 + len(unit.users)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _by_processes(
+    work: functools.partial[list[_Told]], batches: Iterator[list[_Unit]], jobs: int
+) -> Iterator[Verdict]:
+    with ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent) as pool:
+        try:
+            waiting = deque(pool.submit(work, batch) for batch in itertools.islice(batches, jobs * _AHEAD))
+            while waiting:
+                told = waiting.popleft().result()
+                waiting.extend(pool.submit(work, batch) for batch in itertools.islice(batches, 1))
+                yield from (Verdict(*each) for each in told)
+        except BrokenProcessPool as error:
+            raise SeedlessError(
+                "a process that verifies has ended before its work was done",
+                "look whether memory is short, or do it in one: --jobs 1",
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@functools.cache
+def _view(root: Path, operator: str, now: int) -> tuple[Store, View]:
+    """Return what all batches of a process are held against; it ends with the pool."""
+    store = open_store(root, operator)
+    return store, View(store, now)
+
+
+def _verdicts(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_Told]:
+    """Return what is to be said of *units*, as plain tuples: they go from process to process fast."""
+    store, view = _view(root, operator, now)
+    found = [verdict for unit in units for verdict in _look(store, view, unit)]
+    return [(verdict.what, verdict.trust, verdict.times, verdict.error) for verdict in found]
+
+
+def _look(store: Store, view: View, unit: _Unit) -> Iterator[Verdict]:
+    if not unit.account:
+        yield _judged(store, view, f"operator {store.operator}", ())[0]
+        return
+    verdict, near = _judged(store, view, f"account {unit.account}", (unit.account,))
+    if not unit.further:
+        yield verdict
+    for user in unit.users:
+        yield _judged(store, view, f"user {unit.account}/{user}", (unit.account, user), near)[0]
+
+
+def _judged(
+    store: Store, view: View, what: str, address: tuple[str, ...], near: Jwt[Any] | None = None
+) -> tuple[Verdict, Jwt[Any] | None]:
+    try:
+        jwt = store.get(*address)
+        if jwt is None:
+            raise BadJwt("there is no jwt")
+    except SeedlessError as error:
+        return Verdict(what, error=error.message), None
+    return view.judge(what, jwt, near), jwt
+
+
+def _read(store: Store, *address: str) -> Jwt[Any] | None:
+    try:
+        return store.get(*address)
+    except SeedlessError:
+        return None
+
+
+def _standing_below(operator: Jwt[Any], account: Jwt[Any] | None, jwt: Jwt[Any]) -> str:
+    if account is None:
+        return "account is not in the store"
+    if not trust.did_sign(operator, account):
+        return "its account is not issued by the operator"
+    if not trust.did_sign(account, jwt):
+        return "not issued by its account"
+    return "revoked" if trust.is_revoked(account, jwt) else "trusted"
+
+
+def _times(jwt: Jwt[Any], now: int) -> str:
+    if 0 < jwt.claims.exp <= now:
+        return f"expired {moment(jwt.claims.exp)}"
+    if jwt.claims.nbf > now:
+        return f"not before {moment(jwt.claims.nbf)}"
+    return "valid"

@@ -1,0 +1,178 @@
+"""A store is verified jwt by jwt: in order, whatever the number of processes, with memory for a few."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless import verification
+from seedless.claims import Account, Operator, Scope, Template, User
+from seedless.errors import SeedlessError
+from seedless.jwt import Claims, Jwt, draft
+from seedless.nkey import PublicKey, Role
+from seedless.seeds import SoftwareKey
+from seedless.store import NscStore, create_store
+from seedless.verification import Verdict, View, verify_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = 1_700_000_000
+OPERATOR = SoftwareKey(Role.OPERATOR, bytes(32))
+
+
+def signed(key: SoftwareKey, subject: PublicKey, name: str, body: object, **times: int) -> Jwt[Any]:
+    made = draft(Claims(sub=str(subject), name=name, body=body, **times), key.public_key, NOW)
+    return made.complete(key.sign(made.signing_input))
+
+
+def account_key(number: int) -> SoftwareKey:
+    return SoftwareKey(Role.ACCOUNT, number.to_bytes(32, "big"))
+
+
+SIGNING = str(account_key(8).public_key)
+
+
+def user_key(number: int) -> PublicKey:
+    return PublicKey(Role.USER, number.to_bytes(32, "big"))
+
+
+def fill(root: Path, accounts: int, users: int) -> NscStore:
+    store = create_store(root, "ACME")
+    changes = {(): signed(OPERATOR, OPERATOR.public_key, "ACME", Operator.new())}
+    for number in range(accounts):
+        owner, name = account_key(number), f"A{number:03}"
+        changes[(name,)] = signed(OPERATOR, owner.public_key, name, Account.new())
+        for each in range(users):
+            changes[(name, f"u{each:03}")] = signed(owner, user_key(each), f"u{each:03}", User.new())
+    store.put(changes)
+    return store
+
+
+def verdicts(root: Path, jobs: int = 1) -> list[Verdict]:
+    return list(verify_store(root, "ACME", NOW, jobs=jobs))
+
+
+def test_all_of_a_sound_store_is_trusted_in_the_order_of_the_tree(tmp_path: Path) -> None:
+    fill(tmp_path, 2, 2)
+    assert verdicts(tmp_path) == [
+        Verdict(what, "trusted", "valid")
+        for what in (
+            "operator ACME", "account A000", "user A000/u000", "user A000/u001",
+            "account A001", "user A001/u000", "user A001/u001",
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("accounts", "users"), [(12, 2), (2, 19)], ids=["many accounts", "many users"])
+def test_processes_say_the_same_in_the_same_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accounts: int, users: int
+) -> None:
+    monkeypatch.setattr(verification, "WORTH", 20)
+    monkeypatch.setattr(verification, "_BATCH", 5)
+    store = fill(tmp_path, accounts, users)
+    store.path("A001").write_text("junk")
+    alone = verdicts(tmp_path)
+    assert len(alone) == 1 + accounts * (1 + users)
+    assert [one.what for one in alone if not one.ok][:2] == ["account A001", "user A001/u000"]
+    assert verdicts(tmp_path, jobs=2) == alone
+
+
+def test_a_small_store_is_verified_without_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(verification, "ProcessPoolExecutor", refuse)
+    fill(tmp_path, 2, 2)
+    assert len(verdicts(tmp_path, jobs=8)) == 7
+
+
+def test_a_process_that_ends_on_its_way_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = os.getpid()
+    monkeypatch.setattr(verification, "WORTH", 4)
+    monkeypatch.setattr(verification, "_BATCH", 2)
+    monkeypatch.setattr(verification, "_times", lambda *_: "valid" if os.getpid() == parent else os._exit(1))
+    fill(tmp_path, 2, 2)
+    with pytest.raises(SeedlessError, match="a process that verifies has ended") as failure:
+        verdicts(tmp_path, jobs=2)
+    assert "--jobs 1" in failure.value.hint
+
+
+def test_a_user_that_lies_with_another_account_is_held_against_its_own(tmp_path: Path) -> None:
+    store = fill(tmp_path, 2, 0)
+    own = signed(account_key(1), user_key(7), "guest", User.new())
+    folder = store.path("A000", "guest").parent
+    folder.mkdir()
+    store.path("A000", "guest").write_text(own.text)
+    assert Verdict("user A000/guest", "trusted", "valid") in verdicts(tmp_path)
+    store.path("A001").unlink()
+    assert Verdict("user A000/guest", "account is not in the store", "valid") in verdicts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("account", "user", "trust"),
+    [
+        pytest.param({}, {}, "trusted", id="signed by the account"),
+        pytest.param({"signing_keys": (SIGNING,)}, {"by": 8}, "trusted", id="signing key"),
+        pytest.param({}, {"by": 8}, "not issued by its account", id="a key of nobody"),
+        pytest.param({"revocations": {str(user_key(7)): NOW}}, {}, "revoked", id="revoked"),
+        pytest.param(
+            {"signing_keys": (Scope(key=SIGNING, role="r", template=Template()),)},
+            {"by": 8},
+            "trusted",
+            id="scope",
+        ),
+    ],
+)
+def test_a_user_is_trusted_as_its_account_says(
+    tmp_path: Path, account: dict[str, Any], user: dict[str, int], trust: str
+) -> None:
+    store = create_store(tmp_path, "ACME")
+    owner = account_key(1)
+    body = User(issuer_account=str(owner.public_key)) if user else User.new()
+    store.put(
+        {
+            (): signed(OPERATOR, OPERATOR.public_key, "ACME", Operator.new()),
+            ("A",): signed(OPERATOR, owner.public_key, "A", Account(**account)),
+            ("A", "u"): signed(account_key(user.get("by", 1)), user_key(7), "u", body),
+        }
+    )
+    assert verdicts(tmp_path)[2] == Verdict("user A/u", trust, "valid")
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        pytest.param({"exp": NOW}, "expired 2023-11-14 22:13:20 UTC", id="expired now"),
+        pytest.param({"exp": NOW + 1}, "valid", id="expires in a second"),
+        pytest.param({"nbf": NOW + 1}, "not before 2023-11-14 22:13:21 UTC", id="not yet"),
+    ],
+)
+def test_times_are_held_against_the_clock_that_is_given(times: dict[str, int], told: str) -> None:
+    user = signed(account_key(1), user_key(7), "u", User.new(), **times)
+    assert View(None, NOW).judge("u", user) == Verdict("u", "unknown", told)
+
+
+def test_nothing_is_trusted_where_the_operator_cannot_be_read(tmp_path: Path) -> None:
+    store = fill(tmp_path, 1, 1)
+    store.path().write_text("junk")
+    first, *others = verdicts(tmp_path)
+    assert first.signature == "bad"
+    assert {one.trust for one in others} == {"the operator cannot be read"}
+
+
+def test_memory_does_not_grow_with_the_jwts(tmp_path: Path) -> None:
+    peaks = []
+    for accounts in (40, 400):
+        fill(tmp_path / str(accounts), accounts, 2)
+        sum(1 for _ in verify_store(tmp_path / str(accounts), "ACME", NOW))  # what is made once is made now
+        tracemalloc.start()
+        assert sum(1 for _ in verify_store(tmp_path / str(accounts), "ACME", NOW)) == 1 + accounts * 3
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 120_000, peaks
