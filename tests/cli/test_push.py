@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -239,3 +243,29 @@ def test_without_nats_py_a_push_to_servers_is_a_sentence(desk: Desk) -> None:
         2,
         "error: logging in wants nats-py\nhint: pip install 'seedless[nats]'\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "left"), [("1", 0, []), ("2", 3, ["FORMER"])], ids=["their number", "another number"]
+)
+def test_on_a_terminal_the_number_of_the_accounts_is_typed(
+    desk: Desk, folder: Path, typed: str, code: int, left: list[str]
+) -> None:
+    desk.ok("account", "add", "FORMER")
+    key, _ = text(desk, "FORMER")
+    desk.ok("push", "--all", "--dir", str(folder))
+    desk.ok("account", "delete", "FORMER")
+    person, terminal = pty.openpty()
+    command = [sys.executable, "-m", "seedless", "prune", "--dir", str(folder)]
+    with subprocess.Popen(
+        command, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, env=desk.env, start_new_session=True
+    ) as process:
+        os.close(terminal)
+        os.write(person, f"{typed}\n".encode())
+        out, _ = process.communicate(timeout=60)
+    said = os.read(person, 10_000).decode()
+    os.close(person)
+    assert (process.returncode, b"deleted: FORMER" in out) == (code, code == 0), said
+    assert f"FORMER ({key})" in said
+    assert "How many accounts are deleted? Type their number (1):" in said
+    assert [name for name in left if f"{key}.jwt" not in held(folder)] == []
