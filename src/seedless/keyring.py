@@ -16,7 +16,7 @@ the PIN; and one raw key under two roles.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from seedless import wire
@@ -27,7 +27,7 @@ from seedless.store import atomic
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -70,10 +70,14 @@ class Keyring:
     """All entries, by public key."""
 
     entries: tuple[KeyEntry, ...] = ()
+    _by_key: dict[PublicKey, KeyEntry] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", {entry.public_key: entry for entry in self.entries})
 
     def get(self, public_key: PublicKey) -> KeyEntry | None:
         """Return the entry of *public_key*, if there is one."""
-        return next((entry for entry in self.entries if entry.public_key == public_key), None)
+        return self._by_key.get(public_key)
 
     def __iter__(self) -> Iterator[KeyEntry]:
         return iter(self.entries)
@@ -86,14 +90,7 @@ class Keyring:
 
         Raise `UsageError` when the same raw key is there under another role.
         """
-        others = [other for other in self.entries if other.public_key != entry.public_key]
-        twin = next((other for other in others if other.public_key.raw == entry.public_key.raw), None)
-        if twin is not None:
-            raise UsageError(
-                f"{entry.public_key} is the same key as {twin.public_key}, and a key has one role",
-                "make a new key",
-            )
-        return Keyring(tuple(sorted((*others, entry), key=lambda one: str(one.public_key))))
+        return _gathered((*self.without(entry.public_key), entry))
 
     def without(self, public_key: PublicKey) -> Keyring:
         """Return a keyring without the entry of *public_key*."""
@@ -116,6 +113,19 @@ class Keyring:
     def save(self, path: Path) -> None:
         """Write the keyring to *path* (0600, at once); call it with the lock of the root held."""
         atomic.write({path: self.text()})
+
+
+def _gathered(entries: Iterable[KeyEntry]) -> Keyring:
+    """Return the keyring of *entries*; raise `UsageError` when a raw key is there under two roles."""
+    by_raw: dict[bytes, KeyEntry] = {}
+    for entry in entries:
+        twin = by_raw.setdefault(entry.public_key.raw, entry)
+        if twin is not entry:
+            raise UsageError(
+                f"{entry.public_key} is the same key as {twin.public_key}, and a key has one role",
+                "make a new key",
+            )
+    return Keyring(tuple(sorted(by_raw.values(), key=lambda one: str(one.public_key))))
 
 
 def bare(uri: KeyUri) -> KeyUri:
@@ -151,17 +161,19 @@ def _keyring(value: object) -> Keyring:
     members = _members(value, "", {"version": int, "keys": dict})
     if members["version"] != VERSION:
         raise BadClaims(f"it is of version {members['version']}, this program reads {VERSION}")
-    keyring = Keyring()
+    entries: list[KeyEntry] = []
     for text, item in members["keys"].items():
         path = wire.join("keys", text)
         found = _members(item, path, _MEMBERS)
         try:
             role = _role(found["role"])
-            entry = KeyEntry(**found | {"public_key": PublicKey.parse(text), "role": role})
-            keyring = keyring.with_entry(entry)
+            entries.append(KeyEntry(**found | {"public_key": PublicKey.parse(text), "role": role}))
         except SeedlessError as error:
             raise BadClaims(f"{path}: {error.message}", error.hint, path=path) from error
-    return keyring
+    try:
+        return _gathered(entries)
+    except UsageError as error:
+        raise BadClaims(f"keys: {error.message}", error.hint, path="keys") from error
 
 
 def _role(name: str) -> Role:

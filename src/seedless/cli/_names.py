@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from seedless.diff import diff
 from seedless.errors import SeedlessError
+from seedless.nkey import PublicKey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -38,12 +39,11 @@ def names_of(workspace: Workspace, keys: Collection[str]) -> dict[str, str]:
     """
     wanted = set(keys)
     names: dict[str, str] = {}
-    with contextlib.suppress(SeedlessError):
-        names = {
-            str(entry.public_key): entry.name
-            for entry in workspace.keyring().entries
-            if str(entry.public_key) in wanted and entry.name
-        }
+    for key in wanted:
+        with contextlib.suppress(SeedlessError):
+            entry = workspace.keyring().get(PublicKey.parse(key))
+            if entry is not None and entry.name:
+                names[key] = entry.name
     with contextlib.suppress(SeedlessError):
         for key, name in _stored(workspace, {key[0] for key in wanted - names.keys()}):
             if key in wanted:

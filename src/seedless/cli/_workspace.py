@@ -38,6 +38,7 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         """Take what the options say; nothing is read yet."""
         self._options = settings
+        self._keyring: tuple[tuple[int, int, int], Keyring] | None = None
         self.now = int(time.time())
 
     @functools.cached_property
@@ -109,8 +110,15 @@ class Workspace:
         return self.root / "keyring.json"
 
     def keyring(self) -> Keyring:
-        """Read the inventory of keys."""
-        return inventory.load(self.keyring_path)
+        """Read the inventory of keys: anew when its file is another than the last time."""
+        try:
+            status = self.keyring_path.stat()
+        except OSError:
+            return inventory.load(self.keyring_path)
+        mark = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._keyring is None or self._keyring[0] != mark:
+            self._keyring = (mark, inventory.load(self.keyring_path))
+        return self._keyring[1]
 
     def note_key(self, entry: KeyEntry) -> None:
         """Write *entry* into the inventory; call it with the lock held."""
