@@ -159,6 +159,8 @@ def pinned_policy(text: str) -> Pinned:
             keys = tuple(str(PublicKey.parse(key)) for key in listed["keys"])
             witnesses = Witnesses(keys=keys, threshold=int(listed["threshold"]))
         return Pinned(digest=digest_of(text.encode()), operator=said["operator"], witnesses=witnesses)
+    except Refused:
+        raise
     except (SeedlessError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise Refused(f"{place} is no policy", "it was changed") from error
 

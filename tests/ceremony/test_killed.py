@@ -1,0 +1,221 @@
+"""A ceremony that is killed, at any step: incomplete, can be finished, and ends in the same bytes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.ceremony.check import Verdict
+from seedless.errors import Refused, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Hall = Any  # of conftest.py
+
+LATER = 500
+"""Seconds after which a killed ceremony is gone on with."""
+
+
+@dataclass
+class Camera:
+    """Takes a picture of a folder wherever a kill can come, if it has changed."""
+
+    folder: Path
+    album: Path
+    pictures: list[Path] = field(default_factory=list)
+
+    steps: int = 0
+
+    def take(self) -> None:
+        self.steps += 1
+        if self.pictures and state(self.pictures[-1]) == state(self.folder):
+            return
+        picture = self.album / str(len(self.pictures))
+        shutil.copytree(self.folder, picture)
+        self.pictures.append(picture)
+
+    def around(self, call: Callable[..., object]) -> Callable[..., object]:
+        def photographed(*given: object, **named: object) -> object:
+            self.take()
+            done = call(*given, **named)
+            self.take()
+            return done
+
+        return photographed
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@dataclass(frozen=True)
+class Filmed:
+    """A ceremony that was not killed: its request and result, its ledger, and the states of the disk."""
+
+    request: bytes
+    result: bytes
+    ledger: str
+    statements: tuple[str, ...]
+    pictures: tuple[Path, ...]
+    steps: int
+
+
+@pytest.fixture(scope="module")
+def filmed(new_hall: Callable[[Path], Hall], tmp_path_factory: pytest.TempPathFactory) -> Filmed:
+    hall = new_hall(tmp_path_factory.mktemp("hall"))
+    request = hall.request()
+    ground = hall.ground(request, policy=hall.policy(hall.witnessed_policy_text))
+    statements = tuple(hall.statement(ground, key) for key in (hall.ada, hall.bob))
+    camera = Camera(hall.folder, tmp_path_factory.mktemp("album"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fsync", "replace", "pwrite", "ftruncate"):
+            patch.setattr(os, name, camera.around(getattr(os, name)))
+        result = hall.sit(ground, *statements, keys=replace(hall.keys, on_sign=camera.take))
+    ledger = (hall.folder / "ledger.json").read_text()
+    return Filmed(request.data, result, ledger, statements, tuple(camera.pictures), camera.steps)
+
+
+def files_of(picture: Path) -> dict[str, bytes]:
+    return {Path(name).name: data for name, data in state(picture).items()}
+
+
+def test_a_ceremony_has_many_steps_at_which_it_can_be_killed(filmed: Filmed) -> None:
+    assert filmed.steps > 60
+    assert len(filmed.pictures) > 15
+
+
+def test_before_the_result_is_written_a_killed_ceremony_is_incomplete(hall: Hall, filmed: Filmed) -> None:
+    texts = set()
+    for picture in filmed.pictures:
+        files = files_of(picture)
+        transcript, result = files.get("transcript.jsonl", b""), files.get("result.json")
+        found = hall.check(filmed.request, transcript)
+        assert found.verdict is Verdict.INCOMPLETE, (picture, found)
+        texts.add(found.text)
+        assert result in {None, filmed.result}
+    assert "it stops before opened: 0 of 2 jwts are signed" in texts
+    assert "it stops before signed: 1 of 2 jwts are signed" in texts
+    assert "it stops before the receipts: 2 of 2 jwts are signed" in texts
+
+
+def test_killed_at_each_step_it_can_be_finished_and_ends_in_the_same_bytes(
+    new_hall: Callable[[Path], Hall], filmed: Filmed, tmp_path: Path
+) -> None:
+    finished = 0
+    for number, picture in enumerate(filmed.pictures):
+        there = new_hall(Path(shutil.copytree(picture, tmp_path / str(number))))
+        files = files_of(picture)
+        ground = there.ground(there.request(), policy=there.policy(there.witnessed_policy_text))
+        if files.get("ledger.json") == filmed.ledger.encode():
+            with pytest.raises(Refused, match="R004 request: was signed before"):
+                there.sit(ground, *filmed.statements)
+            assert files["result.json"] == filmed.result
+            continue
+        later = ground.now + (LATER if files.get("transcript.jsonl") else 0)
+        assert there.sit(replace(ground, now=later), *filmed.statements) == filmed.result
+        assert (there.folder / "ledger.json").read_text() == filmed.ledger
+        finished += 1
+    assert finished > 15
+
+
+def test_each_intent_is_on_disk_before_its_signature(hall: Hall) -> None:
+    seen = []
+
+    def look() -> None:
+        (transcript,) = hall.folder.rglob("transcript.jsonl")
+        seen.append(transcript.read_bytes().splitlines()[-1][:60])
+
+    hall.sit(hall.ground(hall.request()), keys=replace(hall.keys, on_sign=look))
+    assert [line.startswith(b'{"change":0,"kind":"intent"') for line in seen] == [True, False, False]
+    assert [line.startswith(b'{"change":1,"kind":"intent"') for line in seen] == [False, True, False]
+    assert seen[2].startswith(b'{"kind":"ended"')
+
+
+def test_what_was_signed_before_the_kill_is_not_signed_again(
+    new_hall: Callable[[Path], Hall], filmed: Filmed, tmp_path: Path
+) -> None:
+    counts = set()
+    for number, picture in enumerate(filmed.pictures):
+        files = files_of(picture)
+        if "result.json" in files or b'"kind":"intent"' not in files.get("transcript.jsonl", b""):
+            continue
+        there = new_hall(Path(shutil.copytree(picture, tmp_path / str(number))))
+        ground = there.ground(there.request(), policy=there.policy(there.witnessed_policy_text))
+        signatures: list[int] = []
+        keys = replace(there.keys, on_sign=lambda seen=signatures: seen.append(1))
+        there.sit(ground, *filmed.statements, keys=keys)
+        assert len(signatures) == 2 - files["transcript.jsonl"].count(b'"kind":"signed"') + 1  # one receipt
+        counts.add(len(signatures))
+    assert counts == {1, 2, 3}
+
+
+def interrupted(hall: Hall, after: int, **changes: object) -> None:
+    """Begin a ceremony, and stop it at the signature with the number *after*."""
+    left = [after]
+
+    def stop() -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+
+    with pytest.raises(KeyboardInterrupt):
+        hall.sit(hall.ground(hall.request(), **changes), keys=replace(hall.keys, on_sign=stop))
+
+
+def test_another_request_waits_until_a_ceremony_that_has_begun_is_finished(hall: Hall) -> None:
+    interrupted(hall, after=1)
+    other = hall.request(reason="another")
+    with pytest.raises(Refused, match=r"R005 request: must wait: the ceremony of the request [0-9a-f]{64}"):
+        hall.sit(hall.ground(other))
+    hall.sit(hall.ground(hall.request()))
+    with pytest.raises(Refused, match=r"R006 request previous: follows no ceremony"):
+        hall.sit(hall.ground(other))
+
+
+def test_a_ceremony_that_has_signed_goes_on_under_its_own_policy_only(hall: Hall) -> None:
+    interrupted(hall, after=1)
+    other = hall.policy(hall.policy_text + '[names]\naccount = ["*"]\n')
+    with pytest.raises(
+        Refused, match=r"began with another policy, other witnesses, people or lifted findings"
+    ):
+        hall.sit(hall.ground(hall.request(), policy=other))
+
+
+def test_a_ceremony_that_has_signed_nothing_may_begin_again_under_another_policy(hall: Hall) -> None:
+    with pytest.raises(KeyError):  # no key for the second draft: what the token says of keys comes first
+        hall.sit(hall.ground(hall.request()), keys=replace(hall.keys, keys={}))
+    (transcript,) = hall.folder.rglob("transcript.jsonl")
+    transcript.write_bytes(b"".join(line for line in transcript.read_bytes().splitlines(keepends=True)[:3]))
+    other = hall.policy(hall.policy_text + '[names]\naccount = ["*"]\n')
+    result = hall.sit(hall.ground(hall.request(), policy=other))
+    found = hall.check(hall.request().data, result, policy=other.digest)
+    assert found.verdict is Verdict.COMPLETE
+
+
+def test_a_transcript_that_has_gone_is_missed(hall: Hall) -> None:
+    interrupted(hall, after=1)
+    (transcript,) = hall.folder.rglob("transcript.jsonl")
+    transcript.unlink()
+    with pytest.raises(
+        StoreError, match=r"the ledger says that this ceremony has begun, and .*jsonl does not"
+    ):
+        hall.sit(hall.ground(hall.request()))
+
+
+def test_a_line_that_was_cut_off_was_never_written(hall: Hall) -> None:
+    whole = hall.sit(hall.ground(hall.request()))
+    for folder in ("ceremonies", "ledger.json"):
+        path = hall.folder / folder
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    interrupted(hall, after=1)
+    (transcript,) = hall.folder.rglob("transcript.jsonl")
+    data = transcript.read_bytes()
+    transcript.write_bytes(data[:-30])
+    assert hall.check(hall.request().data, data[:-30]).verdict is Verdict.INCOMPLETE
+    assert hall.sit(hall.ground(hall.request())) == whole
