@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,9 +129,51 @@ def test_a_renamed_account_keeps_key_users_and_creds(system: Desk) -> None:
     system.ok("verify")
 
 
+def test_a_renaming_that_was_ended_before_the_old_name_was_gone_goes_on(system: Desk) -> None:
+    accounts = system.store / "stores/ACME/accounts"
+    old = {path: path.read_text() for path in (accounts / "ORDERS").rglob("*.jwt")}
+    old[creds(system, "ORDERS")] = creds(system, "ORDERS").read_text()
+    system.ok("account", "rename", "ORDERS", "SALES")
+    new = (accounts / "SALES/SALES.jwt").read_text()
+    for path, text in old.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (accounts / "SALES/users/app.jwt").unlink()
+    done = system.ok("account", "rename", "ORDERS", "SALES", "--json", TOKEN_PIN=None)
+    assert (done.data["was"], done.data["jwt"]) == ("ORDERS", new)
+    assert not (accounts / "ORDERS").exists()
+    assert (accounts / "SALES/users/app.jwt").read_text() == old[accounts / "ORDERS/users/app.jwt"]
+    assert (creds(system, "ORDERS").exists(), creds(system, "SALES").exists()) == (False, True)
+
+
+@pytest.mark.parametrize("points", [1, 2, 3])
+def test_a_deletion_that_is_killed_is_finished_by_the_same_command(
+    system: Desk, points: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = os.unlink, [points]
+
+    def unlink(path: Any, **how: Any) -> None:  # noqa: ANN401 - as of os
+        if not str(path).endswith(".tmp"):
+            left[0] -= 1
+            if left[0] == 0:
+                os._exit(9)
+        real(path, **how)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(os, "unlink", unlink)
+        system.run("account", "delete", "ORDERS", "-C")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    system.ok("account", "delete", "ORDERS", "-C")
+    assert not (system.store / "stores/ACME/accounts/ORDERS").exists()
+    assert not creds(system, "ORDERS").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        pytest.param(["ORDERS", "ORDERS"], 'account "ORDERS" is in the store already', id="its own name"),
         pytest.param(["ORDERS", "SYS"], 'account "SYS" is in the store already', id="a name that is taken"),
         pytest.param(["NOBODY", "SALES"], 'there is no account "NOBODY"', id="nobody"),
         pytest.param(["ORDERS", "a/b"], "a/b", id="no name of a file"),

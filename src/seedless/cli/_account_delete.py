@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from seedless.change import Change
     from seedless.resolver import Said
 
     Users = list[tuple[str, Jwt[Any] | SeedlessError]]
@@ -183,23 +184,41 @@ def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> Non
     workspace = Workspace(settings)
     with workspace.lock():
         before = _edit.found(workspace, (old,))
-        workspace.refuse_existing(new)
-        plan = _renamed(workspace, before, new, issuer)
-        (jwt,) = sign(workspace, Intent(lambda _: plan))
-    data = _describe.data(jwt) | {"was": old}
+        done = _left_under(workspace, before, new)
+        steps = () if done else (_renaming(workspace, before, new, issuer),)
+        around = workspace.around(before.claims, keys=(str(before.issuer),))
+        plan = Plan(steps, workspace.now, around, _moves(workspace, before, new))
+        jwt = next(iter(sign(workspace, Intent(lambda _: plan))), done)
+    data = (_describe.data(jwt) if jwt else {}) | {"was": old}
     _io.emit(data, f"account {shown(old)}: is {shown(new)} now", as_json=settings.as_json)
 
 
-def _renamed(workspace: Workspace, before: Jwt[Any], new: str, issuer: str | None) -> Plan:
-    old = before.claims.name.strip()
+def _left_under(workspace: Workspace, before: Jwt[Any], new: str) -> Jwt[Any] | None:
+    """Return the account under its *new* name, that a run has left which was ended before it was done.
+
+    Raise `UsageError` when the name is another's, or cannot be one.
+    """
+    there = workspace.store.get(new)
+    if there is None or there.claims.sub != before.claims.sub or there.claims.name == before.claims.name:
+        workspace.refuse_existing(new)
+        return None
+    return there
+
+
+def _renaming(workspace: Workspace, before: Jwt[Any], new: str, issuer: str | None) -> Change:
     after = replace(before.claims, name=new)
     key = _edit.issuer_of(workspace, before, after, issuer)
-    step = changed(after, key, replaces=before, now=workspace.now, reason=f"was {old}", address=(new,))
-    placements = [Placement((old,), None, before, f"is {new} now")]
+    reason = f"was {before.claims.name}"
+    return changed(after, key, replaces=before, now=workspace.now, reason=reason, address=(new,))
+
+
+def _moves(workspace: Workspace, before: Jwt[Any], new: str) -> tuple[Placement, ...]:
+    """Return where the users go, and last that the old name goes, by which a run that was ended goes on."""
+    old = before.claims.name.strip()
+    placements = []
     for user, jwt in workspace.each(old):
         if isinstance(jwt, SeedlessError):
             raise jwt
-        placements.append(Placement((new, user), jwt, None, f"moves from {old}"))
+        placements.append(Placement((new, user), jwt, workspace.store.get(new, user), f"moves from {old}"))
         placements.append(Placement((old, user), None, jwt, f"moves to {new}"))
-    around = workspace.around(after, keys=(str(key), str(before.issuer)))
-    return Plan((step,), workspace.now, around, tuple(placements))
+    return (*placements, Placement((old,), None, before, f"is {new} now"))

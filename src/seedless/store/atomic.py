@@ -63,7 +63,7 @@ def write(files: Mapping[Path, str | None]) -> None:
                 sync_folder(folder)
         undo.pop_all()
     for path in (path for path, text in files.items() if text is None):
-        _prune(path.parent)
+        prune(path.parent)
 
 
 def read(path: Path, longest: int = LONGEST) -> bytes | None:
@@ -183,7 +183,7 @@ def _remove(path: Path, undo: ExitStack) -> set[Path]:
     return {path.parent}
 
 
-def _prune(folder: Path) -> None:
+def prune(folder: Path) -> None:
     """Remove *folder* and the folders above it as long as they are empty."""
     with suppress(OSError):
         while True:
