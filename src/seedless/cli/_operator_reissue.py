@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 )
 @sign_options
 def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_signing_key: bool) -> None:
-    """Give the operator a new identity key, and list what servers must change.
+    """Give the operator a new identity key.
 
-    Accounts that the old key has signed are signed by the new one; with --convert-to-signing-key they stay as
-    they are, nobody is locked out while servers are restarted one after another, and afterwards seedless
-    rotate operator-key lets the old key give way.
+    What servers must change is listed. Accounts that the old key has signed are signed by the new one. With
+    --convert-to-signing-key they stay as they are, and nobody is locked out while servers are restarted one
+    after another; afterwards seedless rotate operator-key lets the old key give way.
 
     \b
     Example:

@@ -20,7 +20,7 @@ _EMERGENCY = click.option(
 
 @click.group()
 def rotate() -> None:
-    """Let signing keys give way to new ones, in two phases that overlap."""
+    """Let signing keys give way to new ones."""
 
 
 @rotate.command(name="account-key")
