@@ -158,3 +158,12 @@ def test_a_connection_that_is_lost_is_told(nats_server: StartServer) -> None:
         server.stop()
         with pytest.raises(ServerError, match="the connection to the server was lost"):
             send(target, accounts(2, 40))
+
+
+def test_the_system_account_goes_last(nats_server: StartServer) -> None:
+    server = nats_server(full(ROOT, [SYS]))
+    newer = sign(OPERATOR, SYSTEM, Account.new(), age=50)
+    with open_cluster(Login((server.url,), ADMIN, USER)) as target:
+        sent = send(target, [newer, *accounts(2, 40)])
+    assert [one.account.claims.sub == text(SYSTEM) for one in sent] == [False, False, True]
+    assert [one.ok for one in sent] == [True] * 3

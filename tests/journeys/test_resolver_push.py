@@ -310,3 +310,17 @@ def test_an_order_goes_across_a_gap_in_a_file_that_somebody_named(
     assert "is no order to delete accounts" in desk.run(*words).err
     assert desk.run("prune", "SYS", "--write-order", str(path)).code == 3
     assert desk.run("prune", "ORDERS").code == 2
+
+
+@pytest.mark.parametrize("spoilt", ["revoked", "restricted"])
+def test_creds_that_would_not_do_are_passed_over_and_a_user_is_signed(
+    desk: Desk, configuration: str, nats_server: StartServer, spoilt: str
+) -> None:
+    server = nats_server(configuration)
+    if spoilt == "revoked":
+        desk.ok("account", "revoke", "-a", "SYS", "sys")
+    else:
+        desk.ok("user", "edit", "-a", "SYS", "sys", "--allow-pub", "orders")
+    done = desk.ok("push", "--all", "--url", server.url)
+    assert "user seedless-push (new: " in done.err
+    assert accounts(server) == dict(text(desk, name) for name in ("ORDERS", "SYS"))

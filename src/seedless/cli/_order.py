@@ -51,7 +51,8 @@ def sign_order(
     now = int(time.time())  # not when the command began: somebody has been asked since
     changes: list[Change] = []
     if issuer is not None:
-        reason = f"to delete {len(accounts)} accounts on servers, now and whenever it is sent again"
+        what = "one account" if len(accounts) == 1 else f"{len(accounts)} accounts"
+        reason = f"to delete {what} on servers, now and whenever it is sent again"
         claims = order(accounts, issuer)
         changes.append(changed(claims, issuer, replaces=None, now=now, reason=reason))
     ordering = tuple(change.title for change in changes)

@@ -64,7 +64,7 @@ class Pruning:
         if not self.victims:
             return "nothing to prune"
         if self.said is None:
-            return f"{len(self.victims)} accounts would be deleted"
+            return f"would be deleted: {len(self.victims)}"
         names = ", ".join(brief(one.name) for one in self.victims)
         return f"deleted: {names}" if self.said.ok else f"deleting {names} failed: {said_text(self.said)}"
 

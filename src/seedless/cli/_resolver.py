@@ -162,7 +162,7 @@ def typed_number(victims: Sequence[Victim], expected: int | None) -> None:
     count = len(victims)
     if expected is None and not _io.is_interactive():
         raise UsageError(
-            f"nobody is there to confirm that {count} accounts are deleted", f"--expect-count {count}"
+            f"nobody is there to confirm how many accounts are deleted: {count}", f"--expect-count {count}"
         )
     given = expected
     if given is None:
@@ -170,7 +170,7 @@ def typed_number(victims: Sequence[Victim], expected: int | None) -> None:
             f"How many accounts are deleted? Type their number ({count})", type=int, err=True
         )
     if given != count:
-        raise Refused(f"nothing was deleted: there are {count} accounts to delete, not {given}")
+        raise Refused(f"nothing was deleted: the number of accounts to delete is {count}, not {given}")
 
 
 def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims: Sequence[Victim]) -> Report:

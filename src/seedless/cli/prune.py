@@ -59,7 +59,7 @@ def prune(
     if written is not None:
         accounts = write_order(workspace, names, written)
         data = {"dry_run": False, "order": str(written), "accounts": accounts}
-        _io.emit(data, f"order to delete {len(accounts)} accounts: {written}", as_json=settings.as_json)
+        _io.emit(data, f"order to delete: {written}", as_json=settings.as_json)
         return 0
     if sent is not None:
         done = prune_by_order(workspace, remote, *read_order(workspace, sent), expect_count)

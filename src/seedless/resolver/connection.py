@@ -8,6 +8,7 @@ is lost is told, and the same command finishes the work.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,6 @@ from seedless.resolver.protocol import nobody_listens
 from seedless.text import printable
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator, Sequence
 
     from nats.aio.client import Client
@@ -162,20 +162,25 @@ def connected(login: Login) -> Iterator[Connection]:
     news = _News()
     options: dict[str, Any] = {"tls": login.tls} if login.tls else {}
     with asyncio.Runner() as runner:
-        client = runner.run(
-            logins.connect(
-                login.urls,
-                login.signer,
-                login.jwt,
-                name="seedless",
-                allow_reconnect=False,
-                connect_timeout=login.patience,
-                tls_handshake_first=login.tls_first,
-                error_cb=news.complain,
-                disconnected_cb=news.end,
-                **options,
-            )
+        opening = logins.connect(
+            login.urls,
+            login.signer,
+            login.jwt,
+            name="seedless",
+            allow_reconnect=False,
+            connect_timeout=login.patience,
+            tls_handshake_first=login.tls_first,
+            error_cb=news.complain,
+            disconnected_cb=news.end,
+            **options,
         )
+        try:
+            client = runner.run(opening)
+        except ServerError as error:
+            error.hint = next(
+                (hint for kind, hint in _HINTS if isinstance(error.__cause__, kind)), error.hint
+            )
+            raise
         try:
             yield Connection(runner, client, login.patience, news)
         finally:
@@ -184,3 +189,8 @@ def connected(login: Login) -> Iterator[Connection]:
 
 
 _MAY_NOT = "is it a user of the system account who may use $SYS.REQ.> and _INBOX.>?"
+_HINTS: tuple[tuple[type[Exception], str], ...] = (
+    (ssl.SSLCertVerificationError, "--ca-cert names the file with the certificate of who vouches for it"),
+    (TimeoutError, "is the server running, is the address right? --timeout gives it more seconds"),
+)
+"""What to do where somebody uses the command line, by the error behind the sentence."""
