@@ -151,18 +151,23 @@ def pinned_policy(text: str) -> Pinned:
     place = "transcript[1].policy"
     try:
         said = wire.parse(text.encode())
-        if wire.encode(said).decode() != text:
-            raise Refused(f"{place} is not written as policies are")
-        listed = said.get("witnesses")
-        witnesses = None
-        if listed is not None:
-            keys = tuple(str(PublicKey.parse(key)) for key in listed["keys"])
-            witnesses = Witnesses(keys=keys, threshold=int(listed["threshold"]))
-        return Pinned(digest=digest_of(text.encode()), operator=said["operator"], witnesses=witnesses)
-    except Refused:
-        raise
+        pinned = Pinned(
+            digest=digest_of(text.encode()), operator=said["operator"], witnesses=_witnesses_in(said)
+        )
+        is_canonical = wire.encode(said).decode() == text
     except (SeedlessError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise Refused(f"{place} is no policy", "it was changed") from error
+    if not is_canonical:
+        raise Refused(f"{place} is not written as policies are", "it was changed")
+    return pinned
+
+
+def _witnesses_in(said: dict[str, Any]) -> Witnesses | None:
+    listed = said.get("witnesses")
+    if listed is None:
+        return None
+    keys = tuple(str(PublicKey.parse(key)) for key in listed["keys"])
+    return Witnesses(keys=keys, threshold=int(listed["threshold"]))
 
 
 def _require_policy(pinned: Pinned, request: Request, digest: str | None) -> None:

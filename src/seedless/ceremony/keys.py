@@ -1,0 +1,108 @@
+"""Keys made for ceremonies: each says itself who holds it, and what its driver says of it.
+
+A file of statements, one by each key, signed by that key: whoever reads it knows that somebody held the keys
+when the statements were made. What the driver says is a statement of the driver, and no attestation. Refused
+are a statement by another key than it is about, one raw key twice, and a role or a name that is none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from seedless import planfile
+from seedless.ceremony import documents
+from seedless.ceremony.own import KEY, own_draft, read_own, require_says
+from seedless.errors import Refused, SeedlessError, UsageError
+from seedless.nkey import Role
+from seedless.pkcs11.key import label_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from seedless.jwt import Draft, Jwt
+    from seedless.nkey import PublicKey
+
+FORMAT = "seedless ceremony keys 1"
+_MEMBERS = {"format": str, "keys": list}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeKey:
+    """A key, what it is called, who holds its token, where it is (URI) and what the driver says of it."""
+
+    public_key: PublicKey
+    name: str
+    holder: str
+    uri: str
+    at: int
+    says: Mapping[str, Any] = field(default_factory=dict)
+
+    def draft(self) -> Draft[Any]:
+        """Return the draft of the statement that the key signs."""
+        said = {"name": self.name, "holder": self.holder, "uri": self.uri, "says": dict(self.says)}
+        return own_draft(KEY, _digest(self.public_key), said, self.public_key, self.at)
+
+
+def _digest(public_key: PublicKey) -> str:
+    return planfile.digest(str(public_key).encode())
+
+
+def to_bytes(statements: Sequence[str]) -> bytes:
+    """Return the file of *statements* (jwt text)."""
+    return documents.to_bytes({"format": FORMAT, "keys": list(statements)})
+
+
+def parse(data: bytes) -> tuple[tuple[MadeKey, str], ...]:
+    """Return the keys in a file, each with its statement; raise `UsageError` or `Refused` with the place."""
+    members = documents.parse(data, "the file of keys")
+    documents.require_members(members, _MEMBERS, "keys")
+    if members["format"] != FORMAT:
+        raise UsageError(f"keys.format is not {FORMAT!r}", "another version of seedless may read it")
+    found = [(_made(text, f"keys.keys[{n}]"), str(text)) for n, text in enumerate(members["keys"])]
+    raw = [made.public_key.raw for made, _ in found]
+    for number, one in enumerate(raw):
+        if one in raw[:number]:
+            raise Refused(f"keys.keys[{number}] is a key that stands there already", "a key has one role")
+    return tuple(found)
+
+
+def _made(text: object, where: str) -> MadeKey:
+    if not isinstance(text, str):
+        raise UsageError(f"{where} is not a jwt")
+    jwt: Jwt[Any] = read_own(text, where)
+    said = jwt.claims.body.data or {}
+    texts = [said.get(name) for name in ("name", "holder", "uri")]
+    if not all(isinstance(one, str) for one in texts) or not isinstance(said.get("says"), dict):
+        raise Refused(f"{where} does not say name, holder, uri and what the driver says")
+    made = MadeKey(
+        public_key=jwt.issuer, name=said["name"], holder=said["holder"], uri=said["uri"],
+        at=jwt.issued_at, says=said["says"],
+    )  # fmt: skip
+    try:
+        label_for(made.public_key.role, made.name)
+        documents.require_plain(made.holder, f"{where}.holder")
+    except SeedlessError as error:
+        raise Refused(f"{where}: {error.message}", error.hint) from error
+    require_says(jwt, made.draft(), where)
+    return made
+
+
+def policy_text(made: Iterable[MadeKey], witnesses: Sequence[str] = (), threshold: int = 0) -> str:
+    """Return the policy (TOML) that pins the first operator key of *made*, and the tokens of all of them.
+
+    *witnesses* are public keys, of which *threshold* must have signed. Raise `UsageError` for none.
+    """
+    held = list(made)
+    operator = next((one for one in held if one.public_key.role is Role.OPERATOR), None)
+    if operator is None:
+        raise UsageError("there is no operator key that a policy could pin", "make one: --key operator:NAME")
+    serials = sorted({str(one.says["serial"]) for one in held if one.says.get("serial")})
+    lines = [f'operator = "{operator.public_key}"']
+    if serials:
+        lines.append(f"tokens = {json.dumps(serials)}")
+    if witnesses:
+        keys = json.dumps(list(witnesses), indent=2)
+        lines += ["", "[witnesses]", f"keys = {keys}", f"threshold = {threshold}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,375 @@
+"""The commands of a ceremony with real tokens, on machines that share nothing but the files carried."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.ceremony import words
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest_softhsm
+
+    Desk = Any  # the fixture in tests/conftest.py
+    Done = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """Two desks: `online` has no token, `offline` has the keys and the policy; files are carried by hand."""
+
+    online: Desk
+    offline: Desk
+
+    def carry(self, name: str, to: str) -> Path:
+        """Copy the file *name* to the other side."""
+        source, target = (self.online, self.offline) if to == "offline" else (self.offline, self.online)
+        return shutil.copy(source.home / name, target.home / name)
+
+    def path(self, desk: Desk, name: str) -> str:
+        return str(desk.home / name)
+
+    def prepare(self, plan: str, request: str, *more: str) -> dict[str, Any]:
+        """Make a request of a plan, and carry it to the machine that signs."""
+        made = self.online.ok(
+            "ceremony", "prepare", self.path(self.online, plan), "--reason", "a test", "--by", "Grace",
+            "-o", self.path(self.online, request), "--json", *more,
+        ).data  # fmt: skip
+        self.carry(request, "offline")
+        return dict(made)
+
+    def sign(self, request: str, result: str, digest: str, *more: str) -> Done:
+        return self.offline.run(
+            "ceremony", "sign", self.path(self.offline, request), "-o", self.path(self.offline, result),
+            "--expect", digest, "--clock-checked", "--json", *more,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def gap(desk: Desk, tmp_path: Path) -> Gap:
+    homes = {name: tmp_path / name for name in ("online", "offline")}
+    for home in homes.values():
+        home.mkdir()
+    nothing = {
+        "SEEDLESS_TOKEN": None,
+        "SEEDLESS_MODULE": None,
+        "SEEDLESS_PIN_SOURCE": None,
+        "TOKEN_PIN": None,
+    }
+    own = {name: {"HOME": str(home), "SEEDLESS_STORE": str(home / "store")} for name, home in homes.items()}
+    online = dataclasses.replace(desk, home=homes["online"], env=desk.env_with(**own["online"], **nothing))
+    policy = {"SEEDLESS_POLICY": str(homes["offline"] / "policy.toml")}
+    offline = dataclasses.replace(desk, home=homes["offline"], env=desk.env_with(**own["offline"], **policy))
+    return Gap(online, offline)
+
+
+@pytest.fixture
+def founded(gap: Gap) -> Gap:
+    """The keys are made offline, and their operator, signing key and system account are requested."""
+    gap.offline.ok(
+        "ceremony", "keygen", "ACME", "--holder", "Ada", "--policy-out", gap.path(gap.offline, "policy.toml"),
+        "-o", gap.path(gap.offline, "keys.json"),
+    )  # fmt: skip
+    gap.online.ok("ceremony", "keys", str(gap.carry("keys.json", "online")))
+    gap.online.ok(
+        "operator",
+        "add",
+        "ACME",
+        "--sys",
+        "--generate-signing-key",
+        "--plan",
+        gap.path(gap.online, "first.plan"),
+    )
+    return gap
+
+
+@pytest.fixture
+def running(founded: Gap) -> Gap:
+    """The first ceremony was held, and its result accepted."""
+    made = founded.prepare("first.plan", "first.json")
+    done = founded.sign("first.json", "first.result", made["request"])
+    assert done.code == 0, done
+    founded.online.ok("ceremony", "accept", str(founded.carry("first.result", "online")))
+    return founded
+
+
+def operator_of(gap: Gap) -> str:
+    return str(gap.online.ok("operator", "show", "--json").data["subject"])
+
+
+def planned(gap: Gap, name: str, *change: str) -> None:
+    gap.online.ok(*change, "--plan", gap.path(gap.online, name))
+
+
+def test_the_first_ceremony_makes_an_operator_whose_keys_were_never_online(running: Gap) -> None:
+    shown = running.online.ok("tree").out
+    assert "operator ACME" in shown
+    assert "account SYS" in shown
+    assert "user sys" in shown
+    assert running.online.ok("verify", "--json").code == 0
+    assert (running.online.store / "keys/creds/ACME/SYS/sys.creds").exists()
+
+
+def test_the_auditor_needs_public_material_alone(running: Gap, tmp_path: Path) -> None:
+    folder = tmp_path / "auditor"
+    folder.mkdir()
+    for name in ("first.json", "first.result"):
+        shutil.copy(running.offline.home / name, folder / name)
+    found = running.online.ok(
+        "ceremony", "check", str(folder / "first.json"), str(folder / "first.result"),
+        "--operator-key", operator_of(running), "--json", SEEDLESS_STORE=None, HOME=str(folder),
+    ).data  # fmt: skip
+    assert (found["verdict"], found["text"]) == ("complete", "3 jwts, 3 receipts")
+    assert len(found["keys"]) == 3
+
+
+def test_a_check_of_an_interrupted_ceremony_ends_with_3(running: Gap) -> None:
+    (transcript,) = running.offline.store.rglob("transcript.jsonl")
+    words_of = ("ceremony", "check", running.path(running.offline, "first.json"), str(transcript))
+    done = running.offline.run(*words_of, "--operator-key", operator_of(running))
+    assert (done.code, done.out.splitlines()[0]) == (
+        3, "incomplete: it stops before the receipts: 3 of 3 jwts are signed",
+    )  # fmt: skip
+    transcript.write_bytes(
+        transcript.read_bytes().replace(b"Ada", b"Eve", 1).replace(b"SoftHSM", b"SoftHSN", 1)
+    )
+    done = running.offline.run(*words_of, "--operator-key", operator_of(running), "--json")
+    assert (done.code, done.data["verdict"]) == (3, "false")
+    assert "transcript[" in done.data["text"]
+
+
+def test_keygen_tells_what_the_driver_says_and_pins_operator_and_token(founded: Gap) -> None:
+    policy = (founded.offline.home / "policy.toml").read_text()
+    made = founded.online.ok("ceremony", "keys", founded.path(founded.online, "keys.json"), "--json").data[
+        "keys"
+    ]
+    assert [one["name"] for one in made] == ["ACME", "ACME signing", "SYS"]
+    assert {one["the_driver_says"]["extractable"] for one in made} == {"no"}
+    assert {one["holder"] for one in made} == {"Ada"}
+    assert policy == f'operator = "{made[0]["public_key"]}"\ntokens = ["{founded.offline.token.serial}"]\n'
+
+
+def test_a_file_of_keys_that_was_changed_is_refused(founded: Gap) -> None:
+    path = founded.online.home / "keys.json"
+    value = json.loads(path.read_text())
+    value["keys"][1] = value["keys"][0]
+    path.write_text(json.dumps(value, separators=(",", ":")) + "\n")
+    done = founded.online.run("ceremony", "keys", str(path))
+    assert done.code == 3
+    assert "keys.keys[1] is a key that stands there already" in done.err
+
+
+def test_a_review_opens_no_token_and_asks_for_no_pin(founded: Gap) -> None:
+    made = founded.prepare("first.plan", "first.json")
+    page = founded.offline.home / "checklist.txt"
+    done = founded.offline.ok(
+        "ceremony", "review", founded.path(founded.offline, "first.json"), "--checklist", str(page), "--json",
+        SEEDLESS_MODULE="/nowhere.so", SEEDLESS_PIN_SOURCE="file:/nowhere",
+    )  # fmt: skip
+    assert done.data["request"] == made["request"]
+    assert done.data["words"] == list(words.words(bytes.fromhex(made["request"])))
+    assert [change["name"] for change in done.data["changes"]] == ["ACME", "SYS", "sys"]
+    assert "operator ACME (new: new operator)" in done.err
+    assert made["request"] in page.read_text()
+    assert len(page.read_text().splitlines()) < 60
+
+
+def test_a_review_that_finds_something_ends_with_3_and_says_it_first(running: Gap) -> None:
+    running.prepare("first.plan", "again.json")
+    done = running.offline.run("ceremony", "review", running.path(running.offline, "again.json"))
+    assert done.code == 3
+    told = [line for line in done.err.splitlines() if line.startswith("error:")]
+    assert told[0].startswith("error: R006") or told[0].startswith("error: R007")
+    assert done.err.index("error:") < done.err.index("operator ACME (new")
+
+
+def test_a_dry_run_of_each_step_writes_nothing(founded: Gap) -> None:
+    made = founded.prepare("first.plan", "first.json")
+    before = founded.offline.files()
+    for command in (
+        ("sign", founded.path(founded.offline, "first.json"), "-o", founded.path(founded.offline, "x")),
+        ("keygen", "OTHER", "--holder", "Eve", "-o", founded.path(founded.offline, "x")),
+    ):
+        assert founded.offline.ok("ceremony", *command, "--dry-run", "--json").data["dry_run"] is True
+    assert founded.offline.files() == before
+    assert not (founded.offline.home / "x").exists()
+    words_of = (
+        "prepare",
+        founded.path(founded.online, "first.plan"),
+        "--reason",
+        "r",
+        "-o",
+        founded.path(founded.online, "x"),
+    )
+    assert founded.online.ok("ceremony", *words_of, "--dry-run", "--json").data["dry_run"] is True
+    assert not (founded.online.home / "x").exists()
+    done = founded.sign("first.json", "first.result", made["request"])
+    assert done.code == 0
+    result = str(founded.carry("first.result", "online"))
+    assert founded.online.ok("ceremony", "accept", result, "--dry-run", "--json").data["passed"] == 0
+    assert not (founded.online.store / "stores").exists()
+
+
+SIGNING: dict[str, tuple[tuple[str, ...], str]] = {
+    "another digest": (("--expect", "00", "--clock-checked"), "the digest of the request is"),
+    "no digest": (("--clock-checked",), "its digest was not said"),
+    "no word on the clock": (("--expect", "DIGEST"), "nobody has said that 20"),
+}
+
+
+@pytest.mark.parametrize("name", SIGNING)
+def test_without_a_terminal_a_ceremony_wants_its_digest_and_its_clock(founded: Gap, name: str) -> None:
+    made = founded.prepare("first.plan", "first.json")
+    more, sentence = SIGNING[name]
+    more = tuple(made["request"] if word == "DIGEST" else word for word in more)
+    done = founded.offline.run(
+        "ceremony", "sign", founded.path(founded.offline, "first.json"), *more,
+        "-o", founded.path(founded.offline, "x"), TOKEN_PIN="wrong",
+    )  # fmt: skip
+    assert done.code == 2
+    assert sentence in done.err
+
+
+def test_a_ceremony_without_a_policy_is_refused(founded: Gap) -> None:
+    founded.prepare("first.plan", "first.json")
+    done = founded.offline.run(
+        "ceremony", "review", founded.path(founded.offline, "first.json"), SEEDLESS_POLICY=None
+    )
+    assert done.code == 2
+    assert "a ceremony goes by a policy of this machine, and none is named" in done.err
+
+
+def test_a_draft_for_a_key_that_this_token_does_not_hold_is_refused(
+    founded: Gap, softhsm: pytest_softhsm.SoftHSM
+) -> None:
+    made = founded.prepare("first.plan", "first.json")
+    policy = founded.offline.home / "policy.toml"
+    policy.write_text(policy.read_text().splitlines()[0])
+    (founded.offline.store / "keyring.json").unlink()
+    other = softhsm.create(label="other")
+    try:
+        done = founded.sign("first.json", "x", made["request"], "--token", other.uri)
+    finally:
+        softhsm.remove(other)
+    assert done.code == 4
+    assert "nobody knows where the key O" in done.err
+    assert b'"kind":"intent"' not in next(founded.offline.store.rglob("transcript.jsonl")).read_bytes()
+
+
+def test_keys_of_two_holders_on_two_tokens_are_in_one_file_and_one_policy(
+    gap: Gap, softhsm: pytest_softhsm.SoftHSM
+) -> None:
+    first, both = (gap.path(gap.offline, name) for name in ("one.json", "both.json"))
+    gap.offline.ok("ceremony", "keygen", "ACME", "--holder", "Ada", "--key", "operator:ACME", "-o", first)
+    other = softhsm.create(label="other")
+    witnesses = [str(SoftwareKey.generate(Role.USER).public_key) for _ in range(3)]
+    try:
+        done = gap.offline.ok(
+            "ceremony", "keygen", "ACME", "--holder", "Bob", "--key", "operator:ACME signing", "--add", first,
+            "--token", other.uri, "-o", both, "--policy-out", gap.path(gap.offline, "policy.toml"),
+            *(word for key in witnesses for word in ("--witness", key)), "--witnesses", "2", "--json",
+        )  # fmt: skip
+    finally:
+        softhsm.remove(other)
+    assert [(one["name"], one["holder"]) for one in done.data["keys"]] == [
+        ("ACME", "Ada"),
+        ("ACME signing", "Bob"),
+    ]
+    policy = gap.offline.ok("policy", "explain", gap.path(gap.offline, "policy.toml"), "--json").data
+    assert policy["digest"] == done.data["policy"]
+    assert "A ceremony is witnessed by 2 of" in policy["rules"]["witnesses"]
+    assert other.serial in policy["rules"]["tokens"]
+    assert gap.offline.token.serial in policy["rules"]["tokens"]
+
+
+def test_a_wrong_pin_leaves_a_ceremony_that_can_be_gone_on_with(founded: Gap) -> None:
+    made = founded.prepare("first.plan", "first.json")
+    words_of = (
+        "ceremony", "sign", founded.path(founded.offline, "first.json"), "--expect", made["request"],
+        "--clock-checked", "-o", founded.path(founded.offline, "first.result"),
+    )  # fmt: skip
+    done = founded.offline.run(*words_of, TOKEN_PIN="0000")
+    assert (done.code, "the PIN is wrong" in done.err) == (4, True)
+    assert not (founded.offline.home / "first.result").exists()
+    founded.offline.ok(*words_of)
+    done = founded.offline.run(*words_of)
+    assert done.code == 3
+    assert "R004 request: was signed before" in done.err
+
+
+def test_a_result_is_accepted_only_where_its_request_was_prepared(running: Gap, tmp_path: Path) -> None:
+    other = dataclasses.replace(
+        running.online, home=tmp_path, env=running.online.env_with(SEEDLESS_STORE=str(tmp_path / "s"))
+    )
+    done = other.run("ceremony", "accept", running.path(running.online, "first.result"))
+    assert done.code == 3
+    assert "the result is for a request that was not prepared here" in done.err
+
+
+def test_a_result_that_was_accepted_is_accepted_again_and_changes_nothing(running: Gap) -> None:
+    before = running.online.files()
+    done = running.online.ok("ceremony", "accept", running.path(running.online, "first.result"), "--json")
+    assert done.data["passed"] == 3
+    assert running.online.files() == before
+
+
+def test_a_result_is_refused_where_the_store_has_changed_since(running: Gap) -> None:
+    planned(running, "tag.plan", "account", "edit", "SYS", "--tag", "team:a")
+    made = running.prepare("tag.plan", "tag.json")
+    assert running.sign("tag.json", "tag.result", made["request"]).code == 0
+    result = str(running.carry("tag.result", "online"))
+    (path,) = running.online.store.rglob("SYS.jwt")
+    kept = path.read_text()
+    path.write_text(kept.replace("\n", "") + "\n")
+    data = bytearray((running.online.home / "tag.result").read_bytes())
+    data[-100] ^= 1
+    (running.online.home / "bad.result").write_bytes(bytes(data))
+    done = running.online.run("ceremony", "accept", str(running.online.home / "bad.result"))
+    assert (done.code, "the result is false" in done.err or "cannot be read" in done.err) == (3, True)
+    assert path.read_text().strip() == kept.strip()
+    running.online.ok("ceremony", "accept", result)
+    assert "team:a" in running.online.ok("account", "show", "SYS").out
+
+
+def test_the_second_ceremony_follows_the_first_and_a_stale_request_does_not(running: Gap) -> None:
+    planned(running, "one.plan", "account", "edit", "SYS", "--tag", "team:a")
+    planned(running, "two.plan", "account", "edit", "SYS", "--tag", "team:b")
+    one = running.prepare("one.plan", "one.json")
+    two = running.prepare("two.plan", "two.json")
+    assert running.sign("one.json", "one.result", one["request"]).code == 0
+    done = running.sign("two.json", "two.result", two["request"])
+    assert done.code == 3
+    assert "R006" in done.err
+    assert "R008" in done.err
+    running.online.ok("ceremony", "accept", str(running.carry("one.result", "online")))
+    assert running.online.ok("verify", "--json").code == 0
+
+
+def test_what_a_ceremony_signs_about_itself_is_signed_by_no_other_command(desk: Desk) -> None:
+    desk.found_system()
+    for audience in ("seedless-ceremony-receipt", "seedless-ceremony-witness", "seedless-else"):
+        claims = {"sub": "sha256:00", "aud": audience, "nats": {"type": "generic"}}
+        operator = desk.ok("operator", "show", "--json").data["subject"]
+        done = desk.run("sign", "-", "--kind", "generic", "--issuer", operator, stdin=json.dumps(claims))
+        assert done.code == 3, done
+        assert "G004" in done.err
+        done = desk.run(
+            "sign",
+            "-",
+            "--kind",
+            "generic",
+            "--issuer",
+            operator,
+            "--allow",
+            "G004",
+            stdin=json.dumps(claims),
+        )
+        assert done.code == 2
