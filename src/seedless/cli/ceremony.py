@@ -13,6 +13,7 @@ _COMMANDS = {
     "sign": ("_ceremony_sign", "Sign a request, and write the result."),
     "accept": ("_ceremony_accept", "Take a result into the store, online."),
     "check": ("_ceremony_check", "Check a ceremony afterwards."),
+    "report": ("_ceremony_report", "Write the page of a ceremony."),
 }
 
 ceremony = LazyGroup(

@@ -1,0 +1,227 @@
+"""The report of a ceremony: one HTML page that needs nothing else, on screen and on paper.
+
+It shows what a check has found and decides nothing. All text from requests and transcripts is escaped,
+control and bidirectional characters as everywhere; no script, no link, nothing is loaded. The QR code (segno,
+the extra `report`) holds the digest of the transcript; a page is whole without it.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from seedless.ceremony import words
+from seedless.ceremony.progress import draft_digest
+from seedless.diff import Difference, diff
+from seedless.text import printable
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from seedless.ceremony.check import Checked
+    from seedless.ceremony.progress import Progress
+    from seedless.ceremony.request import Request
+    from seedless.change import Change
+
+_STYLE = """
+:root { --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --ground: #f6f8fa; }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: var(--ink); max-width: 60rem;
+       margin: 2rem auto; padding: 0 1.5rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
+code, .mono { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em;
+              overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; }
+th { font-weight: 600; color: var(--soft); white-space: nowrap; width: 11rem; }
+.verdict { border-left: .5rem solid; padding: .6rem 1rem; background: var(--ground); margin: 1rem 0; }
+.complete { border-color: #1a7f37; } .incomplete { border-color: #9a6700; } .false { border-color: #cf222e; }
+.verdict strong { text-transform: uppercase; letter-spacing: .05em; }
+.mark { border: 3px solid #cf222e; color: #cf222e; font-weight: 700; text-align: center; padding: .4rem;
+        letter-spacing: .3em; margin: 1rem 0; }
+.digest { display: flex; gap: 2rem; align-items: flex-start; }
+.digest svg { width: 9.5rem; height: 9.5rem; flex: none; }
+.words td { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em; padding-right: 1rem; }
+.words td:nth-child(odd) { color: #0b4a8f; }
+.change { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem .7rem; margin: .8rem 0; }
+.widens { color: #cf222e; } .narrows { color: #1a7f37; } .changes { color: #9a6700; }
+.effect { font-weight: 600; width: 6rem; }
+.soft { color: var(--soft); }
+@media print { body { font-size: 10.5pt; margin: 0; max-width: none; padding: 0; }
+  .change, tr, .verdict, .digest { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
+@page { margin: 18mm 16mm; }
+"""
+_HEAD = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+"""
+
+
+def report(checked: Checked, *, qr: str | None = None) -> str:
+    """Return the page for what was *checked*; *qr* is an SVG element of the digest of the transcript."""
+    request, progress = checked.request, checked.progress
+    name = _operator_name(request) if request else ""
+    title = f"Ceremony{f' of {name}' if name else ''}"
+    parts = [f"<h1>{_text(title)}</h1>"]
+    if request is not None and request.mark:
+        parts.append(f'<div class="mark">{_text(request.mark)}</div>')
+    parts.append(_verdict(checked))
+    if request is not None and progress is not None:
+        parts += [
+            _summary(request, progress),
+            _digests(request, progress, checked, qr),
+            _changes(request, progress),
+            _people(progress, checked),
+            _keys(progress),
+            _findings(progress),
+        ]
+    body = "\n".join(part for part in parts if part)
+    head = f"{_HEAD}<title>{_text(title)}</title><style>{_STYLE}</style></head>"
+    return f"{head}\n<body>\n{body}\n</body></html>\n"
+
+
+def qr_code(digest: str) -> str | None:
+    """Return *digest* as a QR code, an SVG element; None where segno is not installed."""
+    try:
+        import segno  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    svg: str = segno.make(f"sha256:{digest}", micro=False).svg_inline(border=1, omitsize=True)
+    return svg
+
+
+def _operator_name(request: Request) -> str:
+    if request.operator is not None:
+        return request.operator.claims.name
+    said = (change.draft.claims for change in request.plan.changes)
+    return next((one.name for one in said if one.sub == request.operator_key), "")
+
+
+def _verdict(checked: Checked) -> str:
+    hint = f'<br><span class="soft">{_text(checked.hint)}</span>' if checked.hint else ""
+    word = str(checked.verdict)
+    return f'<div class="verdict {word}"><strong>{word}</strong>: {_text(checked.text)}{hint}</div>'
+
+
+def _summary(request: Request, progress: Progress) -> str:
+    opened = progress.opened or {}
+    rows = [
+        ("Reason", _text(request.reason)),
+        ("Prepared", f"{_text(moment(request.plan.prepared_at))} by {_text(request.prepared_by)}"),
+        ("Expires", _text(moment(request.expires))),
+        ("Held", _text(moment(progress.at)) if opened else "not yet"),
+        ("Present", _text(", ".join(opened.get("present", [])) or "nobody was named")),
+        ("Operator", _code(request.operator_key)),
+        ("Programs", _text(f"{request.tool}; {opened.get('tool', '')}".strip("; "))),
+    ]
+    return _table(rows)
+
+
+def _digests(request: Request, progress: Progress, checked: Checked, qr: str | None) -> str:
+    policy = checked.policy.digest if checked.policy else "not yet"
+    rows = [
+        ("Request", _code(request.digest)),
+        ("Ceremony before", _code(request.previous or "none")),
+        ("Policy", _code(policy)),
+        ("Transcript", _code(progress.digest)),
+    ]
+    said = words.words(bytes.fromhex(progress.digest))
+    table = "".join(
+        "<tr>" + "".join(f"<td>{word}</td>" for word in said[at : at + 4]) + "</tr>"
+        for at in range(0, len(said), 4)
+    )
+    spoken = f'<div class="digest"><table class="words">{table}</table>{qr or ""}</div>'
+    return f"<h2>Digests (SHA-256)</h2>{_table(rows)}<h3>The transcript, to be read aloud</h3>{spoken}"
+
+
+def _changes(request: Request, progress: Progress) -> str:
+    names = {jwt.claims.sub: jwt.claims.name for jwt in request.plan.around}
+    if request.operator is not None:
+        names[request.operator.claims.sub] = request.operator.claims.name
+    names |= {change.draft.claims.sub: change.draft.claims.name for change in request.plan.changes}
+    done = len(progress.signed)
+    blocks = [
+        _change(change, names, is_signed=number < done) for number, change in enumerate(request.plan.changes)
+    ]
+    placed = [
+        f"<p>{_text('/'.join(one.address))}: {'placed' if one.jwt else 'removed'} ({_text(one.reason)})</p>"
+        for one in request.plan.placements
+    ]
+    return f"<h2>What was signed: {done} of {len(blocks)}</h2>" + "".join([*blocks, *placed])
+
+
+def _change(change: Change, names: Mapping[str, str], *, is_signed: bool) -> str:
+    old = change.replaces
+    found = diff(old.claims if old else None, change.draft.claims, names=names)
+    issuer = str(change.draft.issuer)
+    rows = [
+        *(_difference(one, is_new=old is None) for one in found),
+        _row("issuer", f"{_text(names[issuer])} {_code(issuer)}" if names.get(issuer) else _code(issuer)),
+        _row("issued", _text(moment(change.draft.issued_at))),
+        _row("sha256 of what is signed", _code(draft_digest(change.draft))),
+    ]
+    state = "" if is_signed else ' <span class="soft">not signed</span>'
+    heading = f"{change.title} ({'changed' if old else 'new'}: {change.reason})"
+    return f'<div class="change"><h3>{_text(heading)}{state}</h3><table>{"".join(rows)}</table></div>'
+
+
+def _difference(one: Difference, *, is_new: bool) -> str:
+    if is_new:
+        return f'<tr><td colspan="2">{_text(one.line)}</td></tr>'
+    effect = f'<span class="{one.effect}">{one.effect}</span>'
+    return f'<tr><td class="effect">{effect}</td><td>{_text(one.line)}</td></tr>'
+
+
+def _people(progress: Progress, checked: Checked) -> str:
+    pinned = checked.policy.witnesses if checked.policy else None
+    wanted = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
+    rows = [("Witness", _code(str(one.issuer))) for one in checked.witnesses]
+    rows += [("Receipt by", _code(str(one.issuer))) for one in checked.receipts]
+    count = len(progress.statements)
+    return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(wanted)}.</p>{_table(rows)}"
+
+
+def _keys(progress: Progress) -> str:
+    blocks = []
+    for key, says in progress.says.items():
+        rows = [(_text(str(name)), _text(_said(value))) for name, value in sorted(says.items())]
+        blocks.append(f"<h3>{_code(key)}</h3>{_table(rows)}")
+    note = "<p>These are statements of a driver, not attestations of a device.</p>"
+    return f"<h2>Keys: what the driver says</h2>{note}{''.join(blocks)}" if blocks else ""
+
+
+def _findings(progress: Progress) -> str:
+    reviewed = progress.reviewed or {}
+    items = [*(f"lifted: {one}" for one in reviewed.get("lifted", [])), *reviewed.get("findings", [])]
+    if not items:
+        return "<h2>Findings</h2><p>None.</p>"
+    return f"<h2>Findings</h2><ul>{''.join(f'<li>{_text(one)}</li>' for one in items)}</ul>"
+
+
+def _said(value: Any) -> str:  # noqa: ANN401 - what JSON holds
+    return (
+        {True: "yes", False: "no", None: "nothing"}.get(value, str(value))
+        if not isinstance(value, str)
+        else value
+    )
+
+
+def _table(rows: Sequence[tuple[str, str]] | Iterable[tuple[str, str]]) -> str:
+    return f"<table>{''.join(_row(name, value) for name, value in rows)}</table>"
+
+
+def _row(name: str, value: str) -> str:
+    return f"<tr><th>{name}</th><td>{value}</td></tr>"
+
+
+def _code(text: str) -> str:
+    return f"<code>{_text(text)}</code>"
+
+
+def _text(text: str) -> str:
+    return html.escape(printable(text))

@@ -1,0 +1,54 @@
+"""`seedless ceremony report`: the page of a ceremony, to read and to print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedless.ceremony import documents
+from seedless.ceremony.check import Verdict, check
+from seedless.ceremony.report import qr_code
+from seedless.ceremony.report import report as page
+from seedless.cli import _io
+from seedless.cli._keys import PublicKeyType
+from seedless.cli._options import Settings, json_options
+from seedless.nkey import PublicKey, Role
+from seedless.store import atomic
+
+_FILE = click.Path(path_type=Path)
+_FOUND = 3
+
+
+@click.command()
+@click.argument("request_file", metavar="REQUEST", type=_FILE)
+@click.argument("result_file", metavar="RESULT", type=_FILE)
+@click.option(
+    "--operator-key",
+    required=True,
+    type=PublicKeyType(Role.OPERATOR),
+    metavar="O…",
+    help="The public key of the operator that is pinned.",
+)
+@click.option("--output", "-o", type=_FILE, required=True, metavar="FILE", help="Write the page here.")
+@json_options
+def report(
+    settings: Settings, *, request_file: Path, result_file: Path, operator_key: PublicKey, output: Path
+) -> int:
+    """Write the page of a ceremony: HTML that prints well.
+
+    It is checked first, as `ceremony check` does, and the verdict stands at the top; exit code 3 unless it is
+    complete. With the extra `report` (segno) the page has a QR code of the digest.
+
+    \b
+    Example:
+      seedless ceremony report request.json result.json --operator-key O… -o ceremony.html
+    """
+    checked = check(documents.read(request_file), documents.read(result_file), operator_key)
+    qr = qr_code(checked.progress.digest) if checked.progress else None
+    atomic.write({output: page(checked, qr=qr)})
+    if checked.progress and qr is None:
+        _io.say("the page has no QR code: that wants segno, as in pip install 'seedless[report]'")
+    data = {"verdict": str(checked.verdict), "path": str(output), "has_qr_code": qr is not None}
+    _io.emit(data, f"{output}\n{checked.verdict}: {checked.text}", as_json=settings.as_json)
+    return 0 if checked.verdict is Verdict.COMPLETE else _FOUND

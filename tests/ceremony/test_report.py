@@ -1,0 +1,122 @@
+"""The report: one page, whole in itself, that says what the check has found."""
+
+from __future__ import annotations
+
+import re
+import sys
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+from seedless.ceremony import words
+from seedless.ceremony.report import qr_code, report
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import pytest
+
+    Hall = Any  # the fixture beside this file
+
+_VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """The text of a page, its attributes that could load something, and whether its elements are closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.loads: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [name for name, _ in attrs if name in {"src", "href", "data", "action"}]
+        self.loads += [tag] if tag in {"script", "link", "iframe", "object", "img"} else []
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += f"{data}\n"
+
+
+def test_the_page_shows_verdict_people_digests_words_changes_and_keys(hall: Hall) -> None:
+    checked = hall.check(*hall.held())
+    page = Page(report(checked))
+    assert page.open == []
+    for text in (
+        "Ceremony of ACME",
+        "complete",
+        "2 jwts, 1 receipt",
+        "two accounts",
+        "Grace, Ada",
+        checked.request.digest,
+        checked.policy.digest,
+        checked.progress.digest,
+        *words.words(bytes.fromhex(checked.progress.digest)),
+        "account ORDERS (changed: a tag)",
+        "tags: added team:a",
+        "2 signed; 2 of 3 are needed.",
+        str(hall.ada.public_key),
+        "These are statements of a driver, not attestations of a device.",
+    ):
+        assert text in page.text
+
+
+def test_the_page_loads_nothing(hall: Hall) -> None:
+    checked = hall.check(*hall.held())
+    text = report(checked, qr=qr_code(checked.progress.digest))
+    assert Page(text).loads == []
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_text_from_a_request_stays_text(hall: Hall) -> None:
+    request = hall.request(reason='<b onclick="x">')
+    checked = hall.check(request.data, hall.sit(hall.ground(request)))
+    text = report(checked)
+    assert "&lt;b onclick=&quot;x&quot;&gt;" in text
+    assert "<b onclick" not in text
+
+
+def test_the_digest_of_the_transcript_is_in_the_qr_code(hall: Hall) -> None:
+    checked = hall.check(*hall.held())
+    qr = qr_code(checked.progress.digest)
+    assert qr is not None
+    assert qr.startswith("<svg")
+    assert qr in report(checked, qr=qr)
+    assert qr != qr_code("0" * 64)
+
+
+def test_without_segno_the_page_is_whole(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    checked = hall.check(*hall.held())
+    assert qr_code(checked.progress.digest) is None
+    assert "<svg" not in report(checked)
+
+
+def test_a_false_ceremony_has_a_page_that_says_so_and_nothing_else(hall: Hall) -> None:
+    request, result = hall.held()
+    checked = hall.check(request, result.replace(b'"Ada"', b'"Eve"'))
+    page = Page(report(checked))
+    assert "false" in page.text
+    assert "transcript[1].previous is not the hash of what stands before it" in page.text
+    assert "What was signed" not in page.text
+
+
+def test_the_command_checks_first_and_writes_the_page(hall: Hall, desk: Any) -> None:  # noqa: ANN401 - a Desk
+    request, result = hall.held()
+    for name, data in (("request.json", request), ("result.json", result)):
+        (desk.home / name).write_bytes(data)
+    page = desk.home / "page.html"
+    words = [str(desk.home / "request.json"), str(desk.home / "result.json"), "-o", str(page)]
+    key = str(hall.operator.public_key)
+    data = desk.ok("ceremony", "report", *words, "--operator-key", key, "--json").data
+    assert data == {"verdict": "complete", "path": str(page), "has_qr_code": True}
+    assert re.match(r"<!doctype html>\n", page.read_text())
+    other = str(hall.signing.public_key)
+    assert desk.run("ceremony", "report", *words, "--operator-key", other).code == 3
+    assert "false" in page.read_text()
