@@ -105,7 +105,7 @@ def test_creds_and_seeds_stay_unless_they_are_to_go(system: Desk) -> None:
     assert not seed.exists()
 
 
-def test_a_deletion_that_was_ended_before_the_creds_were_gone_goes_on(system: Desk) -> None:
+def test_creds_that_stayed_can_be_removed_later(system: Desk) -> None:
     creds = system.store / "keys/creds/ACME/ORDERS/app.creds"
     delete(system, "app")
     done = delete(system, "app", "shop", "--rm-creds", "--json")

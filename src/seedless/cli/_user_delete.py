@@ -86,7 +86,7 @@ def _users(
 ) -> dict[str, Jwt[User]]:
     """Return the jwts of the users *names*; raise `UsageError` for one that there is not.
 
-    One of which only the creds are left, by a run that was ended, has none any more.
+    One that was deleted before, and whose creds stayed, has none any more.
     """
     found = {}
     for name in names:
