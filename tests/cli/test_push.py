@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -269,3 +270,11 @@ def test_on_a_terminal_the_number_of_the_accounts_is_typed(
     assert f"FORMER ({key})" in said
     assert "How many accounts are deleted? Type their number (1):" in said
     assert [name for name in left if f"{key}.jwt" not in held(folder)] == []
+
+
+def test_the_system_account_is_not_pruned_although_the_store_does_not_have_it(
+    desk: Desk, folder: Path
+) -> None:
+    desk.ok("push", "--all", "--dir", str(folder))
+    shutil.rmtree(desk.store / "stores/ACME/accounts/SYS")
+    assert desk.ok("prune", "--dir", str(folder), "--dry-run").out == "nothing to prune\n"
