@@ -111,6 +111,14 @@ def test_a_damaged_user_is_passed_over_and_the_rest_is_renewed(system: Desk) -> 
     assert [one["address"] for one in done.data["passed"]] == [["ORDERS", "long"]]
 
 
+def test_a_damaged_account_is_passed_over_with_its_users(system: Desk) -> None:
+    (system.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("eyJ")
+    done = system.run("user", "renew", "--within", "30d")
+    assert done.code == 3
+    assert done.out.startswith("user BILLING/bill: until ")
+    assert "account ORDERS is passed over: " in done.err
+
+
 def test_a_user_whose_scope_is_gone_is_passed_over_and_the_rest_is_renewed(system: Desk) -> None:
     words = ("account", "signing-key")
     system.ok(*words, "add", "-a", "ORDERS", "--role", "sensor", "--allow-pub", "sensors.>")

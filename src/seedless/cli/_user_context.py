@@ -70,8 +70,10 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
             raise UsageError(f"there is {shown(path)} already", "--overwrite takes its place")
         atomic.write({path: text})
     data = {"context": title, "path": str(path), "dry_run": settings.dry_run} | held
-    _io.emit(data, text.rstrip() if settings.dry_run else f"context {shown(title)}: {shown(path)}",
-             as_json=settings.as_json)  # fmt: skip
+    told = f"context {shown(title)}: {shown(path)}"
+    if settings.dry_run:
+        told = "\n".join(_io.printable(line) for line in text.splitlines())
+    _io.emit(data, told, as_json=settings.as_json)
 
 
 def _place(title: str) -> Path:

@@ -23,7 +23,7 @@ from seedless.text import shown
 from seedless.trust import is_revoked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from seedless.change import Change
     from seedless.claims import Account, User
@@ -72,7 +72,10 @@ def renew(
         changes: list[Change] = []
         passed: list[_Passed] = []
         around: list[Jwt[Any]] = [workspace.operator()]
-        for parent in [workspace.account(account)] if account else workspace.readable_accounts():
+        for name, parent in _accounts(workspace, account):
+            if isinstance(parent, SeedlessError):
+                passed.append(_Passed((name,), parent.message, is_failure=True))
+                continue
             around.append(parent)
             for one in _renewed(workspace, parent, names, within, expiry):
                 if isinstance(one, _Passed):
@@ -90,6 +93,13 @@ def _require_choice(names: tuple[str, ...], account: str | None, within: int | N
         raise UsageError("it is not said of which account the users are", "name it with --account")
     if not names and within is None:
         raise UsageError("it is not said which users are renewed", "name them, or say --within 30d")
+
+
+def _accounts(
+    workspace: Workspace, account: str | None
+) -> Iterable[tuple[str, Jwt[Account] | SeedlessError]]:
+    """Return the account that is meant, or all: the jwt of each, or why it cannot be read."""
+    return workspace.each() if account is None else [(account, workspace.account(account))]
 
 
 def _renewed(
@@ -160,5 +170,6 @@ def _tell(
         for address, jwt in zip(addresses, signed, strict=True)
     ]
     for one in passed:
-        _io.say(f"user {shown('/'.join(one.address))} is passed over: {_io.printable(one.why)}")
+        kind = "user" if one.address[1:] else "account"
+        _io.say(f"{kind} {shown('/'.join(one.address))} is passed over: {_io.printable(one.why)}")
     _io.emit(data, "\n".join(lines) or "nobody is to be renewed", as_json=workspace.settings.as_json)
