@@ -324,3 +324,22 @@ def test_creds_that_would_not_do_are_passed_over_and_a_user_is_signed(
     done = desk.ok("push", "--all", "--url", server.url)
     assert "user seedless-push (new: " in done.err
     assert accounts(server) == dict(text(desk, name) for name in ("ORDERS", "SYS"))
+
+
+def test_a_prune_that_is_killed_is_finished_by_the_same_command(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    desk.ok("account", "add", "FORMER")
+    desk.ok("push", "--all", "--url", server.url)
+    desk.ok("account", "delete", "FORMER")
+    words = ("prune", "--url", server.url, "--expect-count", "1", "--temporary-user")
+    for number in range(8):
+        child = subprocess.Popen([sys.executable, "-m", "seedless", *words], env=desk.env_with())
+        time.sleep(0.2 + number * 0.08)
+        child.kill()
+        child.wait()
+        assert "FORMER" not in desk.ok("account", "list").out
+    desk.ok(*words)
+    assert names(server, desk) == ["ORDERS", "SYS"]
+    assert desk.ok("push", "--all", "--url", server.url).err == ""
