@@ -158,6 +158,22 @@ def test_a_key_that_was_made_and_not_used_yet_is_taken_up(desk: Desk, old: str) 
     assert desk.ok(*ROTATE, "--json").data["new"] == made["public_key"]
 
 
+def names(desk: Desk) -> dict[str, str]:
+    """What the inventory calls each key."""
+    return {one["public_key"]: one["name"] for one in desk.ok("key", "list", "--json").data["keys"]}
+
+
+def test_the_new_key_gets_the_name_of_the_old_one_by_which_it_is_known(desk: Desk, old: str) -> None:
+    name = names(desk)[old]
+    new = desk.ok(*ROTATE, "--json").data["new"]
+    assert names(desk) | {old: f"{name} before {new[:12]}", new: name} == names(desk)
+    desk.ok(*ROTATE, "--finish", ALONE)
+    newer = desk.ok(*ROTATE, "--json").data["new"]
+    assert (names(desk)[newer], names(desk)[new]) == (name, f"{name} before {newer[:12]}")
+    desk.ok(*ROTATE, "--emergency")
+    assert names(desk)[newer] == name
+
+
 def test_a_key_that_is_given_takes_the_place(desk: Desk, old: str) -> None:
     given = desk.ok("key", "new", "--role", "account", "--name", "spare", "--json").data["public_key"]
     assert desk.ok(*ROTATE, "--new-key", given, "--json").data["new"] == given

@@ -9,6 +9,7 @@ from seedless.claims import Activation
 from seedless.cli import _io
 from seedless.cli._edit import found, issuer_of
 from seedless.cli._review import sign
+from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import LOCKS_US_OUT, are_asked, open_servers, require_asked, visitor
 from seedless.cli._rotate_tell import Told, printed, tell
 from seedless.errors import Refused, SeedlessError, UsageError
@@ -264,7 +265,7 @@ def _warn(state: State) -> None:
 def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> State:
     """Return how far it is, by what the account lists; *finishing* finds nothing where nothing overlaps."""
     around, damaged = _read_around(workspace, wanted.account)
-    claims, made, key = around.account.claims, _made(workspace), wanted.key
+    claims, made, key = around.account.claims, made_keys(workspace, around.name), wanted.key
     if finishing:
         gone = key is not None and is_key(key) and key not in listed_keys(claims)
         if gone or (key is None and wanted.new is None and not overlapping(claims, made)):
@@ -276,12 +277,11 @@ def _again(workspace: Workspace, before: State) -> State:
     """Return how far it is now, of the pair that this command is about."""
     around, damaged = _read_around(workspace, before.around.name)
     pair = _pair(before)
-    new = pair.new or _made(workspace).get(pair.successor)
-    return State(around, Pair(around.account.claims, pair.old, new), damaged)
-
-
-def _made(workspace: Workspace) -> dict[NewKey, PublicKey]:
-    return {NewKey(entry.role, entry.name): entry.public_key for entry in workspace.keyring()}
+    new = pair.new or made_keys(workspace, around.name).get(pair.successor)
+    now = Pair(around.account.claims, pair.old, new)
+    if now.is_begun and not workspace.settings.dry_run:
+        hand_name_on(workspace, now)
+    return State(around, now, damaged)
 
 
 def _read_around(workspace: Workspace, name: str) -> tuple[Around, tuple[str, ...]]:

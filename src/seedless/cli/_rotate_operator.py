@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from seedless.cli import _io
 from seedless.cli._edit import found
 from seedless.cli._review import sign
+from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import UNTRUSTED, are_asked, open_servers, require_asked, visitor
 from seedless.cli._rotate_stage import Told, tell
 from seedless.dependents import is_expired
 from seedless.errors import Refused, SeedlessError, UsageError
-from seedless.issue import Intent, NewKey
+from seedless.issue import Intent
 from seedless.rotate import Pair, find_pair
 from seedless.rotate import operator as rotation
 from seedless.rotate.operator import Seen, Stage, Trust, stage_of
@@ -244,8 +245,9 @@ def _pair(state: State) -> Pair:
 
 def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> State:
     """Return how far it is, by what the operator lists; *finishing* finds nothing where nothing overlaps."""
-    operator, made, key = found(workspace, ()), _made(workspace), wanted.key
+    operator, key = found(workspace, ()), wanted.key
     claims = operator.claims
+    made = made_keys(workspace, claims.name.strip())
     pair = None
     gone = key is not None and is_key(key) and key not in listed_keys(claims)
     idle = key is None and wanted.new is None and not overlapping(claims, made)
@@ -257,17 +259,16 @@ def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> S
 def _again(workspace: Workspace, before: State) -> State:
     """Return how far it is now, of the pair that this command is about."""
     operator, pair = found(workspace, ()), _pair(before)
-    new = pair.new or _made(workspace).get(pair.successor)
-    return State(operator, Pair(operator.claims, pair.old, new), *_accounts(workspace))
+    new = pair.new or made_keys(workspace, operator.claims.name.strip()).get(pair.successor)
+    now = Pair(operator.claims, pair.old, new)
+    if now.is_begun and not workspace.settings.dry_run:
+        hand_name_on(workspace, now)
+    return State(operator, now, *_accounts(workspace))
 
 
 def _ended(workspace: Workspace, before: State) -> State:
     """Return how far it is now that the operator lists the old key no more."""
     return dataclasses.replace(_again(workspace, before), is_signed=True)
-
-
-def _made(workspace: Workspace) -> dict[NewKey, PublicKey]:
-    return {NewKey(entry.role, entry.name): entry.public_key for entry in workspace.keyring()}
 
 
 def _accounts(workspace: Workspace) -> tuple[dict[str, Jwt[Account]], tuple[str, ...]]:

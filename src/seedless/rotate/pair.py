@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
 
 _LONGEST_OWNER = 150
-_ENOUGH = 12  # characters of a key that tell it from all others of one owner
+ENOUGH = 12
+"""Characters of a key that tell it from all others of one owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Pair:
 
 def successor(owner: str, old: PublicKey) -> NewKey:
     """Return the key that takes the place of *old*, as it is called in the inventory and on its token."""
-    return NewKey(old.role, f"{owner[:_LONGEST_OWNER]} after {str(old)[:_ENOUGH]}")
+    return NewKey(old.role, f"{owner[:_LONGEST_OWNER]} after {str(old)[:ENOUGH]}")
 
 
 def listed_keys(parent: Claims[Any]) -> dict[str, Scope | str]:

@@ -1,0 +1,46 @@
+"""What the inventory calls the keys of a rotation, so that names go on meaning the key that is in use.
+
+A new key is made under a name that says whose place it takes. As soon as it is listed it gets the name of the
+old one, by which desired-state files and people know it; that is then called `ORDERS/main before ABC…`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from seedless.issue import NewKey
+from seedless.rotate import successor
+from seedless.rotate.pair import ENOUGH
+
+if TYPE_CHECKING:
+    from seedless.cli._workspace import Workspace
+    from seedless.nkey import PublicKey
+    from seedless.rotate import Pair
+
+_BEFORE = " before "
+
+
+def made_keys(workspace: Workspace, owner: str) -> dict[NewKey, PublicKey]:
+    """Return the keys of the inventory by role and name, successors of keys of *owner* as they were made."""
+    entries = tuple(workspace.keyring())
+    found = {NewKey(entry.role, entry.name): entry.public_key for entry in entries}
+    for entry in entries:
+        _, before, beginning = entry.name.rpartition(_BEFORE)
+        for other in entries if before else ():
+            if other.role is entry.role and str(other.public_key)[:ENOUGH] == beginning:
+                found[successor(owner, entry.public_key)] = other.public_key
+    return found
+
+
+def hand_name_on(workspace: Workspace, pair: Pair) -> None:
+    """Give the new key of *pair* the name of the old one in the inventory, once both are there."""
+    keyring = workspace.keyring()
+    old = keyring.get(pair.old)
+    new = keyring.get(pair.new) if pair.new else None
+    if old is None or new is None or _BEFORE in old.name:
+        return
+    with workspace.lock():
+        workspace.note_key(dataclasses.replace(new, name=old.name))
+        past = f"{old.name}{_BEFORE}{str(new.public_key)[:ENOUGH]}"
+        workspace.note_key(dataclasses.replace(old, name=past))
