@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 
+import msgspec
+
 from seedless.claims import Account, Export, Import, Permission, Scope, Template
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
@@ -39,6 +41,12 @@ def account(number: int = 0) -> Claims[Account]:
         tags=("team:orders", "env:production"),
     )
     return Claims(sub=_key(Role.ACCOUNT, number + 1), name=f"ORDERS-{number}", body=body)
+
+
+def bare_account() -> Claims[Account]:
+    """Return account 0 without signing keys, which other libraries may not know."""
+    claims = account()
+    return msgspec.structs.replace(claims, body=msgspec.structs.replace(claims.body, signing_keys=()))
 
 
 _REGIONS = ("africa", "america", "asia", "europe", "oceania")

@@ -1,4 +1,4 @@
-"""Stores of any size, made in seconds: the files are written as they are, without a lock and without syncing."""
+"""Stores of any size, made in seconds: files are written as they are, without a lock and without syncing."""
 
 from __future__ import annotations
 
