@@ -90,7 +90,12 @@ class Keyring:
 
         Raise `UsageError` when the same raw key is there under another role.
         """
-        return _gathered((*self.without(entry.public_key), entry))
+        return self.with_entries(entry)
+
+    def with_entries(self, *entries: KeyEntry) -> Keyring:
+        """Return a keyring with all *entries*, as `with_entry` does with one."""
+        mine = {entry.public_key for entry in entries}
+        return _gathered((*(one for one in self.entries if one.public_key not in mine), *entries))
 
     def without(self, public_key: PublicKey) -> Keyring:
         """Return a keyring without the entry of *public_key*."""

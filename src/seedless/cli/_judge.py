@@ -51,8 +51,8 @@ def _newest(workspace: Workspace) -> int | None:
 def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
     """Return the longest message, in bytes, of each issuer's token, where the inventory tells the device."""
     found: dict[str, int] = {}
-    for change in changes:
-        entry = workspace.keyring().get(change.draft.issuer)
+    for issuer in {change.draft.issuer for change in changes}:
+        entry = workspace.keyring().get(issuer)
         if entry is not None:
             largest = quirks_of_uri(KeyUri.parse(entry.uri)).largest_message
             found |= {} if largest is None else {str(entry.public_key): largest}
@@ -64,7 +64,8 @@ def _standing(workspace: Workspace, plan: Plan) -> Mapping[str, Jwt[Any]]:
     found: dict[str, Jwt[Any]] = dict(plan.context.jwts)
     with contextlib.suppress(SeedlessError, UsageError):
         operator = workspace.operator()
-        accounts = (jwt for jwt in workspace.readable_accounts() if jwt.claims.sub in plan.context.claims)
+        about = plan.context.claims
+        accounts = (jwt for jwt in workspace.readable_accounts() if jwt.claims.sub in about)
         around: list[Jwt[Any]] = [operator, *accounts]
         for jwt in around:
             found.setdefault(jwt.claims.sub, jwt)

@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import re
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from seedless.diff import diff
 from seedless.errors import SeedlessError
-from seedless.nkey import PublicKey
+from seedless.keyring import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
+    from seedless.store import Store
 
 _KEY = re.compile(r"\b[AOU][A-Z2-7]{55}\b")
 
 
 def known_names(workspace: Workspace, change: Change) -> dict[str, str]:
     """Return the names of the keys that the lines of *change* name."""
-    old = change.replaces.claims if change.replaces else None
-    lines = [difference.line for difference in diff(old, change.draft.claims)]
+    if change.replaces is None:  # all that it says is shown
+        lines = [change.draft.payload.decode()]
+    else:
+        lines = [one.line for one in diff(change.replaces.claims, change.draft.claims)]
     issuers = {str(one.issuer) for one in (change.draft, change.replaces) if one}
     return names_of(workspace, (issuers | keys_in(lines)) - {change.draft.claims.sub})
 
@@ -37,29 +41,55 @@ def names_of(workspace: Workspace, keys: Collection[str]) -> dict[str, str]:
 
     A store that is not there, or cannot be read, knows none.
     """
-    wanted = set(keys)
-    names: dict[str, str] = {}
-    for key in wanted:
-        with contextlib.suppress(SeedlessError):
-            entry = workspace.keyring().get(PublicKey.parse(key))
-            if entry is not None and entry.name:
-                names[key] = entry.name
+    known = _known.get(workspace)
+    keyring = Keyring()
     with contextlib.suppress(SeedlessError):
-        for key, name in _stored(workspace, {key[0] for key in wanted - names.keys()}):
-            if key in wanted:
-                names.setdefault(key, name)
-            if wanted <= names.keys():
-                break
-    return names
+        keyring = workspace.keyring()
+    if known is None or (known.keyring is not keyring and (known.keyring or keyring)):
+        known = _known[workspace] = _Known(workspace, keyring)
+    return {key: name for key in sorted(keys) if (name := known.name(key))}
 
 
-def _stored(workspace: Workspace, roles: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield key and name of what the store has of *roles* (first letters of keys), one jwt at a time."""
-    store = workspace.store
-    accounts = [(name,) for name in store.children()] if {"A", "U"} & set(roles) else []
-    users = ((*one, name) for one in accounts for name in store.children(*one)) if "U" in roles else ()
-    for address in ((), *accounts, *users):
-        with contextlib.suppress(SeedlessError):
-            found = store.get(*address)
-            if found is not None:
-                yield found.claims.sub, address[-1] if address else store.operator
+class _Known:
+    """The names of keys that one command has come across: each file is read once, and only when wanted."""
+
+    def __init__(self, workspace: Workspace, keyring: Keyring) -> None:
+        """Take the names of the *keyring*."""
+        self.keyring = keyring
+        self._workspace = workspace
+        self._names = {str(entry.public_key): entry.name for entry in keyring if entry.name}
+        self._stored: dict[str, Iterator[tuple[str, str]]] = {}
+
+    def name(self, key: str) -> str | None:
+        """Return the name of *key*, None where nobody knows it."""
+        stored = self._stored.setdefault(key[:1], self._of_role(key[:1]))
+        while key not in self._names:
+            found = None
+            with contextlib.suppress(SeedlessError):
+                found = next(stored, None)
+            if found is None:
+                return None
+            self._names.setdefault(*found)
+        return self._names[key]
+
+    def _of_role(self, role: str) -> Iterator[tuple[str, str]]:
+        """Yield key and name of what the store has of a *role* (first letter of a key), one at a time."""
+        store = self._workspace.store
+        for address in _addresses(store, role):
+            with contextlib.suppress(SeedlessError):
+                found = store.get(*address)
+                if found is not None:
+                    yield found.claims.sub, address[-1] if address else store.operator
+
+
+def _addresses(store: Store, role: str) -> Iterator[tuple[str, ...]]:
+    if role == "O":
+        yield ()
+    for account in store.children() if role in {"A", "U"} else ():
+        if role == "A":
+            yield (account,)
+        else:
+            yield from ((account, user) for user in store.children(account))
+
+
+_known: WeakKeyDictionary[Workspace, _Known] = WeakKeyDictionary()

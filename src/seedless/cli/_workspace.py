@@ -120,10 +120,10 @@ class Workspace:
             self._keyring = (mark, inventory.load(self.keyring_path))
         return self._keyring[1]
 
-    def note_key(self, entry: KeyEntry) -> None:
-        """Write *entry* into the inventory; call it with the lock held."""
+    def note_key(self, *entries: KeyEntry) -> None:
+        """Write *entries* into the inventory; call it with the lock held."""
         atomic.sweep(self.root)
-        self.keyring().with_entry(entry).save(self.keyring_path)
+        self.keyring().with_entries(*entries).save(self.keyring_path)
 
     def operator(self) -> Jwt[Operator]:
         """Return the operator of the store; raise `StoreError` when there is none yet."""

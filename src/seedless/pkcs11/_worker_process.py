@@ -7,6 +7,7 @@ is ours without the PIN; the PIN itself goes through its stdin, which nobody els
 from __future__ import annotations
 
 import enum
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,16 +15,19 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from seedless.errors import TokenError
 from seedless.pin import without_pins
 from seedless.pkcs11._frames import LONGEST_ANSWER, Kind, pack, taken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from seedless.nkey import PublicKey
 
 _CHUNK = 1 << 16
+_ROOM = 1 << 19  # bytes of a pipe: what a worker has next is there when it comes for it
 _FLAGS = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s"}
 
 
@@ -40,13 +44,15 @@ class State(enum.Enum):
 class Job:
     """A message to be signed, its place among all, how many workers were lost over it, and when the last.
 
-    A lost worker may have gone further than it told, so what it had is suspect, and is given out alone.
+    `complete` makes the result of a signature, once it has verified it. A lost worker may have gone further
+    than it told, so what it had is suspect, and is given out alone.
     """
 
-    __slots__ = ("is_suspect", "key", "losses", "lost_at", "message", "number")
+    __slots__ = ("complete", "is_suspect", "key", "losses", "lost_at", "message", "number")
 
-    def __init__(self, number: int, key: PublicKey, message: bytes) -> None:
+    def __init__(self, number: int, key: PublicKey, message: bytes, complete: Callable[[bytes], Any]) -> None:
         """Take the parts."""
+        self.complete: Final = complete
         self.number: Final = number
         self.key: Final = key
         self.message: Final = message
@@ -79,6 +85,8 @@ class WorkerProcess:
         self._process: Final = _started(environ, turns)
         for descriptor in (self.input, self.output):
             os.set_blocking(descriptor, False)
+        with suppress(OSError, AttributeError):  # only Linux has it, and a user has so much of it
+            fcntl.fcntl(self.input, fcntl.F_SETPIPE_SZ, _ROOM)
         self._in: Final = bytearray()
         self._out: Final = bytearray()
         self.state = State.STARTED

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import PublicKey, Role
@@ -26,9 +26,10 @@ from seedless.pkcs11._frames import SIGNATURE, Kind, pack_job
 from seedless.pkcs11._worker_process import Job, WorkerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
+    from seedless.jwt import Draft, Jwt
     from seedless.pin import PinSource
     from seedless.pkcs11.uri import KeyUri
     from seedless.signer import Signer
@@ -45,7 +46,7 @@ class Pool:
         self._crew: Final = crew
         self._again: Final[deque[Job]] = deque()
         self._blamed: Final[list[Job]] = []  # the last one lost comes last
-        self._done: Final[deque[tuple[int, bytes]]] = deque()
+        self._done: Final[deque[tuple[int, Any]]] = deque()
         self._turn: Final = threading.Lock()
         self._pid: Final = os.getpid()
         self._number = 0
@@ -63,6 +64,18 @@ class Pool:
         or the token cannot be opened again, `NoKey`, `PinError`: behind all results that there are, and with
         the pool closed.
         """
+        return self._all((key, message, _verifying(key, message)) for key, message in jobs)
+
+    def complete_all(self, drafts: Iterable[Draft[Any]]) -> Iterator[tuple[int, Jwt[Any]]]:
+        """Return the place of each of *drafts* and its jwt, as made; else as `sign_all`.
+
+        Completing a draft is what verifies its signature, once.
+        """
+        return self._all((draft.issuer, draft.signing_input, draft.complete) for draft in drafts)
+
+    def _all(
+        self, jobs: Iterable[tuple[PublicKey, bytes, Callable[[bytes], Any]]]
+    ) -> Iterator[tuple[int, Any]]:
         if not self._turn.acquire(blocking=False):
             raise UsageError("the pool is at another run", "end that one first, or open another pool")
         try:
@@ -83,7 +96,9 @@ class Pool:
         if self._is_closed:
             raise TokenError("the pool is closed", "open another one")
 
-    def _run(self, jobs: Iterable[tuple[PublicKey, bytes]]) -> Iterator[tuple[int, bytes]]:
+    def _run(
+        self, jobs: Iterable[tuple[PublicKey, bytes, Callable[[bytes], Any]]]
+    ) -> Iterator[tuple[int, Any]]:
         first = self._number
         waiting = map(self._job, jobs)
         self._step(0.0)  # a worker may have been lost since the last run
@@ -99,19 +114,19 @@ class Pool:
         finally:
             self._abandon()
 
-    def _job(self, job: tuple[PublicKey, bytes]) -> Job:
-        key, message = job
+    def _job(self, job: tuple[PublicKey, bytes, Callable[[bytes], Any]]) -> Job:
+        key, message, complete = job
         if not isinstance(message, bytes):
             raise UsageError(f"a message is bytes, not {type(message).__name__}")
         if key.role is Role.CURVE:
             raise UsageError(f"{key} is a curve key: it encrypts and cannot sign")
         self._number += 1
-        return Job(self._number - 1, key, message)
+        return Job(self._number - 1, key, message, complete)
 
-    def _delivered(self, first: int) -> Iterator[tuple[int, bytes]]:
+    def _delivered(self, first: int) -> Iterator[tuple[int, Any]]:
         while self._done:
-            number, signature = self._done.popleft()
-            yield number - first, signature
+            number, result = self._done.popleft()
+            yield number - first, result
 
     def _fill(self, waiting: Iterator[Job]) -> bool:
         """Give jobs to the workers that have few; return whether any is unfinished."""
@@ -170,11 +185,11 @@ class Pool:
             if number != job.number:
                 return self._crew.blame(worker, SPOILED)
             try:
-                job.key.verify(signature, job.message)
+                result = job.complete(signature)
             except BadSignature:
                 return self._crew.blame(worker, "made a wrong signature")
             worker.jobs.popleft()
-            self._done.append((number, signature))
+            self._done.append((number, result))
         now = time.monotonic()
         worker.pace = (worker.pace + (now - worker.since) * SIGNATURE.size / len(signed)) / 2
         worker.since = now
@@ -205,6 +220,14 @@ class Pool:
             for worker in self._crew.ready:
                 if worker.jobs:
                     self._crew.discard(worker)
+
+
+def _verifying(key: PublicKey, message: bytes) -> Callable[[bytes], bytes]:
+    def complete(signature: bytes) -> bytes:
+        key.verify(signature, message)
+        return signature
+
+    return complete
 
 
 def _window(worker: WorkerProcess) -> int:

@@ -54,8 +54,9 @@ _ROLES = {"O": "operator", "A": "account", "U": "user", "N": "server", "C": "clu
 
 def judge(policy: Policy, changes: Sequence[Change], context: Context) -> Iterator[Finding]:
     """Yield all that *policy* has to say against *changes*; every finding is an error."""
+    compiled = rules(policy, changes)
     for change in changes:
-        for rule in rules(policy, changes):
+        for rule in compiled:
             for finding in rule(change, context):
                 yield dataclasses.replace(finding, about=change.title)
 
@@ -88,8 +89,12 @@ def _when(wanted: bool, *some: Rule) -> tuple[Rule, ...]:  # noqa: FBT001 - read
 
 
 def _p001(policy: Policy, changes: Sequence[Change]) -> Rule:
+    of_plan: dict[int, Trusted] = {}  # by the context, which is one and the same for all changes of a plan
+
     def chains_to_the_pinned_operator(change: Change, context: Context) -> Iterator[Finding]:
-        trusted = Trusted.under(policy, changes or [change], context)
+        trusted = of_plan.get(id(context)) if changes else None
+        if trusted is None:
+            trusted = of_plan[id(context)] = Trusted.under(policy, changes or [change], context)
         operator = context.operator
         if operator is not None and operator.sub != policy.operator:
             yield error("P001", "", f"the operator is {operator.sub}, and the policy pins {policy.operator}")
