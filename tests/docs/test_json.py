@@ -36,7 +36,7 @@ COMMANDS = [
     "account edit PAYROLL --conns 7",
     "account signing-key add -a PAYROLL --role clerk --allow-pub pay.{{{{name()}}}}",
     "account signing-key list -a PAYROLL",
-    "account authcallout PAYROLL --allowed-account * --auth-user UBIJFZ5JCZ4QBBOXBW2O5OLJKMUNJ6VDOPG6VQIWIFKXBDSVMO3SBP2J --curve generate",
+    "account authcallout PAYROLL --auth-user UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK --curve generate",
     "account revoke -a PAYROLL *",
     "account revocations -a PAYROLL",
     "account rename PAYROLL PAY",
@@ -80,7 +80,7 @@ COMMANDS = [
     "account show NOBODY",
 ]
 _FOREIGN = (  # members of a jwt, or of PKCS#11
-    "claims", "the_driver_says", "old", "new", "exports", "imports", "mappings",
+    "claims", "the_driver_says", "old", "new", "value", "exports", "imports", "mappings",
 )  # fmt: skip
 
 
