@@ -91,8 +91,11 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
     )
 
 
-def show(workspace: Workspace, ground: Ground, report: Report) -> None:
-    """Show a request: what stands against it first, then what it changes, in the order of danger."""
+def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bool = True) -> None:
+    """Show a request: what stands against it first, then what it changes, in the order of danger.
+
+    The digest and its words come last, and not at all where a person is to type them from the paper.
+    """
     request = ground.request
     if request.mark:
         _io.say(click.style(request.mark, bold=True))
@@ -107,12 +110,14 @@ def show(workspace: Workspace, ground: Ground, report: Report) -> None:
         _io.say(click.style(placed(placement), bold=True))
     for label, text in facts(ground):
         _io.say(f"{label:<10} {printable(text)}")
-    for row in words.rows(bytes.fromhex(request.digest)):
-        _io.say(f"           {row}")
+    if tell_words:
+        _io.say(f"{'request':<10} sha256 {request.digest}")
+        for row in words.rows(bytes.fromhex(request.digest)):
+            _io.say(f"           {row}")
 
 
 def facts(ground: Ground) -> list[tuple[str, str]]:
-    """Return what is told of a request beside its changes, the digest last: a label and a text each."""
+    """Return what is told of a request beside its changes: a label and a text each."""
     request, policy = ground.request, ground.policy
     count = len(request.plan.changes)
     wanted = policy.witnesses
@@ -125,7 +130,6 @@ def facts(ground: Ground) -> list[tuple[str, str]]:
         ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy wants none"),
         ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
         *(("by", f"{key}") for key in request.issuers),
-        ("request", f"sha256 {request.digest}"),
     ]
 
 
