@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seedless.policy.canonical import of_canonical
 from seedless.policy.judge import CODES, Rule, judge, refuse_token, rules
 from seedless.policy.read import read
 from seedless.policy.spoken import changes, sentences
@@ -15,6 +16,7 @@ __all__ = [
     "Witnesses",
     "changes",
     "judge",
+    "of_canonical",
     "read",
     "refuse_token",
     "rules",

@@ -1,0 +1,77 @@
+"""`ceremony replay` and `ceremony inventory`: what a ceremony leaves, looked at a year later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+
+@pytest.fixture
+def held(desk: Desk) -> Desk:
+    """A desk that has made its keys, and held the first ceremony with them."""
+    policy, keys = desk.home / "policy.toml", desk.home / "keys.json"
+    desk.ok("ceremony", "keygen", "ACME", "--holder", "Ada", "--policy-out", str(policy), "-o", str(keys))
+    desk.ok("ceremony", "keys", str(keys))
+    desk.env["SEEDLESS_POLICY"] = str(policy)
+    plan, request = desk.home / "first.plan", desk.home / "first.json"
+    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key", "--plan", str(plan))
+    words = ("--reason", "the first", "--by", "Ada", "-o", str(request), "--json")
+    digest = desk.ok("ceremony", "prepare", str(plan), *words).data["request"]
+    sign = ("ceremony", "sign", str(request), "-o", str(desk.home / "first.result"))
+    operator = desk.ok("key", "list", "--role", "operator", "--json").data["keys"][0]["public_key"]
+    desk.ok(*sign, "--expect", digest, "--clock-checked", "--first-use", operator)
+    return desk
+
+
+def folder(desk: Desk) -> Path:
+    (only,) = (desk.store / "ceremonies").iterdir()
+    return only  # type: ignore[no-any-return]  # a path
+
+
+def test_a_past_ceremony_is_held_again_and_every_byte_agrees(held: Desk) -> None:
+    data = held.ok("ceremony", "replay", str(folder(held)), "--json").data
+    assert (data["agrees"], data["text"]) == (True, "every byte agrees")
+
+
+def test_a_ceremony_that_comes_out_otherwise_is_told_with_its_place(held: Desk) -> None:
+    path = folder(held) / "result.json"
+    path.write_text(path.read_text().replace('"present":[]', '"present":["Eve"]'))
+    done = held.run("ceremony", "replay", str(folder(held)))
+    assert (done.code, done.out) == (3, "")
+    assert "transcript[1].previous" in done.err
+
+
+def test_the_keys_of_the_transcripts_are_on_their_tokens(held: Desk) -> None:
+    rows = held.ok("ceremony", "inventory", "--json").data["keys"]
+    assert {row["state"] for row in rows} == {"present"}
+    assert {row["token"] for row in rows} == {held.token.label}
+    signed = {row["public_key"][0] for row in rows}
+    assert signed == {"O", "A"}
+
+
+def test_a_key_that_has_gone_is_missing(held: Desk) -> None:
+    rows = held.ok("ceremony", "inventory", "--json").data["keys"]
+    account = next(row["public_key"] for row in rows if row["public_key"].startswith("A"))
+    keys = held.ok("key", "list", "--json").data["keys"]
+    name = next(row["name"] for row in keys if row["public_key"] == account)
+    held.ok("key", "delete", account, "--name", name)
+    done = held.run("ceremony", "inventory", "--json")
+    assert done.code == 3
+    assert {row["public_key"]: row["state"] for row in done.data["keys"]}[account] == "missing"
+
+
+def test_without_tokens_the_inventory_says_what_the_transcripts_say(held: Desk) -> None:
+    rows = held.ok("ceremony", "inventory", "--offline", "--json", SEEDLESS_MODULE="/nowhere.so").data["keys"]
+    assert {row["state"] for row in rows} == {"not looked for"}
+
+
+def test_where_no_ceremony_was_held_that_is_said(desk: Desk) -> None:
+    done = desk.run("ceremony", "inventory")
+    assert (done.code, done.out) == (2, "")
+    assert "no ceremony was held here" in done.err
