@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless import jwt
-from seedless.cli._guard import waiting
 from seedless.pkcs11.info import TokenInfo
+from seedless.pkcs11.watch import notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -292,7 +292,7 @@ def test_the_wait_for_a_yubikey_is_told_in_the_words_of_a_yubikey() -> None:
         slot_id=0,
         initialised=True,
     )
-    assert waiting(token) == (
+    assert notice(token) == (
         'token "YubiKey PIV #1" (serial 1) waits: touch it if it blinks (Ctrl-C ends the wait)'
     )
 

@@ -7,6 +7,8 @@ import pytest
 
 from seedless.nkey import Role
 from seedless.pkcs11 import watch
+from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ class Written:
 
     def signing(self, info: TokenInfo) -> None:
         self.lines.append(f"signing by {info.label}")
+
+    def waits(self, notice: str) -> None:
+        self.lines.append(notice)
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
@@ -87,3 +92,16 @@ def test_who_enters_a_driver_leaves_it_whatever_happens(
     passed = [line for line in written.lines if line in {"in", "out"}]
     assert passed == ["in", "out"] * (len(passed) // 2)
     assert len(passed) > 10
+
+
+def test_a_slow_signature_of_a_worker_is_told_once_with_what_to_say(
+    misbehaving: Misbehaving, given: Callable[..., Any], written: Written
+) -> None:
+    misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")
+    misbehaving.wants("set manufacturer Nobody knows", "fault C_Sign 2+ SLEEP 0.7")
+    made, pins = misbehaving.made, given(misbehaving.made.pin)
+    with open_pool(KeyUri(token=made.label), pins, module=made.module, workers=2) as pool:
+        assert len(list(pool.sign_all((KEY, b"%d" % number) for number in range(4)))) == 4
+    where = f'token "{made.label}" (serial {made.serial})'
+    words = "takes its time: if it blinks or has a button, touch it (Ctrl-C ends the wait)"
+    assert [line for line in written.lines if "touch" in line] == [f"{where} {words}"]

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from seedless.cli import _io
 from seedless.cli._parent import FATAL, Parent
 from seedless.errors import UsageError
 from seedless.pkcs11 import watch
-from seedless.pkcs11.quirks import GENERAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +94,11 @@ class Guard:
 
     def signing(self, info: TokenInfo) -> None:
         """Tell the parent what to say if this signature takes long."""
-        self._send(f"wait {waiting(info)}")
+        self._send(f"wait {watch.notice(info)}")
+
+    def waits(self, notice: str) -> None:
+        """Say what the parent would: this process is not inside a driver, only its workers are."""
+        _io.say(_io.printable(notice))
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -113,16 +117,6 @@ class Guard:
                 os.write(self._pipe, f"{line}\n".encode())
             except OSError:
                 os._exit(1)  # nobody is left who waits for this
-
-
-def waiting(info: TokenInfo) -> str:
-    """Return what to say when a signature by the token takes long; empty where no touch can be wanted."""
-    quirks = info.quirks
-    if quirks.touch:
-        return f"{info.where} waits: touch it if it blinks (Ctrl-C ends the wait)"
-    if quirks.family == GENERAL.family:
-        return f"{info.where} takes its time: if it blinks or has a button, touch it (Ctrl-C ends the wait)"
-    return ""
 
 
 def _deadline() -> float:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from seedless import errors
 from seedless.errors import PinError, TokenError
+from seedless.pkcs11 import watch
 from seedless.pkcs11._frames import BrokenFrame, Kind
 from seedless.pkcs11._worker_process import State, WorkerProcess, ended, was_killed
 from seedless.pkcs11.refused import RefusedPin
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SPOILED = "spoiled what was to be said over the pipe"
 PATIENCE = 2  # losses in a row by the driver's doing, and where somebody outside killed the process:
 _PATIENCE_WHEN_KILLED = 5  # no driver does that, but want of memory can, again and again
+_LONG = 0.5  # seconds of a signature that may wait for a touch
 _GRACE = 1.0  # seconds for a worker to close its session, all together
 _ERRORS = {
     error.__name__: error
@@ -94,6 +96,7 @@ class Crew:
         self._failed_openings = 0  # since then
         self._where = f"the token {order.uri}"
         self._end: TokenError | None = None  # which the next `wait` raises
+        self._notice: str | None = None  # what to say of a slow signature, empty once it was said
 
     @property
     def ready(self) -> list[WorkerProcess]:
@@ -135,6 +138,9 @@ class Crew:
                 answers += self._hear(worker)
         for worker in [worker for worker in self._workers if worker not in heard]:
             answers += self._judge_silence(worker)
+        if self._slow and min(self._slow) <= time.monotonic():
+            watch.current.waits(self._notice or "")
+            self._notice = ""
         self._give_pin()
         return answers
 
@@ -196,8 +202,13 @@ class Crew:
             return worker.since + self._order.opening
         return worker.since + self._order.deadline if worker.jobs else None
 
+    @property
+    def _slow(self) -> list[float]:
+        """When each signature of now will have taken long, if there is anything to say of it yet."""
+        return [worker.since + _LONG for worker in self.ready if worker.jobs] if self._notice else []
+
     def _patience(self) -> float | None:
-        ends = [end for end in map(self._due, self._workers) if end is not None]
+        ends = [end for end in map(self._due, self._workers) if end is not None] + self._slow
         return max(0.0, min(ends) - time.monotonic()) if ends else None
 
     def _hear(self, worker: WorkerProcess) -> list[Answer]:
@@ -208,7 +219,8 @@ class Crew:
                 if kind is Kind.FAILED:
                     return [*answers, *self._lost(worker, _told(body))]
                 if kind is Kind.SIGNED:
-                    _require(worker.state is State.READY)
+                    if worker.state is not State.READY:
+                        raise BrokenFrame  # noqa: TRY301 - as in `taken`, one way out for all
                     worker.holds_pin = False
                     answers.append(Answer(worker, body))
                 else:
@@ -223,8 +235,9 @@ class Crew:
                 worker.asked = (token, tries)
             case Kind.HERE, None, State.STARTED:
                 worker.state = State.HERE
-            case Kind.READY, str(where), State.OPENING:
+            case Kind.READY, [str(where), str(notice)], State.OPENING:
                 self._where = where
+                self._notice = notice if self._notice is None else self._notice
                 worker.state = State.READY
                 worker.holds_pin = False
                 self._has_opened = True
@@ -284,8 +297,3 @@ def _told(body: bytes) -> TokenError:
         case {"error": str(name), "message": str(message), "hint": str(hint)}:
             return _ERRORS.get(name, TokenError)(message, hint)
     raise BrokenFrame
-
-
-def _require(condition: bool) -> None:  # noqa: FBT001 - what has to be so
-    if not condition:
-        raise BrokenFrame

@@ -23,6 +23,7 @@ from seedless.errors import PinError, SeedlessError
 from seedless.pkcs11._frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, read_key, taken
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
+from seedless.pkcs11.watch import notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +125,7 @@ def _work(pool: _Pool) -> None:
         with turns:
             token = stack.enter_context(opening)
         pool.patience = wanted["deadline"]
-        pool.say(Kind.READY, json.dumps(token.info.where).encode())
+        pool.say(Kind.READY, json.dumps([token.info.where, notice(token.info)]).encode())
         keys = _Keys(token, frozenset(wanted["allow_extractable"]), turns)
         while (batch := pool.jobs()) is not None:
             _sign(pool, keys, batch)

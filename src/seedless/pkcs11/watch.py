@@ -10,6 +10,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
+from seedless.pkcs11.quirks import GENERAL
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -28,6 +30,9 @@ class Watch(Protocol):
     def signing(self, info: TokenInfo) -> None:
         """Hear that what is asked of the driver now is a signature, by the token of *info*."""
 
+    def waits(self, notice: str) -> None:
+        """Hear that a signature by a worker has taken half a second, and what a person may be told."""
+
     def asking(self) -> AbstractContextManager[None]:
         """Be held while a person is asked for a PIN, and no driver is called."""
 
@@ -42,6 +47,9 @@ class _Nobody:
     def signing(self, info: TokenInfo) -> None:
         pass
 
+    def waits(self, notice: str) -> None:
+        pass
+
     def asking(self) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -54,3 +62,13 @@ def watch_drivers(watch: Watch) -> None:
     """Let *watch* be told from now on, of all drivers and threads of this process; `NOBODY` ends that."""
     global current  # noqa: PLW0603 - a process has each driver once, and so its watch
     current = watch
+
+
+def notice(info: TokenInfo) -> str:
+    """Return what to say when a signature by the token takes long; empty where no touch can be wanted."""
+    quirks = info.quirks
+    if quirks.touch:
+        return f"{info.where} waits: touch it if it blinks (Ctrl-C ends the wait)"
+    if quirks.family == GENERAL.family:
+        return f"{info.where} takes its time: if it blinks or has a button, touch it (Ctrl-C ends the wait)"
+    return ""
