@@ -14,7 +14,7 @@ from seedless.ceremony.check import Verdict
 from seedless.errors import Refused, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     Hall = Any  # of conftest.py
 
@@ -135,6 +135,20 @@ def test_each_intent_is_on_disk_before_its_signature(hall: Hall) -> None:
     assert [line.startswith(b'{"change":0,"kind":"intent"') for line in seen] == [True, False, False]
     assert [line.startswith(b'{"change":1,"kind":"intent"') for line in seen] == [False, True, False]
     assert seen[2].startswith(b'{"kind":"ended"')
+
+
+def test_keys_that_read_ahead_see_one_draft_at_a_time(hall: Hall) -> None:
+    usual = hall.sit(hall.ground(hall.request()))
+    there = type(hall)(hall.folder / "again")
+    soft = there.keys
+
+    class ReadingAhead:
+        def sign(self, drafts: Iterable[Any]) -> Iterator[Any]:
+            return iter(list(soft.sign(list(drafts))))
+
+        says = soft.says
+
+    assert there.sit(there.ground(there.request()), keys=ReadingAhead()) == usual
 
 
 def test_what_was_signed_before_the_kill_is_not_signed_again(

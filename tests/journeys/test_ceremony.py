@@ -136,7 +136,8 @@ def three(softhsm: pytest_softhsm.SoftHSM, tmp_path_factory: pytest.TempPathFact
 
     tokens = root / "offline" / "tokens"
     offline = machine(
-        "offline", without_network() or ("env",), SEEDLESS_MODULE=str(softhsm.module), SEEDLESS_PIN_SOURCE="file:pin",
+        "offline", without_network() or ("env",),
+        SEEDLESS_MODULE=str(softhsm.module), SEEDLESS_PIN_SOURCE="file:pin",
         SOFTHSM2_CONF=str(root / "offline" / "softhsm2.conf"), SEEDLESS_POLICY="policy.toml",
     )  # fmt: skip
     tokens.mkdir()

@@ -172,6 +172,7 @@ class _Table:
     result: bytes = b""
     signed: list[Jwt[Any]] = field(default_factory=list)
     _keys: CeremonyKeys | None = None
+    _is_open: bool = False
 
     @contextlib.contextmanager
     def opened(
@@ -194,30 +195,27 @@ class _Table:
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         """Yield the jwt of each draft: out of the transcript, or signed after its intent is on disk."""
-        ahead = list(drafts)
         done = self.so_far.signed
-        yield from done
-        if self._keys is None or len(done) == len(ahead):
-            return
-        self._open_ledger()
-        jwts = self._keys.sign(self._intended(ahead))
-        for number, jwt in enumerate(jwts, len(done)):
-            self.journal.append("signed", change=number, jwt=jwt.text)
-            yield jwt
-
-    def _intended(self, drafts: Sequence[Draft[Any]]) -> Iterator[Draft[Any]]:
         for number, draft in enumerate(drafts):
-            if number < len(self.so_far.signed):
-                continue
-            if number >= self.so_far.intents:
-                self.journal.append("intent", change=number, sha256=draft_digest(draft))
-            yield draft
+            yield done[number] if number < len(done) else self._sign(number, draft)
+
+    def _sign(self, number: int, draft: Draft[Any]) -> Jwt[Any]:
+        """Sign the draft with this *number*: one at a time, for keys may read ahead, and intents may not."""
+        if self._keys is None:
+            raise UsageError("the tokens of the ceremony are not open")
+        self._open_ledger()
+        if number >= self.so_far.intents:
+            self.journal.append("intent", change=number, sha256=draft_digest(draft))
+        (jwt,) = self._keys.sign([draft])
+        self.journal.append("signed", change=number, jwt=jwt.text)
+        return jwt
 
     def _open_ledger(self) -> None:
         ground, operator = self.ground, self.ground.policy.operator
-        if ground.ledger.open.get(operator) != ground.request.digest:
+        if not self._is_open and ground.ledger.open.get(operator) != ground.request.digest:
             ledger = ground.ledger.with_open(operator, ground.request.digest)
             atomic.write({self.sitting.ledger: ledger.text()})
+        self._is_open = True
 
     def record(self, signed: Sequence[Signed], _placements: Sequence[Placement]) -> None:
         """Take what was signed; with the last, end the transcript, sign the receipts, write the result."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seedless.cli._token import module_for, named_uri, open_tokens, token_part
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey
     from seedless.pkcs11.key import Key
     from seedless.pkcs11.token import Token
+    from seedless.signer import Signer
 
 _WORDS = {True: "yes", False: "no"}
 
@@ -31,10 +32,14 @@ class TokenKeys:
     """The open tokens of a ceremony; implements `seedless.ceremony.offline.CeremonyKeys`."""
 
     tokens: OpenTokens
+    signers: dict[PublicKey, Signer] = field(default_factory=dict)
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
-        """Yield the jwt of each draft, signed on the token that holds the key of its issuer, verified."""
-        return self.tokens.sign(drafts)
+        """Yield the jwt of each draft, one after the other, signed on the token that has its issuer's key."""
+        for draft in drafts:
+            if draft.issuer not in self.signers:
+                self.signers[draft.issuer] = self.tokens.signer(draft.issuer)
+            yield draft.complete(self.signers[draft.issuer].sign(draft.signing_input))
 
     def says(self, public_key: PublicKey) -> Mapping[str, str]:
         """Return what the driver says of the key and its token."""
