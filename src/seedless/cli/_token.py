@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from seedless.cli._bulk import MANY, KeptPin, in_bulk
 from seedless.cli._guard import stand_guard
 from seedless.config import choose_module
 from seedless.errors import NoKey
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
     from seedless.policy import Policy
     from seedless.signer import Signer
+
+_NOTED_TOGETHER = 100  # keys
+_TENTHS = 10
 
 
 def named_uri(workspace: Workspace) -> KeyUri:
@@ -90,10 +95,18 @@ class OpenTokens:
         self._writable = writable
         self._pins = pin_source(workspace)
         self._opened: dict[tuple[Path, str], Token] = {}
+        self._kept: dict[tuple[Path, str], KeptPin] = {}
+        self._made: list[KeyEntry] = []
+        stack.callback(self._note)
 
     def require_fits(self, changes: Iterable[Change]) -> None:
         """Raise `TokenError` for a draft that is too long for the token of its issuer; asks for no PIN."""
+        longest: dict[PublicKey, Change] = {}
         for change in changes:
+            other = longest.setdefault(change.draft.issuer, change)
+            if len(change.draft.payload) > len(other.draft.payload):
+                longest[change.draft.issuer] = change
+        for change in longest.values():
             entry = self._workspace.keyring().get(change.draft.issuer)
             uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(self._workspace)
             module = module_for(self._workspace, uri, is_ours=entry is None)
@@ -105,7 +118,11 @@ class OpenTokens:
         return self._open(named_uri(self._workspace), is_ours=True)
 
     def make(self, key: NewKey) -> PublicKey:
-        """Make *key* on the token that the person named, and note it in the inventory at once."""
+        """Make *key* on the token that the person named, and note it in the inventory.
+
+        A key that was not noted would be lost to the next run. Of many keys the inventory is written for
+        each tenth more, and for each hundredth: who makes thousands does not write it thousands of times.
+        """
         from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - see `_info`
         from seedless.pkcs11.key import label_for  # noqa: PLC0415 - likewise
 
@@ -115,7 +132,7 @@ class OpenTokens:
         label = label_for(key.role, key.name)
         made = token.generate(label)
         public_key = PublicKey(key.role, made.raw or b"")
-        self._workspace.note_key(
+        self._made.append(
             KeyEntry(
                 public_key=public_key,
                 uri=str(key_uri(token, label, made.id)),
@@ -125,16 +142,48 @@ class OpenTokens:
                 at=self._workspace.now,
             )
         )
+        if len(self._made) >= min(_NOTED_TOGETHER, 1 + len(self._workspace.keyring()) // _TENTHS):
+            self._note()
         return public_key
 
+    def _note(self) -> None:
+        if self._made:
+            self._workspace.note_key(*self._made)
+            self._made.clear()
+
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
-        """Yield the jwt of each draft, signed on the token that holds the key of its issuer, verified."""
+        """Yield the jwt of each draft, signed on the token that holds the key of its issuer, verified.
+
+        Many drafts in a row for one token are signed by worker processes, while this one does the rest.
+        """
+        self._note()
+        places: dict[PublicKey, tuple[Path, KeyUri]] = {}
+        for place, run in itertools.groupby(drafts, lambda draft: self._place(draft.issuer, places)):
+            left = iter(run)
+            first = list(itertools.islice(left, MANY))
+            if len(first) < MANY:
+                yield from self._one_by_one(first)
+            else:
+                pins = self._kept.get((place[0], str(place[1])), self._pins)
+                yield from in_bulk(self._workspace, place, pins, itertools.chain(first, left))
+
+    def _one_by_one(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         signers: dict[PublicKey, Signer] = {}
         for draft in drafts:
             signer = signers.get(draft.issuer)
             if signer is None:
                 signer = signers[draft.issuer] = self.signer(draft.issuer)
             yield draft.complete(signer.sign(draft.signing_input))
+
+    def _place(self, issuer: PublicKey, places: dict[PublicKey, tuple[Path, KeyUri]]) -> tuple[Path, KeyUri]:
+        """Return module and URI of the token that has the key of *issuer*, which may sign for it."""
+        if issuer not in places:
+            self._require_role(issuer)
+            entry = self._workspace.keyring().get(issuer)
+            uri = named_uri(self._workspace) if entry is None else token_part(KeyUri.parse(entry.uri))
+            module, info = self._allowed(uri, is_ours=entry is None)
+            places[issuer] = (module, info.uri)
+        return places[issuer]
 
     def signer(self, public_key: PublicKey) -> Signer:
         """Return the signer of *public_key*, on the token that holds it."""
@@ -170,25 +219,32 @@ class OpenTokens:
                     "make a new key for the other role",
                 )
 
-    def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
-        from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_info`
-
+    def _allowed(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
+        """Return the module and the token that *uri* means; raise `Refused` where the policy does not."""
         module = module_for(self._workspace, uri, is_ours=is_ours)
         info = _info(module, uri)
         if self._policy is not None:
             from seedless.policy import refuse_token  # noqa: PLC0415 - only where a policy is pinned
 
             refuse_token(self._policy, info.serial, info.where)
+        return module, info
+
+    def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
+        from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_info`
+
+        module, info = self._allowed(uri, is_ours=is_ours)
         place = (module, str(info.uri))
         if place not in self._opened:
+            pins = KeptPin(self._pins)
             opening = open_token(
                 info.uri,
-                self._pins,
+                pins,
                 module=module,
                 writable=self._writable,
                 last_try=self._workspace.settings.last_try,
             )
             self._opened[place] = self._stack.enter_context(opening)
+            self._kept[place] = pins
         return self._opened[place]
 
 

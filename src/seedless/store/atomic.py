@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from seedless.errors import StoreError
+from seedless.store.flush import Flush, flushing
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -41,26 +42,20 @@ def write(files: Mapping[Path, str | None]) -> None:
     Existing files are replaced in one step each, in the order given; None removes one, and the folders that
     are empty then. Raise `StoreError`.
     """
-    staged: list[tuple[Path | None, Path]] = []
-    folders: set[Path] = set()
-    with ExitStack() as undo:
-        for path, text in files.items():
-            if text is None:
-                staged.append((None, path))
-                continue
-            with told("written", path):
-                folders |= _make_folders(path.parent, undo)
-                staged.append((_stage(path, text.encode("utf-8"), undo), path))
+    if not files:
+        return
+    first = next(iter(files))
+    with told("written", first), flushing(len(files), first.parent) as flush, ExitStack() as undo:
+        folders: set[Path] = set()
+        staged = [(_staged(path, text, flush, folders, undo), path) for path, text in files.items()]
+        flush.finish()
         for temporary, path in staged:
-            if temporary is None:
-                with told("removed", path):
-                    folders |= _remove(path, undo)
-                continue
-            with told("written", path):
-                _replace(temporary, path, undo)
+            with told("written" if temporary else "removed", path):
+                folders |= _remove(path, undo) if temporary is None else _replace(temporary, path, undo)
         for folder in folders:
             with told("written", folder):
-                sync_folder(folder)
+                sync_folder(folder, flush)
+        flush.finish()
         undo.pop_all()
     for path in (path for path, text in files.items() if text is None):
         prune(path.parent)
@@ -152,8 +147,17 @@ def _make_folders(folder: Path, undo: ExitStack) -> set[Path]:
     return {folder, *missing}
 
 
-def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
-    """Write *data* to a new file beside *path*, synced; return where it is."""
+def _staged(path: Path, text: str | None, flush: Flush, folders: set[Path], undo: ExitStack) -> Path | None:
+    """Write *text* beside *path*; return where it is, None without a text. Add to *folders* what is new."""
+    if text is None:
+        return None
+    with told("written", path):
+        folders |= _make_folders(path.parent, undo)
+        return _stage(path, text.encode("utf-8"), flush, undo)
+
+
+def _stage(path: Path, data: bytes, flush: Flush, undo: ExitStack) -> Path:
+    """Write *data* to a new file beside *path*, which *flush* makes last; return where it is."""
     temporary = path.with_name(f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, 0o600)
@@ -161,16 +165,18 @@ def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
     with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
         file.write(data)
         file.flush()
-        os.fsync(descriptor)
+        flush.add(descriptor)
     return temporary
 
 
-def _replace(temporary: Path, path: Path, undo: ExitStack) -> None:
+def _replace(temporary: Path, path: Path, undo: ExitStack) -> set[Path]:
+    """Put *temporary* in the place of *path*; return the folders that need syncing."""
     if path.exists() and not path.is_file():
         raise StoreError(f"{shown(path)} is not a regular file", "name a file, or a new one")
     before = read(path)
     temporary.replace(path)
     undo.callback(_restore, path, before)
+    return {path.parent}
 
 
 def _remove(path: Path, undo: ExitStack) -> set[Path]:
@@ -196,7 +202,7 @@ def _restore(path: Path, before: bytes | None) -> None:
         if before is None:
             path.unlink()
         else:
-            _stage(path, before, undo).replace(path)
+            _stage(path, before, Flush(None), undo).replace(path)
 
 
 def _quietly(remove: Callable[[], None]) -> None:
@@ -204,13 +210,10 @@ def _quietly(remove: Callable[[], None]) -> None:
         remove()
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in *folder* are on disk; raise `OSError`."""
+def sync_folder(folder: Path, flush: Flush | None = None) -> None:
+    """Make what was renamed or removed in *folder* last, by *flush* where there is one."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that syncs no folders
-            raise
+        (flush or Flush(None)).add(descriptor)
     finally:
         os.close(descriptor)

@@ -1,0 +1,64 @@
+"""Signatures in bulk for a command: worker processes make them, this one verifies and records the while.
+
+The PIN that has opened a token in this process opens it for the workers too: a person is asked once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless.nkey import PublicKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from seedless.cli._workspace import Workspace
+    from seedless.jwt import Draft, Jwt
+    from seedless.pin import PinSource
+    from seedless.pkcs11.uri import KeyUri
+
+MANY = 200
+"""Drafts in a row for one token from which on a pool is quicker: its worker takes half a second to start."""
+
+
+class KeptPin:
+    """A `PinSource` that asks another once, and gives the same again; its repr shows nothing."""
+
+    def __init__(self, pins: PinSource) -> None:
+        """Take whom to ask."""
+        self._pins = pins
+        self._pin: str | None = None
+
+    def pin(self, token: str, tries: str) -> str | None:
+        """Return the PIN."""
+        if self._pin is None:
+            self._pin = self._pins.pin(token, tries)
+        return self._pin
+
+    def __repr__(self) -> str:
+        return "KeptPin()"
+
+
+def in_bulk(
+    workspace: Workspace, place: tuple[Path, KeyUri], pins: PinSource, drafts: Iterable[Draft[Any]]
+) -> Iterator[Jwt[Any]]:
+    """Yield the jwts of *drafts*, in their order, signed on the token at *place*: its module and URI."""
+    from seedless.pkcs11.pool import open_pool  # noqa: PLC0415 - only where many are signed
+
+    settings = workspace.settings
+    opening = open_pool(
+        place[1],
+        pins,
+        module=place[0],
+        last_try=settings.last_try,
+        allow_extractable=[PublicKey.parse(key) for key in settings.allow_extractable],
+    )
+    ahead: dict[int, Jwt[Any]] = {}
+    wanted = 0
+    with opening as pool:
+        for at, jwt in pool.complete_all(drafts):
+            ahead[at] = jwt
+            while wanted in ahead:
+                yield ahead.pop(wanted)
+                wanted += 1
