@@ -209,7 +209,7 @@ def test_what_a_lost_worker_had_is_given_out_one_by_one() -> None:
         def send(self, _kind: Kind, body: bytes) -> None:
             self.batches.append([number for number, _, _ in jobs(body)])
 
-    worker, batch = Worker(), [Job(number, KEY, b"x") for number in range(5)]
+    worker, batch = Worker(), [Job(number, KEY, b"x", bytes) for number in range(5)]
     batch[0].is_suspect = batch[1].is_suspect = True
     _send(worker, batch)  # type: ignore[arg-type]  # all that it wants of a worker
     assert worker.batches == [[0], [1], [2, 3, 4]]
