@@ -26,8 +26,7 @@ from seedless.errors import BadClaims
 from seedless.nkey import base32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from seedless.claims.user import Template
     from seedless.nkey import Role
     from seedless.shape import Unknown  # noqa: TC004 - never looked up: nothing is decoded to it
 
@@ -182,7 +181,7 @@ def _is_plain(body: object) -> bool:
         return True
     # Loops, for generators would take half of the time that decoding takes.
     for entry in body.signing_keys:
-        if isinstance(entry, Scope) and any(abs(number) > _EXACT for number in _numbers(entry)):
+        if isinstance(entry, Scope) and not _is_exact(entry.template):
             return False
     for export in body.exports:
         if export.account_token_position > _UINT64_MAX:
@@ -192,8 +191,10 @@ def _is_plain(body: object) -> bool:
     return True
 
 
-def _numbers(scope: Scope) -> Iterator[int]:
-    template = scope.template
-    yield from (n for n in (template.subs, template.data, template.payload) if n is not UNSET)
-    if template.resp:
-        yield from (template.resp.max, template.resp.ttl)
+def _is_exact(template: Template) -> bool:
+    """Tell whether all numbers of *template* are the same as float64s."""
+    for number in (template.subs, template.data, template.payload):
+        if number is not UNSET and abs(number) > _EXACT:
+            return False
+    resp = template.resp
+    return resp is None or (abs(resp.max) <= _EXACT and abs(resp.ttl) <= _EXACT)
