@@ -24,7 +24,7 @@ OWN_USER, OWN_ACCOUNT, OWN_CURVE = (
 @pytest.fixture
 def auth(desk: Desk) -> Desk:
     """A desk with the account AUTH, its user callout, and the account ORDERS."""
-    desk.ok("operator", "add", "ACME")
+    desk.ok("operator", "add", "ACME", "--sys")
     for name in ("AUTH", "ORDERS"):
         desk.ok("account", "add", name)
     desk.ok("user", "add", "-a", "AUTH", "callout")
@@ -81,6 +81,16 @@ def test_a_callout_is_disabled_as_a_whole(auth: Desk) -> None:
     assert said(auth).allowed_accounts == ("*",)
     auth.ok("account", "authcallout", "AUTH", "--disable")
     assert said(auth) == ExternalAuthorization()
+
+
+def test_a_callout_and_no_system_account_do_not_go_together(auth: Desk) -> None:
+    auth.ok("operator", "edit", "--system-account", "")
+    done = auth.run("account", "authcallout", "AUTH", "--auth-user", "callout", TOKEN_PIN=None)
+    assert (done.code, "has no system account, and servers end" in done.err) == (2, True)
+    auth.ok("operator", "edit", "--system-account", "SYS")
+    auth.ok("account", "authcallout", "AUTH", "--auth-user", "callout")
+    done = auth.run("operator", "edit", "--system-account", "", TOKEN_PIN=None)
+    assert (done.code, "account AUTH has an auth callout" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def authcallout(
         before = _edit.found(workspace, (name,))
         was = before.claims.body.authorization
         now = ExternalAuthorization() if disable else _changed(workspace, name, was, given, key)
+        _require_system_account(workspace, now)
         jwt = None if now == was else _signed(workspace, before, now, made, issuer)
     _tell(workspace, name, jwt, workspace.store.seed_path(made.public_key) if made else None)
 
@@ -86,6 +87,20 @@ def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool
         raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
     if curve is not None and given["rm_curve"]:
         raise UsageError("the curve key is set or removed, not both", "leave out --rm-curve: it is replaced")
+
+
+def _require_system_account(workspace: Workspace, authorization: ExternalAuthorization) -> None:
+    """Raise `UsageError` for a callout without a system account: a server ends at the first login then.
+
+    Seen with nats-server 2.15.1 (auth_callout.go, `newRespInbox` of no system account).
+    """
+    operator = workspace.operator().claims
+    if authorization.auth_users and not operator.body.system_account:
+        raise UsageError(
+            f"operator {shown(operator.name)} has no system account, and servers end at the "
+            "first login that a callout decides on",
+            "name one: seedless operator edit --system-account NAME",
+        )
 
 
 def _curve(text: str | None) -> str | None:

@@ -69,9 +69,22 @@ def edit(
 def _with_system_account(workspace: Workspace, options: ClaimsOptions) -> ClaimsOptions:
     """Return *options* with the key of the system account, which may be named; "" is none."""
     named = options.values.get("system_account")
+    if named == "":
+        _refuse_under_callouts(workspace)
     if not named:
         return options
     return replace_values(options, system_account=account_key(workspace, named))
+
+
+def _refuse_under_callouts(workspace: Workspace) -> None:
+    """Raise `UsageError` when an account has an auth callout: servers want a system account for it."""
+    callouts = [one for one in workspace.readable_accounts() if one.claims.body.authorization.auth_users]
+    if callouts:
+        raise UsageError(
+            f"account {shown(callouts[0].claims.name)} has an auth callout, at which servers "
+            "without a system account end",
+            "disable it first: seedless account authcallout NAME --disable",
+        )
 
 
 def replace_values(options: ClaimsOptions, **values: object) -> ClaimsOptions:
