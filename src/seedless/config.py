@@ -159,8 +159,13 @@ def _listed(config: Config, uri: KeyUri) -> Path:
 
 def _how_to_name_one() -> str:
     hint = "give --module PATH, set SEEDLESS_MODULE, or list it under modules in the configuration"
-    found = next((path for path in _SOFTHSM if Path(path).is_file()), None)
+    found = softhsm_module()
     return f"{hint}; SoftHSM's is {found}" if found else hint
+
+
+def softhsm_module() -> Path | None:
+    """Return the module of SoftHSM where packages put it, None if it is not there."""
+    return next((path for path in map(Path, _SOFTHSM) if path.is_file()), None)
 
 
 def _require_owned(path: Path, status: os.stat_result, user: int) -> None:

@@ -1,0 +1,135 @@
+"""A rehearsal: the ceremony of a request with other keys, everything else as it is.
+
+Each key that has signed or is to sign gets a stand-in. Wherever its text stands in a jwt, a draft or the
+policy, that of the stand-in is put, and the jwts are signed again. So nothing that a rehearsal makes is worth
+anything under the real operator, and all of it is marked. Accounts and users whose keys sign nothing keep
+them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless import jwt
+from seedless.ceremony.judgement import Ground
+from seedless.ceremony.request import REHEARSAL, Request
+from seedless.claims import Account
+from seedless.jwt import draft
+from seedless.ledger import Book, Known, Ledger, is_kept
+from seedless.nkey import PublicKey
+from seedless.policy import Policy, Witnesses, of_canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from seedless.change import Change, Placement
+    from seedless.jwt import Claims, Draft, Jwt
+
+    Sign = Callable[[Draft[Any]], Jwt[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who stands in for whom: public keys, as text, and the signatures of the stand-ins."""
+
+    table: Mapping[str, str]
+    sign: Sign
+
+    def text(self, said: str) -> str:
+        """Return *said* with the keys of the stand-ins."""
+        for real, other in self.table.items():
+            said = said.replace(real, other)
+        return said
+
+    def key(self, real: PublicKey) -> PublicKey:
+        """Return who stands in for *real*, or itself."""
+        return PublicKey.parse(self.text(str(real)))
+
+    def claims(self, said: Claims[Any]) -> Claims[Any]:
+        """Return *said* with the keys of the stand-ins, and activations in it signed by them."""
+        changed = self.text(msgspec.json.encode(said.body).decode())
+        body = msgspec.json.decode(changed, type=type(said.body))
+        if isinstance(body, Account):
+            imports = tuple(
+                msgspec.structs.replace(one, token=self.jwt(jwt.read(one.token)).text if one.token else "")
+                for one in body.imports
+            )
+            body = msgspec.structs.replace(body, imports=imports)
+        return msgspec.structs.replace(said, sub=self.text(said.sub), aud=self.text(said.aud), body=body)
+
+    def draft(self, one: Draft[Any] | Jwt[Any]) -> Draft[Any]:
+        """Return what *one* says, by the stand-in of its issuer, at the same time."""
+        return draft(self.claims(one.claims), self.key(one.issuer), one.issued_at)
+
+    def jwt(self, one: Jwt[Any]) -> Jwt[Any]:
+        """Return *one* signed by the stand-in of its issuer; one that names no key of the cast stays."""
+        again = self.draft(one)
+        is_same = again.issuer == one.issuer and one.text.startswith(f"{again.signing_input.decode()}.")
+        return one if is_same else self.sign(again)
+
+    def request(self, one: Request) -> Request:
+        """Return the request of the rehearsal."""
+        plan = dataclasses.replace(
+            one.plan,
+            changes=tuple(self._change(change) for change in one.plan.changes),
+            around=tuple(self.jwt(jwt) for jwt in one.plan.around),
+            placements=tuple(self._placement(placement) for placement in one.plan.placements),
+        )
+        operator = None if one.operator is None else self.jwt(one.operator)
+        return dataclasses.replace(one, plan=plan, operator=operator, mark=REHEARSAL)
+
+    def _change(self, change: Change) -> Change:
+        before = None if change.replaces is None else self.jwt(change.replaces)
+        return dataclasses.replace(change, draft=self.draft(change.draft), replaces=before)
+
+    def _placement(self, one: Placement) -> Placement:
+        held, before = (None if jwt is None else self.jwt(jwt) for jwt in (one.jwt, one.replaces))
+        return dataclasses.replace(one, jwt=held, replaces=before)
+
+    def policy(self, real: Policy, witnesses: tuple[PublicKey, ...], serial: str) -> Policy:
+        """Return the policy of the rehearsal: its *witnesses*, and the token *serial* where it wants some."""
+        policy = of_canonical(self.text(real.canonical.decode()).encode())
+        wanted = real.witnesses
+        return dataclasses.replace(
+            policy,
+            tokens=(serial,) if policy.tokens else (),
+            witnesses=wanted and Witnesses(keys=tuple(map(str, witnesses)), threshold=wanted.threshold),
+        )
+
+
+def signers(request: Request) -> tuple[PublicKey, ...]:
+    """Return the keys that have signed what stands in *request* or are to sign, operators' and accounts'."""
+    found = dict.fromkeys(request.issuers)
+    for one in _standing(request):
+        found[one.issuer] = None
+        if isinstance(one.claims.body, Account):
+            found |= {read.issuer: None for read in _activations(one.claims)}
+    for change in request.plan.changes:
+        if isinstance(change.draft.claims.body, Account):
+            found |= {read.issuer: None for read in _activations(change.draft.claims)}
+    return tuple(found)
+
+
+def ground_of(request: Request, policy: Policy, now: int) -> Ground:
+    """Return the ground of a rehearsal: a ledger that knows what *request* brings, and the clock of today."""
+    subjects = {one.claims.sub: Known.of(one) for one in _standing(request) if is_kept(one)}
+    ledger = Ledger({policy.operator: Book(last=request.previous, subjects=subjects)})
+    return Ground(request=request, policy=policy, ledger=ledger, now=now, is_rehearsal=True)
+
+
+def _standing(request: Request) -> Iterator[Jwt[Any]]:
+    plan = request.plan
+    yield from plan.around
+    yield from (change.replaces for change in plan.changes if change.replaces)
+    for one in plan.placements:
+        yield from (held for held in (one.jwt, one.replaces) if held)
+    if request.operator is not None:
+        yield request.operator
+
+
+def _activations(claims: Claims[Account]) -> Iterator[Jwt[Any]]:
+    yield from (jwt.read(one.token) for one in claims.body.imports if one.token)
