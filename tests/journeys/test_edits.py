@@ -128,6 +128,7 @@ def test_a_strict_operator_lets_users_of_signing_keys_in(
     running = server()
     assert login(running, "ORDERS", "late").refusal == ""
     assert login(running, "ORDERS", "shop").refusal == "Authorization Violation"
+    assert login(running, "SYS", "sys").refusal == "Authorization Violation"
 
 
 def test_a_renamed_account_lets_its_users_in(

@@ -102,11 +102,12 @@ def _refuse_without_signing_keys(
     refuse_locking_out(issued_by(workspace, (), {claims.sub}), why, _AGAIN, force=force)
     for account in workspace.readable_accounts():
         users = issued_by(workspace, (account.claims.name.strip(),), {account.claims.sub})
-        if account.claims.sub != claims.body.system_account:
-            refuse_locking_out(
-                users, f"{why}, in account {shown(account.claims.name)} too",
-                "issue them again with a signing key: seedless user edit -K KEY", force=force,
-            )  # fmt: skip
+        refuse_locking_out(
+            users,
+            f"{why}, in account {shown(account.claims.name)} too",
+            "issue them again with a signing key: seedless user edit -K KEY",
+            force=force,
+        )
 
 
 @click.group(name="signing-key")
