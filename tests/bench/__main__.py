@@ -138,10 +138,16 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write(page: Path, table: Sequence[Sequence[str]]) -> None:
-    """Put *table* into *page*, between its two marks, with the machine that it was measured on."""
+    """Put *table* into *page*, between its two marks, with the machine that it was measured on.
+
+    Rows that were measured before, and not now, stay as they are.
+    """
     before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    lines = [f"| {' | '.join(cells)} |" for cells in (_HEADER, ["---"] * len(_HEADER), *table)]
+    old, end, after = rest.partition(_END)
+    named = {line.split(" | ")[0]: line for line in old.splitlines() if line.startswith("| ")}
+    for cells in (_HEADER, ["---"] * len(_HEADER), *table):
+        named[f"| {cells[0]}"] = f"| {' | '.join(cells)} |"
+    lines = named.values()
     text = "\n".join([_machine(), "", *lines])
     page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
