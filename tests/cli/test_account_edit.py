@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -364,6 +365,44 @@ def test_bearers_are_not_refused_while_there_are_some(orders: Desk) -> None:
     assert (done.code, "bearers are refused, which locks out 1 user: web" in done.err) == (2, True)
     orders.ok("account", "edit", "ORDERS", "--disallow-bearer", "--force")
     assert body(orders).limits.disallow_bearer is True
+
+
+def test_bearers_by_their_scope_count_too(orders: Desk) -> None:
+    orders.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "open", "--bearer")
+    orders.ok("user", "add", "-a", "ORDERS", "web", "-K", "open")
+    done = orders.run("account", "edit", "ORDERS", "--disallow-bearer", TOKEN_PIN=None)
+    assert (done.code, "locks out 1 user: web" in done.err) == (2, True)
+
+
+def test_a_plan_with_a_new_key_says_how_to_make_it_first(orders: Desk) -> None:
+    plan = str(orders.home / "sk.plan")
+    done = orders.run("account", "edit", "ORDERS", "--sk", "generate", "--plan", plan)
+    assert done.code == 2
+    assert "make it: seedless key new --role account --name ORDERS signing" in done.err
+    key = orders.ok("key", "new", "--role", "account", "--name", "ORDERS signing", "--json").data[
+        "public_key"
+    ]
+    orders.ok("account", "edit", "ORDERS", "--sk", "generate", "--plan", plan)
+    assert key in orders.ok("sign", "--plan", plan, "--dry-run", "--json").out
+
+
+def test_an_account_that_grows_too_large_for_its_token_is_refused_before_the_pin(orders: Desk) -> None:
+    path = orders.store / "keyring.json"
+    keyring = json.loads(path.read_text())
+    for entry in keyring["keys"].values():
+        entry["uri"] = "pkcs11:manufacturer=Yubico%20%28www.yubico.com%29;model=YubiKey%20YK5;serial=1"
+    path.write_text(json.dumps(keyring))
+    subjects = ",".join(f"a-subject-of-some-length.and-a-number-{number}" for number in range(60))
+    done = orders.run("account", "edit", "ORDERS", "--allow-pub", subjects, TOKEN_PIN=None)
+    assert (done.code, "error: G010" in done.err) == (3, True)
+
+
+def test_edits_at_the_same_time_are_all_kept(orders: Desk) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        words = [("account", "edit", "ORDERS", "--tag", f"n:{number}") for number in range(8)]
+        codes = [done.code for done in pool.map(lambda one: orders.child(*one), words)]
+    assert codes == [0] * 8
+    assert sorted(body(orders).tags) == ["env:prod", *(f"n:{number}" for number in range(8))]
 
 
 def test_an_edit_may_change_who_signs(orders: Desk) -> None:

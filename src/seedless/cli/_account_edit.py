@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.claims import Scope
 from seedless.cli import _edit
 from seedless.cli._claims_options import ClaimsOptions, account_edits, several
 from seedless.cli._keys import issuer_option
@@ -75,6 +76,8 @@ def edit(
 
 
 def _bearers(workspace: Workspace, account: str) -> list[Jwt[Any]]:
-    """Return the users of *account* that prove no key."""
-    jwts = (jwt for _, jwt in workspace.each(account))
-    return [jwt for jwt in jwts if isinstance(jwt, Jwt) and jwt.claims.body.bearer_token]
+    """Return the users of *account* that prove no key: by their jwts, or by the scopes that issued them."""
+    entries = workspace.account(account).claims.body.signing_keys
+    scopes = {one.key for one in entries if isinstance(one, Scope) and one.template.bearer_token}
+    jwts = (jwt for _, jwt in workspace.each(account) if isinstance(jwt, Jwt))
+    return [jwt for jwt in jwts if jwt.claims.body.bearer_token or str(jwt.issuer) in scopes]
