@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Signed = tuple["Change", "Jwt[Any]"]
 """A change, and its draft completed."""
 
-TOGETHER = 500
-"""How many jwts are recorded together."""
+TOGETHER = 100
+"""How many jwts are recorded together: in this time a worker does not run out of what it was given."""
 
 
 @dataclass(frozen=True, slots=True)

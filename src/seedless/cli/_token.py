@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from seedless.cli._bulk import MANY, KeptPin, in_bulk
 from seedless.cli._guard import stand_guard
+from seedless.cli._progress import with_progress
 from seedless.config import choose_module
 from seedless.errors import NoKey
 from seedless.keyring import KeyEntry
@@ -98,6 +99,7 @@ class OpenTokens:
         self._kept: dict[tuple[Path, str], KeptPin] = {}
         self._made: list[KeyEntry] = []
         stack.callback(self._note)
+        self.expected = 0  # jwts that will be signed, for the bar
 
     def require_fits(self, changes: Iterable[Change]) -> None:
         """Raise `TokenError` for a draft that is too long for the token of its issuer; asks for no PIN."""
@@ -157,6 +159,9 @@ class OpenTokens:
         Many drafts in a row for one token are signed by worker processes, while this one does the rest.
         """
         self._note()
+        yield from with_progress(self._signed(drafts), self.expected, "signed")
+
+    def _signed(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         places: dict[PublicKey, tuple[Path, KeyUri]] = {}
         for place, run in itertools.groupby(drafts, lambda draft: self._place(draft.issuer, places)):
             left = iter(run)
@@ -281,5 +286,7 @@ def open_tokens(
     """
     with ExitStack() as stack:
         tokens = OpenTokens(workspace, stack, writable=writable, policy=policy)
-        tokens.require_fits(changes)
+        expected = tuple(changes)
+        tokens.require_fits(expected)
+        tokens.expected = len(expected)
         yield tokens

@@ -43,12 +43,13 @@ if TYPE_CHECKING:
 class Token:
     """An open token. Made by `open_token`; dead after it ends, and after any error of the token."""
 
-    __slots__ = ("_numbers", "_session")
+    __slots__ = ("_ids", "_numbers", "_session")
 
     def __init__(self, session: TokenSession, numbers: Numbers) -> None:
         """Take over an open *session*; *numbers* are those of Ed25519 on this token."""
         self._session: Final = session
         self._numbers: Final = numbers
+        self._ids: set[bytes] = set()  # of the keys, once they were listed to make one
 
     @property
     def info(self) -> TokenInfo:
@@ -96,7 +97,9 @@ class Token:
         refused.
         """
         require_makes_keys(self.info)
-        taken = {key.id for key in self.keys()}
+        if id is not None or not self._ids:  # who makes a thousand keys does not list them a thousand times
+            self._ids = {key.id for key in self.keys()}
+        taken = self._ids
         if id is not None and id in taken:
             raise TokenError(
                 f"{self.info.where} has a key with the id {id.hex()} already", "choose another id"
@@ -105,7 +108,9 @@ class Token:
         while key_id is None or key_id in taken:
             key_id = random(self.quirks.id_size)
         with self._session.use("make a key") as raw:
-            return generate_pair(self._session, raw, self._numbers, Wanted(label, key_id, random(32))).key
+            made = generate_pair(self._session, raw, self._numbers, Wanted(label, key_id, random(32))).key
+        taken.add(key_id)
+        return made
 
     def import_key(
         self,
