@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,6 +134,24 @@ def test_the_key_of_the_system_account_gives_way_while_we_log_in_by_it(
     done = desk.ok(*ROTATE, "SYS", "--finish", "--url", server.url, "--json").data
     assert held(desk, server, "SYS") == [done["new"]]
     desk.ok("push", "--all", "--url", server.url)
+
+
+def test_a_leaf_node_whose_key_nobody_tells_keeps_the_old_key(
+    desk: Desk, old: str, nats_server: StartServer
+) -> None:
+    configuration = desk.ok("server", "config", "--nats-resolver").out
+    hub = nats_server(configuration + 'leafnodes { listen: "127.0.0.1:-1" }')
+    desk.ok("push", "--all", "--url", hub.url)
+    desk.ok(*ROTATE, "ORDERS", "--url", hub.url)
+    address = re.findall(r"Listening for leafnode connections on (\S+)", hub.log())[0]
+    creds = desk.store / "keys/creds/ACME/ORDERS/pay.creds"
+    nats_server(f'leafnodes {{ remotes: [ {{ url: "nats-leaf://{address}", credentials: "{creds}" }} ] }}')
+    end = time.monotonic() + 10
+    done = desk.run(*ROTATE, "ORDERS", "--finish", "--url", hub.url, "--dry-run")
+    while done.code == 0 and time.monotonic() < end:
+        done = desk.run(*ROTATE, "ORDERS", "--finish", "--url", hub.url, "--dry-run")
+    assert (done.code, old in listed(desk)) == (3, True)
+    assert "1 leaf nodes are connected, and servers do not say by which key" in done.err
 
 
 def test_a_server_that_is_not_there_is_told_and_what_is_signed_stays(desk: Desk, old: str) -> None:

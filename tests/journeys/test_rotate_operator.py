@@ -127,6 +127,29 @@ def test_a_run_that_was_killed_before_its_push_is_finished_by_the_same_command(
     assert issuers(desk, cluster) == {new}
 
 
+def test_another_identity_that_keeps_the_old_one_as_a_signing_key_locks_nobody_out(
+    desk: Desk, old: str, cluster: Cluster, session: OpenSession
+) -> None:
+    identity = desk.ok("operator", "show", "--json").data["subject"]
+    desk.ok("account", "add", "BY-IDENTITY", "--issuer", identity)
+    desk.ok("push", "--all", "--url", cluster.url)
+    new = desk.ok("operator", "reissue", "--convert-to-signing-key", "--json").data["subject"]
+    assert listed(desk) == [old, identity]
+    for number in (0, 1, 2):
+        cluster.restart(number, configuration(desk))
+        assert is_let_in(desk, session, cluster) == [True, True, True]
+    words = ("push", "--all", "--diff", "--url", cluster.url)
+    assert "BY-IDENTITY: current" in asked(desk, *words).out
+    rotate = (*ROTATE, "--key", identity, "--url", cluster.url)
+    assert asked(desk, *rotate).data["stage"] == "spread"
+    for number in (0, 1, 2):
+        cluster.restart(number, configuration(desk))
+    done = asked(desk, *rotate).data
+    assert (done["stage"], [one["name"] for one in done["signed"]]) == ("remove", ["BY-IDENTITY"])
+    asked(desk, *rotate, "--finish")
+    assert identity not in {new, *listed(desk)}
+
+
 def test_in_an_emergency_accounts_are_there_when_a_server_starts_anew(
     desk: Desk, old: str, cluster: Cluster, session: OpenSession
 ) -> None:
