@@ -24,6 +24,10 @@ PAGES = sorted(
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SAMPLES = {  # of variables that pages set to a public key
+    "$ADA": "UCI2FCQLOQ4BLE5E3FDJK6JARETK7SFNQLEIHG3WIQ2ZXHV2TJFTV7CT",
+    "$ACME": "OBTL47RTFR5EKMZSXWOQU735WBK7LRPPDIDK3JTNTCZZ7NUBBRDTVSBZ",
+}
 _ENDS = {">", ">>", "|", "&&", ";"}
 
 
@@ -57,7 +61,7 @@ COMMANDS = sorted({line for page in PAGES for line in commands(ROOT / page)})
 
 def parse(line: str) -> click.Context:
     """Parse *line* as the command line does, up to running it."""
-    words = shlex.split(line, comments=True)
+    words = [_SAMPLES.get(word, word) for word in shlex.split(line, comments=True)]
     words = words[1 : next((at for at, word in enumerate(words) if word in _ENDS), None)]
     command: click.Command = seedless
     context = click.Context(seedless, help_option_names=["-h", "--help"])

@@ -65,11 +65,12 @@ def keygen(  # noqa: PLR0913 - one for each option
     policy_out: Path | None,
     output: Path,
 ) -> None:
-    """Make the keys of the operator NAME on a token, and the policy that pins it.
+    """Make an operator's keys, and the policy that pins it.
 
-    Each key signs a statement about itself: what it is called, who holds it, what the driver says of it. For
-    several tokens, run it for each, with --add naming the file of the run before, and write the policy with
-    the last. A ledger begins here. The file of keys goes to the machine online: `seedless ceremony keys`.
+    The keys of the operator NAME are made on a token. Each signs a statement about itself: what it is called,
+    who holds it, what the driver says of it. For several tokens, run it for each, with --add naming the file
+    of the run before, and write the policy with the last. A ledger begins here. The file of keys goes to the
+    machine online: `seedless ceremony keys`.
 
     \b
     Example:

@@ -20,7 +20,7 @@ from seedless.store import root_lock
 @click.argument("file", type=click.Path(path_type=Path))
 @write_options
 def keys(settings: Settings, *, file: Path) -> None:
-    """Take the keys that `ceremony keygen` made into the inventory.
+    """Take the keys of a keygen into the inventory.
 
     Each statement is verified: it is signed by the key that it is about. The inventory then knows the keys by
     their names, so that commands take them up; where their token is, it cannot be reached from here.

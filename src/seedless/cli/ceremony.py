@@ -5,10 +5,10 @@ from __future__ import annotations
 from seedless.cli._lazy import LazyGroup
 
 _COMMANDS = {
-    "keygen": ("_ceremony_keygen", "Make the keys of an operator, and the policy that pins it."),
-    "keys": ("_ceremony_keys", "Take the keys that were made into the inventory."),
+    "keygen": ("_ceremony_keygen", "Make an operator's keys, and the policy that pins it."),
+    "keys": ("_ceremony_keys", "Take the keys of a keygen into the inventory."),
     "prepare": ("_ceremony_prepare", "Make a request of a plan, online."),
-    "review": ("_ceremony_review", "Judge and show a request; no token, no PIN."),
+    "review": ("_ceremony_review", "Judge and show a request, without token or PIN."),
     "witness": ("_ceremony_witness", "Sign that you have reviewed a request."),
     "sign": ("_ceremony_sign", "Sign a request, and write the result."),
     "accept": ("_ceremony_accept", "Take a result into the store, online."),
