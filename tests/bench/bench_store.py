@@ -61,7 +61,7 @@ def _megabytes(jwts: int, jobs: int) -> Work:
 
 
 def _verify(jwts: int, jobs: int) -> tuple[float, float, float]:
-    """Verify a store of *jwts* in a new process; return seconds, those of its processor, and its peak in MB."""
+    """Verify a store of *jwts* in a new process; return seconds, processor seconds, and its peak in MB."""
     from time import perf_counter  # noqa: PLC0415 - only here
 
     from _stores import store_of  # noqa: PLC0415 - likewise
