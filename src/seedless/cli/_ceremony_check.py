@@ -109,6 +109,8 @@ def _data(found: Checked) -> dict[str, Any]:
         "text": found.text,
         "hint": found.hint,
         "mark": request.mark if request else None,
+        "reason": request.reason if request else None,
+        "prepared_by": request.prepared_by if request else None,
         "request": request.digest if request else None,
         "transcript": progress.digest if progress else None,
         "policy": found.policy.digest if found.policy else None,
