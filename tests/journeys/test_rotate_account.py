@@ -136,6 +136,37 @@ def test_the_key_of_the_system_account_gives_way_while_we_log_in_by_it(
     desk.ok("push", "--all", "--url", server.url)
 
 
+def test_an_emergency_of_the_system_account_ends_with_the_login_that_is_cut_off(
+    desk: Desk, old: str, server: Server
+) -> None:
+    desk.ok("account", "signing-key", "add", "-a", "SYS")
+    (key,) = listed(desk, "SYS")
+    desk.ok("push", "SYS", "--url", server.url)
+    desk.ok("user", "edit", "-a", "SYS", "sys", "--issuer", key)
+    desk.run(*ROTATE, "SYS", "--emergency", "--url", server.url)
+    done = desk.ok(*ROTATE, "SYS", "--finish", "--url", server.url, "--json").data
+    assert (done["stage"], held(desk, server, "SYS"), key in listed(desk, "SYS")) == (
+        "finished", listed(desk, "SYS"), False,
+    )  # fmt: skip
+
+
+def test_a_dry_run_sends_nothing(desk: Desk, old: str, server: Server) -> None:
+    desk.ok(*ROTATE, "ORDERS", "--without-servers")
+    done = desk.ok(*ROTATE, "ORDERS", "--url", server.url, "--dry-run", "--json").data
+    assert (done["dry_run"], done["pushed"], held(desk, server)) == (True, 0, [old])
+    desk.ok(*ROTATE, "ORDERS", "--url", server.url, "--finish", "--dry-run")
+    assert held(desk, server) == [old]
+
+
+def test_a_user_of_two_minutes_asks_where_there_are_no_creds(desk: Desk, old: str, server: Server) -> None:
+    words = (*ROTATE, "ORDERS", "--url", server.url, "--temporary-user")
+    done = desk.ok(*words)
+    assert done.err.count("user seedless-push (new: to log in") == 1
+    done = desk.ok(*words, "--finish")
+    assert done.err.count("user seedless-push (new: to log in") == 1
+    assert held(desk, server) == listed(desk)
+
+
 def test_a_leaf_node_whose_key_nobody_tells_keeps_the_old_key(
     desk: Desk, old: str, nats_server: StartServer
 ) -> None:

@@ -10,7 +10,7 @@ from seedless.cli import _io
 from seedless.cli._edit import found, issuer_of
 from seedless.cli._review import sign
 from seedless.cli._rotate_names import hand_name_on, made_keys
-from seedless.cli._rotate_servers import LOCKS_US_OUT, are_asked, open_servers, require_asked, visitor
+from seedless.cli._rotate_servers import LOCKS_US_OUT, visits
 from seedless.cli._rotate_tell import Told, printed, tell
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.issue import Intent, NewKey, Plan
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account
     from seedless.cli._remote import Remote
+    from seedless.cli._rotate_servers import Visits
     from seedless.cli._workspace import Workspace
-    from seedless.creds import Creds
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.rotate.account import Around, Signed
-    from seedless.rotate.connections import Connected
+    from seedless.rotate.connections import Client, Connected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +58,24 @@ class State:
 
 def begin(workspace: Workspace, wanted: Wanted) -> None:
     """Do the first phase, or what is left of it, publish it, and tell who still depends on the old key."""
-    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
-    early = _early_visitor(workspace, wanted) if asked else None
+    servers = visits(workspace, wanted.remote, without=wanted.without_servers)
+    _log_in_early(workspace, wanted, servers)
     with workspace.lock():
         state = _read(workspace, wanted)
         _warn(state)
         done = _first_phase(workspace, state)
         state = _again(workspace, state)
-    seen, sent = _published(workspace, wanted, state, early) if asked else (None, 0)
+    seen, sent = _published(state, servers)
     _tell(workspace, state, done, ("overlap", seen, sent))
 
 
 def finish(workspace: Workspace, wanted: Wanted) -> None:
     """Do the second phase: refuse while anything depends on the old key, then remove it and publish that."""
-    asked = require_asked(workspace, wanted.remote, without=wanted.without_servers)
+    servers = visits(workspace, wanted.remote, without=wanted.without_servers, required=True)
     state = _read(workspace, wanted, finishing=True)
     if state.pair is not None:
         _require_moved(workspace, state)
-    seen, sent = _published(workspace, wanted, state, None) if asked else (None, 0)
+    seen, sent = _published(state, servers)
     if state.pair is None:
         _tell(workspace, state, (), ("finished", seen, sent))
         return
@@ -86,22 +86,20 @@ def finish(workspace: Workspace, wanted: Wanted) -> None:
         plan = rotation.finish(state.around, _pair(state).old, workspace.now)
         done = sign(workspace, Intent(lambda _: plan))
         state = _again(workspace, state)
-    if asked:
-        seen, more = _published(workspace, wanted, state, None)
-        sent += more
-    _tell(workspace, state, done, ("finished", seen, sent))
+    seen, more = _published(state, servers)
+    _tell(workspace, state, done, ("finished", seen, sent + more))
 
 
 def emergency(workspace: Workspace, wanted: Wanted) -> None:
     """Do both phases at once, after saying whom that locks out."""
-    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
-    early = visitor(workspace, wanted.remote) if asked else None
+    servers = visits(workspace, wanted.remote, without=wanted.without_servers)
+    if servers:
+        servers.prepare()
     with workspace.lock():
         state = _read(workspace, wanted)
         _warn(state)
-        signed = state.signed(workspace.now)
-        _say_locked_out(state, signed, _seen(workspace, wanted, state, early))
-        pair, now = _pair(state), workspace.now
+        signed, pair, now = state.signed(workspace.now), _pair(state), workspace.now
+        _say_locked_out(state, signed, servers)
         jwts = _walk(
             workspace,
             pair,
@@ -110,7 +108,7 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
         leaves = _give_leaves(workspace, state, signed, jwts)
         state = _again(workspace, state)
     # The user who logs in may be one of those who are locked out, when it is the system account.
-    seen, sent = _published(workspace, wanted, state, early, LOCKS_US_OUT) if asked else (None, 0)
+    seen, sent = _published(state, servers, LOCKS_US_OUT)
     _tell(workspace, state, (*jwts, *leaves), ("finished", seen, sent))
 
 
@@ -163,30 +161,24 @@ def _give_leaves(
     return sign(workspace, Intent(lambda _: rotation.give_leaves(around, leaves, issuers, workspace.now)))
 
 
-def _early_visitor(workspace: Workspace, wanted: Wanted) -> Creds | None:
-    """Return who logs in, before the creds of the system account change; None for another account."""
+def _log_in_early(workspace: Workspace, wanted: Wanted, servers: Visits | None) -> None:
+    """Choose who logs in before the creds of the system account change, if it is that one."""
     key = workspace.account(wanted.account).claims.sub
-    is_system = key == workspace.operator().claims.body.system_account
-    return visitor(workspace, wanted.remote) if is_system else None
+    if servers and key == workspace.operator().claims.body.system_account:
+        servers.prepare()
 
 
-def _published(
-    workspace: Workspace, wanted: Wanted, state: State, early: Creds | None, *lifted: str
-) -> tuple[Connected, int]:
+def _published(state: State, servers: Visits | None, *lifted: str) -> tuple[Connected | None, int]:
     """Send the account, and those with its activations, where they differ; return who is connected."""
-    with open_servers(workspace, wanted.remote, early or visitor(workspace, wanted.remote)) as servers:
-        keys = {str(key) for pair in [state.pair] if pair for key in (pair.old, pair.new)}
-        keys |= listed_keys(state.around.account.claims).keys()
-        importers = [jwt for jwt in state.around.importers.values() if rotation.has_leave_by(jwt, keys)]
-        sent = servers.publish([state.around.account, *importers], lifted=lifted)
-        return servers.connected(state.around.account.claims.sub), sent
-
-
-def _seen(workspace: Workspace, wanted: Wanted, state: State, user: Creds | None) -> Connected | None:
-    if user is None:
-        return None
-    with open_servers(workspace, wanted.remote, user) as servers:
-        return servers.connected(state.around.account.claims.sub)
+    if servers is None:
+        return None, 0
+    account = state.around.account
+    keys = {str(key) for pair in [state.pair] if pair for key in (pair.old, pair.new)}
+    keys |= listed_keys(account.claims).keys()
+    importers = [jwt for jwt in state.around.importers.values() if rotation.has_leave_by(jwt, keys)]
+    with servers.open() as there:
+        sent = there.publish([account, *importers], lifted=lifted)
+        return there.connected(account.claims.sub), sent
 
 
 def _require_moved(workspace: Workspace, state: State) -> None:
@@ -220,11 +212,15 @@ def _require_disconnected(state: State, seen: Connected | None) -> None:
         )
 
 
-def _say_locked_out(state: State, signed: Signed, seen: Connected | None) -> None:
+def _say_locked_out(state: State, signed: Signed, servers: Visits | None) -> None:
+    clients: tuple[Client, ...] = ()
+    if servers:
+        with servers.open() as there:
+            clients = there.connected(state.around.account.claims.sub).by(str(_pair(state).old))
     users = ", ".join(map(brief, signed.users)) or "no user that is known"
     _io.say(_io.printable(f"this locks out, until they have their new creds: {users}"))
     names = {jwt.claims.sub: name for name, jwt in state.around.users.items()}
-    for client in seen.by(str(_pair(state).old)) if seen else ():
+    for client in clients:
         _io.say(_io.printable(f"  connected now: {printed(client, names)}"))
     for leave in signed.leaves:
         _io.say(

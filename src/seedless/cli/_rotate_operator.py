@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from seedless.cli import _io
 from seedless.cli._edit import found
 from seedless.cli._review import sign
 from seedless.cli._rotate_names import hand_name_on, made_keys
-from seedless.cli._rotate_servers import UNTRUSTED, are_asked, open_servers, require_asked, visitor
+from seedless.cli._rotate_servers import UNTRUSTED, visits
 from seedless.cli._rotate_stage import Told, tell
 from seedless.dependents import is_expired
 from seedless.errors import Refused, SeedlessError, UsageError
@@ -23,11 +22,11 @@ from seedless.rotate.pair import is_key, listed_keys, overlapping
 from seedless.text import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from seedless.claims import Account, Operator
     from seedless.cli._remote import Remote
-    from seedless.cli._rotate_servers import Servers
+    from seedless.cli._rotate_servers import Servers, Visits
     from seedless.cli._workspace import Workspace
     from seedless.issue import Plan
     from seedless.jwt import Jwt
@@ -66,7 +65,7 @@ class State:
 
 def begin(workspace: Workspace, wanted: Wanted) -> None:
     """Take every step that is proven to be safe, but for the last, and tell which is next."""
-    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
+    servers = visits(workspace, wanted.remote, without=wanted.without_servers)
     with workspace.lock():
         state = _read(workspace, wanted)
         for message in state.damaged:
@@ -75,54 +74,52 @@ def begin(workspace: Workspace, wanted: Wanted) -> None:
         done = _added(workspace, state) if is_new else ()
         state = _again(workspace, state)
     # What was only just added, no server can know yet; where none is asked, somebody else has to see to it.
-    if is_new and not asked:
+    if is_new and servers is None:
         tell(workspace, _told(workspace, state, done, None, 0, Stage.SPREAD))
         return
-    if not asked and not wanted.without_servers:
+    if servers is None and not wanted.without_servers:
         raise UsageError(
             "nobody has said where the servers are, which have to prove that they trust the new key",
             "--url nats://host:4222, or --without-servers: then you vouch for it",
         )
-    with _servers(workspace, wanted, asked=asked) as servers:
-        _go_on(workspace, state, done, servers)
+    _go_on(workspace, state, done, servers)
 
 
-def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], servers: Servers | None) -> None:
+def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], servers: Visits | None) -> None:
     """Sign the accounts again where the servers trust the new key, and push them."""
-    seen, sent = _seen(servers, state, workspace.now), 0
+    seen, sent = _look(servers, state, workspace.now), 0
     if state.stage(seen, workspace.now) is Stage.REISSUE:
         with workspace.lock():
             state = _again(workspace, state)
             done = (*done, *_reissued(workspace, state))
             state = _again(workspace, state)
     if servers and state.stage(seen, workspace.now) is Stage.PUSH:
-        sent = servers.publish(_by(state, _pair(state).new))
-        seen = _seen(servers, state, workspace.now)
+        with servers.open() as there:
+            sent = there.publish(_by(state, _pair(state).new))
+            seen = _seen(there, state, workspace.now)
     tell(workspace, _told(workspace, state, done, seen, sent))
 
 
 def finish(workspace: Workspace, wanted: Wanted) -> None:
     """Remove the old key once nothing depends on it; afterwards tell which servers still trust it."""
-    asked = require_asked(workspace, wanted.remote, without=wanted.without_servers)
+    servers = visits(workspace, wanted.remote, without=wanted.without_servers, required=True)
     state = _read(workspace, wanted, finishing=True)
+    seen = _look(servers, state, workspace.now)
     done: tuple[Jwt[Any], ...] = ()
-    with _servers(workspace, wanted, asked=asked) as servers:
-        seen = _seen(servers, state, workspace.now)
-        stage = state.stage(seen, workspace.now)
-        if stage not in {Stage.FORGET, Stage.DONE}:
+    if state.stage(seen, workspace.now) not in {Stage.FORGET, Stage.DONE}:
+        _require_removable(workspace, state, seen)
+        with workspace.lock():
+            state = _again(workspace, state)
             _require_removable(workspace, state, seen)
-            with workspace.lock():
-                state = _again(workspace, state)
-                _require_removable(workspace, state, seen)
-                plan = rotation.remove(state.operator, _pair(state).old, workspace.now)
-                done = sign(workspace, Intent(lambda _: plan))
-                state = _ended(workspace, state)
-        tell(workspace, _told(workspace, state, done, seen, 0))
+            plan = rotation.remove(state.operator, _pair(state).old, workspace.now)
+            done = sign(workspace, Intent(lambda _: plan))
+            state = _ended(workspace, state)
+    tell(workspace, _told(workspace, state, done, seen, 0))
 
 
 def emergency(workspace: Workspace, wanted: Wanted) -> None:
     """Sign all of it at once, push before the servers trust it, and tell what they refuse meanwhile."""
-    asked = are_asked(workspace, wanted.remote, without=wanted.without_servers)
+    servers = visits(workspace, wanted.remote, without=wanted.without_servers)
     with workspace.lock():
         state = _read(workspace, wanted)
         by_old, pair, now = state.by_old(workspace.now), _pair(state), workspace.now
@@ -135,11 +132,11 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
         )
         state = _ended(workspace, state)
     sent, seen = 0, None
-    with _servers(workspace, wanted, asked=asked) as servers:
-        if servers:
-            sent = servers.publish(_by(state, _pair(state).new), lifted=(UNTRUSTED,))
-            seen = _seen(servers, state, workspace.now)
-        tell(workspace, _told(workspace, state, done, seen, sent))
+    if servers:
+        with servers.open() as there:
+            sent = there.publish(_by(state, _pair(state).new), lifted=(UNTRUSTED,))
+            seen = _seen(there, state, workspace.now)
+    tell(workspace, _told(workspace, state, done, seen, sent))
 
 
 def _say_locked_out(accounts: Mapping[str, Jwt[Account]]) -> None:
@@ -192,19 +189,16 @@ def _require_removable(workspace: Workspace, state: State, seen: Seen | None) ->
         raise Refused(f"nobody knows whether it is still needed: {state.damaged[0]}", "restore it first")
 
 
-@contextmanager
-def _servers(workspace: Workspace, wanted: Wanted, *, asked: bool) -> Iterator[Servers | None]:
-    if not asked:
-        yield None
-        return
-    with open_servers(workspace, wanted.remote, visitor(workspace, wanted.remote)) as servers:
-        yield servers
-
-
-def _seen(servers: Servers | None, state: State, now: int) -> Seen | None:
-    """Return whom the servers trust, and which of their accounts the old key has signed."""
+def _look(servers: Visits | None, state: State, now: int) -> Seen | None:
+    """Return what the servers say, None where they are not asked."""
     if servers is None:
         return None
+    with servers.open() as there:
+        return _seen(there, state, now)
+
+
+def _seen(servers: Servers, state: State, now: int) -> Seen:
+    """Return whom the servers trust, and which of their accounts the old key has signed."""
     trusts = tuple(Trust.of(standing) for standing in servers.cluster.standings)
     if state.pair is None:
         return Seen(trusts)

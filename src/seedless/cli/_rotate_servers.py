@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from seedless.resolver.connection import Connection
     from seedless.rotate.connections import Connected
 
+_ENOUGH_SECONDS = 30
 UNTRUSTED = "R001"
 LOCKS_US_OUT = "R005"
 """Findings of the preflight that an emergency lifts: it knows, and says, whom it locks out."""
@@ -49,8 +51,8 @@ class Servers:
     def publish(self, accounts: Sequence[Jwt[Account]], *, lifted: Collection[str] = ()) -> int:
         """Send those of *accounts* that differ, after the preflight of `push`; return how many went.
 
-        Findings with the codes *lifted* do not count. Raise `Refused` for the others, and `ServerError`
-        unless every server has taken every one.
+        Findings with the codes *lifted* do not count. With --dry-run and --plan nothing is sent. Raise
+        `Refused` for the other findings, and `ServerError` unless every server has taken every one.
         """
         from seedless.cli import _push  # noqa: PLC0415 - only where there are servers
         from seedless.resolver import send  # noqa: PLC0415 - likewise
@@ -62,6 +64,8 @@ class Servers:
         report = dataclasses.replace(report, findings=kept)
         show_findings(report)
         report.require_clean()
+        if self.workspace.settings.dry_run or self.workspace.settings.plan:
+            return 0
         sent = send(self.cluster, [one.account for one in found.differing])
         failed = [one.account.claims.name for one in sent if not one.ok]
         if failed:
@@ -86,32 +90,58 @@ class Servers:
         return connected(self.connection.ask, tuple(self.cluster.holdings), account)
 
 
-def are_asked(workspace: Workspace, remote: Remote, *, without: bool) -> bool:
-    """Tell whether somebody has said where the servers are, and not that they are to be left alone.
+class Visits:
+    """Logins to the servers, one after another: between two of them somebody may look, and a token sign."""
 
-    Raise `UsageError` for a folder or a file, which prove nothing about servers that run.
+    def __init__(self, workspace: Workspace, remote: Remote) -> None:
+        """Take where the servers are; nobody logs in yet."""
+        self._workspace = workspace
+        self._remote = remote
+        self._user: Creds | None = None
+
+    def prepare(self) -> Creds:
+        """Return who logs in, as long as it holds: creds, or a user signed for two minutes."""
+        if self._user is None or not _holds(self._user):
+            self._user = _visitor(self._workspace, self._remote)
+        return self._user
+
+    @contextmanager
+    def open(self) -> Iterator[Servers]:
+        """Log in; raise `ServerError` unless every known server answers."""
+        from seedless.resolver.cluster import survey  # noqa: PLC0415 - only where there are servers
+        from seedless.resolver.connection import connected  # noqa: PLC0415 - likewise
+
+        user = self.prepare()
+        with connected(login(self._workspace, self._remote, user)) as connection:
+            yield Servers(self._workspace, connection, survey(connection, self._remote.servers), user)
+
+
+def visits(workspace: Workspace, remote: Remote, *, without: bool, required: bool = False) -> Visits | None:
+    """Return how the servers are asked; None when they are to be left alone, or nobody said where they are.
+
+    Raise `UsageError` for a folder or a file, which prove nothing about servers that run, and when it is
+    *required* to know where the servers are.
     """
     if remote.is_local:
         raise UsageError(
             "a folder or a configuration proves nothing about servers that run",
             "rotate with --url or --without-servers, and push to it",
         )
-    if without:
-        return False
     body = workspace.operator().claims.body
-    return bool(remote.urls or body.account_server_url or body.operator_service_urls)
-
-
-def require_asked(workspace: Workspace, remote: Remote, *, without: bool) -> bool:
-    """Tell whether servers are asked; raise `UsageError` when nobody has said where they are."""
-    if without:
-        return False
+    known = remote.urls or body.account_server_url or body.operator_service_urls
+    if without or not (known or required):
+        return None
     addresses(workspace, remote)
-    return True
+    return Visits(workspace, remote)
 
 
-def visitor(workspace: Workspace, remote: Remote) -> Creds:
-    """Return who logs in to ask and to push, signed for two minutes where there are no creds."""
+def _holds(user: Creds) -> bool:
+    """Tell whether *user* is let in for long enough to ask."""
+    expiry = user.jwt.claims.exp
+    return expiry <= 0 or expiry > time.time() + _ENOUGH_SECONDS
+
+
+def _visitor(workspace: Workspace, remote: Remote) -> Creds:
     from seedless.resolver import UPDATE  # noqa: PLC0415 - only where there are servers
     from seedless.rotate import connections  # noqa: PLC0415 - likewise
 
@@ -123,13 +153,3 @@ def visitor(workspace: Workspace, remote: Remote) -> Creds:
     if user is None:
         raise UsageError("nobody logs in to a folder", "give --url")
     return user
-
-
-@contextmanager
-def open_servers(workspace: Workspace, remote: Remote, user: Creds) -> Iterator[Servers]:
-    """Log *user* in; raise `ServerError` unless every known server answers."""
-    from seedless.resolver.cluster import survey  # noqa: PLC0415 - only where there are servers
-    from seedless.resolver.connection import connected  # noqa: PLC0415 - likewise
-
-    with connected(login(workspace, remote, user)) as connection:
-        yield Servers(workspace, connection, survey(connection, remote.servers), user)

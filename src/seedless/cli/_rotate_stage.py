@@ -55,6 +55,7 @@ class Told:
 def tell(workspace: Workspace, told: Told) -> None:
     """Print *told* on stdout."""
     data = {
+        "dry_run": workspace.settings.dry_run,
         "operator": told.operator.claims.name,
         "old": str(told.old) if told.old else None,
         "new": str(told.new) if told.new else None,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from seedless.rotate.connections import Client, Connected
 
 
+_SHOWN = 20  # lines of one kind that a person reads
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What became of a rotation: its keys (None: they are not known any more), and what was seen and done.
@@ -40,7 +43,9 @@ def tell(workspace: Workspace, told: Told) -> None:
     """Print *told* on stdout."""
     deliver = _to_deliver(workspace, told)
     clients = told.seen.by(str(told.old)) if told.seen and told.old else ()
+    names = _names(told)
     data = {
+        "dry_run": workspace.settings.dry_run,
         "account": told.around.name,
         "old": str(told.old) if told.old else None,
         "new": str(told.new) if told.new else None,
@@ -50,7 +55,7 @@ def tell(workspace: Workspace, told: Told) -> None:
         "revoked": list(told.left.revoked),
         "expired": list(told.left.expired),
         "pushed": told.sent if told.seen else None,
-        "connections": [_client_data(client, _names(told)) for client in clients] if told.seen else None,
+        "connections": [_client_data(client, names) for client in clients] if told.seen else None,
         "next": _next(told, clients),
     }
     _io.emit(
@@ -77,6 +82,12 @@ def counted(jwts: Iterable[Jwt[Any]]) -> str:
     return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in found) or "nothing"
 
 
+def shortened(rows: Sequence[str]) -> list[str]:
+    """Return *rows*, of many only the first, and how many more there are."""
+    more = len(rows) - _SHOWN
+    return list(rows) if more <= 1 else [*rows[:_SHOWN], f"and {more} more; --json has them all"]
+
+
 def _lines(told: Told, deliver: Sequence[Mapping[str, Any]], clients: Sequence[Client]) -> list[str]:
     rows = [f"account {told.around.name}: {_change(told)}", f"signed: {counted(told.signed)}"]
     for what, names in (("revoked", told.left.revoked), ("expired", told.left.expired)):
@@ -84,11 +95,14 @@ def _lines(told: Told, deliver: Sequence[Mapping[str, Any]], clients: Sequence[C
             rows.append(f"left as they are, {what}: {', '.join(map(brief, names))}")
     if told.seen is not None:
         rows.append(f"pushed: {told.sent} accounts")
-    rows += [
-        f"to be delivered to {brief(one['user'])}: {one['creds'] or 'its jwt; its seed is not here'}"
-        for one in deliver
-    ]
-    rows += [f"still connected by the old key: {printed(client, _names(told))}" for client in clients]
+    rows += shortened(
+        [
+            f"to be delivered to {brief(one['user'])}: {one['creds'] or 'its jwt; its seed is not here'}"
+            for one in deliver
+        ]
+    )
+    called = _names(told)
+    rows += shortened([f"still connected by the old key: {printed(client, called)}" for client in clients])
     if told.seen is not None and told.seen.leafs:
         rows.append(f"leaf nodes, of which servers do not say by which key: {told.seen.leafs}")
     return [*rows, f"next: {_next(told, clients)}"]
