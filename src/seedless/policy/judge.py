@@ -21,7 +21,7 @@ from seedless.errors import Refused
 from seedless.findings import Finding, error
 from seedless.policy.grants import grants
 from seedless.policy.read import BYTES
-from seedless.policy.trusted import Trusted
+from seedless.policy.trusted import under_plan
 from seedless.subject import has_wildcard
 from seedless.text import shown
 
@@ -89,12 +89,10 @@ def _when(wanted: bool, *some: Rule) -> tuple[Rule, ...]:  # noqa: FBT001 - read
 
 
 def _p001(policy: Policy, changes: Sequence[Change]) -> Rule:
-    of_plan: dict[int, Trusted] = {}  # by the context, which is one and the same for all changes of a plan
+    trusted_in = under_plan(policy, changes)
 
     def chains_to_the_pinned_operator(change: Change, context: Context) -> Iterator[Finding]:
-        trusted = of_plan.get(id(context)) if changes else None
-        if trusted is None:
-            trusted = of_plan[id(context)] = Trusted.under(policy, changes or [change], context)
+        trusted = trusted_in(change, context)
         operator = context.operator
         if operator is not None and operator.sub != policy.operator:
             yield error("P001", "", f"the operator is {operator.sub}, and the policy pins {policy.operator}")

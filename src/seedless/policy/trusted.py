@@ -14,7 +14,7 @@ from seedless.claims import Account, Activation, AuthorizationResponse, Operator
 from seedless.nkey import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from seedless.change import Change, Context
     from seedless.policy.values import Policy
@@ -72,6 +72,23 @@ class Trusted:
         if said.issuer not in self.accounts[account]:
             return f"is issued by {said.issuer}, no key of its account"
         return ""
+
+
+def under_plan(policy: Policy, changes: Sequence[Change]) -> Callable[[Change, Context], Trusted]:
+    """Return what gives the `Trusted` of a change among *changes*, gathered once for all of one context.
+
+    Without *changes* it is gathered for each change alone.
+    """
+    found: list[tuple[Context, Trusted]] = []
+
+    def trusted(change: Change, context: Context) -> Trusted:
+        if not changes:
+            return Trusted.under(policy, [change], context)
+        if not found or found[0][0] is not context:
+            found[:] = [(context, Trusted.under(policy, changes, context))]
+        return found[0][1]
+
+    return trusted
 
 
 _LETTERS = {Role.OPERATOR: "O", Role.ACCOUNT: "A"}
