@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,6 +169,15 @@ def test_a_key_is_not_removed_while_it_has_users_unless_forced(orders: Desk) -> 
     assert "a signing key goes, which locks out 1 user: app" in done.err
     forced = orders.ok(*KEY, "remove", "service", "-a", "ORDERS", "--force")
     assert "warning: a signing key goes, which locks out 1 user: app" in forced.err
+    assert entries(orders) == ()
+
+
+def test_users_that_have_expired_hold_no_key(orders: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service")
+    orders.ok("user", "add", "-a", "ORDERS", "app", "-K", "service", "--expiry", "1d")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 2 * 86400)
+    orders.ok(*KEY, "remove", "service", "-a", "ORDERS")
     assert entries(orders) == ()
 
 

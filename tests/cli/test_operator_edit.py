@@ -141,6 +141,14 @@ def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Desk)
     assert stored(acme).claims.body.strict_signing_key_usage is False
 
 
+def test_under_a_strict_operator_an_edit_moves_an_account_to_a_signing_key(acme: Desk) -> None:
+    acme.ok("account", "add", "ORDERS")
+    acme.ok("operator", "edit", "--sk", "generate", "--require-signing-keys", "--force")
+    (key,) = stored(acme).claims.body.signing_keys
+    done = acme.ok("account", "edit", "ORDERS", "--conns", "7", "--json")
+    assert done.data["issuer"] == key
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

@@ -74,12 +74,14 @@ def kept_issuer(
 ) -> PublicKey:
     """Return the key of *parent* that signs in place of *before*: the one *wanted*, else the same again.
 
-    Another is taken only where the same is no key of *parent* any more, or nobody knows where it is while
-    another is *known*.
+    Another is taken only where the same may not sign for *parent* any more, or nobody knows where it is
+    while another is *known*.
     """
     if wanted is not None:
         return issuing_key(parent, known, wanted)
-    keys = {parent.sub, *(str(getattr(entry, "key", entry)) for entry in parent.body.signing_keys)}
+    keys = {str(getattr(entry, "key", entry)) for entry in parent.body.signing_keys}
+    if not (isinstance(parent.body, Operator) and parent.body.strict_signing_key_usage):
+        keys.add(parent.sub)
     if str(before.issuer) in keys and (str(before.issuer) in known or not keys & set(known)):
         return before.issuer
     return issuing_key(parent, known)
