@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from seedless import units
@@ -54,11 +55,9 @@ _ROLES = {"O": "operator", "A": "account", "U": "user", "N": "server", "C": "clu
 
 def judge(policy: Policy, changes: Sequence[Change], context: Context) -> Iterator[Finding]:
     """Yield all that *policy* has to say against *changes*; every finding is an error."""
-    compiled = rules(policy, changes)
-    for change in changes:
-        for rule in compiled:
-            for finding in rule(change, context):
-                yield dataclasses.replace(finding, about=change.title)
+    for change, rule in product(changes, rules(policy, changes)):
+        for finding in rule(change, context):
+            yield dataclasses.replace(finding, about=change.title)
 
 
 def rules(policy: Policy, changes: Sequence[Change] = ()) -> tuple[Rule, ...]:
