@@ -87,6 +87,15 @@ class Ledger:
         still_open = {key: request for key, request in self.open.items() if key != operator}
         return Ledger({**self.books, operator: book}, still_open)
 
+    def abandoned(self, operator: str, request: str, transcript: str) -> Ledger:
+        """Return a ledger in which *request* is never signed again, though its ceremony has not ended.
+
+        What it signed until then is not known as what stands; *transcript* is the digest of what was written.
+        """
+        book = self.books.get(operator, Book())
+        requests = {**book.requests, request: transcript}
+        return self.with_book(operator, Book(last=book.last, requests=requests, subjects=book.subjects))
+
     def with_open(self, operator: str, request: str) -> Ledger:
         """Return a ledger that says: something of *request* (digest) may have been signed."""
         return Ledger(self.books, {**self.open, operator: request})

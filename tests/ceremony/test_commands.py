@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -373,3 +374,98 @@ def test_what_a_ceremony_signs_about_itself_is_signed_by_no_other_command(desk: 
             stdin=json.dumps(claims),
         )
         assert done.code == 2
+
+
+def test_a_ceremony_that_cannot_be_finished_is_given_up_by_its_digest(running: Gap) -> None:
+    planned(running, "one.plan", "account", "edit", "SYS", "--tag", "team:a")
+    made = running.prepare("one.plan", "one.json")
+    request = running.path(running.offline, "one.json")
+    done = running.offline.run("ceremony", "abandon", request, "--expect", made["request"])
+    assert (done.code, "no ceremony of the request" in done.err) == (2, True)
+    path = running.offline.store / "ledger.json"
+    ledger = json.loads(path.read_text())
+    ledger["open"] = {operator_of(running): made["request"]}  # as a kill after the first intent leaves it
+    path.write_text(json.dumps(ledger))
+    before = path.read_text()
+    running.offline.ok("ceremony", "abandon", request, "--dry-run")
+    done = running.offline.run("ceremony", "abandon", request)
+    assert (done.code, "nobody is here to say that it is given up" in done.err) == (2, True)
+    assert path.read_text() == before
+    done = running.offline.ok("ceremony", "abandon", request, "--expect", made["request"], "--json")
+    assert done.data["signed"] == 0
+    assert json.loads(path.read_text())["open"] == {}
+    assert "R004" in running.sign("one.json", "x", made["request"]).err
+
+
+def test_a_result_from_the_future_is_not_accepted(founded: Gap, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = founded.prepare("first.plan", "first.json")
+    assert founded.sign("first.json", "first.result", made["request"]).code == 0
+    result = str(founded.carry("first.result", "online"))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    done = founded.online.run("ceremony", "accept", result)
+    assert done.code == 3
+    assert "seconds ahead of this clock" in done.err
+    assert not (founded.online.store / "stores").exists()
+
+
+@pytest.mark.parametrize(
+    ("words_of", "sentence"),
+    [
+        pytest.param(("--at", "2h"), "--at is 7200 seconds ahead", id="a time that has not come"),
+        pytest.param(
+            ("--expires", "2020-01-01"), "request.expires is not after", id="an expiry that has been"
+        ),
+        pytest.param(
+            ("--by", "Gr\u0430ce"), "request.prepared_by holds characters", id="a name that deceives"
+        ),
+    ],
+)
+def test_a_request_that_nobody_could_sign_is_not_made(
+    founded: Gap, words_of: tuple[str, ...], sentence: str
+) -> None:
+    done = founded.online.run(
+        "ceremony", "prepare", founded.path(founded.online, "first.plan"), "--reason", "r",
+        "-o", founded.path(founded.online, "x"), *words_of,
+    )  # fmt: skip
+    assert done.code == 2
+    assert sentence in done.err
+    assert not (founded.online.home / "x").exists()
+
+
+def test_the_same_plan_and_time_give_the_same_request(founded: Gap) -> None:
+    made = [
+        founded.prepare("first.plan", f"{name}.json", "--at", "2026-01-01", "--expires", "2030-01-01")[
+            "request"
+        ]
+        for name in ("one", "two")
+    ]
+    assert made[0] == made[1]
+    assert (founded.online.home / "one.json").read_bytes() == (founded.online.home / "two.json").read_bytes()
+
+
+def test_a_witness_signs_with_a_key_in_a_file_or_on_a_token(gap: Gap) -> None:
+    ada = SoftwareKey.generate(Role.USER)
+    (gap.offline.home / "ada.nk").write_text(ada.reveal())
+    bob = gap.offline.ok("key", "new", "--role", "user", "--name", "bob", "--json").data["public_key"]
+    gap.offline.ok(
+        "ceremony", "keygen", "ACME", "--holder", "Ada", "--policy-out", gap.path(gap.offline, "policy.toml"),
+        "-o", gap.path(gap.offline, "keys.json"), "--witness", str(ada.public_key), "--witness", bob,
+        "--witnesses", "2",
+    )  # fmt: skip
+    gap.online.ok("ceremony", "keys", str(gap.carry("keys.json", "online")))
+    gap.online.ok("operator", "add", "ACME", "--plan", gap.path(gap.online, "first.plan"))
+    made = gap.prepare("first.plan", "first.json")
+    request, consent = gap.path(gap.offline, "first.json"), ("--expect", made["request"], "--clock-checked")
+    done = gap.sign("first.json", "x", made["request"])
+    assert (done.code, "0 of 2 witnesses have signed" in done.err) == (3, True)
+    for name, key in (("ada", ("--key-file", gap.path(gap.offline, "ada.nk"))), ("bob", ("--key", bob))):
+        gap.offline.ok("ceremony", "witness", request, *key, *consent, "-o", gap.path(gap.offline, name))
+    witnesses = [word for name in ("ada", "bob") for word in ("--witness", gap.path(gap.offline, name))]
+    assert gap.sign("first.json", "first.result", made["request"], *witnesses).code == 0
+    eve = SoftwareKey.generate(Role.USER)
+    (gap.offline.home / "eve.nk").write_text(eve.reveal())
+    done = gap.offline.run(
+        "ceremony", "witness", request, "--key-file", gap.path(gap.offline, "eve.nk"), *consent, "-o", "x"
+    )
+    assert done.code == 3

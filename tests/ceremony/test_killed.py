@@ -233,3 +233,17 @@ def test_a_line_that_was_cut_off_was_never_written(hall: Hall) -> None:
     transcript.write_bytes(data[:-30])
     assert hall.check(hall.request().data, data[:-30]).verdict is Verdict.INCOMPLETE
     assert hall.sit(hall.ground(hall.request())) == whole
+
+
+def test_a_ceremony_that_was_given_up_lets_others_through_and_is_never_signed(hall: Hall) -> None:
+    interrupted(hall, after=1)
+    request = hall.request()
+    ground = hall.ground(request)
+    operator = str(hall.operator.public_key)
+    after = ground.ledger.abandoned(operator, request.digest, "0" * 64)
+    (hall.folder / "ledger.json").write_text(after.text())
+    with pytest.raises(Refused, match="R004 request: was signed before"):
+        hall.sit(hall.ground(request))
+    other = hall.request(reason="another")
+    result = hall.sit(hall.ground(other))
+    assert hall.check(other.data, result).verdict is Verdict.COMPLETE

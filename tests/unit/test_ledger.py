@@ -67,8 +67,12 @@ DAMAGED = {
     "another version": ('{"version":2,"open":{},"operators":{}}', "it is of version 2, this program reads 1"),
     "a member missing": ('{"version":1,"operators":{}}', "open is missing"),
     "an unknown member": ('{"version":1,"open":{},"operators":{},"x":1}', "x is not known"),
-    "an open request that is no digest": ('{"version":1,"open":{"O1":"x"},"operators":{}}', "open holds something"),
-    "a book that is a list": ('{"version":1,"open":{},"operators":{"O1":[]}}', "operators.O1 is not an object"),
+    "an open request that is no digest": (
+        '{"version":1,"open":{"O1":"x"},"operators":{}}', "open holds something",
+    ),
+    "a book that is a list": (
+        '{"version":1,"open":{},"operators":{"O1":[]}}', "operators.O1 is not an object",
+    ),
     "a last ceremony that is no digest": (
         '{"version":1,"open":{},"operators":{"O1":{"last":"X","requests":{},"subjects":{}}}}', "no SHA-256",
     ),

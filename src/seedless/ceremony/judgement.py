@@ -152,7 +152,9 @@ def _ceremonies(ground: Ground) -> Iterator[Finding]:
     begun = ground.ledger.open.get(ground.policy.operator)
     if begun not in {None, request.digest}:
         text = f"must wait: the ceremony of the request {begun} has begun and has not ended"
-        yield _finding("R005", "", text, "finish that one: ceremony sign, with its request")
+        yield _finding(
+            "R005", "", text, "finish that one: ceremony sign, with its request; or: ceremony abandon"
+        )
     if book is None:
         text = "this machine has no ledger of the operator: it cannot tell what was signed before"
         hint = f"--first-use {ground.policy.operator} begins one"

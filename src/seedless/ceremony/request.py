@@ -139,4 +139,6 @@ def _require_sound(request: Request) -> None:
         raise UsageError("request.expires is not after request.plan.prepared_at", "give it some days")
     for number, one in enumerate(request.plan.around):
         if isinstance(one.claims.body, Operator) and one != request.operator:
-            raise UsageError(f"request.plan.around[{number}] is not the operator of the request")
+            raise UsageError(
+                f"request.plan.around[{number}] is not the operator of the request", "plan it again"
+            )

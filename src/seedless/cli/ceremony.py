@@ -11,6 +11,7 @@ _COMMANDS = {
     "review": ("_ceremony_review", "Judge and show a request, without token or PIN."),
     "witness": ("_ceremony_witness", "Sign that you have reviewed a request."),
     "sign": ("_ceremony_sign", "Sign a request, and write the result."),
+    "abandon": ("_ceremony_abandon", "Give a ceremony up that has begun, for good."),
     "accept": ("_ceremony_accept", "Take a result into the store, online."),
     "check": ("_ceremony_check", "Check a ceremony afterwards."),
     "rehearse": ("_ceremony_rehearse", "Walk the whole ceremony on a throw-away token."),

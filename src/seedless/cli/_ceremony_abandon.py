@@ -1,0 +1,75 @@
+"""`seedless ceremony abandon`: give a ceremony up that has begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless import ledger
+from seedless.ceremony import documents
+from seedless.ceremony.offline import TRANSCRIPT_NAME
+from seedless.ceremony.progress import progress
+from seedless.ceremony.request import parse
+from seedless.ceremony.transcript import read
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import _io
+from seedless.cli._options import Settings, write_options
+from seedless.cli._workspace import Workspace
+from seedless.errors import UsageError
+from seedless.store import atomic, root_lock
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@desk.request_argument
+@click.option("--expect", metavar="DIGEST", help="The digest of the request; nobody is asked then.")
+@write_options
+def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> None:
+    """Give a ceremony up that has begun, for good.
+
+    For one that cannot be finished: its token is broken, or its policy was wrong. Until then no other request
+    of the operator is signed. The request is never signed again; its transcript stays, and stays incomplete.
+    What it has signed is signed: whoever has these jwts can use them.
+
+    \b
+    Example:
+      seedless ceremony abandon request.json
+    """
+    workspace = Workspace(settings)
+    with root_lock(workspace.root).held():
+        request = parse(documents.read(request_file))
+        path = desk.ledger_path(workspace)
+        known = ledger.load(path)
+        if known.open.get(request.operator_key) != request.digest:
+            raise UsageError(
+                f"no ceremony of the request {request.digest} has begun here and not ended",
+                "there is nothing to give up",
+            )
+        transcript = desk.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
+        so_far = progress(request, read(atomic.read(transcript, documents.LONGEST) or b""))
+        _io.say(
+            f"{len(so_far.signed)} of {len(request.plan.changes)} jwts are signed, in {shown(transcript)}"
+        )
+        if not settings.dry_run:
+            _require_consent(request.digest, expect)
+            after = known.abandoned(request.operator_key, request.digest, so_far.digest)
+            atomic.write({path: after.text()})
+    data: dict[str, Any] = {
+        "request": request.digest, "transcript": so_far.digest, "signed": len(so_far.signed),
+        "dry_run": settings.dry_run,
+    }  # fmt: skip
+    _io.emit(data, f"given up: {request.digest}", as_json=settings.as_json)
+
+
+def _require_consent(digest: str, expect: str | None) -> None:
+    if expect is not None:
+        if expect.lower() != digest:
+            raise UsageError(f"the digest of the request is {digest}, not {shown(expect)}")
+    elif not _io.is_interactive():
+        raise UsageError("nobody is here to say that it is given up", f"--expect {digest}")
+    elif not _io.confirm("Give it up, for good?"):
+        raise UsageError("nothing was given up")
