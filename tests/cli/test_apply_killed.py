@@ -104,3 +104,15 @@ def test_what_is_signed_in_bulk_is_signed_byte_for_byte_as_one_by_one(
 def test_progress_is_told_where_there_is_no_terminal(system: Desk) -> None:
     told = system.ok("apply", str(system.home / "tenants.toml")).err
     assert re.findall(r"^signed: \d+ of \d+$", told, re.MULTILINE)[-1] == f"signed: {COUNT} of {COUNT}"
+
+
+def test_the_pin_is_asked_once_for_new_keys_and_for_workers(system: Desk) -> None:
+    asked = system.home / "asked"
+    program = system.home / "pin.sh"
+    program.write_text(f"#!/bin/sh\necho asked >> {asked}\necho {system.token.pin}\n")
+    program.chmod(0o700)
+    (system.home / "tenants.toml").write_text(tenants() + "[accounts.NEW]\n")
+    source = f"cmd:{program}"
+    system.ok("apply", str(system.home / "tenants.toml"), SEEDLESS_PIN_SOURCE=source, TOKEN_PIN=None)
+    assert asked.read_text() == "asked\n"
+    assert "NEW" in recorded(system.store)

@@ -57,10 +57,11 @@ class Recorder:
         found: dict[Path, str | None] = {}
         store = self._workspace.store if jwts else None
         users = {where: jwt for where, jwt in jwts.items() if len(where) == _USER}
+        left = _left(users, self._workspace)
         for (account, user), jwt in users.items():
             if store is None or jwt is None:
                 continue
-            before = _left(jwt, users, self._workspace)
+            before = left.get(jwt.claims.sub, [])
             key = self._seed(jwt, (account, user), *before)
             if key is not None:
                 found |= {store.creds_path(*address): None for address in before}
@@ -92,12 +93,12 @@ def stored_seed(workspace: Workspace, public_key: PublicKey) -> SoftwareKey | No
 
 
 def _left(
-    jwt: Jwt[Any], users: Mapping[tuple[str, ...], Jwt[Any] | None], workspace: Workspace
-) -> list[tuple[str, ...]]:
-    """Return the addresses that the user of *jwt* is leaving: those that lose a jwt of the same subject."""
-    left = []
+    users: Mapping[tuple[str, ...], Jwt[Any] | None], workspace: Workspace
+) -> dict[str, list[tuple[str, ...]]]:
+    """Return the addresses that users are leaving, by their subjects: those that lose a jwt."""
+    left: dict[str, list[tuple[str, ...]]] = {}
     for address, signed in users.items():
         there = workspace.store.get(*address) if signed is None else None
-        if there is not None and there.claims.sub == jwt.claims.sub:
-            left.append(address)
+        if there is not None:
+            left.setdefault(there.claims.sub, []).append(address)
     return left

@@ -94,7 +94,7 @@ def _choose_store(workspace: Workspace, desired: Desired) -> bool:
         raise UsageError(
             f"{desired.file} is about operator {shown(name)}, and --operator says {shown(asked)}"
         )
-    if name is None or asked:
+    if name is None:
         return workspace.store is not None
     if name in operators(workspace.root):
         workspace.settings = dataclasses.replace(workspace.settings, operator=name)

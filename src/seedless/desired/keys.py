@@ -96,9 +96,10 @@ def _signing_key(
     if scopes:
         return PublicKey.parse(scopes[0])
     held = {signing_key(entry) for entry in entries}
-    called = f"{owner}/{name}"
-    mine = (one for one in standing.called.get((role, called), ()) if str(one) in held)
-    return next(mine, None) or _made(role, called, standing)
+    ours, of_commands = f"{owner}/{name}", f"{owner} {name}"
+    named = (one for called in (ours, of_commands) for one in standing.called.get((role, called), ()))
+    mine = (one for one in named if str(one) in held)
+    return next(mine, None) or _made(role, ours, standing)
 
 
 def as_key(name: str, role: Role) -> str | None:
