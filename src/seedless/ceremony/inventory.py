@@ -32,19 +32,27 @@ def told(transcripts: Iterable[bytes]) -> tuple[Told, ...]:
     for data in transcripts:
         at = 0
         for entry in results.parse(data).entries:
-            at = max(at, int(entry.get("at", 0)))
+            at = max(at, _at(entry))
             one = _key(entry, at)
             if one is not None and at >= found.get(str(one.public_key), one).at:
                 found[str(one.public_key)] = one
     return tuple(found[key] for key in sorted(found))
 
 
-def _key(entry: Mapping[str, Any], at: int) -> Told | None:
-    if entry.get("kind") != "key":
+def _at(entry: object) -> int:
+    at = entry.get("at") if isinstance(entry, dict) else None
+    return at if isinstance(at, int) and not isinstance(at, bool) else 0
+
+
+def _key(entry: object, at: int) -> Told | None:
+    if not isinstance(entry, dict) or entry.get("kind") != "key":
+        return None
+    key, says = entry.get("public_key"), entry.get("says")
+    if not isinstance(key, str) or not isinstance(says, dict):
         return None
     try:
-        return Told(public_key=PublicKey.parse(entry["public_key"]), at=at, says=dict(entry["says"]))
-    except (SeedlessError, KeyError, TypeError, ValueError):
+        return Told(public_key=PublicKey.parse(key), at=at, says=says)
+    except SeedlessError:
         return None
 
 

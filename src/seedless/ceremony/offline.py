@@ -13,7 +13,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from seedless.ceremony import result, transcript
+from seedless.ceremony import documents, result, transcript
 from seedless.ceremony.judgement import Ground, finding_texts, lifted_texts
 from seedless.ceremony.progress import Progress, draft_digest, progress
 from seedless.ceremony.receipt import receipt_drafts
@@ -76,8 +76,11 @@ def sit(
     """Hold the ceremony, or go on with it, and return the file of its result.
 
     *review* and *keys* as in `issue`. Raise `Refused` where findings, witnesses or the reviewer stand against
-    it, `StoreError` for a transcript that is not the one that the ledger knows.
+    it, `StoreError` for a transcript that is not the one that the ledger knows, and `UsageError` for names
+    that no check would take.
     """
+    for name in sitting.present:
+        documents.require_plain(name, "the name of somebody present")
     atomic.make_folder(sitting.folder)
     table = _table(sitting)
     ground = table.ground

@@ -90,7 +90,7 @@ def progress(request: Request, entries: Sequence[Any], what: str = "transcript")
 
 def _take(so_far: Progress, entry: Any, place: str) -> None:  # noqa: ANN401 - what JSON holds
     kind = entry.get("kind") if isinstance(entry, dict) else None
-    if kind not in so_far.next_kinds:
+    if not isinstance(kind, str) or kind not in so_far.next_kinds:
         wanted = " or ".join(so_far.next_kinds) or "no entry"
         raise Refused(f"{place} is {_named(kind)}, where {wanted} has to be", _ORDER)
     documents.require_members(entry, _EVERY | _MEMBERS[kind], place)
@@ -102,7 +102,7 @@ def _take(so_far: Progress, entry: Any, place: str) -> None:  # noqa: ANN401 - w
 
 
 def _named(kind: object) -> str:
-    return kind if kind in _MEMBERS and isinstance(kind, str) else "no entry of a transcript"
+    return kind if isinstance(kind, str) and kind in _MEMBERS else "no entry of a transcript"
 
 
 def _opened(so_far: Progress, entry: Entry, place: str) -> None:
