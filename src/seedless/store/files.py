@@ -94,8 +94,8 @@ class NscStore:
         `StoreError` when something cannot be written; then everything is as it was.
         """
         # A run that is killed between the files is run again: creds first, for what is in the store counts
-        # as done; what is removed goes after what takes its place, jwts last, by which the rest is found again;
-        # and the mark of a new store comes last.
+        # as done; what is removed goes after what takes its place, jwts last, by which the rest is found
+        # again; and the mark of a new store comes last.
         files: dict[Path, str | None] = {
             path: text for path, text in (extra or {}).items() if text is not None
         }
