@@ -61,9 +61,14 @@ def test_a_revocation_that_reaches_further_stays(orders: Desk) -> None:
     assert revoked(orders) == {OWN_USER: NOVEMBER}
 
 
-def test_a_revoked_user_is_not_issued_again_in_the_same_moment(orders: Desk) -> None:
+def test_a_user_that_is_signed_again_later_holds_again_and_the_review_says_so(
+    orders: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", "app")
-    orders.ok("sign", "--record", "-", stdin=app(orders).text)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 10)
+    done = orders.ok("sign", "--record", "-", stdin=app(orders).text)
+    assert "warning: T006" in done.err
     assert app(orders).issued_at > revoked(orders)[app(orders).claims.sub]
 
 

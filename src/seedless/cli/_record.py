@@ -5,10 +5,11 @@ The seed of a user is in the creds file that the user has, at whatever address, 
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from seedless.creds import format_creds, parse_user_key
-from seedless.errors import SeedlessError
+from seedless.errors import SeedlessError, StoreError
 from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
@@ -95,10 +96,14 @@ def stored_seed(workspace: Workspace, public_key: PublicKey) -> SoftwareKey | No
 def _left(
     users: Mapping[tuple[str, ...], Jwt[Any] | None], workspace: Workspace
 ) -> dict[str, list[tuple[str, ...]]]:
-    """Return the addresses that users are leaving, by their subjects: those that lose a jwt."""
+    """Return the addresses that users are leaving, by their subjects: those that lose a jwt.
+
+    A jwt that is damaged tells no subject, and can be removed.
+    """
     left: dict[str, list[tuple[str, ...]]] = {}
-    for address, signed in users.items():
-        there = workspace.store.get(*address) if signed is None else None
-        if there is not None:
-            left.setdefault(there.claims.sub, []).append(address)
+    for address in (address for address, signed in users.items() if signed is None):
+        with contextlib.suppress(StoreError):
+            there = workspace.store.get(*address)
+            if there is not None:
+                left.setdefault(there.claims.sub, []).append(address)
     return left
