@@ -189,3 +189,15 @@ def test_no_operators_are_an_empty_list(desk: Desk) -> None:
 def test_an_operator_is_shown_raw_or_in_parts(acme: Desk) -> None:
     assert acme.ok("operator", "show", "-R").out == f"{stored(acme).text}\n"
     assert json.loads(acme.ok("operator", "show", "-F", "nats.version").out) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("edit", "--expiry", "1y"), ("edit", "--sk", "generate"), ("signing-key", "add")],
+    ids=["an expiry", "a new signing key", "signing-key add"],
+)
+def test_a_system_account_that_is_in_the_store_is_not_said_to_be_missing(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    desk.ok("operator", "add", "ACME", "--sys")
+    assert "T004" not in desk.ok("operator", *words, "--dry-run").err

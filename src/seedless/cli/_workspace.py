@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import config as configuration
 from seedless import keyring as inventory
-from seedless.claims import Account, Activation, User
+from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.store import atomic, create_store, default_root, open_store, operators
 from seedless.store.names import check_name
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from seedless.claims import Operator
     from seedless.cli._options import Settings
     from seedless.config import Config
     from seedless.jwt import Claims, Jwt
@@ -158,7 +157,7 @@ class Workspace:
     def around(self, *claims: Claims[Any], keys: Iterable[str] = ()) -> tuple[Jwt[Any], ...]:
         """Return the jwts around *claims*: the operator, their accounts, and those that they import from.
 
-        The accounts of *keys* (key text) belong to it too.
+        The system account is around its operator. The accounts of *keys* (key text) belong to it too.
 
         A store that is not there has none; accounts that are not in the store are left out.
         """
@@ -171,6 +170,8 @@ class Workspace:
                 wanted |= {item.account for item in body.imports}
             elif isinstance(body, User | Activation):
                 wanted.add(body.issuer_account)
+            elif isinstance(body, Operator):
+                wanted.add(body.system_account)
         wanted -= {"", *(one.sub for one in claims)}
         accounts = [jwt for jwt in (self.readable_accounts() if wanted else ()) if jwt.claims.sub in wanted]
         return (self.operator(), *accounts)
