@@ -11,13 +11,15 @@ import pytest
 from seedless.claims import Account, Operator, Scope, Template
 from seedless.errors import ServerError, UsageError
 from seedless.issue import NewKey
-from seedless.jwt import Claims
+from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
 from seedless.resolver.protocol import Server
 from seedless.rotate import Pair, find_pair
 from seedless.rotate.connections import CONNZ, PAGE, Client, connected
+from seedless.rotate.identity import new_identity
 from seedless.rotate.operator import Seen, Stage, Trust, stage_of
 from seedless.rotate.pair import successor, with_new, without
+from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,3 +188,15 @@ def test_connections_are_asked_for_page_by_page_on_every_server() -> None:
 def test_an_answer_that_does_not_come_or_is_none_is_told(answers: list[bytes], sentence: str) -> None:
     with pytest.raises(ServerError, match=sentence):
         connected(lambda _: [answers], [N0, N1], "AB")
+
+
+def test_another_identity_is_later_than_the_jwt_it_follows_also_within_a_second() -> None:
+    old, new = (SoftwareKey(Role.OPERATOR, bytes([number]) * 32) for number in (5, 6))
+    claims = Claims(sub=str(old.public_key), name="ACME", body=Operator(signing_keys=(str(O1),)))
+    made = draft(claims, old.public_key, 1_800_000_000)
+    before = made.complete(old.sign(made.signing_input))
+    plan = new_identity(before, {}, new.public_key, 1_800_000_000, keep_old=True)
+    (change,) = plan.changes
+    assert (change.draft.issued_at, change.draft.issuer) == (1_800_000_001, new.public_key)
+    assert change.draft.claims.body.signing_keys == (str(O1), str(old.public_key))
+    assert [(one.address, one.jwt, one.replaces) for one in plan.placements] == [((), None, before)]
