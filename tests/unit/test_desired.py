@@ -245,6 +245,13 @@ def test_a_user_that_moves_under_a_scope_leaves_its_own_permissions_behind(world
     assert world.user("ORDERS", "app").body == User(issuer_account=world.account("ORDERS").sub, tags=("t",))
 
 
+def test_a_user_that_leaves_a_scope_is_no_longer_without_any_limits(world: World) -> None:
+    world.apply(SCOPE)
+    account = world.account("ORDERS").sub
+    world.apply(f'[accounts.ORDERS.users.clerk]\nissuer = "{account}"', now=NOW + 1)
+    assert world.user("ORDERS", "clerk").body == User.new()
+
+
 def test_a_plain_signing_key_is_found_again_by_its_name(world: World) -> None:
     world.apply("accounts.ORDERS.signing_keys.main = {}")
     (key,) = world.account("ORDERS").body.signing_keys
@@ -343,6 +350,13 @@ def test_a_key_that_a_killed_run_has_made_is_taken_up(world: World) -> None:
     left = world._new(Role.ACCOUNT, "AUDIT")
     world.apply("[accounts.AUDIT]")
     assert world.account("AUDIT").sub == str(left)
+
+
+def test_a_key_that_some_jwt_is_about_is_not_taken_for_another_of_the_same_name(world: World) -> None:
+    used = world._new(Role.ACCOUNT, "AUDIT")  # of an account that has another name now
+    world.standing = dataclasses.replace(world.standing, is_used=lambda key: key == used)
+    world.apply("[accounts.AUDIT]")
+    assert world.account("AUDIT").sub != str(used)
 
 
 WRONG = {

@@ -48,10 +48,10 @@ def _part(have: Mapping[str, Any], said: Mapping[str, Any], kind: Part, *, prune
                 made.pop(name, None)
             case Part():
                 made[name] = _part(have.get(name) or {}, value, member, prune=prune)
+            case Named() if name == _REVOKED:
+                made[name] = latest(have.get(name, {}), value)
             case Named():
-                made[name] = _named(have.get(name, {}), value, member, prune=prune and name != _REVOKED)
-                if name == _REVOKED:
-                    made[name] = latest(have.get(name, {}), value)
+                made[name] = _named(have.get(name, {}), value, member, prune=prune)
             case Entries():
                 made[name] = _entries(have.get(name, ()), value, member, prune=prune)
             case _:
