@@ -10,17 +10,17 @@ import click
 from seedless.ceremony import documents, words
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.check import check as examine
+from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
-from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, json_options
 from seedless.errors import UsageError
-from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.store import atomic
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
     from seedless.ceremony.check import Checked
+    from seedless.nkey import PublicKey
 
 _FOUND = 3
 _FILE = click.Path(path_type=Path)
@@ -29,13 +29,7 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("request_file", metavar="REQUEST", type=_FILE)
 @click.argument("result_file", metavar="RESULT", type=_FILE)
-@click.option(
-    "--operator-key",
-    required=True,
-    type=PublicKeyType(Role.OPERATOR),
-    metavar="O…",
-    help="The public key of the operator that is pinned.",
-)
+@desk.operator_key_option
 @click.option("--policy", "policy_file", type=_FILE, metavar="FILE", help="The policy that it has to be.")
 @json_options
 def check(

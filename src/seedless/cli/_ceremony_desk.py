@@ -17,12 +17,13 @@ from seedless.ceremony.request import parse
 from seedless.change import Statement
 from seedless.cli import _io
 from seedless.cli._judge import ceilings, findings_data
+from seedless.cli._keys import PublicKeyType
 from seedless.cli._names import known_names
 from seedless.cli._review import differences, heading, lines, placed, show_findings
 from seedless.diff import Effect
 from seedless.errors import BadKey, UsageError
 from seedless.ledger import LEDGER_NAME
-from seedless.nkey import PublicKey
+from seedless.nkey import PublicKey, Role
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ FILE = click.Path(path_type=Path)
 request_argument = click.argument("request_file", metavar="REQUEST", type=FILE)
 output_option = click.option(
     "--output", "-o", type=FILE, metavar="FILE", required=True, help="Write it here (0600)."
+)
+operator_key_option = click.option(
+    "--operator-key",
+    required=True,
+    type=PublicKeyType(Role.OPERATOR),
+    metavar="O…",
+    help="The public key of the operator that is pinned.",
 )
 expect_option = click.option(
     "--expect",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,11 +11,13 @@ from seedless.ceremony import documents
 from seedless.ceremony.check import Verdict, check
 from seedless.ceremony.report import qr_code
 from seedless.ceremony.report import report as page
+from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
-from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, json_options
-from seedless.nkey import PublicKey, Role
 from seedless.store import atomic
+
+if TYPE_CHECKING:
+    from seedless.nkey import PublicKey
 
 _FILE = click.Path(path_type=Path)
 _FOUND = 3
@@ -23,13 +26,7 @@ _FOUND = 3
 @click.command()
 @click.argument("request_file", metavar="REQUEST", type=_FILE)
 @click.argument("result_file", metavar="RESULT", type=_FILE)
-@click.option(
-    "--operator-key",
-    required=True,
-    type=PublicKeyType(Role.OPERATOR),
-    metavar="O…",
-    help="The public key of the operator that is pinned.",
-)
+@desk.operator_key_option
 @click.option("--output", "-o", type=_FILE, required=True, metavar="FILE", help="Write the page here.")
 @json_options
 def report(
