@@ -170,7 +170,7 @@ def test_the_new_key_gets_the_name_of_the_old_one_by_which_it_is_known(desk: Des
     desk.ok(*ROTATE, "--finish", ALONE)
     newer = desk.ok(*ROTATE, "--json").data["new"]
     assert (names(desk)[newer], names(desk)[new]) == (name, f"{name} before {newer[:12]}")
-    desk.ok(*ROTATE, "--emergency")
+    desk.ok(*ROTATE, "--emergency", "--key", new)
     assert names(desk)[newer] == name
 
 
@@ -233,16 +233,30 @@ def test_the_first_phase_goes_through_a_plan_file(desk: Desk, old: str) -> None:
 
 
 def test_an_emergency_does_both_at_once_and_says_whom_it_locks_out(desk: Desk, old: str) -> None:
-    done = desk.ok(*ROTATE, "--emergency", "--json")
+    done = desk.ok(*ROTATE, "--emergency", "--key", old, "--json")
     assert "this locks out, until they have their new creds: ops, pay" in done.err
     assert (done.data["stage"], keys_of(desk)) == ("finished", [done.data["new"]])
     assert issuer(desk, "pay") == done.data["new"]
     assert old not in str(keys_of(desk))
 
 
+def test_an_emergency_again_does_away_with_no_other_key(desk: Desk, old: str) -> None:
+    desk.ok(*ROTATE, "--emergency", "--key", old)
+    files = desk.files()
+    again = desk.ok(*ROTATE, "--emergency", "--key", old, "--json", SEEDLESS_MODULE="/no/module").data
+    assert (again["stage"], again["signed"], desk.files()) == ("finished", [], files)
+
+
+@pytest.mark.parametrize("words", [[], ["--key", "service"]], ids=["no key", "a role"])
+def test_an_emergency_wants_to_know_its_key(desk: Desk, old: str, words: list[str]) -> None:
+    done = desk.run(*ROTATE, "--emergency", *words)
+    assert (done.code, keys_of(desk)) == (2, [old])
+    assert "an emergency is about one key, and nobody has said which" in done.err
+
+
 def test_an_emergency_ends_a_rotation_that_was_begun(desk: Desk, old: str) -> None:
     new = desk.ok(*ROTATE, "--json").data["new"]
-    done = desk.ok(*ROTATE, "--emergency", "--json").data
+    done = desk.ok(*ROTATE, "--emergency", "--key", old, "--json").data
     assert (done["old"], keys_of(desk), [one["kind"] for one in done["signed"]]) == (old, [new], ["account"])
 
 

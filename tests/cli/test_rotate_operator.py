@@ -116,12 +116,14 @@ def test_a_dry_run_of_each_step_shows_it_and_signs_nothing(desk: Desk, old: str)
 
 
 def test_an_emergency_signs_all_of_it_at_once(desk: Desk, old: str) -> None:
-    done = desk.ok(*ROTATE, "--emergency", "--json")
+    done = desk.ok(*ROTATE, "--emergency", "--key", old, "--json")
     assert "until a server starts anew with the new operator jwt, it may refuse: ORDERS, SYS" in done.err
     new = done.data["new"]
     assert (done.data["stage"], done.data["old"]) == ("forget", old)
     assert (listed(desk), issuers(desk)) == ([new], {"SYS": new, "ORDERS": new})
     assert desk.ok("verify", "--json", *store_files(desk)).code == 0
+    again = desk.ok(*ROTATE, "--emergency", "--key", old, "--json", SEEDLESS_MODULE="/no/module").data
+    assert (again["stage"], again["signed"], listed(desk)) == ("forget", [], [new])
 
 
 def store_files(desk: Desk) -> list[str]:

@@ -153,7 +153,7 @@ def test_another_identity_that_keeps_the_old_one_as_a_signing_key_locks_nobody_o
 def test_in_an_emergency_accounts_are_there_when_a_server_starts_anew(
     desk: Desk, old: str, cluster: Cluster, session: OpenSession
 ) -> None:
-    done = desk.ok(*ROTATE, "--emergency", "--url", cluster.url).data
+    done = desk.ok(*ROTATE, "--emergency", "--key", old, "--url", cluster.url).data
     assert (done["stage"], done["pushed"], issuers(desk, cluster)) == ("forget", 2, {done["new"]})
     for number in (0, 1, 2):
         cluster.restart(number, configuration(desk))

@@ -96,7 +96,10 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
     if servers:
         servers.prepare()
     with workspace.lock():
-        state = _read(workspace, wanted)
+        state = _read(workspace, wanted, finishing=True)
+        if state.pair is None:
+            _tell(workspace, state, (), ("finished", *_published(state, servers, LOCKS_US_OUT)))
+            return
         _warn(state)
         signed, pair, now = state.signed(workspace.now), _pair(state), workspace.now
         _say_locked_out(state, signed, servers)

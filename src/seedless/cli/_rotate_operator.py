@@ -111,7 +111,8 @@ def finish(workspace: Workspace, wanted: Wanted) -> None:
         with workspace.lock():
             state = _again(workspace, state)
             _require_removable(workspace, state, seen)
-            plan = rotation.remove(state.operator, _pair(state).old, workspace.now)
+            around = workspace.around(state.operator.claims)
+            plan = rotation.remove(state.operator, _pair(state).old, workspace.now, around=around)
             done = sign(workspace, Intent(lambda _: plan))
             state = _ended(workspace, state)
     tell(workspace, _told(workspace, state, done, seen, 0))
@@ -120,23 +121,31 @@ def finish(workspace: Workspace, wanted: Wanted) -> None:
 def emergency(workspace: Workspace, wanted: Wanted) -> None:
     """Sign all of it at once, push before the servers trust it, and tell what they refuse meanwhile."""
     servers = visits(workspace, wanted.remote, without=wanted.without_servers)
+    done: tuple[Jwt[Any], ...] = ()
     with workspace.lock():
-        state = _read(workspace, wanted)
-        by_old, pair, now = state.by_old(workspace.now), _pair(state), workspace.now
-        around = workspace.around(*(jwt.claims for jwt in by_old.values()))
-        _say_locked_out(by_old)
-        done = _walk(
-            workspace,
-            pair,
-            lambda new: rotation.replace_at_once(state.operator, by_old, (pair.old, new), around, now),
-        )
-        state = _ended(workspace, state)
+        state = _read(workspace, wanted, finishing=True)
+        if state.pair is not None:
+            done = _replaced_at_once(workspace, state)
+            state = _ended(workspace, state)
     sent, seen = 0, None
     if servers:
+        listed = {state.operator.claims.sub, *listed_keys(state.operator.claims)}
+        accounts = [jwt for jwt in state.accounts.values() if str(jwt.issuer) in listed]
         with servers.open() as there:
-            sent = there.publish(_by(state, _pair(state).new), lifted=(UNTRUSTED,))
+            sent = there.publish(accounts, lifted=(UNTRUSTED,))
             seen = _seen(there, state, workspace.now)
     tell(workspace, _told(workspace, state, done, seen, sent))
+
+
+def _replaced_at_once(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+    by_old, pair, now = state.by_old(workspace.now), _pair(state), workspace.now
+    around = workspace.around(*(jwt.claims for jwt in by_old.values()))
+    _say_locked_out(by_old)
+
+    def plan(new: PublicKey) -> Plan:
+        return rotation.replace_at_once(state.operator, by_old, (pair.old, new), around, now)
+
+    return _walk(workspace, pair, plan)
 
 
 def _say_locked_out(accounts: Mapping[str, Jwt[Account]]) -> None:
@@ -147,7 +156,8 @@ def _say_locked_out(accounts: Mapping[str, Jwt[Account]]) -> None:
 
 def _added(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
     pair, now = _pair(state), workspace.now
-    return _walk(workspace, pair, lambda new: rotation.add(state.operator, pair.old, new, now))
+    around = workspace.around(state.operator.claims)
+    return _walk(workspace, pair, lambda new: rotation.add(state.operator, pair.old, new, now, around=around))
 
 
 def _reissued(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:

@@ -14,8 +14,24 @@ from seedless.nkey import PublicKey, Role
 
 _FINISH = click.option("--finish", is_flag=True, help="The second phase: the old key is removed.")
 _EMERGENCY = click.option(
-    "--emergency", is_flag=True, help="Both phases at once, after saying whom that locks out."
+    "--emergency", is_flag=True, help="Both phases at once, after saying whom that locks out. Wants --key."
 )
+
+
+def _check_ends(key: str | None, *, finish: bool, emergency: bool) -> None:
+    """Raise `UsageError` for two ends, and for an emergency without the key that it is about.
+
+    The same command again, after it was killed, must not do away with the key that has just been made.
+    """
+    from seedless.rotate.pair import is_key  # noqa: PLC0415 - not for --help
+
+    if finish and emergency:
+        raise UsageError("--finish and --emergency are two ways to end it", "give one")
+    if emergency and (key is None or not is_key(key)):
+        raise UsageError(
+            "an emergency is about one key, and nobody has said which",
+            "--key PUBKEY names the key that must go",
+        )
 
 
 @click.group()
@@ -63,8 +79,7 @@ def account_key(
     """  # fmt: skip
     from seedless.cli import _rotate_account as steps  # noqa: PLC0415 - nats-py and more, not for --help
 
-    if finish and emergency:
-        raise UsageError("--finish and --emergency are two ways to end it", "give one")
+    _check_ends(key, finish=finish, emergency=emergency)
     wanted = steps.Wanted(account=name, key=key, new=new_key, remote=remote, without_servers=without_servers)
     step = steps.finish if finish else steps.emergency if emergency else steps.begin
     step(Workspace(settings), wanted)
@@ -107,8 +122,7 @@ def operator_key(
     """  # fmt: skip
     from seedless.cli import _rotate_operator as steps  # noqa: PLC0415 - nats-py and more, not for --help
 
-    if finish and emergency:
-        raise UsageError("--finish and --emergency are two ways to end it", "give one")
+    _check_ends(key, finish=finish, emergency=emergency)
     wanted = steps.Wanted(key=key, new=new_key, remote=remote, without_servers=without_servers)
     step = steps.finish if finish else steps.emergency if emergency else steps.begin
     step(Workspace(settings), wanted)
