@@ -63,6 +63,7 @@ def test_contexts_are_listed_and_shown(configured: Desk) -> None:
     assert [(name, one["operator"]) for name, one in listed.items()] == [("acme", "ACME"), ("other", "OTHER")]
     shown = configured.ok("context", "show", "--context", "other", "--json").data
     assert (shown["context"], shown["operator"], shown["token"]) == ("other", "OTHER", "pkcs11:token=nowhere")
+    assert shown["module"] == configured.env["SEEDLESS_MODULE"]
     assert "OTHER" in configured.ok("context", "show", "--context", "other").out
 
 

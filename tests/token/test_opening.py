@@ -58,6 +58,10 @@ def test_two_tokens_with_one_label_are_refused_with_their_serials(softhsm: SoftH
     assert "2 tokens match pkcs11:token=twin" in refused.value.message
     assert all(twin.serial in refused.value.message for twin in twins)
     assert "serial=" in refused.value.hint
+    with pytest.raises(NoToken) as refused:
+        find_token(module, KeyUri())
+    assert "and none was named: " in refused.value.message
+    assert refused.value.hint == "name one by its serial, as in pkcs11:serial=NUMBER"
     with opened(twins[1]) as token:
         assert token.info.serial == twins[1].serial
     for twin in twins:

@@ -57,6 +57,8 @@ def revoke(
 
     jwt = edit_body(workspace, account, change, reason=f"revoked: {', '.join(whom)}", issuer=issuer)
     _edit.tell(workspace, jwt, f"account {shown(account)}")
+    if jwt is not None:
+        _io.say("servers let them in until they have this account: seedless push")
 
 
 def _times(workspace: Workspace, account: str, whom: tuple[str, ...], at: Moment | None) -> dict[str, int]:

@@ -78,7 +78,8 @@ def delete(
         )  # fmt: skip
         files = _files(workspace, account, names, users, creds=rm_creds, seeds=rm_nkey)
         sign(workspace, Intent(lambda _: plan), files=lambda _: files)
-    _tell(workspace, account, names, revoked, files)
+    left = [jwt.claims.sub for jwt in users.values() if jwt.claims.sub in workspace.known_keys()]
+    _tell(workspace, account, names, revoked, files, left)
 
 
 def _users(
@@ -144,21 +145,28 @@ def _tell(
     names: Sequence[str],
     revoked: Sequence[str],
     files: Mapping[Path, Any],
+    left: Sequence[str],
 ) -> None:
     kept = [
         path for name in dict.fromkeys(names) if (path := workspace.store.creds_path(account, name)).exists()
     ]
     for path in kept:
         _io.say(f"the creds stay: {shown(path)}; --rm-creds removes them")
+    for key in left:
+        _io.say(f"its key stays on its token: seedless key delete {key}")
+    if revoked:
+        _io.say("servers let them in until they have this account: seedless push")
     data = {
         "account": account,
         "deleted": list(dict.fromkeys(names)),
         "revoked": list(revoked),
         "removed": [str(path) for path in files],
         "kept": [str(path) for path in kept],
+        "keys_left": list(left),
     }
     lines = [
         f"user {shown(name)}: deleted{' and revoked' if name in revoked else ''}"
         for name in dict.fromkeys(names)
     ]
+    lines += [f"removed: {shown(path)}" for path in files]
     _io.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)

@@ -74,6 +74,7 @@ def show(settings: Settings) -> None:
         "operators": operators(workspace.root),
         "operator": operator,
         "token": chosen.token or os.environ.get("SEEDLESS_TOKEN"),
+        "module": os.environ.get("SEEDLESS_MODULE"),
         "modules": [str(path) for path in configuration.modules],
         "pin_source": chosen.pin_source or os.environ.get("SEEDLESS_PIN_SOURCE") or configuration.pin_source,
         "policy": None if workspace.policy_path is None else str(workspace.policy_path),

@@ -102,6 +102,8 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
     so_pin = _new_pin(so_pin_source, label, "SO PIN")
     pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
     made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase_serial=erase)
+    if sum(one.label == made.label for one in load(module).tokens()) > 1:
+        _io.say("another token has this label: name them by their serials")
     _io.emit(_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
 
 

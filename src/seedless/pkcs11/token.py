@@ -21,6 +21,7 @@ from seedless.pkcs11.objects import pairs
 from seedless.pkcs11.session import TokenSession
 from seedless.pkcs11.signers import TokenSigner, Verified
 from seedless.pkcs11.signing import eddsa_numbers
+from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.objects import Pair
     from seedless.pkcs11.quirks import Numbers, Quirks
-    from seedless.pkcs11.uri import KeyUri
     from seedless.seeds import SoftwareKey
     from seedless.signer import Signer
 
@@ -201,6 +201,9 @@ def _seat(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
     ready = [seat for seat in found if seat[1].initialised]
     if len(ready) == 1:
         return ready[0]
+    if ready and uri == KeyUri():
+        text = f"there are {len(ready)} tokens, and none was named: {_listed(ready)}"
+        raise NoToken(text, "name one by its serial, as in pkcs11:serial=NUMBER")
     if ready:
         raise NoToken(f"{len(ready)} tokens match {uri}: {_listed(ready)}", "add ;serial=… to the URI")
     if found:

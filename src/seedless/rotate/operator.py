@@ -94,10 +94,12 @@ def accounts_by(key: PublicKey, accounts: Mapping[str, Jwt[Account]], now: int) 
     return {name: jwt for name, jwt in accounts.items() if jwt.issuer == key and not is_expired(jwt, now)}
 
 
-def add(operator: Jwt[Operator], old: PublicKey, new: PublicKey, now: int) -> Plan:
-    """Return the plan by which the operator lists *new* beside *old*."""
+def add(
+    operator: Jwt[Operator], old: PublicKey, new: PublicKey, now: int, *, around: tuple[Jwt[Any], ...] = ()
+) -> Plan:
+    """Return the plan by which the operator lists *new* beside *old*; its system account is *around* it."""
     claims = with_new(operator.claims, old, new)
-    return Plan((_operator(operator, claims, now, "a signing key is to give way"),), now)
+    return Plan((_operator(operator, claims, now, "a signing key is to give way"),), now, around)
 
 
 def reissue(
@@ -107,10 +109,10 @@ def reissue(
     return Plan(_accounts(accounts, new, now), now, around)
 
 
-def remove(operator: Jwt[Operator], old: PublicKey, now: int) -> Plan:
-    """Return the plan by which the operator lists *old* no more."""
+def remove(operator: Jwt[Operator], old: PublicKey, now: int, *, around: tuple[Jwt[Any], ...] = ()) -> Plan:
+    """Return the plan by which the operator lists *old* no more; its system account is *around* it."""
     claims = without(operator.claims, old)
-    return Plan((_operator(operator, claims, now, "a signing key has given way"),), now)
+    return Plan((_operator(operator, claims, now, "a signing key has given way"),), now, around)
 
 
 def replace_at_once(
