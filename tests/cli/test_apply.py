@@ -73,6 +73,12 @@ def test_plan_only_shows_what_differs_and_ends_with_5(system: Desk) -> None:
     assert system.files() == files
 
 
+def test_plan_only_ends_with_3_when_it_would_be_refused(system: Desk) -> None:
+    text = 'accounts.A.exports = [{ subject = "a b", type = "stream" }]'
+    done = system.run("apply", file(system, text), "--plan-only", "--json")
+    assert (done.code, done.data["error"]["exit_code"]) == (3, 3)
+
+
 def test_plan_only_ends_with_0_when_nothing_differs(system: Desk) -> None:
     system.ok("apply", file(system))
     assert system.ok("apply", file(system), "--plan-only").out == "nothing differs\n"

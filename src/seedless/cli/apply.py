@@ -131,8 +131,8 @@ def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
     is_same = wanted.is_empty
     text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.placements)}"
     text = "nothing differs" if is_same else text
-    _io.emit(data, text, as_json=workspace.settings.as_json)
     report.require_clean()
+    _io.emit(data, text, as_json=workspace.settings.as_json)
     return 0 if is_same else _DIFFERS
 
 
