@@ -62,6 +62,22 @@ def test_the_first_phase_lists_both_keys_and_signs_anew_what_the_old_one_signed(
     assert done["deliver"][0]["creds"].endswith("ACME/ORDERS/ops.creds")
 
 
+def test_what_a_person_reads_are_lines_with_what_is_next_at_the_end(desk: Desk, old: str) -> None:
+    lines = desk.ok(*ROTATE).out.splitlines()
+    new = next(key for key in keys_of(desk) if key != old)
+    folder = desk.store / "keys/creds/ACME/ORDERS"
+    assert lines == [
+        f"account ORDERS: {old} gives way to {new}",
+        "signed: 1 account, 2 users",
+        f"to be delivered to ops: {folder}/ops.creds",
+        f"to be delivered to pay: {folder}/pay.creds",
+        "next: seedless push ORDERS; deliver the creds; then seedless rotate account-key ORDERS --finish",
+    ]
+    lines = desk.ok(*ROTATE, "--finish", ALONE).out.splitlines()
+    assert lines[:2] == [f"account ORDERS: {old} has given way to {new}", "signed: 1 account"]
+    assert len(lines) == 3
+
+
 def test_the_first_phase_again_signs_nothing(desk: Desk, old: str) -> None:
     first = desk.ok(*ROTATE, "--json").data
     files = desk.files()

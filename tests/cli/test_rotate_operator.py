@@ -86,6 +86,19 @@ def test_the_old_key_stays_while_an_account_cannot_be_read(desk: Desk, old: str)
     assert "nobody knows whether it is still needed" in done.err
 
 
+def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(desk: Desk, old: str) -> None:
+    lines = desk.ok(*ROTATE).out.splitlines()
+    new = next(key for key in listed(desk) if key != old)
+    assert lines[:5] == [
+        f"operator ACME: {old} gives way to {new}",
+        "signed: 1 operator",
+        "proven: nothing, no server was asked",
+        "still by the old key: ORDERS, SYS",
+        "stage: spread",
+    ]
+    assert [line.partition(":")[0] for line in lines[5:]] == ["next"]
+
+
 def test_the_end_before_the_beginning_is_refused(desk: Desk, old: str) -> None:
     done = desk.run(*ROTATE, "--finish", ALONE, "--key", old)
     assert (done.code, f"no key takes the place of {old} yet" in done.err) == (3, True)

@@ -11,6 +11,7 @@ from seedless.cli._edit import found
 from seedless.cli._keys import public_key_option
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
+from seedless.cli._rotate_tell import text_of
 from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.issue import Intent
@@ -65,7 +66,7 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
         "servers_must": servers,
     }
     text = f"operator {shown(operator.claims.name)}: {operator.claims.sub} gives way to {jwts[0].claims.sub}"
-    _io.emit(data, _io.printable("\n".join([text, "what must change:", *servers])), as_json=settings.as_json)
+    _io.emit(data, text_of([text, "what must change:", *servers]), as_json=settings.as_json)
 
 
 def _intent(
@@ -76,7 +77,8 @@ def _intent(
     *,
     keep_old: bool,
 ) -> Intent:
-    sources = workspace.around(*(jwt.claims for jwt in accounts.values()))
+    system = operator.claims.body.system_account
+    sources = workspace.around(*(jwt.claims for jwt in accounts.values()), keys=(system,))
     around = tuple(jwt for jwt in sources if jwt.claims.sub != operator.claims.sub)
     wanted = successor(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
 

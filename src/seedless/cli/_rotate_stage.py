@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from seedless.cli import _io
-from seedless.cli._rotate_tell import counted, signed_data
+from seedless.cli._rotate_tell import counted, signed_data, text_of
 from seedless.rotate.operator import Stage
 from seedless.text import brief
 
@@ -67,7 +67,7 @@ def tell(workspace: Workspace, told: Told) -> None:
         "by_old_on_servers": list(told.seen.by_old) if told.seen else None,
         "next": _NEXT[told.stage],
     }
-    _io.emit(data, _io.printable("\n".join(_lines(told))), as_json=workspace.settings.as_json)
+    _io.emit(data, text_of(_lines(told)), as_json=workspace.settings.as_json)
 
 
 def _servers(told: Told) -> list[dict[str, Any]] | None:
@@ -91,7 +91,7 @@ def _lines(told: Told) -> list[str]:
     if told.signed:
         rows.append(f"signed: {counted(told.signed)}")
     if told.sent:
-        rows.append(f"pushed: {told.sent} accounts")
+        rows.append(f"pushed: {told.sent} {'account' if told.sent == 1 else 'accounts'}")
     rows += _proven(told) if told.seen else ["proven: nothing, no server was asked"]
     if told.by_old:
         rows.append(f"still by the old key: {', '.join(map(brief, told.by_old))}")
@@ -117,4 +117,5 @@ def _proven(told: Told) -> list[str]:
 def _change(told: Told) -> str:
     if told.old is None:
         return "every signing key is as it should be" if told.stage is Stage.DONE else "a key has given way"
-    return f"{told.old} gives way to {told.new or 'a new key'}"
+    done = "has given way" if told.stage in {Stage.FORGET, Stage.DONE} else "gives way"
+    return f"{told.old} {done} to {told.new or 'a new key'}"

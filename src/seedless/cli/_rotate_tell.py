@@ -58,9 +58,12 @@ def tell(workspace: Workspace, told: Told) -> None:
         "connections": [_client_data(client, names) for client in clients] if told.seen else None,
         "next": _next(told, clients),
     }
-    _io.emit(
-        data, _io.printable("\n".join(_lines(told, deliver, clients))), as_json=workspace.settings.as_json
-    )
+    _io.emit(data, text_of(_lines(told, deliver, clients)), as_json=workspace.settings.as_json)
+
+
+def text_of(rows: Iterable[str]) -> str:
+    """Return *rows* as lines, each safe to print."""
+    return "\n".join(map(_io.printable, rows))
 
 
 def printed(client: Client, names: Mapping[str, str]) -> str:
@@ -94,11 +97,12 @@ def _lines(told: Told, deliver: Sequence[Mapping[str, Any]], clients: Sequence[C
         if names:
             rows.append(f"left as they are, {what}: {', '.join(map(brief, names))}")
     if told.seen is not None:
-        rows.append(f"pushed: {told.sent} accounts")
+        rows.append(f"pushed: {told.sent} {'account' if told.sent == 1 else 'accounts'}")
+    is_new = told.stage != "finished" or any(jwt.claims.body.kind == "user" for jwt in told.signed)
     rows += shortened(
         [
             f"to be delivered to {brief(one['user'])}: {one['creds'] or 'its jwt; its seed is not here'}"
-            for one in deliver
+            for one in (deliver if is_new else ())
         ]
     )
     called = _names(told)

@@ -50,5 +50,5 @@ def new_identity(
         changed(jwt.claims, new, replaces=jwt, now=now, reason="the operator has a new key", address=(name,))
         for name, jwt in accounts.items()
     )
-    gone = Placement((), None, operator, "its identity key is another")
+    gone = Placement((), None, operator, "another identity takes its place")
     return Plan((first, *moved), now, around, (gone,))
