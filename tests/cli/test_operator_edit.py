@@ -201,3 +201,11 @@ def test_a_system_account_that_is_in_the_store_is_not_said_to_be_missing(
 ) -> None:
     desk.ok("operator", "add", "ACME", "--sys")
     assert "T004" not in desk.ok("operator", *words, "--dry-run").err
+
+
+def test_no_step_of_a_rotation_says_so_either(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
+    rotate = ("rotate", "operator-key")
+    for words in ((), ("--without-servers",), ("--finish", "--without-servers")):
+        done = desk.ok(*rotate, *words)
+        assert ("issued: " in done.err, "T004" in done.err) == (True, False), words
