@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from seedless.ceremony import documents, inventory, offline
+from seedless.change import Change
 from seedless.errors import Refused, UsageError
+from seedless.issue import Plan
 
 if TYPE_CHECKING:
     Hall = Any  # the fixture in conftest.py
+    Desk = Any  # the fixture in tests/conftest.py
 
 
 @pytest.mark.parametrize(
@@ -55,3 +59,26 @@ def test_whatever_stands_in_a_result_is_no_crash(hall: Hall, place: tuple[Any, .
         assert hall.check(request, changed).verdict != "complete"
         with contextlib.suppress(Refused):
             assert {type(one.at) for one in inventory.told([changed])} <= {int}
+
+
+def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, desk: Desk) -> None:
+    now = int(time.time())
+    operator = hall.operator_jwt(at=now - 100)
+    new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
+    request = hall.request(Plan((new,), now - 50, ()), at=now - 50, operator=operator)
+    result = desk.home / "result.json"
+    result.write_bytes(hall.sit(hall.ground(request, now=now - 10)))
+    other = hall.__class__(hall.folder, operator=hall.signing).operator_jwt(hall.signing, at=now - 100)
+    folder = desk.store / "ceremonies" / request.digest
+    folder.mkdir(parents=True)
+    (folder / "request.json").write_bytes(request.data)
+    desk.ok("operator", "import", "-", stdin=operator.text)
+    stranger = hall.folder / "elsewhere"
+    desk.ok("operator", "import", "-", "--store", str(stranger), stdin=other.text)
+    (stranger / "ceremonies").symlink_to(desk.store / "ceremonies")
+    done = desk.run("ceremony", "accept", str(result), "--store", str(stranger))
+    assert (done.code, done.out) == (1, "")
+    assert "the store has another jwt of ACME than the plan" in done.err
+    assert desk.run("account", "show", "BILLING", "--store", str(stranger)).code == 2
+    desk.ok("ceremony", "accept", str(result))
+    assert desk.ok("account", "show", "BILLING", "--json").data["issuer"] == str(hall.signing.public_key)

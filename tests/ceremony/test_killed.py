@@ -60,6 +60,7 @@ class Filmed:
 
     request: bytes
     result: bytes
+    transcript: bytes
     ledger: str
     statements: tuple[str, ...]
     pictures: tuple[Path, ...]
@@ -78,7 +79,8 @@ def filmed(new_hall: Callable[[Path], Hall], tmp_path_factory: pytest.TempPathFa
             patch.setattr(os, name, camera.around(getattr(os, name)))
         result = hall.sit(ground, *statements, keys=replace(hall.keys, on_sign=camera.take))
     ledger = (hall.folder / "ledger.json").read_text()
-    return Filmed(request.data, result, ledger, statements, tuple(camera.pictures), camera.steps)
+    transcript = files_of(hall.folder)["transcript.jsonl"]
+    return Filmed(request.data, result, transcript, ledger, statements, tuple(camera.pictures), camera.steps)
 
 
 def files_of(picture: Path) -> dict[str, bytes]:
@@ -119,6 +121,7 @@ def test_killed_at_each_step_it_can_be_finished_and_ends_in_the_same_bytes(
             continue
         later = ground.now + (LATER if files.get("transcript.jsonl") else 0)
         assert there.sit(replace(ground, now=later), *filmed.statements) == filmed.result
+        assert files_of(there.folder)["transcript.jsonl"] == filmed.transcript
         assert (there.folder / "ledger.json").read_text() == filmed.ledger
         finished += 1
     assert finished > 15
@@ -233,6 +236,8 @@ def test_a_line_that_was_cut_off_was_never_written(hall: Hall) -> None:
     transcript.write_bytes(data[:-30])
     assert hall.check(hall.request().data, data[:-30]).verdict is Verdict.INCOMPLETE
     assert hall.sit(hall.ground(hall.request())) == whole
+    assert len(transcript.read_bytes().splitlines()) == transcript.read_bytes().count(b"\n") == 8
+    assert transcript.read_bytes().startswith(data)
 
 
 def test_a_ceremony_that_was_given_up_lets_others_through_and_is_never_signed(hall: Hall) -> None:

@@ -11,6 +11,7 @@ import pytest
 from seedless import planfile
 from seedless.ceremony import transcript
 from seedless.ceremony.check import Verdict
+from seedless.ceremony.own import RECEIPT, own_draft
 from seedless.jwt import read
 from seedless.nkey import Role
 
@@ -196,6 +197,38 @@ def test_a_forged_transcript_is_found_though_every_hash_is_right(
     assert sentence in found.text
 
 
+def test_a_number_that_was_changed_is_found_though_the_hashes_are_right(
+    hall: Hall, held: dict[str, bytes]
+) -> None:
+    lines = held["transcript"].splitlines(keepends=True)
+    last = json.loads(lines[-1]) | {"n": 10}
+    found = checked(hall, held, "transcript", b"".join([*lines[:-1], transcript.line(last)]))
+    assert (found.verdict, found.text) == (Verdict.FALSE, "transcript[9].n is 10, not 9")
+
+
+def test_a_jwt_of_another_draft_is_found(hall: Hall, held: dict[str, bytes]) -> None:
+    other = json.loads(held["result"])["transcript"][8]["jwt"]
+    found = forged(hall, held, _set(6, jwt=other))
+    assert found.verdict is Verdict.FALSE
+    assert found.text == "result.transcript[6].jwt is not that of request.plan.changes[0].draft"
+
+
+@pytest.mark.parametrize("said", [{}, {"request": "0" * 64}, {"request": None, "more": "x"}])
+def test_a_receipt_that_says_anything_else_is_found(
+    hall: Hall, held: dict[str, bytes], said: dict[str, Any]
+) -> None:
+    value = json.loads(held["result"])
+    right = read(value["receipts"][0])
+    if said.get("request", "") is None:
+        said = said | {"request": right.claims.body.data["request"]}
+    one = own_draft(RECEIPT, right.claims.sub.removeprefix("sha256:"), said, right.issuer, right.issued_at)
+    receipt = one.complete(hall.signing.sign(one.signing_input)).text
+    found = forged(hall, held, lambda _: None, receipts=[receipt])
+    assert (found.verdict, found.text) == (
+        Verdict.FALSE, "result.receipts[0] says something else than it should",
+    )  # fmt: skip
+
+
 def test_a_receipt_by_another_key_is_found(hall: Hall, held: dict[str, bytes]) -> None:
     digest = transcript.digest(json.loads(held["result"])["transcript"])
     receipt = read(json.loads(held["result"])["receipts"][0])
@@ -207,8 +240,6 @@ def test_a_receipt_by_another_key_is_found(hall: Hall, held: dict[str, bytes]) -
 
 
 def _receipt(hall: Hall, key: Any, digest: str, at: int, held: dict[str, bytes]) -> str:  # noqa: ANN401 - a SoftwareKey
-    from seedless.ceremony.own import RECEIPT, own_draft  # noqa: PLC0415 - only here
-
     said = {"request": planfile.digest(held["request"])}
     one = own_draft(RECEIPT, digest, said, key.public_key, at)
     return str(one.complete(key.sign(one.signing_input)).text)
