@@ -292,3 +292,31 @@ def test_another_policy_than_the_named_one_is_found(hall: Hall, held: dict[str, 
     found = hall.check(held["request"], held["result"], policy=hall.policy().digest)
     assert found.verdict is Verdict.FALSE
     assert found.text.startswith(f"transcript[1].policy is {policy}, and the policy that was named is")
+
+
+def _reordered(data: bytes) -> bytes:
+    value = json.loads(data)
+    return json.dumps(dict(reversed(value.items())), separators=(",", ":")).encode() + b"\n"
+
+
+SPELLED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "members reordered": (_reordered, "is not canonical JSON"),
+    "a space": (lambda data: data.replace(b'"kind":', b'"kind": ', 1), "is not canonical JSON"),
+    "an escaped name": (lambda data: data.replace(b'"kind"', b'"k\\u0069nd"', 1), "is not canonical JSON"),
+    "an explicit zero": (lambda data: data.replace(b'"n":0', b'"n":0,"nn":0', 1), ".nn is not known"),
+    "a name twice": (lambda data: data.replace(b'"n":0', b'"n":0,"n":0', 1), "the name stands twice"),
+    "a folded name": (lambda data: data.replace(b'"kind":', b'"Kind":', 1), "is not canonical JSON"),
+    "a number in another spelling": (lambda data: data.replace(b'"n":0', b'"n":0.0', 1), "is not canonical"),
+    "cut off": (lambda data: data[: len(data) // 2], "was cut off"),
+    "empty lines at its end": (lambda data: data + b"\n", ""),
+}
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_a_result_in_another_spelling_is_found(hall: Hall, held: dict[str, bytes], name: str) -> None:
+    change, sentence = SPELLED[name]
+    data = change(held["result"])
+    assert data != held["result"]
+    found = hall.check(held["request"], data)
+    assert found.verdict is Verdict.FALSE
+    assert sentence in found.text
