@@ -3,7 +3,8 @@
 The text is canonical JSON (RFC 8785): members sorted, no blanks, one spelling; its SHA-256 is the digest of
 the plan. Drafts are their signing inputs, what stands are whole jwts, so that whoever reads the file verifies
 all of it. Refused: text that is not the canonical one of what it says, members that are missing or unknown,
-drafts that are not canonical themselves, and jwts that do not verify, each with the path.
+drafts that are not canonical themselves, jwts that do not verify, and addresses that are not those of what
+is to lie there, each with the path.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from seedless import jwt, wire
-from seedless.change import Change, Placement
+from seedless.change import Change, Placement, Statement
+from seedless.claims import Account, Operator, User
 from seedless.errors import BadClaims, BadJwt, SeedlessError, UsageError
 from seedless.issue import Plan
+from seedless.store.names import check_name
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = "seedless plan 1"
+_KINDS: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
+_USER = 2  # parts of the address of one
 LONGEST = 256 * 1024 * 1024
 """Bytes of the longest plan that is read."""
 
@@ -94,12 +100,14 @@ def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
     require_members(members, _PLAN, where)
     if members["format"] != FORMAT:
         raise UsageError(f"{where}.format is not {FORMAT!r}", "another version of seedless may read it")
-    return Plan(
+    plan = Plan(
         tuple(_change(one, f"{where}.changes[{n}]") for n, one in enumerate(members["changes"])),
         members["prepared_at"],
         tuple(_jwt(one, f"{where}.around[{n}]") for n, one in enumerate(members["around"])),
         tuple(_placement(one, f"{where}.placements[{n}]") for n, one in enumerate(members["placements"])),
     )
+    _require_own_accounts(plan, where)
+    return plan
 
 
 def require_members(members: Any, wanted: Mapping[str, Any], where: str, hint: str = "") -> None:  # noqa: ANN401 - what JSON holds
@@ -125,19 +133,57 @@ def _change(members: Any, where: str) -> Change:  # noqa: ANN401 - what JSON hol
     if replaces is not None and replaces.claims.sub != draft.claims.sub:
         raise UsageError(f"{where}.replaces is about another subject than the draft", _MADE)
     address = None if members["address"] is None else _address(members["address"], where)
+    if address is not None:
+        _require_place(address, Statement.of(draft), where)
     return Change(draft, replaces, members["reason"], address)
 
 
 def _placement(members: Any, where: str) -> Placement:  # noqa: ANN401 - what JSON holds
     require_members(members, _PLACEMENT, where)
     held, replaces = (_optional(members[name], f"{where}.{name}") for name in ("jwt", "replaces"))
-    return Placement(_address(members["address"], where), held, replaces, members["reason"])
+    address = _address(members["address"], where)
+    for one in (held, replaces):
+        if one is not None:
+            _require_place(address, Statement.of(one), where)
+    return Placement(address, held, replaces, members["reason"])
 
 
 def _address(parts: list[Any], where: str) -> tuple[str, ...]:
-    if len(parts) > 2 or not all(isinstance(part, str) for part in parts):  # noqa: PLR2004 - account and user
+    if len(parts) > _USER or not all(isinstance(part, str) for part in parts):
         raise UsageError(f"{where}.address is not one of an operator, an account or a user", _MADE)
+    for part in parts:
+        try:
+            check_name(part)
+        except UsageError as error:
+            raise UsageError(f"{where}.address: {error.message}", _MADE) from error
     return tuple(parts)
+
+
+def _require_place(address: tuple[str, ...], said: Statement[Any], where: str) -> None:
+    """Raise `UsageError` unless a store may have what is *said* at *address*: its kind, under its name."""
+    if not isinstance(said.claims.body, _KINDS[len(address)]):
+        raise UsageError(f"{where}.address is no place for {said.claims.body.kind} claims", _MADE)
+    name = said.claims.name.strip()
+    if address and address[-1] != name:
+        raise UsageError(f"{where}.address is {shown(address[-1])}, and the claims say {shown(name)}", _MADE)
+
+
+def _require_own_accounts(plan: Plan, where: str) -> None:
+    """Raise `UsageError` for a user that is to lie in the folder of another account than its own."""
+    names = {sub: said.name.strip() for sub, said in plan.context.claims.items()}
+    placed = [(f"changes[{n}]", one.address, one.statement) for n, one in enumerate(plan.changes)]
+    placed += [
+        (f"placements[{n}]", one.address, Statement.of(one.jwt))
+        for n, one in enumerate(plan.placements)
+        if one.jwt
+    ]
+    for place, address, said in placed:
+        if address is None or len(address) != _USER:
+            continue
+        own = names.get(said.claims.body.issuer_account or said.issuer, address[0])
+        if own != address[0]:
+            text = f"{where}.{place}.address is in the account {shown(address[0])}, and not in {shown(own)}"
+            raise UsageError(text, _MADE)
 
 
 def _optional(text: str | None, where: str) -> jwt.Jwt[Any] | None:

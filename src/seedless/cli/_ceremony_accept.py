@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def accept(settings: Settings, *, result_file: Path) -> None:
     found = _require_complete(workspace, request, data)
     choose_store(workspace, request.plan)
     with workspace.lock():
-        left = left_to_do(workspace, request.plan)
+        left = left_to_do(workspace, _whole(request))
         if not settings.dry_run:
             _record(workspace, request, left, found, data)
     signed = found.progress.signed if found.progress else []
@@ -82,6 +83,14 @@ def _own_request(workspace: Workspace, data: bytes) -> Request:
             "the result is for a request that was not prepared here", "accept it where it was prepared"
         )
     return parse_request(held)
+
+
+def _whole(request: Request) -> Plan:
+    """Return the plan of *request*, the operator's jwt among what stands around it."""
+    plan, operator = request.plan, request.operator
+    if operator is None or operator in plan.around:
+        return plan
+    return dataclasses.replace(plan, around=(operator, *plan.around))
 
 
 def _require_complete(workspace: Workspace, request: Request, data: bytes) -> Checked:

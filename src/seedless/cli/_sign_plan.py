@@ -7,21 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedless import planfile
+from seedless.change import Statement
+from seedless.claims import Account, Operator, User
 from seedless.cli import _describe, _io
+from seedless.cli._judge import judged
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
-from seedless.errors import StoreError, UsageError
+from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.findings import Report, error
 from seedless.issue import Intent
+from seedless.nkey import PublicKey
+from seedless.policy.trusted import Trusted
+from seedless.rules import judge_statement
 from seedless.store import atomic, create_store
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from seedless.change import Change, Placement
     from seedless.cli._options import Settings
+    from seedless.findings import Finding
     from seedless.issue import Plan
-    from seedless.jwt import Jwt
+    from seedless.jwt import Claims, Jwt
 
 
 def sign_plan(settings: Settings, expect: str | None) -> None:
@@ -41,7 +49,8 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     choose_store(workspace, plan)
     with workspace.lock():
         left = left_to_do(workspace, plan)
-        jwts = sign(workspace, Intent(lambda _: left)) if left.changes or left.placements else ()
+        is_done = not left.changes and not left.placements
+        jwts = () if is_done else sign(workspace, Intent(lambda _: left), judge=judged_with_placements)
     passed = len(plan.changes) - len(left.changes)
     _io.emit(
         {"digest": planfile.digest(data), "signed": [_describe.data(jwt) for jwt in jwts], "passed": passed},
@@ -75,12 +84,18 @@ def choose_store(workspace: Workspace, plan: Plan) -> None:
 
 
 def left_to_do(workspace: Workspace, plan: Plan) -> Plan:
-    """Return *plan* without what the store has already; raise `StoreError` where it has something else."""
-    if plan.around:
-        _require_around(workspace, plan)
+    """Return *plan* without what the store has already; raise `StoreError` where it has something else.
+
+    The operator of the store, where there is one, stands around it.
+    """
+    operator = workspace.store.get()
+    _require_around(workspace, plan, operator)
+    if operator is not None and operator not in plan.around:
+        plan = dataclasses.replace(plan, around=(operator, *plan.around))
     # What a placement takes away can be in the place of what is signed: an operator with another key.
     away = {one.address: one.replaces for one in plan.placements if one.jwt is None}
-    changes = tuple(one for one in plan.changes if not _is_done(workspace, one, away))
+    subjects = Subjects(workspace)
+    changes = tuple(one for one in plan.changes if not _is_done(workspace, one, away, subjects))
     done = {change.address for change in plan.changes} - {change.address for change in changes}
     placements = tuple(
         one for one in plan.placements if one.address not in done and not _is_placed(workspace, one)
@@ -88,32 +103,69 @@ def left_to_do(workspace: Workspace, plan: Plan) -> Plan:
     return dataclasses.replace(plan, changes=changes, placements=placements)
 
 
-def _require_around(workspace: Workspace, plan: Plan) -> None:
+class Subjects:
+    """The jwts of the store by the keys that they are about, read when they are asked for."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take the store of *workspace*."""
+        self._workspace = workspace
+        self._read: dict[tuple[str, ...], dict[str, Jwt[Any]]] = {}
+
+    def get(self, said: Claims[Any], address: tuple[str, ...] | None) -> Jwt[Any] | None:
+        """Return what the store has about the subject of *said*; a user is looked for where *address* is."""
+        match said.body:
+            case Operator():
+                found = self._workspace.store.get()
+                return found if found and found.claims.sub == said.sub else None
+            case Account():
+                return self._in().get(said.sub)
+            case User() if address is not None:
+                return self._in(address[0]).get(said.sub)
+            case User():
+                place = self._workspace.store.find(PublicKey.parse(said.sub))
+                return None if place is None else self._workspace.store.get(*place)
+        return None
+
+    def _in(self, *address: str) -> dict[str, Jwt[Any]]:
+        if address not in self._read:
+            held = (jwt for _, jwt in self._workspace.each(*address) if not isinstance(jwt, SeedlessError))
+            self._read[address] = {jwt.claims.sub: jwt for jwt in held}
+        return self._read[address]
+
+
+def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None) -> None:
     """Raise `StoreError` unless what the plan was judged against still stands, or is replaced by it."""
     made = {change.draft.claims.sub for change in plan.changes}
-    jwts: list[Jwt[Any]] = [workspace.operator(), *workspace.readable_accounts()]
+    gone = [one.replaces for one in plan.placements if one.address == () and one.jwt is None]
+    around = [jwt for jwt in plan.around if jwt.claims.sub not in made and jwt not in gone]
+    jwts: list[Jwt[Any]] = [operator] if operator and around else []
+    jwts += workspace.readable_accounts() if around else []
     standing = {jwt.claims.sub: jwt for jwt in jwts}
-    for jwt in plan.around:
+    for jwt in around:
         there = standing.get(jwt.claims.sub)
-        if jwt.claims.sub not in made and (there is None or there.text != jwt.text):
+        if there is None or there.text != jwt.text:
             raise StoreError(f"the store has another jwt of {shown(jwt.claims.name)} than the plan", _AGAIN)
 
 
-def _is_done(workspace: Workspace, change: Change, away: Mapping[tuple[str, ...], Jwt[Any] | None]) -> bool:
+def _is_done(
+    workspace: Workspace,
+    change: Change,
+    away: Mapping[tuple[str, ...], Jwt[Any] | None],
+    subjects: Subjects,
+) -> bool:
     """Tell whether the store has what *change* makes; raise `StoreError` when it has neither that nor before.
 
-    Before is what *change* replaces, or what goes *away* from its address.
+    Before is what *change* replaces, wherever that lies, or what goes *away* from its address.
     """
-    if change.address is None:
-        return False
-    there = workspace.store.get(*change.address)
-    before = change.replaces or away.get(change.address)
+    there = None if change.address is None else workspace.store.get(*change.address)
     if there is not None and there.text.startswith(f"{change.draft.signing_input.decode()}."):
         return True
-    if (there.text if there else None) != (before.text if before else None):
-        # A new name: what is replaced lies at the address that a placement clears.
-        moved = there is None and change.replaces is not None
-        if not moved:
+    before = change.replaces
+    if there is None or before is None or there.text != before.text:
+        same = subjects.get(change.draft.claims, change.address)
+        gone = away.get(change.address or ())
+        is_free = there is None or (gone is not None and gone.text == there.text)
+        if not is_free or (same is not None and (before is None or same.text != before.text)):
             raise StoreError(f"the store has another jwt of {shown(change.title)} than the plan", _AGAIN)
     return False
 
@@ -129,4 +181,41 @@ def _is_placed(workspace: Workspace, one: Placement) -> bool:
     return False
 
 
+def judged_with_placements(workspace: Workspace, plan: Plan) -> Report:
+    """Judge *plan* as `judged` does, and what it places: whose it is, and that the store has no later one."""
+    report = judged(workspace, plan)
+    placed = [one for one in plan.placements if one.jwt]
+    if not placed:
+        return report
+    trusted = Trusted.under(workspace.policy, plan.changes, plan.context) if workspace.policy else None
+    subjects = Subjects(workspace)
+    found = [
+        dataclasses.replace(finding, about=Statement.of(one.jwt).title)
+        for one in placed
+        if one.jwt
+        for finding in _about_placed(one.jwt, plan, subjects.get(one.jwt.claims, one.address), trusted)
+    ]
+    whole = Report.of([*found, *report.findings])
+    return dataclasses.replace(report, findings=whole.findings)
+
+
+def _about_placed(
+    jwt: Jwt[Any], plan: Plan, there: Jwt[Any] | None, trusted: Trusted | None
+) -> Iterator[Finding]:
+    said = Statement.of(jwt)
+    why = trusted.why_not(said) if trusted else ""
+    if why:
+        yield error("P001", "iss", why, "verified is not trusted")
+    if there is not None and jwt.issued_at < there.issued_at:
+        yield error("G001", "iat", "is older than the jwt that it replaces", "place the later one")
+    if isinstance(jwt.claims.body, Operator):
+        operator = plan.context.operator
+        if operator is None or not operator.sub == said.claims.sub == said.issuer:
+            text = f"is of the operator {said.claims.sub}, by {said.issuer}, and not of the store's"
+            yield error("T001", "iss", text, "seedless operator import takes it into a store of its own")
+        return
+    yield from (one for one in judge_statement(said, plan.context) if one.code in _TRUST)
+
+
+_TRUST = frozenset({"T001", "T002"})
 _AGAIN = "it has changed since; make the plan again"
