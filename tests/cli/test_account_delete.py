@@ -56,6 +56,12 @@ def test_creds_are_removed_where_that_is_said(system: Desk) -> None:
     assert (done.data["removed"], path.exists()) == ([str(path)], False)
 
 
+def test_creds_that_stay_are_told(system: Desk) -> None:
+    done = system.ok("account", "delete", "ORDERS")
+    assert done.out.startswith("account ORDERS: deleted, with 1 user\n")
+    assert f"the creds of 1 user stay: {creds(system, 'ORDERS').parent}\n" in done.err
+
+
 def test_the_system_account_is_not_deleted(system: Desk) -> None:
     files = system.files()
     done = system.run("account", "delete", "SYS", "--force")

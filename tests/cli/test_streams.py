@@ -237,3 +237,19 @@ def test_json_holds_no_character_that_a_terminal_obeys(desk: Desk) -> None:
     assert done.data["claims"]["nats"]["description"] == evil
     assert done.out.replace("\n", "").isprintable()
     assert "\N{SNOWMAN}" in done.out
+
+
+def test_a_table_that_is_wider_than_the_terminal_has_each_cell_on_a_line(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    key = desk.ok("operator", "show", "--json").data["subject"]
+    assert desk.ok("key", "list").out.startswith("ROLE      NAME  PUBLIC KEY")
+    terminal = Terminal(desk, "key", "list")
+    assert terminal.end() == 0
+    lines = terminal.said.splitlines()
+    assert lines[:4] == [
+        "ROLE        operator",
+        "NAME        ACME",
+        f"PUBLIC KEY  {key}",
+        "STATE       noted",
+    ]
+    assert lines[4].startswith("URI         pkcs11:token=")

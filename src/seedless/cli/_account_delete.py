@@ -150,6 +150,7 @@ def _tell(
     files: Sequence[Path] | dict[Path, None],
     said: Said | None,
 ) -> None:
+    name = jwt.claims.name.strip()
     keys = [jwt.claims.sub, *map(signing_key, jwt.claims.body.signing_keys)]
     left = [key for key in keys if key in workspace.known_keys()]
     data = {
@@ -160,11 +161,18 @@ def _tell(
         "keys_left": left,
         "servers": [one.server.name for one in said.answers] if said else [],
     }
-    lines = [f"account {shown(jwt.claims.name)}: deleted, with {len(users)} users"]
+    kept = [path for user, _ in users if (path := workspace.store.creds_path(name, user)).exists()]
+    if kept:
+        _io.say(f"the creds of {_count(kept)} stay: {shown(kept[0].parent)}")
+    lines = [f"account {shown(jwt.claims.name)}: deleted, with {_count(users)}"]
     lines += [f"deleted on {', '.join(str(one.server) for one in said.answers)}"] if said else []
     lines += [f"removed: {path}" for path in files]
     lines += [f"its key stays on its token: seedless key delete {key}" for key in left]
     _io.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)
+
+
+def _count(users: Sequence[Any]) -> str:
+    return f"{len(users)} {'user' if len(users) == 1 else 'users'}"
 
 
 @click.command()

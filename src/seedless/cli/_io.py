@@ -85,10 +85,22 @@ def confirm(question: str) -> bool:
 
 
 def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
-    """Return *rows* as columns under *header*."""
+    """Return *rows* as columns under *header*; on a terminal that is too narrow, each cell on a line."""
     lines = [tuple(header), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    if len(lines) > 1 and sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > _columns():
+        side = max(map(len, header))
+        return "\n\n".join(
+            "\n".join(map(_line, zip(header, row, strict=True), itertools.repeat((side, 0))))
+            for row in lines[1:]
+        )
     return "\n".join(_line(line, widths) for line in lines)
+
+
+def _columns() -> int:
+    import shutil  # noqa: PLC0415 - slow to load, and most output is no table on a terminal
+
+    return shutil.get_terminal_size().columns
 
 
 def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
