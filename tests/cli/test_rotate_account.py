@@ -190,6 +190,21 @@ def test_the_new_key_gets_the_name_of_the_old_one_by_which_it_is_known(desk: Des
     assert names(desk)[newer] == name
 
 
+def test_a_desired_state_file_means_the_new_key_from_the_overlap_on(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME", "--sys")
+    operator = desk.ok("operator", "show", "--json").data["subject"]
+    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
+    path = desk.home / "tenants.toml"
+    path.write_text('[accounts.ORDERS]\nsigning_keys.main = {}\nusers.app.issuer = "main"\n')
+    desk.ok("apply", str(path))
+    new = desk.ok(*ROTATE, "--json").data["new"]
+    assert desk.ok("apply", str(path), "--plan-only").code == 0
+    desk.ok(*ROTATE, "--finish", ALONE)
+    assert desk.ok("apply", str(path), "--plan-only").code == 0
+    assert (keys_of(desk), issuer(desk, "app")) == ([new], new)
+
+
 def test_a_key_that_is_given_takes_the_place(desk: Desk, old: str) -> None:
     given = desk.ok("key", "new", "--role", "account", "--name", "spare", "--json").data["public_key"]
     assert desk.ok(*ROTATE, "--new-key", given, "--json").data["new"] == given
