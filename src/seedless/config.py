@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -103,6 +102,8 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         with atomic.told("read", place):
             status = place.stat()
         _require_owned(place, status, os.geteuid())
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
     try:
         return _config(tomllib.loads(data.decode("utf-8")))
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a value of ours that is wrong

@@ -16,6 +16,7 @@ from seedless.errors import NoKey
 from seedless.keyring import KeyEntry
 from seedless.nkey import PublicKey
 from seedless.pin import parse_pin_source, uri_pin_source
+from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.quirks import require_fits
 from seedless.pkcs11.uri import KeyUri
 
@@ -80,6 +81,7 @@ def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
     """
     module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=is_ours)
     stand_guard(module)
+    load_binding()
     return module
 
 

@@ -8,6 +8,7 @@ object `{"error": …}` on stdout. Exit codes: 0 ok, 1 failed, 2 usage, 3 findin
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _USAGE = 2
 _INTERRUPTED = 130
+_FEW_COLLECTIONS = 20_000  # objects; what a start loads is no garbage, and looking for some takes its time
 _LONGEST = 2000  # characters of a message: what it quotes may be long
 _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
 _COMMANDS = {
@@ -94,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is not None:
         return _run(words, None)
+    gc.set_threshold(_FEW_COLLECTIONS)
     run = Run(lambda error: _ended(words, error))
     try:
         code = _run(words, run)

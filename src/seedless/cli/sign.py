@@ -14,7 +14,6 @@ from seedless.claims import Account, Activation, Operator, User
 from seedless.cli import _describe, _io
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign as walk
-from seedless.cli._sign_plan import sign_plan
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import jwt_in, read_input
 from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
@@ -74,6 +73,8 @@ def sign(
     if file is None:
         given = {"kind": kind, "issuer": issuer, "output": output, "upgrade": upgrade, "record": record}
         _refuse_together(settings, given)
+        from seedless.cli._sign_plan import sign_plan  # noqa: PLC0415 - only for plans
+
         sign_plan(settings, expect)
         return
     if expect is not None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from seedless.errors import PinError, SeedlessError
 from seedless.pkcs11._frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, read_key, taken
-from seedless.pkcs11.token import open_token
+from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.uri import KeyUri
 from seedless.pkcs11.watch import notice
 
@@ -117,6 +117,9 @@ def _work(pool: _Pool) -> None:
     order = pool.order()
     if order is None:
         return
+    load_binding()
+    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - behind the line before
+
     wanted = json.loads(order)
     pool.patience = wanted["opening"]
     uri, module, turns = KeyUri.parse(wanted["uri"]), Path(wanted["module"]), _Turns(wanted["turns"])

@@ -7,7 +7,7 @@ certificate), each key that could be meant signs a challenge; the one whose sign
 from __future__ import annotations
 
 import dataclasses
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 from seedless.errors import NoKey
@@ -47,7 +47,7 @@ def only(found: list[Pair], public: bytes, where: str) -> Pair:
 def _proved(
     session: TokenSession, raw: Session, candidates: list[Pair], public: bytes, numbers: Numbers
 ) -> list[Pair]:
-    message = challenge("which key", secrets.token_bytes(32))
+    message = challenge("which key", os.urandom(32))
     return [
         dataclasses.replace(pair, key=dataclasses.replace(pair.key, raw=public))
         for pair in candidates[:_MOST_TRIALS]

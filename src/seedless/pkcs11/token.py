@@ -7,13 +7,11 @@ allowed by name. Threads that share a `Token` take turns; to sign at the same ti
 
 from __future__ import annotations
 
-import secrets
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import NoKey, NoToken, TokenError
-from seedless.pkcs11.generate import Wanted, generate_pair, require_makes_keys
-from seedless.pkcs11.importing import Coming, import_pair, require_takes_keys
 from seedless.pkcs11.info import matches
 from seedless.pkcs11.lookup import matching, only
 from seedless.pkcs11.module import load
@@ -87,7 +85,7 @@ class Token:
         label: str,
         *,
         id: bytes | None = None,  # noqa: A002 - the word of PKCS#11
-        random: Callable[[int], bytes] = secrets.token_bytes,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> Key:
         """Make an Ed25519 pair that cannot leave the token; its seed is never seen.
 
@@ -96,6 +94,9 @@ class Token:
         or 8 bytes from *random*, as the token likes. A token whose keys are made by another program is
         refused.
         """
+        # Making and taking keys is not loaded by who only signs.
+        from seedless.pkcs11.generate import Wanted, generate_pair, require_makes_keys  # noqa: PLC0415
+
         require_makes_keys(self.info)
         if id is not None or not self._ids:  # who makes a thousand keys does not list them a thousand times
             self._ids = {key.id for key in self.keys()}
@@ -118,12 +119,14 @@ class Token:
         label: str,
         *,
         id: bytes | None = None,  # noqa: A002 - the word of PKCS#11
-        random: Callable[[int], bytes] = secrets.token_bytes,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> Key:
         """Put a key whose seed exists already on the token, so that it cannot leave again.
 
         The rest is as with `generate`; refused is also a key that the token has already.
         """
+        from seedless.pkcs11.importing import Coming, import_pair, require_takes_keys  # noqa: PLC0415 - likewise
+
         require_takes_keys(self.info)
         with self._session.use("import a key") as raw:
             return import_pair(self._session, raw, self._numbers, Coming(software, label, id, random)).key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless.claims import NO_LIMIT, JetStreamLimits, Limits, Scope, url
+from seedless.claims import NO_LIMIT, JetStreamLimits, Limits, Scope
 from seedless.findings import error, warning
 from seedless.nkey import Role
 from seedless.rules.formats import cited, is_key
@@ -139,9 +139,15 @@ def c060_info_url_is_a_url(said: Statement[Account], _: Context) -> Iterator[Fin
     Servers refuse the account otherwise.
     """
     for path, _description, text in described(said.claims.body):
-        found = url.parse(text)
-        if text and (found is None or not (found.scheme and found.host)):
+        if text and not _has_scheme_and_host(text):
             yield error("C060", f"{path}.info_url", f"{cited(text)} is no URL", "write https://host/path")
+
+
+def _has_scheme_and_host(text: str) -> bool:
+    from seedless.claims import url  # noqa: PLC0415 - patterns that are slow to compile, and few have a URL
+
+    found = url.parse(text)
+    return found is not None and found.scheme != "" and found.host != ""
 
 
 def c061_cluster_traffic_is_known(said: Statement[Account], _: Context) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import zoneinfo
 
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
@@ -73,6 +72,8 @@ def is_time_zone(name: str) -> bool:
         return True
     if ".." in name or name.startswith(("/", "\\")):
         return False
+    import zoneinfo  # noqa: PLC0415 - slow to load, and few name a zone
+
     try:
         zoneinfo.ZoneInfo(name)
     except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless.claims import url
 from seedless.findings import error
 from seedless.nkey import Role
 from seedless.rules.formats import cited, is_key, number
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from seedless.change import Context, Statement
     from seedless.claims import Operator
+    from seedless.claims.url import Url
     from seedless.findings import Finding
 
 _SERVER_URL = "nats.account_server_url"
@@ -30,7 +30,7 @@ def c011_account_server_is_a_url(said: Statement[Operator], _: Context) -> Itera
     Servers do not start with an operator whose account server they cannot parse.
     """
     text = said.claims.body.account_server_url
-    if url.parse(text) is None:
+    if text and _parsed(text) is None:
         yield error("C011", _SERVER_URL, f"{cited(text)} is no URL", "write nats://host:4222")
 
 
@@ -40,8 +40,8 @@ def c012_account_server_has_a_scheme(said: Statement[Operator], _: Context) -> I
     Tools decide by it how accounts are pushed: nats, tls, ws and wss to a resolver, http and https by POST.
     """
     text = said.claims.body.account_server_url
-    found = url.parse(text)
-    if text and found and not found.scheme:
+    found = _parsed(text) if text else None
+    if found and not found.scheme:
         yield error("C012", _SERVER_URL, f"{cited(text)} has no scheme", "write nats://host:4222")
 
 
@@ -140,11 +140,17 @@ def c021_version_is_not_negative(said: Statement[Operator], _: Context) -> Itera
         yield error("C021", _VERSION, f"{cited(text)} has a negative part", "write 2.10.0")
 
 
-def _services(said: Statement[Operator]) -> Iterator[tuple[str, str, url.Url | None]]:
+def _services(said: Statement[Operator]) -> Iterator[tuple[str, str, Url | None]]:
     """Yield the path, the text and the parts of each service URL that is given."""
     for index, text in enumerate(said.claims.body.operator_service_urls):
         if text:
-            yield at("nats.operator_service_urls", index), text, url.parse(text)
+            yield at("nats.operator_service_urls", index), text, _parsed(text)
+
+
+def _parsed(text: str) -> Url | None:
+    from seedless.claims import url  # noqa: PLC0415 - patterns that are slow to compile, and few have a URL
+
+    return url.parse(text)
 
 
 def _version(said: Statement[Operator]) -> tuple[str, list[tuple[str, int | None]]]:
