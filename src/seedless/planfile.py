@@ -107,6 +107,7 @@ def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
         tuple(_placement(one, f"{where}.placements[{n}]") for n, one in enumerate(members["placements"])),
     )
     _require_own_accounts(plan, where)
+    _require_one_each(plan, where)
     return plan
 
 
@@ -184,6 +185,26 @@ def _require_own_accounts(plan: Plan, where: str) -> None:
         if own != address[0]:
             text = f"{where}.{place}.address is in the account {shown(address[0])}, and not in {shown(own)}"
             raise UsageError(text, _MADE)
+
+
+def _require_one_each(plan: Plan, where: str) -> None:
+    """Raise `UsageError` where two jwts stand of one subject, two go to one place, or no operator is left.
+
+    Of two that stand one is older: whoever shows it as the predecessor has rolled the other back.
+    """
+    standing: dict[str, jwt.Jwt[Any]] = {}
+    before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.placements)]
+    for held in (*plan.around, *filter(None, before)):
+        if standing.setdefault(held.claims.sub, held) != held:
+            text = f"{where} holds two jwts of {shown(held.claims.name)} that stand, and one can"
+            raise UsageError(text, _MADE)
+    made = [one.address for one in plan.changes if one.address is not None]
+    placed = [one.address for one in plan.placements]
+    for addresses in (made, placed):
+        if len(set(addresses)) < len(addresses):
+            raise UsageError(f"{where} has one address twice", _MADE)
+    if any(one.address == () and one.jwt is None for one in plan.placements) and () not in made:
+        raise UsageError(f"{where} takes the operator away, and puts none in its place", _MADE)
 
 
 def _optional(text: str | None, where: str) -> jwt.Jwt[Any] | None:

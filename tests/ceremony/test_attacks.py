@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony import documents, inventory, offline
-from seedless.change import Change
+from seedless.ceremony.request import parse
+from seedless.change import Change, Placement
 from seedless.errors import Refused, UsageError
 from seedless.issue import Plan
+from seedless.jwt import draft
 
 if TYPE_CHECKING:
     Hall = Any  # the fixture in conftest.py
     Desk = Any  # the fixture in tests/conftest.py
+
+T0 = 1_800_000_000
+"""When the first jwts of a hall were signed, Unix seconds."""
 
 
 @pytest.mark.parametrize(
@@ -82,3 +87,39 @@ def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, de
     assert desk.run("account", "show", "BILLING", "--store", str(stranger)).code == 2
     desk.ok("ceremony", "accept", str(result))
     assert desk.ok("account", "show", "BILLING", "--json").data["issuer"] == str(hall.signing.public_key)
+
+
+def _forged(hall: Hall, **plan: object) -> bytes:
+    """A request that no `prepare` has made: what *plan* says is in it as it is."""
+    request = hall.request()
+    forged = dataclasses.replace(request, plan=dataclasses.replace(request.plan, **plan))
+    data: bytes = forged.data
+    return data
+
+
+def test_a_request_that_shows_two_jwts_of_one_account_as_standing_is_refused(hall: Hall) -> None:
+    later = hall.account_jwt(hall.orders, "ORDERS", T0 + 50, "team:z")
+    with pytest.raises(UsageError, match="two jwts of ORDERS that stand"):
+        parse(_forged(hall, around=(hall.operator_jwt(), later)))
+
+
+def test_a_request_that_takes_the_operator_away_is_refused(hall: Hall) -> None:
+    gone = Placement((), None, hall.operator_jwt(), "tidied")
+    with pytest.raises(UsageError, match="takes the operator away"):
+        parse(_forged(hall, placements=(gone,)))
+
+
+def test_a_request_with_two_drafts_of_one_account_is_refused(hall: Hall) -> None:
+    twice = tuple(
+        Change(hall.account_draft(hall.billing, name, at), None, "new account", (name,))
+        for name, at in (("BILLING", T0 + 101), ("BILLING-2", T0 + 100))
+    )
+    with pytest.raises(UsageError, match="two drafts of one subject"):
+        parse(_forged(hall, changes=twice))
+
+
+def test_a_request_whose_operator_replaces_another_than_it_brings_is_refused(hall: Hall) -> None:
+    old, now = hall.operator_jwt(hall.signing, hall.ada, at=T0 - 10), hall.operator_jwt()
+    again = draft(now.claims, hall.operator.public_key, T0 + 100)
+    with pytest.raises(UsageError, match="replaces is not the operator of the request"):
+        parse(_forged(hall, around=(), changes=(Change(again, old, "again", ()),)))

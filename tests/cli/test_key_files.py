@@ -102,3 +102,16 @@ def test_a_folder_of_key_files_is_sorted_onto_the_token_and_into_the_key_store(d
         SoftwareKey.parse(next(desk.store.glob("keys/keys/U/*/*.nk")).read_text()).public_key
         == user.public_key
     )
+
+
+def test_a_key_that_a_killed_import_left_on_the_token_is_taken_up_again(desk: Desk) -> None:
+    operator = SoftwareKey(Role.OPERATOR, bytes(range(1, 33)))
+    folder = desk.home / "old"
+    folder.mkdir()
+    (folder / f"{operator.public_key}.nk").write_text(operator.reveal())
+    words = ("key", "import", "--role", "operator", "--name", "ACME", str(next(folder.iterdir())))
+    desk.ok(*words)
+    desk.ok("operator", "add", "ACME", "-k", str(operator.public_key))
+    (desk.store / "keyring.json").unlink()
+    desk.ok("key", "import-folder", str(folder))
+    assert str(operator.public_key) in desk.ok("key", "list").out

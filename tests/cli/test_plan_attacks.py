@@ -157,6 +157,18 @@ def nothing_around_and_a_key_of_no_operator(forger: Forger) -> None:
     forger.redraft(said.claims, said.issued_at + 1, PublicKey.parse(said.claims.sub))
 
 
+def another_jwt_of_the_account_around_it(forger: Forger) -> None:
+    forger.members["around"].append(forger.old)
+
+
+def two_drafts_for_one_place(forger: Forger) -> None:
+    forger.members["changes"] *= 2
+
+
+def the_operator_is_taken_away(forger: Forger) -> None:
+    forger.placed([], None, forger.operator.text)
+
+
 def an_order_to_delete(forger: Forger) -> None:
     said = read(forger.store_account)
     body = Generic(data={"accounts": [said.claims.sub]})
@@ -192,6 +204,9 @@ def a_draft_of_the_future(forger: Forger) -> None:
         (an_account_of_an_attacker, "no key of the pinned operator"),
         (an_attackers_operator_around_it, "the store has another jwt of ACME"),
         (nothing_around_and_a_key_of_no_operator, "no key of the pinned operator"),
+        (another_jwt_of_the_account_around_it, "holds two jwts of ORDERS that stand"),
+        (two_drafts_for_one_place, "has one address twice"),
+        (the_operator_is_taken_away, "takes the operator away"),
         (an_order_to_delete, "G004"),
         (a_receipt_of_a_ceremony, "G004"),
         (a_draft_of_the_future, "G002"),

@@ -137,8 +137,20 @@ def _require_sound(request: Request) -> None:
         raise UsageError("request.previous is not the SHA-256 of a transcript")
     if request.expires <= request.plan.prepared_at:
         raise UsageError("request.expires is not after request.plan.prepared_at", "give it some days")
+    _require_one_operator(request)
+    kept = [one.draft.claims.sub for one in request.plan.changes if one.address is not None]
+    if len(set(kept)) < len(kept):
+        raise UsageError("request.plan.changes has two drafts of one subject", "sign one of them")
+
+
+def _require_one_operator(request: Request) -> None:
     for number, one in enumerate(request.plan.around):
         if isinstance(one.claims.body, Operator) and one != request.operator:
             raise UsageError(
                 f"request.plan.around[{number}] is not the operator of the request", "plan it again"
             )
+    for number, change in enumerate(request.plan.changes):
+        before = change.replaces
+        if before is not None and isinstance(before.claims.body, Operator) and before != request.operator:
+            where = f"request.plan.changes[{number}].replaces"
+            raise UsageError(f"{where} is not the operator of the request", "plan it again")

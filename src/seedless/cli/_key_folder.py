@@ -13,7 +13,7 @@ from seedless.cli._key_import import WORTH
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
-from seedless.errors import BadKey, UsageError
+from seedless.errors import BadKey, NoKey, UsageError
 from seedless.keyring import KeyEntry
 from seedless.migrate import keys_of
 from seedless.nkey import Role
@@ -84,7 +84,10 @@ def _import(workspace: Workspace, found: list[_Found]) -> None:
         for one in left:
             public_key, token = one.key.public_key, tokens.chosen()
             label = label_for(public_key.role, one.name or "")
-            made = token.import_key(one.key, label)
+            try:
+                made = token.find(public_key.raw)  # a run that was ended before the inventory was written
+            except NoKey:
+                made = token.import_key(one.key, label)
             uri = str(key_uri(token, label, made.id))
             workspace.note_key(
                 KeyEntry(
