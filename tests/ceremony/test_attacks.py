@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony import documents, inventory, offline
+from seedless.ceremony.replay import replay
 from seedless.ceremony.request import parse
 from seedless.change import Change, Placement
-from seedless.errors import Refused, UsageError
+from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.issue import Plan
 from seedless.jwt import draft
 
@@ -61,7 +62,7 @@ def test_whatever_stands_in_a_result_is_no_crash(hall: Hall, place: tuple[Any, .
             holder = holder[name]
         holder[names[-1]] = strange
         changed = documents.to_bytes(whole)
-        assert hall.check(request, changed).verdict != "complete"
+        assert hall.check(request, changed).verdict == "false"
         with contextlib.suppress(Refused):
             assert {type(one.at) for one in inventory.told([changed])} <= {int}
 
@@ -123,3 +124,16 @@ def test_a_request_whose_operator_replaces_another_than_it_brings_is_refused(hal
     again = draft(now.claims, hall.operator.public_key, T0 + 100)
     with pytest.raises(UsageError, match="replaces is not the operator of the request"):
         parse(_forged(hall, around=(), changes=(Change(again, old, "again", ()),)))
+
+
+def test_a_result_whose_last_entries_are_cut_off_is_false_and_does_not_come_out_again(hall: Hall) -> None:
+    request, result = hall.held()
+    whole = json.loads(result)
+    for left in range(len(whole["transcript"])):
+        cut = documents.to_bytes(whole | {"transcript": whole["transcript"][:left]})
+        found = hall.check(request, cut)
+        assert (found.verdict, found.text) == (
+            "false", "result.transcript stops before its end, and has receipts",
+        )  # fmt: skip
+        with contextlib.suppress(SeedlessError):
+            assert not replay(request, cut).agrees

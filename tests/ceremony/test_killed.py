@@ -252,3 +252,17 @@ def test_a_ceremony_that_was_given_up_lets_others_through_and_is_never_signed(ha
     other = hall.request(reason="another")
     result = hall.sit(hall.ground(other))
     assert hall.check(other.data, result).verdict is Verdict.COMPLETE
+
+
+def test_what_is_left_of_a_longer_line_does_not_stay(hall: Hall) -> None:
+    ground = hall.ground(hall.request())
+    folder = hall.sitting(ground).folder
+    folder.mkdir(parents=True)
+    (folder / "transcript.jsonl").write_bytes(b'{"at":1' + b"0" * 5000)
+    result = hall.sit(ground)
+    data = (folder / "transcript.jsonl").read_bytes()
+    assert len(data) < 5000
+    assert hall.check(ground.request.data, result).verdict is Verdict.COMPLETE
+    assert (
+        hall.check(ground.request.data, data).text == "it stops before the receipts: 2 of 2 jwts are signed"
+    )
