@@ -83,6 +83,8 @@ def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | N
 
 
 def _examined(request: Request, given: Result, so_far: Progress, policy: str | None) -> Checked:
+    if given.receipts is not None and not so_far.is_ended:
+        raise Refused("result.transcript stops before its end, and has receipts", "entries were taken away")
     if so_far.reviewed is None:
         return Checked(verdict=Verdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far)
     pinned = pinned_policy(so_far.reviewed["policy"])
@@ -94,8 +96,6 @@ def _examined(request: Request, given: Result, so_far: Progress, policy: str | N
         return Checked(
             verdict=Verdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far, policy=pinned
         )
-    if not so_far.is_ended:
-        raise Refused("result.transcript stops before its end, and has receipts", "entries were taken away")
     receipts = require_receipts(given.receipts, request, so_far.digest, so_far.at)
     count = len(so_far.signed)
     text = f"{count} {'jwt' if count == 1 else 'jwts'}, {len(receipts)} receipt{'s' if receipts[1:] else ''}"

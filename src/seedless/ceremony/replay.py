@@ -61,6 +61,8 @@ class _Recorded:
             yield there
 
     def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+        if str(public_key) not in self.told:
+            raise _NotSignedError("of a key that has to sign here nothing was said then")
         return self.told[str(public_key)]
 
 
