@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony.request import parse
+from seedless.cli._ceremony_rehearse import require_softhsm
+from seedless.errors import UsageError
+from seedless.pkcs11.module import load
+from seedless.pkcs11.token import find_token
+from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,3 +88,10 @@ def test_without_softhsm_the_sentence_says_what_to_install(asked: tuple[Desk, Pa
     done = desk.child("ceremony", "rehearse", str(request), "--softhsm", "/nowhere.so")
     assert done.code == 4
     assert "Traceback" not in done.err
+
+
+def test_a_blank_device_that_is_not_of_softhsm_is_left_alone(desk: Desk) -> None:
+    info = find_token(load(desk.token.module), KeyUri.parse(desk.token.uri))
+    require_softhsm(info)
+    with pytest.raises(UsageError, match="is no token of SoftHSM, and a rehearsal touches no other"):
+        require_softhsm(dataclasses.replace(info, model="Luna K7"))

@@ -25,7 +25,7 @@ from seedless.config import softhsm_module
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.pin import environment_pin
-from seedless.pkcs11.initialise import initialise_token
+from seedless.pkcs11.initialise import blank_or_named, initialise_token
 from seedless.pkcs11.key import label_for
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from seedless.ceremony.judgement import Ground
     from seedless.findings import Report
     from seedless.jwt import Draft, Jwt
+    from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.token import Token
 
 _FOUND = 3
@@ -111,12 +112,22 @@ def rehearse(
     return _FOUND if report.errors else 0
 
 
+def require_softhsm(info: TokenInfo) -> None:
+    """Raise `UsageError` for a token that is not SoftHSM's: a rehearsal would initialise a real device."""
+    if not info.model.startswith("SoftHSM"):
+        raise UsageError(
+            f"{info.where} is no token of SoftHSM, and a rehearsal touches no other",
+            "name SoftHSM's module with --softhsm",
+        )
+
+
 @contextlib.contextmanager
 def _stage(folder: Path, module: Path, real: Iterable[PublicKey]) -> Iterator[_Stage]:
     """Make a token in *folder*, with stand-ins for the *real* keys."""
     (folder / "tokens").mkdir()
     (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\n", encoding="utf-8")
     os.environ["SOFTHSM2_CONF"] = str(folder / "softhsm2.conf")  # read once, when the module is initialised
+    require_softhsm(blank_or_named(module, KeyUri()))
     pin = secrets.token_hex(8)
     made = initialise_token(module, KeyUri(), label=_LABEL, so_pin=secrets.token_hex(8), pin=pin)
     pins = environment_pin("PIN", {"PIN": pin})
