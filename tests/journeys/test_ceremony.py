@@ -165,7 +165,8 @@ def held(three: Three) -> dict[str, dict[str, Any]]:
     offline.carry("keys.json", online)
     online.run("ceremony", "keys", "keys.json")
     add = ("operator", "add", "ACME", "--sys", "--generate-signing-key")
-    rotate = ("rotate", "operator-key", "--emergency", "--without-servers", "--new-key", keys["ACME next"])
+    rotate = ("rotate", "operator-key", "--emergency", "--without-servers")
+    rotate += ("--key", keys["ACME signing"], "--new-key", keys["ACME next"])
     return {
         "keys": keys,
         "first": three.ceremony("first", *add),
