@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from seedless.creds import format_creds, parse_user_key
 from seedless.errors import SeedlessError, StoreError
 from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
@@ -65,6 +64,8 @@ class Recorder:
             before = left.get(jwt.claims.sub, [])
             key = self._seed(jwt, (account, user), *before)
             if key is not None:
+                from seedless.creds import format_creds  # noqa: PLC0415 - only users have creds
+
                 found |= {store.creds_path(*address): None for address in before}
                 found[store.creds_path(account, user)] = format_creds(jwt, key)
         return found
@@ -74,9 +75,12 @@ class Recorder:
         known = self._seeds.get(jwt.claims.sub)
         for account, user in addresses if known is None else ():
             creds = self._workspace.creds(account, user)
-            held = parse_user_key(creds) if creds is not None else None
-            if held is not None and str(held.public_key) == jwt.claims.sub:
-                return held
+            if creds is not None:
+                from seedless.creds import parse_user_key  # noqa: PLC0415 - likewise
+
+                held = parse_user_key(creds)
+                if str(held.public_key) == jwt.claims.sub:
+                    return held
         return known or stored_seed(self._workspace, PublicKey.parse(jwt.claims.sub))
 
 

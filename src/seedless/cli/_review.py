@@ -12,7 +12,6 @@ from seedless.change import Statement
 from seedless.cli import _io
 from seedless.cli._judge import findings_data, judged
 from seedless.cli._names import known_names
-from seedless.cli._plan import write_plan
 from seedless.cli._record import Recorder, no_files
 from seedless.cli._token import check_token_options, open_tokens
 from seedless.diff import Difference, Effect, Wording, diff, unknown_members
@@ -56,6 +55,8 @@ def sign(
         show_plan(workspace, plan, report, intent)
         report.require_clean()
         if settings.plan and not settings.dry_run:
+            from seedless.cli._plan import write_plan  # noqa: PLC0415 - only with --plan
+
             write_plan(workspace, plan, intent, seeds)
         _io.emit(
             plan_data(workspace, plan, report, intent),

@@ -10,10 +10,10 @@ import click
 from seedless import jwt
 from seedless.cli import _describe
 from seedless.cli._options import Settings, json_options
-from seedless.creds import parse_jwt
 from seedless.errors import SeedlessError, UsageError
 from seedless.text import shown
 
+_DASHES = "---"
 _LONGEST = 4 * 1024 * 1024  # bytes, as of a file of the store
 
 
@@ -37,7 +37,11 @@ def read_input(name: str) -> str:
 
 def jwt_in(text: str) -> str:
     """Return the jwt in *text*: bare, or the one of a creds file."""
-    return parse_jwt(text).strip()
+    if _DASHES in text:
+        from seedless.creds import parse_jwt  # noqa: PLC0415 - only for what is between lines of dashes
+
+        text = parse_jwt(text)
+    return text.strip()
 
 
 def read_jwt(name: str) -> jwt.Jwt[object]:
