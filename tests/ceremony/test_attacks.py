@@ -137,3 +137,36 @@ def test_a_result_whose_last_entries_are_cut_off_is_false_and_does_not_come_out_
         )  # fmt: skip
         with contextlib.suppress(SeedlessError):
             assert not replay(request, cut).agrees
+
+
+def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, desk: Desk) -> None:
+    now = int(time.time())
+    new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
+    operator = hall.operator_jwt(at=now - 100)
+    request = hall.request(Plan((new,), now - 50, ()), at=now - 50, operator=operator)
+    asked, policy, key = (desk.home / name for name in ("request.json", "policy.toml", "ada.nk"))
+    asked.write_bytes(request.data)
+    policy.write_text(hall.witnessed_policy_text)
+    key.write_text(hall.ada.reveal())
+    words = (
+        "ceremony",
+        "witness",
+        str(asked),
+        "--policy",
+        str(policy),
+        "--key-file",
+        str(key),
+        "--first-use",
+        "all",
+        "--expect",
+        request.digest,
+        "--clock-checked",
+        "-o",
+        str(desk.home / "w"),
+    )
+    key.chmod(0o644)
+    assert "others on this machine can read" in desk.ok(*words).err
+    key.chmod(0o600)
+    done = desk.ok(*words)
+    assert "others on this machine" not in done.err
+    assert hall.ada.reveal() not in done.out + done.err

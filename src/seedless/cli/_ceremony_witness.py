@@ -10,6 +10,7 @@ import click
 from seedless.ceremony.offline import matter
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
+from seedless.cli._key_import import tell_open_file
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, ceremony_options
 from seedless.cli._token import check_token_options, open_tokens
@@ -108,6 +109,7 @@ def _software(path: Path) -> SoftwareKey:
     data = atomic.read(path)
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a file with a seed, S…")
+    tell_open_file(path)
     try:
         return SoftwareKey.parse(data.decode("ascii", "replace").strip())
     except SeedlessError as error:

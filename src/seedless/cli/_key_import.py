@@ -103,7 +103,7 @@ def _read(file: str) -> SoftwareKey:
     if file == "-" and sys.stdin.isatty():
         return _parsed(click.prompt("Seed", hide_input=True, err=True), file)
     if file != "-":
-        _tell_open_file(Path(file))
+        tell_open_file(Path(file))
     return _parsed(read_input(file), file)
 
 
@@ -115,7 +115,8 @@ def _parsed(text: str, file: str) -> SoftwareKey:
         raise
 
 
-def _tell_open_file(path: Path) -> None:
+def tell_open_file(path: Path) -> None:
+    """Say it where others on this machine can read the file of a seed."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
