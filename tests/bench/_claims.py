@@ -52,7 +52,7 @@ def bare_account() -> Claims[Account]:
 _REGIONS = ("africa", "america", "asia", "europe", "oceania")
 
 
-@functools.cache
+@functools.lru_cache(1_000)  # a row measures memory
 def _key(role: Role, number: int) -> str:
     return str(PublicKey(role, hashlib.sha256(number.to_bytes(16, "big")).digest()))
 

@@ -151,10 +151,12 @@ def _at_once(loops: list[_Loop]) -> float:
     return max(loop.seconds() for loop in loops)
 
 
-def _loop(program: Path, made: Token, count: int, stack: ExitStack, place: set[int] | None = None) -> _Loop:
+def _loop(
+    program: Path, made: Token, count: int, stack: ExitStack, place: set[int] | None = None, size: int = _SIZE
+) -> _Loop:
     pin = program.with_name("pin")
     pin.write_text(made.pin, encoding="ascii")
-    command = [program, made.module, made.serial, _ID.hex(), pin, str(_SIZE)]
+    command = [program, made.module, made.serial, _ID.hex(), pin, str(size)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
     if place is not None:
         os.sched_setaffinity(process.pid, place)
