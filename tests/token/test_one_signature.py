@@ -1,0 +1,46 @@
+"""What one `seedless sign` costs, counted: calls of the driver, and modules that are loaded for nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    Misbehaving = Any
+
+NEEDLESS = {
+    "asn1crypto", "asyncio", "email", "importlib.metadata", "nats", "random", "secrets",
+    "seedless.claims.url", "seedless.cli._sign_plan", "seedless.creds", "seedless.migrate",
+    "seedless.pkcs11.generate", "seedless.pkcs11.importing", "seedless.pkcs11.pool", "seedless.planfile",
+    "seedless.policy", "ssl", "tomllib", "zoneinfo._zoneinfo",
+}  # fmt: skip
+CALLS = {
+    "C_Initialize": 1, "C_OpenSession": 1, "C_Login": 1, "C_FindObjectsInit": 2, "C_SignInit": 1, "C_Sign": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def signed(desk: Any, misbehaving: Misbehaving) -> set[str]:  # noqa: ANN401 - conftest's
+    """Sign an account once; return the modules that were loaded for it."""
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    file = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+    env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
+    env |= {"SEEDLESS_MODULE": str(misbehaving.made.module), "PYTHONPROFILEIMPORTTIME": "1"}
+    misbehaving.forget()
+    done = desk.child("sign", str(file), "--yes", **env)
+    assert done.code == 0
+    return set(re.findall(r"^import time:[^|]*\|[^|]*\| *(\S+)$", done.err, re.MULTILINE))
+
+
+def test_one_signature_asks_its_token_once_for_each_thing(signed: set[str], misbehaving: Misbehaving) -> None:
+    assert "pkcs11._pkcs11" in signed
+    assert {name: misbehaving.calls(name) for name in CALLS} == CALLS
+
+
+def test_one_signature_loads_nothing_that_it_does_not_use(signed: set[str]) -> None:
+    assert {"msgspec", "nacl._sodium", "seedless.rules.account"} <= signed
+    assert signed & NEEDLESS == set()
