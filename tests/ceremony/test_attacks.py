@@ -170,3 +170,61 @@ def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, 
     done = desk.ok(*words)
     assert "others on this machine" not in done.err
     assert hall.ada.reveal() not in done.out + done.err
+
+
+def test_a_lost_ledger_hides_no_ceremony_that_has_begun_and_it_can_be_given_up(
+    hall: Hall, desk: Desk
+) -> None:
+    there = dataclasses.replace(hall, folder=desk.store)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        there.sit(there.ground(there.request()), keys=dataclasses.replace(there.keys, on_sign=stop))
+    (desk.store / "ledger.json").unlink()
+    begun, other, policy = (desk.home / name for name in ("begun.json", "other.json", "policy.toml"))
+    begun.write_bytes(there.request().data)
+    other.write_bytes(there.request(reason="another").data)
+    policy.write_text(there.policy_text)
+    words = ("ceremony", "review", str(other), "--policy", str(policy), "--first-use", "all")
+    done = desk.run(*words)
+    assert (done.code, "R005 request: must wait" in done.err) == (3, True)
+    assert "ceremony abandon" in done.err
+    digest = there.request().digest
+    done = desk.ok("ceremony", "abandon", str(begun), "--expect", digest, "--json")
+    assert (done.data["request"], done.data["signed"]) == (digest, 0)
+    assert "R005" not in desk.run(*words).err
+    assert desk.run("ceremony", "abandon", str(begun), "--expect", digest).code == 2
+
+
+def test_a_ceremony_that_is_given_up_without_a_ledger_leaves_one_that_goes_on(hall: Hall) -> None:
+    last = "a" * 64
+    operator = str(hall.operator.public_key)
+    after = hall.ground(hall.request()).ledger.abandoned(operator, "b" * 64, "c" * 64, last)
+    assert after.books[operator].last == last
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("ledger.json", id="the ledger"),
+        pytest.param("ceremonies/{}/transcript.jsonl", id="the transcript"),
+        pytest.param("ceremonies/{}", id="the folder"),
+        pytest.param("elsewhere/../ceremonies/{}/x", id="below the folder, said otherwise"),
+    ],
+)
+def test_an_output_in_the_place_of_a_file_of_the_ceremony_is_refused_before_anything_is_signed(
+    hall: Hall, place: str
+) -> None:
+    request = hall.request()
+    output = hall.folder / place.format(request.digest)
+    (hall.folder / "elsewhere").mkdir()
+    sitting = dataclasses.replace(hall.sitting(hall.ground(request)), output=output)
+    with pytest.raises(UsageError, match="where the ceremony keeps its own files"):
+        offline.sit(
+            sitting,
+            review=lambda _plan, _report: True,
+            keys=lambda: contextlib.nullcontext(hall.keys),
+        )
+    assert [path.name for path in hall.folder.iterdir()] == ["elsewhere"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony.check import Verdict
+from seedless.ceremony.unfinished import unfinished
 from seedless.errors import Refused, StoreError
 
 if TYPE_CHECKING:
@@ -252,6 +253,44 @@ def test_a_ceremony_that_was_given_up_lets_others_through_and_is_never_signed(ha
     other = hall.request(reason="another")
     result = hall.sit(hall.ground(other))
     assert hall.check(other.data, result).verdict is Verdict.COMPLETE
+
+
+def begun(hall: Hall) -> tuple[str, ...]:
+    return unfinished(hall.folder / "ceremonies", str(hall.operator.public_key))
+
+
+def test_a_lost_ledger_does_not_let_a_second_ceremony_begin(hall: Hall) -> None:
+    interrupted(hall, after=1)
+    (hall.folder / "ledger.json").unlink()
+    request, other = hall.request(), hall.request(reason="another")
+    assert begun(hall) == (request.digest,)
+    with pytest.raises(
+        Refused, match=f"R005 request: must wait: the ceremony of the request {request.digest}"
+    ):
+        hall.sit(hall.ground(other, unfinished=begun(hall)))
+    hall.sit(hall.ground(request, unfinished=begun(hall)))
+    assert begun(hall) == ()
+
+
+def test_a_ceremony_that_has_signed_nothing_or_is_of_another_operator_is_not_unfinished(hall: Hall) -> None:
+    interrupted(hall, after=0)
+    assert begun(hall) == (hall.request().digest,)
+    (transcript,) = hall.folder.rglob("transcript.jsonl")
+    data = transcript.read_bytes()
+    transcript.write_bytes(b"".join(data.splitlines(keepends=True)[:3]))  # no intent yet
+    assert begun(hall) == ()
+    transcript.write_bytes(data)
+    assert unfinished(hall.folder / "ceremonies", str(hall.signing.public_key)) == ()
+    assert unfinished(hall.folder / "ceremonies", str(hall.operator.public_key), begun(hall)) == ()
+
+
+@pytest.mark.parametrize("name", ["transcript.jsonl", "request.json"])
+def test_an_unfinished_ceremony_whose_files_are_damaged_is_told(hall: Hall, name: str) -> None:
+    interrupted(hall, after=1)
+    (path,) = hall.folder.rglob(name)
+    path.write_text("x\n")
+    with pytest.raises(StoreError, match=r"nobody knows what the ceremony in .* has signed"):
+        begun(hall)
 
 
 def test_what_is_left_of_a_longer_line_does_not_stay(hall: Hall) -> None:

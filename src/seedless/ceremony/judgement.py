@@ -59,7 +59,9 @@ class Ground:
     """What a machine that signs goes by: the request, and its own policy, ledger and clock.
 
     `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
-    know nothing, or `all`. `ceilings` as in `Context`. A rehearsal is judged as one only where it is meant.
+    know nothing, or `all`. `ceilings` as in `Context`. `unfinished` are the digests of the operator's
+    requests whose ceremonies have begun, by their transcripts. A rehearsal is judged as one only where that is
+    meant.
     """
 
     request: Request
@@ -69,6 +71,7 @@ class Ground:
     allowed: tuple[str, ...] = ()
     first_use: tuple[str, ...] = ()
     ceilings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    unfinished: tuple[str, ...] = ()
     is_rehearsal: bool = False
 
     @property
@@ -150,8 +153,8 @@ def _header(ground: Ground) -> Iterator[Finding]:
 def _ceremonies(ground: Ground) -> Iterator[Finding]:
     book, request = ground.book, ground.request
     begun = ground.ledger.open.get(ground.policy.operator)
-    if begun not in {None, request.digest}:
-        text = f"must wait: the ceremony of the request {begun} has begun and has not ended"
+    for other in sorted({*ground.unfinished, *([begun] if begun else [])} - {request.digest}):
+        text = f"must wait: the ceremony of the request {other} has begun and has not ended"
         yield _finding(
             "R005", "", text, "finish that one: ceremony sign, with its request; or: ceremony abandon"
         )

@@ -77,10 +77,11 @@ def sit(
 
     *review* and *keys* as in `issue`. Raise `Refused` where findings, witnesses or the reviewer stand against
     it, `StoreError` for a transcript that is not the one that the ledger knows, and `UsageError` for names
-    that no check would take.
+    that no check would take, and for an output in whose place the files of the ceremony lie.
     """
     for name in sitting.present:
         documents.require_plain(name, "the name of somebody present")
+    _require_elsewhere(sitting)
     atomic.make_folder(sitting.folder)
     table = _table(sitting)
     ground = table.ground
@@ -99,6 +100,18 @@ def sit(
         record=table.record,
     )
     return table.result
+
+
+def _require_elsewhere(sitting: Sitting) -> None:
+    """Raise `UsageError` for an output that is the ledger, or lies in the folder of the ceremony."""
+    if sitting.output is None:
+        return
+    output, folder = sitting.output.resolve(), sitting.folder.resolve()
+    if output == sitting.ledger.resolve() or output == folder or folder in output.parents:
+        raise UsageError(
+            f"the result cannot go to {shown(sitting.output)}, where the ceremony keeps its own files",
+            "name a file elsewhere: --output FILE",
+        )
 
 
 def matter(ground: Ground, report: Report) -> Matter:

@@ -16,7 +16,7 @@ from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
 from seedless.cli._options import Settings, write_options
 from seedless.cli._workspace import Workspace
-from seedless.errors import UsageError
+from seedless.errors import Refused, UsageError
 from seedless.store import atomic, root_lock
 from seedless.text import shown
 
@@ -44,7 +44,9 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
         request = parse(documents.read(request_file))
         path = desk.ledger_path(workspace)
         known = ledger.load(path)
-        if known.open.get(request.operator_key) != request.digest:
+        operator = request.operator_key
+        begun = {known.open.get(operator), *desk.begun_here(workspace, known, operator)}
+        if request.digest not in begun:
             raise UsageError(
                 f"no ceremony of the request {request.digest} has begun here and not ended",
                 "there is nothing to give up",
@@ -56,7 +58,7 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
         )
         if not settings.dry_run:
             _require_consent(request.digest, expect)
-            after = known.abandoned(request.operator_key, request.digest, so_far.digest)
+            after = known.abandoned(operator, request.digest, so_far.digest, request.previous)
             atomic.write({path: after.text()})
     data: dict[str, Any] = {
         "request": request.digest, "transcript": so_far.digest, "signed": len(so_far.signed),
@@ -68,7 +70,9 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
 def _require_consent(digest: str, expect: str | None) -> None:
     if expect is not None:
         if expect.lower() != digest:
-            raise UsageError(f"the digest of the request is {digest}, not {shown(expect)}")
+            raise Refused(
+                f"the digest of the request is {digest}, not {shown(expect)}", "this is another one"
+            )
     elif not _io.is_interactive():
         raise UsageError("nobody is here to say that it is given up", f"--expect {digest}")
     elif not _io.confirm("Give it up, for good?"):

@@ -14,6 +14,7 @@ from seedless.allow import check as check_codes
 from seedless.ceremony import documents, words
 from seedless.ceremony.judgement import EVERYTHING, Ground, lifted_texts
 from seedless.ceremony.request import parse
+from seedless.ceremony.unfinished import unfinished
 from seedless.change import Statement
 from seedless.cli import _io
 from seedless.cli._judge import ceilings, findings_data
@@ -21,7 +22,7 @@ from seedless.cli._keys import PublicKeyType
 from seedless.cli._names import known_names
 from seedless.cli._review import differences, heading, lines, placed, show_findings
 from seedless.diff import Effect
-from seedless.errors import BadKey, UsageError
+from seedless.errors import BadKey, Refused, UsageError
 from seedless.ledger import LEDGER_NAME
 from seedless.nkey import PublicKey, Role
 from seedless.text import printable, shown
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
     from seedless.findings import Report
+    from seedless.ledger import Ledger
 
 FILE = click.Path(path_type=Path)
 request_argument = click.argument("request_file", metavar="REQUEST", type=FILE)
@@ -88,15 +90,26 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
         raise UsageError(
             "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
         )
+    known = ledger.load(ledger_path(workspace))
     return Ground(
         request=request,
         policy=workspace.policy,
-        ledger=ledger.load(ledger_path(workspace)),
+        ledger=known,
         now=workspace.now,
         allowed=workspace.settings.allow,
         first_use=first_use,
         ceilings=ceilings(workspace, request.plan.changes),
+        unfinished=begun_here(workspace, known, workspace.policy.operator),
     )
+
+
+def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
+    """Return the requests of *operator* whose transcripts here say that they have begun, and not ended.
+
+    Their digests; the ledger as it is *known* may have lost them, and says which were given up.
+    """
+    book = known.books.get(operator)
+    return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())
 
 
 def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bool = True) -> None:
@@ -195,11 +208,12 @@ def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, A
 def agree(ground: Ground, expect: str | None, *, clock_checked: bool) -> None:
     """Raise `UsageError` unless a person types the words of the request, or its digest was given.
 
+    A digest that is that of another request raises `Refused`.
     Somebody who is asked also confirms the time of day; without a terminal *clock_checked* says so.
     """
     digest = ground.request.digest
     if expect is not None and not hmac.compare_digest(expect.lower().encode(), digest.encode()):
-        raise UsageError(f"the digest of the request is {digest}, not {shown(expect)}", "this is another one")
+        raise Refused(f"the digest of the request is {digest}, not {shown(expect)}", "this is another one")
     if expect is None and not _io.is_interactive():
         raise UsageError(
             "nobody is here to compare the words of the request, and its digest was not said",
