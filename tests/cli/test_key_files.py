@@ -69,6 +69,28 @@ def test_exported_keys_are_those_of_users_and_none_that_is_on_a_token(desk: Desk
     assert str(seed.public_key) == user["subject"]
 
 
+def test_creds_with_the_seed_of_another_user_are_not_exported_as_those_of_this_one(desk: Desk) -> None:
+    desk.found_system()
+    desk.ok("user", "add", "-a", "ORDERS", "shop")
+    app, shop = (desk.store / f"keys/creds/ACME/ORDERS/{name}.creds" for name in ("app", "shop"))
+    key, other = (
+        desk.ok("user", "show", "-a", "ORDERS", name, "--json").data["subject"] for name in ("app", "shop")
+    )
+    seed = SoftwareKey.parse(next(line for line in app.read_text().splitlines() if line.startswith("SU")))
+    app.write_text(shop.read_text())
+    folder = desk.home / "safe"
+    words = ("key", "export", "--account", "ORDERS", "--user", "app", "--dir", str(folder))
+    done = desk.run(*words)
+    assert done.code == 1
+    assert f"holds the seed of {other}, and its user is {key}" in done.err
+    assert not folder.exists()
+    path = desk.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(seed.reveal())
+    desk.ok(*words)
+    assert [one.name for one in folder.iterdir()] == [f"{key}.nk"]
+
+
 def test_an_export_replaces_nothing_else_unless_forced(desk: Desk) -> None:
     desk.found_system()
     folder = desk.home / "safe"

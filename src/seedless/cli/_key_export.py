@@ -12,7 +12,7 @@ from seedless.cli._options import Settings, store_options
 from seedless.cli._record import stored_seed
 from seedless.cli._workspace import Workspace
 from seedless.creds import parse_user_key
-from seedless.errors import UsageError
+from seedless.errors import StoreError, UsageError
 from seedless.nkey import PublicKey
 from seedless.store import atomic
 from seedless.text import shown
@@ -89,10 +89,23 @@ def _found(
             yield owner, name, curve
         for one in [user] if user else workspace.store.children(name):
             jwt = workspace.user(name, one)
-            creds = workspace.creds(name, one)
-            key = parse_user_key(creds) if creds else stored_seed(workspace, PublicKey.parse(jwt.claims.sub))
+            key = _key_of(workspace, jwt, workspace.store.creds_path(name, one), workspace.creds(name, one))
             if key is not None:
                 yield jwt, f"{name}/{one}", key
+
+
+def _key_of(workspace: Workspace, jwt: Jwt[Any], path: Path, creds: str | None) -> SoftwareKey | None:
+    """Return the key of the user of *jwt*; raise `StoreError` when all there is are *creds* with another."""
+    held = parse_user_key(creds) if creds else None
+    if held is not None and str(held.public_key) == jwt.claims.sub:
+        return held
+    stored = stored_seed(workspace, PublicKey.parse(jwt.claims.sub))
+    if held is not None and stored is None:
+        raise StoreError(
+            f"{shown(path)} holds the seed of {held.public_key}, and its user is {jwt.claims.sub}",
+            "restore the creds of that user, or take the file away",
+        )
+    return stored
 
 
 def _require_free(files: dict[Path, str | None], *, force: bool) -> None:
