@@ -85,7 +85,7 @@ class BadSignature(SeedlessError):
 
 
 class Refused(SeedlessError):
-    """Findings stand against what was to be signed."""
+    """Findings stand against what was to be signed, or it is not what was said to be meant."""
 
     exit_code = 3
 

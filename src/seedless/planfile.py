@@ -1,10 +1,10 @@
 """A plan as a file: what was reviewed is what is signed, on another day or another machine.
 
-The text is canonical JSON (RFC 8785): members sorted, no blanks, one spelling; its SHA-256 is the digest of
-the plan. Drafts are their signing inputs, what stands are whole jwts, so that whoever reads the file verifies
-all of it. Refused: text that is not the canonical one of what it says, members that are missing or unknown,
-drafts that are not canonical themselves, jwts that do not verify, and addresses that are not those of what
-is to lie there, each with the path.
+The file is canonical JSON (RFC 8785) and one line end: members sorted, no blanks, one spelling; its SHA-256,
+as `sha256sum` says it, is the digest of the plan. Drafts are their signing inputs, what stands are whole
+jwts, so that whoever reads the file verifies all of it. Refused: text that is not the canonical one of what
+it says, members that are missing or unknown, drafts that are not canonical themselves, jwts that do not
+verify, and addresses that are not those of what is to lie there, each with the path.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def written(plan: Plan) -> dict[str, Any]:
 
 
 def to_bytes(plan: Plan) -> bytes:
-    """Return the canonical bytes of *plan*."""
-    return canonical(written(plan))
+    """Return the bytes of the file of *plan*: canonical JSON and one line end."""
+    return canonical(written(plan)) + b"\n"
 
 
 def parse(data: bytes) -> Plan:
@@ -85,12 +85,15 @@ def parse(data: bytes) -> Plan:
 
 
 def strict(data: bytes) -> Any:  # noqa: ANN401 - what JSON holds
-    """Return what canonical JSON says; raise `UsageError` for any other spelling."""
+    """Return what canonical JSON and one line end say; raise `UsageError` for any other spelling."""
+    text = data.removesuffix(b"\n")
+    if text == data:
+        raise UsageError("the plan does not end with the end of a line: it was cut off", _MADE)
     try:
-        value = wire.parse(data.removesuffix(b"\n"))
+        value = wire.parse(text)
     except BadClaims as error:
         raise UsageError(f"this is not the JSON of a plan: {error.message}", _MADE) from error
-    if canonical(value) != data.removesuffix(b"\n"):
+    if canonical(value) != text:
         raise UsageError("this is not canonical JSON: it has been edited or re-formatted", _MADE)
     return value
 

@@ -58,7 +58,7 @@ class Forger:
         self.change["draft"] = made.signing_input.decode()
 
     def run(self) -> Any:  # noqa: ANN401 - what the desk gives
-        data = canonical(self.members)
+        data = canonical(self.members) + b"\n"
         path = self.desk.home / "forged.plan"
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
@@ -236,15 +236,15 @@ def test_without_a_policy_too_what_a_plan_signs_and_places_is_of_the_operator_of
     forger.desk.env.pop("SEEDLESS_POLICY")
     forge(forger)
     path = forger.desk.home / "forged.plan"
-    path.write_bytes(canonical(forger.members))
+    path.write_bytes(canonical(forger.members) + b"\n")
     done = forger.desk.run("sign", "--plan", str(path), "--dry-run")
     assert done.code == 3, done
     assert "T001" in done.err
 
 
 def test_the_plan_that_was_not_forged_is_signed(forger: Forger) -> None:
-    data = canonical(forger.members)
+    data = canonical(forger.members) + b"\n"
     path = forger.desk.home / "orders.plan"
-    assert path.read_bytes() == data + b"\n"
+    assert path.read_bytes() == data
     forger.desk.ok("sign", "--plan", str(path), "--expect", hashlib.sha256(data).hexdigest())
     assert isinstance(read(forger.store_account).claims.body, Account)

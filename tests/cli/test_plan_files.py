@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +38,21 @@ def test_a_plan_is_written_and_nothing_is_signed(desk: Desk, plan: dict[str, Any
     assert desk.run("user", "show", "-a", "ORDERS", "late").code == 2
 
 
+def test_the_digest_of_a_plan_is_that_of_its_file(desk: Desk, plan: dict[str, Any]) -> None:
+    said = subprocess.run(["sha256sum", plan["plan"]], capture_output=True, check=True, timeout=30).stdout
+    assert plan["digest"] == said.decode().split()[0]
+    desk.ok("sign", "--plan", plan["plan"], "--expect", plan["digest"])
+
+
+def test_a_plan_without_its_line_end_is_refused(desk: Desk, plan: dict[str, Any]) -> None:
+    data = Path(plan["plan"]).read_bytes()
+    Path(plan["plan"]).write_bytes(data[:-1])
+    cut = hashlib.sha256(data[:-1]).hexdigest()
+    done = desk.run("sign", "--plan", plan["plan"], "--expect", cut)
+    assert (done.code, done.out) == (2, "")
+    assert "does not end with the end of a line" in done.err
+
+
 def test_the_plan_that_was_reviewed_is_signed_byte_for_byte(desk: Desk, plan: dict[str, Any]) -> None:
     (change,) = json.loads((desk.home / "late.plan").read_text())["changes"]
     done = desk.ok("sign", "--plan", plan["plan"], "--expect", plan["digest"], "--json").data
@@ -61,17 +79,17 @@ def test_a_plan_that_is_signed_twice_signs_nothing_the_second_time(desk: Desk, p
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "code", "sentence"),
     [
-        pytest.param(["--expect", "00"], "the digest of the plan is ", id="another digest"),
-        pytest.param([], "its digest was not said", id="no digest without a terminal"),
+        pytest.param(["--expect", "00"], 3, "the digest of the plan is ", id="another digest"),
+        pytest.param([], 2, "its digest was not said", id="no digest without a terminal"),
     ],
 )
 def test_a_plan_is_signed_only_where_its_digest_is_said(
-    desk: Desk, plan: dict[str, Any], words: list[str], sentence: str
+    desk: Desk, plan: dict[str, Any], words: list[str], code: int, sentence: str
 ) -> None:
     done = desk.run("sign", "--plan", plan["plan"], *words)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (code, "")
     assert sentence in done.err
 
 
@@ -101,20 +119,31 @@ def test_a_plan_whose_key_nobody_has_made_says_how_to_make_it(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "sentence"),
+    ("old", "new"),
     [
-        pytest.param('"reason":', '"reason": ', "not canonical JSON", id="a space"),
-        pytest.param('"reason"', '"re\\u0061son"', "not canonical JSON", id="an escaped name"),
-        pytest.param("new user", "old user", "the digest of the plan is", id="another reason"),
+        pytest.param('"reason":', '"reason": ', id="a space"),
+        pytest.param('"reason"', '"re\\u0061son"', id="an escaped name"),
+        pytest.param("new user", "old user", id="another reason"),
     ],
 )
-def test_a_plan_with_a_byte_changed_is_refused(
-    desk: Desk, plan: dict[str, Any], old: str, new: str, sentence: str
-) -> None:
+def test_a_plan_with_a_byte_changed_is_refused(desk: Desk, plan: dict[str, Any], old: str, new: str) -> None:
     path = desk.home / "late.plan"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
     done = desk.run("sign", "--plan", str(path), "--expect", plan["digest"])
+    assert done.code == 3
+    assert "the digest of the plan is" in done.err
+
+
+@pytest.mark.parametrize(
+    "new", [pytest.param('"reason": ', id="a space"), pytest.param('"re\\u0061son":', id="an escaped name")]
+)
+def test_a_plan_in_another_spelling_is_refused_under_its_own_digest(
+    desk: Desk, plan: dict[str, Any], new: str
+) -> None:
+    data = Path(plan["plan"]).read_text().replace('"reason":', new, 1).encode()
+    Path(plan["plan"]).write_bytes(data)
+    done = desk.run("sign", "--plan", plan["plan"], "--expect", hashlib.sha256(data).hexdigest())
     assert done.code == 2
-    assert sentence in done.err or "the digest of the plan is" in done.err
+    assert "this is not canonical JSON" in done.err

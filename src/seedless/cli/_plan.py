@@ -35,7 +35,7 @@ def write_plan(workspace: Workspace, plan: Plan, intent: Intent, seeds: Sequence
         )
     path, data = Path(workspace.settings.plan or ""), planfile.to_bytes(plan)
     kept = {workspace.store.seed_path(key.public_key): key.reveal() for key in seeds}
-    atomic.write({**kept, path: data.decode() + "\n"})
+    atomic.write({**kept, path: data.decode()})
     digest = planfile.digest(data)
     _io.emit(
         {

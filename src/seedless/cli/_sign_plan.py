@@ -13,7 +13,7 @@ from seedless.cli import _describe, _io
 from seedless.cli._judge import judged
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
-from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.findings import Report, error
 from seedless.issue import Intent
 from seedless.nkey import PublicKey
@@ -35,14 +35,13 @@ if TYPE_CHECKING:
 def sign_plan(settings: Settings, expect: str | None) -> None:
     """Sign the plan in the file of --plan into the store; what it has already is passed over.
 
-    Raise `UsageError` when the digest is not the one to *expect*, or nobody can be asked and there is none or
-    no policy, and `StoreError` when the store is no longer as the plan found it.
+    Raise `Refused` when the digest is not the one to *expect*, `UsageError` when nobody can be asked and
+    there is none or no policy, and `StoreError` when the store is no longer as the plan found it.
     """
     path = Path(settings.plan or "")
     data = atomic.read(path, planfile.LONGEST)
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a plan that --plan FILE wrote")
-    data = data.removesuffix(b"\n")
     workspace = Workspace(dataclasses.replace(settings, plan=None))
     _require_expected(workspace, planfile.digest(data), expect)
     plan = planfile.parse(data)
@@ -67,7 +66,7 @@ def require_consent(workspace: Workspace, hint: str) -> None:
 
 def _require_expected(workspace: Workspace, digest: str, expect: str | None) -> None:
     if expect is not None and expect.lower() != digest:
-        raise UsageError(f"the digest of the plan is {digest}, not {quoted(expect)}", "this is another plan")
+        raise Refused(f"the digest of the plan is {digest}, not {quoted(expect)}", "this is another plan")
     if expect is None and not _io.is_interactive() and not workspace.settings.dry_run:
         raise UsageError(
             "nobody is here to look at the plan, and its digest was not said",
