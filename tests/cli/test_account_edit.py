@@ -339,7 +339,7 @@ def test_a_key_that_was_made_for_it_is_taken_up_and_one_that_was_removed_is_not(
         "public_key"
     ]
     done = orders.ok("account", "edit", "ORDERS", "--sk", "generate")
-    assert f"taking up the key that was made for this: {third}" in done.err
+    assert f"taking up the key that was made for account ORDERS signing: {third}" in done.err
     assert set(body(orders).signing_keys) == {second, third}
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FOUND = 3
 _SAYS = ("sensitive", "extractable", "always_sensitive", "never_extractable", "local", "modifiable")
 _WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "-"}
+_MECHANISMS = {0x1040: "CKM_EC_KEY_PAIR_GEN", 0x1055: "CKM_EC_EDWARDS_KEY_PAIR_GEN"}  # PKCS#11 3.0 §2.3
 _AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
 
 
@@ -72,7 +73,7 @@ def _row(one: Audited) -> tuple[str, ...]:
     return (
         shown(one.key.label) or f"(id {one.key.id.hex() or 'none'})",
         *(_WORDS[getattr(says, name)] for name in _SAYS),
-        _mechanism(one) or "-",
+        _MECHANISMS.get(one.papers.mechanism or 0, _mechanism(one) or "-"),
         _AGREES.get(one.agrees, f"not tried: {shown(one.trial.refusal)}"),
         one.papers.text,
     )

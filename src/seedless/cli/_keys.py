@@ -10,6 +10,7 @@ from seedless.cli import _io
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
 from seedless.plan import Subject
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,11 @@ def subject_for(workspace: Workspace, role: Role, name: str, public_key: PublicK
     if public_key is None:
         left_over = workspace.unused_key(role, name)
         if left_over is not None:
-            _io.say(f"taking up the key that was made for this: {left_over}")
+            say_taken_up(left_over, name)
             public_key = left_over
     return Subject(role=role, name=name, public_key=public_key)
+
+
+def say_taken_up(key: PublicKey, name: str) -> None:
+    """Tell that *key* is taken up, which an earlier run made under *name* and nothing uses."""
+    _io.say(f"taking up the key that was made for {key.role.name.lower()} {shown(name)}: {key}")

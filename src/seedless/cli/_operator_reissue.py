@@ -8,7 +8,7 @@ import click
 
 from seedless.cli import _describe, _io
 from seedless.cli._edit import found
-from seedless.cli._keys import public_key_option
+from seedless.cli._keys import public_key_option, say_taken_up
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
 from seedless.cli._rotate_tell import text_of
@@ -95,7 +95,7 @@ def _made(workspace: Workspace, operator: Jwt[Operator]) -> PublicKey | None:
     wanted = successor(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
     for entry in workspace.keyring():
         if (entry.role, entry.name) == (wanted.role, wanted.name):
-            _io.say(f"taking up the key that was made for this: {entry.public_key}")
+            say_taken_up(entry.public_key, entry.name)
             return entry.public_key
     return None
 

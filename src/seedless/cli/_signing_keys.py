@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from seedless.claims import Account, Operator, Scope, signing_key
 from seedless.cli import _io
 from seedless.cli._edit import edit, found, issuer_of
+from seedless.cli._keys import say_taken_up
 from seedless.cli._review import sign
 from seedless.dependents import is_expired
 from seedless.errors import BadKey, SeedlessError, UsageError
@@ -92,7 +93,7 @@ def subjects_for(
         numbered = name if count == 1 else f"{name} {count}"
         left_over = _left_over(workspace, before, role, numbered)
         if left_over is not None:
-            _io.say(f"taking up the key that was made for this: {left_over}")
+            say_taken_up(left_over, numbered)
         subjects.append(Subject(role=role, name=numbered, public_key=left_over))
     return tuple(subjects)
 
