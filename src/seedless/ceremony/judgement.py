@@ -60,8 +60,8 @@ class Ground:
 
     `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
     know nothing, or `all`. `ceilings` as in `Context`. `unfinished` are the digests of the operator's
-    requests whose ceremonies have begun, by their transcripts. A rehearsal is judged as one only where that is
-    meant.
+    requests whose ceremonies have begun, by their transcripts. A rehearsal is judged as one only where it
+    is meant.
     """
 
     request: Request
