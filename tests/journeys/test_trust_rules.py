@@ -13,7 +13,17 @@ import nats
 import pytest
 
 from seedless.change import Context, Statement
-from seedless.claims import Account, Activation, Export, Import, Operator, Scope, Template, User
+from seedless.claims import (
+    Account,
+    Activation,
+    Export,
+    ExternalAuthorization,
+    Import,
+    Operator,
+    Scope,
+    Template,
+    User,
+)
 from seedless.client import connect
 from seedless.errors import ServerError
 from seedless.jwt import Claims, Jwt, draft
@@ -245,6 +255,18 @@ def test_a_server_does_not_start_without_the_system_account_t004(nats_server: St
     assert tree.codes() == {"T004"}
     with pytest.raises(pytest.fail.Exception, match="error resolving system account: account missing"):
         nats_server(tree.configuration())
+
+
+def test_a_server_without_a_system_account_ends_at_the_first_login_of_a_callout_t014(
+    nats_server: StartServer,
+) -> None:
+    callout = ExternalAuthorization(auth_users=(text(RECEIVER),))
+    tree = Tree(exporter=msgspec.structs.replace(Account.new(), authorization=callout))
+    assert tree.codes() == {"T014"}
+    server = nats_server(tree.configuration())
+    with pytest.raises(ServerError):
+        asyncio.run(passes(tree, server.url))
+    assert server.process.wait(timeout=10) == 2  # of a panic in Go
 
 
 def test_a_revoked_user_that_is_issued_again_is_let_in_t006(nats_server: StartServer) -> None:

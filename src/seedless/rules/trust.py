@@ -194,6 +194,25 @@ def t013_strict_account_signs_no_users(said: Statement[User], context: Context) 
         yield error("T013", "iss", text, "sign with a signing key of the account")
 
 
+def t014_callout_needs_a_system_account(
+    said: Statement[Operator | Account], context: Context
+) -> Iterator[Finding]:
+    """An account has an auth callout only where the operator names a system account.
+
+    A server without one ends at the first login that the callout decides on (seen with 2.15.1). At an
+    operator it is judged by the accounts that are known.
+    """
+    own = isinstance(said.claims.body, Operator)
+    operator: Claims[Any] | None = said.claims if own else context.operator
+    if operator is None or operator.body.system_account:
+        return
+    for claims in context.claims.values() if own else (said.claims,):
+        if isinstance(claims.body, Account) and claims.body.authorization.auth_users:
+            text = f"account {cited(claims.name)} has an auth callout, and the operator no system account"
+            where = "nats.system_account" if own else "nats.authorization.auth_users"
+            yield error("T014", where, text, "name one, or servers end at the first such login")
+
+
 def _account(context: Context, key: str) -> Claims[Account] | None:
     known = context.claims.get(key)
     return known if known is not None and isinstance(known.body, Account) else None
@@ -241,7 +260,11 @@ def _known_imports(
 
 
 RULES = {
-    "operator": (t001_issuer_is_the_operator, t004_system_account_exists),
+    "operator": (
+        t001_issuer_is_the_operator,
+        t004_system_account_exists,
+        t014_callout_needs_a_system_account,
+    ),
     "account": (
         t001_issuer_is_the_operator,
         t005_expiry_nests,
@@ -249,6 +272,7 @@ RULES = {
         t010_private_import_has_leave,
         t011_leave_is_by_a_key_of_the_exporter,
         t012_leave_is_not_revoked,
+        t014_callout_needs_a_system_account,
     ),
     "user": (
         t002_issuer_is_the_account,

@@ -115,6 +115,41 @@ def test_the_system_account_is_known_t004(found: Found) -> None:
     assert found("operator", {"system_account": "<account>"}, letters="T") == []
 
 
+CALLOUT = {"authorization": {"auth_users": ["<user>"]}}
+
+
+@pytest.mark.parametrize(
+    ("operator", "account", "codes"),
+    [
+        pytest.param({}, CALLOUT, ["T014"], id="T014 no system account"),
+        pytest.param({"system_account": "<other account>"}, CALLOUT, [], id="T014 a system account"),
+        pytest.param({}, {}, [], id="T014 no callout"),
+        pytest.param(
+            {}, {"authorization": {"allowed_accounts": ["*"]}}, [], id="T014 a callout without users"
+        ),
+    ],
+)
+def test_an_auth_callout_needs_a_system_account(
+    found: Found, say: Say, operator: dict[str, Any], account: dict[str, Any], codes: list[str]
+) -> None:
+    other = {"sub": "<other account>"}
+    claims = [say("account", account).claims, say("account", **other).claims]
+    above = Context(now=NOW, operator=say("operator", operator).claims)
+    below = Context(now=NOW, claims={one.sub: one for one in claims})
+    where = "nats.authorization.auth_users"
+    assert found("account", account, letters="T", context=above) == [(code, where) for code in codes]
+    assert found("account", account, letters="T") == []  # nothing is known of an operator
+    where = "nats.system_account"
+    assert found("operator", operator, letters="T", context=below) == [(code, where) for code in codes]
+
+
+def test_an_auth_callout_is_judged_where_the_operator_says_what_is_below_t014(found: Found, say: Say) -> None:
+    operator = say("operator").claims
+    account = say("account", CALLOUT).claims
+    context = Context(now=NOW, operator=operator, claims={operator.sub: operator, account.sub: account})
+    assert found("operator", letters="T", context=context) == [("T014", "nats.system_account")]
+
+
 @pytest.mark.parametrize(
     ("kind", "parent", "child", "codes"),
     [
