@@ -122,6 +122,26 @@ def test_what_is_pruned_is_told_before(system: Desk) -> None:
     assert "account AUDIT (removed: tenants.toml does not say it)" in told
 
 
+@pytest.mark.parametrize("words", [["--plan-only"], ["--dry-run"]], ids=["plan-only", "dry-run"])
+def test_creds_that_would_go_are_told_before(system: Desk, words: list[str]) -> None:
+    system.ok("apply", file(system))
+    creds = system.store / "keys/creds/ACME/ORDERS/clerk.creds"
+    done = system.run(
+        "apply", file(system, "[accounts.ORDERS]\nusers.app = {}\n"), "--prune", "--json", *words
+    )
+    assert f"{creds} (removed)\n" in done.err
+    assert done.data["files_removed"] == [str(creds)]
+
+
+def test_an_account_that_imports_from_a_pruned_one_is_told(system: Desk) -> None:
+    system.ok("apply", file(system))
+    told = system.run("apply", file(system, "[accounts.AUDIT]"), "--prune", "--plan-only").err
+    assert "warning: AUDIT imports from ORDERS, removed by this\n" in told
+    mended = "[accounts.AUDIT]\nimports = []\n"
+    assert "imports from" not in system.run("apply", file(system, mended), "--prune", "--plan-only").err
+    assert "imports from" not in system.run("apply", file(system), "--prune", "--plan-only").err
+
+
 @pytest.mark.parametrize("kind", ["toml", "json"])
 def test_a_store_is_written_as_a_file_that_changes_nothing(system: Desk, kind: str) -> None:
     system.ok("apply", file(system))

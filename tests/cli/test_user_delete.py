@@ -105,6 +105,15 @@ def test_creds_and_seeds_stay_unless_they_are_to_go(system: Desk) -> None:
     assert not seed.exists()
 
 
+def test_the_files_that_would_go_are_shown_before(system: Desk) -> None:
+    creds = system.store / "keys/creds/ACME/ORDERS/app.creds"
+    done = delete(system, "app", "--rm-creds", "--dry-run", "--json")
+    assert f"{creds} (removed)\n" in done.err
+    assert done.data["files_removed"] == [str(creds)]
+    assert creds.exists()
+    assert delete(system, "app", "--dry-run", "--json").data["files_removed"] == []
+
+
 def test_creds_that_stayed_can_be_removed_later(system: Desk) -> None:
     creds = system.store / "keys/creds/ACME/ORDERS/app.creds"
     delete(system, "app")
@@ -132,7 +141,15 @@ def test_the_plan_of_a_deletion_revokes_and_deletes_when_it_is_signed(system: De
     digest = delete(system, "app", "--plan", plan, "--json").data["digest"]
     operator = system.ok("operator", "show", "--json").data["subject"]
     (system.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    system.ok("sign", "--plan", plan, "--expect", digest, SEEDLESS_POLICY=str(system.home / "policy.toml"))
+    policy = {"SEEDLESS_POLICY": str(system.home / "policy.toml")}
+    creds = system.store / "keys/creds/ACME/ORDERS/app.creds"
+    done = system.ok("sign", "--plan", plan, "--expect", digest, "--json", **policy)
+    assert f"the creds stay: {creds}; its user is removed\n" in done.err
+    assert done.data["creds_left"] == [str(creds)]
+    assert creds.exists()
+    creds.unlink()
+    done = system.ok("sign", "--plan", plan, "--expect", digest, "--json", **policy)
+    assert ("the creds stay" in done.err, done.data["creds_left"]) == (False, [])
     assert users(system) == ["shop"]
     assert is_revoked(account(system), gone)
 

@@ -81,7 +81,7 @@ def delete(
         files = _files(workspace, name, users, creds=rm_creds, seeds=rm_nkey)
         if on_servers:
             said = _delete_remote(workspace, remote, jwt)
-        sign(workspace, Intent(lambda _: plan), files=lambda _: files)
+        sign(workspace, Intent(lambda _: plan), files=lambda _: files, gone=files)
     _tell(workspace, jwt, users, files, said)
 
 

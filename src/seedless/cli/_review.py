@@ -19,7 +19,8 @@ from seedless.findings import Severity
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
     from seedless.change import Change, Placement
     from seedless.cli._record import Files
@@ -39,12 +40,14 @@ def sign(
     *,
     seeds: Sequence[SoftwareKey] = (),
     files: Files = no_files,
+    gone: Collection[Path] = (),
     judge: Callable[[Workspace, Plan], Report] = judged,
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent*: shown, asked on a terminal, signed, verified, recorded. With --dry-run only shown.
 
     What is signed goes to the addresses of the changes, together with *files*; creds are written for new
-    users, whose *seeds* are given, and again for those that are known. With --plan the plan is written.
+    users, whose *seeds* are given, and again for those that are known. Those of *files* that are *gone* then
+    are shown with the plan. With --plan the plan is written.
     """
     settings = workspace.settings
     check_token_options(workspace)
@@ -52,14 +55,14 @@ def sign(
     if settings.dry_run or settings.plan:
         plan = intent.rehearsed()
         report = judge(workspace, plan)
-        show_plan(workspace, plan, report, intent)
+        show_plan(workspace, plan, report, intent, gone)
         report.require_clean()
         if settings.plan and not settings.dry_run:
             from seedless.cli._plan import write_plan  # noqa: PLC0415 - only with --plan
 
             write_plan(workspace, plan, intent, seeds)
         _io.emit(
-            plan_data(workspace, plan, report, intent),
+            plan_data(workspace, plan, report, intent, gone),
             "nothing was signed: --dry-run",
             as_json=settings.as_json,
         )
@@ -67,7 +70,7 @@ def sign(
     return walk.issue(
         intent,
         judge=lambda plan: judge(workspace, plan),
-        review=lambda plan, report: _review(workspace, plan, report, intent),
+        review=lambda plan, report: _review(workspace, plan, report, intent, gone),
         keys=lambda: open_tokens(
             workspace,
             writable=bool(intent.new_keys),
@@ -78,8 +81,8 @@ def sign(
     )
 
 
-def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> bool:
-    show_plan(workspace, plan, report, intent)
+def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path]) -> bool:
+    show_plan(workspace, plan, report, intent, gone)
     if report.errors or workspace.settings.yes or not _io.is_interactive():
         return True
     count = len(plan.changes)
@@ -88,8 +91,10 @@ def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent) ->
     return _io.confirm(f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?")
 
 
-def show_plan(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> None:
-    """Show every change of *plan*, what it places, and what was found."""
+def show_plan(
+    workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path] = ()
+) -> None:
+    """Show every change of *plan*, what it places, the files that are *gone* then, and what was found."""
     stand_ins = _stand_ins(intent)
     for change in plan.changes:
         _io.say(click.style(heading(change), bold=True))
@@ -99,6 +104,8 @@ def show_plan(workspace: Workspace, plan: Plan, report: Report, intent: Intent) 
             _io.say(f"  {line}")
     for placement in plan.placements:
         _io.say(click.style(placed(placement), bold=True))
+    for path in gone:
+        _io.say(click.style(f"{shown(path)} (removed)", bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
         _io.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
     show_findings(report)
@@ -163,8 +170,10 @@ def _stand_ins(intent: Intent) -> dict[str, str]:
     return {str(key.stand_in): f"a new key for {key.role.name.lower()} {key.name}" for key in intent.new_keys}
 
 
-def plan_data(workspace: Workspace, plan: Plan, report: Report, intent: Intent) -> dict[str, Any]:
-    """Return *plan* as --json prints it with --dry-run."""
+def plan_data(
+    workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path] = ()
+) -> dict[str, Any]:
+    """Return *plan*, and the files that are *gone* then, as --json prints it with --dry-run."""
     new_keys = [f"{key.role.name.lower()}:{key.name}" for key in intent.new_keys]
     changes = [
         {
@@ -188,6 +197,7 @@ def plan_data(workspace: Workspace, plan: Plan, report: Report, intent: Intent) 
             {"address": one.address, "removed": one.jwt is None, "reason": one.reason}
             for one in plan.placements
         ],
+        "files_removed": [str(path) for path in gone],
         "policy": workspace.policy.digest if workspace.policy else None,
         "findings": findings_data(report.findings),
         "lifted": findings_data(report.lifted),

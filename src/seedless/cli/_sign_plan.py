@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims, Jwt
 
 
+_USER = 2
+"""Parts of the address of a user."""
+
+
 def sign_plan(settings: Settings, expect: str | None) -> None:
     """Sign the plan in the file of --plan into the store; what it has already is passed over.
 
@@ -50,12 +54,27 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
         left = left_to_do(workspace, plan)
         is_done = not left.changes and not left.placements
         jwts = () if is_done else sign(workspace, Intent(lambda _: left), judge=judged_with_placements)
+        creds = _creds_left(workspace, plan)
+    for file in creds:
+        _io.say(f"the creds stay: {shown(file)}; its user is removed")
     passed = len(plan.changes) - len(left.changes)
     _io.emit(
-        {"digest": planfile.digest(data), "signed": [_describe.data(jwt) for jwt in jwts], "passed": passed},
+        {
+            "digest": planfile.digest(data),
+            "signed": [_describe.data(jwt) for jwt in jwts],
+            "passed": passed,
+            "creds_left": [str(file) for file in creds],
+        },
         f"signed: {len(jwts)}" + (f"\nin the store already: {passed}" if passed else ""),
         as_json=settings.as_json,
     )
+
+
+def _creds_left(workspace: Workspace, plan: Plan) -> list[Path]:
+    """Return the creds files of the users that *plan* removes: a plan removes no files."""
+    users = [one.address for one in plan.placements if one.jwt is None and len(one.address) == _USER]
+    gone = [address for address in users if workspace.store.get(*address) is None]
+    return [path for address in gone if (path := workspace.store.creds_path(*address)).exists()]
 
 
 def require_consent(workspace: Workspace, hint: str) -> None:

@@ -77,7 +77,7 @@ def delete(
             (change,) if change else (), workspace.now, (workspace.operator(), parent), gone
         )  # fmt: skip
         files = _files(workspace, account, names, users, creds=rm_creds, seeds=rm_nkey)
-        sign(workspace, Intent(lambda _: plan), files=lambda _: files)
+        sign(workspace, Intent(lambda _: plan), files=lambda _: files, gone=files)
     left = [jwt.claims.sub for jwt in users.values() if jwt.claims.sub in workspace.known_keys()]
     _tell(workspace, account, names, revoked, files, left)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from seedless.desired.planned import Planned
     from seedless.desired.read import Desired
+    from seedless.desired.standing import Standing
     from seedless.issue import Signed
     from seedless.jwt import Jwt
 
@@ -66,13 +67,20 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
         wanted = planned(
             desired, there, now=workspace.now, seed=lambda: SoftwareKey.generate(Role.USER), prune=prune
         )
+        _say_left_importing(wanted, there)
         if plan_only:
             return _tell_plan(workspace, wanted)
         jwts: Sequence[Jwt[Any]] = ()
         if not wanted.is_empty:
             if not settings.plan:
                 require_consent(workspace, "name one with --policy, or look first: --plan-only, --plan FILE")
-            jwts = sign(workspace, wanted.intent, seeds=wanted.seeds, files=_files(workspace, wanted))
+            jwts = sign(
+                workspace,
+                wanted.intent,
+                seeds=wanted.seeds,
+                files=_files(workspace, wanted),
+                gone=_gone(workspace, wanted),
+            )
     _tell(workspace, jwts, wanted)
     return 0
 
@@ -108,12 +116,32 @@ def _is_elsewhere(workspace: Workspace, key: PublicKey) -> bool:
     return any(open_store(workspace.root, name).find(key) for name in others)
 
 
+def _say_left_importing(wanted: Planned, there: Standing) -> None:
+    """Warn of accounts that stay and import from one that is removed: servers drop these imports."""
+    gone = {there.accounts[one[0]].claims.sub: one[0] for one in wanted.removed if len(one) != _USER}
+    if not gone:
+        return
+    after = {name: jwt.claims for name, jwt in there.accounts.items() if jwt.claims.sub not in gone}
+    changes = wanted.intent.rehearsed().changes
+    after |= {
+        one.address[0]: one.draft.claims for one in changes if one.address and len(one.address) != _USER
+    }
+    for name, claims in after.items():
+        left = {gone[item.account]: None for item in claims.body.imports if item.account in gone}
+        if left:
+            _io.say(f"warning: {shown(name)} imports from {', '.join(map(shown, left))}, removed by this")
+
+
+def _gone(workspace: Workspace, wanted: Planned) -> list[Path]:
+    """Return the creds of removed users that are there; a plan in a file removes none."""
+    users = () if workspace.settings.plan else wanted.removed
+    paths = [workspace.store.creds_path(*address) for address in users if len(address) == _USER]
+    return [path for path in paths if path.exists()]
+
+
 def _files(workspace: Workspace, wanted: Planned) -> Any:  # noqa: ANN401 - a function
     """Return what removes the creds of removed users, together with the last of what is signed."""
-    store = workspace.store
-    creds: dict[Path, str | None] = {
-        store.creds_path(*address): None for address in wanted.removed if len(address) == _USER
-    }
+    creds: dict[Path, str | None] = dict.fromkeys(_gone(workspace, wanted))
 
     def files(signed: Sequence[Signed]) -> Mapping[Path, str | None]:
         last = wanted.intent.rehearsed().changes[-1:] if creds else ()
@@ -126,8 +154,9 @@ def _files(workspace: Workspace, wanted: Planned) -> Any:  # noqa: ANN401 - a fu
 def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
     plan = wanted.intent.rehearsed()
     report = judged(workspace, plan)
-    show_plan(workspace, plan, report, wanted.intent)
-    data = plan_data(workspace, plan, report, wanted.intent)
+    gone = _gone(workspace, wanted)
+    show_plan(workspace, plan, report, wanted.intent, gone)
+    data = plan_data(workspace, plan, report, wanted.intent, gone)
     is_same = wanted.is_empty
     text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.placements)}"
     text = "nothing differs" if is_same else text
