@@ -8,8 +8,11 @@ The event loop runs on while the token signs, in a thread of its own.
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
+import os
 import re
+import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -167,6 +170,7 @@ def _client(
     return SigningClient(public_key, sign, told)
 
 
+_ERRNO = re.compile(r"\[Errno (\d{1,5})\]")
 _NO_NONCE = "its configuration has to name this user's key, or an operator; nothing was signed"
 _LOG = "the log of the server says why"
 _REFUSED = (
@@ -228,7 +232,23 @@ def _unreachable(error: OSError, where: str, said: str) -> ServerError:
         return ServerError(f"TLS with {where} failed: {said}", "does the server speak TLS there?")
     if isinstance(error, TimeoutError):
         return ServerError(f"{where} did not answer in time", "connect_timeout= gives it more seconds")
-    return ServerError(f"{where} cannot be reached: {said}", "is the server running, is the address right?")
+    return ServerError(
+        f"{where} cannot be reached: {_unreached(error, said)}",
+        "is the server running, is the address right?",
+    )
+
+
+def _unreached(error: OSError, said: str) -> str:
+    """Say in words why a server cannot be reached, of which *said* may hold numbers only.
+
+    A name with several addresses fails with one error for all, which has their numbers in its text.
+    """
+    if isinstance(error, socket.gaierror):
+        return (error.strerror or "its name is not known").lower()
+    numbers = {error.errno} if error.errno else {int(one) for one in _ERRNO.findall(said)}
+    if numbers == {errno.ECONNREFUSED}:
+        return "nothing listens there"
+    return ", ".join(os.strerror(one).lower() for one in sorted(numbers)) or said
 
 
 def _named(addresses: list[str]) -> str:

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import itertools
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.claims import Account, User
-from seedless.client import connect, signable_nonce
+from seedless.client import _explained, connect, signable_nonce
 from seedless.errors import BadSignature, PinError, SeedlessError, ServerError, TokenError, UsageError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
@@ -449,7 +450,35 @@ def test_whatever_a_server_does_is_an_error_with_a_sentence(
 def test_a_server_that_is_down_is_named_without_the_password_of_its_url() -> None:
     with pytest.raises(ServerError) as caught:
         run(connect(["nats://clerk:hunter2@127.0.0.1:1", "127.0.0.1:1"], USER))
-    assert caught.value.message.startswith("one of 127.0.0.1:1, 127.0.0.1:1 cannot be reached: ")
+    assert caught.value.message == "one of 127.0.0.1:1, 127.0.0.1:1 cannot be reached: nothing listens there"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        pytest.param(
+            ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 4222)"),
+            "nothing listens there",
+            id="one address",
+        ),
+        pytest.param(
+            OSError(
+                "Multiple exceptions: [Errno 111] Connect call failed ('::1', 4222, 0, 0), "
+                "[Errno 111] Connect call failed ('127.0.0.1', 4222)"
+            ),
+            "nothing listens there",
+            id="a name with two addresses",
+        ),
+        pytest.param(OSError(113, "Connect call failed"), "no route to host", id="no route"),
+        pytest.param(
+            socket.gaierror(-2, "Name or service not known"), "name or service not known", id="no such name"
+        ),
+        pytest.param(OSError("odd"), "odd", id="words alone"),
+    ],
+)
+def test_why_a_server_cannot_be_reached_is_said_without_numbers(error: OSError, sentence: str) -> None:
+    told = _explained(error, ["nats://localhost:4222"], "U")
+    assert told.message == f"localhost:4222 cannot be reached: {sentence}"
 
 
 def test_a_login_that_is_cancelled_does_not_wait_for_the_token() -> None:
