@@ -44,7 +44,7 @@ def test_the_table_says_a_weight_that_is_not_written_as_100_percent(system: Desk
 
 def test_a_weight_is_changed_where_it_stands(system: Desk) -> None:
     done = mapping(system, "edit", "-f", "orders", "-t", "v1", "--weight", "50")
-    assert "changes  mapping: orders to v1 90%, v2 10% -> v1 50%, v2 10%\n" in done.err
+    assert "changes  mapping: orders to v1 90%, v2 10% -> v1 50%, v2 10%, itself 40%\n" in done.err
     assert mappings(system)["orders"][0] == {"subject": "v1", "weight": 50}
 
 

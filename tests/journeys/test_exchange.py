@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Session = Any  # of tests/journeys/conftest.py
 
 ROUNDS = 20
+SENT = 400  # a tenth of them is more than four standard deviations of what is lost
 SUBJECT = ("-s", "orders.>")
 
 
@@ -131,6 +132,36 @@ def test_a_mapping_sends_messages_elsewhere(system: Desk, served: Callable[..., 
     reader.subscribe(">")
     shop.publish("orders.1", b"a book")
     assert reader.message() == b"a book"
+
+
+MAPPINGS = {
+    "the rest keeps its subject": (["new"], "new 50%, itself 50%", {"orders.1", "new"}, 100),
+    "the rest is lost": (["new", "orders.1:20"], "new 50%, orders.1 20%, lost 30%", {"orders.1", "new"}, 70),
+}
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_of_less_than_all_says_what_happens_to_the_rest(
+    system: Desk, served: Callable[..., Any], name: str
+) -> None:
+    targets, sentence, subjects, percent = MAPPINGS[name]
+    for target, _, weight in (one.partition(":") for one in targets):
+        words = ("account", "mapping", "add", "-a", "ORDERS", "--from", "orders.1", "--to", target)
+        done = system.ok(*words, "--weight", weight or "50")
+    assert f" -> {sentence}\n" in done.err
+    login = served()
+    shop, readers = login("ORDERS", "shop"), {one: login("ORDERS", "shop") for one in subjects}
+    for subject, reader in readers.items():
+        reader.subscribe(subject)
+        reader.flush()
+    for _ in range(SENT):
+        shop.publish("orders.1", b"a book")
+    shop.flush()
+    for reader in readers.values():
+        reader.flush()
+    heard_of = [len(reader.heard) for reader in readers.values()]
+    assert all(heard_of)
+    assert abs(sum(heard_of) - SENT * percent / 100) < (SENT / 10 if percent < 100 else 1)  # by chance
 
 
 def test_creds_log_in_after_an_edit_a_rename_and_a_renewal_and_not_after_a_deletion(

@@ -305,6 +305,23 @@ CASES: dict[str, list[Case]] = {
                 }
             ),
         ),
+        *both(
+            "a source that is its own target",
+            account(mappings={"a.b": (WeightedMapping(subject="c", weight=50),)}),
+            account(
+                mappings={
+                    "a.b": (
+                        WeightedMapping(subject="c", weight=50),
+                        WeightedMapping(subject="a.b", weight=20),
+                    )
+                }
+            ),
+        ),
+        *both(
+            "in one cluster",
+            account(),
+            account(mappings={"a.b": (WeightedMapping(subject="c", weight=50, cluster="east"),)}),
+        ),
     ],
     "account": [
         *both(

@@ -69,7 +69,7 @@ def mappings(wording: Wording, path: str, sides: tuple[Account, Account]) -> Ite
         was, now = old.get(subject), new.get(subject)
         if was == now:
             continue
-        texts = [_targets(side) for side in (was, now)]
+        texts = [_targets(subject, side) for side in (was, now)]
         text = f"{word(subject)} to {wording.step(*texts)}"
         yield Difference(_CHANGES, "mapping", text, (member(f"{path}.mappings", subject),), was, now)
 
@@ -176,14 +176,27 @@ def _import_effect(old: Import, new: Import) -> Effect:
     return together(effects)
 
 
-def _targets(found: tuple[WeightedMapping, ...] | None) -> str:
+def _targets(source: str, found: tuple[WeightedMapping, ...] | None) -> str:
     if found is None:
         return "itself"
-    return ", ".join(map(_target, found)) or "nothing"
+    clusters: dict[str, list[WeightedMapping]] = defaultdict(list)
+    for target in found:
+        clusters[target.cluster].append(target)
+    # nats-server 2.15.1 loses the rest where the source is a target of its own, in whatever cluster.
+    rest = "lost" if any(target.subject == source for target in found) else "itself"
+    texts: list[str] = []
+    for cluster, targets in clusters.items():
+        texts += map(_target, targets)
+        left = 100 - sum(target.weight or 100 for target in targets)
+        texts += [f"{rest} {left}%{_within(cluster)}"] if left > 0 else []
+    elsewhere = ["itself elsewhere"] if found and "" not in clusters and rest == "itself" else []
+    return ", ".join([*texts, *elsewhere]) or "nothing"
 
 
 def _target(target: WeightedMapping) -> str:
     weight = f"{target.weight}%" if target.weight else "100% by default"
-    return f"{word(target.subject)} {weight}" + (
-        f" in cluster {word(target.cluster)}" if target.cluster else ""
-    )
+    return f"{word(target.subject)} {weight}{_within(target.cluster)}"
+
+
+def _within(cluster: str) -> str:
+    return f" in cluster {word(cluster)}" if cluster else ""
