@@ -109,6 +109,16 @@ def test_a_plan_is_refused_where_the_store_has_changed_since(desk: Desk, plan: d
     assert desk.files() == files
 
 
+@pytest.mark.parametrize("words", [("show",), ("diff",), ("sign",)], ids=" ".join)
+def test_who_shows_a_plan_as_a_jwt_is_told_what_shows_it(
+    desk: Desk, plan: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    done = desk.run(*words, plan["plan"])
+    assert (done.code, done.out) == (2, "")
+    assert "is a plan" in done.err
+    assert f"seedless sign --plan {plan['plan']} --dry-run" in done.err
+
+
 def test_a_plan_whose_key_nobody_has_made_says_how_to_make_it(desk: Desk) -> None:
     desk.found_system()
     done = desk.run("account", "add", "NEW", "--plan", str(desk.home / "new.plan"))

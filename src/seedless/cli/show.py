@@ -25,7 +25,7 @@ def read_input(name: str) -> str:
             data = file.read(_LONGEST + 1)  # a device may have no end
         if len(data) > _LONGEST:
             raise UsageError(f"{shown(name)} is longer than {_LONGEST} bytes", "give a jwt, creds or claims")
-        return data.decode()
+        text = data.decode()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(f"cannot read {shown(name)}: {reason}", "name a file that can be read") from error
@@ -33,6 +33,20 @@ def read_input(name: str) -> str:
         if not isinstance(error, UnicodeDecodeError):  # a NUL, or a character that no file can be named with
             raise UsageError(f"{shown(name)} is no name of a file", "name a file that can be read") from None
         raise UsageError(f"{shown(name)} is not text", "give a jwt, creds or claims") from None
+    _refuse_plan(name, text)
+    return text
+
+
+def _refuse_plan(name: str, text: str) -> None:
+    """Raise `UsageError` for a plan, or a request of a ceremony, and say what shows it."""
+    if not text.startswith("{"):  # they are canonical JSON: no blanks, one spelling
+        return
+    if '"format":"seedless ceremony request ' in text:
+        hint = f"seedless ceremony review {shown(name)} shows what it changes"
+        raise UsageError(f"{shown(name)} is the request of a ceremony", hint)
+    if '"format":"seedless plan ' in text:
+        hint = f"seedless sign --plan {shown(name)} --dry-run shows what it changes"
+        raise UsageError(f"{shown(name)} is a plan, which can hold many jwts", hint)
 
 
 def jwt_in(text: str) -> str:
