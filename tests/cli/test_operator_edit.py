@@ -116,6 +116,7 @@ def test_a_signing_key_that_signs_accounts_is_removed_by_force_alone(acme: Desk)
         done = acme.run(*words, TOKEN_PIN=None)
         assert (done.code, done.out) == (2, "")
         assert "a signing key goes, which locks out 1 account: ORDERS" in done.err
+        assert f"seedless account edit NAME --issuer {stored(acme).claims.sub}, or say" in done.err
     acme.ok("operator", "signing-key", "remove", key, "--force")
     assert stored(acme).claims.body.signing_keys == ()
 
@@ -129,12 +130,20 @@ def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Desk)
         2,
         True,
     )
+    assert "seedless operator signing-key add, and sign them again" in done.err
     acme.ok("operator", "edit", "--sk", "generate")
     (key,) = stored(acme).claims.body.signing_keys
+    done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
+    assert f"seedless account edit NAME --issuer {key}, or say --force" in done.err
     acme.ok("account", "edit", "ORDERS", "--issuer", key)
     acme.ok("user", "add", "-a", "ORDERS", "app")
     done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
     assert (done.code, "in account ORDERS too, which locks out 1 user: app" in done.err) == (2, True)
+    assert "seedless account signing-key add -a ORDERS, and sign them again" in done.err
+    acme.ok("account", "signing-key", "add", "-a", "ORDERS")
+    (users_key,) = read(acme.ok("account", "show", "ORDERS", "--json").data["jwt"]).claims.body.signing_keys
+    done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
+    assert f"seedless user edit -a ORDERS NAME --issuer {users_key}, or say --force" in done.err
     acme.ok("operator", "edit", "--require-signing-keys", "--force")
     assert stored(acme).claims.body.strict_signing_key_usage is True
     acme.ok("operator", "edit", "--no-require-signing-keys")

@@ -238,6 +238,7 @@ def test_an_account_without_a_signing_key_is_told_so(desk: Desk) -> None:
     done = desk.run(*ROTATE)
     assert (done.code, done.out) == (2, "")
     assert "account ORDERS has no signing key: it signs with its identity" in done.err
+    assert "seedless account signing-key add -a ORDERS" in done.err
 
 
 def test_a_dry_run_shows_every_jwt_and_signs_none(desk: Desk, old: str) -> None:

@@ -27,9 +27,9 @@ from seedless.errors import UsageError
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from seedless.jwt import Claims
+    from collections.abc import Sequence
 
-_AGAIN = "sign them again first: seedless account edit NAME --issuer KEY"
+    from seedless.jwt import Claims
 
 
 @click.command()
@@ -54,7 +54,8 @@ def edit(
     workspace = Workspace(settings)
     before = _edit.found(workspace, ())
     chosen = _with_system_account(workspace, options)
-    refuse_locking_out(issued_by(workspace, (), rm_sk), "a signing key goes", _AGAIN, force=force)
+    again = _accounts_again(_left(before.claims, rm_sk))
+    refuse_locking_out(issued_by(workspace, (), rm_sk), "a signing key goes", again, force=force)
     if options.values.get("require_signing_keys"):
         _refuse_without_signing_keys(workspace, before.claims, sk, force=force)
     subjects = subjects_for(workspace, before, f"{before.claims.name} signing", sk)
@@ -99,15 +100,39 @@ def _refuse_without_signing_keys(
     if not (claims.body.signing_keys or added):
         raise UsageError("the operator has no signing key that could sign then", "add one: --sk generate")
     why = "only signing keys are to sign"
-    refuse_locking_out(issued_by(workspace, (), {claims.sub}), why, _AGAIN, force=force)
+    refuse_locking_out(
+        issued_by(workspace, (), {claims.sub}), why, _accounts_again(claims.body.signing_keys), force=force
+    )
     for account in workspace.readable_accounts():
         users = issued_by(workspace, (account.claims.name.strip(),), {account.claims.sub})
         refuse_locking_out(
             users,
             f"{why}, in account {shown(account.claims.name)} too",
-            "issue them again with a signing key: seedless user edit -K KEY",
+            _users_again(account.claims),
             force=force,
         )
+
+
+def _left(claims: Claims[Any], gone: Sequence[str]) -> list[str]:
+    """Return the keys that can sign without those *gone*; of an operator that is not strict, its identity."""
+    keys = [key for key in claims.body.signing_keys if key not in gone]
+    return keys if keys or claims.body.strict_signing_key_usage else [claims.sub]
+
+
+def _accounts_again(keys: Sequence[str]) -> str:
+    """Say how accounts are signed by the first of *keys*; without one, how one is made."""
+    if keys:
+        return f"sign them again first: seedless account edit NAME --issuer {keys[0]}"
+    return "make the key first, seedless operator signing-key add, and sign them again with that"
+
+
+def _users_again(account: Claims[Any]) -> str:
+    """Say how users are signed by a signing key of *account*; without a plain one, how one is made."""
+    name = shown(account.name)
+    plain = [key for key in account.body.signing_keys if isinstance(key, str)]
+    if plain:
+        return f"sign them again first: seedless user edit -a {name} NAME --issuer {plain[0]}"
+    return f"make the key first, seedless account signing-key add -a {name}, and sign them again with that"
 
 
 @click.group(name="signing-key")
@@ -154,7 +179,8 @@ def remove(settings: Settings, *, keys: tuple[str, ...], force: bool) -> None:
       seedless operator signing-key remove ODSKRJVJ4B3PRQCDNAYQQOGY2WBMKOPJAHTZGKHLGW3GD2ZEYOJTJBTU
     """
     workspace = Workspace(settings)
-    refuse_locking_out(issued_by(workspace, (), keys), "a signing key goes", _AGAIN, force=force)
+    again = _accounts_again(_left(workspace.operator().claims, keys))
+    refuse_locking_out(issued_by(workspace, (), keys), "a signing key goes", again, force=force)
     jwt = _edit.edit(workspace, (), lambda claims: with_keys(claims, (), keys), reason="signing key removed")
     _edit.tell(workspace, jwt, f"operator {shown(workspace.store.operator)}")
 

@@ -141,7 +141,7 @@ def _old(
             f"{kind} {name} has no signing key: it signs with its identity",
             "seedless operator reissue"
             if kind == "operator"
-            else "give it one, and sign its users with that",
+            else f"give it one, and sign its users with that: seedless account signing-key add -a {name}",
         )
     raise UsageError(f"{kind} {name} has {len(candidates)} signing keys that may be meant", _named(listed))
 
