@@ -254,6 +254,7 @@ def test_a_setting_that_does_not_fit_is_refused_with_its_path(
     done = orders.run("account", "edit", "ORDERS", *words, TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err
+    assert "hint: " in done.err
     assert orders.files() == files
 
 

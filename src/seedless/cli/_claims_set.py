@@ -28,6 +28,7 @@ _STEP = re.compile(r'\.?(?:"((?:[^"\\]|\\.)*)"|\[(\d{1,6})\]|([^.\[\]"=]+))')
 _NOTHING = wire.Number("0.5")
 """Fits nowhere: no member of any claims is a fraction."""
 _LOOK = "look at seedless show --json"
+_HOLDS = "seedless show --json says what such a member holds; --unset takes it out"
 
 
 def with_settings(body: B, settings: Sequence[str], removals: Sequence[str] = ()) -> B:
@@ -85,7 +86,7 @@ def _set(body: B, setting: str) -> B:
             problem = problem or error
     if problem is None:  # there is always a reading
         return body
-    raise UsageError(f"--set {problem.message}", problem.hint) from problem
+    raise UsageError(f"--set {problem.message}", problem.hint or _HOLDS) from problem
 
 
 def _readings(text: str, setting: str) -> Iterator[object]:

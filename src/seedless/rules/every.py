@@ -92,7 +92,8 @@ def c007_publisher_names_no_queue(said: Statement[Any], _: Context) -> Iterator[
     """
     for path, text, may_queue in permissions(said.claims):
         if not may_queue and text.count(" ") == 1:
-            yield error("C007", path, f"{cited(text)} names a queue, which is for subscriptions")
+            said_of = f"{cited(text)} names a queue, which is for subscriptions"
+            yield error("C007", path, said_of, "leave the queue out, or allow it under sub")
 
 
 def c008_permission_is_one_subject(said: Statement[Any], _: Context) -> Iterator[Finding]:

@@ -4,8 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from seedless.rules.every import c007_publisher_names_no_queue
+
 if TYPE_CHECKING:
-    from conftest import Found
+    from conftest import Found, Say
+
+    from seedless.change import Context
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,12 @@ _LATENCY = {"service_latency": {"sampling": 1, "results": ""}}
 )
 def test_subjects_and_permissions(found: Found, kind: str, nats: dict[str, Any], codes: list[Any]) -> None:
     assert found(kind, nats) == codes
+
+
+def test_a_queue_under_pub_comes_with_what_to_do(say: Say, plain: Context) -> None:
+    said = say("user", _user("pub", "orders workers"))
+    (finding,) = c007_publisher_names_no_queue(said, plain)
+    assert finding.hint == "leave the queue out, or allow it under sub"
 
 
 @pytest.mark.parametrize(
