@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ Next:
 def main() -> int:
     """Run the demo and return its exit code; clean up whatever happens."""
     screen = Screen(coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    # Of what an interruption leaves behind between two lines, nobody has to be told.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it with & ignores it
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
