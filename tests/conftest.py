@@ -16,9 +16,10 @@ from unittest import mock
 import pytest
 
 from seedless.cli.main import main
+from seedless.pkcs11.module import load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pytest_softhsm
@@ -190,8 +191,26 @@ class Desk:
 COMMAND = (sys.executable, "-m", "seedless")
 
 
+_MANY_TOKENS = 20
+
+
 @pytest.fixture
-def desk(softhsm_token: pytest_softhsm.Token, tmp_path: Path) -> Desk:
+def few_tokens(softhsm: pytest_softhsm.SoftHSM) -> Iterator[None]:
+    """Keep the list of tokens short: an initialised SoftHSM goes on listing those that are gone.
+
+    Every command reads the list several times, so hundreds of them make it slow.
+    """
+    yield
+    gone = softhsm._removed
+    if len(gone) >= _MANY_TOKENS:
+        while gone:
+            shutil.rmtree(gone.pop(), ignore_errors=True)
+        module = load(softhsm.module)
+        module.start_anew(module.generation)
+
+
+@pytest.fixture
+def desk(few_tokens: None, softhsm_token: pytest_softhsm.Token, tmp_path: Path) -> Desk:
     """A desk with a fresh token whose PIN is in TOKEN_PIN, and nothing made yet."""
     kept = ("PATH", "LANG", "SOFTHSM2_CONF", "PYTEST_SOFTHSM_FOLDER", "TMPDIR", "PYTHONPATH")
     env = {name: os.environ[name] for name in kept if name in os.environ}
