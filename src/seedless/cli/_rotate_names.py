@@ -40,7 +40,7 @@ def hand_name_on(workspace: Workspace, pair: Pair) -> None:
     new = keyring.get(pair.new) if pair.new else None
     if old is None or new is None or _BEFORE in old.name:
         return
+    past = f"{old.name}{_BEFORE}{str(new.public_key)[:ENOUGH]}"
     with workspace.lock():
-        workspace.note_key(dataclasses.replace(new, name=old.name))
-        past = f"{old.name}{_BEFORE}{str(new.public_key)[:ENOUGH]}"
-        workspace.note_key(dataclasses.replace(old, name=past))
+        # In one step: a run that is killed between the two names would no longer know what belongs together.
+        workspace.note_key(dataclasses.replace(new, name=old.name), dataclasses.replace(old, name=past))
