@@ -190,8 +190,17 @@ def test_a_removed_token_breaks_nothing_in_an_initialised_module(passes: Callabl
         assert len(list(softhsm.token_dir.iterdir())) == 1
         lib.initialize()
         assert [slot.get_token().label for slot in lib.get_slots()] == ["new", ""]
+
+    def test_purged_and_listed_no_more_after_a_restart(softhsm, lib):
+        lib.reinitialize()
+        softhsm.remove(softhsm.create("gone"))
+        stays = softhsm.create("stays longer")
+        softhsm.purge()
+        lib.reinitialize()
+        labels = [slot.get_token().label for slot in lib.get_slots()]
+        assert "gone" not in labels and stays.label in labels
     """,
-        2,
+        3,
     )
 
 

@@ -146,6 +146,13 @@ def test_a_run_that_cannot_be_right_changes_nothing(
     assert everything(nsc) == before
 
 
+def test_where_nsc_has_no_store_the_folder_to_name_is_said(desk: Desk) -> None:
+    done = desk.run("migrate", "nsc", "--data-dir", str(desk.home / "stores"))
+    assert (done.code, done.out) == (1, "")
+    assert "there is no store of nsc in " in done.err
+    assert "--data-dir" in done.err
+
+
 def test_a_backup_that_holds_something_else_replaces_nothing(desk: Desk, nsc: Path) -> None:
     backup = desk.home / "safe"
     copy = backup / seed_file(nsc, OPERATOR).relative_to(nsc / "keys")

@@ -111,8 +111,15 @@ class SoftHSM:
         if folder is not None:
             self._removed.append(folder)
         if _cryptoki.instance_in_this_process(str(self.module)) is None:
-            while self._removed:
-                shutil.rmtree(self._removed.pop(), ignore_errors=True)
+            self.purge()
+
+    def purge(self) -> None:
+        """Delete the folders of removed tokens now: for who finalises and initialises the module next.
+
+        Until then an initialised module lists them all, and hundreds of them make it slow.
+        """
+        while self._removed:
+            shutil.rmtree(self._removed.pop(), ignore_errors=True)
 
     def _folder_of(self, serial: str) -> Path | None:
         # SoftHSM names the folder by a UUID whose last 16 digits are the serial (ObjectStore::newToken).

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.cli import _io
-from seedless.cli._key_import import WORTH
+from seedless.cli._key_import import WORTH, put_on_token
 from seedless.cli._options import Settings, change_options
-from seedless.cli._token import key_uri, open_tokens
+from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
-from seedless.errors import BadKey, NoKey, UsageError
-from seedless.keyring import KeyEntry
+from seedless.errors import BadKey, UsageError
 from seedless.migrate import keys_of
 from seedless.nkey import Role
-from seedless.pkcs11.key import label_for
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
 from seedless.text import shown
@@ -82,23 +80,7 @@ def _import(workspace: Workspace, found: list[_Found]) -> None:
         return
     with open_tokens(workspace, writable=True) as tokens:
         for one in left:
-            public_key, token = one.key.public_key, tokens.chosen()
-            label = label_for(public_key.role, one.name or "")
-            try:
-                made = token.find(public_key.raw)  # a run that was ended before the inventory was written
-            except NoKey:
-                made = token.import_key(one.key, label)
-            uri = str(key_uri(token, label, made.id))
-            workspace.note_key(
-                KeyEntry(
-                    public_key=public_key,
-                    uri=uri,
-                    role=public_key.role,
-                    name=one.name or "",
-                    made="import",
-                    at=workspace.now,
-                )
-            )
+            put_on_token(workspace, tokens, one.key, one.name or "")
     _io.say(WORTH)
 
 

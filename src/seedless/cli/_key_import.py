@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import stat
 import sys
 from pathlib import Path
@@ -16,14 +17,18 @@ from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import read_input
 from seedless.creds import parse_key
-from seedless.errors import BadKey, UsageError
+from seedless.errors import BadKey, NoKey, UsageError
 from seedless.keyring import KeyEntry
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.key import label_for
+from seedless.pkcs11.signing import challenge
 from seedless.store import root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from seedless.cli._token import OpenTokens
+    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.token import Token
     from seedless.seeds import SoftwareKey
 
 ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER)}
@@ -68,16 +73,7 @@ def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
         return
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
         token = tokens.chosen()
-        made = token.import_key(software, label)
-        entry = KeyEntry(
-            public_key=public_key,
-            uri=str(key_uri(token, label, made.id)),
-            role=public_key.role,
-            name=name,
-            made="import",
-            at=workspace.now,
-        )
-        workspace.note_key(entry)
+        entry = _noted(workspace, token, public_key, name, token.import_key(software, label))
     if before is not None and before.uri != entry.uri:
         _io.say(f"the inventory had this key at {shown(before.uri)}; now it has the new place")
     _io.say(f"imported, and a test signature was verified; {WORTH}")
@@ -86,6 +82,37 @@ def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
     _io.emit(
         data | {"uri": entry.uri, "made": "import"}, f"{public_key}\n{entry.uri}", as_json=settings.as_json
     )
+
+
+def put_on_token(workspace: Workspace, tokens: OpenTokens, software: SoftwareKey, name: str) -> KeyEntry:
+    """Put *software* on the token that is meant, under its role and *name*, and note where it is.
+
+    One that is there already, from a run that ended before it was noted, is taken up. Either way a test
+    signature was verified.
+    """
+    token = tokens.chosen()
+    try:
+        made = token.find(software.public_key.raw)
+    except NoKey:
+        made = token.import_key(software, label_for(software.public_key.role, name))
+    else:
+        signer = token.signer(software.public_key, allow_extractable=True)
+        signer.sign(challenge("import a key", secrets.token_bytes(32)))
+    return _noted(workspace, token, software.public_key, name, made)
+
+
+def _noted(workspace: Workspace, token: Token, public_key: PublicKey, name: str, made: Key) -> KeyEntry:
+    """Note in the inventory that *made*, on *token*, is the imported key of *name*."""
+    entry = KeyEntry(
+        public_key=public_key,
+        uri=str(key_uri(token, label_for(public_key.role, name), made.id)),
+        role=public_key.role,
+        name=name,
+        made="import",
+        at=workspace.now,
+    )
+    workspace.note_key(entry)
+    return entry
 
 
 def _require_one_role(workspace: Workspace, public_key: PublicKey) -> None:

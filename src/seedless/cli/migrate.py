@@ -11,12 +11,11 @@ import click
 
 from seedless import migrate as nsc_home
 from seedless.cli import _io
-from seedless.cli._key_import import WORTH
+from seedless.cli._key_import import WORTH, put_on_token
 from seedless.cli._options import Settings, change_options
-from seedless.cli._token import OpenTokens, key_uri, open_tokens
+from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
-from seedless.errors import NoKey, SeedlessError, UsageError
-from seedless.keyring import KeyEntry
+from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.migrate import Held
 from seedless.pkcs11.key import label_for
 from seedless.store import atomic, operators
@@ -86,6 +85,10 @@ def nsc(
 def _workspace(settings: Settings, places: Places) -> Workspace:
     """Return the workspace on the store of nsc that is meant."""
     names = operators(places.root)
+    if not names:
+        raise StoreError(
+            f"there is no store of nsc in {shown(places.root)}", "name its folder with --data-dir"
+        )
     name = settings.operator or (places.operator if places.operator in names else None)
     return Workspace(dataclasses.replace(settings, store=str(places.root), operator=name))
 
@@ -107,26 +110,11 @@ def _import(workspace: Workspace, keys: list[NscKey]) -> None:
             question = f"Put {key.public_key} on the token as {shown(label)}?"
             if not workspace.settings.yes and not _io.confirm(question):
                 continue
-            workspace.note_key(_entry(workspace, tokens, key, label))
+            software = nsc_home.seed_in(key.path)
+            if software is None:
+                raise UsageError(f"{shown(key.path)} holds no seed any more", "run it again")
+            put_on_token(workspace, tokens, software, key.name)
             _io.say(f"imported {key.public_key} as {shown(label)}, and a test signature was verified")
-
-
-def _entry(workspace: Workspace, tokens: OpenTokens, key: NscKey, label: str) -> KeyEntry:
-    software, token = nsc_home.seed_in(key.path), tokens.chosen()
-    if software is None:
-        raise UsageError(f"{shown(key.path)} holds no seed any more", "run it again")
-    try:
-        made = token.find(key.public_key.raw)  # a run that was ended before the inventory was written
-    except NoKey:
-        made = token.import_key(software, label)
-    return KeyEntry(
-        public_key=key.public_key,
-        uri=str(key_uri(token, label, made.id)),
-        role=key.public_key.role,
-        name=key.name,
-        made="import",
-        at=workspace.now,
-    )
 
 
 def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Places) -> None:
