@@ -57,7 +57,7 @@ def store(root: Path) -> NscStore:
 
 
 def test_a_new_store_has_the_layout_and_the_bytes_of_nsc(store: Store, root: Path) -> None:
-    store.write_creds("A", "ann", "creds\n")
+    store.put({}, {store.creds_path("A", "ann"): "creds\n"})
     assert files(root) == {
         "stores/OP/.nsc": '{"managed":false,"name":"OP","kind":"operator","version":"1"}',
         "stores/OP/OP.jwt": operator_jwt().text,
@@ -68,7 +68,7 @@ def test_a_new_store_has_the_layout_and_the_bytes_of_nsc(store: Store, root: Pat
 
 
 def test_files_are_for_the_owner_only(store: Store, root: Path) -> None:
-    store.write_creds("A", "ann", "creds\n")
+    store.put({}, {store.creds_path("A", "ann"): "creds\n"})
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in [root, *root.rglob("*")]}
     assert modes == {(True, 0o700), (False, 0o600)}
 
@@ -194,7 +194,7 @@ def test_a_name_that_is_no_name_of_a_file_is_refused_and_nothing_written(
         store.put({("A",): account_jwt("A", at=1_700_000_009), (name,): jwt})
     assert caught.value.message.isprintable()
     with pytest.raises(UsageError, match=reason):
-        store.write_creds("A", name, "creds")
+        store.put({}, {store.creds_path("A", name): "creds"})
     with pytest.raises(UsageError, match=reason):
         create_store(root, name)
     assert files(root) == before

@@ -132,15 +132,6 @@ class NscStore:
         text = str(public_key)
         return self.root / "keys" / "keys" / text[0] / text[1:3] / f"{text}.nk"
 
-    def write_creds(self, account: str, user: str, text: str) -> Path:
-        """Write the creds file of *user* (0600; an old one is replaced) and return where it lies."""
-        check_name(account)
-        check_name(user)
-        path = self.creds_path(account, user)
-        with self.lock():
-            self._write({path: text})
-        return path
-
     def path(self, *address: str) -> Path:
         """Return the file of *address*; raise `UsageError` when it would leave the store."""
         for name in address:

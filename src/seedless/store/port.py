@@ -49,6 +49,3 @@ class Store(Protocol):
 
     def seed_path(self, public_key: PublicKey) -> Path:
         """Return where the seed of a user's or curve key lies, or would, in the key store of nsc."""
-
-    def write_creds(self, account: str, user: str, text: str) -> Path:
-        """Write the creds file of *user* and return where it lies."""
