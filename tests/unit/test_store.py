@@ -194,7 +194,7 @@ def test_a_name_that_is_no_name_of_a_file_is_refused_and_nothing_written(
         store.put({("A",): account_jwt("A", at=1_700_000_009), (name,): jwt})
     assert caught.value.message.isprintable()
     with pytest.raises(UsageError, match=reason):
-        store.put({}, {store.creds_path("A", name): "creds"})
+        store.put({("A", name): user_jwt("ann")}, {root / "keys/creds/OP/A/x.creds": "creds"})
     with pytest.raises(UsageError, match=reason):
         create_store(root, name)
     assert files(root) == before
