@@ -106,14 +106,14 @@ def issue(
     *,
     judge: Callable[[Plan], Report] = Plan.judge,
     review: Callable[[Plan, Report], bool],
-    keys: Callable[[], AbstractContextManager[Keys]],
+    keys: Callable[[Plan], AbstractContextManager[Keys]],
     record: Callable[[Sequence[Signed], Sequence[Placement]], None],
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent* from plan to record and return the jwts, every signature verified.
 
     *judge* puts a plan before the rules, and before a policy where one is pinned; *review* sees plan and
-    findings and says whether to go on; *keys* opens the tokens; *record* writes, up to `TOGETHER` at once,
-    the placements of the plan with the last.
+    findings and says whether to go on; *keys* opens the tokens for it; *record* writes, up to `TOGETHER` at
+    once, the placements of the plan with the last.
     Raise `Refused` when a finding or the reviewer stands against it; nothing is signed then.
     """
     rehearsed = intent.rehearsed()
@@ -122,7 +122,7 @@ def issue(
     report.require_clean()
     if not agreed:
         raise Refused("nothing was signed: the review did not agree")
-    with keys() as opened:
+    with keys(rehearsed) as opened:
         plan = rehearsed
         if intent.new_keys:
             plan = intent.plan({key: opened.make(key) for key in intent.new_keys})

@@ -71,7 +71,7 @@ def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[
         issue(
             new_operator(subject, Operator.new(), now=1_800_000_000, times=Times()),
             review=lambda _plan, _report: True,
-            keys=lambda: nullcontext(Lying(wrong)),
+            keys=lambda _: nullcontext(Lying(wrong)),
             record=lambda signed, _: recorded.append(signed),
         )
     assert recorded == []

@@ -63,7 +63,7 @@ def test_the_bytes_of_the_reviewed_plan_are_the_bytes_that_are_signed() -> None:
     (jwt,) = issue(
         resigned(change, (), NOW),
         review=review,
-        keys=lambda: nullcontext(listening),
+        keys=lambda _: nullcontext(listening),
         record=lambda signed, _: recorded.extend(signed),
     )
     assert listening.signed == reviewed

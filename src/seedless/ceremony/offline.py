@@ -96,7 +96,7 @@ def sit(
         Intent(lambda _: ground.plan),
         judge=lambda _: report,
         review=review,
-        keys=lambda: table.opened(report, keys),
+        keys=lambda _: table.opened(report, keys),
         record=table.record,
     )
     return table.result

@@ -71,11 +71,11 @@ def sign(
         intent,
         judge=lambda plan: judge(workspace, plan),
         review=lambda plan, report: _review(workspace, plan, report, intent, gone),
-        keys=lambda: open_tokens(
+        keys=lambda plan: open_tokens(
             workspace,
             writable=bool(intent.new_keys),
             policy=workspace.policy,
-            changes=intent.rehearsed().changes,
+            changes=plan.changes,
         ),
         record=Recorder(workspace, seeds, files),
     )
