@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sysconfig
 import time
@@ -17,7 +19,8 @@ from typing import TYPE_CHECKING
 from pytest_softhsm._find import find_module, install_hint  # SoftHSM is found as the tests find it
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from types import FrameType
 
 PATIENCE = 10.0
 """Seconds for a server to start or to end, and for one conversation with it."""
@@ -27,6 +30,54 @@ _WIDTH = 100
 
 class DemoError(Exception):
     """A step of the demo failed; the text is a sentence."""
+
+
+class Interruption:
+    """Ctrl-C, and what ends a program: an exception, but for a conversation, whose task is cancelled.
+
+    An exception from a signal in the middle of asyncio would be reported by it, or be lost; and a client
+    may finish although it was cancelled. So it is remembered, and asked for when the conversation is over.
+    """
+
+    def __init__(self) -> None:
+        """Listen to the signals from now on."""
+        self._came = False
+        self._talking = False
+        self._cancel: Callable[[], object] | None = None
+        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, self._heard)
+
+    def talk(self, conversation: Callable[[], Coroutine[object, object, str]]) -> str:
+        """Hold *conversation* and return what it returns; raise `KeyboardInterrupt` if it was interrupted."""
+        self._talking = True
+        text = ""
+        try:
+            text = asyncio.run(self._watched(conversation))
+        except asyncio.CancelledError:
+            self._came = True
+        finally:
+            self._talking = False
+        if self._came:
+            raise KeyboardInterrupt
+        return text
+
+    async def _watched(self, conversation: Callable[[], Coroutine[object, object, str]]) -> str:
+        task = asyncio.ensure_future(asyncio.wait_for(conversation(), PATIENCE))
+        loop = asyncio.get_running_loop()
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            if self._came:
+                task.cancel()
+            return await task
+        finally:
+            self._cancel = None
+
+    def _heard(self, _signal: int, _frame: FrameType | None) -> None:
+        self._came = True
+        if not self._talking:
+            raise KeyboardInterrupt
+        if self._cancel is not None:
+            self._cancel()
 
 
 @dataclass(frozen=True)

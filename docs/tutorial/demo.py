@@ -6,19 +6,16 @@ Nothing outside that folder is read or written, and nothing is left running.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
-import signal
 import sys
 import tempfile
 import textwrap
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nats
-from _stage import PATIENCE, DemoError, Screen, Shell, environment, inside, nats_server, write
+from _stage import PATIENCE, DemoError, Interruption, Screen, Shell, environment, inside, nats_server, write
 
 from pytest_softhsm._errors import SoftHSMError
 from seedless.client import connect
@@ -31,8 +28,6 @@ from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from types import FrameType
-    from typing import Any
 
 _SERVER = """\
 listen: "127.0.0.1:-1"
@@ -52,17 +47,13 @@ Next:
 def main() -> int:
     """Run the demo and return its exit code; clean up whatever happens."""
     screen = Screen(coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-    # Of what an interruption leaves behind between two lines, nobody has to be told.
-    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it with & ignores it
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _interrupt)
+    interruption = Interruption()
     try:
         with tempfile.TemporaryDirectory(prefix="seedless-demo-") as folder:
             shell = Shell(screen, Path(folder).resolve(), environment(Path(folder).resolve()))
             with inside(shell):
                 keys_and_jwts(shell)
-                messages(shell)
+                messages(shell, interruption)
                 shell.screen.step(9, "What was made.")
                 shell.run("seedless tree")
         print(_NEXT)
@@ -104,7 +95,7 @@ def keys_and_jwts(shell: Shell) -> None:
     )
 
 
-def messages(shell: Shell) -> None:
+def messages(shell: Shell, interruption: Interruption) -> None:
     """Start the server and pass messages through it."""
     say = shell.screen.step
     say(6, "A real nats-server that trusts the operator. The accounts are inside its configuration.")
@@ -113,10 +104,10 @@ def messages(shell: Shell) -> None:
     shell.run("cat server.conf")
     with nats_server(shell) as url:
         say(7, "With the creds file: nats-py as it comes. It makes a stream, publishes and receives.")
-        _converse(shell, publish_and_receive, url)
+        _converse(shell, interruption, publish_and_receive, url)
 
         say(8, "With the key on the token: the server's nonce is signed there.")
-        _converse(shell, publish_from_the_token, url)
+        _converse(shell, interruption, publish_from_the_token, url)
 
 
 async def publish_and_receive(url: str) -> str:
@@ -146,16 +137,13 @@ def _is_result(line: str) -> bool:
     return line.startswith(("operator ", "system account ", "user ", "creds")) and "(new:" not in line
 
 
-def _converse(shell: Shell, step: Callable[[str], Coroutine[Any, Any, str]], url: str) -> None:
+def _converse(
+    shell: Shell, interruption: Interruption, step: Callable[[str], Coroutine[object, object, str]], url: str
+) -> None:
     """Show the Python of *step*, run it, and show what it returns."""
     _, body = inspect.getsource(step).split('."""\n', 1)
     shell.screen.output(textwrap.indent(textwrap.dedent(body), "  "))
-    shell.screen.output(asyncio.run(asyncio.wait_for(step(url), PATIENCE)))
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # As Ctrl-C, by which asyncio cancels its task; an exception from here it would report once more.
-    signal.raise_signal(signal.SIGINT)
+    shell.screen.output(interruption.talk(lambda: step(url)))
 
 
 def _failed(sentence: str, code: int) -> int:
