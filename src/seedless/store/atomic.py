@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from seedless.errors import StoreError
@@ -19,24 +19,26 @@ from seedless.store.flush import Flush, flushing
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 LONGEST = 4 * 1024 * 1024
 """Bytes of the longest file that is read."""
 
 _PREFIX, _SUFFIX = ".seedless-", ".tmp"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space and run it again; nothing was changed"),
     errno.EDQUOT: ("the disk quota is used up", "free some space and run it again; nothing was changed"),
     errno.EROFS: ("the file system is read-only", "mount it for writing, or choose another place"),
     errno.EACCES: ("permission denied", "it must belong to the user who runs this"),
     errno.EEXIST: ("something else is in the place of its folder", "move that away"),
+    errno.ENXIO: ("it is no regular file", "name a file, or a new one"),
     errno.EPERM: ("operation not permitted", "it must belong to the user who runs this"),
 }
 
 
-def write(files: Mapping[Path, str | None]) -> None:
+def write(files: Mapping[Path, str | None] | Mapping[str, str | None]) -> None:
     """Write each text to its path, with mode 0600, missing folders with 0700: all of them or none.
 
     Existing files are replaced in one step each, in the order given; None removes one, and the folders that
@@ -44,24 +46,104 @@ def write(files: Mapping[Path, str | None]) -> None:
     """
     if not files:
         return
-    first = next(iter(files))
-    with told("written", first), flushing(len(files), first.parent) as flush, ExitStack() as undo:
-        folders: set[Path] = set()
-        staged = [(_staged(path, text, flush, folders, undo), path) for path, text in files.items()]
-        flush.finish()
-        for temporary, path in staged:
-            with told("written" if temporary else "removed", path):
-                folders |= _remove(path, undo) if temporary is None else _replace(temporary, path, undo)
-        for folder in folders:
+    # As text: a thousand objects of pathlib take as long as the disk.
+    texts = {os.fspath(path): text for path, text in files.items()}
+    first = next(iter(texts))
+    with told("written", first), flushing(len(texts), _folder(first)) as flush:
+        batch = _Batch(flush)
+        try:
+            batch.stage(texts)
+            batch.place(texts)
+            batch.sync()
+        except BaseException:
+            batch.undo()
+            raise
+    for path in (path for path, text in texts.items() if text is None):
+        prune(_folder(path))
+
+
+class _Batch:
+    """Files that are written together: what was done so far, and how to undo that."""
+
+    __slots__ = ("_before", "_changed", "_flush", "_made", "_name", "_staged")
+
+    def __init__(self, flush: Flush) -> None:
+        self._flush = flush
+        self._name = f"{_PREFIX}{os.urandom(8).hex()}"
+        self._made: dict[str, None] = {}  # folders, in the order in which they were made
+        self._changed: dict[str, None] = {}  # folders in which names come or go, in the order met
+        self._staged: dict[str, str] = {}  # path → temporary file
+        self._before: dict[str, bytes | None] = {}  # path → what was in its place
+
+    def stage(self, texts: Mapping[str, str | None]) -> None:
+        """Write each text beside its path, in missing folders too, and make all that last."""
+        for path, text in texts.items():
+            if text is not None:
+                try:
+                    self._stage(path, text.encode("utf-8"))
+                except (OSError, ValueError) as error:
+                    raise _problem("written", path, error) from error
+        self._flush.finish()
+
+    def place(self, texts: Mapping[str, str | None]) -> None:
+        """Put what was staged in its place, and remove what has no text."""
+        for path, text in texts.items():
+            try:
+                if text is not None:
+                    self._replace(path)
+                else:
+                    self._remove(path)
+            except (OSError, ValueError) as error:
+                raise _problem("removed" if text is None else "written", path, error) from error
+
+    def sync(self) -> None:
+        """Make the names last."""
+        for folder in self._changed:
             with told("written", folder):
-                sync_folder(folder, flush)
-        flush.finish()
-        undo.pop_all()
-    for path in (path for path, text in files.items() if text is None):
-        prune(path.parent)
+                sync_folder(folder, self._flush)
+        self._flush.finish()
+
+    def undo(self) -> None:
+        """Take all back that can be: files, temporary ones, and folders."""
+        for path, before in reversed(self._before.items()):
+            with suppress(OSError):
+                _restore(path, before, f"{_folder(path)}/{self._name}{_SUFFIX}")
+        for temporary in self._staged.values():
+            with suppress(OSError):
+                os.unlink(temporary)
+        _unmake_folders(self._made)
+
+    def _stage(self, path: str, data: bytes) -> None:
+        folder = _folder(path)
+        if folder not in self._changed:
+            self._changed |= _make_folders(folder, self._made)
+        temporary = f"{folder}/{self._name}-{len(self._staged)}{_SUFFIX}"
+        descriptor = os.open(temporary, _NEW, 0o600)
+        self._staged[path] = temporary
+        try:
+            _write_all(descriptor, data)
+            if not self._flush.covers(folder):
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _replace(self, path: str) -> None:
+        """Put the temporary file in the place of *path*, where in a new folder nothing can be."""
+        before = None if _folder(path) in self._made else read(path)
+        os.rename(self._staged[path], path)
+        del self._staged[path]
+        self._before[path] = before
+
+    def _remove(self, path: str) -> None:
+        """Remove *path*, which may be gone already."""
+        before = read(path)
+        if before is not None:
+            os.unlink(path)
+            self._before[path] = before
+            self._changed[_folder(path)] = None
 
 
-def read(path: Path, longest: int = LONGEST) -> bytes | None:
+def read(path: Path | str, longest: int = LONGEST) -> bytes | None:
     """Return what the file at *path* holds, or None if there is none; raise `StoreError`.
 
     A file of more than *longest* bytes is refused.
@@ -75,7 +157,7 @@ def read(path: Path, longest: int = LONGEST) -> bytes | None:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise StoreError(f"{shown(path)} is not a regular file")
+                raise StoreError(f"{shown(path)} is not a regular file", "name a file, or a new one")
             data = _read_all(descriptor, status.st_size, longest)
         finally:
             os.close(descriptor)
@@ -103,117 +185,111 @@ def names(folder: Path) -> list[str]:
     """
     with told("read", folder):
         try:
-            return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+            return [name for name in os.listdir(folder) if not name.startswith(".")]
         except FileNotFoundError:
             return []
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path | str) -> None:
     """Remove temporary files that a killed run left in *folder*; only while nobody else writes there."""
     with suppress(OSError):
-        for path in folder.iterdir():
-            if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX):
-                path.unlink(missing_ok=True)
+        for name in os.listdir(folder):
+            if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{os.fspath(folder)}/{name}")
 
 
 @contextmanager
-def told(done: str, path: Path) -> Iterator[None]:
+def told(done: str, path: Path | str) -> Iterator[None]:
     """Turn an `OSError` into a `StoreError`: *path* cannot be *done* (read, written), and why."""
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        raise _problem(done, path, error) from error
+
+
+def _problem(done: str, path: Path | str, error: OSError | ValueError) -> StoreError:
+    if isinstance(error, OSError):
         reason, hint = _REASONS.get(error.errno or 0, ((error.strerror or str(error)).lower(), ""))
-        raise StoreError(f"{shown(path)} cannot be {done}: {reason}", hint) from error
-    except ValueError as error:  # a NUL, or a character that the file system cannot name
-        raise StoreError(f"{shown(path)} cannot be {done}: it is no name of a file") from error
+    else:  # a NUL, or a character that the file system cannot name
+        reason, hint = "it is no name of a file", ""
+    return StoreError(f"{shown(path)} cannot be {done}: {reason}", hint)
 
 
 def make_folder(folder: Path) -> None:
     """Make *folder* and its missing parents, with mode 0700; raise `StoreError`."""
-    with told("made", folder), ExitStack() as undo:
-        _make_folders(folder, undo)
-        undo.pop_all()
+    made: dict[str, None] = {}
+    with told("made", folder):
+        try:
+            _make_folders(os.fspath(folder), made)
+        except BaseException:
+            _unmake_folders(made)
+            raise
 
 
-def _make_folders(folder: Path, undo: ExitStack) -> set[Path]:
-    """Make what is missing of *folder*; return the folders that need syncing."""
+def _make_folders(folder: str, made: dict[str, None]) -> dict[str, None]:
+    """Make what is missing of *folder*, and note it in *made*; return the folders that need syncing."""
     missing = []
-    while not folder.exists():
+    while not os.path.exists(folder):
         missing.append(folder)
-        folder = folder.parent
+        folder = _folder(folder)
     for new in reversed(missing):
-        new.mkdir(mode=0o700, exist_ok=True)
-        undo.callback(_quietly, new.rmdir)
-    return {folder, *missing}
+        try:
+            os.mkdir(new, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(new):  # or another run was faster
+                raise
+        else:
+            made[new] = None
+    return dict.fromkeys([folder, *missing])
 
 
-def _staged(path: Path, text: str | None, flush: Flush, folders: set[Path], undo: ExitStack) -> Path | None:
-    """Write *text* beside *path*; return where it is, None without a text. Add to *folders* what is new."""
-    if text is None:
-        return None
-    with told("written", path):
-        folders |= _make_folders(path.parent, undo)
-        return _stage(path, text.encode("utf-8"), flush, undo)
+def _unmake_folders(made: dict[str, None]) -> None:
+    for folder in reversed(made):
+        with suppress(OSError):
+            os.rmdir(folder)
 
 
-def _stage(path: Path, data: bytes, flush: Flush, undo: ExitStack) -> Path:
-    """Write *data* to a new file beside *path*, which *flush* makes last; return where it is."""
-    temporary = path.with_name(f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, 0o600)
-    undo.callback(_quietly, temporary.unlink)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
-        file.write(data)
-        file.flush()
-        flush.add(descriptor)
-    return temporary
-
-
-def _replace(temporary: Path, path: Path, undo: ExitStack) -> set[Path]:
-    """Put *temporary* in the place of *path*; return the folders that need syncing."""
-    if path.exists() and not path.is_file():
-        raise StoreError(f"{shown(path)} is not a regular file", "name a file, or a new one")
-    before = read(path)
-    temporary.replace(path)
-    undo.callback(_restore, path, before)
-    return {path.parent}
-
-
-def _remove(path: Path, undo: ExitStack) -> set[Path]:
-    """Remove *path*, which may be gone already; return the folders that need syncing."""
-    before = read(path)
-    if before is None:
-        return set()
-    path.unlink()
-    undo.callback(_restore, path, before)
-    return {path.parent}
-
-
-def prune(folder: Path) -> None:
+def prune(folder: Path | str) -> None:
     """Remove *folder* and the folders above it as long as they are empty."""
+    place = os.fspath(folder)
     with suppress(OSError):
         while True:
-            folder.rmdir()
-            folder = folder.parent
+            os.rmdir(place)
+            place = _folder(place)
 
 
-def _restore(path: Path, before: bytes | None) -> None:
-    with suppress(OSError), ExitStack() as undo:
-        if before is None:
-            path.unlink()
-        else:
-            _stage(path, before, Flush(None), undo).replace(path)
+def _restore(path: str, before: bytes | None, temporary: str) -> None:
+    if before is None:
+        os.unlink(path)
+        return
+    descriptor = os.open(temporary, _NEW, 0o600)
+    try:
+        _write_all(descriptor, before)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
 
 
-def _quietly(remove: Callable[[], None]) -> None:
-    with suppress(OSError):
-        remove()
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
-def sync_folder(folder: Path, flush: Flush | None = None) -> None:
+def _folder(path: str) -> str:
+    return os.path.dirname(path) or "."
+
+
+def sync_folder(folder: Path | str, flush: Flush | None = None) -> None:
     """Make what was renamed or removed in *folder* last, by *flush* where there is one."""
+    if flush is not None and flush.covers(folder):
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        (flush or Flush(None)).add(descriptor)
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that syncs no folders
+            raise
     finally:
         os.close(descriptor)

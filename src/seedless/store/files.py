@@ -11,7 +11,9 @@ files, and jwts at the place of another.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedless import jwt
@@ -26,7 +28,6 @@ from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from seedless.nkey import PublicKey
     from seedless.store.port import Address
@@ -37,7 +38,7 @@ _BODIES: tuple[type, ...] = (Operator, Account, User)  # by the length of the ad
 class NscStore:
     """One operator's folder below *root*; a `Store`. Made by `open_store` and `create_store`."""
 
-    __slots__ = ("_lock", "_new", "_swept", "managed", "operator", "root")
+    __slots__ = ("_lock", "_new", "_swept", "_text", "managed", "operator", "root")
 
     def __init__(self, root: Path, operator: str, *, managed: bool = False, new: bool = False) -> None:
         """Take the folder of *operator*; a *new* one appears with the first `put`."""
@@ -46,7 +47,8 @@ class NscStore:
         self.managed = managed
         self._new = new
         self._lock = FolderLock(root)
-        self._swept: set[Path] = set()
+        self._swept: set[str] = set()
+        self._text = os.fspath(self.folder)
 
     @property
     def folder(self) -> Path:
@@ -58,9 +60,9 @@ class NscStore:
 
         One newline at the end, as imported files have it, is not part of the jwt.
         """
-        path = self.path(*address)
-        data = atomic.read(path)
-        return None if data is None else self._verified(data, path, address)
+        place = self._place(*address)
+        data = atomic.read(place)
+        return None if data is None else self._verified(data, place, address)
 
     def children(self, *address: str) -> list[str]:
         """Return the names of the operator's accounts, or of the users of an account, sorted."""
@@ -96,18 +98,16 @@ class NscStore:
         # A run that is killed between the files is run again: creds first, for what is in the store counts
         # as done; what is removed goes after what takes its place, jwts last, by which the rest is found
         # again; and the mark of a new store comes last.
-        files: dict[Path, str | None] = {
-            path: text for path, text in (extra or {}).items() if text is not None
-        }
+        others = {os.fspath(path): text for path, text in (extra or {}).items()}
+        files: dict[str, str | None] = {path: text for path, text in others.items() if text is not None}
         for address, signed in changes.items():
             if signed is not None:
-                self._check(address, signed)
-                files[self.path(*address)] = signed.text
-        files |= {path: None for path, text in (extra or {}).items() if text is None}
-        files |= {self.path(*address): None for address, signed in changes.items() if signed is None}
+                files[self._checked(address, signed)] = signed.text
+        files |= {path: None for path, text in others.items() if text is None}
+        files |= {self._place(*address): None for address, signed in changes.items() if signed is None}
         with self.lock():
             if self._new:
-                files[self.folder / MARK_NAME] = self._mark(changes)
+                files[os.fspath(self.folder / MARK_NAME)] = self._mark(changes)
             self._write(files)
             self._new = False
             for address in (one for one, signed in changes.items() if signed is None and len(one) == 1):
@@ -134,21 +134,21 @@ class NscStore:
 
     def path(self, *address: str) -> Path:
         """Return the file of *address*; raise `UsageError` when it would leave the store."""
+        return Path(self._place(*address))
+
+    def _place(self, *address: str) -> str:
+        # As text: a `Path` would take half of the time in which a jwt is verified.
         for name in address:
             if not is_plain(name):
                 check_name(name)
         match address:
             case ():
-                return self.folder / f"{self.operator}.jwt"
+                return f"{self._text}/{self.operator}.jwt"
             case (account,):
-                return self._below("accounts", account, f"{account}.jwt")
+                return f"{self._text}/accounts/{account}/{account}.jwt"
             case (account, user):
-                return self._below("accounts", account, "users", f"{user}.jwt")
+                return f"{self._text}/accounts/{account}/users/{user}.jwt"
         raise UsageError("an address is that of the operator, (account,) or (account, user)")
-
-    def _below(self, *parts: str) -> Path:
-        # At once: a path for each part would take half of the time in which a jwt is verified.
-        return self.root.joinpath("stores", self.operator, *parts)
 
     def _addresses(self, role: Role) -> Iterator[Address]:
         if role is Role.OPERATOR:
@@ -159,7 +159,7 @@ class NscStore:
             for account in self.children():
                 yield from ((account, user) for user in self.children(account))
 
-    def _verified(self, data: bytes, path: Path, address: Address) -> jwt.Jwt[Any]:
+    def _verified(self, data: bytes, path: str, address: Address) -> jwt.Jwt[Any]:
         try:
             found = jwt.read(data.decode("ascii").removesuffix("\n").removesuffix("\r"))
         except UnicodeDecodeError as error:
@@ -182,13 +182,15 @@ class NscStore:
             return f"holds the jwt of {quoted(found.claims.name)}, not of {quoted(name)}"
         return ""
 
-    def _check(self, address: Address, signed: jwt.Jwt[Any]) -> None:
-        self.path(*address)
+    def _checked(self, address: Address, signed: jwt.Jwt[Any]) -> str:
+        """Return where *signed* goes, which must be what belongs there."""
+        place = self._place(*address)
         for name in (self.operator, *address):
             check_name(name)
         problem = self._misplaced(address, signed)
         if problem:
             raise UsageError(f"the address {'/'.join((self.operator, *address))} {problem}")
+        return place
 
     def _mark(self, changes: Mapping[Address, jwt.Jwt[Any] | None]) -> str:
         """Return the text of `.nsc`, by which nsc knows a store."""
@@ -198,9 +200,9 @@ class NscStore:
             raise StoreError(f"a store of {self.operator} has just been made in {shown(self.root)}")
         return mark_text(self.operator, managed=self.managed)
 
-    def _write(self, files: Mapping[Path, str | None]) -> None:
-        for folder in {path.parent for path in files} - self._swept:
-            if folder.is_relative_to(self.root):
+    def _write(self, files: Mapping[str, str | None]) -> None:
+        for folder in {os.path.dirname(path) for path in files} - self._swept:
+            if f"{folder}/".startswith(f"{self.root}/"):
                 atomic.sweep(folder)
                 self._swept.add(folder)
         atomic.write(files)

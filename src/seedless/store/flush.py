@@ -8,7 +8,6 @@ flushed by itself.
 from __future__ import annotations
 
 import ctypes
-import errno
 import functools
 import os
 from contextlib import contextmanager
@@ -29,15 +28,16 @@ class Flush:
         """Take an open folder of the file system that is flushed as a whole, None for none."""
         self._whole = descriptor
         self._device = None if descriptor is None else os.fstat(descriptor).st_dev
+        self._covered: dict[str, bool] = {}
 
-    def add(self, descriptor: int) -> None:
-        """Flush an open file or folder now, or leave it to `finish`."""
-        if self._device != os.fstat(descriptor).st_dev:
-            try:
-                os.fsync(descriptor)
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # a file system that syncs no folders
-                    raise
+    def covers(self, folder: Path | str) -> bool:
+        """Say whether what is in *folder*, and its names, are left to `finish`: not on another device."""
+        if self._device is None:
+            return False
+        place = os.fspath(folder)
+        if place not in self._covered:
+            self._covered[place] = os.stat(place).st_dev == self._device
+        return self._covered[place]
 
     def finish(self) -> None:
         """Flush all that was left to it; raise `OSError`."""
@@ -47,13 +47,13 @@ class Flush:
 
 
 @contextmanager
-def flushing(count: int, folder: Path) -> Iterator[Flush]:
+def flushing(count: int, folder: str) -> Iterator[Flush]:
     """Give what makes *count* files last that are about to be written below *folder*, there or not."""
     if count < MANY or _syncfs() is None:
         yield Flush(None)
         return
-    while not folder.exists():
-        folder = folder.parent
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder) or "."
     # Before anything is written: an error of the disk is told to those who had the file system open.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

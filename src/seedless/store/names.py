@@ -32,8 +32,14 @@ def _objection(name: str) -> str:
         (not name, "is empty"),
         ("/" in name, "holds a /"),
         (name.startswith("."), "begins with a dot"),
-        (any(unicodedata.category(c) in _REFUSED_CATEGORIES for c in name), "holds a control character"),
+        (_holds_control(name), "holds a control character"),
         (name != name.strip(), "begins or ends with a blank"),
         (len(os.fsencode(name)) > LONGEST_NAME, f"is longer than {LONGEST_NAME} bytes"),
     )
     return next((text for applies, text in objections if applies), "")
+
+
+def _holds_control(name: str) -> bool:
+    if name.isascii():
+        return not name.isprintable()
+    return any(unicodedata.category(c) in _REFUSED_CATEGORIES for c in name)
