@@ -7,7 +7,6 @@ the same bytes. Reading refuses what `seedless.wire.RULES` lists and what the of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -67,20 +66,22 @@ class Jwt(msgspec.Struct, Generic[B], frozen=True, gc=False):
     unknown: tuple[Unknown, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft(Generic[B]):
-    """Claims with issuer and time fixed: `signing_input` is the bytes to be signed."""
+class Draft(msgspec.Struct, Generic[B], frozen=True, gc=False):
+    """Claims with issuer and time fixed.
+
+    `signing_input` is the ASCII bytes over which the signature goes: header, dot, payload, in base64url.
+    """
 
     claims: Claims[B]
     issuer: PublicKey
     issued_at: int
     id: str
-    payload: bytes
+    signing_input: bytes
 
     @property
-    def signing_input(self) -> bytes:
-        """The ASCII bytes over which the signature goes: header, dot, payload, in base64url."""
-        return f"{_HEADER}.{base64url.encode(self.payload)}".encode("ascii")
+    def payload(self) -> bytes:
+        """The JSON bytes of the claims."""
+        return base64url.decode(self.signing_input.decode("ascii").partition(".")[2], "payload")
 
     def complete(self, signature: bytes) -> Jwt[B]:
         """Return the jwt with *signature* (64 bytes); raise `BadSignature` unless it verifies."""
@@ -111,7 +112,8 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
     payload = ready[0].payload if ready else well_typed(given)
     require_encodable(payload.nats, payload.sub, issuer, claims.version)
     again, data = ready or _made_canonical(payload)
-    return Draft(_claims(again), issuer, at, again.payload.jti, data)
+    signing_input = f"{_HEADER}.{base64url.encode(data)}".encode("ascii")
+    return Draft(_claims(again), issuer, at, again.payload.jti, signing_input)
 
 
 def read(text: str | bytes) -> Jwt[Any]:
@@ -146,14 +148,13 @@ def read_draft(text: str) -> Draft[Any]:
     header, dot, payload = text.partition(".")
     if not dot or _HEADERS.get(header) != 2:  # noqa: PLR2004 - the version
         raise BadJwt("a draft is the header of a NATS jwt, a dot, and the payload")
-    data = base64url.decode(payload, "payload")
     try:
-        decoded = _decode(data)
+        decoded = _decode(base64url.decode(payload, "payload"))
         issuer = _issuer(decoded.payload)
         again = draft(_claims(decoded), issuer, decoded.payload.iat)
     except BadClaims as error:
         raise BadJwt(error.message, error.hint, path=error.path, rule=error.rule) from error
-    if again.payload != data:
+    if again.signing_input != text.encode("ascii"):
         raise BadJwt("the draft is not as its claims are written: bytes were changed")
     return again
 

@@ -91,7 +91,7 @@ def test_reading_decodes_once_encodes_once_and_verifies_once(counts: Counter[str
 
 def test_a_draft_is_written_once_read_back_once_and_written_once_more(counts: Counter[str]) -> None:
     draft(account(), OPERATOR.public_key, NOW)
-    assert counts == {"encode": 3, "decode": 1}  # one of the three is for the id
+    assert counts == {"encode": 3, "decode": 1, "to base64": 1}  # one of the three is for the id
 
 
 def test_a_jwt_is_completed_with_one_verification(counts: Counter[str]) -> None:
@@ -99,7 +99,7 @@ def test_a_jwt_is_completed_with_one_verification(counts: Counter[str]) -> None:
     signature = OPERATOR.sign(made.signing_input)
     counts.clear()
     made.complete(signature)
-    assert counts == {"to base64": 2, "verify": 1}
+    assert counts == {"to base64": 1, "verify": 1}
 
 
 def test_claims_that_are_not_canonical_yet_are_the_only_ones_that_are_looked_at_twice(

@@ -108,7 +108,7 @@ class OpenTokens:
         longest: dict[PublicKey, Change] = {}
         for change in changes:
             other = longest.setdefault(change.draft.issuer, change)
-            if len(change.draft.payload) > len(other.draft.payload):
+            if len(change.draft.signing_input) > len(other.draft.signing_input):
                 longest[change.draft.issuer] = change
         for change in longest.values():
             entry = self._workspace.keyring().get(change.draft.issuer)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seedless.change import Change, Statement
 from seedless.claims import Account, Activation, Scope, User, signing_key
 from seedless.findings import Finding, error, warning
-from seedless.jwt import Draft, payload_of
+from seedless.jwt import Draft
 from seedless.rules import judge_statement
 from seedless.rules.guards import g002_time_is_not_ahead, g004_no_orders_to_resolvers
 from seedless.text import brief
@@ -120,7 +120,8 @@ def _findings(jwt: Jwt[Any], around: Surroundings) -> Iterator[Finding]:
     for finding in judge_statement(Statement.of(jwt), context):
         if not (strangers and finding.code.startswith(_TRUST)):
             yield finding
-    change = Change(Draft(jwt.claims, jwt.issuer, jwt.issued_at, jwt.id, payload_of(jwt)))
+    signed = jwt.text.rpartition(".")[0].encode("ascii")
+    change = Change(Draft(jwt.claims, jwt.issuer, jwt.issued_at, jwt.id, signed))
     for guard in _GUARDS:
         yield from guard(change, context)
     if around.policy:

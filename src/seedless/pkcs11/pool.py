@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from seedless.pkcs11.uri import KeyUri
     from seedless.signer import Signer
 
-_AHEAD = 0.03  # seconds of work that a worker has, so that it never waits for us; what is lost is done again
-_FEWEST, _MOST = 4, 64  # jobs that it has, slow or fast
+_AHEAD = 0.1  # seconds of work that a worker has, so that it never waits, nor while a hundred are recorded
+_FEWEST, _MOST = 4, 160  # jobs that it has, slow or fast
 
 
 class Pool:
