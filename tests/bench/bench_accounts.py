@@ -1,9 +1,9 @@
 """Thousands of accounts by the library: drafted, signed on a SoftHSM token, verified and recorded.
 
 Beside it is a C loop that only signs, messages of the same size. Drafts are made as the workers want them and
-jwts are recorded a hundred at a time, so that memory stays where it is: that is measured, too. Each slice has a
-store of its own, and all are removed at the end: for half a minute ext4 looks for a new file's place past all
-those that were removed, which makes it ten times slower.
+jwts are recorded a hundred at a time, so that memory stays where it is: that is measured, too. Each slice has
+a store of its own, and all are removed at the end: for half a minute ext4 looks for a place for a new file
+past all those that were removed, which makes it ten times slower.
 """
 
 from __future__ import annotations

@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     Work = Callable[[], float | object]
 
 _ROUND = 480  # signatures in a round, cut into slices in which both sides take turns:
-_FEW = 40  # signatures in a slice,
-_MANY = 240  # or more for a pool, which makes the last one with nothing to overlap it
+_SLICE = 240  # signatures, for the first ones find the caches as the other side has left them
 _SIZE = 3_000
-_MESSAGES = [number.to_bytes(4, "big") * (_SIZE // 4) for number in range(_MANY)]
+_MESSAGES = [number.to_bytes(4, "big") * (_SIZE // 4) for number in range(_SLICE)]
 _ONE = {min(os.sched_getaffinity(0))}  # processor for both sides of a row in which each has one thread
 _ID = b"\x01\x02"
 
@@ -61,21 +60,21 @@ def rows() -> Iterator[tuple[str, Work, Work, None, int, None, int, float | None
         stack.enter_context(open_pool(uri, pins, module=made.module, workers=workers)) for workers in (1, 2)
     )
     unchecked, signer = token.unchecked_signer(key), token.signer(key)
-    few, many = _loop(program, made, _FEW, stack, _ONE), _loop(program, made, _MANY, stack)
-    yield _row("not verified", _each(unchecked), few, _FEW, 0.95)
-    yield _row("verified", _each(signer), few, _FEW, 0.75)
-    yield _row("verified, by 1 worker", _all(one, signer), many, _MANY, 0.9)
-    yield _row("verified, by 2 workers", _all(two, signer), many, _MANY, 1.15)
+    pinned, free = _loop(program, made, _SLICE, stack, _ONE), _loop(program, made, _SLICE, stack)
+    yield _row("not verified", _each(unchecked), pinned, 0.95)
+    yield _row("verified", _each(signer), pinned, 0.75)
+    yield _row("verified, by 1 worker", _all(one, signer), free, 0.9)
+    yield _row("verified, by 2 workers", _all(two, signer), free, 1.15)
     # A machine whose processors are busy or shared cannot give what the row above wants, as this one shows.
-    halves = [_loop(program, made, _MANY // 2, stack) for _ in range(2)]
-    yield _row("by 2 C loops at once", lambda: _at_once(halves), many, _MANY, None)
+    halves = [_loop(program, made, _SLICE // 2, stack) for _ in range(2)]
+    yield _row("by 2 C loops at once", lambda: _at_once(halves), free, None)
 
 
 def _row(
-    how: str, ours: Work, beside: Work, count: int, least: float | None
+    how: str, ours: Work, beside: Work, least: float | None
 ) -> tuple[str, Work, Work, None, int, None, int, float | None]:
     name = f"signatures of 3 kB, {how}, beside a C loop"
-    return name, ours, beside, None, _ROUND, None, _ROUND // count, least
+    return name, ours, beside, None, _ROUND, None, _ROUND // _SLICE, least
 
 
 def _each(signer: Signer) -> Work:
@@ -84,7 +83,7 @@ def _each(signer: Signer) -> Work:
         os.sched_setaffinity(0, _ONE)
         try:
             begin = time.perf_counter()
-            for message in _MESSAGES[:_FEW]:
+            for message in _MESSAGES:
                 signer.sign(message)
             return time.perf_counter() - begin
         finally:
