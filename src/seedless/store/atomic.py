@@ -19,7 +19,7 @@ from seedless.store.flush import Flush, flushing
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
 
 LONGEST = 4 * 1024 * 1024
@@ -116,7 +116,7 @@ class _Batch:
     def _stage(self, path: str, data: bytes) -> None:
         folder = _folder(path)
         if folder not in self._changed:
-            self._changed |= _make_folders(folder, self._made)
+            self._changed |= _make_folders(folder, self._made, self._changed)
         temporary = f"{folder}/{self._name}-{len(self._staged)}{_SUFFIX}"
         descriptor = os.open(temporary, _NEW, 0o600)
         self._staged[path] = temporary
@@ -221,16 +221,19 @@ def make_folder(folder: Path) -> None:
     made: dict[str, None] = {}
     with told("made", folder):
         try:
-            _make_folders(os.fspath(folder), made)
+            _make_folders(os.fspath(folder), made, ())
         except BaseException:
             _unmake_folders(made)
             raise
 
 
-def _make_folders(folder: str, made: dict[str, None]) -> dict[str, None]:
-    """Make what is missing of *folder*, and note it in *made*; return the folders that need syncing."""
+def _make_folders(folder: str, made: dict[str, None], there: Container[str]) -> dict[str, None]:
+    """Make what is missing of *folder*, and note it in *made*; return the folders that need syncing.
+
+    Those of *there* are known not to be missing.
+    """
     missing = []
-    while not os.path.exists(folder):
+    while folder not in there and not os.path.exists(folder):
         missing.append(folder)
         folder = _folder(folder)
     for new in reversed(missing):
@@ -278,7 +281,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _folder(path: str) -> str:
-    return os.path.dirname(path) or "."
+    return path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")
 
 
 def sync_folder(folder: Path | str, flush: Flush | None = None) -> None:

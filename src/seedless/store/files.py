@@ -185,7 +185,7 @@ class NscStore:
     def _checked(self, address: Address, signed: jwt.Jwt[Any]) -> str:
         """Return where *signed* goes, which must be what belongs there."""
         place = self._place(*address)
-        for name in (self.operator, *address):
+        for name in address or (self.operator,):
             check_name(name)
         problem = self._misplaced(address, signed)
         if problem:
