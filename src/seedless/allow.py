@@ -11,8 +11,9 @@ errors would break a promise:
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from seedless.errors import UsageError
 from seedless.rules import code_of, rules
@@ -51,4 +52,4 @@ def lift(report: Report, codes: Collection[str]) -> Report:
     codes = check(codes)
     kept = tuple(finding for finding in report.findings if finding.code not in codes)
     lifted = tuple(finding for finding in report.findings if finding.code in codes)
-    return dataclasses.replace(report, findings=kept, lifted=(*report.lifted, *lifted))
+    return msgspec.structs.replace(report, findings=kept, lifted=(*report.lifted, *lifted))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
-from seedless.jwt import Jwt
+import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from seedless.jwt import Claims, Draft
+from seedless.jwt import Claims, Draft, Jwt
 
 _SIGNATURE = len(".") + 86  # 64 bytes in base64url
 
 B = TypeVar("B")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement(Generic[B]):
+class Statement(msgspec.Struct, Generic[B], frozen=True):
     """Claims, who issues them and when: of a draft, of a jwt that stands, or of neither yet.
 
     `issuer` is key text, and may be anything where claims were never drafted; `issued_at` is Unix seconds;
@@ -43,8 +39,7 @@ class Statement(Generic[B]):
         return f"{claims.body.kind.replace('_', ' ')} {claims.name or claims.sub}"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """A draft, the verified jwt that it replaces (None for something new), and why.
 
     `address` is where the store is to have it: `()` the operator, `(account,)`, `(account, user)`; None for
@@ -67,8 +62,7 @@ class Change:
         return self.statement.title
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """A jwt that the store is to have at an address as it is, None to have nothing there, and why.
 
     `replaces` is what the store has there now. A deletion is one placement, a new name is two.
@@ -80,8 +74,7 @@ class Placement:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What a change is judged against: the time, and the claims that will stand once the plan is done.
 
     `now` is Unix seconds. `claims` maps a subject (key text) to its claims: of the operator, and of the
@@ -93,7 +86,7 @@ class Context:
 
     now: int
     operator: Claims[Any] | None = None
-    claims: Mapping[str, Claims[Any]] = field(default_factory=dict)
+    claims: Mapping[str, Claims[Any]] = msgspec.field(default_factory=dict)
     newest: int | None = None
-    ceilings: Mapping[str, int] = field(default_factory=dict)
-    jwts: Mapping[str, Jwt[Any]] = field(default_factory=dict)
+    ceilings: Mapping[str, int] = msgspec.field(default_factory=dict)
+    jwts: Mapping[str, Jwt[Any]] = msgspec.field(default_factory=dict)

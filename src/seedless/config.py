@@ -20,18 +20,17 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from seedless.errors import BadUri, ModuleError, StoreError, UsageError
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic
 from seedless.text import quoted, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _SOFTHSM = (
@@ -44,8 +43,7 @@ _SOFTHSM = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextEntry:
+class ContextEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the options of a command are where they are not given and this context is named."""
 
     store: Path | None = None
@@ -55,16 +53,15 @@ class ContextEntry:
     policy: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says; all of it may be absent."""
 
     store: Path | None = None
     modules: tuple[Path, ...] = ()
     pin_source: str | None = None
     policy: Path | None = None
-    uris: Mapping[str, KeyUri] = field(default_factory=lambda: MappingProxyType({}))
-    contexts: Mapping[str, ContextEntry] = field(default_factory=lambda: MappingProxyType({}))
+    uris: Mapping[str, KeyUri] = msgspec.field(default_factory=lambda: MappingProxyType({}))
+    contexts: Mapping[str, ContextEntry] = msgspec.field(default_factory=lambda: MappingProxyType({}))
 
     def context(self, name: str) -> ContextEntry:
         """Return the context *name*; raise `UsageError` with the names that there are."""

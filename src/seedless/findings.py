@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from seedless.errors import Refused
 
@@ -27,8 +28,7 @@ class Severity(enum.StrEnum):
 _WEIGHT = {severity: weight for weight, severity in enumerate(Severity)}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing that a rule found: its code, where in the claims, what it means, what to do.
 
     `where` is a path such as `nats.exports[2].subject`, or empty for the whole. `about` names whose claims
@@ -63,8 +63,7 @@ def timecheck(code: str, where: str, text: str, hint: str = "") -> Finding:
     return Finding(code, Severity.TIMECHECK, where, text, hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """All findings on a plan, the heaviest first; and those that a person has lifted by their code."""
 
     findings: tuple[Finding, ...] = ()

@@ -16,8 +16,9 @@ the PIN; and one raw key under two roles.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
 
 from seedless import wire
 from seedless.errors import BadClaims, BadUri, SeedlessError, StoreError, UsageError
@@ -41,8 +42,7 @@ _MEMBERS: dict[str, type] = {"role": str, "name": str, "uri": str, "made": str, 
 _MADE: tuple[Made, ...] = get_args(Made)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyEntry:
+class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Where one key is: `uri` finds its token and object, `at` is Unix seconds."""
 
     public_key: PublicKey
@@ -65,25 +65,30 @@ class KeyEntry:
             raise UsageError(f"a key is made by one of {', '.join(_MADE)}, not by {quoted(self.made)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Keyring:
+class Keyring(msgspec.Struct, frozen=True):
     """All entries, by public key."""
 
-    entries: tuple[KeyEntry, ...] = ()
-    _by_key: dict[PublicKey, KeyEntry] = field(init=False, repr=False, compare=False)
+    _by_key: dict[PublicKey, KeyEntry] = msgspec.field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_key", {entry.public_key: entry for entry in self.entries})
+    @classmethod
+    def of(cls, entries: Iterable[KeyEntry]) -> Keyring:
+        """Return the keyring of *entries*."""
+        return cls({entry.public_key: entry for entry in entries})
+
+    @property
+    def entries(self) -> tuple[KeyEntry, ...]:
+        """All entries, in their order."""
+        return tuple(self._by_key.values())
 
     def get(self, public_key: PublicKey) -> KeyEntry | None:
         """Return the entry of *public_key*, if there is one."""
         return self._by_key.get(public_key)
 
     def __iter__(self) -> Iterator[KeyEntry]:
-        return iter(self.entries)
+        return iter(self._by_key.values())
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self._by_key)
 
     def with_entry(self, entry: KeyEntry) -> Keyring:
         """Return a keyring with *entry*, in place of an older one of the same public key.
@@ -95,11 +100,11 @@ class Keyring:
     def with_entries(self, *entries: KeyEntry) -> Keyring:
         """Return a keyring with all *entries*, as `with_entry` does with one."""
         mine = {entry.public_key for entry in entries}
-        return _gathered((*(one for one in self.entries if one.public_key not in mine), *entries))
+        return _gathered((*(one for one in self if one.public_key not in mine), *entries))
 
     def without(self, public_key: PublicKey) -> Keyring:
         """Return a keyring without the entry of *public_key*."""
-        return Keyring(tuple(entry for entry in self.entries if entry.public_key != public_key))
+        return Keyring.of(entry for entry in self if entry.public_key != public_key)
 
     def text(self) -> str:
         """Return the keyring as its file holds it."""
@@ -111,7 +116,7 @@ class Keyring:
                 "made": entry.made,
                 "at": entry.at,
             }
-            for entry in self.entries
+            for entry in self
         }
         return json.dumps({"version": VERSION, "keys": keys}, indent=2, ensure_ascii=True) + "\n"
 
@@ -130,7 +135,7 @@ def _gathered(entries: Iterable[KeyEntry]) -> Keyring:
                 f"{entry.public_key} is the same key as {twin.public_key}, and a key has one role",
                 "make a new key",
             )
-    return Keyring(tuple(sorted(by_raw.values(), key=lambda one: str(one.public_key))))
+    return Keyring.of(sorted(by_raw.values(), key=lambda one: str(one.public_key)))
 
 
 def bare(uri: KeyUri) -> KeyUri:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import binascii
 import enum
 import functools
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from seedless.errors import BadKey, BadSignature
 
@@ -58,8 +59,7 @@ class Role(enum.Enum):
 _ROLES = {role.prefix: role for role in Role}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PublicKey:
+class PublicKey(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """A role and the 32 raw bytes of an Ed25519 (curve keys: X25519) public key."""
 
     role: Role

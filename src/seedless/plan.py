@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,8 +51,7 @@ def system_account() -> Account:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """Who claims are about: a name, and the public key, or None when it is to be made on a token."""
 
     role: Role
@@ -75,16 +73,14 @@ class Subject:
         return self.public_key or made[self.new_key]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
+class Times(msgspec.Struct, frozen=True, kw_only=True):
     """From when until when claims hold, in Unix seconds; 0 is no bound."""
 
     start: int = 0
     expiry: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class System:
+class System(msgspec.Struct, frozen=True, kw_only=True):
     """The system account and its user, made together with an operator."""
 
     account: Subject

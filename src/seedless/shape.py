@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -26,17 +25,15 @@ _INT64_MIN = -(2**63)
 _UINT64_MAX = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True, gc=False):
     """A member that we do not know: its path and its value as JSON text."""
 
     path: str
     text: str
 
 
-@dataclass(slots=True)
-class _Walk:
-    unknown: list[Unknown] = field(default_factory=list)
+class _Walk(msgspec.Struct):
+    unknown: list[Unknown] = msgspec.field(default_factory=list)
 
     def check(self, value: object, kind: inspect.Type, path: str) -> Any:  # noqa: ANN401 - JSON
         if value is None:

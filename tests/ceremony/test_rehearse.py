@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from seedless.ceremony.request import parse
@@ -94,4 +94,4 @@ def test_a_blank_device_that_is_not_of_softhsm_is_left_alone(desk: Desk) -> None
     info = find_token(load(desk.token.module), KeyUri.parse(desk.token.uri))
     require_softhsm(info)
     with pytest.raises(UsageError, match="is no token of SoftHSM, and a rehearsal touches no other"):
-        require_softhsm(dataclasses.replace(info, model="Luna K7"))
+        require_softhsm(msgspec.structs.replace(info, model="Luna K7"))

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from pkcs11.constants import Attribute, ObjectClass
 from pkcs11.mechanisms import KeyType
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 DEVICE = TokenInfo(
     label="ACME", manufacturer="Acme", model="HSM", serial="1", slot_id=0, initialised=True, library="Acme"
 )
-SOFTHSM = dataclasses.replace(DEVICE, manufacturer="SoftHSM project", model="SoftHSM v2")
-SOFT_TOKEN = dataclasses.replace(DEVICE, manufacturer="IBM", model="Soft")
+SOFTHSM = msgspec.structs.replace(DEVICE, manufacturer="SoftHSM project", model="SoftHSM v2")
+SOFT_TOKEN = msgspec.structs.replace(DEVICE, manufacturer="IBM", model="Soft")
 MADE = KeyAttributes(
     sensitive=True, extractable=False, always_sensitive=True, never_extractable=True, local=True
 )
@@ -50,25 +50,25 @@ SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
             id="only-the-mechanism-tells",
         ),
         pytest.param(
-            dataclasses.replace(MADE, never_extractable=False),
+            msgspec.structs.replace(MADE, never_extractable=False),
             0x1055,
             "made on this token, but could leave before",
             id="was-extractable",
         ),
         pytest.param(
-            dataclasses.replace(MADE, always_sensitive=False),
+            msgspec.structs.replace(MADE, always_sensitive=False),
             0x1055,
             "made on this token, but could leave before",
             id="was-readable",
         ),
         pytest.param(
-            dataclasses.replace(MADE, local=False, never_extractable=False),
+            msgspec.structs.replace(MADE, local=False, never_extractable=False),
             UNAVAILABLE,
             "imported",
             id="imported",
         ),
-        pytest.param(dataclasses.replace(MADE, extractable=True), 0x1055, "can leave", id="extractable"),
-        pytest.param(dataclasses.replace(MADE, sensitive=False), 0x1055, "can leave", id="readable"),
+        pytest.param(msgspec.structs.replace(MADE, extractable=True), 0x1055, "can leave", id="extractable"),
+        pytest.param(msgspec.structs.replace(MADE, sensitive=False), 0x1055, "can leave", id="readable"),
         pytest.param(
             KeyAttributes(local=False, extractable=True), None, "can leave", id="imported-and-can-leave"
         ),

@@ -7,10 +7,11 @@ tell whether the people looked, nor whether the token signed anything else.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless import wire
 from seedless.ceremony import result as results
@@ -118,7 +119,7 @@ def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> 
         raise Refused(f"request.operator is {found}, and the pinned operator is {operator}")
     plan = request.plan
     standing = [*plan.around, *([request.operator] if request.operator else [])]
-    context = dataclasses.replace(plan.context, jwts={one.claims.sub: one for one in standing})
+    context = msgspec.structs.replace(plan.context, jwts={one.claims.sub: one for one in standing})
     trusted = Trusted.under(Policy(operator=str(operator)), plan.changes, context)
     for place, said in _statements(request):
         why = trusted.why_not(said)

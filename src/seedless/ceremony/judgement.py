@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless.allow import lift
 from seedless.change import Context, Statement
 from seedless.claims import Operator
@@ -89,7 +91,7 @@ class Ground:
     def judge(self) -> Report:
         """Put the request before the ledger, the policy and the rules."""
         plan = self.plan
-        context = dataclasses.replace(
+        context = msgspec.structs.replace(
             plan.context, now=self.now, newest=_newest(self), ceilings=self.ceilings
         )
         report = judge_by_rules(plan.changes, context)
@@ -161,7 +163,7 @@ def _ceremonies(ground: Ground) -> Iterator[Finding]:
     if book is None:
         text = "this machine has no ledger of the operator: it cannot tell what was signed before"
         hint = f"--first-use {ground.policy.operator} begins one"
-        yield dataclasses.replace(error("R011", ground.policy.operator, text, hint), about="ledger")
+        yield msgspec.structs.replace(error("R011", ground.policy.operator, text, hint), about="ledger")
         return
     if request.digest in book.requests:
         text = f"was signed before; the digest of that transcript is {book.requests[request.digest]}"
@@ -222,4 +224,4 @@ def _finding(code: str, where: str, text: str, hint: str = "") -> Finding:
 
 
 def _about(about: str, code: str, where: str, text: str, hint: str) -> Finding:
-    return dataclasses.replace(error(code, where, text, hint), about=about)
+    return msgspec.structs.replace(error(code, where, text, hint), about=about)

@@ -84,11 +84,11 @@ class Cast:
 
     def _change(self, change: Change) -> Change:
         before = None if change.replaces is None else self.jwt(change.replaces)
-        return dataclasses.replace(change, draft=self.draft(change.draft), replaces=before)
+        return msgspec.structs.replace(change, draft=self.draft(change.draft), replaces=before)
 
     def _placement(self, one: Placement) -> Placement:
         held, before = (None if jwt is None else self.jwt(jwt) for jwt in (one.jwt, one.replaces))
-        return dataclasses.replace(one, jwt=held, replaces=before)
+        return msgspec.structs.replace(one, jwt=held, replaces=before)
 
     def policy(self, real: Policy, witnesses: tuple[PublicKey, ...], serial: str) -> Policy:
         """Return the policy of the rehearsal: its *witnesses*, and the token *serial* where it wants some."""

@@ -12,6 +12,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless import jwt, planfile
 from seedless.ceremony import documents
 from seedless.claims import Operator
@@ -95,7 +97,7 @@ def prepare(plan: Plan, *, at: int, **header: Any) -> Request:  # noqa: ANN401 -
     for change in plan.changes:
         moment = at if change.replaces is None else max(at, change.replaces.issued_at + 1)
         dated = draft(change.draft.claims, change.draft.issuer, moment)
-        changes.append(dataclasses.replace(change, draft=dated))
+        changes.append(msgspec.structs.replace(change, draft=dated))
     request = Request(plan=dataclasses.replace(plan, changes=tuple(changes), prepared_at=at), **header)
     _require_sound(request)
     return request

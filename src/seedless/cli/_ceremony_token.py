@@ -50,7 +50,7 @@ class TokenKeys:
 def driver_says(token: Token, key: Key) -> dict[str, str]:
     """Return what the driver says of *key* and *token*: no attestation. What it does not say is left out."""
     info = token.info
-    attributes = {name: getattr(key.attributes, name) for name in key.attributes.__slots__}
+    attributes = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
     said = {
         "token": info.label, "serial": info.serial, "model": info.model, "manufacturer": info.manufacturer,
         "firmware": info.firmware_version, "library": info.library, "label": key.label, "id": key.id.hex(),

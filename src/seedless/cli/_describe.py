@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from seedless import text as safe
 from seedless.cli import _io
@@ -61,8 +61,7 @@ def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
         click.echo(text(jwt))
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """What a list command prints: the jwts that can be read, and why the others cannot."""
 
     rows: tuple[tuple[str, str, str], ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless.allow import lift
 from seedless.errors import SeedlessError, UsageError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def judged(workspace: Workspace, plan: Plan) -> Report:
     """Put *plan* before the rules and the policy, and lift what --allow names."""
-    context = dataclasses.replace(
+    context = msgspec.structs.replace(
         plan.context,
         now=workspace.now,
         newest=_newest(workspace),
@@ -35,7 +36,7 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
     if workspace.policy is not None:
         from seedless.policy import judge  # noqa: PLC0415 - only where a policy is pinned
 
-        context = dataclasses.replace(context, jwts=_standing(workspace, plan))
+        context = msgspec.structs.replace(context, jwts=_standing(workspace, plan))
         report = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
     return lift(report, workspace.settings.allow)
 

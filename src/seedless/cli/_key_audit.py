@@ -82,7 +82,7 @@ def _row(one: Audited) -> tuple[str, ...]:
 def _data(token: Token, one: Audited) -> dict[str, Any]:
     key = one.key
     role = key.role
-    says = {name: getattr(key.attributes, name) for name in key.attributes.__slots__}
+    says = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
     return {
         "public_key": str(PublicKey(role, key.raw)) if role and key.raw else None,
         "raw": key.raw.hex() if key.raw else None,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the shared options say; what a command does not offer has its default."""
 
     context: str | None = None
@@ -99,7 +98,7 @@ _JUDGE = [
 def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(command)
     def with_settings(**values: Any) -> R:  # noqa: ANN401 - click's values
-        mine = {name: values.pop(name) for name in list(values) if name in Settings.__slots__}
+        mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
         return command(Settings(**mine), **values)
 
     for option in reversed(options):

@@ -5,9 +5,10 @@ Rule G004 refuses such orders everywhere. It is lifted here alone, for the one d
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless import jwt as jwts
 from seedless.claims import Generic
@@ -110,4 +111,4 @@ def _judged(workspace: Workspace, plan: Plan, ordering: Sequence[str]) -> Report
     """Judge *plan*; that what *ordering* names is an order to resolvers is what is wanted here."""
     report = judged(workspace, plan)
     kept = tuple(one for one in report.findings if not (one.code == _ORDER and one.about in ordering))
-    return dataclasses.replace(report, findings=kept)
+    return msgspec.structs.replace(report, findings=kept)

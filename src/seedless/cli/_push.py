@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless.cli import _io
 from seedless.cli._judge import findings_data
@@ -77,7 +78,7 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
     if force:
         kept = tuple(one for one in report.findings if one.code.startswith(_PREFLIGHT))
         lifted = tuple(one for one in report.findings if one not in kept)
-        report = dataclasses.replace(report, findings=kept, lifted=lifted)
+        report = msgspec.structs.replace(report, findings=kept, lifted=lifted)
     wanted = {account.claims.sub for account in chosen.accounts}
     known = deleted.load(deleted_path(workspace))
     others = strays(target, wanted, known) if chosen.everything else ()

@@ -6,8 +6,9 @@ old one, by which desired-state files and people know it; that is then called `O
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from seedless.issue import NewKey
 from seedless.rotate import successor
@@ -43,4 +44,4 @@ def hand_name_on(workspace: Workspace, pair: Pair) -> None:
     past = f"{old.name}{_BEFORE}{str(new.public_key)[:ENOUGH]}"
     with workspace.lock():
         # In one step: a run that is killed between the two names would no longer know what belongs together.
-        workspace.note_key(dataclasses.replace(new, name=old.name), dataclasses.replace(old, name=past))
+        workspace.note_key(replace(new, name=old.name), replace(old, name=past))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from seedless.cli import _io
 from seedless.cli._remote import addresses, login
@@ -61,7 +61,7 @@ class Servers:
         found = _push.look(self.workspace, self.cluster, self.user, chosen, force=False)
         report = found.report
         kept = tuple(one for one in report.findings if one.code not in lifted)
-        report = dataclasses.replace(report, findings=kept)
+        report = msgspec.structs.replace(report, findings=kept)
         show_findings(report)
         report.require_clean()
         if self.workspace.settings.dry_run or self.workspace.settings.plan:
@@ -148,7 +148,7 @@ def _visitor(workspace: Workspace, remote: Remote) -> Creds:
     # With --plan it is the rotation that goes into the file, and not who logs in to ask.
     asking = workspace
     if workspace.settings.plan:
-        asking = Workspace(dataclasses.replace(workspace.settings, plan=None))
+        asking = Workspace(msgspec.structs.replace(workspace.settings, plan=None))
     user = log_in(asking, remote, UPDATE, *connections.ASKED)
     if user is None:
         raise UsageError("nobody logs in to a folder", "give --url")

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless import planfile
 from seedless.change import Statement
 from seedless.claims import Account, Operator, User
@@ -46,7 +48,7 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     data = atomic.read(path, planfile.LONGEST)
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a plan that --plan FILE wrote")
-    workspace = Workspace(dataclasses.replace(settings, plan=None))
+    workspace = Workspace(msgspec.structs.replace(settings, plan=None))
     _require_expected(workspace, planfile.digest(data), expect)
     plan = planfile.parse(data)
     choose_store(workspace, plan)
@@ -208,13 +210,13 @@ def judged_with_placements(workspace: Workspace, plan: Plan) -> Report:
     trusted = Trusted.under(workspace.policy, plan.changes, plan.context) if workspace.policy else None
     subjects = Subjects(workspace)
     found = [
-        dataclasses.replace(finding, about=Statement.of(one.jwt).title)
+        msgspec.structs.replace(finding, about=Statement.of(one.jwt).title)
         for one in placed
         if one.jwt
         for finding in _about_placed(one.jwt, plan, subjects.get(one.jwt.claims, one.address), trusted)
     ]
     whole = Report.of([*found, *report.findings])
-    return dataclasses.replace(report, findings=whole.findings)
+    return msgspec.structs.replace(report, findings=whole.findings)
 
 
 def _about_placed(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from seedless.cli._bulk import MANY, KeptPin, in_bulk
 from seedless.cli._guard import stand_guard
@@ -266,12 +267,12 @@ def _info(module: Path, uri: KeyUri) -> TokenInfo:
 
 def token_part(uri: KeyUri) -> KeyUri:
     """Return what *uri* says of the token, without the key on it."""
-    return dataclasses.replace(uri, object=None, id=None, type=None)
+    return msgspec.structs.replace(uri, object=None, id=None, type=None)
 
 
 def key_uri(token: Token, label: str, key_id: bytes) -> KeyUri:
     """Return the URI of a key on *token*, as the inventory holds it: no module, no PIN."""
-    return dataclasses.replace(token.info.uri, object=label, id=key_id, type="private")
+    return msgspec.structs.replace(token.info.uri, object=label, id=key_id, type="private")
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless import config as configuration
 from seedless import keyring as inventory
@@ -46,11 +47,11 @@ class Workspace:
         options = self._options
         if options.context is None:
             return options
-        said = dataclasses.asdict(self.config.context(options.context))
+        said = msgspec.structs.asdict(self.config.context(options.context))
         left: dict[str, Any] = {
             name: str(value) for name, value in said.items() if value and getattr(options, name) is None
         }
-        return dataclasses.replace(options, **left)
+        return msgspec.structs.replace(options, **left)
 
     @functools.cached_property
     def config(self) -> Config:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from seedless.cli import _describe, _io
 from seedless.cli._judge import judged
@@ -54,7 +54,7 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
       seedless apply tenants.toml --token pkcs11:token=ACME
     """
     desired = _read(file)
-    workspace = Workspace(dataclasses.replace(settings, dry_run=settings.dry_run or plan_only))
+    workspace = Workspace(msgspec.structs.replace(settings, dry_run=settings.dry_run or plan_only))
     has_store = _choose_store(workspace, desired)
     with workspace.lock():
         there = standing(
@@ -105,7 +105,7 @@ def _choose_store(workspace: Workspace, desired: Desired) -> bool:
     if name is None:
         return workspace.store is not None
     if name in operators(workspace.root):
-        workspace.settings = dataclasses.replace(workspace.settings, operator=name)
+        workspace.settings = msgspec.structs.replace(workspace.settings, operator=name)
         return True
     workspace.new_store(name)
     return False

@@ -103,7 +103,7 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
         holder = tokens.holding(public_key)
         found = holder.find(public_key.raw)
         data = key_data(holder, found) | {"public_key": str(public_key)}
-    says = {name: getattr(found.attributes, name) for name in found.attributes.__slots__}
+    says = {name: getattr(found.attributes, name) for name in found.attributes.__struct_fields__}
     data |= {"the_driver_says": says}
     lines = [
         f"{name.replace('_', ' '):<20} {_word(value)}"

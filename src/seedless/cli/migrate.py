@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from seedless import migrate as nsc_home
 from seedless.cli import _io
@@ -90,7 +90,7 @@ def _workspace(settings: Settings, places: Places) -> Workspace:
             f"there is no store of nsc in {shown(places.root)}", "name its folder with --data-dir"
         )
     name = settings.operator or (places.operator if places.operator in names else None)
-    return Workspace(dataclasses.replace(settings, store=str(places.root), operator=name))
+    return Workspace(msgspec.structs.replace(settings, store=str(places.root), operator=name))
 
 
 def _require_consent(settings: Settings) -> None:

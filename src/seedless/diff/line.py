@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping  # noqa: TC003 - a field of a dataclass
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -38,8 +37,7 @@ _OPPOSITE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One line of a diff.
 
     `label` says what it is about, `text` what it was and is; both are safe to print. `paths` are the members
@@ -70,11 +68,10 @@ class Difference:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
+class Wording(msgspec.Struct, frozen=True):
     """How lines are put: with the `names` of keys (key text → name), and without an old side when new."""
 
-    names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    names: Mapping[str, str] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     is_new: bool = False
 
     def step(self, old: str, new: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from seedless import conf
 from seedless.errors import SeedlessError
@@ -47,7 +48,7 @@ def lint_configuration(
     too. No finding quotes a seed.
     """
     return [
-        dataclasses.replace(found, about=str(path), text=_masked(found.text), hint=_masked(found.hint))
+        msgspec.structs.replace(found, about=str(path), text=_masked(found.text), hint=_masked(found.hint))
         for found in _findings(path, environment, now, program, wants_delete=wants_delete)
     ]
 

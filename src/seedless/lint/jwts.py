@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless.change import Change, Statement
 from seedless.claims import Account, Activation, Scope, User, signing_key
@@ -47,14 +48,14 @@ class Judged:
 
 def judge_jwt(what: str, jwt: Jwt[Any], around: Surroundings) -> Judged:
     """Return what there is to say of *jwt*, which stands, under the name *what*."""
-    found = (dataclasses.replace(finding, about=what) for finding in _findings(jwt, around))
+    found = (msgspec.structs.replace(finding, about=what) for finding in _findings(jwt, around))
     return Judged(what, tuple(found))
 
 
 def unreadable(what: str, failure: SeedlessError) -> Judged:
     """Return that the jwt *what* cannot be read."""
     found = l001_jwt_can_be_read(failure)
-    return Judged(what, tuple(dataclasses.replace(finding, about=what) for finding in found))
+    return Judged(what, tuple(msgspec.structs.replace(finding, about=what) for finding in found))
 
 
 def l001_jwt_can_be_read(failure: SeedlessError) -> Iterator[Finding]:
@@ -128,7 +129,7 @@ def _findings(jwt: Jwt[Any], around: Surroundings) -> Iterator[Finding]:
         near = {context.operator.sub if context.operator else "", _parent(jwt)}
         jwts = {key: context.jwts[key] for key in near & context.jwts.keys()}
         for rule in around.policy:
-            yield from rule(change, dataclasses.replace(context, jwts=jwts))
+            yield from rule(change, msgspec.structs.replace(context, jwts=jwts))
 
 
 def _parent(jwt: Jwt[Any]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless import policy as pinned
 from seedless.change import Context
@@ -90,7 +91,7 @@ def _judged(what: str, found: Jwt[Any] | SeedlessError, around: Surroundings) ->
 
 
 def _with(judged: Judged, more: Iterator[Finding] | tuple[()]) -> Judged:
-    extra = tuple(dataclasses.replace(finding, about=judged.what) for finding in more)
+    extra = tuple(msgspec.structs.replace(finding, about=judged.what) for finding in more)
     return Judged(judged.what, (*judged.findings, *extra)) if extra else judged
 
 

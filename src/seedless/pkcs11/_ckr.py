@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import pkcs11.exceptions
 from pkcs11.exceptions import PKCS11Error
 
@@ -26,8 +26,7 @@ _AGAIN = "run the command again; if it stays, unplug the token and plug it in"
 _OTHER_PROGRAM = "close the other program that uses the token, then run the command again"
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+class _Cause(msgspec.Struct, frozen=True):
     text: str
     hint: str = ""
     error: type[TokenError] = TokenError

@@ -9,13 +9,14 @@ numbers) and C_GetSessionInfo. Positions are those of CK_FUNCTION_LIST in PKCS#1
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from seedless.errors import ModuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 CKR_OK = 0
@@ -84,8 +85,7 @@ class _SessionInfo(ctypes.Structure):
 _LOGGED_IN_STATES = frozenset({1, 3})  # CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(msgspec.Struct, frozen=True):
     """The function list of one loaded module. Every function returns its CK_RV."""
 
     _by_name: dict[str, Callable[..., int]]

@@ -5,8 +5,9 @@ Text from a token is foreign: `where` escapes what could move a terminal's curso
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from seedless.pin import Tries
 from seedless.pkcs11.recognise import quirks_of
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.uri import KeyUri
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenInfo:
+class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What C_GetTokenInfo and C_GetSlotInfo say (PKCS#11 2.40 §3.2). A blank token has no label.
 
     `library` is what the driver calls itself: its maker, its name and its version.

@@ -7,9 +7,9 @@ Accepted are three shapes of EC_POINT and two of EC_PARAMS: PKCS#11 3.0 wanted D
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pkcs11.attributes import ATTRIBUTE_TYPES, AttributeMapper
 from pkcs11.constants import Attribute
 from pkcs11.exceptions import PKCS11Error
@@ -35,8 +35,7 @@ _ROLES = {Role.OPERATOR: "operator", Role.ACCOUNT: "account", Role.USER: "user"}
 _LONGEST_NAME = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyAttributes:
+class KeyAttributes(msgspec.Struct, frozen=True, kw_only=True):
     """What the driver says of a private key; None where it says nothing. A statement, not an attestation."""
 
     sensitive: bool | None = None
@@ -54,8 +53,7 @@ class KeyAttributes:
         return self.extractable is True or self.sensitive is False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(msgspec.Struct, frozen=True, kw_only=True):
     """A private key on a token, with the public half that goes with it.
 
     `raw` is the 32 bytes of the public key, None if the token shows none or the key is no Ed25519 key.

@@ -6,9 +6,10 @@ certificate), each key that could be meant signs a challenge; the one whose sign
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from seedless.errors import NoKey
 from seedless.pkcs11.key import ED25519
@@ -49,7 +50,7 @@ def _proved(
 ) -> list[Pair]:
     message = challenge("which key", os.urandom(32))
     return [
-        dataclasses.replace(pair, key=dataclasses.replace(pair.key, raw=public))
+        msgspec.structs.replace(pair, key=msgspec.structs.replace(pair.key, raw=public))
         for pair in candidates[:_MOST_TRIALS]
         if pair.key.attributes.sign is not False
         # A PIN or a touch for each trial would be too much to ask.

@@ -7,17 +7,18 @@ CKA_ID, then by label. What a public object claims proves nothing; signatures ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pkcs11 import _pkcs11
 from pkcs11.constants import Attribute, ObjectClass
+from pkcs11.types import Object
 
 from seedless.pkcs11.key import ED25519, Key, KeyAttributes, point, read_attributes, type_name
 from seedless.pkcs11.quirks import STANDARD
 
 if TYPE_CHECKING:
-    from pkcs11.types import Object, Session
+    from pkcs11.types import Session
 
     from seedless.pkcs11.quirks import Numbers
 
@@ -35,8 +36,7 @@ _STATEMENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Half:
+class Half(msgspec.Struct, frozen=True):
     """One object of a key pair, as far as the token lets it be read."""
 
     item: Object
@@ -47,8 +47,7 @@ class Half:
     values: dict[Attribute, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """A private object, the public one that goes with it if there is one, and the key that they make."""
 
     private: Object

@@ -9,8 +9,9 @@ anything be believed, so a device that lies about its name gains nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from seedless.errors import TokenError
 
@@ -23,8 +24,7 @@ EC_PARAMS_NAME: Final = bytes.fromhex(
 EC_PARAMS_OID: Final = bytes.fromhex("06032b6570")  # 1.3.101.112 (RFC 8410)
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(msgspec.Struct, frozen=True):
     """The numbers under which a driver knows Ed25519: CKM to sign, CKM to make a pair, CKK."""
 
     sign: int
@@ -36,8 +36,7 @@ STANDARD: Final = Numbers(0x1057, 0x1055, 0x40)  # CKM_EDDSA and so on (PKCS#11 
 LUNA: Final = Numbers(0x80000C03, 0x80000C01, 0x80000012)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a family of devices. The defaults are those of a device that nobody knows.
 
     `largest_message` is in bytes, None where no ceiling is known. `points` are the shapes in which
@@ -78,8 +77,7 @@ class Quirks:
 GENERAL: Final = Quirks()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class Family(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table: patterns for what the token and its library say, all of which must be found."""
 
     quirks: Quirks

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from seedless.pkcs11.families import FAMILIES
 from seedless.pkcs11.quirks import GENERAL
@@ -38,4 +39,4 @@ def _aged(quirks: Quirks, firmware: str) -> Quirks:
         return quirks
     major, _, minor = firmware.partition(".")
     is_old = major == "2" and minor.isdecimal() and any(int(minor) in old for old in _YUBIHSM_OLD)
-    return replace(quirks, largest_message=2026) if is_old else quirks
+    return msgspec.structs.replace(quirks, largest_message=2026) if is_old else quirks

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from seedless.errors import PinError
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedPin:
+class RefusedPin(msgspec.Struct, frozen=True):
     """A PIN that a token may have refused, as a digest, and the token."""
 
     digest: bytes

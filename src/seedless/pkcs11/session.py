@@ -11,11 +11,11 @@ could not be used for a plan of fifty jwts else.
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
 from pkcs11.exceptions import SessionHandleInvalid
 
 from seedless.errors import NoToken, TokenError
@@ -261,7 +261,7 @@ class TokenSession:
         with self.module.calls(), explained("log in", self._where):
             info = self._info_now()
         if name_of(result) == "PinLocked":  # whatever its flags say
-            info = dataclasses.replace(info, user_pin_locked=True)
+            info = msgspec.structs.replace(info, user_pin_locked=True)
         return pin_refused(info, wrong=True)
 
     def _info_now(self) -> TokenInfo:

@@ -8,8 +8,9 @@ token, and is not tried again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE
@@ -118,8 +119,7 @@ class TokenSigner:
         return functions.signing(handle, self._numbers.sign, key, SIGNATURE_SIZE)
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """A `Signer` whose signatures have all been verified under its public key."""
 
     inner: TokenSigner

@@ -7,10 +7,10 @@ come twice, attributes of the path in the query (and the other way), and names t
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import urllib.parse
-from dataclasses import dataclass
+
+import msgspec
 
 from seedless.errors import BadUri
 
@@ -46,8 +46,7 @@ _PATH_FIELDS = (
 _QUERY_FIELDS = ("module_name", "module_path", "pin_source")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyUri:
+class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
     """What a PKCS#11 URI says; None where it says nothing (RFC 7512 §2.3, §2.4).
 
     Text is UTF-8 without NUL, `id` is bytes, `slot_id` a number below 2**64, `library_version` is `3` or
@@ -74,10 +73,10 @@ class KeyUri:
     extra_query: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+        for field in self.__struct_fields__:
+            value = getattr(self, field)
             if isinstance(value, str):
-                _check_text(_attribute(field.name), value)
+                _check_text(_attribute(field), value)
         for name, value in (*self.extra, *self.extra_query):
             _check_extra(name)
             _check_text(name, value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless import units
 from seedless.change import Statement
@@ -57,7 +58,7 @@ def judge(policy: Policy, changes: Sequence[Change], context: Context) -> Iterat
     """Yield all that *policy* has to say against *changes*; every finding is an error."""
     for change, rule in product(changes, rules(policy, changes)):
         for finding in rule(change, context):
-            yield dataclasses.replace(finding, about=change.title)
+            yield msgspec.structs.replace(finding, about=change.title)
 
 
 def rules(policy: Policy, changes: Sequence[Change] = ()) -> tuple[Rule, ...]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless import trust
 from seedless.change import Context, Statement
 from seedless.findings import Finding, Report, Severity, error
@@ -188,10 +190,10 @@ def preflight(accounts: Sequence[Jwt[Account]], there: There, now: int) -> Repor
     found: list[Finding] = []
     for account in accounts:
         about = f"account {brief(account.claims.name)}"
-        found += [dataclasses.replace(one, about=about) for rule in RULES for one in rule(account, there)]
+        found += [msgspec.structs.replace(one, about=about) for rule in RULES for one in rule(account, there)]
         said = judge_statement(Statement.of(account), context)
         found += [
-            dataclasses.replace(one, severity=Severity.ERROR)
+            msgspec.structs.replace(one, severity=Severity.ERROR)
             for one in said
             if one.severity is not Severity.WARNING and one.code != _OURS
         ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless.claims import Generic
 from seedless.findings import error, warning
@@ -93,7 +94,7 @@ def g005_one_jwt_a_second(changes: Sequence[Change], _: Context) -> Iterator[Fin
         moment = (change.draft.claims.sub, change.draft.issued_at)
         if moment in seen:
             finding = error("G005", "iat", "another jwt of the same second is in this plan", "sign one")
-            yield dataclasses.replace(finding, about=change.title)
+            yield msgspec.structs.replace(finding, about=change.title)
         seen.add(moment)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless.findings import Finding, Report
 from seedless.rules import account, every, exports, guards, imports, observed, operator, traffic, trust, user
@@ -79,7 +80,7 @@ def judge_statement(said: Statement[Any], context: Context) -> Iterator[Finding]
     """Yield what the rules have to say of *said*, a draft or a jwt that stands."""
     for rule in STATEMENT_RULES[said.claims.body.kind]:
         for finding in rule(said, context):
-            yield dataclasses.replace(finding, about=said.title)
+            yield msgspec.structs.replace(finding, about=said.title)
 
 
 def judge(changes: Sequence[Change], context: Context) -> Report:
@@ -91,7 +92,7 @@ def _findings(changes: Sequence[Change], context: Context) -> Iterator[Finding]:
     for change in changes:
         for rule in CHANGE_RULES:
             for finding in rule(change, context):
-                yield dataclasses.replace(finding, about=change.title)
+                yield msgspec.structs.replace(finding, about=change.title)
         yield from judge_statement(change.statement, context)
     for plan_rule in PLAN_RULES:
         yield from plan_rule(changes, context)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -113,7 +112,7 @@ def test_two_jwts_of_one_subject_in_one_second_g005(
 def test_a_clock_that_is_behind(
     say: Say, named: dict[str, SoftwareKey], plain: Context, newest: int | None, codes: list[Any]
 ) -> None:
-    context = dataclasses.replace(plain, newest=newest)
+    context = msgspec.structs.replace(plain, newest=newest)
     assert _codes(Change(_draft(say, named, NOW)), context=context) == codes
 
 
@@ -148,7 +147,7 @@ def test_revocations_of_the_future(say: Say, plain: Context, nats: dict[str, Any
     [pytest.param(3501, ["G008"], id="G008 one byte more"), pytest.param(3500, [], id="G008 fits")],
 )
 def test_a_user_fits_into_a_login(say: Say, plain: Context, size: int, codes: list[str]) -> None:
-    said = dataclasses.replace(say("user"), size=size)
+    said = msgspec.structs.replace(say("user"), size=size)
     assert [finding.code for finding in judge_statement(said, plain)] == codes
 
 
@@ -192,11 +191,11 @@ def test_the_ceiling_of_a_token_g010(say: Say, named: dict[str, SoftwareKey], pl
     made = _draft(say, named, NOW)
     size = len(made.signing_input)
     limited = [
-        dataclasses.replace(plain, ceilings={str(named["<account>"].public_key): ceiling})
+        msgspec.structs.replace(plain, ceilings={str(named["<account>"].public_key): ceiling})
         for ceiling in (size - 1, size)
     ]
     assert [_codes(Change(made), context=context) for context in limited] == [[("G010", "")], []]
-    assert _codes(Change(made), context=dataclasses.replace(plain, ceilings={"A": 1})) == []
+    assert _codes(Change(made), context=msgspec.structs.replace(plain, ceilings={"A": 1})) == []
 
 
 def test_members_that_would_be_lost_g011(say: Say, named: dict[str, SoftwareKey], plain: Context) -> None:

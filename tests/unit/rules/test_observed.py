@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -140,7 +139,7 @@ def test_a_limit_of_zero_in_a_scope_is_told_c103(say: Say, plain: Context) -> No
     claims = msgspec.structs.replace(
         said.claims, body=msgspec.structs.replace(said.claims.body, signing_keys=scopes)
     )
-    found = list(judge_statement(dataclasses.replace(said, claims=claims), plain))
+    found = list(judge_statement(msgspec.structs.replace(said, claims=claims), plain))
     assert [(finding.code, finding.where) for finding in found] == [
         ("C103", "nats.signing_keys[0].template.subs"),
         ("C103", "nats.signing_keys[1].template.payload"),
