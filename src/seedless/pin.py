@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _LONGEST = 1024
 _OTHER_SOURCES = "give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
 _FORMS = "it is prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM; a PIN itself is never an argument"
-_LIKE_A_PIN = re.compile(r"(?:^|_)(?:SO_?|USER_?)?PIN(?:_?CODE)?\d*$", re.ASCII | re.IGNORECASE)
+# As text, which `re` compiles when a program is started.
+_LIKE_A_PIN = r"(?ai)(?:^|_)(?:SO_?|USER_?)?PIN(?:_?CODE)?\d*$"
 _named: set[str] = set()  # variables that some source says hold a PIN
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DESCRIPTOR = re.compile(r"\d{1,5}", re.ASCII)
@@ -247,7 +248,9 @@ def _read_line(number: int) -> str:
 def without_pins(environ: Mapping[str, str]) -> dict[str, str]:
     """Return *environ* for a child: without variables that a source names, and those called like a PIN."""
     return {
-        name: text for name, text in environ.items() if name not in _named and not _LIKE_A_PIN.search(name)
+        name: text
+        for name, text in environ.items()
+        if name not in _named and not re.search(_LIKE_A_PIN, name)
     }
 
 

@@ -24,10 +24,9 @@ _SHORT = {
 }
 _ESCAPED_BYTES = range(0xDC80, 0xDD00)  # what os.fsdecode makes of bytes that are not UTF-8
 # Printable for Python, though nothing is seen: fillers, variation selectors, joiners (Unicode 16,
-# Default_Ignorable_Code_Point), and the blank pattern of Braille.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+# Default_Ignorable_Code_Point), and the blank pattern of Braille. A pattern as text: `re` compiles it when
+# the first text comes that is not ASCII.
+_UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 _SIGNS = frozenset(
     "\u2024\u2027\u00b7\u2219\u22c5\u0589\u06d4"  # a dot
     "\u2217\u204e\u2731\u066d\u22c6"  # *
@@ -42,7 +41,7 @@ _LATIN_LOOKING = frozenset(
     "\u0406\u0408\u04ae\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
     "\u03bf\u03bd\u03c1\u03b1\u03b9\u03ba\u03c5\u0585\u057d\u0578\u0581\u0563"
 )
-_WORD = re.compile(r"\w+")
+_WORD = r"\w+"
 _LIKE_ASCII = frozenset("\u2026\u00b5")  # an ellipsis and a micro are what they look like
 _MOST_MARKS = 2  # on one letter; Thai and Vietnamese need two
 LONGEST = 160
@@ -110,11 +109,11 @@ def _deceivers(text: str) -> set[int]:
     """Return where in *text* characters stand that are printable and not what they look like."""
     if text.isascii():
         return set()
-    found = {match.start() for match in _UNSEEN.finditer(text)}
+    found = {match.start() for match in re.finditer(_UNSEEN, text)}
     for at, mark in enumerate(text):
         if not mark.isascii() and (_is_alike(mark) or _is_loose(text, at) or _is_dash_in_word(text, at)):
             found.add(at)
-    for word in _WORD.finditer(text):
+    for word in re.finditer(_WORD, text):
         found |= {word.start() + at for at in _foreign(word[0])}
     return found
 

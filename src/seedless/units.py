@@ -12,10 +12,11 @@ NO_LIMIT = -1
 _BYTES = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 _NANOSECONDS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 86400, "y": 365 * 86400}
-_SPAN = re.compile(r"(\d{1,6})([smhdwMy])")
-_SIZE = re.compile(r"(\d{1,19}) ?(|[KMGT]i?B?|B)")
-_DURATION = re.compile(r"(?:\d{1,19}(?:ns|us|µs|ms|s|m|h))+")
-_DURATION_PART = re.compile(r"(\d+)(ns|us|µs|ms|s|m|h)")
+# Patterns as text: `re` compiles them when they are first wanted, and few commands want them.
+_SPAN = r"(\d{1,6})([smhdwMy])"
+_SIZE = r"(\d{1,19}) ?(|[KMGT]i?B?|B)"
+_DURATION = r"(?:\d{1,19}(?:ns|us|µs|ms|s|m|h))+"
+_DURATION_PART = r"(\d+)(ns|us|µs|ms|s|m|h)"
 _POWERS = {"": 0, "B": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -65,12 +66,12 @@ def span(seconds: int) -> str:
 
 def is_span(text: str) -> bool:
     """Tell whether *text* is a span that `parse_span` reads."""
-    return _SPAN.fullmatch(text) is not None
+    return re.fullmatch(_SPAN, text) is not None
 
 
 def parse_span(text: str) -> int:
     """Return the seconds of `90s`, `15m`, `12h`, `30d`, `2w`, `6M` (of 30 days) or `1y`; raise ValueError."""
-    match = _SPAN.fullmatch(text)
+    match = re.fullmatch(_SPAN, text)
     if not match:
         raise ValueError(f"{text!a} is no span of time: write 12h, 30d, 1y")
     return int(match[1]) * _SECONDS[match[2]]
@@ -78,15 +79,15 @@ def parse_span(text: str) -> int:
 
 def parse_duration(text: str) -> int:
     """Return the nanoseconds of `500ms`, `2s`, `1h30m`, as `duration` writes them; raise ValueError."""
-    if not _DURATION.fullmatch(text):
+    if not re.fullmatch(_DURATION, text):
         raise ValueError(f"{text!a} is no duration: write 500ms, 2s, 1h30m")
     factors = dict(_NANOSECONDS) | {"µs": 1000}
-    return sum(int(count) * factors[unit] for count, unit in _DURATION_PART.findall(text))
+    return sum(int(count) * factors[unit] for count, unit in re.findall(_DURATION_PART, text))
 
 
 def parse_size(text: str) -> int:
     """Return the bytes of `512`, `10K`, `4MiB`, `1 GiB` (powers of 1024); raise ValueError."""
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text)
     if not match:
         raise ValueError(f"{text!a} is no size: write 512, 10K, 4MiB, 1G")
     factor: int = 1024 ** _POWERS[match[2][:1]]

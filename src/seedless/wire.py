@@ -43,7 +43,7 @@ _LONGEST_PATH = 400
 _LONGEST_NAME = 80
 # An unfinished string is matched as well: starting again at each quote in it would take quadratic time.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"  # compiled by `re` when a text that is not ASCII comes
 _PLAIN_NAME = re.compile(r"[\w*>$-]+")
 _BRACKET = re.compile(rb"[\[\]{}]")
 _ESCAPES = tuple((ord(mark), mark.encode(), b"\\u%04x" % ord(mark)) for mark in "<>&")
@@ -162,7 +162,7 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
         if isinstance(item, Repeated):
             place = join(path, item.twice)
             raise BadClaims(f"{place}: the name stands twice", "keep one", path=place, rule="duplicate-name")
-        if isinstance(item, str) and not item.isascii() and _SURROGATE.search(item):
+        if isinstance(item, str) and not item.isascii() and re.search(_SURROGATE, item):
             raise BadClaims(f"{path}: an escape is half of a surrogate pair", path=path, rule="not-utf8")
     return value
 

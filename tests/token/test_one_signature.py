@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,3 +46,10 @@ def test_one_signature_asks_its_token_once_for_each_thing(signed: set[str], misb
 def test_one_signature_loads_nothing_that_it_does_not_use(signed: set[str]) -> None:
     assert {"msgspec", "nacl._sodium", "seedless.rules.account"} <= signed
     assert signed & NEEDLESS == set()
+
+
+def test_one_signature_loads_no_dataclass_of_ours(signed: set[str]) -> None:
+    specs = [importlib.util.find_spec(name) for name in signed if name.startswith("seedless.")]
+    files = [Path(spec.origin) for spec in specs if spec and spec.origin]
+    assert len(files) > 60
+    assert {file.stem for file in files if "@dataclass" in file.read_text(encoding="utf-8")} <= {"issue"}

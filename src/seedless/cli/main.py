@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _USAGE = 2
 _INTERRUPTED = 130
-_FEW_COLLECTIONS = 20_000  # objects; what a start loads is no garbage, and looking for some takes its time
+_FEW_COLLECTIONS = 50_000  # objects; what a start loads is no garbage, and looking for some takes its time
 _LONGEST = 2000  # characters of a message: what it quotes may be long
 _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
 _COMMANDS = {

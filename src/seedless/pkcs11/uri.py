@@ -24,8 +24,8 @@ _UNRESERVED = r"A-Za-z0-9._~\-"
 _PATH_VALUE = re.compile(f"(?:[{_UNRESERVED}{re.escape(_PATH_SAFE)}]|%[0-9A-Fa-f]{{2}})*")
 _QUERY_VALUE = re.compile(f"(?:[{_UNRESERVED}{re.escape(_QUERY_SAFE)}]|%[0-9A-Fa-f]{{2}})*")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_VERSION = re.compile(r"(\d{1,3})(?:\.(\d{1,3}))?", re.ASCII)
-_SLOT_ID = re.compile(r"\d{1,20}", re.ASCII)
+_VERSION = r"([0-9]{1,3})(?:\.([0-9]{1,3}))?"  # as text: `re` compiles it when it is first wanted
+_SLOT_ID = r"[0-9]{1,20}"  # likewise
 _VERSION_LIMIT = 255  # CK_VERSION holds two bytes
 
 _PATH_FIELDS = (
@@ -182,7 +182,7 @@ def _value(name: str, data: bytes) -> str | bytes | int:
     text = _text(name, data)
     if name != "slot-id":
         return text
-    if not _SLOT_ID.fullmatch(text):
+    if not re.fullmatch(_SLOT_ID, text):
         raise BadUri("the attribute slot-id of a PKCS#11 URI is not a number")
     return int(text)
 
@@ -213,6 +213,6 @@ def _check_extra(name: str) -> None:
 
 
 def _check_version(text: str) -> None:
-    match = _VERSION.fullmatch(text)
+    match = re.fullmatch(_VERSION, text)
     if not match or any(int(number) > _VERSION_LIMIT for number in match.groups(default="0")):
         raise BadUri("the attribute library-version of a PKCS#11 URI is not like 3 or 3.2")

@@ -13,9 +13,9 @@ from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
 from seedless.text import quoted
 
-_NUMBER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = r"[+-]?[0-9]+"  # as text: `re` compiles it when it is first wanted
 _INT64 = range(-(2**63), 2**63)
-_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,][0-9]+)?")
+_TIME = r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,][0-9]+)?"  # likewise
 _HOURS, _SIXTY = range(24), range(60)
 _SHOWN = 80
 
@@ -35,7 +35,7 @@ def is_key(text: str, role: Role) -> bool:
 
 def number(text: str) -> int | None:
     """Return the number that *text* is, with or without a sign, or None; beyond int64 there is none."""
-    if not _NUMBER.fullmatch(text):
+    if not re.fullmatch(_NUMBER, text):
         return None
     sign, digits = text.rstrip("0123456789"), text.lstrip("+-").lstrip("0") or "0"
     try:
@@ -59,7 +59,7 @@ def is_network(text: str) -> bool:
 
 def is_time_of_day(text: str) -> bool:
     """Tell whether *text* is a time such as `8:00:00`: the hour may have one digit, the second a fraction."""
-    match = _TIME.fullmatch(text)
+    match = re.fullmatch(_TIME, text)
     if match is None:
         return False
     hour, minute, second = (int(group) for group in match.groups()[:3])
