@@ -10,17 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from seedless.jwt import read
 from seedless.nkey import Role
+from seedless.pkcs11.pool import open_pool
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     Desk = Any  # the fixture in tests/conftest.py
 
@@ -99,6 +99,31 @@ def test_what_is_signed_in_bulk_is_signed_byte_for_byte_as_one_by_one(
     system.ok("apply", str(system.home / "few.toml"), SEEDLESS_STORE=str(few))
     there = recorded(system.store)
     assert recorded(few) == {name: there[name] for name in ("t000", "t001", "t002")}
+
+
+def test_jobs_are_as_many_sessions_and_sign_the_same_bytes(
+    system: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: now)
+    opened: list[int] = []
+
+    def spy(*args: Any, workers: int, **named: Any) -> Any:  # noqa: ANN401 - as it is called
+        opened.append(workers)
+        return open_pool(*args, workers=workers, **named)
+
+    monkeypatch.setattr("seedless.pkcs11.pool.open_pool", spy)
+    one, three = system.home / "one", system.home / "three"
+    for store in (one, three):
+        shutil.copytree(system.store, store)
+    (system.home / "few.toml").write_text(tenants(7))
+    few = str(system.home / "few.toml")
+    system.ok("apply", few, SEEDLESS_STORE=str(one))
+    assert opened == []
+    system.ok("apply", few, "--jobs", "3", SEEDLESS_STORE=str(three))
+    assert opened == [3]
+    assert len(recorded(three)) == 7
+    assert recorded(three) == recorded(one)
 
 
 def test_progress_is_told_where_there_is_no_terminal(system: Desk) -> None:

@@ -51,6 +51,7 @@ def in_bulk(
         place[1],
         pins,
         module=place[0],
+        workers=settings.jobs or 1,
         last_try=settings.last_try,
         allow_extractable=[PublicKey.parse(key) for key in settings.allow_extractable],
     )

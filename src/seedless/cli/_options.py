@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     policy: str | None = None
     allow: tuple[str, ...] = ()
     allow_extractable: tuple[str, ...] = ()
+    jobs: int | None = None
 
 
 def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -78,6 +79,12 @@ _PLAN = [
         "--plan", metavar="FILE", help="Write the plan here instead of signing, and print its digest."
     )
 ]
+_JOBS = [
+    click.option(
+        "--jobs", "-j", type=click.IntRange(min=1), metavar="N",
+        help="Sign in N processes, each with a session on the token [default: one, for 200 jwts or more].",
+    )
+]  # fmt: skip
 _YES = [click.option("--yes", "-y", is_flag=True, help="Do not ask before signing.")]
 _JUDGE = [
     click.option(
@@ -129,6 +136,11 @@ def change_options(command: Callable[..., R]) -> Callable[..., R]:
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with all that signing wants."""
     return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JSON], command)
+
+
+def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of `sign_options` and --jobs."""
+    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JOBS, *_JSON], command)
 
 
 def judge_options(command: Callable[..., R]) -> Callable[..., R]:

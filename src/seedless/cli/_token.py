@@ -169,7 +169,7 @@ class OpenTokens:
         for place, run in itertools.groupby(drafts, lambda draft: self._place(draft.issuer, places)):
             left = iter(run)
             first = list(itertools.islice(left, MANY))
-            if len(first) < MANY:
+            if len(first) < MANY and self._workspace.settings.jobs is None:
                 yield from self._one_by_one(first)
             else:
                 pins = self._kept.get((place[0], str(place[1])), self._pins)

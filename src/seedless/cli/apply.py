@@ -11,7 +11,7 @@ import msgspec
 
 from seedless.cli import _describe, _io
 from seedless.cli._judge import judged
-from seedless.cli._options import Settings, sign_options
+from seedless.cli._options import Settings, bulk_options
 from seedless.cli._review import plan_data, show_plan, sign
 from seedless.cli._sign_plan import require_consent
 from seedless.cli._workspace import Workspace
@@ -41,7 +41,7 @@ _USER = 2
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--plan-only", is_flag=True, help="Show what differs, and exit 5 when something does.")
 @click.option("--prune", is_flag=True, help="Remove what the file does not name, where it names others.")
-@sign_options
+@bulk_options
 def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> int:
     """Make the store as a desired-state file says.
 

@@ -12,7 +12,7 @@ import msgspec
 from seedless import jwt
 from seedless.claims import Account, Activation, Operator, User
 from seedless.cli import _describe, _io
-from seedless.cli._options import Settings, sign_options
+from seedless.cli._options import Settings, bulk_options
 from seedless.cli._review import sign as walk
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import jwt_in, read_input
@@ -43,7 +43,7 @@ _KINDS = [
 @click.option("--upgrade", is_flag=True, help="Sign a jwt of version 1 as version 2.")
 @click.option("--record", is_flag=True, help="Put the jwt into the store, under its name.")
 @click.option("--expect", metavar="DIGEST", help="Sign --plan only if this is its digest.")
-@sign_options
+@bulk_options
 def sign(
     settings: Settings,
     *,

@@ -40,7 +40,7 @@ def _cores() -> int:
     help="Processes for a large store [default: as many as there are processors].",
 )  # fmt: skip
 @store_options
-def verify(settings: Settings, *, files: tuple[str, ...], jobs: int | None) -> int:
+def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
     """Verify jwts, and whether the store trusts them.
 
     FILEs hold jwts, bare or in creds files; without any, all of the store is verified. Exit 3 when one does
@@ -54,7 +54,7 @@ def verify(settings: Settings, *, files: tuple[str, ...], jobs: int | None) -> i
       seedless verify ORDERS.jwt app.creds
     """
     workspace = Workspace(settings)
-    verdicts = _of_files(workspace, files) if files else _of_store(workspace, jobs or _cores())
+    verdicts = _of_files(workspace, files) if files else _of_store(workspace, settings.jobs or _cores())
     return _tell(verdicts, as_json=settings.as_json)
 
 
