@@ -11,14 +11,7 @@ import msgspec
 
 from seedless import units
 from seedless.change import Statement
-from seedless.claims import (
-    Account,
-    Activation,
-    Operator,
-    Scope,
-    User,
-    signing_key,
-)
+from seedless.claims import Account, Activation, Operator, Scope, User, signing_key
 from seedless.errors import Refused
 from seedless.findings import Finding, error
 from seedless.policy.grants import grants
