@@ -135,7 +135,7 @@ def test_jobs_are_read_only_as_far_as_the_workers_have_room(made: Made) -> None:
         results = pool.sign_all(endless)
         for _ in range(300):
             next(results)
-        assert next(read) <= 301 + 2 * 64 + 64  # delivered, with the workers, told and not yet delivered
+        assert next(read) <= 301 + 2 * 160 + 160  # delivered, with the workers, told and not yet delivered
         results.close()
 
 

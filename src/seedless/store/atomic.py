@@ -130,7 +130,7 @@ class _Batch:
     def _replace(self, path: str) -> None:
         """Put the temporary file in the place of *path*, where in a new folder nothing can be."""
         before = None if _folder(path) in self._made else read(path)
-        os.rename(self._staged[path], path)
+        os.replace(self._staged[path], path)
         del self._staged[path]
         self._before[path] = before
 
@@ -178,7 +178,7 @@ def _read_all(descriptor: int, size: int, longest: int) -> bytes:
         return data + file.read(longest + 1 - len(data))
 
 
-def names(folder: Path) -> list[str]:
+def names(folder: Path | str) -> list[str]:
     """Return the names in *folder* but for those with a leading dot; raise `StoreError`.
 
     A missing folder has none.
@@ -272,7 +272,7 @@ def _restore(path: str, before: bytes | None, temporary: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.rename(temporary, path)
+    os.replace(temporary, path)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -66,12 +66,12 @@ class NscStore:
 
     def children(self, *address: str) -> list[str]:
         """Return the names of the operator's accounts, or of the users of an account, sorted."""
-        path = self.path(*address)
+        place = self._place(*address)
         if address:
-            files = atomic.names(path.parent / "users") if len(address) == 1 else []
+            files = atomic.names(f"{os.path.dirname(place)}/users") if len(address) == 1 else []
             return sorted(name.removesuffix(".jwt") for name in files if name.endswith(".jwt"))
-        accounts = atomic.names(self.folder / "accounts")
-        return sorted(name for name in accounts if self.path(name).exists())
+        accounts = atomic.names(f"{self._text}/accounts")
+        return sorted(name for name in accounts if os.path.exists(self._place(name)))
 
     def find(self, subject: PublicKey) -> Address | None:
         """Return where the jwt lies whose subject is *subject*; damaged files are passed over."""
