@@ -9,32 +9,33 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from seedless.change import Context
+import msgspec
+
+from seedless.change import Change, Context, Placement
 from seedless.claims import Operator
 from seedless.errors import Refused
+from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.rules import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from seedless.change import Change, Placement
     from seedless.findings import Report
-    from seedless.jwt import Claims, Draft, Jwt
+    from seedless.jwt import Claims, Draft
 
-Signed = tuple["Change", "Jwt[Any]"]
+Signed = tuple[Change, Jwt[Any]]
 """A change, and its draft completed."""
 
 TOGETHER = 100
 """How many jwts are recorded together: in this time a worker does not run out of what it was given."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewKey:
+class NewKey(msgspec.Struct, frozen=True):
     """A key that is to be made on a token for this plan."""
 
     role: Role
@@ -58,8 +59,7 @@ class Keys(Protocol):
         """Yield the jwt of each draft, in their order, signed by the key of its issuer and verified."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The changes of one intent, and the jwts around them that stand.
 
     `around` are the operator, and the accounts that the changes are about, as the store has them;
@@ -89,8 +89,7 @@ class Plan:
         return judge(self.changes, self.context)
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True):
     """What is wanted: the keys that have yet to be made, and the plan that follows from all keys."""
 
     plan: Callable[[Mapping[NewKey, PublicKey]], Plan]

@@ -8,6 +8,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from seedless.ceremony import documents, inventory, offline
@@ -93,7 +94,7 @@ def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, de
 def _forged(hall: Hall, **plan: object) -> bytes:
     """A request that no `prepare` has made: what *plan* says is in it as it is."""
     request = hall.request()
-    forged = dataclasses.replace(request, plan=dataclasses.replace(request.plan, **plan))
+    forged = dataclasses.replace(request, plan=msgspec.structs.replace(request.plan, **plan))
     data: bytes = forged.data
     return data
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from seedless import planfile
@@ -205,7 +206,7 @@ def test_an_operator_jwt_by_a_key_that_it_lists_itself_is_refused(hall: Hall) ->
     one = draft(own.claims, eve.public_key, T0)
     forged = one.complete(eve.sign(one.signing_input))
     request = dataclasses.replace(
-        hall.request(), operator=forged, plan=dataclasses.replace(hall.plan(), around=(forged,))
+        hall.request(), operator=forged, plan=msgspec.structs.replace(hall.plan(), around=(forged,))
     )
     assert "R010" in codes(judged(hall, request))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless.ceremony import result, transcript
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.progress import draft_digest
@@ -71,7 +73,7 @@ def test_an_account_of_another_operator_that_stands_around_is_found(hall: Hall, 
         tmp_path, operator=SoftwareKey.generate(Role.OPERATOR), signing=SoftwareKey.generate(Role.OPERATOR)
     )
     theirs = eve.account_jwt(SoftwareKey.generate(Role.ACCOUNT), "THEIRS")
-    plan = dataclasses.replace(hall.plan(), around=(hall.operator_jwt(), theirs))
+    plan = msgspec.structs.replace(hall.plan(), around=(hall.operator_jwt(), theirs))
     verdict, text = told(hall, hall.request(plan))
     assert verdict is Verdict.FALSE
     assert text.startswith("request.plan.around[1] is issued by O")

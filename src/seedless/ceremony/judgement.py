@@ -8,7 +8,6 @@ older than what it knows.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -86,7 +85,7 @@ class Ground:
         """The plan of the request, the operator's jwt among what stands around it."""
         plan, operator = self.request.plan, self.request.operator
         others = tuple(one for one in plan.around if one != operator)
-        return dataclasses.replace(plan, around=(operator, *others) if operator else others)
+        return msgspec.structs.replace(plan, around=(operator, *others) if operator else others)
 
     def judge(self) -> Report:
         """Put the request before the ledger, the policy and the rules."""

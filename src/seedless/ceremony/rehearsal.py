@@ -73,7 +73,7 @@ class Cast:
 
     def request(self, one: Request) -> Request:
         """Return the request of the rehearsal."""
-        plan = dataclasses.replace(
+        plan = msgspec.structs.replace(
             one.plan,
             changes=tuple(self._change(change) for change in one.plan.changes),
             around=tuple(self.jwt(jwt) for jwt in one.plan.around),

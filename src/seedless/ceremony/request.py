@@ -7,7 +7,6 @@ the one that the plan was judged against, and what `documents` refuses.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -98,7 +97,7 @@ def prepare(plan: Plan, *, at: int, **header: Any) -> Request:  # noqa: ANN401 -
         moment = at if change.replaces is None else max(at, change.replaces.issued_at + 1)
         dated = draft(change.draft.claims, change.draft.issuer, moment)
         changes.append(msgspec.structs.replace(change, draft=dated))
-    request = Request(plan=dataclasses.replace(plan, changes=tuple(changes), prepared_at=at), **header)
+    request = Request(plan=msgspec.structs.replace(plan, changes=tuple(changes), prepared_at=at), **header)
     _require_sound(request)
     return request
 

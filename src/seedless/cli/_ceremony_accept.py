@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from seedless import ledger as ledgers
 from seedless.ceremony import documents
@@ -90,7 +90,7 @@ def _whole(request: Request) -> Plan:
     plan, operator = request.plan, request.operator
     if operator is None or operator in plan.around:
         return plan
-    return dataclasses.replace(plan, around=(operator, *plan.around))
+    return msgspec.structs.replace(plan, around=(operator, *plan.around))
 
 
 def _require_complete(workspace: Workspace, request: Request, data: bytes) -> Checked:

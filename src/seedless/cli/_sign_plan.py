@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +110,7 @@ def left_to_do(workspace: Workspace, plan: Plan) -> Plan:
     operator = workspace.store.get()
     _require_around(workspace, plan, operator)
     if operator is not None and operator not in plan.around:
-        plan = dataclasses.replace(plan, around=(operator, *plan.around))
+        plan = msgspec.structs.replace(plan, around=(operator, *plan.around))
     # What a placement takes away can be in the place of what is signed: an operator with another key.
     away = {one.address: one.replaces for one in plan.placements if one.jwt is None}
     subjects = Subjects(workspace)
@@ -120,7 +119,7 @@ def left_to_do(workspace: Workspace, plan: Plan) -> Plan:
     placements = tuple(
         one for one in plan.placements if one.address not in done and not _is_placed(workspace, one)
     )
-    return dataclasses.replace(plan, changes=changes, placements=placements)
+    return msgspec.structs.replace(plan, changes=changes, placements=placements)
 
 
 class Subjects:
