@@ -168,6 +168,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--write", action="store_true", help="put the table into the page on performance too")
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each program compiles what was edited, each time
     print(_line(_HEADER))
     table = []
     good = True
