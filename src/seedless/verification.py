@@ -12,8 +12,9 @@ import signal
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from seedless import trust
 from seedless.claims import Account, Activation, Operator, User
@@ -35,8 +36,7 @@ _BATCH = 250  # jwts that a process is given at once
 _AHEAD = 3  # batches for each process, so that none waits
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What there is to say of one jwt; *what* is its name for people, *error* why it cannot be read."""
 
     what: str
@@ -115,8 +115,7 @@ def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Itera
         yield from _look(store, view, unit)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(msgspec.Struct, frozen=True):
     """The operator (no account), or an account and users of it, or only *further* users."""
 
     account: str = ""

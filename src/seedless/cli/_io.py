@@ -105,8 +105,9 @@ def _columns() -> int:
 
 def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
     """Print *rows* as columns of these *widths*, without holding them."""
+    line = "  ".join(f"{{:{width}}}" for width in widths).format
     for page in _pages(rows):
-        click.echo("\n".join(_line(row, widths) for row in page))
+        click.echo("\n".join(line(*row).rstrip() for row in page))
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ import click
 from seedless.cli import _io
 from seedless.cli._options import Settings, store_options
 from seedless.cli._progress import with_progress
-from seedless.cli._spool import Spool, spooled
+from seedless.cli._spool import spooled
 from seedless.cli._workspace import Workspace
 from seedless.cli.show import read_jwt
 from seedless.errors import BadJwt, BadSignature
@@ -19,7 +19,7 @@ from seedless.text import shown
 from seedless.verification import Verdict, View, verify_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 _FINDINGS = 3
 _HEADER = ("JWT", "SIGNATURE", "TRUST", "TIMES")
@@ -75,26 +75,23 @@ def _of_files(workspace: Workspace, files: Iterable[str]) -> Iterator[Verdict]:
 
 def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
     """Print *verdicts* when all are there, and return the exit code."""
-    good = True
+    good, has_errors = True, False
     widths = [len(title) for title in _HEADER]
     with spooled() as spool:
         for verdict in verdicts:
             good = good and verdict.ok
+            has_errors = has_errors or verdict.error is not None
             spool.add((verdict.what, verdict.trust, verdict.times, verdict.error))
-            widths = [max(width, len(cell)) for width, cell in zip(widths, _cells(verdict), strict=True)]
+            widths = list(map(max, widths, map(len, _cells(verdict))))
         if as_json:
             _io.emit_rows({"ok": good}, "jwts", (_data(Verdict(*row)) for row in spool))
         else:
-            _print(spool, widths)
+            _io.print_table([_HEADER], widths)
+            _io.print_table((_cells(Verdict(*row)) for row in spool), widths)
+            for *_, error in spool if has_errors else ():
+                if error:
+                    click.echo(f"bad: {_io.printable(error)}")
     return 0 if good else _FINDINGS
-
-
-def _print(spool: Spool, widths: Sequence[int]) -> None:
-    _io.print_table([_HEADER], widths)
-    _io.print_table((_cells(Verdict(*row)) for row in spool), widths)
-    for *_, error in spool:
-        if error:
-            click.echo(f"bad: {_io.printable(error)}")
 
 
 def _cells(verdict: Verdict) -> tuple[str, str, str, str]:
