@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _ssl
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -246,6 +247,18 @@ def test_a_jwt_at_the_place_of_another_is_damage(desk: Desk) -> None:
         desk, 1, f'{accounts}/ORDERS/ORDERS.jwt holds the jwt of "SYS", not of "ORDERS"\n', "put it where",
         "account", "show", "ORDERS",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=["table", "json"])
+def test_a_folder_whose_name_is_no_text_is_verified_like_others(desk: Desk, words: list[str]) -> None:
+    desk.found_system()
+    name = "b\udcff"  # as Python reads a byte that is not UTF-8
+    folder = desk.store / "stores" / "ACME" / "accounts" / name
+    folder.mkdir()
+    (folder / f"{name}.jwt").write_text("x.y.z")
+    done = desk.run("verify", *words)
+    assert (done.code, done.err) == (3, "")
+    assert re.search(r'\nbad: ".*/b\\xff/b\\xff.jwt" is damaged: |"what": "account b\\udcff"', done.out)
 
 
 def test_a_damaged_creds_file(desk: Desk) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _AHEAD = 0.1  # seconds of work that a worker has, so that it never waits, nor while a hundred are recorded
 _FEWEST, _MOST = 4, 160  # jobs that it has, slow or fast
+_TOGETHER = 16  # jobs of a batch: it begins with these while the others are drafted
 
 
 class Pool:
@@ -142,6 +143,8 @@ class Pool:
             worker.jobs.append(job)
             worker.is_fresh = False
             batches.setdefault(worker, []).append(job)
+            if len(batches[worker]) == _TOGETHER:
+                _send(worker, batches.pop(worker))
         for worker, batch in batches.items():
             _send(worker, batch)
         return self._is_unfinished() or self._peek(waiting)
