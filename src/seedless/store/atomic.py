@@ -72,7 +72,7 @@ class _Batch:
         self._name = f"{_PREFIX}{os.urandom(8).hex()}"
         self._made: dict[str, None] = {}  # folders, in the order in which they were made
         self._changed: dict[str, None] = {}  # folders in which names come or go, in the order met
-        self._staged: dict[str, str] = {}  # path → temporary file
+        self._staged: dict[str, str] = {}  # path → temporary file, which may be in its place by now
         self._before: dict[str, bytes | None] = {}  # path → what was in its place
 
     def stage(self, texts: Mapping[str, str | None]) -> None:
@@ -118,8 +118,8 @@ class _Batch:
         if folder not in self._changed:
             self._changed |= _make_folders(folder, self._made, self._changed)
         temporary = f"{folder}/{self._name}-{len(self._staged)}{_SUFFIX}"
+        self._staged[path] = temporary  # before it is there, as all notes are: a signal may come in between
         descriptor = os.open(temporary, _NEW, 0o600)
-        self._staged[path] = temporary
         try:
             _write_all(descriptor, data)
             if not self._flush.covers(folder):
@@ -129,17 +129,15 @@ class _Batch:
 
     def _replace(self, path: str) -> None:
         """Put the temporary file in the place of *path*, where in a new folder nothing can be."""
-        before = None if _folder(path) in self._made else read(path)
+        self._before[path] = None if _folder(path) in self._made else read(path)
         os.replace(self._staged[path], path)
-        del self._staged[path]
-        self._before[path] = before
 
     def _remove(self, path: str) -> None:
         """Remove *path*, which may be gone already."""
         before = read(path)
         if before is not None:
-            os.unlink(path)
             self._before[path] = before
+            os.unlink(path)
             self._changed[_folder(path)] = None
 
 
