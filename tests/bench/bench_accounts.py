@@ -33,7 +33,7 @@ _ACCOUNTS = 5_000  # of a round, in slices in which both sides take turns
 _SLICE = 1_000
 _ROUNDS = 5
 _TOGETHER = 100
-_MANY, _FEW = 20_000, 1_000  # jwts of a process whose memory is measured
+_MANY, _FEW = 100_000, 1_000  # jwts of a process whose memory is measured
 
 
 def rows() -> Iterator[dict[str, Any]]:
