@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -131,6 +132,26 @@ def test_a_rename_that_fails_takes_back_the_ones_before_it(tmp_path: Path) -> No
         atomic.write(
             {tmp_path / "old": "new", tmp_path / "deep/new": "new", tmp_path / "folder": "not possible"}
         )
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("call", ["replace", "unlink"])
+def test_an_interrupt_right_behind_a_change_takes_that_one_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "gone").write_text("gone")
+    before = tree(tmp_path)
+    real = getattr(os, call)
+
+    def interrupted(*arguments: str) -> None:
+        monkeypatch.setattr(os, call, real)
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        atomic.write({tmp_path / "old": "new", tmp_path / "gone": None})
     assert tree(tmp_path) == before
 
 

@@ -90,11 +90,8 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     if len(lines) > 1 and sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > _columns():
         side = max(map(len, header))
-        return "\n\n".join(
-            "\n".join(map(_line, zip(header, row, strict=True), itertools.repeat((side, 0))))
-            for row in lines[1:]
-        )
-    return "\n".join(_line(line, widths) for line in lines)
+        return "\n\n".join(_lines(zip(header, row, strict=True), (side, 0)) for row in lines[1:])
+    return _lines(lines, widths)
 
 
 def _columns() -> int:
@@ -105,13 +102,13 @@ def _columns() -> int:
 
 def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
     """Print *rows* as columns of these *widths*, without holding them."""
-    line = "  ".join(f"{{:{width}}}" for width in widths).format
     for page in _pages(rows):
-        click.echo("\n".join(line(*row).rstrip() for row in page))
+        click.echo(_lines(page, widths))
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def _lines(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> str:
+    line = "  ".join(f"{{:<{width}}}" for width in widths).format
+    return "\n".join(line(*row).rstrip() for row in rows)
 
 
 def until(seconds: int) -> str:

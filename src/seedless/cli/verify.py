@@ -75,12 +75,11 @@ def _of_files(workspace: Workspace, files: Iterable[str]) -> Iterator[Verdict]:
 
 def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
     """Print *verdicts* when all are there, and return the exit code."""
-    good, has_errors = True, False
+    good = True
     widths = [len(title) for title in _HEADER]
     with spooled() as spool:
         for verdict in verdicts:
             good = good and verdict.ok
-            has_errors = has_errors or verdict.error is not None
             spool.add((verdict.what, verdict.trust, verdict.times, verdict.error))
             widths = list(map(max, widths, map(len, _cells(verdict))))
         if as_json:
@@ -88,7 +87,7 @@ def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
         else:
             _io.print_table([_HEADER], widths)
             _io.print_table((_cells(Verdict(*row)) for row in spool), widths)
-            for *_, error in spool if has_errors else ():
+            for *_, error in spool:
                 if error:
                     click.echo(f"bad: {_io.printable(error)}")
     return 0 if good else _FINDINGS

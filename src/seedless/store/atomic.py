@@ -99,8 +99,8 @@ class _Batch:
     def sync(self) -> None:
         """Make the names last."""
         for folder in self._changed:
-            with told("written", folder):
-                sync_folder(folder, self._flush)
+            if not self._flush.covers(folder):
+                sync_folder(folder)
         self._flush.finish()
 
     def undo(self) -> None:
@@ -119,13 +119,7 @@ class _Batch:
             self._changed |= _make_folders(folder, self._made, self._changed)
         temporary = f"{folder}/{self._name}-{len(self._staged)}{_SUFFIX}"
         self._staged[path] = temporary  # before it is there, as all notes are: a signal may come in between
-        descriptor = os.open(temporary, _NEW, 0o600)
-        try:
-            _write_all(descriptor, data)
-            if not self._flush.covers(folder):
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_new(temporary, data, sync=not self._flush.covers(folder))
 
     def _replace(self, path: str) -> None:
         """Put the temporary file in the place of *path*, where in a new folder nothing can be."""
@@ -264,33 +258,38 @@ def _restore(path: str, before: bytes | None, temporary: str) -> None:
     if before is None:
         os.unlink(path)
         return
-    descriptor = os.open(temporary, _NEW, 0o600)
-    try:
-        _write_all(descriptor, before)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _write_new(temporary, before, sync=True)
     os.replace(temporary, path)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _write_new(path: str, data: bytes, *, sync: bool) -> None:
+    descriptor = os.open(path, _NEW, 0o600)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        if sync:
+            _sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _folder(path: str) -> str:
     return path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")
 
 
-def sync_folder(folder: Path | str, flush: Flush | None = None) -> None:
-    """Make what was renamed or removed in *folder* last, by *flush* where there is one."""
-    if flush is not None and flush.covers(folder):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_folder(folder: Path | str) -> None:
+    """Make what was renamed or removed in *folder* last; raise `StoreError`."""
+    with told("written", folder):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that syncs no folders
+        if error.errno != errno.EINVAL:  # a file system that cannot sync this
             raise
-    finally:
-        os.close(descriptor)
