@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "softhsm/src").rglob("*.py")])
-LONGEST_MODULE = 300
+LONGEST_MODULE = 600
 LONGEST_FUNCTION = 40
 EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Handler|Base(?![a-z0-9])")
 
