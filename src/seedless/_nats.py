@@ -1,20 +1,25 @@
 """A nats-py client that signs a nonce before nats-py asks for the signature; its private names stay here.
 
 nats-py calls for the signature while it builds the CONNECT command, outside any coroutine, and has no public
-way to name a bare NKey without its seed. Five private names are relied on; a test reads what they send.
+way to name a bare NKey without its seed. Six private names are relied on; a test reads what they send.
 
 - `_process_info`: awaited with the INFO of every handshake, later ones too, before CONNECT is built and
-  before TLS. A signature for a server that then fails TLS is never sent.
+  before TLS. A signature for a server that then fails TLS is never sent. nats-py starts TLS if this INFO has
+  `tls_required` and for no other reason: whoever can change INFO would read the login in plain text. So TLS
+  is required here, where it was asked for.
+- `_current_server`: the address of that handshake, which may be one that another server has named.
 - `_public_nkey`: sent as `nkey` where there is no jwt.
 - `_auth_configured`: without it nothing is signed for a server that has a `no_auth_user`, which then lets us
   in as that user.
 - `_close`: closing without the callbacks of a connection that never was.
 - `_transport`: dropped when the first handshake fails, since nats-py then waits for an end that never comes
-  after TLS has failed (CPython 3.11); and when signing fails later, since nats-py would leak it.
+  after TLS has failed (CPython 3.11); and when signing fails later, since nats-py would leak it. That of
+  ws:// and wss:// has a `_client`, a session of aiohttp, which complains on stderr if nobody closes it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 from inspect import signature
@@ -23,7 +28,8 @@ from typing import TYPE_CHECKING, Any, Final
 from nats.aio.client import Client
 from nats.errors import Error, NoServersError
 
-from seedless.errors import PinError, SeedlessError, UsageError
+from seedless.errors import NoTls, PinError, SeedlessError, UsageError
+from seedless.text import brief
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +39,8 @@ _logger = logging.getLogger("seedless.client")
 
 class SigningClient(Client):
     """A client whose nonces are signed by the coroutine *sign*, which gets what the server sent as nonce.
+
+    With *tls* nothing is signed for a server that offers no TLS, and nothing is sent to it.
 
     The first connection ends with the error of *sign*. Later, when nats-py reconnects by itself, the error
     goes to *told* and the next attempt is left to nats-py; a `PinError` closes the client, since a wrong PIN
@@ -44,14 +52,18 @@ class SigningClient(Client):
         public_key: str,
         sign: Callable[[object], Awaitable[bytes]],
         told: Callable[[Exception], Awaitable[None]] | None,
+        *,
+        tls: bool,
     ) -> None:
         super().__init__()
+        self._tls: Final = tls
         self._public_nkey = public_key
         self._auth_configured = True
         self._sign: Final = sign
         self._told = told or _log
         self._first_failure: Callable[[Exception], None] | None = None
         self._signed: tuple[object, bytes] = (None, b"")
+        self._endings: list[asyncio.Future[None]] = []
 
     async def open(
         self, options: dict[str, Any], jwt: str | None, failed: Callable[[Exception], None]
@@ -79,17 +91,36 @@ class SigningClient(Client):
         self._drop()
         if self.is_connecting:
             await self._close(Client.CLOSED, do_cbs=False)
+        await asyncio.gather(*self._endings, return_exceptions=True)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
         if initial_connection:
             nonce = info.get("nonce")
             try:
+                if self._tls:
+                    self._require_tls(info)
                 self._signed = (nonce, await self._sign(nonce))
             except SeedlessError as error:
                 if self._first_failure is not None:
                     raise  # nats-py takes it for no error of a server, so it ends connect()
                 await self._later(error)
         await super()._process_info(info, initial_connection=initial_connection)
+
+    def _require_tls(self, info: dict[str, Any]) -> None:
+        """Let CONNECT go through TLS; raise `NoTls` if it would be sent in plain text."""
+        assert self._current_server is not None  # noqa: S101 - an INFO came from somewhere
+        address = self._current_server.uri
+        if address.scheme == "wss" or self.options["tls_handshake_first"]:
+            return  # TLS was there before this INFO
+        if info.get("tls_available"):
+            info["tls_required"] = True  # a server that leaves it to us; nats-py does not look at that
+        if address.scheme == "ws" or not info.get("tls_required"):
+            where = brief(address.netloc.rpartition("@")[2])
+            raise NoTls(
+                f"TLS was asked for and {where} offers none: nothing was signed for it or sent to it",
+                "turn TLS on in its configuration, or ask what changes its traffic on the way; plain text is "
+                "asked for with nats:// and without options for TLS",
+            )
 
     async def _later(self, error: SeedlessError) -> None:
         self._drop()
@@ -109,6 +140,8 @@ class SigningClient(Client):
         transport, self._transport = self._transport, None
         if transport:
             transport.close()  # type: ignore[no-untyped-call]  # nats-py leaves it so
+        if session := getattr(transport, "_client", None):
+            self._endings.append(asyncio.ensure_future(session.close()))
 
     def _signature(self, nonce: str) -> bytes:
         signed, signature = self._signed

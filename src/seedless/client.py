@@ -2,6 +2,8 @@
 
 A server is nobody's friend: only user keys sign here, and only what can be a server's nonce and cannot be the
 head of a jwt. A login without a signature is refused too: whoever asks to be a user is not let in as nobody.
+Who asks for TLS, by `tls://`, `wss://` or an option for it, gets TLS or nothing: at every server, also at one
+that another server names, and at later logins.
 The event loop runs on while the token signs, in a thread of its own.
 """
 
@@ -17,12 +19,12 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from seedless.errors import SeedlessError, ServerError, TokenError, UsageError
+from seedless.errors import NoTls, SeedlessError, ServerError, TokenError, UsageError
 from seedless.nkey import Role
 from seedless.signer import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from nats.aio.client import Client
 
@@ -37,7 +39,10 @@ _NONCE = re.compile(rb"[A-Za-z0-9+/_=-]+")
 _OURS = frozenset(
     {"user", "password", "user_credentials", "nkeys_seed", "nkeys_seed_str", "signature_cb", "user_jwt_cb"}
 )
+_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
+_TLS_OPTIONS = ("tls", "tls_hostname", "tls_handshake_first")
 _LONGEST_ANSWER = 200
+_GIVE_ADDRESS = "give nats://host:4222"
 _NOTHING_SIGNED = "nothing was signed; a nats-server sends 15 or 22 characters of base64"
 
 
@@ -56,29 +61,76 @@ async def connect(
     then goes to `error_cb`; a `PinError` also closes the client.
 
     Raise `UsageError` for a key of another role, a jwt of another key, or another way to log in among the
-    options; `ServerError` for whatever servers do; and the `TokenError` or `PinError` of the signer.
+    options; `ServerError` for whatever servers do (`NoTls`: TLS was asked for, and there is none); and the
+    `TokenError` or `PinError` of the signer.
     """
     user = signer.public_key
     if user.role is not Role.USER:
         raise UsageError(f"{user} is no user key: a server's nonce is signed by user keys only")
     text = None if jwt is None else _user_jwt(jwt, str(user))
     addresses = _addresses(servers)
-    taken = _options(options)
+    return await _open(addresses, (str(user), text), _Nonces(signer).sign, _options(options))
+
+
+async def require_tls(servers: str | Sequence[str], **options: Any) -> None:  # noqa: ANN401 - as in `connect`
+    """Raise `NoTls` if a login with the same arguments would, without a login: nothing is signed for it.
+
+    For who has to sign something else before the login. Returns where TLS is not asked for, and where no
+    server is reached: the login will tell.
+    """
+    addresses, taken = _addresses(servers), _options(options)
+    if not _asks_for_tls(addresses, taken):
+        return
+    taken["error_cb"] = _leave_untold
+    try:
+        await _open(addresses, ("", None), _turn_back, taken)
+    except NoTls:
+        raise
+    except ServerError as error:
+        if isinstance(error.__cause__, ssl.SSLError) and not isinstance(
+            error.__cause__, ssl.SSLCertVerificationError
+        ):
+            raise NoTls(error.message, error.hint) from error
+    except _TurnedBackError:
+        return
+
+
+class _TurnedBackError(SeedlessError):
+    """A server that may be logged in to was reached, and left."""
+
+
+async def _turn_back(_: object) -> bytes:
+    raise _TurnedBackError("a login was not meant")
+
+
+async def _leave_untold(_: Exception) -> None:
+    """Leave what goes wrong to the login that follows."""
+
+
+async def _open(
+    addresses: list[str],
+    user: tuple[str, str | None],
+    sign: Callable[[object], Awaitable[bytes]],
+    options: dict[str, Any],
+) -> SigningClient:
+    """Return a client that is logged in as *user*, a public key and a jwt for it or None."""
+    public_key, jwt = user
     failures: list[Exception] = []
 
     def failed(error: Exception) -> None:
         failures.append(error)
         if len(failures) >= len(addresses):
-            raise _explained(_telling(failures), addresses, str(user)) from error
+            raise _explained(_telling(failures), addresses, public_key) from error
 
-    client = _client(str(user), _Nonces(signer).sign, taken.pop("error_cb", None))
+    told = options.pop("error_cb", None)
+    client = _client(public_key, sign, told, tls=_asks_for_tls(addresses, options))
     try:
-        await client.open({"servers": addresses, **taken}, text, failed)
+        await client.open({"servers": addresses, **options}, jwt, failed)
     except SeedlessError:
         raise
     except Exception as error:
         # nats-py lets an INFO that it cannot read end in all kinds of errors.
-        raise _explained(error, addresses, str(user)) from error
+        raise _explained(error, addresses, public_key) from error
     finally:
         if not client.is_connected:
             await client.abandon()
@@ -154,20 +206,38 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
 def _addresses(servers: str | Sequence[str]) -> list[str]:
     addresses = [servers] if isinstance(servers, str) else list(servers)
     if not addresses:
-        raise UsageError("there is no server to connect to", "give nats://host:4222")
-    return addresses
+        raise UsageError("there is no server to connect to", _GIVE_ADDRESS)
+    return [_with_scheme(address.strip()) for address in addresses]
+
+
+def _with_scheme(address: str) -> str:
+    """Return *address* with its scheme as nats-py knows it, which takes TLS:// for the name of a host."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    if scheme.lower() not in _SCHEMES:
+        raise UsageError(f"{_named([address])} is no address of a NATS server", _GIVE_ADDRESS)
+    return f"{scheme.lower()}://{rest}"
+
+
+def _asks_for_tls(addresses: Sequence[str], options: Mapping[str, object]) -> bool:
+    """Tell whether TLS is asked for; one address is enough, since a reconnect may go to any."""
+    by_address = any(address.startswith(("tls://", "wss://")) for address in addresses)
+    return by_address or any(options.get(name) for name in _TLS_OPTIONS)
 
 
 def _client(
     public_key: str,
     sign: Callable[[object], Awaitable[bytes]],
     told: Callable[[Exception], Awaitable[None]] | None,
+    *,
+    tls: bool,
 ) -> SigningClient:
     try:
         from seedless._nats import SigningClient  # noqa: PLC0415 - nats-py is an extra
     except ImportError as error:
         raise UsageError("logging in wants nats-py", "pip install 'seedless[nats]'") from error
-    return SigningClient(public_key, sign, told)
+    return SigningClient(public_key, sign, told, tls=tls)
 
 
 _ERRNO = re.compile(r"\[Errno (\d{1,5})\]")
@@ -194,7 +264,7 @@ _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
     ),
     "closed the connection": (ServerError, "{where} closed the connection during the login", _TOO_SLOW),
     "connection lost": (ServerError, "{where} closed the connection during the login", _TOO_SLOW),
-    "connect url": (UsageError, "{where} is no address of a NATS server", "give nats://host:4222"),
+    "connect url": (UsageError, "{where} is no address of a NATS server", _GIVE_ADDRESS),
     "callbacks must be": (UsageError, "a callback is no coroutine function", "write it with async def"),
 }
 """What a server, or nats-py, says in lower case: the error that it means."""
@@ -223,6 +293,9 @@ def _explained(error: Exception, addresses: list[str], user: str) -> SeedlessErr
 
 
 def _unreachable(error: OSError, where: str, said: str) -> ServerError:
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    if isinstance(inner, OSError):  # aiohttp puts what the socket raised into its own
+        error, said = inner, ascii(str(inner))[1:-1][:_LONGEST_ANSWER]
     if isinstance(error, ssl.SSLCertVerificationError):
         return ServerError(
             f"the certificate of {where} is not trusted: {error.verify_message}",

@@ -10,6 +10,7 @@
     ├── Refused                   3  findings stand against it
     ├── StoreError                1  a file of the store, keyring or configuration
     ├── ServerError               1  what a NATS server answered, or that it did not
+    │   └── NoTls                 1  TLS was asked for, and a server offers none
     └── TokenError                4  anything about a token
         ├── ModuleError           4  the PKCS#11 module cannot be loaded
         ├── NoToken               4  no token, or more than one, matches
@@ -96,6 +97,10 @@ class StoreError(SeedlessError):
 
 class ServerError(SeedlessError):
     """A NATS server refused, or did not answer."""
+
+
+class NoTls(ServerError):
+    """TLS was asked for, and a NATS server offers none."""
 
 
 class TokenError(SeedlessError):

@@ -157,6 +157,26 @@ def test_a_server_under_tls_is_logged_in_to_if_its_certificate_is_known(
     run(journey())
 
 
+def test_a_server_that_leaves_tls_to_the_client_is_logged_in_to_through_tls_where_it_was_asked_for(
+    nats_server: StartServer, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    write_certificate(certificate, key)
+    server = nats_server(
+        f'allow_non_tls: true\ntls {{ cert_file: "{certificate}", key_file: "{key}" }}\n'
+        f"authorization {{ {ONLY_USER} }}"
+    )
+    knowing = ssl.create_default_context(cafile=certificate)
+
+    async def is_encrypted(**options: ssl.SSLContext) -> bool:
+        async with await connect(server.url, USER, **options) as client:
+            assert await passes_a_message(client)
+            return client._transport._io_writer.get_extra_info("ssl_object") is not None
+
+    assert asyncio.run(is_encrypted(tls=knowing)) is True
+    assert asyncio.run(is_encrypted()) is False
+
+
 def write_certificate(certificate: Path, key: Path) -> None:
     """Write a self-signed Ed25519 certificate for 127.0.0.1 (RFC 5280, RFC 8410), good from 2000 to 2049."""
 

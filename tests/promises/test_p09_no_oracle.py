@@ -1,7 +1,8 @@
 """Promise 9: a key signs what this tool drafted, and nothing else.
 
 That a server's nonce is signed by user keys only, and only if it is short and cannot be the head of a jwt, is
-tested where logins are: tests/unit/test_client.py and tests/journeys/test_login_trouble.py.
+tested where logins are: tests/unit/test_client.py and tests/journeys/test_login_trouble.py; that nothing is
+signed for a server without TLS, where TLS was asked for, in tests/journeys/test_login_plain_text.py.
 """
 
 from __future__ import annotations

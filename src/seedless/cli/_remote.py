@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from seedless.cli._workspace import Workspace
     from seedless.creds import Creds
-    from seedless.resolver import Login, Target
+    from seedless.resolver import Login, Place, Target
 
 R = TypeVar("R")
 
@@ -128,14 +128,20 @@ def login(workspace: Workspace, remote: Remote, user: Creds) -> Login:
     """Return how *user* logs in to the servers that *remote* names."""
     from seedless.resolver import Login  # noqa: PLC0415 - only where there are servers
 
-    return Login(
-        urls=addresses(workspace, remote),
-        signer=user.key,
-        jwt=user.jwt,
-        tls=_tls(remote),
-        tls_first=remote.tls_first,
-        patience=remote.patience,
-    )
+    return Login(place(workspace, remote), user.key, user.jwt)
+
+
+def place(workspace: Workspace, remote: Remote) -> Place:
+    """Return where the servers are that *remote* names, and how they are reached."""
+    from seedless.resolver import Place  # noqa: PLC0415 - only where there are servers
+
+    return Place(addresses(workspace, remote), _tls(remote), remote.tls_first, remote.patience)
+
+
+def require_tls(workspace: Workspace, remote: Remote) -> None:
+    """Raise `NoTls` where something is to be signed for servers that offer no TLS though it was asked for."""
+    if not (workspace.settings.dry_run or workspace.settings.plan):
+        place(workspace, remote).require_tls()
 
 
 def check(workspace: Workspace, remote: Remote) -> None:

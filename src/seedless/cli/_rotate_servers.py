@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from seedless.cli import _io
-from seedless.cli._remote import addresses, login
+from seedless.cli._remote import addresses, login, require_tls
 from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
 from seedless.cli._workspace import Workspace
@@ -120,7 +120,7 @@ def visits(workspace: Workspace, remote: Remote, *, without: bool, required: boo
     """Return how the servers are asked; None when they are to be left alone, or nobody said where they are.
 
     Raise `UsageError` for a folder or a file, which prove nothing about servers that run, and when it is
-    *required* to know where the servers are.
+    *required* to know where the servers are; `NoTls` for those that offer no TLS where it was asked for.
     """
     if remote.is_local:
         raise UsageError(
@@ -132,6 +132,7 @@ def visits(workspace: Workspace, remote: Remote, *, without: bool, required: boo
     if without or not (known or required):
         return None
     addresses(workspace, remote)
+    require_tls(workspace, remote)
     return Visits(workspace, remote)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import trust
 from seedless.claims import NO_LIMIT, Permission, User
-from seedless.cli._remote import check
+from seedless.cli._remote import check, require_tls
 from seedless.cli._review import sign
 from seedless.creds import Creds, parse_creds
 from seedless.errors import SeedlessError, StoreError, UsageError
@@ -61,6 +61,7 @@ def log_in(workspace: Workspace, remote: Remote, *subjects: str) -> Creds | None
         return found
     from seedless.plan import resigned  # noqa: PLC0415 - only where it is signed
 
+    require_tls(workspace, remote)
     user = temporary(workspace, remote, *subjects)
     (jwt,) = sign(workspace, resigned(user.change, user.around, user.change.draft.issued_at))
     return Creds(jwt, user.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seedless.resolver.cluster import Cluster, listed, open_cluster
-from seedless.resolver.connection import Login
+from seedless.resolver.connection import Login, Place
 from seedless.resolver.deleted import Deleted
 from seedless.resolver.folder import Folder
 from seedless.resolver.port import Said, Target
@@ -26,6 +26,7 @@ __all__ = [
     "Fate",
     "Folder",
     "Login",
+    "Place",
     "Preload",
     "Pulled",
     "Said",

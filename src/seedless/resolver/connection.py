@@ -34,15 +34,36 @@ _DENIED = "permissions violation"
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """How to reach a system: addresses, a user of its system account, TLS, and patience in seconds."""
+class Place:
+    """How to reach a system: addresses, TLS, and patience in seconds."""
 
     urls: tuple[str, ...]
-    signer: Signer
-    jwt: Jwt[Any]
     tls: ssl.SSLContext | None = None
     tls_first: bool = False
     patience: float = 5.0
+
+    def options(self) -> dict[str, Any]:
+        """Return what `seedless.client` takes beside the addresses."""
+        return {
+            "name": "seedless",
+            "allow_reconnect": False,
+            "connect_timeout": self.patience,
+            "tls": self.tls,
+            "tls_handshake_first": self.tls_first,
+        }
+
+    def require_tls(self) -> None:
+        """Raise `NoTls` if a login would; for who signs something before it."""
+        asyncio.run(logins.require_tls(self.urls, **self.options()))
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login to a system, as a user of its system account."""
+
+    place: Place
+    signer: Signer
+    jwt: Jwt[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +181,14 @@ class Connection:
 def connected(login: Login) -> Iterator[Connection]:
     """Log in, and log out at the end; raise `ServerError` or, without nats-py, `UsageError`."""
     news = _News()
-    options: dict[str, Any] = {"tls": login.tls} if login.tls else {}
     with asyncio.Runner() as runner:
         opening = logins.connect(
-            login.urls,
+            login.place.urls,
             login.signer,
             login.jwt,
-            name="seedless",
-            allow_reconnect=False,
-            connect_timeout=login.patience,
-            tls_handshake_first=login.tls_first,
             error_cb=news.complain,
             disconnected_cb=news.end,
-            **options,
+            **login.place.options(),
         )
         try:
             client = runner.run(opening)
@@ -182,7 +198,7 @@ def connected(login: Login) -> Iterator[Connection]:
             )
             raise
         try:
-            yield Connection(runner, client, login.patience, news)
+            yield Connection(runner, client, login.place.patience, news)
         finally:
             with suppress(Exception):  # what was to be asked has been
                 runner.run(client.close())
