@@ -15,6 +15,7 @@ from seedless import ledger
 from seedless.ceremony import offline
 from seedless.ceremony.check import check
 from seedless.ceremony.judgement import Ground
+from seedless.ceremony.recompute import recompute
 from seedless.ceremony.request import prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator
@@ -136,6 +137,7 @@ class Hall:
             ground=ground,
             folder=self.folder / "ceremonies" / ground.request.digest,
             ledger=self.folder / "ledger.json",
+            clock=lambda: ground.clock,
             statements=statements,
             present=("Grace", "Ada"),
             tool="seedless 0",
@@ -157,6 +159,9 @@ class Hall:
     def statement(self, ground: Ground, key: SoftwareKey, at: int = T0 + 150) -> str:
         one = offline.matter(ground, ground.judge()).draft(key.public_key, at)
         return one.complete(key.sign(one.signing_input)).text
+
+    def recomputed(self, request: bytes, result: bytes) -> bool:
+        return recompute(request, result).agrees
 
     def check(self, request: bytes, result: bytes, **more: object) -> Checked:
         return check(request, result, self.operator.public_key, **more)

@@ -1,4 +1,4 @@
-"""`ceremony replay` and `ceremony inventory`: what a ceremony leaves, looked at a year later."""
+"""`ceremony check --recompute` and `ceremony inventory`: what a ceremony leaves, a year later."""
 
 from __future__ import annotations
 
@@ -34,17 +34,34 @@ def folder(desk: Desk) -> Path:
     return only  # type: ignore[no-any-return]  # a path
 
 
-def test_a_past_ceremony_is_held_again_and_every_byte_agrees(held: Desk) -> None:
-    data = held.ok("ceremony", "replay", str(folder(held)), "--json").data
-    assert (data["agrees"], data["text"]) == (True, "every byte agrees")
+def check_of(desk: Desk) -> tuple[str, ...]:
+    rows = desk.ok("key", "list", "--role", "operator", "--json").data["keys"]
+    (operator,) = (row["public_key"] for row in rows if row["name"] == "ACME")
+    files = (str(folder(desk) / "request.json"), str(folder(desk) / "result.json"))
+    return ("ceremony", "check", *files, "--operator-key", operator, "--recompute")
+
+
+def test_a_past_ceremony_is_computed_anew_and_every_byte_agrees(held: Desk) -> None:
+    data = held.ok(*check_of(held), "--json").data
+    assert data["recomputed"] == {"agrees": True, "text": "every byte agrees"}
+    assert data["compare_with_paper"] == ["request", "policy", "transcript"]
+    shown = held.ok(*check_of(held)).out
+    assert "witnesses   none required" in shown
+    assert shown.endswith("recomputed  every byte agrees\ncompare with paper: request, policy, transcript\n")
 
 
 def test_a_ceremony_that_comes_out_otherwise_is_told_with_its_place(held: Desk) -> None:
+    words = check_of(held)
     path = folder(held) / "result.json"
     path.write_text(path.read_text().replace('"present":[]', '"present":["Eve"]'))
-    done = held.run("ceremony", "replay", str(folder(held)))
-    assert (done.code, done.out) == (3, "")
-    assert "transcript[1].previous" in done.err
+    done = held.run(*words)
+    assert done.code == 3
+    assert done.out.startswith("false: result.transcript[1].previous")
+
+
+def test_who_types_replay_gets_the_command_that_took_its_place(desk: Desk) -> None:
+    done = desk.run("ceremony", "replay", "x")
+    assert (done.code, "use seedless ceremony check --recompute" in done.err) == (2, True)
 
 
 def test_the_keys_of_the_transcripts_are_on_their_tokens(held: Desk) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from seedless.ceremony import documents, inventory, offline
-from seedless.ceremony.replay import replay
+from seedless.ceremony.recompute import recompute
 from seedless.ceremony.request import parse
 from seedless.change import Change, Placement
 from seedless.errors import Refused, SeedlessError, UsageError
@@ -137,7 +137,7 @@ def test_a_result_whose_last_entries_are_cut_off_is_false_and_does_not_come_out_
             "false", "result.transcript stops before its end, and has receipts",
         )  # fmt: skip
         with contextlib.suppress(SeedlessError):
-            assert not replay(request, cut).agrees
+            assert not recompute(request, cut).agrees
 
 
 def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, desk: Desk) -> None:

@@ -368,7 +368,7 @@ WITNESSED: dict[str, tuple[Callable[[Hall], tuple[str, ...]], str]] = {
     ),
     "about another request": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, request=h.request(reason="another"))),
-        "witness 2.sub is sha256:",
+        "witness 2 is a statement about another request, sha256:",
     ),
     "under another policy": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, policy=h.policy())),

@@ -1,15 +1,18 @@
-"""A ceremony that is killed, at any step: incomplete, can be finished, and ends in the same bytes."""
+"""A ceremony that is killed, at any step: incomplete, and can be finished with what it has signed."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from seedless.ceremony import offline
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.unfinished import unfinished
 from seedless.errors import Refused, StoreError
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 LATER = 500
 """Seconds after which a killed ceremony is gone on with."""
+DAY = 86400
+T0 = 1_800_000_000
 
 
 @dataclass
@@ -107,25 +112,88 @@ def test_before_the_result_is_written_a_killed_ceremony_is_incomplete(hall: Hall
     assert "it stops before the receipts: 2 of 2 jwts are signed" in texts
 
 
-def test_killed_at_each_step_it_can_be_finished_and_ends_in_the_same_bytes(
-    new_hall: Callable[[Path], Hall], filmed: Filmed, tmp_path: Path
-) -> None:
-    finished = 0
+def resumed(new_hall: Callable[[Path], Hall], filmed: Filmed, tmp_path: Path, after: int) -> list[Any]:
+    """Go on with the ceremony from each picture *after* as many seconds: (files before, hall, result)."""
+    done = []
     for number, picture in enumerate(filmed.pictures):
         there = new_hall(Path(shutil.copytree(picture, tmp_path / str(number))))
         files = files_of(picture)
         ground = there.ground(there.request(), policy=there.policy(there.witnessed_policy_text))
+        ground = replace(ground, now=ground.now + after)
         if files.get("ledger.json") == filmed.ledger.encode():
             with pytest.raises(Refused, match="R004 request: was signed before"):
                 there.sit(ground, *filmed.statements)
             assert files["result.json"] == filmed.result
             continue
-        later = ground.now + (LATER if files.get("transcript.jsonl") else 0)
-        assert there.sit(replace(ground, now=later), *filmed.statements) == filmed.result
+        done.append((files, there, there.sit(ground, *filmed.statements)))
+    return done
+
+
+def test_killed_at_each_step_it_can_be_finished_and_ends_in_the_same_bytes_at_the_same_time(
+    new_hall: Callable[[Path], Hall], filmed: Filmed, tmp_path: Path
+) -> None:
+    finished = resumed(new_hall, filmed, tmp_path, 0)
+    for _, there, result in finished:
+        assert result == filmed.result
         assert files_of(there.folder)["transcript.jsonl"] == filmed.transcript
         assert (there.folder / "ledger.json").read_text() == filmed.ledger
-        finished += 1
-    assert finished > 15
+    assert len(finished) > 15
+
+
+def test_killed_at_each_step_and_finished_later_each_entry_has_the_time_at_which_it_was_written(
+    new_hall: Callable[[Path], Hall], filmed: Filmed, tmp_path: Path
+) -> None:
+    days = set()
+    for files, there, result in resumed(new_hall, filmed, tmp_path, LATER):
+        before = files.get("transcript.jsonl", b"")
+        kept = before[: before.rfind(b"\n") + 1] if b'"kind":"intent"' in before else b""
+        after = files_of(there.folder)["transcript.jsonl"]
+        assert after.startswith(kept)
+        times = {json.loads(line)["at"] for line in after[len(kept) :].splitlines()}
+        assert times <= {T0 + 200 + LATER}
+        days.add(bool(kept))
+        found = there.check(filmed.request, result)
+        assert found.verdict is Verdict.COMPLETE
+        assert found.receipts[0].issued_at == json.loads(after.splitlines()[-1])["at"]
+        assert there.recomputed(filmed.request, result)
+    assert days == {True, False}
+
+
+def test_a_request_that_has_expired_is_not_signed_though_its_transcript_was_opened_before(hall: Hall) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        hall.sit(hall.ground(hall.request()), keys=replace(hall.keys, on_sign=stopped))
+    (path,) = hall.folder.rglob("transcript.jsonl")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))  # no intent yet
+    late = hall.ground(hall.request(), now=T0 + 100 + 8 * DAY)
+    late = replace(late, ledger=replace(late.ledger, open={}))
+    signatures: list[int] = []
+    keys = replace(hall.keys, on_sign=lambda: signatures.append(1))
+    with pytest.raises(Refused, match="R002 request expires: expired at"):
+        hall.sit(late, keys=keys)
+    assert signatures == []
+
+
+def test_a_request_that_expires_while_people_are_asked_is_not_signed(hall: Hall) -> None:
+    ground = hall.ground(hall.request())
+    sitting = replace(hall.sitting(ground), clock=lambda: ground.request.expires)
+    with pytest.raises(Refused, match=r"the request expired at .*, and nothing was signed"):
+        offline.sit(sitting, review=lambda _plan, _report: True, keys=lambda: nullcontext(hall.keys))
+    assert not (hall.folder / "ledger.json").exists()
+
+
+def test_a_ceremony_that_has_signed_is_finished_after_the_expiry_and_review_says_so_too(hall: Hall) -> None:
+    interrupted(hall, after=1)
+    late = hall.ground(hall.request(), now=T0 + 100 + 8 * DAY)
+    then = offline.resumed(late, hall.sitting(late).folder)
+    assert ([one.code for one in then.judge().errors], then.now, then.clock) == ([], T0 + 200, late.now)
+    assert hall.check(hall.request().data, hall.sit(late)).verdict is Verdict.COMPLETE
+
+
+def test_a_clock_that_was_set_back_since_the_interruption_is_told(hall: Hall) -> None:
+    interrupted(hall, after=1)
+    early = hall.ground(hall.request(), now=T0 + 150)
+    with pytest.raises(Refused, match="and this ceremony was interrupted at 2027-01-15 08:03:20 UTC"):
+        hall.sit(early)
 
 
 def test_each_intent_is_on_disk_before_its_signature(hall: Hall) -> None:
@@ -136,9 +204,9 @@ def test_each_intent_is_on_disk_before_its_signature(hall: Hall) -> None:
         seen.append(transcript.read_bytes().splitlines()[-1][:60])
 
     hall.sit(hall.ground(hall.request()), keys=replace(hall.keys, on_sign=look))
-    assert [line.startswith(b'{"change":0,"kind":"intent"') for line in seen] == [True, False, False]
-    assert [line.startswith(b'{"change":1,"kind":"intent"') for line in seen] == [False, True, False]
-    assert seen[2].startswith(b'{"kind":"ended"')
+    assert [b'"change":0,"kind":"intent"' in line for line in seen] == [True, False, False]
+    assert [b'"change":1,"kind":"intent"' in line for line in seen] == [False, True, False]
+    assert b'"kind":"ended"' in seen[2]
 
 
 def test_keys_that_read_ahead_see_one_draft_at_a_time(hall: Hall) -> None:
@@ -171,6 +239,10 @@ def test_what_was_signed_before_the_kill_is_not_signed_again(
         assert len(signatures) == 2 - files["transcript.jsonl"].count(b'"kind":"signed"') + 1  # one receipt
         counts.add(len(signatures))
     assert counts == {1, 2, 3}
+
+
+def stopped() -> None:
+    raise KeyboardInterrupt
 
 
 def interrupted(hall: Hall, after: int, **changes: object) -> None:

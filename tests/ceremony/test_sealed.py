@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
-from seedless.ceremony import result, transcript
+from seedless.ceremony import offline, result, transcript
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.progress import draft_digest
 from seedless.ceremony.receipt import receipt_drafts
 from seedless.change import Change
+from seedless.errors import Refused
 from seedless.issue import Plan
+from seedless.jwt import draft
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     Hall = Any  # of conftest.py
@@ -24,18 +29,28 @@ if TYPE_CHECKING:
 T0 = 1_800_000_000
 
 
-def sealed(hall: Hall, request: Any, *, policy: str = "", at: int = T0 + 200) -> bytes:  # noqa: ANN401 - a Request
+def sealed(
+    hall: Hall,
+    request: Any,  # noqa: ANN401 - a Request
+    *,
+    policy: str = "",
+    at: int = T0 + 200,
+    lifted: Sequence[str] = (),
+    statements: Sequence[str] = (),
+) -> bytes:
     """Return the result of a ceremony that nobody judged: signed, chained, and with receipts."""
     entries: list[dict[str, Any]] = []
 
     def add(kind: str, **said: object) -> None:
-        entries.append(transcript.entry_after(entries, kind, request.digest, said))
+        entries.append(transcript.entry_after(entries, kind, request.digest, {"at": at, **said}))
 
     add(
-        "opened", format=transcript.FORMAT, request=request.digest, at=at, tool="other", mark=request.mark,
+        "opened", format=transcript.FORMAT, request=request.digest, tool="other", mark=request.mark,
         present=[],
     )  # fmt: skip
-    add("reviewed", policy=policy or hall.policy().canonical.decode(), findings=[], lifted=[])
+    add("reviewed", policy=policy or hall.policy().canonical.decode(), findings=[], lifted=list(lifted))
+    for text in statements:
+        add("witnessed", statement=text)
     for key in request.issuers:
         add("key", public_key=str(key), says={})
     for number, change in enumerate(request.plan.changes):
@@ -66,6 +81,96 @@ def test_a_policy_that_pins_another_operator_is_found(hall: Hall) -> None:
 def test_a_policy_that_wants_witnesses_who_did_not_sign_is_found(hall: Hall) -> None:
     policy = hall.policy(hall.witnessed_policy_text).canonical.decode()
     assert told(hall, hall.request(), policy=policy) == (Verdict.FALSE, "0 of 2 witnesses have signed")
+
+
+POLICIES: dict[str, tuple[str, str]] = {
+    "a threshold of none": ('"threshold":0}', "witnesses.threshold is not between 1 and the 3 keys"),
+    "a threshold below none": ('"threshold":-1}', "witnesses.threshold is not a number from 0 on"),
+    "a threshold above the keys": ('"threshold":4}', "witnesses.threshold is not between 1 and the 3 keys"),
+    "a threshold that is true": ('"threshold":true}', "witnesses.threshold is not a number"),
+    "a rule that nobody knows": ('"threshold":2},"zeal":1', "zeal is no key of a policy"),
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_that_is_none_is_never_complete(hall: Hall, name: str) -> None:
+    written, sentence = POLICIES[name]
+    text = hall.policy(hall.witnessed_policy_text).canonical.decode()
+    assert '"threshold":2}' in text
+    verdict, why = told(hall, hall.request(), policy=text.replace('"threshold":2}', written))
+    assert verdict is Verdict.FALSE
+    assert why.startswith("transcript[1].policy: this is no valid policy: ")
+    assert sentence in why
+
+
+def test_what_its_own_policy_forbids_is_forbidden_though_keys_and_receipts_are_right(hall: Hall) -> None:
+    policy = hall.policy(hall.policy_text + '[names]\naccount = ["O*"]\n').canonical.decode()
+    verdict, text = told(hall, hall.request(), policy=policy)
+    assert verdict is Verdict.FORBIDDEN
+    assert text.startswith("P005 account BILLING")
+
+
+def odd_traffic(hall: Hall) -> Any:  # noqa: ANN401 - a Request
+    """A request for two accounts with a value that a rule refuses (C061), which can be lifted."""
+    changes = []
+    for key, name in ((hall.orders, "ORDERS"), (hall.billing, "BILLING")):
+        usual = hall.account_draft(key, name, T0 + 100)
+        body = msgspec.structs.replace(usual.claims.body, cluster_traffic="moon")
+        claims = msgspec.structs.replace(usual.claims, body=body)
+        changes.append(Change(draft(claims, usual.issuer, T0 + 100), None, "", (name,)))
+    return hall.request(hall.plan(*changes))
+
+
+def test_what_a_rule_forbids_is_forbidden(hall: Hall) -> None:
+    verdict, text = told(hall, odd_traffic(hall))
+    assert verdict is Verdict.FORBIDDEN
+    assert text.startswith("C061 account ORDERS nats.cluster_traffic:")
+
+
+def test_what_was_lifted_and_shown_is_complete(hall: Hall) -> None:
+    both = [f"C061 account {name} nats.cluster_traffic" for name in ("ORDERS", "BILLING")]
+    assert told(hall, odd_traffic(hall), lifted=both)[0] is Verdict.COMPLETE
+
+
+LIFTED: dict[str, tuple[str, Verdict, str]] = {
+    "a finding of the policy": ("P005 account BILLING", Verdict.FALSE, "P005 is a finding of the policy"),
+    "a guard": ("G001 account BILLING", Verdict.FALSE, "G001 cannot be lifted"),
+    "a code that lifts more than is listed": (
+        "C061 account ORDERS nats.cluster_traffic", Verdict.FORBIDDEN,
+        "C061 account BILLING nats.cluster_traffic: it was lifted, and the transcript does not list it",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIFTED)
+def test_what_nobody_may_lift_is_not_lifted_by_a_transcript_that_says_so(hall: Hall, name: str) -> None:
+    lifted, expected, sentence = LIFTED[name]
+    verdict, text = told(hall, odd_traffic(hall), lifted=[lifted])
+    assert (verdict, text.startswith(sentence)) == (expected, True), text
+
+
+def self_witnessed(hall: Hall) -> tuple[str, Any, list[str]]:
+    """A policy that lists keys of the operator as witnesses, and what these have signed."""
+    keys = [hall.operator, hall.signing]
+    names = json.dumps([str(one.public_key) for one in keys])
+    policy = hall.policy(f"{hall.policy_text}[witnesses]\nkeys = {names}\nthreshold = 2\n")
+    ground = hall.ground(hall.request(), policy=policy)
+    statement = offline.matter(ground, ground.judge())
+    statement = dataclasses.replace(statement, lifted=())
+    drafts = [statement.draft(key.public_key, T0 + 150) for key in keys]
+    return policy.canonical.decode(), ground, [hall.signed(one).text for one in drafts]
+
+
+def test_a_key_that_signs_or_is_the_operators_is_no_witness_whatever_the_policy_lists(hall: Hall) -> None:
+    policy, ground, statements = self_witnessed(hall)
+    verdict, text = told(hall, hall.request(), policy=policy, statements=statements)
+    assert (verdict, "is a key of the operator, and cannot witness it" in text) == (Verdict.FALSE, True)
+    own = offline.matter(ground, ground.judge())
+    for key in (hall.operator, hall.signing):
+        statement = hall.signed(own.draft(key.public_key, T0 + 150)).text
+        with pytest.raises(Refused, match="signs in this ceremony or is a key of the operator"):
+            hall.sit(ground, statement)
+    assert list(hall.folder.rglob("transcript.jsonl")) == []
 
 
 def test_an_account_of_another_operator_that_stands_around_is_found(hall: Hall, tmp_path: Path) -> None:

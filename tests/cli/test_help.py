@@ -86,7 +86,6 @@ READING = {
     "ceremony check",
     "ceremony inventory",
     "ceremony rehearse",  # on a throw-away token
-    "ceremony replay",
     "ceremony report",
     "ceremony review",
     "completion",

@@ -1,38 +1,40 @@
 """Check a ceremony afterwards: from request, result and the pinned operator key alone, by anyone.
 
-The verdict is *complete*, *incomplete* (every entry is right, and there is no receipt: never valid), or
-*false*, with the place and the sentence. It asks no clock, no ledger, no token and no network. It cannot
-tell whether the people looked, nor whether the token signed anything else.
+The verdict is *complete*; *incomplete* (every entry is right, and there is no receipt: never valid);
+*forbidden* (every signature is right, and the policy that the transcript names, or a rule, forbids what was
+signed); or *false*, with the place and the sentence. What was signed is judged again, by the policy in the
+transcript and at its time. It asks no clock, no ledger, no token and no network. It cannot tell whether the
+people looked, nor whether the token signed anything else.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless import wire
 from seedless.ceremony import result as results
+from seedless.ceremony.judgement import lifted_texts, past_ground
 from seedless.ceremony.progress import progress
 from seedless.ceremony.receipt import require_receipts
 from seedless.ceremony.request import Request, parse
 from seedless.ceremony.witness import Matter, require_witnesses
 from seedless.change import Statement
 from seedless.errors import Refused, SeedlessError
-from seedless.nkey import PublicKey
-from seedless.planfile import digest as digest_of
-from seedless.policy import Policy, Witnesses
+from seedless.policy import Policy, of_canonical
 from seedless.policy.trusted import Trusted
 from seedless.rules.guards import MOST_AHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from seedless.ceremony.judgement import Ground
     from seedless.ceremony.progress import Progress
     from seedless.ceremony.result import Result
     from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
 
 
 class Verdict(enum.StrEnum):
@@ -40,6 +42,7 @@ class Verdict(enum.StrEnum):
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
+    FORBIDDEN = "forbidden"
     FALSE = "false"
 
 
@@ -52,18 +55,9 @@ class Checked:
     hint: str = ""
     request: Request | None = None
     progress: Progress | None = None
-    policy: Pinned | None = None
+    policy: Policy | None = None
     witnesses: tuple[Jwt[Any], ...] = ()
     receipts: tuple[Jwt[Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pinned:
-    """What a transcript says of the policy: its digest, its operator, and its witnesses."""
-
-    digest: str
-    operator: str
-    witnesses: Witnesses | None
 
 
 def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | None = None) -> Checked:
@@ -88,22 +82,39 @@ def _examined(request: Request, given: Result, so_far: Progress, policy: str | N
         raise Refused("result.transcript stops before its end, and has receipts", "entries were taken away")
     if so_far.reviewed is None:
         return Checked(verdict=Verdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far)
-    pinned = pinned_policy(so_far.reviewed["policy"])
-    _require_policy(pinned, request, policy)
+    pinned = _policy(so_far.reviewed["policy"], request, policy)
     witnesses: tuple[Jwt[Any], ...] = ()
     if so_far.says or given.receipts is not None:
         witnesses = _witnesses(request, so_far, pinned)
-    if given.receipts is None:
-        return Checked(
-            verdict=Verdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far, policy=pinned
-        )
-    receipts = require_receipts(given.receipts, request, so_far.digest, so_far.at)
-    count = len(so_far.signed)
-    text = f"{count} {'jwt' if count == 1 else 'jwts'}, {len(receipts)} receipt{'s' if receipts[1:] else ''}"
-    return Checked(
-        verdict=Verdict.COMPLETE, text=text, request=request, progress=so_far, policy=pinned,
+    receipts: tuple[Jwt[Any], ...] = ()
+    verdict, text = Verdict.INCOMPLETE, _so_far(so_far)
+    if given.receipts is not None:
+        receipts = require_receipts(given.receipts, request, so_far.digest, so_far.latest)
+        verdict, text = Verdict.COMPLETE, _counted(so_far, receipts)
+    forbidden = _forbidden(past_ground(request, so_far, pinned), so_far)
+    found = Checked(
+        verdict=verdict, text=text, request=request, progress=so_far, policy=pinned,
         witnesses=witnesses, receipts=receipts,
     )  # fmt: skip
+    return replace(found, verdict=Verdict.FORBIDDEN, text=forbidden) if forbidden else found
+
+
+def _counted(so_far: Progress, receipts: Sequence[object]) -> str:
+    count = len(so_far.signed)
+    return f"{count} {'jwt' if count == 1 else 'jwts'}, {len(receipts)} receipt{'s' if receipts[1:] else ''}"
+
+
+def _forbidden(ground: Ground, so_far: Progress) -> str:
+    """Return what stands against the request, judged again; empty where it may be signed."""
+    report = ground.judge()
+    for finding in report.errors:
+        return f"{finding.code} {finding.place}: {finding.text}"
+    # A code lifts each finding that has it, and a witness signed those that the transcript lists.
+    reviewed = so_far.reviewed or {}
+    for text in lifted_texts(report):
+        if text not in reviewed["lifted"]:
+            return f"{text}: it was lifted, and the transcript does not list it"
+    return ""
 
 
 def _so_far(so_far: Progress) -> str:
@@ -147,38 +158,24 @@ def _statements(request: Request) -> Iterator[tuple[str, Statement[Any]]]:
             yield f"request.plan.placements[{number}].jwt", Statement.of(one.jwt)
 
 
-def pinned_policy(text: str) -> Pinned:
-    """Return what the canonical *text* of a policy says of operator and witnesses; raise `Refused`."""
+def _policy(text: str, request: Request, digest: str | None) -> Policy:
+    """Return the policy in a transcript; raise `Refused` unless it is valid, of this operator, and *digest*.
+
+    *digest* is None where no policy was named.
+    """
     place = "transcript[1].policy"
     try:
-        said = wire.parse(text.encode())
-        pinned = Pinned(
-            digest=digest_of(text.encode()), operator=said["operator"], witnesses=_witnesses_in(said)
-        )
-        is_canonical = wire.encode(said).decode() == text
-    except (SeedlessError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Refused(f"{place} is no policy", "it was changed") from error
-    if not is_canonical:
-        raise Refused(f"{place} is not written as policies are", "it was changed")
-    return pinned
+        policy = of_canonical(text.encode())
+    except SeedlessError as error:
+        raise Refused(f"{place}: {error.message}", error.hint) from error
+    if policy.operator != request.operator_key:
+        raise Refused(f"{place} pins {policy.operator}, and not {request.operator_key}")
+    if digest is not None and digest != policy.digest:
+        raise Refused(f"{place} is {policy.digest}, and the policy that was named is {digest}")
+    return policy
 
 
-def _witnesses_in(said: dict[str, Any]) -> Witnesses | None:
-    listed = said.get("witnesses")
-    if listed is None:
-        return None
-    keys = tuple(str(PublicKey.parse(key)) for key in listed["keys"])
-    return Witnesses(keys=keys, threshold=int(listed["threshold"]))
-
-
-def _require_policy(pinned: Pinned, request: Request, digest: str | None) -> None:
-    if pinned.operator != request.operator_key:
-        raise Refused(f"transcript[1].policy pins {pinned.operator}, and not {request.operator_key}")
-    if digest is not None and digest != pinned.digest:
-        raise Refused(f"transcript[1].policy is {pinned.digest}, and the policy that was named is {digest}")
-
-
-def _witnesses(request: Request, so_far: Progress, pinned: Pinned) -> tuple[Jwt[Any], ...]:
+def _witnesses(request: Request, so_far: Progress, pinned: Policy) -> tuple[Jwt[Any], ...]:
     matter = Matter(
         request=request.digest,
         policy=pinned.digest,
@@ -186,4 +183,4 @@ def _witnesses(request: Request, so_far: Progress, pinned: Pinned) -> tuple[Jwt[
         expires=request.expires,
     )
     times = {"prepared_at": request.plan.prepared_at, "now": so_far.at}
-    return require_witnesses(so_far.statements, matter, pinned.witnesses, **times)
+    return require_witnesses(so_far.statements, matter, pinned.witnesses, signers=request.signers, **times)

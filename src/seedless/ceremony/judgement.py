@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless.allow import lift
+from seedless.ceremony.request import REHEARSAL
 from seedless.change import Context, Statement
 from seedless.claims import Operator
 from seedless.findings import Finding, Report, error
-from seedless.ledger import Book, Known, is_kept
+from seedless.ledger import Book, Known, Ledger, is_kept
 from seedless.policy import judge as judge_by_policy
 from seedless.policy.trusted import Trusted
 from seedless.rules import judge as judge_by_rules
@@ -28,11 +29,11 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from seedless.ceremony.progress import Progress
     from seedless.ceremony.request import Request
     from seedless.change import Change
     from seedless.issue import Plan
     from seedless.jwt import Jwt
-    from seedless.ledger import Ledger
     from seedless.policy import Policy
 
 CODES = {
@@ -62,7 +63,7 @@ class Ground:
     `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
     know nothing, or `all`. `ceilings` as in `Context`. `unfinished` are the digests of the operator's
     requests whose ceremonies have begun, by their transcripts. A rehearsal is judged as one only where it
-    is meant.
+    is meant. `resumed_at` is the time of day where `now` is that of a ceremony that was interrupted, else 0.
     """
 
     request: Request
@@ -74,6 +75,12 @@ class Ground:
     ceilings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     unfinished: tuple[str, ...] = ()
     is_rehearsal: bool = False
+    resumed_at: int = 0
+
+    @property
+    def clock(self) -> int:
+        """The time of day on this machine, in Unix seconds."""
+        return self.resumed_at or self.now
 
     @property
     def book(self) -> Book | None:
@@ -224,3 +231,30 @@ def _finding(code: str, where: str, text: str, hint: str = "") -> Finding:
 
 def _about(about: str, code: str, where: str, text: str, hint: str) -> Finding:
     return msgspec.structs.replace(error(code, where, text, hint), about=about)
+
+
+def past_ground(request: Request, so_far: Progress, policy: Policy) -> Ground:
+    """Return the ground by which *request* was judged when its transcript says so, without that machine.
+
+    The clock is that of the transcript, the ledger is made of what the request brings, less what was taken
+    on first use. What the machine knew beyond that, and the ceilings of its tokens, could only refuse more.
+    """
+    lifted = [text.partition(" ") for text in (so_far.reviewed or {}).get("lifted", ())]
+    unknown = {place.rpartition(" ")[2] for code, _, place in lifted if code in _UNKNOWN}
+    began = any(code == "R011" for code, _, _ in lifted)
+    plan = request.plan
+    known = [*plan.around, *(one.replaces for one in plan.changes if one.replaces)]
+    known += [request.operator] if request.operator else []
+    subjects = {
+        one.claims.sub: Known.of(one) for one in known if is_kept(one) and one.claims.sub not in unknown
+    }
+    book = Book(last=request.previous, subjects=subjects)
+    return Ground(
+        request=request,
+        policy=policy,
+        ledger=Ledger() if began else Ledger({policy.operator: book}),
+        now=so_far.at,
+        allowed=tuple(code for code, _, _ in lifted if code not in _UNKNOWN),
+        first_use=(EVERYTHING,),
+        is_rehearsal=request.mark == REHEARSAL,
+    )

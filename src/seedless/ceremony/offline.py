@@ -2,8 +2,10 @@
 
 `sit` walks with `seedless.issue.issue`, as every command does: its judge is the ground, its keys write what
 they do into the transcript, its record ends it with receipts, a result and the ledger. An interrupted
-ceremony goes on where it stopped, with the same bytes: what is in the transcript is not done again. Refused
-is to go on with another policy, other witnesses or other findings once something may have been signed.
+ceremony goes on where it stopped: what is in the transcript is not done again. Once something may have been
+signed (an intent is on disk) the judgement is that of the time at which it began, and to go on with another
+policy, other witnesses or other findings is refused. Until then it begins anew, and the clock of now decides:
+a request that has expired since is not signed.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from seedless.issue import Intent, issue
 from seedless.ledger import Book
 from seedless.store import atomic
 from seedless.text import shown
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -54,6 +57,7 @@ class Sitting:
     """What a ceremony is held with.
 
     `statements` are those of the witnesses (jwt text), `present` the names of the people, `tool` the program.
+    `clock` returns the time of day in Unix seconds, for the entries of the transcript.
     `folder` gets request, transcript and result; `ledger` is the file of the ledger; `output` one more place
     for the result.
     """
@@ -61,6 +65,7 @@ class Sitting:
     ground: Ground
     folder: Path
     ledger: Path
+    clock: Callable[[], int]
     output: Path | None = None
     statements: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
@@ -90,7 +95,12 @@ def sit(
     if not report.errors:
         prepared_at = ground.request.plan.prepared_at
         require_witnesses(
-            sitting.statements, matter(ground, report), witnesses, prepared_at=prepared_at, now=ground.now
+            sitting.statements,
+            matter(ground, report),
+            witnesses,
+            signers=ground.request.signers,
+            prepared_at=prepared_at,
+            now=ground.now,
         )
     issue(
         Intent(lambda _: ground.plan),
@@ -124,28 +134,56 @@ def matter(ground: Ground, report: Report) -> Matter:
     )
 
 
+def resumed(ground: Ground, folder: Path) -> Ground:
+    """Return the ground by which the request is judged where the files of its ceremony lie in *folder*.
+
+    It is *ground*, unless something of the request may have been signed already: then the time is the one at
+    which that ceremony began, since it has to be finished as it was reviewed. `review` and `sign` both judge
+    by this. Raise `StoreError` for a transcript that cannot be read, `Refused` for one that is not right, and
+    for a clock that is behind the last entry of the transcript.
+    """
+    return _resumed(ground, _progress(ground, Journal(folder / TRANSCRIPT_NAME, ground.request.digest)))
+
+
+def _progress(ground: Ground, journal: Journal) -> Progress:
+    """Return what was done of the request before; nothing where its ceremony has ended already."""
+    if ground.book is not None and ground.request.digest in ground.book.requests:
+        return Progress(ground.request)
+    return progress(ground.request, journal.entries)
+
+
+def _resumed(ground: Ground, so_far: Progress) -> Ground:
+    if not so_far.intents or ground.resumed_at:
+        return ground
+    if ground.clock < so_far.latest:
+        raise Refused(
+            f"the clock says {moment(ground.clock)}, and this ceremony was interrupted at "
+            f"{moment(so_far.latest)}",
+            "set the clock of this machine right",
+        )
+    return dataclasses.replace(ground, now=so_far.at, resumed_at=ground.clock)
+
+
 def _table(sitting: Sitting) -> _Table:
-    """Lay out what is there of this ceremony; one that has signed nothing yet may begin again."""
+    """Lay out what is there of this ceremony; one that has signed nothing yet begins again."""
     ground = sitting.ground
     journal = Journal(sitting.folder / TRANSCRIPT_NAME, ground.request.digest)
-    so_far = progress(ground.request, journal.entries)
+    so_far = _progress(ground, journal)
     if ground.ledger.open.get(ground.policy.operator) == ground.request.digest and so_far.opened is None:
         raise StoreError(
             f"the ledger says that this ceremony has begun, and {shown(journal.path)} does not",
             "bring the transcript back",
         )
-    was_signed = ground.book is not None and ground.request.digest in ground.book.requests
-    if so_far.opened is not None and not was_signed:
-        then = dataclasses.replace(ground, now=so_far.at)
-        if _is_same(so_far, sitting, then):
-            return _Table(sitting, then, journal, so_far)
-        if so_far.intents:
-            raise Refused(
-                "this ceremony began with another policy, other witnesses, people or lifted findings",
-                f"go on as it began: {shown(journal.path)} tells how",
-            )
-        journal.forget()
-    return _Table(sitting, ground, journal, Progress(ground.request))
+    then = _resumed(ground, so_far)
+    if so_far.intents and not _is_same(so_far, sitting, then):
+        raise Refused(
+            "this ceremony began with another policy, other witnesses, people or lifted findings",
+            f"go on as it began: {shown(journal.path)} tells how",
+        )
+    if so_far.opened is not None and not so_far.intents:
+        so_far = Progress(ground.request)
+        return _Table(sitting, then, journal, so_far, begins_anew=True)
+    return _Table(sitting, then, journal, so_far)
 
 
 def _head(sitting: Sitting, ground: Ground, report: Report) -> list[tuple[str, dict[str, Any]]]:
@@ -154,7 +192,6 @@ def _head(sitting: Sitting, ground: Ground, report: Report) -> list[tuple[str, d
     opened = {
         "format": transcript.FORMAT,
         "request": request.digest,
-        "at": ground.now,
         "tool": sitting.tool,
         "mark": request.mark,
         "present": list(sitting.present),
@@ -170,11 +207,12 @@ def _head(sitting: Sitting, ground: Ground, report: Report) -> list[tuple[str, d
 
 def _is_same(so_far: Progress, sitting: Sitting, then: Ground) -> bool:
     """Tell whether the transcript begins as *sitting* would begin at the same time."""
+    head = _head(sitting, then, then.judge())
     entries: list[transcript.Entry] = []
-    for kind, said in _head(sitting, then, then.judge()):
-        entries.append(transcript.entry_after(entries, kind, then.request.digest, said))
-    there = so_far.entries[: len(entries)]
-    return there == entries[: len(there)] and len(so_far.statements) <= len(sitting.statements)
+    for (kind, said), there in zip(head, so_far.entries, strict=False):
+        dated = {"at": there["at"], **said}
+        entries.append(transcript.entry_after(entries, kind, then.request.digest, dated))
+    return entries == so_far.entries[: len(head)] and len(so_far.statements) == len(sitting.statements)
 
 
 @dataclass(slots=True)
@@ -185,6 +223,7 @@ class _Table:
     ground: Ground
     journal: Journal
     so_far: Progress
+    begins_anew: bool = False
     result: bytes = b""
     signed: list[Jwt[Any]] = field(default_factory=list)
     _keys: CeremonyKeys | None = None
@@ -196,12 +235,17 @@ class _Table:
     ) -> Iterator[_Table]:
         """Write how the ceremony begins, open the keys, and write what is said of them."""
         request = self.ground.request
+        if self.begins_anew:
+            self.journal.forget()
         atomic.write({self.sitting.folder / REQUEST_NAME: request.data.decode()})
         for kind, said in _head(self.sitting, self.ground, report)[len(self.journal.entries) :]:
-            self.journal.append(kind, **said)
+            # The first entry has the time by which the request was judged: the expiry counts against it.
+            at = self.ground.now if kind == "opened" else self.sitting.clock()
+            self.journal.append(kind, at, **said)
         with keys() as opened:
             for issuer in request.issuers[len(self.so_far.says) :]:
-                self.journal.append("key", public_key=str(issuer), says=dict(opened.says(issuer)))
+                said = {"public_key": str(issuer), "says": dict(opened.says(issuer))}
+                self.journal.append("key", self.sitting.clock(), **said)
             self._keys = opened
             yield self
 
@@ -219,11 +263,17 @@ class _Table:
         """Sign the draft with this *number*: one at a time, for keys may read ahead, and intents may not."""
         if self._keys is None:
             raise UsageError("the tokens of the ceremony are not open")
+        at, expires = self.sitting.clock(), self.ground.request.expires
+        if not self.so_far.intents and not number and at >= expires:
+            # Somebody may have been asked for words and a PIN since it was judged.
+            raise Refused(
+                f"the request expired at {moment(expires)}, and nothing was signed", "prepare it again"
+            )
         self._open_ledger()
         if number >= self.so_far.intents:
-            self.journal.append("intent", change=number, sha256=draft_digest(draft))
+            self.journal.append("intent", at, change=number, sha256=draft_digest(draft))
         (jwt,) = self._keys.sign([draft])
-        self.journal.append("signed", change=number, jwt=jwt.text)
+        self.journal.append("signed", self.sitting.clock(), change=number, jwt=jwt.text)
         return jwt
 
     def _open_ledger(self) -> None:
@@ -240,9 +290,9 @@ class _Table:
         if len(self.signed) < len(request.plan.changes) or self._keys is None:
             return
         if not self.so_far.is_ended:
-            self.journal.append("ended", signed=len(self.signed))
+            self.journal.append("ended", self.sitting.clock(), signed=len(self.signed))
         digest = transcript.digest(self.journal.entries)
-        receipts = list(self._keys.sign(receipt_drafts(request, digest, self.ground.now)))
+        receipts = list(self._keys.sign(receipt_drafts(request, digest, self.journal.entries[-1]["at"])))
         self.result = result.to_bytes(self.journal.entries, [one.text for one in receipts])
         book = self.ground.book or Book(last=request.previous)
         placed = [one.jwt for one in self.ground.plan.placements if one.jwt]

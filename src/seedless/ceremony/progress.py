@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from seedless.ceremony.transcript import Entry
     from seedless.jwt import Draft, Jwt
 
-_EVERY = {"kind": str, "n": int, "previous": str}
+_EVERY = {"at": int, "kind": str, "n": int, "previous": str}
 _MEMBERS: dict[str, dict[str, Any]] = {
-    "opened": {"format": str, "request": str, "at": int, "tool": str, "mark": str, "present": list},
+    "opened": {"format": str, "request": str, "tool": str, "mark": str, "present": list},
     "reviewed": {"policy": str, "findings": list, "lifted": list},
     "witnessed": {"statement": str},
     "key": {"public_key": str, "says": dict},
@@ -53,6 +53,11 @@ class Progress:
     def at(self) -> int:
         """When the ceremony began, in Unix seconds, by the clock of the machine that held it."""
         return int(self.opened["at"]) if self.opened else 0
+
+    @property
+    def latest(self) -> int:
+        """When the last entry was written, in Unix seconds, by the same clock; 0 where there is none."""
+        return int(self.entries[-1]["at"]) if self.entries else 0
 
     @property
     def digest(self) -> str:
@@ -98,6 +103,8 @@ def _take(so_far: Progress, entry: Any, place: str) -> None:  # noqa: ANN401 - w
         raise Refused(f"{place}.n is {entry['n']}, not {len(so_far.entries)}", _ORDER)
     if entry["previous"] != so_far.digest:
         raise Refused(f"{place}.previous is not the hash of what stands before it", _ORDER)
+    if entry["at"] < so_far.latest:
+        raise Refused(f"{place}.at is earlier than that of the entry before it", _ORDER)
     _TAKERS[kind](so_far, entry, place)
 
 
@@ -145,6 +152,8 @@ def _key(so_far: Progress, entry: Entry, place: str) -> None:
 
 def _intent(so_far: Progress, entry: Entry, place: str) -> None:
     _require_change(entry, so_far.intents, place)
+    if not so_far.intents and entry["at"] >= so_far.request.expires:
+        raise Refused(f"{place}.at is not before the expiry of the request", "nothing was to be signed then")
     if entry["sha256"] != draft_digest(so_far.request.plan.changes[so_far.intents].draft):
         raise Refused(f"{place}.sha256 is not that of request.plan.changes[{so_far.intents}].draft")
     so_far.intents += 1

@@ -7,6 +7,7 @@ the one that the plan was judged against, and what `documents` refuses.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,14 @@ import msgspec
 from seedless import jwt, planfile
 from seedless.ceremony import documents
 from seedless.claims import Operator
-from seedless.errors import SeedlessError, UsageError
+from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import draft
 from seedless.ledger import is_digest
+from seedless.nkey import PublicKey
 
 if TYPE_CHECKING:
     from seedless.issue import Plan
     from seedless.jwt import Jwt
-    from seedless.nkey import PublicKey
 
 FORMAT = "seedless ceremony request 1"
 REHEARSAL = "REHEARSAL"
@@ -84,6 +85,22 @@ class Request:
     def issuers(self) -> tuple[PublicKey, ...]:
         """The keys that are asked to sign, each once, in the order of the drafts."""
         return tuple(dict.fromkeys(change.draft.issuer for change in self.plan.changes))
+
+    @property
+    def signers(self) -> frozenset[bytes]:
+        """The raw keys of who signs here or speaks for the operator: none of them is a witness.
+
+        These are the issuers, and the keys that the operator's jwts list, those of a draft included.
+        """
+        said = [one.draft.claims for one in self.plan.changes]
+        said += [one.claims for one in (self.operator, *self.plan.around) if one is not None]
+        found = {key.raw for key in self.issuers}
+        for one in said:
+            if isinstance(one.body, Operator):
+                for text in (one.sub, *one.body.signing_keys):
+                    with contextlib.suppress(BadKey):  # the rules have a finding for it
+                        found.add(PublicKey.parse(text).raw)
+        return frozenset(found)
 
 
 def prepare(plan: Plan, *, at: int, **header: Any) -> Request:  # noqa: ANN401 - the members of a request

@@ -3,7 +3,8 @@
 An entry is one line of canonical JSON, on disk (fsync) before what follows it is done. The first one names
 the request. The digest of a transcript is the SHA-256 of its last line; since each line holds that of the
 line before, it covers them all. A last line that was cut off by a crash was never an entry. It decides
-nothing: `progress` reads one against its request.
+nothing: `progress` reads one against its request. Each entry has the time at which it was written, so that a
+ceremony that went on another day reports both days.
 """
 
 from __future__ import annotations
@@ -55,9 +56,13 @@ class Journal:
         self._size = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
         self.entries: list[Entry] = read(data)
 
-    def append(self, kind: str, **said: Any) -> None:  # noqa: ANN401 - what JSON holds
-        """Write an entry and wait until it is on disk; raise `StoreError`."""
-        entry = entry_after(self.entries, kind, self.request, said)
+    def append(self, kind: str, at: int, **said: Any) -> None:  # noqa: ANN401 - what JSON holds
+        """Write an entry, dated *at* (Unix seconds), and wait until it is on disk; raise `StoreError`.
+
+        A clock that was set back meanwhile dates no entry before the one that it follows.
+        """
+        at = max([at, *(entry["at"] for entry in self.entries[-1:])])
+        entry = entry_after(self.entries, kind, self.request, {"at": at, **said})
         with atomic.told("written", self.path):
             is_new = not self.path.exists()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -1,8 +1,9 @@
 """Witnesses: people who have reviewed a request, and sign which one, under which policy, with what lifted.
 
-Who counts, and how many are needed, comes from the policy alone; a key counts once, whatever its role, by its
-32 bytes. Refused are a statement by somebody whom the policy does not list, about another request, another
-policy or other lifted findings, one that has expired, and too few.
+Who counts, and how many are needed, comes from the policy; a key counts once, whatever its role, by its 32
+bytes. A key that signs in the ceremony, or is the operator's, is no witness whatever the policy says: it
+would confirm itself. Refused are a statement by such a key, or by one that the policy does not list, about
+another request, another policy or other lifted findings, one that has expired, and too few.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedless.ceremony.own import WITNESS, own_draft, read_own, require_says
+from seedless.ceremony.own import WITNESS, own_draft, read_own, require_says, sha256_of
 from seedless.errors import Refused
 from seedless.nkey import PublicKey
 from seedless.rules.guards import MOST_AHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from seedless.jwt import Draft, Jwt
     from seedless.policy import Witnesses
@@ -38,19 +39,26 @@ class Matter:
 
 
 def require_witnesses(
-    texts: Sequence[str], matter: Matter, wanted: Witnesses | None, *, prepared_at: int, now: int
+    texts: Sequence[str],
+    matter: Matter,
+    wanted: Witnesses | None,
+    *,
+    signers: Collection[bytes],
+    prepared_at: int,
+    now: int,
 ) -> tuple[Jwt[Any], ...]:
-    """Return the verified statements in *texts*; raise `Refused` unless as many as *wanted* say *matter*."""
+    """Return the verified statements in *texts*; raise `Refused` unless as many as *wanted* say *matter*.
+
+    *signers* are the raw keys of which none is a witness (`Request.signers`).
+    """
     found = tuple(
         _statement(text, f"witness {number}", matter, (prepared_at, now))
         for number, text in enumerate(texts, 1)
     )
-    listed = _raw(wanted.keys) if wanted else set()
     for number, jwt in enumerate(found, 1):
-        if jwt.issuer.raw not in listed:
-            raise Refused(
-                f"witness {number}: {jwt.issuer} is no witness of the policy", "leave this statement out"
-            )
+        why = why_no_witness(jwt.issuer, wanted, signers)
+        if why:
+            raise Refused(f"witness {number}: {why}", "leave this statement out")
     counted = {jwt.issuer.raw for jwt in found}
     if len(counted) != len(found):
         raise Refused("a witness has signed twice, and counts once", "leave one of the statements out")
@@ -62,8 +70,13 @@ def require_witnesses(
     return found
 
 
-def _raw(keys: Iterable[str]) -> set[bytes]:
-    return {PublicKey.parse(key).raw for key in keys}
+def why_no_witness(key: PublicKey, wanted: Witnesses | None, signers: Collection[bytes]) -> str:
+    """Return why a statement by *key* counts for nothing, as a sentence; empty where it counts."""
+    if key.raw in signers:
+        return f"{key} signs in this ceremony or is a key of the operator, and cannot witness it"
+    if key.raw not in {PublicKey.parse(one).raw for one in (wanted.keys if wanted else ())}:
+        return f"{key} is no witness of the policy"
+    return ""
 
 
 def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) -> Jwt[Any]:
@@ -72,6 +85,13 @@ def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) ->
     if not prepared_at - MOST_AHEAD <= found.issued_at <= now + MOST_AHEAD:
         raise Refused(f"{where} was not signed between the request and now", "look at the clocks")
     said = found.claims.body.data or {}
+    if found.claims.aud == WITNESS and found.claims.sub != sha256_of(matter.request):
+        raise Refused(
+            f"{where} is a statement about another request, {found.claims.sub}, "
+            f"and this one is {sha256_of(matter.request)}",
+            "the request was prepared again since, or it is another; to make a statement about this one: "
+            "seedless ceremony witness",
+        )
     if found.claims.aud == WITNESS and said.get("policy") != matter.policy:
         raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
     if found.claims.aud == WITNESS and said.get("lifted") != list(matter.lifted):

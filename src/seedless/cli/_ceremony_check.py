@@ -10,6 +10,7 @@ import click
 from seedless.ceremony import documents, words
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.check import check as examine
+from seedless.ceremony.recompute import recompute as compute_again
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
 from seedless.cli._options import Settings, json_options
@@ -31,6 +32,9 @@ _FILE = click.Path(path_type=Path)
 @click.argument("result_file", metavar="RESULT", type=_FILE)
 @desk.operator_key_option
 @click.option("--policy", "policy_file", type=_FILE, metavar="FILE", help="The policy that it has to be.")
+@click.option(
+    "--recompute", is_flag=True, help="Compute request and result anew too; every byte has to come out again."
+)
 @json_options
 def check(
     settings: Settings,
@@ -39,11 +43,17 @@ def check(
     result_file: Path,
     operator_key: PublicKey,
     policy_file: Path | None,
+    recompute: bool,
 ) -> int:
     """Check a ceremony afterwards: no token, no store, no network.
 
-    RESULT is a result, or the transcript of a ceremony that was interrupted. The verdict is *complete*,
-    *incomplete* (no receipts: never valid), or *false* with the place; exit code 3 unless it is complete.
+    RESULT is a result, or the transcript of a ceremony that was interrupted. What was signed is judged again,
+    by the policy in the transcript. The verdict is *complete*, *incomplete* (no receipts: never valid),
+    *forbidden* (signed against its policy or a rule), or *false* with the place; exit code 3 unless it is
+    complete. The digests of request, policy and transcript are to be compared with those on paper.
+
+    With --recompute the transcript is computed anew, all of it but the signatures: also what was found and
+    shown. That takes the seedless that signed; another version may find something else.
 
     \b
     Example:
@@ -55,14 +65,29 @@ def check(
         if data is None:
             raise UsageError(f"there is no {shown(policy_file)}", "name the file of a policy")
         policy = read_policy(data, shown(policy_file)).digest
-    found = examine(documents.read(request_file), documents.read(result_file), operator_key, policy=policy)
+    request, result = documents.read(request_file), documents.read(result_file)
+    found = examine(request, result, operator_key, policy=policy)
+    again = compute_again(request, result) if recompute and found.verdict is Verdict.COMPLETE else None
     lines = [
         f"{found.verdict}: {found.text}",
         *([f"hint: {found.hint}"] if found.hint else []),
         *_lines(found),
+        *([f"recomputed  {again.text}"] if again else []),
+        *([f"compare with paper: {', '.join(_on_paper(found))}"] if _on_paper(found) else []),
     ]
-    _io.emit(_data(found), "\n".join(map(printable, lines)), as_json=settings.as_json)
-    return 0 if found.verdict is Verdict.COMPLETE else _FOUND
+    said = _data(found) | {
+        "compare_with_paper": _on_paper(found),
+        "recomputed": {"agrees": again.agrees, "text": again.text} if again else None,
+    }
+    _io.emit(said, "\n".join(map(printable, lines)), as_json=settings.as_json)
+    return 0 if found.verdict is Verdict.COMPLETE and (again is None or again.agrees) else _FOUND
+
+
+def _on_paper(found: Checked) -> list[str]:
+    """Return the digests that no file can prove: only paper, or whoever was there, has them besides."""
+    if found.verdict is Verdict.FALSE or found.progress is None or not found.progress.entries:
+        return []
+    return ["request", *(["policy"] if found.policy else []), "transcript"]
 
 
 def _lines(found: Checked) -> list[str]:
@@ -80,6 +105,10 @@ def _lines(found: Checked) -> list[str]:
         f"transcript  sha256 {found.progress.digest}",
         *(f"            {row}" for row in words.rows(bytes.fromhex(found.progress.digest))),
     ]
+    wanted = found.policy.witnesses if found.policy else None
+    if found.policy:
+        signed = f"{len(found.witnesses)} of {len(wanted.keys)} signed" if wanted else ""
+        said.append(f"witnesses   {f'{signed}, {wanted.threshold} required' if wanted else 'none required'}")
     said += [f"witness     {one.issuer}" for one in found.witnesses]
     said += [f"lifted      {text}" for text in (found.progress.reviewed or {}).get("lifted", [])]
     said += [f"key         {key}: {_driver(says)}" for key, says in found.progress.says.items()]

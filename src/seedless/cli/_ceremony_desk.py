@@ -13,6 +13,7 @@ from seedless import ledger
 from seedless.allow import check as check_codes
 from seedless.ceremony import documents, words
 from seedless.ceremony.judgement import EVERYTHING, Ground, lifted_texts
+from seedless.ceremony.offline import resumed
 from seedless.ceremony.request import parse
 from seedless.ceremony.unfinished import unfinished
 from seedless.change import Statement
@@ -91,7 +92,7 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
             "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
         )
     known = ledger.load(ledger_path(workspace))
-    return Ground(
+    ground = Ground(
         request=request,
         policy=workspace.policy,
         ledger=known,
@@ -101,6 +102,7 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
         ceilings=ceilings(workspace, request.plan.changes),
         unfinished=begun_here(workspace, known, workspace.policy.operator),
     )
+    return resumed(ground, folder_of(workspace, request.digest))
 
 
 def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
@@ -146,7 +148,8 @@ def facts(ground: Ground) -> list[tuple[str, str]]:
         ("reason", request.reason),
         ("prepared", f"{_io.moment(request.plan.prepared_at)} by {request.prepared_by}, with {request.tool}"),
         ("expires", _io.moment(request.expires)),
-        ("clock", f"{_io.moment(ground.now)} on this machine"),
+        ("clock", f"{_io.moment(ground.clock)} on this machine"),
+        *([("began", f"{_io.moment(ground.now)}, and it goes on")] if ground.resumed_at else []),
         ("policy", f"sha256 {policy.digest}"),
         ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy wants none"),
         ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
@@ -186,7 +189,7 @@ def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, A
         "expires": request.expires,
         "previous": request.previous,
         "policy": ground.policy.digest,
-        "clock": ground.now,
+        "clock": ground.clock,
         "issuers": [str(key) for key in request.issuers],
         "changes": [
             {
@@ -229,9 +232,9 @@ def _require_clock(ground: Ground, *, clock_checked: bool) -> None:
         return
     if not _io.is_interactive():
         raise UsageError(
-            f"nobody has said that {_io.moment(ground.now)} is the time of day", "--clock-checked says it"
+            f"nobody has said that {_io.moment(ground.clock)} is the time of day", "--clock-checked says it"
         )
-    if not _io.confirm(f"Is it {_io.moment(ground.now)} now, by another clock?"):
+    if not _io.confirm(f"Is it {_io.moment(ground.clock)} now, by another clock?"):
         raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
 
 

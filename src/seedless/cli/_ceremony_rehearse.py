@@ -154,6 +154,7 @@ def _walk(workspace: Workspace, real: Ground, stage: _Stage, folder: Path) -> tu
         ground=ground,
         folder=folder / "ceremony",
         ledger=folder / "ledger.json",
+        clock=lambda: workspace.now,
         statements=tuple(statements),
         present=("nobody: this is a rehearsal",),
         tool=desk.tool(),

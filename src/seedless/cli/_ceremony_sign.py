@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ def sign(
             ground=ground,
             folder=desk.folder_of(workspace, ground.request.digest),
             ledger=desk.ledger_path(workspace),
+            clock=lambda: int(time.time()),
             output=output,
             statements=tuple(
                 documents.read(path).decode("ascii", "replace").strip() for path in witness_files

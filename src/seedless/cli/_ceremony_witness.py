@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.ceremony.offline import matter
+from seedless.ceremony.witness import why_no_witness
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
 from seedless.cli._key_import import tell_open_file
@@ -16,7 +17,6 @@ from seedless.cli._options import Settings, ceremony_options
 from seedless.cli._token import check_token_options, open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.errors import Refused, SeedlessError, UsageError
-from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
 from seedless.text import shown
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seedless.ceremony.judgement import Ground
     from seedless.ceremony.witness import Matter
     from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
 
 
 @click.command()
@@ -100,9 +101,9 @@ def _signed(
 
 def _require_listed(ground: Ground, public_key: PublicKey) -> None:
     """Raise `Refused` for a key that the policy does not list: the statement would count for nothing."""
-    wanted = ground.policy.witnesses
-    if wanted is None or public_key.raw not in {PublicKey.parse(key).raw for key in wanted.keys}:
-        raise Refused(f"{public_key} is no witness of the policy", "its [witnesses] lists who counts")
+    why = why_no_witness(public_key, ground.policy.witnesses, ground.request.signers)
+    if why:
+        raise Refused(why, "[witnesses] of the policy lists who counts")
 
 
 def _software(path: Path) -> SoftwareKey:

@@ -17,10 +17,17 @@ _NARROWEST = 50
 class LazyGroup(click.Group):
     """A click group over a table: name of the command → (module, first line of its help)."""
 
-    def __init__(self, *args: Any, table: dict[str, tuple[str, str]], **kwargs: Any) -> None:  # noqa: ANN401 - click's
-        """Take the *table* beside what `click.Group` takes."""
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's
+        table: dict[str, tuple[str, str]],
+        moved: dict[str, str] | None = None,
+        **kwargs: Any,  # noqa: ANN401 - click's
+    ) -> None:
+        """Take the *table* beside what `click.Group` takes; *moved*: names that are gone, and what to use."""
         super().__init__(*args, **kwargs)
         self.table = table
+        self.moved = moved or {}
 
     def make_context(
         self,
@@ -62,6 +69,7 @@ class LazyGroup(click.Group):
 
             near = difflib.get_close_matches(name, self.table, n=1)
             hint = f": did you mean {near[0]}?" if near else ""
+            hint = f": use {self.moved[name]}" if name in self.moved else hint
             raise click.UsageError(f"there is no command {quoted(name)}{hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -15,7 +15,6 @@ _COMMANDS = {
     "accept": ("_ceremony_accept", "Take a result into the store, online."),
     "check": ("_ceremony_check", "Check a ceremony afterwards."),
     "rehearse": ("_ceremony_rehearse", "Walk the whole ceremony on a throw-away token."),
-    "replay": ("_ceremony_replay", "Hold a past ceremony again, without its keys."),
     "inventory": ("_ceremony_inventory", "Lay the keys of the transcripts beside the tokens."),
     "report": ("_ceremony_report", "Write the page of a ceremony."),
 }
@@ -23,6 +22,7 @@ _COMMANDS = {
 ceremony = LazyGroup(
     "ceremony",
     table=_COMMANDS,
+    moved={"replay": "seedless ceremony check --recompute"},
     help="""Sign on a machine without a network, and check it afterwards.
 
 \b

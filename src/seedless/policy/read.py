@@ -55,6 +55,11 @@ def read(data: bytes, name: str = "the policy") -> Policy:
     except (ValueError, RecursionError) as error:
         reason = str(error)
         raise StoreError(f"{name}: {reason[:1].lower()}{reason[1:]}", "a policy is a TOML file") from error
+    return of_values(values, name)
+
+
+def of_values(values: dict[str, Any], name: str = "the policy") -> Policy:
+    """Return the policy that *values*, as TOML gives them, say; raise `StoreError` with all that is wrong."""
     reading = _Reading()
     policy = reading.policy(values)
     if reading.wrong or policy is None:

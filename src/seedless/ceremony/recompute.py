@@ -1,6 +1,6 @@
-"""Hold a past ceremony again: everything is computed anew but the signatures, which are verified.
+"""Compute a past ceremony anew, all of it but the signatures, which are verified.
 
-The clock is that of the transcript, the policy is the one that it holds, the ledger is made of what the
+The times are those of the transcript, the policy is the one that it holds, the ledger is made of what the
 request brings, less what was taken on first use; the keys give the signatures that are there. What comes out
 has to be the result, byte for byte. It cannot tell what the machine knew beyond that.
 """
@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedless.ceremony import result as results
-from seedless.ceremony.judgement import EVERYTHING, Ground
+from seedless.ceremony.judgement import past_ground
 from seedless.ceremony.offline import TRANSCRIPT_NAME, Sitting, sit
 from seedless.ceremony.progress import progress
-from seedless.ceremony.request import REHEARSAL, Request, parse
+from seedless.ceremony.request import parse
 from seedless.errors import Refused
 from seedless.jwt import read
-from seedless.ledger import Book, Known, Ledger, is_kept
 from seedless.policy import of_canonical
 
 if TYPE_CHECKING:
@@ -30,11 +29,9 @@ if TYPE_CHECKING:
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
 
-_FIRST_USE = ("R009", "R011")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class Recomputed:
     """What came of it: whether every byte agrees, and where the first one differs that does not."""
 
     agrees: bool
@@ -66,8 +63,10 @@ class _Recorded:
         return self.told[str(public_key)]
 
 
-def replay(request_data: bytes, result_data: bytes) -> Replayed:
-    """Hold the ceremony of *request_data* again and compare what comes out with *result_data*.
+def recompute(request_data: bytes, result_data: bytes) -> Recomputed:
+    """Compute the ceremony of *request_data* anew and compare what comes out with *result_data*.
+
+    What is judged and shown may change with the version of this program: a difference is no proof of forgery.
 
     Raise `Refused`, or what reading raises, for what is no request or no whole result.
     """
@@ -77,13 +76,16 @@ def replay(request_data: bytes, result_data: bytes) -> Replayed:
             "there is a transcript and no result: the ceremony did not end", "finish it, or check it"
         )
     so_far = progress(request, given.entries)
-    ground = _ground(request, so_far)
+    policy = of_canonical(str((so_far.reviewed or {}).get("policy", "")).encode())
+    ground = past_ground(request, so_far, policy)
+    times = iter([entry["at"] for entry in so_far.entries[1:]])
     keys = _Recorded(_jwts(so_far, given.receipts), so_far.says)
-    with tempfile.TemporaryDirectory(prefix="seedless-replay-") as folder:
+    with tempfile.TemporaryDirectory(prefix="seedless-recompute-") as folder:
         sitting = Sitting(
             ground=ground,
             folder=Path(folder) / "ceremony",
             ledger=Path(folder) / "ledger.json",
+            clock=lambda: next(times, so_far.latest),
             statements=tuple(so_far.statements),
             present=tuple((so_far.opened or {}).get("present", ())),
             tool=str((so_far.opened or {}).get("tool", "")),
@@ -95,32 +97,8 @@ def replay(request_data: bytes, result_data: bytes) -> Replayed:
         except _NotSignedError:
             again = (sitting.folder / TRANSCRIPT_NAME).read_bytes()
     if again == result_data:
-        return Replayed(agrees=True, text="every byte agrees", signatures=len(keys.jwts))
-    return Replayed(agrees=False, text=_difference(again, given.entries), signatures=len(keys.jwts))
-
-
-def _ground(request: Request, so_far: Progress) -> Ground:
-    reviewed = so_far.reviewed or {}
-    lifted = [text.partition(" ") for text in reviewed.get("lifted", ())]
-    unknown = {place.rpartition(" ")[2] for code, _, place in lifted if code in _FIRST_USE}
-    began = any(code == "R011" for code, _, _ in lifted)
-    policy = of_canonical(str(reviewed.get("policy", "")).encode())
-    plan = request.plan
-    known = [*plan.around, *(one.replaces for one in plan.changes if one.replaces)]
-    known += [request.operator] if request.operator else []
-    subjects = {
-        one.claims.sub: Known.of(one) for one in known if is_kept(one) and one.claims.sub not in unknown
-    }
-    book = Book(last=request.previous, subjects=subjects)
-    return Ground(
-        request=request,
-        policy=policy,
-        ledger=Ledger() if began else Ledger({policy.operator: book}),
-        now=so_far.at,
-        allowed=tuple(code for code, _, _ in lifted if code not in _FIRST_USE),
-        first_use=(EVERYTHING,),
-        is_rehearsal=request.mark == REHEARSAL,
-    )
+        return Recomputed(agrees=True, text="every byte agrees", signatures=len(keys.jwts))
+    return Recomputed(agrees=False, text=_difference(again, given.entries), signatures=len(keys.jwts))
 
 
 def _jwts(so_far: Progress, receipts: Iterable[str]) -> dict[bytes, Jwt[Any]]:

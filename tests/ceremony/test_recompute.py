@@ -1,4 +1,4 @@
-"""A past ceremony held again: all of it is computed anew but the signatures."""
+"""A past ceremony, computed anew but for its signatures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from seedless.ceremony import documents, result, transcript
 from seedless.ceremony.receipt import receipt_drafts
-from seedless.ceremony.replay import replay
+from seedless.ceremony.recompute import recompute
 from seedless.ceremony.request import parse
 from seedless.change import Change
 from seedless.errors import SeedlessError
@@ -23,7 +23,7 @@ LATER = 1_800_001_000
 
 
 def test_every_byte_of_a_ceremony_comes_out_again(hall: Hall) -> None:
-    done = replay(*hall.held())
+    done = recompute(*hall.held())
     assert (done.agrees, done.text, done.signatures) == (True, "every byte agrees", 3)
 
 
@@ -33,7 +33,7 @@ def test_a_ceremony_that_follows_another_comes_out_again(hall: Hall) -> None:
     change = Change(hall.account_draft(hall.orders, "ORDERS", LATER, "team:b"), orders, "a tag", ("ORDERS",))
     request = hall.request(hall.plan(change, at=LATER), at=LATER, previous=first.progress.digest)
     held = hall.sit(hall.ground(request, now=LATER + 60, first_use=()))
-    assert replay(request.data, held).agrees
+    assert recompute(request.data, held).agrees
 
 
 def test_a_result_without_its_end_is_told(hall: Hall) -> None:
@@ -41,7 +41,7 @@ def test_a_result_without_its_end_is_told(hall: Hall) -> None:
     entries = json.loads(held)["transcript"]
     lines = b"".join(documents.to_bytes(entry) for entry in entries[:-1])
     with pytest.raises(SeedlessError, match="there is a transcript and no result"):
-        replay(request, lines)
+        recompute(request, lines)
 
 
 def test_what_the_judgement_never_said_is_seen_though_hashes_and_receipts_are_right(hall: Hall) -> None:
@@ -55,11 +55,11 @@ def test_what_the_judgement_never_said_is_seen_though_hashes_and_receipts_are_ri
     drafts = receipt_drafts(request, transcript.digest(entries), entries[0]["at"])
     forged = result.to_bytes(entries, [hall.signed(one).text for one in drafts])
     assert hall.check(data, forged).verdict == "complete"
-    done = replay(data, forged)
+    done = recompute(data, forged)
     assert (done.agrees, done.text) == (False, "transcript[1].findings comes out as another")
 
 
 def test_another_request_has_other_signatures(hall: Hall) -> None:
     _, held = hall.held()
     with pytest.raises(SeedlessError):
-        replay(hall.request(reason="another").data, held)
+        recompute(hall.request(reason="another").data, held)
