@@ -28,6 +28,8 @@ B = TypeVar("B")
 MAX_SIZE = 1024 * 1024
 """Bytes of the longest text that is read (nats-io/jwt v2.8.2, `MaxTokenSize`)."""
 
+_SIGNATURE = 87  # characters: a dot, and 64 bytes in base64url
+
 _HEADERS = {
     base64url.encode(b'{"typ":"JWT","alg":"ed25519-nkey"}'): 2,
     base64url.encode(b'{"typ":"jwt","alg":"ed25519"}'): 1,
@@ -95,7 +97,8 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
     """Fix issuer and time of *claims*; *now* is an aware datetime, or Unix seconds.
 
     Raise `BadClaims` for what the official library's Encode refuses: a subject or an issuer of the wrong
-    role, an account server URL that is none, a sampling out of range; and for claims of version 1.
+    role, an account server URL that is none, a sampling out of range; for claims of version 1; and for more
+    than `read` reads.
     """
     at = _seconds(now)
     given = Payload(
@@ -113,6 +116,12 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
     require_encodable(payload.nats, payload.sub, issuer, claims.version)
     again, data = ready or _made_canonical(payload)
     signing_input = f"{_HEADER}.{base64url.encode(data)}".encode("ascii")
+    if len(signing_input) > MAX_SIZE - _SIGNATURE:
+        # Such a jwt can be signed, and nobody could read it: no server, no other tool, and not this one.
+        raise BadClaims(
+            f"the jwt would have {len(signing_input) + _SIGNATURE} characters, at most {MAX_SIZE} are read",
+            "put less into it: fewer revocations, mappings, exports, imports",
+        )
     return Draft(_claims(again), issuer, at, again.payload.jti, signing_input)
 
 

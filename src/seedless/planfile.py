@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 FORMAT = "seedless plan 1"
 _KINDS: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
 _USER = 2  # parts of the address of one
-LONGEST = 256 * 1024 * 1024
-"""Bytes of the longest plan that is read."""
 
 _PLAN = {"format": str, "prepared_at": int, "around": list, "changes": list, "placements": list}
 _CHANGE = {"address": (list, type(None)), "draft": str, "reason": str, "replaces": (str, type(None))}

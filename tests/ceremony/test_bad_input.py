@@ -147,11 +147,11 @@ def test_a_request_that_is_not_as_it_was_written_is_refused(hall: Hall, name: st
     assert sentence in caught.value.message
 
 
-def test_a_request_of_a_hundred_megabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_request_of_a_gigabyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "request.json"
     with path.open("wb") as file:
-        file.truncate(100 * 1024 * 1024)
-    with pytest.raises(StoreError, match=r"request.json is longer than 33554432 bytes"):
+        file.truncate(1024**3)
+    with pytest.raises(StoreError, match=r"request.json is larger than 512 MiB, which is the most"):
         documents.read(path)
 
 

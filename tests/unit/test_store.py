@@ -133,7 +133,7 @@ def test_the_newline_of_an_imported_file_is_not_part_of_the_jwt(
         pytest.param((account_jwt("A").text + "\n\n").encode(), "is damaged: ", id="more than one newline"),
         pytest.param(user_jwt("A").text.encode(), "holds user claims, not account claims", id="other kind"),
         pytest.param(account_jwt("B").text.encode(), 'holds the jwt of "B", not of "A"', id="other name"),
-        pytest.param(b"x" * (4 * 1024 * 1024 + 1), "is longer than 4194304 bytes", id="too long"),
+        pytest.param(b"x" * 1_048_577, "is damaged: the jwt has 1048577 characters, at most", id="too long"),
     ],
 )
 def test_a_damaged_jwt_is_told_by_its_path_and_the_others_are_read(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless import planfile, wire
-from seedless.errors import BadClaims, StoreError, UsageError
+from seedless.errors import BadClaims, UsageError
 from seedless.store import atomic
 from seedless.text import printable, shown
 
@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-LONGEST = 32 * 1024 * 1024
-"""Bytes of the longest file of a ceremony that is read."""
-
 _LONGEST_TEXT = 500  # characters of a reason or a name
 _AGAIN = "get the file again from whoever made it, and compare the digests"
 
 
 def read(path: Path) -> bytes:
     """Return what the file at *path* holds; raise `UsageError` for none, `StoreError` for a long one."""
-    data = atomic.read(path, LONGEST)
+    data = atomic.read(path)
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a file of the ceremony")
     return data
@@ -34,8 +31,7 @@ def read(path: Path) -> bytes:
 
 def parse(data: bytes, what: str) -> Any:  # noqa: ANN401 - what JSON holds
     """Return what *data*, called *what*, says; raise `UsageError` unless it is canonical JSON."""
-    if len(data) > LONGEST:
-        raise StoreError(f"{what} is longer than {LONGEST} bytes")
+    atomic.require_size(what, len(data))
     if not data.endswith(b"\n"):
         raise UsageError(f"{what} does not end with the end of a line: it was cut off", _AGAIN)
     try:

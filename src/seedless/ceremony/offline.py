@@ -102,6 +102,7 @@ def sit(
             prepared_at=prepared_at,
             now=ground.now,
         )
+        _require_readable(sitting, ground, report)
     issue(
         Intent(lambda _: ground.plan),
         judge=lambda _: report,
@@ -110,6 +111,20 @@ def sit(
         record=table.record,
     )
     return table.result
+
+
+def _require_readable(sitting: Sitting, ground: Ground, report: Report) -> None:
+    """Raise `StoreError` when what the ceremony writes at its end would be more than is read again."""
+    head = sum(len(transcript.line(said)) for _, said in _head(sitting, ground, report))
+    keys = _FOR_A_KEY * len(ground.request.issuers)
+    atomic.require_size(sitting.folder / RESULT_NAME, ground.request.largest_result + head + keys, "would be")
+    plan = ground.plan
+    subjects = _FOR_A_SUBJECT * (len(plan.changes) + len(plan.around) + len(plan.placements) + 1)
+    atomic.require_size(sitting.ledger, len(ground.ledger.text()) + subjects, "would be")
+
+
+_FOR_A_KEY = 16 * 1024  # bytes of a result, at most: what a driver says of it, and its receipt
+_FOR_A_SUBJECT = 300  # bytes of a ledger, at most
 
 
 def _require_elsewhere(sitting: Sitting) -> None:

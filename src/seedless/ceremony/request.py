@@ -21,6 +21,7 @@ from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import draft
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey
+from seedless.store import atomic
 
 if TYPE_CHECKING:
     from seedless.issue import Plan
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = "seedless ceremony request 1"
 REHEARSAL = "REHEARSAL"
+_ENTRIES = 600  # bytes that the entries of one change have at most, beside what is signed: intent and signed
 _MEMBERS = {
     "format": str, "plan": dict, "operator": (str, type(None)), "prepared_by": str, "reason": str,
     "expires": int, "tool": str, "previous": (str, type(None)), "mark": str,
@@ -82,6 +84,11 @@ class Request:
         return next((one.sub for one in said if isinstance(one.body, Operator)), "")
 
     @property
+    def largest_result(self) -> int:
+        """The bytes that its result has at most, beside policy, findings, statements and receipts."""
+        return sum(len(change.draft.signing_input) + _ENTRIES for change in self.plan.changes)
+
+    @functools.cached_property
     def issuers(self) -> tuple[PublicKey, ...]:
         """The keys that are asked to sign, each once, in the order of the drafts."""
         return tuple(dict.fromkeys(change.draft.issuer for change in self.plan.changes))
@@ -147,6 +154,8 @@ def _operator(text: str) -> Jwt[Operator]:
 def _require_sound(request: Request) -> None:
     if not request.plan.changes:
         raise UsageError("the request signs nothing", "make a plan with a change in it")
+    # Before anything is signed: a ceremony whose result nobody can read never ends.
+    atomic.require_size("the result of this request", request.largest_result, "would be")
     for name in ("prepared_by", "reason", "tool"):
         documents.require_plain(getattr(request, name), f"request.{name}")
     if request.mark not in {"", REHEARSAL}:

@@ -52,7 +52,7 @@ class Journal:
         """Read what is at *path*, if anything: the transcript of the request with the digest *request*."""
         self.path = path
         self.request = request
-        data = atomic.read(path, documents.LONGEST) or b""
+        data = atomic.read(path) or b""
         self._size = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
         self.entries: list[Entry] = read(data)
 
@@ -69,6 +69,7 @@ class Journal:
             try:
                 os.ftruncate(descriptor, self._size)
                 data = line(entry)
+                atomic.require_size(self.path, self._size + len(data), "would be")
                 _write_all(descriptor, data, self._size)
                 os.fsync(descriptor)
             finally:

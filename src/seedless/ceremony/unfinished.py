@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless.ceremony import documents, transcript
+from seedless.ceremony import transcript
 from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME, TRANSCRIPT_NAME
 from seedless.ceremony.request import parse
 from seedless.errors import SeedlessError, StoreError
@@ -34,13 +34,13 @@ def unfinished(folder: Path, operator: str, done: Collection[str] = ()) -> tuple
 def _is_begun(folder: Path, operator: str) -> bool:
     if (folder / RESULT_NAME).exists():
         return False
-    data = atomic.read(folder / TRANSCRIPT_NAME, documents.LONGEST)
+    data = atomic.read(folder / TRANSCRIPT_NAME)
     if not data:
         return False
     try:
         if not any(isinstance(one, dict) and one.get("kind") == "intent" for one in transcript.read(data)):
             return False
-        return parse(atomic.read(folder / REQUEST_NAME, documents.LONGEST) or b"").operator_key == operator
+        return parse(atomic.read(folder / REQUEST_NAME) or b"").operator_key == operator
     except SeedlessError as error:
         raise StoreError(
             f"nobody knows what the ceremony in {shown(folder)} has signed: {error.message}",

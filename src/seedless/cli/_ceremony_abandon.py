@@ -52,7 +52,7 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
                 "there is nothing to give up",
             )
         transcript = desk.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
-        so_far = progress(request, read(atomic.read(transcript, documents.LONGEST) or b""))
+        so_far = progress(request, read(atomic.read(transcript) or b""))
         _io.say(
             f"{len(so_far.signed)} of {len(request.plan.changes)} jwts are signed, in {shown(transcript)}"
         )

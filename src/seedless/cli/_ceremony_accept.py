@@ -77,7 +77,7 @@ def _own_request(workspace: Workspace, data: bytes) -> Request:
     first = entries[0] if entries and isinstance(entries[0], dict) else {}
     digest = first.get("request")
     path = desk.folder_of(workspace, str(digest)) / REQUEST_NAME if is_digest(digest) else None
-    held = atomic.read(path, documents.LONGEST) if path else None
+    held = atomic.read(path) if path else None
     if held is None:
         raise Refused(
             "the result is for a request that was not prepared here", "accept it where it was prepared"

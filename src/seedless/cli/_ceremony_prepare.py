@@ -68,7 +68,7 @@ def prepare(
     moment = at.at(workspace.now) if at else workspace.now
     if moment > workspace.now + MOST_AHEAD:
         raise UsageError(f"--at is {moment - workspace.now} seconds ahead", f"at most {MOST_AHEAD} are")
-    data = atomic.read(plan_file, planfile.LONGEST)
+    data = atomic.read(plan_file)
     if data is None:
         raise UsageError(f"there is no file {shown(plan_file)}", "name a plan that --plan FILE wrote")
     plan = planfile.parse(data)

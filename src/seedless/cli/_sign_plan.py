@@ -44,7 +44,7 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     there is none or no policy, and `StoreError` when the store is no longer as the plan found it.
     """
     path = Path(settings.plan or "")
-    data = atomic.read(path, planfile.LONGEST)
+    data = atomic.read(path)
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a plan that --plan FILE wrote")
     workspace = Workspace(msgspec.structs.replace(settings, plan=None))

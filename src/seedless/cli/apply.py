@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from seedless import units
 from seedless.cli import _describe, _io
 from seedless.cli._judge import judged
 from seedless.cli._options import Settings, bulk_options
@@ -16,7 +17,7 @@ from seedless.cli._review import plan_data, show_plan, sign
 from seedless.cli._sign_plan import require_consent
 from seedless.cli._workspace import Workspace
 from seedless.desired.planned import planned
-from seedless.desired.read import LONGEST, read
+from seedless.desired.read import read
 from seedless.desired.standing import standing
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
@@ -87,8 +88,10 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
 
 def _read(file: Path) -> Desired:
     if str(file) == "-":
-        return read(sys.stdin.buffer.read(LONGEST), "stdin")
-    data = atomic.read(file, LONGEST)
+        given = sys.stdin.buffer.read(units.LARGEST_FILE + 1)
+        atomic.require_size("stdin", len(given))
+        return read(given, "stdin")
+    data = atomic.read(file)
     if data is None:
         raise UsageError(f"there is no file {shown(file)}", "name a desired-state file, TOML or JSON")
     return read(data, shown(file.name))

@@ -12,9 +12,10 @@ from seedless.cli import _describe
 from seedless.cli._options import Settings, json_options
 from seedless.errors import SeedlessError, UsageError
 from seedless.text import shown
+from seedless.units import size
 
 _DASHES = "---"
-_LONGEST = 4 * 1024 * 1024  # bytes, as of a file of the store
+_ENOUGH = 4 * jwt.MAX_SIZE  # bytes: a jwt with what people write around it, and claims as they indent them
 
 
 def read_input(name: str) -> str:
@@ -22,9 +23,9 @@ def read_input(name: str) -> str:
     try:
         # Not pathlib, which loads urllib: a tenth of the time that is ours.
         with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123 - see above
-            data = file.read(_LONGEST + 1)  # a device may have no end
-        if len(data) > _LONGEST:
-            raise UsageError(f"{shown(name)} is longer than {_LONGEST} bytes", "give a jwt, creds or claims")
+            data = file.read(_ENOUGH + 1)  # a device may have no end
+        if len(data) > _ENOUGH:
+            raise UsageError(f"{shown(name)} is larger than {size(_ENOUGH)}", "give a jwt, creds or claims")
         text = data.decode()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from seedless.desired.format import Kind
 
-LONGEST = 64 * 1024 * 1024
-"""Bytes of the longest file that is read."""
-
 _SHOWN = 5
 _HINT = "docs/howto/desired-state.md shows what a file may say"
 

@@ -3,7 +3,8 @@
 All new texts are first written beside their targets and synced (a full disk or a read-only one is found
 here), then renamed, then the folders are synced. What fails on the way is undone: temporary files and new
 folders go, files already replaced come back. Only a crash between two renames leaves some new and some old,
-each of them whole. Refused: targets that are no regular files, such as `/dev/null`.
+each of them whole. Refused: targets that are no regular files, such as `/dev/null`, and what is larger than
+`units.LARGEST_FILE`: nothing is written that could not be read again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from seedless import units
 from seedless.errors import StoreError
 from seedless.store.flush import Flush, flushing
 from seedless.text import shown
@@ -21,9 +23,6 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
-
-LONGEST = 4 * 1024 * 1024
-"""Bytes of the longest file that is read."""
 
 _PREFIX, _SUFFIX = ".seedless-", ".tmp"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -80,7 +79,9 @@ class _Batch:
         for path, text in texts.items():
             if text is not None:
                 try:
-                    self._stage(path, text.encode("utf-8"))
+                    data = text.encode("utf-8")
+                    require_size(path, len(data), "would be")
+                    self._stage(path, data)
                 except (OSError, ValueError) as error:
                     raise _problem("written", path, error) from error
         self._flush.finish()
@@ -135,10 +136,20 @@ class _Batch:
             self._changed[_folder(path)] = None
 
 
-def read(path: Path | str, longest: int = LONGEST) -> bytes | None:
+def require_size(path: Path | str, count: int, verb: str = "is") -> None:
+    """Raise `StoreError` for a file at *path* of *count* bytes that no reader takes; *verb*: is, would be."""
+    if count > units.LARGEST_FILE:
+        most = units.size(units.LARGEST_FILE)
+        raise StoreError(f"{shown(path)} {verb} larger than {most}, which is the most that is read", _DIVIDE)
+
+
+_DIVIDE = "divide it: fewer accounts and users in one file"
+
+
+def read(path: Path | str) -> bytes | None:
     """Return what the file at *path* holds, or None if there is none; raise `StoreError`.
 
-    A file of more than *longest* bytes is refused.
+    A file of more than `units.LARGEST_FILE` bytes is refused.
     """
     with told("read", path):
         try:
@@ -150,24 +161,24 @@ def read(path: Path | str, longest: int = LONGEST) -> bytes | None:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise StoreError(f"{shown(path)} is not a regular file", "name a file, or a new one")
-            data = _read_all(descriptor, status.st_size, longest)
+            require_size(path, status.st_size)
+            data = _read_all(descriptor, status.st_size)
         finally:
             os.close(descriptor)
-    if len(data) > longest:
-        raise StoreError(f"{shown(path)} is longer than {longest} bytes")
+    require_size(path, len(data))
     return data
 
 
-def _read_all(descriptor: int, size: int, longest: int) -> bytes:
-    """Return what is left to read, and no more than one byte beyond *longest*.
+def _read_all(descriptor: int, size: int) -> bytes:
+    """Return what is left to read, and no more than one byte beyond the largest file.
 
     *size* is what there was a moment ago: room is made for that, and for one byte to see the end.
     """
-    data = os.read(descriptor, min(size, longest) + 1)
+    data = os.read(descriptor, size + 1)
     if len(data) == size:
         return data
     with open(descriptor, "rb", closefd=False) as file:  # it has grown or shrunk, or gives less at once
-        return data + file.read(longest + 1 - len(data))
+        return data + file.read(units.LARGEST_FILE + 1 - len(data))
 
 
 def names(folder: Path | str) -> list[str]:
