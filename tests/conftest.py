@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+import click
 import pytest
 
-from seedless.cli.main import main
+from seedless.cli.main import main, seedless
 from seedless.pkcs11.module import load
 
 if TYPE_CHECKING:
@@ -189,6 +190,22 @@ class Desk:
 
 
 COMMAND = (sys.executable, "-m", "seedless")
+
+
+@pytest.fixture(scope="session")
+def commands() -> dict[tuple[str, ...], click.Command]:
+    """Every command and group of the command line, by the words that call it."""
+
+    def walk(words: tuple[str, ...], group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            yield (*words, name), command
+            if isinstance(command, click.Group):
+                yield from walk((*words, name), command)
+
+    return dict(walk((), seedless))
 
 
 _MANY_TOKENS = 20

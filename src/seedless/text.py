@@ -3,6 +3,7 @@
 Shown as escapes: control and bidirectional characters, what cannot be seen, and look-alikes: letters of
 another script in a Latin word, whole words that only look Latin, full-width and mathematical letters,
 accents that are not composed, signs that look like those of subjects. Other scripts are left as they are.
+A seed is shown as `S…`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,15 @@ _LATIN_LOOKING = frozenset(
 _WORD = r"\w+"
 _LIKE_ASCII = frozenset("\u2026\u00b5")  # an ellipsis and a micro are what they look like
 _MOST_MARKS = 2  # on one letter; Thai and Vietnamese need two
+# Seeds and private keys of nkeys (58 and 108 characters of base32), also in longer text, also with some
+# characters missing at their end. No public key (56) and no `jti` (52) is among them. All in lower case too.
+# Each begins with its letter, which lets `re` skip all others.
+_SEED = (
+    "S[OAUNCX](?:[A-Z2-7]{54,}|(?<![A-Z2-7]..)[A-Z2-7]{51,})"
+    "|P(?<![A-Z2-7].)[A-Z2-7]{100,}"
+    "|s(?<![a-z2-7].)[oauncx][a-z2-7]{56}(?![a-z2-7])"
+)
+_SHORTEST_SEED = 53
 LONGEST = 160
 """Characters of a value that are shown before it is cut."""
 
@@ -59,7 +69,7 @@ def quoted(text: str) -> str:
 
 def shown(path: str | os.PathLike[str]) -> str:
     """Return text or a path as it is when it can be read as it is, else quoted, deceivers as escapes."""
-    text = os.fspath(path)
+    text = without_seeds(os.fspath(path))
     deceivers = _deceivers(text)
     if text.isprintable() and not deceivers and "\\" not in text and not text.startswith('"'):
         return text
@@ -68,11 +78,13 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 def between_quotes(text: str) -> str:
     """Return *text* as it can stand between double quotes: deceivers, quotes and backslashes as escapes."""
+    text = without_seeds(text)
     return _rewritten(text, _deceivers(text), quotes=True)
 
 
 def printable(text: str) -> str:
     """Return the sentence *text* as it is, but deceivers as escapes; backslashes and quotes stay."""
+    text = without_seeds(text)
     return _rewritten(text, _deceivers(text), quotes=False)
 
 
@@ -83,8 +95,18 @@ def brief(text: str, longest: int = LONGEST) -> str:
     """
     if len(text) <= longest:
         return shown(text)
-    head = text[: longest // 2]
+    head = without_seeds(text)[: longest // 2]
     return f"{shown(head)}… ({len(text)} characters, sha256 {digest(text)})"
+
+
+def holds_seed(text: str) -> bool:
+    """Tell whether *text* holds something like a seed or a private key of nkeys."""
+    return len(text) >= _SHORTEST_SEED and re.search(_SEED, text) is not None
+
+
+def without_seeds(text: str) -> str:
+    """Return *text* with `S…` in the place of everything in it that is like a seed."""
+    return re.sub(_SEED, "S…", text) if len(text) >= _SHORTEST_SEED else text
 
 
 def digest(text: str) -> str:

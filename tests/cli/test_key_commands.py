@@ -99,8 +99,8 @@ def test_what_holds_no_seed_is_refused_before_the_token(desk: Desk, given: str, 
 
 def test_a_seed_as_an_argument_is_refused(desk: Desk) -> None:
     said = refused(desk, *ORDERS, SEED)
-    assert "error: a seed is not given as an argument" in said
-    assert "hint: take this key out of use" in said
+    assert "error: argument 7 holds a seed, and a seed is never an argument" in said
+    assert "hint: seeds are read from files or from stdin, by seedless key import" in said
 
 
 def test_a_seed_of_another_role_is_refused(desk: Desk) -> None:

@@ -2,24 +2,27 @@
 
 Keys with known seeds are put on a token, every command that signs or looks is run, and the seeds are searched
 for in every form in which they could be written: in files, output, arguments and environments. The same
-search finds a leak that was planted.
+search finds a leak that was planted. A seed that somebody gives as an argument is neither shown nor used.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from seedless.creds import parse_creds
-from seedless.nkey import Role
+from seedless.nkey import Role, base32, pack
 from seedless.seeds import SoftwareKey
+from seedless.text import holds_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -125,3 +128,157 @@ def test_a_seed_in_an_environment_is_found(desk: Desk, watch: Watch, seed_forms:
     watch.run(sys.executable, "-c", "import time; time.sleep(0.2)", env=desk.env | {"NSC_SEED": leak})
     found = watch.places_of(seed_forms(SEED))
     assert [place.split(" of ")[0] for place in found] == ["url-safe base64 at 0 in environ"]
+
+
+MISTYPED = {role: SoftwareKey(role, bytes(range(100, 132))).reveal() for role in Role}
+
+
+def places(
+    words: tuple[str, ...], command: click.Command, seed: str
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield *command* with *seed* in each place that takes text, and how its error names that place."""
+    arguments = sum(isinstance(parameter, click.Argument) for parameter in command.params)
+    for number in range(arguments + 1):  # one too many, too
+        given = (*words, *("x" for _ in range(number)), seed)
+        yield given, f"argument {len(given)}"
+    for option in (parameter for parameter in command.params if isinstance(parameter, click.Option)):
+        for name in (*option.opts, *option.secondary_opts):
+            yield (*words, name, seed), f"what follows {name}"
+            yield (*words, f"{name}={seed}"), f"the value of {name if name[:2] == '--' else name[:2]}"
+            yield (*words, name, f"pkcs11:token={seed};x"), f"what follows {name}"
+            if name[:2] != "--":
+                yield (*words, name + seed), f"the value of {name}"
+
+
+def test_a_seed_in_any_place_of_any_command_is_neither_shown_nor_used(
+    desk: Desk, commands: dict[tuple[str, ...], click.Command]
+) -> None:
+    desk.ok("operator", "add", "ACME")
+    before, seed, count = desk.files(), MISTYPED[Role.ACCOUNT], 0
+    for words, command in commands.items():
+        for given, place in places(words, command, seed):
+            done = desk.run(*given, *(["--json"] if count % 2 else []))
+            assert (done.code, seed in done.out + done.err) == (2, False), given
+            assert f"error: {place} holds a seed, and a seed is never an argument" in done.err, given
+            count += 1
+    assert desk.files() == before
+    assert count > 2000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "{}",
+        "account {}",
+        "account add --{}",
+        "account add X -k {}",
+        "account edit ORDERS --rm-sk {}",
+        "account show {}",
+        "account revoke -a ORDERS {}",
+        "user add -a {} u",
+        "user add -a ORDERS u -K {}",
+        "user show -a ORDERS {}",
+        "key show {}",
+        "show {}",
+        "verify {}",
+        "server config --nkey {}",
+        "sign x.json -K {}",
+        "rotate account-key {}",
+        "push {} --url nats://127.0.0.1:1",
+    ],
+)
+def test_no_message_shows_a_seed_wherever_it_comes_from(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    desk.ok("operator", "add", "ACME", "--sys")
+    desk.ok("account", "add", "ORDERS")
+    monkeypatch.setattr("seedless.cli.main.refuse_seeds", lambda *_: None)
+    seed = MISTYPED[Role.ACCOUNT]
+    done = desk.run(*words.format(seed).split())
+    assert done.code in {1, 2, 3}
+    assert (seed in done.out + done.err, done.err[:7]) == (False, "error: ")
+
+
+WRITTEN = {
+    "alone": "{seed}",
+    "in a URL": "nats://{seed}@host:4222",
+    "in a path": "/home/x/{seed}.nk",
+    "in a URI": "pkcs11:token=ACME;object={seed}",
+    "behind letters": "MY{seed}",
+    "before letters": "{seed}ABC",
+    "its last letters missing": "{seed:.54}",
+    "in lower case": "{lower}",
+    "between quotes": "'{seed}'",
+    "twice": "{seed}{seed}",
+    "an option": "--{seed}",
+    "a short option": "-{seed}",
+    "a line of a creds file": "-----BEGIN USER NKEY SEED-----\n{seed}\n",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("role", Role)
+def test_however_a_seed_is_written_it_is_cut(desk: Desk, role: Role, text: str) -> None:
+    seed = MISTYPED[role]
+    given = text.format(seed=seed, lower=seed.lower())
+    for words in ((given,), ("account", "add", given), ("show", given), ("key", "list", "--token", given)):
+        done = desk.run(*words)
+        assert done.code == 2
+        assert "holds a seed, and a seed is never an argument" in done.err
+        assert seed[2:50].lower() not in (done.out + done.err).lower()
+
+
+@pytest.mark.parametrize("name", ["SEEDLESS_STORE", "SEEDLESS_TOKEN", "SEEDLESS_CONTEXT", "NATS_CA"])
+def test_a_seed_in_a_variable_is_neither_shown_nor_used(desk: Desk, name: str) -> None:
+    done = desk.run("account", "add", "ORDERS", **{name: MISTYPED[Role.ACCOUNT]})
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: the environment variable {name} holds a seed")
+    assert MISTYPED[Role.ACCOUNT] not in done.err
+
+
+def test_public_keys_and_digests_are_no_seeds(desk: Desk) -> None:
+    for number in range(300):
+        raw = hashlib.sha256(bytes([number % 256, number // 256])).digest()
+        keys = (pack(bytes([role.prefix]) + raw) for role in Role)
+        for text in (*keys, base32(raw), raw.hex(), base64.b64encode(raw * 50).decode()):
+            assert not holds_seed(text)
+            assert not holds_seed(f"{text}:{text}")
+    assert "holds a seed" not in desk.run("key", "show", OPERATOR).err
+
+
+DESIRED = {
+    "an account's name": "[accounts.{seed}]\n",
+    "a user's name": "[accounts.ORDERS.users.{seed}]\n",
+    "a tag": '[accounts.ORDERS]\ntags = ["{seed}"]\n',
+    "a description": '[accounts.ORDERS]\ndescription = "see {seed}"\n',
+    "a subject": '[accounts.ORDERS]\nexports = [{{subject = "orders.{seed}", type = "stream"}}]\n',
+    "a key": '[accounts.ORDERS]\nsigning_keys = ["{seed}"]\n',
+    "an unknown member": "[accounts.ORDERS]\n{seed} = 1\n",
+}
+
+
+@pytest.mark.parametrize("text", DESIRED.values(), ids=DESIRED)
+def test_a_seed_in_a_file_of_desired_state_is_neither_shown_nor_signed(desk: Desk, text: str) -> None:
+    desk.ok("operator", "add", "ACME")
+    keys, before, seed = desk.ok("key", "list").out, desk.files(), MISTYPED[Role.ACCOUNT]
+    file = desk.home / "desired.toml"
+    file.write_text('version = 1\noperator = "ACME"\n' + text.format(seed=seed))
+    done = desk.run("apply", str(file), "-y")
+    assert done.code in {1, 2, 3}
+    assert seed not in done.out + done.err
+    assert (desk.files(), desk.ok("key", "list").out) == (before, keys)
+
+
+def test_claims_with_a_seed_are_signed_by_nobody(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    before, seed, file = desk.files(), MISTYPED[Role.USER], desk.home / "claims.json"
+    file.write_text(json.dumps({"sub": "x", "name": "n", "nats": {"deep": [{seed: 1}, {"x": f"({seed})"}]}}))
+    issuer = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    words = ("sign", str(file), "--kind", "generic", "-K", issuer, "-o", str(desk.home / "out.jwt"))
+    done = desk.run(*words)
+    assert (done.code, seed in done.out + done.err) == (3, False)
+    assert "error: G012 generic n nats.deep[0]: is or holds a seed" in done.err
+    assert "error: G012 generic n nats.deep[1].x: is or holds a seed" in done.err
+    assert desk.run(*words, "--allow", "G012").code == 2
+    assert (desk.files(), (desk.home / "out.jwt").exists()) == (before, False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.text import printable
+from seedless.text import printable, without_seeds
 from seedless.units import moment
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the person something, on stderr."""
-    click.echo(text, err=True)
+    """Tell the person something, on stderr, where no seed belongs."""
+    click.echo(without_seeds(text), err=True)
 
 
 def is_interactive() -> bool:

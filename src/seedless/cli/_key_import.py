@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import stat
 import sys
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from seedless.seeds import SoftwareKey
 
 ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER)}
-_SEED = re.compile(r"S[OAUNCX][A-Z2-7]{50,}")
 WORTH = (
     "the seed of this key was outside a token before: whoever has a copy can sign with it. "
     "The token says of it that it was not made there (LOCAL), for as long as it is there"
@@ -122,11 +120,6 @@ def _require_one_role(workspace: Workspace, public_key: PublicKey) -> None:
 
 def _read(file: str) -> SoftwareKey:
     """Return the key in *file*; no error, and no line on the terminal, shows any of it."""
-    if _SEED.match(file.strip()):
-        raise UsageError(
-            "a seed is not given as an argument: the shell's history and every user of this machine see it",
-            "take this key out of use; give the next one in a file, or on stdin",
-        )
     if file == "-" and sys.stdin.isatty():
         return _parsed(click.prompt("Seed", hide_input=True, err=True), file)
     if file != "-":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.cli._arguments import refuse_seeds
 from seedless.cli._lazy import LazyGroup
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Run:
 def _run(words: list[str], run: Run | None) -> int:
     try:
         _escape_what_cannot_be_written()
+        refuse_seeds(words, os.environ)
         result = seedless.main(words, prog_name="seedless", standalone_mode=False, obj=run)
         sys.stdout.flush()
     except click.exceptions.Exit as ended:
@@ -196,9 +198,9 @@ def _told(error: BaseException) -> tuple[str, str, int]:
 
 
 def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
-    from seedless.cli._io import printable  # noqa: PLC0415 - only when something failed
+    from seedless.text import printable, without_seeds  # noqa: PLC0415 - only when something failed
 
-    cut = (f"{text[:_LONGEST]}…" if text[_LONGEST:] else text for text in (message, hint))
+    cut = (f"{text[:_LONGEST]}…" if text[_LONGEST:] else text for text in map(without_seeds, (message, hint)))
     message, hint = (printable(text) for text in cut)
     click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
     if hint:

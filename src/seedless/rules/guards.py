@@ -10,8 +10,9 @@ from seedless.claims import Generic
 from seedless.findings import error, warning
 from seedless.rules.formats import cited
 from seedless.rules.places import tokens
+from seedless.text import holds_seed, without_seeds
 from seedless.trust import EVERYONE
-from seedless.wire import join
+from seedless.wire import at, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,6 +179,33 @@ def g011_nothing_is_lost(change: Change, _: Context) -> Iterator[Finding]:
         yield error("G011", member.path, text, "a newer seedless may know it")
 
 
+def g012_no_seed_is_signed(change: Change, _: Context) -> Iterator[Finding]:
+    """No text of the claims holds a seed or a private key of nkeys.
+
+    A jwt is public: servers hand it to whoever asks. A seed stands in one where somebody gave it in the place
+    of a name or of a public key.
+    """
+    payload = change.draft.payload.decode()
+    for path, text in _texts(msgspec.json.decode(payload), "") if holds_seed(payload) else ():
+        if holds_seed(text):
+            told = "is or holds a seed, and everybody can read a jwt"
+            yield error("G012", path, told, "give the public key that was meant, and replace the seed")
+
+
+def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """Yield every text in a JSON *value*, names of members too, and its path."""
+    match value:
+        case str():
+            yield path, value
+        case list():
+            for index, item in enumerate(value):
+                yield from _texts(item, at(path, index))
+        case dict():
+            for name, item in value.items():
+                yield path, name
+                yield from _texts(item, join(path, without_seeds(name)))
+
+
 RULES = (
     g001_time_moves_forward,
     g002_time_is_not_ahead,
@@ -186,6 +214,7 @@ RULES = (
     g006_clock_is_not_behind,
     g010_token_can_sign_it,
     g011_nothing_is_lost,
+    g012_no_seed_is_signed,
 )
 """For every change."""
 

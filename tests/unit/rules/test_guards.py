@@ -8,14 +8,15 @@ import pytest
 from seedless.change import Change, Context, Statement
 from seedless.claims import Generic
 from seedless.jwt import draft
+from seedless.nkey import Role
 from seedless.rules import judge, judge_statement
+from seedless.seeds import SoftwareKey
 from seedless.shape import Unknown
 
 if TYPE_CHECKING:
     from conftest import Found, Say
 
     from seedless.jwt import Draft, Jwt
-    from seedless.seeds import SoftwareKey
 
 NOW = 1_000_000_000
 
@@ -114,6 +115,27 @@ def test_a_clock_that_is_behind(
 ) -> None:
     context = msgspec.structs.replace(plain, newest=newest)
     assert _codes(Change(_draft(say, named, NOW)), context=context) == codes
+
+
+_SEED = SoftwareKey(Role.ACCOUNT, bytes(32)).reveal()
+
+
+@pytest.mark.parametrize(
+    ("data", "codes"),
+    [
+        pytest.param({"a": _SEED}, [("G012", "nats.a")], id="G012 a text"),
+        pytest.param({"a": [1, {"b": f"see {_SEED}"}]}, [("G012", "nats.a[1].b")], id="G012 deep in a text"),
+        pytest.param({_SEED: 1}, [("G012", "nats")], id="G012 a name"),
+        pytest.param({"a": _SEED[:-5]}, [("G012", "nats.a")], id="G012 most of it"),
+        pytest.param({"a": "<account>"}, [], id="G012 a public key"),
+        pytest.param({"a": "S" + "A" * 51}, [], id="G012 a jti"),
+    ],
+)
+def test_no_seed_is_signed(
+    say: Say, named: dict[str, SoftwareKey], plain: Context, data: dict[str, Any], codes: list[Any]
+) -> None:
+    made = draft(say("generic", data).claims, named["<user>"].public_key, NOW)
+    assert _codes(Change(made), context=plain) == codes
 
 
 _EXPORT = {"subject": "a", "type": "stream"}
