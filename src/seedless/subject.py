@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+_SPACES = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Go's unicode.IsSpace
+_SPACE = re.compile(f"[{_SPACES}]+")
+_BLANKS = frozenset(" \t\n\r\f")  # of nats-server's IsValidSubject, which differ
 _REFERENCE = re.compile(r"\$[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
 _LONGEST_INT = 20  # digits: one more than any int64 has
@@ -20,7 +23,10 @@ def has_wildcard(subject: str) -> bool:
 
 
 def is_contained_in(subject: str, other: str) -> bool:
-    """Tell whether every message of *subject* is one of *other*: `a.b` and `a.*` are in `a.>`."""
+    """Tell whether the official library takes *subject* to be in *other*: `a.b` and `a.*` are in `a.>`.
+
+    It also takes `a.>` to be in `a.*`, which `a.b.c` is not; what decides on access asks `is_within`.
+    """
     mine, theirs = subject.split("."), other.split(".")
     if len(mine) > len(theirs) and theirs[-1] != ">":
         return False
@@ -32,6 +38,43 @@ def is_contained_in(subject: str, other: str) -> bool:
         if token not in {"*", mine[index]}:
             return False
     return True
+
+
+def is_within(subject: str, other: str) -> bool:
+    """Tell whether every message of *subject* is one of *other*."""
+    mine, theirs = subject.split("."), other.split(".")
+    open_ended = mine[-1] == ">" and theirs[-1] != ">"
+    return not open_ended and is_contained_in(subject, other)
+
+
+def is_subject(text: str) -> bool:
+    """Tell whether *text* is a subject for nats-server 2.15: `>` is the last token (`IsValidSubject`)."""
+    tokens = text.split(".")
+    return "" not in tokens and not _BLANKS & set(text) and ">" not in tokens[:-1]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether a message can be of both subjects: `a.*` and `*.b` meet in `a.b`."""
+    return _overlap(one.split("."), other.split("."))
+
+
+def _overlap(one: list[str], other: list[str]) -> bool:
+    if one == [">"] or other == [">"]:
+        return True
+    if one[0] != other[0] and "*" not in {one[0], other[0]}:
+        return False
+    if len(one) == 1 or len(other) == 1:
+        return len(one) == len(other)
+    return _overlap(one[1:], other[1:])
+
+
+def subject_and_queue(entry: str) -> tuple[str, str]:
+    """Return subject and queue of a permission to subscribe, `orders.> workers`; the queue may be empty.
+
+    Servers divide them at any white space, and take none around them into account (`splitSubjectQueue`).
+    """
+    parts = [part for part in _SPACE.split(entry) if part]
+    return (parts[0] if parts else "", " ".join(parts[1:]))
 
 
 def to_subject(renaming: str) -> str:

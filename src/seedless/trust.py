@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless import wire
-from seedless.claims import Account, Activation, Operator, User, signing_key
+from seedless.claims import Account, Activation, Operator, Scope, User, signing_key
 from seedless.jwt import payload_of
 from seedless.subject import is_contained_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seedless.jwt import Claims, Jwt
 
 EVERYONE = "*"
@@ -42,6 +44,18 @@ def may_issue(parent: Claims[Any], issuer: str, child: Claims[Any]) -> bool:
         named = isinstance(child.body, User | Activation) and child.body.issuer_account == parent.sub
         return named and issuer in {signing_key(entry) for entry in body.signing_keys}
     return False
+
+
+def account_of(child: Claims[Any], issuer: str, known: Mapping[str, Claims[Any]]) -> Claims[Account] | None:
+    """Return the account, among those that are *known* by their key, for which *issuer* issues *child*."""
+    account = known.get(child.body.issuer_account or issuer)
+    return account if account is not None and isinstance(account.body, Account) else None
+
+
+def scope_of(account: Claims[Account], issuer: str) -> Scope | None:
+    """Return the scope of *account* whose key is *issuer* (key text): of two with one key, the last."""
+    scopes = (entry for entry in reversed(account.body.signing_keys) if isinstance(entry, Scope))
+    return next((entry for entry in scopes if entry.key == issuer), None)
 
 
 def carries_nothing(user: User) -> bool:

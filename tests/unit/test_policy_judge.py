@@ -23,6 +23,7 @@ from seedless.claims import (
     Scope,
     Template,
     User,
+    WeightedMapping,
 )
 from seedless.errors import Refused
 from seedless.jwt import Claims, Jwt, draft
@@ -117,6 +118,12 @@ def user(issuer: str = "account", **members: Given) -> Change:
 
 def account(**members: Given) -> Change:
     return change("account", account_body(**members), "operator signing")
+
+
+def scoped(pub: Permission, *, resp: ResponsePermission | None = None, tags: tuple[str, ...] = ()) -> Change:
+    template = msgspec.structs.replace(Template.new(), **NARROW | {"pub": pub, "resp": resp})
+    scope = Scope(key=PUBLIC["scope"], role="r", template=template)
+    return account(signing_keys=(scope,), tags=tags)
 
 
 class TestTheOperatorIsPinned:
@@ -303,10 +310,109 @@ CASES += [
         id="reserved: denied in part",
     ),
     pytest.param(
+        RESERVED, user(pub=Permission(allow=("{{name()}}.A",))), [], id="reserved: no scope, no template"
+    ),
+    pytest.param(
         RESERVED,
-        user(pub=Permission(allow=("{{name()}}.A",))),
+        user(pub=Permission(allow=(">",), deny=("$SYS.*",))),
         [(P008, "nats.pub.allow[0]")],
+        id="reserved: one more token is not denied",
+    ),
+    pytest.param(
+        RESERVED,
+        user(sub=Permission(allow=("$SYS.A",), deny=("$SYS.> q",))),
+        [(P008, "nats.sub.allow[0]")],
+        id="reserved: denied to a queue",
+    ),
+    pytest.param(
+        RESERVED,
+        user(sub=Permission(allow=("$SYS.A",), deny=("$SYS.> q", "$SYS.>"))),
+        [],
+        id="reserved: denied to a queue and to all",
+    ),
+    pytest.param(
+        RESERVED,
+        user(sub=Permission(allow=("\t$SYS.A q",))),
+        [(P008, "nats.sub.allow[0]")],
+        id="reserved: a tab before it",
+    ),
+    pytest.param(
+        RESERVED,
+        user(resp=ResponsePermission(max=1, ttl=1)),
+        [(P008, "nats.resp")],
+        id="reserved: answers go where a request says",
+    ),
+    pytest.param(
+        RESERVED,
+        account(default_permissions=Permissions(**NARROW, resp=ResponsePermission(max=1, ttl=1))),
+        [(P008, "nats.default_permissions.resp")],
+        id="reserved: answers by default",
+    ),
+    pytest.param(
+        RESERVED,
+        scoped(Permission(allow=("a",)), resp=ResponsePermission(max=1, ttl=1)),
+        [(P008, "nats.signing_keys[0].template.resp")],
+        id="reserved: answers in a scope",
+    ),
+    pytest.param(
+        RESERVED,
+        scoped(Permission(allow=("{{name()}}.A",))),
+        [(P008, "nats.signing_keys[0].template.pub.allow[0]")],
         id="reserved: filled in",
+    ),
+    pytest.param(
+        RESERVED,
+        scoped(Permission(allow=("a.{{tag(x)}}", "b.{{subject()}}.{{account-name()}}"))),
+        [],
+        id="reserved: filled in behind another token",
+    ),
+    pytest.param(
+        '[subjects]\nreserved = ["a.b.c"]',
+        scoped(Permission(allow=("a.{{tag(x)}}", "a.{{account-tag(x)}}.c")), tags=("x:d", "x:b")),
+        [
+            (P008, "nats.signing_keys[0].template.pub.allow[0]"),
+            (P008, "nats.signing_keys[0].template.pub.allow[1]"),
+        ],
+        id="reserved: filled with several tokens",
+    ),
+    pytest.param(
+        RESERVED,
+        scoped(Permission(allow=(">",), deny=("$SYS.{{name()}}", "{{tag(x)}}"))),
+        [(P008, "nats.signing_keys[0].template.pub.allow[0]")],
+        id="reserved: denied to one user",
+    ),
+    pytest.param(
+        RESERVED,
+        account(mappings={"a.>": (WeightedMapping(subject="$SYS.>"),)}),
+        [(P008, "nats.mappings.a.>[0].subject")],
+        id="reserved: mapped to",
+    ),
+    pytest.param(
+        RESERVED,
+        account(mappings={"$SYS.A": (WeightedMapping(subject="b"), WeightedMapping(subject="$SYS.B"))}),
+        [(P008, "nats.mappings.$SYS.A[0].subject")],
+        id="reserved: mapped from",
+    ),
+    pytest.param(
+        RESERVED,
+        account(mappings={"a.*": (WeightedMapping(subject="{{partition(9,1)}}.$1"),)}),
+        [(P008, "nats.mappings.a.*[0].subject")],
+        id="reserved: mapped by a function",
+    ),
+    pytest.param(
+        RESERVED,
+        account(
+            imports=(
+                Import(subject="$SYS.A", account=PUBLIC["other"], type="service", local_subject="a"),
+                Import(subject="$SYS.C", account=PUBLIC["other"], type="service"),
+                Import(subject="$SYS.D", account=PUBLIC["other"], type="service", local_subject="$SYS.E"),
+                Import(subject="a.>", account=PUBLIC["other"], type="stream", local_subject="$SYS.>"),
+                Import(subject="b", account=PUBLIC["other"], type="service", to="$SYS.B"),
+                Import(subject="c", account=PUBLIC["other"], type="stream", to="$SYS"),
+            )
+        ),
+        [(P008, f"nats.imports[{index}].subject") for index in (0, 3, 4, 5)],
+        id="reserved: imported",
     ),
 ]
 NO_WILDCARDS = "[subjects]\nwildcard-exports = false"
@@ -487,3 +593,28 @@ def test_every_code_has_a_case_and_every_finding_is_an_error() -> None:
 def test_a_rule_is_compiled_only_for_what_the_policy_says() -> None:
     assert len(rules(policy())) == 1
     assert len(rules(policy(WIDE))) == 2
+
+
+class TestUsersOfAScope:
+    """A scope is judged for whoever it may issue, a user as the scope is filled for it."""
+
+    @staticmethod
+    def found(name: str, tags: tuple[str, ...] = (), reserved: str = "own.other.>") -> list[tuple[str, str]]:
+        pub = Permission(allow=("own.{{name()}}.>", "t.{{tag(x)}}"))
+        made = scoped(pub).draft
+        standing = made.complete(KEYS["operator signing"].sign(made.signing_input))
+        body = msgspec.structs.replace(User.scoped(PUBLIC["account"]), tags=tags)
+        one = change("user", body, "scope", name=name)
+        return found(policy(f'[subjects]\nreserved = ["{reserved}"]'), one, around=context(standing))
+
+    def test_a_user_reaches_its_own_subjects_alone(self) -> None:
+        assert self.found("app") == []
+        assert self.found("other") == [(P008, "nats.pub.allow[0]")]
+
+    def test_a_wildcard_for_a_name_reaches_those_of_others(self) -> None:
+        assert self.found("*") == [(P008, "nats.pub.allow[0]")]
+
+    def test_a_tag_of_several_tokens_reaches_further(self) -> None:
+        assert self.found("app", ("x:a",), "t.a.b") == []
+        assert self.found("app", ("x:a.b",), "t.a.b") == [(P008, "nats.pub.allow[1]")]
+        assert self.found("app", ("x:a", "x:>"), "t.a.b") == [(P008, "nats.pub.allow[2]")]

@@ -8,7 +8,7 @@ from seedless import units
 from seedless.claims import Permissions, Template, TimeRange, User
 from seedless.diff.line import Difference, Effect, Wording, word
 from seedless.diff.members import amount_rank, amounts, compared, gate, items, switch, together, value
-from seedless.subject import is_contained_in
+from seedless.subject import is_within
 from seedless.trust import carries_nothing
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _opened(permitted: Permitted) -> str:
 
 def _covers(item: object, other: object) -> bool:
     mine, theirs = str(item), str(other)
-    return mine == theirs or (" " not in mine + theirs and is_contained_in(mine, theirs))
+    return mine == theirs or (" " not in mine + theirs and is_within(mine, theirs))
 
 
 def _subscription(item: object) -> str:

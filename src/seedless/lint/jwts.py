@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless.change import Change, Statement
-from seedless.claims import Account, Activation, Scope, User, signing_key
+from seedless.claims import Activation, User
 from seedless.findings import Finding, error, warning
 from seedless.jwt import Draft
 from seedless.rules import judge_statement
 from seedless.rules.guards import g002_time_is_not_ahead, g004_no_orders_to_resolvers
 from seedless.text import brief
-from seedless.trust import carried_limits, carries_nothing
+from seedless.trust import account_of, carried_limits, carries_nothing, scope_of
 
 if TYPE_CHECKING:
     from seedless.change import Context
@@ -89,11 +89,10 @@ def l004_scoped_user_carries_no_lists(jwt: Jwt[User], context: Context) -> Itera
 
     Servers refuse it, as they refuse permissions and limits (T003).
     """
-    account = context.claims.get(jwt.claims.body.issuer_account)
-    if account is None or not isinstance(account.body, Account) or not carries_nothing(jwt.claims.body):
+    account = account_of(jwt.claims, str(jwt.issuer), context.claims)
+    if account is None or not carries_nothing(jwt.claims.body):
         return
-    scopes = {signing_key(entry) for entry in account.body.signing_keys if isinstance(entry, Scope)}
-    if str(jwt.issuer) in scopes and (carried := carried_limits(jwt)):
+    if scope_of(account, str(jwt.issuer)) and (carried := carried_limits(jwt)):
         text = f"carries {', '.join(carried)}, empty, and is issued by a scoped signing key"
         yield error("L004", "nats", text, "sign it again: seedless sign")
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedless.claims import Account, Activation, Permissions, Scope, Template, User
-from seedless.subject import is_contained_in
-from seedless.trust import carries_nothing
+from seedless.claims import Account, Activation, Permissions, Scope, User
+from seedless.claims.templates import Filler, Unfillable, calls, filled, lists, widest
+from seedless.subject import is_within, overlap, subject_and_queue, to_subject
+from seedless.trust import account_of, carries_nothing, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from seedless.change import Context, Statement
+    from seedless.claims import Import, Template
+    from seedless.jwt import Claims
 
 EVERYTHING = ">"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A subject that is given access to, what is denied of it, and where that stands."""
+    """A subject that is given access to, what is denied of it, and where that is."""
 
     where: str
     subject: str
@@ -27,79 +30,155 @@ class Grant:
 
     def is_as_wide_as(self, subject: str) -> bool:
         """Tell whether all of *subject* is within the grant."""
-        return is_contained_in(subject, self.subject)
+        return is_within(subject, self.subject)
 
     def reaches(self, subject: str) -> bool:
         """Tell whether a message can be of both *subject* and the grant, and is not denied."""
-        if any(is_contained_in(subject, denied) for denied in self.denied):
+        if any(is_within(subject, denied) for denied in self.denied):
             return False
-        return _overlap(self.subject.split("."), subject.split("."))
+        return overlap(self.subject, subject)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What an account carries from one subject to another, whoever publishes: a mapping, an import."""
+
+    where: str
+    subjects: tuple[str, str]
+
+    def reaches(self, reserved: Sequence[str]) -> tuple[str, ...]:
+        """Return which of *reserved* have a way in or out: one end is theirs, the other is not reserved.
+
+        What keeps its subject stays as reserved as it was.
+        """
+        if self.subjects[0] == self.subjects[1]:
+            return ()
+        found = {
+            subject
+            for near, far in (self.subjects, self.subjects[::-1])
+            for subject in reserved
+            if overlap(near, subject) and not any(is_within(far, other) for other in reserved)
+        }
+        return tuple(subject for subject in reserved if subject in found)
 
 
 def grants(said: Statement[Any], context: Context) -> Iterator[Grant]:
     """Yield what the claims give access to: allowed, exported, activated.
 
     No allowed subjects at all are everything; but a user with no permissions of its own has the account's
-    defaults, and one of a scope has what its scope gives, which is judged with the account.
+    defaults. What a scope gives is judged with the account, whichever users it may issue; where it has
+    templates, also with each user that is signed, as they are filled for it.
     """
     body = said.claims.body
     match body:
         case User():
-            if not _is_scoped(said, context):
+            scope = _scope_of(said, context)
+            if scope is None:
                 yield from _permitted(_own_or_default(body, said, context), "nats")
+            elif any(calls(entry) for _, entries in lists(scope.template) for entry in entries):
+                yield from _filled(said.claims, scope, context)
         case Account():
             if body.default_permissions != Permissions():
                 yield from _permitted(body.default_permissions, "nats.default_permissions")
             for index, entry in enumerate(body.signing_keys):
                 if isinstance(entry, Scope):
-                    yield from _permitted(entry.template, f"nats.signing_keys[{index}].template")
+                    place = f"nats.signing_keys[{index}].template"
+                    yield from _permitted(entry.template, place, Filler.of(None, said.claims))
             for index, export in enumerate(body.exports):
-                yield Grant(f"nats.exports[{index}].subject", _plain(export.subject))
+                yield Grant(f"nats.exports[{index}].subject", export.subject)
         case Activation():
-            yield Grant("nats.subject", _plain(body.subject))
+            yield Grant("nats.subject", body.subject)
 
 
-def _is_scoped(said: Statement[Any], context: Context) -> bool:
-    body: User = said.claims.body
-    account = context.claims.get(body.issuer_account)
-    if account is None or not isinstance(account.body, Account):
-        return False
-    scopes = {entry.key for entry in account.body.signing_keys if isinstance(entry, Scope)}
-    return said.issuer in scopes and carries_nothing(body)
+def passages(account: Account) -> Iterator[Passage]:
+    """Yield what *account* carries between subjects, and what it imports and exports between accounts.
+
+    A server asks nobody for permission when it maps what was imported, and none at the other account.
+    """
+    for source, targets in account.mappings.items():
+        for index, target in enumerate(targets):
+            ends = (source, _mapped(target.subject))
+            yield Passage(f"nats.mappings.{source}[{index}].subject", ends)
+    for index, item in enumerate(account.imports):
+        yield Passage(f"nats.imports[{index}].subject", _ends(item))
+
+
+def answers(said: Statement[Any], context: Context) -> Iterator[str]:
+    """Yield where claims permit to answer: on whatever subject a request names, denied or not."""
+    body = said.claims.body
+    match body:
+        case User() if _scope_of(said, context) is None:
+            if _own_or_default(body, said, context).resp:
+                yield "nats.resp"
+        case Account():
+            if body.default_permissions.resp:
+                yield "nats.default_permissions.resp"
+            for index, entry in enumerate(body.signing_keys):
+                if isinstance(entry, Scope) and entry.template.resp:
+                    yield f"nats.signing_keys[{index}].template.resp"
+
+
+def _scope_of(said: Statement[Any], context: Context) -> Scope | None:
+    """Return the scope that issues a user; none also for one that servers refuse as it carries limits."""
+    account = account_of(said.claims, said.issuer, context.claims)
+    return scope_of(account, said.issuer) if account and carries_nothing(said.claims.body) else None
 
 
 def _own_or_default(user: User, said: Statement[Any], context: Context) -> User | Permissions:
     if user.pub.allow or user.pub.deny or user.sub.allow or user.sub.deny or user.resp:
         return user
-    account = context.claims.get(user.issuer_account or said.issuer)
-    if account is None or not isinstance(account.body, Account):
-        return user
-    return account.body.default_permissions
+    account = account_of(said.claims, said.issuer, context.claims)
+    return user if account is None else account.body.default_permissions
 
 
-def _permitted(permitted: User | Template | Permissions, path: str) -> Iterator[Grant]:
+def _filled(user: Claims[User], scope: Scope, context: Context) -> Iterator[Grant]:
+    account: Claims[Account] = context.claims[user.body.issuer_account]
+    permitted = filled(scope.template, Filler.of(user, account))
+    if not isinstance(permitted, Unfillable):
+        yield from _permitted(permitted, "nats")
+
+
+def _permitted(
+    permitted: User | Template | Permissions, path: str, filler: Filler | None = None
+) -> Iterator[Grant]:
+    """Yield what is permitted at *path*; with a *filler*, to any user that the scope may issue."""
     for name, permission in (("pub", permitted.pub), ("sub", permitted.sub)):
-        denied = tuple(_plain(subject) for subject in permission.deny)
+        denied = tuple(_denied(permission.deny, templates=filler is not None))
         place = f"{path}.{name}.allow"
-        for index, subject in enumerate(permission.allow):
-            yield Grant(f"{place}[{index}]", _plain(subject), denied)
+        for index, entry in enumerate(permission.allow):
+            for subject in widest(entry, filler) if filler else (entry,):
+                yield Grant(f"{place}[{index}]", subject_and_queue(subject)[0], denied)
         if not permission.allow and not (name == "pub" and permitted.resp):
             yield Grant(place, EVERYTHING, denied)
 
 
-def _plain(subject: str) -> str:
-    """Return *subject* without a queue, what a template fills in as `*`."""
-    first = subject.partition(" ")[0] if "{{" not in subject else subject
-    return ".".join("*" if "{{" in token else token for token in first.split("."))
+def _denied(entries: Sequence[str], *, templates: bool) -> Iterator[str]:
+    """Yield what is denied to everybody.
+
+    An entry that names a queue denies that queue alone (measured with nats-server 2.15.1): whoever
+    subscribes without one gets the messages. A template denies what it becomes for one user.
+    """
+    for entry in entries:
+        if not subject_and_queue(entry)[1] and not (templates and calls(entry)):
+            yield entry
 
 
-def _overlap(one: list[str], other: list[str]) -> bool:
-    if one[0] == EVERYTHING and len(one) == 1:
-        return True
-    if other[0] == EVERYTHING and len(other) == 1:
-        return True
-    if one[0] != other[0] and "*" not in {one[0], other[0]}:
-        return False
-    if len(one) == 1 or len(other) == 1:
-        return len(one) == len(other)
-    return _overlap(one[1:], other[1:])
+def _mapped(target: str) -> str:
+    """Return a subject within which a mapping's *target* stays; functions may give several tokens."""
+    kept: list[str] = []
+    for token in to_subject(target).split("."):
+        if "{{" in token or "}}" in token:
+            return ".".join([*kept, EVERYTHING])
+        kept.append(token)
+    return ".".join(kept)
+
+
+def _ends(item: Import) -> tuple[str, str]:
+    """Return the subjects of *item* here and at the exporting account."""
+    if item.local_subject:
+        return to_subject(item.local_subject), item.subject
+    if item.to:
+        return (
+            (item.subject, item.to) if item.type == "service" else (f"{item.to}.{item.subject}", item.subject)
+        )
+    return item.subject, item.subject

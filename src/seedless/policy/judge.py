@@ -14,7 +14,7 @@ from seedless.change import Statement
 from seedless.claims import Account, Activation, Operator, Scope, User, signing_key
 from seedless.errors import Refused
 from seedless.findings import Finding, error
-from seedless.policy.grants import grants
+from seedless.policy.grants import answers, grants, passages
 from seedless.policy.read import BYTES
 from seedless.policy.trusted import under_plan
 from seedless.subject import has_wildcard
@@ -187,11 +187,21 @@ def _p007(policy: Policy) -> Rule:
 
 def _p008(policy: Policy) -> Rule:
     def nothing_reaches_what_is_reserved(change: Change, context: Context) -> Iterator[Finding]:
-        for grant in grants(change.statement, context):
+        said = change.statement
+        for grant in grants(said, context):
             held = " and ".join(subject for subject in policy.reserved if grant.reaches(subject))
             if held:
                 text = f"gives access to {shown(grant.subject)}, which reaches {held}"
                 yield error("P008", grant.where, text, f"name what is needed, or deny {held}")
+        for where in answers(said, context):
+            held = " and ".join(policy.reserved)
+            text = f"permits answers on any subject that a request names, which reaches {held}"
+            yield error("P008", where, text, "allow the subjects of replies instead: --allow-pub '_INBOX.>'")
+        for passage in passages(said.claims.body) if isinstance(said.claims.body, Account) else ():
+            if held := " and ".join(passage.reaches(policy.reserved)):
+                source, target = map(shown, passage.subjects)
+                text = f"carries messages between {source} and {target}, one of which reaches {held}"
+                yield error("P008", passage.where, text, _HINT)
 
     return nothing_reaches_what_is_reserved
 

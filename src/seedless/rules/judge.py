@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless.findings import Finding, Report
-from seedless.rules import account, every, exports, guards, imports, observed, operator, traffic, trust, user
+from seedless.rules import (
+    account,
+    every,
+    exports,
+    guards,
+    imports,
+    observed,
+    operator,
+    scopes,
+    traffic,
+    trust,
+    user,
+)
 
 if TYPE_CHECKING:
     from seedless.change import Change, Context, Statement
@@ -43,8 +55,13 @@ OFFICIAL: dict[str, tuple[Rule, ...]] = {
 """The rules of the official library's Validate, for each kind of claims."""
 
 _OBSERVED: dict[str, tuple[Rule, ...]] = {
-    "account": (*observed.HOLDER_RULES, *observed.SUBJECT_RULES, *observed.ACCOUNT_RULES),
-    "user": (*observed.HOLDER_RULES, *observed.SUBJECT_RULES),
+    "account": (
+        *observed.HOLDER_RULES,
+        *observed.SUBJECT_RULES,
+        *observed.ACCOUNT_RULES,
+        *scopes.ACCOUNT_RULES,
+    ),
+    "user": (*observed.HOLDER_RULES, *observed.SUBJECT_RULES, *scopes.USER_RULES),
     "activation": observed.SUBJECT_RULES,
 }
 

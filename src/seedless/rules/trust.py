@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless.claims import Account, Activation, Operator, Scope, User
+from seedless.claims import Account, Activation, Operator, User
 from seedless.findings import error, warning
 from seedless.rules.formats import cited
 from seedless.rules.places import tokens
 from seedless.subject import is_contained_in
-from seedless.trust import EVERYONE, carries_nothing, may_issue
+from seedless.trust import EVERYONE, account_of, carries_nothing, may_issue, scope_of
 from seedless.wire import at
 
 if TYPE_CHECKING:
@@ -55,10 +55,9 @@ def t003_scoped_user_carries_nothing(said: Statement[User], context: Context) ->
     The scope gives them. Servers refuse a user that has even one, be it a limit of -1.
     """
     account = _account_of(said, context)
-    if account is None:
+    if account is None or scope_of(account, said.issuer) is None:
         return
-    scopes = {entry.key for entry in account.body.signing_keys if isinstance(entry, Scope)}
-    if said.issuer in scopes and not carries_nothing(said.claims.body):
+    if not carries_nothing(said.claims.body):
         text = "carries permissions or limits, and is issued by a scoped signing key, which gives them"
         yield error("T003", "nats", text, "leave them out, or sign with another key of the account")
 
@@ -220,7 +219,7 @@ def _account(context: Context, key: str) -> Claims[Account] | None:
 
 def _account_of(said: Statement[Any], context: Context) -> Claims[Account] | None:
     """Return the account for which a user or an activation is issued, if it is known."""
-    return _account(context, said.claims.body.issuer_account or said.issuer)
+    return account_of(said.claims, said.issuer, context.claims)
 
 
 def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str, int]]:

@@ -1,0 +1,192 @@
+"""What scopes give their users: templates as servers fill them (`claims.templates`), bearer tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless.claims import Scope
+from seedless.claims.templates import (
+    FUNCTIONS,
+    Filler,
+    Unfillable,
+    calls,
+    filled,
+    has_stray_braces,
+    is_plain_token,
+    lists,
+)
+from seedless.findings import error, warning
+from seedless.rules.formats import cited
+from seedless.rules.places import permissions
+from seedless.subject import is_subject
+from seedless.trust import account_of, scope_of
+from seedless.wire import at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.change import Context, Statement
+    from seedless.claims import Account, Template, User
+    from seedless.claims.templates import Call
+    from seedless.findings import Finding
+
+_OF_USERS = {"name": "name", "tag": "nats.tags"}  # functions, and where their value is in a user
+_ONE_TOKEN = "make it one token: no dot, blank, * or >"
+
+
+def c109_template_functions_exist(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """A template in a scope calls a function that servers know, and its braces are in pairs.
+
+    Servers refuse every user of a scope with any other function. Braces without their partner stay as they
+    are: nobody publishes such a subject, and what was to be denied is not.
+    """
+    for path, template in _templates(said):
+        for place, text in _entries(path, template):
+            for call in calls(text):
+                if not call.function:
+                    told = (
+                        f"{cited(call.text)} is no function that servers know: they refuse every user of it"
+                    )
+                    yield error("C109", place, told, f"write {FUNCTIONS}")
+            if has_stray_braces(text):
+                told = f"{cited(text)} has braces that are no template"
+                yield error("C109", place, told, "write {{name()}}, or a subject without braces")
+
+
+def c110_account_fills_its_scopes(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """What a scope takes from its account, the name or a tag, is there, and is one plain token.
+
+    Servers put it in as it is: a dot makes two tokens, `*` and `>` open what is beside it. Where there is no
+    such tag, an entry of allow is dropped, and one of deny refuses every user.
+    """
+    filler = Filler.of(None, said.claims)
+    for path, template in _templates(said):
+        for place, text in _entries(path, template):
+            for call in calls(text):
+                if not call.function.startswith("account-"):
+                    continue
+                if not filler.values(call) and ".deny[" in place:
+                    told = f"the account has no tag for {cited(call.text)}: servers refuse every user"
+                    yield error("C110", place, told, "give the account the tag")
+                else:
+                    yield from _unfit("C110", place, call, filler)
+
+
+def c111_no_queue_beside_templates(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """A list of a scope that has a template has no entry that names a queue, nor one that is no subject.
+
+    Servers drop such an entry from allow, and for one in deny they refuse every user of the scope.
+    """
+    for path, template in _templates(said):
+        for place, entries in lists(template):
+            if not any(map(calls, entries)):
+                continue
+            for index, text in enumerate(entries):
+                if not is_subject(_emptied(text)):
+                    told = f"{cited(text)} is no subject, and a template is in the same list"
+                    where = at(f"{path}.{place}", index)
+                    yield error("C111", where, told, "name no queue there, or use no template")
+
+
+def c112_templates_are_in_scopes(said: Statement[Account | User], _: Context) -> Iterator[Finding]:
+    """Only the permissions of a scope have templates.
+
+    In those of a user, and in the defaults of an account, `{{name()}}` is a token like any other.
+    """
+    for path, text, _queue in permissions(said.claims):
+        if calls(text):
+            yield warning("C112", path, f"{cited(text)} is not filled in", "give it to a scope")
+
+
+def c113_scope_may_give_bearer_tokens(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """A scope makes no bearer tokens in an account that does not allow them.
+
+    Servers refuse every user of the scope.
+    """
+    if said.claims.body.limits.disallow_bearer:
+        for path, template in _templates(said):
+            if template.bearer_token:
+                text = "the account disallows bearer tokens: servers refuse every user of the scope"
+                yield error("C113", f"{path}.bearer_token", text, "give none, or allow them in the account")
+
+
+def t015_scope_fills_for_the_user(said: Statement[User], context: Context) -> Iterator[Finding]:
+    """What a scope takes from its user, the name or a tag, is there, and is one plain token.
+
+    Servers put it in as it is: the name `*`, or the tag `team:>`, opens the subjects of all others. Where
+    there is no such tag, an entry of allow is dropped; one of deny refuses the user, as does a function that
+    servers do not know.
+    """
+    account = account_of(said.claims, said.issuer, context.claims)
+    scope = scope_of(account, said.issuer) if account else None
+    if account is None or scope is None:
+        return
+    filler = Filler.of(said.claims, account)
+    for place, text in _entries("", scope.template):
+        for call in calls(text):
+            if call.function in _OF_USERS and (filler.values(call) or ".deny[" not in place):
+                yield from _unfit("T015", _OF_USERS[call.function], call, filler)
+    refusal = filled(scope.template, filler)
+    if isinstance(refusal, Unfillable):
+        text = f"servers refuse it: {refusal.reason}, in {refusal.where} of its scope {cited(scope.role)}"
+        yield error("T015", "", text, "change the scope, or what it takes from the user")
+
+
+def t016_account_allows_bearer_tokens(said: Statement[User], context: Context) -> Iterator[Finding]:
+    """A bearer token is of an account that allows them.
+
+    Servers refuse the login otherwise. Of a user of a scope, the scope says whether it is one.
+    """
+    account = account_of(said.claims, said.issuer, context.claims)
+    if account is None or not account.body.limits.disallow_bearer:
+        return
+    scope = scope_of(account, said.issuer)
+    if said.claims.body.bearer_token if scope is None else scope.template.bearer_token:
+        text = f"is a bearer token, and account {cited(account.name)} disallows them"
+        yield error("T016", "nats.bearer_token", text, "leave it out, or allow it in the account")
+
+
+def _unfit(code: str, where: str, call: Call, filler: Filler) -> Iterator[Finding]:
+    values = filler.values(call)
+    if not values:
+        text = f"there is no tag for {cited(call.text)} of a scope: servers drop what is permitted there"
+        yield warning(code, where, text, "give it the tag")
+    for value in values:
+        if not is_plain_token(value):
+            text = f"{cited(value)} goes into {cited(call.text)} of a scope, and is not one plain token"
+            yield error(code, where, text, _ONE_TOKEN)
+
+
+def _emptied(text: str) -> str:
+    for call in calls(text):
+        text = text.replace(call.text, "x")
+    return text
+
+
+def _entries(path: str, template: Template) -> Iterator[tuple[str, str]]:
+    for place, entries in lists(template):
+        for index, text in enumerate(entries):
+            yield at(f"{path}.{place}", index), text
+
+
+def _templates(said: Statement[Account]) -> Iterator[tuple[str, Template]]:
+    for index, entry in enumerate(said.claims.body.signing_keys):
+        if isinstance(entry, Scope):
+            yield f"{at('nats.signing_keys', index)}.template", entry.template
+
+
+ACCOUNT_RULES = (
+    c109_template_functions_exist,
+    c110_account_fills_its_scopes,
+    c111_no_queue_beside_templates,
+    c112_templates_are_in_scopes,
+    c113_scope_may_give_bearer_tokens,
+)
+"""For accounts."""
+
+USER_RULES = (
+    c112_templates_are_in_scopes,
+    t015_scope_fills_for_the_user,
+    t016_account_allows_bearer_tokens,
+)
+"""For users."""
