@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import wire
 from seedless.claims import Account, Activation, Operator, Scope, User, signing_key
+from seedless.claims.templates import Filler
 from seedless.jwt import payload_of
 from seedless.subject import is_contained_in
 
@@ -56,6 +57,18 @@ def scope_of(account: Claims[Account], issuer: str) -> Scope | None:
     """Return the scope of *account* whose key is *issuer* (key text): of two with one key, the last."""
     scopes = (entry for entry in reversed(account.body.signing_keys) if isinstance(entry, Scope))
     return next((entry for entry in scopes if entry.key == issuer), None)
+
+
+def filler_of(user: Claims[User] | None, account: Claims[Account]) -> Filler:
+    """Return what the scopes of *account* are filled with for *user*; without one, for nobody yet."""
+    return Filler(
+        name=user.name if user else "",
+        subject=user.sub if user else "",
+        tags=user.body.tags if user else (),
+        account_name=account.name,
+        account_subject=account.sub,
+        account_tags=account.body.tags,
+    )
 
 
 def carries_nothing(user: User) -> bool:

@@ -35,9 +35,7 @@ from seedless.subject import is_subject
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from seedless.claims.account import Account
-    from seedless.claims.user import Template, User
-    from seedless.jwt import Claims
+    from seedless.claims.user import Template
 
 MOST = 4096
 """Subjects that the templates of one list may become."""
@@ -72,18 +70,6 @@ class Filler(msgspec.Struct, frozen=True, kw_only=True):
     account_name: str
     account_subject: str
     account_tags: tuple[str, ...]
-
-    @classmethod
-    def of(cls, user: Claims[User] | None, account: Claims[Account]) -> Filler:
-        """Return what the scopes of *account* are filled with for *user*; without one, for nobody yet."""
-        return cls(
-            name=user.name if user else "",
-            subject=user.sub if user else "",
-            tags=user.body.tags if user else (),
-            account_name=account.name,
-            account_subject=account.sub,
-            account_tags=account.body.tags,
-        )
 
     def values(self, call: Call) -> tuple[str, ...]:
         """Return what *call*, which calls a function that exists, stands for; nothing where no tag fits."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seedless.claims import Account, Activation, Permissions, Scope, User
 from seedless.claims.templates import Filler, Unfillable, calls, filled, lists, widest
 from seedless.subject import is_within, overlap, subject_and_queue, to_subject
-from seedless.trust import account_of, carries_nothing, scope_of
+from seedless.trust import account_of, carries_nothing, filler_of, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +83,7 @@ def grants(said: Statement[Any], context: Context) -> Iterator[Grant]:
             for index, entry in enumerate(body.signing_keys):
                 if isinstance(entry, Scope):
                     place = f"nats.signing_keys[{index}].template"
-                    yield from _permitted(entry.template, place, Filler.of(None, said.claims))
+                    yield from _permitted(entry.template, place, filler_of(None, said.claims))
             for index, export in enumerate(body.exports):
                 yield Grant(f"nats.exports[{index}].subject", export.subject)
         case Activation():
@@ -133,7 +133,7 @@ def _own_or_default(user: User, said: Statement[Any], context: Context) -> User 
 
 def _filled(user: Claims[User], scope: Scope, context: Context) -> Iterator[Grant]:
     account: Claims[Account] = context.claims[user.body.issuer_account]
-    permitted = filled(scope.template, Filler.of(user, account))
+    permitted = filled(scope.template, filler_of(user, account))
     if not isinstance(permitted, Unfillable):
         yield from _permitted(permitted, "nats")
 

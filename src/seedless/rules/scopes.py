@@ -19,7 +19,7 @@ from seedless.findings import error, warning
 from seedless.rules.formats import cited
 from seedless.rules.places import permissions
 from seedless.subject import is_subject
-from seedless.trust import account_of, scope_of
+from seedless.trust import account_of, filler_of, scope_of
 from seedless.wire import at
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def c110_account_fills_its_scopes(said: Statement[Account], _: Context) -> Itera
     Servers put it in as it is: a dot makes two tokens, `*` and `>` open what is beside it. Where there is no
     such tag, an entry of allow is dropped, and one of deny refuses every user.
     """
-    filler = Filler.of(None, said.claims)
+    filler = filler_of(None, said.claims)
     for path, template in _templates(said):
         for place, text in _entries(path, template):
             for call in calls(text):
@@ -121,7 +121,7 @@ def t015_scope_fills_for_the_user(said: Statement[User], context: Context) -> It
     scope = scope_of(account, said.issuer) if account else None
     if account is None or scope is None:
         return
-    filler = Filler.of(said.claims, account)
+    filler = filler_of(said.claims, account)
     for place, text in _entries("", scope.template):
         for call in calls(text):
             if call.function in _OF_USERS and (filler.values(call) or ".deny[" not in place):
