@@ -2,7 +2,8 @@
 
     SeedlessError                 1  something failed
     ├── UsageError                2  the command was not given right
-    │   └── BadUri                2  text that is no RFC 7512 URI, or one that we refuse
+    │   ├── BadUri                2  text that is no RFC 7512 URI, or one that we refuse
+    │   └── WrongFile             2  a file of another kind, or of another ceremony, than was needed
     ├── BadKey                    1  text that is no NATS key; `reason` says which way
     ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` says where
     ├── BadClaims                 1  claims that a person or a file wrote, with a wrong value at `path`
@@ -45,6 +46,10 @@ class UsageError(SeedlessError):
 
 class BadUri(UsageError):
     """Text is not an RFC 7512 URI, or holds an attribute that is refused."""
+
+
+class WrongFile(UsageError):
+    """A file is of another kind than the command takes, or belongs to another ceremony."""
 
 
 class BadKey(SeedlessError):

@@ -267,7 +267,7 @@ def test_a_jwt_of_the_ceremony_is_no_receipt(hall: Hall, held: dict[str, bytes])
     assert (found.verdict, found.text) == (Verdict.FALSE, "result.receipts[0] holds account claims")
 
 
-def test_the_result_of_another_request_is_found(
+def test_the_result_of_a_request_with_the_same_drafts_is_found(
     new_hall: Callable[[Path], Hall], hall: Hall, held: dict[str, bytes], tmp_path: Path
 ) -> None:
     other = new_hall(tmp_path)
@@ -275,7 +275,9 @@ def test_the_result_of_another_request_is_found(
     other.sit(other.ground(request))
     found = hall.check(request.data, held["result"])
     assert found.verdict is Verdict.FALSE
-    assert found.text.startswith("result.transcript[0].previous is not the hash of what stands before it")
+    asked = planfile.digest(held["request"])
+    assert found.text == f"the result is that of the request {asked}, and this request is {request.digest}"
+    assert found.hint == "the request was changed, or prepared again, after this was signed"
 
 
 def test_another_operator_than_the_pinned_one_is_found(hall: Hall, held: dict[str, bytes]) -> None:

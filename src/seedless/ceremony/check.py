@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless import file_kind
 from seedless.ceremony import result as results
 from seedless.ceremony.judgement import lifted_texts, past_ground
-from seedless.ceremony.progress import progress
+from seedless.ceremony.progress import draft_digest, progress
 from seedless.ceremony.receipt import require_receipts
 from seedless.ceremony.request import Request, parse
 from seedless.ceremony.witness import Matter, require_witnesses
 from seedless.change import Statement
-from seedless.errors import Refused, SeedlessError
+from seedless.errors import Refused, SeedlessError, WrongFile
+from seedless.ledger import is_digest
 from seedless.policy import Policy, of_canonical
 from seedless.policy.trusted import Trusted
 from seedless.rules.guards import MOST_AHEAD
@@ -63,18 +65,54 @@ class Checked:
 def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | None = None) -> Checked:
     """Return the verdict on *request* and *result* (or a transcript) under the pinned *operator* key.
 
-    *policy* is the digest of the policy that it has to be, None for whichever it names. Raise nothing.
+    *policy* is the digest of the policy that it has to be, None for whichever it names. Raise `WrongFile` for
+    files of another kind, and for the result of another ceremony, and nothing else.
     """
+    file_kind.require(request, "the first file", file_kind.REQUEST)
+    file_kind.require(result, "the second file", file_kind.RESULT, file_kind.TRANSCRIPT)
     try:
         asked = parse(request)
         given = results.parse(result)
+        _require_same_ceremony(asked, given)
         so_far = progress(
             asked, given.entries, "transcript" if given.receipts is None else "result.transcript"
         )
         _require_pinned(asked, so_far, operator)
         return _examined(asked, given, so_far, policy)
+    except WrongFile:
+        raise
     except SeedlessError as error:
         return Checked(verdict=Verdict.FALSE, text=error.message, hint=error.hint)
+
+
+def _require_same_ceremony(request: Request, given: Result) -> None:
+    """Raise `WrongFile` where *given* is about another request, and says nothing about a draft of this one.
+
+    Raise `Refused` where it does: then the request was changed, or prepared again, after it was signed.
+    """
+    first = given.entries[0] if given.entries and isinstance(given.entries[0], dict) else {}
+    other = first.get("request")
+    if not is_digest(other) or other == request.digest or first.get("previous") != other:
+        return  # whatever is wrong then is named by its place
+    text = f"the result is that of the request {other}, and this request is {request.digest}"
+    if _has_signed(request, given):
+        raise Refused(text, "the request was changed, or prepared again, after this was signed")
+    hint = f"the request lies beside the result where it was signed: ceremonies/{other}/request.json"
+    raise WrongFile(text, hint)
+
+
+def _has_signed(request: Request, given: Result) -> bool:
+    """Tell whether the entries of *given* name a draft of *request*, as about to be signed or as signed."""
+    drafts = {change.draft.signing_input.decode() for change in request.plan.changes}
+    digests = {draft_digest(change.draft) for change in request.plan.changes}
+    for entry in given.entries:
+        if isinstance(entry, dict):
+            jwt, digest = entry.get("jwt"), entry.get("sha256")
+            if (isinstance(jwt, str) and jwt.rpartition(".")[0] in drafts) or (
+                isinstance(digest, str) and digest in digests
+            ):
+                return True
+    return False
 
 
 def _examined(request: Request, given: Result, so_far: Progress, policy: str | None) -> Checked:

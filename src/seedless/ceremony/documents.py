@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless import planfile, wire
+from seedless import file_kind, planfile, wire
 from seedless.errors import BadClaims, UsageError
 from seedless.store import atomic
 from seedless.text import printable, shown
@@ -17,15 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from seedless.file_kind import FileKind
+
 _LONGEST_TEXT = 500  # characters of a reason or a name
 _AGAIN = "get the file again from whoever made it, and compare the digests"
 
 
-def read(path: Path) -> bytes:
-    """Return what the file at *path* holds; raise `UsageError` for none, `StoreError` for a long one."""
+def read(path: Path, *wanted: FileKind) -> bytes:
+    """Return what the file at *path*, of one of the kinds *wanted*, holds.
+
+    Raise `UsageError` for no file and for one of another kind, `StoreError` for a long one.
+    """
     data = atomic.read(path)
     if data is None:
-        raise UsageError(f"there is no file {shown(path)}", "name a file of the ceremony")
+        label, made_by = wanted[0].label, wanted[0].made_by
+        raise UsageError(f"there is no file {shown(path)}", f"name {label}; {made_by} makes one")
+    file_kind.require(data, path, *wanted)
     return data
 
 

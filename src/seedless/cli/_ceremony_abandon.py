@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless import ledger
+from seedless import file_kind, ledger
 from seedless.ceremony import documents
 from seedless.ceremony.offline import TRANSCRIPT_NAME
 from seedless.ceremony.progress import progress
@@ -41,7 +41,7 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
     """
     workspace = Workspace(settings)
     with root_lock(workspace.root).held():
-        request = parse(documents.read(request_file))
+        request = parse(documents.read(request_file, file_kind.REQUEST))
         path = desk.ledger_path(workspace)
         known = ledger.load(path)
         operator = request.operator_key

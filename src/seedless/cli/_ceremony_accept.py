@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from seedless import file_kind
 from seedless import ledger as ledgers
 from seedless.ceremony import documents
 from seedless.ceremony import result as results
@@ -51,7 +52,7 @@ def accept(settings: Settings, *, result_file: Path) -> None:
       seedless ceremony accept result.json
     """
     workspace = Workspace(settings)
-    data = documents.read(result_file)
+    data = documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT)
     request = _own_request(workspace, data)
     found = _require_complete(workspace, request, data)
     choose_store(workspace, request.plan)

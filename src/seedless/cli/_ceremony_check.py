@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless import file_kind
 from seedless.ceremony import documents, words
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.check import check as examine
@@ -14,9 +15,7 @@ from seedless.ceremony.recompute import recompute as compute_again
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
 from seedless.cli._options import Settings, json_options
-from seedless.errors import UsageError
 from seedless.policy import read as read_policy
-from seedless.store import atomic
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
@@ -61,11 +60,10 @@ def check(
     """
     policy = None
     if policy_file is not None:
-        data = atomic.read(policy_file)
-        if data is None:
-            raise UsageError(f"there is no {shown(policy_file)}", "name the file of a policy")
+        data = documents.read(policy_file, file_kind.POLICY)
         policy = read_policy(data, shown(policy_file)).digest
-    request, result = documents.read(request_file), documents.read(result_file)
+    request = documents.read(request_file, file_kind.REQUEST)
+    result = documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT)
     found = examine(request, result, operator_key, policy=policy)
     again = compute_again(request, result) if recompute and found.verdict is Verdict.COMPLETE else None
     lines = [

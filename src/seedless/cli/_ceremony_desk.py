@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless import ledger
+from seedless import file_kind, ledger
 from seedless.allow import check as check_codes
 from seedless.ceremony import documents, words
 from seedless.ceremony.judgement import EVERYTHING, Ground, lifted_texts
@@ -86,7 +86,7 @@ def folder_of(workspace: Workspace, digest: str) -> Path:
 def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ...]) -> Ground:
     """Read request, policy and ledger, each once; raise `UsageError` where no policy is named."""
     check_codes(workspace.settings.allow)
-    request = parse(documents.read(request_file))
+    request = parse(documents.read(request_file, file_kind.REQUEST))
     if workspace.policy is None:
         raise UsageError(
             "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"

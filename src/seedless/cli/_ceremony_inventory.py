@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless import file_kind
 from seedless.ceremony import documents
 from seedless.ceremony.inventory import differences, told
 from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
@@ -63,7 +64,7 @@ def _transcripts(folder: Path) -> Iterator[bytes]:
         result = held / RESULT_NAME
         path = result if result.exists() else held / TRANSCRIPT_NAME
         if path.exists():
-            yield documents.read(path)
+            yield documents.read(path, file_kind.RESULT, file_kind.TRANSCRIPT)
 
 
 def _rows(workspace: Workspace, known: tuple[Told, ...], *, offline: bool) -> Iterator[dict[str, Any]]:

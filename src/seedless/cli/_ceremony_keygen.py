@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless import file_kind
 from seedless import ledger as ledgers
 from seedless.ceremony import documents, words
 from seedless.ceremony.keys import MadeKey, parse, policy_text, to_bytes
@@ -81,7 +82,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     new_keys = _new_keys(wanted or _default_keys(name))
     if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
         raise UsageError("--witnesses says how many of the keys of --witness must have signed", "give both")
-    before = parse(documents.read(add)) if add else ()
+    before = parse(documents.read(add, file_kind.KEYS)) if add else ()
     if settings.dry_run:
         labels = [label_for(one.role, one.name) for one in new_keys]
         text = f"would make {', '.join(map(shown, labels))}"

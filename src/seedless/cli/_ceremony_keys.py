@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from seedless import file_kind
 from seedless.ceremony import documents
 from seedless.ceremony.keys import parse
 from seedless.cli import _ceremony_desk as desk
@@ -30,7 +31,7 @@ def keys(settings: Settings, *, file: Path) -> None:
       seedless ceremony keys keys.json
     """
     workspace = Workspace(settings)
-    made = [one for one, _ in parse(documents.read(file))]
+    made = [one for one, _ in parse(documents.read(file, file_kind.KEYS))]
     entries = [
         KeyEntry(public_key=one.public_key, uri=one.uri, role=one.public_key.role, name=one.name, at=one.at)
         for one in made

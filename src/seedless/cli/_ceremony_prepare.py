@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless import ledger, planfile
+from seedless import file_kind, ledger, planfile
 from seedless.ceremony import words
 from seedless.ceremony.offline import REQUEST_NAME
 from seedless.ceremony.request import prepare as prepare_request
@@ -71,6 +71,7 @@ def prepare(
     data = atomic.read(plan_file)
     if data is None:
         raise UsageError(f"there is no file {shown(plan_file)}", "name a plan that --plan FILE wrote")
+    file_kind.require(data, plan_file, file_kind.PLAN)
     plan = planfile.parse(data)
     operator = _operator(workspace, plan)
     request = prepare_request(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless import file_kind
 from seedless.ceremony import documents
 from seedless.ceremony.check import Verdict, check
 from seedless.ceremony.report import qr_code
@@ -41,7 +42,11 @@ def report(
     Example:
       seedless ceremony report request.json result.json --operator-key O… -o ceremony.html
     """
-    checked = check(documents.read(request_file), documents.read(result_file), operator_key)
+    checked = check(
+        documents.read(request_file, file_kind.REQUEST),
+        documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT),
+        operator_key,
+    )
     qr = qr_code(checked.progress.digest) if checked.progress else None
     atomic.write({output: page(checked, qr=qr)})
     if checked.progress and qr is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless import file_kind
 from seedless.ceremony import documents, words
 from seedless.ceremony.offline import Sitting, sit
 from seedless.ceremony.result import parse as parse_result
@@ -82,7 +83,8 @@ def sign(
             clock=lambda: int(time.time()),
             output=output,
             statements=tuple(
-                documents.read(path).decode("ascii", "replace").strip() for path in witness_files
+                documents.read(path, file_kind.STATEMENT).decode("ascii", "replace").strip()
+                for path in witness_files
             ),
             present=present,
             tool=desk.tool(),

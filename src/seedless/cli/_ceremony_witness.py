@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless import file_kind
 from seedless.ceremony.offline import matter
 from seedless.ceremony.witness import why_no_witness
 from seedless.cli import _ceremony_desk as desk
@@ -110,6 +111,7 @@ def _software(path: Path) -> SoftwareKey:
     data = atomic.read(path)
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a file with a seed, S…")
+    file_kind.require(data, path, file_kind.SEED)
     tell_open_file(path)
     try:
         return SoftwareKey.parse(data.decode("ascii", "replace").strip())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless import planfile
+from seedless import file_kind, planfile
 from seedless.change import Statement
 from seedless.claims import Account, Operator, User
 from seedless.cli import _describe, _io
@@ -47,6 +47,7 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     data = atomic.read(path)
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a plan that --plan FILE wrote")
+    file_kind.require(data, path, file_kind.PLAN)
     workspace = Workspace(msgspec.structs.replace(settings, plan=None))
     _require_expected(workspace, planfile.digest(data), expect)
     plan = planfile.parse(data)

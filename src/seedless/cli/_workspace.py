@@ -75,11 +75,13 @@ class Workspace:
         """The pinned policy, where there is one; raise `StoreError` when it cannot be read."""
         if self.policy_path is None:
             return None
-        from seedless.policy import read  # noqa: PLC0415 - only where a policy is pinned
+        from seedless import file_kind  # noqa: PLC0415 - only where a policy is pinned
+        from seedless.policy import read  # noqa: PLC0415 - likewise
 
         data = atomic.read(self.policy_path)
         if data is None:
             raise StoreError(f"there is no policy {shown(self.policy_path)}", "--policy names it")
+        file_kind.require(data, self.policy_path, file_kind.POLICY)
         return read(data, shown(self.policy_path))
 
     @functools.cached_property

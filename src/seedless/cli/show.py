@@ -34,20 +34,16 @@ def read_input(name: str) -> str:
         if not isinstance(error, UnicodeDecodeError):  # a NUL, or a character that no file can be named with
             raise UsageError(f"{shown(name)} is no name of a file", "name a file that can be read") from None
         raise UsageError(f"{shown(name)} is not text", "give a jwt, creds or claims") from None
-    _refuse_plan(name, text)
+    _refuse_document(name, text)
     return text
 
 
-def _refuse_plan(name: str, text: str) -> None:
-    """Raise `UsageError` for a plan, or a request of a ceremony, and say what shows it."""
-    if not text.startswith("{"):  # they are canonical JSON: no blanks, one spelling
-        return
-    if '"format":"seedless ceremony request ' in text:
-        hint = f"seedless ceremony review {shown(name)} shows what it changes"
-        raise UsageError(f"{shown(name)} is the request of a ceremony", hint)
-    if '"format":"seedless plan ' in text:
-        hint = f"seedless sign --plan {shown(name)} --dry-run shows what it changes"
-        raise UsageError(f"{shown(name)} is a plan, which can hold many jwts", hint)
+def _refuse_document(name: str, text: str) -> None:
+    """Raise `WrongFile` for a plan, or a file of a ceremony, which can hold many jwts."""
+    if text.startswith("{") and '"format":"seedless ' in text:  # canonical JSON: no blanks, one spelling
+        from seedless import file_kind  # noqa: PLC0415 - few files are of that kind
+
+        file_kind.require(text.encode(), name, file_kind.JWT, file_kind.CLAIMS)
 
 
 def jwt_in(text: str) -> str:

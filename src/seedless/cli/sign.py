@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from seedless import jwt
+from seedless import file_kind, jwt
 from seedless.claims import Account, Activation, Operator, User
 from seedless.cli import _describe, _io
 from seedless.cli._options import Settings, bulk_options
@@ -128,6 +128,14 @@ def _sign_file(
 def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:
     """Return the claims in *file*, and the jwt when it is one."""
     text = read_input(file)
+    file_kind.require(
+        text.encode(),
+        file,
+        file_kind.CLAIMS,
+        file_kind.CREDS,
+        *file_kind.JWTS.values(),
+        *file_kind.OWN.values(),
+    )
     bare = jwt_in(text)
     if bare.count(".") == 2 and not bare.lstrip().startswith("{"):  # noqa: PLR2004 - the parts of a jwt
         with _named(file):
