@@ -145,6 +145,14 @@ def test_only_seeds_makes_keys_and_signatures_in_software(imports: list[Found]) 
     assert by_nkey == {"nacl.bindings.crypto_sign_open", "nacl.exceptions.BadSignatureError"}
 
 
+def test_reading_nats_configurations_shares_nothing_with_signing(imports: list[Found]) -> None:
+    rooms = {_room(one.name) for one in imports if one.room == "seedless.nats_config"}
+    shared = {one for one in rooms if one.startswith("seedless.")} - {"seedless.nats_config"}
+    values = {"seedless.decorated", "seedless.errors", "seedless.nkey", "seedless.text"}
+    claims = {"seedless.claims", "seedless.jwt", "seedless.trust"}
+    assert shared == {*values, *claims, "seedless.findings", "seedless.store"}
+
+
 LOWER = ("errors", "nkey", "wire", "shape", "subject", "units", "jwt", "claims", "trust", "findings", "rules")
 WORLD = {"os", "io", "pathlib", "socket", "time", "random", "secrets", "subprocess", "shutil", "asyncio"}
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seedless.claims.generic import Generic
 from seedless.claims.user import User
+from seedless.decorated import blocks, parse_jwt
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt, read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _JWT = """\
 -----BEGIN NATS {kind} JWT-----
@@ -38,8 +36,6 @@ NKEYs are sensitive and should be treated as secrets.
 
 *************************************************************
 """
-_DASHES = "---"
-_BODY = re.compile(r"[\w\-.=]+", re.ASCII)
 # A line that begins like a seed. Go's TrimSpace, unlike Python's \s, keeps U+001C to U+001F.
 _SEED_LINE = re.compile(r"^[^\S\n\x1c-\x1f]*S[OAU].*$", re.MULTILINE)
 _DECORATED = (Role.OPERATOR, Role.ACCOUNT, Role.USER)
@@ -71,22 +67,14 @@ def parse_creds(text: str) -> Creds:
     return Creds(jwt, key)
 
 
-def parse_jwt(text: str) -> str:
-    """Return what the first block of *text* holds, or all of *text* if it has none (`ParseDecoratedJWT`).
-
-    What is returned is unverified.
-    """
-    return next(_blocks(text), text)
-
-
 def parse_key(text: str) -> SoftwareKey:
     """Return the operator's, account's or user's key in *text* (`ParseDecoratedNKey`); raise `BadKey`.
 
     It is the second block, or without one the first line that begins like a seed.
     """
-    blocks = list(_blocks(text))
-    if len(blocks) > 1:
-        seed = blocks[1]
+    found = list(blocks(text))
+    if len(found) > 1:
+        seed = found[1]
     elif line := _SEED_LINE.search(text):
         seed = line.group().rstrip("\r")
     else:
@@ -144,34 +132,3 @@ def _require_user(key: SoftwareKey) -> None:
             "a user's seed begins with SU",
             reason="role",
         )
-
-
-def _blocks(text: str) -> Iterator[str]:
-    r"""Yield what stands between lines of dashes.
-
-    The official library's expression is `\s*(?:(?:[-]{3,}.*[-]{3,}\r?\n)([\w\-.=]+)(?:\r?\n[-]{3,}.*[-]{3,}
-    (\r?\n|\z)))`. In Python it would take cubic time on long lines of dashes, so it is read line by line.
-    """
-    lines = text.split("\n")
-    at = 0
-    while at + 2 < len(lines):
-        opening, body, closing = lines[at : at + 3]
-        ended = at + 3 < len(lines)
-        if (
-            _is_opening(opening)
-            and _BODY.fullmatch(inner := body.removesuffix("\r"))
-            and _is_closing(closing.removesuffix("\r") if ended else closing)
-        ):
-            yield inner
-            at += 3
-        else:
-            at += 1
-
-
-def _is_opening(line: str) -> bool:
-    line = line.removesuffix("\r")
-    return line.endswith(_DASHES) and 0 <= line.find(_DASHES) <= len(line) - 2 * len(_DASHES)
-
-
-def _is_closing(line: str) -> bool:
-    return line.startswith(_DASHES) and line.endswith(_DASHES) and len(line) >= 2 * len(_DASHES)

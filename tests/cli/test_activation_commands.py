@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.claims import Activation
-from seedless.creds import parse_jwt
+from seedless.decorated import parse_jwt
 from seedless.jwt import read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey

@@ -6,7 +6,7 @@ import json
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from seedless.conf import Map, Scalar, parse
+from seedless.nats_config import Map, Scalar, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

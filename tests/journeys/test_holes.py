@@ -15,7 +15,7 @@ import pytest
 from seedless.claims import Account, Generic, Operator, User
 from seedless.findings import Severity
 from seedless.jwt import Claims, Jwt, draft
-from seedless.lint import lint_configuration
+from seedless.nats_config.lint import lint_configuration
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.server_config import full, memory, nkey_users

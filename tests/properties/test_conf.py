@@ -7,8 +7,8 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedless.conf import parse
 from seedless.errors import SeedlessError
+from seedless.nats_config import parse
 
 PIECES = st.sampled_from(
     [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seedless.claims import Account, Operator
 from seedless.findings import Finding
 from seedless.jwt import Claims, draft
-from seedless.lint import lint_configuration
+from seedless.nats_config.lint import lint_configuration
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 

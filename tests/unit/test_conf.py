@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from seedless.conf import Array, Configuration, Map, Place, Scalar, Value, load, parse
 from seedless.errors import StoreError
+from seedless.nats_config import Array, Configuration, Map, Place, Scalar, Value, load, parse
 
 SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 ENVIRONMENT = {"WORD": "spoken", "NUMBER": "2kb", "LIST": "[a, b]", "LOOP": "$LOOP", "OTHER": "$WORD"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedless import creds
+from seedless import creds, decorated
 from seedless.claims import Account, Generic, Operator, User
 from seedless.errors import BadJwt, BadKey, SeedlessError, UsageError
 from seedless.jwt import Claims, Jwt, draft
@@ -91,7 +91,7 @@ def test_a_creds_file_without_its_jwt_is_refused() -> None:
 
 
 def test_the_jwt_of_text_without_blocks_is_all_of_it_untrimmed() -> None:
-    assert creds.parse_jwt(" eyJ.eyJ.sig \n") == " eyJ.eyJ.sig \n"
+    assert decorated.parse_jwt(" eyJ.eyJ.sig \n") == " eyJ.eyJ.sig \n"
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_a_generic_jwt_has_no_armour() -> None:
 @given(st.lists(st.sampled_from(["---", "-", "----", "a", ".", " ", "\n", "\r\n", "\r", "*"]), max_size=30))
 def test_blocks_are_found_where_the_official_expression_finds_them(parts: list[str]) -> None:
     text = "".join(parts)
-    assert list(creds._blocks(text)) == [match.group(1) for match in OFFICIAL.finditer(text)]
+    assert list(decorated.blocks(text)) == [match.group(1) for match in OFFICIAL.finditer(text)]
 
 
 def test_a_long_line_of_dashes_takes_no_time() -> None:
     text = "-" * 1_000_000
-    assert creds.parse_jwt(text) == text
+    assert decorated.parse_jwt(text) == text

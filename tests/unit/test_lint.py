@@ -11,9 +11,10 @@ import pytest
 from seedless.claims import Account, Operator, User
 from seedless.findings import Severity
 from seedless.jwt import Claims, Jwt, draft
-from seedless.lint import lint_configuration, rules
-from seedless.lint.asked import find_server
-from seedless.lint.words import WORDS as WORDS_OF
+from seedless.lint import rules
+from seedless.nats_config.lint import lint_configuration
+from seedless.nats_config.server_check import find_server
+from seedless.nats_config.words import WORDS as WORDS_OF
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.server_config import full, memory, nkey_users

@@ -10,7 +10,7 @@ import msgspec
 from judge_validation import as_decoded, judge_issues_of_jwt, judge_validation, same_findings
 from verdicts import Agree, ByDesign, Disagree, Verdict, equal, first, refused
 
-from seedless import claims, creds, jwt, trust
+from seedless import claims, creds, decorated, jwt, trust
 from seedless.change import Statement
 from seedless.claims.effective import effective
 from seedless.errors import BadClaims, BadJwt, BadKey, BadSignature, SeedlessError
@@ -309,7 +309,7 @@ def judge_creds_parse(case: dict[str, Any]) -> Verdict:
     seed = case.get("seed")
     user_seed = None if case.get("user_nkey_error") else seed
     return first(
-        equal("jwt", creds.parse_jwt(case["input"]), case["jwt"]),
+        equal("jwt", decorated.parse_jwt(case["input"]), case["jwt"]),
         _outcome(lambda: creds.parse_key(case["input"]).reveal(), seed),
         _outcome(lambda: creds.parse_user_key(case["input"]).reveal(), user_seed),
     )

@@ -16,19 +16,20 @@ from seedless.cli._judge import findings_data
 from seedless.cli._options import Settings, store_options
 from seedless.cli._progress import with_progress
 from seedless.cli._workspace import Workspace
-from seedless.creds import parse_creds, parse_jwt
+from seedless.creds import parse_creds
+from seedless.decorated import parse_jwt
 from seedless.errors import SeedlessError, UsageError
 from seedless.findings import Finding, Report, Severity
 from seedless.lint import (
     Surroundings,
     count,
     judge_jwt,
-    lint_configuration,
     lint_store,
     surroundings,
     unreadable,
 )
-from seedless.lint.asked import find_server
+from seedless.nats_config.lint import lint_configuration
+from seedless.nats_config.server_check import find_server
 from seedless.store import atomic, open_store, operators
 from seedless.store.mark import MARK_NAME
 from seedless.text import printable, shown

@@ -49,7 +49,7 @@ def _refuse_document(name: str, text: str) -> None:
 def jwt_in(text: str) -> str:
     """Return the jwt in *text*: bare, or the one of a creds file."""
     if _DASHES in text:
-        from seedless.creds import parse_jwt  # noqa: PLC0415 - only for what is between lines of dashes
+        from seedless.decorated import parse_jwt  # noqa: PLC0415 - only for what is between lines of dashes
 
         text = parse_jwt(text)
     return text.strip()

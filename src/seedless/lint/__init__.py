@@ -1,9 +1,8 @@
-"""Look for holes in what is there: server configurations, jwts, whole stores. Nothing is written."""
+"""Check jwts and whole stores for security issues. Nothing is written."""
 
 from __future__ import annotations
 
 from seedless.lint.codes import rules
-from seedless.lint.configuration import lint_configuration
 from seedless.lint.jwts import Judged, Surroundings, judge_jwt, unreadable
 from seedless.lint.tree import count, lint_store, surroundings
 
@@ -12,7 +11,6 @@ __all__ = [
     "Surroundings",
     "count",
     "judge_jwt",
-    "lint_configuration",
     "lint_store",
     "rules",
     "surroundings",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless.lint import configuration, jwts, tree, trusted
-from seedless.lint.asked import s002_the_server_takes_it
+from seedless.lint import jwts, tree
+from seedless.nats_config import lint as configuration
+from seedless.nats_config import trust
+from seedless.nats_config.server_check import s002_the_server_takes_it
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +19,7 @@ def rules() -> tuple[Callable[..., Any], ...]:
         configuration.s001_configuration_can_be_read,
         s002_the_server_takes_it,
         *configuration.RULES,
-        trusted.s023_accounts_can_be_deleted,
+        trust.s023_accounts_can_be_deleted,
         *jwts.RULES,
         *tree.RULES,
     )

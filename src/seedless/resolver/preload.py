@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from seedless import conf
-from seedless.conf import Map
+from seedless import nats_config
 from seedless.errors import StoreError, UsageError
-from seedless.lint.server import read_server
+from seedless.nats_config import Map
+from seedless.nats_config.server import read_server
 from seedless.resolver.port import Said
 from seedless.resolver.protocol import Answer, Server, Standing
 from seedless.store import atomic
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from seedless.conf import Configuration
     from seedless.jwt import Jwt
+    from seedless.nats_config import Configuration
 
 _PRELOAD = "resolver_preload"
 _ENTRY = re.compile(r"""(["']?)(A[A-Z2-7]{55})\1[ \t]*[:=]?[ \t]*(["']?)([\w\-.=]+)\3[ \t]*[,;]?""", re.ASCII)
@@ -65,7 +65,7 @@ class Preload:
 
     def __init__(self, path: Path, environment: Mapping[str, str], now: int) -> None:
         """Read the configuration *path*; raise `StoreError`, or `UsageError` unless accounts are in it."""
-        configuration = conf.load(path, environment)
+        configuration = nats_config.load(path, environment)
         said = read_server(configuration, now)
         if said.resolver != "MEM":
             raise UsageError(
@@ -113,7 +113,7 @@ class Preload:
         texts |= {key: account.text for key, account in accounts.items()}
         wanted = {key: text for key, text in texts.items() if key not in gone}
         text = self._block.edited(accounts, gone)
-        block = _block(conf.parse(text, str(self._path), self._environment))
+        block = _block(nats_config.parse(text, str(self._path), self._environment))
         if {key: match[4] for key, match in block.entries.items()} != wanted:
             raise StoreError(
                 f"{shown(self._path)} cannot be changed so that it says what is wanted",

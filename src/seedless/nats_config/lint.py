@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seedless import conf
 from seedless.errors import SeedlessError
 from seedless.findings import Finding, Severity, error
-from seedless.lint import logins, trusted, words
-from seedless.lint.asked import s002_the_server_takes_it
-from seedless.lint.server import Server, read_server
+from seedless.nats_config import files, logins, trust, words
+from seedless.nats_config.server import Server, read_server
+from seedless.nats_config.server_check import s002_the_server_takes_it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 ServerRule = Callable[[Server], Iterator[Finding]]
 """Look at what a configuration says, and yield what there is to say of it."""
 
-RULES: tuple[ServerRule, ...] = (*logins.RULES, *words.RULES, *trusted.RULES)
+RULES: tuple[ServerRule, ...] = (*logins.RULES, *words.RULES, *trust.RULES)
 _SEED = re.compile(r"S[OAUNCX][A-Z2-7]{40,}")
 
 
@@ -57,12 +56,12 @@ def _findings(
     path: Path, environment: Mapping[str, str], now: int, program: str | None, *, wants_delete: bool
 ) -> Iterator[Finding]:
     try:
-        server = read_server(conf.load(path, environment), now)
+        server = read_server(files.load(path, environment), now)
     except SeedlessError as failure:
         yield from s001_configuration_can_be_read(failure)
         return
     told = set()
-    chosen = (*RULES, trusted.s023_accounts_can_be_deleted) if wants_delete else RULES
+    chosen = (*RULES, trust.s023_accounts_can_be_deleted) if wants_delete else RULES
     for rule in chosen:
         for found in rule(server):
             told |= {found.where.rpartition(":")[0]} if found.severity is Severity.ERROR else set()

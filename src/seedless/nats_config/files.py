@@ -12,17 +12,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedless.conf.reader import Reader
-from seedless.conf.source import Source
-from seedless.conf.values import Configuration, Map, Scalar, Value
 from seedless.errors import StoreError
+from seedless.nats_config.reader import Reader
+from seedless.nats_config.source import Source
+from seedless.nats_config.values import Configuration, Map, Scalar, Value
 from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seedless.conf.values import Place
+    from seedless.nats_config.values import Place
 
 DEEPEST = 50
 _MOST_INCLUDED = 100_000

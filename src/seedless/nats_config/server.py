@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import jwt
 from seedless.claims import Operator
-from seedless.conf import Array, Map, Scalar
-from seedless.creds import parse_jwt
+from seedless.decorated import parse_jwt
 from seedless.errors import SeedlessError, StoreError
+from seedless.nats_config import Array, Map, Scalar
 from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seedless.conf import Configuration, Member, Place
     from seedless.jwt import Jwt
+    from seedless.nats_config import Configuration, Member, Place
 
 OPERATOR = ("operator", "operators", "roots", "root", "root_operators", "root_operator")
 TRUSTED = ("trusted", "trusted_keys")

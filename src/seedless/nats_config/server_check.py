@@ -14,15 +14,15 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedless.conf import Map
 from seedless.findings import error
-from seedless.lint.server import RESOLVER, text_of
+from seedless.nats_config import Map
+from seedless.nats_config.server import RESOLVER, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from seedless.findings import Finding
-    from seedless.lint.server import Server
+    from seedless.nats_config.server import Server
 
 _PATIENCE = 10.0
 _PLACED = re.compile(r"(?P<file>.*?):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<text>.*)")

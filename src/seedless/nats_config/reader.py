@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless.conf.numbers import number
-from seedless.conf.source import named
-from seedless.conf.values import Array, Map, Member, Scalar, Value
+from seedless.nats_config.source import named, number
+from seedless.nats_config.values import Array, Map, Member, Scalar, Value
 
 if TYPE_CHECKING:
-    from seedless.conf.files import Files
-    from seedless.conf.source import Source
-    from seedless.conf.values import Place
+    from seedless.nats_config.files import Files
+    from seedless.nats_config.source import Source
+    from seedless.nats_config.values import Place
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _BCRYPT = "2a$"

@@ -9,17 +9,17 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from seedless.conf import Array, Map
-from seedless.conf.source import named
 from seedless.findings import error, warning
-from seedless.lint.server import RESOLVER, block
+from seedless.nats_config import Array, Map
+from seedless.nats_config.server import RESOLVER, block
+from seedless.nats_config.source import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from seedless.conf import Member
     from seedless.findings import Finding
-    from seedless.lint.server import Server
+    from seedless.nats_config import Member
+    from seedless.nats_config.server import Server
 
 _LOGIN = {"user", "username", "pass", "password", "timeout"}
 _PERMISSIONS = {"publish", "pub", "import", "subscribe", "sub", "export", "allow_responses"}

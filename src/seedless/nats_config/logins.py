@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from seedless.conf import Map, Place
 from seedless.errors import BadKey
 from seedless.findings import error, warning
-from seedless.lint.server import PASSWORD, USER, block, text_of
+from seedless.nats_config import Map, Place
+from seedless.nats_config.server import PASSWORD, USER, block, text_of
 from seedless.nkey import PublicKey, Role, unpack
 from seedless.text import brief
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seedless.findings import Finding
-    from seedless.lint.server import Login, Server
+    from seedless.nats_config.server import Login, Server
 
 _SEED = re.compile(r"(?<![A-Z2-7])S[OAUNCX][A-Z2-7]{56}(?![A-Z2-7])")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account
-from seedless.conf import Map, Scalar
 from seedless.findings import error, timecheck, warning
-from seedless.lint.server import RESOLVER, SYSTEM, TRUSTED, block, text_of
+from seedless.nats_config import Map, Scalar
+from seedless.nats_config.server import RESOLVER, SYSTEM, TRUSTED, block, text_of
 from seedless.text import brief
 from seedless.trust import may_issue
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from seedless.findings import Finding
     from seedless.jwt import Jwt
-    from seedless.lint.server import Given, Server
+    from seedless.nats_config.server import Given, Server
 
 _KEEPING = frozenset({"FULL", "CACHE"})
 _AGAIN = "write it again: seedless server config"

@@ -1,0 +1,51 @@
+"""Decorated text: what stands between lines of dashes, as in creds files and files that nsc writes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DASHES = "---"
+_BODY = re.compile(r"[\w\-.=]+", re.ASCII)
+
+
+def parse_jwt(text: str) -> str:
+    """Return what the first block of *text* holds, or all of *text* if it has none (`ParseDecoratedJWT`).
+
+    What is returned is unverified.
+    """
+    return next(blocks(text), text)
+
+
+def blocks(text: str) -> Iterator[str]:
+    r"""Yield what stands between lines of dashes.
+
+    The official library's expression is `\s*(?:(?:[-]{3,}.*[-]{3,}\r?\n)([\w\-.=]+)(?:\r?\n[-]{3,}.*[-]{3,}
+    (\r?\n|\z)))`. In Python it would take cubic time on long lines of dashes, so it is read line by line.
+    """
+    lines = text.split("\n")
+    at = 0
+    while at + 2 < len(lines):
+        opening, body, closing = lines[at : at + 3]
+        ended = at + 3 < len(lines)
+        if (
+            _is_opening(opening)
+            and _BODY.fullmatch(inner := body.removesuffix("\r"))
+            and _is_closing(closing.removesuffix("\r") if ended else closing)
+        ):
+            yield inner
+            at += 3
+        else:
+            at += 1
+
+
+def _is_opening(line: str) -> bool:
+    line = line.removesuffix("\r")
+    return line.endswith(_DASHES) and 0 <= line.find(_DASHES) <= len(line) - 2 * len(_DASHES)
+
+
+def _is_closing(line: str) -> bool:
+    return line.startswith(_DASHES) and line.endswith(_DASHES) and len(line) >= 2 * len(_DASHES)
