@@ -168,6 +168,7 @@ def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, 
     key.chmod(0o644)
     assert "others on this machine can read" in desk.ok(*words).err
     key.chmod(0o600)
+    (desk.home / "w").unlink()
     done = desk.ok(*words)
     assert "others on this machine" not in done.err
     assert hall.ada.reveal() not in done.out + done.err

@@ -118,5 +118,6 @@ def test_the_command_checks_first_and_writes_the_page(hall: Hall, desk: Any) -> 
     assert data == {"verdict": "complete", "path": str(page), "has_qr_code": True}
     assert re.match(r"<!doctype html>\n", page.read_text())
     other = str(hall.signing.public_key)
+    page.unlink()
     assert desk.run("ceremony", "report", *words, "--operator-key", other).code == 3
     assert "false" in page.read_text()

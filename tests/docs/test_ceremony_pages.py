@@ -61,10 +61,8 @@ def test_the_page_of_json_names_every_member_that_the_commands_print(desk: Desk,
 
     witness = desk.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
     made = ("keygen", "ACME", "--holder", "Ada", "-o", path("keys.json"), "--policy-out", path("policy.toml"))
-    printed = {
-        "keygen": run(*made, "--witness", witness, "--witnesses", "1"),
-        "keygen dry": run(*made, "--dry-run"),
-    }
+    printed = {"keygen dry": run(*made, "--dry-run")}
+    printed["keygen"] = run(*made, "--witness", witness, "--witnesses", "1")
     printed["keys"] = run("keys", path("keys.json"))
     desk.ok("operator", "add", "ACME", "--generate-signing-key", "--plan", path("first.plan"))
     printed["prepare"] = run("prepare", path("first.plan"), "--reason", "a", "-o", path("first.json"))

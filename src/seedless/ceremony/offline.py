@@ -21,7 +21,7 @@ from seedless.ceremony.progress import Progress, draft_digest, progress
 from seedless.ceremony.receipt import receipt_drafts
 from seedless.ceremony.transcript import Journal
 from seedless.ceremony.witness import Matter, require_witnesses
-from seedless.errors import Refused, StoreError, UsageError
+from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.issue import Intent, issue
 from seedless.ledger import Book
 from seedless.store import atomic
@@ -86,7 +86,7 @@ def sit(
     """
     for name in sitting.present:
         documents.require_plain(name, "the name of somebody present")
-    _require_elsewhere(sitting)
+    _require_output(sitting)
     atomic.make_folder(sitting.folder)
     table = _table(sitting)
     ground = table.ground
@@ -127,8 +127,11 @@ _FOR_A_KEY = 16 * 1024  # bytes of a result, at most: what a driver says of it, 
 _FOR_A_SUBJECT = 300  # bytes of a ledger, at most
 
 
-def _require_elsewhere(sitting: Sitting) -> None:
-    """Raise `UsageError` for an output that is the ledger, or lies in the folder of the ceremony."""
+def _require_output(sitting: Sitting) -> None:
+    """Raise `UsageError` for an output where something lies, or where the ceremony keeps its own files.
+
+    A result of this request may lie there: a ceremony that was killed at its end has written it.
+    """
     if sitting.output is None:
         return
     output, folder = sitting.output.resolve(), sitting.folder.resolve()
@@ -137,6 +140,18 @@ def _require_elsewhere(sitting: Sitting) -> None:
             f"the result cannot go to {shown(sitting.output)}, where the ceremony keeps its own files",
             "name a file elsewhere: --output FILE",
         )
+    if not _is_result_of(sitting.ground.request.digest, sitting.output):
+        atomic.require_new(sitting.output)
+
+
+def _is_result_of(request: str, path: Path) -> bool:
+    """Tell whether a result of the request with the digest *request* lies at *path*."""
+    try:
+        there = result.parse(atomic.read(path) or b"")
+    except SeedlessError:
+        return False
+    first = there.entries[0] if there.entries and there.receipts is not None else None
+    return isinstance(first, dict) and first.get("request") == request
 
 
 def matter(ground: Ground, report: Report) -> Matter:

@@ -39,7 +39,12 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 request_argument = click.argument("request_file", metavar="REQUEST", type=FILE)
 output_option = click.option(
-    "--output", "-o", type=FILE, metavar="FILE", required=True, help="Write it here (0600)."
+    "--output",
+    "-o",
+    type=FILE,
+    metavar="FILE",
+    required=True,
+    help="Write it here (0600); a file that exists is not replaced.",
 )
 operator_key_option = click.option(
     "--operator-key",

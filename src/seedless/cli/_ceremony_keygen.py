@@ -82,6 +82,8 @@ def keygen(  # noqa: PLR0913 - one for each option
     new_keys = _new_keys(wanted or _default_keys(name))
     if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
         raise UsageError("--witnesses says how many of the keys of --witness must have signed", "give both")
+    for path in (output, *([policy_out] if policy_out else [])):
+        atomic.require_new(path)  # before a key is created
     before = parse(documents.read(add, file_kind.KEYS)) if add else ()
     if settings.dry_run:
         labels = [label_for(one.role, one.name) for one in new_keys]
@@ -97,7 +99,7 @@ def keygen(  # noqa: PLR0913 - one for each option
             text = policy_text(everything, [str(key) for key in witness], witnesses or 0)
             policy = read_policy(text.encode(), shown(policy_out))
             files[policy_out] = text
-        atomic.write(files | _ledger(workspace, everything))
+        atomic.write_new(files, _ledger(workspace, everything))
     _tell(settings, everything, output, policy)
 
 

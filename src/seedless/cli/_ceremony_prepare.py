@@ -81,7 +81,7 @@ def prepare(
     text = request.data.decode()
     if not settings.dry_run:
         copy = desk.folder_of(workspace, request.digest) / REQUEST_NAME
-        atomic.write({copy: text, output: text})
+        atomic.write_new({output: text}, {copy: text})
     said = [f"request: {output}", f"sha256 {request.digest}", *words.rows(bytes.fromhex(request.digest))]
     _io.emit(
         {

@@ -95,6 +95,9 @@ def rehearse(
     Example:
       seedless ceremony rehearse request.json --policy policy.toml
     """
+    if output is not None:
+        for name in (offline.REQUEST_NAME, offline.RESULT_NAME):
+            atomic.require_new(output / name)
     workspace = Workspace(settings)
     real = desk.ground_of(workspace, request_file, first_use)
     report = real.judge()
@@ -107,7 +110,7 @@ def rehearse(
         with _stage(Path(folder), module, signers(real.request)) as stage:
             checked, files = _walk(workspace, real, stage, Path(folder))
         if output is not None:
-            atomic.write({output / name: text for name, text in files.items()})
+            atomic.write_new({output / name: text for name, text in files.items()})
     _tell(workspace, real, report, stage.table, checked)
     return _FOUND if report.errors else 0
 

@@ -42,13 +42,14 @@ def report(
     Example:
       seedless ceremony report request.json result.json --operator-key O… -o ceremony.html
     """
+    atomic.require_new(output)
     checked = check(
         documents.read(request_file, file_kind.REQUEST),
         documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT),
         operator_key,
     )
     qr = qr_code(checked.progress.digest) if checked.progress else None
-    atomic.write({output: page(checked, qr=qr)})
+    atomic.write_new({output: page(checked, qr=qr)})
     if checked.progress and qr is None:
         _io.say("the page has no QR code: that wants segno, as in pip install 'seedless[report]'")
     data = {"verdict": str(checked.verdict), "path": str(output), "has_qr_code": qr is not None}

@@ -44,6 +44,6 @@ def review(
     report.require_clean()
     if checklist is not None:
         where = [f"key {key}: {desk.place_of(workspace, key)}" for key in ground.request.issuers]
-        atomic.write({checklist: page_of(ground, tuple(where))})
+        atomic.write_new({checklist: page_of(ground, tuple(where))})
     data = desk.data_of(workspace, ground, report)
     _io.emit(data, f"sha256 {ground.request.digest}", as_json=settings.as_json)

@@ -64,6 +64,7 @@ def witness(
     """
     if (key_file is None) == (key is None):
         raise UsageError("your key is in a file or on a token", "give one of --key-file and --key")
+    atomic.require_new(output)
     workspace = Workspace(settings)
     check_token_options(workspace)
     ground = desk.ground_of(workspace, request_file, first_use)
@@ -85,7 +86,7 @@ def witness(
         return
     desk.agree(ground, expect, clock_checked=clock_checked)
     jwt = _signed(workspace, said, public_key, software)
-    atomic.write({output: f"{jwt.text}\n"})
+    atomic.write_new({output: f"{jwt.text}\n"})
     _io.emit(data, f"{output}: witnessed by {public_key}", as_json=settings.as_json)
 
 

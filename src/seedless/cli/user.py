@@ -140,7 +140,7 @@ def list_(settings: Settings, *, account: str) -> int:
     "-o",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write here (0600), not to stdout.",
+    help="Write here (0600), not to stdout; a file that exists is not replaced.",
 )
 @store_options
 def creds(settings: Settings, *, name: str, account: str, output: Path | None) -> None:
@@ -161,7 +161,7 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
     if found is None:
         _io.say("the seed of this user is not here: this is its jwt alone")
     if output:
-        atomic.write({output: text})
+        atomic.write_new({output: text})
         _io.emit(data | {"path": str(output)}, f"creds: {output}", as_json=settings.as_json)
     elif settings.as_json:
         _io.emit(data | {"creds": text}, "", as_json=True)

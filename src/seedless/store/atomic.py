@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from seedless import units
-from seedless.errors import StoreError
+from seedless.errors import StoreError, UsageError
 from seedless.store.flush import Flush, flushing
 from seedless.text import shown
 
@@ -59,6 +59,28 @@ def write(files: Mapping[Path, str | None] | Mapping[str, str | None]) -> None:
             raise
     for path in (path for path, text in texts.items() if text is None):
         prune(_folder(path))
+
+
+def write_new(files: Mapping[Path, str], others: Mapping[Path, str | None] | None = None) -> None:
+    """Write each text of *files* to a path where nothing is, together with *others*, as `write` does.
+
+    For files that a person names and nobody asked to replace. Raise `UsageError` as `require_new` does.
+    """
+    for path, text in files.items():
+        require_new(path, text)
+    write({**files, **(others or {})})
+
+
+def require_new(path: Path, text: str | None = None) -> None:
+    """Raise `UsageError` where something is at *path* already, unless it is a file that holds just *text*.
+
+    A command calls it at its beginning too, so that nobody types words or a PIN for what cannot be written.
+    """
+    if not os.path.lexists(path):
+        return
+    if text is not None and os.path.isfile(path) and read(path) == text.encode("utf-8"):
+        return
+    raise UsageError(f"{shown(path)} exists, and is not replaced", "name another file, or remove that one")
 
 
 class _Batch:

@@ -1,0 +1,103 @@
+"""What a person names with -o is never replaced, and that is said before anybody types or signs anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.change import Change
+from seedless.errors import UsageError
+from seedless.issue import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Hall = Any  # of conftest.py
+    Desk = Any  # the fixture in tests/conftest.py
+
+MINE = "mine"
+
+
+@pytest.fixture
+def places(hall: Hall, desk: Desk) -> dict[str, str]:
+    """The files that the commands below read, and `out`, where a file of somebody lies."""
+    now = int(time.time())
+    new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
+    operator = hall.operator_jwt(at=now - 100)
+    request = hall.request(Plan((new,), now - 50, ()), at=now - 50, operator=operator)
+    policy = hall.policy(hall.witnessed_policy_text)
+    ground = hall.ground(request, now=now - 10, policy=policy)
+    result = hall.sit(ground, *(hall.statement(ground, key, now - 20) for key in (hall.ada, hall.bob)))
+    desk.found_system()
+    desk.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(desk.home / "PLAN"))
+    files = {
+        "REQUEST": request.data.decode(), "RESULT": result.decode(), "POLICY": hall.witnessed_policy_text,
+        "SEED": hall.ada.reveal(), "out": MINE, "dir/request.json": MINE,
+    }  # fmt: skip
+    for name, text in files.items():
+        (desk.home / name).parent.mkdir(exist_ok=True)
+        (desk.home / name).write_text(text)
+    words = {name: str(desk.home / name) for name in (*files, "PLAN", "new", "dir")}
+    return words | {"KEY": str(hall.operator.public_key), "DIGEST": request.digest}
+
+
+COMMANDS: dict[str, str] = {
+    "prepare": "ceremony prepare PLAN --reason r -o out",
+    "witness": "ceremony witness REQUEST --policy POLICY --key-file SEED --first-use all --expect DIGEST "
+    "--clock-checked -o out",
+    "keygen": "ceremony keygen ACME --holder Ada -o out",
+    "keygen, the policy": "ceremony keygen ACME --holder Ada -o new --policy-out out",
+    "sign": "ceremony sign REQUEST --policy POLICY --first-use all --expect DIGEST --clock-checked -o out",
+    "report": "ceremony report REQUEST RESULT --operator-key KEY -o out",
+    "review": "ceremony review REQUEST --policy POLICY --first-use all --checklist out",
+    "rehearse": "ceremony rehearse REQUEST --policy POLICY --first-use all -o dir",
+    "user creds": "user creds -a ORDERS app -o out",
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_file_that_exists_is_not_replaced(desk: Desk, places: dict[str, str], name: str) -> None:
+    keys = desk.ok("key", "list", "--json").data["keys"]
+    done = desk.run(*(places.get(word, word) for word in COMMANDS[name].split()))
+    there = desk.home / ("dir/request.json" if name == "rehearse" else "out")
+    assert (done.code, done.out) == (2, ""), done
+    assert done.err.splitlines()[-2:] == [
+        f"error: {there} exists, and is not replaced", "hint: name another file, or remove that one",
+    ]  # fmt: skip
+    assert there.read_text() == MINE
+    assert not (desk.home / "new").exists()
+    assert desk.ok("key", "list", "--json").data["keys"] == keys
+
+
+def test_a_file_that_holds_the_same_already_stays(desk: Desk) -> None:
+    desk.found_system()
+    words = ("user", "creds", "-a", "ORDERS", "app", "-o", str(desk.home / "app.creds"))
+    desk.ok(*words)
+    desk.ok(*words)
+    (desk.home / "app.creds").chmod(0o644)
+    (desk.home / "app.creds").write_text("x")
+    assert desk.run(*words).code == 2
+
+
+def test_a_link_that_leads_nowhere_is_something_too(desk: Desk) -> None:
+    desk.found_system()
+    (desk.home / "link").symlink_to(desk.home / "nowhere")
+    done = desk.run("user", "creds", "-a", "ORDERS", "app", "-o", str(desk.home / "link"))
+    assert (done.code, "exists, and is not replaced" in done.err) == (2, True)
+    assert (desk.home / "link").is_symlink()
+
+
+def test_the_result_that_a_killed_ceremony_has_written_may_lie_there(hall: Hall, tmp_path: Path) -> None:
+    sitting = dataclasses.replace(hall.sitting(hall.ground(hall.request())), output=tmp_path / "result.json")
+    result = hall.sit(hall.ground(hall.request()))
+    (tmp_path / "result.json").write_bytes(result)
+    (hall.folder / "ledger.json").unlink()
+    assert hall.sit_at(sitting) == result
+    other = hall.request(reason="another")
+    sitting = dataclasses.replace(sitting, ground=hall.ground(other, ledger=hall.ground(other).ledger))
+    with pytest.raises(UsageError, match="exists, and is not replaced"):
+        hall.sit_at(sitting)
+    assert (tmp_path / "result.json").read_bytes() == result
