@@ -242,8 +242,8 @@ def websocket_answer(address: tuple[str, int], user: str) -> bytes:
 
 def test_a_stranger_is_let_in_by_websocket(nats_server: StartServer, codes: Codes) -> None:
     text = LISTED + "websocket { listen: '127.0.0.1:-1', no_tls: true, authorization { username: %s } }"
-    assert codes(text % "eve") == ["S004"]
-    assert codes(text % f"{U}, password: x") == []
+    assert codes(text % "eve") == ["S004", "S028"]
+    assert codes(text % f"{U}, password: x") == ["S028"]
     hole = text % "eve"
     address = address_of(nats_server(hole), "websocket clients")
     assert websocket_answer(address, "eve") == b"PONG"

@@ -211,7 +211,62 @@ TRUST = {
     "no resolver": (f"operator: {ROOT.text}\n{preload(SYS)}", ["S022 1:11"]),
     "a resolver that takes no preload": (trusting(ROOT, SYS, resolver="URL(http://a/)"), ["S022 2:1"]),
 }  # fmt: skip
-CASES = LOGINS | WORDS | TRUST
+ASKED = "authorization { user: a, password: b }"
+CLUSTER = "cluster { name: c, listen: '0.0.0.0:6222'"
+PORTS = {
+    "a cluster port without a login": (f"{ASKED}\n{CLUSTER} }}", ["S024 2:20"]),
+    "a cluster port with an empty login": (
+        f"{ASKED}\n{CLUSTER}, authorization {{ user: '', password: '' }} }}",
+        ["S024 2:20"],
+    ),
+    "a cluster port with a login": (
+        f"{ASKED}\n{CLUSTER}, authorization {{ user: x, password: y }} }}",
+        [],
+    ),
+    "a cluster port with certificates": (f"{ASKED}\n{CLUSTER}, tls {{ ca_file: x }} }}", []),
+    "a cluster that does not listen": (f"{ASKED}\ncluster {{ name: c, routes: ['nats://a:6222'] }}", []),
+    "a gateway that wants to know a name": (
+        f"{ASKED}\ngateway {{ name: c, port: 7222, reject_unknown_cluster: true }}",
+        ["S024 2:20"],
+    ),
+    "leaf nodes where nobody is asked": ("leafnodes { port: 7422 }", ["S007 1:1", "S025 1:13"]),
+    "leaf nodes where somebody stands for all": (
+        f"no_auth_user: a\n{ASKED}\nleafnodes {{ port: 7422 }}",
+        ["S008 1:1", "S025 3:13"],
+    ),
+    "leaf nodes that show a certificate": (
+        "leafnodes { port: 7422, tls { verify: true } }",
+        ["S007 1:1"],
+    ),
+    "leaf nodes that log in as clients do": (f"{ASKED}\nleafnodes {{ port: 7422 }}", []),
+    "monitoring on every address": (f"{ASKED}\nhttp_port: 8222", ["S026 2:1"]),
+    "monitoring on one address": (f"{ASKED}\nhttp: '10.0.0.1:8222'", ["S026 2:1"]),
+    "monitoring by TLS": (f"{ASKED}\nhttps_port: 8222", ["S026 2:1"]),
+    "monitoring on loopback": (f"{ASKED}\nhttp: localhost:8222", []),
+    "monitoring on the host of clients": (f"host: 127.0.0.1\n{ASKED}\nhttp_port: 8222", []),
+    "profiling": (f"{ASKED}\nprof_port: 6060", ["S027 2:1"]),
+    "profiling that is off": (f"{ASKED}\nprof_port: 0", []),
+    "a leaf node that takes every certificate": (
+        f"{ASKED}\nleafnodes {{ remotes: [ {{ url: 'tls://hub', tls {{ insecure: true }} }} ] }}",
+        ["S028 2:50"],
+    ),
+    "a resolver whose certificate counts for nothing": (
+        f"{ASKED}\nresolver_tls {{ insecure: true }}",
+        ["S028 2:16"],
+    ),
+    "websocket in plain text": (f"{ASKED}\nwebsocket {{ port: 80, no_tls: true }}", ["S028 2:23"]),
+    "an empty user with a password": ("authorization { user: '', password: x }", ["S007 1:1"]),
+    "users in the system account alone": (
+        "accounts { SYS { users: [ { user: a, password: b } ] } }\nsystem_account: SYS",
+        ["S007 1:27"],
+    ),
+    "users in another account too": (
+        f"accounts {{ SYS {{ users: [ {{ user: a, password: b }} ] }}, A {{ users: [ {{ nkey: {U} }} ] }} }}",
+        [],
+    ),
+    "a sentinel": (f"default_sentinel: eyJ\n{trusting(ROOT, SYS)}", ["S008 1:1"]),
+}
+CASES = LOGINS | WORDS | TRUST | PORTS
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES)

@@ -10,7 +10,7 @@ import msgspec
 
 from seedless.errors import SeedlessError
 from seedless.findings import Finding, Severity, error
-from seedless.nats_config import files, logins, trust, words
+from seedless.nats_config import files, listeners, logins, trust, words
 from seedless.nats_config.server import Server, read_server
 from seedless.nats_config.server_check import s002_the_server_takes_it
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ServerRule = Callable[[Server], Iterator[Finding]]
 """Look at what a configuration says, and yield what there is to say of it."""
 
-RULES: tuple[ServerRule, ...] = (*logins.RULES, *words.RULES, *trust.RULES)
+RULES: tuple[ServerRule, ...] = (*logins.RULES, *words.RULES, *trust.RULES, *listeners.RULES)
 _SEED = re.compile(r"S[OAUNCX][A-Z2-7]{40,}")
 
 

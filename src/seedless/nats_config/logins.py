@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from seedless.errors import BadKey
 from seedless.findings import error, warning
-from seedless.nats_config import Map, Place
-from seedless.nats_config.server import PASSWORD, USER, block, text_of
+from seedless.nats_config import Array, Map, Place
+from seedless.nats_config.server import PASSWORD, SYSTEM, USER, block, text_of
 from seedless.nkey import PublicKey, Role, unpack
 from seedless.text import brief
 
@@ -93,27 +93,58 @@ def s006_no_seed_stands_here(server: Server) -> Iterator[Finding]:
 def s007_somebody_is_asked(server: Server) -> Iterator[Finding]:
     """A server asks clients who they are: by users, a token, accounts or an operator.
 
-    An `authorization` block that names nobody lets everyone in, as does an empty list of users or operators.
+    Everyone is let in by an `authorization` block that names nobody (an empty user counts as none, even with
+    a password), by an empty list of users or operators, and where the system account alone has users: clients
+    without credentials then join the global account.
     """
-    root = server.configuration.root
-    authorization = block(root, "authorization")
-    token = text_of(authorization.find("token")) if authorization else ""
-    callout = authorization is not None and block(authorization, "auth_callout")
-    if server.trusts or token or callout or any(login.who == "client" for login in server.logins):
+    if asks(server):
         return
+    root = server.configuration.root
     told = [member for member in map(root.find, ("authorization", "operator", "trusted_keys")) if member]
     if told:
         text = f"{told[0].key} names nobody: everyone is let in"
         yield error("S007", str(told[0].place), text, "name users, or an operator with a jwt")
+    elif any(login.who == "client" for login in server.logins):
+        text = "only the system account has users: everyone else is let in without credentials"
+        yield error("S007", str(server.logins[0].place), text, "give another account users")
     else:
         text = "nobody is asked who they are: everyone is let in"
         yield warning("S007", str(root.place), text, "seedless server config writes what a server needs")
 
 
-def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
-    """No user stands for clients that bring no credentials (`no_auth_user`).
+def asks(server: Server) -> bool:
+    """Report whether a server asks clients for credentials."""
+    root = server.configuration.root
+    authorization = block(root, "authorization")
+    token = text_of(authorization.find("token")) if authorization else ""
+    callout = authorization is not None and block(authorization, "auth_callout")
+    return bool(server.trusts or token or callout or any(map(_names_a_client, _outside(server))))
 
-    They are let in as that user. With an operator servers refuse to start.
+
+def _outside(server: Server) -> Iterator[Login]:
+    """Yield the logins of clients, but for those of a system account that the configuration defines."""
+    accounts = block(server.configuration.root, "accounts")
+    name = text_of(server.find(*SYSTEM)) or "$SYS"
+    system = next((one for one in accounts.each() if one.key == name), None) if accounts else None
+    users = system.value.find("users") if system and isinstance(system.value, Map) else None
+    inside = {id(entry) for entry in users.value.items} if users and isinstance(users.value, Array) else set()
+    yield from (login for login in server.logins if login.who == "client" and id(login.entry) not in inside)
+
+
+def _names_a_client(login: Login) -> bool:
+    return bool(login.text(*USER) or login.entry.find("nkey") or login.by_certificate)
+
+
+def anonymous(server: Server) -> bool:
+    """Report whether clients without credentials are let in: nobody is asked, or a user stands for them."""
+    return not asks(server) or bool(text_of(server.find("no_auth_user")))
+
+
+def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
+    """No user stands for clients that bring no credentials (`no_auth_user`, `default_sentinel`).
+
+    They are let in as that user. With an operator servers refuse to start with `no_auth_user`; the bearer jwt
+    of `default_sentinel` does the same there.
     """
     for who, parent in (
         ("client", server.configuration.root),
@@ -129,6 +160,10 @@ def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
         else:
             text = f"whoever brings nothing is let in as {who} {brief(text_of(member) or '')}"
             yield warning("S008", str(member.place), text, "take it out unless it is meant so")
+    sentinel = server.find("default_sentinel")
+    if sentinel is not None and text_of(sentinel) and server.trusts:
+        text = "whoever brings nothing is let in as the user of default_sentinel"
+        yield warning("S008", str(sentinel.place), text, "take it out, unless an auth callout decides")
 
 
 def _open_logins(server: Server) -> Iterator[tuple[Login, str]]:

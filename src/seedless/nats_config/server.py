@@ -182,10 +182,14 @@ def _users(who: str, parent: Map, *, by_certificate: bool) -> Iterator[Login]:
                 yield Login(who, entry, entry.place, by_certificate)
 
 
+def is_true(member: Member | None) -> bool:
+    """Report whether *member* is a switch that is on."""
+    return member is not None and isinstance(member.value, Scalar) and member.value.value is True
+
+
 def _maps_certificates(parent: Map) -> bool:
     tls = block(parent, "tls")
-    mapping = tls.find("verify_and_map") if tls else None
-    return mapping is not None and isinstance(mapping.value, Scalar) and mapping.value.value is True
+    return tls is not None and is_true(tls.find("verify_and_map"))
 
 
 def _operators(root: Map) -> Iterator[Given]:
