@@ -1,10 +1,11 @@
 """PINs: where they come from. Never an argument, never shown, never left for a child to inherit.
 
-A source is asked when a token is about to be opened and not before. Refused are a file that others can read,
-an empty PIN, and more than one line. Every source but the prompt reads once and remembers, because a
-descriptor can be read only once; what it remembers never stands in its repr. A command that prints a PIN runs
-without a shell and without the variables that hold PINs. A source that a URI names counts only if the person
-gave that URI: whoever writes a file that we read must not choose what we run.
+A source is asked when a token is about to be opened and not before; the process that asks writes no core file
+from then on (`process_memory`). Refused are a file that others can read, an empty PIN, and more than one
+line. Every source but the prompt reads once and remembers, because a descriptor can be read only once; what
+it remembers never stands in its repr. A command that prints a PIN runs without a shell and without the
+variables that hold PINs. A source that a URI names counts only if the person gave that URI: whoever writes a
+file that we read must not choose what we run.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from seedless.errors import PinError, UsageError
+from seedless.process_memory import forbid_dumps, overwrite_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -64,6 +66,7 @@ class PromptPin:
         warning = {Tries.LOW: " (few tries left)", Tries.LAST: " (LAST try before it locks)"}.get(
             Tries(tries), ""
         )
+        forbid_dumps()
         return _accepted(self._ask(f"PIN of {token}{warning}: "), "the PIN that was typed")
 
     def __repr__(self) -> str:
@@ -83,6 +86,7 @@ class _ReadOnce:
     def pin(self, token: str, tries: str) -> str:  # noqa: ARG002 - the same PIN whatever the token
         """Return the PIN; the first call reads it."""
         if self._pin is None:
+            forbid_dumps()
             self._pin = _accepted(self._read(), f"the PIN from {self._name}")
         return self._pin
 
@@ -93,12 +97,15 @@ class _ReadOnce:
 def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) -> PinSource:
     """Return the source `env:NAME`.
 
-    Reading takes the variable out of *environ*, so that no child inherits it.
+    Reading takes the variable out of *environ*, so that no child inherits it, and out of what the system
+    shows of this process.
     """
     variables = os.environ if environ is None else environ
     _named.add(name)
 
     def read() -> str:
+        if variables is os.environ:
+            overwrite_variables([name])
         value = variables.pop(name, None)
         if value is None:
             raise PinError(f"the environment variable {name} is not set", "put the PIN of the token into it")

@@ -23,7 +23,9 @@ import click
 from seedless.cli import _io
 from seedless.cli._parent import FATAL, Parent
 from seedless.errors import UsageError
+from seedless.pin import without_pins
 from seedless.pkcs11 import watch
+from seedless.process_memory import forbid_dumps, overwrite_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,12 +63,14 @@ class Guard:
             return  # a thread would not be there in the child
         sys.stdout.flush()
         sys.stderr.flush()
+        forbid_dumps()
         ears, self._pipe = os.pipe()
         me = os.getpid()
         parent = Parent(str(driver), deadline)
         parent.listen_for_signals()
         parent.child = os.fork()
         if parent.child:
+            _forget_environment()
             parent.watch_until_the_end(ears, self._tell)
         os.close(ears)
         _die_with(me)
@@ -117,6 +121,16 @@ class Guard:
                 os.write(self._pipe, f"{line}\n".encode())
             except OSError:
                 os._exit(1)  # nobody is left who waits for this
+
+
+def _forget_environment() -> None:
+    """Leave no PIN in the environment of the parent, which needs none, while the child works with it.
+
+    All of it is overwritten, since the child may yet learn which variable holds one.
+    """
+    overwrite_variables(os.environ)
+    for name in os.environ.keys() - without_pins(os.environ).keys():
+        del os.environ[name]
 
 
 def _deadline() -> float:

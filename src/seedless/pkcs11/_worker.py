@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import resource
 import signal
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from seedless.pkcs11._frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, re
 from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.uri import KeyUri
 from seedless.pkcs11.watch import notice
+from seedless.process_memory import forbid_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,7 +203,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGALRM})
     # The memory of a driver that crashes holds the PIN, and should not become a file.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_dumps()
     pool = _Pool(os.dup(0), os.dup(1))
     with suppress(OSError):
         pool.say(Kind.HERE, b"null")
