@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -37,6 +37,23 @@ class Statement(msgspec.Struct, Generic[B], frozen=True):
         """Whose claims, in two words: `account ACME`."""
         claims: Claims[Any] = self.claims
         return f"{claims.body.kind.replace('_', ' ')} {claims.name or claims.sub}"
+
+
+class Newest(msgspec.Struct, frozen=True):
+    """Whose jwt is the latest that is known: in words, by key text (empty: of no jwt); and of when it is."""
+
+    title: str
+    sub: str
+    issued_at: int
+
+    @classmethod
+    def of(
+        cls, jwts: Iterable[Jwt[Any]], others: Iterable[Newest] = (), *, without: Collection[str] = ()
+    ) -> Newest | None:
+        """Return the latest of *jwts* and *others*, leaving out the subjects *without*; None for nothing."""
+        known = [*(cls(Statement.of(jwt).title, jwt.claims.sub, jwt.issued_at) for jwt in jwts), *others]
+        left = (one for one in known if one.sub not in without)
+        return max(left, key=lambda one: one.issued_at, default=None)
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -78,15 +95,17 @@ class Context(msgspec.Struct, frozen=True):
     """What a change is judged against: the time, and the claims that will stand once the plan is done.
 
     `now` is Unix seconds. `claims` maps a subject (key text) to its claims: of the operator, and of the
-    accounts that the changes are about, as they are after the plan. `newest` is the latest `iat` in the
-    store, None where it is not known. `ceilings` maps an issuer (key text) to the longest message, in bytes,
-    that its token signs; a key that is not there has no known ceiling. `jwts` maps a subject to the jwt that
-    stands before the plan: a policy asks who issued it.
+    accounts that the changes are about, as they are after the plan. `newest` is the latest jwt in the
+    store, None where it is not known. `reset_time` are the subjects (key text) of which a person has
+    confirmed that a clock was fast when their jwts were signed. `ceilings` maps an issuer (key text) to the
+    longest message, in bytes, that its token signs; a key that is not there has no known ceiling. `jwts` maps
+    a subject to the jwt that stands before the plan: a policy asks who issued it.
     """
 
     now: int
     operator: Claims[Any] | None = None
     claims: Mapping[str, Claims[Any]] = msgspec.field(default_factory=dict)
-    newest: int | None = None
+    newest: Newest | None = None
+    reset_time: frozenset[str] = frozenset()
     ceilings: Mapping[str, int] = msgspec.field(default_factory=dict)
     jwts: Mapping[str, Jwt[Any]] = msgspec.field(default_factory=dict)

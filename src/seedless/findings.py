@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 class Severity(enum.StrEnum):
     """How much a finding weighs, heaviest first.
 
-    An error stops the walk. A timecheck is about claims that hold at another time: it is shown, and
+    An error stops the walk. An existing one does not: the jwt that is replaced has it too, and the change
+    neither causes nor touches it. A timecheck is about claims that hold at another time: it is shown, and
     whoever asks whether claims hold now counts it as an error, as servers do. A warning is shown.
     """
 
     ERROR = "error"
+    EXISTING = "existing"
     TIMECHECK = "timecheck"
     WARNING = "warning"
 

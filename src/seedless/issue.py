@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from seedless.change import Change, Context, Placement
-from seedless.claims import Operator
+from seedless.claims import Account, Activation, Operator, User
+from seedless.clock import Clock
 from seedless.errors import Refused
-from seedless.jwt import Jwt
+from seedless.jwt import Jwt, draft
 from seedless.nkey import PublicKey, Role
 from seedless.rules import judge
+from seedless.rules.guards import is_from_the_future
+from seedless.trust import revocation_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -84,20 +87,69 @@ class Plan(msgspec.Struct, frozen=True):
         operator = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
         return Context(now=self.prepared_at, operator=operator, claims=claims, jwts=standing)
 
+    @property
+    def latest(self) -> int:
+        """The latest second (Unix) that a draft is dated; 0 when nothing is to be signed."""
+        return max((change.draft.issued_at for change in self.changes), default=0)
+
     def judge(self) -> Report:
         """Put every change before every rule."""
         return judge(self.changes, self.context)
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """What is wanted: the keys that have yet to be made, and the plan that follows from all keys."""
+    """What is wanted: the keys that have yet to be made, and the plan that follows from all keys.
+
+    `reset_time` are subjects (key text) that are dated by the clock again, though their jwts are from the
+    future. A plan that `is_final` was approved byte for byte, and is not dated again.
+    """
 
     plan: Callable[[Mapping[NewKey, PublicKey]], Plan]
     new_keys: tuple[NewKey, ...] = ()
+    reset_time: frozenset[str] = frozenset()
+    is_final: bool = False
+
+    def planned(self, made: Mapping[NewKey, PublicKey]) -> Plan:
+        """Return the plan with the keys that were *made*, dated so that what it signs is of use."""
+        plan = self.plan(made)
+        return plan if self.is_final else dated(plan, self.reset_time)
 
     def rehearsed(self) -> Plan:
         """Return the plan with stand-ins for the keys that have yet to be made."""
-        return self.plan({key: key.stand_in for key in self.new_keys})
+        return self.planned({key: key.stand_in for key in self.new_keys})
+
+
+def dated(plan: Plan, reset_time: Collection[str] = ()) -> Plan:
+    """Return *plan* with the drafts dated again that would be of no use, or could never be signed.
+
+    A user, or an activation, that is issued in the second of a revocation, or before it, is dated after it:
+    servers would refuse it. A subject in *reset_time* (key text) whose jwt is from the future is dated now.
+    """
+    now, accounts = plan.prepared_at, plan.context.claims
+    changes = []
+    for change in plan.changes:
+        at = change.draft.issued_at
+        before, claims = change.replaces, change.draft.claims
+        if before and claims.sub in reset_time and is_from_the_future(before.issued_at, now):
+            at = now
+        at = max([at, *_times_of_revocation(change, accounts, now)])
+        if at != change.draft.issued_at:
+            again = draft(claims, change.draft.issuer, at)
+            change = msgspec.structs.replace(change, draft=again)  # noqa: PLW2901 - the same change, dated again
+        changes.append(change)
+    return msgspec.structs.replace(plan, changes=tuple(changes))
+
+
+def _times_of_revocation(change: Change, accounts: Mapping[str, Claims[Any]], now: int) -> list[int]:
+    """Return the first seconds at which what *change* issues is not revoked, as far as they are near."""
+    claims = change.draft.claims
+    if not isinstance(claims.body, User | Activation):
+        return []
+    account = accounts.get(claims.body.issuer_account or str(change.draft.issuer))
+    if account is None or not isinstance(account.body, Account):
+        return []
+    times = revocation_times(account.body, claims)
+    return [time + 1 for time in times if not is_from_the_future(time, now)]
 
 
 def issue(
@@ -107,12 +159,14 @@ def issue(
     review: Callable[[Plan, Report], bool],
     keys: Callable[[Plan], AbstractContextManager[Keys]],
     record: Callable[[Sequence[Signed], Sequence[Placement]], None],
+    clock: Clock | None = None,
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent* from plan to record and return the jwts, every signature verified.
 
     *judge* puts a plan before the rules, and before a policy where one is pinned; *review* sees plan and
     findings and says whether to go on; *keys* opens the tokens for it; *record* writes, up to `TOGETHER` at
-    once, the placements of the plan with the last.
+    once, the placements of the plan with the last. Signing waits, once, until *clock* has reached the latest
+    time of the drafts.
     Raise `Refused` when a finding or the reviewer stands against it; nothing is signed then.
     """
     rehearsed = intent.rehearsed()
@@ -124,8 +178,10 @@ def issue(
     with keys(rehearsed) as opened:
         plan = rehearsed
         if intent.new_keys:
-            plan = intent.plan({key: opened.make(key) for key in intent.new_keys})
+            plan = intent.planned({key: opened.make(key) for key in intent.new_keys})
             judge(plan).require_clean()
+        # Last, so that typing a PIN counts as waiting; and once for all, for bulk runs have thousands.
+        (clock or Clock()).wait_until(plan.latest)
         return tuple(_recorded(plan, opened, record))
 
 

@@ -82,6 +82,11 @@ class Ledger:
     books: Mapping[str, Book] = field(default_factory=lambda: MappingProxyType({}))
     open: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    def known(self, sub: str) -> Known | None:
+        """Return the last jwt of *sub* (key text), the latest of all books; None where none is known."""
+        held = (book.subjects[sub] for book in self.books.values() if sub in book.subjects)
+        return max(held, key=lambda known: known.issued_at, default=None)
+
     def with_book(self, operator: str, book: Book) -> Ledger:
         """Return a ledger with *book* as that of *operator*, of which no request is open any more."""
         still_open = {key: request for key, request in self.open.items() if key != operator}

@@ -12,10 +12,12 @@ from seedless.errors import UsageError
 from seedless.issue import Intent, NewKey, Plan
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
+from seedless.rules.guards import is_from_the_future
 from seedless.text import quoted, shown
+from seedless.trust import EVERYONE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from seedless.jwt import Jwt
 
@@ -173,9 +175,36 @@ def changed(
     reason: str,
     address: tuple[str, ...] | None = None,
 ) -> Change:
-    """Return *claims* drafted in place of *replaces*, issued by *issuer*; always later than that."""
-    at = now if replaces is None else max(now, replaces.issued_at + 1)
-    return Change(draft(claims, issuer, at), replaces, reason, address)
+    """Return *claims* drafted in place of *replaces*, issued by *issuer*; always later than that.
+
+    An account is never dated before a revocation in it that is due: it would speak of the future.
+    """
+    times = [now]
+    if replaces is not None:
+        times.append(replaces.issued_at + 1)
+    if isinstance(claims.body, Account):
+        times += [time for time in _revocation_times(claims.body) if not is_from_the_future(time, now)]
+    return Change(draft(claims, issuer, max(times)), replaces, reason, address)
+
+
+def _revocation_times(account: Account) -> list[int]:
+    lists = (account.revocations, *(export.revocations for export in account.exports))
+    return [time for revocations in lists for time in revocations.values()]
+
+
+def revocations(key: str, jwts: Iterable[Jwt[Any]], now: int) -> dict[str, int]:
+    """Return what revokes *key* (key text, or `*` for everyone) now: until when (Unix seconds), by key.
+
+    It stands against every one of *jwts*, those that are known, of its subject. One from the future is
+    revoked by its own key: everyone until then would lock out whoever is issued in the meantime.
+    """
+    found = {key: now}
+    for jwt in jwts:
+        sub, at = jwt.claims.sub, jwt.issued_at
+        if key in {sub, EVERYONE}:
+            whom = sub if is_from_the_future(at, now) else key
+            found[whom] = max(at, found.get(whom, 0))
+    return found
 
 
 def resigned(change: Change, around: tuple[Jwt[Any], ...], now: int) -> Intent:

@@ -84,13 +84,20 @@ def is_revoked(account: Jwt[Account], child: Jwt[Any]) -> bool:
     """
     if not child.issued_at or not child.claims.sub:
         return True
-    times = [
+    return any(child.issued_at <= time for time in revocation_times(account.claims.body, child.claims))
+
+
+def revocation_times(account: Account, child: Claims[Any]) -> list[int]:
+    """Return the times (Unix seconds) of the revocations in *account* that are for *child*, or for everyone.
+
+    What is issued at one of them, or before, is revoked.
+    """
+    return [
         revocations[key]
-        for revocations in _revocations(account.claims.body, child.claims.body)
-        for key in (child.claims.sub, EVERYONE)
+        for revocations in _revocations(account, child.body)
+        for key in (child.sub, EVERYONE)
         if key in revocations
     ]
-    return any(child.issued_at <= time for time in times)
 
 
 def _revocations(account: Account, child: object) -> list[dict[str, int]]:

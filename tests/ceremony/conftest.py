@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from seedless.ceremony.recompute import recompute
 from seedless.ceremony.request import prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator
+from seedless.clock import Clock
 from seedless.issue import Plan
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
@@ -141,6 +143,7 @@ class Hall:
             statements=statements,
             present=("Grace", "Ada"),
             tool="seedless 0",
+            waits=Clock(time=lambda: math.inf),
         )
 
     def sit(self, ground: Ground, *statements: str, keys: SoftKeys | None = None) -> bytes:

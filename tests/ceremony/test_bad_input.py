@@ -216,7 +216,12 @@ def test_an_operator_jwt_by_a_key_that_it_lists_itself_is_refused(hall: Hall) ->
     [
         pytest.param(T0 + 100 + 7 * DAY, "R002", "expired at 2027-01-22", id="expired"),
         pytest.param(T0 + 39, "R003", "which is 61 seconds ahead of this clock", id="from the future"),
-        pytest.param(T0 - 10 * DAY, "G006", "in the future", id="a clock that is behind the newest jwt"),
+        pytest.param(
+            T0 - 10 * DAY,
+            "G006",
+            "and the newest here, the request, is of 2027-01-15 08:01:40 UTC",
+            id="a clock that is behind the newest jwt",
+        ),
     ],
 )
 def test_the_clock_of_this_machine_decides(hall: Hall, now: int, code: str, sentence: str) -> None:

@@ -201,7 +201,9 @@ def test_a_jwt_that_is_not_later_than_its_predecessor_is_found(hall: Hall) -> No
     plan = Plan((change,), T0 + 100, (hall.operator_jwt(),))
     request = dataclasses.replace(hall.request(), plan=plan)
     assert told(hall, request) == (
-        Verdict.FALSE, "request.plan.changes[0].draft is not later than what it replaces",
+        Verdict.FALSE,
+        ("request.plan.changes[0].draft is of 2027-01-15 08:01:40 UTC, not later than what it replaces, "
+        "of 2027-01-15 08:01:40 UTC"),
     )  # fmt: skip
 
 
@@ -211,5 +213,7 @@ def test_a_jwt_that_was_ahead_of_the_clock_of_the_ceremony_is_found(hall: Hall) 
     request = dataclasses.replace(hall.request(), plan=plan)
     assert told(hall, request, at=T0 + 201)[0] is Verdict.COMPLETE
     assert told(hall, request, at=T0 + 200) == (
-        Verdict.FALSE, "request.plan.changes[0].draft was ahead of the clock of the ceremony",
+        Verdict.FALSE,
+        ("request.plan.changes[0].draft is of 2027-01-15 08:04:21 UTC, ahead of the clock of the ceremony, "
+        "2027-01-15 08:03:20 UTC"),
     )  # fmt: skip

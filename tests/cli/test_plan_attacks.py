@@ -194,7 +194,7 @@ def a_draft_of_the_future(forger: Forger) -> None:
         (a_predecessor_that_was_rolled_back, "the store has another jwt of "),
         (a_predecessor_that_is_left_out, "the store has another jwt of "),
         (a_predecessor_that_is_cleared_away, "the store has another jwt of "),
-        (a_jwt_that_is_rolled_back, "is older than the jwt that it replaces"),
+        (a_jwt_that_is_rolled_back, ", and the jwt that it replaces is of "),
         (the_address_of_another_account, "plan.changes[0].address is SYS"),
         (the_address_of_the_operator, "plan.changes[0].address is no place for account claims"),
         (an_address_outside_the_store, "plan.changes[0].address: "),

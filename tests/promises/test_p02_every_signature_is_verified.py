@@ -11,6 +11,7 @@ import pytest
 from pytest_softhsm import _tokens
 from pytest_softhsm._ed25519 import templates
 from seedless.claims import Operator
+from seedless.clock import Clock
 from seedless.errors import BadSignature
 from seedless.issue import issue
 from seedless.nkey import Role
@@ -73,6 +74,7 @@ def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[
             review=lambda _plan, _report: True,
             keys=lambda _: nullcontext(Lying(wrong)),
             record=lambda signed, _: recorded.append(signed),
+            clock=Clock(time=lambda: 1_800_000_000),
         )
     assert recorded == []
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from seedless.claims import Account
+from seedless.clock import Clock
 from seedless.errors import BadJwt
 from seedless.issue import issue
 from seedless.jwt import Claims, draft, payload_of, read
@@ -65,6 +66,7 @@ def test_the_bytes_of_the_reviewed_plan_are_the_bytes_that_are_signed() -> None:
         review=review,
         keys=lambda _: nullcontext(listening),
         record=lambda signed, _: recorded.extend(signed),
+        clock=Clock(time=lambda: NOW),
     )
     assert listening.signed == reviewed
     assert jwt.text.rpartition(".")[0].encode() == reviewed[0]

@@ -27,7 +27,8 @@ from seedless.errors import Refused, SeedlessError, WrongFile
 from seedless.ledger import is_digest
 from seedless.policy import Policy, of_canonical
 from seedless.policy.trusted import Trusted
-from seedless.rules.guards import MOST_AHEAD
+from seedless.rules.guards import MOST_AHEAD, is_from_the_future
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from seedless.ceremony.judgement import Ground
     from seedless.ceremony.progress import Progress
     from seedless.ceremony.result import Result
+    from seedless.change import Change
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
 
@@ -176,10 +178,22 @@ def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> 
             raise Refused(f"{place} {why}", "it does not chain to the pinned operator")
     for number, change in enumerate(plan.changes):
         before = change.replaces
-        if before is not None and change.draft.issued_at <= before.issued_at:
-            raise Refused(f"request.plan.changes[{number}].draft is not later than what it replaces")
-        if so_far.opened and change.draft.issued_at > so_far.at + MOST_AHEAD:
-            raise Refused(f"request.plan.changes[{number}].draft was ahead of the clock of the ceremony")
+        at, place = change.draft.issued_at, f"request.plan.changes[{number}].draft"
+        if before is not None and at <= before.issued_at and not _was_reset(change, so_far):
+            text = (
+                f"{place} is of {moment(at)}, not later than what it replaces, of {moment(before.issued_at)}"
+            )
+            raise Refused(text)
+        if so_far.opened and at > so_far.at + MOST_AHEAD:
+            text = f"{place} is of {moment(at)}, ahead of the clock of the ceremony, {moment(so_far.at)}"
+            raise Refused(text)
+
+
+def _was_reset(change: Change, so_far: Progress) -> bool:
+    """Tell whether the ceremony lifted that the jwt of *change* goes back in time: `--reset-time` did."""
+    before, lifted = change.replaces, (so_far.reviewed or {}).get("lifted", ())
+    was_ahead = before is not None and is_from_the_future(before.issued_at, so_far.at)
+    return was_ahead and f"G001 {change.title} iat" in lifted
 
 
 def _statements(request: Request) -> Iterator[tuple[str, Statement[Any]]]:

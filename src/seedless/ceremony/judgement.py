@@ -16,7 +16,7 @@ import msgspec
 
 from seedless.allow import lift
 from seedless.ceremony.request import REHEARSAL
-from seedless.change import Context, Statement
+from seedless.change import Context, Newest, Statement
 from seedless.claims import Operator
 from seedless.findings import Finding, Report, error
 from seedless.ledger import Book, Known, Ledger, is_kept
@@ -54,6 +54,7 @@ CODES = {
 
 EVERYTHING = "all"
 _UNKNOWN = frozenset({"R009", "R011"})  # what --first-use lifts
+_RESET_TIME = "G001"  # what --reset-time lifts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,10 @@ class Ground:
     """What a machine that signs goes by: the request, and its own policy, ledger and clock.
 
     `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
-    know nothing, or `all`. `ceilings` as in `Context`. `unfinished` are the digests of the operator's
-    requests whose ceremonies have begun, by their transcripts. A rehearsal is judged as one only where it
-    is meant. `resumed_at` is the time of day where `now` is that of a ceremony that was interrupted, else 0.
+    know nothing, or `all`. `ceilings` and `reset_time` as in `Context`. `unfinished` are the digests of the
+    operator's requests whose ceremonies have begun, by their transcripts. A rehearsal is judged as one only
+    where it is meant. `resumed_at` is the time of day where `now` is that of a ceremony that was interrupted,
+    else 0.
     """
 
     request: Request
@@ -72,6 +74,7 @@ class Ground:
     now: int
     allowed: tuple[str, ...] = ()
     first_use: tuple[str, ...] = ()
+    reset_time: tuple[str, ...] = ()
     ceilings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     unfinished: tuple[str, ...] = ()
     is_rehearsal: bool = False
@@ -98,11 +101,16 @@ class Ground:
         """Put the request before the ledger, the policy and the rules."""
         plan = self.plan
         context = msgspec.structs.replace(
-            plan.context, now=self.now, newest=_newest(self), ceilings=self.ceilings
+            plan.context,
+            now=self.now,
+            newest=_newest(self),
+            ceilings=self.ceilings,
+            reset_time=frozenset(self.reset_time),
         )
         report = judge_by_rules(plan.changes, context)
         own = [*self._about_the_request(context), *judge_by_policy(self.policy, plan.changes, context)]
-        whole = lift(Report.of([*own, *report.findings]), self.allowed)
+        found = Report.of([*own, *report.findings]).findings
+        whole = lift(msgspec.structs.replace(report, findings=found), self.allowed)
         return _with_first_use(whole, self._may_be_unknown)
 
     def _about_the_request(self, context: Context) -> Iterator[Finding]:
@@ -132,12 +140,14 @@ def _with_first_use(report: Report, is_meant: Any) -> Report:  # noqa: ANN401 - 
     return Report(kept, (*report.lifted, *lifted))
 
 
-def _newest(ground: Ground) -> int:
-    """Return the latest time that was written before now: of a jwt, or of the preparation."""
+def _newest(ground: Ground) -> Newest | None:
+    """Return the latest of what was written before now: of a jwt, or of the preparation."""
     plan, book = ground.plan, ground.book
     jwts = [*plan.around, *(change.replaces for change in plan.changes if change.replaces)]
-    known = book.subjects.values() if book else ()
-    return max([plan.prepared_at, *(one.issued_at for one in jwts), *(one.issued_at for one in known)])
+    known = book.subjects.items() if book else ()
+    others = [Newest(f"the jwt of {sub} in the ledger", sub, one.issued_at) for sub, one in known]
+    others.append(Newest("the request", "", plan.prepared_at))
+    return Newest.of(jwts, others, without=ground.reset_time)
 
 
 def _header(ground: Ground) -> Iterator[Finding]:
@@ -150,11 +160,12 @@ def _header(ground: Ground) -> Iterator[Finding]:
     if request.mark and not ground.is_rehearsal:
         yield _finding("R012", "mark", f"is marked {request.mark}", "prepare the real one")
     if request.expires <= ground.now:
-        yield _finding("R002", "expires", f"expired at {moment(request.expires)}", "prepare it again")
+        text = f"expired at {moment(request.expires)}, and this clock reads {moment(ground.now)}"
+        yield _finding("R002", "expires", text, "prepare it again")
     ahead = request.plan.prepared_at - ground.now
     if ahead > MOST_AHEAD:
         at = moment(request.plan.prepared_at)
-        text = f"was prepared at {at}, which is {ahead} seconds ahead of this clock"
+        text = f"was prepared at {at}, which is {ahead} seconds ahead of this clock, {moment(ground.now)}"
         yield _finding("R003", "plan.prepared_at", text, "set the clock of this machine right")
 
 
@@ -249,12 +260,15 @@ def past_ground(request: Request, so_far: Progress, policy: Policy) -> Ground:
         one.claims.sub: Known.of(one) for one in known if is_kept(one) and one.claims.sub not in unknown
     }
     book = Book(last=request.previous, subjects=subjects)
+    back = {place for code, _, place in lifted if code == _RESET_TIME}
+    reset = tuple(one.draft.claims.sub for one in plan.changes if f"{one.title} iat" in back)
     return Ground(
         request=request,
         policy=policy,
         ledger=Ledger() if began else Ledger({policy.operator: book}),
         now=so_far.at,
-        allowed=tuple(code for code, _, _ in lifted if code not in _UNKNOWN),
+        allowed=tuple(code for code, _, _ in lifted if code not in {*_UNKNOWN, _RESET_TIME}),
+        reset_time=reset,
         first_use=(EVERYTHING,),
         is_rehearsal=request.mark == REHEARSAL,
     )

@@ -21,6 +21,7 @@ from seedless.ceremony.progress import Progress, draft_digest, progress
 from seedless.ceremony.receipt import receipt_drafts
 from seedless.ceremony.transcript import Journal
 from seedless.ceremony.witness import Matter, require_witnesses
+from seedless.clock import Clock
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.issue import Intent, issue
 from seedless.ledger import Book
@@ -59,7 +60,7 @@ class Sitting:
     `statements` are those of the witnesses (jwt text), `present` the names of the people, `tool` the program.
     `clock` returns the time of day in Unix seconds, for the entries of the transcript.
     `folder` gets request, transcript and result; `ledger` is the file of the ledger; `output` one more place
-    for the result.
+    for the result. `waits` is how the time of the drafts is waited for before anything is signed.
     """
 
     ground: Ground
@@ -70,6 +71,7 @@ class Sitting:
     statements: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
     tool: str = "seedless"
+    waits: Clock = field(default_factory=Clock)
 
 
 def sit(
@@ -104,11 +106,12 @@ def sit(
         )
         _require_readable(sitting, ground, report)
     issue(
-        Intent(lambda _: ground.plan),
+        Intent(lambda _: ground.plan, is_final=True),
         judge=lambda _: report,
         review=review,
         keys=lambda _: table.opened(report, keys),
         record=table.record,
+        clock=sitting.waits,
     )
     return table.result
 

@@ -8,6 +8,7 @@ has to be the result, byte for byte. It cannot tell what the machine knew beyond
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from seedless.ceremony.judgement import past_ground
 from seedless.ceremony.offline import TRANSCRIPT_NAME, Sitting, sit
 from seedless.ceremony.progress import progress
 from seedless.ceremony.request import parse
+from seedless.clock import Clock
 from seedless.errors import Refused
 from seedless.jwt import read
 from seedless.policy import of_canonical
@@ -89,6 +91,7 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputed:
             statements=tuple(so_far.statements),
             present=tuple((so_far.opened or {}).get("present", ())),
             tool=str((so_far.opened or {}).get("tool", "")),
+            waits=Clock(time=lambda: math.inf),  # it was waited for then
         )
         try:
             again = sit(

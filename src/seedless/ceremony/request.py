@@ -18,12 +18,15 @@ from seedless import jwt, planfile
 from seedless.ceremony import documents
 from seedless.claims import Operator
 from seedless.errors import BadKey, SeedlessError, UsageError
-from seedless.jwt import draft
+from seedless.issue import dated
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey
+from seedless.plan import changed
 from seedless.store import atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from seedless.issue import Plan
     from seedless.jwt import Jwt
 
@@ -110,18 +113,22 @@ class Request:
         return frozenset(found)
 
 
-def prepare(plan: Plan, *, at: int, **header: Any) -> Request:  # noqa: ANN401 - the members of a request
+def prepare(plan: Plan, *, at: int, reset_time: Collection[str] = (), **header: Any) -> Request:  # noqa: ANN401 - the members of a request
     """Return the request for *plan*, its drafts dated *at* (Unix seconds), each after its predecessor.
 
+    Those of the subjects in *reset_time* (key text) are dated *at* where the predecessor is from the future.
     *header* are the other members of a `Request`. The same input gives the same bytes. Raise `UsageError` for
     what no request may hold.
     """
-    changes = []
-    for change in plan.changes:
-        moment = at if change.replaces is None else max(at, change.replaces.issued_at + 1)
-        dated = draft(change.draft.claims, change.draft.issuer, moment)
-        changes.append(msgspec.structs.replace(change, draft=dated))
-    request = Request(plan=msgspec.structs.replace(plan, changes=tuple(changes), prepared_at=at), **header)
+    changes = tuple(
+        changed(
+            one.draft.claims, one.draft.issuer,
+            replaces=one.replaces, now=at, reason=one.reason, address=one.address,
+        )
+        for one in plan.changes
+    )  # fmt: skip
+    again = msgspec.structs.replace(plan, changes=changes, prepared_at=at)
+    request = Request(plan=dated(again, reset_time), **header)
     _require_sound(request)
     return request
 

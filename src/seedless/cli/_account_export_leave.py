@@ -28,11 +28,15 @@ from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._values import MOMENT, Moment
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
+from seedless.plan import revocations as revocations_of
+from seedless.rules.places import tokens
+from seedless.subject import is_contained_in
 from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
 
 if TYPE_CHECKING:
-    from seedless.claims import Account
+    from seedless.claims import Account, Activation, Export
+    from seedless.jwt import Jwt
 
 _target_option = click.option(
     "--target-account",
@@ -72,7 +76,6 @@ def revoke(
     """
     workspace = Workspace(settings)
     key = account_or_everyone(workspace, target)
-    time = at.at(workspace.now) or workspace.now
 
     def with_revocation(body: Account) -> Account:
         old = exported(account, body, subject, kind_of(is_service=is_service))
@@ -81,14 +84,27 @@ def revoke(
                 f"the export {quoted(subject)} is public: there is no leave to take back",
                 "seedless account export edit --private asks for leave",
             )
-        later = max(time, old.revocations.get(key, 0))  # as the official library: a later one stays
-        return with_export(
-            body, old, msgspec.structs.replace(old, revocations=old.revocations | {key: later})
-        )
+        given = at.at(workspace.now)
+        times = {key: given} if given else revocations_of(key, _known(workspace, old), workspace.now)
+        # As the official library: a later one stays.
+        later = {whom: max(time, old.revocations.get(whom, 0)) for whom, time in times.items()}
+        return with_export(body, old, msgspec.structs.replace(old, revocations=old.revocations | later))
 
     reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
     jwt = edit_body(workspace, account, with_revocation, reason=reason, issuer=issuer)
     _edit.tell(workspace, jwt, f"account {shown(account)}")
+
+
+def _known(workspace: Workspace, export: Export) -> list[Jwt[Activation]]:
+    """Return the activations for *export* that the accounts of the store have."""
+    return [
+        token.activation
+        for jwt in workspace.readable_accounts()
+        for token in tokens(jwt.claims.body)
+        if token.activation is not None
+        and token.activation.claims.body.import_type == export.type
+        and is_contained_in(token.activation.claims.body.subject, export.subject)
+    ]
 
 
 @click.command()

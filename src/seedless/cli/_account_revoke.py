@@ -6,6 +6,7 @@ revocation_list.go). Servers disconnect such users once the account is pushed.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,13 +18,19 @@ from seedless.cli._keys import issuer_option
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._values import MOMENT, Moment
 from seedless.cli._workspace import Workspace
+from seedless.creds import parse_creds
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.nkey import PublicKey, Role
+from seedless.plan import revocations as revocations_of
 from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
+from seedless.units import moment
 
 if TYPE_CHECKING:
-    from seedless.claims import Account
+    from collections.abc import Iterator
+
+    from seedless.claims import Account, User
+    from seedless.jwt import Jwt
 
 _whom = click.argument("whom", metavar="NAME|KEY|*...", nargs=-1, required=True)
 
@@ -41,7 +48,8 @@ def revoke(
 
     They are named by name or key; '*' is all of them.
     What was issued until now, or until --at, holds no longer; a jwt that is issued later does. A
-    revocation that reaches further already stays.
+    revocation that reaches further already stays. A user whose jwt is from the future, by a clock that was
+    fast, is revoked until then.
 
     \b
     Example:
@@ -49,9 +57,17 @@ def revoke(
       seedless account revoke -a ORDERS '*' --at 2026-11-01
     """
     workspace = Workspace(settings)
-    times = _times(workspace, account, whom, at)
+    if at is not None and at.at(workspace.now) > workspace.now:
+        text = f"--at {at.text} has not come yet: this clock reads {moment(workspace.now)}"
+        raise UsageError(text, "give a time that has")
+    keys = [user_key(workspace, account, one) for one in whom]
 
     def change(body: Account) -> Account:
+        # Under the lock: what another command has issued until then is to be revoked too.
+        times: dict[str, int] = {}
+        known = list(known_users(workspace, account)) if at is None else []
+        for key in keys:
+            times |= revocations_of(key, known, workspace.now) if at is None else {key: at.at(workspace.now)}
         later = {key: max(time, body.revocations.get(key, 0)) for key, time in times.items()}
         return replace(body, revocations={**body.revocations, **later})
 
@@ -61,21 +77,15 @@ def revoke(
         _io.say("servers let them in until they have this account: seedless push")
 
 
-def _times(workspace: Workspace, account: str, whom: tuple[str, ...], at: Moment | None) -> dict[str, int]:
-    """Return until when whose jwts are revoked; at least what the store has, where no time was given."""
-    given = at.at(workspace.now) if at else 0
-    if given > workspace.now:
-        raise UsageError(f"--at {at.text if at else ''} has not come yet", "give a time that has")
-    issued = {
-        jwt.claims.sub: jwt.issued_at
-        for _, jwt in workspace.each(account)
-        if not isinstance(jwt, SeedlessError)
-    }
-    newest = max(issued.values(), default=0)
-    keys = [user_key(workspace, account, one) for one in whom]
-    return {
-        key: given or max(workspace.now, newest if key == EVERYONE else issued.get(key, 0)) for key in keys
-    }
+def known_users(workspace: Workspace, account: str) -> Iterator[Jwt[User]]:
+    """Yield the users of *account* in the store, and those in their creds, which may be later ones."""
+    for name, jwt in workspace.each(account):
+        if not isinstance(jwt, SeedlessError):
+            yield jwt
+        with contextlib.suppress(SeedlessError):
+            text = workspace.creds(account, name)
+            if text is not None:
+                yield parse_creds(text).jwt
 
 
 @click.command()

@@ -28,6 +28,7 @@ from seedless.nkey import PublicKey
 from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
 from seedless.text import shown
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,10 +104,10 @@ def _require_complete(workspace: Workspace, request: Request, data: bytes) -> Ch
     if found.verdict is not Verdict.COMPLETE:
         raise Refused(f"the result is {found.verdict}: {found.text}", found.hint)
     for jwt in found.progress.signed if found.progress else ():
-        ahead = jwt.issued_at - workspace.now
-        if ahead > MOST_AHEAD:
+        if jwt.issued_at - workspace.now > MOST_AHEAD:
             raise Refused(
-                f"{shown(jwt.claims.name)} is issued {ahead} seconds ahead of this clock",
+                f"{shown(jwt.claims.name)} is of {moment(jwt.issued_at)}, and this clock reads "
+                f"{moment(workspace.now)}",
                 "set this machine's clock right",
             )
     return found

@@ -21,7 +21,7 @@ from seedless.cli import _io
 from seedless.cli._judge import ceilings, findings_data
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._names import known_names
-from seedless.cli._review import differences, heading, lines, placed, show_findings
+from seedless.cli._review import differences, heading, lines, placed, show_findings, show_reset_times
 from seedless.diff import Effect
 from seedless.errors import BadKey, Refused, UsageError
 from seedless.ledger import LEDGER_NAME
@@ -104,6 +104,7 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
         now=workspace.now,
         allowed=workspace.settings.allow,
         first_use=first_use,
+        reset_time=workspace.settings.reset_time,
         ceilings=ceilings(workspace, request.plan.changes),
         unfinished=begun_here(workspace, known, workspace.policy.operator),
     )
@@ -134,6 +135,7 @@ def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bo
         names.pop(change.draft.claims.sub, None)
         for line in lines(change, names):
             _io.say(f"  {line}")
+    show_reset_times(request.plan, workspace)
     for placement in request.plan.placements:
         _io.say(click.style(placed(placement), bold=True))
     for label, text in facts(ground):

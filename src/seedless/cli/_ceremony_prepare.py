@@ -15,13 +15,14 @@ from seedless.ceremony.request import prepare as prepare_request
 from seedless.claims import Operator
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
-from seedless.cli._options import Settings, write_options
+from seedless.cli._options import Settings, reset_time_option, write_options
 from seedless.cli._values import Moment, MomentType
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
 from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
 from seedless.text import shown
+from seedless.units import moment as as_text
 
 if TYPE_CHECKING:
     from seedless.issue import Plan
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="When the jwts are issued, for the same bytes again [default: now].",
 )
+@reset_time_option
 @desk.output_option
 @write_options
 def prepare(
@@ -67,7 +69,8 @@ def prepare(
     workspace = Workspace(settings)
     moment = at.at(workspace.now) if at else workspace.now
     if moment > workspace.now + MOST_AHEAD:
-        raise UsageError(f"--at is {moment - workspace.now} seconds ahead", f"at most {MOST_AHEAD} are")
+        text = f"--at is {as_text(moment)}, and this clock reads {as_text(workspace.now)}"
+        raise UsageError(text, f"give a time at most {MOST_AHEAD} seconds ahead")
     data = atomic.read(plan_file)
     if data is None:
         raise UsageError(f"there is no file {shown(plan_file)}", "name a plan that --plan FILE wrote")
@@ -75,7 +78,8 @@ def prepare(
     plan = planfile.parse(data)
     operator = _operator(workspace, plan)
     request = prepare_request(
-        plan, at=moment, operator=operator, reason=reason, prepared_by=by or getpass.getuser(),
+        plan, at=moment, reset_time=settings.reset_time, operator=operator, reason=reason,
+        prepared_by=by or getpass.getuser(),
         expires=expires.at(moment), tool=desk.tool(), previous=_previous(workspace, plan, operator),
     )  # fmt: skip
     text = request.data.decode()

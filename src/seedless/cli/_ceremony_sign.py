@@ -19,6 +19,7 @@ from seedless.cli._ceremony_token import ceremony_tokens, where
 from seedless.cli._options import Settings, ceremony_options
 from seedless.cli._token import check_token_options
 from seedless.cli._workspace import Workspace
+from seedless.clock import Clock
 from seedless.store import root_lock
 from seedless.text import shown
 
@@ -88,6 +89,7 @@ def sign(
             ),
             present=present,
             tool=desk.tool(),
+            clock=Clock(say=_io.say),
         )
         data = sit(
             sitting,

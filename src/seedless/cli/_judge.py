@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless.allow import lift
+from seedless.change import Newest
 from seedless.errors import SeedlessError, UsageError
 from seedless.findings import Report
 from seedless.pkcs11.recognise import quirks_of_uri
@@ -31,21 +32,26 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
         now=workspace.now,
         newest=_newest(workspace),
         ceilings=ceilings(workspace, plan.changes),
+        reset_time=frozenset(workspace.settings.reset_time),
     )
     report = judge_claims(plan.changes, context)
     if workspace.policy is not None:
         from seedless.policy import judge  # noqa: PLC0415 - only where a policy is pinned
 
         context = msgspec.structs.replace(context, jwts=_standing(workspace, plan))
-        report = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
+        found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
+        report = msgspec.structs.replace(report, findings=found.findings)
     return lift(report, workspace.settings.allow)
 
 
-def _newest(workspace: Workspace) -> int | None:
-    """Return the latest `iat` of the operator and the accounts in the store; None where there are none."""
+def _newest(workspace: Workspace) -> Newest | None:
+    """Return the latest of the operator and the accounts in the store; None where there are none.
+
+    Those whose times a person resets do not count: they are known to be wrong.
+    """
     with contextlib.suppress(SeedlessError):
         stored: list[Jwt[Any]] = [workspace.operator(), *workspace.readable_accounts()]
-        return max(jwt.issued_at for jwt in stored)
+        return Newest.of(stored, without=workspace.settings.reset_time)
     return None
 
 

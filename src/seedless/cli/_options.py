@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     policy: str | None = None
     allow: tuple[str, ...] = ()
     allow_extractable: tuple[str, ...] = ()
+    reset_time: tuple[str, ...] = ()
     jobs: int | None = None
 
 
@@ -86,6 +87,10 @@ _JOBS = [
     )
 ]  # fmt: skip
 _YES = [click.option("--yes", "-y", is_flag=True, help="Do not ask before signing.")]
+reset_time_option = click.option(
+    "--reset-time", multiple=True, metavar="PUBKEY", callback=_public_keys,
+    help="Date by this clock what follows the jwt of this key: that one is from a clock that was fast.",
+)  # fmt: skip
 _JUDGE = [
     click.option(
         "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
@@ -99,6 +104,7 @@ _JUDGE = [
         "--allow-extractable", multiple=True, metavar="PUBKEY", callback=_public_keys,
         help="Sign with this key although its driver says that it can leave its token.",
     ),
+    reset_time_option,
 ]  # fmt: skip
 
 

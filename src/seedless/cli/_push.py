@@ -74,10 +74,15 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
     """Ask *target* what it holds, and judge what is to be sent; with *force* only by the preflight."""
     compared = compare(target, chosen.accounts)
     differing = [one.account for one in compared if one.state is not State.CURRENT]
-    report = preflight(differing, there(workspace, target, user, held=held_jwts(compared)), workspace.now)
+    report = preflight(
+        differing,
+        there(workspace, target, user, held=held_jwts(compared)),
+        workspace.now,
+        workspace.settings.reset_time,
+    )
     if force:
         kept = tuple(one for one in report.findings if one.code.startswith(_PREFLIGHT))
-        lifted = tuple(one for one in report.findings if one not in kept)
+        lifted = (*report.lifted, *(one for one in report.findings if one not in kept))
         report = msgspec.structs.replace(report, findings=kept, lifted=lifted)
     wanted = {account.claims.sub for account in chosen.accounts}
     known = deleted.load(deleted_path(workspace))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from seedless import issue as walk
 from seedless.allow import check
@@ -14,9 +15,11 @@ from seedless.cli._judge import findings_data, judged
 from seedless.cli._names import known_names
 from seedless.cli._record import Recorder, no_files
 from seedless.cli._token import check_token_options, open_tokens
+from seedless.clock import Clock
 from seedless.diff import Difference, Effect, Wording, diff, unknown_members
 from seedless.findings import Severity
 from seedless.text import shown
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from seedless.seeds import SoftwareKey
 
 _EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
-_COLOURS = {Severity.ERROR: "red", Severity.TIMECHECK: "yellow", Severity.WARNING: "yellow"}
+_COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
 def sign(
@@ -50,8 +53,10 @@ def sign(
     are shown with the plan. With --plan the plan is written.
     """
     settings = workspace.settings
+    workspace.refresh()
     check_token_options(workspace)
     check(settings.allow)
+    intent = msgspec.structs.replace(intent, reset_time=frozenset(settings.reset_time))
     if settings.dry_run or settings.plan:
         plan = intent.rehearsed()
         report = judge(workspace, plan)
@@ -78,6 +83,7 @@ def sign(
             changes=plan.changes,
         ),
         record=Recorder(workspace, seeds, files),
+        clock=Clock(say=_io.say),
     )
 
 
@@ -102,6 +108,7 @@ def show_plan(
             for key in stand_ins:
                 line = line.replace(f" ({key})", "")  # noqa: PLW2901 - a key that nobody has yet
             _io.say(f"  {line}")
+    show_reset_times(plan, workspace)
     for placement in plan.placements:
         _io.say(click.style(placed(placement), bold=True))
     for path in gone:
@@ -109,6 +116,26 @@ def show_plan(
     if workspace.policy is not None and workspace.policy_path is not None:
         _io.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
     show_findings(report)
+
+
+def show_reset_times(plan: Plan, workspace: Workspace) -> None:
+    """Say what is known of the times of the jwts that --reset-time names, before somebody confirms it."""
+    reset = [
+        one for one in plan.changes if one.replaces and one.draft.claims.sub in workspace.settings.reset_time
+    ]
+    if not reset:
+        return
+    from seedless import ledger  # noqa: PLC0415 - few commands need it
+
+    known = ledger.load(workspace.root / ledger.LEDGER_NAME)
+    _io.say(f"this clock reads {moment(workspace.now)}")
+    for change in reset:
+        held, before = known.known(change.draft.claims.sub), change.replaces
+        _io.say(click.style(f"time of {shown(change.title)}", bold=True))
+        _io.say(f"  in the store: {moment(before.issued_at) if before else 'nothing'}")
+        _io.say(f"  in the ledger: {moment(held.issued_at) if held else 'nothing'}")
+        _io.say("  on servers: seedless push --diff shows it, for accounts")
+        _io.say(f"  to be signed: {moment(change.draft.issued_at)}")
 
 
 def show_findings(report: Report) -> None:

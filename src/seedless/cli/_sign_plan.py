@@ -22,6 +22,7 @@ from seedless.policy.trusted import Trusted
 from seedless.rules import judge_statement
 from seedless.store import atomic, create_store
 from seedless.text import quoted, shown
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +56,11 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     with workspace.lock():
         left = left_to_do(workspace, plan)
         is_done = not left.changes and not left.placements
-        jwts = () if is_done else sign(workspace, Intent(lambda _: left), judge=judged_with_placements)
+        jwts = (
+            ()
+            if is_done
+            else sign(workspace, Intent(lambda _: left, is_final=True), judge=judged_with_placements)
+        )
         creds = _creds_left(workspace, plan)
     for file in creds:
         _io.say(f"the creds stay: {shown(file)}; its user is removed")
@@ -227,7 +232,8 @@ def _about_placed(
     if why:
         yield error("P001", "iss", why, "verified is not trusted")
     if there is not None and jwt.issued_at < there.issued_at:
-        yield error("G001", "iat", "is older than the jwt that it replaces", "place the later one")
+        text = f"is {moment(jwt.issued_at)}, and the jwt that it replaces is of {moment(there.issued_at)}"
+        yield error("G001", "iat", text, "place the later one")
     if isinstance(jwt.claims.body, Operator):
         operator = plan.context.operator
         if operator is None or not operator.sub == said.claims.sub == said.issuer:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from seedless.change import Placement
 from seedless.cli import _edit, _io
+from seedless.cli._account_revoke import known_users
 from seedless.cli._keys import issuer_option
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
@@ -18,7 +19,7 @@ from seedless.dependents import is_expired
 from seedless.errors import UsageError
 from seedless.issue import Intent, Plan
 from seedless.nkey import PublicKey
-from seedless.plan import changed
+from seedless.plan import changed, revocations
 from seedless.text import shown
 from seedless.trust import is_revoked
 
@@ -114,8 +115,14 @@ def _revoking(
     """Return the change of the account that revokes *users*; None when there are none."""
     if not users:
         return None
-    # A jwt that was signed again within a second is ahead of the clock by as much.
-    until = {jwt.claims.sub: max(workspace.now, jwt.issued_at) for jwt in users}
+    subs = {jwt.claims.sub for jwt in users}
+    known = [
+        *users,
+        *(jwt for jwt in known_users(workspace, parent.claims.name.strip()) if jwt.claims.sub in subs),
+    ]
+    until: dict[str, int] = {}
+    for sub in subs:
+        until |= revocations(sub, known, workspace.now)
     body = parent.claims.body
     later = {key: max(time, body.revocations.get(key, 0)) for key, time in until.items()}
     claims = replace(parent.claims, body=replace(body, revocations=body.revocations | later))
@@ -123,7 +130,7 @@ def _revoking(
         claims,
         _edit.issuer_of(workspace, parent, claims, issuer),
         replaces=parent,
-        now=max(until.values()),
+        now=workspace.now,
         reason="revoked users that are deleted",
         address=(parent.claims.name.strip(),),
     )

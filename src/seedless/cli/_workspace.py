@@ -20,8 +20,7 @@ from seedless.store.names import check_name
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator
 
     from seedless.cli._options import Settings
     from seedless.config import Config
@@ -224,9 +223,19 @@ class Workspace:
         stores = [open_store(self.root, operator) for operator in operators(self.root)]
         return next((key for key in made if not any(store.find(key) for store in stores)), None)
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Keep every other writer out of the folder until the walk is over."""
-        return contextlib.nullcontext() if self.settings.dry_run else self.store.lock()
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other writer out of the folder until the walk is over; `now` is when it is had.
+
+        Somebody else may have held it for minutes, and what they signed is later than when the command began.
+        """
+        with contextlib.nullcontext() if self.settings.dry_run else self.store.lock():
+            self.refresh()
+            yield
+
+    def refresh(self) -> None:
+        """Look at the clock again: people and servers take their time."""
+        self.now = max(self.now, int(time.time()))
 
     def known_keys(self) -> set[str]:
         """Return the public keys, as text, of which the inventory knows where they are."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from seedless.store import Store
 
 _FINDINGS = 3
-_COLOURS = {Severity.ERROR: "red", Severity.TIMECHECK: "yellow", Severity.WARNING: "yellow"}
+_COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
 @click.command()

@@ -16,6 +16,7 @@ from seedless.desired.values import Lasting
 from seedless.errors import UsageError
 from seedless.jwt import Claims
 from seedless.plan import scope_of, system_account
+from seedless.rules.guards import is_from_the_future
 from seedless.trust import EVERYONE, carries_nothing
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class Writer:
             return msgspec.structs.replace(made, exp=until)
         if there and keeps(there, until, said.get("renew", 0), self.now) and is_same(made, before):
             return made
-        at = max(self.now, there.issued_at + 1) if there else self.now
+        is_next = there is not None and not is_from_the_future(there.issued_at, self.now)
+        at = max(self.now, there.issued_at + 1) if there and is_next else self.now
         return msgspec.structs.replace(made, exp=at + until.seconds)
 
     def _import(self, item: Mapping[str, Any], where: str) -> dict[str, Any]:

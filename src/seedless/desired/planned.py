@@ -23,7 +23,7 @@ from seedless.desired.standing import require_same
 from seedless.errors import UsageError
 from seedless.issue import Intent, NewKey, Plan
 from seedless.nkey import PublicKey
-from seedless.plan import changed, issuing_key, scope_of
+from seedless.plan import changed, issuing_key, revocations, scope_of
 from seedless.text import quoted
 from seedless.trust import may_issue
 
@@ -157,7 +157,10 @@ class _Planner:
         is_system = operator.body.system_account == str(self.writer.keys[name,])
         claims = self.writer.account(name, said, there, where=self.desired.where[name], is_system=is_system)
         gone = [self.standing.users[one] for one in self.removed if len(one) > 1 and one[0] == name]  # type: ignore[index]  # of a user
-        holding = {jwt.claims.sub: self.writer.now for jwt in gone if not is_expired(jwt, self.writer.now)}
+        holding: dict[str, int] = {}
+        for jwt in gone:
+            if not is_expired(jwt, self.writer.now):
+                holding |= revocations(jwt.claims.sub, (jwt,), self.writer.now)
         if not holding:
             return claims
         body = msgspec.structs.replace(claims.body, revocations=latest(claims.body.revocations, holding))

@@ -16,7 +16,9 @@ import msgspec
 from seedless import trust
 from seedless.change import Context, Statement
 from seedless.findings import Finding, Report, Severity, error
-from seedless.rules import judge_statement
+from seedless.jwt import payload_of
+from seedless.rules import judge_statement, mark_existing
+from seedless.rules.guards import is_from_the_future
 from seedless.text import brief
 from seedless.units import moment
 
@@ -75,14 +77,13 @@ def r002_is_later_than_what_is_there(account: Jwt[Account], there: There) -> Ite
     A server takes an older one too; between servers it is dropped, so that they disagree. Two of one second
     count as the same when servers compare what they hold.
     """
-    others = [one for one in there.held.get(account.claims.sub, ()) if one.text != account.text]
-    newest = max((one.issued_at for one in others), default=None)
-    if newest is None or newest < account.issued_at:
+    newest = _newest(account, there)
+    if newest is None or newest.issued_at < account.issued_at:
         return
-    if newest == account.issued_at:
-        text = f"another of the same second, {moment(newest)}, is on the servers"
+    if newest.issued_at == account.issued_at:
+        text = f"another of the same second, {moment(newest.issued_at)}, is on the servers"
     else:
-        text = f"is of {moment(account.issued_at)}, and on the servers is one of {moment(newest)}"
+        text = f"is of {moment(account.issued_at)}, and on the servers is one of {moment(newest.issued_at)}"
     yield error("R002", "iat", text, "seedless pull shows what is there; sign it again and it is later")
 
 
@@ -179,11 +180,15 @@ def preflight_rules() -> tuple[PreflightRule | DeleteRule, ...]:
     return tuple(dict.fromkeys((*RULES, *DELETE_RULES)))
 
 
-def preflight(accounts: Sequence[Jwt[Account]], there: There, now: int) -> Report:
+def preflight(
+    accounts: Sequence[Jwt[Account]], there: There, now: int, reset_time: Collection[str] = ()
+) -> Report:
     """Return what stands against sending *accounts*: the rules above, and what rules find in the claims.
 
-    That one has expired, or does not hold yet (a timecheck), counts as an error, as it does for servers.
-    Whether the store's operator trusts it (T001) is left to those that the servers have.
+    That one has expired, or does not hold yet (a timecheck), counts as an error, as it does for servers; an
+    error that is on the servers already does not. That one is older than what servers hold is lifted for
+    those in *reset_time* (key text) where theirs is from the future. Whether the store's operator trusts it
+    (T001) is left to those that the servers have.
     """
     claims = {one.claims.sub: one.claims for one in accounts}
     context = Context(now=now, operator=there.operator.claims, claims=claims)
@@ -191,13 +196,40 @@ def preflight(accounts: Sequence[Jwt[Account]], there: There, now: int) -> Repor
     for account in accounts:
         about = f"account {brief(account.claims.name)}"
         found += [msgspec.structs.replace(one, about=about) for rule in RULES for one in rule(account, there)]
-        said = judge_statement(Statement.of(account), context)
-        found += [
-            msgspec.structs.replace(one, severity=Severity.ERROR)
-            for one in said
-            if one.severity is not Severity.WARNING and one.code != _OURS
-        ]
-    return Report.of(_once(found))
+        found += [one for one in _about_claims(account, there, context) if one.code != _OURS]
+    reset = {
+        f"account {brief(one.claims.name)}" for one in accounts if _is_reset(one, there, now, reset_time)
+    }
+    lifted = [one for one in _once(found) if one.code == _OLDER and one.about in reset]
+    report = Report.of(one for one in _once(found) if one not in lifted)
+    return msgspec.structs.replace(report, lifted=tuple(lifted))
+
+
+def _about_claims(account: Jwt[Account], there: There, context: Context) -> Iterator[Finding]:
+    said: Iterable[Finding] = judge_statement(Statement.of(account), context)
+    newest = _newest(account, there)
+    if newest is not None:
+        jwts = {there.operator.claims.sub: there.operator}
+        before = msgspec.structs.replace(context, jwts=jwts)
+        said = mark_existing(said, payload_of(account), newest, before)
+    for finding in said:
+        if finding.severity in {Severity.ERROR, Severity.TIMECHECK}:
+            yield msgspec.structs.replace(finding, severity=Severity.ERROR)
+        elif finding.severity is Severity.EXISTING:
+            yield finding
+
+
+def _is_reset(account: Jwt[Account], there: There, now: int, reset_time: Collection[str]) -> bool:
+    """Tell whether a person has confirmed that what the servers have of *account* is from a fast clock."""
+    newest = _newest(account, there)
+    is_ahead = newest is not None and is_from_the_future(newest.issued_at, now)
+    return is_ahead and account.claims.sub in reset_time
+
+
+def _newest(account: Jwt[Account], there: There) -> Jwt[Account] | None:
+    """Return the latest jwt that a server holds of the subject of *account*, itself left out."""
+    others = (one for one in there.held.get(account.claims.sub, ()) if one.text != account.text)
+    return max(others, key=lambda one: one.issued_at, default=None)
 
 
 def preflight_delete(accounts: Collection[str], there: There) -> Report:
@@ -228,6 +260,7 @@ def _names(servers: Iterable[Server]) -> str:
 
 
 _OURS = "T001"
+_OLDER = "R002"
 _SIGN_AGAIN = (
     "sign it again with a key of that operator; a new key wants its operator jwt on the servers first"
 )

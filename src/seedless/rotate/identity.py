@@ -14,6 +14,7 @@ from seedless.change import Change, Placement
 from seedless.issue import Plan
 from seedless.jwt import draft
 from seedless.plan import changed
+from seedless.rules.guards import is_from_the_future
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,8 @@ def new_identity(
     claims = msgspec.structs.replace(
         operator.claims, sub=str(new), body=msgspec.structs.replace(body, signing_keys=keys)
     )
-    at = max(now, operator.issued_at + 1)
+    # Another subject: it has no predecessor, and so need not follow one whose clock was fast.
+    at = now if is_from_the_future(operator.issued_at, now) else max(now, operator.issued_at + 1)
     first = Change(draft(claims, new, at), reason="a new identity key", address=())
     moved = tuple(
         changed(jwt.claims, new, replaces=jwt, now=now, reason="the operator has a new key", address=(name,))

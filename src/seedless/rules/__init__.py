@@ -13,6 +13,7 @@ from seedless.rules.judge import (
     code_of,
     judge,
     judge_statement,
+    mark_existing,
     rules,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "code_of",
     "judge",
     "judge_statement",
+    "mark_existing",
     "rules",
 ]

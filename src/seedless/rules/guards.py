@@ -12,6 +12,7 @@ from seedless.rules.formats import cited
 from seedless.rules.places import tokens
 from seedless.text import holds_seed, without_seeds
 from seedless.trust import EVERYONE
+from seedless.units import moment
 from seedless.wire import at, join
 
 if TYPE_CHECKING:
@@ -30,17 +31,28 @@ LONGEST_USER = 3500
 OWN_AUDIENCE = "seedless-"
 """How the audience begins of what a ceremony signs about itself: receipts, witnesses, keys."""
 
+
+def is_from_the_future(issued_at: int, now: int) -> bool:
+    """Tell whether nothing may follow a jwt of *issued_at* at *now*: a second later is too far ahead."""
+    return issued_at - now >= MOST_AHEAD
+
+
 _CLOCK = "set this machine's clock right"
+_WAY_BACK = "if another clock was fast when that jwt was signed, see docs/howto/clock.md: --reset-time"
 
 
-def g001_time_moves_forward(change: Change, _: Context) -> Iterator[Finding]:
+def g001_time_moves_forward(change: Change, context: Context) -> Iterator[Finding]:
     """For one subject `iat` is strictly later than that of the jwt which is replaced.
 
-    Servers take an older jwt as well as a newer one, and two of one second share a `jti`.
+    Servers take an older jwt as well as a newer one, and two of one second share a `jti`. The way back from a
+    jwt that was signed with a fast clock is `--reset-time`.
     """
-    if change.replaces is not None and change.draft.issued_at <= change.replaces.issued_at:
-        text = f"{change.draft.issued_at} is not after the jwt that it replaces ({change.replaces.issued_at})"
-        yield error("G001", "iat", text, f"{_CLOCK}, or wait a second")
+    before, at = change.replaces, change.draft.issued_at
+    if before is not None and at <= before.issued_at:
+        text = f"is {moment(at)}, not later than {moment(before.issued_at)}, that of the jwt that it replaces"
+        is_ahead = is_from_the_future(before.issued_at, context.now)
+        hint = _way_back(change, context) if is_ahead else f"{_CLOCK}, or wait a second"
+        yield error("G001", "iat", text, hint)
 
 
 def g002_time_is_not_ahead(change: Change, context: Context) -> Iterator[Finding]:
@@ -48,9 +60,22 @@ def g002_time_is_not_ahead(change: Change, context: Context) -> Iterator[Finding
 
     A jwt from the future outlives its revocation, which stands only against what was issued before it.
     """
-    ahead = change.draft.issued_at - context.now
-    if ahead > MOST_AHEAD:
-        yield error("G002", "iat", f"is {ahead} seconds in the future", _CLOCK)
+    before, at = change.replaces, change.draft.issued_at
+    if at - context.now <= MOST_AHEAD:
+        return
+    text = f"is {moment(at)}, which is {at - context.now} seconds ahead of this clock, {moment(context.now)}"
+    if before is not None and is_from_the_future(before.issued_at, context.now):
+        text += f"; the jwt that it replaces is of {moment(before.issued_at)}"
+        yield error("G002", "iat", text, _way_back(change, context))
+    else:
+        yield error("G002", "iat", text, _CLOCK)
+
+
+def _way_back(change: Change, context: Context) -> str:
+    """Return what to do about a jwt whose predecessor is from the future: that, or this clock, is wrong."""
+    if change.draft.claims.sub in context.reset_time:
+        return _CLOCK
+    return f"{_CLOCK}; {_WAY_BACK} {change.draft.claims.sub}"
 
 
 def g003_holds_at_some_time(change: Change, context: Context) -> Iterator[Finding]:
@@ -62,9 +87,11 @@ def g003_holds_at_some_time(change: Change, context: Context) -> Iterator[Findin
     if claims.exp <= 0:
         return
     if claims.exp <= context.now:
-        yield error("G003", "exp", "has already expired", "give a later --expiry")
+        text = f"is {moment(claims.exp)}, and this clock reads {moment(context.now)}: it has already expired"
+        yield error("G003", "exp", text, "give a later --expiry")
     elif claims.exp <= claims.nbf:
-        yield error("G003", "exp", "is before nbf: it expires before it begins", "give a later --expiry")
+        text = f"is {moment(claims.exp)}, and nbf is {moment(claims.nbf)}: it expires before it begins"
+        yield error("G003", "exp", text, "give a later --expiry")
 
 
 def g004_no_orders_to_resolvers(change: Change, _: Context) -> Iterator[Finding]:
@@ -92,22 +119,24 @@ def g005_one_jwt_a_second(changes: Sequence[Change], _: Context) -> Iterator[Fin
     """
     seen = set()
     for change in changes:
-        moment = (change.draft.claims.sub, change.draft.issued_at)
-        if moment in seen:
-            finding = error("G005", "iat", "another jwt of the same second is in this plan", "sign one")
-            yield msgspec.structs.replace(finding, about=change.title)
-        seen.add(moment)
+        issue = (change.draft.claims.sub, change.draft.issued_at)
+        if issue in seen:
+            text = f"is {moment(change.draft.issued_at)}, and so is that of another jwt of it in this plan"
+            yield msgspec.structs.replace(error("G005", "iat", text, "sign one"), about=change.title)
+        seen.add(issue)
 
 
-def g006_clock_is_not_behind(change: Change, context: Context) -> Iterator[Finding]:
+def g006_clock_is_not_behind(_: Change, context: Context) -> Iterator[Finding]:
     """The clock is not behind the newest jwt in the store, by more than a jwt may be ahead.
 
     With a slow clock the next jwt is older than the last, and servers of a cluster disagree on which holds.
     """
-    if context.newest is not None and context.newest - context.now > MOST_AHEAD:
-        behind = context.newest - context.now
-        text = f"{change.draft.issued_at}: the newest jwt in the store is {behind} seconds in the future"
-        yield error("G006", "iat", text, _CLOCK)
+    newest = context.newest
+    if newest is None or newest.issued_at - context.now <= MOST_AHEAD:
+        return
+    text = f"this clock reads {moment(context.now)}, and the newest here, {newest.title}, is of"
+    hint = f"{_CLOCK}; {_WAY_BACK} {newest.sub}" if newest.sub else _CLOCK
+    yield error("G006", "iat", f"{text} {moment(newest.issued_at)}", hint)
 
 
 def g007_revocation_is_of_the_past(said: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -126,8 +155,9 @@ def g007_revocation_is_of_the_past(said: Statement[Account], _: Context) -> Iter
             if time > said.issued_at:
                 told = error if key == EVERYONE else warning
                 text = (
-                    f"{time} is {time - said.issued_at} seconds ahead: it stands against jwts of the future"
+                    f"is {moment(time)}, and the account is of {moment(said.issued_at)}: what is issued until"
                 )
+                text += " then is revoked too"
                 yield told("G007", join(path, key), text, "give a time that has come")
 
 
@@ -153,9 +183,12 @@ def g009_leave_outlives_the_import(said: Statement[Account], context: Context) -
             continue
         expiry = activation.claims.exp
         if expiry <= context.now:
-            yield warning("G009", path, "the activation has expired", "ask the exporting account for another")
+            text = f"the activation expired at {moment(expiry)}, and this clock reads {moment(context.now)}"
+            yield warning("G009", path, text, "ask the exporting account for another")
         elif said.claims.exp <= 0 or expiry < said.claims.exp:
-            yield warning("G009", path, "the activation expires before the account", "renew it in time")
+            end = f"at {moment(said.claims.exp)}" if said.claims.exp > 0 else "never"
+            text = f"the activation expires at {moment(expiry)}, and the account {end}"
+            yield warning("G009", path, text, "renew it in time")
 
 
 def g010_token_can_sign_it(change: Change, context: Context) -> Iterator[Finding]:

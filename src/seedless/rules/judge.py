@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.findings import Finding, Report
+from seedless import wire
+from seedless.change import Statement
+from seedless.claims import Operator
+from seedless.findings import Finding, Report, Severity
+from seedless.jwt import payload_of
 from seedless.rules import (
     account,
     every,
@@ -23,7 +29,10 @@ from seedless.rules import (
 )
 
 if TYPE_CHECKING:
-    from seedless.change import Change, Context, Statement
+    from collections.abc import Iterable, Mapping
+
+    from seedless.change import Change, Context
+    from seedless.jwt import Jwt
 
 Rule = Callable[["Statement[Any]", "Context"], Iterator[Finding]]
 """Look at claims, by whom and when, and yield what there is to say of them."""
@@ -101,15 +110,123 @@ def judge_statement(said: Statement[Any], context: Context) -> Iterator[Finding]
 
 
 def judge(changes: Sequence[Change], context: Context) -> Report:
-    """Return what all rules have to say about all *changes*."""
-    return Report.of(_findings(changes, context))
+    """Return what all rules have to say about all *changes*.
 
-
-def _findings(changes: Sequence[Change], context: Context) -> Iterator[Finding]:
+    An error that the jwt which is replaced has too, and that the change neither causes nor touches, is
+    existing: it stops nothing. What a person has confirmed with `Context.reset_time` is lifted.
+    """
+    findings: list[Finding] = []
+    lifted: list[Finding] = []
     for change in changes:
-        for rule in CHANGE_RULES:
-            for finding in rule(change, context):
-                yield msgspec.structs.replace(finding, about=change.title)
-        yield from judge_statement(change.statement, context)
+        for finding in _about_change(change, context):
+            named = msgspec.structs.replace(finding, about=change.title)
+            (lifted if _is_confirmed(change, finding, context) else findings).append(named)
+        said = list(judge_statement(change.statement, context))
+        before = change.replaces
+        findings += said if before is None else mark_existing(said, change.draft.payload, before, context)
     for plan_rule in PLAN_RULES:
-        yield from plan_rule(changes, context)
+        findings += plan_rule(changes, context)
+    return msgspec.structs.replace(Report.of(findings), lifted=tuple(lifted))
+
+
+def _about_change(change: Change, context: Context) -> Iterator[Finding]:
+    for rule in CHANGE_RULES:
+        yield from rule(change, context)
+
+
+def _is_confirmed(change: Change, finding: Finding, context: Context) -> bool:
+    """Tell whether *finding* says that a jwt goes back in time, which a person has confirmed for its subject.
+
+    Only where the jwt that is replaced is from the future: nothing could follow it otherwise.
+    """
+    before = change.replaces
+    return (
+        finding.code == code_of(guards.g001_time_moves_forward)
+        and change.draft.claims.sub in context.reset_time
+        and before is not None
+        and guards.is_from_the_future(before.issued_at, context.now)
+    )
+
+
+def mark_existing(
+    findings: Iterable[Finding], payload: bytes, before: Jwt[Any], context: Context
+) -> Iterator[Finding]:
+    """Yield *findings* on the claims in *payload* (JSON), as existing those errors that *before* has too.
+
+    Guards and rules of trust are about the signature that is made now: their findings never are. *before* is
+    judged only where there is an error to compare, among the claims that stand before the plan.
+    """
+    found = list(findings)
+    if not any(map(_may_exist, found)):
+        yield from found
+        return
+    earlier = judge_statement(Statement.of(before), _before(before, context))
+    known = _Known([finding for finding in earlier if _may_exist(finding)], payload_of(before))
+    after = _members(payload)
+    for finding in found:
+        if _may_exist(finding) and known.take(_identities(finding, after)):
+            yield msgspec.structs.replace(finding, severity=Severity.EXISTING)
+        else:
+            yield finding
+
+
+class _Known:
+    """The errors of the jwt that is replaced, each of which one error of the new one can be."""
+
+    def __init__(self, findings: Sequence[Finding], payload: bytes) -> None:
+        """Take the *findings* on the claims in *payload* (JSON)."""
+        before = _members(payload)
+        self._by_identity: dict[str, list[int]] = {}
+        self._taken: set[int] = set()
+        for number, finding in enumerate(findings):
+            for identity in _identities(finding, before):
+                self._by_identity.setdefault(identity, []).append(number)
+
+    def take(self, identities: Sequence[str]) -> bool:
+        """Tell whether there is one with one of *identities* that was not taken; it is then."""
+        for identity in identities:
+            for number in self._by_identity.get(identity, ()):
+                if number not in self._taken:
+                    self._taken.add(number)
+                    return True
+        return False
+
+
+def _may_exist(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR and finding.code.startswith("C")
+
+
+def _before(jwt: Jwt[Any], context: Context) -> Context:
+    """Return the context in which *jwt*, which is replaced, is judged: the claims before the plan.
+
+    What another change of the plan causes was not there before.
+    """
+    claims = {one.claims.sub: one.claims for one in (*context.jwts.values(), jwt)}
+    operator = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
+    return msgspec.structs.replace(context, operator=operator, claims=claims)
+
+
+def _members(payload: bytes) -> dict[str, object]:
+    """Return what is in *payload* (JSON), by its path."""
+    found: dict[str, object] = {}
+    for path, value in wire.walk(wire.parse(payload)):
+        found.setdefault(path, value)  # names of members come after what they are in, under its path
+    return found
+
+
+def _identities(finding: Finding, members: Mapping[str, object]) -> tuple[str, ...]:
+    """Return by what an error is known again: its code, place and words, and what stands at that place.
+
+    An item of a list may have moved: then its number does not count, but all that the item holds does.
+    *members* are those of the claims, by their paths; a path that was cut short names no place, and nothing
+    is known by it.
+    """
+    where, said = finding.where, [finding.code, finding.text]
+    if where.endswith("…"):
+        return ()
+    found = [json.dumps([*said, where, members.get(where)], default=str)]
+    item = where.rfind("]") + 1
+    if item:
+        moved = re.sub(r"\[\d+\]", "[]", where)
+        found.append(json.dumps([*said, moved, members.get(where[:item])], default=str))
+    return tuple(found)

@@ -10,6 +10,7 @@ from seedless.rules.formats import cited
 from seedless.rules.places import tokens
 from seedless.subject import is_contained_in
 from seedless.trust import EVERYONE, account_of, carries_nothing, may_issue, scope_of
+from seedless.units import moment
 from seedless.wire import at
 
 if TYPE_CHECKING:
@@ -98,9 +99,9 @@ def t006_revoked_stays_revoked(said: Statement[User | Activation], context: Cont
         return
     for revocations in _revocations(account.body, said.claims.body):
         if _stands(revocations, said.claims.sub, said.issued_at):
-            yield warning(
-                "T006", "iat", "is revoked already: servers refuse it", "revoke less, or issue later"
-            )
+            until = max(revocations[key] for key in (said.claims.sub, EVERYONE) if key in revocations)
+            text = f"is {moment(said.issued_at)}, and what is issued until {moment(until)} is revoked"
+            yield warning("T006", "iat", f"{text}: servers refuse it", "revoke less, or issue later")
         elif said.claims.sub in revocations:
             yield warning("T006", "sub", "was revoked, and this jwt is let in again", "unrevoke it to say so")
 

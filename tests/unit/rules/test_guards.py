@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless.change import Change, Context, Statement
+from seedless.change import Change, Context, Newest, Statement
 from seedless.claims import Generic
 from seedless.jwt import draft
 from seedless.nkey import Role
@@ -113,7 +113,8 @@ def test_two_jwts_of_one_subject_in_one_second_g005(
 def test_a_clock_that_is_behind(
     say: Say, named: dict[str, SoftwareKey], plain: Context, newest: int | None, codes: list[Any]
 ) -> None:
-    context = msgspec.structs.replace(plain, newest=newest)
+    held = None if newest is None else Newest("account ORDERS", "A", newest)
+    context = msgspec.structs.replace(plain, newest=held)
     assert _codes(Change(_draft(say, named, NOW)), context=context) == codes
 
 
@@ -179,13 +180,27 @@ def test_the_size_of_a_statement_is_that_of_the_jwt_g008(say: Say, named: dict[s
     assert Statement.of(_draft(say, named, NOW)) == Statement.of(made)
 
 
+_EXPIRED, _EXPIRES = "G009 the activation expired at", "G009 the activation expires at"
+_READS = "and this clock reads 2001-09-09 01:46:40 UTC"
+
+
 @pytest.mark.parametrize(
     ("leave", "account", "codes"),
     [
-        pytest.param(NOW, 0, ["G009 the activation has expired"], id="G009 expired"),
-        pytest.param(1, NOW + 9, ["G009 the activation has expired"], id="G009 long expired"),
-        pytest.param(NOW + 1, 0, ["G009 the activation expires before the account"], id="G009 never expires"),
-        pytest.param(NOW + 1, NOW + 2, ["G009 the activation expires before the account"], id="G009 first"),
+        pytest.param(NOW, 0, [f"{_EXPIRED} 2001-09-09 01:46:40 UTC, {_READS}"], id="G009 expired"),
+        pytest.param(1, NOW + 9, [f"{_EXPIRED} 1970-01-01 00:00:01 UTC, {_READS}"], id="G009 long expired"),
+        pytest.param(
+            NOW + 1,
+            0,
+            [f"{_EXPIRES} 2001-09-09 01:46:41 UTC, and the account never"],
+            id="G009 never expires",
+        ),
+        pytest.param(
+            NOW + 1,
+            NOW + 2,
+            [f"{_EXPIRES} 2001-09-09 01:46:41 UTC, and the account at 2001-09-09 01:46:42 UTC"],
+            id="G009 first",
+        ),
         pytest.param(NOW + 2, NOW + 2, [], id="G009 together"),
         pytest.param(NOW + 2, 1, [], id="G009 the account has expired"),
         pytest.param(0, 0, [], id="G009 neither expires"),
