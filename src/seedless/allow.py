@@ -3,8 +3,8 @@
 A finding of the policy is lifted by changing the policy, and by nothing else. Nor are those lifted whose
 errors would break a promise:
 
-- time moves forward, and never ahead: G001, G002, G005 (two jwts in one second share a `jti`). After a clock that
-  was fast, --reset-time lifts G001 for the subject that it names
+- time moves forward, and never ahead: G001, G002, G005 (two jwts in one second share a `jti`). After a clock
+  that was fast, --reset-time lifts G001 for the subject that it names
 - no oracle: G004 (generic claims that a resolver obeys)
 - no seed leaves: G012 (a seed in claims, which everybody can read)
 - nobody is locked out by accident: T001, T002, T007 (an issuer that servers do not trust: they take the jwt

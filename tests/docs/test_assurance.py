@@ -15,7 +15,7 @@ PROMISES = [
     "No seed leaves the token",
     "Every signature is verified",
     "What is shown is what is signed",
-    "Time only moves forward, and never ahead",
+    "Time moves forward, and never ahead",
     "The token is opened last",
     "A PIN is never shown",
     "Nothing is half written",
