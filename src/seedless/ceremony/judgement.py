@@ -250,7 +250,9 @@ def past_ground(request: Request, so_far: Progress, policy: Policy) -> Ground:
     The clock is that of the transcript, the ledger is made of what the request brings, less what was taken
     on first use. What the machine knew beyond that, and the ceilings of its tokens, could only refuse more.
     """
-    lifted = [text.partition(" ") for text in (so_far.reviewed or {}).get("lifted", ())]
+    texts = (so_far.reviewed or {}).get("lifted", ())
+    back = {f"{_RESET_TIME} {one.title} iat" for one in request.plan.changes if one.replaces}
+    lifted = [text.partition(" ") for text in texts if text not in back]
     unknown = {place.rpartition(" ")[2] for code, _, place in lifted if code in _UNKNOWN}
     began = any(code == "R011" for code, _, _ in lifted)
     plan = request.plan
@@ -260,15 +262,14 @@ def past_ground(request: Request, so_far: Progress, policy: Policy) -> Ground:
         one.claims.sub: Known.of(one) for one in known if is_kept(one) and one.claims.sub not in unknown
     }
     book = Book(last=request.previous, subjects=subjects)
-    back = {place for code, _, place in lifted if code == _RESET_TIME}
-    reset = tuple(one.draft.claims.sub for one in plan.changes if f"{one.title} iat" in back)
+    named = (one for one in plan.changes if f"{_RESET_TIME} {one.title} iat" in texts)
     return Ground(
         request=request,
         policy=policy,
         ledger=Ledger() if began else Ledger({policy.operator: book}),
         now=so_far.at,
-        allowed=tuple(code for code, _, _ in lifted if code not in {*_UNKNOWN, _RESET_TIME}),
-        reset_time=reset,
+        allowed=tuple(code for code, _, _ in lifted if code not in _UNKNOWN),
+        reset_time=tuple(one.draft.claims.sub for one in named),
         first_use=(EVERYTHING,),
         is_rehearsal=request.mark == REHEARSAL,
     )

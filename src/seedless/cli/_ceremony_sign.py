@@ -89,7 +89,7 @@ def sign(
             ),
             present=present,
             tool=desk.tool(),
-            clock=Clock(say=_io.say),
+            waits=Clock(say=_io.say),
         )
         data = sit(
             sitting,
