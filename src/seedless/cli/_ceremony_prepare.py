@@ -71,11 +71,7 @@ def prepare(
     if moment > workspace.now + MOST_AHEAD:
         text = f"--at is {as_text(moment)}, and this clock reads {as_text(workspace.now)}"
         raise UsageError(text, f"give a time at most {MOST_AHEAD} seconds ahead")
-    data = atomic.read(plan_file)
-    if data is None:
-        raise UsageError(f"there is no file {shown(plan_file)}", "name a plan that --plan FILE wrote")
-    file_kind.require(data, plan_file, file_kind.PLAN)
-    plan = planfile.parse(data)
+    plan = _plan(plan_file)
     operator = _operator(workspace, plan)
     request = prepare_request(
         plan, at=moment, reset_time=settings.reset_time, operator=operator, reason=reason,
@@ -96,6 +92,14 @@ def prepare(
         "\n".join(said),
         as_json=settings.as_json,
     )  # fmt: skip
+
+
+def _plan(plan_file: Path) -> Plan:
+    data = atomic.read(plan_file)
+    if data is None:
+        raise UsageError(f"there is no file {shown(plan_file)}", "name a plan that --plan FILE wrote")
+    file_kind.require(data, plan_file, file_kind.PLAN)
+    return planfile.parse(data)
 
 
 def _operator(workspace: Workspace, plan: Plan) -> Jwt[Operator] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
@@ -59,19 +59,7 @@ def sign(
     intent = msgspec.structs.replace(intent, reset_time=frozenset(settings.reset_time))
     if settings.dry_run or settings.plan:
         plan = intent.rehearsed()
-        report = judge(workspace, plan)
-        show_plan(workspace, plan, report, intent, gone)
-        report.require_clean()
-        if settings.plan and not settings.dry_run:
-            from seedless.cli._plan import write_plan  # noqa: PLC0415 - only with --plan
-
-            write_plan(workspace, plan, intent, seeds)
-        _io.emit(
-            plan_data(workspace, plan, report, intent, gone),
-            "nothing was signed: --dry-run",
-            as_json=settings.as_json,
-        )
-        raise click.exceptions.Exit(0)
+        _only_shown(workspace, plan, judge(workspace, plan), intent, seeds, gone)
     return walk.issue(
         intent,
         judge=lambda plan: judge(workspace, plan),
@@ -85,6 +73,30 @@ def sign(
         record=Recorder(workspace, seeds, files),
         clock=Clock(say=_io.say),
     )
+
+
+def _only_shown(
+    workspace: Workspace,
+    plan: Plan,
+    report: Report,
+    intent: Intent,
+    seeds: Sequence[SoftwareKey],
+    gone: Collection[Path],
+) -> NoReturn:
+    """Show *plan*, with --plan write it, and end the command."""
+    settings = workspace.settings
+    show_plan(workspace, plan, report, intent, gone)
+    report.require_clean()
+    if settings.plan and not settings.dry_run:
+        from seedless.cli._plan import write_plan  # noqa: PLC0415 - only with --plan
+
+        write_plan(workspace, plan, intent, seeds)
+    _io.emit(
+        plan_data(workspace, plan, report, intent, gone),
+        "nothing was signed: --dry-run",
+        as_json=settings.as_json,
+    )
+    raise click.exceptions.Exit(0)
 
 
 def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path]) -> bool:
