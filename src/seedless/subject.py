@@ -7,12 +7,18 @@ The rules are those of nats-io/jwt v2.8.2 (types.go), which servers apply: a bla
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _SPACES = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Go's unicode.IsSpace
 _SPACE = re.compile(f"[{_SPACES}]+")
 _BLANKS = frozenset(" \t\n\r\f")  # of nats-server's IsValidSubject, which differ
 _REFERENCE = re.compile(r"\$[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
+_Node = dict[str, Any]
+_END = "."  # in a node: the subject that ends there; no token holds a dot
 _LONGEST_INT = 20  # digits: one more than any int64 has
 
 
@@ -55,17 +61,13 @@ def is_subject(text: str) -> bool:
 
 def overlap(one: str, other: str) -> bool:
     """Tell whether a message can be of both subjects: `a.*` and `*.b` meet in `a.b`."""
-    return _overlap(one.split("."), other.split("."))
-
-
-def _overlap(one: list[str], other: list[str]) -> bool:
-    if one == [">"] or other == [">"]:
-        return True
-    if one[0] != other[0] and "*" not in {one[0], other[0]}:
-        return False
-    if len(one) == 1 or len(other) == 1:
-        return len(one) == len(other)
-    return _overlap(one[1:], other[1:])
+    mine, theirs = one.split("."), other.split(".")
+    for index, (token, another) in enumerate(zip(mine, theirs, strict=False)):
+        if (token == ">" and index == len(mine) - 1) or (another == ">" and index == len(theirs) - 1):
+            return True
+        if token != another and "*" not in {token, another}:
+            return False
+    return len(mine) == len(theirs)
 
 
 def subject_and_queue(entry: str) -> tuple[str, str]:
@@ -75,6 +77,41 @@ def subject_and_queue(entry: str) -> tuple[str, str]:
     """
     parts = [part for part in _SPACE.split(entry) if part]
     return (parts[0] if parts else "", " ".join(parts[1:]))
+
+
+class Subjects:
+    """Subjects by their tokens, to find those that contain another without looking at each of them.
+
+    Who asks for each of n subjects has the work of their tokens, not that of n times n.
+    """
+
+    __slots__ = ("_root",)
+
+    def __init__(self, subjects: Iterable[str] = ()) -> None:
+        """Take *subjects*."""
+        self._root: _Node = {}
+        for subject in subjects:
+            node = self._root
+            for token in subject.split("."):
+                node = node.setdefault(token, {})
+            node[_END] = subject
+
+    def containing(self, subject: str) -> Iterator[str]:
+        """Yield each subject of these that `is_contained_in` says *subject* is in, itself included."""
+        nodes = [self._root]
+        tokens = subject.split(".")
+        for index, token in enumerate(tokens):
+            below: list[_Node] = []
+            for node in nodes:
+                if _END in node.get(">", ()) and (token != ">" or index < len(tokens) - 1):
+                    yield node[">"][_END]
+                below += [node[name] for name in {token, "*"} if name in node]
+            nodes = below
+        yield from (node[_END] for node in nodes if _END in node)
+
+    def contain(self, subject: str) -> bool:
+        """Tell whether *subject* `is_within` one of these."""
+        return any(is_within(subject, other) for other in self.containing(subject))
 
 
 def to_subject(renaming: str) -> str:

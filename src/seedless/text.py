@@ -128,13 +128,20 @@ def _rewritten(text: str, deceivers: set[int], *, quotes: bool) -> str:
 
 
 def _deceivers(text: str) -> set[int]:
-    """Return where in *text* characters stand that are printable and not what they look like."""
+    """Return where in *text* characters stand that are printable and not what they look like.
+
+    An accent is loose where a composed letter would look the same, or on too many others.
+    """
     if text.isascii():
         return set()
     found = {match.start() for match in re.finditer(_UNSEEN, text)}
+    base, accents = " ", 0  # the letter that accents stand on, and how many there are so far
     for at, mark in enumerate(text):
-        if not mark.isascii() and (_is_alike(mark) or _is_loose(text, at) or _is_dash_in_word(text, at)):
+        is_accent = not mark.isascii() and unicodedata.category(mark).startswith("M")
+        is_loose = is_accent and (not base.isalnum() or accents >= _MOST_MARKS or _is_latin(base))
+        if is_loose or (not mark.isascii() and (_is_alike(mark) or _is_dash_in_word(text, at))):
             found.add(at)
+        base, accents = (base, accents + 1) if is_accent else (mark, 0)
     for word in re.finditer(_WORD, text):
         found |= {word.start() + at for at in _foreign(word[0])}
     return found
@@ -146,17 +153,6 @@ def _is_alike(mark: str) -> bool:
     return mark in _SIGNS or (
         plain != mark and plain.isascii() and mark not in _LIKE_ASCII and mark.isprintable()
     )
-
-
-def _is_loose(text: str, at: int) -> bool:
-    """Tell whether an accent stands where a composed letter would look the same, or on too many others."""
-    if not unicodedata.category(text[at]).startswith("M"):
-        return False
-    before = at
-    while before and unicodedata.category(text[before - 1]).startswith("M"):
-        before -= 1
-    base = text[before - 1] if before else " "
-    return not base.isalnum() or at - before >= _MOST_MARKS or _is_latin(base)
 
 
 def _is_dash_in_word(text: str, at: int) -> bool:

@@ -79,7 +79,9 @@ def request_of(users: int, *, are_new: bool = False) -> Request:
 def sitting_of(request: Request, folder: Path, ledger: Ledger) -> offline.Sitting:
     policy = read_policy(f'operator = "{OPERATOR.public_key}"\n'.encode())
     ground = Ground(request=request, policy=policy, ledger=ledger, now=NOW + 5, first_use=("all",))
-    return offline.Sitting(ground=ground, folder=folder / "ceremony", ledger=folder / "ledger.json")
+    return offline.Sitting(
+        ground=ground, folder=folder / "ceremony", ledger=folder / "ledger.json", clock=lambda: NOW + 5
+    )
 
 
 class NoKeys:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from seedless.subject import has_wildcard, is_contained_in, references, to_subject
+from seedless.subject import Subjects, has_wildcard, is_contained_in, is_within, references, to_subject
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,14 @@ def test_references_stand_for_a_wildcard_each_as_atoi_reads_them(renaming: str, 
 )  # fmt: skip
 def test_references_are_found_with_their_numbers(renaming: str, numbers: tuple[int, ...]) -> None:
     assert references(renaming) == numbers
+
+
+TOKENS = st.sampled_from(["a", "b", "*", ">", "", "**"])
+SUBJECTS = st.lists(TOKENS, min_size=1, max_size=4).map(".".join)
+
+
+@given(st.lists(SUBJECTS, max_size=6), SUBJECTS)
+def test_an_index_finds_what_looking_at_each_subject_finds(subjects: list[str], subject: str) -> None:
+    found = list(Subjects(subjects).containing(subject))
+    assert sorted(found) == sorted({other for other in subjects if is_contained_in(subject, other)})
+    assert Subjects(subjects).contain(subject) is any(is_within(subject, other) for other in subjects)

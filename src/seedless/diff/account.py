@@ -116,9 +116,10 @@ def _jetstream(
 
 def _signing_keys(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iterator[Difference]:
     old, new = ({signing_key(entry): entry for entry in side.signing_keys} for side in sides)
+    places = {key: place for side in (old, new) for place, key in enumerate(side)}
     for key in [*new, *(key for key in old if key not in new)]:
         was, now = old.get(key), new.get(key)
-        place = f"{path}[{list(new if key in new else old).index(key)}]"
+        place = f"{path}[{places[key]}]"
         if isinstance(was, Scope) and isinstance(now, Scope):
             yield from _scope(wording, place, (was, now))
         elif was is None or now is None:
@@ -177,7 +178,7 @@ def _authorization(wording: Wording, path: str, sides: tuple[Account, Account]) 
         accounts,
         added=Effect.WIDENS,
         show=_key(wording),
-        covers=lambda _, other: other == EVERYONE,
+        covered=lambda others: lambda _item: EVERYONE in others,
     )
     effect = Effect.NARROWS if not old.xkey else Effect.WIDENS if not new.xkey else Effect.CHANGES
     keys = (old.xkey, new.xkey)

@@ -5,6 +5,7 @@ A member that no line covers gets one of its own, as JSON: nothing changes unsee
 
 from __future__ import annotations
 
+import bisect
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from seedless.text import brief
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from seedless.shape import Unknown
 
@@ -115,18 +116,19 @@ def _uncovered(
     wording: Wording, old: Claims[Any], new: Claims[Any], lines: Sequence[Difference]
 ) -> Iterator[Difference]:
     """Yield a line for each member that differs and that none of *lines* covers."""
-    covered = [_INDEX.sub("", path) for line in lines for path in line.paths]
+    covered = _Paths(_INDEX.sub("", path) for line in lines for path in line.paths)
     was, now = (dict(_leaves(_members(side), "")) for side in (old, new))
     if wording.is_new:
         was = {}
+    filled = [_Paths(side) for side in (was, now)]
     for path in [*now, *(path for path in was if path not in now)]:
         before, after = was.get(path), now.get(path)
         if _said(before) == _said(after) and (path in was) == (path in now):
             continue
-        if {} in (before, after) and any(_within(other, path) for other in (was if after == {} else now)):
+        if {} in (before, after) and filled[after != {}].has_within(path):
             continue  # it was, or is, not empty: its members have lines
         bare = _INDEX.sub("", path)
-        if (wording.is_new and after == {}) or any(_touch(bare, other) for other in covered):
+        if (wording.is_new and after == {}) or covered.touch(bare):
             continue
         texts = (
             "none" if path not in was else _json(path, before),
@@ -145,14 +147,31 @@ def _said(value: object) -> object:
         return repr(value)
 
 
-def _within(path: str, other: str) -> bool:
-    return path.startswith((f"{other}.", f"{other}["))
+class _Paths:
+    """Paths of members, to find those above and below another without looking at each of them."""
 
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._all = set(paths)
+        self._sorted = sorted(self._all)
+        self._lengths = sorted({len(path) for path in self._all})
 
-def _touch(path: str, other: str) -> bool:
-    if BODY in {path, other}:
+    def has_within(self, path: str, marks: str = ".[") -> bool:
+        """Tell whether one of these is below *path*: a member, or an item of a list."""
+        for mark in marks:
+            at = bisect.bisect_left(self._sorted, path + mark)
+            if at < len(self._sorted) and self._sorted[at].startswith(path + mark):
+                return True
         return False
-    return path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
+
+    def touch(self, path: str) -> bool:
+        """Tell whether one of these is *path*, above it, or below it; the body as a whole counts for none."""
+        if path == BODY:
+            return False
+        if path in self._all or self.has_within(path, "."):
+            return True
+        shorter = self._lengths[: bisect.bisect_left(self._lengths, len(path))]
+        above = (path[:length] for length in shorter if path[length] == ".")
+        return any(one != BODY and one in self._all for one in above)
 
 
 def _members(claims: Claims[Any]) -> dict[str, Any]:

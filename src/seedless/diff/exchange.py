@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from seedless import units
 from seedless.diff.line import Difference, Effect, Wording, member, word
@@ -78,12 +80,12 @@ def _paired(
     old: Sequence[T], new: Sequence[T], key: Callable[[T], Hashable]
 ) -> Iterator[tuple[int, T | None, T | None]]:
     """Yield what stands in *new* with its partner in *old*, then what is only in *old*; with its index."""
-    waiting: dict[Hashable, list[tuple[int, T]]] = defaultdict(list)
+    waiting: dict[Hashable, deque[tuple[int, T]]] = defaultdict(deque)
     for index, item in enumerate(old):
         waiting[key(item)].append((index, item))
     for index, item in enumerate(new):
         partners = waiting[key(item)]
-        yield index, (partners.pop(0)[1] if partners else None), item
+        yield index, (partners.popleft()[1] if partners else None), item
     for index, item in sorted((pair for rest in waiting.values() for pair in rest), key=lambda pair: pair[0]):
         yield index, item, None
 
@@ -93,8 +95,13 @@ def _reordered(
 ) -> Iterator[Difference]:
     """Yield a line when both sides hold the same in another order."""
     old, new = sides
-    if old != new and len(old) == len(new) and all(item in new for item in old):
+    if old != new and len(old) == len(new) and _written(old) <= _written(new):
         yield Difference(_CHANGES, label, f"order now {', '.join(order)}", (path,), old, new)
+
+
+def _written(items: Sequence[object]) -> set[bytes]:
+    """Return *items* as text: they hold objects, and can be in no set."""
+    return {msgspec.json.encode(item, order="sorted") for item in items}
 
 
 def _listed(title: str, found: dict[str, str]) -> str:

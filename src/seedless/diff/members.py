@@ -13,6 +13,8 @@ from seedless.diff.line import Difference, Effect, Wording, word
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
+    Covered = Callable[[Sequence[Hashable]], Callable[[object], bool]]
+
 Lines = "Iterator[Difference]"
 _ENDLESS = float("inf")
 
@@ -125,12 +127,12 @@ def items(
     *,
     added: Effect = Effect.CHANGES,
     show: Callable[[object], str] = lambda item: word(str(item)),
-    covers: Callable[[object, object], bool] = lambda _item, _other: False,
+    covered: Covered = lambda _others: lambda _item: False,
 ) -> Iterator[Difference]:
     """Yield the lines of a list: what was added, what was removed, and the order if only that differs.
 
-    *added* is what adding an item does. An item that another one *covers* on the other side, before or
-    after, gives and takes nothing.
+    *added* is what adding an item does. An item that is *covered* by the other side, before or after, gives
+    and takes nothing.
     """
     old, new = sides
     came, went = (
@@ -141,8 +143,9 @@ def items(
         ("added", came, old, added),
         ("removed", went, new, added.opposite),
     ):
+        is_covered = covered(others)
         for within in (False, True):
-            some = [item for item in moved if any(covers(item, other) for other in others) is within]
+            some = [item for item in moved if is_covered(item) is within]
             if some:
                 text = ", ".join(map(show, some))
                 text = text if wording.is_new else f"{verb} {text}"
@@ -160,7 +163,7 @@ def gate(
     *,
     empty: tuple[str, str],
     show: Callable[[object], str] = lambda item: word(str(item)),
-    covers: Callable[[object, object], bool] = lambda _item, _other: False,
+    covered: Covered = lambda _others: lambda _item: False,
 ) -> Iterator[Difference]:
     """Yield the lines of a list that lets everything through when it is empty.
 
@@ -170,7 +173,7 @@ def gate(
     if wording.is_new and not new:
         yield Difference(Effect.WIDENS, label, empty[1], (path,), (), ())
     elif bool(old) == bool(new) or wording.is_new:
-        yield from items(wording, path, label, sides, added=Effect.WIDENS, show=show, covers=covers)
+        yield from items(wording, path, label, sides, added=Effect.WIDENS, show=show, covered=covered)
     else:
         texts = [", ".join(map(show, side)) or nothing for side, nothing in zip(sides, empty, strict=True)]
         effect = Effect.NARROWS if new else Effect.WIDENS

@@ -8,11 +8,11 @@ from seedless import units
 from seedless.claims import Permissions, Template, TimeRange, User
 from seedless.diff.line import Difference, Effect, Wording, word
 from seedless.diff.members import amount_rank, amounts, compared, gate, items, switch, together, value
-from seedless.subject import is_within
+from seedless.subject import Subjects
 from seedless.trust import carries_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from seedless.claims import ResponsePermission
 
@@ -68,18 +68,18 @@ def permissions(
     # Leave to answer ends the blanket leave to publish (nats-server 2.15, client.go): its line says so.
     if any(allowed) or (wording.is_new and not new.resp):
         yield from gate(
-            wording, f"{path}.pub.allow", f"{label}pub allow", allowed, empty=opened, covers=_covers
+            wording, f"{path}.pub.allow", f"{label}pub allow", allowed, empty=opened, covered=_covered
         )
     allowed = (old.sub.allow, new.sub.allow)
     yield from gate(
         wording, f"{path}.sub.allow", f"{label}sub allow", allowed,
-        empty=("everything", "everything"), show=_subscription, covers=_covers,
+        empty=("everything", "everything"), show=_subscription, covered=_covered,
     )  # fmt: skip
     for name in ("pub", "sub"):
         denied = (getattr(old, name).deny, getattr(new, name).deny)
         yield from items(
             wording, f"{path}.{name}.deny", f"{label}{name} deny", denied,
-            added=Effect.NARROWS, show=_subscription, covers=_covers,
+            added=Effect.NARROWS, show=_subscription, covered=_covered,
         )  # fmt: skip
     yield from _responses(wording, path, label, sides)
 
@@ -94,9 +94,11 @@ def _opened(permitted: Permitted) -> str:
     return "answers alone" if permitted.resp else "everything"
 
 
-def _covers(item: object, other: object) -> bool:
-    mine, theirs = str(item), str(other)
-    return mine == theirs or (" " not in mine + theirs and is_within(mine, theirs))
+def _covered(others: Sequence[Hashable]) -> Callable[[object], bool]:
+    """Return what tells whether a permission is one of *others*, or within one of them: queues never are."""
+    same = {str(other) for other in others}
+    index = Subjects(text for text in same if " " not in text)
+    return lambda item: str(item) in same or (" " not in str(item) and index.contain(str(item)))
 
 
 def _subscription(item: object) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from seedless.findings import error
 from seedless.rules.formats import cited
-from seedless.subject import has_wildcard, is_contained_in
+from seedless.subject import Subjects, has_wildcard
 from seedless.wire import at
 
 if TYPE_CHECKING:
@@ -182,15 +182,18 @@ def _positions(said: Statement[Account]) -> Iterator[tuple[str, Export, list[str
 
 def _containing(exports: Sequence[tuple[str, Export]]) -> Iterator[tuple[str, str, str]]:
     """Yield each subject that contains that of another export, once, with its path and the other subject."""
-    seen = set()
-    for place, (path, outer) in enumerate(exports):
-        if outer.subject in seen:
-            continue
-        seen.add(outer.subject)
-        others = (inner.subject for index, (_, inner) in enumerate(exports) if index != place)
-        contained = next((inner for inner in others if is_contained_in(inner, outer.subject)), None)
-        if contained is not None:
-            yield f"{path}.subject", outer.subject, contained
+    index = Subjects(export.subject for _, export in exports)
+    paths: dict[str, str] = {}
+    for path, export in exports:
+        paths.setdefault(export.subject, path)
+    contained: dict[str, str] = {}
+    for path, inner in exports:
+        for outer in index.containing(inner.subject):
+            if paths[outer] != path:
+                contained.setdefault(outer, inner.subject)
+    for outer, path in paths.items():
+        if outer in contained:
+            yield f"{path}.subject", outer, contained[outer]
 
 
 RULES = (

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from seedless.findings import error, warning
 from seedless.rules.formats import cited
 from seedless.rules.places import tokens
-from seedless.subject import is_contained_in, references, to_subject
+from seedless.subject import Subjects, is_contained_in, references, to_subject
 from seedless.wire import at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from seedless.change import Context, Statement
     from seedless.claims import Account, Import
@@ -23,11 +24,15 @@ def c022_service_imports_do_not_overlap(said: Statement[Account], _: Context) ->
 
     A request on a subject of both would go to one of them, and which one is not said.
     """
-    for path, subject, account, earlier in _services(said):
-        for other in earlier:
-            if is_contained_in(subject, other) or is_contained_in(other, subject):
+    services = [(path, subject, account) for path, subject, account, _ in _services(said)]
+    overlapping = _overlapping(services)
+    earlier: set[tuple[str, str]] = set()
+    for path, subject, account in services:
+        for other in sorted(overlapping[account, subject]):
+            if (account, other) in earlier:
                 text = f"{cited(subject)} overlaps with {cited(other)}, also from {cited(account)}"
                 yield error("C022", path, text, "give another local_subject")
+        earlier.add((account, subject))
 
 
 def c023_service_imports_are_not_repeated(said: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -211,6 +216,21 @@ def _services(said: Statement[Account]) -> Iterator[tuple[str, str, str, set[str
             before = earlier.setdefault(item.account, set())
             yield path, subject, item.account, before
             before.add(subject)
+
+
+def _overlapping(services: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str], set[str]]:
+    """Return the subjects that contain, or are contained in, each subject, itself included, by account."""
+    of_accounts: dict[str, dict[str, None]] = defaultdict(dict)
+    for _path, subject, account in services:
+        of_accounts[account][subject] = None
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for account, subjects in of_accounts.items():
+        index = Subjects(subjects)
+        for subject in subjects:
+            for other in index.containing(subject):
+                found[account, subject].add(other)
+                found[account, other].add(subject)
+    return found
 
 
 def _has_rest(subject: str) -> bool:

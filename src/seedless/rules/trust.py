@@ -8,13 +8,13 @@ from seedless.claims import Account, Activation, Operator, User
 from seedless.findings import error, warning
 from seedless.rules.formats import cited
 from seedless.rules.places import tokens
-from seedless.subject import is_contained_in
+from seedless.subject import Subjects
 from seedless.trust import EVERYONE, account_of, carries_nothing, may_issue, scope_of
 from seedless.units import moment
 from seedless.wire import at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from seedless.change import Context, Statement
     from seedless.claims import Export, Import
@@ -228,9 +228,7 @@ def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str
     if isinstance(body, User):
         yield account.revocations
         return
-    for export in account.exports:
-        if export.type == body.import_type and is_contained_in(body.subject, export.subject):
-            yield export.revocations
+    yield from (export.revocations for export in _exports(account, body.import_type, body.subject))
 
 
 def _stands(revocations: dict[str, int], subject: str, issued_at: int) -> bool:
@@ -239,8 +237,37 @@ def _stands(revocations: dict[str, int], subject: str, issued_at: int) -> bool:
 
 
 def _export(account: Account, kind: str, subject: str) -> Export | None:
-    fitting = (e for e in account.exports if e.type == kind and is_contained_in(subject, e.subject))
-    return next(fitting, None)
+    """Return the first export of *account* that a *subject* of its *kind* is of."""
+    return next(iter(_exports(account, kind, subject)), None)
+
+
+def _exports(account: Account, kind: str, subject: str) -> list[Export]:
+    """Return the exports of *account* that a *subject* of its *kind* is of, in their order."""
+    places, index = _indexed(account, kind)
+    fitting = [place for found in index.containing(subject) for place in places[found]]
+    return [account.exports[place] for place in sorted(fitting)]
+
+
+def _indexed(account: Account, kind: str) -> tuple[Mapping[str, list[int]], Subjects]:
+    """Return where the exports of a *kind* stand in *account*, by subject, and the index of their subjects.
+
+    The last accounts are remembered: many import from one, each for several subjects.
+    """
+    key = (id(account), kind)
+    known = _indexes.get(key)
+    if known is None or known[0] is not account:
+        places: dict[str, list[int]] = {}
+        for place, export in enumerate(account.exports):
+            if export.type == kind:
+                places.setdefault(export.subject, []).append(place)
+        if len(_indexes) >= _MOST_INDEXES:
+            _indexes.clear()
+        known = _indexes[key] = (account, places, Subjects(places))
+    return known[1:]
+
+
+_MOST_INDEXES = 256
+_indexes: dict[tuple[int, str], tuple[Account, Mapping[str, list[int]], Subjects]] = {}
 
 
 def _wanted(item: Import) -> str:

@@ -1,0 +1,55 @@
+"""Work that grows with what is given, and not with its square: measured at two sizes, in one run."""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+SMALL, LARGE = 250, 2500
+MOST = 3.5
+"""Times as long for one item of the large input as for one of the small; what is quadratic comes to 10."""
+
+
+def per_item(make: Callable[[int], T], run: Callable[[T], object], *, rounds: int = 3) -> float:
+    """Return how many times as long *run* takes for an item of the large input as for one of the small.
+
+    The time is that of the processor, the best of some rounds: other processes on the machine do not count.
+    """
+    small, large = make(SMALL), make(LARGE)
+    return min(_seconds(run, large) for _ in range(rounds)) / (
+        min(_seconds(run, small) for _ in range(3 * rounds)) * LARGE / SMALL
+    )
+
+
+def _seconds(run: Callable[[T], object], given: T) -> float:
+    begin = time.process_time()
+    run(given)
+    return max(time.process_time() - begin, 1e-6)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Keep the garbage collector out: it looks at all objects the more often the more there are."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def growth() -> Callable[..., float]:
+    """The ratio `per_item`."""
+    return per_item
+
+
+@pytest.fixture(scope="session")
+def most() -> float:
+    """The bar for it."""
+    return MOST
