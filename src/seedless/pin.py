@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
 _LONGEST = 1024
+_MOST_AGAIN = 9  # questions in a row; a function that answers always the same ends, too
 _OTHER_SOURCES = "give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
 _FORMS = "it is prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM; a PIN itself is never an argument"
 # As text, which `re` compiles when a program is started.
@@ -53,24 +54,48 @@ class PinSource(Protocol):
 
 
 class PromptPin:
-    """Ask on the terminal, without echo; refuses where there is none."""
+    """Ask on the terminal, without echo; refuses where there is none.
 
-    __slots__ = ("_ask",)
+    Who mistypes is asked again (`asks_again`), for the command has often asked for much else before the PIN.
+    An empty line gives up.
+    """
+
+    __slots__ = ("_again", "_ask", "_why")
 
     def __init__(self, ask: Callable[[str], str] | None = None) -> None:
         """Take another way to *ask* than the terminal: a function from the question to the answer."""
         self._ask: Final = ask or _ask_on_terminal
+        self._again = 0
+        self._why = ""
 
     def pin(self, token: str, tries: str) -> str:
-        """Ask, and say in the question when tries are running out."""
+        """Ask, and say in the question why again, and when tries are running out."""
         warning = {Tries.LOW: " (few tries left)", Tries.LAST: " (LAST try before it locks)"}.get(
             Tries(tries), ""
         )
+        why, self._why = self._why, ""
+        self._again = self._again if why else 0
+        question = f"{why}\nPIN of {token}{warning}: " if why else f"PIN of {token}{warning}: "
         forbid_dumps()
-        return _accepted(self._ask(f"PIN of {token}{warning}: "), "the PIN that was typed")
+        return _accepted(self._ask(question), "the PIN that was typed")
+
+    def again(self, why: str) -> bool:
+        """Take *why* the last PIN was not accepted; tell whether the next question is worth asking."""
+        self._again += 1
+        self._why = why
+        return self._again <= _MOST_AGAIN
 
     def __repr__(self) -> str:
         return "PromptPin()"
+
+
+def asks_again(source: PinSource, why: str) -> bool:
+    """Tell whether *source* may give another PIN after one that was not accepted, and tell the person *why*.
+
+    Only who asks a person has a method `again`: a file or a variable would give the same PIN again.
+    """
+    again = getattr(source, "again", None)
+    return again is not None and bool(again(why))
 
 
 class _ReadOnce:

@@ -8,6 +8,7 @@ from pkcs11.mechanisms import KeyType
 
 from seedless.errors import PinError, TokenError
 from seedless.nkey import PublicKey, Role
+from seedless.pin import PromptPin, environment_pin
 from seedless.pkcs11.module import load
 from seedless.pkcs11.quirks import EC_PARAMS_NAME
 from seedless.pkcs11.token import find_token, open_token
@@ -346,3 +347,111 @@ def test_a_pin_of_the_right_form_is_sent(misbehaving: Misbehaving, opened: Open,
     with pytest.raises(PinError, match="the PIN is wrong"), opened(misbehaving.made, given("0001password")):
         pass
     assert misbehaving.calls("C_Login") == 1
+
+
+def typed(*pins: str) -> tuple[PromptPin, list[str]]:
+    """Somebody who types *pins*, one after the other, and then nothing; and the questions."""
+    asked: list[str] = []
+    left = iter(pins)
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return next(left, "")
+
+    return PromptPin(answer), asked
+
+
+def test_who_mistypes_a_pin_is_asked_again_in_place_with_the_tries_left(
+    misbehaving: Misbehaving, opened: Open
+) -> None:
+    made = misbehaving.made
+    misbehaving.wants("set tries 9")
+    where = f'token "{made.label}" (serial {made.serial})'
+    pins, asked = typed("wrong-1", made.pin)
+    with opened(made, pins) as token:
+        assert token.keys() == []
+    why = f"cannot log in on {where}: the PIN is wrong, and few tries are left"
+    assert asked == [f"PIN of {where}: ", f"{why}\nPIN of {where} (few tries left): "]
+    assert misbehaving.calls("C_Login") == 2
+
+
+def test_a_wrong_pin_that_is_typed_again_is_not_sent_again(misbehaving: Misbehaving, opened: Open) -> None:
+    misbehaving.wants("set tries 9")
+    pins, asked = typed("wrong-1", "wrong-1", "wrong-1", misbehaving.made.pin)
+    with opened(misbehaving.made, pins):
+        pass
+    assert misbehaving.calls("C_Login") == 2
+    assert [("refused this PIN already" in question) for question in asked] == [False, False, True, True]
+
+
+def test_who_types_is_not_asked_for_the_last_try_unless_it_was_asked_for(misbehaving: Misbehaving) -> None:
+    misbehaving.wants("set tries 3")
+    uri, module = KeyUri.parse(misbehaving.made.uri), misbehaving.made.module
+    pins, asked = typed("wrong-1", "wrong-2", misbehaving.made.pin)
+    with pytest.raises(PinError) as refused, open_token(uri, pins, module=module):
+        pass
+    assert refused.value.message.endswith("the PIN is wrong, and one try is left")
+    assert "--last-try" in refused.value.hint
+    assert (len(asked), misbehaving.calls("C_Login")) == (2, 2)
+    pins, asked = typed(misbehaving.made.pin)
+    with open_token(uri, pins, module=module, last_try=True):
+        pass
+    assert "LAST try" in asked[0]
+
+
+def test_a_pin_that_locks_the_token_is_the_end_for_who_types_too(misbehaving: Misbehaving) -> None:
+    misbehaving.wants("set tries 1")
+    uri, module = KeyUri.parse(misbehaving.made.uri), misbehaving.made.module
+    pins, asked = typed("wrong-1", misbehaving.made.pin)
+    with pytest.raises(PinError, match="is now locked"), open_token(uri, pins, module=module, last_try=True):
+        pass
+    assert len(asked) == 1
+
+
+def test_an_empty_line_gives_up(misbehaving: Misbehaving, opened: Open) -> None:
+    misbehaving.wants("set tries 9")
+    pins, asked = typed("wrong-1")
+    with pytest.raises(PinError, match="the PIN that was typed is empty"), opened(misbehaving.made, pins):
+        pass
+    assert (len(asked), misbehaving.calls("C_Login")) == (2, 1)
+
+
+def test_a_function_that_answers_always_the_same_wrong_pin_ends(
+    misbehaving: Misbehaving, opened: Open
+) -> None:
+    misbehaving.wants("set tries 99")
+    pins, asked = typed(*["wrong-1"] * 99)
+    with pytest.raises(PinError, match="refused this PIN already"), opened(misbehaving.made, pins):
+        pass
+    assert (len(asked), misbehaving.calls("C_Login")) == (10, 1)
+
+
+def test_a_pin_from_elsewhere_is_never_tried_twice(misbehaving: Misbehaving, opened: Open) -> None:
+    misbehaving.wants("set tries 9")
+    with (
+        pytest.raises(PinError, match="the PIN is wrong"),
+        opened(misbehaving.made, environment_pin("PIN", {"PIN": "wrong-1"})),
+    ):
+        pass
+    assert misbehaving.calls("C_Login") == 1
+
+
+def test_a_pin_that_is_refused_for_one_signature_is_asked_again(
+    misbehaving: Misbehaving, opened: Open
+) -> None:
+    with opened(misbehaving.straight, writable=True) as token, token._session.use("test") as raw:
+        raw.generate_keypair(
+            KeyType.EC_EDWARDS, id=b"\x07", label="user:each", store=True,
+            public_template={Attribute.EC_PARAMS: EC_PARAMS_NAME},
+            private_template={Attribute.ALWAYS_AUTHENTICATE: True},
+        )  # fmt: skip
+    misbehaving.forget()
+    misbehaving.wants("set tries 9", "fault C_Login 2 0xa0")
+    pins, asked = typed(misbehaving.made.pin, misbehaving.made.pin)
+    with opened(misbehaving.made, pins) as token:
+        [key] = token.keys()
+        with pytest.raises(PinError, match="the PIN that was typed is empty"):
+            token.signer(PublicKey(Role.USER, key.raw)).sign(b"x")
+    assert ["the PIN is wrong" in question for question in asked] == [False, True, False]
+    assert "has refused this PIN already" in asked[2]
+    assert misbehaving.calls("C_Login") == 2

@@ -13,6 +13,7 @@ from pkcs11.mechanisms import KeyType
 
 from seedless.errors import PinError, TokenError
 from seedless.nkey import PublicKey, Role
+from seedless.pin import PromptPin
 from seedless.pkcs11._frames import jobs
 from seedless.pkcs11._worker_process import Job
 from seedless.pkcs11.pool import Pool, _send, open_pool
@@ -279,6 +280,37 @@ def test_the_last_try_is_refused_unless_it_was_asked_for(crooked: Misbehaving) -
     with pool_of(crooked, pins, last_try=True, workers=2) as pool:
         assert pool.signer(KEY).sign(b"x") == SOFTWARE.sign(b"x")
     assert pins.asked == ["last"]
+
+
+def test_who_mistypes_a_pin_for_many_signatures_is_asked_again(crooked: Misbehaving) -> None:
+    crooked.wants("set tries 9")
+    crooked.forget()
+    questions: list[str] = []
+    answers = iter(["wrong-1", "wrong-1", crooked.made.pin])
+
+    def answer(question: str) -> str:
+        questions.append(question.partition("\n")[0])
+        return next(answers)
+
+    with pool_of(crooked, PromptPin(answer), workers=2) as pool:
+        assert dict(pool.sign_all((KEY, text) for text in texts(9))) == signed(9)
+    where = f'token "{crooked.made.label}" (serial {crooked.made.serial})'
+    assert [question.replace(where, "T") for question in questions] == [
+        "PIN of T: ",
+        "cannot log in on T: the PIN is wrong, and few tries are left",
+        "T has refused this PIN already, and it was not sent again",
+    ]
+    assert crooked.calls("C_Login") == 3  # the wrong one once, and the right one for each worker
+
+
+def test_who_mistypes_down_to_the_last_try_is_not_asked_for_it(crooked: Misbehaving) -> None:
+    crooked.wants("set tries 2")
+    crooked.forget()
+    questions: list[str] = []
+    pins = PromptPin(lambda question: questions.append(question) or "wrong-1")
+    with pytest.raises(PinError, match="the PIN was not tried, and one try is left"), pool_of(crooked, pins):
+        pass
+    assert (len(questions), crooked.calls("C_Login")) == (1, 1)
 
 
 def test_a_pin_pad_is_typed_on_by_one_worker_after_the_other(crooked: Misbehaving) -> None:

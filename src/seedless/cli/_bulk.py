@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless.nkey import PublicKey
+from seedless.pin import asks_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,6 +36,11 @@ class KeptPin:
         if self._pin is None:
             self._pin = self._pins.pin(token, tries)
         return self._pin
+
+    def again(self, why: str) -> bool:
+        """Forget a PIN that was not accepted, and tell whether whom it asked may give another."""
+        self._pin = None
+        return asks_again(self._pins, why)
 
     def __repr__(self) -> str:
         return "KeptPin()"

@@ -12,7 +12,7 @@ from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import module_for, named_uri
 from seedless.cli._workspace import Workspace
 from seedless.errors import PinError, UsageError
-from seedless.pin import PromptPin, parse_pin_source
+from seedless.pin import PromptPin, asks_again, parse_pin_source
 from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token
@@ -121,17 +121,20 @@ def _consent(module: Path, uri: KeyUri, info: TokenInfo, erase: str | None) -> s
 
 
 def _new_pin(source: str | None, label: str, what: str) -> str:
-    """Return a PIN that is being chosen: from *source*, or typed twice."""
+    """Return a PIN that is being chosen: from *source*, or typed twice, until both entries are the same."""
     pins = parse_pin_source(source or "prompt")
     token_name = f'{what} of the new token "{between_quotes(label)}"'
-    first = pins.pin(token_name, "")
-    if first is None:
-        raise PinError(
-            "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
-        )
-    if isinstance(pins, PromptPin) and pins.pin(f"{token_name}, once more", "") != first:
-        raise PinError(f"the two entries of the {what} differ", "nothing was done; begin again")
-    return first
+    while True:
+        first = pins.pin(token_name, "")
+        if first is None:
+            raise PinError(
+                "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
+            )
+        if not isinstance(pins, PromptPin) or pins.pin(f"{token_name}, once more", "") == first:
+            return first
+        why = f"the two entries of the {what} differ"
+        if not asks_again(pins, why):
+            raise PinError(why, "nothing was done; begin again")
 
 
 def _state(info: TokenInfo) -> str:

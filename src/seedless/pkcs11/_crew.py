@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from seedless import errors
 from seedless.errors import PinError, TokenError
+from seedless.pin import asks_again
 from seedless.pkcs11 import watch
 from seedless.pkcs11._frames import BrokenFrame, Kind
 from seedless.pkcs11._worker_process import State, WorkerProcess, ended, was_killed
@@ -253,15 +254,25 @@ class Crew:
                 worker.asked, worker.holds_pin, worker.since = None, True, time.monotonic()
 
     def _pin_for(self, token: str, tries: str) -> bytes:
-        if self._pin is None:
-            self._pin = self._pins.pin(token, tries)
-        if not self._pin:
+        while True:
+            if self._pin is None:
+                self._pin = self._pins.pin(token, tries)
+            try:
+                return self._accepted(self._pin, token)
+            except PinError as error:
+                if not asks_again(self._pins, error.message):
+                    raise
+                self._pin = None
+
+    def _accepted(self, given: str | None, token: str) -> bytes:
+        """Return the bytes of the PIN that is *given*; raise `PinError` for one that must not be sent."""
+        if not given:
             raise PinError(
                 f"no PIN was given for {token}",
                 "give one by a prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM",
             )
         try:
-            pin = self._pin.encode("utf-8")
+            pin = given.encode("utf-8")
         except UnicodeEncodeError:
             raise PinError(f"the PIN for {token} is not UTF-8") from None
         self._sent = RefusedPin.of(self._order.module, token, pin)
@@ -283,6 +294,11 @@ class Crew:
         if isinstance(error, PinError):
             if worker.holds_pin and self._sent:
                 self._sent.remember()
+                if asks_again(self._pins, error.message):
+                    # The next worker looks at the tries that are left before it asks for another PIN.
+                    self._pin = None
+                    self.discard(worker)
+                    return [Answer(worker, lost=error, patience=patience)]
             self._end = error
         if worker.state is not State.READY:
             self._failed_openings += 1

@@ -1,6 +1,7 @@
 """PINs on their way to a token: which may be sent, and which never again.
 
-A PIN that the token has refused is not sent again; the last try is refused unless it was asked for. A PIN
+A PIN that the token has refused is not sent again, and none is sent again by itself: after a wrong PIN only a
+person who types is asked for another. The last try is refused unless it was asked for. A PIN
 that cannot be right for this family of devices is not sent at all.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seedless.errors import PinError
+from seedless.pin import asks_again
 from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import explain, name_of, pin_refused
 from seedless.pkcs11.refused import RefusedPin
@@ -32,12 +34,25 @@ def require_try(info: TokenInfo, *, last_try: bool) -> None:
 
 
 def ask(pins: PinSource, info: TokenInfo, module: Module) -> bytes | None:
-    """Return a user PIN that may be sent to the token, None for its pad; raise `PinError` if none may be."""
+    """Return a user PIN that may be sent to the token, None for its pad; raise `PinError` if none may be.
+
+    A person who types one that the token has refused before, or that cannot be right, is asked again: it was
+    not sent.
+    """
     if info.protected_authentication_path:
         return None
-    with watch.current.asking():
-        given = pins.pin(info.where, info.tries)
-    pin = encoded(given, info)
+    while True:
+        with watch.current.asking():
+            given = pins.pin(info.where, info.tries)
+        try:
+            return _fit(encoded(given, info), info, module)
+        except PinError as error:
+            if not asks_again(pins, error.message):
+                raise
+
+
+def _fit(pin: bytes, info: TokenInfo, module: Module) -> bytes:
+    """Return *pin*; raise `PinError` where it must not be sent, or cannot be right."""
     RefusedPin.of(module.path, info.where, pin).check()
     quirks = info.quirks
     if not quirks.takes_pin(pin):

@@ -19,6 +19,7 @@ import msgspec
 from pkcs11.exceptions import SessionHandleInvalid
 
 from seedless.errors import NoToken, TokenError
+from seedless.pin import asks_again
 from seedless.pkcs11._ckr import explained, failed_again, is_loss, name_of, pin_refused, require_ok
 from seedless.pkcs11._cryptoki import CKR_OK, CKU_CONTEXT_SPECIFIC, CKU_USER
 from seedless.pkcs11.key import lenient_mapper
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from pkcs11.types import Session, Slot
 
-    from seedless.errors import PinError
     from seedless.pin import PinSource
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.module import Module
@@ -219,15 +219,32 @@ class TokenSession:
                 if self.module.functions.is_logged_in(handle_of(raw)):
                     return
                 info = self._info_now()
+            result = self._send_pins(info, self._send_pin)
+            if result != CKR_OK and name_of(result) != "UserAlreadyLoggedIn":
+                raise not_logged_in(result, info)
+
+    def _send_pin(self, pin: bytes | None) -> int:
+        with self.use("log in") as raw:
+            return self.module.functions.login(handle_of(raw), CKU_USER, pin)
+
+    def _send_pins(self, info: TokenInfo, send: Callable[[bytes | None], int]) -> int:
+        """Send PINs until one is not wrong, and return what the driver answered; raise `PinError`.
+
+        There is a second one only where a person types it: what a file or a variable holds is wrong again.
+        The last try is guarded each time.
+        """
+        while True:
             pin = self._pin(info)
-            with self.use("log in") as raw:
-                result = self.module.functions.login(handle_of(raw), CKU_USER, pin)
+            result = send(pin)
             if result == CKR_OK:
                 self._accepted = pin
-            elif name_of(result) in WRONG_PIN:
-                raise self._refused(pin, result)
-            elif name_of(result) != "UserAlreadyLoggedIn":
-                raise not_logged_in(result, info)
+            if name_of(result) not in WRONG_PIN:
+                return result
+            info = self._remember_refused(pin, result)
+            error = pin_refused(info, wrong=True)
+            is_over = info.user_pin_locked or (info.user_pin_final_try and not self._last_try)
+            if pin is None or is_over or self._pins is None or not asks_again(self._pins, error.message):
+                raise error
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -240,12 +257,10 @@ class TokenSession:
 
         Raise `PinError`: the PIN is the one that this session sent before, else the source is asked.
         """
-        pin = self._pin(self._info_now())
-        result = self.module.functions.login(handle_of(raw), CKU_CONTEXT_SPECIFIC, pin)
-        if name_of(result) in WRONG_PIN:
-            raise self._refused(pin, result)
-        require_ok(result)
-        self._accepted = pin
+        login = self.module.functions.login
+        require_ok(
+            self._send_pins(self._info_now(), lambda pin: login(handle_of(raw), CKU_CONTEXT_SPECIFIC, pin))
+        )
 
     def _pin(self, info: TokenInfo) -> bytes | None:
         require_try(info, last_try=self._last_try)
@@ -253,8 +268,8 @@ class TokenSession:
             return self._accepted
         return ask(self._pins, info, self.module)
 
-    def _refused(self, pin: bytes | None, result: int) -> PinError:
-        """Remember that the token refused *pin*; return the error, with the tries that are left now."""
+    def _remember_refused(self, pin: bytes | None, result: int) -> TokenInfo:
+        """Remember that the token refused *pin*; return what the token says of itself now: the tries left."""
         self._accepted = None
         if pin is not None:
             RefusedPin.of(self.module.path, self.info.where, pin).remember()
@@ -262,7 +277,7 @@ class TokenSession:
             info = self._info_now()
         if name_of(result) == "PinLocked":  # whatever its flags say
             info = msgspec.structs.replace(info, user_pin_locked=True)
-        return pin_refused(info, wrong=True)
+        return info
 
     def _info_now(self) -> TokenInfo:
         return read_info(self.slot, self.info.library)
