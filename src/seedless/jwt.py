@@ -1,7 +1,8 @@
 """Jwts: drafted in canonical bytes, completed by a signature, read back. A `Jwt` has been verified.
 
 What is shown is what is signed: a draft exists only if decoding its bytes and encoding them again gives
-the same bytes. Reading refuses what `seedless.wire.RULES` lists and what the official library refuses.
+the same bytes. `read` takes what the official library takes, and reports how it deviates from what that writes;
+`read_strict` refuses what `seedless.wire.RULES` lists. What was read either way is signed again in canonical bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from seedless.nkey import PublicKey
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from seedless.shape import Unknown  # noqa: TC004 - never looked up: nothing is decoded to it
+    from seedless.claims.lenient import Deviation  # noqa: TC004 - never looked up: nothing is decoded to it
+    from seedless.shape import Unknown  # noqa: TC004 - likewise
 
 B = TypeVar("B")
 
@@ -54,10 +56,11 @@ class Claims(msgspec.Struct, Generic[B], frozen=True, kw_only=True, gc=False):
 
 
 class Jwt(msgspec.Struct, Generic[B], frozen=True, gc=False):
-    """A jwt whose signature has been verified; made by `read` and `Draft.complete`, nowhere else.
+    """A jwt whose signature has been verified; made by `read`, `read_strict` and `Draft.complete` only.
 
     Verified is not trusted: the signature proves only that `issuer` signed it. `unknown` are the members
-    that we do not know; they are not in `claims`.
+    that we do not know; they are not in `claims`. `deviations` are what only `read` takes: how the text deviates
+    from what the official library writes. The claims have the meaning that they have for servers.
     """
 
     text: str
@@ -66,6 +69,7 @@ class Jwt(msgspec.Struct, Generic[B], frozen=True, gc=False):
     issued_at: int
     id: str
     unknown: tuple[Unknown, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
 
 class Draft(msgspec.Struct, Generic[B], frozen=True, gc=False):
@@ -126,10 +130,64 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
 
 
 def read(text: str | bytes) -> Jwt[Any]:
+    """Read and verify *text* as servers do; raise `BadJwt` with path and rule, or `BadSignature`.
+
+    What the official library reads and does not write is read with its meaning, and is in `deviations`; only
+    the rules of `wire.ALWAYS_REFUSED` are stricter. Version 1 is read as the library migrates it, and marked.
+    Times are not judged, nor whether the issuer is to be trusted.
+    """
+    try:
+        return read_strict(text)
+    except BadJwt as error:
+        if not error.rule or error.rule in wire.ALWAYS_REFUSED or isinstance(text, bytes):
+            raise
+    return _read_lenient(text)
+
+
+def _read_lenient(text: str) -> Jwt[Any]:
+    from seedless.claims import lenient  # noqa: PLC0415 - only for what the official library does not write
+
+    head, payload, signature = _parts(text)
+    found: dict[Deviation, None] = {}
+    try:
+        algorithm, noted = lenient.header(_bytes(head, "header", found))
+        if head not in _HEADERS:
+            found.setdefault(lenient.Deviation("header-spelling", "header"))
+        found |= dict.fromkeys(noted)
+        reading = lenient.read(_bytes(payload, "payload", found))
+        decoded = reading.decoded
+        issuer = _issuer(decoded.payload)
+    except BadClaims as error:
+        raise BadJwt(error.message, error.hint, path=error.path, rule=error.rule) from error
+    if reading.is_generic and algorithm == "ed25519":
+        decoded = lenient.marked(decoded)  # DecodeGeneric goes by the header, the others by the claims
+    found |= dict.fromkeys(reading.deviations)
+    if _HEADERS.get(head, decoded.version) != decoded.version:
+        rule = "v1-under-v2-header" if decoded.version == 1 else "header-spelling"
+        found.setdefault(lenient.Deviation(rule, "header"))
+    raw = _bytes(signature, "signature", found)
+    signed = payload if decoded.version == 1 else f"{head}.{payload}"
+    issuer.verify(raw, signed.encode("ascii"))
+    _require_issuer(issuer, decoded.payload)
+    # A signature has many spellings, and none of them is signed: the usual one is kept.
+    spelled = f"{head}.{payload}.{base64url.encode(raw)}"
+    return _jwt(spelled, decoded, issuer, tuple(found))
+
+
+def _bytes(part: str, what: str, found: dict[Deviation, None]) -> bytes:
+    """Return what the official library reads from *part*; add to *found* how it is spelled, if unusually."""
+    from seedless.claims.lenient import Deviation  # noqa: PLC0415 - as in `_read_lenient`
+
+    data = base64url.decode_lenient(part, what)
+    if base64url.encode(data) != part:
+        found.setdefault(Deviation("loose-base64", what))
+    return data
+
+
+def read_strict(text: str | bytes) -> Jwt[Any]:
     """Read and verify *text*; raise `BadJwt` with path and rule, or `BadSignature`.
 
-    Version 1 is read as the official library migrates it, and marked. Times are not judged, nor whether
-    the issuer is to be trusted.
+    Refused is everything in `wire.RULES`: for what was signed here, such as results of ceremonies and receipts.
     """
     if isinstance(text, bytes):
         raise BadJwt("a jwt is text, these are bytes")
@@ -142,11 +200,20 @@ def read(text: str | bytes) -> Jwt[Any]:
         issuer.verify(signature, signed)
     except BadClaims as error:
         raise BadJwt(error.message, error.hint, path=error.path, rule=error.rule) from error
-    payload = decoded.payload
-    allowed = payload.nats.issuers
-    if issuer.role not in allowed:
+    _require_issuer(issuer, decoded.payload)
+    return _jwt(text, decoded, issuer)
+
+
+def _require_issuer(issuer: PublicKey, payload: Payload[Any]) -> None:
+    if issuer.role not in payload.nats.issuers:
         raise BadJwt(f"an {issuer.role.name.lower()} key cannot issue {payload.nats.kind} claims", path="iss")
-    return Jwt(text, _claims(decoded), issuer, payload.iat, payload.jti, decoded.unknown)
+
+
+def _jwt(
+    text: str, decoded: Decoded, issuer: PublicKey, deviations: tuple[Deviation, ...] = ()
+) -> Jwt[Any]:
+    payload = decoded.payload
+    return Jwt(text, _claims(decoded), issuer, payload.iat, payload.jti, decoded.unknown, deviations)
 
 
 def read_draft(text: str) -> Draft[Any]:
@@ -236,12 +303,7 @@ def _seconds(now: datetime | int) -> int:
 
 def _split(text: str) -> tuple[int, bytes, bytes, bytes]:
     """Return version of the header, payload, signature and the bytes that were signed."""
-    if len(text) > MAX_SIZE:
-        raise BadJwt(f"the jwt has {len(text)} characters, at most {MAX_SIZE} are read")
-    header, _, rest = text.partition(".")  # to split or count takes as long as to decode
-    payload, dot, signature = rest.rpartition(".")
-    if not dot or "." in payload:
-        raise BadJwt(f"a jwt has three parts divided by dots, this has {text.count('.') + 1}")
+    header, payload, signature = _parts(text)
     version = _HEADERS.get(header)
     if version is None:
         raise _bad_header(header)
@@ -250,17 +312,32 @@ def _split(text: str) -> tuple[int, bytes, bytes, bytes]:
     return version, data, base64url.decode(signature, "signature"), signed.encode("ascii")
 
 
+def _parts(text: str) -> tuple[str, str, str]:
+    if len(text) > MAX_SIZE:
+        raise BadJwt(f"the jwt has {len(text)} characters, at most {MAX_SIZE} are read")
+    header, _, rest = text.partition(".")  # to split or count takes as long as to decode
+    payload, dot, signature = rest.rpartition(".")
+    if not dot or "." in payload:
+        raise BadJwt(f"a jwt has three parts divided by dots, this has {text.count('.') + 1}")
+    return header, payload, signature
+
+
 def _bad_header(header: str) -> BadJwt:
     """Tell a header that the official library takes, in its leniency, from one that nobody takes."""
+    from seedless.claims import lenient  # noqa: PLC0415 - only for headers that the library does not write
+
     try:
-        value = wire.parse(base64url.decode(header, "header"))
+        wire.parse(base64url.decode(header, "header"))
+        lenient.header(base64url.decode(header, "header"))
     except (BadClaims, BadJwt) as error:
-        return BadJwt(f"the header cannot be read: {error.message}", rule=error.rule)
-    alike = isinstance(value, dict) and {str(v).lower() for v in value.values()} >= {"jwt"}
+        message = error.message
+        if not message.startswith("the header is"):
+            message = f"the header cannot be read: {message}"
+        return BadJwt(message, error.hint, rule=error.rule)
     return BadJwt(
-        "the header is not the one of a NATS jwt",
+        "the header is not spelled as in a NATS jwt",
         'it is {"typ":"JWT","alg":"ed25519-nkey"}, written exactly so',
-        rule="header-spelling" if alike else "",
+        rule="header-spelling",
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import inspect
 
 from seedless.errors import BadClaims
-from seedless.wire import Number, at, encode, join
+from seedless.wire import Number, Pairs, at, encode, join
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -43,7 +43,7 @@ class _Walk(msgspec.Struct):
                 return self._struct(value, kind, path)
             case inspect.VarTupleType():
                 if not isinstance(value, list | tuple):
-                    raise _mismatch(value, "a list", path)
+                    raise mismatch(value, "a list", path)
                 items = enumerate(value)
                 return [self.check(v, kind.item_type, at(path, i)) for i, v in items]
             case inspect.DictType():
@@ -54,11 +54,11 @@ class _Walk(msgspec.Struct):
             case inspect.UnionType():
                 return self._union(value, kind, path)
             case _:
-                return _scalar(value, kind, path)
+                return scalar(value, kind, path)
 
     def _struct(self, value: object, kind: inspect.StructType, path: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise _mismatch(value, "an object", path)
+            raise mismatch(value, "an object", path)
         fields = {f.encode_name: f.type for f in kind.fields}
         refuse_folded(value, fields, path)
         known = {}
@@ -78,13 +78,14 @@ class _Walk(msgspec.Struct):
         is_text = isinstance(value, str) and not isinstance(value, Number)
         for choice in choices:
             if choice not in structs and isinstance(choice, inspect.StrType | inspect.LiteralType) == is_text:
-                return _scalar(value, choice, path)
+                return scalar(value, choice, path)
         if structs:
-            raise _mismatch(value, "text or an object", path)
-        return _scalar(value, choices[0], path)
+            raise mismatch(value, "text or an object", path)
+        return scalar(value, choices[0], path)
 
 
-def _scalar(value: object, kind: inspect.Type, path: str) -> object:
+def scalar(value: object, kind: inspect.Type, path: str) -> object:
+    """Return *value*, which is no list or object, as one of *kind*; raise `BadClaims`."""
     match kind:
         case inspect.StrType():
             return _expect(value, str, "text", path)
@@ -117,17 +118,18 @@ def _integer(value: object, low: int, high: int, path: str) -> int:
     ):
         raise BadClaims(f"{path}: {str(value)[:40]} is not between {low} and {high}", path=path)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _mismatch(value, "a whole number", path)
+        raise mismatch(value, "a whole number", path)
     return value
 
 
 def _expect(value: object, kind: type[S], words: str, path: str) -> S:
     if not isinstance(value, kind) or isinstance(value, Number):
-        raise _mismatch(value, words, path)
+        raise mismatch(value, words, path)
     return value
 
 
-def _mismatch(value: object, words: str, path: str) -> BadClaims:
+def mismatch(value: object, words: str, path: str) -> BadClaims:
+    """Return the error that *value* at *path* is not what the *words* name."""
     return BadClaims(f"{path or 'the claims'}: expected {words}, found {_text(value)}", path=path)
 
 
@@ -148,8 +150,8 @@ def text_of(value: object) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, Number):
         return msgspec.Raw(value.encode())
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, dict | Pairs):
+        return {name: _plain(item) for name, item in (value.items() if isinstance(value, dict) else value)}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
@@ -174,14 +176,15 @@ def refuse_folded(members: Mapping[str, Any], names: Mapping[str, Any], path: st
 
 
 @functools.cache
-def _info(kind: Any) -> inspect.Type:  # noqa: ANN401 - a type, or a parametrised one
+def info(kind: Any) -> inspect.Type:  # noqa: ANN401 - a type, or a parametrised one
+    """Return what msgspec knows of the type *kind*."""
     return inspect.type_info(kind)
 
 
 def fit(value: object, kind: type[S], path: str = "") -> tuple[S, tuple[Unknown, ...]]:
     """Return *value* (parsed JSON) as *kind*, and the unknown members left out; raise `BadClaims`."""
     walk = _Walk()
-    checked = walk.check(value, _info(cast("Hashable", kind)), path)
+    checked = walk.check(value, info(cast("Hashable", kind)), path)
     try:
         return msgspec.convert(checked, kind), tuple(walk.unknown)
     except msgspec.ValidationError as error:  # a rule of a single type, as in ClientInfo

@@ -31,11 +31,15 @@ RULES = {
     "too-deep": "nesting deeper than 100 levels",
     "small-order-key": "a public key, or first half of a signature, that is a point of small order",
     "null": "null for a member, in a list or in a map",
+    "null-entry": "null for an import or an export",
     "empty-type": "an empty top-level type, or version 1 without one",
     "v1-under-v2-header": "claims of version 1 under a header of version 2",
     "generic-names-typed": "generic claims whose type names one of the typed kinds",
 }
-"""Where we are stricter than the official library, on purpose: name and description."""
+"""Where the strict reader is stricter than the official library, on purpose: name and description."""
+
+ALWAYS_REFUSED = frozenset({"loose-base32", "too-deep", "small-order-key", "null-entry", "generic-names-typed"})
+"""The rules that hold for every reader; what breaks another is read by `jwt.read` and reported."""
 
 MAX_DEPTH = 100
 _LONGEST_INT = 20
@@ -57,10 +61,17 @@ class Number(str):
     __slots__ = ()
 
 
-class Repeated(dict[str, Any]):
-    """An object in which the name `twice` stands more than once."""
+class Pairs(list[tuple[str, Any]]):
+    """An object as it stands: its names and values in their order, some of them perhaps more than once."""
 
-    twice: str = ""
+    def twice(self) -> str | None:
+        """Return the first name that stands more than once."""
+        seen: set[str] = set()
+        for name, _ in self:
+            if name in seen:
+                return name
+            seen.add(name)
+        return None
 
 
 def encode(value: object) -> bytes:
@@ -142,29 +153,44 @@ def to_float(value: float | Number, path: str = "") -> float:
 def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
     """Read one JSON value strictly; raise `BadClaims` with the rule that it breaks.
 
-    Integers become `int`, all other numbers `Number`. Names that stand twice are found by `walk`.
+    Integers become `int`, all other numbers `Number`.
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadClaims(f"byte {error.start} is not UTF-8", rule="not-utf8") from None
+    value = _decoded(data, text, _decoder())
+    for path, item in walk(value):
+        if isinstance(item, Pairs):
+            place = join(path, item.twice() or "")
+            raise BadClaims(f"{place}: the name stands twice", "keep one", path=place, rule="duplicate-name")
+        if isinstance(item, str) and not item.isascii() and re.search(_SURROGATE, item):
+            raise BadClaims(f"{path}: an escape is half of a surrogate pair", path=path, rule="not-utf8")
+    return value
+
+
+def parse_pairs(data: bytes, text: str) -> Any:  # noqa: ANN401 - JSON is what it is
+    """Read one JSON value, which is *data* as *text*, with every object as `Pairs`; raise `BadClaims`."""
+    return _decoded(data, text, _pairs_decoder())
+
+
+def count_text(data: bytes, text: str) -> int:
+    """Return how often *text*, an ASCII word in lower case, stands in the JSON *data* without escapes."""
+    spelled = f'"{text}"'.encode()
+    return sum(found[0].lower() == spelled for found in _STRING.finditer(data))
+
+
+def _decoded(data: bytes, text: str, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - JSON
     if _is_deep(data):
         raise BadClaims(f"the JSON is nested deeper than {MAX_DEPTH} levels", rule="too-deep")
     from json import JSONDecodeError  # noqa: PLC0415 - see `_decoder`
 
     try:
-        value = _decoder().decode(text)
+        return decoder.decode(text)
     except JSONDecodeError as error:
         raise BadClaims(
             f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, line {error.lineno} column {error.colno}"
         ) from None
-    for path, item in walk(value):
-        if isinstance(item, Repeated):
-            place = join(path, item.twice)
-            raise BadClaims(f"{place}: the name stands twice", "keep one", path=place, rule="duplicate-name")
-        if isinstance(item, str) and not item.isascii() and re.search(_SURROGATE, item):
-            raise BadClaims(f"{path}: an escape is half of a surrogate pair", path=path, rule="not-utf8")
-    return value
 
 
 def walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -182,8 +208,8 @@ def walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _inside(value: object, path: str) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        for name, item in value.items():
+    if isinstance(value, dict | Pairs):
+        for name, item in value.items() if isinstance(value, dict) else value:
             yield path, name
             yield join(path, name), item
     elif isinstance(value, list):
@@ -232,18 +258,10 @@ def _constant(text: str) -> NoReturn:
     raise JSONDecodeError(f"there is no number {text}", text, 0)
 
 
-def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | Pairs:
+    """Return the members as a dict, or as `Pairs` where a name stands twice."""
     members = dict(pairs)
-    if len(members) == len(pairs):
-        return members
-    repeated = Repeated(members)
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            repeated.twice = name
-            break
-        seen.add(name)
-    return repeated
+    return members if len(members) == len(pairs) else Pairs(pairs)
 
 
 @functools.cache
@@ -252,4 +270,13 @@ def _decoder() -> json.JSONDecoder:
 
     return json.JSONDecoder(
         object_pairs_hook=_members, parse_int=_integer, parse_float=Number, parse_constant=_constant
+    )
+
+
+@functools.cache
+def _pairs_decoder() -> json.JSONDecoder:
+    import json  # noqa: PLC0415 - see `_decoder`
+
+    return json.JSONDecoder(
+        object_pairs_hook=Pairs, parse_int=_integer, parse_float=Number, parse_constant=_constant
     )

@@ -77,6 +77,11 @@ def main() -> int:
     by_rule = collections.Counter(o.verdict.rule for o in outcomes if isinstance(o.verdict, ByDesign))
     for rule, count in sorted(by_rule.items()):
         print(f"by design: {count:>3}  {rule}: {RULES[rule]}")
+    tolerated = collections.Counter(
+        rule for o in outcomes if isinstance(o.verdict, Agree) for rule in o.verdict.tolerated
+    )
+    for rule, count in sorted(tolerated.items()):
+        print(f"tolerated: {count:>3}  {rule}: {RULES[rule]}")
     missing = kinds - {outcome.kind for outcome in outcomes}
     for kind in sorted(missing):
         print(f"no case of kind {kind}")

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """The same verdict and the same bytes."""
+    """The same verdict and the same meaning; *tolerated* are the rules of the strict reader that it breaks."""
+
+    tolerated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

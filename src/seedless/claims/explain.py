@@ -1,6 +1,6 @@
-"""The slow path of reading: what the official library accepts and does not write, read with its meaning.
+"""The strict reader: what the official library accepts in another order or with blanks, read with its meaning.
 
-Follows `Decode` for the six typed kinds and version 1, `DecodeGeneric` for the rest (nats-io/jwt v2.8.2,
+What else it accepts is refused here by the rules of `wire.RULES`, and read by `lenient`. Follows `Decode` for the six typed kinds and version 1, `DecodeGeneric` for the rest (nats-io/jwt v2.8.2,
 decoder.go, genericlaims.go), and raises `BadClaims` with the path and, where we are stricter, the rule.
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _HEAD = ("type", "version", "tags")
 _TOP = (*Standard.__struct_fields__, "nats", "type")
-_OLD = frozenset({"cluster", "server"})
+OLD = frozenset({"cluster", "server"})
 _INT64 = range(-(2**63), 2**63)
-_CALLOUT = frozenset({"authorization_request", "authorization_response"})
+CALLOUT = frozenset({"authorization_request", "authorization_response"})
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _BLANKS = (  # what Go's strings.TrimSpace takes away
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -43,6 +43,7 @@ class _Head(Part, frozen=True, kw_only=True):
 def explain(data: bytes) -> Decoded:
     """Read the payload *data* by the official library's rules; raise `BadClaims` where it is refused."""
     value = _object(wire.parse(data), "the payload")
+    refuse_escaped_headers(value, data)
     shape.refuse_folded(value, dict.fromkeys(_TOP))
     top_type = value.get("type", ...)
     if top_type is None:
@@ -50,18 +51,18 @@ def explain(data: bytes) -> Decoded:
     if top_type == "":
         raise BadClaims("type: the top-level type is empty", path="type", rule="empty-type")
     if top_type is not ...:
-        return _version_1(value, top_type)
+        return version_1(value, top_type)
     nats = _body(value)
     kind = nats.get("type")
-    if not isinstance(kind, str) or isinstance(kind, Number) or kind not in {*KINDS, *_OLD}:
+    if not isinstance(kind, str) or isinstance(kind, Number) or kind not in {*KINDS, *OLD}:
         _refuse_folded_kind(nats)
-        return _generic(value)
-    _refuse_old(kind, "nats.type")
+        return generic(value)
+    refuse_old(kind, "nats.type")
     version = _head(nats).version
-    if kind in _CALLOUT and version < VERSION:
-        return _marked(_typed(kind, value))  # its version is not looked at, but tells what was signed
-    _require_version(version)
-    return _typed(kind, value)
+    if kind in CALLOUT and version < VERSION:
+        return marked(typed(kind, value))  # its version is not looked at, but tells what was signed
+    require_version(version)
+    return typed(kind, value)
 
 
 def _body(value: dict[str, Any]) -> dict[str, Any]:
@@ -79,8 +80,22 @@ def _head(members: dict[str, Any], path: str = "nats") -> _Head:
     return head
 
 
-def _refuse_old(kind: str, path: str) -> None:
-    if kind in _OLD:
+def refuse_escaped_headers(value: object, data: bytes) -> None:
+    """Raise `BadClaims` when the payload *data* spells the sampling `headers` with escapes.
+
+    The official library compares its text as it stands in the JSON (exports.go), which *value* no longer has.
+    """
+    words = sum(
+        isinstance(item, str) and item.lower() == "headers" and not isinstance(item, Number)
+        for _, item in wire.walk(value)
+    )
+    if words and words > wire.count_text(data, "headers"):
+        raise BadClaims("a sampling is spelled with escapes", 'write "headers"')
+
+
+def refuse_old(kind: str, path: str) -> None:
+    """Raise `BadClaims` for the kinds that only version 1 had."""
+    if kind in OLD:
         raise BadClaims(f"{path}: {kind} claims are from version 1 and no longer exist", path=path)
 
 
@@ -90,19 +105,20 @@ def _object(value: object, what: str) -> dict[str, Any]:
     return value
 
 
-def _version_1(value: dict[str, Any], kind: object) -> Decoded:
+def version_1(value: dict[str, Any], kind: object) -> Decoded:
+    """Read *value*, whose top-level type is *kind*, as the official library migrates version 1."""
     if not isinstance(kind, str) or isinstance(kind, Number):
         raise BadClaims("type: the top-level type is not text", path="type")
-    _refuse_old(kind, "type")
+    refuse_old(kind, "type")
     nats = _body(value)
     _head(nats)
-    if kind in _CALLOUT:
+    if kind in CALLOUT:
         rest = {name: item for name, item in value.items() if name != "type"}
-        return _marked(_typed(kind, {"nats": nats} | rest))
+        return marked(typed(kind, {"nats": nats} | rest))
     if kind in KINDS:
         migrated, dropped = migrate(kind, value | {"nats": nats})
-        decoded = _typed(kind, migrated)
-        return _marked(Decoded(decoded.payload, unknown=(*dropped, *decoded.unknown)))
+        decoded = typed(kind, migrated)
+        return marked(Decoded(decoded.payload, unknown=(*dropped, *decoded.unknown)))
     moved: dict[str, Any] = {"type": kind}
     tags = value.get("tags")
     if isinstance(tags, list) and all(isinstance(t, str) and not isinstance(t, Number) for t in tags):
@@ -110,14 +126,16 @@ def _version_1(value: dict[str, Any], kind: object) -> Decoded:
     rest = {name: item for name, item in value.items() if name not in moved}
     if "nats" in value:
         rest["nats"] = nats | moved
-    return _marked(_with_floats(rest))
+    return marked(_with_floats(rest))
 
 
-def _marked(decoded: Decoded) -> Decoded:
+def marked(decoded: Decoded) -> Decoded:
+    """Return *decoded* as of version 1: its signature is over the payload alone, and it is not signed again."""
     return Decoded(decoded.payload, version=1, unknown=decoded.unknown)
 
 
-def _require_version(version: int) -> None:
+def require_version(version: int) -> None:
+    """Raise `BadClaims` unless typed claims of *version* without a top-level type are read."""
     if version == 1:
         raise BadClaims(
             "nats.version: version 1 has its type at the top level", path="nats.version", rule="empty-type"
@@ -135,19 +153,21 @@ def _require_version(version: int) -> None:
 def _refuse_folded_kind(nats: dict[str, Any]) -> None:
     """Refuse `TYPE: account`: we would read generic claims, the official library an account."""
     for name, item in nats.items():
-        if name != "type" and name.casefold() == "type" and isinstance(item, str) and item in {*KINDS, *_OLD}:
+        if name != "type" and name.casefold() == "type" and isinstance(item, str) and item in {*KINDS, *OLD}:
             path = wire.join("nats", name)
             raise BadClaims(f"{path}: the name differs from type only in case", path=path, rule="folded-name")
 
 
-def _typed(kind: str, value: dict[str, Any]) -> Decoded:
+def typed(kind: str, value: dict[str, Any]) -> Decoded:
+    """Read *value*, whose `nats` is an object, as claims of *kind* of version 2."""
     nats = {name: item for name, item in value["nats"].items() if name not in {"type", "version"}}
     nats, dropped = relax(kind, nats)
     payload, unknown = shape.fit(value | {"nats": nats}, PAYLOADS[kind])
     return Decoded(payload, unknown=(*dropped, *unknown))
 
 
-def _generic(value: dict[str, Any]) -> Decoded:
+def generic(value: dict[str, Any]) -> Decoded:
+    """Read *value* as generic claims."""
     _head({name: item for name, item in value.items() if name not in _TOP}, "")
     return _with_floats(value)
 
@@ -205,11 +225,11 @@ def _relax_src(members: dict[str, Any]) -> dict[str, Any]:
     src = members.get("src")
     if not isinstance(src, str) or isinstance(src, Number):
         return members
-    parts: Iterable[str] = (part.strip(_BLANKS) for part in _lower(src).split(","))
+    parts: Iterable[str] = (part.strip(_BLANKS) for part in lower(src).split(","))
     return members | {"src": list(dict.fromkeys(part for part in parts if part))}
 
 
-def _lower(text: str) -> str:
+def lower(text: str) -> str:
     """Return *text* as Go's strings.ToLower: each character by itself, and never two for one."""
     return "".join("i" if character == "\u0130" else character.lower() for character in text)
 
@@ -238,12 +258,12 @@ def require_scope_kind(scope: dict[str, Any], path: str) -> None:
 
 def _relax_scope(scope: dict[str, Any], path: str) -> dict[str, Any]:
     require_scope_kind(scope, path)
-    scope = _through_floats(scope, path)
+    scope = through_floats(scope, path)
     template = scope.get("template")
     return scope | {"template": _relax_src(template)} if isinstance(template, dict) else scope
 
 
-def _through_floats(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
+def through_floats(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     """Return *value* with its numbers spelled as after Go's way through float64: 5.0 becomes 5.
 
     Integers that lose digits there are kept (`claims.effective` says what they mean), unless they end beyond
@@ -255,7 +275,7 @@ def _through_floats(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
             return Number(text)
         return int(text) if isinstance(value, Number) or int(text) not in _INT64 else value
     if isinstance(value, dict):
-        return {name: _through_floats(item, wire.join(path, name)) for name, item in value.items()}
+        return {name: through_floats(item, wire.join(path, name)) for name, item in value.items()}
     if isinstance(value, list):
-        return [_through_floats(item, wire.at(path, index)) for index, item in enumerate(value)]
+        return [through_floats(item, wire.at(path, index)) for index, item in enumerate(value)]
     return value

@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import msgspec
+
 from seedless import shape
-from seedless.claims.common import NO_LIMIT, Int64, Part, TimeRange
+from seedless.claims.account import Limits
+from seedless.claims.codec import KINDS, Standard
+from seedless.claims.common import NO_LIMIT, ImportType, Int64, Part, TimeRange
 from seedless.wire import join
 
 _ACCOUNT_LIMITS = (
@@ -64,6 +69,30 @@ _CHECKED: dict[str, Any] = {
     "user": _User,
     "activation": _Activation,
 }
+
+
+@functools.cache
+def payload(kind: str) -> Any:  # noqa: ANN401 - a type
+    """Return the type of a whole payload of version 1 of *kind*, as far as the official library reads it."""
+    known = {field.encode_name: field.type for field in _fields(KINDS[kind])}
+    if kind == "account":
+        limits = {field.encode_name: field.type for field in _fields(Limits)}
+        known["limits"] = _struct("Limits", {name: limits[name] for name in _ACCOUNT_LIMITS})
+    if kind == "activation":
+        known["type"] = ImportType
+    checked = {field.encode_name: field.type for field in _fields(_CHECKED[kind])}
+    body = _struct("Body", {name: known[name] for name in _BODY[kind]} | checked)
+    moved = {field.encode_name: field.type for field in _fields(_Moved)}
+    return _struct("Payload", moved | {"nats": body}, Standard)
+
+
+def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:  # noqa: ANN401 - a type
+    return msgspec.structs.fields(kind)
+
+
+def _struct(name: str, members: dict[str, Any], base: type[Part] = Part) -> type[Part]:
+    fields = [(member, kind, None) for member, kind in members.items()]
+    return msgspec.defstruct(name, fields, bases=(base,), kw_only=True, frozen=True)
 
 
 def migrate(kind: str, value: dict[str, Any]) -> tuple[dict[str, Any], tuple[shape.Unknown, ...]]:
