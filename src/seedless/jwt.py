@@ -1,8 +1,9 @@
 """Jwts: drafted in canonical bytes, completed by a signature, read back. A `Jwt` has been verified.
 
 What is shown is what is signed: a draft exists only if decoding its bytes and encoding them again gives
-the same bytes. `read` takes what the official library takes, and reports how it deviates from what that writes;
-`read_strict` refuses what `seedless.wire.RULES` lists. What was read either way is signed again in canonical bytes.
+the same bytes. `read` takes what the official library takes, and reports how it deviates from what that
+writes; `read_strict` refuses what `seedless.wire.RULES` lists. What was read either way is signed again in
+canonical bytes.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class Jwt(msgspec.Struct, Generic[B], frozen=True, gc=False):
     """A jwt whose signature has been verified; made by `read`, `read_strict` and `Draft.complete` only.
 
     Verified is not trusted: the signature proves only that `issuer` signed it. `unknown` are the members
-    that we do not know; they are not in `claims`. `deviations` are what only `read` takes: how the text deviates
-    from what the official library writes. The claims have the meaning that they have for servers.
+    that we do not know; they are not in `claims`. `deviations` are what only `read` takes: how the text
+    deviates from what the official library writes. The claims have the meaning that they have for servers.
     """
 
     text: str
@@ -187,7 +188,8 @@ def _bytes(part: str, what: str, found: dict[Deviation, None]) -> bytes:
 def read_strict(text: str | bytes) -> Jwt[Any]:
     """Read and verify *text*; raise `BadJwt` with path and rule, or `BadSignature`.
 
-    Refused is everything in `wire.RULES`: for what was signed here, such as results of ceremonies and receipts.
+    Refused is everything in `wire.RULES`: for what was signed here, such as results of ceremonies and
+    receipts.
     """
     if isinstance(text, bytes):
         raise BadJwt("a jwt is text, these are bytes")
@@ -209,9 +211,7 @@ def _require_issuer(issuer: PublicKey, payload: Payload[Any]) -> None:
         raise BadJwt(f"an {issuer.role.name.lower()} key cannot issue {payload.nats.kind} claims", path="iss")
 
 
-def _jwt(
-    text: str, decoded: Decoded, issuer: PublicKey, deviations: tuple[Deviation, ...] = ()
-) -> Jwt[Any]:
+def _jwt(text: str, decoded: Decoded, issuer: PublicKey, deviations: tuple[Deviation, ...] = ()) -> Jwt[Any]:
     payload = decoded.payload
     return Jwt(text, _claims(decoded), issuer, payload.iat, payload.jti, decoded.unknown, deviations)
 
@@ -251,9 +251,17 @@ def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
 
 
 def payload_of(jwt: Jwt[Any]) -> bytes:
-    """Return the payload of *jwt* as it was signed: JSON bytes."""
-    part = jwt.text.split(".")[1]
-    return base64url.decode(part, "payload")
+    """Return the payload of *jwt* as it was signed: JSON bytes, spelled as its issuer spelled them."""
+    return base64url.decode_lenient(jwt.text.split(".")[1], "payload")
+
+
+def plain_payload(jwt: Jwt[Any]) -> bytes:
+    """Return the payload of *jwt* as JSON: as it was signed, or as servers read it where that deviates."""
+    if not jwt.deviations:
+        return payload_of(jwt)
+    from seedless.claims import lenient  # noqa: PLC0415 - as in `_read_lenient`
+
+    return lenient.plain(payload_of(jwt))
 
 
 def _made_canonical(payload: Payload[Any]) -> tuple[Decoded, bytes]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from seedless import jwt, wire
 from seedless.change import Change, Placement, Statement
 from seedless.claims import Account, Operator, User
-from seedless.errors import BadClaims, BadJwt, SeedlessError, UsageError
+from seedless.errors import BadClaims, SeedlessError, UsageError
 from seedless.issue import Plan
 from seedless.store.names import check_name
 from seedless.text import shown
@@ -216,9 +216,12 @@ def _jwt(text: Any, where: str) -> jwt.Jwt[Any]:  # noqa: ANN401 - what JSON hol
     if not isinstance(text, str):
         raise UsageError(f"{where} is not a jwt", _MADE)
     try:
-        return jwt.read(text)
-    except (BadJwt, SeedlessError) as error:
+        found = jwt.read(text)  # what stands may be spelled unusually; what is to be signed may not
+    except SeedlessError as error:
         raise UsageError(f"{where}: {error.message}", error.hint) from error
+    if found.text != text:
+        raise UsageError(f"{where} is a jwt whose signature is not spelled as it is written", _MADE)
+    return found
 
 
 _MADE = "plans are written by --plan FILE; make it again"

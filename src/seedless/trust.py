@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seedless import wire
 from seedless.claims import Account, Activation, Operator, Scope, User, signing_key
 from seedless.claims.templates import Filler
-from seedless.jwt import payload_of
+from seedless.jwt import plain_payload
 from seedless.subject import is_contained_in
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def carried_limits(user: Jwt[User]) -> tuple[str, ...]:
 
     An empty list counts, as it does for servers; so this looks at what was signed.
     """
-    nats = wire.parse(payload_of(user)).get("nats", {})
+    nats = wire.parse(plain_payload(user)).get("nats", {})
     carried = [name for name in ("pub", "sub") if {"allow", "deny"} & nats.get(name, {}).keys()]
     carried += [name for name in ("resp", *_LISTS) if name in nats]
     carried += [name for name in _SCALARS if getattr(user.claims.body, name)]

@@ -18,7 +18,8 @@ import msgspec
 
 from seedless import trust
 from seedless.claims import Account, Activation, Operator, User
-from seedless.errors import BadJwt, SeedlessError
+from seedless.errors import BadJwt, BadSignature, SeedlessError
+from seedless.rules.guards import spelling
 from seedless.store import open_store
 from seedless.units import moment
 
@@ -37,17 +38,24 @@ _AHEAD = 3  # batches for each process, so that none waits
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """What there is to say of one jwt; *what* is its name for people, *error* why it cannot be read."""
+    """What there is to say of one jwt; *what* is its name for people, *error* why it cannot be read.
+
+    `signature` is `good`, `bad`, or `unread` where there was none to verify. `unusual` tells how the text
+    deviates from what the official library writes (G013).
+    """
 
     what: str
     trust: str = "-"
     times: str = "-"
     error: str | None = None
+    signature: str = "good"
+    unusual: str = ""
 
-    @property
-    def signature(self) -> str:
-        """Whether the signature is `good` or `bad`."""
-        return "good" if self.error is None else "bad"
+    @classmethod
+    def unreadable(cls, what: str, error: SeedlessError) -> Verdict:
+        """Return the verdict on what cannot be read because of *error*."""
+        is_bad = isinstance(error, BadSignature) or isinstance(error.__cause__, BadSignature)
+        return cls(what, error=error.message, signature="bad" if is_bad else "unread")
 
     @property
     def ok(self) -> bool:
@@ -76,7 +84,8 @@ class View:
 
     def judge(self, what: str, jwt: Jwt[Any], near: Jwt[Any] | None = None) -> Verdict:
         """Return what there is to say of *jwt*, named *what*; *near* is the account that it lies with."""
-        return Verdict(what, self._standing(jwt, near), _times(jwt, self._now))
+        unusual = " ".join(spelling(jwt) or ()).strip()
+        return Verdict(what, self._standing(jwt, near), _times(jwt, self._now), unusual=unusual)
 
     def _standing(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> str:
         if self._store is None:
@@ -123,7 +132,7 @@ class _Unit(msgspec.Struct, frozen=True):
     further: bool = False
 
 
-_Told = tuple[str, str, str, str | None]
+_Told = tuple[str, str, str, str | None, str, str]
 
 
 def _units(store: Store) -> Iterator[_Unit]:
@@ -182,7 +191,7 @@ def _verdicts(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_
     """Return what is to be said of *units*, as plain tuples: they go from process to process fast."""
     store, view = _view(root, operator, now)
     found = [verdict for unit in units for verdict in _look(store, view, unit)]
-    return [(verdict.what, verdict.trust, verdict.times, verdict.error) for verdict in found]
+    return [msgspec.structs.astuple(verdict) for verdict in found]
 
 
 def _look(store: Store, view: View, unit: _Unit) -> Iterator[Verdict]:
@@ -204,7 +213,7 @@ def _judged(
         if jwt is None:
             raise BadJwt("there is no jwt")
     except SeedlessError as error:
-        return Verdict(what, error=error.message), None
+        return Verdict.unreadable(what, error), None
     return view.judge(what, jwt, near), jwt
 
 

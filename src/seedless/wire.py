@@ -38,7 +38,9 @@ RULES = {
 }
 """Where the strict reader is stricter than the official library, on purpose: name and description."""
 
-ALWAYS_REFUSED = frozenset({"loose-base32", "too-deep", "small-order-key", "null-entry", "generic-names-typed"})
+ALWAYS_REFUSED = frozenset(
+    {"loose-base32", "too-deep", "small-order-key", "null-entry", "generic-names-typed"}
+)
 """The rules that hold for every reader; what breaks another is read by `jwt.read` and reported."""
 
 MAX_DEPTH = 100

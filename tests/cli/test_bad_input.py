@@ -225,7 +225,7 @@ def test_a_damaged_account_is_named_and_the_others_still_listed(desk: Desk, dama
     assert [entry["name"] for entry in listed.data["damaged"]] == ["SYS"]
     verified = desk.run("verify", "--json")
     assert verified.code == 3
-    assert [row["what"] for row in verified.data["jwts"] if row["signature"] == "bad"] == ["account SYS"]
+    assert [row["what"] for row in verified.data["jwts"] if row["signature"] == "unread"] == ["account SYS"]
     (node,) = [child for child in desk.ok("tree", "--json").data["children"] if child["name"] == "SYS"]
     assert node["damaged"].startswith(f"{file} is damaged: ")
 
@@ -258,7 +258,9 @@ def test_a_folder_whose_name_is_no_text_is_verified_like_others(desk: Desk, word
     (folder / f"{name}.jwt").write_text("x.y.z")
     done = desk.run("verify", *words)
     assert (done.code, done.err) == (3, "")
-    assert re.search(r'\nbad: ".*/b\\xff/b\\xff.jwt" is damaged: |"what": "account b\\udcff"', done.out)
+    assert re.search(
+        r'\nunreadable: ".*/b\\xff/b\\xff.jwt" is damaged: |"what": "account b\\udcff"', done.out
+    )
 
 
 def test_a_damaged_creds_file(desk: Desk) -> None:

@@ -25,7 +25,8 @@ OWN_USER = str(SoftwareKey(Role.USER, bytes(range(32))).public_key)
 OWN_ACCOUNT = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
 
 JWT_KEYS = {
-    "kind", "name", "subject", "issuer", "issued_at", "expires", "version", "id", "unknown", "claims", "jwt",
+    "kind", "name", "subject", "issuer", "issued_at", "expires", "version", "id", "unknown", "unusual",
+    "claims", "jwt",
 }  # fmt: skip
 
 

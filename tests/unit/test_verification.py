@@ -162,7 +162,7 @@ def test_nothing_is_trusted_where_the_operator_cannot_be_read(tmp_path: Path) ->
     store = fill(tmp_path, 1, 1)
     store.path().write_text("junk")
     first, *others = verdicts(tmp_path)
-    assert first.signature == "bad"
+    assert first.signature == "unread"
     assert {one.trust for one in others} == {"the operator cannot be read"}
 
 

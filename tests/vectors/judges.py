@@ -72,7 +72,7 @@ def judge_jwt(case: dict[str, Any]) -> Verdict:
 
 
 def _without_null(members: dict[str, Any]) -> dict[str, Any]:
-    """Return *members* with an empty list for null, and for null in a list: lists are all that Go writes so."""
+    """Return *members* with an empty list for null, also in a list: lists are all that Go writes so."""
     lists = {name: [] if value is None else value for name, value in members.items()}
     return {n: [[] if x is None else x for x in v] if isinstance(v, list) else v for n, v in lists.items()}
 

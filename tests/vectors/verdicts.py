@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """The same verdict and the same meaning; *tolerated* are the rules of the strict reader that it breaks."""
+    """The same verdict and the same meaning; *tolerated* are the rules of strict reading that it breaks."""
 
     tolerated: tuple[str, ...] = ()
 

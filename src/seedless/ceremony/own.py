@@ -41,7 +41,7 @@ def own_draft(
 def read_own(text: str, where: str) -> Jwt[Generic]:
     """Read and verify a generic jwt; raise `Refused` that names the place *where*."""
     try:
-        found = jwt.read(text)
+        found = jwt.read_strict(text)
     except SeedlessError as error:
         raise Refused(f"{where}: {error.message}", error.hint) from error
     if not isinstance(found.claims.body, Generic):

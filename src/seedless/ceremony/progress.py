@@ -166,7 +166,7 @@ def _signed(so_far: Progress, entry: Entry, place: str) -> None:
     if not entry["jwt"].startswith(f"{draft.signing_input.decode()}."):
         raise Refused(f"{place}.jwt is not that of request.plan.changes[{number}].draft")
     try:
-        so_far.signed.append(jwt.read(entry["jwt"]))
+        so_far.signed.append(jwt.read_strict(entry["jwt"]))
     except SeedlessError as error:
         raise Refused(f"{place}.jwt: {error.message}", error.hint) from error
 

@@ -1,7 +1,8 @@
-"""The strict reader: what the official library accepts in another order or with blanks, read with its meaning.
+"""The strict reader: what the official library takes in another order or with blanks, with its meaning.
 
-What else it accepts is refused here by the rules of `wire.RULES`, and read by `lenient`. Follows `Decode` for the six typed kinds and version 1, `DecodeGeneric` for the rest (nats-io/jwt v2.8.2,
-decoder.go, genericlaims.go), and raises `BadClaims` with the path and, where we are stricter, the rule.
+What else it accepts is refused here by the rules of `wire.RULES`, and read by `lenient`. Follows `Decode`
+for the six typed kinds and version 1, `DecodeGeneric` for the rest (nats-io/jwt v2.8.2, decoder.go,
+genericlaims.go), and raises `BadClaims` with the path and, where we are stricter, the rule.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def version_1(value: dict[str, Any], kind: object) -> Decoded:
 
 
 def marked(decoded: Decoded) -> Decoded:
-    """Return *decoded* as of version 1: its signature is over the payload alone, and it is not signed again."""
+    """Return *decoded* as of version 1: its signature is over the payload alone."""
     return Decoded(decoded.payload, version=1, unknown=decoded.unknown)
 
 

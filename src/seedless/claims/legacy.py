@@ -90,7 +90,7 @@ def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:  # noqa: ANN401
     return msgspec.structs.fields(kind)
 
 
-def _struct(name: str, members: dict[str, Any], base: type[Part] = Part) -> type[Part]:
+def _struct(name: str, members: dict[str, Any], base: type[Part] = Part) -> type[msgspec.Struct]:
     fields = [(member, kind, None) for member, kind in members.items()]
     return msgspec.defstruct(name, fields, bases=(base,), kw_only=True, frozen=True)
 

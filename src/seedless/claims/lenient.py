@@ -1,15 +1,16 @@
 """Payloads as the official library reads them: everything that Go's encoding/json forgives, with its meaning.
 
-What is forgiven here is never written: each such place is a `Deviation`, named by the rule of `wire.RULES` that
-`explain`, the strict reader, refuses it by. The result is the same JSON in its plain spelling, which the strict
-reader then reads; nothing is accepted here that it would not accept in that spelling.
+What is forgiven here is never written: each such place is a `Deviation`, named by the rule of `wire.RULES`
+that `explain`, the strict reader, refuses it by. The result is the same JSON in its plain spelling, which the
+strict reader then reads; nothing is accepted here that it would not accept in that spelling.
 
-Source: encoding/json of Go 1.27 (and 1.25, which behaves the same), tried with structs like those of nats-io/jwt:
+Source: encoding/json of Go 1.27 (and 1.25, which behaves the same), tried with structs like those of
+nats-io/jwt:
 
 - names match exactly, or by ASCII case and the two letters that fold to ASCII (U+017F to s, U+212A to k);
 - a repeated scalar replaces, a repeated struct merges, a repeated map gets the new entries, whole;
-- the elements of a repeated list are read *into those of the list before*, and those beyond a shorter list come
-  back when a longer one follows; an empty list, or null, forgets them;
+- the elements of a repeated list are read *into those of the list before*, and those beyond a shorter list
+  come back when a longer one follows; an empty list, or null, forgets them;
 - null empties lists, maps and pointers, and leaves everything else as it was;
 - bytes that are not UTF-8, and escaped halves of surrogate pairs, are each read as U+FFFD.
 """
@@ -26,7 +27,7 @@ from msgspec import inspect
 
 from seedless import shape, wire
 from seedless.claims import explain, legacy
-from seedless.claims.account import Account, Export, Import, Scope
+from seedless.claims.account import Export, Import, Scope
 from seedless.claims.codec import KINDS, VERSION, Decoded, Standard
 from seedless.claims.common import Int64, Part
 from seedless.errors import BadClaims
@@ -83,26 +84,83 @@ class _Cells(list[Any]):
     used: int = 0
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    """What a payload says that it is; a top-level type (`is_v1`) makes it version 1."""
+
+    name: str
+    version: int
+    is_v1: bool
+
+    @property
+    def is_typed(self) -> bool:
+        return self.name in KINDS
+
+    @property
+    def is_generic(self) -> bool:
+        return not self.is_v1 and self.name not in {*KINDS, *explain.OLD}
+
+    @property
+    def is_callout(self) -> bool:
+        return self.name in explain.CALLOUT
+
+    @property
+    def is_unnamed_v1(self) -> bool:
+        """Whether it is of version 1 though it has no top-level type."""
+        return self.is_typed and not self.is_callout and not self.is_v1 and self.version == 1
+
+
 def read(data: bytes) -> Lenient:
     """Read the payload *data* as the official library does; raise `BadClaims` where it refuses."""
     reading = _Reading()
     value = reading.parse(data)
     if not isinstance(value, Pairs):
         raise BadClaims("the payload is not a JSON object")
-    kind, version, is_v1 = _identify(value)
-    if kind not in {*KINDS, *explain.OLD} and not is_v1:
-        return reading.result(_generic(reading, value), is_generic=True)
-    explain.refuse_old(kind, "type" if is_v1 else "nats.type")
-    if kind not in KINDS:  # version 1 of a kind of one's own
-        plain = reading.folded(value, _custom(tags=Any), {})
-        return reading.result(explain.version_1(plain, kind))
-    is_callout = kind in explain.CALLOUT
-    if version == 1 and not is_v1 and not is_callout:
-        reading.note("empty-type", "nats.version")
-        is_v1 = True
-    elif not is_callout or version > VERSION:
-        explain.require_version(VERSION if is_v1 else version)
-    return reading.result(_typed(reading, value, kind, is_v1=is_v1))
+    kind = _identify(value)
+    if not kind.is_generic:
+        explain.refuse_old(kind.name, "type" if kind.is_v1 else "nats.type")
+    if kind.is_typed and not (
+        kind.is_v1 or kind.is_unnamed_v1 or (kind.is_callout and kind.version < VERSION)
+    ):
+        explain.require_version(kind.version)
+    plain = reading.folded(value, _type_of(kind))
+    return reading.result(_decoded(reading, kind, plain), is_generic=kind.is_generic)
+
+
+def plain(data: bytes) -> bytes:
+    """Return the payload *data*, which `read` has taken, as JSON in its plain spelling.
+
+    Unknown members are left out.
+    """
+    reading = _Reading()
+    value = reading.parse(data)
+    return shape.text_of(reading.folded(value, _type_of(_identify(value)))).encode()
+
+
+def _type_of(kind: _Kind) -> inspect.StructType:
+    if kind.is_typed:
+        is_old = (kind.is_v1 or kind.is_unnamed_v1) and not kind.is_callout
+        return _payload(kind.name, is_v1=is_old)
+    return _custom() if kind.is_generic else _custom(tags=Any)
+
+
+def _decoded(reading: _Reading, kind: _Kind, members: dict[str, Any]) -> Decoded:
+    if not kind.is_typed:
+        if not kind.is_generic:  # version 1 of a kind of one's own
+            return explain.version_1(members, kind.name)
+        if members.pop("type", None) is not None:
+            reading.note("empty-type", "type")
+        return explain.generic(members)
+    members.setdefault("nats", {})
+    top = members.pop("type", None)
+    if kind.is_v1 or kind.is_unnamed_v1:
+        if kind.is_unnamed_v1:
+            reading.note("empty-type", "nats.version")
+            reading.forget("nats.type", "nats.version")
+        return explain.version_1(members, kind.name)
+    if top is not None:
+        reading.note("empty-type", "type")
+    decoded = explain.typed(kind.name, members)
+    return decoded if kind.version == VERSION else explain.marked(decoded)
 
 
 def marked(decoded: Decoded) -> Decoded:
@@ -111,10 +169,10 @@ def marked(decoded: Decoded) -> Decoded:
 
 
 def header(data: bytes) -> tuple[str, tuple[Deviation, ...]]:
-    """Return the algorithm that the header *data* names; raise `BadClaims` unless it is that of a NATS jwt."""
+    """Return the algorithm that the header *data* names; raise `BadClaims` unless a NATS jwt has it."""
     reading = _Reading()
     value = reading.parse(data)
-    members = reading.folded(value, shape.info(_Header), {})
+    members = reading.folded(value, _struct_info(_Header))
     if members.get("typ", "").upper() != "JWT":
         raise BadClaims("the header is not the one of a NATS jwt", 'its typ is "JWT"')
     algorithm: str = members.get("alg", "")
@@ -123,42 +181,19 @@ def header(data: bytes) -> tuple[str, tuple[Deviation, ...]]:
     return algorithm, tuple(reading.deviations)
 
 
-def _typed(reading: _Reading, value: Pairs, kind: str, *, is_v1: bool) -> Decoded:
-    is_old = is_v1 and kind not in explain.CALLOUT
-    plain = reading.folded(value, _payload(kind, is_v1=is_old), {})
-    plain.setdefault("nats", {})
-    top = plain.pop("type", None)
-    if is_v1:
-        if is_old and not top:
-            reading.forget("nats.type", "nats.version")
-        return explain.version_1(plain, kind)
-    if top is not None:
-        reading.note("empty-type", "type")
-    decoded = explain.typed(kind, plain)
-    return decoded if plain["nats"].get("version") == VERSION else explain.marked(decoded)
-
-
-def _generic(reading: _Reading, value: Pairs) -> Decoded:
-    plain = reading.folded(value, _custom(), {})
-    top = plain.pop("type", None)
-    if top is not None:
-        reading.note("empty-type", "type")
-    return explain.generic(plain)
-
-
-def _identify(value: Pairs) -> tuple[str, int, bool]:
-    """Return the kind that *value* says, its version, and whether it is of version 1 by its top-level type."""
+def _identify(value: Pairs) -> _Kind:
+    """Return what *value* says that it is."""
     try:
-        found = _Reading().folded(value, shape.info(_Identifier), {})
+        found = _Reading().folded(value, _struct_info(_Identifier))
     except BadClaims:
         top, kind = _said(value, "type"), _said(_last(value, "nats"), "type")
         if top or (isinstance(kind, str) and kind in {*KINDS, *explain.OLD}):
             raise
-        return "", 0, False  # DecodeGeneric does not look at it
+        return _Kind("", 0, is_v1=False)  # DecodeGeneric does not look at it
     if found.get("type"):
-        return found["type"], 1, True
+        return _Kind(found["type"], 1, is_v1=True)
     nats = found.get("nats", {})
-    return nats.get("type", ""), nats.get("version", 0), False
+    return _Kind(nats.get("type", ""), nats.get("version", 0), is_v1=False)
 
 
 def _said(members: object, name: str) -> object:
@@ -207,32 +242,31 @@ class _Reading:
         explain.refuse_escaped_headers(value, data)
         return value
 
-    def folded(self, value: object, kind: inspect.Type, old: dict[str, Any]) -> dict[str, Any]:
+    def folded(self, value: object, kind: inspect.StructType) -> dict[str, Any]:
         """Return *value*, an object of *kind*, in its plain spelling."""
         if value is None:
             self.note("null", "")
             return {}
-        plain: dict[str, Any] = _settled(self._struct(value, kind, old, ""))
+        plain: dict[str, Any] = _settled(self._struct(value, kind, _ZERO, ""))
         return plain
 
     def _value(self, value: object, kind: inspect.Type, old: object, path: str) -> Any:  # noqa: ANN401 - JSON
         if value is None:
             self.note("null", path)
             return _nothing(kind, old, path)
+        struct = kind if isinstance(kind, inspect.StructType) else _pointed(kind)
+        if struct is not None:
+            return self._struct(value, struct, old, path)
         match kind:
-            case inspect.StructType():
-                return self._struct(value, kind, old, path)
             case inspect.VarTupleType():
                 return self._list(value, kind.item_type, old, path)
             case inspect.DictType():
                 return self._map(value, kind.value_type, old, path)
-            case inspect.UnionType() if (struct := _pointed(kind)) is not None:
-                return self._struct(value, struct, old, path)
             case inspect.AnyType():
                 return plain_of(value)
         return shape.scalar(value, kind, path)
 
-    def _struct(self, value: object, kind: inspect.Type, old: object, path: str) -> dict[str, Any]:
+    def _struct(self, value: object, kind: inspect.StructType, old: object, path: str) -> dict[str, Any]:
         if not isinstance(value, Pairs):
             raise shape.mismatch(value, "an object", path)
         fields, folded = _fields(kind.cls)
@@ -321,7 +355,15 @@ class _Reading:
         entry = plain_of(value)
         explain.floats(entry, path)  # for its errors
         explain.require_scope_kind(entry, path)
-        return self._struct(_sorted(explain.through_floats(entry, path)), shape.info(Scope), _ZERO, path)
+        return self._struct(_sorted(explain.through_floats(entry, path)), _struct_info(Scope), _ZERO, path)
+
+
+def _struct_info(kind: Any) -> inspect.StructType:  # noqa: ANN401 - a type
+    """Return what msgspec knows of *kind*, a struct."""
+    found = shape.info(kind)
+    if not isinstance(found, inspect.StructType):
+        raise TypeError(kind)
+    return found
 
 
 def _sampling(item: object, kind: inspect.UnionType, path: str) -> object:
@@ -342,7 +384,10 @@ def _nothing(kind: inspect.Type, old: object, path: str) -> object:
             path=path,
             rule="null-entry",
         )
-    if isinstance(kind, inspect.VarTupleType | inspect.DictType | inspect.AnyType) or _pointed(kind) is not None:
+    if (
+        isinstance(kind, inspect.VarTupleType | inspect.DictType | inspect.AnyType)
+        or _pointed(kind) is not None
+    ):
         return _ZERO
     return old
 
@@ -429,25 +474,24 @@ def _fold(name: str) -> str:
 @functools.cache
 def _fields(struct: type) -> tuple[dict[str, inspect.Type], dict[str, str]]:
     """Return the members of *struct* with their types, and their names by what they fold to."""
-    found = shape.info(struct)
-    fields = {f.encode_name: f.type for f in found.fields} if isinstance(found, inspect.StructType) else {}
+    fields = {field.encode_name: field.type for field in _struct_info(struct).fields}
     return fields, {_fold(name): name for name in fields}
 
 
 @functools.cache
-def _payload(kind: str, *, is_v1: bool) -> inspect.Type:
+def _payload(kind: str, *, is_v1: bool) -> inspect.StructType:
     """Return the type of a whole payload of *kind*, with `type` and `version` where Go reads them."""
     if is_v1:
-        return shape.info(legacy.payload(kind))
+        return _struct_info(legacy.payload(kind))
     head = [("type", str, ""), ("version", Int64, 0)]
     body = msgspec.defstruct("Body", head, bases=(KINDS[kind],), kw_only=True, frozen=True)
-    return shape.info(_whole(body))
+    return _struct_info(_whole(body))
 
 
 @functools.cache
-def _custom(tags: Any = tuple[str, ...]) -> inspect.Type:  # noqa: ANN401 - a type
+def _custom(tags: Any = tuple[str, ...]) -> inspect.StructType:  # noqa: ANN401 - a type
     top = [("tags", tags, ()), ("version", Int64 if tags is not Any else Any, 0)]
-    return shape.info(msgspec.defstruct("Custom", top, bases=(_whole(dict[str, Any]),), kw_only=True))
+    return _struct_info(msgspec.defstruct("Custom", top, bases=(_whole(dict[str, Any]),), kw_only=True))
 
 
 def _whole(body: Any) -> Any:  # noqa: ANN401 - types

@@ -11,7 +11,8 @@ from seedless import text as safe
 from seedless.cli import _io
 from seedless.diff import diff
 from seedless.errors import SeedlessError
-from seedless.jwt import payload_of
+from seedless.jwt import plain_payload
+from seedless.rules.guards import spelling
 
 if TYPE_CHECKING:
     from seedless.jwt import Jwt
@@ -33,7 +34,8 @@ def data(jwt: Jwt[Any]) -> dict[str, Any]:
         "version": jwt.claims.version,
         "id": jwt.id,
         "unknown": [member.path for member in jwt.unknown],
-        "claims": json.loads(payload_of(jwt)),
+        "unusual": [{"rule": one.rule, "where": one.path} for one in jwt.deviations],
+        "claims": json.loads(plain_payload(jwt)),
         "jwt": jwt.text,
     }
 
@@ -48,6 +50,8 @@ def text(jwt: Jwt[Any]) -> str:
     ]
     said = [(difference.label, difference.text) for difference in diff(None, claims)]
     tail = [("unknown", f"{safe.brief(member.path)} = {safe.brief(member.text)}") for member in jwt.unknown]
+    unusual = spelling(jwt)
+    tail += [("G013", safe.printable(" ".join(unusual).strip()))] if unusual else []
     rows = [*head, *said, *tail]
     width = min(max(len(label) for label, _ in rows), _WIDEST)
     return "\n".join(f"{label.ljust(width)}  {value}" for label, value in rows)

@@ -11,7 +11,7 @@ import click
 
 from seedless.cli import _describe, _io
 from seedless.errors import UsageError
-from seedless.jwt import payload_of
+from seedless.jwt import plain_payload
 from seedless.store import atomic
 from seedless.text import quoted
 
@@ -61,7 +61,7 @@ def print_shown(jwt: Jwt[Any], settings: Settings, shown_as: dict[str, Any]) -> 
 
 def _said(jwt: Jwt[Any], settings: Settings, path: str | None, *, raw: bool) -> tuple[dict[str, Any], str]:
     if path is not None:
-        value = _member(json.loads(payload_of(jwt)), path)
+        value = _member(json.loads(plain_payload(jwt)), path)
         text = _io.printable(value) if isinstance(value, str) else json.dumps(value, indent=2)
         return {"field": path, "value": value}, text
     if raw:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from seedless.cli import _io
 from seedless.cli._options import Settings, store_options
@@ -70,7 +71,7 @@ def _of_files(workspace: Workspace, files: Iterable[str]) -> Iterator[Verdict]:
         try:
             yield view.judge(shown(file), read_jwt(file))
         except (BadJwt, BadSignature) as error:
-            yield Verdict(shown(file), error=error.message)
+            yield Verdict.unreadable(shown(file), error)
 
 
 def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
@@ -80,17 +81,25 @@ def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
     with spooled() as spool:
         for verdict in verdicts:
             good = good and verdict.ok
-            spool.add((verdict.what, verdict.trust, verdict.times, verdict.error))
+            spool.add(msgspec.structs.astuple(verdict))
             widths = list(map(max, widths, map(len, _cells(verdict))))
         if as_json:
             _io.emit_rows({"ok": good}, "jwts", (_data(Verdict(*row)) for row in spool))
         else:
             _io.print_table([_HEADER], widths)
             _io.print_table((_cells(Verdict(*row)) for row in spool), widths)
-            for *_, error in spool:
-                if error:
-                    click.echo(f"bad: {_io.printable(error)}")
+            for row in spool:
+                _explain(Verdict(*row))
     return 0 if good else _FINDINGS
+
+
+def _explain(verdict: Verdict) -> None:
+    """Print why *verdict* is not good, or what is unusual about the jwt, below the table."""
+    if verdict.error:
+        word = "bad" if verdict.signature == "bad" else "unreadable"
+        click.echo(f"{word}: {_io.printable(verdict.error)}")
+    elif verdict.unusual:
+        click.echo(f"warning: G013 {shown(verdict.what)} {_io.printable(verdict.unusual)}")
 
 
 def _cells(verdict: Verdict) -> tuple[str, str, str, str]:
@@ -105,4 +114,5 @@ def _data(verdict: Verdict) -> dict[str, Any]:
         "trust": verdict.trust,
         "times": verdict.times,
         "error": verdict.error,
+        "unusual": verdict.unusual or None,
     }

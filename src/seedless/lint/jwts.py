@@ -13,7 +13,11 @@ from seedless.claims import Activation, User
 from seedless.findings import Finding, error, warning
 from seedless.jwt import Draft
 from seedless.rules import judge_statement
-from seedless.rules.guards import g002_time_is_not_ahead, g004_no_orders_to_resolvers
+from seedless.rules.guards import (
+    g002_time_is_not_ahead,
+    g004_no_orders_to_resolvers,
+    g013_spelling_is_the_usual,
+)
 from seedless.text import brief
 from seedless.trust import account_of, carried_limits, carries_nothing, scope_of
 
@@ -122,6 +126,7 @@ def _findings(jwt: Jwt[Any], around: Surroundings) -> Iterator[Finding]:
             yield finding
     signed = jwt.text.rpartition(".")[0].encode("ascii")
     change = Change(Draft(jwt.claims, jwt.issuer, jwt.issued_at, jwt.id, signed))
+    yield from g013_spelling_is_the_usual(msgspec.structs.replace(change, replaces=jwt), context)
     for guard in _GUARDS:
         yield from guard(change, context)
     if around.policy:

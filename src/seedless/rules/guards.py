@@ -13,6 +13,7 @@ from seedless.rules.places import tokens
 from seedless.text import holds_seed, without_seeds
 from seedless.trust import EVERYONE
 from seedless.units import moment
+from seedless.wire import RULES as READING
 from seedless.wire import at, join
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from seedless.change import Change, Context, Statement
     from seedless.claims import Account, User
     from seedless.findings import Finding
+    from seedless.jwt import Jwt
 
 MOST_AHEAD = 60
 """Seconds that the time of a jwt may lie in the future."""
@@ -239,6 +241,28 @@ def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
                 yield from _texts(item, join(path, without_seeds(name)))
 
 
+def g013_spelling_is_the_usual(change: Change, _: Context) -> Iterator[Finding]:
+    """A jwt is written as the official library writes it.
+
+    Servers read other spellings with the same meaning: a blank in the header, null for what is not set, names
+    in other letters. They are read here as servers read them, and never written: the next signature is
+    canonical.
+    """
+    found = spelling(change.replaces) if change.replaces else None
+    if found is not None:
+        yield warning("G013", *found, "the next signature writes it canonically")
+
+
+def spelling(jwt: Jwt[Any]) -> tuple[str, str] | None:
+    """Return where and how the text of *jwt* deviates from what the official library writes, if it does."""
+    if not jwt.deviations:
+        return None
+    first, *others = jwt.deviations
+    rules = "; ".join(dict.fromkeys(READING[deviation.rule] for deviation in jwt.deviations))
+    more = f", and in {len(others)} more" if others else ""
+    return first.path, f"is spelled here{more} as servers read it, and not as it is usually written: {rules}"
+
+
 RULES = (
     g001_time_moves_forward,
     g002_time_is_not_ahead,
@@ -248,6 +272,7 @@ RULES = (
     g010_token_can_sign_it,
     g011_nothing_is_lost,
     g012_no_seed_is_signed,
+    g013_spelling_is_the_usual,
 )
 """For every change."""
 

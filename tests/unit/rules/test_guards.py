@@ -7,6 +7,8 @@ import pytest
 
 from seedless.change import Change, Context, Newest, Statement
 from seedless.claims import Generic
+from seedless.claims.lenient import Deviation
+from seedless.findings import Severity
 from seedless.jwt import draft
 from seedless.nkey import Role
 from seedless.rules import judge, judge_statement
@@ -222,6 +224,23 @@ def test_activations_that_expire(
 def test_unreadable_activations_do_not_expire_g009(found: Found) -> None:
     item = {"subject": "orders", "type": "stream", "account": "<other account>", "token": "x"}
     assert found("account", {"imports": [item]}, letters="G") == []
+
+
+def test_an_unusual_spelling_of_what_is_replaced_is_told_once_g013(
+    say: Say, named: dict[str, SoftwareKey], plain: Context
+) -> None:
+    before = _jwt(say, named, NOW - 9)
+    change = Change(_draft(say, named, NOW), before)
+    assert _codes(change, context=plain) == []
+    found = (Deviation("header-spelling", "header"), Deviation("null", "nats.tags"))
+    spelled = Change(_draft(say, named, NOW), msgspec.structs.replace(before, deviations=found))
+    told = [f for f in judge((spelled,), plain).findings if f.code == "G013"]
+    assert [(f.severity, f.where) for f in told] == [(Severity.WARNING, "header")]
+    assert told[0].text.startswith("is spelled here, and in 1 more as servers read it")
+    assert told[0].text.endswith(
+        "a header that is not spelled byte for byte as the official library writes it; "
+        "null for a member, in a list or in a map"
+    )
 
 
 def test_the_ceiling_of_a_token_g010(say: Say, named: dict[str, SoftwareKey], plain: Context) -> None:
