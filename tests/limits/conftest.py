@@ -17,14 +17,20 @@ MOST = 3.5
 """Times as long for one item of the large input as for one of the small; what is quadratic comes to 10."""
 
 
-def per_item(make: Callable[[int], T], run: Callable[[T], object], *, rounds: int = 3) -> float:
+def per_item(
+    make: Callable[[int], T],
+    run: Callable[[T], object],
+    *,
+    rounds: int = 3,
+    sizes: tuple[int, int] = (SMALL, LARGE),
+) -> float:
     """Return how many times as long *run* takes for an item of the large input as for one of the small.
 
     The time is that of the processor, the best of some rounds: other processes on the machine do not count.
     """
-    small, large = make(SMALL), make(LARGE)
+    small, large = map(make, sizes)
     return min(_seconds(run, large) for _ in range(rounds)) / (
-        min(_seconds(run, small) for _ in range(3 * rounds)) * LARGE / SMALL
+        min(_seconds(run, small) for _ in range(2 * rounds)) * sizes[1] / sizes[0]
     )
 
 

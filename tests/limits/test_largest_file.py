@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Desk = Any  # the fixture in tests/conftest.py
 
 SOURCE = Path(atomic.__file__).parents[1]
-NOW = 1_800_000_000
+NOW = 1_750_000_000
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes(32))
 ACCOUNT = SoftwareKey(Role.ACCOUNT, bytes(32))
 MANY = 100_000

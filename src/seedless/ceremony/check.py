@@ -31,7 +31,7 @@ from seedless.rules.guards import MOST_AHEAD, is_from_the_future
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from seedless.ceremony.judgement import Ground
     from seedless.ceremony.progress import Progress
@@ -150,9 +150,9 @@ def _forbidden(ground: Ground, so_far: Progress) -> str:
     for finding in report.errors:
         return f"{finding.code} {finding.place}: {finding.text}"
     # A code lifts each finding that has it, and a witness signed those that the transcript lists.
-    reviewed = so_far.reviewed or {}
+    listed = frozenset((so_far.reviewed or {}).get("lifted", ()))
     for text in lifted_texts(report):
-        if text not in reviewed["lifted"]:
+        if text not in listed:
             return f"{text}: it was lifted, and the transcript does not list it"
     return ""
 
@@ -176,10 +176,11 @@ def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> 
         why = trusted.why_not(said)
         if why:
             raise Refused(f"{place} {why}", "it does not chain to the pinned operator")
+    lifted = frozenset((so_far.reviewed or {}).get("lifted", ()))
     for number, change in enumerate(plan.changes):
         before = change.replaces
         at, place = change.draft.issued_at, f"request.plan.changes[{number}].draft"
-        if before is not None and at <= before.issued_at and not _was_reset(change, so_far):
+        if before is not None and at <= before.issued_at and not _was_reset(change, so_far.at, lifted):
             text = (
                 f"{place} is of {moment(at)}, not later than what it replaces, of {moment(before.issued_at)}"
             )
@@ -189,10 +190,10 @@ def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> 
             raise Refused(text)
 
 
-def _was_reset(change: Change, so_far: Progress) -> bool:
-    """Tell whether the ceremony lifted that the jwt of *change* goes back in time: `--reset-time` did."""
-    before, lifted = change.replaces, (so_far.reviewed or {}).get("lifted", ())
-    was_ahead = before is not None and is_from_the_future(before.issued_at, so_far.at)
+def _was_reset(change: Change, at: int, lifted: Collection[str]) -> bool:
+    """Tell whether a ceremony *at* a time *lifted* that *change* goes back in time: `--reset-time` did."""
+    before = change.replaces
+    was_ahead = before is not None and is_from_the_future(before.issued_at, at)
     return was_ahead and f"G001 {change.title} iat" in lifted
 
 

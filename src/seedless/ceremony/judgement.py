@@ -135,9 +135,11 @@ def finding_texts(report: Report) -> tuple[str, ...]:
 
 
 def _with_first_use(report: Report, is_meant: Any) -> Report:  # noqa: ANN401 - a question about a finding
-    lifted = tuple(one for one in report.findings if one.code in _UNKNOWN and is_meant(one))
-    kept = tuple(one for one in report.findings if one not in lifted)
-    return Report(kept, (*report.lifted, *lifted))
+    lifted: list[Finding] = []
+    kept: list[Finding] = []
+    for one in report.findings:
+        (lifted if one.code in _UNKNOWN and is_meant(one) else kept).append(one)
+    return Report(tuple(kept), (*report.lifted, *lifted))
 
 
 def _newest(ground: Ground) -> Newest | None:
@@ -250,7 +252,7 @@ def past_ground(request: Request, so_far: Progress, policy: Policy) -> Ground:
     The clock is that of the transcript, the ledger is made of what the request brings, less what was taken
     on first use. What the machine knew beyond that, and the ceilings of its tokens, could only refuse more.
     """
-    texts = (so_far.reviewed or {}).get("lifted", ())
+    texts = dict.fromkeys((so_far.reviewed or {}).get("lifted", ()))
     back = {f"{_RESET_TIME} {one.title} iat" for one in request.plan.changes if one.replaces}
     lifted = [text.partition(" ") for text in texts if text not in back]
     unknown = {place.rpartition(" ")[2] for code, _, place in lifted if code in _UNKNOWN}

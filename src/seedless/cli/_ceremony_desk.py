@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections import ChainMap
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,10 +130,10 @@ def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bo
     if request.mark:
         _io.say(click.style(request.mark, bold=True))
     show_findings(report)
+    shared = names_in(request)
     for change in in_order_of_danger(request):
         _io.say(click.style(heading(change), bold=True))
-        names = names_in(request) | known_names(workspace, change)
-        names.pop(change.draft.claims.sub, None)
+        names = ChainMap({change.draft.claims.sub: ""}, known_names(workspace, change), shared)
         for line in lines(change, names):
             _io.say(f"  {line}")
     show_reset_times(request.plan, workspace)

@@ -84,7 +84,7 @@ def _found(
     for owner in [workspace.account(account)] if account else workspace.accounts():
         body, name = owner.claims.body, owner.claims.name.strip()
         xkey = "" if user else body.authorization.xkey
-        curve = stored_seed(workspace, PublicKey.parse(xkey)) if xkey else None
+        curve = stored_seed(workspace.store, PublicKey.parse(xkey)) if xkey else None
         if curve is not None:
             yield owner, name, curve
         for one in [user] if user else workspace.store.children(name):
@@ -99,7 +99,7 @@ def _key_of(workspace: Workspace, jwt: Jwt[Any], path: Path, creds: str | None) 
     held = parse_user_key(creds) if creds else None
     if held is not None and str(held.public_key) == jwt.claims.sub:
         return held
-    stored = stored_seed(workspace, PublicKey.parse(jwt.claims.sub))
+    stored = stored_seed(workspace.store, PublicKey.parse(jwt.claims.sub))
     if held is not None and stored is None:
         raise StoreError(
             f"{shown(path)} holds the seed of {held.public_key}, and its user is {jwt.claims.sub}",

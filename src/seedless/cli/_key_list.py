@@ -15,7 +15,7 @@ from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError
 from seedless.nkey import PublicKey, Role
-from seedless.store import open_store, operators
+from seedless.store import atomic, open_store, operators
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.key import Key
     from seedless.pkcs11.token import Token
     from seedless.store import Store
+    from seedless.store.port import Address
 
 _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
 
@@ -138,12 +139,12 @@ def _named(workspace: Workspace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each key that a jwt of any store names, with its row."""
     for operator in operators(workspace.root):
         store = open_store(workspace.root, operator)
-        for jwt in _jwts(store):
+        for address, jwt in _jwts(store):
             for key in _keys_in(jwt):
-                yield key, _row(workspace, store, key, jwt.claims.name)
+                yield key, _row(store, address, key, jwt.claims.name)
 
 
-def _jwts(store: Store) -> Iterator[Jwt[Any]]:
+def _jwts(store: Store) -> Iterator[tuple[Address, Jwt[Any]]]:
     accounts = [(name,) for name in store.children()]
     users = [(*account, name) for account in accounts for name in store.children(*account)]
     for address in ((), *accounts, *users):
@@ -152,7 +153,7 @@ def _jwts(store: Store) -> Iterator[Jwt[Any]]:
         except SeedlessError:
             continue  # verify and lint tell of it
         if jwt is not None:
-            yield jwt
+            yield address, jwt
 
 
 def _keys_in(jwt: Jwt[Any]) -> Iterator[str]:
@@ -163,11 +164,11 @@ def _keys_in(jwt: Jwt[Any]) -> Iterator[str]:
         yield body.authorization.xkey
 
 
-def _row(workspace: Workspace, store: Store, key: str, name: str) -> dict[str, Any]:
+def _row(store: Store, address: Address, key: str, name: str) -> dict[str, Any]:
+    """Return the row of a *key* that the jwt at *address* names: a user's own key can be in its creds."""
     public_key = PublicKey.parse(key)
-    place = store.find(public_key) if public_key.role is Role.USER else None
-    has_creds = place is not None and workspace.creds(*place) is not None
-    in_file = has_creds or stored_seed(workspace, public_key) is not None
+    has_creds = public_key.role is Role.USER and atomic.read(store.creds_path(*address)) is not None
+    in_file = has_creds or stored_seed(store, public_key) is not None
     return {
         "public_key": key,
         "role": public_key.role.name.lower(),

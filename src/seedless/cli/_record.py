@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.issue import Signed
     from seedless.jwt import Jwt
+    from seedless.store import Store
 
     Files = Callable[[Sequence[Signed]], Mapping[Path, str | None]]
 
@@ -81,15 +82,15 @@ class Recorder:
                 held = parse_user_key(creds)
                 if str(held.public_key) == jwt.claims.sub:
                     return held
-        return known or stored_seed(self._workspace, PublicKey.parse(jwt.claims.sub))
+        return known or stored_seed(self._workspace.store, PublicKey.parse(jwt.claims.sub))
 
 
-def stored_seed(workspace: Workspace, public_key: PublicKey) -> SoftwareKey | None:
+def stored_seed(store: Store, public_key: PublicKey) -> SoftwareKey | None:
     """Return the key whose seed lies in the key store of nsc beside the store, or None.
 
     A file that is damaged, or holds a public key, has no seed.
     """
-    data = atomic.read(workspace.store.seed_path(public_key))
+    data = atomic.read(store.seed_path(public_key))
     try:
         key = SoftwareKey.parse((data or b"").decode().strip())
     except (SeedlessError, UnicodeDecodeError):

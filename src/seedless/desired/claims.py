@@ -10,7 +10,7 @@ import msgspec
 from seedless.claims import Account, Operator, User
 from seedless.claims.canonical import canonical
 from seedless.desired.format import account_kind, file_kind
-from seedless.desired.keys import account_key, account_named, signing_keys_of
+from seedless.desired.keys import account_key, account_named
 from seedless.desired.merge import keeps, signing_keys, with_members
 from seedless.desired.values import Lasting
 from seedless.errors import UsageError
@@ -49,7 +49,7 @@ class Writer:
         kind: Any = file_kind().members["operator"]
         body = with_members(body, members, kind, "operator", prune=self.prune)
         if "signing_keys" in said:
-            made = signing_keys_of("", self.keys)
+            made = self._made("", said)
             kept = () if self.prune else body.signing_keys
             keys = dict.fromkeys((*kept, *(made[name] for name in said["signing_keys"])))
             body = msgspec.structs.replace(body, signing_keys=tuple(keys))
@@ -71,10 +71,14 @@ class Writer:
             members["authorization"] = self._authorization(name, members["authorization"], where)
         body = with_members(body, members, account_kind(), where, prune=self.prune)
         if "signing_keys" in said:
-            keys = signing_keys_of(name, self.keys)
+            keys = self._made(name, said)
             made = signing_keys(body, said["signing_keys"], keys, f"{where}.signing_keys", prune=self.prune)
             body = msgspec.structs.replace(body, signing_keys=made)
         return self._head(str(self.keys[name,]), there.claims.name if there else name, body, said, there)
+
+    def _made(self, account: str, said: Mapping[str, Any]) -> dict[str, str]:
+        """Return the signing keys, as text, that *said* names, of *account* (`""` is the operator)."""
+        return {name: str(self.keys[account, name]) for name in said["signing_keys"]}
 
     def user(
         self,

@@ -124,8 +124,3 @@ def account_named(names: Mapping[Slot, PublicKey], name: str, where: str) -> str
             "accounts are named as their tables are",
         )
     return str(key)
-
-
-def signing_keys_of(account: str, names: Mapping[Slot, PublicKey]) -> dict[str, str]:
-    """Return the keys, as text, of the named signing keys of *account* (`""` is the operator)."""
-    return {slot[1]: str(key) for slot, key in names.items() if len(slot) > 1 and slot[0] == account}

@@ -8,6 +8,7 @@ system account, revocations, and signing keys that jwts depend on which the file
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from seedless.text import quoted
 from seedless.trust import may_issue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from seedless.change import Change
     from seedless.desired.read import Desired
@@ -136,7 +137,10 @@ class _Planner:
 
     def plan(self) -> Plan:
         operator = self.writer.operator(self.desired.operator, self.standing.operator)
-        accounts = {name: self._account(name, operator) for name in self.desired.accounts}
+        gone: dict[str, list[Jwt[Any]]] = defaultdict(list)
+        for account, *users in self.removed:
+            gone[account] += [self.standing.users[account, user] for user in users]
+        accounts = {name: self._account(name, operator, gone.get(name, ())) for name in self.desired.accounts}
         self._require_no_orphans(operator, accounts)
         changes = [self._operator(operator)]
         changes += [self._placed(self._issuer_of_account(name, claims, operator), (name,), claims)
@@ -152,11 +156,11 @@ class _Planner:
     def _operator(self, claims: Claims[Any]) -> Change | None:
         return self._placed(PublicKey.parse(claims.sub), (), claims)
 
-    def _account(self, name: str, operator: Claims[Any]) -> Claims[Any]:
+    def _account(self, name: str, operator: Claims[Any], gone: Iterable[Jwt[Any]]) -> Claims[Any]:
+        """Return the claims of an account, which revokes the users that are *gone*."""
         said, there = self.desired.accounts[name], self.standing.accounts.get(name)
         is_system = operator.body.system_account == str(self.writer.keys[name,])
         claims = self.writer.account(name, said, there, where=self.desired.where[name], is_system=is_system)
-        gone = [self.standing.users[one] for one in self.removed if len(one) > 1 and one[0] == name]  # type: ignore[index]  # of a user
         holding: dict[str, int] = {}
         for jwt in gone:
             if not is_expired(jwt, self.writer.now):
