@@ -92,13 +92,21 @@ class Ledger:
         still_open = {key: request for key, request in self.open.items() if key != operator}
         return Ledger({**self.books, operator: book}, still_open)
 
-    def abandoned(self, operator: str, request: str, transcript: str, previous: str | None = None) -> Ledger:
+    def abandoned(
+        self,
+        operator: str,
+        request: str,
+        transcript: str,
+        previous: str | None = None,
+        held: Mapping[str, str] = MappingProxyType({}),
+    ) -> Ledger:
         """Return a ledger in which *request* is never signed again, though its ceremony has not ended.
 
         What it signed until then is not known as what stands; *transcript* is the digest of what was written.
-        A ledger that knew nothing of *operator* goes on after the ceremony *previous*, as the request did.
+        A ledger that knew nothing of *operator* goes on after the ceremony *previous*, as the request did,
+        and knows the ceremonies *held* (digest of the request → digest of the transcript).
         """
-        book = self.books.get(operator, Book(last=previous))
+        book = self.books.get(operator, Book(last=previous, requests=held))
         requests = {**book.requests, request: transcript}
         return self.with_book(operator, Book(last=book.last, requests=requests, subjects=book.subjects))
 

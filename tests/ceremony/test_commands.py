@@ -306,6 +306,23 @@ def test_a_wrong_pin_leaves_a_ceremony_that_can_be_gone_on_with(founded: Gap) ->
     assert "R004 request: was signed before" in done.err
 
 
+def test_the_next_request_brings_the_receipts_of_the_ceremony_before(running: Gap) -> None:
+    planned(running, "tag.plan", "account", "edit", "SYS", "--tag", "team:a")
+    running.prepare("tag.plan", "tag.json")
+    request = json.loads((running.online.home / "tag.json").read_text())
+    result = json.loads((running.offline.home / "first.result").read_text())
+    assert len(request["receipts"]) == 3
+    assert request["receipts"] == result["receipts"]
+    book = {operator_of(running): {"last": None, "requests": {}, "subjects": {}}}
+    older = {"version": 1, "open": {}, "operators": book}
+    (running.offline.store / "ledger.json").write_text(json.dumps(older))
+    done = running.offline.run("ceremony", "review", running.path(running.offline, "tag.json"), "--json")
+    assert done.code == 3
+    assert "R013 ledger: does not know the ceremony of the request" in done.err
+    assert "R006 request previous: follows the ceremony" in done.err
+    assert "it brings a receipt of that ceremony, which the ledger does not know" in done.err
+
+
 def test_a_result_is_accepted_only_where_its_request_was_prepared(running: Gap, tmp_path: Path) -> None:
     other = dataclasses.replace(
         running.online, home=tmp_path, env=running.online.env_with(SEEDLESS_STORE=str(tmp_path / "s"))

@@ -49,10 +49,12 @@ CODES = {
     "R010": "what stands around the changes chains to the pinned operator",
     "R011": "there is a ledger for this operator",
     "R012": "the request is no rehearsal",
+    "R013": "the ledger knows each ceremony whose result lies on this machine",
 }
 """What a request must hold, by code."""
 
 EVERYTHING = "all"
+_OLDER = "restore the newest ledger of this machine from its backup, and find out who put an older one here"
 _UNKNOWN = frozenset({"R009", "R011"})  # what --first-use lifts
 _RESET_TIME = "G001"  # what --reset-time lifts
 
@@ -63,9 +65,10 @@ class Ground:
 
     `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
     know nothing, or `all`. `ceilings` and `reset_time` as in `Context`. `unfinished` are the digests of the
-    operator's requests whose ceremonies have begun, by their transcripts. A rehearsal is judged as one only
-    where it is meant. `resumed_at` is the time of day where `now` is that of a ceremony that was interrupted,
-    else 0.
+    operator's requests whose ceremonies have begun, by their transcripts. `unknown_results` are ceremonies
+    with a result on this machine that the ledger lacks: digests of transcripts by those of requests. A
+    rehearsal is judged as one only where it is meant. `resumed_at` is the time of day where `now` is that of
+    a ceremony that was interrupted, else 0.
     """
 
     request: Request
@@ -77,6 +80,7 @@ class Ground:
     reset_time: tuple[str, ...] = ()
     ceilings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     unfinished: tuple[str, ...] = ()
+    unknown_results: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     is_rehearsal: bool = False
     resumed_at: int = 0
 
@@ -180,16 +184,38 @@ def _ceremonies(ground: Ground) -> Iterator[Finding]:
             "R005", "", text, "finish that one: ceremony sign, with its request; or: ceremony abandon"
         )
     if book is None:
+        held = len(ground.unknown_results)
         text = "this machine has no ledger of the operator: it cannot tell what was signed before"
+        text += f"; {held} of its ceremonies have a result here" if held else ""
+        text += "; the request brings the receipt of one" if request.proves_previous else ""
         hint = f"--first-use {ground.policy.operator} begins one"
         yield msgspec.structs.replace(error("R011", ground.policy.operator, text, hint), about="ledger")
         return
+    for other in sorted(ground.unknown_results.keys() - {request.digest}):
+        text = (
+            f"does not know the ceremony of the request {other}, whose result lies here: it is an older one"
+        )
+        yield msgspec.structs.replace(error("R013", "", text, _OLDER), about="ledger")
     if request.digest in book.requests:
         text = f"was signed before; the digest of that transcript is {book.requests[request.digest]}"
         yield _finding("R004", "", text, "a request is signed once")
     elif request.previous != book.last:
-        text = f"follows {_ceremony(request.previous)}, and the ledger's last is {_ceremony(book.last)}"
-        yield _finding("R006", "previous", text, "accept the last result, and prepare it again")
+        yield _not_the_next(request, book)
+
+
+def _not_the_next(request: Request, book: Book) -> Finding:
+    """Return R006: either the request is older than the ledger, or the ledger is older than the request."""
+    text = f"follows {_ceremony(request.previous)}, and the ledger's last is {_ceremony(book.last)}"
+    hint = "accept the last result, and prepare it again"
+    if request.previous is not None and request.previous not in book.requests.values():
+        if request.proves_previous:
+            text += (
+                "; it brings a receipt of that ceremony, which the ledger does not know: it is an older one"
+            )
+            hint = _OLDER
+        else:
+            hint = "find out where that ceremony was held: the ledger does not know it"
+    return _finding("R006", "previous", text, hint)
 
 
 def _ceremony(digest: str | None) -> str:

@@ -327,7 +327,8 @@ class _Table:
         digest = transcript.digest(self.journal.entries)
         receipts = list(self._keys.sign(receipt_drafts(request, digest, self.journal.entries[-1]["at"])))
         self.result = result.to_bytes(self.journal.entries, [one.text for one in receipts])
-        book = self.ground.book or Book(last=request.previous)
+        # A ledger that begins knows the ceremonies that have a result here, so that none is missed later.
+        book = self.ground.book or Book(last=request.previous, requests=self.ground.unknown_results)
         placed = [one.jwt for one in self.ground.plan.placements if one.jwt]
         ended = book.ended(request.digest, digest, [*self.ground.plan.around, *placed, *self.signed])
         ledger = self.ground.ledger.with_book(self.ground.policy.operator, ended)

@@ -38,8 +38,10 @@ def own_draft(
     return draft(claims, issuer, now)
 
 
-def read_own(text: str, where: str) -> Jwt[Generic]:
+def read_own(text: object, where: str) -> Jwt[Generic]:
     """Read and verify a generic jwt; raise `Refused` that names the place *where*."""
+    if not isinstance(text, str):
+        raise Refused(f"{where} is not a jwt", "this is no paper of a ceremony")
     try:
         found = jwt.read_strict(text)
     except SeedlessError as error:

@@ -80,7 +80,7 @@ class Cast:
             placements=tuple(self._placement(placement) for placement in one.plan.placements),
         )
         operator = None if one.operator is None else self.jwt(one.operator)
-        return dataclasses.replace(one, plan=plan, operator=operator, mark=REHEARSAL)
+        return dataclasses.replace(one, plan=plan, operator=operator, receipts=(), mark=REHEARSAL)
 
     def _change(self, change: Change) -> Change:
         before = None if change.replaces is None else self.jwt(change.replaces)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless import jwt, planfile
-from seedless.ceremony import documents
+from seedless.ceremony import documents, own
 from seedless.claims import Operator
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.issue import dated
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 FORMAT = "seedless ceremony request 1"
 REHEARSAL = "REHEARSAL"
+_READ = {"format", "plan", "operator", "receipts"}  # members that are not taken as they are
 _ENTRIES = 600  # bytes that the entries of one change have at most, beside what is signed: intent and signed
 _MEMBERS = {
     "format": str, "plan": dict, "operator": (str, type(None)), "prepared_by": str, "reason": str,
-    "expires": int, "tool": str, "previous": (str, type(None)), "mark": str,
+    "expires": int, "tool": str, "previous": (str, type(None)), "receipts": list, "mark": str,
 }  # fmt: skip
 
 
@@ -44,7 +45,8 @@ class Request:
     """A plan, and who asks for it: why, until when (Unix seconds), with which program.
 
     `operator` is the operator's jwt as it stands, None when the plan makes the first one. `previous` is the
-    digest of the transcript of the ceremony before, None when there was none. `mark` is REHEARSAL, or empty.
+    digest of the transcript of the ceremony before, None when there was none; `receipts` are those of that
+    transcript (jwt text), as far as they are known where it is prepared. `mark` is REHEARSAL, or empty.
     """
 
     plan: Plan
@@ -54,6 +56,7 @@ class Request:
     expires: int
     tool: str
     previous: str | None = None
+    receipts: tuple[str, ...] = ()
     mark: str = ""
 
     @functools.cached_property
@@ -69,6 +72,7 @@ class Request:
                 "expires": self.expires,
                 "tool": self.tool,
                 "previous": self.previous,
+                "receipts": list(self.receipts),
                 "mark": self.mark,
             }
         )
@@ -95,6 +99,15 @@ class Request:
     def issuers(self) -> tuple[PublicKey, ...]:
         """The keys that are asked to sign, each once, in the order of the drafts."""
         return tuple(dict.fromkeys(change.draft.issuer for change in self.plan.changes))
+
+    @property
+    def proves_previous(self) -> bool:
+        """Whether it brings a receipt of the ceremony before, signed by a key of the operator."""
+        operator = self.operator
+        if operator is None:
+            return False
+        keys = {operator.claims.sub, *operator.claims.body.signing_keys}
+        return any(str(own.read_own(text, "receipt").issuer) in keys for text in self.receipts)
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -142,7 +155,8 @@ def parse(data: bytes) -> Request:
     request = Request(
         plan=planfile.plan_of(members["plan"], "request.plan"),
         operator=None if members["operator"] is None else _operator(members["operator"]),
-        **{name: members[name] for name in _MEMBERS if name not in {"format", "plan", "operator"}},
+        receipts=tuple(members["receipts"]),
+        **{name: members[name] for name in _MEMBERS if name not in _READ},
     )
     _require_sound(request)
     return request
@@ -169,12 +183,26 @@ def _require_sound(request: Request) -> None:
         raise UsageError(f"request.mark is neither empty nor {REHEARSAL}")
     if request.previous is not None and not is_digest(request.previous):
         raise UsageError("request.previous is not the SHA-256 of a transcript")
+    _require_receipts(request)
     if request.expires <= request.plan.prepared_at:
         raise UsageError("request.expires is not after request.plan.prepared_at", "give it some days")
     _require_one_operator(request)
     kept = [one.draft.claims.sub for one in request.plan.changes if one.address is not None]
     if len(set(kept)) < len(kept):
         raise UsageError("request.plan.changes has two drafts of one subject", "sign one of them")
+
+
+def _require_receipts(request: Request) -> None:
+    """Raise `UsageError` for a receipt of anything else than the ceremony before; whose it is, is judged."""
+    for number, text in enumerate(request.receipts):
+        where = f"request.receipts[{number}]"
+        try:
+            found = own.read_own(text, where)
+        except SeedlessError as error:
+            raise UsageError(error.message, error.hint) from error
+        wanted = own.sha256_of(request.previous) if request.previous else ""
+        if found.claims.aud != own.RECEIPT or found.claims.sub != wanted:
+            raise UsageError(f"{where} is no receipt of request.previous", "prepare it again")
 
 
 def _require_one_operator(request: Request) -> None:

@@ -28,6 +28,13 @@ class Result:
     entries: tuple[Any, ...]
     receipts: tuple[str, ...] | None
 
+    @property
+    def transcript_digest(self) -> str:
+        """The digest of the transcript; raise `Refused` where it has no entry."""
+        if not self.entries:
+            raise Refused("the result has no entries", "it was changed")
+        return transcript.digest(list(self.entries))
+
 
 def to_bytes(entries: Sequence[Entry], receipts: Sequence[str]) -> bytes:
     """Return the file of a result."""

@@ -1,14 +1,15 @@
-"""Unfinished ceremonies, as the files of a machine that signs tell of them: what a lost ledger cannot hide.
+"""Ceremonies that were held, as the files of a machine that signs tell of them: what no ledger can hide.
 
 A ceremony is unfinished where its transcript says that something may have been signed, and no result lies
-beside it. Refused is a transcript, or a request beside one, that cannot be read: it may be such a one.
+beside it. One that has ended has a result, which the ledger knows, unless that is lost, or an older one was
+restored. Refused is a file that cannot be read: it may be of such a ceremony.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless.ceremony import transcript
+from seedless.ceremony import result, transcript
 from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME, TRANSCRIPT_NAME
 from seedless.ceremony.request import parse
 from seedless.errors import SeedlessError, StoreError
@@ -31,6 +32,26 @@ def unfinished(folder: Path, operator: str, done: Collection[str] = ()) -> tuple
     return tuple(name for name in names if is_digest(name) and _is_begun(folder / name, operator))
 
 
+def unknown_results(folder: Path, operator: str, known: Collection[str] = ()) -> dict[str, str]:
+    """Return the ceremonies of *operator* (public key) that have a result below *folder* and are not *known*.
+
+    By the digest of the request, the digest of the transcript; *known* are digests of requests. Raise
+    `StoreError` for files that cannot be read.
+    """
+    found = {}
+    for name in sorted(set(atomic.names(folder)) - set(known)):
+        if is_digest(name) and (folder / name / RESULT_NAME).exists() and _is_of(folder / name, operator):
+            found[name] = _ended(folder / name)
+    return found
+
+
+def _ended(folder: Path) -> str:
+    try:
+        return result.parse(atomic.read(folder / RESULT_NAME) or b"").transcript_digest
+    except SeedlessError as error:
+        raise _unreadable(folder, error) from error
+
+
 def _is_begun(folder: Path, operator: str) -> bool:
     if (folder / RESULT_NAME).exists():
         return False
@@ -40,9 +61,20 @@ def _is_begun(folder: Path, operator: str) -> bool:
     try:
         if not any(isinstance(one, dict) and one.get("kind") == "intent" for one in transcript.read(data)):
             return False
+    except SeedlessError as error:
+        raise _unreadable(folder, error) from error
+    return _is_of(folder, operator)
+
+
+def _is_of(folder: Path, operator: str) -> bool:
+    try:
         return parse(atomic.read(folder / REQUEST_NAME) or b"").operator_key == operator
     except SeedlessError as error:
-        raise StoreError(
-            f"nobody knows what the ceremony in {shown(folder)} has signed: {error.message}",
-            "restore its files from a backup",
-        ) from error
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: SeedlessError) -> StoreError:
+    return StoreError(
+        f"nobody knows what the ceremony in {shown(folder)} has signed: {error.message}",
+        "restore its files from a backup",
+    )

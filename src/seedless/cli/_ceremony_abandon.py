@@ -58,7 +58,8 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
         )
         if not settings.dry_run:
             _require_consent(request.digest, expect)
-            after = known.abandoned(operator, request.digest, so_far.digest, request.previous)
+            held = desk.unknown_results_here(workspace, known, operator)
+            after = known.abandoned(operator, request.digest, so_far.digest, request.previous, held)
             atomic.write({path: after.text()})
     data: dict[str, Any] = {
         "request": request.digest, "transcript": so_far.digest, "signed": len(so_far.signed),

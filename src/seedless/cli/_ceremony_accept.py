@@ -125,7 +125,8 @@ def _record(workspace: Workspace, request: Request, left: Plan, found: Checked, 
     signed: list[Signed] = [(change, jwts[change.draft.signing_input]) for change in left.changes]
     path = desk.ledger_path(workspace)
     ledger = ledgers.load(path)
-    book = ledger.books.get(request.operator_key, Book())
+    held = desk.unknown_results_here(workspace, ledger, request.operator_key)
+    book = ledger.books.get(request.operator_key, Book(requests=held))
     if request.digest not in book.requests:
         ledger = ledger.with_book(
             request.operator_key, book.ended(request.digest, progress.digest, progress.signed)

@@ -16,7 +16,7 @@ from seedless.ceremony import documents, words
 from seedless.ceremony.judgement import EVERYTHING, Ground, lifted_texts
 from seedless.ceremony.offline import resumed
 from seedless.ceremony.request import parse
-from seedless.ceremony.unfinished import unfinished
+from seedless.ceremony.unfinished import unfinished, unknown_results
 from seedless.change import Statement
 from seedless.cli import _io
 from seedless.cli._judge import ceilings, findings_data
@@ -108,6 +108,7 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
         reset_time=workspace.settings.reset_time,
         ceilings=ceilings(workspace, request.plan.changes),
         unfinished=begun_here(workspace, known, workspace.policy.operator),
+        unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
     )
     return resumed(ground, folder_of(workspace, request.digest))
 
@@ -119,6 +120,12 @@ def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str,
     """
     book = known.books.get(operator)
     return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())
+
+
+def unknown_results_here(workspace: Workspace, known: Ledger, operator: str) -> dict[str, str]:
+    """Return the ceremonies of *operator* that have a result here, and that the ledger *known* has not."""
+    book = known.books.get(operator)
+    return unknown_results(workspace.root / "ceremonies", operator, book.requests if book else ())
 
 
 def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bool = True) -> None:

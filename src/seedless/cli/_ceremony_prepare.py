@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless import file_kind, ledger, planfile
+from seedless.ceremony import result as results
 from seedless.ceremony import words
-from seedless.ceremony.offline import REQUEST_NAME
+from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
 from seedless.ceremony.request import prepare as prepare_request
 from seedless.claims import Operator
 from seedless.cli import _ceremony_desk as desk
@@ -73,10 +74,11 @@ def prepare(
         raise UsageError(text, f"give a time at most {MOST_AHEAD} seconds ahead")
     plan = _plan(plan_file)
     operator = _operator(workspace, plan)
+    previous, receipts = _previous(workspace, plan, operator)
     request = prepare_request(
         plan, at=moment, reset_time=settings.reset_time, operator=operator, reason=reason,
         prepared_by=by or getpass.getuser(),
-        expires=expires.at(moment), tool=desk.tool(), previous=_previous(workspace, plan, operator),
+        expires=expires.at(moment), tool=desk.tool(), previous=previous, receipts=receipts,
     )  # fmt: skip
     text = request.data.decode()
     if not settings.dry_run:
@@ -110,9 +112,21 @@ def _operator(workspace: Workspace, plan: Plan) -> Jwt[Operator] | None:
     return workspace.operator()
 
 
-def _previous(workspace: Workspace, plan: Plan, operator: Jwt[Operator] | None) -> str | None:
-    """Return the digest of the transcript of the last ceremony that was accepted here."""
+def _previous(
+    workspace: Workspace, plan: Plan, operator: Jwt[Operator] | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the digest of the transcript of the last ceremony that was accepted here, and its receipts.
+
+    With them the machine that signs can tell that its own ledger is an older one.
+    """
     said = (change.draft.claims for change in plan.changes)
     new = next((one.sub for one in said if isinstance(one.body, Operator)), "")
     book = ledger.load(desk.ledger_path(workspace)).books.get(operator.claims.sub if operator else new)
-    return book.last if book else None
+    if book is None or book.last is None:
+        return None, ()
+    requests = (request for request, transcript in book.requests.items() if transcript == book.last)
+    for request in requests:
+        data = atomic.read(desk.folder_of(workspace, request) / RESULT_NAME)
+        if data is not None:
+            return book.last, results.parse(data).receipts or ()
+    return book.last, ()
