@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import hashlib
 import io
 import json
 import os
+import pty
+import select
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import termios
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -20,10 +27,28 @@ from seedless.cli.main import main, seedless
 from seedless.pkcs11.module import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import IO
 
     import pytest_softhsm
+
+
+def pytest_configure() -> None:
+    """Give the controlling terminal up: no command of a test asks whoever runs the tests.
+
+    Tests that want a terminal make one, see `Terminal`.
+    """
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return
+    # Where the tests are the first process of their session, the kernel hangs up on all of it.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    signal.signal(signal.SIGHUP, before)
+    os.close(terminal)
+
 
 # Root ignores file modes, so a folder that cannot be written is a real mount, in a namespace of its own.
 _READ_ONLY = """
@@ -119,6 +144,110 @@ class Done:
         return found
 
 
+@functools.cache
+def takes_yes(words: tuple[str, ...]) -> bool:
+    """Tell whether the command that *words* begin with has --yes."""
+    command: click.Command | None = seedless
+    context = click.Context(seedless)
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(context, word)
+    return command is not None and any("--yes" in param.opts for param in command.params)
+
+
+def agreed(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *words* with --yes, where the command has it: who runs it in a test wants what it does."""
+    if {"--help", "-h", "--version", "--yes", "-y"} & set(words) or not takes_yes(words):
+        return words
+    end = words.index("--") if "--" in words else len(words)  # what follows is no option
+    return (*words[:end], "--yes", *words[end:])
+
+
+# Makes the terminal with the number of its first argument the controlling one, and becomes the command.
+_ON_ITS_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
+os.close(int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-m", "seedless", *sys.argv[2:]])
+"""
+
+
+class Terminal:
+    """A command on a terminal of its own: what is shown there is `said`, and what a person types is typed.
+
+    The terminal is stdin, stdout and stderr too, where they are not given.
+    """
+
+    PATIENCE = 20.0
+
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        env: Mapping[str, str],
+        folder: Path,
+        *,
+        stdin: IO[bytes] | int | None = None,
+        stdout: IO[bytes] | int | None = None,
+        stderr: IO[bytes] | int | None = None,
+    ) -> None:
+        self.terminal, theirs = pty.openpty()
+        held = os.dup(theirs)  # beside the streams, which may be others
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-c", _ON_ITS_TERMINAL, str(held), *words],
+            env=env,
+            cwd=folder,
+            stdin=theirs if stdin is None else stdin,
+            stdout=theirs if stdout is None else stdout,
+            stderr=theirs if stderr is None else stderr,
+            pass_fds=[held],
+            start_new_session=True,
+        )
+        os.close(held)
+        os.close(theirs)
+        self.said = ""
+        self._seen = 0
+
+    def wait_for(self, text: str) -> None:
+        """Wait until *text* is shown after what was waited for before."""
+        end = time.monotonic() + self.PATIENCE
+        while text not in self.said[self._seen :]:
+            assert self._speaks(end - time.monotonic()), f"{text!r} was never shown: {self.said}"
+            try:
+                self.said += os.read(self.terminal, 4096).decode("utf-8", "replace")
+            except OSError:  # the other side is gone
+                assert text in self.said[self._seen :], f"{text!r} was never shown: {self.said}"
+        self._seen = self.said.index(text, self._seen) + len(text)
+
+    def type(self, text: str) -> None:
+        """Type *text*, which ends with a line end where Enter is pressed."""
+        os.write(self.terminal, text.encode())
+
+    def interrupt(self, how: Callable[[], None]) -> None:
+        """Interrupt, and again when nothing happens, as a person does.
+
+        A signal between the prompt and the read behind it is only noticed after that read.
+        """
+        for _ in range(int(self.PATIENCE)):
+            how()
+            if self._speaks(1):
+                return
+
+    def end(self) -> int:
+        """Wait for the end of the command, read what is left, and return the exit code."""
+        try:
+            while self._speaks(self.PATIENCE) and (data := os.read(self.terminal, 4096)):
+                self.said += data.decode("utf-8", "replace")
+        except OSError:  # the other side is gone
+            pass
+        os.close(self.terminal)
+        return self.process.wait(self.PATIENCE)
+
+    def _speaks(self, patience: float) -> bool:
+        """Tell whether there is something to read, or an end, within *patience* seconds."""
+        return bool(select.select([self.terminal], [], [], max(patience, 0))[0])
+
+
 @dataclass(frozen=True)
 class Desk:
     """Somebody's desk: a home, an empty store, a token, and the command line that finds them."""
@@ -136,8 +265,8 @@ class Desk:
         merged = self.env | changes
         return {name: value for name, value in merged.items() if value is not None}
 
-    def run(self, *words: str, stdin: str = "", **env: str | None) -> Done:
-        """Run a command in this process."""
+    def run(self, *words: str, stdin: str = "", asks: bool = False, **env: str | None) -> Done:
+        """Run a command in this process: with --yes where it has that, unless it *asks*; nobody answers."""
         out, err, given = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(3))
         given.buffer.write(stdin.encode())
         given.seek(0)
@@ -147,7 +276,7 @@ class Desk:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            code = main(list(words))
+            code = main(list(words if asks else agreed(words)))
         out.flush()
         err.flush()
         return Done(code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]  # a BytesIO
@@ -158,15 +287,23 @@ class Desk:
         assert done.code == 0, done
         return done
 
-    def child(self, *words: str, stdin: str = "", **env: str | None) -> Done:
-        """Run a command as a process of its own, without a terminal."""
+    def agreed(self, *words: str) -> tuple[str, ...]:
+        """Return *words* with --yes where the command has that, for commands that a test starts itself."""
+        return agreed(words)
+
+    def terminal_for(self, *words: str, **streams: IO[bytes] | int) -> Terminal:
+        """Start a command, as it is, on a terminal of its own; *streams* are others than that."""
+        return Terminal(words, self.env, self.home, **streams)
+
+    def child(self, *words: str, stdin: str = "", asks: bool = False, **env: str | None) -> Done:
+        """Run a command as `run` does, as a process of its own, without a terminal."""
         done = subprocess.run(
-            [*COMMAND, *words],
+            [*COMMAND, *(words if asks else agreed(words))],
             env=self.env_with(**env),
             cwd=self.home,
             input=stdin.encode(),
             capture_output=True,
-            start_new_session=True,
+            start_new_session=True,  # without a controlling terminal
             timeout=60,
             check=False,
         )

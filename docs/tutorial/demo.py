@@ -77,20 +77,20 @@ def keys_and_jwts(shell: Shell) -> None:
         shell.screen.command(f"export {name}={shell.environment[name]}")
 
     say(1, "A token: SoftHSM, a PKCS#11 token in software. A YubiKey or an HSM takes its place later.")
-    shell.run("seedless token init --label demo --so-pin-source file:so-pin")
+    shell.run("seedless token init --label demo --yes --so-pin-source file:so-pin")
 
     say(2, "The operator, with its system account. Their keys are made on the token and cannot leave it.")
-    shell.run("seedless operator add ACME --sys", show=_is_result)
+    shell.run("seedless operator add ACME --sys --yes", show=_is_result)
 
     say(3, "An account that may use JetStream. What will be signed is shown first.")
-    shell.run("seedless account add ORDERS --js-disk-storage 10M --js-streams 1 --js-consumer 10")
+    shell.run("seedless account add ORDERS --js-disk-storage 10M --js-streams 1 --js-consumer 10 --yes")
 
     say(4, "A user with a creds file, as every NATS client takes it: this key is software.")
-    shell.run("seedless user add -a ORDERS app", show=_is_result)
+    shell.run("seedless user add -a ORDERS app --yes", show=_is_result)
 
     say(5, "A user whose key is on the token too, and who may only publish orders.")
     shell.run(
-        "seedless user add -a ORDERS clerk --on-token --allow-pub 'orders.>' --allow-sub '_INBOX.>'",
+        "seedless user add -a ORDERS clerk --on-token --allow-pub 'orders.>' --allow-sub '_INBOX.>' --yes",
         show=_is_result,
     )
 

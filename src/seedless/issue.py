@@ -174,7 +174,7 @@ def issue(
     agreed = review(rehearsed, report)
     report.require_clean()
     if not agreed:
-        raise Refused("nothing was signed: the review did not agree")
+        raise Refused("not confirmed: nothing was signed")
     with keys(rehearsed) as opened:
         plan = rehearsed
         if intent.new_keys:

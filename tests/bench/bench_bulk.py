@@ -56,7 +56,9 @@ def rows() -> Iterator[dict[str, Any]]:
     def ours() -> None:
         shutil.rmtree(folder / "store")
         shutil.copytree(folder / "founded", folder / "store")
-        _seedless(env, "apply", str(folder / "tenants.toml"), "--policy", str(folder / "policy.toml"))
+        _seedless(
+            env, "apply", str(folder / "tenants.toml"), "--policy", str(folder / "policy.toml"), "--yes"
+        )
 
     yield {
         "name": f"apply of {_COUNT} accounts, a whole command, beside a C loop",
@@ -72,7 +74,7 @@ def _found(folder: Path, env: dict[str, str]) -> None:
     from seedless.nkey import Role  # noqa: PLC0415 - only here
     from seedless.seeds import SoftwareKey  # noqa: PLC0415 - likewise
 
-    operator = json.loads(_seedless(env, "operator", "add", "ACME", "--json"))["subject"]
+    operator = json.loads(_seedless(env, "operator", "add", "ACME", "--yes", "--json"))["subject"]
     (folder / "policy.toml").write_text(f'operator = "{operator}"\n', encoding="utf-8")
     keys = (hashlib.sha256(b"%d" % number).digest() for number in range(_COUNT))
     tenants = [

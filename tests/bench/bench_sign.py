@@ -50,14 +50,14 @@ def rows() -> Iterator[dict[str, object]]:
         "SEEDLESS_PIN_SOURCE": "env:TOKEN_PIN",
         "TOKEN_PIN": made.pin,
     }
-    _seedless(dict(os.environ), "operator", "add", "ACME")
+    _seedless(dict(os.environ), "operator", "add", "ACME", "--yes")
     wanted = draft(account(), OPERATOR.public_key, NOW)
     file = folder / "claims.json"
     file.write_bytes(wanted.payload)
     module, message = str(made.module), wanted.signing_input.decode()
     yield {
         "name": "seedless sign FILE on a token, beside a bare script",
-        "ours": _run(_SEEDLESS, "sign", str(file)),
+        "ours": _run(_SEEDLESS, "sign", str(file), "--yes"),
         "beside": _run(sys.executable, "-c", _LEAST, module, made.label, made.pin, message),
         "most": 1.5,
     }

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +11,6 @@ import pytest
 from seedless.ceremony import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     Hall = Any  # of conftest.py
@@ -88,84 +83,34 @@ def test_review_sign_and_check_run_without_a_network_and_without_the_extras(
     assert (checked.returncode, checked.stdout.splitlines()[0]) == (0, "complete: 1 jwt, 1 receipt")
 
 
-class Terminal:
-    """A command on a pseudo-terminal: what it shows is read, what a person types is written."""
-
-    def __init__(self, desk: Desk, *command: str) -> None:
-        self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "seedless", *command],
-            env=desk.env, cwd=desk.home, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        )  # fmt: skip
-        os.close(theirs)
-        self.shown = ""
-        self._read = 0
-
-    def read_until(self, text: str) -> None:
-        """Read until *text* is shown after what was read before; fail when it never is."""
-        start, end = self._read, time.monotonic() + _PATIENCE
-        while text not in self.shown[start:]:
-            assert time.monotonic() < end, f"{text!r} was never shown:\n{self.shown}"
-            if select.select([self._ours], [], [], 0.1)[0]:
-                try:
-                    self.shown += os.read(self._ours, 65536).decode("utf-8", "replace")
-                except OSError:  # the other side is closed
-                    assert text in self.shown[start:], f"{text!r} was never shown:\n{self.shown}"
-        self._read = self.shown.index(text, start) + len(text)
-
-    def type(self, line: str) -> None:
-        os.write(self._ours, f"{line}\n".encode())
-
-    def end(self) -> int:
-        code = self.process.wait(_PATIENCE)
-        os.close(self._ours)
-        return code
-
-
-@pytest.fixture
-def terminals() -> Iterator[list[Terminal]]:
-    opened: list[Terminal] = []
-    yield opened
-    for one in opened:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
-
-
-def test_the_words_are_typed_and_a_wrong_one_is_told_and_asked_again(
-    desk: Desk, request_file: Path, terminals: list[Terminal]
-) -> None:
+def test_the_words_are_typed_and_a_wrong_one_is_told_and_asked_again(desk: Desk, request_file: Path) -> None:
     shown = desk.ok("ceremony", "review", str(request_file), "--json").data
     rows = words.rows(bytes.fromhex(shown["request"]))
     result = desk.home / "result.json"
-    terminal = Terminal(desk, "ceremony", "sign", str(request_file), "-o", str(result))
-    terminals.append(terminal)
-    terminal.read_until("now, by another clock?")
-    assert "asks" in terminal.shown
-    assert rows[0] not in terminal.shown, "the words come from the paper"
-    terminal.type("y")
-    terminal.read_until("words 1 to 8")
+    terminal = desk.terminal_for("ceremony", "sign", str(request_file), "-o", str(result))
+    terminal.wait_for("now, by another clock?")
+    assert "asks" in terminal.said
+    assert rows[0] not in terminal.said, "the words come from the paper"
+    terminal.type("y\n")
+    terminal.wait_for("words 1 to 8")
     first = rows[0].split()
-    terminal.type(" ".join([first[1], first[0], *first[2:]]))
-    terminal.read_until("does not belong at this place")
-    terminal.read_until("words 1 to 8")
+    terminal.type(f"{' '.join([first[1], first[0], *first[2:]])}\n")
+    terminal.wait_for("does not belong at this place")
+    terminal.wait_for("words 1 to 8")
     for number, row in enumerate(rows):
-        terminal.type(row.upper())
+        terminal.type(f"{row.upper()}\n")
         if number < 3:
-            terminal.read_until(f"words {8 * number + 9} to {8 * number + 16}")
-    terminal.read_until("result:")
+            terminal.wait_for(f"words {8 * number + 9} to {8 * number + 16}")
+    terminal.wait_for("result:")
     assert terminal.end() == 0
     assert result.exists()
 
 
-def test_a_clock_that_is_not_right_ends_it_before_any_pin(
-    desk: Desk, request_file: Path, terminals: list[Terminal]
-) -> None:
+def test_a_clock_that_is_not_right_ends_it_before_any_pin(desk: Desk, request_file: Path) -> None:
     desk.env["TOKEN_PIN"] = "0000"
-    terminal = Terminal(desk, "ceremony", "sign", str(request_file), "-o", str(desk.home / "result.json"))
-    terminals.append(terminal)
-    terminal.read_until("now, by another clock?")
-    terminal.type("n")
-    terminal.read_until("the clock of this machine is wrong")
+    terminal = desk.terminal_for("ceremony", "sign", str(request_file), "-o", str(desk.home / "result.json"))
+    terminal.wait_for("now, by another clock?")
+    terminal.type("n\n")
+    terminal.wait_for("the clock of this machine is wrong")
     assert terminal.end() == 2
     assert not (desk.home / "result.json").exists()

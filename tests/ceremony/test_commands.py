@@ -220,9 +220,10 @@ def test_a_dry_run_of_each_step_writes_nothing(founded: Gap) -> None:
 
 
 SIGNING: dict[str, tuple[tuple[str, ...], int, str]] = {
-    "another digest": (("--expect", "00", "--clock-checked"), 3, "the digest of the request is"),
-    "no digest": (("--clock-checked",), 2, "its digest was not said"),
-    "no word on the clock": (("--expect", "DIGEST"), 2, "nobody has said that 20"),
+    "another digest": (("--expect", "00", "--clock-checked"), 3, "the digest of the request is not 00"),
+    "no digest": (("--clock-checked",), 2, "run it on a terminal, or add --expect DIGEST\n"),
+    "no word on the clock": (("--expect", "DIGEST"), 2, "run it on a terminal, or add --clock-checked\n"),
+    "neither": ((), 2, "run it on a terminal, or add --expect DIGEST and --clock-checked\n"),
 }
 
 
@@ -237,6 +238,8 @@ def test_without_a_terminal_a_ceremony_wants_its_digest_and_its_clock(founded: G
     )  # fmt: skip
     assert done.code == code
     assert sentence in done.err
+    assert made["request"] not in done.err, "a person brings it, from the paper"
+    assert made["words"][0] not in done.err
 
 
 def test_a_ceremony_without_a_policy_is_refused(founded: Gap) -> None:
@@ -405,8 +408,9 @@ def test_a_ceremony_that_cannot_be_finished_is_given_up_by_its_digest(running: G
     path.write_text(json.dumps(ledger))
     before = path.read_text()
     running.offline.ok("ceremony", "abandon", request, "--dry-run")
-    done = running.offline.run("ceremony", "abandon", request)
-    assert (done.code, "nobody is here to say that it is given up" in done.err) == (2, True)
+    done = running.offline.run("ceremony", "abandon", request, asks=True)
+    assert (done.code, "not confirmed: run it on a terminal, or add --yes" in done.err) == (2, True)
+    assert made["request"] not in done.err
     assert path.read_text() == before
     done = running.offline.ok("ceremony", "abandon", request, "--expect", made["request"], "--json")
     assert done.data["signed"] == 0

@@ -93,10 +93,17 @@ def test_a_plan_is_written_and_signed_elsewhere_in_time(system: Desk) -> None:
     assert system.ok("apply", changed, "--plan-only").out == "nothing differs\n"
 
 
-def test_without_a_terminal_it_wants_a_policy(system: Desk) -> None:
-    done = system.run("apply", file(system), SEEDLESS_POLICY=None)
-    assert done.code == 2
-    assert "error: nobody is here to look at the plan, and no policy is pinned\n" in done.err
+def test_without_a_terminal_it_requires_consent_and_no_policy(system: Desk) -> None:
+    for policy in ({}, {"SEEDLESS_POLICY": None}):
+        done = system.run("apply", file(system), asks=True, **policy)
+        assert done.code == 2
+        assert "error: not confirmed: run it on a terminal, or add --yes\n" in done.err
+    system.ok("apply", file(system), "--yes", SEEDLESS_POLICY=None)
+
+
+def test_nobody_is_asked_when_nothing_differs(system: Desk) -> None:
+    system.ok("apply", file(system))
+    assert system.ok("apply", file(system), asks=True).out == "nothing to change\n"
 
 
 def test_a_dry_run_signs_nothing(system: Desk) -> None:
@@ -168,7 +175,7 @@ WRONG = {
         2,
         "error: tenants.toml: account: nothing is known by this name, did you mean accounts?\n",
     ),
-    "another operator": ('operator.name = "OTHER"', 2, "error: nobody is here to look at the plan"),
+    "another operator": ('operator.name = "OTHER"', 2, "error: not confirmed: run it on a terminal"),
     "a subject that is none": (
         'accounts.A.exports = [{ subject = "a b", type = "stream" }]',
         3,
@@ -184,7 +191,7 @@ def test_bad_input_is_told_and_nothing_is_signed(
     files = system.files()
     path = str(system.home / "none.toml") if text is None else file(system, text)
     env = {"SEEDLESS_POLICY": None} if "OTHER" in (text or "") else {}
-    done = system.run("apply", path, **env)
+    done = system.run("apply", path, asks=bool(env), **env)
     assert done.code == code, done
     assert sentence in done.err
     assert system.files() == files

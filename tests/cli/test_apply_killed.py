@@ -56,7 +56,7 @@ def recorded(store: Path) -> dict[str, str]:
 
 
 def test_a_run_that_is_killed_at_many_points_is_finished_by_the_same_command(system: Desk) -> None:
-    command = [sys.executable, "-m", "seedless", "apply", "tenants.toml"]
+    command = [sys.executable, "-m", "seedless", "apply", "tenants.toml", "--yes"]
     kept: dict[str, str] = {}
     begun = time.monotonic()
     subprocess.run(

@@ -186,7 +186,7 @@ def test_a_keyring_that_brings_its_own_module(founded: Desk) -> None:
 
 def test_a_store_that_cannot_be_written(founded: Desk, mounts: Mounts) -> None:
     before = founded.files()
-    command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS"]
+    command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "--yes"]
     done = mounts.run_read_only(founded.store, *command, env=founded.env)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
@@ -197,7 +197,7 @@ def test_a_store_that_cannot_be_written(founded: Desk, mounts: Mounts) -> None:
 
 def test_a_disk_that_is_full(founded: Desk, mounts: Mounts) -> None:
     before = founded.files()
-    command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "-k", ACCOUNT]
+    command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "-k", ACCOUNT, "-y"]
     done = mounts.run_full(founded.store, *command, env=founded.env)
     assert (done.returncode, done.stdout) == (1, "")
     assert "the disk is full\nhint: free some space and run it again; nothing was changed\n" in done.stderr

@@ -257,21 +257,25 @@ def test_a_dry_run_deletes_nothing(desk: Desk) -> None:
     [
         pytest.param(["--name", "spare"], 'its name is not "spare"', id="another-name"),
         pytest.param(["--name", ""], 'its name is not ""', id="an-empty-name"),
-        pytest.param([], "its name was not given\nhint: to delete it: --name SPARE\n", id="nobody-to-ask"),
+        pytest.param([], "not confirmed: run it on a terminal, or add --yes\n", id="nobody-to-ask"),
     ],
 )
 def test_a_key_is_not_deleted_without_its_name(desk: Desk, name: list[str], said: str) -> None:
     key = spare(desk)
-    assert said in refused(desk, "key", "delete", key, *name)
+    assert said in refused(desk, "key", "delete", key, *name, asks=True)
     assert keys_on(desk) == {(key, "SPARE", "present")}
 
 
-def test_the_name_is_asked_for_on_a_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_is_asked_for_on_a_terminal_and_not_told(desk: Desk) -> None:
     key = spare(desk)
-    monkeypatch.setattr("seedless.cli._io.is_interactive", lambda: True)
-    assert "would be lost for good" in refused(desk, "key", "delete", key, stdin="other\n")
-    desk.ok("key", "delete", key, stdin="SPARE\n")
-    assert keys_on(desk) == set()
+    for typed, code, left in (("other", 2, {(key, "SPARE", "present")}), ("SPARE", 0, set())):
+        terminal = desk.terminal_for("key", "delete", key)
+        terminal.wait_for("would be lost for good; nothing brings it back")
+        terminal.wait_for("Type its name to delete it: ")
+        assert "SPARE" not in terminal.said
+        terminal.type(f"{typed}\n")
+        assert terminal.end() == code
+        assert keys_on(desk) == left
 
 
 def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is_opened(desk: Desk) -> None:
@@ -291,7 +295,7 @@ def test_what_would_be_forgotten_is_said_before_and_as_json(desk: Desk) -> None:
     uri = desk.ok("key", "list", "--json").data["keys"][0]["uri"]
     told = {"deleted": False, "public_key": key, "name": "SPARE", "uri": uri}
     assert desk.ok("key", "delete", key, "--lost", "--dry-run", "--json").data == told | {"dry_run": True}
-    assert "its name was not given" in refused(desk, "key", "delete", key, "--lost")
+    assert "not confirmed" in refused(desk, "key", "delete", key, "--lost", asks=True)
     assert 'its name is not "other"' in refused(desk, "key", "delete", key, "--lost", "--name", "other")
     assert keys_on(desk) == {(key, "SPARE", "present")}
     done = desk.ok("key", "delete", key, "--lost", "--name", "SPARE", "--json").data

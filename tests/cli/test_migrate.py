@@ -132,7 +132,7 @@ def test_a_second_run_finishes_what_the_first_left(desk: Desk, nsc: Path) -> Non
     ("words", "sentence"),
     [
         pytest.param(["--replace-seeds", "--yes"], "seeds are replaced only after a backup", id="no backup"),
-        pytest.param([], "nobody is here to confirm each key", id="nobody to ask"),
+        pytest.param([], "not confirmed: run it on a terminal, or add --yes", id="nobody to ask"),
         pytest.param(["--data-dir", "/elsewhere/nsc"], "their folder is called stores", id="another folder"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_run_that_cannot_be_right_changes_nothing(
     desk: Desk, nsc: Path, words: list[str], sentence: str
 ) -> None:
     before = everything(nsc)
-    done = desk.run("migrate", "nsc", *words)
+    done = desk.run("migrate", "nsc", *words, asks=True)
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err
     assert everything(nsc) == before

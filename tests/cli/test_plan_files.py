@@ -81,22 +81,25 @@ def test_a_plan_that_is_signed_twice_signs_nothing_the_second_time(desk: Desk, p
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        pytest.param(["--expect", "00"], 3, "the digest of the plan is ", id="another digest"),
-        pytest.param([], 2, "its digest was not said", id="no digest without a terminal"),
+        pytest.param(["--expect", "00"], 3, 'the digest of the plan is not "00"', id="another digest"),
+        pytest.param(["--expect", "00", "--yes"], 3, "the digest of the plan is not", id="with --yes too"),
+        pytest.param([], 2, "not confirmed: run it on a terminal, or add --yes", id="nobody to ask"),
     ],
 )
 def test_a_plan_is_signed_only_where_its_digest_is_said(
     desk: Desk, plan: dict[str, Any], words: list[str], code: int, sentence: str
 ) -> None:
-    done = desk.run("sign", "--plan", plan["plan"], *words)
+    done = desk.run("sign", "--plan", plan["plan"], *words, asks=True)
     assert (done.code, done.out) == (code, "")
     assert sentence in done.err
+    assert plan["digest"] not in done.err, "it is for a person to bring"
 
 
-def test_without_a_terminal_a_plan_wants_a_policy(desk: Desk, plan: dict[str, Any]) -> None:
-    done = desk.run("sign", "--plan", plan["plan"], "--expect", plan["digest"], SEEDLESS_POLICY=None)
-    assert (done.code, done.out) == (2, "")
-    assert "no policy is pinned" in done.err
+@pytest.mark.parametrize("how", ["--expect", "--yes"])
+def test_a_plan_is_signed_without_a_policy(desk: Desk, plan: dict[str, Any], how: str) -> None:
+    words = [how, plan["digest"]] if how == "--expect" else [how]
+    done = desk.ok("sign", "--plan", plan["plan"], *words, asks=True, SEEDLESS_POLICY=None)
+    assert done.out == "signed: 1\n"
 
 
 def test_a_plan_is_refused_where_the_store_has_changed_since(desk: Desk, plan: dict[str, Any]) -> None:

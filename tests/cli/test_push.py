@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -256,19 +252,13 @@ def test_on_a_terminal_the_number_of_the_accounts_is_typed(
     key, _ = text(desk, "FORMER")
     desk.ok("push", "--all", "--dir", str(folder))
     desk.ok("account", "delete", "FORMER")
-    person, terminal = pty.openpty()
-    command = [sys.executable, "-m", "seedless", "prune", "--dir", str(folder)]
-    with subprocess.Popen(
-        command, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, env=desk.env, start_new_session=True
-    ) as process:
-        os.close(terminal)
-        os.write(person, f"{typed}\n".encode())
-        out, _ = process.communicate(timeout=60)
-    said = os.read(person, 10_000).decode()
-    os.close(person)
-    assert (process.returncode, b"deleted: FORMER" in out) == (code, code == 0), said
+    terminal = desk.terminal_for("prune", "--dir", str(folder))
+    terminal.wait_for("How many accounts are deleted? Type their number: ")
+    terminal.type(f"{typed}\n")
+    assert terminal.end() == code
+    said = terminal.said
+    assert ("deleted: FORMER" in said) == (code == 0)
     assert f"FORMER ({key})" in said
-    assert "How many accounts are deleted? Type their number (1):" in said
     assert [name for name in left if f"{key}.jwt" not in held(folder)] == []
 
 

@@ -3,84 +3,21 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     Desk = Any  # the fixture in tests/conftest.py
 
-PATIENCE = 20.0
-
-
-# Makes the terminal on stdin the controlling one, which getpass asks on, and becomes the command.
-_ON_ITS_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "seedless", *sys.argv[1:]])
-"""
-
-
-class Terminal:
-    """A command on a terminal of its own."""
-
-    def __init__(self, desk: Desk, *words: str) -> None:
-        self.terminal, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", _ON_ITS_TERMINAL, *words],
-            env=desk.env_with(),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-        self.said = ""
-
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while text not in self.said:
-            assert self._speaks(end - time.monotonic()), self.said
-            self.said += os.read(self.terminal, 4096).decode()
-
-    def type(self, text: str) -> None:
-        os.write(self.terminal, text.encode())
-
-    def interrupt(self, how: Callable[[], None]) -> None:
-        """Interrupt, and again when nothing happens, as a person does.
-
-        A signal between the prompt and the read behind it is only noticed after that read.
-        """
-        for _ in range(int(PATIENCE)):
-            how()
-            if self._speaks(1):
-                return
-
-    def end(self) -> int:
-        try:
-            while self._speaks(PATIENCE) and (data := os.read(self.terminal, 4096)):
-                self.said += data.decode()
-        except OSError:  # the other side is gone
-            pass
-        os.close(self.terminal)
-        return self.process.wait(PATIENCE)
-
-    def _speaks(self, patience: float) -> bool:
-        """Tell whether there is something to read, or an end, within *patience* seconds."""
-        return bool(select.select([self.terminal], [], [], max(patience, 0))[0])
-
 
 def test_a_pin_is_asked_on_the_terminal_and_not_shown(desk: Desk) -> None:
-    terminal = Terminal(desk, "operator", "add", "ACME", "--pin-source", "prompt")
+    terminal = desk.terminal_for("operator", "add", "ACME", "--pin-source", "prompt")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.type("y\n")
     terminal.wait_for(f'PIN of token "{desk.token.label}" (serial {desk.token.serial}): ')
@@ -91,18 +28,18 @@ def test_a_pin_is_asked_on_the_terminal_and_not_shown(desk: Desk) -> None:
 
 
 def test_a_review_that_is_not_agreed_to_signs_nothing(desk: Desk) -> None:
-    terminal = Terminal(desk, "operator", "add", "ACME", "--module", "/nowhere.so")
+    terminal = desk.terminal_for("operator", "add", "ACME", "--module", "/nowhere.so")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.type("\n")
     assert terminal.end() == 3
-    assert "error: nothing was signed: the review did not agree" in terminal.said.replace(
-        "\x1b[31m", ""
-    ).replace("\x1b[0m", "")
+    assert "error: not confirmed: nothing was signed" in terminal.said.replace("\x1b[31m", "").replace(
+        "\x1b[0m", ""
+    )
     assert desk.files() == {}
 
 
 def test_an_interrupt_at_the_prompt_for_the_pin_ends_with_130(desk: Desk) -> None:
-    terminal = Terminal(desk, "operator", "add", "ACME", "--yes", "--pin-source", "prompt")
+    terminal = desk.terminal_for("operator", "add", "ACME", "--yes", "--pin-source", "prompt")
     terminal.wait_for("PIN of token")
     terminal.interrupt(lambda: terminal.type("\x03"))
     assert terminal.end() == 130
@@ -112,7 +49,7 @@ def test_an_interrupt_at_the_prompt_for_the_pin_ends_with_130(desk: Desk) -> Non
 
 
 def test_an_interrupt_at_the_review_ends_with_130(desk: Desk) -> None:
-    terminal = Terminal(desk, "operator", "add", "ACME")
+    terminal = desk.terminal_for("operator", "add", "ACME")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.interrupt(lambda: terminal.process.send_signal(signal.SIGINT))
     assert terminal.end() == 130
@@ -120,8 +57,8 @@ def test_an_interrupt_at_the_review_ends_with_130(desk: Desk) -> None:
     assert desk.files() == {}
 
 
-def test_without_a_terminal_nobody_is_asked_and_the_review_is_on_stderr(desk: Desk) -> None:
-    done = desk.child("operator", "add", "ACME")
+def test_with_yes_nobody_is_asked_and_the_review_is_on_stderr(desk: Desk) -> None:
+    done = desk.child("operator", "add", "ACME", "--yes")
     assert done.code == 0
     assert done.out.startswith("operator ACME: O")
     assert done.out.count("\n") == 1
@@ -133,7 +70,17 @@ def test_a_pin_comes_through_a_descriptor(desk: Desk) -> None:
     os.write(writing, f"{desk.token.pin}\n".encode())
     os.close(writing)
     done = subprocess.run(
-        [sys.executable, "-m", "seedless", "operator", "add", "ACME", "--pin-source", f"fd:{reading}"],
+        [
+            sys.executable,
+            "-m",
+            "seedless",
+            "operator",
+            "add",
+            "ACME",
+            "--yes",
+            "--pin-source",
+            f"fd:{reading}",
+        ],
         env=desk.env_with(TOKEN_PIN=None),
         pass_fds=[reading],
         capture_output=True,
@@ -181,7 +128,7 @@ def test_a_stream_that_cannot_write_a_line_of_the_tree_gets_escapes(desk: Desk) 
 
 def test_colours_are_for_terminals(desk: Desk) -> None:
     assert "\x1b" not in desk.child("account", "list").err
-    terminal = Terminal(desk, "account", "list")
+    terminal = desk.terminal_for("account", "list")
     assert terminal.end() == 1
     assert "\x1b[31merror:\x1b[0m " in terminal.said
 
@@ -243,7 +190,7 @@ def test_a_table_that_is_wider_than_the_terminal_has_each_cell_on_a_line(desk: D
     desk.ok("operator", "add", "ACME")
     key = desk.ok("operator", "show", "--json").data["subject"]
     assert desk.ok("key", "list").out.startswith("ROLE      NAME  PUBLIC KEY")
-    terminal = Terminal(desk, "key", "list")
+    terminal = desk.terminal_for("key", "list")
     assert terminal.end() == 0
     lines = terminal.said.splitlines()
     assert lines[:4] == [

@@ -97,7 +97,7 @@ def test_a_command_that_is_killed_anywhere_is_finished_by_the_same_command(
     shutil.copytree(system.store, kept)
     for number in range(1, MOST):
         run = subprocess.run(
-            [sys.executable, "-c", _KILLED, str(number), *words],
+            [sys.executable, "-c", _KILLED, str(number), *system.agreed(*words)],
             env=system.env_with(),
             capture_output=True,
             check=False,

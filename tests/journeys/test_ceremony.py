@@ -152,12 +152,13 @@ def three(softhsm: pytest_softhsm.SoftHSM, tmp_path_factory: pytest.TempPathFact
 def held(three: Three) -> dict[str, dict[str, Any]]:
     """Five ceremonies: the keys and the operator, two changes of accounts, a user, a rotation."""
     offline, online = three.offline, three.online
-    offline.run("token", "init", "--label", "SAFE", "--so-pin-source", "file:so-pin")
+    offline.run("token", "init", "--yes", "--label", "SAFE", "--so-pin-source", "file:so-pin")
     witnesses = {name: SoftwareKey.generate(Role.USER) for name in ("ada", "bob", "cyd")}
     for name, key in witnesses.items():
         (offline.folder / f"{name}.nk").write_text(key.reveal())
     made = offline.run(
-        "ceremony", "keygen", "ACME", "--holder", "Ada", *(word for key in _KEYS for word in ("--key", key)),
+        "ceremony", "keygen", "ACME", "--yes", "--holder", "Ada",
+        *(word for key in _KEYS for word in ("--key", key)),
         *(word for key in witnesses.values() for word in ("--witness", str(key.public_key))),
         "--witnesses", "2", "--policy-out", "policy.toml", "-o", "keys.json",
     )  # fmt: skip

@@ -65,7 +65,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        "   $ seedless operator add ACME --sys",
+        "   $ seedless operator add ACME --sys --yes",
         "   app received 'one dozen eggs' on orders.new",
         "   clerk's message is number 2 in the stream ORDERS",
         "   operator ACME  O…  on a token",
@@ -119,7 +119,9 @@ def test_a_demo_that_fails_ends_with_a_sentence(tmp_path: Path) -> None:
     demo = start(tmp_path / "work", SOFTHSM2_MODULE=str(no_module))
     _, errors = demo.communicate(timeout=_PATIENCE)
     assert demo.returncode == 1
-    failed = "demo: `seedless token init --label demo --so-pin-source file:so-pin` ended with 4: error: "
+    failed = (
+        "demo: `seedless token init --label demo --yes --so-pin-source file:so-pin` ended with 4: error: "
+    )
     assert errors.startswith(failed)
     assert "Traceback" not in errors
     require_nothing_left(demo, tmp_path / "work")

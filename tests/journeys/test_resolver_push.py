@@ -103,12 +103,12 @@ def test_prune_deletes_what_the_store_does_not_have(
     desk.ok("push", "--all", "--url", server.url)
     forget(desk, "FORMER")
     before = accounts(server)
-    done = desk.run("prune", "--url", server.url)
-    assert (done.code, "--expect-count 1" in done.err) == (2, True)
-    assert desk.run("prune", "--url", server.url, "--expect-count", "2").code == 3
+    done = desk.run("prune", "--url", server.url, asks=True)
+    assert (done.code, "not confirmed: run it on a terminal, or add --yes" in done.err) == (2, True)
+    assert desk.run("prune", "--url", server.url, "--expect-count", "2", asks=True).code == 3
     assert "FORMER" in desk.ok("prune", "--url", server.url, "--dry-run").err
     assert accounts(server) == before
-    done = desk.ok("prune", "--url", server.url, "--expect-count", "1", "--json")
+    done = desk.ok("prune", "--url", server.url, "--expect-count", "1", "--json", asks=True)
     assert [one["account"] for one in done.data["victims"]] == ["FORMER"]
     assert "It never expires, and it works again after an account is made\nanew" in done.err
     assert names(server, desk) == ["ORDERS", "SYS"]
@@ -205,7 +205,9 @@ def test_a_push_that_is_killed_is_finished_by_the_same_command(
     store = desk.files()
     words = ("push", "--all", "--url", server.url)
     for number in range(8):
-        child = subprocess.Popen([sys.executable, "-m", "seedless", *words], env=desk.env_with())
+        child = subprocess.Popen(
+            [sys.executable, "-m", "seedless", *desk.agreed(*words)], env=desk.env_with()
+        )
         time.sleep(0.15 + number * 0.05)
         child.kill()
         child.wait()
@@ -335,7 +337,9 @@ def test_a_prune_that_is_killed_is_finished_by_the_same_command(
     desk.ok("account", "delete", "FORMER")
     words = ("prune", "--url", server.url, "--expect-count", "1", "--temporary-user")
     for number in range(8):
-        child = subprocess.Popen([sys.executable, "-m", "seedless", *words], env=desk.env_with())
+        child = subprocess.Popen(
+            [sys.executable, "-m", "seedless", *desk.agreed(*words)], env=desk.env_with()
+        )
         time.sleep(0.2 + number * 0.08)
         child.kill()
         child.wait()

@@ -27,7 +27,7 @@ KILLS = 8
 def start(desk: Desk, *words: str) -> subprocess.Popen[bytes]:
     """Start a command as a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "seedless", *words],
+        [sys.executable, "-m", "seedless", *desk.agreed(*words)],
         env=desk.env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -67,7 +67,7 @@ def test_seeds_on_a_token_are_nowhere_else(
         f"key show {USER}",
         f"user creds -a ORDERS app -o {creds}",
     ):
-        watch.run(*SEEDLESS, *words.split(), env=env)
+        watch.run(*SEEDLESS, *filled.agreed(*words.split()), env=env)
     kinds = {place.split()[0] for place in watch.seen}
     assert kinds == {"cmdline", "environ", "stdout", "stderr"}
     for key in KEYS.values():
@@ -80,7 +80,7 @@ def test_the_seed_of_a_software_user_is_in_its_creds_file_alone(
 ) -> None:
     desk.ok("operator", "add", "ACME")
     desk.ok("account", "add", "ORDERS")
-    watch.run(*SEEDLESS, "user", "add", "-a", "ORDERS", "app", env=desk.env_with(TMPDIR=str(desk.home)))
+    watch.run(*SEEDLESS, "user", "add", "-a", "ORDERS", "app", "-y", env=desk.env_with(TMPDIR=str(desk.home)))
     file: Path = desk.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
     forms = seed_forms(parse_creds(file.read_text()).key.reveal_raw())
     assert watch.places_of(forms, desk.home) == [f"NATS text in {file}"]

@@ -94,7 +94,7 @@ def test_a_refused_review_opens_no_token() -> None:
         pytest.fail("the token was opened")
 
     subject = Subject(role=Role.OPERATOR, name="ACME", public_key=OPERATOR.public_key)
-    with pytest.raises(Refused, match="the review did not agree"):
+    with pytest.raises(Refused, match="not confirmed: nothing was signed"):
         issue(
             new_operator(subject, Operator.new(), now=1_800_000_000, times=Times()),
             review=lambda _plan, _report: False,

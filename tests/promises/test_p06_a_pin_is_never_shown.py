@@ -40,7 +40,7 @@ def planted(desk: Desk, softhsm: SoftHSM, tmp_path: Path) -> Desk:
 
 def test_a_pin_is_in_its_file_alone(planted: Desk, watch: Watch, text_forms: Forms, softhsm: SoftHSM) -> None:
     for words in ("operator add ACME --sys", f"key list --token {planted.token.uri} --json"):
-        watch.run(*SEEDLESS, *words.split(), env=planted.env)
+        watch.run(*SEEDLESS, *planted.agreed(*words.split()), env=planted.env)
     places = watch.places_of(text_forms(PIN), planted.home, watch.folder, softhsm.folder)
     assert places == [f"text in {planted.home}/pin"]
 
@@ -65,7 +65,7 @@ def test_a_wrong_pin_is_in_no_error(planted: Desk, text_forms: Forms, debug: str
 def test_a_pin_from_the_environment_is_taken_out_of_it(desk: Desk) -> None:
     code = (
         "import os, subprocess, sys; from seedless.cli.main import main; "
-        "main(['operator', 'add', 'ACME']); os.execvp('env', ['env'])"
+        "main(['operator', 'add', 'ACME', '--yes']); os.execvp('env', ['env'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=desk.env, capture_output=True, text=True, check=True
@@ -87,7 +87,7 @@ def test_so_pins_are_nowhere(planted: Desk, watch: Watch, text_forms: Forms, tmp
     so_file.touch(0o600)
     so_file.write_text(SO_PIN)
     words = ("token", "init", "--label", "NEW", "--so-pin-source", f"file:{so_file}")
-    watch.run(*SEEDLESS, *words, "--erase", planted.token.serial, env=planted.env)
+    watch.run(*SEEDLESS, *planted.agreed(*words), "--erase", planted.token.serial, env=planted.env)
     assert watch.places_of(text_forms(SO_PIN), planted.home, watch.folder) == [f"text in {so_file}"]
 
 

@@ -76,7 +76,7 @@ def test_a_run_that_is_killed_leaves_whole_files_and_is_taken_up(desk: Desk, poi
 def test_a_disk_that_fills_up_after_the_key_was_made_costs_no_key(desk: Desk) -> None:
     desk.ok("operator", "add", "ACME")
     before = desk.files()
-    words = ("full", "fsync", "3", "account", "add", "ORDERS")
+    words = ("full", "fsync", "3", "account", "add", "ORDERS", "--yes")
     command = [sys.executable, "-c", _STOPPED, *words]
     failed = subprocess.run(command, env=desk.env_with(), capture_output=True, text=True, check=False)
     assert (failed.returncode, failed.stdout) == (1, "")
@@ -104,7 +104,7 @@ def test_two_runs_at_once_wait_for_one_another(desk: Desk) -> None:
     desk.ok("operator", "add", "ACME")
     runs = [
         subprocess.Popen(
-            [sys.executable, "-m", "seedless", "account", "add", f"A{number}"],
+            [sys.executable, "-m", "seedless", "account", "add", f"A{number}", "--yes"],
             env=desk.env_with(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

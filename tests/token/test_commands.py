@@ -53,7 +53,7 @@ class Bench:
         self.crooked.forget()
         self.crooked.wants(*faults)
         process = subprocess.Popen(
-            [sys.executable, "-m", "seedless", *self.command],
+            [sys.executable, "-m", "seedless", *self.desk.agreed(*self.command)],
             env=self.desk.env_with(**self.env, **env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

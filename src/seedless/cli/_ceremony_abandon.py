@@ -13,8 +13,8 @@ from seedless.ceremony.progress import progress
 from seedless.ceremony.request import parse
 from seedless.ceremony.transcript import read
 from seedless.cli import _ceremony_desk as desk
-from seedless.cli import _io
-from seedless.cli._options import Settings, write_options
+from seedless.cli import _io, consent
+from seedless.cli._options import Settings, confirmed_options
 from seedless.cli._workspace import Workspace
 from seedless.errors import Refused, UsageError
 from seedless.store import atomic, root_lock
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @desk.request_argument
 @click.option("--expect", metavar="DIGEST", help="The digest of the request; nobody is asked then.")
-@write_options
+@confirmed_options
 def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> None:
     """Give a ceremony up that has begun, for good.
 
@@ -53,11 +53,10 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
             )
         transcript = desk.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
         so_far = progress(request, read(atomic.read(transcript) or b""))
-        _io.say(
-            f"{len(so_far.signed)} of {len(request.plan.changes)} jwts are signed, in {shown(transcript)}"
-        )
+        # Not where the transcript lies: the name of its folder is the digest, which a person brings.
+        _io.say(f"{len(so_far.signed)} of {len(request.plan.changes)} jwts are signed, by its transcript")
         if not settings.dry_run:
-            _require_consent(request.digest, expect)
+            _require_consent(settings, request.digest, expect)
             held = desk.unknown_results_here(workspace, known, operator)
             after = known.abandoned(operator, request.digest, so_far.digest, request.previous, held)
             atomic.write({path: after.text()})
@@ -68,13 +67,8 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
     _io.emit(data, f"given up: {request.digest}", as_json=settings.as_json)
 
 
-def _require_consent(digest: str, expect: str | None) -> None:
-    if expect is not None:
-        if expect.lower() != digest:
-            raise Refused(
-                f"the digest of the request is {digest}, not {shown(expect)}", "this is another one"
-            )
-    elif not _io.is_interactive():
-        raise UsageError("nobody is here to say that it is given up", f"--expect {digest}")
-    elif not _io.confirm("Give it up, for good?"):
-        raise UsageError("nothing was given up")
+def _require_consent(settings: Settings, digest: str, expect: str | None) -> None:
+    if expect is None:
+        consent.require(settings, "Give it up, for good?", done="nothing was given up")
+    elif expect.lower() != digest:
+        raise Refused(f"the digest of the request is not {shown(expect)}", "this is another one")

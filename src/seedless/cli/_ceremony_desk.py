@@ -18,7 +18,7 @@ from seedless.ceremony.offline import resumed
 from seedless.ceremony.request import parse
 from seedless.ceremony.unfinished import unfinished, unknown_results
 from seedless.change import Statement
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._judge import ceilings, findings_data
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._names import known_names
@@ -231,25 +231,20 @@ def agree(ground: Ground, expect: str | None, *, clock_checked: bool) -> None:
     """
     digest = ground.request.digest
     if expect is not None and not hmac.compare_digest(expect.lower().encode(), digest.encode()):
-        raise Refused(f"the digest of the request is {digest}, not {shown(expect)}", "this is another one")
-    if expect is None and not _io.is_interactive():
-        raise UsageError(
-            "nobody is here to compare the words of the request, and its digest was not said",
-            f"--expect {digest}, if that is what was reviewed",
-        )
-    _require_clock(ground, clock_checked=clock_checked)
+        raise Refused(f"the digest of the request is not {shown(expect)}", "this is another one")
+    left = [*([] if expect else ["--expect DIGEST"]), *([] if clock_checked else ["--clock-checked"])]
+    if left and not consent.has_terminal():
+        hint = "" if expect else "the digest is on the paper of whoever prepared the request"
+        raise consent.not_confirmed(" and ".join(left), hint)
+    if not clock_checked:
+        _ask_clock(ground)
     if expect is None:
         _ask_words(bytes.fromhex(digest))
 
 
-def _require_clock(ground: Ground, *, clock_checked: bool) -> None:
-    if clock_checked:
-        return
-    if not _io.is_interactive():
-        raise UsageError(
-            f"nobody has said that {_io.moment(ground.clock)} is the time of day", "--clock-checked says it"
-        )
-    if not _io.confirm(f"Is it {_io.moment(ground.clock)} now, by another clock?"):
+def _ask_clock(ground: Ground) -> None:
+    question = f"Is it {_io.moment(ground.clock)} now, by another clock?"
+    if not consent.says_yes(question, add="--clock-checked"):
         raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
 
 
@@ -259,7 +254,7 @@ def _ask_words(digest: bytes) -> None:
     for first in range(0, len(digest), words.IN_A_ROW):
         row = digest[first : first + words.IN_A_ROW]
         while True:
-            typed = click.prompt(f"words {first + 1} to {first + len(row)}", err=True)
+            typed = consent.answer(f"words {first + 1} to {first + len(row)}: ", add="--expect DIGEST")
             try:
                 words.require_same(typed, row, first)
             except UsageError as error:

@@ -12,7 +12,7 @@ from seedless import ledger as ledgers
 from seedless.ceremony import documents, words
 from seedless.ceremony.keys import MadeKey, parse, policy_text, to_bytes
 from seedless.cli import _ceremony_desk as desk
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._ceremony_token import driver_says
 from seedless.cli._key_import import ROLES
 from seedless.cli._keys import PublicKeyType
@@ -90,6 +90,8 @@ def keygen(  # noqa: PLR0913 - one for each option
         text = f"would make {', '.join(map(shown, labels))}"
         _io.emit({"dry_run": True, "labels": labels}, text, as_json=settings.as_json)
         return
+    names = ", ".join(shown(label_for(one.role, one.name)) for one in new_keys)
+    consent.require(settings, f"Create {names} on the token?", done="no key was created")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
         made = [_make(workspace, tokens, one, holder) for one in new_keys]
         everything = [*(one for one, _ in before), *(one for one, _ in made)]

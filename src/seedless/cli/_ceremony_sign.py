@@ -106,7 +106,7 @@ def _review(
     expect: str | None,
     clock_checked: bool,  # noqa: FBT001 - as the command has it
 ) -> bool:
-    desk.show(workspace, ground, report, tell_words=expect is not None or not _io.is_interactive())
+    desk.show(workspace, ground, report, tell_words=False)
     if not report.errors:
         for key, token in where(workspace, ground.request):
             _io.say(f"asks      {token} for {key}")

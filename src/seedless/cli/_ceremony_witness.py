@@ -69,7 +69,7 @@ def witness(
     check_token_options(workspace)
     ground = desk.ground_of(workspace, request_file, first_use)
     report = ground.judge()
-    desk.show(workspace, ground, report, tell_words=expect is not None or not _io.is_interactive())
+    desk.show(workspace, ground, report, tell_words=False)
     report.require_clean()
     said = matter(ground, report)
     software = _software(key_file) if key_file else None

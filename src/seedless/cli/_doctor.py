@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, token_options
+from seedless.cli import _io, consent
+from seedless.cli._options import Settings, trial_options
 from seedless.cli._token import module_for, named_uri, pin_source
 from seedless.cli._workspace import Workspace
 from seedless.doctor import Patient, Verdict, examine
@@ -28,7 +28,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
 
 @click.command()
 @click.option("--no-key", is_flag=True, help="Make no throw-away key: nothing is written on the token.")
-@token_options
+@trial_options
 def doctor(settings: Settings, *, no_key: bool) -> int:
     """Try what the token can do, and say what to do.
 
@@ -42,6 +42,9 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
     """
     workspace = Workspace(settings)
     uri = named_uri(workspace)
+    if not no_key:
+        question = "Create a throw-away key on the token, sign with it and delete it?"
+        consent.require(settings, question, done="--no-key looks without it")
     patient = Patient(
         module=module_for(workspace, uri, is_ours=True),
         uri=uri,

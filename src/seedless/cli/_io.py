@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
-    "confirm",
     "emit",
     "emit_rows",
-    "is_interactive",
+    "keep_unseen",
     "moment",
     "print_table",
     "printable",
     "say",
     "table",
+    "taken_unseen",
     "until",
 ]
 
 _PAGE = 500
 _UNSEEN = re.compile(r"[^\n -~]")
+_unseen: list[str] | None = None  # what was said on a stderr that is not the terminal where a person is asked
 
 
 def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
@@ -71,17 +72,24 @@ def _escape(found: re.Match[str]) -> str:
 
 def say(text: str) -> None:
     """Tell the person something, on stderr, where no seed belongs."""
-    click.echo(without_seeds(text), err=True)
+    text = without_seeds(text)
+    click.echo(text, err=True)
+    if _unseen is not None:
+        _unseen.append(text)
 
 
-def is_interactive() -> bool:
-    """Tell whether somebody sits there who can answer."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+def keep_unseen(*, is_kept: bool) -> None:
+    """Keep what is said from now on until it is taken, or keep nothing."""
+    global _unseen  # noqa: PLW0603 - one process, one terminal
+    _unseen = [] if is_kept else None
 
 
-def confirm(question: str) -> bool:
-    """Ask yes or no on the terminal; no is the default."""
-    return click.confirm(question, default=False, err=True)
+def taken_unseen() -> list[str]:
+    """Return what was said since it was last taken, where it is kept."""
+    global _unseen  # noqa: PLW0603 - see above
+    kept = _unseen or []
+    _unseen = None if _unseen is None else []
+    return kept
 
 
 def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import open_tokens
@@ -31,14 +31,14 @@ _NAMED = 10
 
 @click.command()
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
-@click.option("--name", "-n", metavar="NAME", help="The name of the key, for who cannot be asked.")
+@click.option("--name", "-n", metavar="NAME", help="The name of the key; nobody is asked for it then.")
 @click.option("--lost", is_flag=True, help="Its token is gone: only take it out of the inventory.")
 @change_options
 def delete(settings: Settings, *, public_key: PublicKey, name: str | None, lost: bool) -> None:
     """Delete a key from its token, for good.
 
-    Its name has to be typed. Refused while a jwt of a store that has not expired is about the key, was signed
-    by it, or lets it sign: first put others in their place.
+    Its name has to be typed, or is given with --name; --yes leaves it out. Refused while a jwt of a store
+    that has not expired is about the key, was signed by it, or lets it sign: first put others in their place.
 
     A key whose token is gone is taken out of the inventory with --lost; no token is opened then.
 
@@ -57,6 +57,8 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None, lost:
 
 def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> None:
     settings = workspace.settings
+    if not settings.dry_run:
+        name = _named(settings, name, f"{public_key} would be lost for good")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=not settings.dry_run) as tokens:
         _refuse_needed(workspace, public_key)  # again, with nobody else writing
         token, key = _found(workspace, tokens, public_key)
@@ -66,7 +68,7 @@ def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> No
             text = f"would delete {public_key} ({shown(called)}) from {token.info.where}"
             _io.emit({"dry_run": True} | data, text, as_json=settings.as_json)
             return
-        _require_typed(name, called, f"{public_key} on {token.info.where} would be lost for good", public_key)
+        _require_name(name, called, public_key)
         token.destroy(key)
         left: list[Key] = token.keys()
         if any(other.raw == public_key.raw for other in left):
@@ -95,7 +97,7 @@ def _drop(workspace: Workspace, public_key: PublicKey, name: str | None) -> None
             _io.emit({"dry_run": True, "deleted": False} | data, text, as_json=settings.as_json)
             return
         warning = f"{public_key} would be forgotten, and not deleted: if {where} turns up, it is on it"
-        _require_typed(name, called, warning, public_key)
+        _require_name(_named(settings, name, warning), called, public_key)
         atomic.sweep(workspace.root)
         workspace.keyring().without(public_key).save(workspace.keyring_path)
     text = (
@@ -135,18 +137,19 @@ def _name_of(workspace: Workspace, key: Key, public_key: PublicKey) -> str:
     return name or (entry.name if entry else "") or str(public_key)
 
 
-def _require_typed(name: str | None, called: str, warning: str, public_key: PublicKey) -> None:
-    if name is None and _io.is_interactive():
-        _io.say(f"{warning}; nothing brings it back")
-        question = f"Type its name, {shown(called)}, to delete it"
-        name = click.prompt(question, default="", show_default=False, err=True)
-    if name is None:
+def _named(settings: Settings, name: str | None, warning: str) -> str | None:
+    """Return *name*, or what a person types who has read the *warning*; None with --yes."""
+    if name is not None or settings.yes:
+        return name
+    _io.say(f"{warning}; nothing brings it back")
+    return consent.answer("Type its name to delete it: ")
+
+
+def _require_name(name: str | None, called: str, public_key: PublicKey) -> None:
+    """Raise `UsageError` when a *name* was given, and the key is *called* something else."""
+    if name not in {None, called}:
         raise UsageError(
-            f"{public_key} was not deleted: its name was not given", f"to delete it: --name {shown(called)}"
-        )
-    if name != called:
-        raise UsageError(
-            f"{public_key} was not deleted: its name is not {quoted(name)}",
+            f"{public_key} was not deleted: its name is not {quoted(name or '')}",
             "seedless key list shows which key is which",
         )
 

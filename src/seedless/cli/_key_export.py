@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, store_options
+from seedless.cli import _io, consent
+from seedless.cli._options import Settings, confirmed_options
 from seedless.cli._record import stored_seed
 from seedless.cli._workspace import Workspace
 from seedless.creds import parse_user_key
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 @click.option("--curves/--no-curves", default=True, help="Curve keys of auth callout, which is the default.")
 @click.option("--include-jwts", is_flag=True, help="Copy the jwts of the users too.")
 @click.option("--force", "-F", is_flag=True, help="Replace files that hold something else.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
-@store_options
+@confirmed_options
 def export(
     settings: Settings,
     *,
@@ -70,12 +69,16 @@ def export(
         if include_jwts:
             files[folder / f"{key.public_key}.jwt"] = jwt.text
     _require_free(files, force=force)
-    if not settings.dry_run:
-        atomic.write(files)
     data = {"dry_run": settings.dry_run, "folder": str(folder), "keys": keys}
     told = [(shown(one["name"]), one["public_key"], one["path"]) for one in keys]
+    table = _io.table(told, ("NAME", "PUBLIC KEY", "FILE"))
+    if files and not settings.dry_run:
+        if not settings.yes:
+            _io.say(table)
+        consent.require(settings, "Write these seeds into files?", done="no file was written")
+        atomic.write(files)
     _io.say("each of these files is a secret; keys on a token have none")
-    _io.emit(data, _io.table(told, ("NAME", "PUBLIC KEY", "FILE")), as_json=settings.as_json)
+    _io.emit(data, table, as_json=settings.as_json)
 
 
 def _found(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._key_import import WORTH, put_on_token
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import open_tokens
@@ -54,34 +54,42 @@ def import_folder(settings: Settings, *, folder: Path, recurse: bool) -> None:
         rows = [
             {"public_key": str(one.key.public_key), "path": str(one.path), "to": _to(one)} for one in found
         ]
+        table = _io.table(
+            [(row["public_key"], row["to"], shown(row["path"])) for row in rows],
+            ("PUBLIC KEY", "TO", "FILE"),
+        )
         if not settings.dry_run:
-            files = {
-                workspace.store.seed_path(one.key.public_key): one.key.reveal()
-                for one in found
-                if _to(one) == "file"
-            }
-            atomic.write(files)
-            _import(workspace, [one for one in found if _to(one) == "token"])
+            _do(workspace, found, table)
     data = {"dry_run": settings.dry_run, "keys": rows}
-    told = [(row["public_key"], row["to"], shown(row["path"])) for row in rows]
-    _io.emit(data, _io.table(told, ("PUBLIC KEY", "TO", "FILE")), as_json=settings.as_json)
+    _io.emit(data, table, as_json=settings.as_json)
+
+
+def _do(workspace: Workspace, found: list[_Found], table: str) -> None:
+    """Import what is not where it belongs yet, once the *table* of it is agreed to."""
+    files = {
+        path: one.key.reveal()
+        for one in found
+        if _to(one) == "file" and not (path := workspace.store.seed_path(one.key.public_key)).exists()
+    }
+    known = workspace.known_keys()
+    left = [one for one in found if _to(one) == "token" and str(one.key.public_key) not in known]
+    if not files and not left:
+        return
+    if not workspace.settings.yes:
+        _io.say(table)
+    consent.require(workspace.settings, "Import these keys?", done="no key was imported")
+    atomic.write(files)
+    if left:
+        with open_tokens(workspace, writable=True) as tokens:
+            for one in left:
+                put_on_token(workspace, tokens, one.key, one.name or "")
+        _io.say(WORTH)
 
 
 def _to(one: _Found) -> str:
     if one.key.public_key.role not in _HARDWARE:
         return "file"
     return "token" if one.name is not None else "nowhere: no jwt names it"
-
-
-def _import(workspace: Workspace, found: list[_Found]) -> None:
-    known = workspace.known_keys()
-    left = [one for one in found if str(one.key.public_key) not in known]
-    if not left:
-        return
-    with open_tokens(workspace, writable=True) as tokens:
-        for one in left:
-            put_on_token(workspace, tokens, one.key, one.name or "")
-    _io.say(WORTH)
 
 
 def _files(folder: Path, names: dict[str, str], *, recurse: bool) -> Iterator[_Found]:

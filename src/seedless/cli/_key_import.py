@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
@@ -69,6 +69,7 @@ def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
         text = f"would import {public_key} as {shown(label)}"
         _io.emit({"dry_run": True} | data, text, as_json=settings.as_json)
         return
+    consent.require(settings, f"Put {public_key} on the token as {shown(label)}?", done="no key was imported")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
         token = tokens.chosen()
         entry = _noted(workspace, token, public_key, name, token.import_key(software, label))

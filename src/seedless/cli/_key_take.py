@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._key_import import ROLES
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import key_uri, open_tokens
@@ -18,6 +18,7 @@ from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.key import ED25519, label_for
 from seedless.pkcs11.signing import challenge
 from seedless.store import root_lock
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.pkcs11.key import Key
@@ -44,6 +45,12 @@ def take(settings: Settings, *, role: str, name: str, key_id: str | None) -> Non
     label_for(ROLES[role], name)
     wanted = _bytes(key_id)
     workspace = Workspace(settings)
+    if not settings.dry_run:
+        which = "the key" if wanted is None else f"the key with the id {wanted.hex()}"
+        consent.require(
+            settings, f"Sign a challenge with {which}, and note it as {role} {shown(name)}?",
+            done="nothing was signed, and no key was noted",
+        )  # fmt: skip
     with root_lock(workspace.root).held(), open_tokens(workspace) as tokens:
         token = tokens.chosen()
         key = _one(token, wanted)

@@ -86,7 +86,7 @@ _JOBS = [
         help="Sign in N processes, each with a session on the token [default: one, for 200 jwts or more].",
     )
 ]  # fmt: skip
-_YES = [click.option("--yes", "-y", is_flag=True, help="Do not ask before signing.")]
+_YES = [click.option("--yes", "-y", is_flag=True, help="Agree to what is shown, without being asked.")]
 reset_time_option = click.option(
     "--reset-time", multiple=True, metavar="PUBKEY", callback=_public_keys,
     help="Date by this clock what follows the jwt of this key: that one is from a clock that was fast.",
@@ -112,7 +112,12 @@ def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) ->
     @functools.wraps(command)
     def with_settings(**values: Any) -> R:  # noqa: ANN401 - click's values
         mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
-        return command(Settings(**mine), **values)
+        settings = Settings(**mine)
+        if "dry_run" in mine or "yes" in mine:
+            from seedless.cli import consent  # noqa: PLC0415 - only where somebody may be asked
+
+            consent.begin(settings)
+        return command(settings, **values)
 
     for option in reversed(options):
         with_settings = option(with_settings)
@@ -134,9 +139,14 @@ def token_options(command: Callable[..., R]) -> Callable[..., R]:
     return _gathered([*_TOKEN, *_STORE, *_JSON], command)
 
 
+def trial_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of `token_options` and --yes."""
+    return _gathered([*_TOKEN, *_STORE, *_YES, *_JSON], command)
+
+
 def change_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `token_options` and --dry-run."""
-    return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_JSON], command)
+    """Give *command* a `Settings` with the options of `token_options`, --dry-run and --yes."""
+    return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_YES, *_JSON], command)
 
 
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -157,6 +167,11 @@ def judge_options(command: Callable[..., R]) -> Callable[..., R]:
 def write_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with the options of the store and --dry-run."""
     return _gathered([*_STORE, *_DRY_RUN, *_JSON], command)
+
+
+def confirmed_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of `write_options` and --yes."""
+    return _gathered([*_STORE, *_DRY_RUN, *_YES, *_JSON], command)
 
 
 def ceremony_options(command: Callable[..., R]) -> Callable[..., R]:

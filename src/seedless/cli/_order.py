@@ -12,7 +12,7 @@ import msgspec
 
 from seedless import jwt as jwts
 from seedless.claims import Generic
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._judge import judged
 from seedless.cli._review import sign
 from seedless.errors import BadKey, Refused, UsageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.cli._system_user import Temporary
     from seedless.cli._workspace import Workspace
+    from seedless.cli.consent import Approve
     from seedless.findings import Report
     from seedless.issue import Plan
     from seedless.jwt import Jwt
@@ -43,7 +44,12 @@ _ORDER = "G004"
 
 
 def sign_order(
-    workspace: Workspace, accounts: Sequence[str], issuer: PublicKey | None, visitor: Temporary | None = None
+    workspace: Workspace,
+    accounts: Sequence[str],
+    issuer: PublicKey | None,
+    visitor: Temporary | None = None,
+    *,
+    approve: Approve = consent.ask_to_sign,
 ) -> tuple[Jwt[Any], ...]:
     """Walk the order of *issuer* (None: there is one) to delete *accounts*, and the user *visitor*."""
     from seedless.issue import Intent, Plan  # noqa: PLC0415 - only where it is signed
@@ -63,6 +69,7 @@ def sign_order(
         workspace,
         Intent(lambda _: Plan(tuple(changes), now, around)),
         judge=lambda space, plan: _judged(space, plan, ordering),
+        approve=approve,
     )
 
 

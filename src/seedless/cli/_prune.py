@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.cli import consent
 from seedless.cli._resolver import (
     delete_on_servers,
     deleted_path,
+    require_number,
     said_data,
     said_text,
-    typed_number,
     victim_data,
 )
 from seedless.errors import SeedlessError
@@ -87,7 +88,8 @@ def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> 
         workspace,
         remote,
         lambda target: strays(target, wanted, known),
-        consent=lambda victims: typed_number(victims, expected),
+        agree=lambda victims: require_number(workspace.settings, victims, expected),
+        approve=consent.ask_to_sign if expected is None else consent.given,
     )
     return Pruning(victims, said)
 
@@ -101,7 +103,8 @@ def prune_by_order(
         workspace,
         remote,
         lambda target: named(target, accounts, known),
-        consent=lambda victims: typed_number(victims, expected),
+        agree=lambda victims: require_number(workspace.settings, victims, expected),
+        approve=consent.ask_to_sign if expected is None else consent.given,
         given=order,
     )
     return Pruning(victims, said)

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._judge import findings_data
 from seedless.cli._names import keys_in, names_of
+from seedless.cli._remote import open_target
 from seedless.cli._resolver import deleted_path, said_data, said_text, there, victim_data
 from seedless.cli._review import line
+from seedless.cli._system_user import is_temporary, log_in
 from seedless.diff import diff
 from seedless.errors import SeedlessError, UsageError
-from seedless.resolver import State, compare, deleted, held_jwts, listed, preflight, strays
+from seedless.resolver import UPDATE, State, compare, deleted, held_jwts, listed, preflight, send, strays
 from seedless.text import brief, quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from seedless.claims import Account
+    from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
     from seedless.creds import Creds
     from seedless.findings import Report
@@ -90,6 +93,27 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
     held: frozenset[str] = frozenset().union(*target.holdings.values())
     back = [f"{brief(known[key].name)} ({key})" for key in sorted(held & known.keys() - wanted)]
     return Look(target.name, compared, others, tuple(back), report)
+
+
+def require_sending(workspace: Workspace, found: Look) -> None:
+    """Show what differs in *found*, and return when a person agrees that it is sent."""
+    _io.say(text(workspace, found, (), lines=True))
+    count = len(found.differing)
+    what = "this account" if count == 1 else f"these {count} accounts"
+    consent.require(
+        workspace.settings, f"Send {what} to {_io.printable(found.where)}?", done="nothing was sent"
+    )
+
+
+def send_later(workspace: Workspace, remote: Remote, user: Creds | None, found: Look) -> tuple[Sent, ...]:
+    """Send what differs in *found* through another login: nobody was connected while a person was asked.
+
+    Servers end logins that are silent, and those of a user who was signed for two minutes.
+    """
+    if is_temporary(user):
+        user = log_in(workspace, remote, UPDATE, approve=consent.given)
+    with open_target(workspace, remote, user) as target:
+        return send(target, [one.account for one in found.differing])
 
 
 def data(found: Look, sent: Sequence[Sent], chosen: Chosen, *, dry_run: bool) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._order import FOR_EVER, sign_order
 from seedless.cli._remote import open_target
 from seedless.cli._review import show_findings
 from seedless.cli._system_user import is_temporary, log_in, temporary
 from seedless.creds import Creds
-from seedless.errors import Refused, ServerError, UsageError
+from seedless.errors import Refused, ServerError
 from seedless.findings import Report
 from seedless.resolver import (
     DELETE,
@@ -25,14 +25,16 @@ from seedless.resolver import (
     order_issuer,
     preflight_delete,
 )
-from seedless.text import brief
+from seedless.text import brief, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from seedless.cli._options import Settings
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
+    from seedless.cli.consent import Approve
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.resolver import Said, Target
@@ -86,17 +88,18 @@ def delete_on_servers(
     remote: Remote,
     victims_of: Callable[[Target], Sequence[Victim]],
     *,
-    consent: Callable[[Sequence[Victim]], None],
+    agree: Callable[[Sequence[Victim]], None],
     given: Jwt[Any] | None = None,
+    approve: Approve = consent.ask_to_sign,
 ) -> tuple[tuple[Victim, ...], Said | None]:
     """Delete accounts wherever *remote* says: looked up, shown, consented to, ordered by a signed jwt.
 
-    *victims_of* chooses them of what is there; *consent* raises `Refused` unless a person agrees; the order
-    is signed, or *given*. Return the victims and what servers said; nothing was said where there are none,
-    and with --dry-run. Raise `Refused` for what stands against it, and `ServerError` unless every known
-    server is there.
+    *victims_of* chooses them of what is there; *agree* raises `Refused` unless a person agrees; the order is
+    signed, or *given*. *approve* is asked about the user who logs in. Return the victims and what servers
+    said; nothing was said where there are none, and with --dry-run. Raise `Refused` for what stands against
+    it, and `ServerError` unless every known server is there.
     """
-    user = log_in(workspace, remote, DELETE)
+    user = log_in(workspace, remote, DELETE, approve=approve)
     with open_target(workspace, remote, user) as target:
         victims = tuple(victims_of(target))
         show_victims(victims, target.name)
@@ -110,7 +113,7 @@ def delete_on_servers(
     if standings is not None:
         issuer = order_issuer(workspace.operator(), workspace.known_keys(), standings)
         _io.say(FOR_EVER)
-    consent(victims)
+    agree(victims)
     accounts = [victim.account for victim in victims]
     text, again = _ordered(workspace, remote, accounts, issuer, user)
     _note(workspace, victims)
@@ -127,15 +130,11 @@ def delete_remote(workspace: Workspace, remote: Remote, account: Jwt[Any]) -> Sa
     """
     key = account.claims.sub
 
-    def agreed(victims: Sequence[Victim]) -> None:
-        if not workspace.settings.yes and _io.is_interactive() and not _io.confirm("Delete it there?"):
-            raise Refused(f"nothing was deleted: {brief(victims[0].name)} stays")
-
     _, said = delete_on_servers(
         workspace,
         remote,
         lambda target: named(target, [key], {}, {key: account.claims.name}),
-        consent=agreed,
+        agree=lambda _: consent.require(workspace.settings, "Delete it there?", done="nothing was deleted"),
     )
     if said is not None:
         require_done(said, f"delete {brief(account.claims.name)}")
@@ -157,20 +156,20 @@ def show_victims(victims: Sequence[Victim], where: str) -> None:
         _io.say(_io.printable(f"  {brief(one.name)} ({one.account}) on {listed(one.servers)}{back}"))
 
 
-def typed_number(victims: Sequence[Victim], expected: int | None) -> None:
-    """Raise `Refused` unless a person types the number of *victims*, or *expected* is it."""
-    count = len(victims)
-    if expected is None and not _io.is_interactive():
-        raise UsageError(
-            f"nobody is there to confirm how many accounts are deleted: {count}", f"--expect-count {count}"
-        )
-    given = expected
-    if given is None:
-        given = click.prompt(
-            f"How many accounts are deleted? Type their number ({count})", type=int, err=True
-        )
-    if given != count:
-        raise Refused(f"nothing was deleted: the number of accounts to delete is {count}, not {given}")
+def require_number(settings: Settings, victims: Sequence[Victim], expected: int | None) -> None:
+    """Return when *expected* is the number of *victims*, *settings* have --yes, or a person types it.
+
+    Raise `Refused` for another number, and `UsageError` where nobody can be asked.
+    """
+    count = str(len(victims))
+    if expected is None and settings.yes:
+        return
+    typed = str(expected)
+    if expected is None:
+        question = "How many accounts are deleted? Type their number: "
+        typed = consent.answer(question)
+    if typed != count:
+        raise Refused(f"nothing was deleted: the number of accounts to delete is not {quoted(typed)}")
 
 
 def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims: Sequence[Victim]) -> Report:
@@ -198,7 +197,8 @@ def _ordered(
     visitor = temporary(workspace, remote, DELETE) if is_temporary(user) else None
     if issuer is None and visitor is None:
         return "", user
-    signed = sign_order(workspace, accounts, issuer, visitor)
+    # Who agreed to the deletion has agreed to the order that does it.
+    signed = sign_order(workspace, accounts, issuer, visitor, approve=consent.given)
     again = Creds(signed[-1], visitor.key) if visitor else user
     return signed[0].text if issuer else "", again
 

@@ -10,7 +10,7 @@ import msgspec
 from seedless import issue as walk
 from seedless.allow import check
 from seedless.change import Statement
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._judge import findings_data, judged
 from seedless.cli._names import known_names
 from seedless.cli._record import Recorder, no_files
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seedless.change import Change, Placement
     from seedless.cli._record import Files
     from seedless.cli._workspace import Workspace
+    from seedless.cli.consent import Approve
     from seedless.findings import Report
     from seedless.issue import Intent, Plan
     from seedless.jwt import Jwt
@@ -45,8 +46,9 @@ def sign(
     files: Files = no_files,
     gone: Collection[Path] = (),
     judge: Callable[[Workspace, Plan], Report] = judged,
+    approve: Approve = consent.ask_to_sign,
 ) -> tuple[Jwt[Any], ...]:
-    """Walk *intent*: shown, asked on a terminal, signed, verified, recorded. With --dry-run only shown.
+    """Walk *intent*: shown, approved, signed, verified, recorded. With --dry-run only shown.
 
     What is signed goes to the addresses of the changes, together with *files*; creds are written for new
     users, whose *seeds* are given, and again for those that are known. Those of *files* that are *gone* then
@@ -63,7 +65,7 @@ def sign(
     return walk.issue(
         intent,
         judge=lambda plan: judge(workspace, plan),
-        review=lambda plan, report: _review(workspace, plan, report, intent, gone),
+        review=lambda plan, report: _review(workspace, plan, report, intent, gone, approve),
         keys=lambda plan: open_tokens(
             workspace,
             writable=bool(intent.new_keys),
@@ -99,14 +101,17 @@ def _only_shown(
     raise click.exceptions.Exit(0)
 
 
-def _review(workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path]) -> bool:
+def _review(
+    workspace: Workspace,
+    plan: Plan,
+    report: Report,
+    intent: Intent,
+    gone: Collection[Path],
+    approve: Approve,
+) -> bool:
     show_plan(workspace, plan, report, intent, gone)
-    if report.errors or workspace.settings.yes or not _io.is_interactive():
-        return True
-    count = len(plan.changes)
-    if not count:
-        return _io.confirm("Do this?")
-    return _io.confirm(f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?")
+    # Nobody is asked about what is refused anyway; the walk raises it.
+    return bool(report.errors) or approve(workspace, plan)
 
 
 def show_plan(

@@ -179,8 +179,7 @@ def _published(state: State, servers: Visits | None, *lifted: str) -> tuple[Conn
     keys = {str(key) for pair in [state.pair] if pair for key in (pair.old, pair.new)}
     keys |= listed_keys(account.claims).keys()
     importers = [jwt for jwt in state.around.importers.values() if rotation.has_leave_by(jwt, keys)]
-    with servers.open() as there:
-        sent = there.publish([account, *importers], lifted=lifted)
+    with servers.publish([account, *importers], lifted=lifted) as (there, sent):
         return there.connected(account.claims.sub), sent
 
 

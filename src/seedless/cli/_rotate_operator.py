@@ -94,8 +94,7 @@ def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], serve
             done = (*done, *_reissued(workspace, state))
             state = _again(workspace, state)
     if servers and state.stage(seen, workspace.now) is Stage.PUSH:
-        with servers.open() as there:
-            sent = there.publish(_by(state, _pair(state).new))
+        with servers.publish(_by(state, _pair(state).new)) as (there, sent):
             seen = _seen(there, state, workspace.now)
     tell(workspace, _told(workspace, state, done, seen, sent))
 
@@ -131,8 +130,7 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
     if servers:
         listed = {state.operator.claims.sub, *listed_keys(state.operator.claims)}
         accounts = [jwt for jwt in state.accounts.values() if str(jwt.issuer) in listed]
-        with servers.open() as there:
-            sent = there.publish(accounts, lifted=(UNTRUSTED,))
+        with servers.publish(accounts, lifted=(UNTRUSTED,)) as (there, sent):
             seen = _seen(there, state, workspace.now)
     tell(workspace, _told(workspace, state, done, seen, sent))
 

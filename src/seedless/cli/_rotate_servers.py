@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._remote import addresses, login, require_tls
 from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from seedless.claims import Account
+    from seedless.cli._push import Look
     from seedless.cli._remote import Remote
+    from seedless.cli.consent import Approve
     from seedless.creds import Creds
     from seedless.jwt import Jwt
     from seedless.resolver import Cluster
@@ -48,14 +50,12 @@ class Servers:
     cluster: Cluster
     user: Creds
 
-    def publish(self, accounts: Sequence[Jwt[Account]], *, lifted: Collection[str] = ()) -> int:
-        """Send those of *accounts* that differ, after the preflight of `push`; return how many went.
+    def look(self, accounts: Sequence[Jwt[Account]], *, lifted: Collection[str] = ()) -> Look:
+        """Return how *accounts* differ here, after the preflight of `push`; `Refused` for its findings.
 
-        Findings with the codes *lifted* do not count. With --dry-run and --plan nothing is sent. Raise
-        `Refused` for the other findings, and `ServerError` unless every server has taken every one.
+        Those with the codes *lifted* do not count.
         """
         from seedless.cli import _push  # noqa: PLC0415 - only where there are servers
-        from seedless.resolver import send  # noqa: PLC0415 - likewise
 
         chosen = _push.Chosen(tuple(accounts), {}, everything=False)
         found = _push.look(self.workspace, self.cluster, self.user, chosen, force=False)
@@ -64,8 +64,12 @@ class Servers:
         report = msgspec.structs.replace(report, findings=kept)
         show_findings(report)
         report.require_clean()
-        if self.workspace.settings.dry_run or self.workspace.settings.plan:
-            return 0
+        return found
+
+    def send(self, found: Look) -> int:
+        """Send what differs in *found*; return how many went, `ServerError` unless every server has all."""
+        from seedless.resolver import send  # noqa: PLC0415 - only where there are servers
+
         sent = send(self.cluster, [one.account for one in found.differing])
         failed = [one.account.claims.name for one in sent if not one.ok]
         if failed:
@@ -102,7 +106,9 @@ class Visits:
     def prepare(self) -> Creds:
         """Return who logs in, as long as it holds: creds, or a user signed for two minutes."""
         if self._user is None or not _holds(self._user):
-            self._user = _visitor(self._workspace, self._remote)
+            # Who agreed to the first login of this command has agreed to those that it takes later.
+            approve = consent.ask_to_sign if self._user is None else consent.given
+            self._user = _visitor(self._workspace, self._remote, approve)
         return self._user
 
     @contextmanager
@@ -114,6 +120,28 @@ class Visits:
         user = self.prepare()
         with connected(login(self._workspace, self._remote, user)) as connection:
             yield Servers(self._workspace, connection, survey(connection, self._remote.servers), user)
+
+    @contextmanager
+    def publish(
+        self, accounts: Sequence[Jwt[Account]], *, lifted: Collection[str] = ()
+    ) -> Iterator[tuple[Servers, int]]:
+        """Send those of *accounts* that differ, with consent; yield the servers, and how many went.
+
+        With --dry-run and --plan nothing is sent. Nobody is connected while a person is asked: servers end
+        logins that are silent, or too old.
+        """
+        from seedless.cli import _push  # noqa: PLC0415 - only where there are servers
+
+        settings = self._workspace.settings
+        with self.open() as there:
+            found = there.look(accounts, lifted=lifted)
+            is_rehearsed = settings.dry_run or settings.plan is not None
+            if is_rehearsed or settings.yes or not found.differing:
+                yield there, 0 if is_rehearsed else there.send(found)
+                return
+        _push.require_sending(self._workspace, found)
+        with self.open() as there:
+            yield there, there.send(found)
 
 
 def visits(workspace: Workspace, remote: Remote, *, without: bool, required: bool = False) -> Visits | None:
@@ -142,7 +170,7 @@ def _holds(user: Creds) -> bool:
     return expiry <= 0 or expiry > time.time() + _ENOUGH_SECONDS
 
 
-def _visitor(workspace: Workspace, remote: Remote) -> Creds:
+def _visitor(workspace: Workspace, remote: Remote, approve: Approve) -> Creds:
     from seedless.resolver import UPDATE  # noqa: PLC0415 - only where there are servers
     from seedless.rotate import connections  # noqa: PLC0415 - likewise
 
@@ -150,7 +178,7 @@ def _visitor(workspace: Workspace, remote: Remote) -> Creds:
     asking = workspace
     if workspace.settings.plan:
         asking = Workspace(msgspec.structs.replace(workspace.settings, plan=None))
-    user = log_in(asking, remote, UPDATE, *connections.ASKED)
+    user = log_in(asking, remote, UPDATE, *connections.ASKED, approve=approve)
     if user is None:
         raise UsageError("nobody logs in to a folder", "give --url")
     return user

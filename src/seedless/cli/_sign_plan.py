@@ -10,7 +10,7 @@ import msgspec
 from seedless import file_kind, planfile
 from seedless.change import Statement
 from seedless.claims import Account, Operator, User
-from seedless.cli import _describe, _io
+from seedless.cli import _describe, _io, consent
 from seedless.cli._judge import judged
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
@@ -41,8 +41,8 @@ _USER = 2
 def sign_plan(settings: Settings, expect: str | None) -> None:
     """Sign the plan in the file of --plan into the store; what it has already is passed over.
 
-    Raise `Refused` when the digest is not the one to *expect*, `UsageError` when nobody can be asked and
-    there is none or no policy, and `StoreError` when the store is no longer as the plan found it.
+    Whoever gives the digest to *expect* has reviewed the plan, and is not asked. Raise `Refused` when it is
+    that of another plan, and `StoreError` when the store is no longer as the plan found it.
     """
     path = Path(settings.plan or "")
     data = atomic.read(path)
@@ -50,17 +50,18 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
         raise UsageError(f"there is no file {shown(path)}", "name a plan that --plan FILE wrote")
     file_kind.require(data, path, file_kind.PLAN)
     workspace = Workspace(msgspec.structs.replace(settings, plan=None))
-    _require_expected(workspace, planfile.digest(data), expect)
+    if expect is not None and expect.lower() != planfile.digest(data):
+        raise Refused(f"the digest of the plan is not {quoted(expect)}", "this is another plan")
+    approve = consent.ask_to_sign if expect is None else consent.given
     plan = planfile.parse(data)
     choose_store(workspace, plan)
     with workspace.lock():
         left = left_to_do(workspace, plan)
         is_done = not left.changes and not left.placements
-        jwts = (
-            ()
-            if is_done
-            else sign(workspace, Intent(lambda _: left, is_final=True), judge=judged_with_placements)
-        )
+        jwts: tuple[Jwt[Any], ...] = ()
+        if not is_done:
+            intent = Intent(lambda _: left, is_final=True)
+            jwts = sign(workspace, intent, judge=judged_with_placements, approve=approve)
         creds = _creds_left(workspace, plan)
     for file in creds:
         _io.say(f"the creds stay: {shown(file)}; its user is removed")
@@ -82,23 +83,6 @@ def _creds_left(workspace: Workspace, plan: Plan) -> list[Path]:
     users = [one.address for one in plan.placements if one.jwt is None and len(one.address) == _USER]
     gone = [address for address in users if workspace.store.get(*address) is None]
     return [path for address in gone if (path := workspace.store.creds_path(*address)).exists()]
-
-
-def require_consent(workspace: Workspace, hint: str) -> None:
-    """Raise `UsageError` when nobody sits there to look, and no policy is pinned that judges instead."""
-    if not _io.is_interactive() and workspace.policy is None and not workspace.settings.dry_run:
-        raise UsageError("nobody is here to look at the plan, and no policy is pinned", hint)
-
-
-def _require_expected(workspace: Workspace, digest: str, expect: str | None) -> None:
-    if expect is not None and expect.lower() != digest:
-        raise Refused(f"the digest of the plan is {digest}, not {quoted(expect)}", "this is another plan")
-    if expect is None and not _io.is_interactive() and not workspace.settings.dry_run:
-        raise UsageError(
-            "nobody is here to look at the plan, and its digest was not said",
-            f"--expect {digest}, if that is what was reviewed",
-        )
-    require_consent(workspace, "name one with --policy")
 
 
 def choose_store(workspace: Workspace, plan: Plan) -> None:

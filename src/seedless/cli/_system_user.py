@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import trust
 from seedless.claims import NO_LIMIT, Permission, User
+from seedless.cli import consent
 from seedless.cli._remote import check, require_tls
 from seedless.cli._review import sign
 from seedless.creds import Creds, parse_creds
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from seedless.claims import Account, Operator
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
+    from seedless.cli.consent import Approve
     from seedless.jwt import Jwt
 
 SECONDS = 120
@@ -42,7 +44,9 @@ class Temporary:
     around: tuple[Jwt[Any], ...]
 
 
-def log_in(workspace: Workspace, remote: Remote, *subjects: str) -> Creds | None:
+def log_in(
+    workspace: Workspace, remote: Remote, *subjects: str, approve: Approve = consent.ask_to_sign
+) -> Creds | None:
     """Return who logs in: creds that are given, those of the store, or a user signed for it.
 
     None at a folder, where nobody does. A user that is signed may send to *subjects* only, beside asking.
@@ -63,7 +67,8 @@ def log_in(workspace: Workspace, remote: Remote, *subjects: str) -> Creds | None
 
     require_tls(workspace, remote)
     user = temporary(workspace, remote, *subjects)
-    (jwt,) = sign(workspace, resigned(user.change, user.around, user.change.draft.issued_at))
+    intent = resigned(user.change, user.around, user.change.draft.issued_at)
+    (jwt,) = sign(workspace, intent, approve=approve)
     return Creds(jwt, user.key)
 
 

@@ -14,7 +14,6 @@ from seedless.cli import _describe, _io
 from seedless.cli._judge import judged
 from seedless.cli._options import Settings, bulk_options
 from seedless.cli._review import plan_data, show_plan, sign
-from seedless.cli._sign_plan import require_consent
 from seedless.cli._workspace import Workspace
 from seedless.desired.planned import planned
 from seedless.desired.read import read
@@ -47,7 +46,7 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
     """Make the store as a desired-state file says.
 
     FILE is TOML or JSON, - is stdin. Only what differs is signed; what the file does not name is left alone.
-    Without a terminal a policy has to be pinned.
+    Without a terminal, look first (--plan-only, --plan FILE), and then say --yes; a pinned policy decides.
 
     \b
     Example:
@@ -73,8 +72,6 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
             return _tell_plan(workspace, wanted)
         jwts: Sequence[Jwt[Any]] = ()
         if not wanted.is_empty:
-            if not settings.plan:
-                require_consent(workspace, "name one with --policy, or look first: --plan-only, --plan FILE")
             jwts = sign(
                 workspace,
                 wanted.intent,

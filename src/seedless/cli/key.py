@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._key_audit import audit
 from seedless.cli._key_delete import delete
 from seedless.cli._key_export import export
@@ -64,6 +64,7 @@ def new(settings: Settings, *, role: str, name: str | None, software: bool) -> N
     if settings.dry_run:
         _io.emit({"dry_run": True, "label": label}, f"would make {shown(label)}", as_json=settings.as_json)
         return
+    consent.require(settings, f"Create the key {shown(label)} on the token?", done="no key was created")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
         public_key = tokens.make(wanted)
     entry = workspace.keyring().get(public_key)
@@ -78,6 +79,8 @@ def _new_software(workspace: Workspace, role: str) -> None:
     made = SoftwareKey.generate(Role[role.upper()])
     path = workspace.store.seed_path(made.public_key)
     if not workspace.settings.dry_run:
+        question = f"Create a key of the role {role}, with its seed in a file?"
+        consent.require(workspace.settings, question, done="no key was created")
         atomic.write({path: made.reveal()})
     data = {
         "dry_run": workspace.settings.dry_run,

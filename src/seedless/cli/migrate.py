@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from seedless import migrate as nsc_home
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._key_import import WORTH, put_on_token
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import open_tokens
@@ -46,7 +46,6 @@ def migrate() -> None:
 @click.option(
     "--replace-seeds", is_flag=True, help="Leave the public key in place of each seed; wants --backup."
 )
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before each key.")
 @change_options
 def nsc(
     settings: Settings,
@@ -75,7 +74,6 @@ def nsc(
     with workspace.lock():
         keys = list(nsc_home.keys_of(workspace.store, places.keys))
         if not settings.dry_run:
-            _require_consent(settings)
             _import(workspace, [key for key in keys if key.held is Held.SEED])
             if replace_seeds and backup is not None:
                 _replace(workspace, keys, backup, places)
@@ -93,28 +91,26 @@ def _workspace(settings: Settings, places: Places) -> Workspace:
     return Workspace(msgspec.structs.replace(settings, store=str(places.root), operator=name))
 
 
-def _require_consent(settings: Settings) -> None:
-    if not settings.yes and not _io.is_interactive():
-        raise UsageError("nobody is here to confirm each key", "look with --dry-run, and then say --yes")
-
-
 def _import(workspace: Workspace, keys: list[NscKey]) -> None:
     """Put each of *keys* on the token, unless it is in the inventory or the person says no."""
     known = workspace.known_keys()
-    left = [key for key in keys if str(key.public_key) not in known]
+    left = [key for key in keys if str(key.public_key) not in known and _is_wanted(workspace, key)]
     if not left:
         return
     with open_tokens(workspace, writable=True) as tokens:
         for key in left:
             label = label_for(key.public_key.role, key.name)
-            question = f"Put {key.public_key} on the token as {shown(label)}?"
-            if not workspace.settings.yes and not _io.confirm(question):
-                continue
             software = nsc_home.seed_in(key.path)
             if software is None:
                 raise UsageError(f"{shown(key.path)} holds no seed any more", "run it again")
             put_on_token(workspace, tokens, software, key.name)
             _io.say(f"imported {key.public_key} as {shown(label)}, and a test signature was verified")
+
+
+def _is_wanted(workspace: Workspace, key: NscKey) -> bool:
+    """Ask whether *key* goes on the token; all are asked before a token is opened."""
+    label = label_for(key.public_key.role, key.name)
+    return consent.agreed(workspace.settings, f"Put {key.public_key} on the token as {shown(label)}?")
 
 
 def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Places) -> None:
@@ -123,6 +119,11 @@ def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Pla
         raise UsageError(f"the backup {shown(backup)} is inside the key store", "name another folder")
     known = workspace.known_keys()
     done = [key for key in keys if key.held is Held.SEED and str(key.public_key) in known]
+    if not done:
+        return
+    count = "one file" if len(done) == 1 else f"{len(done)} files"
+    question = f"Leave the public key in place of the seed in {count}, after a backup in {shown(backup)}?"
+    consent.require(workspace.settings, question, done="no seed was replaced")
     copies = nsc_home.back_up(done, backup)
     atomic.write(copies)
     for path, text in copies.items():

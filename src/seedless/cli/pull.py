@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._options import Settings, push_options
 from seedless.cli._remote import Remote, open_target, remote_options
 from seedless.cli._system_user import log_in
@@ -71,10 +71,24 @@ def pull(
             (one.name,): one.jwt for one in found if one.is_written and one.jwt is not None
         }
         if written and not settings.dry_run:
+            _require_replacing(workspace, found)
             workspace.store.put(written)
     data = {"dry_run": settings.dry_run, "target": where, "accounts": [_data(one) for one in found]}
     _io.emit(data, _text(found), as_json=settings.as_json)
     return _FINDINGS if any(one.fate is Fate.REFUSED for one in found) else 0
+
+
+def _require_replacing(workspace: Workspace, found: Sequence[Pulled]) -> None:
+    """Ask before jwts of the store are replaced; what is new in it takes nothing away."""
+    stored = _stored(workspace)
+    names = [one.name for one in found if one.is_written and one.name in stored]
+    if not names:
+        return
+    _io.say(_text(found))
+    count = len(names)
+    what = "this account" if count == 1 else f"these {count} accounts"
+    question = f"Replace {what} of the store: {', '.join(map(brief, names))}?"
+    consent.require(workspace.settings, _io.printable(question), done="the store is as it was")
 
 
 def _stored(workspace: Workspace) -> dict[str, Jwt[Account]]:

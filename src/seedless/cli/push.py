@@ -68,13 +68,7 @@ def push(  # noqa: PLR0913 - one for each option
     if prune:
         require_store(workspace)
     only_look = only_diff or settings.dry_run
-    user = log_in(workspace, remote, UPDATE)
-    with open_target(workspace, remote, user) as target:
-        found = _push.look(workspace, target, user, chosen, force=force)
-        _tell(found, chosen)
-        if not only_look:
-            found.report.require_clean()
-        sent = () if only_look else send(target, [one.account for one in found.differing])
+    found, sent = _looked_and_sent(workspace, remote, chosen, force=force, only_look=only_look)
     if not only_look:
         _note_alive(workspace, sent)
     failed = not all(one.ok for one in sent)
@@ -88,6 +82,23 @@ def push(  # noqa: PLR0913 - one for each option
     if chosen.damaged or found.report.errors:
         return _FINDINGS
     return _CHANGES if only_diff and (found.differing or (prune and found.others)) else 0
+
+
+def _looked_and_sent(
+    workspace: Workspace, remote: Remote, chosen: Chosen, *, force: bool, only_look: bool
+) -> tuple[Look, Sequence[Sent]]:
+    """Return what was found at the target, and what was sent with consent: nothing with *only_look*."""
+    user = log_in(workspace, remote, UPDATE)
+    with open_target(workspace, remote, user) as target:
+        found = _push.look(workspace, target, user, chosen, force=force)
+        _tell(found, chosen)
+        if not only_look:
+            found.report.require_clean()
+        asks = bool(found.differing) and not (only_look or workspace.settings.yes)
+        if not asks:
+            return found, () if only_look else send(target, [one.account for one in found.differing])
+    _push.require_sending(workspace, found)
+    return found, _push.send_later(workspace, remote, user, found)
 
 
 def _tell(found: Look, chosen: Chosen) -> None:

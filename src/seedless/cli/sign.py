@@ -42,7 +42,9 @@ _KINDS = [
 )
 @click.option("--upgrade", is_flag=True, help="Sign a jwt of version 1 as version 2.")
 @click.option("--record", is_flag=True, help="Put the jwt into the store, under its name.")
-@click.option("--expect", metavar="DIGEST", help="Sign --plan only if this is its digest.")
+@click.option(
+    "--expect", metavar="DIGEST", help="Sign --plan only if this is its digest; nobody is asked then."
+)
 @bulk_options
 def sign(
     settings: Settings,
@@ -62,7 +64,7 @@ def sign(
     always later.
 
     Without FILE, --plan names a plan that a command wrote before. It is signed as it is, into the store, and
-    only where the store is still as it was. Without a terminal that wants --expect and a policy.
+    only where the store is still as it was. Without a terminal that wants --expect with its digest, or --yes.
 
     \b
     Example:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._doctor import doctor
 from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import module_for, named_uri
@@ -16,7 +16,7 @@ from seedless.pin import PromptPin, asks_again, parse_pin_source
 from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token
-from seedless.text import between_quotes, shown
+from seedless.text import between_quotes, quoted, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,8 @@ def show(settings: Settings) -> None:
 def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None) -> None:
     """Initialise a token; one with keys only if named.
 
-    A blank token is initialised at once, one with keys only when its serial is given.
+    A token that was initialised before loses all that is on it: its serial has to be typed, or given with
+    --erase. One that is blank is initialised after a question, or with --yes.
 
     PINs are asked twice on the terminal, or come from --so-pin-source and --pin-source.
 
@@ -91,7 +92,7 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
     module = module_for(workspace, uri, is_ours=True)
     info = blank_or_named(module, uri)
     if info.initialised:
-        erase = _consent(module, uri, info, erase)
+        erase = _serial_to_erase(settings, module, uri, info, erase)
     if settings.dry_run:
         _io.emit(
             {"dry_run": True, "token": _data(info), "label": label},
@@ -99,6 +100,9 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
             as_json=settings.as_json,
         )
         return
+    if not info.initialised:
+        question = f"Initialise {info.where} as {shown(label)}?"
+        consent.require(settings, question, done="the token is as it was")
     so_pin = _new_pin(so_pin_source, label, "SO PIN")
     pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
     made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase_serial=erase)
@@ -107,16 +111,27 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
     _io.emit(_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
 
 
-def _consent(module: Path, uri: KeyUri, info: TokenInfo, erase: str | None) -> str:
-    """Return the serial of a token that is to lose its keys, given or typed."""
-    _io.say(f"{info.where} is initialised already; all that is on it would be lost:")
+def _serial_to_erase(
+    settings: Settings, module: Path, uri: KeyUri, info: TokenInfo, erase: str | None
+) -> str:
+    """Return the serial of a token that is to lose its keys: given, or typed by a person who saw them.
+
+    --yes does not stand for it: a script that names no token would erase whichever is in the slot.
+    """
+    token = f"token {quoted(info.label)}"
+    _io.say(f"{token} is initialised already; all that is on it would be lost:")
     for item in contents(module, uri):
         _io.say(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
     _io.say("  and what cannot be seen without its PIN")
-    if erase is None and _io.is_interactive():
-        erase = click.prompt("Type its serial to erase it", default="", show_default=False, err=True)
+    if erase is None and not settings.dry_run:
+        erase = consent.answer("Type its serial to erase it: ", add="--erase SERIAL")
+    if erase is None:
+        return info.serial
     if erase != info.serial:
-        raise UsageError(f"{info.where} was left as it is", f"to erase it: --erase {shown(info.serial)}")
+        raise UsageError(
+            f"{token} was left as it is: its serial is not {quoted(erase)}",
+            "the device tells it, and so does seedless token list",
+        )
     return erase
 
 

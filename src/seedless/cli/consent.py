@@ -1,0 +1,170 @@
+"""Consent: nothing is signed, deleted, written to a token or sent without it; its absence is never consent.
+
+It is --yes; a value that whoever reviewed brings along (the digest of a plan, the number of accounts, the
+name of a key); or a person who answers on the controlling terminal. That is where a PIN is asked too: stdin,
+stdout and stderr can be files, pipes or closed, and tell nothing about who is there. Where stderr is not that
+terminal, what was said so far is shown on it before the question: nobody agrees to what they have not seen.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
+
+import click
+
+from seedless.cli import _io
+from seedless.errors import Refused, UsageError
+from seedless.text import shown, without_seeds
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from seedless.cli._options import Settings
+    from seedless.cli._workspace import Workspace
+    from seedless.issue import Plan
+
+_TERMINAL: Final = "/dev/tty"
+_LONGEST = 4096  # bytes of one answer; a terminal gives no longer lines
+
+
+class Approve(Protocol):
+    """Decide whether a plan that was shown is signed."""
+
+    def __call__(self, workspace: Workspace, plan: Plan, /) -> bool:
+        """Return whether to go on; raise `UsageError` where nobody can be asked."""
+
+
+def ask_to_sign(workspace: Workspace, plan: Plan) -> bool:
+    """Ask whether *plan* is signed, or done where nothing in it is; the usual `Approve`."""
+    count = len(plan.changes)
+    question = f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?" if count else "Do this?"
+    return agreed(workspace.settings, question, hint=policy_hint(workspace))
+
+
+def given(_workspace: Workspace, _plan: Plan) -> bool:
+    """Agree: consent was given before the plan was made, to the same thing; an `Approve`."""
+    return True
+
+
+def policy_hint(workspace: Workspace) -> str:
+    """Return that the pinned policy decides where nobody is asked; empty where none is pinned."""
+    if workspace.policy is None or workspace.policy_path is None:
+        return ""
+    return f"with --yes the pinned policy decides alone: {shown(workspace.policy_path)}"
+
+
+def agreed(settings: Settings, question: str, *, hint: str = "") -> bool:
+    """Return whether *settings* have --yes, or a person says yes to *question* on the terminal.
+
+    Raise `UsageError` where there is none.
+    """
+    return settings.yes or says_yes(question, hint=hint)
+
+
+def require(settings: Settings, question: str, *, done: str = "nothing was done") -> None:
+    """Return when *settings* or a person agree to *question*.
+
+    Raise `Refused` with what was *done* when the person does not, and `UsageError` where nobody can be asked.
+    """
+    if not agreed(settings, question):
+        raise Refused(f"not confirmed: {done}")
+
+
+def says_yes(question: str, *, add: str = "--yes", hint: str = "") -> bool:
+    """Return whether a person says yes to *question*; anything but y and yes is a no."""
+    return answer(f"{question} [y/N]: ", add=add, hint=hint).lower() in {"y", "yes"}
+
+
+def answer(question: str, *, add: str = "--yes", hint: str = "") -> str:
+    """Return what a person types on the terminal after *question*, without blanks around it.
+
+    Raise `UsageError` where there is no terminal; it names what to *add* to the command instead. Raise
+    `Refused` when the terminal ends without an answer (Ctrl-D).
+    """
+    try:
+        terminal = Terminal()
+    except OSError:
+        raise not_confirmed(add, hint) from None
+    with terminal:
+        typed = terminal.ask(question)
+    if typed is None:
+        raise Refused("not confirmed: nobody has answered")
+    return typed.strip()
+
+
+def not_confirmed(add: str = "--yes", hint: str = "") -> UsageError:
+    """Return the error of a command that has no consent, and nobody to ask."""
+    return UsageError(f"not confirmed: run it on a terminal, or add {add}", hint)
+
+
+def has_terminal() -> bool:
+    """Tell whether this process has a controlling terminal, where a person can be asked."""
+    try:
+        Terminal().close()
+    except OSError:
+        return False
+    return True
+
+
+def begin(settings: Settings) -> None:
+    """Keep what is said from now on, if a person may be asked who does not see stderr."""
+    may_ask = not (settings.yes or settings.dry_run)
+    _io.keep_unseen(is_kept=may_ask and not _is_seen() and has_terminal())
+
+
+class Terminal:
+    """The controlling terminal of this process; `OSError` where there is none."""
+
+    def __init__(self) -> None:
+        """Open it, whatever the streams are."""
+        self._descriptor = os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        self._out = io.TextIOWrapper(
+            io.FileIO(self._descriptor, "w", closefd=False), errors="backslashreplace", write_through=True
+        )
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it."""
+        self._out.close()
+        os.close(self._descriptor)
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+        click.echo(text, file=self._out)
+
+    def ask(self, question: str) -> str | None:
+        """Show what was said and not seen, then *question*; return what is typed, None at the end."""
+        for text in _io.taken_unseen():
+            self.say(text)
+        self._out.write(without_seeds(question))
+        line = b""
+        # A terminal gives a line at a time, and nothing at its end.
+        while not line.endswith(b"\n") and len(line) < _LONGEST:
+            more = os.read(self._descriptor, _LONGEST)
+            if not more:
+                self.say("")
+                return None
+            line += more
+        return line.decode("utf-8", "replace")
+
+
+def _is_seen() -> bool:
+    """Tell whether what goes to stderr is shown on the controlling terminal."""
+    try:
+        os.tcgetpgrp(sys.stderr.fileno())  # only the controlling terminal has one
+    except (OSError, ValueError):
+        return False
+    return True
