@@ -29,7 +29,7 @@ import msgspec
 
 from seedless.errors import BadUri, ModuleError, StoreError, UsageError
 from seedless.pkcs11.uri import KeyUri
-from seedless.store import atomic
+from seedless.store import atomic, expanded, home
 from seedless.text import quoted, shown
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -79,8 +79,7 @@ def config_path(environment: Mapping[str, str]) -> Path:
     if named:
         return Path(named)
     folder = Path(environment.get("XDG_CONFIG_HOME", ""))
-    home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
-    return (folder if folder.is_absolute() else home / ".config") / "seedless" / "config.toml"
+    return (folder if folder.is_absolute() else home(environment) / ".config") / "seedless" / "config.toml"
 
 
 def load(environment: Mapping[str, str] | None = None) -> Config:
@@ -120,7 +119,7 @@ def choose_module(
     listed in the configuration or the person typed the URI (*uri_is_ours*); else the only listed one.
     """
     if named:
-        return Path(named).expanduser().absolute()
+        return expanded(named).absolute()
     if uri.module_path is not None and uri_is_ours:
         return Path(uri.module_path).absolute()
     if uri.module_path is not None or uri.module_name is not None:
@@ -228,7 +227,7 @@ _KINDS: dict[type, str] = {str: "text", list: "a list", dict: "a table"}
 def _absolute(value: object, place: str) -> Path:
     if not isinstance(value, str):
         raise ValueError(f"{place} is not text")  # noqa: TRY004 - likewise
-    path = Path(value).expanduser()
+    path = expanded(value)
     if not path.is_absolute() or not value.isprintable():
         raise ValueError(f"{place} is not an absolute path")
     return path

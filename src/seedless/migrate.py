@@ -17,7 +17,7 @@ from seedless.claims import Account, Operator, Scope, signing_key
 from seedless.errors import BadKey, StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
-from seedless.store import atomic
+from seedless.store import atomic, home
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def places(
     `--keystore-dir`. Raise `StoreError` for a configuration that cannot be read, and `UsageError` when the
     stores are not in a folder called `stores`.
     """
-    home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
-    said = _configuration(config or _xdg(environment, "XDG_CONFIG_HOME", home / ".config") / "nats/nsc")
-    default = _xdg(environment, "XDG_DATA_HOME", home / ".local/share") / "nats/nsc"
+    mine = home(environment)
+    said = _configuration(config or _xdg(environment, "XDG_CONFIG_HOME", mine / ".config") / "nats/nsc")
+    default = _xdg(environment, "XDG_DATA_HOME", mine / ".local/share") / "nats/nsc"
     stores = data or (Path(said["store_root"]) if said.get("store_root") else default / "stores")
     if stores.name != "stores":
         raise UsageError(

@@ -324,8 +324,52 @@ def test_a_home_that_does_not_exist(desk: Desk) -> None:
     assert (done.code, done.out) == (1, "")
     assert done.err == (
         "error: there is no store in /nowhere/at/all/.local/share/seedless\n"
-        "hint: make one: seedless operator add NAME\n"
+        "hint: this is the default place, since neither --store nor SEEDLESS_STORE is set: set one to "
+        "the folder of your store; seedless --help shows how a first one is created\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "table", "by"),
+    [
+        pytest.param((), "{mount}", "", "SEEDLESS_STORE names", id="variable"),
+        pytest.param(("--store", "{mount}"), "/elsewhere", "", "--store names", id="option"),
+        pytest.param((), None, "", "the configuration names", id="configuration"),
+        pytest.param(("--context", "other"), None, "[contexts.other]\n", "the context names", id="context"),
+    ],
+)
+def test_a_store_that_is_not_mounted_is_named_and_no_second_operator_is_suggested(
+    desk: Desk, words: tuple[str, ...], variable: str | None, table: str, by: str
+) -> None:
+    mount = desk.home / "mnt"
+    mount.mkdir()
+    file = desk.home / ".config" / "seedless" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'{table}store = "{mount}"\n')
+    env = {"SEEDLESS_STORE": variable and variable.format(mount=mount)}
+    for command in (("tree",), ("account", "add", "ORDERS"), ("push", "--all"), ("account", "list")):
+        done = desk.run(*command, *(word.format(mount=mount) for word in words), **env)
+        assert (done.code, done.out) == (1, ""), command
+        assert done.err == (
+            f"error: there is no store in {mount}\n"
+            f"hint: {by} this folder: is it the right one, and is it mounted?\n"
+        )
+    assert list(mount.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", ["tree", "account add X", "account list", "user add -a X u", "push --all"])
+def test_a_store_that_nobody_named_ends_in_no_second_operator(desk: Desk, words: str) -> None:
+    done = desk.run(*words.split(), SEEDLESS_STORE=None)
+    assert done.code == 1
+    assert f"error: there is no store in {desk.home}/.local/share/seedless\n" in done.err
+    assert "neither --store nor SEEDLESS_STORE is set" in done.err
+    assert "operator add" not in done.err
+
+
+def test_an_operator_that_a_store_that_is_not_mounted_lacks_is_not_suggested(desk: Desk) -> None:
+    done = desk.run("tree", "--operator", "ACME")
+    assert (done.code, f'error: there is no operator "ACME" in {desk.store}\n' in done.err) == (1, True)
+    assert "hint: SEEDLESS_STORE names this folder: is it the right one, and is it mounted?\n" in done.err
 
 
 def test_a_configuration_that_is_damaged_is_named(desk: Desk) -> None:

@@ -115,7 +115,7 @@ def test_an_output_that_is_full_is_an_error_and_no_traceback(desk: Desk) -> None
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == b"error: no space left on device\n"
+    assert done.stderr == b"error: stdout cannot be written: no space left on device\n"
 
 
 def test_a_stream_that_cannot_write_a_line_of_the_tree_gets_escapes(desk: Desk) -> None:

@@ -258,12 +258,12 @@ def test_of_several_stores_one_must_be_named(store: Store, root: Path) -> None:
     assert open_store(root, "B b").operator == "B b"
 
 
-def test_no_store_is_told_with_the_way_to_make_one(root: Path) -> None:
+def test_no_store_is_told_with_the_way_to_name_one(root: Path) -> None:
     with pytest.raises(StoreError) as caught:
         open_store(root)
     assert (caught.value.message, caught.value.hint) == (
         f"there is no store in {root}",
-        "make one: seedless operator add NAME",
+        "where is it? --store DIR or SEEDLESS_STORE names its folder; is that mounted?",
     )
     assert not root.exists()
 

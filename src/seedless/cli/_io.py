@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.cli._streams import write_to_stderr
 from seedless.text import printable, without_seeds
 from seedless.units import moment
 
@@ -73,7 +74,7 @@ def _escape(found: re.Match[str]) -> str:
 def say(text: str) -> None:
     """Tell the person something, on stderr, where no seed belongs."""
     text = without_seeds(text)
-    click.echo(text, err=True)
+    write_to_stderr(text)
     if _unseen is not None:
         _unseen.append(text)
 

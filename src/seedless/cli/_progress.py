@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,7 +23,7 @@ def with_progress(items: Iterable[T], length: int, label: str) -> Iterator[T]:
     """Yield *items*, of which there are *length*, and tell how many are done; nothing when they are few."""
     if length < _LONG:
         yield from items
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with click.progressbar(items, length=length, label=label, file=sys.stderr) as bar:
             yield from bar
     else:

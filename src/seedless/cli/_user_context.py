@@ -16,7 +16,7 @@ from seedless.cli._options import Settings, store_options
 from seedless.cli._user_change import account_option
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
-from seedless.store import atomic
+from seedless.store import atomic, home
 from seedless.store.names import check_name
 from seedless.text import quoted, shown
 
@@ -79,5 +79,5 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
 def _place(title: str) -> Path:
     """Return where `nats` looks for the context *title*."""
     check_name(title)
-    root = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
+    root = os.environ.get("XDG_CONFIG_HOME") or str(home(os.environ) / ".config")
     return Path(root) / "nats" / "context" / f"{title}.json"

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,12 +14,13 @@ from seedless import config as configuration
 from seedless import keyring as inventory
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import SeedlessError, StoreError, UsageError
-from seedless.store import atomic, create_store, default_root, open_store, operators
+from seedless.store import atomic, create_store, default_root, expanded, open_store, operators
 from seedless.store.names import check_name
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from seedless.cli._options import Settings
     from seedless.config import Config
@@ -61,13 +61,13 @@ class Workspace:
     def root(self) -> Path:
         """The folder of everything: from --store, the configuration, or the default."""
         named = self.settings.store or self.config.store
-        return Path(named).expanduser() if named else default_root(os.environ)
+        return expanded(named) if named else default_root(os.environ)
 
     @property
     def policy_path(self) -> Path | None:
         """Where the pinned policy lies: from --policy, or the configuration."""
         named = self.settings.policy
-        return Path(named).expanduser() if named else self.config.policy
+        return expanded(named) if named else self.config.policy
 
     @functools.cached_property
     def policy(self) -> Policy | None:
@@ -89,10 +89,30 @@ class Workspace:
         try:
             return open_store(self.root, self.settings.operator)
         except StoreError as error:
-            beside = None if operators(self.root) else _nsc_root()
-            if beside is not None:
-                error.hint = f"there is one of nsc: --store {shown(beside)}; see seedless migrate nsc --help"
+            if not operators(self.root):
+                error.hint = self._where_the_store_is()
             raise
+
+    def _where_the_store_is(self) -> str:
+        """Say who named the folder in which no store is; not how to create one, in case it was forgotten."""
+        beside = _nsc_root()
+        if beside is not None:
+            return f"there is one of nsc: --store {shown(beside)}; see seedless migrate nsc --help"
+        if self._options.store or self.config.store or self.settings.store:
+            by = "the configuration names"
+            if self._options.store:
+                by = (
+                    "SEEDLESS_STORE names"
+                    if os.environ.get("SEEDLESS_STORE") == self._options.store
+                    else "--store names"
+                )
+            elif self.settings.store:
+                by = "the context names"
+            return f"{by} this folder: is it the right one, and is it mounted?"
+        return (
+            "this is the default place, since neither --store nor SEEDLESS_STORE is set: set one to the "
+            "folder of your store; seedless --help shows how a first one is created"
+        )
 
     @property
     def has_store(self) -> bool:

@@ -8,8 +8,8 @@ object `{"error": …}` on stdout. Exit codes: 0 ok, 1 failed, 2 usage, 3 findin
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
-import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,13 @@ import click
 
 from seedless.cli._arguments import refuse_seeds
 from seedless.cli._lazy import LazyGroup
+from seedless.cli._streams import (
+    colour,
+    escape_what_cannot_be_written,
+    give_up,
+    open_closed_streams,
+    write_to_stderr,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +36,8 @@ _INTERRUPTED = 130
 _FEW_COLLECTIONS = 50_000  # objects; what a start loads is no garbage, and looking for some takes its time
 _LONGEST = 2000  # characters of a message: what it quotes may be long
 _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
+_NO_STDOUT = ("stdout is closed, so there is nowhere to write to", "to discard it: >/dev/null", 1)
+_OF_WRITING = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF})
 _COMMANDS = {
     "token": ("token", "Find, initialise, look at and try tokens."),
     "key": ("key", "Make, import, list, audit and delete keys on tokens."),
@@ -99,8 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(words, None)
     gc.set_threshold(_FEW_COLLECTIONS)
     run = Run(lambda error: _ended(words, error))
+    had_stdout = open_closed_streams()
     try:
-        code = _run(words, run)
+        code = _run(words, run) if had_stdout else _fail(words, *_NO_STDOUT)
     finally:
         run.let_go()
     return run.end(code)
@@ -132,17 +142,17 @@ class Run:
 
 def _run(words: list[str], run: Run | None) -> int:
     try:
-        _escape_what_cannot_be_written()
+        escape_what_cannot_be_written()
         refuse_seeds(words, os.environ)
-        result = seedless.main(words, prog_name="seedless", standalone_mode=False, obj=run)
+        result = seedless.main(words, prog_name="seedless", standalone_mode=False, obj=run, color=colour())
         sys.stdout.flush()
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except _NoArguments as error:
-        click.echo(error.ctx.get_help(), err=True)
+        write_to_stderr(error.ctx.get_help())
         return _USAGE
-    except BrokenPipeError:
-        _give_stdout_up()
+    except (BrokenPipeError, SystemExit):  # click makes the other of the one
+        give_up(sys.stdout)
         return 1
     except (click.Abort, KeyboardInterrupt) as error:
         return _ended(words, error)
@@ -156,21 +166,9 @@ def _run(words: list[str], run: Run | None) -> int:
 def _ended(words: Sequence[str], error: BaseException) -> int:
     """Tell what ended the command, and return its exit code."""
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        click.echo("\ninterrupted: nothing more was done", err=True)
+        write_to_stderr("\ninterrupted: nothing more was done")
         return _INTERRUPTED
     return _fail(words, *_told(error))
-
-
-def _give_stdout_up() -> None:
-    """Let what is still to be written to stdout vanish, or Python complains of it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _escape_what_cannot_be_written() -> None:
-    """Let a stream that cannot write a character, as in an ASCII locale, write its escape."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _told(error: BaseException) -> tuple[str, str, int]:
@@ -185,6 +183,9 @@ def _told(error: BaseException) -> tuple[str, str, int]:
             return _lowered(error.format_message()), f"{command} --help", _USAGE
         case click.ClickException():
             return _lowered(error.format_message()), "", 1
+        case OSError(filename=None) if error.errno in _OF_WRITING:
+            # Whatever else writes says where.
+            return f"stdout cannot be written: {os.strerror(error.errno).lower()}", "", 1
         case OSError() if error.strerror:
             place = f"{error.filename}: " if error.filename else ""
             return f"{place}{error.strerror.lower()}", "", 1
@@ -202,9 +203,9 @@ def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
 
     cut = (f"{text[:_LONGEST]}…" if text[_LONGEST:] else text for text in map(without_seeds, (message, hint)))
     message, hint = (printable(text) for text in cut)
-    click.echo(f"{click.style('error:', fg='red')} {message}", err=True)
+    write_to_stderr(f"{click.style('error:', fg='red')} {message}")
     if hint:
-        click.echo(f"{click.style('hint:', fg='yellow')} {hint}", err=True)
+        write_to_stderr(f"{click.style('hint:', fg='yellow')} {hint}")
     if "--json" in words:
         import json  # noqa: PLC0415 - only for --json
 
@@ -213,7 +214,7 @@ def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        _give_stdout_up()
+        give_up(sys.stdout)
     return code
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seedless.store.files import NscStore
 from seedless.store.lock import FolderLock
-from seedless.store.places import create_store, default_root, open_store, operators, root_lock
+from seedless.store.places import create_store, default_root, expanded, home, open_store, operators, root_lock
 from seedless.store.port import Address, Store
 
 __all__ = [
@@ -14,6 +14,8 @@ __all__ = [
     "Store",
     "create_store",
     "default_root",
+    "expanded",
+    "home",
     "open_store",
     "operators",
     "root_lock",

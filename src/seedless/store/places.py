@@ -23,8 +23,26 @@ if TYPE_CHECKING:
 def default_root(environment: Mapping[str, str]) -> Path:
     """Return `$XDG_DATA_HOME/seedless`, by default `~/.local/share/seedless` (XDG Base Directory 0.8)."""
     data = Path(environment.get("XDG_DATA_HOME", ""))
-    home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
-    return (data if data.is_absolute() else home / ".local" / "share") / "seedless"
+    return (data if data.is_absolute() else home(environment) / ".local" / "share") / "seedless"
+
+
+def home(environment: Mapping[str, str]) -> Path:
+    """Return `$HOME`, else the folder that the system has for this user; raise `UsageError` without one."""
+    try:
+        return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    except RuntimeError as error:
+        raise UsageError(_NO_HOME, "set HOME, or SEEDLESS_STORE and SEEDLESS_CONFIG") from error
+
+
+def expanded(path: str | Path) -> Path:
+    """Return *path*, its ~ or ~USER replaced by the home folder; raise `UsageError` without one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{shown(path)}: {_NO_HOME}", "set HOME, or write the whole path") from error
+
+
+_NO_HOME = "the home folder of this user is not known"
 
 
 def root_lock(root: Path) -> FolderLock:
@@ -48,7 +66,7 @@ def open_store(root: Path, operator: str | None = None) -> NscStore:
         known = ", ".join(map(quoted, operators(root)))
         raise StoreError(
             f"there is no operator {quoted(name)} in {shown(root)}",
-            f"there is {known}" if known else _MAKE_ONE,
+            f"there is {known}" if known else _NAME_IT,
         )
     return NscStore(root, name, managed=mark.managed)
 
@@ -68,13 +86,14 @@ def create_store(root: Path, operator: str, *, managed: bool = False) -> NscStor
     return NscStore(root, operator, managed=managed, new=True)
 
 
-_MAKE_ONE = "make one: seedless operator add NAME"
+# Not how to create one: who forgot to name the store would create a second operator beside it.
+_NAME_IT = "where is it? --store DIR or SEEDLESS_STORE names its folder; is that mounted?"
 
 
 def _only(root: Path) -> str:
     match operators(root):
         case []:
-            raise StoreError(f"there is no store in {shown(root)}", _MAKE_ONE)
+            raise StoreError(f"there is no store in {shown(root)}", _NAME_IT)
         case [name]:
             return name
         case names:

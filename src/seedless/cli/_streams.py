@@ -1,0 +1,59 @@
+"""The three streams of the program, when they are closed, broken or full, and whether they take colours."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import TextIO
+
+import click
+
+
+def open_closed_streams() -> bool:
+    """Put /dev/null where stdin, stdout or stderr is closed; return whether stdout was there.
+
+    Else the next file that is opened, one of the store, would get the number of the stream, and what a driver
+    prints would go into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - takes the lowest number
+    had_stdout = sys.stdout is not None
+    sys.stdin = sys.stdin or _on(0, "r")
+    sys.stdout = sys.stdout or _on(1, "w")
+    sys.stderr = sys.stderr or _on(2, "w")
+    return had_stdout
+
+
+def _on(number: int, mode: str) -> TextIO:
+    return io.TextIOWrapper(io.FileIO(number, mode, closefd=False), encoding="utf-8", write_through=True)
+
+
+def escape_what_cannot_be_written() -> None:
+    """Let a stream that cannot write a character, as in an ASCII locale, write its escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def colour() -> bool | None:
+    """Return False where nobody wants colours (no-color.org), None where it depends on the stream."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+
+
+def write_to_stderr(text: str) -> None:
+    """Write a line to stderr, where that can be: what is done does not depend on whether it is read."""
+    try:
+        click.echo(text, err=True, color=colour())
+    except OSError:
+        give_up(sys.stderr)
+
+
+def give_up(stream: TextIO) -> None:
+    """Let what is still to be written to *stream* vanish, or Python complains of it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,242 @@
+"""Every command in every surrounding: streams that are closed, broken or full, an ASCII locale, no home.
+
+To start Python for each would take minutes. So one is started for each surrounding, with its environment and
+folder; it loads all commands, and forks for each of them a child that takes the streams and runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    Desk = Any  # the fixture in tests/conftest.py
+    Commands = Mapping[tuple[str, ...], click.Command]
+
+FORKING = r"""
+import gc, importlib, json, os, pkgutil, sys, traceback
+import seedless, nacl.bindings, pkcs11
+from seedless.cli.main import main
+
+streams, folder = json.loads(sys.argv[1]), sys.argv[2]
+answers = os.fdopen(os.dup(1), "w")
+encodings = [(stream.encoding, stream.errors) for stream in (sys.stdin, sys.stdout, sys.stderr)]
+
+def take(number, what):
+    os.close(number)
+    if what == "closed":
+        return None
+    if what == "broken":
+        reading, writing = os.pipe()
+        os.close(reading)
+        found = writing
+    else:
+        found = os.open("/dev/full" if what == "full" else what, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    if found != number:
+        os.dup2(found, number)
+        os.close(found)
+    encoding, errors = encodings[number]
+    return open(number, "w" if number else "r", encoding=encoding, errors=errors, closefd=False)
+
+for module in pkgutil.walk_packages(seedless.__path__, "seedless."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+gc.freeze()
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            # A number that is to be closed comes last, or the next that is opened would get it.
+            for number in sorted((2, 1, 0), key=lambda number: streams[number] == "closed"):
+                stream = take(number, streams[number] or f"{folder}/{number}")
+                setattr(sys, ("stdin", "stdout", "stderr")[number], stream)
+            sys.argv = ["seedless", *json.loads(line)]
+            code = main()
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        except SystemExit as error:
+            code = error.code
+        except BaseException:
+            with open(f"{folder}/traceback", "a") as file:
+                file.write(traceback.format_exc())
+        os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Surrounding:
+    """What stdin, stdout and stderr are ("" is a file), and what differs in the environment."""
+
+    streams: tuple[str, str, str] = ("/dev/null", "", "")
+    env: Mapping[str, str | None] = field(default_factory=dict)
+
+
+SURROUNDINGS = {
+    "stdin closed": Surrounding(("closed", "", "")),
+    "stdout closed": Surrounding(("/dev/null", "closed", "")),
+    "stderr closed": Surrounding(("/dev/null", "", "closed")),
+    "all closed": Surrounding(("closed", "closed", "closed")),
+    "stdout broken": Surrounding(("/dev/null", "broken", "")),
+    "stderr broken": Surrounding(("/dev/null", "", "broken")),
+    "both broken": Surrounding(("/dev/null", "broken", "broken")),
+    "stdout full": Surrounding(("/dev/null", "full", "")),
+    "stderr full": Surrounding(("/dev/null", "", "full")),
+    "both full": Surrounding(("/dev/null", "full", "full")),
+    "ASCII": Surrounding(env={"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}),
+    "no colour": Surrounding(env={"NO_COLOR": "1", "FORCE_COLOR": "1", "TERM": "xterm"}),
+    "dumb": Surrounding(env={"TERM": "dumb"}),
+    "no home": Surrounding(env={"HOME": None, "SEEDLESS_STORE": None}),
+    "a home that is not there": Surrounding(env={"HOME": "/nowhere/at/all", "SEEDLESS_STORE": None}),
+    "nothing in the environment": Surrounding(env=dict.fromkeys(["HOME", "PATH", "LANG", "SEEDLESS_STORE"])),
+}
+VALUES = {
+    "--account": "ORDERS",
+    "--subject": "orders.>",
+    "--from": "a",
+    "--to": "b",
+    "--weight": "50",
+    "--role": "account",
+    "shell": "bash",
+    "old": "ORDERS",
+    "new": "LATER",
+    "file": "{jwt}",
+    "files": "{jwt}",
+    "--dir": "{home}/out",
+    "--output": "{home}/out.file",
+    "--operator-key": "{key}",
+    "--target-account": "{key}",
+    "public_key": "{key}",
+}
+
+
+def invocation(words: Sequence[str], command: click.Command, place: Mapping[str, str]) -> list[str]:
+    """Return *words* with something for everything that *command* must have, and --dry-run if it has that."""
+    given = list(words)
+    for parameter in command.params:
+        name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.name or ""
+        value = VALUES.get(name, "app" if words[0] == "user" else "ORDERS").format(**place)
+        if isinstance(parameter, click.Option):
+            given += [name, value] if parameter.required else []
+            given += {"--dry-run": ["--dry-run"], "--module": ["--module", "/nowhere.so"]}.get(name, [])
+        else:
+            given.append(value)
+    return given
+
+
+@dataclass
+class Forking:
+    """The Python of one surrounding."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def run(self, words: Sequence[str]) -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr of a command; no stream but a file has anything."""
+        for name in ("1", "2"):
+            (self.folder / name).unlink(missing_ok=True)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+        code = int(self.process.stdout.readline())
+        files = (self.folder / "1", self.folder / "2")
+        out, err = (file.read_bytes().decode("utf-8") if file.exists() else "" for file in files)
+        return code, out, err
+
+    @property
+    def traceback(self) -> str:
+        file = self.folder / "traceback"
+        return file.read_text() if file.exists() else ""
+
+
+@pytest.fixture(params=SURROUNDINGS.values(), ids=SURROUNDINGS)
+def surrounding(request: pytest.FixtureRequest) -> Surrounding:
+    found: Surrounding = request.param
+    return found
+
+
+@pytest.fixture
+def forking(desk: Desk, surrounding: Surrounding, tmp_path: Path) -> Iterator[Forking]:
+    folder = tmp_path / "streams"
+    folder.mkdir()
+    desk.found_system()
+    desk.ok("account", "add", "ÖRDERS", "--description", "☃ snow")
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKING, json.dumps(surrounding.streams), str(folder)],
+        env=desk.env_with(**surrounding.env),
+        cwd=desk.home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    yield Forking(process, folder)
+    process.communicate("")
+
+
+SENTENCE = re.compile(r"^(error: .+[^.\s]|interrupted: .+|Usage: .+|stdin:.+)$", re.MULTILINE)
+
+
+def objections(surrounding: Surrounding, code: int, out: str, err: str) -> list[str]:
+    """Return what is wrong with how a command ended."""
+    _, stdout, stderr = surrounding.streams
+    wrong = {
+        "a traceback": "Traceback" in out + err,
+        "a bug": "seedless has a bug" in out + err,
+        "complaints of Python": "Exception ignored" in err,
+        "an unknown exit code": code not in {0, 1, 2, 3, 4, 5},
+        "no error": code in {1, 2, 4}
+        and not stderr
+        and stdout != "broken"
+        and not (SENTENCE.search(err) or out),
+        "success without an output": code == 0 and stdout in {"closed", "broken", "full"},
+        "colours": "\x1b" in out + err,
+    }
+    return [objection for objection, applies in wrong.items() if applies]
+
+
+def test_every_command_ends_in_a_sentence_and_an_exit_code(
+    desk: Desk, forking: Forking, surrounding: Surrounding, commands: Commands
+) -> None:
+    jwt = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+    key = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    place = {"jwt": str(jwt), "home": str(desk.home), "key": key}
+    before, found, count = desk.files(), {}, 0
+    for words, command in commands.items():
+        runs = [[*words, "--help"]]
+        if not isinstance(command, click.Group):
+            runs.append(invocation(words, command, place))
+        for given in runs:
+            code, out, err = forking.run(given)
+            if wrong := objections(surrounding, code, out, err):
+                found[" ".join(given)] = (wrong, code, out[-200:], err[-300:])
+            count += 1
+    assert found == {}
+    assert (forking.traceback, desk.files()) == ("", before)
+    assert count > 180
+
+
+def test_what_is_signed_is_recorded_or_nothing_is(
+    desk: Desk, forking: Forking, surrounding: Surrounding
+) -> None:
+    path = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+    before = path.read_text()
+    code, out, err = forking.run(
+        ["account", "edit", "ORDERS", "--tag", "seen", "-y", "--store", str(desk.store)]
+    )
+    assert objections(surrounding, code, out, err) == []
+    assert code == (1 if surrounding.streams[1] else 0)
+    assert (path.read_text() != before) is (surrounding.streams[1] != "closed")
+    assert forking.traceback == ""
