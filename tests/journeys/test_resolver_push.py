@@ -347,3 +347,22 @@ def test_a_prune_that_is_killed_is_finished_by_the_same_command(
     desk.ok(*words)
     assert names(server, desk) == ["ORDERS", "SYS"]
     assert desk.ok("push", "--all", "--url", server.url).err == ""
+
+
+def test_an_error_that_the_servers_hold_already_stops_neither_a_revocation_nor_its_push(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    both = ("--set", "limits.tiered_limits.R1.disk_storage=1000", "--set", "limits.disk_storage=-1")
+    assert desk.run("account", "edit", "ORDERS", *both).code == 3
+    desk.ok("account", "edit", "ORDERS", *both, "--allow", "C051")  # as nsc leaves it
+    assert desk.run("push", "ORDERS", "--url", server.url).code == 3
+    desk.ok("push", "ORDERS", "--url", server.url, "--force")
+    done = desk.ok("account", "revoke", "-a", "ORDERS", "app")
+    assert "existing: C051 account ORDERS nats.limits.tiered_limits: " in done.err
+    assert "existing: C051" in desk.ok("push", "ORDERS", "--url", server.url).err
+    key, jwt = text(desk, "ORDERS")
+    assert accounts(server)[key] == jwt
+    more = ("--set", "limits.tiered_limits.R1.disk_storage=2000")
+    refused = desk.run("account", "edit", "ORDERS", *more)
+    assert (refused.code, "C051" in refused.err) == (3, True)
