@@ -53,8 +53,9 @@ _RULES_HEAD = f"""\
 
 Every change is put before every rule before a token is opened. A finding is an *error*, and nothing is
 signed; a *warning*, which is shown; or a *timecheck*, about claims that hold at another time, which is shown
-too. Under each rule: what it wants, what comes of breaking it, how grave a finding is, and the cures that its
-findings name.
+too. An error about claims (C) that the jwt which is replaced has too, and that the change neither causes nor
+touches, is shown as *existing* and stops nothing. Under each rule: what it wants, what comes of breaking it,
+how grave a finding is, and the cures that its findings name.
 """
 _FAMILIES = {
     "G": ("Guards", "Time, size, and what must never be signed."),

@@ -17,6 +17,7 @@ import msgspec
 from seedless.change import Change, Context, Placement
 from seedless.claims import Account, Activation, Operator, User
 from seedless.clock import Clock
+from seedless.diff import Accounts
 from seedless.errors import Refused
 from seedless.jwt import Jwt, draft
 from seedless.nkey import PublicKey, Role
@@ -86,6 +87,11 @@ class Plan(msgspec.Struct, frozen=True):
         }
         operator = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
         return Context(now=self.prepared_at, operator=operator, claims=claims, jwts=standing)
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts around the changes, before the plan and after it."""
+        return Accounts({jwt.claims.sub: jwt.claims for jwt in self.around}, self.context.claims)
 
     @property
     def latest(self) -> int:

@@ -83,10 +83,30 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class System(msgspec.Struct, frozen=True, kw_only=True):
-    """The system account and its user, made together with an operator."""
+    """The system account and its user, made together with an operator.
+
+    A *signing* key of the account signs the user: under a strict operator the identity may not.
+    """
 
     account: Subject
     user: PublicKey
+    signing: Subject | None = None
+
+    def changes(self, signer: PublicKey, made: Mapping[NewKey, PublicKey], now: int) -> list[Change]:
+        """Return the account, issued by *signer*, and its user; *made* are the keys that were made."""
+        account, body = self.account.resolve(made), system_account()
+        issuer, user = account, User.new()
+        if self.signing:
+            issuer = self.signing.resolve(made)
+            body = msgspec.structs.replace(body, signing_keys=(str(issuer),))
+            user = msgspec.structs.replace(user, issuer_account=str(account))
+        held = Claims(sub=str(account), name=self.account.name, body=body)
+        login = Claims(sub=str(self.user), name=SYSTEM_USER, body=user)
+        address = (SYSTEM_ACCOUNT, SYSTEM_USER)
+        return [
+            Change(draft(held, signer, now), reason="system account", address=address[:1]),
+            Change(draft(login, issuer, now), reason="system user", address=address),
+        ]
 
 
 def new_operator(
@@ -108,21 +128,13 @@ def new_operator(
             changed = msgspec.structs.replace(changed, signing_keys=(*body.signing_keys, str(signer)))
         accounts: list[Change] = []
         if system:
-            account = system.account.resolve(made)
-            changed = msgspec.structs.replace(changed, system_account=str(account))
-            held = Claims(sub=str(account), name=system.account.name, body=system_account())
-            user = Claims(sub=str(system.user), name=SYSTEM_USER, body=User.new())
-            accounts = [
-                Change(draft(held, signer, now), reason="system account", address=(SYSTEM_ACCOUNT,)),
-                Change(
-                    draft(user, account, now), reason="system user", address=(SYSTEM_ACCOUNT, SYSTEM_USER)
-                ),
-            ]
+            changed = msgspec.structs.replace(changed, system_account=str(system.account.resolve(made)))
+            accounts = system.changes(signer, made, now)
         claims = Claims(sub=str(identity), name=subject.name, body=changed, exp=times.expiry, nbf=times.start)
         operator = Change(draft(claims, identity, now), reason="new operator", address=())
         return Plan((operator, *accounts), now)
 
-    others = [part for part in (signing, system.account if system else None) if part]
+    others = [part for part in (signing, *((system.account, system.signing) if system else ())) if part]
     return Intent(plan, tuple(key for part in (subject, *others) for key in part.wanted))
 
 

@@ -67,6 +67,27 @@ def test_the_signing_key_of_an_operator_signs_its_accounts(desk: Desk) -> None:
     assert desk.ok("account", "add", "ORDERS", "--json").data["issuer"] == signing_key
 
 
+def test_a_strict_operator_gives_its_system_account_a_signing_key_that_signs_its_user(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key", "--require-signing-keys")
+    operator, account = stored(desk, "ACME.jwt").claims, stored(desk, "accounts", "SYS", "SYS.jwt")
+    (signing,) = account.claims.body.signing_keys
+    user = stored(desk, "accounts", "SYS", "users", "sys.jwt")
+    assert operator.body.strict_signing_key_usage
+    assert str(account.issuer) in operator.body.signing_keys
+    assert (str(user.issuer), user.claims.body.issuer_account) == (signing, account.claims.sub)
+    assert desk.run("lint").code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--sys",)], ids=["alone", "with its system account"])
+def test_a_strict_operator_without_a_signing_key_is_refused_with_the_way_to_one(
+    desk: Desk, more: tuple[str, ...]
+) -> None:
+    done = desk.run("operator", "add", "ACME", "--require-signing-keys", *more)
+    assert (done.code, done.out) == (2, "")
+    assert "hint: --generate-signing-key creates one" in done.err
+    assert not desk.store.exists()
+
+
 def test_the_identity_of_an_operator_signs_if_it_is_named(desk: Desk) -> None:
     identity = desk.ok("operator", "add", "ACME", "--generate-signing-key", "--json").data["subject"]
     assert desk.ok("account", "add", "ORDERS", "-K", identity, "--json").data["issuer"] == identity

@@ -132,6 +132,10 @@ def test_a_user_moves_into_a_scope_and_leaves_its_permissions_behind(scoped: Des
     assert (after.body.issuer_account, after.body.tags) == (account, ("shop",))
     assert (after.body.pub.allow, after.body.subs, after.body.bearer_token) == ((), 0, False)
     assert "issuer: ORDERS" in done.err
+    assert "scope: none -> sensor" in done.err
+    assert "widens   pub allow: added sensors.>" in done.err
+    assert "narrows  pub allow: removed orders.>" in done.err
+    assert "unlimited -> none" not in done.err
 
 
 def test_a_user_leaves_a_scope_only_with_limits_of_its_own(scoped: Desk) -> None:

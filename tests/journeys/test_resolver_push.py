@@ -366,3 +366,16 @@ def test_an_error_that_the_servers_hold_already_stops_neither_a_revocation_nor_i
     more = ("--set", "limits.tiered_limits.R1.disk_storage=2000")
     refused = desk.run("account", "edit", "ORDERS", *more)
     assert (refused.code, "C051" in refused.err) == (3, True)
+
+
+def test_a_strict_operator_of_one_command_is_served_and_pushed_to(
+    desk: Desk, nats_server: StartServer
+) -> None:
+    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key", "--require-signing-keys")
+    desk.ok("account", "add", "ORDERS")
+    server = nats_server(desk.ok("server", "config", "--nats-resolver").out)
+    desk.ok("push", "ORDERS", "--url", server.url)
+    desk.ok("account", "edit", "ORDERS", "--conns", "5")
+    desk.ok("push", "ORDERS", "--url", server.url, "--temporary-user")
+    key, jwt = text(desk, "ORDERS")
+    assert accounts(server)[key] == jwt

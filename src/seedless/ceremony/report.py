@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.ceremony import words
 from seedless.ceremony.progress import draft_digest
-from seedless.diff import Difference, diff
+from seedless.diff import Accounts, Difference, diff_change
 from seedless.text import printable
 from seedless.units import moment
 
@@ -144,9 +144,10 @@ def _changes(request: Request, progress: Progress) -> str:
     if request.operator is not None:
         names[request.operator.claims.sub] = request.operator.claims.name
     names |= {change.draft.claims.sub: change.draft.claims.name for change in request.plan.changes}
-    done = len(progress.signed)
+    done, accounts = len(progress.signed), request.plan.accounts
     blocks = [
-        _change(change, names, is_signed=number < done) for number, change in enumerate(request.plan.changes)
+        _change(change, accounts, names, is_signed=number < done)
+        for number, change in enumerate(request.plan.changes)
     ]
     placed = [
         f"<p>{_text('/'.join(one.address))}: {'placed' if one.jwt else 'removed'} ({_text(one.reason)})</p>"
@@ -155,9 +156,9 @@ def _changes(request: Request, progress: Progress) -> str:
     return f"<h2>What was signed: {done} of {len(blocks)}</h2>" + "".join([*blocks, *placed])
 
 
-def _change(change: Change, names: Mapping[str, str], *, is_signed: bool) -> str:
+def _change(change: Change, accounts: Accounts, names: Mapping[str, str], *, is_signed: bool) -> str:
     old = change.replaces
-    found = diff(old.claims if old else None, change.draft.claims, names=names)
+    found = diff_change(change, accounts, names=names)
     issuer = str(change.draft.issuer)
     rows = [
         *(_difference(one, is_new=old is None) for one in found),

@@ -22,8 +22,8 @@ from seedless.cli import _io, consent
 from seedless.cli._judge import ceilings, findings_data
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._names import known_names
-from seedless.cli._review import differences, heading, lines, placed, show_findings, show_reset_times
-from seedless.diff import Effect
+from seedless.cli._review import difference_data, heading, lines, placed, show_findings, show_reset_times
+from seedless.diff import Effect, diff_change
 from seedless.errors import BadKey, Refused, UsageError
 from seedless.ledger import LEDGER_NAME
 from seedless.nkey import PublicKey, Role
@@ -137,11 +137,11 @@ def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bo
     if request.mark:
         _io.say(click.style(request.mark, bold=True))
     show_findings(report)
-    shared = names_in(request)
+    shared, accounts = names_in(request), request.plan.accounts
     for change in in_order_of_danger(request):
         _io.say(click.style(heading(change), bold=True))
         names = ChainMap({change.draft.claims.sub: ""}, known_names(workspace, change), shared)
-        for line in lines(change, names):
+        for line in lines(change, accounts, names):
             _io.say(f"  {line}")
     show_reset_times(request.plan, workspace)
     for placement in request.plan.placements:
@@ -176,8 +176,10 @@ def in_order_of_danger(request: Request) -> list[Change]:
     """Return the changes: those that widen access first, operators before accounts before users."""
     kinds = {"operator": 0, "account": 1}
 
+    accounts = request.plan.accounts
+
     def rank(change: Change) -> tuple[bool, int]:
-        effects = {difference.effect for difference in differences(change, {})}
+        effects = {difference.effect for difference in diff_change(change, accounts)}
         widens = change.replaces is None or Effect.WIDENS in effects
         return not widens, kinds.get(change.draft.claims.body.kind, 2)
 
@@ -193,7 +195,7 @@ def names_in(request: Request) -> dict[str, str]:
 
 def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, Any]:
     """Return a review as --json prints it."""
-    request = ground.request
+    request, accounts = ground.request, ground.request.plan.accounts
     return {
         "request": request.digest,
         "words": list(words.words(bytes.fromhex(request.digest))),
@@ -214,7 +216,7 @@ def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, A
                 "issuer": str(change.draft.issuer),
                 "issued_at": change.draft.issued_at,
                 "replaces": change.replaces.id if change.replaces else None,
-                "differences": [one.data() for one in differences(change, known_names(workspace, change))],
+                "differences": difference_data(workspace, change, accounts),
             }
             for change in in_order_of_danger(request)
         ],

@@ -16,7 +16,7 @@ from seedless.cli._names import known_names
 from seedless.cli._record import Recorder, no_files
 from seedless.cli._token import check_token_options, open_tokens
 from seedless.clock import Clock
-from seedless.diff import Difference, Effect, Wording, diff, unknown_members
+from seedless.diff import Accounts, Difference, Effect, Wording, diff_change
 from seedless.findings import Severity
 from seedless.text import shown
 from seedless.units import moment
@@ -118,10 +118,10 @@ def show_plan(
     workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path] = ()
 ) -> None:
     """Show every change of *plan*, what it places, the files that are *gone* then, and what was found."""
-    stand_ins = _stand_ins(intent)
+    stand_ins, accounts = _stand_ins(intent), plan.accounts
     for change in plan.changes:
         _io.say(click.style(heading(change), bold=True))
-        for line in lines(change, known_names(workspace, change) | stand_ins):
+        for line in lines(change, accounts, known_names(workspace, change) | stand_ins):
             for key in stand_ins:
                 line = line.replace(f" ({key})", "")  # noqa: PLW2901 - a key that nobody has yet
             _io.say(f"  {line}")
@@ -183,9 +183,9 @@ def heading(change: Change) -> str:
     return f"{shown(change.title)} ({'changed' if change.replaces else 'new'}: {shown(change.reason)})"
 
 
-def lines(change: Change, names: Mapping[str, str]) -> list[str]:
+def lines(change: Change, accounts: Accounts, names: Mapping[str, str]) -> list[str]:
     """Return what differs, a member a line, what widens access first; safe to print."""
-    found = differences(change, names)
+    found = diff_change(change, accounts, names=names)
     rows = [line(difference, is_new=change.replaces is None) for difference in found]
     issuer = Wording(names).key(str(change.draft.issuer))
     if change.replaces and change.replaces.issuer != change.draft.issuer:
@@ -202,11 +202,10 @@ def line(difference: Difference, *, is_new: bool = False) -> str:
     return f"{effect} {difference.line}"
 
 
-def differences(change: Change, names: Mapping[str, str]) -> tuple[Difference, ...]:
-    """Return what *change* changes, members that would be lost included."""
-    old = change.replaces
-    found = diff(old.claims if old else None, change.draft.claims, names=names)
-    return (*found, *unknown_members(old.unknown if old else (), ()))
+def difference_data(workspace: Workspace, change: Change, accounts: Accounts) -> list[dict[str, Any]]:
+    """Return what *change* changes as --json prints it."""
+    found = diff_change(change, accounts, names=known_names(workspace, change))
+    return [one.data() for one in found]
 
 
 def _stand_ins(intent: Intent) -> dict[str, str]:
@@ -219,6 +218,7 @@ def plan_data(
 ) -> dict[str, Any]:
     """Return *plan*, and the files that are *gone* then, as --json prints it with --dry-run."""
     new_keys = [f"{key.role.name.lower()}:{key.name}" for key in intent.new_keys]
+    accounts = plan.accounts
     changes = [
         {
             "kind": change.draft.claims.body.kind,
@@ -229,7 +229,7 @@ def plan_data(
             "replaces": change.replaces.id if change.replaces else None,
             "address": change.address,
             "payload": change.draft.payload.decode(),
-            "differences": [one.data() for one in differences(change, known_names(workspace, change))],
+            "differences": difference_data(workspace, change, accounts),
         }
         for change in plan.changes
     ]

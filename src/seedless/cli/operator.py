@@ -17,7 +17,7 @@ from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
 from seedless.cli._shown import print_shown, show_options
 from seedless.cli._workspace import Workspace
-from seedless.errors import SeedlessError, StoreError
+from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, System, new_operator
 from seedless.seeds import SoftwareKey
@@ -59,17 +59,22 @@ def add(
       seedless operator add ACME --token pkcs11:token=ACME --sys
     """
     workspace = Workspace(settings)
+    body = options.body(Operator.new())
+    if body.strict_signing_key_usage and not (generate_signing_key or body.signing_keys):
+        raise UsageError(
+            "an operator that requires signing keys signs no accounts without one",
+            "--generate-signing-key creates one; with --sys also that of the system account",
+        )
     store = workspace.new_store(name)
     user_key = SoftwareKey.generate(Role.USER)
-    account = subject_for(workspace, Role.ACCOUNT, SYSTEM_ACCOUNT) if with_system else None
     signing = subject_for(workspace, Role.OPERATOR, f"{name} signing") if generate_signing_key else None
     intent = new_operator(
         subject_for(workspace, Role.OPERATOR, name, public_key),
-        options.body(Operator.new()),
+        body,
         now=workspace.now,
         times=options.times(workspace.now),
         signing=signing,
-        system=System(account=account, user=user_key.public_key) if account else None,
+        system=_system(workspace, user_key.public_key, body) if with_system else None,
     )
     creds = store.creds_path(SYSTEM_ACCOUNT, SYSTEM_USER)
     with workspace.lock():
@@ -80,6 +85,15 @@ def add(
         data |= {"system_account": jwts[1].claims.sub, "system_user_creds": str(creds)}
         text += f"\nsystem account {SYSTEM_ACCOUNT}: {jwts[1].claims.sub}\ncreds of its user: {creds}"
     _io.emit(data, text, as_json=settings.as_json)
+
+
+def _system(workspace: Workspace, user: PublicKey, operator: Operator) -> System:
+    """Return the system account; under a strict *operator* with a signing key, which signs its user."""
+    account = subject_for(workspace, Role.ACCOUNT, SYSTEM_ACCOUNT)
+    signing = None
+    if operator.strict_signing_key_usage:
+        signing = subject_for(workspace, Role.ACCOUNT, f"{SYSTEM_ACCOUNT} signing")
+    return System(account=account, user=user, signing=signing)
 
 
 @operator.command()

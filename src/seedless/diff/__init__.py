@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from seedless.diff.change import Accounts, diff_change
 from seedless.diff.compare import diff, unknown_members
 from seedless.diff.line import Difference, Effect, Wording
 
-__all__ = ["Difference", "Effect", "Wording", "diff", "unknown_members"]
+__all__ = [
+    "Accounts",
+    "Difference",
+    "Effect",
+    "Wording",
+    "diff",
+    "diff_change",
+    "unknown_members",
+]
