@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -114,3 +115,49 @@ def test_a_clock_that_is_not_right_ends_it_before_any_pin(desk: Desk, request_fi
     terminal.wait_for("the clock of this machine is wrong")
     assert terminal.end() == 2
     assert not (desk.home / "result.json").exists()
+
+
+def test_a_wrong_pin_after_the_words_is_asked_again_and_the_ceremony_goes_on(
+    desk: Desk, request_file: Path
+) -> None:
+    digest = desk.ok("ceremony", "review", str(request_file), "--json").data["request"]
+    desk.env["SEEDLESS_PIN_SOURCE"] = "prompt"
+    pin, result = desk.env.pop("TOKEN_PIN"), desk.home / "result.json"
+    terminal = desk.terminal_for(
+        "ceremony", "sign", str(request_file), "--expect", digest, "--clock-checked", "-o", str(result)
+    )
+    terminal.wait_for("PIN of token")
+    terminal.type("0000\n")
+    terminal.wait_for("the PIN is wrong, and few tries are left")
+    terminal.wait_for("(few tries left): ")
+    terminal.type("0000\n")
+    terminal.wait_for("has refused this PIN already, and it was not sent again")
+    terminal.wait_for("(few tries left): ")
+    terminal.type(f"{pin}\n")
+    terminal.wait_for("result:")
+    assert terminal.end() == 0
+    assert pin not in terminal.said
+    entries = [
+        json.loads(line) for line in next(desk.store.rglob("transcript.jsonl")).read_text().splitlines()
+    ]
+    assert [entry["kind"] for entry in entries] == ["opened", "reviewed", "key", "intent", "signed", "ended"]
+
+
+def test_two_different_entries_of_a_new_pin_are_asked_for_again(desk: Desk) -> None:
+    desk.env["SEEDLESS_PIN_SOURCE"] = "prompt"
+    (desk.home / "so").write_text("12345678")
+    (desk.home / "so").chmod(0o600)
+    so_pin = f"file:{desk.home / 'so'}"
+    desk.env.pop("SEEDLESS_TOKEN")
+    terminal = desk.terminal_for("token", "init", "--label", "NEW", "--yes", "--so-pin-source", so_pin)
+    terminal.wait_for('PIN of the new token "NEW": ')
+    terminal.type("1111\n")
+    terminal.wait_for("once more: ")
+    terminal.type("1112\n")
+    terminal.wait_for("the two entries of the PIN differ")
+    terminal.wait_for('PIN of the new token "NEW": ')
+    terminal.type("2222\n")
+    terminal.wait_for("once more: ")
+    terminal.type("2222\n")
+    terminal.wait_for("initialised token")
+    assert terminal.end() == 0

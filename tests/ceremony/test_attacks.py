@@ -230,3 +230,34 @@ def test_an_output_in_the_place_of_a_file_of_the_ceremony_is_refused_before_anyt
             keys=lambda: contextlib.nullcontext(hall.keys),
         )
     assert [path.name for path in hall.folder.iterdir()] == ["elsewhere"]
+
+
+HOSTILE: dict[str, bytes] = {
+    "nothing": b"",
+    "a line end": b"\n",
+    "nested lists": b"[" * 200_000 + b"\n",
+    "nested objects": b'{"a":' * 100_000 + b"\n",
+    "a nested plan": b'{"format":"seedless ceremony request 1","plan":' + b"[" * 100_000 + b"\n",
+    "no UTF-8": b"\xff\n",
+    "no number": b"NaN\n",
+    "half a character": b'"\\ud800"\n',
+    "a number without end": b'{"at":' + b"9" * 5_000 + b"}\n",
+    "infinity": b'{"expires":1e999}\n',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_bytes_get_a_verdict_and_a_page(hall: Hall, desk: Desk, name: str) -> None:
+    request, result = hall.held()
+    for number, files in enumerate(((HOSTILE[name], result), (request, HOSTILE[name]))):
+        paths = []
+        for what, data in zip(("request", "result"), files, strict=True):
+            paths.append(desk.home / f"{what}-{number}")
+            paths[-1].write_bytes(data)
+        words = (*map(str, paths), "--operator-key", str(hall.operator.public_key))
+        page = desk.home / f"page-{number}"
+        checked = desk.run("ceremony", "check", *words, "--recompute")
+        reported = desk.run("ceremony", "report", *words, "-o", str(page))
+        assert (checked.code, reported.code) == (3, 3), (checked, reported)
+        assert checked.out.startswith(("false: ", "incomplete: "))
+        assert page.read_text().startswith("<!doctype html>")

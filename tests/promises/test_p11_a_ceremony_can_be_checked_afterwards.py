@@ -35,9 +35,10 @@ class Auditor:
     folder: Path
     operator: str
 
-    def check(self, result: str = "first.result", *, key: str = "") -> tuple[int, Any]:
+    def check(self, result: str = "first.result", *more: str, key: str = "") -> tuple[int, Any]:
         """Check with a bare environment, and return the exit code and what was printed."""
-        words = ("ceremony", "check", "first.json", result, "--operator-key", key or self.operator, "--json")
+        pinned = ("--operator-key", key or self.operator)
+        words = ("ceremony", "check", "first.json", result, *pinned, *more, "--json")
         done = subprocess.run(
             [sys.executable, "-m", "seedless", *words],
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
@@ -94,6 +95,21 @@ def test_somebody_who_was_not_there_finds_a_ceremony_complete(held: Held) -> Non
     assert (found["reason"], found["prepared_by"], found["present"]) == ("the first", "Ada", ["Bob"])
     assert found["transcript"] == held.said["transcript"]
     assert sorted(path.name for path in held.auditor.folder.iterdir()) == ["first.json", "first.result"]
+
+
+def test_it_can_be_computed_anew_and_what_no_file_proves_is_named(held: Held) -> None:
+    code, found = held.auditor.check("first.result", "--recompute")
+    assert (code, found["recomputed"]) == (0, {"agrees": True, "text": "every byte agrees"})
+    assert found["compare_with_paper"] == ["request", "policy", "transcript"]
+
+
+def test_a_file_that_is_another_is_named_and_not_called_false(held: Held) -> None:
+    (held.auditor.folder / "mine").write_bytes((held.auditor.folder / "first.json").read_bytes())
+    code, found = held.auditor.check("mine")
+    assert code == 2
+    assert found["error"]["message"] == (
+        "mine is the request of a ceremony, and the result of a ceremony is needed"
+    )
 
 
 def test_it_can_be_checked_without_this_program(held: Held) -> None:

@@ -38,7 +38,8 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; }
 th { font-weight: 600; color: var(--soft); white-space: nowrap; width: 11rem; }
 .verdict { border-left: .5rem solid; padding: .6rem 1rem; background: var(--ground); margin: 1rem 0; }
-.complete { border-color: #1a7f37; } .incomplete { border-color: #9a6700; } .false { border-color: #cf222e; }
+.complete { border-color: #1a7f37; } .incomplete { border-color: #9a6700; }
+.false, .forbidden { border-color: #cf222e; }
 .verdict strong { text-transform: uppercase; letter-spacing: .05em; }
 .mark { border: 3px solid #cf222e; color: #cf222e; font-weight: 700; text-align: center; padding: .4rem;
         letter-spacing: .3em; margin: 1rem 0; }

@@ -138,7 +138,8 @@ def _serial_to_erase(
 def _new_pin(source: str | None, label: str, what: str) -> str:
     """Return a PIN that is being chosen: from *source*, or typed twice, until both entries are the same."""
     pins = parse_pin_source(source or "prompt")
-    token_name = f'{what} of the new token "{between_quotes(label)}"'
+    new = f'the new token "{between_quotes(label)}"'
+    token_name = new if what == "PIN" else f"the security officer (SO) of {new}"
     while True:
         first = pins.pin(token_name, "")
         if first is None:
