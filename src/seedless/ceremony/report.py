@@ -8,6 +8,7 @@ the extra `report`) holds the digest of the transcript; a page is whole without 
 from __future__ import annotations
 
 import html
+import json
 from typing import TYPE_CHECKING, Any
 
 from seedless.ceremony import words
@@ -205,12 +206,16 @@ def _findings(progress: Progress) -> str:
     return f"<h2>Findings</h2><ul>{''.join(f'<li>{_text(one)}</li>' for one in items)}</ul>"
 
 
-def _said(value: Any) -> str:  # noqa: ANN401 - what JSON holds
-    return (
-        {True: "yes", False: "no", None: "nothing"}.get(value, str(value))
-        if not isinstance(value, str)
-        else value
-    )
+def _said(value: Any) -> str:  # noqa: ANN401 - what JSON holds, whoever wrote it
+    match value:
+        case str():
+            return value
+        case True | False:
+            return "yes" if value else "no"
+        case None:
+            return "nothing"
+        case _:
+            return json.dumps(value)
 
 
 def _table(rows: Sequence[tuple[str, str]] | Iterable[tuple[str, str]]) -> str:
