@@ -385,11 +385,11 @@ WITNESSED: dict[str, tuple[Callable[[Hall], tuple[str, ...]], str]] = {
     ),
     "before the request": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, T0)),
-        "witness 2 was not signed between",
+        "and was not signed between the request, 2027-01-15 08:01:40 UTC, and now, ",
     ),
     "from the future": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, T0 + 300)),
-        "witness 2 was not signed between",
+        "and was not signed between the request, 2027-01-15 08:01:40 UTC, and now, ",
     ),
     "no jwt": (lambda h: (statement(h, h.ada), "bob was here"), "witness 2: a jwt has three parts"),
     "another jwt": (

@@ -374,6 +374,34 @@ def test_the_second_ceremony_follows_the_first_and_a_stale_request_does_not(runn
     assert running.online.ok("verify", "--json").code == 0
 
 
+def test_a_ceremony_with_a_fast_clock_is_followed_by_one_that_names_its_subject(
+    running: Gap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    with monkeypatch.context() as fast:
+        fast.setattr(time, "time", lambda: real() + 365 * 86400)
+        planned(running, "fast.plan", "account", "edit", "SYS", "--tag", "team:a")
+        made = running.prepare("fast.plan", "fast.json")
+        assert running.sign("fast.json", "fast.result", made["request"]).code == 0
+        running.online.ok("ceremony", "accept", str(running.carry("fast.result", "online")))
+    account = running.online.ok("account", "show", "SYS", "--json").data
+    edit, reset = ("account", "edit", "SYS", "--tag", "team:b"), ("--reset-time", account["subject"])
+    done = running.online.run(*edit, "--plan", running.path(running.online, "back.plan"))
+    assert (done.code, "docs/howto/clock.md" in done.err) == (3, True)
+    planned(running, "back.plan", *edit, *reset)
+    made = running.prepare("back.plan", "back.json", *reset)
+    refused = running.sign("back.json", "back.result", made["request"])
+    assert (refused.code, "G001" in refused.err) == (3, True)
+    done = running.sign("back.json", "back.result", made["request"], *reset)
+    assert (done.code, "lifted: G001 account SYS iat: is " in done.err) == (0, True), done.err
+    assert "in the ledger: 2" in done.err
+    running.online.ok("ceremony", "accept", str(running.carry("back.result", "online")))
+    assert running.online.ok("account", "show", "SYS", "--json").data["issued_at"] <= real()
+    planned(running, "next.plan", "account", "edit", "SYS", "--tag", "team:c")
+    made = running.prepare("next.plan", "next.json")
+    assert running.sign("next.json", "next.result", made["request"]).code == 0
+
+
 def test_what_a_ceremony_signs_about_itself_is_signed_by_no_other_command(desk: Desk) -> None:
     desk.found_system()
     for audience in ("seedless-ceremony-receipt", "seedless-ceremony-witness", "seedless-else"):

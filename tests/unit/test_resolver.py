@@ -210,8 +210,34 @@ def test_a_configuration_with_a_full_resolver_is_no_target(tmp_path: Path) -> No
 
 def test_of_what_servers_hold_the_latest_is_pulled() -> None:
     older = sign(OPERATOR, ORDERS, Account.new(), "ORDERS", NOW - 9)
-    (found,) = judge_pulled({text(ORDERS): ["", older.text, "eyJ", ONE.text]}, ROOT, {"ORDERS": older})
+    (found,) = judge_pulled(
+        {text(ORDERS): ["", older.text, "eyJ", ONE.text]}, ROOT, {"ORDERS": older}, now=NOW
+    )
     assert (found.fate, found.jwt) == (Fate.NEWER, ONE)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "overwrite_newer", "fate"),
+    [
+        (NOW - 9, NOW + 59, False, Fate.NEWER),
+        (NOW - 9, NOW + 60, False, Fate.AHEAD),
+        (NOW - 9, NOW + 3600, True, Fate.OVERWRITES),
+        (NOW + 3600, NOW + 3601, False, Fate.NEWER),
+        (NOW + 3600, NOW - 9, False, Fate.OLDER),
+    ],
+)
+def test_a_jwt_from_the_future_takes_no_place_of_one_whose_time_has_come(
+    mine: int,
+    theirs: int,
+    overwrite_newer: bool,  # noqa: FBT001 - a case
+    fate: Fate,
+) -> None:
+    stored, served = (sign(OPERATOR, ORDERS, Account.new(), "ORDERS", at) for at in (mine, theirs))
+    (found,) = judge_pulled(
+        {text(ORDERS): [served.text]}, ROOT, {"ORDERS": stored}, now=NOW, overwrite_newer=overwrite_newer
+    )
+    assert found.fate is fate
+    assert found.is_written is (fate in {Fate.NEWER, Fate.OVERWRITES})
 
 
 @pytest.mark.parametrize(
@@ -235,11 +261,11 @@ def test_of_what_servers_hold_the_latest_is_pulled() -> None:
     ids=["nothing", "of another", "by a stranger", "a name that leaves the store", "a name that is taken"],
 )
 def test_what_may_not_go_into_the_store_is_refused(held: dict[str, list[str]], reason: str) -> None:
-    (found,) = judge_pulled(held, ROOT, {"SYS": SYS})
+    (found,) = judge_pulled(held, ROOT, {"SYS": SYS}, now=NOW)
     assert (found.fate, found.reason, found.is_written) == (Fate.REFUSED, reason, False)
 
 
 def test_two_accounts_of_one_name_do_not_both_go_into_the_store() -> None:
     twin = sign(OPERATOR, PAYROLL, Account.new(), "ORDERS")
-    found = judge_pulled({text(ORDERS): [ONE.text], text(PAYROLL): [twin.text]}, ROOT, {})
+    found = judge_pulled({text(ORDERS): [ONE.text], text(PAYROLL): [twin.text]}, ROOT, {}, now=NOW)
     assert sorted(str(one.fate) for one in found) == ["new", "refused"]

@@ -15,6 +15,7 @@ from seedless.ceremony.own import WITNESS, own_draft, read_own, require_says, sh
 from seedless.errors import Refused
 from seedless.nkey import PublicKey
 from seedless.rules.guards import MOST_AHEAD
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -83,7 +84,10 @@ def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) ->
     found = read_own(text.strip(), where)
     prepared_at, now = times
     if not prepared_at - MOST_AHEAD <= found.issued_at <= now + MOST_AHEAD:
-        raise Refused(f"{where} was not signed between the request and now", "look at the clocks")
+        span = f"between the request, {moment(prepared_at)}, and now, {moment(now)}"
+        raise Refused(
+            f"{where} is of {moment(found.issued_at)}, and was not signed {span}", "look at the clocks"
+        )
     said = found.claims.body.data or {}
     if found.claims.aud == WITNESS and found.claims.sub != sha256_of(matter.request):
         raise Refused(
@@ -98,5 +102,5 @@ def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) ->
         raise Refused(f"{where} was signed with other findings lifted", "lift the same, with --allow")
     require_says(found, matter.draft(found.issuer, found.issued_at), where)
     if found.claims.exp <= now:
-        raise Refused(f"{where} has expired")
+        raise Refused(f"{where} expired at {moment(found.claims.exp)}, and this clock reads {moment(now)}")
     return found

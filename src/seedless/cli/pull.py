@@ -66,7 +66,9 @@ def pull(
         held = target.held(keys or _all(target))
         where = target.name
     with workspace.lock():
-        found = judge_pulled(held, workspace.operator(), _stored(workspace), overwrite_newer=overwrite_newer)
+        found = judge_pulled(
+            held, workspace.operator(), _stored(workspace), now=workspace.now, overwrite_newer=overwrite_newer
+        )
         written: dict[tuple[str, ...], Jwt[Any] | None] = {
             (one.name,): one.jwt for one in found if one.is_written and one.jwt is not None
         }

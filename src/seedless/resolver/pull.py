@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from seedless import trust
 from seedless.errors import UsageError
 from seedless.resolver.push import readable
+from seedless.rules.guards import is_from_the_future
 from seedless.store.names import check_name
 from seedless.text import brief
 from seedless.units import moment
@@ -31,6 +32,7 @@ class Fate(enum.StrEnum):
     NEW = "new"
     NEWER = "newer"
     OLDER = "older"
+    AHEAD = "ahead"
     OVERWRITES = "overwrites"
     REFUSED = "refused"
 
@@ -63,11 +65,13 @@ def judge_pulled(
     operator: Jwt[Operator],
     stored: Mapping[str, Jwt[Account]],
     *,
+    now: int,
     overwrite_newer: bool = False,
 ) -> tuple[Pulled, ...]:
-    """Return what becomes of each account that is *held* (its key, and the texts of the servers).
+    """Return what becomes of each account that is *held* (its key, and the texts of the servers) at *now*.
 
-    *stored* are the accounts of the store by name.
+    *stored* are the accounts of the store by name. One from the future, of a clock that was fast, does not
+    take the place of one whose time has come: that may be the way back, on its way to the servers.
     """
     names = {account.claims.sub: name for name, account in stored.items()}
     takers = {name: account.claims.sub for name, account in stored.items()}
@@ -80,7 +84,7 @@ def judge_pulled(
             continue
         takers[jwt.claims.name.strip()] = subject
         mine = stored[names[subject]] if subject in names else None
-        found.append(_fate(subject, jwt, mine, overwrite_newer=overwrite_newer))
+        found.append(_fate(subject, jwt, mine, now, overwrite_newer=overwrite_newer))
     return tuple(sorted(found, key=lambda one: (one.name, one.subject)))
 
 
@@ -113,12 +117,18 @@ def _misnamed(subject: str, name: str, known_as: str | None, takers: Mapping[str
     return ""
 
 
-def _fate(subject: str, jwt: Jwt[Account], mine: Jwt[Account] | None, *, overwrite_newer: bool) -> Pulled:
+def _fate(
+    subject: str, jwt: Jwt[Account], mine: Jwt[Account] | None, now: int, *, overwrite_newer: bool
+) -> Pulled:
     if mine is None:
         return Pulled(subject, jwt, Fate.NEW)
     if mine.text == jwt.text:
         return Pulled(subject, jwt, Fate.CURRENT)
+    reason = f"the store has one of {moment(mine.issued_at)}, the servers one of {moment(jwt.issued_at)}"
+    ahead = [is_from_the_future(one.issued_at, now) for one in (jwt, mine)]
+    if ahead == [True, False]:
+        reason += f", and this clock reads {moment(now)}: see docs/howto/clock.md"
+        return Pulled(subject, jwt, Fate.OVERWRITES if overwrite_newer else Fate.AHEAD, reason)
     if jwt.issued_at > mine.issued_at:
         return Pulled(subject, jwt, Fate.NEWER)
-    reason = f"the store has one of {moment(mine.issued_at)}, the servers one of {moment(jwt.issued_at)}"
     return Pulled(subject, jwt, Fate.OVERWRITES if overwrite_newer else Fate.OLDER, reason)
