@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import wire
 from seedless.claims import Account, Activation, Operator, Scope, User, signing_key
-from seedless.claims.templates import Filler
+from seedless.claims.templates import Filler, Unfillable, filled
 from seedless.jwt import plain_payload
 from seedless.subject import is_contained_in
 
@@ -74,6 +74,26 @@ def filler_of(user: Claims[User] | None, account: Claims[Account]) -> Filler:
 def carries_nothing(user: User) -> bool:
     """Tell whether *user*, which has yet to be signed, has no permissions and limits of its own."""
     return user == User(issuer_account=user.issuer_account, tags=user.tags)
+
+
+def refusal(operator: Claims[Operator], account: Claims[Account], user: Jwt[User]) -> str:
+    """Return why servers refuse the login of *user*, which *account* has signed; nothing when they do not.
+
+    Asked is what follows from the three jwts: not the times, nor what the client does.
+    """
+    issuer = str(user.issuer)
+    scope = scope_of(account, issuer)
+    if issuer == account.sub and operator.body.strict_signing_key_usage:
+        return "issued by the identity of its account, and the operator is strict"
+    if scope is not None:
+        if carried := carried_limits(user):
+            return f"carries {', '.join(carried)}, and its scope gives them"
+        permitted = filled(scope.template, filler_of(user.claims, account))
+        if isinstance(permitted, Unfillable):
+            return f"refused by its scope: {permitted.reason}"
+    if account.body.limits.disallow_bearer and (scope.template if scope else user.claims.body).bearer_token:
+        return "a bearer token, which its account disallows"
+    return ""
 
 
 def is_revoked(account: Jwt[Account], child: Jwt[Any]) -> bool:

@@ -12,6 +12,7 @@ import signal
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 from seedless import trust
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import BadJwt, BadSignature, SeedlessError
+from seedless.rules.formats import is_time_zone, second_of_day
 from seedless.rules.guards import spelling
 from seedless.store import open_store
 from seedless.units import moment
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from seedless.claims import TimeRange
     from seedless.jwt import Jwt
     from seedless.store import Store
 
@@ -85,9 +88,21 @@ class View:
     def judge(self, what: str, jwt: Jwt[Any], near: Jwt[Any] | None = None) -> Verdict:
         """Return what there is to say of *jwt*, named *what*; *near* is the account that it lies with."""
         unusual = " ".join(spelling(jwt) or ()).strip()
-        return Verdict(what, self._standing(jwt, near), _times(jwt, self._now), unusual=unusual)
+        account = self._account_of(jwt, near)
+        times = _times(jwt, self._now)
+        if times == "valid" and account is not None:
+            times = _times_below(account, jwt, self._now)
+        return Verdict(what, self._standing(jwt, account), times, unusual=unusual)
 
-    def _standing(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> str:
+    def _account_of(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> Jwt[Any] | None:
+        """Return the account of a user or an activation, as far as it is known."""
+        body = jwt.claims.body
+        if not isinstance(body, User | Activation):
+            return None
+        key = body.issuer_account or str(jwt.issuer)
+        return near if near and near.claims.sub == key else self._accounts.get(key)
+
+    def _standing(self, jwt: Jwt[Any], account: Jwt[Any] | None) -> str:
         if self._store is None:
             return "unknown"
         operator = self._operator
@@ -101,8 +116,6 @@ class View:
             return "trusted" if trust.did_sign(operator, jwt) else "not issued by the operator"
         if not isinstance(body, User | Activation):
             return "unknown"
-        key = body.issuer_account or str(jwt.issuer)
-        account = near if near and near.claims.sub == key else self._accounts.get(key)
         return _standing_below(operator, account, jwt)
 
 
@@ -231,7 +244,12 @@ def _standing_below(operator: Jwt[Any], account: Jwt[Any] | None, jwt: Jwt[Any])
         return "its account is not issued by the operator"
     if not trust.did_sign(account, jwt):
         return "not issued by its account"
-    return "revoked" if trust.is_revoked(account, jwt) else "trusted"
+    if trust.is_revoked(account, jwt):
+        return "revoked"
+    refusal = ""
+    if isinstance(jwt.claims.body, User):
+        refusal = trust.refusal(operator.claims, account.claims, jwt)
+    return refusal or "trusted"
 
 
 def _times(jwt: Jwt[Any], now: int) -> str:
@@ -240,3 +258,39 @@ def _times(jwt: Jwt[Any], now: int) -> str:
     if jwt.claims.nbf > now:
         return f"not before {moment(jwt.claims.nbf)}"
     return "valid"
+
+
+def _times_below(account: Jwt[Any], jwt: Jwt[Any], now: int) -> str:
+    """Return what stands in the way of *jwt* now: times of its account, times of day."""
+    above = _times(account, now)
+    if above != "valid":
+        return f"its account {above}"
+    body = jwt.claims.body
+    if isinstance(body, User):
+        scope = trust.scope_of(account.claims, str(jwt.issuer))
+        source = scope.template if scope else body
+        if source.times and not _is_in(source.times, source.times_location, now):
+            spans = " or ".join(f"{span.start} to {span.end}" for span in source.times)
+            return f"only from {spans} {source.times_location}".strip()
+    return "valid"
+
+
+def _is_in(spans: Iterable[TimeRange], location: str, now: int) -> bool:
+    """Tell whether servers let somebody in *now*; a span whose end is before its start goes past midnight.
+
+    Without a *location* the server's own time counts; here that of this machine.
+    """
+    if not is_time_zone(location):
+        return False
+    import zoneinfo  # noqa: PLC0415 - slow to load, and few name a zone
+
+    zone = None if location in {"", "Local"} else zoneinfo.ZoneInfo(location)
+    here = datetime.fromtimestamp(now, zone)
+    second = here.hour * 3600 + here.minute * 60 + here.second
+    for span in spans:
+        start, end = second_of_day(span.start), second_of_day(span.end)
+        if start is None or end is None:
+            return False
+        if start < second < end if start <= end else second > start or second < end:
+            return True
+    return False

@@ -331,6 +331,24 @@ CASES += [
         id="reserved: denied to a queue and to all",
     ),
     pytest.param(
+        '[subjects]\nreserved = ["a.b.c"]',
+        user(sub=Permission(allow=("a.*",))),
+        [(P008, "nats.sub.allow[0]")],
+        id="reserved: servers let a.* subscribe to a.>",
+    ),
+    pytest.param(
+        '[subjects]\nreserved = ["a.b.c"]',
+        user(pub=Permission(allow=("a.*",))),
+        [],
+        id="reserved: and not publish",
+    ),
+    pytest.param(
+        WIDE,
+        user(sub=Permission(allow=("*",))),
+        [(P007, "nats.sub.allow[0]")],
+        id="too-wide: servers let * subscribe to >",
+    ),
+    pytest.param(
         RESERVED,
         user(sub=Permission(allow=("\t$SYS.A q",))),
         [(P008, "nats.sub.allow[0]")],

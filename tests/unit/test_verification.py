@@ -6,10 +6,11 @@ import os
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from seedless import verification
-from seedless.claims import Account, Operator, Scope, Template, User
+from seedless.claims import Account, Operator, Permission, Scope, Template, TimeRange, User
 from seedless.errors import SeedlessError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 NOW = 1_700_000_000
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes(32))
+OPERATOR_SIGNING = SoftwareKey(Role.OPERATOR, bytes([1]) * 32)
 
 
 def signed(key: SoftwareKey, subject: PublicKey, name: str, body: object, **times: int) -> Jwt[Any]:
@@ -143,6 +145,130 @@ def test_a_user_is_trusted_as_its_account_says(
         }
     )
     assert verdicts(tmp_path)[2] == Verdict("user A/u", trust, "valid")
+
+
+OWNER = str(account_key(1).public_key)
+OPEN = msgspec.structs.replace(User.new(), issuer_account=OWNER)
+SCOPED = User.scoped(OWNER)
+BEARER = msgspec.structs.replace(Account.new().limits, disallow_bearer=True)
+
+
+def scope(**members: Any) -> dict[str, Any]:  # noqa: ANN401 - members
+    template = msgspec.structs.replace(Template.new(), **members)
+    return {"signing_keys": (Scope(key=SIGNING, role="r", template=template),)}
+
+
+@pytest.mark.parametrize(
+    ("strict", "account", "body", "trust"),
+    [
+        pytest.param(
+            True, {}, User.new(), "issued by the identity of its account, and the operator is strict"
+        ),
+        pytest.param(True, {"signing_keys": (SIGNING,)}, OPEN, "trusted"),
+        pytest.param(False, scope(), OPEN, "carries subs, data, payload, and its scope gives them"),
+        pytest.param(
+            False,
+            scope(pub=Permission(deny=("{{tag(x)}}",))),
+            SCOPED,
+            "refused by its scope: there is no tag for {{tag(x)}}",
+        ),
+        pytest.param(
+            False,
+            scope(bearer_token=True) | {"limits": BEARER},
+            SCOPED,
+            "a bearer token, which its account disallows",
+        ),
+        pytest.param(
+            False,
+            {"limits": BEARER},
+            msgspec.structs.replace(User.new(), bearer_token=True),
+            "a bearer token, which its account disallows",
+        ),
+        pytest.param(False, scope(bearer_token=True), SCOPED, "trusted"),
+    ],
+    ids=[
+        "strict",
+        "strict and signing key",
+        "carries",
+        "template",
+        "bearer scope",
+        "bearer",
+        "bearer allowed",
+    ],
+)
+def test_a_user_that_servers_refuse_is_not_trusted(
+    tmp_path: Path,
+    strict: bool,  # noqa: FBT001 - a table
+    account: dict[str, Any],
+    body: User,
+    trust: str,
+) -> None:
+    store = create_store(tmp_path, "ACME")
+    operator = Operator(strict_signing_key_usage=strict, signing_keys=(str(OPERATOR_SIGNING.public_key),))
+    owner = msgspec.structs.replace(Account.new(), **account)
+    store.put(
+        {
+            (): signed(OPERATOR, OPERATOR.public_key, "ACME", operator),
+            ("A",): signed(OPERATOR_SIGNING, account_key(1).public_key, "A", owner),
+            ("A", "u"): signed(account_key(8 if body.issuer_account else 1), user_key(7), "u", body),
+        }
+    )
+    assert verdicts(tmp_path)[2] == Verdict("user A/u", trust, "valid")
+
+
+NIGHT = (TimeRange(start="21:00:00", end="02:00:00"),)  # NOW is 22:13:20 UTC
+
+
+@pytest.mark.parametrize(
+    ("times", "account", "body", "told"),
+    [
+        pytest.param({}, {}, {"times": NIGHT, "times_location": "UTC"}, "valid"),
+        pytest.param(
+            {},
+            {},
+            {"times": NIGHT, "times_location": "Asia/Kolkata"},
+            "only from 21:00:00 to 02:00:00 Asia/Kolkata",
+        ),
+        pytest.param({}, {}, {"times": NIGHT, "times_location": "Europe/Moscow"}, "valid"),
+        pytest.param(
+            {},
+            {},
+            {"times": (TimeRange(start="08:00:00", end="22:13:20"),), "times_location": "UTC"},
+            "only from 08:00:00 to 22:13:20 UTC",
+        ),
+        pytest.param(
+            {},
+            scope(times=NIGHT, times_location="Asia/Tokyo"),
+            None,
+            "only from 21:00:00 to 02:00:00 Asia/Tokyo",
+        ),
+        pytest.param({"exp": NOW}, {}, {}, "its account expired 2023-11-14 22:13:20 UTC"),
+        pytest.param({"nbf": NOW + 1}, {}, {}, "its account not before 2023-11-14 22:13:21 UTC"),
+    ],
+    ids=[
+        "in",
+        "elsewhere",
+        "after midnight",
+        "at the end",
+        "of a scope",
+        "account expired",
+        "account not yet",
+    ],
+)
+def test_times_of_day_and_those_of_the_account_count(
+    tmp_path: Path, times: dict[str, int], account: dict[str, Any], body: dict[str, Any] | None, told: str
+) -> None:
+    store = create_store(tmp_path, "ACME")
+    owner = msgspec.structs.replace(Account.new(), **account)
+    user = SCOPED if body is None else msgspec.structs.replace(User.new(), **body)
+    store.put(
+        {
+            (): signed(OPERATOR, OPERATOR.public_key, "ACME", Operator.new()),
+            ("A",): signed(OPERATOR, account_key(1).public_key, "A", owner, **times),
+            ("A", "u"): signed(account_key(8 if body is None else 1), user_key(7), "u", user),
+        }
+    )
+    assert verdicts(tmp_path)[2] == Verdict("user A/u", "trusted", told)
 
 
 @pytest.mark.parametrize(

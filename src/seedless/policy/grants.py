@@ -75,7 +75,7 @@ def grants(said: Statement[Any], context: Context) -> Iterator[Grant]:
             scope = _scope_of(said, context)
             if scope is None:
                 yield from _permitted(_own_or_default(body, said, context), "nats")
-            elif any(calls(entry) for _, entries in lists(scope.template) for entry in entries):
+            elif _has_templates(scope):
                 yield from _filled(said.claims, scope, context)
         case Account():
             if body.default_permissions != Permissions():
@@ -107,9 +107,12 @@ def answers(said: Statement[Any], context: Context) -> Iterator[str]:
     """Yield where claims permit to answer: on whatever subject a request names, denied or not."""
     body = said.claims.body
     match body:
-        case User() if _scope_of(said, context) is None:
-            if _own_or_default(body, said, context).resp:
+        case User():
+            scope = _scope_of(said, context)
+            if scope is None and _own_or_default(body, said, context).resp:
                 yield "nats.resp"
+            elif scope and _has_templates(scope) and scope.template.resp:
+                yield "nats"
         case Account():
             if body.default_permissions.resp:
                 yield "nats.default_permissions.resp"
@@ -122,6 +125,10 @@ def _scope_of(said: Statement[Any], context: Context) -> Scope | None:
     """Return the scope that issues a user; none also for one that servers refuse as it carries limits."""
     account = account_of(said.claims, said.issuer, context.claims)
     return scope_of(account, said.issuer) if account and carries_nothing(said.claims.body) else None
+
+
+def _has_templates(scope: Scope) -> bool:
+    return any(calls(entry) for _, entries in lists(scope.template) for entry in entries)
 
 
 def _own_or_default(user: User, said: Statement[Any], context: Context) -> User | Permissions:
@@ -146,10 +153,21 @@ def _permitted(
         denied = tuple(_denied(permission.deny, templates=filler is not None))
         place = f"{path}.{name}.allow"
         for index, entry in enumerate(permission.allow):
-            for subject in widest(entry, filler) if filler else (entry,):
-                yield Grant(f"{place}[{index}]", subject_and_queue(subject)[0], denied)
+            for text in widest(entry, filler) if filler else (entry,):
+                subject = subject_and_queue(text)[0]
+                subject = _subscribed(subject) if name == "sub" else subject
+                yield Grant(f"{place}[{index}]", subject, denied)
         if not permission.allow and not (name == "pub" and permitted.resp):
             yield Grant(place, EVERYTHING, denied)
+
+
+def _subscribed(subject: str) -> str:
+    """Return the widest that a permission to subscribe to *subject* lets in: for `a.*` it is `a.>`.
+
+    Servers take the `>` of a subscription for one token that `*` allows (seen with nats-server 2.15.1), and
+    then deliver all that is below.
+    """
+    return f"{subject[:-1]}{EVERYTHING}" if subject == "*" or subject.endswith(".*") else subject
 
 
 def _denied(entries: Sequence[str], *, templates: bool) -> Iterator[str]:

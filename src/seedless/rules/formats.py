@@ -59,11 +59,18 @@ def is_network(text: str) -> bool:
 
 def is_time_of_day(text: str) -> bool:
     """Tell whether *text* is a time such as `8:00:00`: the hour may have one digit, the second a fraction."""
+    return second_of_day(text) is not None
+
+
+def second_of_day(text: str) -> float | None:
+    """Return how many seconds after midnight the time *text* is, or None if it is no time of day."""
     match = re.fullmatch(_TIME, text)
     if match is None:
-        return False
+        return None
     hour, minute, second = (int(group) for group in match.groups()[:3])
-    return hour in _HOURS and minute in _SIXTY and second in _SIXTY
+    if hour not in _HOURS or minute not in _SIXTY or second not in _SIXTY:
+        return None
+    return hour * 3600 + minute * 60 + second + float(f"0.{(match[4] or '.0')[1:]}")
 
 
 def is_time_zone(name: str) -> bool:

@@ -16,7 +16,7 @@ from seedless.claims.templates import (
     lists,
 )
 from seedless.findings import error, warning
-from seedless.rules.formats import cited
+from seedless.rules.formats import cited, is_network, is_time_of_day, is_time_zone
 from seedless.rules.places import permissions
 from seedless.subject import is_subject
 from seedless.trust import account_of, filler_of, scope_of
@@ -110,6 +110,41 @@ def c113_scope_may_give_bearer_tokens(said: Statement[Account], _: Context) -> I
                 yield error("C113", f"{path}.bearer_token", text, "give none, or allow them in the account")
 
 
+def c114_scope_has_networks_and_times(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """The networks, the spans of time and the time zone of a scope are such, as those of a user are.
+
+    The official library does not look at them. Servers refuse every user of the scope.
+    """
+    for path, template in _templates(said):
+        for index, text in enumerate(template.src):
+            if not is_network(text):
+                where = at(f"{path}.src", index)
+                yield error("C114", where, f"{cited(text)} is no network", "write 10.0.0.0/8")
+        for index, span in enumerate(template.times):
+            for name, text in (("start", span.start), ("end", span.end)):
+                if not is_time_of_day(text):
+                    where = f"{at(f'{path}.times', index)}.{name}"
+                    yield error("C114", where, f"{cited(text)} is no time of day", "write 08:00:00")
+        if not is_time_zone(template.times_location):
+            text = f"{cited(template.times_location)} is not in the zone database of this machine"
+            yield error("C114", f"{path}.times_location", text, "write Europe/Berlin; or install tzdata")
+
+
+def c115_scope_names_subjects(said: Statement[Account], _: Context) -> Iterator[Finding]:
+    """Each permission of a scope is a subject or, to subscribe, a subject and a queue.
+
+    The official library does not look at them, and servers pass over what is none: what was to be denied is
+    not. Beside a template it is C111.
+    """
+    for path, template in _templates(said):
+        for place, entries in lists(template):
+            for index, text in enumerate(entries if not any(map(calls, entries)) else ()):
+                words = text.split(" ", 1 if place.startswith("sub") else 0)
+                if not all(map(is_subject, words)):
+                    where = at(f"{path}.{place}", index)
+                    yield error("C115", where, f"{cited(text)} is no subject", "write one, as orders.>")
+
+
 def t015_scope_fills_for_the_user(said: Statement[User], context: Context) -> Iterator[Finding]:
     """What a scope takes from its user, the name or a tag, is there, and is one plain token.
 
@@ -181,6 +216,8 @@ ACCOUNT_RULES = (
     c111_no_queue_beside_templates,
     c112_templates_are_in_scopes,
     c113_scope_may_give_bearer_tokens,
+    c114_scope_has_networks_and_times,
+    c115_scope_names_subjects,
 )
 """For accounts."""
 

@@ -61,6 +61,29 @@ def pub(*allow: str, deny: tuple[str, ...] = ()) -> dict[str, Any]:
         ),
         pytest.param(scope(bearer_token=True), "n", [], id="C113 allowed"),
         pytest.param({"limits": {"disallow_bearer": True}} | scope(), "n", [], id="C113 none"),
+        pytest.param(scope(src=["10.0.0.0/8", "127.0.0.1"]), "n", [("C114", "src[1]")], id="C114 a network"),
+        pytest.param(
+            scope(times=[{"start": "8", "end": "09:00:00"}, {"start": "08:00:00"}]),
+            "n",
+            [("C114", "times[0].start"), ("C114", "times[1].end")],
+            id="C114 times",
+        ),
+        pytest.param(
+            scope(sub={"allow": ["a q", "a..b", "a b c"], "deny": [">.a", ""]}),
+            "n",
+            [("C115", place) for place in ("sub.allow[1]", "sub.allow[2]", "sub.deny[0]", "sub.deny[1]")],
+            id="C115 no subjects",
+        ),
+        pytest.param(pub("a q", "a.*"), "n", [("C115", "pub.allow[0]")], id="C115 a queue of publishers"),
+        pytest.param(
+            scope(times_location="Nowhere/Land"), "n", [("C114", "times_location")], id="C114 a place"
+        ),
+        pytest.param(
+            scope(times=[{"start": "08:00:00", "end": "09:00:00"}], times_location="UTC"),
+            "n",
+            [],
+            id="C114 fine",
+        ),
     ],
 )
 def test_a_scope(found: Found, account: dict[str, Any], name: str, places: list[tuple[str, str]]) -> None:
