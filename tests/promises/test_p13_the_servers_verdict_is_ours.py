@@ -40,7 +40,7 @@ from raw_nats import Connection, running  # noqa: E402 - likewise
 if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
-COMBINATIONS = int(os.environ.get("VERDICTS", "2500"))
+COMBINATIONS = int(os.environ.get("VERDICTS", "3000"))
 LOGINS = COMBINATIONS // 2
 SEED = int(os.environ.get("VERDICTS_SEED", "13"))
 

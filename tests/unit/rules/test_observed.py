@@ -66,7 +66,7 @@ _TYPES = "nats.allowed_connection_types"
             "account",
             {"signing_keys": [_SCOPE | {"template": {"pub": {"deny": ["a\t"]}}}]},
             {},
-            [("C104", "nats.signing_keys[0].template.pub.deny[0]")],
+            [(code, "nats.signing_keys[0].template.pub.deny[0]") for code in ("C104", "C115")],
             id="C104 scope",
         ),
         pytest.param(
