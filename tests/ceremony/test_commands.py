@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony import words
+from seedless.jwt import read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
@@ -292,6 +293,18 @@ def test_keys_of_two_holders_on_two_tokens_are_in_one_file_and_one_policy(
     assert "A ceremony is witnessed by 2 of" in policy["rules"]["witnesses"]
     assert other.serial in policy["rules"]["tokens"]
     assert gap.offline.token.serial in policy["rules"]["tokens"]
+
+
+def test_a_key_that_was_made_for_ceremonies_is_no_witness_in_the_policy(founded: Gap) -> None:
+    keys = json.loads((founded.offline.home / "keys.json").read_text())
+    own = read(keys["keys"][0]).issuer
+    before = founded.offline.ok("key", "list", "--json").data["keys"]
+    done = founded.offline.run(
+        "ceremony", "keygen", "ACME", "--holder", "Bob", "--add", founded.path(founded.offline, "keys.json"),
+        "--witness", str(own), "--witnesses", "1", "-o", founded.path(founded.offline, "both.json"),
+    )  # fmt: skip
+    assert (done.code, f"{own} is a key that signs in ceremonies" in done.err) == (2, True)
+    assert founded.offline.ok("key", "list", "--json").data["keys"] == before
 
 
 def test_a_wrong_pin_leaves_a_ceremony_that_can_be_gone_on_with(founded: Gap) -> None:

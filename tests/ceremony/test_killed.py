@@ -160,12 +160,8 @@ def test_killed_at_each_step_and_finished_later_each_entry_has_the_time_at_which
 
 
 def test_a_request_that_has_expired_is_not_signed_though_its_transcript_was_opened_before(hall: Hall) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        hall.sit(hall.ground(hall.request()), keys=replace(hall.keys, on_sign=stopped))
-    (path,) = hall.folder.rglob("transcript.jsonl")
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))  # no intent yet
+    begun_without_an_intent(hall)
     late = hall.ground(hall.request(), now=T0 + 100 + 8 * DAY)
-    late = replace(late, ledger=replace(late.ledger, open={}))
     signatures: list[int] = []
     keys = replace(hall.keys, on_sign=lambda: signatures.append(1))
     with pytest.raises(Refused, match="R002 request expires: expired at"):
@@ -241,8 +237,22 @@ def test_what_was_signed_before_the_kill_is_not_signed_again(
     assert counts == {1, 2, 3}
 
 
-def stopped() -> None:
-    raise KeyboardInterrupt
+class Stopped:
+    """Keys of which nothing can be said: a ceremony ends before its first intent."""
+
+    def says(self, _public_key: Any) -> Any:  # noqa: ANN401 - as of CeremonyKeys
+        raise KeyboardInterrupt
+
+
+def begun_without_an_intent(hall: Hall) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        hall.sit(hall.ground(hall.request()), keys=Stopped())
+    (transcript,) = hall.folder.rglob("transcript.jsonl")
+    assert [json.loads(line)["kind"] for line in transcript.read_text().splitlines()] == [
+        "opened",
+        "reviewed",
+    ]
+    assert not (hall.folder / "ledger.json").exists()
 
 
 def interrupted(hall: Hall, after: int, **changes: object) -> None:
@@ -278,24 +288,49 @@ def test_a_ceremony_that_has_signed_goes_on_under_its_own_policy_only(hall: Hall
 
 
 def test_a_ceremony_that_has_signed_nothing_may_begin_again_under_another_policy(hall: Hall) -> None:
-    with pytest.raises(KeyError):  # no key for the second draft: what the token says of keys comes first
-        hall.sit(hall.ground(hall.request()), keys=replace(hall.keys, keys={}))
-    (transcript,) = hall.folder.rglob("transcript.jsonl")
-    transcript.write_bytes(b"".join(line for line in transcript.read_bytes().splitlines(keepends=True)[:3]))
+    begun_without_an_intent(hall)
     other = hall.policy(hall.policy_text + '[names]\naccount = ["*"]\n')
     result = hall.sit(hall.ground(hall.request(), policy=other))
     found = hall.check(hall.request().data, result, policy=other.digest)
     assert found.verdict is Verdict.COMPLETE
 
 
-def test_a_transcript_that_has_gone_is_missed(hall: Hall) -> None:
+@pytest.mark.parametrize("left", [None, 0, 1, 3])
+def test_a_transcript_that_has_gone_or_was_cut_before_its_intents_is_missed(
+    hall: Hall, left: int | None
+) -> None:
     interrupted(hall, after=1)
     (transcript,) = hall.folder.rglob("transcript.jsonl")
+    entries = transcript.read_bytes().splitlines(keepends=True)
     transcript.unlink()
+    if left is not None:
+        transcript.write_bytes(b"".join(entries[:left]))
     with pytest.raises(
-        StoreError, match=r"the ledger says that this ceremony has begun, and .*jsonl does not"
+        StoreError,
+        match=r"the ledger says that this ceremony may have signed something, and .*jsonl does not",
     ):
         hall.sit(hall.ground(hall.request()))
+
+
+def test_a_ceremony_that_is_killed_while_it_begins_anew_can_begin_again(
+    new_hall: Callable[[Path], Hall], hall: Hall, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    begun_without_an_intent(hall)
+    later = replace(hall.ground(hall.request()), now=T0 + 200 + LATER)
+    camera = Camera(hall.folder, tmp_path_factory.mktemp("album"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fsync", "replace", "pwrite", "ftruncate"):
+            patch.setattr(os, name, camera.around(getattr(os, name)))
+        result = hall.sit(later)
+    finished = 0
+    for number, picture in enumerate(camera.pictures):
+        there = new_hall(Path(shutil.copytree(picture, tmp_path_factory.mktemp("again") / str(number))))
+        ground = replace(there.ground(there.request()), now=later.now)
+        if "was signed before" in str(ground.judge().errors):
+            continue
+        assert there.sit(ground) == result
+        finished += 1
+    assert finished > 10
 
 
 def test_a_line_that_was_cut_off_was_never_written(hall: Hall) -> None:

@@ -89,6 +89,17 @@ def _made(text: object, where: str) -> MadeKey:
     return made
 
 
+def require_other_witnesses(made: Iterable[MadeKey], witnesses: Iterable[PublicKey]) -> None:
+    """Raise `UsageError` for a witness that is one of the keys *made*: what signs cannot confirm itself."""
+    own = {one.public_key.raw for one in made}
+    for key in witnesses:
+        if key.raw in own:
+            raise UsageError(
+                f"{key} is a key that signs in ceremonies, and cannot witness one",
+                "give the key of a person: --witness",
+            )
+
+
 def policy_text(made: Iterable[MadeKey], witnesses: Sequence[str] = (), threshold: int = 0) -> str:
     """Return the policy (TOML) that pins the first operator key of *made*, and the tokens of all of them.
 

@@ -202,9 +202,11 @@ def _table(sitting: Sitting) -> _Table:
     ground = sitting.ground
     journal = Journal(sitting.folder / TRANSCRIPT_NAME, ground.request.digest)
     so_far = _progress(ground, journal)
-    if ground.ledger.open.get(ground.policy.operator) == ground.request.digest and so_far.opened is None:
+    if ground.ledger.open.get(ground.policy.operator) == ground.request.digest and not so_far.intents:
+        # The ledger is written after the first intent: entries, or all of the transcript, were taken away.
         raise StoreError(
-            f"the ledger says that this ceremony has begun, and {shown(journal.path)} does not",
+            "the ledger says that this ceremony may have signed something, "
+            f"and {shown(journal.path)} does not",
             "bring the transcript back",
         )
     then = _resumed(ground, so_far)
@@ -302,9 +304,9 @@ class _Table:
             raise Refused(
                 f"the request expired at {moment(expires)}, and nothing was signed", "prepare it again"
             )
-        self._open_ledger()
         if number >= self.so_far.intents:
             self.journal.append("intent", at, change=number, sha256=draft_digest(draft))
+        self._open_ledger()  # behind the intent: a ledger that says so has a transcript that says it, too
         (jwt,) = self._keys.sign([draft])
         self.journal.append("signed", self.sitting.clock(), change=number, jwt=jwt.text)
         return jwt

@@ -126,6 +126,7 @@ def _record(workspace: Workspace, request: Request, left: Plan, found: Checked, 
     path = desk.ledger_path(workspace)
     ledger = ledgers.load(path)
     held = desk.unknown_results_here(workspace, ledger, request.operator_key)
+    held.pop(request.digest, None)  # of a run that was killed between result and ledger
     book = ledger.books.get(request.operator_key, Book(requests=held))
     if request.digest not in book.requests:
         ledger = ledger.with_book(

@@ -10,7 +10,7 @@ import click
 from seedless import file_kind
 from seedless import ledger as ledgers
 from seedless.ceremony import documents, words
-from seedless.ceremony.keys import MadeKey, parse, policy_text, to_bytes
+from seedless.ceremony.keys import MadeKey, parse, policy_text, require_other_witnesses, to_bytes
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io, consent
 from seedless.cli._ceremony_token import driver_says
@@ -85,6 +85,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     for path in (output, *([policy_out] if policy_out else [])):
         atomic.require_new(path)  # before a key is created
     before = parse(documents.read(add, file_kind.KEYS)) if add else ()
+    require_other_witnesses((one for one, _ in before), witness)
     if settings.dry_run:
         labels = [label_for(one.role, one.name) for one in new_keys]
         text = f"would make {', '.join(map(shown, labels))}"
