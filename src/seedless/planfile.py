@@ -18,7 +18,7 @@ from seedless.change import Change, Placement, Statement
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadClaims, SeedlessError, UsageError
 from seedless.issue import Plan
-from seedless.store.names import check_name
+from seedless.store.names import require_storable
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _address(parts: list[Any], where: str) -> tuple[str, ...]:
         raise UsageError(f"{where}.address is not one of an operator, an account or a user", _MADE)
     for part in parts:
         try:
-            check_name(part)
+            require_storable(part)
         except UsageError as error:
             raise UsageError(f"{where}.address: {error.message}", _MADE) from error
     return tuple(parts)

@@ -381,7 +381,7 @@ WRONG = {
         f'operator.public_key = "{FOREIGN}"',
         "is not the key of an operator",
     ),
-    "a bad name": ('accounts."a/b" = {}', 'the name "a/b" holds a /'),
+    "a bad name": ('accounts."" = {}', 'the name "" is empty'),
     "no template": (
         'tenants = [{ template = "x", name = "t" }]',
         'tenants[0].template: there is no template "x"',

@@ -14,7 +14,7 @@ from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.store import NscStore, Store, create_store, default_root, open_store, operators
-from seedless.store.names import check_name
+from seedless.store.names import check_name, file_name, name_of, require_storable
 
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes([1] * 32))
 ACCOUNT = SoftwareKey(Role.ACCOUNT, bytes([2] * 32))
@@ -187,7 +187,22 @@ BAD_NAMES = [
 
 
 @pytest.mark.parametrize(("name", "reason"), BAD_NAMES)
-def test_a_name_that_is_no_name_of_a_file_is_refused_and_nothing_written(
+def test_nothing_new_gets_a_name_that_is_no_name_of_a_file(name: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason) as caught:
+        check_name(name)
+    assert caught.value.message.isprintable()
+
+
+UNSTORABLE = [
+    pytest.param("", "is empty", id="empty"),
+    pytest.param("a\udc80b", "holds half of a surrogate pair", id="not unicode"),
+    pytest.param("ü" * 125, "is longer than 249 bytes as the name of a file", id="long"),
+    pytest.param("/" * 84, "is longer than 249 bytes as the name of a file", id="long when written"),
+]
+
+
+@pytest.mark.parametrize(("name", "reason"), UNSTORABLE)
+def test_a_name_that_no_file_can_have_is_refused_and_nothing_written(
     store: NscStore, root: Path, name: str, reason: str
 ) -> None:
     before = files(root)
@@ -202,17 +217,102 @@ def test_a_name_that_is_no_name_of_a_file_is_refused_and_nothing_written(
     assert files(root) == before
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../A", "/etc/passwd", "a\x00"])
+@pytest.mark.parametrize("name", [".", "..", "../A", "/etc/passwd", "a\x00"])
 def test_no_name_leads_out_of_the_store_when_reading(store: NscStore, root: Path, name: str) -> None:
-    for look in (store.get, store.children):
-        with pytest.raises(UsageError):
-            look(name)
-        with pytest.raises(UsageError):
-            look("A", name)
-    with pytest.raises(UsageError):
-        store.creds_path("A", name)
-    with pytest.raises(UsageError):
+    assert (store.get(name), store.get("A", name)) == (None, None)
+    assert (store.children(name), store.children("A", name)) == ([], [])
+    assert store.path(name).parent.parent == root / "stores/OP/accounts"
+    assert store.path("A", name).parent == root / "stores/OP/accounts/A/users"
+    assert store.creds_path("A", name).parent == root / "keys/creds/OP/A"
+    with pytest.raises(StoreError, match="there is no operator"):
         open_store(root, name)
+
+
+def test_nothing_is_called_nothing(store: NscStore, root: Path) -> None:
+    for look in (store.get, store.children, store.path):
+        with pytest.raises(UsageError, match='the name "" is empty'):
+            look("")
+    with pytest.raises(UsageError, match='the name "" is empty'):
+        open_store(root, "")
+
+
+NAMES = {
+    "plain": ("orders", "orders"),
+    "a slash": ("team/orders", "team%2Forders"),
+    "two": ("a//b", "a%2F%2Fb"),
+    "a path": ("../../etc", "%2E.%2F..%2Fetc"),
+    "a dot": (".", "%2E"),
+    "a dot before": (".hidden", "%2Ehidden"),
+    "a dot within": ("a.b", "a.b"),
+    "NUL": ("a\0b", "a%00b"),
+    "a line break": ("a\nb", "a%0Ab"),
+    "another line break": ("a\u2028b", "a%E2%80%A8b"),
+    "a percent sign": ("50%", "50%"),
+    "a blank of URLs": ("a%20b", "a%20b"),
+    "a slash of URLs": ("team%2Forders", "team%252Forders"),
+    "a percent sign of URLs": ("team%252Forders", "team%25252Forders"),
+    "lower case": ("a%2fb", "a%2fb"),
+    "accents": ("café", "café"),
+    "accents apart": ("cafe\u0301", "cafe\u0301"),
+    "upper case": ("ORDERS", "ORDERS"),
+}
+
+
+@pytest.mark.parametrize(("name", "file"), NAMES.values(), ids=NAMES)
+def test_a_name_is_no_path_and_has_one_file(store: NscStore, root: Path, name: str, file: str) -> None:
+    assert (file_name(name), name_of(file)) == (file, name)
+    store.put({(name,): account_jwt(name), (name, name): user_jwt(name)})
+    assert (root / f"stores/OP/accounts/{file}/{file}.jwt").read_text() == account_jwt(name).text
+    assert (root / f"stores/OP/accounts/{file}/users/{file}.jwt").read_text() == user_jwt(name).text
+    assert store.creds_path(name, name) == root / f"keys/creds/OP/{file}/{file}.creds"
+    assert store.children() == sorted({"A", name})
+    assert store.children(name) == [name]
+    assert (store.get(name), store.get(name, name)) == (account_jwt(name), user_jwt(name))
+
+
+def test_an_operator_may_be_called_so_too(root: Path) -> None:
+    store = create_store(root, "team/ops")
+    store.put({(): operator_jwt("team/ops")})
+    assert files(root) == {
+        "stores/team%2Fops/.nsc": '{"managed":false,"name":"team%2Fops","kind":"operator","version":"1"}',
+        "stores/team%2Fops/team%2Fops.jwt": operator_jwt("team/ops").text,
+    }
+    assert operators(root) == ["team/ops"]
+    assert open_store(root, "team/ops").get() == operator_jwt("team/ops")
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a%2Fb%", "a%25b"])
+def test_a_file_that_nsc_called_otherwise_is_found_as_it_is(store: NscStore, root: Path, name: str) -> None:
+    folder = root / "stores/OP/accounts" / name
+    folder.mkdir()
+    (folder / f"{name}.jwt").write_text(account_jwt(name).text)
+    assert store.get(name) == account_jwt(name)
+    assert name in store.children()
+
+
+@given(st.text(max_size=80))
+def test_names_of_files_stay_in_their_folder_and_are_read_back(name: str) -> None:
+    try:
+        require_storable(name)
+    except UsageError:
+        return
+    file = file_name(name)
+    assert name_of(file) == name
+    assert Path("/store", file).parent == Path("/store")
+    assert not file.startswith(".")
+    assert len(file.splitlines()) == 1
+    assert len(os.fsencode(f"{file}.creds")) <= 255
+
+
+@given(st.text("%25F0./\n", max_size=9), st.text("%25F0./\n", max_size=9))
+def test_two_names_never_share_a_file(one: str, other: str) -> None:
+    assert (file_name(one) == file_name(other)) == (one == other)
+
+
+def test_a_jwt_is_not_put_over_one_that_another_name_has_there(store: NscStore, root: Path) -> None:
+    (root / "stores/OP/accounts/A/A.jwt").write_text(account_jwt("a").text)  # as where case does not count
+    with pytest.raises(StoreError, match='holds the jwt of "a", and nothing is put in its place'):
+        store.put({("A",): account_jwt("A")})
 
 
 @given(st.text(max_size=80))

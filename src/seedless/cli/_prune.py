@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +12,29 @@ from seedless.cli import consent
 from seedless.cli._resolver import (
     delete_on_servers,
     deleted_path,
+    left_data,
     require_number,
     said_data,
     said_text,
+    show_left,
     victim_data,
 )
 from seedless.errors import SeedlessError
 from seedless.resolver import deleted, named, strays
 from seedless.resolver import require_store as require
 from seedless.store import atomic
+from seedless.store.files import existing_file
+from seedless.store.names import name_of
 from seedless.text import brief, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from seedless.claims import Account
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
-    from seedless.resolver import Said, Victim
+    from seedless.resolver import Pulled, Said, Target, Victim
 
 count_option = click.option(
     "--expect-count",
@@ -44,6 +50,7 @@ class Pruning:
 
     victims: tuple[Victim, ...]
     said: Said | None
+    left: tuple[Pulled, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -55,6 +62,7 @@ class Pruning:
         """What --json prints."""
         return {
             "victims": [victim_data(one) for one in self.victims],
+            "left": [left_data(one) for one in self.left],
             "sent": self.said is not None,
             **said_data(self.said),
         }
@@ -62,19 +70,22 @@ class Pruning:
     @property
     def text(self) -> str:
         """What people read."""
+        left = f"; left alone: {len(self.left)}" if self.left else ""
         if not self.victims:
-            return "nothing to prune"
+            return f"nothing to prune{left}"
         if self.said is None:
-            return f"would be deleted: {len(self.victims)}"
+            return f"would be deleted: {len(self.victims)}{left}"
         names = ", ".join(brief(one.name) for one in self.victims)
-        return f"deleted: {names}" if self.said.ok else f"deleting {names} failed: {said_text(self.said)}"
+        return (
+            f"deleted: {names}{left}" if self.said.ok else f"deleting {names} failed: {said_text(self.said)}"
+        )
 
 
-def require_store(workspace: Workspace) -> frozenset[str]:
-    """Return the keys of the accounts that are to stay; raise `Refused` unless that is certain."""
+def require_store(workspace: Workspace) -> dict[str, Jwt[Account]]:
+    """Return the accounts that are to stay, by name; raise `Refused` unless that is certain."""
     found = workspace.each()
     damaged = {name for name, jwt in found if isinstance(jwt, SeedlessError)} | _without_jwt(workspace)
-    wanted = frozenset(jwt.claims.sub for _, jwt in found if not isinstance(jwt, SeedlessError))
+    wanted = {name: jwt for name, jwt in found if not isinstance(jwt, SeedlessError)}
     require({shown(name) for name in damaged}, wanted)
     workspace.operator()
     return wanted
@@ -84,14 +95,22 @@ def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> 
     """Delete wherever *remote* says what the store does not have; consent is the number of accounts."""
     wanted = require_store(workspace)
     known = deleted.load(deleted_path(workspace))
+    left: list[Pulled] = []
+
+    def chosen(target: Target) -> tuple[Victim, ...]:
+        found = strays(target, wanted, workspace.operator(), known, workspace.now)
+        left.extend(found.left)
+        show_left(found.left, target.name)
+        return found.victims
+
     victims, said = delete_on_servers(
         workspace,
         remote,
-        lambda target: strays(target, wanted, known),
+        chosen,
         agree=lambda victims: require_number(workspace.settings, victims, expected),
         approve=consent.ask_to_sign if expected is None else consent.given,
     )
-    return Pruning(victims, said)
+    return Pruning(victims, said, tuple(left))
 
 
 def prune_by_order(
@@ -112,5 +131,6 @@ def prune_by_order(
 
 def _without_jwt(workspace: Workspace) -> set[str]:
     """Return the names of accounts that have a folder in the store and no jwt in it."""
-    folder = workspace.root / "stores" / workspace.store.operator / "accounts"
-    return set(atomic.names(folder)) - set(workspace.store.children())
+    stores = workspace.root / "stores"
+    folder = stores / existing_file(os.fspath(stores), workspace.store.operator) / "accounts"
+    return set(map(name_of, atomic.names(folder))) - set(workspace.store.children())

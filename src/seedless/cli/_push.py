@@ -11,12 +11,23 @@ from seedless.cli import _io, consent
 from seedless.cli._judge import findings_data
 from seedless.cli._names import keys_in, names_of
 from seedless.cli._remote import open_target
-from seedless.cli._resolver import deleted_path, said_data, said_text, there, victim_data
+from seedless.cli._resolver import deleted_path, left_data, said_data, said_text, there, victim_data
 from seedless.cli._review import line
 from seedless.cli._system_user import is_temporary, log_in
 from seedless.diff import diff
 from seedless.errors import SeedlessError, UsageError
-from seedless.resolver import UPDATE, State, compare, deleted, held_jwts, listed, preflight, send, strays
+from seedless.resolver import (
+    UPDATE,
+    State,
+    Strays,
+    compare,
+    deleted,
+    held_jwts,
+    listed,
+    preflight,
+    send,
+    strays,
+)
 from seedless.text import brief, quoted, shown
 
 if TYPE_CHECKING:
@@ -28,7 +39,7 @@ if TYPE_CHECKING:
     from seedless.creds import Creds
     from seedless.findings import Report
     from seedless.jwt import Jwt
-    from seedless.resolver import Compared, Sent, Target, Victim
+    from seedless.resolver import Compared, Pulled, Sent, Target, Victim
 
 _PREFLIGHT = "R"
 
@@ -51,6 +62,7 @@ class Look:
     others: tuple[Victim, ...]
     returned: tuple[str, ...]
     report: Report
+    left: tuple[Pulled, ...] = ()
 
     @property
     def differing(self) -> tuple[Compared, ...]:
@@ -89,10 +101,13 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
         report = msgspec.structs.replace(report, findings=kept, lifted=lifted)
     wanted = {account.claims.sub for account in chosen.accounts}
     known = deleted.load(deleted_path(workspace))
-    others = strays(target, wanted, known) if chosen.everything else ()
+    stored = {account.claims.name.strip(): account for account in chosen.accounts}
+    apart = Strays((), ())
+    if chosen.everything:
+        apart = strays(target, stored, workspace.operator(), known, workspace.now)
     held: frozenset[str] = frozenset().union(*target.holdings.values())
     back = [f"{brief(known[key].name)} ({key})" for key in sorted(held & known.keys() - wanted)]
-    return Look(target.name, compared, others, tuple(back), report)
+    return Look(target.name, compared, apart.victims, tuple(back), report, apart.left)
 
 
 def require_sending(workspace: Workspace, found: Look) -> None:
@@ -133,6 +148,7 @@ def data(found: Look, sent: Sequence[Sent], chosen: Chosen, *, dry_run: bool) ->
             for one in found.compared
         ],
         "others": [victim_data(one) for one in found.others],
+        "left": [left_data(one) for one in found.left],
         "returned": list(found.returned),
         "damaged": [{"name": name, "error": error} for name, error in chosen.damaged.items()],
         "findings": findings_data(found.report.findings),
@@ -152,6 +168,12 @@ def text(workspace: Workspace, found: Look, sent: Sequence[Sent], *, lines: bool
     rows += [
         _io.printable(f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}")
         for one in found.others
+    ]
+    rows += [
+        _io.printable(
+            f"{brief(one.name)} ({one.subject}): only on servers, and cannot be pulled ({one.reason})"
+        )
+        for one in found.left
     ]
     return "\n".join(rows) or "there are no accounts"
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from seedless.cli.consent import Approve
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
-    from seedless.resolver import Said, Target
+    from seedless.resolver import Pulled, Said, Target
 
 
 def deleted_path(workspace: Workspace) -> Path:
@@ -74,6 +74,19 @@ def victim_data(victim: Victim) -> dict[str, Any]:
         "servers": [one.name for one in victim.servers],
         "returned": victim.returned.at if victim.returned else None,
     }
+
+
+def left_data(one: Pulled) -> dict[str, Any]:
+    """Return an account that is not offered for deletion, as --json prints it."""
+    return {"account": one.name, "subject": one.subject, "reason": one.reason}
+
+
+def show_left(left: Sequence[Pulled], where: str) -> None:
+    """Report which accounts are left alone, since `pull` could not take them."""
+    if left:
+        _io.say(f"left alone on {where}, since pull could not take them:")
+    for one in left:
+        _io.say(_io.printable(f"  {brief(one.name)} ({one.subject}): {one.reason}"))
 
 
 def said_text(said: Said) -> str:
@@ -173,8 +186,9 @@ def require_number(settings: Settings, victims: Sequence[Victim], expected: int 
 
 
 def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims: Sequence[Victim]) -> Report:
-    if not victims:
-        return Report()
+    if not victims:  # there may be some that are not offered: is this the right operator?
+        found = preflight_delete((), there(workspace, target, user, refusing=())).findings
+        return Report(tuple(one for one in found if one.code == _ANOTHER_OPERATOR))
     said = target.who_deletes()
     if said.missing:
         raise ServerError(f"{listed(said.missing)} did not say whether it deletes accounts", _AGAIN)
@@ -210,4 +224,5 @@ def _note(workspace: Workspace, victims: Sequence[Victim]) -> None:
         deleted.note(deleted_path(workspace), noted)
 
 
+_ANOTHER_OPERATOR = "R004"
 _AGAIN = "run it again when they answer: what is done stays done"

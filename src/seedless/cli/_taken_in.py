@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from seedless.allow import lift
 from seedless.change import Placement, Statement
 from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace, check_new_name
 from seedless.cli.show import read_jwt
 from seedless.errors import BadJwt, UsageError
 from seedless.findings import Report
 from seedless.issue import Intent, Plan
 from seedless.rules import judge_statement
+from seedless.store.names import require_storable
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.claims import Account, Operator
+    from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
 
 
@@ -34,7 +35,7 @@ def read_given(file: str, body: type[Operator | Account]) -> Jwt[Any]:
     if jwt.unknown:
         paths = ", ".join(member.path for member in jwt.unknown)
         raise BadJwt(f"{where}: there are members that would be lost: {paths}", path=jwt.unknown[0].path)
-    check_new_name(jwt.claims.name.strip())
+    require_storable(jwt.claims.name.strip())
     return jwt
 
 

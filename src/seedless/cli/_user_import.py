@@ -13,13 +13,14 @@ from seedless.claims import User
 from seedless.cli import _describe, _io
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace, check_new_name
+from seedless.cli._workspace import Workspace
 from seedless.cli.show import jwt_in, read_input
 from seedless.creds import format_creds, parse_user_key
 from seedless.errors import BadJwt, SeedlessError, UsageError
 from seedless.findings import Report
 from seedless.issue import Intent, Plan
 from seedless.rules import judge_statement
+from seedless.store.names import require_storable
 from seedless.text import quoted, shown
 from seedless.trust import may_issue
 
@@ -78,7 +79,7 @@ def _user_in(text: str, file: str) -> Jwt[User]:
         raise BadJwt(f"{where}: this is a jwt of version 1", "have it signed again by a newer tool")
     if not user.claims.name.strip():
         raise UsageError(f"{where}: the user has no name", "the store keeps users by their names")
-    check_new_name(user.claims.name.strip())
+    require_storable(user.claims.name.strip())
     return user
 
 

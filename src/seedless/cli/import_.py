@@ -82,6 +82,8 @@ def account(
     given = read_given(file, Account)
     with workspace.lock():
         parent = workspace.operator()
+        if name is not None:
+            check_new_name(name)
         before = _standing_account(workspace, given, name or given.claims.name.strip(), overwrite=overwrite)
         as_it_is = did_sign(parent, given) and not (options.are_given or issuer or name)
         if as_it_is:
@@ -105,7 +107,6 @@ def _standing_account(
     workspace: Workspace, given: Jwt[Account], name: str, *, overwrite: bool
 ) -> Jwt[Account] | None:
     """Return what the store has of the account; raise `UsageError` unless it may be replaced."""
-    check_new_name(name)
     before = workspace.store.get(name)
     if before is not None and before.claims.sub != given.claims.sub:
         raise UsageError(

@@ -19,7 +19,7 @@ from seedless.cli.show import jwt_in, read_input
 from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, resigned
-from seedless.store.names import check_name
+from seedless.store.names import require_storable
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _refuse_other(
 def _address(claims: Claims[Any], issuer: PublicKey, workspace: Workspace) -> tuple[str, ...]:
     body: Body = claims.body
     name = claims.name.strip()  # as nsc does
-    check_name(name)
+    require_storable(name)
     if isinstance(body, Operator):
         return ()
     if isinstance(body, Account):

@@ -16,7 +16,7 @@ from seedless.desired.format import Anything, Entries, Many, Named, Part, accoun
 from seedless.desired.templates import expand
 from seedless.desired.values import Lasting, Value, Wrong, found
 from seedless.errors import SeedlessError, UsageError
-from seedless.store.names import check_name
+from seedless.store.names import require_storable
 from seedless.text import printable, quoted
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class _Reading:
         if not isinstance(name, str):  # which has been told
             return
         try:
-            check_name(name)
+            require_storable(name)
         except UsageError as error:
             self._not(path, error.message)
 

@@ -10,7 +10,7 @@ from seedless.resolver.port import Said, Target
 from seedless.resolver.preflight import There, preflight, preflight_delete, preflight_rules
 from seedless.resolver.preload import Preload
 from seedless.resolver.protocol import ASKED, DELETE, INBOX, UPDATE, Answer, Server, Standing
-from seedless.resolver.prune import Victim, named, order, order_issuer, require_store, strays
+from seedless.resolver.prune import Strays, Victim, named, order, order_issuer, require_store, strays
 from seedless.resolver.pull import Fate, Pulled, judge_pulled
 from seedless.resolver.push import Compared, Sent, State, compare, held_jwts, send
 
@@ -34,6 +34,7 @@ __all__ = [
     "Server",
     "Standing",
     "State",
+    "Strays",
     "Target",
     "There",
     "Victim",

@@ -14,16 +14,18 @@ from seedless.claims import Generic
 from seedless.errors import Refused
 from seedless.jwt import Claims
 from seedless.nkey import PublicKey
+from seedless.resolver.pull import Fate, judge_pulled
 from seedless.resolver.push import readable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from seedless.claims import Operator
+    from seedless.claims import Account, Operator
     from seedless.jwt import Jwt
     from seedless.resolver.deleted import Deleted
     from seedless.resolver.port import Target
     from seedless.resolver.protocol import Server, Standing
+    from seedless.resolver.pull import Pulled
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,35 @@ class Victim:
     returned: Deleted | None = None
 
 
-def strays(target: Target, wanted: Collection[str], deleted: Mapping[str, Deleted]) -> tuple[Victim, ...]:
-    """Return the accounts that *target* holds and nobody *wanted*, by name, but for system accounts."""
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Accounts that servers hold and the store does not: to be deleted, and left alone, with the reason.
+
+    Left alone is what `pull` could not take into the store: it may be wanted, and nobody could have kept it.
+    """
+
+    victims: tuple[Victim, ...]
+    left: tuple[Pulled, ...]
+
+
+def strays(
+    target: Target,
+    stored: Mapping[str, Jwt[Account]],
+    operator: Jwt[Operator],
+    deleted: Mapping[str, Deleted],
+    now: int,
+) -> Strays:
+    """Return the accounts that *target* holds and *stored* (by name) does not, but for system accounts.
+
+    *deleted* are those that were deleted before; *now* is Unix seconds.
+    """
     systems = {one.system_account for one in target.standings}
+    wanted = {account.claims.sub for account in stored.values()}
     held: frozenset[str] = frozenset().union(*target.holdings.values())
-    return named(target, sorted(held - set(wanted) - systems), deleted)
+    found = judge_pulled(target.held(sorted(held - wanted - systems)), operator, stored, now=now)
+    names = {one.subject: one.name for one in found if one.fate is not Fate.REFUSED}
+    left = tuple(one for one in found if one.fate is Fate.REFUSED)
+    return Strays(named(target, sorted(names), deleted, names), left)
 
 
 def named(

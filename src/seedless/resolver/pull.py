@@ -14,7 +14,7 @@ from seedless import trust
 from seedless.errors import UsageError
 from seedless.resolver.push import readable
 from seedless.rules.guards import is_from_the_future
-from seedless.store.names import check_name
+from seedless.store.names import require_storable
 from seedless.text import brief
 from seedless.units import moment
 
@@ -107,7 +107,7 @@ def _objection(
 
 def _misnamed(subject: str, name: str, known_as: str | None, takers: Mapping[str, str]) -> str:
     try:
-        check_name(name)
+        require_storable(name)
     except UsageError as error:
         return error.message
     if known_as is not None and known_as != name:

@@ -5,8 +5,8 @@
     ROOT/keys/keys/U/AB/UAB….nk
 
 Every jwt is verified when it is read, and must be of the kind and the name that its place says; a damaged
-file is an error that names it, and the others stay readable. Refused when writing: names that are no names of
-files, and jwts at the place of another.
+file is an error that names it, and the others stay readable. A name is not a path (`names.file_name`).
+Refused when writing: names too long for a file, and jwts at the place of another.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedless import jwt
+import msgspec
+
+from seedless import base64url, jwt
 from seedless.claims import Account, Operator, User
-from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.errors import BadJwt, SeedlessError, StoreError, UsageError
 from seedless.nkey import Role
 from seedless.store import atomic
 from seedless.store.lock import FolderLock
 from seedless.store.mark import MARK_NAME, mark_text
-from seedless.store.names import check_name, is_plain
+from seedless.store.names import check_name, file_name, is_plain, name_of, require_storable
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from seedless.store.port import Address
 
 _BODIES: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
+
+
+class _Named(msgspec.Struct, frozen=True):
+    name: str = ""
 
 
 class NscStore:
@@ -53,7 +59,8 @@ class NscStore:
     @property
     def folder(self) -> Path:
         """Where the jwts are."""
-        return self.root / "stores" / self.operator
+        stores = self.root / "stores"
+        return stores / existing_file(os.fspath(stores), self.operator)
 
     def get(self, *address: str) -> jwt.Jwt[Any] | None:
         """Return the verified jwt at *address*, None if there is none; raise `StoreError` if damaged.
@@ -69,8 +76,10 @@ class NscStore:
         place = self._place(*address)
         if address:
             files = atomic.names(f"{os.path.dirname(place)}/users") if len(address) == 1 else []
-            return sorted(name.removesuffix(".jwt") for name in files if name.endswith(".jwt"))
-        accounts = atomic.names(f"{self._text}/accounts")
+            users = (name.removesuffix(".jwt") for name in files if name.endswith(".jwt"))
+            return sorted(_called(name, f"{os.path.dirname(place)}/users/{name}.jwt") for name in users)
+        folders = atomic.names(f"{self._text}/accounts")
+        accounts = (_called(name, f"{self._text}/accounts/{name}/{name}.jwt") for name in folders)
         return sorted(name for name in accounts if os.path.exists(self._place(name)))
 
     def find(self, subject: PublicKey) -> Address | None:
@@ -124,8 +133,9 @@ class NscStore:
 
     def creds_path(self, account: str, user: str) -> Path:
         """Return where the creds of *user* lie, or would."""
-        self.path(account, user)
-        return self.root / "keys" / "creds" / self.operator / account / f"{user}.creds"
+        place = Path(self._place(account, user))
+        folders = (self.folder.name, place.parent.parent.name)
+        return self.root.joinpath("keys", "creds", *folders, f"{place.stem}.creds")
 
     def seed_path(self, public_key: PublicKey) -> Path:
         """Return where the seed of *public_key* lies, or would: the key store of nsc (`keys.go`)."""
@@ -133,21 +143,22 @@ class NscStore:
         return self.root / "keys" / "keys" / text[0] / text[1:3] / f"{text}.nk"
 
     def path(self, *address: str) -> Path:
-        """Return the file of *address*; raise `UsageError` when it would leave the store."""
+        """Return the file of *address*."""
         return Path(self._place(*address))
 
     def _place(self, *address: str) -> str:
         # As text: a `Path` would take half of the time in which a jwt is verified.
-        for name in address:
-            if not is_plain(name):
-                check_name(name)
+        if "" in address:
+            check_name("")
         match address:
             case ():
-                return f"{self._text}/{self.operator}.jwt"
+                return f"{self._text}/{self.folder.name}.jwt"
             case (account,):
-                return f"{self._text}/accounts/{account}/{account}.jwt"
+                folder = existing_file(f"{self._text}/accounts", account)
+                return f"{self._text}/accounts/{folder}/{folder}.jwt"
             case (account, user):
-                return f"{self._text}/accounts/{account}/users/{user}.jwt"
+                users = f"{self._text}/accounts/{existing_file(f'{self._text}/accounts', account)}/users"
+                return f"{users}/{existing_file(users, user, '.jwt')}.jwt"
         raise UsageError("an address is that of the operator, (account,) or (account, user)")
 
     def _addresses(self, role: Role) -> Iterator[Address]:
@@ -186,10 +197,16 @@ class NscStore:
         """Return where *signed* goes, which must be what belongs there."""
         place = self._place(*address)
         for name in address or (self.operator,):
-            check_name(name)
+            require_storable(name)
         problem = self._misplaced(address, signed)
         if problem:
             raise UsageError(f"the address {'/'.join((self.operator, *address))} {problem}")
+        other = _name_in(atomic.read(place))
+        if other not in {"", (self.operator, *address)[-1]}:
+            raise StoreError(
+                f"{shown(place)} holds the jwt of {quoted(other)}, and nothing is put in its place",
+                "some file systems take names for the same that differ in upper and lower case",
+            )
         return place
 
     def _mark(self, changes: Mapping[Address, jwt.Jwt[Any] | None]) -> str:
@@ -198,7 +215,8 @@ class NscStore:
             raise UsageError(f"the store of {self.operator} is new and needs its operator jwt first")
         if (self.folder / MARK_NAME).exists():
             raise StoreError(f"a store of {self.operator} has just been made in {shown(self.root)}")
-        return mark_text(self.operator, managed=self.managed)
+        # nsc looks for a file of this name, and not for the operator of this name.
+        return mark_text(self.folder.name, managed=self.managed)
 
     def _write(self, files: Mapping[str, str | None]) -> None:
         for folder in {os.path.dirname(path) for path in files} - self._swept:
@@ -206,6 +224,30 @@ class NscStore:
                 atomic.sweep(folder)
                 self._swept.add(folder)
         atomic.write(files)
+
+
+def _called(file: str, place: str) -> str:
+    """Return the name whose file is called *file*; its jwt at *place* says whether nsc has left it."""
+    name = name_of(file)
+    return file if name != file and _name_in(atomic.read(place)) == file else name
+
+
+def _name_in(data: bytes | None) -> str:
+    """Return the name that the jwt *data* says, which is not verified; nothing where it says none."""
+    try:
+        payload = base64url.decode_lenient((data or b"").decode("ascii").split(".")[1], "payload")
+        name = msgspec.json.decode(payload, type=_Named).name
+    except (IndexError, UnicodeDecodeError, BadJwt, msgspec.MsgspecError, RecursionError):
+        return ""
+    return name.strip()
+
+
+def existing_file(folder: str, name: str, ending: str = "") -> str:
+    """Return what *name* is called in *folder*, without its *ending*: by `file_name`, or as nsc left it."""
+    file = file_name(name)
+    if file != name and is_plain(name) and os.path.lexists(f"{folder}/{name}{ending}"):
+        return name
+    return file
 
 
 _RESTORE = "restore it from a backup, or import it again; the rest of the store can still be used"

@@ -5,15 +5,16 @@ A root may be the data folder of nsc (`~/.local/share/nats/nsc`); its stores are
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedless.errors import StoreError, UsageError
 from seedless.store import atomic
-from seedless.store.files import NscStore
+from seedless.store.files import NscStore, existing_file
 from seedless.store.lock import FolderLock
 from seedless.store.mark import MARK_NAME, read_mark
-from seedless.store.names import check_name, is_plain
+from seedless.store.names import check_name, file_name, name_of, require_storable
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -53,15 +54,15 @@ def root_lock(root: Path) -> FolderLock:
 def operators(root: Path) -> list[str]:
     """Return the names of the operators that have a store below *root*, sorted."""
     stores = root / "stores"
-    return sorted(name for name in atomic.names(stores) if (stores / name / MARK_NAME).exists())
+    return sorted(name_of(file) for file in atomic.names(stores) if (stores / file / MARK_NAME).exists())
 
 
 def open_store(root: Path, operator: str | None = None) -> NscStore:
     """Open the store of *operator*, or the only one; raise `StoreError` or `UsageError` if there is none."""
     name = _only(root) if operator is None else operator
-    if not is_plain(name):
+    if not name:
         check_name(name)
-    mark = read_mark(root / "stores" / name)
+    mark = read_mark(root / "stores" / existing_file(os.fspath(root / "stores"), name))
     if mark is None:
         known = ", ".join(map(quoted, operators(root)))
         raise StoreError(
@@ -77,8 +78,8 @@ def create_store(root: Path, operator: str, *, managed: bool = False) -> NscStor
     A *managed* store is one whose operator key is somebody else's. Raise `UsageError` for a name that cannot
     be one of a folder, and `StoreError` when there is such a store.
     """
-    check_name(operator)
-    if read_mark(root / "stores" / operator) is not None:
+    require_storable(operator)
+    if read_mark(root / "stores" / file_name(operator)) is not None:
         raise StoreError(
             f"there is already an operator {quoted(operator)} in {shown(root)}",
             "choose another name, or another place with --store",
