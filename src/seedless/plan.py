@@ -219,6 +219,18 @@ def revocations(key: str, jwts: Iterable[Jwt[Any]], now: int) -> dict[str, int]:
     return found
 
 
+def revoked(
+    existing: Mapping[str, int], added: Mapping[str, int], now: int, *, is_reset: bool
+) -> dict[str, int]:
+    """Return the *existing* revocations with those *added*; as in the official library the later one stays.
+
+    Where the time of the account *is_reset*, one from the future does not: the clock that was fast wrote it,
+    and whoever is issued until then would be locked out.
+    """
+    kept = {key: 0 if is_reset and is_from_the_future(time, now) else time for key, time in existing.items()}
+    return {**existing, **{key: max(time, kept.get(key, 0)) for key, time in added.items()}}
+
+
 def resigned(change: Change, around: tuple[Jwt[Any], ...], now: int) -> Intent:
     """Plan one *change* beside the jwts *around* it."""
     return Intent(lambda _: Plan((change,), now, around))

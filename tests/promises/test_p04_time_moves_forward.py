@@ -223,6 +223,24 @@ def test_a_user_of_a_fast_clock_is_revoked_until_then_and_everyone_until_now(
     assert is_revoked(account, user)
 
 
+def test_a_revocation_that_a_fast_clock_dated_is_dated_by_the_clock_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.found_system()
+    with monkeypatch.context() as fast:
+        set_clock(fast, YEAR)
+        desk.ok("account", "revoke", "-a", "ORDERS", "*")
+    reset = ("--reset-time", stored(desk, "ORDERS").claims.sub)
+    done = desk.run("account", "edit", "ORDERS", "--conns", "6", *reset)
+    assert (done.code, "G007" in done.err, "docs/howto/clock.md" in done.err) == (3, True, True)
+    desk.ok("account", "revoke", "-a", "ORDERS", "*", *reset)
+    account = stored(desk, "ORDERS")
+    assert account.claims.body.revocations["*"] <= account.issued_at <= time.time()
+    desk.ok("user", "add", "-a", "ORDERS", "new")
+    assert not is_revoked(account, stored(desk, "ORDERS", "new"))
+    assert is_revoked(account, stored(desk, "ORDERS", "app"))
+
+
 def test_a_plan_of_the_way_back_is_signed_only_where_it_is_named_again(frozen: Desk) -> None:
     key = stored(frozen, "ORDERS").claims.sub
     plan = str(frozen.home / "back.plan")

@@ -29,6 +29,7 @@ from seedless.cli._values import MOMENT, Moment
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
 from seedless.plan import revocations as revocations_of
+from seedless.plan import revoked
 from seedless.rules.places import tokens
 from seedless.subject import is_contained_in
 from seedless.text import quoted, shown
@@ -86,9 +87,9 @@ def revoke(
             )
         given = at.at(workspace.now)
         times = {key: given} if given else revocations_of(key, _known(workspace, old), workspace.now)
-        # As the official library: a later one stays.
-        later = {whom: max(time, old.revocations.get(whom, 0)) for whom, time in times.items()}
-        return with_export(body, old, msgspec.structs.replace(old, revocations=old.revocations | later))
+        is_reset = workspace.account(account).claims.sub in settings.reset_time
+        later = revoked(old.revocations, times, workspace.now, is_reset=is_reset)
+        return with_export(body, old, msgspec.structs.replace(old, revocations=later))
 
     reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
     jwt = edit_body(workspace, account, with_revocation, reason=reason, issuer=issuer)

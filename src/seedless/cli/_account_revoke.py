@@ -22,6 +22,7 @@ from seedless.creds import parse_creds
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.plan import revocations as revocations_of
+from seedless.plan import revoked
 from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
 from seedless.units import moment
@@ -68,8 +69,8 @@ def revoke(
         known = list(known_users(workspace, account)) if at is None else []
         for key in keys:
             times |= revocations_of(key, known, workspace.now) if at is None else {key: at.at(workspace.now)}
-        later = {key: max(time, body.revocations.get(key, 0)) for key, time in times.items()}
-        return replace(body, revocations={**body.revocations, **later})
+        is_reset = workspace.account(account).claims.sub in settings.reset_time
+        return replace(body, revocations=revoked(body.revocations, times, workspace.now, is_reset=is_reset))
 
     jwt = edit_body(workspace, account, change, reason=f"revoked: {', '.join(whom)}", issuer=issuer)
     _edit.tell(workspace, jwt, f"account {shown(account)}")

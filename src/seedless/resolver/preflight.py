@@ -84,7 +84,7 @@ def r002_is_later_than_what_is_there(account: Jwt[Account], there: There) -> Ite
         text = f"another of the same second, {moment(newest.issued_at)}, is on the servers"
     else:
         text = f"is of {moment(account.issued_at)}, and on the servers is one of {moment(newest.issued_at)}"
-    yield error("R002", "iat", text, "seedless pull shows what is there; sign it again and it is later")
+    yield error("R002", "iat", text, _SEE_WHAT_IS_THERE)
 
 
 def r003_fits_into_a_message(account: Jwt[Account], there: There) -> Iterator[Finding]:
@@ -259,6 +259,10 @@ def _names(servers: Iterable[Server]) -> str:
     return ", ".join(map(str, servers))
 
 
+_SEE_WHAT_IS_THERE = (
+    "seedless pull shows what is there; sign it again and it is later; where theirs is from the future, "
+    "docs/howto/clock.md has the way back"
+)
 _OURS = "T001"
 _OLDER = "R002"
 _SIGN_AGAIN = (

@@ -155,12 +155,14 @@ def g007_revocation_is_of_the_past(said: Statement[Account], _: Context) -> Iter
     for path, revocations in lists:
         for key, time in revocations.items():
             if time > said.issued_at:
-                told = error if key == EVERYONE else warning
-                text = (
-                    f"is {moment(time)}, and the account is of {moment(said.issued_at)}: what is issued until"
-                )
-                text += " then is revoked too"
-                yield told("G007", join(path, key), text, "give a time that has come")
+                text = f"is {moment(time)}, and the account is of {moment(said.issued_at)}: "
+                text += "what is issued until then is revoked too"
+                if key == EVERYONE:
+                    hint = "give a time that has come; docs/howto/clock.md is about clocks that were fast"
+                    yield error("G007", join(path, key), text, hint)
+                else:
+                    hint = "until then the key is of no use: give its user another"
+                    yield warning("G007", join(path, key), text, hint)
 
 
 def g008_user_fits_into_a_login(said: Statement[User], _: Context) -> Iterator[Finding]:
