@@ -481,6 +481,20 @@ def test_taking_a_change_back_has_the_opposite_effect() -> None:
     assert (widened.effect, narrowed.effect) == (Effect.WIDENS, Effect.NARROWS)
 
 
+def test_more_tokens_and_a_deny_of_all_beside_one_of_a_queue_change_access() -> None:
+    def user(*allow: str, deny: tuple[str, ...] = ()) -> Claims[Any]:
+        body = _with(User.new(), pub=Permission(allow=allow), sub=Permission(deny=deny))
+        return Claims(sub=USER, body=body)
+
+    def effects(old: Claims[Any], new: Claims[Any]) -> list[Effect]:
+        return [one.effect for one in diff(old, new)]
+
+    assert effects(user("a.*"), user("a.*", "a.b")) == [Effect.CHANGES]
+    assert effects(user("a.*"), user("a.*", "a.>")) == [Effect.WIDENS]
+    both = user("a", deny=("a.>", "a.> q"))
+    assert effects(both, user("a", deny=("a.> q",))) == [Effect.WIDENS]
+
+
 def test_a_difference_is_json_with_paths_and_values() -> None:
     (found,) = diff(limited(conn=100), limited())
     assert json.loads(json.dumps(found.data())) == {

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedless.subject import Subjects, has_wildcard, is_contained_in, is_within, references, to_subject
+from seedless.subject import (
+    Subjects,
+    has_wildcard,
+    is_contained_in,
+    is_subject,
+    is_within,
+    overlap,
+    references,
+    subject_and_queue,
+    to_subject,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +74,41 @@ def test_an_index_finds_what_looking_at_each_subject_finds(subjects: list[str], 
     found = list(Subjects(subjects).containing(subject))
     assert sorted(found) == sorted({other for other in subjects if is_contained_in(subject, other)})
     assert Subjects(subjects).contain(subject) is any(is_within(subject, other) for other in subjects)
+
+
+@pytest.mark.parametrize(
+    ("subject", "other"),
+    [("a.>", "a.*"), (">", "*"), ("a.>", "*.*"), ("a.*", "a.b"), ("a.b.c", "a.*"), ("a", "a.>")],
+)
+def test_what_is_within_another_subject_has_no_message_outside_of_it(subject: str, other: str) -> None:
+    assert not is_within(subject, other)
+    assert is_within(subject, subject)
+    assert is_within(subject, ">")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "met"),
+    [
+        ("a.*", "*.b", True), ("a.>", "*.b.c", True), (">", "a", True), ("a.>", "a", False),
+        ("a.*", "a.b.c", False), ("a", "b", False), ("a.>.b", "a.c.b", False), ("*", "a.>", False),
+    ],
+)  # fmt: skip
+def test_subjects_overlap_in_a_message(one: str, other: str, met: bool) -> None:  # noqa: FBT001 - a table
+    assert overlap(one, other) is met
+    assert overlap(other, one) is met
+
+
+@pytest.mark.parametrize(
+    ("entry", "subject", "queue"),
+    [
+        ("a.>", "a.>", ""), ("a.> q", "a.>", "q"), ("\ta\u00a0q ", "a", "q"), ("", "", ""), ("a b c", "a", "b c"),
+        ("a\x1cb", "a\x1cb", ""),
+    ],
+)  # fmt: skip
+def test_subject_and_queue_are_divided_as_servers_do(entry: str, subject: str, queue: str) -> None:
+    assert subject_and_queue(entry) == (subject, queue)
+
+
+def test_a_subject_has_no_empty_token_no_blank_and_its_rest_at_the_end() -> None:
+    assert all(map(is_subject, ("a", "a.*", ">", "a.>", "a*.>b", "{{x}}", "a\x0b")))
+    assert not any(map(is_subject, ("", "a..b", ".a", "a.", ">.a", "a b", "a\tb", "a\x0c")))
