@@ -101,8 +101,8 @@ def test_subjects_overlap_in_a_message(one: str, other: str, met: bool) -> None:
 @pytest.mark.parametrize(
     ("entry", "subject", "queue"),
     [
-        ("a.>", "a.>", ""), ("a.> q", "a.>", "q"), ("\ta\u00a0q ", "a", "q"), ("", "", ""), ("a b c", "a", "b c"),
-        ("a\x1cb", "a\x1cb", ""),
+        ("a.>", "a.>", ""), ("a.> q", "a.>", "q"), ("\ta\u00a0q ", "a", "q"), ("", "", ""),
+        ("a b c", "a", "b c"), ("a\x1cb", "a\x1cb", ""),
     ],
 )  # fmt: skip
 def test_subject_and_queue_are_divided_as_servers_do(entry: str, subject: str, queue: str) -> None:
