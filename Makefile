@@ -1,11 +1,12 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types mutants unit bench docs format clean
+.PHONY: help setup demo test lint types mutants unit fuzz bench docs format clean
 
 help:
 	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
 	@echo 'make test    lint, types and the whole test suite'
+	@echo 'make fuzz    all readers, spoiled bytes, a minute each (SECONDS=…, NAMES="jwt")'
 	@echo 'make bench   measured ratios, side by side'
 	@echo 'make docs    write the pages that follow from the code'
 	@echo 'make format  format the code'
@@ -30,6 +31,11 @@ mutants: setup
 
 unit: setup
 	$(BIN)/pytest -n auto -q
+
+# atheris, where it installs, leads the mutations by what the code does; without it Hypothesis makes them.
+fuzz: setup
+	-@$(BIN)/python -m pip install -q atheris
+	$(BIN)/python tests/fuzz $(or $(SECONDS),60) $(NAMES)
 
 bench: setup
 	$(BIN)/python tests/bench

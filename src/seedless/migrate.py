@@ -164,7 +164,7 @@ def _configuration(folder: Path) -> dict[str, str]:
         return {}
     try:
         said = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(
             f"{shown(path)} is not JSON", "name the folder of the stores with --data-dir"
         ) from error

@@ -71,6 +71,16 @@ def span(seconds: int) -> str:
     return f"{seconds // factor}{unit}"
 
 
+def written_span(seconds: int) -> str:
+    """Return *seconds* in the largest unit of all that is exact, so that `parse_span` reads it again.
+
+    It reads six digits: what it has read never needs more of the largest unit than of the one that was typed.
+    """
+    units = sorted(_SECONDS.items(), key=lambda item: -item[1])
+    unit, factor = next((unit, factor) for unit, factor in units if seconds % factor == 0)
+    return f"{seconds // factor}{unit}"
+
+
 def is_span(text: str) -> bool:
     """Tell whether *text* is a span that `parse_span` reads."""
     return re.fullmatch(_SPAN, text) is not None

@@ -169,3 +169,17 @@ def test_the_widest_that_a_template_may_become_is_all_that_may_follow() -> None:
     assert widest("a.{{account-tag(k)}}.b", filler()) == ("a.v1.b", "a.v2.b")
     assert widest("a.{{account-name()}}.{{name()}}", filler()) == ("a.acc.>",)
     assert widest("a.b", filler()) == ("a.b",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("{{{name()}}}", ["{{{name()}}"]),
+        ("{{}}{{a}}", ["{{a}}"]),
+        ("{{a}{{b}}", ["{{b}}"]),
+        ("{{ {{a}}", ["{{ {{a}}"]),
+        ("}}{{", []),
+    ],
+)
+def test_templates_are_found_as_servers_find_them(entry: str, found: list[str]) -> None:
+    assert [call.text for call in calls(entry)] == found

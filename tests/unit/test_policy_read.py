@@ -5,6 +5,7 @@ import pytest
 from seedless.errors import StoreError
 from seedless.nkey import Role
 from seedless.policy import Validity, Witnesses, changes, read, sentences
+from seedless.policy.canonical import of_canonical
 from seedless.seeds import SoftwareKey
 
 
@@ -245,3 +246,9 @@ def test_what_a_new_policy_takes_away_is_shown_first() -> None:
         ("added", "The operator is strict: its identity signs no accounts."),
     )
     assert changes(old, old) == ()
+
+
+@pytest.mark.parametrize("longest", ["30d", "1y", "999999y", "999999s"])
+def test_a_policy_is_read_again_from_its_canonical_text_whatever_its_spans(longest: str) -> None:
+    policy = read(f'{FIRST}\n[validity.user]\nlongest = "{longest}"\n'.encode())
+    assert of_canonical(policy.canonical) == policy

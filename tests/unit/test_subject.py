@@ -112,3 +112,8 @@ def test_subject_and_queue_are_divided_as_servers_do(entry: str, subject: str, q
 def test_a_subject_has_no_empty_token_no_blank_and_its_rest_at_the_end() -> None:
     assert all(map(is_subject, ("a", "a.*", ">", "a.>", "a*.>b", "{{x}}", "a\x0b")))
     assert not any(map(is_subject, ("", "a..b", ".a", "a.", ">.a", "a b", "a\tb", "a\x0c")))
+
+
+def test_subjects_of_any_number_of_tokens_are_compared() -> None:
+    assert overlap("a." * 100_000 + "a", "*." * 100_000 + ">")
+    assert not overlap("a." * 100_000 + "a", "a." * 100_000 + "b")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedless.units import duration, is_span, limit, moment, parse_size, parse_span, size, span
+from seedless.units import duration, is_span, limit, moment, parse_size, parse_span, size, span, written_span
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,11 @@ def test_times_are_shown_in_utc(seconds: int, text: str) -> None:
 def test_spans_are_read(text: str, seconds: int) -> None:
     assert is_span(text)
     assert parse_span(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["0s", "90s", "999999s", "999999m", "30d", "999999d", "999999y", "7w"])
+def test_a_span_that_was_read_is_written_so_that_it_is_read_again(text: str) -> None:
+    assert parse_span(written_span(parse_span(text))) == parse_span(text)
 
 
 @pytest.mark.parametrize("text", ["", "d", "1", "1D", "-1d", "1 d", "1d2h", "1234567d"])

@@ -33,7 +33,7 @@ from seedless.claims.common import Permission, Permissions
 from seedless.subject import is_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from seedless.claims.user import Template
 
@@ -43,7 +43,6 @@ MOST = 4096
 FUNCTIONS = "name(), subject(), account-name(), account-subject(), tag(x) and account-tag(x)"
 """What a template may call, for people."""
 
-_TEMPLATE = re.compile(r"\{\{[^}]+\}\}")
 _BRACES = re.compile(r"\{\{|\}\}")
 _PLAIN = ("name", "subject", "account-name", "account-subject")
 _TAGS = ("tag", "account-tag")
@@ -91,7 +90,29 @@ class Unfillable(msgspec.Struct, frozen=True):
 
 def calls(entry: str) -> tuple[Call, ...]:
     """Return the templates in *entry*, in their order."""
-    return tuple(map(_call, _TEMPLATE.findall(entry))) if "{{" in entry else ()
+    return tuple(_call(entry[begin:end]) for begin, end in _places(entry))
+
+
+def _places(entry: str) -> Iterator[tuple[int, int]]:
+    """Yield where templates are in *entry*: what `{{[^}]+}}` finds, but without trying each brace."""
+    at = 0
+    while (begin := entry.find("{{", at)) >= 0:
+        end = entry.find("}", begin + 2)
+        if end < 0:
+            return
+        at = end + 1
+        if end > begin + 2 and entry.startswith("}}", end):
+            at = end + 2
+            yield begin, at
+
+
+def _replaced(entry: str, value_of: Callable[[str], str]) -> str:
+    """Return *entry* with *value_of* each template in its place."""
+    parts, at = [], 0
+    for begin, end in _places(entry):
+        parts += [entry[at:begin], value_of(entry[begin:end])]
+        at = end
+    return "".join([*parts, entry[at:]])
 
 
 def _call(text: str) -> Call:
@@ -108,7 +129,7 @@ def _call(text: str) -> Call:
 
 def has_stray_braces(entry: str) -> bool:
     """Tell whether *entry* has `{{` or `}}` that is part of no template, and so is taken as it stands."""
-    return _BRACES.search(_TEMPLATE.sub("", entry)) is not None
+    return _BRACES.search(_replaced(entry, lambda _: "")) is not None
 
 
 def is_plain_token(value: str) -> bool:
@@ -197,7 +218,7 @@ def widest(entry: str, filler: Filler) -> tuple[str, ...]:
 
 
 def _widened(subject: str) -> str:
-    tokens = _TEMPLATE.sub(lambda found: "\0" if _call(found[0]).function == "subject" else "\1", subject)
+    tokens = _replaced(subject, lambda text: "\0" if _call(text).function == "subject" else "\1")
     kept: list[str] = []
     for token in tokens.split("."):
         if "\1" in token:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from seedless import units
 from seedless.errors import StoreError
 from seedless.policy.read import of_values
 
@@ -40,7 +41,9 @@ def _with_spans(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(validity, dict):
         return values
     spans = {
-        kind: {name: f"{bound}s" if type(bound) is int else bound for name, bound in bounds.items()}
+        kind: {
+            name: units.written_span(bound) if type(bound) is int else bound for name, bound in bounds.items()
+        }
         if isinstance(bounds, dict)
         else bounds
         for kind, bounds in validity.items()

@@ -1,0 +1,342 @@
+"""Everything in the package that reads bytes of others, and which modules do it.
+
+Each reader takes any bytes and a folder of its own. What it returns does not count; it may raise a
+`SeedlessError`, and nothing else, and takes a time that grows with the bytes. `PARSERS` names modules that
+parse, each with the readers that reach it; a test looks through the source for others.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import samples
+
+from seedless import (
+    config,
+    creds,
+    file_kind,
+    jwt,
+    keyring,
+    ledger,
+    migrate,
+    nats_config,
+    pin,
+    planfile,
+    units,
+)
+from seedless import policy as policies
+from seedless.base64url import decode, decode_lenient, encode
+from seedless.ceremony import keys, recompute, report, request, result, transcript, words
+from seedless.ceremony.check import check
+from seedless.ceremony.own import read_own
+from seedless.change import Context
+from seedless.claims import Account, User, templates, url
+from seedless.cli import _claims_set, show
+from seedless.desired.read import read as read_desired
+from seedless.diff import diff
+from seedless.errors import SeedlessError
+from seedless.jwt import Claims, payload_of
+from seedless.lint import Surroundings, judge_jwt
+from seedless.nats_config.lint import lint_configuration
+from seedless.nkey import PublicKey, unpack
+from seedless.pkcs11 import _frames
+from seedless.pkcs11.key import point, role_of, type_name
+from seedless.pkcs11.uri import KeyUri
+from seedless.policy.canonical import of_canonical
+from seedless.resolver import deleted, protocol
+from seedless.resolver.preload import Preload
+from seedless.seeds import SoftwareKey
+from seedless.store import open_store
+from seedless.store.mark import read_mark
+from seedless.text import shown
+
+Read = Callable[[bytes, Path], object]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads, and good examples of what it reads."""
+
+    read: Read
+    seeds: tuple[bytes, ...]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _file(data: bytes, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_bytes(data)
+    path.chmod(0o600)
+    return path
+
+
+def _jwt(data: bytes, _: Path) -> object:
+    """Read a jwt, judge it, compare it, show it: what `show`, `lint` and `diff` do."""
+    found = jwt.read(_text(data))
+    judge_jwt("it", found, Surroundings(Context(samples.NOW)))
+    return [line.line for line in diff(None, found.claims)]
+
+
+def _payload(data: bytes, folder: Path) -> object:
+    """Read a jwt with any payload whose signature verifies: it is by the key of the operator."""
+    header = samples.OPERATOR_JWT.text.partition(".")[0]
+    signed = f"{header}.{encode(data)}"
+    return _jwt(f"{signed}.{encode(samples.OPERATOR.sign(signed.encode()))}".encode(), folder)
+
+
+def _claims(kind: str | None) -> Read:
+    def read(data: bytes, _: Path) -> object:
+        claims = jwt.claims_from_json(kind, data)
+        return [line.line for line in diff(None, claims)]
+
+    return read
+
+
+def _policy(data: bytes, _: Path) -> object:
+    found = policies.read(data)
+    return of_canonical(found.canonical)
+
+
+def _server(data: bytes, folder: Path) -> object:
+    return lint_configuration(_file(data, folder / "server.conf"), {"PASS": "x"}, samples.NOW)
+
+
+def _config(data: bytes, folder: Path) -> object:
+    return config.load({"SEEDLESS_CONFIG": str(_file(data, folder / "config" / "config.toml"))})
+
+
+def _nsc(data: bytes, folder: Path) -> object:
+    _file(data, folder / "nsc" / "nsc.json")
+    return migrate.places({"HOME": str(folder)}, config=folder / "nsc")
+
+
+def _nk(data: bytes, folder: Path) -> object:
+    path = _file(data, folder / f"{samples.USER.public_key}.nk")
+    return migrate.seed_in(path), migrate.held_in(path, samples.USER.public_key)
+
+
+def _store(data: bytes, folder: Path) -> object:
+    _file(samples.MARK, folder / "stores" / "ACME" / ".nsc")
+    _file(data, folder / "stores" / "ACME" / "ACME.jwt")
+    return open_store(folder, None).get()
+
+
+def _mark(data: bytes, folder: Path) -> object:
+    _file(data, folder / "stores" / "ACME" / ".nsc")
+    return read_mark(folder / "stores" / "ACME"), open_store(folder, None).children()
+
+
+def _answers(data: bytes, _: Path) -> object:
+    """Read an answer as each of those that servers give; the last error is the one that counts."""
+    readers = (protocol.pings, protocol.standings, protocol.listings)
+    failed = []
+    for read in (*readers, lambda answers: protocol.answers_to("x", answers)):
+        try:
+            read([data])
+        except SeedlessError as error:
+            failed.append(error)
+    if len(failed) > len(readers):
+        raise failed[-1]
+    return failed
+
+
+def _frames_of(data: bytes, _: Path) -> object:
+    try:
+        return list(_frames.taken(bytearray(data), _frames.LONGEST_ANSWER))
+    except _frames.BrokenFrame:  # whoever listens takes the worker for dead
+        return None
+
+
+def _check_result(data: bytes, _: Path) -> object:
+    return report.report(check(samples.REQUEST.data, data, samples.OPERATOR.public_key))
+
+
+def _check_request(data: bytes, _: Path) -> object:
+    return report.report(check(data, samples.RESULT, samples.OPERATOR.public_key))
+
+
+def _recompute(data: bytes, _: Path) -> object:
+    return recompute.recompute(samples.REQUEST.data, data)
+
+
+def _setting(data: bytes, _: Path) -> object:
+    path = _text(data).partition("=")[0]
+    return _claims_set.with_settings(_claims_set.with_settings(Account.new(), [_text(data)]), [], [path])
+
+
+def _units(data: bytes, _: Path) -> object:
+    """Read durations and sizes, whose errors are ValueErrors for the options and files that hold them."""
+    for read in (units.parse_span, units.parse_duration, units.parse_size):
+        try:
+            read(_text(data))
+        except ValueError:
+            continue
+    return None
+
+
+def _template(data: bytes, _: Path) -> object:
+    entry = _text(data)
+    claims = Claims(sub=str(samples.USER.public_key), body=User.new(), name=entry)
+    return templates.calls(entry), templates.has_stray_braces(entry), shown(claims.name)
+
+
+def _input(data: bytes, folder: Path) -> object:
+    return show.read_jwt(str(_file(data, folder / "input")))
+
+
+READERS: dict[str, Reader] = {
+    "jwt": Reader(
+        _jwt,
+        tuple(one.text.encode() for one in (samples.OPERATOR_JWT, samples.ACCOUNT_JWT, samples.USER_JWT)),
+    ),
+    "payload of a jwt": Reader(
+        _payload,
+        tuple(payload_of(one) for one in (samples.OPERATOR_JWT, samples.ACCOUNT_JWT, samples.USER_JWT)),
+    ),
+    "draft": Reader(lambda data, _: jwt.read_draft(_text(data)), (samples.DRAFT.signing_input,)),
+    "base64": Reader(
+        lambda data, _: (decode(_text(data), "it"), decode_lenient(_text(data), "it")), (b"aGVsbG8",)
+    ),
+    "claims": Reader(_claims(None), (samples.DRAFT.payload,)),
+    "claims of an account": Reader(
+        _claims("account"), (b'{"name":"A","nats":{"limits":{"conn":1}}}', samples.DRAFT.payload)
+    ),
+    "claims of a generic": Reader(
+        _claims("generic"), (b'{"name":"A","nats":{"a":[1,2.5e3,null,{"b":true}]}}',)
+    ),
+    "creds": Reader(lambda data, _: creds.parse_creds(_text(data)), (samples.CREDS,)),
+    "creds key": Reader(lambda data, _: creds.parse_user_key(_text(data)), (samples.CREDS,)),
+    "input of a command": Reader(_input, (samples.CREDS, samples.USER_JWT.text.encode())),
+    "seed": Reader(lambda data, _: SoftwareKey.parse(_text(data)), (samples.USER.reveal().encode(),)),
+    "nkey": Reader(lambda data, _: PublicKey.parse(_text(data)), (str(samples.USER.public_key).encode(),)),
+    "nkey of any length": Reader(
+        lambda data, _: unpack(_text(data)), (str(samples.USER.public_key).encode(),)
+    ),
+    "server configuration": Reader(_server, (samples.SERVER,)),
+    "server configuration as text": Reader(
+        lambda data, _: nats_config.parse(_text(data), "server.conf", {"PASS": "x"}), (samples.SERVER,)
+    ),
+    "preloaded accounts": Reader(
+        lambda data, folder: Preload(_file(data, folder / "server.conf"), {"PASS": "x"}, samples.NOW),
+        (samples.SERVER,),
+    ),
+    "policy": Reader(_policy, (samples.POLICY,)),
+    "policy in a transcript": Reader(
+        lambda data, _: of_canonical(data), (policies.read(samples.POLICY).canonical,)
+    ),
+    "plan": Reader(lambda data, _: planfile.parse(data), (samples.PLAN,)),
+    "inventory": Reader(
+        lambda data, folder: keyring.load(_file(data, folder / "keyring.json")), (samples.INVENTORY,)
+    ),
+    "ledger": Reader(
+        lambda data, folder: ledger.load(_file(data, folder / "ledger.json")), (samples.LEDGER,)
+    ),
+    "desired state": Reader(
+        lambda data, _: read_desired(data, "it"), (samples.DESIRED_TOML, samples.DESIRED_JSON)
+    ),
+    "request": Reader(lambda data, _: request.parse(data), (samples.REQUEST.data,)),
+    "transcript": Reader(lambda data, _: transcript.read(data), (samples.TRANSCRIPT,)),
+    "result": Reader(lambda data, _: result.parse(data), (samples.RESULT, samples.TRANSCRIPT)),
+    "result that is checked": Reader(_check_result, (samples.RESULT, samples.TRANSCRIPT)),
+    "request that is checked": Reader(_check_request, (samples.REQUEST.data,)),
+    "recomputed ceremony": Reader(_recompute, (samples.RESULT,)),
+    "statement of a witness": Reader(lambda data, _: read_own(_text(data), "it"), (samples.STATEMENT,)),
+    "ceremony keys": Reader(lambda data, _: keys.parse(data), (samples.KEYS,)),
+    "words": Reader(
+        lambda data, _: words.parse(_text(data)), (" ".join(words.words(bytes(range(8)))).encode(),)
+    ),
+    "kind of a file": Reader(
+        lambda data, _: file_kind.identify(data),
+        (samples.PLAN, samples.RESULT, samples.POLICY, samples.SERVER),
+    ),
+    "key URI": Reader(
+        lambda data, _: KeyUri.parse(_text(data)),
+        (samples.URI.encode(), b"pkcs11:token=a?pin-source=file:/p"),
+    ),
+    "PIN source": Reader(
+        lambda data, _: pin.parse_pin_source(_text(data)),
+        (b"env:PIN", b"file:/run/pin", b"fd:3", b"cmd:pass 'a b'"),
+    ),
+    "PIN in a file": Reader(
+        lambda data, folder: pin.file_pin(_file(data, folder / "pin")).pin("a token", None), (b"1234\n",)
+    ),
+    "configuration": Reader(_config, (samples.CONFIG,)),
+    "configuration of nsc": Reader(_nsc, (b'{"store_root":"/home/a/stores","operator":"ACME"}',)),
+    "key file of nsc": Reader(_nk, (samples.USER.reveal().encode(), str(samples.USER.public_key).encode())),
+    "store": Reader(_store, (samples.OPERATOR_JWT.text.encode(),)),
+    "mark of a store": Reader(_mark, (samples.MARK,)),
+    "deleted accounts": Reader(
+        lambda data, folder: deleted.load(_file(data, folder / "deleted.json")),
+        (b'{"%s":{"name":"ORDERS","at":1795309226}}' % str(samples.ACCOUNT.public_key).encode(),),
+    ),
+    "answers of servers": Reader(_answers, samples.ANSWERS),
+    "frames of a worker": Reader(_frames_of, (_frames.pack(_frames.Kind.OPEN, b"x"),)),
+    "EC point": Reader(
+        lambda data, _: (point(data), type_name(0x40, data), role_of(_text(data))),
+        (b"\x04\x20" + bytes(32), bytes(32)),
+    ),
+    "URL": Reader(lambda data, _: url.parse(_text(data)), (b"nats://u:p@host:4222/x?y#z",)),
+    "setting": Reader(_setting, (b"limits.conn=5", b'mappings."a.b"=[{"subject":"c"}]')),
+    "template": Reader(_template, (b"orders.{{name()}}.{{tag(team)}}",)),
+    "units": Reader(_units, (b"1h30m", b"4MiB", b"30d")),
+}
+
+PARSERS: dict[str, tuple[str, ...]] = {
+    "base64url.py": ("base64",),
+    "ceremony/documents.py": ("request", "result", "transcript"),
+    "ceremony/rehearsal.py": (),  # what this program has written a moment before
+    "claims/codec.py": ("payload of a jwt",),
+    "claims/explain.py": ("payload of a jwt",),
+    "claims/lenient.py": ("payload of a jwt",),
+    "claims/written.py": ("claims",),
+    "cli/_account_parts.py": (),  # its own claims
+    "cli/_claims_set.py": ("setting",),
+    "cli/_describe.py": ("input of a command",),
+    "cli/_shown.py": ("input of a command",),
+    "cli/_spool.py": (),  # a file that this process has written
+    "config.py": ("configuration",),
+    "desired/read.py": ("desired state",),
+    "file_kind.py": ("kind of a file",),
+    "ledger.py": ("ledger",),
+    "keyring.py": ("inventory",),
+    "jwt.py": ("payload of a jwt",),
+    "migrate.py": ("configuration of nsc",),
+    "pkcs11/_crew.py": ("frames of a worker",),
+    "pkcs11/_worker.py": ("frames of a worker",),
+    "nkey.py": ("nkey of any length", "seed"),
+    "pin.py": ("PIN source",),
+    "planfile.py": ("plan",),
+    "policy/canonical.py": ("policy in a transcript",),
+    "policy/read.py": ("policy",),
+    "resolver/deleted.py": ("deleted accounts",),
+    "resolver/protocol.py": ("answers of servers",),
+    "rotate/connections.py": ("answers of servers",),
+    "rules/guards.py": ("payload of a jwt",),
+    "rules/judge.py": ("payload of a jwt",),
+    "store/mark.py": ("mark of a store",),
+    "trust.py": ("payload of a jwt",),
+}
+"""The modules that turn bytes into values, and the readers by which their inputs are tried."""
+
+
+def attempt(name: str, data: bytes, folder: Path) -> str:
+    """Read *data*, and return what came of it: `value`, or `refused`. Any other exception is let through."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        READERS[name].read(data, folder)
+    except SeedlessError as error:
+        return "refused" if error.message else "refused without a sentence"
+    return "value"
+
+
+__all__ = ["PARSERS", "READERS", "Any", "Reader", "attempt"]

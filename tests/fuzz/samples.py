@@ -1,0 +1,161 @@
+"""A good example of everything that is read, made by the writers of the package: mutations begin with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless import planfile
+from seedless.ceremony import keys as ceremony_keys
+from seedless.ceremony import offline
+from seedless.ceremony.judgement import Ground
+from seedless.ceremony.keys import MadeKey
+from seedless.ceremony.request import prepare
+from seedless.change import Change
+from seedless.claims import Account, Export, Operator, Scope, Template, User, WeightedMapping
+from seedless.creds import format_creds
+from seedless.issue import Plan
+from seedless.jwt import Claims, Draft, Jwt, draft
+from seedless.keyring import KeyEntry, Keyring
+from seedless.ledger import Ledger
+from seedless.nkey import PublicKey, Role
+from seedless.policy import read as read_policy
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+NOW = 1_750_000_000
+OPERATOR, ACCOUNT, USER = (SoftwareKey(role, bytes(32)) for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER))
+_KEYS = {key.public_key: key for key in (OPERATOR, ACCOUNT, USER)}
+URI = "pkcs11:token=demo;serial=10be1048a1330d40;object=account:ORDERS;id=%2F%C6;type=private"
+
+
+class Keys:
+    """Keys in software, as a ceremony takes them."""
+
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        for one in drafts:
+            yield one.complete(_KEYS[one.issuer].sign(one.signing_input))
+
+    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+        return {"label": str(public_key), "serial": "10be1048a1330d40"}
+
+
+def _signed(own: SoftwareKey, name: str, body: object, by: SoftwareKey) -> Jwt[Any]:
+    made = draft(Claims(sub=str(own.public_key), name=name, body=body), by.public_key, NOW)
+    return next(iter(Keys().sign([made])))
+
+
+OPERATOR_JWT = _signed(OPERATOR, "ACME", Operator.new(), OPERATOR)
+ACCOUNT_BODY = msgspec.structs.replace(
+    Account.new(),
+    exports=(Export(subject="orders.>", type="stream"), Export(subject="price.*", type="service")),
+    mappings={"a": (WeightedMapping(subject="b", weight=50),)},
+    revocations={"*": NOW},
+    signing_keys=(Scope(key=str(PublicKey(Role.ACCOUNT, b"1" * 32)), role="r", template=Template()),),
+)
+ACCOUNT_JWT = _signed(ACCOUNT, "ORDERS", ACCOUNT_BODY, OPERATOR)
+USER_JWT = _signed(USER, "app", User.new(), ACCOUNT)
+CREDS = format_creds(USER_JWT, USER).encode()
+POLICY = f"""\
+operator = "{OPERATOR.public_key}"
+tokens = ["10be1048a1330d40"]
+[validity.user]
+longest = "30d"
+[subjects]
+reserved = ["secret.>"]
+[witnesses]
+keys = ["{PublicKey(Role.USER, b"2" * 32)}"]
+threshold = 0
+""".replace("threshold = 0", "threshold = 1").encode()
+
+
+def _plan() -> Plan:
+    before = ACCOUNT_JWT
+    body = msgspec.structs.replace(ACCOUNT_BODY, tags=("team:a",))
+    made = draft(Claims(sub=before.claims.sub, name="ORDERS", body=body), OPERATOR.public_key, NOW + 1)
+    return Plan((Change(made, before, "a tag", ("ORDERS",)),), NOW + 1, (OPERATOR_JWT,))
+
+
+PLAN = planfile.to_bytes(_plan())
+REQUEST = prepare(
+    _plan(),
+    at=NOW + 1,
+    operator=OPERATOR_JWT,
+    reason="a tag",
+    prepared_by="Grace",
+    expires=NOW + 9999,
+    tool="x",
+)
+DRAFT = REQUEST.plan.changes[0].draft
+
+
+def _ceremony() -> tuple[bytes, bytes, bytes]:
+    """Return transcript, result and ledger of a ceremony."""
+    policy = read_policy(f'operator = "{OPERATOR.public_key}"\n'.encode())
+    ground = Ground(request=REQUEST, policy=policy, ledger=Ledger(), now=NOW + 5, first_use=("all",))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sitting = offline.Sitting(
+            ground=ground, folder=folder / "c", ledger=folder / "l", clock=lambda: NOW + 5, present=("Ada",)
+        )
+        result = offline.sit(sitting, review=lambda *_: True, keys=lambda: contextlib.nullcontext(Keys()))
+        return (folder / "c" / offline.TRANSCRIPT_NAME).read_bytes(), result, (folder / "l").read_bytes()
+
+
+TRANSCRIPT, RESULT, LEDGER = _ceremony()
+_MADE = MadeKey(
+    public_key=OPERATOR.public_key, name="ACME", holder="Grace", uri=URI, at=NOW, says={"serial": "1"}
+)
+STATEMENT = next(iter(Keys().sign([_MADE.draft()]))).text.encode()
+MARK = b'{"managed":false,"name":"ACME","kind":"operator","version":"1"}'
+KEYS = ceremony_keys.to_bytes([next(iter(Keys().sign([_MADE.draft()]))).text])
+INVENTORY = (
+    Keyring.of([KeyEntry(public_key=ACCOUNT.public_key, uri=URI, role=Role.ACCOUNT, name="ORDERS", at=NOW)])
+    .text()
+    .encode()
+)
+DESIRED_TOML = b"""\
+[operator]
+name = "ACME"
+[accounts.ORDERS]
+limits = { conn = 100, data = "1GiB" }
+exports = [{ type = "stream", subject = "orders.>" }]
+[accounts.ORDERS.users.app]
+pub = { allow = ["orders.>"] }
+exp = "30d"
+"""
+DESIRED_JSON = json.dumps(
+    {"operator": {"name": "ACME"}, "accounts": {"ORDERS": {"tags": ["a"], "users": {"app": {}}}}}
+).encode()
+SERVER = f"""\
+operator: {OPERATOR_JWT.text}
+resolver: MEMORY
+resolver_preload {{ {ACCOUNT.public_key}: {ACCOUNT_JWT.text} }}
+port: 4222  # the usual one
+jetstream {{ max_mem: 1GB, store_dir: "/data" }}
+websocket {{ port: 443, no_tls: true, token: $PASS }}
+leafnodes {{ remotes [ {{ url: "nats://u:p@host:7422" }} ] }}
+""".encode()
+CONFIG = b"""\
+store = "/srv/nats"
+modules = ["/usr/lib/softhsm/libsofthsm2.so"]
+pin-source = "file:/run/secrets/pin"
+[uris]
+ceremony = "pkcs11:token=ops;serial=1234"
+[contexts.production]
+store = "/srv/nats"
+token = "ceremony"
+"""
+ANSWERS = (
+    json.dumps({"server": {"id": "N1", "name": "a"}, "data": [str(ACCOUNT.public_key)]}).encode(),
+    json.dumps({"server": {"id": "N1", "name": "a"}, "error": {"code": 500, "description": "no"}}).encode(),
+    json.dumps({"server": {"id": "N1", "name": "a"}, "data": {"code": 200, "message": "ok"}}).encode(),
+    json.dumps({"server": {"id": "N1", "name": "a"}, "statsz": {"routes": [{"rid": 1}]}}).encode(),
+)
