@@ -127,7 +127,9 @@ def _nk(data: bytes, folder: Path) -> object:
 def _store(data: bytes, folder: Path) -> object:
     _file(samples.MARK, folder / "stores" / "ACME" / ".nsc")
     _file(data, folder / "stores" / "ACME" / "ACME.jwt")
-    return open_store(folder, None).get()
+    _file(data, folder / "stores" / "ACME" / "accounts" / "A%2FB" / "A%2FB.jwt")
+    store = open_store(folder, None)
+    return store.children(), store.get()
 
 
 def _mark(data: bytes, folder: Path) -> object:
@@ -322,6 +324,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "rotate/connections.py": ("answers of servers",),
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
+    "store/files.py": ("store",),
     "store/mark.py": ("mark of a store",),
     "trust.py": ("payload of a jwt",),
 }
