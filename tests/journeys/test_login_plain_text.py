@@ -98,8 +98,8 @@ class Server:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.visits += 1
-        writer.write(self.info)
-        with contextlib.suppress(ConnectionError):
+        try:
+            writer.write(self.info)
             while data := await reader.read(65536):
                 self.heard += data
                 if data.startswith(b"\x16"):  # TLS, of which a nats-server without it says the same
@@ -107,7 +107,12 @@ class Server:
                     break
                 if b"PING\r\n" in data:
                     writer.write(b"PONG\r\n")
-        writer.close()
+        except ConnectionError:
+            pass
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            writer.close()
 
     async def serve_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """Speak through a websocket; hang up after the first PONG."""
@@ -167,10 +172,16 @@ class Servers:
     def stop(self) -> None:
         async def end() -> None:
             await self._open.aclose()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            await rounds()  # who was let in last has not begun yet
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
+            await rounds()  # what was closed is closed in one of the next
+
+        async def rounds() -> None:
+            for _ in range(20):
+                await asyncio.sleep(0.001)
 
         self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
