@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -224,9 +223,13 @@ def _identities(finding: Finding, members: Mapping[str, object]) -> tuple[str, .
     where, said = finding.where, [finding.code, finding.text]
     if where.endswith("…"):
         return ()
-    found = [json.dumps([*said, where, members.get(where)], default=str)]
+    found = [_text([*said, where, members.get(where)])]
     item = where.rfind("]") + 1
     if item:
         moved = re.sub(r"\[\d+\]", "[]", where)
-        found.append(json.dumps([*said, moved, members.get(where[:item])], default=str))
+        found.append(_text([*said, moved, members.get(where[:item])]))
     return tuple(found)
+
+
+def _text(value: list[object]) -> str:
+    return msgspec.json.encode(value, enc_hook=str, order="deterministic").decode()

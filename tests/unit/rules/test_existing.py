@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedless.change import Change, Context, Statement
@@ -240,6 +240,7 @@ def _errors(payload: bytes, findings: Sequence[Finding]) -> dict[tuple[str, str]
     return found
 
 
+@settings(deadline=None)
 @given(accounts=_changes())
 def test_what_stops_a_change_is_what_the_new_one_has_and_the_old_one_had_not(
     accounts: tuple[dict[str, Any], dict[str, Any]],
