@@ -37,12 +37,23 @@ def sealed(
     at: int = T0 + 200,
     lifted: Sequence[str] = (),
     statements: Sequence[str] = (),
+    signed_at: int = 0,
 ) -> bytes:
-    """Return the result of a ceremony that nobody judged: signed, chained, and with receipts."""
+    """Return the result of a ceremony that nobody judged: signed, chained, and with receipts.
+
+    It is opened *at* that time, and signed then, or at *signed_at*.
+    """
     entries: list[dict[str, Any]] = []
 
     def add(kind: str, **said: object) -> None:
-        entries.append(transcript.entry_after(entries, kind, request.digest, {"at": at, **said}))
+        entries.append(
+            transcript.entry_after(
+                entries,
+                kind,
+                request.digest,
+                {"at": max(at, signed_at if kind in {"intent", "signed", "ended"} else 0), **said},
+            )
+        )
 
     add(
         "opened", format=transcript.FORMAT, request=request.digest, tool="other", mark=request.mark,
@@ -57,7 +68,7 @@ def sealed(
         add("intent", change=number, sha256=draft_digest(change.draft))
         add("signed", change=number, jwt=hall.signed(change.draft).text)
     add("ended", signed=len(request.plan.changes))
-    receipts = hall.keys.sign(receipt_drafts(request, transcript.digest(entries), at))
+    receipts = hall.keys.sign(receipt_drafts(request, transcript.digest(entries), max(at, signed_at)))
     return result.to_bytes(entries, [one.text for one in receipts])
 
 
@@ -68,6 +79,14 @@ def told(hall: Hall, request: Any, **how: Any) -> tuple[Verdict, str]:  # noqa: 
 
 def test_a_ceremony_that_was_sealed_so_is_complete_where_all_of_it_is_right(hall: Hall) -> None:
     assert told(hall, hall.request()) == (Verdict.COMPLETE, "2 jwts, 1 receipt")
+
+
+def test_a_first_intent_that_is_not_before_the_expiry_is_found(hall: Hall) -> None:
+    request = hall.request()
+    assert told(hall, request, signed_at=request.expires - 1)[0] is Verdict.COMPLETE
+    assert told(hall, request, signed_at=request.expires) == (
+        Verdict.FALSE, "result.transcript[3].at is not before the expiry of the request",
+    )  # fmt: skip
 
 
 def test_a_policy_that_pins_another_operator_is_found(hall: Hall) -> None:
