@@ -15,8 +15,11 @@ from seedless.jwt import plain_payload
 from seedless.rules.guards import spelling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from seedless.jwt import Jwt
 
+_FEW = 5  # jwts that are named when they are spelled unusually; a store of an old tool is full of them
 _WIDEST = 28  # columns of the labels; a scope may be called anything
 
 
@@ -63,6 +66,15 @@ def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
         _io.emit(data(jwt), "", as_json=True)
     else:
         click.echo(text(jwt))
+
+
+def say_unusual(found: Iterable[tuple[str, Jwt[Any]]]) -> None:
+    """Report which of the jwts that were *found*, each with its name, are not spelled as usual (G013)."""
+    told = [(what, place) for what, jwt in found if (place := spelling(jwt)) is not None]
+    for what, (where, text) in told[:_FEW]:
+        _io.say(_io.printable(f"warning: G013 {safe.shown(what)} {where} {text}"))
+    if told[_FEW:]:
+        _io.say(f"warning: G013 likewise {len(told) - _FEW} more: seedless verify names all")
 
 
 class Listing(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.allow import lift
 from seedless.change import Placement, Statement
+from seedless.cli import _describe
 from seedless.cli._review import sign
 from seedless.cli.show import read_jwt
 from seedless.errors import BadJwt, UsageError
@@ -47,6 +48,7 @@ def place(
     around: tuple[Jwt[Any], ...],
 ) -> None:
     """Walk the placement of *jwt*: it is judged as what is signed here is, and not signed."""
+    _describe.say_unusual([(f"{jwt.claims.body.kind} {jwt.claims.name}", jwt)])
     plan = Plan((), workspace.now, around, (Placement(address, jwt, before, "imported"),))
 
     def judge(workspace: Workspace, plan: Plan) -> Report:

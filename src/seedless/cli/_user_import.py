@@ -50,6 +50,7 @@ def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
     with workspace.lock():
         parent = _account_of(workspace, user)
         address = (parent.claims.name.strip(), user.claims.name.strip())
+        _describe.say_unusual([(f"user {user.claims.name}", user)])
         before = _replaced(workspace, user, address, overwrite=overwrite)
         plan = Plan(
             (), workspace.now, (workspace.operator(), parent), (Placement(address, user, before, "imported"),)

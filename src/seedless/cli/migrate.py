@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from seedless import migrate as nsc_home
-from seedless.cli import _io, consent
+from seedless.cli import _describe, _io, consent
 from seedless.cli._key_import import WORTH, put_on_token
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import open_tokens
@@ -22,6 +22,7 @@ from seedless.store import atomic, operators
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
+    from seedless.jwt import Jwt
     from seedless.migrate import NscKey, Places
 
 _FOLDER = click.Path(path_type=Path)
@@ -144,7 +145,9 @@ def _tell(workspace: Workspace, keys: list[NscKey], places: Places) -> None:
         }
         for key in keys
     ]
-    damaged = _damaged(workspace)
+    jwts = _jwts(workspace)
+    damaged = [(name, jwt.message) for name, jwt in jwts if isinstance(jwt, SeedlessError)]
+    _describe.say_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
     text = _io.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
     _io.say("nothing was written: --dry-run" if workspace.settings.dry_run else WORTH)
     for name, error in damaged:
@@ -166,9 +169,11 @@ def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
     return f"{str(key.public_key)[:12]}…", shown(key.name), state, held
 
 
-def _damaged(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return the jwts of the store that do not verify, with why."""
-    found = [(f"account {name}", jwt) for name, jwt in workspace.each()]
+def _jwts(workspace: Workspace) -> list[tuple[str, Jwt[Any] | SeedlessError]]:
+    """Return the jwts of the store with their names, or why they cannot be read."""
+    operator = workspace.operator()
+    found: list[tuple[str, Jwt[Any] | SeedlessError]] = [(f"operator {operator.claims.name}", operator)]
+    found += [(f"account {name}", jwt) for name, jwt in workspace.each()]
     for account in workspace.store.children():
         found += [(f"user {account}/{name}", jwt) for name, jwt in workspace.each(account)]
-    return [(name, jwt.message) for name, jwt in found if isinstance(jwt, SeedlessError)]
+    return found

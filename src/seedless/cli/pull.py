@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io, consent
+from seedless.cli import _describe, _io, consent
 from seedless.cli._options import Settings, push_options
 from seedless.cli._remote import Remote, open_target, remote_options
 from seedless.cli._system_user import log_in
@@ -75,6 +75,7 @@ def pull(
         if written and not settings.dry_run:
             _require_replacing(workspace, found)
             workspace.store.put(written)
+    _describe.say_unusual((f"account {one.name}", one.jwt) for one in found if one.jwt is not None)
     data = {"dry_run": settings.dry_run, "target": where, "accounts": [_data(one) for one in found]}
     _io.emit(data, _text(found), as_json=settings.as_json)
     return _FINDINGS if any(one.fate is Fate.REFUSED for one in found) else 0

@@ -155,6 +155,7 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
     """
     workspace = Workspace(settings)
     jwt = workspace.user(account, name)
+    _describe.say_unusual([(f"user {account}/{name}", jwt)])
     found = workspace.creds(account, name)
     text = found if found is not None else decorate_jwt(jwt)
     data = {"account": account, "user": name, "has_seed": found is not None}
