@@ -319,6 +319,21 @@ def test_no_home_and_no_store_is_named(desk: Desk) -> None:
     assert done.code == 0
 
 
+@pytest.mark.parametrize(
+    "words", ["tree", "context list", "migrate nsc", "tree --store ~/x", "token list --module ~/x.so"]
+)
+def test_a_user_whom_the_system_does_not_know_has_no_home(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    done = desk.run(*words.split(), HOME=None, SEEDLESS_STORE=None)
+    assert (done.code, done.out) == (2, "")
+    assert "the home folder of this user is not known\nhint: set HOME, or " in done.err
+
+
 def test_a_home_that_does_not_exist(desk: Desk) -> None:
     done = desk.run("tree", HOME="/nowhere/at/all", SEEDLESS_STORE=None)
     assert (done.code, done.out) == (1, "")

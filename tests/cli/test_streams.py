@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -131,6 +132,17 @@ def test_colours_are_for_terminals(desk: Desk) -> None:
     terminal = desk.terminal_for("account", "list")
     assert terminal.end() == 1
     assert "\x1b[31merror:\x1b[0m " in terminal.said
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
+def test_a_terminal_gets_no_colours_where_they_are_not_wanted(desk: Desk, env: dict[str, str]) -> None:
+    quiet = dataclasses.replace(desk, env=desk.env | env)
+    quiet.ok("operator", "add", "ACME")
+    for words, code in ((("account", "show", "X"), 2), (("operator", "edit", "--tag", "a", "--dry-run"), 0)):
+        terminal = quiet.terminal_for(*words)
+        assert terminal.end() == code
+        assert "\x1b" not in terminal.said
+        assert terminal.said
 
 
 def test_a_version_is_told(desk: Desk) -> None:
