@@ -636,3 +636,12 @@ class TestUsersOfAScope:
         assert self.found("app", ("x:a",), "t.a.b") == []
         assert self.found("app", ("x:a.b",), "t.a.b") == [(P008, "nats.pub.allow[1]")]
         assert self.found("app", ("x:a", "x:>"), "t.a.b") == [(P008, "nats.pub.allow[2]")]
+
+    def test_what_is_written_is_told_beside_what_servers_take_it_for(self) -> None:
+        around, one = context(), user(sub=Permission(allow=("a.*", "a.b", "a.> q")))
+        texts = [f.text for f in judge(policy('[subjects]\nreserved = ["a.b"]'), [one], around)]
+        assert texts == [
+            "gives access to a.> (by a.*), which reaches a.b",
+            "gives access to a.b, which reaches a.b",
+            "gives access to a.> (by a.> q), which reaches a.b",
+        ]

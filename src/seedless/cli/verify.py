@@ -47,7 +47,8 @@ def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
     FILEs hold jwts, bare or in creds files; without any, all of the store is verified. Exit 3 when one does
     not hold.
 
-    A signature proves only who signed. TRUSTED means that it leads to the operator of the store.
+    A signature proves only who signed. TRUSTED means that it leads to the operator of
+    the store, and that nothing in the store makes servers refuse it.
 
     \b
     Example:

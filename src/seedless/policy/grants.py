@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seedless.claims import Account, Activation, Permissions, Scope, User
 from seedless.claims.templates import Filler, Unfillable, calls, filled, lists, widest
 from seedless.subject import is_within, overlap, subject_and_queue, to_subject
+from seedless.text import shown
 from seedless.trust import account_of, carries_nothing, filler_of, scope_of
 
 if TYPE_CHECKING:
@@ -22,11 +23,20 @@ EVERYTHING = ">"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A subject that is given access to, what is denied of it, and where that is."""
+    """A subject that is given access to, what is denied of it, and where that is.
+
+    `entry` is what is written there, where servers take it for more.
+    """
 
     where: str
     subject: str
     denied: tuple[str, ...] = ()
+    entry: str = ""
+
+    @property
+    def text(self) -> str:
+        """The subject for people, and what was written for it."""
+        return f"{shown(self.subject)} (by {shown(self.entry)})" if self.entry else shown(self.subject)
 
     def is_as_wide_as(self, subject: str) -> bool:
         """Tell whether all of *subject* is within the grant."""
@@ -156,7 +166,8 @@ def _permitted(
             for text in widest(entry, filler) if filler else (entry,):
                 subject = subject_and_queue(text)[0]
                 subject = _subscribed(subject) if name == "sub" else subject
-                yield Grant(f"{place}[{index}]", subject, denied)
+                written = "" if subject == entry else entry
+                yield Grant(f"{place}[{index}]", subject, denied, written)
         if not permission.allow and not (name == "pub" and permitted.resp):
             yield Grant(place, EVERYTHING, denied)
 

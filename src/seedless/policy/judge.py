@@ -179,7 +179,7 @@ def _p007(policy: Policy) -> Rule:
         for grant in grants(change.statement, context):
             held = [subject for subject in policy.too_wide if grant.is_as_wide_as(subject)]
             if held:
-                text = f"gives access to {shown(grant.subject)}, which is as wide as {' and '.join(held)}"
+                text = f"gives access to {grant.text}, which is as wide as {' and '.join(held)}"
                 yield error("P007", grant.where, text, "name what is needed")
 
     return nothing_is_too_wide
@@ -191,7 +191,7 @@ def _p008(policy: Policy) -> Rule:
         for grant in grants(said, context):
             held = " and ".join(subject for subject in policy.reserved if grant.reaches(subject))
             if held:
-                text = f"gives access to {shown(grant.subject)}, which reaches {held}"
+                text = f"gives access to {grant.text}, which reaches {held}"
                 yield error("P008", grant.where, text, f"name what is needed, or deny {held}")
         for where in answers(said, context):
             held = " and ".join(policy.reserved)
