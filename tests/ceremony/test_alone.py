@@ -161,3 +161,19 @@ def test_two_different_entries_of_a_new_pin_are_asked_for_again(desk: Desk) -> N
     terminal.type("2222\n")
     terminal.wait_for("initialised token")
     assert terminal.end() == 0
+
+
+def test_a_witness_whose_token_is_not_there_is_told_before_any_word_is_typed(
+    desk: Desk, request_file: Path
+) -> None:
+    ada = desk.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
+    policy = desk.home / "policy.toml"
+    policy.write_text(f'{policy.read_text()}[witnesses]\nkeys = ["{ada}"]\nthreshold = 1\n')
+    (desk.store / "keyring.json").unlink()
+    desk.env["SEEDLESS_TOKEN"] = "pkcs11:token=nowhere"
+    words = ("witness", str(request_file), "--key", ada, "-o", str(desk.home / "ada.witness"))
+    terminal = desk.terminal_for("ceremony", *words)
+    terminal.wait_for("no token matches")
+    assert terminal.end() == 4
+    assert "by another clock?" not in terminal.said
+    assert "words 1 to 8" not in terminal.said

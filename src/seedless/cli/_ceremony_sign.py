@@ -108,7 +108,7 @@ def _review(
 ) -> bool:
     desk.show(workspace, ground, report, tell_words=False)
     if not report.errors:
-        for key, token in where(workspace, ground.request):
+        for key, token in where(workspace, ground.request.issuers):
             _io.say(f"asks      {token} for {key}")
         desk.agree(ground, expect, clock_checked=clock_checked)
     return True

@@ -68,9 +68,12 @@ def ceremony_tokens(workspace: Workspace, request: Request) -> Iterator[TokenKey
         yield TokenKeys(tokens)
 
 
-def where(workspace: Workspace, request: Request) -> Iterator[tuple[str, str]]:
-    """Yield each key that is to sign, and the token that is asked for it, found without a PIN."""
-    for key in request.issuers:
+def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:
+    """Yield each of *keys* that is to sign, and the token that is asked for it, found without a PIN.
+
+    Before anybody types words: who has plugged in the wrong token is told now.
+    """
+    for key in keys:
         entry = workspace.keyring().get(key)
         uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(workspace)
         info = find_token(load(module_for(workspace, uri, is_ours=entry is None)), uri)

@@ -12,6 +12,7 @@ from seedless.ceremony.offline import matter
 from seedless.ceremony.witness import why_no_witness
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
+from seedless.cli._ceremony_token import where
 from seedless.cli._key_import import tell_open_file
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, ceremony_options
@@ -84,6 +85,8 @@ def witness(
     if settings.dry_run:
         _io.emit(data, "nothing was signed: --dry-run", as_json=settings.as_json)
         return
+    for _, token in where(workspace, [] if software else [public_key]):
+        _io.say(f"asks      {token} for {public_key}")
     desk.agree(ground, expect, clock_checked=clock_checked)
     jwt = _signed(workspace, said, public_key, software)
     atomic.write_new({output: f"{jwt.text}\n"})
