@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from seedless import text
-from seedless.change import Context, Statement
+from seedless.change import Change, Context, Statement
 from seedless.claims import (
     Account,
     Export,
@@ -23,6 +23,8 @@ from seedless.claims import (
 from seedless.diff import diff
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
+from seedless.policy import judge as judge_by_policy
+from seedless.policy import read as read_policy
 from seedless.rules import judge_statement
 from seedless.seeds import SoftwareKey
 
@@ -145,6 +147,25 @@ def test_imports_find_their_exports_without_looking_at_all_of_them(
             assert "T009" not in {finding.code for finding in found}
 
     assert growth(store, judged, rounds=2) < most
+
+
+def test_a_policy_holds_each_permission_against_what_is_denied_in_one_pass(
+    growth: Callable[..., float], most: float
+) -> None:
+    policy = read_policy(f'operator = "{OPERATOR.public_key}"\n[subjects]\nreserved = ["a.>"]\n'.encode())
+
+    def permitted(size: int) -> Change:
+        sides = Permission(
+            allow=tuple(f"a.b{n}" for n in range(size)), deny=(*(f"x.{n}" for n in range(size)), "a.>")
+        )
+        account = SoftwareKey(Role.ACCOUNT, bytes(32))
+        claims = Claims(sub=key(Role.USER, 1), body=User(pub=sides, sub=sides))
+        return Change(draft(claims, account.public_key, NOW))
+
+    def judged(change: Change) -> None:
+        assert "P008" not in {finding.code for finding in judge_by_policy(policy, [change], Context(NOW))}
+
+    assert growth(permitted, judged) < most
 
 
 TEXTS = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account, Activation, Permissions, Scope, User
 from seedless.claims.templates import Filler, Unfillable, calls, filled, lists, widest
-from seedless.subject import is_within, overlap, subject_and_queue, to_subject
+from seedless.subject import Subjects, is_within, overlap, subject_and_queue, to_subject
 from seedless.text import shown
 from seedless.trust import account_of, carries_nothing, filler_of, scope_of
 
@@ -30,7 +30,7 @@ class Grant:
 
     where: str
     subject: str
-    denied: tuple[str, ...] = ()
+    denied: Subjects = field(default_factory=Subjects)
     entry: str = ""
 
     @property
@@ -44,9 +44,7 @@ class Grant:
 
     def reaches(self, subject: str) -> bool:
         """Tell whether a message can be of both *subject* and the grant, and is not denied."""
-        if any(is_within(subject, denied) for denied in self.denied):
-            return False
-        return overlap(self.subject, subject)
+        return overlap(self.subject, subject) and not self.denied.contain(subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def _permitted(
 ) -> Iterator[Grant]:
     """Yield what is permitted at *path*; with a *filler*, to any user that the scope may issue."""
     for name, permission in (("pub", permitted.pub), ("sub", permitted.sub)):
-        denied = tuple(_denied(permission.deny, templates=filler is not None))
+        denied = Subjects(_denied(permission.deny, templates=filler is not None))
         place = f"{path}.{name}.allow"
         for index, entry in enumerate(permission.allow):
             for text in widest(entry, filler) if filler else (entry,):
