@@ -212,6 +212,18 @@ def judge_encode_error(case: dict[str, Any]) -> Verdict:
     return Disagree(f"only they refuse: {case['error']}")
 
 
+def judge_tolerated(case: dict[str, Any]) -> Verdict:
+    """Read what servers read, report the rules that it breaks, and write it canonically."""
+    ours = jwt.read(case["jwt"])
+    drafted = jwt.draft(ours.claims, ours.issuer, ours.issued_at)
+    written, wanted = (json.loads(text) for text in (drafted.payload, case["canonical"]))
+    return _tolerated(
+        ours,
+        equal("rules", sorted({deviation.rule for deviation in ours.deviations}), case["rules"]),
+        equal("canonical", written | {"jti": ""}, wanted | {"jti": ""}),
+    )
+
+
 def judge_bad_jwt(case: dict[str, Any]) -> Verdict:
     """What Decode refuses, we refuse; what it accepts and we read has the same meaning."""
     text = case.get("jwt") or (
@@ -393,6 +405,7 @@ def _unb64(text: str) -> bytes:
 JUDGES: dict[str, Callable[[dict[str, Any]], Verdict]] = {
     "jwt": judge_jwt,
     "validation": judge_validation,
+    "tolerated": judge_tolerated,
     "encode_error": judge_encode_error,
     "bad_jwt": judge_bad_jwt,
     "nkey": judge_nkey,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VECTORS = HERE / "go-jwt-2.8.2.jsonl"
 CASES: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
-for _line in VECTORS.read_text("ascii").splitlines():
+for _line in (VECTORS.read_text("ascii") + replay.TOLERATED.read_text("ascii")).splitlines():
     _case = json.loads(_line)
     CASES[_case["kind"]].append(_case)
 KINDS = {
@@ -41,6 +41,7 @@ KINDS = {
     "didsign": (33, 0),
     "hash_id": (10, 0),
     "validation": (283, 3),
+    "tolerated": (8, 0),
 }
 
 
@@ -115,6 +116,7 @@ def spoiled() -> list[Any]:
     hashed = next(c for c in CASES["hash_id"] if c.get("hash_id"))
     dressed = next(c for c in CASES["decorate_seed"] if c["ok"])
     judged = next(c for c in CASES["validation"] if c.get("validation"))
+    nulls = CASES["tolerated"][0]
     worn = next(c for c in CASES["decorate_jwt"] if c["ok"])
     return [
         pytest.param(account | {"payload_json": account["payload_json"][:-1]}, id="jwt: payload"),
@@ -152,6 +154,8 @@ def spoiled() -> list[Any]:
         pytest.param(scoped | {"scope_error": None}, id="didsign: scope"),
         pytest.param(hashed | {"hash_id": flipped(hashed["hash_id"], 9)}, id="hash_id"),
         pytest.param(judged | {"validation": judged["validation"][1:]}, id="validation"),
+        pytest.param(nulls | {"rules": []}, id="tolerated: rules"),
+        pytest.param(nulls | {"canonical": nulls["canonical"].replace("-1", "5")}, id="tolerated: meaning"),
         pytest.param({"n": 1, "kind": "jwt"}, id="a case without its members"),
     ]
 
