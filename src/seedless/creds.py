@@ -99,6 +99,8 @@ def decorate_jwt(jwt: Jwt[Any]) -> str:
     """Return *jwt* in its armour (`DecorateJWT`); raise `UsageError` for generic claims."""
     if isinstance(jwt.claims.body, Generic):
         raise UsageError("a generic jwt has no armour", "write the jwt itself")
+    if "\n" in jwt.text or "\r" in jwt.text:  # servers read it, and its signature is over them
+        raise UsageError("the jwt has line breaks within: no creds file can hold it", "sign it again")
     return _JWT.format(kind=jwt.claims.body.kind.upper(), jwt=jwt.text)
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedless import creds, decorated
+from seedless import base64url, creds, decorated
 from seedless.claims import Account, Generic, Operator, User
 from seedless.errors import BadJwt, BadKey, SeedlessError, UsageError
-from seedless.jwt import Claims, Jwt, draft
+from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
@@ -161,3 +161,13 @@ def test_blocks_are_found_where_the_official_expression_finds_them(parts: list[s
 def test_a_long_line_of_dashes_takes_no_time() -> None:
     text = "-" * 1_000_000
     assert decorated.parse_jwt(text) == text
+
+
+def test_a_jwt_with_line_breaks_within_has_no_creds_file() -> None:
+    made = signed(Claims(sub=str(USER.public_key), name="u", body=User.new()), ACCOUNT)
+    head, payload, _ = made.text.split(".")
+    broken = f"{head}.{payload[:9]}\n{payload[9:]}"
+    signature = base64url.encode(ACCOUNT.sign(broken.encode()))
+    found = read(f"{broken}.{signature}")  # servers read it
+    with pytest.raises(UsageError, match="the jwt has line breaks within"):
+        creds.format_creds(found, USER)
