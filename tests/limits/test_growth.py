@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless import text
+from seedless import nkey, text
 from seedless.change import Change, Context, Statement
 from seedless.claims import (
     Account,
@@ -40,7 +40,7 @@ def key(role: Role, number: int) -> str:
     return str(PublicKey(role, number.to_bytes(32, "big")))
 
 
-OTHER = key(Role.ACCOUNT, 10**9)
+OTHER = key(Role.ACCOUNT, 10**8)
 
 
 def permission(side: str, count: int) -> Permission:
@@ -113,12 +113,12 @@ def test_the_rules_look_at_each_member_and_not_at_each_pair(
     name: str, growth: Callable[..., float], most: float
 ) -> None:
     def judged(claims: Claims[Account]) -> None:
+        nkey._parsed.cache_clear()  # it remembers 1,024 keys: all of the small input, none of the large one
         said = Statement(claims, str(OPERATOR.public_key), NOW)
-        assert len(list(judge_statement(said, Context(NOW)))) >= 0
+        list(judge_statement(said, Context(NOW)))
 
-    assert (
-        growth(lambda size: account(**MANY[name](size)), judged) < most + 3
-    )  # keys are remembered, to 1,024
+    # Within one walk keys are remembered likewise, so that a bar for steps is higher: what is quadratic has 10.
+    assert growth(lambda size: account(**MANY[name](size)), judged) < most + 3
 
 
 def test_imports_find_their_exports_without_looking_at_all_of_them(
