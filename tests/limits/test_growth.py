@@ -117,7 +117,7 @@ def test_the_rules_look_at_each_member_and_not_at_each_pair(
         said = Statement(claims, str(OPERATOR.public_key), NOW)
         list(judge_statement(said, Context(NOW)))
 
-    # Within one walk keys are remembered likewise, so that a bar for steps is higher: what is quadratic has 10.
+    # Within one walk keys are remembered likewise, so the bar is higher: what is quadratic comes to 10.
     assert growth(lambda size: account(**MANY[name](size)), judged) < most + 3
 
 
