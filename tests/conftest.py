@@ -164,11 +164,11 @@ def agreed(words: tuple[str, ...]) -> tuple[str, ...]:
     return (*words[:end], "--yes", *words[end:])
 
 
-# Makes the terminal with the number of its first argument the controlling one, and becomes the command.
+# Makes the terminal with the number of its first argument the controlling one, and becomes the command. The
+# descriptor stays open, as a shell has it: nobody hangs up when no stream is the terminal.
 _ON_ITS_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
-os.close(int(sys.argv[1]))
 os.execv(sys.executable, [sys.executable, "-m", "seedless", *sys.argv[2:]])
 """
 
@@ -219,6 +219,18 @@ class Terminal:
                 assert text in self.said[self._seen :], f"{text!r} was never shown: {self.said}"
         self._seen = self.said.index(text, self._seen) + len(text)
 
+    def is_asked(self) -> bool:
+        """Wait for a question behind what was seen before; return whether there is one before the end."""
+        while not self.said[self._seen :].rstrip(" ").endswith(":"):
+            if not self._speaks(self.PATIENCE):
+                return False
+            try:
+                self.said += os.read(self.terminal, 4096).decode("utf-8", "replace")
+            except OSError:  # the other side is gone
+                return False
+        self._seen = len(self.said)
+        return True
+
     def type(self, text: str) -> None:
         """Type *text*, which ends with a line end where Enter is pressed."""
         os.write(self.terminal, text.encode())
@@ -240,8 +252,10 @@ class Terminal:
                 self.said += data.decode("utf-8", "replace")
         except OSError:  # the other side is gone
             pass
+        # Only then: who closes a terminal hangs up on the processes there.
+        code = self.process.wait(self.PATIENCE)
         os.close(self.terminal)
-        return self.process.wait(self.PATIENCE)
+        return code
 
     def _speaks(self, patience: float) -> bool:
         """Tell whether there is something to read, or an end, within *patience* seconds."""

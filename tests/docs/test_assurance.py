@@ -23,6 +23,7 @@ PROMISES = {
     9: "No oracle",
     10: "An error is a sentence",
     11: "A ceremony can be checked afterwards",
+    12: "Nothing is signed without consent",
     13: "The server's verdict is ours",
 }
 PARTS = ("Claim", "Argument", "Evidence")

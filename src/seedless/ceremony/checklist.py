@@ -1,11 +1,14 @@
-"""The checklist of a ceremony: one page to print, to tick and to sign by hand."""
+"""The checklist of a ceremony: one page to print, to tick and to sign by hand.
+
+It tells neither the digest of the request nor its words: whoever compared this page with the screen would
+compare the file of the request with itself. They are copied by hand from the paper of whoever prepared it.
+"""
 
 from __future__ import annotations
 
 import textwrap
 from typing import TYPE_CHECKING
 
-from seedless.ceremony import words
 from seedless.text import shown
 from seedless.units import moment
 
@@ -13,10 +16,13 @@ if TYPE_CHECKING:
     from seedless.ceremony.judgement import Ground
 
 _WIDTH = 78
+_WORDS = 32  # of a SHA-256
+_IN_A_ROW = 4  # half a row of the screen: handwriting wants room
+_BLANK = "_" * 16
 _MOST = 20  # lines of changes; more do not fit on the page
 _STEPS = (
     "The machine has no network: cables out, radios off. Its clock says the time of day.",
-    "The words below were read aloud by one person from this paper, and compared by another on the screen.",
+    "The words above are from the paper of whoever prepared the request. They were read aloud and compared.",
     "The digest of the policy is the one that was written down when the policy was made.",
     "Each change was read and is wanted. Nothing was lifted that nobody can explain.",
     "Each witness has signed, with a key of their own.",
@@ -46,8 +52,9 @@ def checklist(ground: Ground, token_lines: tuple[str, ...] = ()) -> str:
         f"operator     {request.operator_key}",
         f"policy       {policy.digest}",
         f"witnesses    {wanted}",
-        f"request      {request.digest}",
-        *(f"             {row}" for row in words.rows(bytes.fromhex(request.digest))),
+        "",
+        "the words of the request, from the paper of whoever prepared it",
+        *(f"{first:>3}  {' '.join([_BLANK] * _IN_A_ROW)}" for first in range(1, _WORDS, _IN_A_ROW)),
         "",
         *changes,
         "",

@@ -59,6 +59,9 @@ def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> No
     settings = workspace.settings
     if not settings.dry_run:
         name = _named(settings, name, f"{public_key} would be lost for good")
+        entry = workspace.keyring().get(public_key)
+        if entry is not None and entry.name:  # else its label tells, once the token is open
+            _require_name(name, entry.name, public_key)
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=not settings.dry_run) as tokens:
         _refuse_needed(workspace, public_key)  # again, with nobody else writing
         token, key = _found(workspace, tokens, public_key)
@@ -131,10 +134,10 @@ def _on(token: Token, public_key: PublicKey) -> Key:
 
 
 def _name_of(workspace: Workspace, key: Key, public_key: PublicKey) -> str:
-    """Return what is to be typed: the name in the label, else that of the inventory, else the key."""
+    """Return what is to be typed: the name in the inventory, else that of the label, else the key."""
     name = key.label.partition(":")[2] if key.role else key.label
     entry = workspace.keyring().get(public_key)
-    return name or (entry.name if entry else "") or str(public_key)
+    return (entry.name if entry else "") or name or str(public_key)
 
 
 def _named(settings: Settings, name: str | None, warning: str) -> str | None:

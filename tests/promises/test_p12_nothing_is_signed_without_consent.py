@@ -1,0 +1,390 @@
+"""Every command that signs, deletes, writes keys or sends does nothing unless somebody agreed to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+from seedless.claims import Account, Operator
+from seedless.cli.main import seedless
+from seedless.jwt import Claims, draft
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_softhsm import SoftHSM
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+AT = 1_700_000_000
+SENTENCE = "not confirmed: run it on a terminal, or add --yes\n"
+
+# Words for each command that has to be agreed to, on the store of the fixture; {…} are its files and keys.
+ASKED = {
+    "token doctor": "--token {token}",
+    "token init": "--label NEW --so-pin-source env:TOKEN_PIN",
+    "key delete": "{spare}",
+    "key export": "--dir out",
+    "key import": "--role account --name NEW seed.nk",
+    "key import-folder": "seeds",
+    "key new": "--role account --name NEW",
+    "key take": "--role account --name NEW --id 01",
+    "operator add": "NEW --sys",
+    "operator edit": "--tag env:prod",
+    "operator import": "other.jwt",
+    "operator reissue": "",
+    "operator signing-key add": "",
+    "operator signing-key remove": "{signing_key} --force",
+    "account add": "NEW",
+    "account authcallout": "ORDERS --auth-user app",
+    "account delete": "OLD --rm-creds",
+    "account edit": "ORDERS --conns 5",
+    "account export add": "-a ORDERS -s new.>",
+    "account export edit": "-a ORDERS -s orders.> --description text",
+    "account export remove": "-a ORDERS -s orders.>",
+    "account export revoke": "-a ORDERS -s orders.> -t BILLING",
+    "account export unrevoke": "-a ORDERS -s orders.> -t OLD",
+    "account import add": "-a BILLING --src-account OLD --remote-subject old.>",
+    "account import edit": "-a BILLING -s orders.> --name other",
+    "account import remove": "-a BILLING -s orders.>",
+    "account mapping add": "-a ORDERS --from new --to newer",
+    "account mapping edit": "-a ORDERS --from a --to b --weight 50",
+    "account mapping remove": "-a ORDERS --from a",
+    "account rename": "OLD NEW",
+    "account revoke": "-a ORDERS app",
+    "account signing-key add": "-a ORDERS",
+    "account signing-key edit": "-a ORDERS clerk --subs 7",
+    "account signing-key remove": "-a ORDERS clerk --force",
+    "account unrevoke": "-a ORDERS gone",
+    "user add": "-a ORDERS new",
+    "user delete": "-a ORDERS app --rm-creds",
+    "user edit": "-a ORDERS app --subs 7",
+    "user import": "foreign.creds",
+    "user rename": "-a ORDERS app new",
+    "user renew": "-a ORDERS app --expiry 5d",
+    "activation new": "-a ORDERS -s orders.> -t BILLING -o out.activation",
+    "apply": "tenants.toml",
+    "sign": "ORDERS.jwt --record",
+    "ceremony keygen": "NEW --holder Ada -o keys.json --policy-out new.toml",
+    "ceremony abandon": "first.json --store begun",
+    "rotate account-key": "OLD --without-servers",
+    "rotate operator-key": "--without-servers",
+    "push": "--all --dir servers",
+    "pull": "ORDERS --dir servers --overwrite-newer",
+    "prune": "--dir servers",
+    "import account": "request.jwt",
+    "import user": "foreign.creds",
+    "migrate nsc": "--config-dir nsc --data-dir nsc/stores --keystore-dir nsc/keys",
+}
+# What is brought instead of --yes.
+BROUGHT = {
+    "ceremony witness": "first.json --key {witness} -o out.witness --policy policy.toml --first-use all",
+    "ceremony sign": "first.json -o out.result --policy plain.toml --first-use all",
+}
+# These open a token, or write files without a key or a signature in them; they ask nothing.
+UNASKED = {
+    "token list", "token show", "key audit", "key list", "key show", "user context",
+    "ceremony inventory", "ceremony keys", "ceremony prepare", "ceremony accept",
+}  # fmt: skip
+
+
+def every_command(
+    command: click.Command = seedless, path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield " ".join(path), command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from every_command(found, (*path, name))
+
+
+def test_every_command_that_opens_a_token_or_writes_is_known_to_this_test() -> None:
+    flags = {name: {flag for param in one.params for flag in param.opts} for name, one in every_command()}
+    doing = {name for name, has in flags.items() if has & {"--dry-run", "--pin-source", "--yes"}}
+    assert doing == ASKED.keys() | BROUGHT.keys() | UNASKED
+    assert {name for name, has in flags.items() if "--yes" in has} == set(ASKED)
+
+
+@dataclass
+class Place:
+    """A store in which every command has something to do, and the words of each.
+
+    The `pin` is wrong unless it is set right: whoever is not asked must not come to it.
+    """
+
+    desk: Desk
+    names: dict[str, str]
+    softhsm: SoftHSM
+    pin: str = "wrong"
+
+    def words(self, name: str) -> list[str]:
+        return [*name.split(), *({**ASKED, **BROUGHT})[name].format(**self.names).split()]
+
+    def env(self, name: str) -> dict[str, str]:
+        env: dict[str, str] = self.desk.env | {"TOKEN_PIN": self.pin}
+        if name == "token init":  # one with keys asks for its serial instead
+            env |= {"SOFTHSM2_CONF": str(self.desk.home / "blank.conf"), "SEEDLESS_TOKEN": "pkcs11:"}
+        return env
+
+    def state(self) -> dict[str, bytes]:
+        """Every file of the desk but for locks, and every object on a token."""
+        home: Path = self.desk.home
+        kept = [path for path in home.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+        return {str(path.relative_to(home)): path.read_bytes() for path in kept} | {
+            str(path): b"" for path in self.softhsm.token_dir.rglob("*.object")
+        }
+
+    def changed_since(self, before: dict[str, bytes]) -> set[str]:
+        now = self.state()
+        return {name for name in before.keys() | now if before.get(name) != now.get(name)}
+
+
+def self_signed(body: Any, key: SoftwareKey, name: str) -> str:  # noqa: ANN401 - of any kind of claims
+    made = draft(Claims(sub=str(key.public_key), name=name, body=body), key.public_key, AT)
+    return made.complete(key.sign(made.signing_input)).text
+
+
+@pytest.fixture
+def place(desk: Desk, softhsm: SoftHSM, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(desk.home)
+    (desk.home / "servers").mkdir(0o700)
+    desk.found_system()
+    for words in (
+        "operator signing-key add", "account add BILLING", "account add OLD", "account add FORMER",
+        "user edit -a ORDERS app --expiry 3d", "user add -a ORDERS gone", "account revoke -a ORDERS gone",
+        "account export add -a ORDERS -s orders.> --private", "account export add -a OLD -s old.>",
+        "account export revoke -a ORDERS -s orders.> -t OLD",
+        "activation new -a ORDERS -s orders.> -t BILLING -o given",
+        "account mapping add -a ORDERS --from a --to b",
+        "account import add -a BILLING --activation given", "account signing-key add -a ORDERS --role clerk",
+        "account signing-key add -a OLD", "key new --role account --name SPARE",
+        "user add -a ORDERS foreign", "push --all --dir servers", "account delete FORMER",
+        "account edit ORDERS --conns 7", "account edit BILLING --tag team:a --plan first.plan",
+        "ceremony prepare first.plan --reason a -o first.json", "key new --role user --name ada",
+    ):  # fmt: skip
+        desk.ok(*words.split())
+    keys = {key["name"]: key["public_key"] for key in desk.ok("key", "list", "--json").data["keys"]}
+    operator = desk.ok("operator", "show", "--json").data
+    write_files(desk, keys["ada"], operator["subject"])
+    names = {"spare": keys["SPARE"], "witness": keys["ada"], "token": desk.token.uri}
+    return Place(desk, names | {"signing_key": operator["claims"]["nats"]["signing_keys"][0]}, softhsm)
+
+
+def write_files(desk: Desk, witness: str, operator: str) -> None:
+    """Write what the commands of the table read."""
+    home: Path = desk.home
+    creds = home / "store/keys/creds/ACME/ORDERS/foreign.creds"
+    shutil.copy(creds, home / "foreign.creds")
+    desk.ok("user", "delete", "-a", "ORDERS", "foreign", "--no-revoke", "--rm-creds")
+    (home / "ORDERS.jwt").write_text(desk.ok("account", "show", "ORDERS", "--json").data["jwt"])
+    (home / "tenants.toml").write_text('[accounts.ORDERS]\ndescription = "new"\n')
+    (home / "plain.toml").write_text(f'operator = "{operator}"\n')
+    (home / "policy.toml").write_text(
+        f'operator = "{operator}"\n[witnesses]\nkeys = ["{witness}"]\nthreshold = 1\n'
+    )
+    account, user, other = (SoftwareKey.generate(role) for role in (Role.ACCOUNT, Role.USER, Role.OPERATOR))
+    (home / "request.jwt").write_text(self_signed(Account.new(), account, "NEW"))
+    (home / "other.jwt").write_text(self_signed(Operator.new(), other, "OTHER"))
+    (home / "seed.nk").write_text(account.reveal())
+    (home / "seeds").mkdir()
+    (home / "seeds/user.nk").write_text(user.reveal())
+    (home / "blank").mkdir()
+    (home / "blank.conf").write_text(f"directories.tokendir = {home / 'blank'}\nlog.level = ERROR\n")
+    nsc, text = home / "nsc", str(other.public_key)
+    for path, data in (
+        (nsc / "nsc.json", json.dumps({"store_root": str(nsc / "stores"), "operator": "OTHER"})),
+        (nsc / "stores/OTHER/OTHER.jwt", (home / "other.jwt").read_text()),
+        (nsc / "stores/OTHER/.nsc", '{"managed":false,"name":"OTHER","kind":"operator","version":"1"}'),
+        (nsc / "keys/keys/O" / text[1:3] / f"{text}.nk", other.reveal()),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(data)
+    ledger = home / "begun/ledger.json"
+    ledger.parent.mkdir(0o700)
+    digest = hashlib.sha256((home / "first.json").read_bytes()).hexdigest()
+    ledger.write_text(json.dumps({"version": 1, "open": {operator: digest}, "operators": {}}))
+
+
+def without_terminal(place: Place, name: str, stdin: bytes | None) -> tuple[int, str]:
+    """Run the command *name* in a session without a terminal; return the exit code and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "seedless", *place.words(name)],
+        env=place.env(name), cwd=place.desk.home, capture_output=True, start_new_session=True, timeout=60,
+        check=False, **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "stdin",
+    [
+        pytest.param(None, id="no stdin"),
+        pytest.param(b"ORDERS\nBILLING\n", id="names on stdin"),
+        pytest.param(b"n\n", id="no on stdin"),
+        pytest.param(b"y\n" * 9, id="yes on stdin"),
+    ],
+)
+def test_without_a_terminal_nothing_is_done_whatever_the_streams_are(
+    place: Place, stdin: bytes | None
+) -> None:
+    before = place.state()
+    with ThreadPoolExecutor(2) as pool:
+        ended = dict(
+            zip(ASKED, pool.map(lambda name: without_terminal(place, name, stdin), ASKED), strict=True)
+        )
+    assert {
+        name: (code, err) for name, (code, err) in ended.items() if code != 2 or SENTENCE not in err
+    } == {}
+    assert place.changed_since(before) == set()
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_a_ceremony_without_a_terminal_requires_the_digest_and_does_not_tell_it(
+    place: Place, name: str
+) -> None:
+    before = place.state()
+    code, err = without_terminal(place, name, b"y\n" * 40)
+    assert (
+        code,
+        "not confirmed: run it on a terminal, or add --expect DIGEST and --clock-checked\n" in err,
+    ) == (
+        2,
+        True,
+    )
+    assert hashlib.sha256((place.desk.home / "first.json").read_bytes()).hexdigest() not in err
+    assert place.changed_since(before) == set()
+
+
+def answered(place: Place, name: str, typed: str) -> tuple[int, str, str]:
+    """Run *name* on a terminal, with stdin, stdout and stderr elsewhere; type the answer to each question.
+
+    Return the exit code, what the terminal has shown, and what is in the file of stderr.
+    """
+    home: Path = place.desk.home
+    with (home / "stderr").open("wb") as err, (home / "stdout").open("wb") as out:
+        desk = dataclasses.replace(place.desk, env=place.env(name))
+        terminal = desk.terminal_for(*place.words(name), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        for _ in range(9):
+            if not terminal.is_asked():
+                break
+            terminal.type(typed)
+        code = terminal.end()
+    told = (home / "stderr").read_text()
+    for file in ("stderr", "stdout"):
+        (home / file).unlink()
+    return code, re.sub(r"\x1b\[[0-9;]*m", "", terminal.said), told
+
+
+SKIPS = {"migrate nsc"}  # which is asked for each key, and leaves out those that are not agreed to
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        pytest.param("n\n", (*ASKED, *BROUGHT), id="no"),
+        pytest.param("\x04", ("account edit", "key delete", "prune", "ceremony sign"), id="Ctrl-D"),
+    ],
+)
+def test_a_person_who_is_asked_on_the_terminal_and_does_not_agree_is_obeyed(
+    place: Place, typed: str, names: tuple[str, ...]
+) -> None:
+    before = place.state()
+    for name in names:
+        code, shown, told = answered(place, name, typed)
+        assert code in ({0} if name in SKIPS else {2, 3}), (name, code, shown, told)
+        assert re.search(r"\[y/N\]: |Type (its|their) ", shown), (name, shown, told)
+        assert "PIN of" not in shown, name
+        # All of the review that went to stderr is on the terminal too.
+        review = [line for line in told.splitlines() if not line.startswith(("error:", "hint:"))]
+        assert name in SKIPS or [line for line in review if line not in shown] == [], (name, shown)
+    assert place.changed_since(before) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "review"),
+    [
+        ("operator edit", "Sign this jwt? [y/N]: ", "operator ACME (changed: "),
+        ("account delete", "Do this? [y/N]: ", "account OLD (removed: deleted)"),
+        ("key new", "Create the key account:NEW on the token? [y/N]: ", ""),
+        ("push", "Send this account to servers? [y/N]: ", "ORDERS: "),
+        ("token doctor", "Create a throw-away key on the token, sign with it and delete it? [y/N]: ", ""),
+    ],
+)
+def test_who_says_yes_on_the_terminal_goes_on_whatever_the_streams_are(
+    place: Place, name: str, question: str, review: str
+) -> None:
+    place.pin = place.desk.token.pin
+    code, shown, told = answered(place, name, "y\n")
+    assert code == 0, (shown, told)
+    assert question in shown
+    assert review in shown[: shown.index(question)]
+
+
+def test_what_is_shown_on_a_terminal_is_not_shown_twice(place: Place) -> None:
+    terminal = place.desk.terminal_for(*place.words("operator edit"))
+    terminal.wait_for("Sign this jwt? [y/N]: ")
+    assert terminal.said.count("operator ACME (changed: ") == 1
+    terminal.type("n\n")
+    assert terminal.end() == 3
+    assert "not confirmed: nothing was signed" in terminal.said
+
+
+def test_another_terminal_than_the_controlling_one_asks_nobody(place: Place) -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "seedless", *place.words("operator edit")],
+        env=place.env("operator edit"), cwd=place.desk.home, stdin=theirs, stdout=theirs,
+        stderr=subprocess.PIPE, start_new_session=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    os.close(ours)
+    assert (done.returncode, SENTENCE.encode() in done.stderr) == (2, True)
+
+
+def test_where_a_policy_is_pinned_the_hint_says_that_it_decides(place: Place) -> None:
+    path = place.desk.home / "policy.toml"
+    done = place.desk.run("account", "edit", "ORDERS", "--conns", "5", "--policy", str(path), asks=True)
+    assert done.code == 2
+    assert f"{SENTENCE}hint: with --yes the pinned policy decides alone: {path}\n" in done.err
+
+
+def test_nobody_is_asked_for_a_dry_run_a_plan_or_nothing_to_do(place: Place) -> None:
+    desk, before = place.desk, place.state()
+    desk.ok("account", "edit", "ORDERS", "--conns", "5", "--dry-run", asks=True)
+    assert (
+        desk.ok("account", "edit", "ORDERS", "--conns", "7", asks=True).out
+        == "account ORDERS: nothing to change\n"
+    )
+    assert place.changed_since(before) == set()
+    desk.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(desk.home / "a.plan"), asks=True)
+    assert place.changed_since(before) == {"a.plan"}
+
+
+def test_a_digest_that_is_brought_is_consent_and_no_message_tells_it(place: Place) -> None:
+    desk = place.desk
+    plan = desk.ok(
+        "account", "edit", "ORDERS", "--conns", "5", "--plan", str(desk.home / "a.plan"), "--json"
+    ).data
+    for words in ((), ("--expect", "00"), ("--expect", "00", "--yes")):
+        done = desk.run("sign", "--plan", plan["plan"], *words, asks=True)
+        assert (done.code in {2, 3}, plan["digest"] in done.err) == (True, False)
+    assert desk.ok("sign", "--plan", plan["plan"], "--expect", plan["digest"], asks=True).out == "signed: 1\n"
