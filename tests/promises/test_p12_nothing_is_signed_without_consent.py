@@ -88,6 +88,7 @@ ASKED = {
     "push": "--all --dir servers",
     "pull": "ORDERS --dir servers --overwrite-newer",
     "prune": "--dir servers",
+    "server config": "--mem-resolver -o trust.conf",
     "import account": "request.jwt",
     "import user": "foreign.creds",
     "migrate nsc": "--config-dir nsc --data-dir nsc/stores --keystore-dir nsc/keys",
@@ -207,6 +208,7 @@ def write_files(desk: Desk, witness: str, operator: str) -> None:
     (home / "seed.nk").write_text(account.reveal())
     (home / "seeds").mkdir()
     (home / "seeds/user.nk").write_text(user.reveal())
+    (home / "trust.conf").write_text("# written by hand\n")
     (home / "blank").mkdir()
     (home / "blank.conf").write_text(f"directories.tokendir = {home / 'blank'}\nlog.level = ERROR\n")
     nsc, text = home / "nsc", str(other.public_key)

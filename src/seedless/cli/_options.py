@@ -139,6 +139,11 @@ def token_options(command: Callable[..., R]) -> Callable[..., R]:
     return _gathered([*_TOKEN, *_STORE, *_JSON], command)
 
 
+def replacing_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of `store_options` and --yes."""
+    return _gathered([*_STORE, *_YES, *_JSON], command)
+
+
 def trial_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with the options of `token_options` and --yes."""
     return _gathered([*_TOKEN, *_STORE, *_YES, *_JSON], command)

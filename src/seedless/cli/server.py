@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from seedless import server_config
-from seedless.cli import _io
+from seedless.cli import _io, consent
 from seedless.cli._keys import PublicKeyType
-from seedless.cli._options import Settings, json_options, store_options
+from seedless.cli._options import Settings, json_options, replacing_options
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.store import atomic
+from seedless.text import shown
 
 
 @click.group()
@@ -43,7 +44,7 @@ def server() -> None:
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write here, not to stdout."
 )
-@store_options
+@replacing_options
 def config(
     settings: Settings,
     *,
@@ -57,7 +58,8 @@ def config(
 ) -> None:
     """Print configuration for nats-server.
 
-    It is the part that makes servers trust this operator, or these NKey users.
+    It is the part that makes servers trust this operator, or these NKey users. A file that exists and has other
+    content is replaced after a question, or with --yes.
 
     \b
     Example:
@@ -76,6 +78,7 @@ def config(
         text = _of_operator(Workspace(settings), kind or "", sys_account, folder=folder, **more)
     data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
     if output:
+        _require_replacing(settings, output, text)
         atomic.write({output: text})
     if settings.as_json:
         _io.emit(data, "", as_json=True)
@@ -83,6 +86,13 @@ def config(
         _io.emit(data, str(output), as_json=False)
     else:
         click.echo(text, nl=not text.endswith("\n"))
+
+
+def _require_replacing(settings: Settings, output: Path, text: str) -> None:
+    """Ask before what is in the file *output* is replaced by another *text*."""
+    before = atomic.read(output)
+    if before is not None and before != text.encode():
+        consent.require(settings, f"Replace {shown(output)}?", done="the file is as it was")
 
 
 def _of_operator(workspace: Workspace, kind: str, system_name: str | None, **more: Any) -> str:  # noqa: ANN401 - what the writer of *kind* takes
