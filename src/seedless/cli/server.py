@@ -58,8 +58,8 @@ def config(
 ) -> None:
     """Print configuration for nats-server.
 
-    It is the part that makes servers trust this operator, or these NKey users. A file that exists and has other
-    content is replaced after a question, or with --yes.
+    It is the part that makes servers trust this operator, or these NKey users. A file that exists and has
+    other content is replaced after a question, or with --yes.
 
     \b
     Example:
