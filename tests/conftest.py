@@ -359,6 +359,13 @@ def commands() -> dict[tuple[str, ...], click.Command]:
     return dict(walk((), seedless))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def core_files() -> Iterator[None]:
+    """Let the process of the tests itself keep its limit of core files, which no child could raise again."""
+    with mock.patch("seedless.pin.forbid_dumps"):
+        yield
+
+
 _MANY_TOKENS = 20
 
 

@@ -124,12 +124,13 @@ def test_the_same_look_finds_a_pin_that_is_only_taken_out_of_the_environment_of_
 def test_a_process_at_work_that_is_aborted_leaves_no_core(
     desk: Desk, at_work: Callable[..., subprocess.Popen[str]], words: tuple[str, ...]
 ) -> None:
-    control = os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-c", f"import os, resource; os.chdir({str(desk.home)!r}); {CORES}; os.abort()"],
-        os.environ,
+    control = subprocess.Popen(
+        [sys.executable, "-c", "import os; os.abort()"],
+        cwd=desk.home,
+        preexec_fn=allow_cores,  # noqa: PLW1509 - nothing but one system call
     )
-    assert os.WCOREDUMP(os.waitpid(control, 0)[1]) is (resource.getrlimit(resource.RLIMIT_CORE)[1] != 0)
+    assert os.WCOREDUMP(os.waitpid(control.pid, 0)[1]) is (resource.getrlimit(resource.RLIMIT_CORE)[1] != 0)
+    control.returncode = -signal.SIGABRT
     process = at_work(*words_of(desk, words))
     below = children(process.pid)
     for pid in reversed(below):
@@ -143,9 +144,6 @@ def test_a_process_at_work_that_is_aborted_leaves_no_core(
     assert list((desk.home / "in").iterdir()) == []
 
 
-CORES = (
-    "core = resource.RLIMIT_CORE; hard = resource.getrlimit(core)[1]; resource.setrlimit(core, (hard, hard))"
-)
 DUMPABLE = "import ctypes; dumpable = lambda: ctypes.CDLL(None).prctl(3)"
 
 
