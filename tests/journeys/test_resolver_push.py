@@ -379,3 +379,19 @@ def test_a_strict_operator_of_one_command_is_served_and_pushed_to(
     desk.ok("push", "ORDERS", "--url", server.url, "--temporary-user")
     key, jwt = text(desk, "ORDERS")
     assert accounts(server)[key] == jwt
+
+
+def test_on_a_terminal_a_push_asks_before_who_logs_in_is_signed_and_before_it_sends(
+    desk: Desk, configuration: str, nats_server: StartServer
+) -> None:
+    server = nats_server(configuration)
+    before = accounts(server)
+    for answers, code in ((["n"], 3), (["y", "n"], 3), (["y", "y"], 0)):
+        assert accounts(server) == before
+        terminal = desk.terminal_for("push", "ORDERS", "--url", server.url, "--temporary-user")
+        for question, typed in zip(("Sign this jwt", "Send this account to "), answers, strict=False):
+            terminal.wait_for(question)
+            terminal.wait_for("? [y/N]: ")
+            terminal.type(f"{typed}\n")
+        assert terminal.end() == code
+    assert accounts(server) != before
