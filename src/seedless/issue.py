@@ -56,8 +56,8 @@ class NewKey(msgspec.Struct, frozen=True):
 class Keys(Protocol):
     """Open tokens: makes keys and signs with them."""
 
-    def make(self, key: NewKey) -> PublicKey:
-        """Make *key* on the token that is chosen for new keys, and note where it is."""
+    def create(self, keys: Sequence[NewKey]) -> Mapping[NewKey, PublicKey]:
+        """Create *keys* on the token that is chosen for new keys, and register where they are."""
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         """Yield the jwt of each draft, in their order, signed by the key of its issuer and verified."""
@@ -184,7 +184,7 @@ def issue(
     with keys(rehearsed) as opened:
         plan = rehearsed
         if intent.new_keys:
-            plan = intent.planned({key: opened.make(key) for key in intent.new_keys})
+            plan = intent.planned(opened.create(intent.new_keys))
             judge(plan).require_clean()
         # Last, so that typing a PIN counts as waiting; and once for all, for bulk runs have thousands.
         (clock or Clock()).wait_until(plan.latest)

@@ -84,6 +84,10 @@ class Keyring(msgspec.Struct, frozen=True):
         """Return the entry of *public_key*, if there is one."""
         return self._by_key.get(public_key)
 
+    def with_raw(self, raw: bytes) -> KeyEntry | None:
+        """Return the entry of the public key with the 32 bytes *raw*, in whichever role, if there is one."""
+        return next((entry for role in Role if (entry := self._by_key.get(PublicKey(role, raw)))), None)
+
     def __iter__(self) -> Iterator[KeyEntry]:
         return iter(self._by_key.values())
 

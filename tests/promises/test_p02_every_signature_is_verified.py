@@ -19,7 +19,7 @@ from seedless.plan import Subject, Times, new_operator
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from seedless.issue import NewKey
@@ -38,7 +38,7 @@ class Lying:
 
     wrong: Callable[[bytes], bytes]
 
-    def make(self, key: NewKey) -> PublicKey:
+    def create(self, keys: Sequence[NewKey]) -> dict[NewKey, PublicKey]:
         raise NotImplementedError
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:

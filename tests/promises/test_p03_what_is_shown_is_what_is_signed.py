@@ -23,7 +23,7 @@ from seedless.plan import changed, resigned
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from seedless.issue import NewKey, Plan
@@ -43,7 +43,7 @@ class Listening:
     def __init__(self) -> None:
         self.signed: list[bytes] = []
 
-    def make(self, key: NewKey) -> PublicKey:
+    def create(self, keys: Sequence[NewKey]) -> dict[NewKey, PublicKey]:
         raise NotImplementedError
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:

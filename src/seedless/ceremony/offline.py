@@ -284,9 +284,9 @@ class _Table:
             self._keys = opened
             yield self
 
-    def make(self, key: NewKey) -> PublicKey:
+    def create(self, keys: Sequence[NewKey]) -> Mapping[NewKey, PublicKey]:
         """Refuse: a request is signed as it is."""
-        raise UsageError(f"a ceremony makes no key: {key.name}", "ceremony keygen makes keys")
+        raise UsageError(f"a ceremony makes no key: {keys[0].name}", "ceremony keygen makes keys")
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         """Yield the jwt of each draft: out of the transcript, or signed after its intent is on disk."""

@@ -19,11 +19,12 @@ from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, change_options
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
-from seedless.errors import NoKey, UsageError
+from seedless.errors import UsageError
 from seedless.issue import NewKey
 from seedless.ledger import Book
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.key import label_for
+from seedless.pkcs11.uri import KeyUri
 from seedless.plan import SYSTEM_ACCOUNT
 from seedless.policy import read as read_policy
 from seedless.store import atomic, root_lock
@@ -31,6 +32,7 @@ from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.cli._token import OpenTokens
+    from seedless.keyring import KeyEntry
     from seedless.policy import Policy
 
 _FILE = click.Path(path_type=Path)
@@ -94,7 +96,8 @@ def keygen(  # noqa: PLR0913 - one for each option
     names = ", ".join(shown(label_for(one.role, one.name)) for one in new_keys)
     consent.require(settings, f"Create {names} on the token?", done="no key was created")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
-        made = [_make(workspace, tokens, one, holder) for one in new_keys]
+        entries = tokens.create_and_report(new_keys)
+        made = [_stated(tokens, entries[one], holder, workspace.now) for one in new_keys]
         everything = [*(one for one, _ in before), *(one for one, _ in made)]
         files = {output: to_bytes([text for _, text in (*before, *made)]).decode()}
         policy = None
@@ -102,7 +105,8 @@ def keygen(  # noqa: PLR0913 - one for each option
             text = policy_text(everything, [str(key) for key in witness], witnesses or 0)
             policy = read_policy(text.encode(), shown(policy_out))
             files[policy_out] = text
-        atomic.write_new(files, _ledger(workspace, everything))
+        # The keys are pending no longer once their file is there: until then the next run uses the same ones.
+        atomic.write_new(files, _ledger(workspace, everything) | tokens.reported())
     _tell(settings, everything, output, policy)
 
 
@@ -121,16 +125,12 @@ def _new_keys(wanted: tuple[str, ...]) -> list[NewKey]:
     return found
 
 
-def _make(workspace: Workspace, tokens: OpenTokens, wanted: NewKey, holder: str) -> tuple[MadeKey, str]:
-    """Make a key, and let it sign the statement about itself."""
-    public_key = tokens.make(wanted)
-    entry = workspace.keyring().get(public_key)
-    if entry is None:
-        raise NoKey(f"the new key {public_key} is not in the inventory")
-    token = tokens.holding(public_key)
+def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple[MadeKey, str]:
+    """Return a new key, and the statement about itself that it has signed."""
+    token = tokens.holding(entry.public_key)
     made = MadeKey(
-        public_key=public_key, name=wanted.name, holder=holder, uri=entry.uri, at=workspace.now,
-        says=driver_says(token, token.find(public_key.raw)),
+        public_key=entry.public_key, name=entry.name, holder=holder, uri=entry.uri, at=now,
+        says=driver_says(token, token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)),
     )  # fmt: skip
     (jwt,) = tokens.sign([made.draft()])
     return made, jwt.text

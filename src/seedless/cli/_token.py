@@ -14,29 +14,27 @@ from seedless.cli._guard import stand_guard
 from seedless.cli._progress import with_progress
 from seedless.config import choose_module
 from seedless.errors import NoKey
-from seedless.keyring import KeyEntry
-from seedless.nkey import PublicKey
 from seedless.pin import parse_pin_source, uri_pin_source
 from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.quirks import require_fits
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
     from seedless.issue import NewKey
     from seedless.jwt import Draft, Jwt
+    from seedless.keyring import KeyEntry
+    from seedless.new_keys import KeyCreation
+    from seedless.nkey import PublicKey
     from seedless.pin import PinSource
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.token import Token
     from seedless.policy import Policy
     from seedless.signer import Signer
-
-_NOTED_TOGETHER = 100  # keys
-_TENTHS = 10
 
 
 def named_uri(workspace: Workspace) -> KeyUri:
@@ -100,8 +98,7 @@ class OpenTokens:
         self._pins = pin_source(workspace)
         self._opened: dict[tuple[Path, str], Token] = {}
         self._kept: dict[tuple[Path, str], KeptPin] = {}
-        self._made: list[KeyEntry] = []
-        stack.callback(self._note)
+        self._places: dict[tuple[KeyUri, bool], tuple[Path, TokenInfo]] = {}
         self.expected = 0  # jwts that will be signed, for the bar
 
     def require_fits(self, changes: Iterable[Change]) -> None:
@@ -122,46 +119,39 @@ class OpenTokens:
         """Return the token that the person named, or the only one."""
         return self._open(named_uri(self._workspace), is_ours=True)
 
-    def make(self, key: NewKey) -> PublicKey:
-        """Make *key* on the token that the person named, and note it in the inventory.
+    def create(self, keys: Sequence[NewKey]) -> dict[NewKey, PublicKey]:
+        """Create *keys* on the token that the person named, and register them in the inventory."""
+        return {key: entry.public_key for key, entry in self._creation().create(keys).items()}
 
-        A key that was not noted would be lost to the next run. Of many keys the inventory is written for
-        each tenth more, and for each hundredth: who makes thousands does not write it thousands of times.
-        """
+    def create_and_report(self, keys: Sequence[NewKey]) -> dict[NewKey, KeyEntry]:
+        """Create *keys* as `create` does; after a kill before `reported` the next run returns the same."""
+        return self._creation().create(keys, until="reported")
+
+    def reported(self) -> dict[Path, str | None]:
+        """Return the file that says that the new keys were reported, to be written with the report."""
+        return self._creation().reported()
+
+    def _creation(self) -> KeyCreation:
+        from seedless.new_keys import KeyCreation  # noqa: PLC0415 - only where keys are created
         from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - see `_info`
-        from seedless.pkcs11.key import label_for  # noqa: PLC0415 - likewise
 
         uri = named_uri(self._workspace)
-        require_makes_keys(_info(module_for(self._workspace, uri, is_ours=True), uri))
-        token = self.chosen()
-        label = label_for(key.role, key.name)
-        made = token.generate(label)
-        public_key = PublicKey(key.role, made.raw or b"")
-        self._made.append(
-            KeyEntry(
-                public_key=public_key,
-                uri=str(key_uri(token, label, made.id)),
-                role=key.role,
-                name=key.name,
-                made="token",
-                at=self._workspace.now,
-            )
+        require_makes_keys(self._allowed(uri, is_ours=True)[1])
+        workspace = self._workspace
+        return KeyCreation(
+            self.chosen(),
+            root=workspace.root,
+            inventory=workspace.keyring_path,
+            keyring=workspace.keyring,
+            is_used=workspace.is_used,
+            now=workspace.now,
         )
-        if len(self._made) >= min(_NOTED_TOGETHER, 1 + len(self._workspace.keyring()) // _TENTHS):
-            self._note()
-        return public_key
-
-    def _note(self) -> None:
-        if self._made:
-            self._workspace.note_key(*self._made)
-            self._made.clear()
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         """Yield the jwt of each draft, signed on the token that holds the key of its issuer, verified.
 
         Many drafts in a row for one token are signed by worker processes, while this one does the rest.
         """
-        self._note()
         yield from with_progress(self._signed(drafts), self.expected, "signed")
 
     def _signed(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
@@ -197,7 +187,10 @@ class OpenTokens:
         """Return the signer of *public_key*, on the token that holds it."""
         self._require_role(public_key)
         allowed = str(public_key) in self._workspace.settings.allow_extractable
-        return self.holding(public_key).signer(public_key, allow_extractable=allowed)
+        entry = self._workspace.keyring().get(public_key)
+        key_id = KeyUri.parse(entry.uri).id if entry else None
+        token = self.holding(public_key)
+        return token.signer(public_key, key_id=key_id, allow_extractable=allowed)
 
     def holding(self, public_key: PublicKey) -> Token:
         """Return the token with *public_key*: where the inventory says, else the one that was named."""
@@ -219,16 +212,24 @@ class OpenTokens:
 
         Tokens that keep no labels cannot tell, so the role is bound here too when a key is made.
         """
-        for entry in self._workspace.keyring():
-            if entry.public_key.raw == public_key.raw and entry.role is not public_key.role:
-                raise NoKey(
-                    f"{public_key} is the key of an {entry.role.name.lower()} in the inventory, "
-                    f"{entry.public_key}, and a key has one role",
-                    "make a new key for the other role",
-                )
+        entry = self._workspace.keyring().with_raw(public_key.raw)
+        if entry is not None and entry.role is not public_key.role:
+            raise NoKey(
+                f"{public_key} is the key of an {entry.role.name.lower()} in the inventory, "
+                f"{entry.public_key}, and a key has one role",
+                "make a new key for the other role",
+            )
 
     def _allowed(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
-        """Return the module and the token that *uri* means; raise `Refused` where the policy does not."""
+        """Return the module and the token that *uri* means; raise `Refused` where the policy does not.
+
+        The driver is asked once for each: it may take its time over every slot.
+        """
+        if (uri, is_ours) not in self._places:
+            self._places[uri, is_ours] = self._found(uri, is_ours=is_ours)
+        return self._places[uri, is_ours]
+
+    def _found(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
         module = module_for(self._workspace, uri, is_ours=is_ours)
         info = _info(module, uri)
         if self._policy is not None:

@@ -240,8 +240,11 @@ class Workspace:
         made = [
             entry.public_key for entry in self.keyring().entries if (entry.role, entry.name) == (role, name)
         ]
-        stores = [open_store(self.root, operator) for operator in operators(self.root)]
-        return next((key for key in made if not any(store.find(key) for store in stores)), None)
+        return next((key for key in made if not self.is_used(key)), None)
+
+    def is_used(self, key: PublicKey) -> bool:
+        """Say whether a jwt of any store is about *key*."""
+        return any(open_store(self.root, operator).find(key) for operator in operators(self.root))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

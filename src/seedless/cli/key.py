@@ -16,7 +16,7 @@ from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, change_options, token_options
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
-from seedless.errors import NoKey, UsageError
+from seedless.errors import UsageError
 from seedless.issue import NewKey
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.key import label_for
@@ -66,11 +66,9 @@ def new(settings: Settings, *, role: str, name: str | None, software: bool) -> N
         return
     consent.require(settings, f"Create the key {shown(label)} on the token?", done="no key was created")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
-        public_key = tokens.make(wanted)
-    entry = workspace.keyring().get(public_key)
-    if entry is None:
-        raise NoKey(f"the key {public_key} is not in the inventory, {workspace.keyring_path}")
-    _io.emit(entry_data(entry), f"{public_key}\n{entry.uri}", as_json=settings.as_json)
+        entry = tokens.create_and_report([wanted])[wanted]
+        _io.emit(entry_data(entry), f"{entry.public_key}\n{entry.uri}", as_json=settings.as_json)
+        atomic.write(tokens.reported())
 
 
 def _new_software(workspace: Workspace, role: str) -> None:

@@ -10,7 +10,7 @@ import click
 from seedless.claims import User
 from seedless.cli import _describe, _io
 from seedless.cli._claims_options import ClaimsOptions, user_claims
-from seedless.cli._keys import issuer_option, public_key_option
+from seedless.cli._keys import issuer_option, public_key_option, subject_for
 from seedless.cli._options import Settings, sign_options, store_options
 from seedless.cli._review import sign
 from seedless.cli._shown import print_shown, show_options
@@ -23,7 +23,7 @@ from seedless.cli._workspace import Workspace
 from seedless.creds import decorate_jwt
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.plan import Subject, issuing_key, new_user, scope_of
+from seedless.plan import issuing_key, new_user, scope_of
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
 
@@ -74,7 +74,7 @@ def add(
         signer = issuing_key(parent.claims, workspace.known_keys(), issuer)
         body = User() if scope_of(parent.claims, signer) else User.new()
         intent = new_user(
-            Subject(role=Role.USER, name=name, public_key=software.public_key if software else public_key),
+            subject_for(workspace, Role.USER, name, software.public_key if software else public_key),
             options.body(body),
             account=parent,
             issuer=signer,

@@ -48,6 +48,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
             "8 to 64 characters, as in 0001password",
             sessions=16,
             id_size=2,
+            searches_points=False,  # not tried, and each object that such a search gave would be a round trip
             notes=(
                 "firmware before 2.4 signs at most 2026 bytes",
                 "CKA_ID is the object id of 2 bytes; other ids and labels over 40 bytes cost round trips",

@@ -17,7 +17,7 @@ from pkcs11.mechanisms import KeyType, Mechanism
 
 from seedless.errors import SeedlessError, TokenError
 from seedless.pkcs11._ckr import is_dislike
-from seedless.pkcs11.objects import Pair, half, paired
+from seedless.pkcs11.objects import Half, Pair, half, paired
 from seedless.pkcs11.signing import challenge, proves
 
 if TYPE_CHECKING:
@@ -62,17 +62,52 @@ def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, wanted:
     public, private = _generated(raw, session.info.quirks, numbers, wanted)
     try:
         pair = paired(half(private, numbers=numbers), half(public, numbers=numbers))
-        require_stays(pair)
-        message = challenge("new key", wanted.random)
-        if not proves(session, raw, pair, pair.key.raw or b"", numbers, message):
-            raise TokenError(  # noqa: TRY301 - as any other flaw of the new pair
-                f"the new key {pair.key.named} on {session.info.where} gave a wrong signature",
-                "do not use this token until you know why: its driver, its firmware or its files",
-            )
+        _require_usable(session, raw, numbers, pair, wanted.random)
     except BaseException as error:
         destroy_halves(error, private, public)
         raise
     return pair
+
+
+def finished(
+    session: TokenSession,
+    raw: Session,
+    numbers: Numbers,
+    parts: tuple[str, list[Half], list[Half]],
+    random: bytes,
+) -> Pair | None:
+    """Return the pair of an interrupted `generate_pair`, read back and tried; else remove what there is.
+
+    *parts* are the label of the pair, and the private and public objects that have its CKA_ID. A process that
+    is killed while its token creates a pair can leave the public half alone, or the private one, whose public
+    key nobody can tell then. A token with several that could be meant is left as it is.
+    """
+    label = parts[0]
+    privates, publics = ([one for one in kind if one.label in {label, ""}] for kind in parts[1:])
+    if len(privates) > 1 or len(publics) > 1:
+        return None
+    left = [one.item for one in (*privates, *publics)]
+    pair = paired(privates[0], publics[0] if publics else None) if privates else None
+    if pair is None or pair.key.raw is None:
+        for item in left:
+            item.destroy()
+        return None
+    try:
+        _require_usable(session, raw, numbers, pair, random)
+    except TokenError as error:
+        destroy_halves(error, *left)
+        raise
+    return pair
+
+
+def _require_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: Pair, random: bytes) -> None:
+    """Raise `TokenError` for a new pair that can leave, shows no public key, or signs wrongly."""
+    require_stays(pair)
+    if not proves(session, raw, pair, pair.key.raw or b"", numbers, challenge("new key", random)):
+        raise TokenError(
+            f"the new key {pair.key.named} on {session.info.where} gave a wrong signature",
+            "do not use this token until you know why: its driver, its firmware or its files",
+        )
 
 
 def vendor_mechanism(number: int) -> Mechanism:

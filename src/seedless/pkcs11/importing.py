@@ -18,8 +18,8 @@ from pkcs11.exceptions import PKCS11Error
 from seedless.errors import TokenError
 from seedless.pkcs11._ckr import is_dislike
 from seedless.pkcs11.generate import STAYS, UNMODIFIABLE, destroy_halves, require_stays
-from seedless.pkcs11.lookup import matching
-from seedless.pkcs11.objects import Pair, half, halves, paired
+from seedless.pkcs11.key import POINT_PREFIXES
+from seedless.pkcs11.objects import Pair, half, paired
 from seedless.pkcs11.signing import challenge, proves
 
 if TYPE_CHECKING:
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from pkcs11.types import Object, Session
 
     from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.lookup import KeyFinder
     from seedless.pkcs11.quirks import Numbers, Quirks
     from seedless.pkcs11.session import TokenSession
     from seedless.seeds import SoftwareKey
-
-_SHAPES = {"raw": b"", "0420": b"\x04\x20", "032100": b"\x03\x21\x00"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,18 @@ def require_takes_keys(info: TokenInfo) -> None:
         )
 
 
-def import_pair(session: TokenSession, raw: Session, numbers: Numbers, coming: Coming) -> Pair:
+def import_pair(
+    session: TokenSession, raw: Session, finder: KeyFinder, numbers: Numbers, coming: Coming
+) -> Pair:
     """Write, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, nothing left."""
     public_key = coming.software.public_key
-    there = matching(session, raw, public_key.raw, numbers)
+    there = finder.on_token(raw, public_key.raw)
     if there:
         raise TokenError(
             f"{session.info.where} has the key {public_key} already, as {there[0].key.named}",
             "one raw key is on a token once and has one role",
         )
-    pair = _written(session, raw, numbers, coming, _free_id(session, raw, numbers, coming))
+    pair = _written(session, raw, numbers, coming, _free_id(session, raw, finder, coming))
     try:
         _require_right(session, raw, numbers, coming, pair)
     except BaseException as error:
@@ -87,10 +88,9 @@ def _require_right(session: TokenSession, raw: Session, numbers: Numbers, coming
         )
 
 
-def _free_id(session: TokenSession, raw: Session, numbers: Numbers, coming: Coming) -> bytes:
+def _free_id(session: TokenSession, raw: Session, finder: KeyFinder, coming: Coming) -> bytes:
     """Return the id that is wanted, or one that no object has; a public object alone takes an id too."""
-    kinds = (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
-    taken = {one.id for kind in kinds for one in halves(raw, kind, numbers)}
+    taken = finder.taken_ids(raw)
     if coming.id is not None and coming.id in taken:
         raise TokenError(
             f"{session.info.where} has a key with the id {coming.id.hex()} already", "choose another id"
@@ -131,7 +131,7 @@ def _attempts(
     quirks: Quirks, numbers: Numbers, coming: Coming, key_id: bytes
 ) -> Iterator[tuple[dict[Attribute, Any], dict[Attribute, Any]]]:
     labels = ({Attribute.LABEL: coming.label}, {}) if quirks.sets_labels else ({},)
-    shapes = [_SHAPES[name] for name in quirks.points]
+    shapes = [POINT_PREFIXES[name] for name in quirks.points]
     for label, modifiable, params, shape in product(labels, (UNMODIFIABLE, {}), quirks.ec_params, shapes):
         common = {
             Attribute.KEY_TYPE: numbers.key_type,

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 _EC_PARAMS_LUNA = bytes.fromhex("130745643235353139")  # PrintableString "Ed25519"
 _EC_PARAMS_GNUPG = bytes.fromhex("06092b06010401da470f01")  # 1.3.6.1.4.1.11591.15.1
 _ED25519_PARAMS = frozenset({EC_PARAMS_NAME, EC_PARAMS_OID, _EC_PARAMS_GNUPG, _EC_PARAMS_LUNA, b"", None})
-_POINT_PREFIXES = (b"", b"\x04\x20", b"\x03\x21\x00")  # raw, OCTET STRING, BIT STRING
+POINT_PREFIXES = {
+    "raw": b"",
+    "0420": b"\x04\x20",
+    "032100": b"\x03\x21\x00",
+}  # bare, OCTET STRING, BIT STRING
 ED25519 = "ed25519"
 
 _ROLES = {Role.OPERATOR: "operator", Role.ACCOUNT: "account", Role.USER: "user"}
@@ -99,7 +103,7 @@ def point(value: bytes | None) -> bytes | None:
     """Return the 32 bytes in CKA_EC_POINT: raw, OCTET STRING (`0420…`) or BIT STRING (`032100…`)."""
     if value is None:
         return None
-    for prefix in _POINT_PREFIXES:
+    for prefix in POINT_PREFIXES.values():
         if len(value) == len(prefix) + KEY_SIZE and value.startswith(prefix):
             return value[len(prefix) :]
     return None

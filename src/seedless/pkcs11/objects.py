@@ -70,10 +70,22 @@ def search(session: Session, template: dict[Attribute, Any]) -> list[Object]:
         raise
 
 
-def halves(session: Session, kind: ObjectClass, numbers: Numbers = STANDARD) -> list[Half]:
-    """Read all key objects of one class, public or private."""
+def halves(
+    session: Session,
+    kind: ObjectClass,
+    numbers: Numbers = STANDARD,
+    template: dict[Attribute, Any] | None = None,
+    *,
+    most: int | None = None,
+) -> list[Half]:
+    """Read the key objects of one class, public or private: all, or those that have what *template* says.
+
+    Where there are more than *most*, none is read: the token ignores some of the template.
+    """
     statements = _STATEMENTS.values() if kind == ObjectClass.PRIVATE_KEY else ()
-    found = search(session, {Attribute.CLASS: kind})
+    found = search(session, {Attribute.CLASS: kind, **(template or {})})
+    if most is not None and len(found) > most:
+        return []
     return [half(item, (*_IDENTITY, *statements), numbers) for item in found]
 
 
@@ -97,14 +109,20 @@ def half(
 
 def pairs(session: Session, numbers: Numbers = STANDARD) -> list[Pair]:
     """Read all private keys of the token, each with its public half."""
+    publics = halves(session, ObjectClass.PUBLIC_KEY, numbers)
+    return joined(halves(session, ObjectClass.PRIVATE_KEY, numbers), publics)
+
+
+def joined(privates: list[Half], publics: list[Half]) -> list[Pair]:
+    """Return the key of each private half, with the public half that goes with it."""
     by_id: dict[bytes, list[Half]] = {}
     by_label: dict[str, list[Half]] = {}
-    for public in halves(session, ObjectClass.PUBLIC_KEY, numbers):
+    for public in publics:
         by_id.setdefault(public.id, []).append(public)
         by_label.setdefault(public.label, []).append(public)
     return [
         paired(private, partner(private, by_id.get(private.id, []), by_label.get(private.label, [])))
-        for private in halves(session, ObjectClass.PRIVATE_KEY, numbers)
+        for private in privates
     ]
 
 

@@ -41,8 +41,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
     `largest_message` is in bytes, None where no ceiling is known. `points` are the shapes in which
     CKA_EC_POINT was seen; all three are read from every device. `id_size` is the length of the CKA_ID of a
-    new key. `make` is empty where C_GenerateKeyPair serves, else how a key is made. `pin_form` is a pattern
-    that a PIN must match before it is sent.
+    new key. `searches_points` is whether a search by CKA_EC_POINT finds what has it, and no more. `make` is
+    empty where C_GenerateKeyPair serves, else how a key is made. `pin_form` is a pattern that a PIN must
+    match before it is sent.
     `lacks_ed25519` says why the family cannot sign, where that is known.
     """
 
@@ -54,6 +55,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     sets_labels: bool = True
     sets_ids: bool = True
     id_size: int = 8
+    searches_points: bool = True
     make: str = ""
     public_may_be_missing: bool = True
     asks_for_each: bool = True

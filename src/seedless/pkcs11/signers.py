@@ -16,7 +16,7 @@ from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE
 from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import require_ok
-from seedless.pkcs11.lookup import matching, only
+from seedless.pkcs11.lookup import only
 from seedless.pkcs11.quirks import require_fits
 from seedless.pkcs11.session import handle_of
 from seedless.pkcs11.signing import require_whole, sign_with
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from seedless.nkey import PublicKey
     from seedless.pkcs11.key import Key
+    from seedless.pkcs11.lookup import KeyFinder
     from seedless.pkcs11.objects import Pair
     from seedless.pkcs11.quirks import Numbers
     from seedless.pkcs11.session import TokenSession
@@ -39,18 +40,36 @@ class TokenSigner:
     If the session is lost on the way, it is made anew once, and the key found again by its public key.
     """
 
-    __slots__ = ("_ceiling", "_check", "_epoch", "_numbers", "_pair", "_prepared", "public_key", "session")
+    __slots__ = (
+        "_ceiling",
+        "_check",
+        "_epoch",
+        "_finder",
+        "_id",
+        "_numbers",
+        "_pair",
+        "_prepared",
+        "public_key",
+        "session",
+    )
 
     def __init__(
         self,
         session: TokenSession,
-        public_key: PublicKey,
+        finder: KeyFinder,
         numbers: Numbers,
+        public_key: PublicKey,
+        key_id: bytes | None,
         check: Callable[[Key], None],
     ) -> None:
-        """Find the key of *public_key*; raise `NoKey`, or what *check* raises for a key that is refused."""
+        """Find the key of *public_key*, which may have the CKA_ID *key_id*.
+
+        Raise `NoKey`, or what *check* raises for a key that is refused.
+        """
         self.session: Final = session
         self.public_key: Final = public_key
+        self._finder: Final = finder
+        self._id: Final = key_id
         self._numbers: Final = numbers
         self._check: Final = check
         self._ceiling: Final = session.info.quirks.largest_message  # once: it is wanted for every signature
@@ -103,7 +122,7 @@ class TokenSigner:
     def _seek(self, raw: Session) -> tuple[int, int, list[Pair]]:
         """Return the epoch and the handle of the session as it is, and the keys that match."""
         session = self.session
-        return session.epoch, handle_of(raw), matching(session, raw, self.public_key.raw, self._numbers)
+        return session.epoch, handle_of(raw), self._finder.find(raw, self.public_key.raw, self._id)
 
     def _take(self, epoch: int, handle: int, found: list[Pair]) -> None:
         """Take the one key that was *found*, and prepare its calls."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from seedless.errors import NoKey, NoToken, TokenError
 from seedless.pkcs11.info import matches
-from seedless.pkcs11.lookup import matching, only
+from seedless.pkcs11.lookup import KeyFinder, only
 from seedless.pkcs11.module import load
 from seedless.pkcs11.objects import pairs
 from seedless.pkcs11.session import TokenSession
@@ -22,7 +22,7 @@ from seedless.pkcs11.signing import eddsa_numbers
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from pkcs11.types import Slot
@@ -32,22 +32,25 @@ if TYPE_CHECKING:
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.key import Key
     from seedless.pkcs11.module import Module
-    from seedless.pkcs11.objects import Pair
+    from seedless.pkcs11.objects import Half, Pair
     from seedless.pkcs11.quirks import Numbers, Quirks
     from seedless.seeds import SoftwareKey
     from seedless.signer import Signer
+
+_UNIQUE = 8
+"""Bytes of a random CKA_ID that no other key has."""
 
 
 class Token:
     """An open token. Made by `open_token`; dead after it ends, and after any error of the token."""
 
-    __slots__ = ("_ids", "_numbers", "_session")
+    __slots__ = ("_finder", "_numbers", "_session")
 
     def __init__(self, session: TokenSession, numbers: Numbers) -> None:
         """Take over an open *session*; *numbers* are those of Ed25519 on this token."""
         self._session: Final = session
         self._numbers: Final = numbers
-        self._ids: set[bytes] = set()  # of the keys, once they were listed to make one
+        self._finder: Final = KeyFinder(session, numbers)
 
     @property
     def info(self) -> TokenInfo:
@@ -73,11 +76,12 @@ class Token:
         """List the private keys on the token, of every type."""
         return [pair.key for pair in self.pairs("list the keys")]
 
-    def find(self, raw: bytes) -> Key:
-        """Return the one Ed25519 key whose public half is *raw* (32 bytes); raise `NoKey` for none or two."""
-        there = self._session.again(
-            "find a key", lambda session: matching(self._session, session, raw, self._numbers)
-        )
+    def find(self, raw: bytes, key_id: bytes | None = None) -> Key:
+        """Return the one Ed25519 key whose public half is *raw* (32 bytes); raise `NoKey` for none or two.
+
+        *key_id* is the CKA_ID that it should have: it is looked for there first, and believed by its bytes.
+        """
+        there = self._session.again("find a key", lambda session: self._finder.find(session, raw, key_id))
         return only(there, raw, self.info.where).key
 
     def generate(
@@ -94,24 +98,66 @@ class Token:
         or 8 bytes from *random*, as the token likes. A token whose keys are made by another program is
         refused.
         """
-        # Making and taking keys is not loaded by who only signs.
-        from seedless.pkcs11.generate import Wanted, generate_pair, require_makes_keys  # noqa: PLC0415
-
-        require_makes_keys(self.info)
-        if id is not None or not self._ids:  # who makes a thousand keys does not list them a thousand times
-            self._ids = {key.id for key in self.keys()}
-        taken = self._ids
-        if id is not None and id in taken:
+        self._require_creates()
+        if id is not None and self.halves([id])[id][0]:
             raise TokenError(
                 f"{self.info.where} has a key with the id {id.hex()} already", "choose another id"
             )
-        key_id = id
-        while key_id is None or key_id in taken:
-            key_id = random(self.quirks.id_size)
+        key_id = self.free_ids(1, random)[0] if id is None else id
+        return self.create(label, key_id, random(32))
+
+    def free_ids(self, count: int, random: Callable[[int], bytes] = os.urandom) -> list[bytes]:
+        """Return *count* different CKA_IDs for new keys, 2 or 8 bytes as the token likes, that no key has.
+
+        Of 8 random bytes that is known without a look at the token; of 2 it is not.
+        """
+        size = self.quirks.id_size
+        taken: set[bytes] = set()
+        if size < _UNIQUE:
+            taken.update(self._session.again("list the keys", self._finder.taken_ids))
+        found: list[bytes] = []
+        while len(found) < count:
+            key_id = random(size)
+            if key_id not in taken:
+                taken.add(key_id)
+                found.append(key_id)
+        return found
+
+    def create(self, label: str, key_id: bytes, random: bytes) -> Key:
+        """Create a pair as `generate` does, with a *key_id* that `free_ids` gave, and 32 *random* bytes."""
+        # Creating and importing keys is not loaded by who only signs.
+        from seedless.pkcs11.generate import Wanted, generate_pair  # noqa: PLC0415
+
+        self._require_creates()
         with self._session.use("make a key") as raw:
-            made = generate_pair(self._session, raw, self._numbers, Wanted(label, key_id, random(32))).key
-        taken.add(key_id)
-        return made
+            pair = generate_pair(self._session, raw, self._numbers, Wanted(label, key_id, random))
+            self._finder.add(pair)
+        return pair.key
+
+    def _require_creates(self) -> None:
+        from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - as in `create`
+
+        require_makes_keys(self.info)
+
+    def halves(self, ids: Collection[bytes]) -> dict[bytes, tuple[list[Half], list[Half]]]:
+        """Read the private and the public objects that have each of *ids*, for this package."""
+        return self._session.again("find a key", lambda raw: self._finder.with_ids(raw, ids))
+
+    def finish_or_remove(
+        self, label: str, halves: tuple[list[Half], list[Half]], random: bytes
+    ) -> Key | None:
+        """Return the key whose creation was interrupted, if it is whole; else remove what there is of it.
+
+        *halves* are the objects with its CKA_ID, of which only those with its *label*, or none, are looked
+        at. Raise `TokenError` for a pair that cannot be used, which is destroyed, as a new one would be.
+        """
+        from seedless.pkcs11.generate import finished  # noqa: PLC0415 - as in `create`
+
+        with self._session.use("finish a key") as raw:
+            pair = finished(self._session, raw, self._numbers, (label, *halves), random)
+            if pair is not None:
+                self._finder.add(pair)
+        return None if pair is None else pair.key
 
     def import_key(
         self,
@@ -129,25 +175,33 @@ class Token:
 
         require_takes_keys(self.info)
         with self._session.use("import a key") as raw:
-            return import_pair(self._session, raw, self._numbers, Coming(software, label, id, random)).key
+            pair = import_pair(
+                self._session, raw, self._finder, self._numbers, Coming(software, label, id, random)
+            )
+            self._finder.add(pair)
+        return pair.key
 
-    def signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> Signer:
+    def signer(
+        self, public_key: PublicKey, *, key_id: bytes | None = None, allow_extractable: bool = False
+    ) -> Signer:
         """Return a signer for the key of *public_key*; every signature is verified before it is returned.
+
+        *key_id* is the CKA_ID that it should have, as for `find`.
 
         Raise `NoKey` if none or several match, or if the label of the key tells another role; `TokenError`
         for a key that, by what the driver says, can leave the token, unless *allow_extractable*.
         """
-        return Verified(self._signer(public_key, allow_extractable=allow_extractable))
+        return Verified(self._signer(public_key, key_id, allow_extractable=allow_extractable))
 
     def unchecked_signer(self, public_key: PublicKey, *, allow_extractable: bool = False) -> TokenSigner:
         """Return a signer whose signatures nobody has verified: for the worker of a pool, which does that."""
-        return self._signer(public_key, allow_extractable=allow_extractable)
+        return self._signer(public_key, None, allow_extractable=allow_extractable)
 
-    def _signer(self, public_key: PublicKey, *, allow_extractable: bool) -> TokenSigner:
+    def _signer(self, public_key: PublicKey, key_id: bytes | None, *, allow_extractable: bool) -> TokenSigner:
         def check(key: Key) -> None:
             self._require_usable(key, public_key, allow_extractable=allow_extractable)
 
-        return TokenSigner(self._session, public_key, self._numbers, check)
+        return TokenSigner(self._session, self._finder, self._numbers, public_key, key_id, check)
 
     def _require_usable(self, key: Key, public_key: PublicKey, *, allow_extractable: bool) -> None:
         if key.role not in {None, public_key.role}:
@@ -163,6 +217,7 @@ class Token:
         with self._session.use("delete a key") as raw:
             # Found and destroyed in one: the handle of another session may mean another object.
             found = [pair for pair in pairs(raw, self._numbers) if pair.key == key]
+            self._finder.forget()
             if len(found) == 1:
                 found[0].private.destroy()
                 if found[0].public is not None:

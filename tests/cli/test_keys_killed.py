@@ -1,0 +1,216 @@
+"""Keys on a token, when the command that creates them is killed: none is forgotten, and none is left over.
+
+The process is killed by SIGKILL just before a call that changes a file, its own or one of the token: see
+`killing.c`. Each run is a fork of one process that has loaded everything but the driver, so that hundreds of
+them take seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Desk = Any  # the fixtures in tests/conftest.py
+    Mounts = Any
+    Run = Callable[..., bool]
+
+_SERVER = """
+import ctypes, json, os, signal, sys
+killing = ctypes.CDLL(os.environ["LD_PRELOAD"])
+from seedless.cli.main import main
+from seedless.pkcs11.binding import load_binding
+load_binding()
+import seedless.cli._ceremony_keygen, seedless.cli.account, seedless.cli.apply
+import seedless.cli.key, seedless.cli.user
+import seedless.new_keys, seedless.pkcs11.generate, seedless.pkcs11.token
+for line in sys.stdin:
+    number, words = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+        killing.kill_before(ctypes.c_long(number))
+        os._exit(main(words))
+    status = os.waitpid(pid, 0)[1]
+    print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+"""
+_COUNT = """
+import os, pkcs11
+from pkcs11.constants import Attribute, ObjectClass
+token = pkcs11.lib(os.environ["SEEDLESS_MODULE"]).get_token(token_label=os.environ["LABEL"])
+with token.open(user_pin=os.environ["TOKEN_PIN"]) as session:
+    for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY):
+        print(len(list(session.get_objects({Attribute.CLASS: kind}))))
+"""
+_SIGKILL = -9
+
+
+@pytest.fixture(scope="module")
+def killing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("killing") / "killing.so"
+    source = Path(__file__).with_name("killing.c")
+    options = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.fail("the kills need a C compiler: install gcc and libc6-dev", pytrace=False)
+    subprocess.run([compiler, *options, "-o", str(built), str(source), "-ldl"], check=True)
+    return built
+
+
+@pytest.fixture
+def run(desk: Desk, killing: Path) -> Iterator[Run]:
+    """Run a command that is killed before the n-th change of a file, 0 for never; return whether it ended."""
+    desk.ok("operator", "add", "ACME", "--yes")
+    operator = desk.ok("operator", "show", "--json").data["subject"]
+    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    env = desk.env_with(LD_PRELOAD=str(killing), SEEDLESS_POLICY=str(desk.home / "policy.toml"))
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVER],
+        env=env,
+        cwd=desk.home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def killed_before(number: int, *words: str) -> bool:
+            print(json.dumps([number, words]), file=server.stdin, flush=True)
+            code = json.loads(server.stdout.readline())
+            assert code in {0, _SIGKILL}, (words, number, (desk.home / "stderr").read_text())
+            return bool(code == 0)
+
+        yield killed_before
+        server.stdin.close()
+
+
+def objects(desk: Desk) -> tuple[int, int]:
+    """Return how many private and how many public keys a fresh process finds on the token."""
+    done = subprocess.run(
+        [sys.executable, "-c", _COUNT],
+        env=desk.env_with(LABEL=desk.token.label),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    private, public = map(int, done.stdout.split())
+    return private, public
+
+
+def inventory(desk: Desk) -> list[dict[str, Any]]:
+    keys: list[dict[str, Any]] = desk.ok("key", "list", "--json").data["keys"]
+    return keys
+
+
+def kills_of_each(run: Run, words: Callable[[str], tuple[str, ...]]) -> int:
+    """Kill the command for another name at each point, and run it again; return how often it was killed."""
+    number = 1
+    while not run(number, *words(f"n{number}")):
+        assert run(0, *words(f"n{number}"))
+        number += 1
+    return number - 1
+
+
+def kills_in_a_row(run: Run, *words: str) -> int:
+    """Kill one command again and again, each time a change later, until it ends; return how often."""
+    number = 1
+    while not run(number, *words):
+        number += 1
+    return number - 1
+
+
+def test_after_two_hundred_kills_each_key_is_used_and_there_is_none_too_many(desk: Desk, run: Run) -> None:
+    (desk.home / "tenants.toml").write_text("".join(f"[accounts.T{number}]\n" for number in range(4)))
+    accounts = kills_of_each(run, lambda name: ("account", "add", name, "--yes"))
+    users = kills_of_each(run, lambda name: ("user", "add", "-a", "n1", name, "--on-token", "--yes"))
+    in_a_row = [
+        kills_in_a_row(run, "apply", "tenants.toml", "--yes"),
+        kills_in_a_row(run, "key", "new", "--role", "account", "--name", "SPARE"),
+        kills_in_a_row(run, "ceremony", "keygen", "ECMA", "--holder", "Ada", "-o", "keys.json"),
+    ]
+    assert accounts + users + sum(in_a_row) >= 200
+    assert min(accounts, users, *in_a_row) > 25
+    wanted = 1 + (accounts + 1) + (users + 1) + 4 + 1 + 3
+    assert objects(desk) == (wanted, wanted)
+    keys = inventory(desk)
+    assert len(keys) == wanted
+    assert len({(key["role"], key["name"]) for key in keys}) == wanted
+    assert not (desk.store / "pending-keys.json").exists()
+    assert desk.ok("verify", "--json").data["ok"] is True
+
+
+@pytest.mark.parametrize("free_blocks", [0, 1, 2, 3])
+def test_a_full_disk_leaves_no_key_too_many(desk: Desk, mounts: Mounts, free_blocks: int) -> None:
+    desk.ok("operator", "add", "ACME", "--yes")
+    command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "--yes"]
+    done = mounts.run_full(desk.store, *command, env=desk.env, free_blocks=free_blocks)
+    assert done.returncode in {0, 1}, done.stderr
+    assert ("the disk is full" in done.stderr) == (done.returncode == 1)
+    if done.returncode:
+        desk.ok("account", "add", "ORDERS", "--yes")
+    assert objects(desk) == (2, 2)
+    assert [key["name"] for key in inventory(desk)].count("ORDERS") == 1
+    assert not (desk.store / "pending-keys.json").exists()
+
+
+def test_keygen_creates_keys_however_many_the_inventory_holds(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME", "--yes")
+    (desk.home / "policy.toml").write_text(
+        f'operator = "{desk.ok("operator", "show", "--json").data["subject"]}"\n'
+    )
+    (desk.home / "many.toml").write_text("".join(f"[accounts.T{number}]\n" for number in range(30)))
+    policy = ("--policy", str(desk.home / "policy.toml"))
+    desk.ok("apply", str(desk.home / "many.toml"), "--yes", *policy)
+    assert len(inventory(desk)) == 31
+    made = desk.ok("ceremony", "keygen", "ECMA", "--holder", "Ada", "-o", str(desk.home / "keys.json"))
+    assert len(made.out.splitlines()) == 3
+    assert len(inventory(desk)) == 34
+    assert objects(desk) == (34, 34)
+
+
+_HALF = """
+import os, pkcs11
+from pkcs11 import KeyType
+from pkcs11.constants import Attribute
+token = pkcs11.lib(os.environ["SEEDLESS_MODULE"]).get_token(token_label=os.environ["LABEL"])
+with token.open(user_pin=os.environ["TOKEN_PIN"], rw=True) as session:
+    public, private = session.generate_keypair(
+        KeyType.EC_EDWARDS, id=bytes(8), label="account:ORDERS", store=True,
+        public_template={Attribute.EC_PARAMS: bytes.fromhex("06032b6570")})
+    {"private": public, "public": private}[os.environ["HALF"]].destroy()
+"""
+
+
+@pytest.mark.parametrize("half", ["private", "public"])
+def test_half_a_key_is_removed_and_the_key_is_created_anew(desk: Desk, half: str) -> None:
+    desk.ok("operator", "add", "ACME", "--yes")
+    token = inventory(desk)[0]["uri"].partition(";object=")[0]
+    uri = f"{token};object=account:ORDERS;id=%00%00%00%00%00%00%00%00;type=private"
+    pending = {"role": "account", "name": "ORDERS", "uri": uri, "until": "registered"}
+    (desk.store / "pending-keys.json").write_text(json.dumps({"version": 1, "keys": [pending]}))
+    env = desk.env_with(LABEL=desk.token.label, HALF=half)
+    subprocess.run([sys.executable, "-c", _HALF], env=env, check=True)
+    assert objects(desk) == ((2, 1) if half == "private" else (1, 2))
+    desk.ok("account", "add", "ORDERS", "--yes")
+    assert objects(desk) == (2, 2)
+    assert [key["name"] for key in inventory(desk)].count("ORDERS") == 1
+    assert not (desk.store / "pending-keys.json").exists()
+
+
+def test_a_damaged_file_of_pending_keys_is_told_before_a_key_is_created(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME", "--yes")
+    (desk.store / "pending-keys.json").write_text('{"version": 1, "keys": [{"role": "king"}]}')
+    done = desk.run("account", "add", "ORDERS", "--yes")
+    assert done.code == 1
+    assert "pending-keys.json is damaged" in done.err
+    assert objects(desk) == (1, 1)
