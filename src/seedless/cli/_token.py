@@ -98,7 +98,7 @@ class OpenTokens:
         self._pins = pin_source(workspace)
         self._opened: dict[tuple[Path, str], Token] = {}
         self._kept: dict[tuple[Path, str], KeptPin] = {}
-        self._places: dict[tuple[KeyUri, bool], tuple[Path, TokenInfo]] = {}
+        self._infos: dict[tuple[Path, KeyUri], TokenInfo] = {}
         self.expected = 0  # jwts that will be signed, for the bar
 
     def require_fits(self, changes: Iterable[Change]) -> None:
@@ -113,7 +113,7 @@ class OpenTokens:
             uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(self._workspace)
             module = module_for(self._workspace, uri, is_ours=entry is None)
             size = len(change.draft.signing_input)
-            require_fits(size, _info(module, uri), f"the jwt of {change.title}")
+            require_fits(size, self._info(module, uri), f"the jwt of {change.title}")
 
     def chosen(self) -> Token:
         """Return the token that the person named, or the only one."""
@@ -221,22 +221,20 @@ class OpenTokens:
             )
 
     def _allowed(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
-        """Return the module and the token that *uri* means; raise `Refused` where the policy does not.
-
-        The driver is asked once for each: it may take its time over every slot.
-        """
-        if (uri, is_ours) not in self._places:
-            self._places[uri, is_ours] = self._found(uri, is_ours=is_ours)
-        return self._places[uri, is_ours]
-
-    def _found(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
+        """Return the module and the token that *uri* means; raise `Refused` where the policy does not."""
         module = module_for(self._workspace, uri, is_ours=is_ours)
-        info = _info(module, uri)
+        info = self._info(module, uri)
         if self._policy is not None:
             from seedless.policy import refuse_token  # noqa: PLC0415 - only where a policy is pinned
 
             refuse_token(self._policy, info.serial, info.where)
         return module, info
+
+    def _info(self, module: Path, uri: KeyUri) -> TokenInfo:
+        """Return what *module* reports of the token; asked once, since a driver takes its time over slots."""
+        if (module, uri) not in self._infos:
+            self._infos[module, uri] = _info(module, uri)
+        return self._infos[module, uri]
 
     def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
         from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_info`
