@@ -36,12 +36,15 @@ sys.exit(main(words))
 # account add writes the inventory when the key is made, and the jwt at the end: each is written beside its
 # place, synced, renamed, and its folder synced.
 POINTS = {
-    "the new inventory is not yet synced": ("fsync", 1),
-    "the new inventory is not yet in its place": ("replace", 1),
-    "the folder of the inventory is not yet synced": ("fsync", 2),
-    "the jwt is not yet synced": ("fsync", 3),
-    "the jwt is not yet in its place": ("replace", 2),
-    "the folder of the jwt is not yet synced": ("fsync", 4),
+    "what is about to be created is not yet synced": ("fsync", 1),
+    "what is about to be created is not yet in its place": ("replace", 1),
+    "the folder of what is about to be created is not yet synced": ("fsync", 2),
+    "the new inventory is not yet synced": ("fsync", 3),
+    "the new inventory is not yet in its place": ("replace", 2),
+    "the folder of the inventory is not yet synced": ("fsync", 4),
+    "the jwt is not yet synced": ("fsync", 5),
+    "the jwt is not yet in its place": ("replace", 3),
+    "the folder of the jwt is not yet synced": ("fsync", 6),
 }
 
 
@@ -76,7 +79,7 @@ def test_a_run_that_is_killed_leaves_whole_files_and_is_taken_up(desk: Desk, poi
 def test_a_disk_that_fills_up_after_the_key_was_made_costs_no_key(desk: Desk) -> None:
     desk.ok("operator", "add", "ACME")
     before = desk.files()
-    words = ("full", "fsync", "3", "account", "add", "ORDERS", "--yes")
+    words = ("full", "fsync", "5", "account", "add", "ORDERS", "--yes")
     command = [sys.executable, "-c", _STOPPED, *words]
     failed = subprocess.run(command, env=desk.env_with(), capture_output=True, text=True, check=False)
     assert (failed.returncode, failed.stdout) == (1, "")
