@@ -3,8 +3,8 @@
  * whoever makes it: Python, seedless, or the driver of a token. `kill_before(n)` says which, counted from now;
  * 0 is none. What SoftHSM writes goes out at fflush and fclose, so these count and fwrite does not.
  *
- * Spared are token.object and its lock: SoftHSM writes that file in place at each login, and a process that is
- * killed meanwhile takes the whole token with it, whatever program it was.
+ * Spared is token.object: SoftHSM writes it in place at each login, and a process that is killed meanwhile takes
+ * the whole token with it, whatever program it was. So are locks, which hold nothing and are opened to read, too.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,7 +23,8 @@ void kill_before(long calls) { left = calls; }
 
 static void count(const char *path) {
   const char *name = strrchr(path, '/');
-  if (name && (!strcmp(name, "/token.object") || !strcmp(name, "/token.lock"))) return;
+  const char *end = strrchr(path, '.');
+  if ((name && !strcmp(name, "/token.object")) || (end && !strcmp(end, ".lock"))) return;
   if (left > 0 && --left == 0) kill(getpid(), SIGKILL);
 }
 

@@ -114,12 +114,11 @@ def inventory(desk: Desk) -> list[dict[str, Any]]:
 
 
 def kills_of_each(run: Run, words: Callable[[str], tuple[str, ...]]) -> int:
-    """Kill the command at every third point, each time for another name, and run it again; count the kills."""
+    """Kill the command at every third point, each time for another name, and run it again; count kills."""
     names = 0
     while not run(3 * names + 1, *words(f"n{names}")):
         assert run(0, *words(f"n{names}"))
         names += 1
-    print(names, __import__("time").monotonic())
     return names
 
 
@@ -128,7 +127,6 @@ def kills_in_a_row(run: Run, *words: str) -> int:
     number = 1
     while not run(number, *(word.format(number) for word in words)):
         number += 1
-    print(words, number - 1, __import__("time").monotonic())
     return number - 1
 
 
