@@ -88,12 +88,11 @@ def keygen(  # noqa: PLR0913 - one for each option
         atomic.require_new(path)  # before a key is created
     before = parse(documents.read(add, file_kind.KEYS)) if add else ()
     require_other_witnesses((one for one, _ in before), witness)
+    labels = [label_for(one.role, one.name) for one in new_keys]
+    names = ", ".join(map(shown, labels))
     if settings.dry_run:
-        labels = [label_for(one.role, one.name) for one in new_keys]
-        text = f"would make {', '.join(map(shown, labels))}"
-        _io.emit({"dry_run": True, "labels": labels}, text, as_json=settings.as_json)
+        _io.emit({"dry_run": True, "labels": labels}, f"would make {names}", as_json=settings.as_json)
         return
-    names = ", ".join(shown(label_for(one.role, one.name)) for one in new_keys)
     consent.require(settings, f"Create {names} on the token?", done="no key was created")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
         entries = tokens.create_and_report(new_keys)

@@ -80,7 +80,8 @@ def finished(
 
     *parts* are the label of the pair, and the private and public objects that have its CKA_ID. A process that
     is killed while its token creates a pair can leave the public half alone, or the private one, whose public
-    key nobody can tell then. A token with several that could be meant is left as it is.
+    key nobody can tell then, or (SoftHSM) a private object whose seed was not written, which fails to sign.
+    Nobody has used such a key yet. A token with several that could be meant is left as it is.
     """
     label = parts[0]
     privates, publics = ([one for one in kind if one.label in {label, ""}] for kind in parts[1:])
@@ -88,16 +89,19 @@ def finished(
         return None
     left = [one.item for one in (*privates, *publics)]
     pair = paired(privates[0], publics[0] if publics else None) if privates else None
-    if pair is None or pair.key.raw is None:
-        for item in left:
-            item.destroy()
-        return None
+    if pair is not None and _is_usable(session, raw, numbers, pair, random):
+        return pair
+    for item in left:
+        item.destroy()
+    return None
+
+
+def _is_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: Pair, random: bytes) -> bool:
     try:
         _require_usable(session, raw, numbers, pair, random)
-    except TokenError as error:
-        destroy_halves(error, *left)
-        raise
-    return pair
+    except (PKCS11Error, TokenError):
+        return False  # where the session is lost, removing it fails as well, and tells so
+    return True
 
 
 def _require_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: Pair, random: bytes) -> None:

@@ -149,7 +149,7 @@ class Token:
         """Return the key whose creation was interrupted, if it is whole; else remove what there is of it.
 
         *halves* are the objects with its CKA_ID, of which only those with its *label*, or none, are looked
-        at. Raise `TokenError` for a pair that cannot be used, which is destroyed, as a new one would be.
+        at. A pair that cannot be used is removed, too.
         """
         from seedless.pkcs11.generate import finished  # noqa: PLC0415 - as in `create`
 
