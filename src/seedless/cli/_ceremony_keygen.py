@@ -104,7 +104,6 @@ def keygen(  # noqa: PLR0913 - one for each option
             text = policy_text(everything, [str(key) for key in witness], witnesses or 0)
             policy = read_policy(text.encode(), shown(policy_out))
             files[policy_out] = text
-        # The keys are pending no longer once their file is there: until then the next run uses the same ones.
         atomic.write_new(files, _ledger(workspace, everything) | tokens.reported())
     _tell(settings, everything, output, policy)
 

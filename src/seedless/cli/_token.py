@@ -128,7 +128,7 @@ class OpenTokens:
         return self._creation().create(keys, until="reported")
 
     def reported(self) -> dict[Path, str | None]:
-        """Return the file that says that the new keys were reported, to be written with the report."""
+        """Return the file that says so, to be written with the report: until then the keys are pending."""
         return self._creation().reported()
 
     def _creation(self) -> KeyCreation:
