@@ -163,7 +163,10 @@ class KeyCreation:
     def _finished(self, pending: Sequence[PendingKey]) -> dict[PendingKey, KeyEntry]:
         """Return those *pending* keys that are whole on the token, with their entries; remove half ones."""
         ids = {one: KeyUri.parse(one.uri).id or b"" for one in pending}
-        halves = self._token.halves(ids.values()) if pending else {}
+        if not ids:
+            return {}
+        self._token.remove_unfinished([label_for(one.new_key.role, one.name) for one in pending])
+        halves = self._token.halves(ids.values())
         entries = {}
         for one, key_id in ids.items():
             label = label_for(one.new_key.role, one.name)

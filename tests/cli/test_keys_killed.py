@@ -49,7 +49,8 @@ from pkcs11.constants import Attribute, ObjectClass
 token = pkcs11.lib(os.environ["SEEDLESS_MODULE"]).get_token(token_label=os.environ["LABEL"])
 with token.open(user_pin=os.environ["TOKEN_PIN"]) as session:
     for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY):
-        print(len(list(session.get_objects({Attribute.CLASS: kind}))))
+        found = list(session.get_objects({Attribute.CLASS: kind}))
+        print(sum(bool(one.get_attributes([Attribute.LABEL]).get(Attribute.LABEL)) for one in found))
 """
 _SIGKILL = -9
 
@@ -96,7 +97,10 @@ def run(desk: Desk, killing: Path) -> Iterator[Run]:
 
 
 def objects(desk: Desk) -> tuple[int, int]:
-    """Return how many private and how many public keys a fresh process finds on the token."""
+    """Return how many private and how many public keys a fresh process finds on the token.
+
+    An object that has no label yet is none: SoftHSM writes that before any other part of a key.
+    """
     done = subprocess.run(
         [sys.executable, "-c", _COUNT],
         env=desk.env_with(LABEL=desk.token.label),

@@ -25,7 +25,7 @@ from seedless.pkcs11.signing import challenge, proves
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pkcs11.types import Session
+    from pkcs11.types import Object, Session
 
     from seedless.pkcs11.objects import Half
     from seedless.pkcs11.quirks import Numbers
@@ -114,6 +114,21 @@ class KeyFinder:
                     if half.id in found:
                         found[half.id][place].append(half)
         return found
+
+    def unfinished(self, raw: Session, labels: Collection[str]) -> list[Object]:
+        """Return the objects with one of *labels* that have neither a CKA_ID nor a curve.
+
+        SoftHSM writes attributes in the order of their numbers: so far it came before its process was killed.
+        """
+        wanted = set(labels)
+        templates = [{Attribute.LABEL: one} for one in wanted] if len(wanted) <= FEW_SEARCHES else [None]
+        return [
+            half.item
+            for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
+            for template in templates
+            for half in halves(raw, kind, self._numbers, template)
+            if half.label in wanted and not half.id and half.values.get(Attribute.EC_PARAMS) is None
+        ]
 
     def _renew(self) -> None:
         if self._epoch != self._session.epoch:

@@ -159,6 +159,12 @@ class Token:
                 self._finder.add(pair)
         return None if pair is None else pair.key
 
+    def remove_unfinished(self, labels: Collection[str]) -> None:
+        """Remove the objects with one of *labels* of which a killed process wrote less than a CKA_ID."""
+        with self._session.use("finish a key") as raw:
+            for item in self._finder.unfinished(raw, labels):
+                item.destroy()
+
     def import_key(
         self,
         software: SoftwareKey,
