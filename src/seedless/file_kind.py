@@ -9,7 +9,6 @@ needed: it names the place.
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -180,6 +179,8 @@ def _settings_kind(value: dict[str, Any]) -> FileKind | None:
 
 
 def _toml_kind(text: str) -> FileKind | None:
+    import tomllib  # noqa: PLC0415 - a signature of one jwt loads this module, and reads no TOML
+
     try:
         return _settings_kind(tomllib.loads(text))
     except (ValueError, RecursionError):
