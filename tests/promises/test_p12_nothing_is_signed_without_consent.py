@@ -38,7 +38,6 @@ SENTENCE = "not confirmed: run it on a terminal, or add --yes\n"
 # Words for each command that has to be agreed to, on the store of the fixture; {…} are its files and keys.
 ASKED = {
     "token doctor": "--token {token}",
-    "token init": "--label NEW --so-pin-source env:TOKEN_PIN",
     "key delete": "{spare}",
     "key export": "--dir out",
     "key import": "--role account --name NEW seed.nk",
@@ -98,6 +97,8 @@ BROUGHT = {
     "ceremony witness": "first.json --key {witness} -o out.witness --policy policy.toml --first-use all",
     "ceremony sign": "first.json -o out.result --policy plain.toml --first-use all",
 }
+# Nothing can be lost on a blank token; for another the serial is asked for, see tests/cli/test_devices.py.
+ERASES = {"token init"}
 # These open a token, or write files without a key or a signature in them; they ask nothing.
 UNASKED = {
     "token list", "token show", "key audit", "key list", "key show", "user context",
@@ -121,8 +122,8 @@ def every_command(
 def test_every_command_that_opens_a_token_or_writes_is_known_to_this_test() -> None:
     flags = {name: {flag for param in one.params for flag in param.opts} for name, one in every_command()}
     doing = {name for name, has in flags.items() if has & {"--dry-run", "--pin-source", "--yes"}}
-    assert doing == ASKED.keys() | BROUGHT.keys() | UNASKED
-    assert {name for name, has in flags.items() if "--yes" in has} == set(ASKED)
+    assert doing == ASKED.keys() | BROUGHT.keys() | UNASKED | ERASES
+    assert {name for name, has in flags.items() if "--yes" in has} == ASKED.keys() | ERASES
 
 
 @dataclass
@@ -140,10 +141,8 @@ class Place:
     def words(self, name: str) -> list[str]:
         return [*name.split(), *({**ASKED, **BROUGHT})[name].format(**self.names).split()]
 
-    def env(self, name: str) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
         env: dict[str, str] = self.desk.env | {"TOKEN_PIN": self.pin}
-        if name == "token init":  # one with keys asks for its serial instead
-            env |= {"SOFTHSM2_CONF": str(self.desk.home / "blank.conf"), "SEEDLESS_TOKEN": "pkcs11:"}
         return env
 
     def state(self) -> dict[str, bytes]:
@@ -209,8 +208,6 @@ def write_files(desk: Desk, witness: str, operator: str) -> None:
     (home / "seeds").mkdir()
     (home / "seeds/user.nk").write_text(user.reveal())
     (home / "trust.conf").write_text("# written by hand\n")
-    (home / "blank").mkdir()
-    (home / "blank.conf").write_text(f"directories.tokendir = {home / 'blank'}\nlog.level = ERROR\n")
     nsc, text = home / "nsc", str(other.public_key)
     for path, data in (
         (nsc / "nsc.json", json.dumps({"store_root": str(nsc / "stores"), "operator": "OTHER"})),
@@ -230,7 +227,7 @@ def without_terminal(place: Place, name: str, stdin: bytes | None) -> tuple[int,
     """Run the command *name* in a session without a terminal; return the exit code and stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "seedless", *place.words(name)],
-        env=place.env(name), cwd=place.desk.home, capture_output=True, start_new_session=True, timeout=60,
+        env=place.env(), cwd=place.desk.home, capture_output=True, start_new_session=True, timeout=60,
         check=False, **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
     )  # fmt: skip
     return done.returncode, done.stderr.decode()
@@ -283,7 +280,7 @@ def answered(place: Place, name: str, typed: str) -> tuple[int, str, str]:
     """
     home: Path = place.desk.home
     with (home / "stderr").open("wb") as err, (home / "stdout").open("wb") as out:
-        desk = dataclasses.replace(place.desk, env=place.env(name))
+        desk = dataclasses.replace(place.desk, env=place.env())
         terminal = desk.terminal_for(*place.words(name), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         for _ in range(9):
             if not terminal.is_asked():
@@ -354,7 +351,7 @@ def test_another_terminal_than_the_controlling_one_asks_nobody(place: Place) -> 
     ours, theirs = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-m", "seedless", *place.words("operator edit")],
-        env=place.env("operator edit"), cwd=place.desk.home, stdin=theirs, stdout=theirs,
+        env=place.env(), cwd=place.desk.home, stdin=theirs, stdout=theirs,
         stderr=subprocess.PIPE, start_new_session=True, timeout=60, check=False,
     )  # fmt: skip
     os.close(theirs)

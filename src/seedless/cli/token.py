@@ -79,7 +79,7 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
     """Initialise a token; one with keys only if named.
 
     A token that was initialised before loses all that is on it: its serial has to be typed, or given with
-    --erase. One that is blank is initialised after a question, or with --yes.
+    --erase. On one that is blank nothing can be lost, so nobody is asked.
 
     PINs are asked twice on the terminal, or come from --so-pin-source and --pin-source.
 
@@ -100,9 +100,6 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
             as_json=settings.as_json,
         )
         return
-    if not info.initialised:
-        question = f"Initialise {info.where} as {shown(label)}?"
-        consent.require(settings, question, done="the token is as it was")
     so_pin = _new_pin(so_pin_source, label, "SO PIN")
     pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
     made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase_serial=erase)
