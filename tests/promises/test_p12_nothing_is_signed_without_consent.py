@@ -40,7 +40,6 @@ ASKED = {
     "token doctor": "--token {token}",
     "key delete": "{spare}",
     "key export": "--dir out",
-    "key import": "--role account --name NEW seed.nk",
     "key import-folder": "seeds",
     "key new": "--role account --name NEW",
     "key take": "--role account --name NEW --id 01",
@@ -99,6 +98,8 @@ BROUGHT = {
 }
 # Nothing can be lost on a blank token; for another the serial is asked for, see tests/cli/test_devices.py.
 ERASES = {"token init"}
+# Its file is named in the command; a seed from stdin requires consent, see below.
+NAMED = {"key import"}
 # These open a token, or write files without a key or a signature in them; they ask nothing.
 UNASKED = {
     "token list", "token show", "key audit", "key list", "key show", "user context",
@@ -122,8 +123,8 @@ def every_command(
 def test_every_command_that_opens_a_token_or_writes_is_known_to_this_test() -> None:
     flags = {name: {flag for param in one.params for flag in param.opts} for name, one in every_command()}
     doing = {name for name, has in flags.items() if has & {"--dry-run", "--pin-source", "--yes"}}
-    assert doing == ASKED.keys() | BROUGHT.keys() | UNASKED | ERASES
-    assert {name for name, has in flags.items() if "--yes" in has} == ASKED.keys() | ERASES
+    assert doing == ASKED.keys() | BROUGHT.keys() | UNASKED | ERASES | NAMED
+    assert {name for name, has in flags.items() if "--yes" in has} == ASKED.keys() | ERASES | NAMED
 
 
 @dataclass
@@ -254,6 +255,17 @@ def test_without_a_terminal_nothing_is_done_whatever_the_streams_are(
         name: (code, err) for name, (code, err) in ended.items() if code != 2 or SENTENCE not in err
     } == {}
     assert place.changed_since(before) == set()
+
+
+def test_a_seed_from_stdin_is_not_put_on_a_token_without_consent_and_one_in_a_named_file_is(
+    place: Place,
+) -> None:
+    desk, before = place.desk, place.state()
+    seed = (desk.home / "seed.nk").read_text()
+    done = desk.run("key", "import", "--role", "account", "--name", "NEW", asks=True, stdin=seed)
+    assert (done.code, SENTENCE in done.err, place.changed_since(before)) == (2, True, set())
+    desk.ok("key", "import", "--role", "account", "--name", "NEW", "seed.nk", asks=True)
+    assert [key["name"] for key in desk.ok("key", "list", "--json").data["keys"]].count("NEW") == 1
 
 
 @pytest.mark.parametrize("name", BROUGHT)

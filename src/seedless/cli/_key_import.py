@@ -69,7 +69,9 @@ def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
         text = f"would import {public_key} as {shown(label)}"
         _io.emit({"dry_run": True} | data, text, as_json=settings.as_json)
         return
-    consent.require(settings, f"Put {public_key} on the token as {shown(label)}?", done="no key was imported")
+    if file == "-":  # a file was named in the command; nothing names what stdin is
+        question = f"Put {public_key} on the token as {shown(label)}?"
+        consent.require(settings, question, done="no key was imported")
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
         token = tokens.chosen()
         entry = _noted(workspace, token, public_key, name, token.import_key(software, label))
