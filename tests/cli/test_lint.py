@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOW = 1_700_000_000
 OPERATOR, ORDERS = SoftwareKey(Role.OPERATOR, bytes(32)), SoftwareKey(Role.ACCOUNT, bytes(32))
 U = str(SoftwareKey(Role.USER, bytes(32)).public_key)
-HOLE = f"authorization {{ users = [ {{ user: {U} }} ] }}\n"
+OPEN_LOGIN = f"authorization {{ users = [ {{ user: {U} }} ] }}\n"
 
 
 def sign(key: SoftwareKey, claims: Claims[object]) -> Jwt[object]:
@@ -66,7 +66,7 @@ def test_what_the_commands_make_is_clean(desk: Desk) -> None:
 
 def test_a_hole_in_a_configuration_ends_with_3(desk: Desk) -> None:
     path = desk.home / "s.conf"
-    path.write_text(HOLE)
+    path.write_text(OPEN_LOGIN)
     told = f"anyone who knows the public key {U} is let in as this client, without a signature"
     for words in (["lint"], ["server", "lint"]):
         done = desk.run(*words, str(path))
@@ -82,7 +82,7 @@ def test_a_hole_in_a_configuration_ends_with_3(desk: Desk) -> None:
 
 def test_the_gravest_findings_come_first(desk: Desk) -> None:
     path = desk.home / "s.conf"
-    path.write_text(f"no_auth_user: bob\n{HOLE.replace(U, 'bob')}")
+    path.write_text(f"no_auth_user: bob\n{OPEN_LOGIN.replace(U, 'bob')}")
     findings = desk.run("lint", str(path), "--json").data["findings"]
     assert [finding["code"] for finding in findings] == ["S004", "S008"]
 

@@ -176,7 +176,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 
 def test_what_a_policy_reserves_is_unreachable(tried: list[Any]) -> None:
-    holes, count, silent = [], 0, 0
+    issues, count, silent = [], 0, 0
     for world, operator, now, port in tried:
         context = context_of(world, operator, now)
         with ExitStack() as open_ones:
@@ -193,14 +193,14 @@ def test_what_a_policy_reserves_is_unreachable(tried: list[Any]) -> None:
                 if user.refused:
                     continue
                 reached = reach(user, keepers)
-                holes += [
+                issues += [
                     f"{reserved} is reserved: {told(member)} {how} {subject}\n  {told(world)}"
                     for reserved in kept
                     for how, subject in reached
                     if is_within(subject, reserved)
                 ]
                 user.close()
-    assert not holes, "\n".join([f"{len(holes)} holes", *holes[:5]])
+    assert not issues, "\n".join([f"{len(issues)} issues", *issues[:5]])
     assert count >= COMBINATIONS
     assert silent > count // 10, (silent, count)
 

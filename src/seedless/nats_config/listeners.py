@@ -42,7 +42,8 @@ def s024_servers_log_in(server: Server) -> Iterator[Finding]:
             continue
         text = f"whoever reaches the {names[0]} port is let in: {consequence}"
         hint = "give it an authorization { user, password }, or tls with a ca_file"
-        yield _by_reach(listener, "S024", _place(listener), text, hint)
+        finding = error if _is_reached(listener) else warning
+        yield finding("S024", str(_place(listener)), text, hint)
 
 
 def s025_leaf_nodes_log_in(server: Server) -> Iterator[Finding]:
@@ -57,7 +58,8 @@ def s025_leaf_nodes_log_in(server: Server) -> Iterator[Finding]:
     tls = block(listener, "tls")
     if anonymous(server) and not (tls and is_true(tls.find("verify", "verify_and_map"))):
         text = "whoever reaches the leafnodes port is let in, as clients without credentials are"
-        yield _by_reach(listener, "S025", _place(listener), text, "give it an authorization of its own")
+        finding = error if _is_reached(listener) else warning
+        yield finding("S025", str(_place(listener)), text, "give it an authorization of its own")
 
 
 def s026_monitoring_stays_inside(server: Server) -> Iterator[Finding]:
@@ -98,7 +100,8 @@ def s028_tls_is_verified(server: Server) -> Iterator[Finding]:
     plain = websocket.find("no_tls") if websocket else None
     if plain is not None and websocket is not None and is_true(plain) and not block(websocket, "tls"):
         text = "websocket clients send passwords and bearer jwts in plain text"
-        yield _by_reach(websocket, "S028", str(plain.place), text, "give it tls, or listen on loopback")
+        finding = error if _is_reached(websocket) else warning
+        yield finding("S028", str(plain.place), text, "give it tls, or listen on loopback")
 
 
 def _insecure(root: Map) -> Iterator[Member]:
@@ -139,11 +142,10 @@ def _place(listener: Map) -> Place:
     return member.place if member is not None else listener.place
 
 
-def _by_reach(listener: Map, code: str, place: object, text: str, hint: str) -> Finding:
-    """Return an error where other machines reach *listener*, a warning where only this machine does."""
+def _is_reached(listener: Map) -> bool:
+    """Report whether machines other than this one reach *listener*."""
     member = listener.find("listen", "port")
-    finding = error if member is None or _reach(member, listener) else warning
-    return finding(code, str(place), text, hint)
+    return member is None or _reach(member, listener)
 
 
 def _reach(member: Member, parent: Map) -> bool:

@@ -1,4 +1,4 @@
-"""Each hole that `lint` finds in a configuration is gone through at a real server, and closed again."""
+"""Each security issue that `lint` finds in a configuration is used at a real server, and closed again."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def codes(tmp_path: Path) -> Codes:
 
 
 @pytest.mark.parametrize(
-    ("hole", "code", "stranger", "closed"),
+    ("issue", "code", "stranger", "closed"),
     [
         pytest.param(
             f"authorization {{ users = [ {{ user: {U} }} ] }}",
@@ -148,13 +148,13 @@ def test_a_stranger_is_let_in_until_the_hole_is_closed(
     nats_server: StartServer,
     session: OpenSession,
     codes: Codes,
-    hole: str,
+    issue: str,
     code: str,
     stranger: dict[str, str],
     closed: str,
 ) -> None:
-    assert code in codes(hole)
-    assert session(nats_server(hole).url, **stranger).refusal == ""
+    assert code in codes(issue)
+    assert session(nats_server(issue).url, **stranger).refusal == ""
     assert codes(closed) == []
     assert session(nats_server(closed).url, **stranger).refusal == "Authorization Violation"
 
@@ -201,9 +201,9 @@ def test_a_stranger_is_let_in_as_another_server(
     what: str,
 ) -> None:
     text, member = LISTENERS[what]
-    hole = LISTED + text % U
-    assert codes(hole) == ["S003"]
-    host, port = address_of(nats_server(hole), what)
+    issue = LISTED + text % U
+    assert codes(issue) == ["S003"]
+    host, port = address_of(nats_server(issue), what)
     assert session(f"nats://{host}:{port}", user="eve", **member).refusal == "Authorization Violation"
     assert session(f"nats://{host}:{port}", user=U, **member).refusal == ""
     closed = LISTED + text % f"{U}, password: x"
@@ -244,8 +244,8 @@ def test_a_stranger_is_let_in_by_websocket(nats_server: StartServer, codes: Code
     text = LISTED + "websocket { listen: '127.0.0.1:-1', no_tls: true, authorization { username: %s } }"
     assert codes(text % "eve") == ["S004", "S028"]
     assert codes(text % f"{U}, password: x") == ["S028"]
-    hole = text % "eve"
-    address = address_of(nats_server(hole), "websocket clients")
+    issue = text % "eve"
+    address = address_of(nats_server(issue), "websocket clients")
     assert websocket_answer(address, "eve") == b"PONG"
     assert websocket_answer(address, "mallory") == b"-ERR"
 
