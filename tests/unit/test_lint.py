@@ -1,4 +1,4 @@
-"""Rules for server configurations: each security issue is found at its place, and what seedless writes is clean."""
+"""Rules for server configurations: each issue is found at its place, and what seedless writes is clean."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 )  # fmt: skip
 @store_options
 def lint(settings: Settings, *, paths: tuple[Path, ...], strict: bool, wants_delete: bool) -> int:
-    """Look for security issues in jwts, stores and server configurations.
+    """Find security issues in jwts, stores and configurations.
 
     PATHs are files with jwts, creds files, folders of stores, and configurations of nats-server; without any,
     the store is looked through. Exit 3 when there is an error, or something that does not hold now.

@@ -20,7 +20,7 @@ from seedless.text import shown
 
 @click.group()
 def server() -> None:
-    """Write configuration for nats-server, and look for security issues in it."""
+    """Write and check configurations of nats-server."""
 
 
 @server.command()
@@ -115,7 +115,7 @@ def _of_operator(workspace: Workspace, kind: str, system_name: str | None, **mor
 def lint_configurations(
     settings: Settings, *, files: tuple[Path, ...], strict: bool, wants_delete: bool
 ) -> int:
-    """Look for security issues in configurations of nats-server.
+    """Find security issues in configurations of nats-server.
 
     Exit 3 when there is an error. Where nats-server is installed, it is asked too (-t).
 
