@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OWN_ACCOUNT = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
 OWN_OPERATOR = str(SoftwareKey(Role.OPERATOR, bytes(range(32))).public_key)
-GIB = 1024**3
+GB = 1000**3
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_what_no_option_says_stays_and_the_jwt_is_later(orders: Desk) -> None:
         pytest.param(["--subscriptions", "7"], "subs", 7, id="subscriptions"),
         pytest.param(["--exports", "3"], "exports", 3, id="exports"),
         pytest.param(["--imports", "0"], "imports", 0, id="imports"),
-        pytest.param(["--data", "1K"], "data", 1024, id="data"),
+        pytest.param(["--data", "1K"], "data", 1000, id="data"),
         pytest.param(["--payload", "1MiB"], "payload", 1024**2, id="payload"),
         pytest.param(["--no-wildcard-exports"], "wildcards", False, id="no wildcard exports"),
         pytest.param(["--disallow-bearer"], "disallow_bearer", True, id="no bearers"),
@@ -124,10 +124,10 @@ def test_an_expiry_is_set_moved_and_taken_away(orders: Desk) -> None:
 def test_the_first_limit_of_jetstream_turns_it_on_with_no_other_limit(orders: Desk) -> None:
     orders.ok("account", "edit", "ORDERS", "--js-disk-storage", "10G")
     limits = body(orders).limits
-    assert (limits.disk_storage, limits.mem_storage, limits.streams, limits.consumer) == (10 * GIB, 0, -1, -1)
+    assert (limits.disk_storage, limits.mem_storage, limits.streams, limits.consumer) == (10 * GB, 0, -1, -1)
     orders.ok("account", "edit", "ORDERS", "--js-streams", "4", "--js-max-bytes-required")
     limits = body(orders).limits
-    assert (limits.disk_storage, limits.streams, limits.max_bytes_required) == (10 * GIB, 4, True)
+    assert (limits.disk_storage, limits.streams, limits.max_bytes_required) == (10 * GB, 4, True)
 
 
 def test_tiers_have_limits_of_their_own(orders: Desk) -> None:
@@ -138,8 +138,8 @@ def test_tiers_have_limits_of_their_own(orders: Desk) -> None:
     orders.ok("account", "edit", "ORDERS", "--js-enable", "3")
     assert body(orders).limits.tiered_limits == {
         "R1": JetStreamLimits(
-            mem_storage=GIB, streams=-1, consumer=3, max_ack_pending=10,
-            mem_max_stream_bytes=2 * 1024**2, disk_max_stream_bytes=1024**2,
+            mem_storage=GB, streams=-1, consumer=3, max_ack_pending=10,
+            mem_max_stream_bytes=2 * 1000**2, disk_max_stream_bytes=1000**2,
         ),
         "R3": JetStreamLimits(
             mem_storage=-1, disk_storage=-1, streams=-1, consumer=-1, max_ack_pending=-1,

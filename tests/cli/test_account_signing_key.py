@@ -72,8 +72,8 @@ def test_a_scope_has_a_role_and_all_that_limits_a_user(orders: Desk) -> None:
         times=(TimeRange(start="08:00:00", end="18:00:00"),),
         times_location="Europe/Berlin",
         subs=10,
-        data=1024**2,
-        payload=1024,
+        data=1000**2,
+        payload=1000,
         proxy_required=True,
         allowed_connection_types=("STANDARD", "WEBSOCKET"),
     )

@@ -161,7 +161,7 @@ MISTAKES = {
     "a misspelt verb": (["account", "lst"], "no such command 'lst'", "seedless account --help"),
     "no name": (["account", "add"], "missing argument 'NAME'", "seedless account add --help"),
     "a wrong size": (["account", "add", "X", "--js-disk-storage", "3X"],
-                     "invalid value for '--js-disk-storage': \"3X\" is no size: write 512, 10K, 4M, 1G",
+                     "invalid value for '--js-disk-storage': '3X' is no number: write 512, 10K, 4MiB, 1.5G",
                      "seedless account add --help"),
     "a wrong time": (["account", "add", "X", "--expiry", "soon"],
                      "invalid value for '--expiry': \"soon\" is no time",

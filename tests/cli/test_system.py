@@ -124,7 +124,7 @@ def test_an_account_takes_the_limits_of_nsc_options(desk: Desk) -> None:
     assert isinstance(body, Account)
     limits = body.limits
     assert (limits.disk_storage, limits.conn, limits.disallow_bearer, limits.leaf) == (
-        10 * 1024**3,
+        10 * 1000**3,
         5,
         True,
         -1,

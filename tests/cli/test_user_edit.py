@@ -57,7 +57,7 @@ def creds_path(desk: Desk, name: str = "app") -> Any:  # noqa: ANN401 - a path
             {"times": [{"start": "08:00:00", "end": "18:00:00"}], "times_location": "Europe/Berlin"},
             id="times",
         ),
-        pytest.param(["--subs", "10", "--payload", "1K"], {"subs": 10, "payload": 1024}, id="limits"),
+        pytest.param(["--subs", "10", "--payload", "1K"], {"subs": 10, "payload": 1000}, id="limits"),
         pytest.param(["--conn-type", "mqtt"], {"allowed_connection_types": ["MQTT"]}, id="connections"),
         pytest.param(["--no-bearer"], {"bearer_token": None}, id="no bearer"),
         pytest.param(["--tag", "new", "--rm-tag", "shop"], {"tags": ["new"]}, id="tags"),

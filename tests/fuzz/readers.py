@@ -177,7 +177,7 @@ def _setting(data: bytes, _: Path) -> object:
 
 def _units(data: bytes, _: Path) -> object:
     """Read durations and sizes, whose errors are ValueErrors for the options and files that hold them."""
-    for read in (units.parse_span, units.parse_duration, units.parse_size):
+    for read in (units.parse_span, units.parse_duration, units.parse_number, units.parse_moment):
         try:
             read(_text(data))
         except ValueError:
@@ -289,7 +289,7 @@ READERS: dict[str, Reader] = {
     "URL": Reader(lambda data, _: url.parse(_text(data)), (b"nats://u:p@host:4222/x?y#z",)),
     "setting": Reader(_setting, (b"limits.conn=5", b'mappings."a.b"=[{"subject":"c"}]')),
     "template": Reader(_template, (b"orders.{{name()}}.{{tag(team)}}",)),
-    "units": Reader(_units, (b"1h30m", b"4MiB", b"30d")),
+    "units": Reader(_units, (b"1h30m", b"4MiB", b"30d", b"1.5G", b"2050-01-01 00:00:00 UTC")),
 }
 
 PARSERS: dict[str, tuple[str, ...]] = {

@@ -111,7 +111,7 @@ def test_members_that_the_file_does_not_say_stay_as_they_are(world: World) -> No
     world.apply(BASE + '[accounts.ORDERS]\ndescription = "of customers"\nlimits = { conn = 5, data = "1G" }')
     world.apply(BASE + "[accounts.ORDERS.limits]\nconn = 6")
     body = world.account("ORDERS").body
-    assert (body.description, body.limits.conn, body.limits.data) == ("of customers", 6, 2**30)
+    assert (body.description, body.limits.conn, body.limits.data) == ("of customers", 6, 10**9)
     assert body.limits.leaf == NO_LIMIT
 
 
@@ -364,7 +364,7 @@ WRONG = {
         "[accounts.A]\nlimit = {}",
         "accounts.A.limit: nothing is known by this name, did you mean limits?",
     ),
-    "a wrong unit": ('accounts.A.limits.data = "X"', 'accounts.A.limits.data: "X" is no size: write 512'),
+    "a wrong unit": ('accounts.A.limits.data = "X"', "accounts.A.limits.data: 'X' is no number: write 512"),
     "a wrong type": (
         "accounts.A.limits.conn = true",
         "accounts.A.limits.conn: expected a whole number, found true",

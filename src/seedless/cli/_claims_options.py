@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from seedless.claims import Account, Operator, Template, User
 from seedless.cli import _claims_edit as edit
 from seedless.cli._claims_set import with_settings
-from seedless.cli._values import DURATION, MOMENT, SIZE, TIME_RANGE, Moment
+from seedless.cli._values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
 from seedless.plan import Times
 
@@ -153,7 +153,7 @@ _RM_PERMISSIONS = [
     _flag("rm_response_perms", "Remove the leave to answer."),
 ]
 _USER = [
-    _option("subs", type=click.INT, help="Subscriptions. -1 is no limit."),
+    _option("subs", type=COUNT, help="Subscriptions. -1 is no limit."),
     _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
     _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
     several("source_network", metavar="CIDR", help="Network that logins come from"),
@@ -171,7 +171,7 @@ _RM_USER = [
 _COUNTS = {"conns": "Connections", "leaf_conns": "Leaf node connections", "subscriptions": "Subscriptions",
            "exports": "Exports", "imports": "Imports"}  # fmt: skip
 _ACCOUNT = [
-    *(_option(name, type=click.INT, help=f"{text}. -1 is no limit.") for name, text in _COUNTS.items()),
+    *(_option(name, type=COUNT, help=f"{text}. -1 is no limit.") for name, text in _COUNTS.items()),
     _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
     _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
     _switch("wildcard_exports", "Exports may have wildcards."),
@@ -179,9 +179,9 @@ _ACCOUNT = [
     _option("js_tier", type=click.IntRange(min=0), help="JetStream: the tier that is limited; 0: all."),
     _option("js_mem_storage", type=SIZE, help="JetStream: bytes in memory. -1 is no limit."),
     _option("js_disk_storage", type=SIZE, help="JetStream: bytes on disk. -1 is no limit."),
-    _option("js_streams", type=click.INT, help="JetStream: streams. -1 is no limit."),
-    _option("js_consumer", type=click.INT, help="JetStream: consumers. -1 is no limit."),
-    _option("js_max_ack_pending", type=click.INT, help="JetStream: messages waiting for an ack."),
+    _option("js_streams", type=COUNT, help="JetStream: streams. -1 is no limit."),
+    _option("js_consumer", type=COUNT, help="JetStream: consumers. -1 is no limit."),
+    _option("js_max_ack_pending", type=COUNT, help="JetStream: messages waiting for an ack."),
     _option("js_max_mem_stream", type=SIZE, help="JetStream: bytes of a stream in memory."),
     _option("js_max_disk_stream", type=SIZE, help="JetStream: bytes of a stream on disk."),
     _switch("js_max_bytes_required", "JetStream: streams must say how large they get."),

@@ -12,9 +12,8 @@ from seedless.cli import _io
 from seedless.cli._edit import found
 from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
-from seedless.cli._span import SPAN
 from seedless.cli._user_change import reissued
-from seedless.cli._values import MOMENT, Moment
+from seedless.cli._values import MOMENT, SPAN, Moment
 from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError, UsageError
 from seedless.issue import Intent, Plan

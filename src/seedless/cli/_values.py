@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import click
 
@@ -12,48 +10,24 @@ from seedless import units
 from seedless.claims import TimeRange
 from seedless.text import quoted
 
-_SIZE = re.compile(r"(-?\d{1,19})\s*(|[KMGT](?:i?B)?|B)", re.IGNORECASE)
-_FACTORS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_GO_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h))+")
-_GO_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
-_INT64_MAX = 2**63 - 1
-_LAST = 253_402_300_799  # the last second of 9999
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time as it was written: a span from now, a date, or 0 for none."""
+    """A time as it was written: a span from now, a date, Unix seconds, or 0 for none."""
 
     text: str
 
     def at(self, now: int) -> int:
-        """Return Unix seconds; a span counts from *now* (Unix seconds)."""
+        """Return Unix seconds; a span counts from *now* (Unix seconds). Raise ValueError for no time."""
         if self.text == "0":
             return 0
         if units.is_span(self.text):
-            seconds = now + units.parse_span(self.text)
-            if seconds > _LAST:
-                raise ValueError("after 9999")
-            return seconds
-        moment = datetime.fromisoformat(self.text)
-        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-        if seconds <= 0:
-            # Claims know no such time: servers take 0 and less for never.
-            raise ValueError("before 1970")
-        return seconds
+            return units.after(self.text, now)
+        return units.parse_moment(self.text)
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """`30d`, `12h`, `1y`, a date or time (UTC unless it says so), or 0 for none."""
+    """`30d`, `12h`, `6M`, `1y`, a date or time (UTC unless it says so), Unix seconds, or 0 for none."""
 
     name = "time"
 
@@ -71,22 +45,21 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new v
         return moment
 
 
-class SizeType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A count of bytes: `512`, `10K`, `4M`, `1GiB` (powers of 1024), or -1 for no limit."""
+class NumberType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """A count, or bytes: `512`, `10K`, `4MiB`, `1.5G`, or -1 for no limit."""
 
-    name = "bytes"
+    def __init__(self, name: str) -> None:
+        """Take what it is a number of, for the help."""
+        self.name = name
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number."""
         if isinstance(value, int):
             return value
-        match = _SIZE.fullmatch(value.strip())
-        if not match:
-            self.fail(f"{quoted(value)} is no size: write 512, 10K, 4M, 1G or -1 for no limit", param, ctx)
-        size: int = int(match[1]) * 1024 ** _FACTORS[match[2][:1].upper().replace("B", "")]
-        if abs(size) > _INT64_MAX:
-            self.fail(f"{quoted(value)} is beyond 64 bits", param, ctx)
-        return size
+        try:
+            return units.parse_number(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -98,12 +71,25 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         """Return nanoseconds."""
         if isinstance(value, int):
             return value
-        if not _GO_DURATION.fullmatch(value):
-            self.fail(f"{quoted(value)} is no duration: write 500ms, 2s, 1h30m", param, ctx)
-        total = sum(float(n) * _NANOSECONDS[u] for n, u in _GO_PART.findall(value))
-        if total > _INT64_MAX:
-            self.fail(f"{quoted(value)} is beyond 64 bits", param, ctx)
-        return int(total)
+        try:
+            return units.parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class SpanType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """`90s`, `12h`, `30d`, `1y`, in seconds: the most that it can be."""
+
+    name = "span"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds."""
+        if isinstance(value, int):
+            return value
+        try:
+            return units.parse_span(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class TimeRangeType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -124,6 +110,8 @@ class TimeRangeType(click.ParamType):  # type: ignore[type-arg]  # generic in ne
 
 
 MOMENT = MomentType()
-SIZE = SizeType()
+SIZE = NumberType("bytes")
+COUNT = NumberType("count")
 DURATION = DurationType()
+SPAN = SpanType()
 TIME_RANGE = TimeRangeType()

@@ -13,7 +13,7 @@ import click
 from seedless.claims import Account
 from seedless.cli import _io
 from seedless.cli._options import Settings, store_options
-from seedless.cli._span import SPAN
+from seedless.cli._values import SPAN
 from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError
 from seedless.rules.places import tokens

@@ -115,7 +115,7 @@ class Writer:
             return made
         is_next = there is not None and not is_from_the_future(there.issued_at, self.now)
         at = max(self.now, there.issued_at + 1) if there and is_next else self.now
-        return msgspec.structs.replace(made, exp=at + until.seconds)
+        return msgspec.structs.replace(made, exp=until.end(at))
 
     def _import(self, item: Mapping[str, Any], where: str) -> dict[str, Any]:
         members = {name: value for name, value in item.items() if name != "from"}

@@ -15,6 +15,7 @@ from msgspec import inspect
 from seedless.claims import Account, Export, Import, Operator, Scope, User
 from seedless.desired import values
 from seedless.desired.values import (
+    COUNT,
     DURATION,
     FLAG,
     MOMENT,
@@ -77,14 +78,16 @@ class Anything:
 
 Kind = Value | Many | Part | Named | Entries | Anything
 
-_BYTES = dict.fromkeys(
+_LIMITS = dict.fromkeys(
     ("data", "payload", "mem_storage", "disk_storage", "mem_max_stream_bytes", "disk_max_stream_bytes"), SIZE
+) | dict.fromkeys(
+    ("subs", "conn", "leaf", "imports", "exports", "streams", "consumer", "max_ack_pending"), COUNT
 )
 _UNITS: dict[str, dict[str, Value]] = {  # by the name of the Struct
-    "Limits": _BYTES,
-    "JetStreamLimits": _BYTES,
-    "User": _BYTES,
-    "Template": _BYTES,
+    "Limits": _LIMITS,
+    "JetStreamLimits": _LIMITS,
+    "User": _LIMITS,
+    "Template": _LIMITS,
     "ResponsePermission": {"ttl": DURATION},
     "Export": {"response_threshold": DURATION},
     "ServiceLatency": {"sampling": SAMPLING},

@@ -122,5 +122,5 @@ def signing_keys(
 
 def keeps(jwt: Jwt[Any], said: Lasting, renew: int, now: int) -> bool:
     """Tell whether *jwt* holds for no longer than is *said*, and for more than *renew* seconds from *now*."""
-    left = jwt.claims.exp - max(now, jwt.issued_at)
-    return jwt.claims.exp > 0 and renew < left <= said.seconds
+    start = max(now, jwt.issued_at)
+    return renew < jwt.claims.exp - start and 0 < jwt.claims.exp <= said.end(start)

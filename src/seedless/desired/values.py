@@ -37,9 +37,13 @@ class Wrong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """A validity of so many seconds, which counts from the signature."""
+    """A validity, `30d` or `1y`, which counts from the signature."""
 
-    seconds: int
+    span: str
+
+    def end(self, start: int) -> int:
+        """Return the Unix seconds of the end of what is signed at *start*."""
+        return units.after(self.span, start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +135,37 @@ def key(role: Role) -> Value:
     return Value(read, _same, {"type": "string", "pattern": f"^{role.value}[A-Z2-7]{{55}}$"})
 
 
-def _size(value: Any) -> int:  # noqa: ANN401 - what a file holds
+def _number(value: Any) -> int:  # noqa: ANN401 - what a file holds
+    if not _is_whole(value) and not isinstance(value, str):
+        raise Wrong(f"expected a whole number, found {found(value)}")
     try:
-        size = value if _is_whole(value) else units.parse_size(_text(value))
+        count = value if _is_whole(value) else units.parse_number(_text(value))
     except Wrong:
         raise
-    except ValueError:
-        raise Wrong(f"{found(value)} is no size: write 512, 10K, 4MiB, 1G, or -1 for no limit") from None
-    if not -(2**63) <= size <= INT64_MAX:
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    if not -(2**63) <= count <= INT64_MAX:
         raise Wrong(f"{found(value)} is beyond 64 bits")
-    return int(size)
+    return int(count)
 
 
 def _shown_size(count: int) -> int | str:
-    return units.size(count).replace(" ", "") if count >= 1024 and count % 1024 == 0 else count  # noqa: PLR2004 - KiB
+    text = units.size(count).replace(" ", "")
+    return count if count < 0 or text == f"{count}B" else text
 
 
+_NUMBER_SCHEMA: dict[str, Any] = {
+    "type": ["integer", "string"],
+    "pattern": r"^(-?\d{1,19}|\d{1,19}(\.\d{1,18})? ?([kKmMgGtT][iI]?)?[bB]?)$",
+}
 SIZE = Value(
-    _size,
+    _number,
     _shown_size,
-    {
-        "type": ["integer", "string"],
-        "pattern": r"^\d{1,19} ?([KMGT]i?B?|B)?$",
-        "description": "bytes: 512, 10K, 4MiB, 1G (powers of 1024), or -1 for no limit",
-    },
+    _NUMBER_SCHEMA
+    | {"description": "bytes: 512, 10K (10,000), 4MiB (powers of 1024), 1.5G, or -1 for no limit"},
+)
+COUNT = Value(
+    _number, _same, _NUMBER_SCHEMA | {"description": "a count: 512, 10K (10,000), 1.5M, or -1 for no limit"}
 )
 
 
@@ -163,8 +174,8 @@ def _duration(value: Any) -> int:  # noqa: ANN401 - what a file holds
         nanoseconds = value if _is_whole(value) else units.parse_duration(_text(value))
     except Wrong:
         raise
-    except ValueError:
-        raise Wrong(f"{found(value)} is no duration: write 500ms, 2s, 1h30m") from None
+    except ValueError as error:
+        raise Wrong(str(error)) from None
     if not -(2**63) <= nanoseconds <= INT64_MAX:
         raise Wrong(f"{found(value)} is beyond 64 bits")
     return int(nanoseconds)
@@ -175,7 +186,7 @@ DURATION = Value(
     lambda count: units.duration(count) if count > 0 else count,
     {
         "type": ["integer", "string"],
-        "pattern": r"^(\d+(ns|us|µs|ms|s|m|h))+$",
+        "pattern": rf"^{units.DURATION_PATTERN}$",
         "description": "nanoseconds, or 500ms, 2s, 1h30m",
     },
 )
@@ -190,17 +201,17 @@ def _moment(value: Any) -> int:  # noqa: ANN401 - what a file holds
         return int(value)
     if isinstance(value, str) and not isinstance(value, Number):
         try:
-            value = dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise Wrong(f"{found(value)} {_NO_MOMENT}") from None
+            return units.parse_moment(value)
+        except ValueError as error:
+            raise Wrong(str(error) if "1970" in str(error) else f"{found(value)} {_NO_MOMENT}") from None
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime):
         raise Wrong(f"{found(value)} {_NO_MOMENT}")
-    seconds = int((value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp())
-    if seconds <= 0:
-        raise Wrong(f"{value} is before 1970, and claims know no such time")
-    return seconds
+    try:
+        return units.seconds_of(value)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
 
 
 def _shown_moment(seconds: int) -> int | str:
@@ -212,7 +223,7 @@ def _shown_moment(seconds: int) -> int | str:
 
 _MOMENT_SCHEMA: dict[str, Any] = {
     "type": ["integer", "string"],
-    "pattern": r"^\d{4}-\d\d-\d\d",
+    "pattern": r"^(\d{4}-\d\d-\d\d|[1-9]\d{8,11}$)",
     "description": "a date or a time (UTC unless it says so), Unix seconds, or 0 for none",
 }
 MOMENT = Value(_moment, _shown_moment, _MOMENT_SCHEMA)
@@ -223,8 +234,8 @@ def _span(value: Any) -> int:  # noqa: ANN401 - what a file holds
         return units.parse_span(_text(value))
     except Wrong:
         raise
-    except ValueError:
-        raise Wrong(f"{found(value)} is no span of time: write 12h, 30d, 1y") from None
+    except ValueError as error:
+        raise Wrong(str(error)) from None
 
 
 SPAN = Value(
@@ -236,10 +247,9 @@ SPAN = Value(
 
 def _until(value: Any) -> int | Lasting:  # noqa: ANN401 - what a file holds
     if isinstance(value, str) and units.is_span(value):
-        lasting = Lasting(units.parse_span(value))
-        if not 0 < lasting.seconds <= LAST_SECOND:
+        if not 0 < units.parse_span(value) <= LAST_SECOND:
             raise Wrong(f"{found(value)} is no validity: write 12h, 30d, 1y")
-        return lasting
+        return Lasting(value)
     return _moment(value)
 
 
@@ -248,7 +258,7 @@ UNTIL = Value(
     _shown_moment,
     {
         "type": ["integer", "string"],
-        "pattern": r"^(\d{4}-\d\d-\d\d|\d{1,6}[smhdwMy]$)",
+        "pattern": r"^(\d{4}-\d\d-\d\d|\d{1,6}[smhdwMy]$|[1-9]\d{8,11}$)",
         "description": "until when: a date, a time, a validity from the signature as 30d, or 0 for ever",
     },
 )

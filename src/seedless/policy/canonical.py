@@ -6,9 +6,8 @@ Refused is text that no valid policy has as its canonical one: the reader of pol
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from seedless import units
 from seedless.errors import StoreError
 from seedless.policy.read import of_values
 
@@ -27,25 +26,9 @@ def of_canonical(data: bytes) -> Policy:
     if not isinstance(values, dict):
         raise StoreError("this is no policy as a transcript holds it: no object", _CHANGED)
     try:
-        policy = of_values(_with_spans(values))
+        policy = of_values(values)
     except StoreError as error:
         raise StoreError(f"this is no valid policy: {error.message}", _CHANGED) from error
     if policy.canonical != data:
         raise StoreError("this is no policy as a transcript holds it: another spelling", _CHANGED)
     return policy
-
-
-def _with_spans(values: dict[str, Any]) -> dict[str, Any]:
-    """Return *values* with the durations as a policy file has them: text, and not seconds."""
-    validity = values.get("validity")
-    if not isinstance(validity, dict):
-        return values
-    spans = {
-        kind: {
-            name: units.written_span(bound) if type(bound) is int else bound for name, bound in bounds.items()
-        }
-        if isinstance(bounds, dict)
-        else bounds
-        for kind, bounds in validity.items()
-    }
-    return {**values, "validity": spans}

@@ -148,8 +148,8 @@ class _Reading:
             place = f"validity.{kind}"
             bounds = self._table(place, held, ("shortest", "longest"))
             validity = Validity(
-                shortest=self._value(f"{place}.shortest", bounds, _span),
-                longest=self._value(f"{place}.longest", bounds, _span),
+                shortest=self._value(f"{place}.shortest", bounds, _shortest),
+                longest=self._value(f"{place}.longest", bounds, _longest),
             )
             if None not in (validity.shortest, validity.longest) and (
                 (validity.shortest or 0) > (validity.longest or 0)
@@ -164,10 +164,7 @@ class _Reading:
         for kind in held:
             place = f"limits.{kind}"
             bounds = self._table(place, held, LIMITS[kind])
-            numbers = {
-                name: self._value(f"{place}.{name}", bounds, _size if name in BYTES else _count)
-                for name in bounds
-            }
+            numbers = {name: self._value(f"{place}.{name}", bounds, _limit) for name in bounds}
             found[kind] = MappingProxyType({n: number for n, number in numbers.items() if number is not None})
         return MappingProxyType(found)
 
@@ -216,22 +213,31 @@ def _count(value: object) -> int:
     return value
 
 
-def _size(value: object) -> int:
+def _limit(value: object) -> int:
     if not isinstance(value, str):
         return _count(value)
     try:
-        return _count(units.parse_size(value))
+        return _count(units.parse_number(value))
     except _Wrong:
         raise
     except ValueError as error:
-        raise _Wrong(f"is no size: {error}") from error
+        raise _Wrong(f"is no number: {error}") from error
 
 
-def _span(value: object) -> int:
+def _longest(value: object) -> int:
+    return _seconds(value, units.parse_span)
+
+
+def _shortest(value: object) -> int:
+    return _seconds(value, units.parse_shortest_span)
+
+
+def _seconds(value: object, parse: Callable[[str], int]) -> int:
+    """Return the seconds of a span, or a number of them, which is how a canonical policy has them."""
+    if not isinstance(value, str):
+        return _count(value)
     try:
-        return units.parse_span(_text(value))
-    except _Wrong:
-        raise
+        return parse(value)
     except ValueError as error:
         raise _Wrong(f"is no span: {error}") from error
 
