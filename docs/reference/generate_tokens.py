@@ -86,11 +86,17 @@ def _facts(quirks: Quirks) -> Iterator[str]:
         if not (quirks.sets_labels and quirks.sets_ids):
             yield "labels and ids are given by the device"
         if quirks.make:
-            yield quirks.make
+            yield quirks.make.replace("{slot}", "SLOT")
+        if quirks.slots:
+            names = ", ".join(name for name, _ in quirks.slots)
+            yield f"slots, in the order in which a hint names one that shows no key: {names}"
+        if not quirks.sets_labels:
+            yield f"seedless token init refuses it: {quirks.reset}"
         if quirks.touch:
             yield "a signature may want a touch"
         if quirks.sessions is not None:
             yield f"sessions: {quirks.sessions}"
+    yield from (f"{name}: {text}; {hint}" for name, (text, hint) in quirks.causes.items())
     yield from quirks.notes
     yield f"source: {quirks.source}" if quirks.source else "source: the standard, and caution"
 

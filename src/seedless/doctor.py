@@ -20,6 +20,7 @@ from seedless.pkcs11.key import label_for
 from seedless.pkcs11.module import load
 from seedless.pkcs11.papers import STATEMENT, is_software
 from seedless.pkcs11.token import find_token, open_token
+from seedless.pkcs11.visible import how_to_create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -149,7 +150,7 @@ def _keys(token: Token) -> Iterator[Line]:
 def _trial(token: Token, patient: Patient) -> Iterator[Line]:
     quirks = token.quirks
     if quirks.make or not patient.makes_key:
-        why = f"this family makes none so: {quirks.make}" if quirks.make else "leave out --no-key"
+        why = how_to_create(token.session.module, token.info) or "leave out --no-key"
         yield Line("throw-away key", Verdict.NOTE, "not made", why)
         yield from _message(quirks.largest_message, "not tried")
         return

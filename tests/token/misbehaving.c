@@ -165,6 +165,7 @@ static int is_set(const char *name) {
 /* Something that happens before the call goes on; what it answers then is up to the real module. */
 static void happen(const Fault *fault, W session) {
   if (!strcmp(fault->action, "SLEEP")) usleep((useconds_t)(atof(fault->value) * 1e6));
+  if (!strcmp(fault->action, "LATE")) usleep(600000); /* and then the result in the value, see ends() */
   if (!strcmp(fault->action, "ABORT")) abort();
   if (!strcmp(fault->action, "SEGV")) raise(SIGSEGV);
   if (!strcmp(fault->action, "EXIT")) exit(atoi(fault->value));
@@ -194,6 +195,7 @@ static int ends(int number, W session, W *result, Fault *hit, int counted, int m
   if (removed && number > 1 && number != 3) return *result = REMOVED, 1;
   for (unsigned i = 0; i < sizeof RESULTS / sizeof *RESULTS; i++)
     if (!strcmp(found.action, RESULTS[i].name)) return *result = RESULTS[i].value, 1;
+  if (!strcmp(found.action, "LATE")) return *result = strtoul(found.value, 0, 16), 1;
   if (!strncmp(found.action, "0x", 2)) return *result = strtoul(found.action, 0, 16), 1;
   return 0;
 }

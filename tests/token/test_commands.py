@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless import jwt
+from seedless.nkey import Role
 from seedless.pkcs11.info import TokenInfo
 from seedless.pkcs11.watch import notice
+from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -321,3 +323,33 @@ def make_script(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return make
+
+
+def test_an_operator_and_its_system_account_have_keys_that_exist_and_touches_are_counted(
+    bench: Bench,
+) -> None:
+    keys = [
+        SoftwareKey(role, bytes([number] * 32)) for role, number in ((Role.OPERATOR, 5), (Role.ACCOUNT, 6))
+    ]
+    for number in (1, 2):
+        bench.crooked.straight.import_ed25519(bytes([number + 4] * 32), label="", id=bytes([number]))
+    operator, system = (str(key.public_key) for key in keys)
+    made = bench.crooked.made
+    yubikey = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", f"set pad {made.pin}")
+    words = ("operator", "add", "OTHER", "-k", operator, "--sys-public-key", system, "--yes", "--json")
+    token = f"pkcs11:token={made.label}"
+    done = bench.run(*yubikey, "fault C_Sign 1+ SLEEP 0.8", words=words, SEEDLESS_TOKEN=token)
+    assert (done.code, json.loads(done.out)["system_account"]) == (0, system)
+    where = f'token "{made.label}" (serial {made.serial})'
+    announced = f"3 signatures are made on {where}, and each may require a touch"
+    touches = [
+        f"touch {number} of 3: {where} waits: touch it if it blinks (Ctrl-C ends the wait)"
+        for number in (1, 2, 3)
+    ]
+    assert [line for line in done.err.splitlines() if "touch" in line] == [announced, *touches]
+
+
+def test_a_key_for_the_system_account_is_one_of_an_account(bench: Bench) -> None:
+    operator = str(SoftwareKey(Role.OPERATOR, bytes([5] * 32)).public_key)
+    done = bench.run(words=("operator", "add", "OTHER", "--sys-public-key", operator, "--yes"))
+    assert (done.code, "is not the key of an account" in done.err) == (2, True)

@@ -142,7 +142,7 @@ def test_a_yubikey_takes_no_key_from_its_user_and_nothing_is_sent(
         token.import_key(SOFTWARE, LABEL)
     assert "(YubiKey PIV) takes no keys from its user through PKCS#11" in refused.value.message
     assert refused.value.hint.startswith(
-        "better than an import: make the key with ykman piv keys generate -a ED25519"
+        "instead of an import: slot 9c shows no key, and ykman piv info confirms it: create a key with ykman"
     )
     assert misbehaving.calls("C_CreateObject") == 0
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.errors import NoToken, PinError, TokenError, UsageError
-from seedless.pkcs11.initialise import Content, blank_or_named, contents, initialise_token
+from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
+from seedless.pkcs11.visible import Content
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -42,6 +42,9 @@ class Written:
     def signing(self, info: TokenInfo) -> None:
         self.lines.append(f"signing by {info.label}")
 
+    def numbered(self, number: int, count: int) -> None:
+        self.lines.append(f"{number} of {count}")
+
     def waits(self, notice: str) -> None:
         self.lines.append(notice)
 

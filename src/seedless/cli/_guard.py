@@ -55,6 +55,8 @@ class Guard:
         self._tell: Final = tell
         self._pipe: int | None = None
         self._driver = ""
+        self._numbered = (0, 0)
+        self._is_announced = False
 
     def stand(self, driver: Path) -> None:
         """Go on in a child process, unless this is one, before *driver* is loaded; raise `UsageError`."""
@@ -98,7 +100,16 @@ class Guard:
 
     def signing(self, info: TokenInfo) -> None:
         """Tell the parent what to say if this signature takes long."""
-        self._send(f"wait {watch.notice(info)}")
+        number, count = self._numbered
+        if number == 1 < count and info.quirks.touch and not self._is_announced:
+            self._is_announced = True
+            self.waits(f"{count} signatures are made on {info.where}, and each may require a touch")
+        notice = watch.notice(info)
+        self._send(f"wait touch {number} of {count}: {notice}" if notice and count > 1 else f"wait {notice}")
+
+    def numbered(self, number: int, count: int) -> None:
+        """Remember which signature of how many comes next, for what is printed then."""
+        self._numbered, self._is_announced = (number, count), False
 
     def waits(self, notice: str) -> None:
         """Say what the parent would: this process is not inside a driver, only its workers are."""

@@ -15,6 +15,7 @@ from seedless.cli._progress import with_progress
 from seedless.config import choose_module
 from seedless.errors import NoKey
 from seedless.pin import parse_pin_source, uri_pin_source
+from seedless.pkcs11 import watch
 from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.quirks import require_fits
 from seedless.pkcs11.uri import KeyUri
@@ -134,9 +135,11 @@ class OpenTokens:
     def _creation(self) -> KeyCreation:
         from seedless.new_keys import KeyCreation  # noqa: PLC0415 - only where keys are created
         from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - see `_info`
+        from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
 
         uri = named_uri(self._workspace)
-        require_makes_keys(self._allowed(uri, is_ours=True)[1])
+        path, info = self._allowed(uri, is_ours=True)
+        require_makes_keys(load(path), info)
         workspace = self._workspace
         return KeyCreation(
             self.chosen(),
@@ -165,13 +168,16 @@ class OpenTokens:
                 pins = self._kept.get((place[0], str(place[1])), self._pins)
                 yield from in_bulk(self._workspace, place, pins, itertools.chain(first, left))
 
-    def _one_by_one(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def _one_by_one(self, drafts: Sequence[Draft[Any]]) -> Iterator[Jwt[Any]]:
         signers: dict[PublicKey, Signer] = {}
-        for draft in drafts:
+        for number, draft in enumerate(drafts, 1):
             signer = signers.get(draft.issuer)
             if signer is None:
                 signer = signers[draft.issuer] = self.signer(draft.issuer)
-            yield draft.complete(signer.sign(draft.signing_input))
+            watch.current.numbered(number, len(drafts))
+            signature = signer.sign(draft.signing_input)
+            watch.current.numbered(0, 0)
+            yield draft.complete(signature)
 
     def _place(self, issuer: PublicKey, places: dict[PublicKey, tuple[Path, KeyUri]]) -> tuple[Path, KeyUri]:
         """Return module and URI of the token that has the key of *issuer*, which may sign for it."""

@@ -9,7 +9,7 @@ import click
 from seedless.claims import Operator
 from seedless.cli import _describe, _io
 from seedless.cli._claims_options import ClaimsOptions, operator_claims
-from seedless.cli._keys import public_key_option, subject_for
+from seedless.cli._keys import PublicKeyType, public_key_option, subject_for
 from seedless.cli._operator_edit import edit, signing_key_
 from seedless.cli._operator_import import import_
 from seedless.cli._operator_reissue import reissue
@@ -40,6 +40,12 @@ for command in (edit, import_, reissue, signing_key_):
 @click.argument("name")
 @public_key_option(Role.OPERATOR)
 @click.option("--sys", "-s", "with_system", is_flag=True, help="Also make the system account and its user.")
+@click.option(
+    "--sys-public-key",
+    type=PublicKeyType(Role.ACCOUNT),
+    metavar="A…",
+    help="Also create the system account, with a key that exists already.",
+)
 @click.option("--generate-signing-key", is_flag=True, help="Also make a signing key; it signs the accounts.")
 @operator_claims
 @sign_options
@@ -49,6 +55,7 @@ def add(
     name: str,
     public_key: PublicKey | None,
     with_system: bool,
+    sys_public_key: PublicKey | None,
     generate_signing_key: bool,
     options: ClaimsOptions,
 ) -> None:
@@ -65,6 +72,7 @@ def add(
             "an operator that requires signing keys signs no accounts without one",
             "--generate-signing-key creates one; with --sys also that of the system account",
         )
+    with_system = with_system or sys_public_key is not None
     store = workspace.new_store(name)
     user_key = SoftwareKey.generate(Role.USER)
     signing = subject_for(workspace, Role.OPERATOR, f"{name} signing") if generate_signing_key else None
@@ -74,7 +82,7 @@ def add(
         now=workspace.now,
         times=options.times(workspace.now),
         signing=signing,
-        system=_system(workspace, user_key.public_key, body) if with_system else None,
+        system=_system(workspace, user_key.public_key, body, sys_public_key) if with_system else None,
     )
     creds = store.creds_path(SYSTEM_ACCOUNT, SYSTEM_USER)
     with workspace.lock():
@@ -87,9 +95,9 @@ def add(
     _io.emit(data, text, as_json=settings.as_json)
 
 
-def _system(workspace: Workspace, user: PublicKey, operator: Operator) -> System:
-    """Return the system account; under a strict *operator* with a signing key, which signs its user."""
-    account = subject_for(workspace, Role.ACCOUNT, SYSTEM_ACCOUNT)
+def _system(workspace: Workspace, user: PublicKey, operator: Operator, key: PublicKey | None) -> System:
+    """Return the system account, of *key* if given; if *operator* is strict, with a signing key."""
+    account = subject_for(workspace, Role.ACCOUNT, SYSTEM_ACCOUNT, key)
     signing = None
     if operator.strict_signing_key_usage:
         signing = subject_for(workspace, Role.ACCOUNT, f"{SYSTEM_ACCOUNT} signing")

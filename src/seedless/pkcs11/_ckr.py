@@ -16,13 +16,16 @@ import pkcs11.exceptions
 from pkcs11.exceptions import PKCS11Error
 
 from seedless.errors import NoKey, NoToken, PinError, TokenError
+from seedless.pkcs11.quirks import GENERAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.quirks import Quirks
 
 _AGAIN = "run the command again; if it stays, unplug the token and plug it in"
+_TOUCH = "if it blinks or has a button, touch it in time; it may also lack a permission for this"
 _OTHER_PROGRAM = "close the other program that uses the token, then run the command again"
 
 
@@ -85,11 +88,11 @@ _CAUSES: dict[str, _Cause] = {
     ),
     "TemplateIncomplete": _Cause("it misses an attribute"),
     "TemplateInconsistent": _Cause("it refuses this combination of attributes"),
-    "FunctionFailed": _Cause("the operation failed", "its disk or memory may be full; nothing was made"),
+    "FunctionFailed": _Cause("the operation failed", _AGAIN),
     "FunctionNotSupported": _Cause("its driver cannot do this", "use the program of its maker"),
-    "FunctionCancelled": _Cause("it was cancelled on the token", "touch or confirm in time"),
-    "FunctionRejected": _Cause("it was refused on the token", "touch or confirm in time"),
-    "GeneralError": _Cause("the driver reports a general error", "its configuration or files may be damaged"),
+    "FunctionCancelled": _Cause("it was cancelled on the token", _TOUCH),
+    "FunctionRejected": _Cause("it was refused on the token", _TOUCH),
+    "GeneralError": _Cause("the driver reports a general error", _AGAIN),
     "ArgumentsBad": _Cause(
         "the driver refuses the arguments", "a PIN of a length it does not know, or a long message"
     ),
@@ -123,6 +126,7 @@ _NAMES: dict[int, str] = {
     0x0A2: "PinLenRange",
     0x0A3: "PinExpired",
     0x0A4: "PinLocked",
+    0x0B0: "SessionClosed",
     0x0B1: "SessionCount",
     0x0B3: "SessionHandleInvalid",
     0x0B6: "SessionExists",
@@ -193,20 +197,23 @@ _LOSSES = frozenset(
 
 
 @contextmanager
-def explained(doing: str, where: str) -> Iterator[None]:
-    """Turn what the binding raises into errors of this project: `cannot DOING on WHERE: …`."""
+def explained(doing: str, where: str, quirks: Quirks = GENERAL) -> Iterator[None]:
+    """Turn what the binding raises into errors of this project: `cannot DOING on WHERE: …`.
+
+    *quirks* are those of the family: one CKR value has several meanings.
+    """
     try:
         yield
     except PKCS11Error as error:
-        raise _error(_cause(error), doing, where) from error
+        raise _error(_cause(error, quirks), doing, where) from error
     except (ValueError, NotImplementedError) as error:
         cause = _Cause(f"the driver answered with a value that makes no sense ({type(error).__name__})")
         raise _error(cause, doing, where) from error
 
 
-def explain(value: int, doing: str, where: str) -> TokenError:
-    """Return the error for the CKR *value* of a call of our own."""
-    return _error(_by_code(value), doing, where)
+def explain(value: int, doing: str, where: str, quirks: Quirks = GENERAL) -> TokenError:
+    """Return the error for the CKR *value* of a call of our own, on a device with *quirks*."""
+    return _error(_by_code(value, quirks), doing, where)
 
 
 def name_of(value: int) -> str:
@@ -268,17 +275,25 @@ def _error(cause: _Cause, doing: str, where: str) -> TokenError:
     return cause.error(f"cannot {doing} on {where}: {cause.text}", cause.hint)
 
 
-def _cause(error: PKCS11Error) -> _Cause:
+def _cause(error: PKCS11Error, quirks: Quirks) -> _Cause:
     name = type(error).__name__
     if name != "PKCS11Error":
-        return _CAUSES.get(name, _Cause(f"the driver answered {name}"))
+        return _named(name, quirks) or _Cause(f"the driver answered {name}")
     text = str(error)
     for part, cause in _BARE:
         if part in text:
             return cause
     code = _CODE.search(text)
-    return _by_code(int(code[0], 16)) if code else _Cause("the driver answered with an unknown error")
+    return _by_code(int(code[0], 16), quirks) if code else _Cause("the driver answered with an unknown error")
 
 
-def _by_code(value: int) -> _Cause:
-    return _CAUSES.get(_NAMES.get(value, ""), _Cause(f"the driver answered 0x{value:x}"))
+def _by_code(value: int, quirks: Quirks) -> _Cause:
+    return _named(_NAMES.get(value, ""), quirks) or _Cause(f"the driver answered 0x{value:x}")
+
+
+def _named(name: str, quirks: Quirks) -> _Cause | None:
+    general = _CAUSES.get(name)
+    if name not in quirks.causes:
+        return general
+    text, hint = quirks.causes[name]
+    return _Cause(text, hint, TokenError if general is None else general.error)

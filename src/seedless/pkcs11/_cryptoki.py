@@ -9,6 +9,8 @@ numbers) and C_GetSessionInfo. Positions are those of CK_FUNCTION_LIST in PKCS#1
 from __future__ import annotations
 
 import ctypes
+import re
+import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -82,6 +84,8 @@ class _SessionInfo(ctypes.Structure):
     _fields_ = (("slot_id", _ULONG), ("state", _ULONG), ("flags", _ULONG), ("device_error", _ULONG))
 
 
+# What dlopen of glibc reports, and that of musl.
+_MISSING = re.compile(r"(?:^|library )([^\s:]+): (?:cannot open shared object file|No such file)")
 _LOGGED_IN_STATES = frozenset({1, 3})  # CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS
 
 
@@ -198,9 +202,7 @@ def functions(path: Path) -> Functions:
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        raise ModuleError(
-            f"cannot load {path}: {error}", "name the PKCS#11 module, a shared library (.so)"
-        ) from error
+        raise _not_loaded(path, str(error)) from error
     try:
         get_function_list = library.C_GetFunctionList
     except AttributeError:
@@ -212,6 +214,39 @@ def functions(path: Path) -> Functions:
     if get_function_list(ctypes.byref(table)) != CKR_OK or not table.value:
         raise ModuleError(f"{path} does not give its list of functions")
     return Functions({name: _bound(table.value, *place) for name, place in _SIGNATURES.items()})
+
+
+def _not_loaded(path: Path, reason: str) -> ModuleError:
+    """Return the error for a module that the loader of the system refused with *reason*.
+
+    It names the first shared library that is missing, whoever requires it; `ldd` names all of them.
+    """
+    missing = _MISSING.search(reason)
+    if missing is None or missing[1] == str(path):
+        return ModuleError(f"cannot load {path}: {reason}", "name the PKCS#11 module, a shared library (.so)")
+    names = ", ".join(dict.fromkeys((missing[1], *_not_found(path))))
+    return ModuleError(
+        f"cannot load {path}: shared libraries that it requires are missing: {names}",
+        "install the packages that contain them, or add their folder to LD_LIBRARY_PATH",
+    )
+
+
+def _not_found(path: Path) -> list[str]:
+    """Return the shared libraries that `ldd` does not find for a module; none where it cannot be asked."""
+    import subprocess  # noqa: PLC0415 - a good module does without
+
+    try:
+        listed = subprocess.run(  # noqa: S603 - of a module that was about to be loaded
+            [shutil.which("ldd") or "ldd", str(path)],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return re.findall(r"^\s*(\S+) => not found", listed.stdout, re.MULTILINE)
 
 
 def _bound(table: int, position: int, arguments: tuple[type, ...]) -> Callable[..., int]:

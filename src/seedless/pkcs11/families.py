@@ -13,18 +13,33 @@ from seedless.pkcs11.quirks import EC_PARAMS_NAME, EC_PARAMS_OID, LUNA, STANDARD
 _YUBICO = r"^Yubico"
 
 _PIV_KEY = (
-    "make the key with ykman piv keys generate -a ED25519 9c public.pem, "
-    "or yubico-piv-tool -a generate -A ED25519 -s 9c --pin-policy=always -o public.pem"
+    "create a key with ykman piv keys generate -a ED25519 {slot} public.pem, "
+    "or yubico-piv-tool -a generate -A ED25519 -s {slot} --pin-policy=always -o public.pem"
+)
+# 9d is for key agreement, and 9e asks for no PIN. The ids are those of ykcs11.
+_PIV_SLOTS = (
+    ("9c", b"\2"),
+    ("9a", b"\1"),
+    *((f"{0x82 + number:x}", bytes([5 + number])) for number in range(20)),
 )
 
 FAMILIES: Final[tuple[Family, ...]] = (
     Family(
         manufacturer=r"^SoftHSM",
         model=r"^SoftHSM",
+        file=r"softhsm",
         quirks=Quirks(
             family="SoftHSM",
             points=("0420",),
             public_may_be_missing=False,
+            configuration="SOFTHSM2_CONF, and the folder of tokens that it names",
+            causes={
+                "FunctionFailed": ("the operation failed", "its disk may be full; nothing was created"),
+                "GeneralError": (
+                    "the driver reports a general error",
+                    "its configuration (SOFTHSM2_CONF) or the files of the token may be damaged",
+                ),
+            },
             notes=(
                 "software: whoever can read its files can copy the keys",
                 "a signature takes 0.2 ms; each search for a key grows with their number",
@@ -36,6 +51,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family(
         manufacturer=_YUBICO,
         model=r"^YubiHSM",
+        file=r"yubihsm",
         quirks=Quirks(
             family="YubiHSM 2",
             ec_params=(EC_PARAMS_NAME,),
@@ -48,6 +64,21 @@ FAMILIES: Final[tuple[Family, ...]] = (
             "8 to 64 characters, as in 0001password",
             sessions=16,
             id_size=2,
+            causes={
+                "DeviceMemory": (
+                    "its audit log is full, or its storage",
+                    "yubihsm-shell -a get-logs shows the log, -a set-log-index frees it",
+                ),
+                "FunctionRejected": (
+                    "the authentication key, or the key, lacks a capability for this",
+                    "signing needs sign-eddsa in both, and creating generate-asymmetric-key",
+                ),
+                "DeviceRemoved": (
+                    "its connector does not answer",
+                    "see that yubihsm-connector runs and reaches the device, then run the command again",
+                ),
+            },
+            configuration="the configuration that YUBIHSM_PKCS11_CONF names, and the connector in it",
             searches_points=False,  # not tried, and each object that such a search gave would be a round trip
             notes=(
                 "firmware before 2.4 signs at most 2026 bytes",
@@ -70,6 +101,10 @@ FAMILIES: Final[tuple[Family, ...]] = (
             sets_labels=False,
             sets_ids=False,
             make=_PIV_KEY,
+            make_lists="ykman piv info",
+            slots=_PIV_SLOTS,
+            reset="ykman piv reset deletes all its keys; then ykman piv access change-pin, change-puk and "
+            "change-management-key replace the PINs of the factory",
             touch=True,
             pin_form=r".{6,8}",
             pin_hint="the PIN of a YubiKey has 6 to 8 characters",
@@ -100,7 +135,9 @@ FAMILIES: Final[tuple[Family, ...]] = (
             points=("0420", "raw"),
             sets_labels=False,
             sets_ids=False,
-            make="make the key with gpg --card-edit (OpenPGP) or the program of the card's maker",
+            make="create the key with gpg --card-edit (OpenPGP) or the program of the card's maker",
+            reset="gpg --card-edit, admin, factory-reset deletes the keys of an OpenPGP card; other "
+            "cards have programs of their makers",
             touch=True,
             notes=(
                 "OpenPGP cards sign with 0.23 and 0.27, PIV cards with 0.27 only",
@@ -112,11 +149,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ),
     Family(
         manufacturer=r"^IBM",
+        file=r"opencryptoki|PKCS11_API",
         quirks=Quirks(
             family="openCryptoki",
             ec_params=(EC_PARAMS_OID,),
             points=("raw",),
             public_may_be_missing=False,
+            configuration="its daemon pkcsslotd, which has to run, and the group pkcs11, which may use it",
             notes=(
                 "keys are extractable unless told otherwise, which seedless does and reads back",
                 "Ed25519 needs 3.27 or newer; the PIN locks after 3 wrong ones",
@@ -126,11 +165,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ),
     Family(
         manufacturer=r"^Mozilla",
+        file=r"softokn",
         quirks=Quirks(
             family="NSS softoken",
             ec_params=(EC_PARAMS_OID,),
             points=("raw",),
             public_may_be_missing=False,
+            configuration="NSS_LIB_PARAMS, which names its database",
             notes=(
                 "it asks for a longer buffer than it accepts, exactly 64 bytes; seedless gives that",
                 "signing was tried on a model of it only",

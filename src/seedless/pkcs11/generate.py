@@ -19,6 +19,7 @@ from seedless.errors import SeedlessError, TokenError
 from seedless.pkcs11._ckr import is_dislike
 from seedless.pkcs11.objects import Half, Pair, half, paired
 from seedless.pkcs11.signing import challenge, proves
+from seedless.pkcs11.visible import how_to_create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pkcs11.types import Object, Session
 
     from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.module import Module
     from seedless.pkcs11.quirks import Numbers, Quirks
     from seedless.pkcs11.session import TokenSession
 
@@ -48,12 +50,12 @@ class Wanted:
     random: bytes
 
 
-def require_makes_keys(info: TokenInfo) -> None:
-    """Raise `TokenError` if keys on this family of devices are made by another program; it is named."""
+def require_makes_keys(module: Module, info: TokenInfo) -> None:
+    """Raise `TokenError` if another program creates keys on this family of devices; name a free slot."""
     if info.quirks.make:
         raise TokenError(
             f"{info.where} makes no keys for its user through PKCS#11: it is a {info.quirks.family}",
-            info.quirks.make,
+            how_to_create(module, info),
         )
 
 

@@ -21,6 +21,7 @@ from seedless.pkcs11.generate import STAYS, UNMODIFIABLE, destroy_halves, requir
 from seedless.pkcs11.key import POINT_PREFIXES
 from seedless.pkcs11.objects import Pair, half, paired
 from seedless.pkcs11.signing import challenge, proves
+from seedless.pkcs11.visible import how_to_create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.lookup import KeyFinder
+    from seedless.pkcs11.module import Module
     from seedless.pkcs11.quirks import Numbers, Quirks
     from seedless.pkcs11.session import TokenSession
     from seedless.seeds import SoftwareKey
@@ -44,12 +46,12 @@ class Coming:
     random: Callable[[int], bytes]
 
 
-def require_takes_keys(info: TokenInfo) -> None:
+def require_takes_keys(module: Module, info: TokenInfo) -> None:
     """Raise `TokenError` if this family of devices takes no keys from its user; say what makes one."""
     if info.quirks.make:
         raise TokenError(
             f"{info.where} ({info.quirks.family}) takes no keys from its user through PKCS#11",
-            f"better than an import: {info.quirks.make}",
+            f"instead of an import: {how_to_create(module, info)}",
         )
 
 

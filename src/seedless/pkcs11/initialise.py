@@ -7,58 +7,42 @@ anything is erased. A wrong SO PIN is never sent twice by this process: too many
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pkcs11.constants import Attribute, ObjectClass
 
 from seedless.errors import NoToken, PinError, TokenError, UsageError
 from seedless.pkcs11._ckr import explain, name_of
 from seedless.pkcs11._cryptoki import CKR_OK, CKU_SO
 from seedless.pkcs11.info import matches
-from seedless.pkcs11.key import read_attributes
 from seedless.pkcs11.login import encoded
 from seedless.pkcs11.module import load
-from seedless.pkcs11.objects import search
 from seedless.pkcs11.refused import RefusedPin
 from seedless.pkcs11.session import TokenSession
+from seedless.pkcs11.visible import stored
 from seedless.text import between_quotes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pkcs11.types import Session, Slot
+    from pkcs11.types import Slot
 
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.uri import KeyUri
+    from seedless.pkcs11.visible import Content
 
 _LABEL_SIZE = 32
-_KINDS = {
-    ObjectClass.PUBLIC_KEY: "public key",
-    ObjectClass.PRIVATE_KEY: "private key",
-    ObjectClass.CERTIFICATE: "certificate",
-    ObjectClass.SECRET_KEY: "secret key",
-    ObjectClass.DATA: "data",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One object that can be seen without a PIN: what it is, its label and CKA_ID."""
-
-    kind: str
-    label: str
-    id: bytes
 
 
 def blank_or_named(module: Path, uri: KeyUri) -> TokenInfo:
     """Return the token that *uri* means, blank or not; for a URI that says nothing, the one blank token.
 
-    Raise `ModuleError`, or `NoToken` if none or several match.
+    Raise `ModuleError`, `NoToken` if none or several match, or `TokenError` for one that another program
+    initialises.
     """
-    return _target(load(module), uri)[1]
+    info = _target(load(module), uri)[1]
+    _require_initialises(info)
+    return info
 
 
 def contents(module: Path, uri: KeyUri) -> list[Content]:
@@ -74,7 +58,7 @@ def contents(module: Path, uri: KeyUri) -> list[Content]:
         TokenSession(loaded, slot, info, writable=False) as session,
         session.use("list what is there") as raw,
     ):
-        return list(_visible(raw))
+        return stored(raw)
 
 
 def initialise_token(
@@ -87,6 +71,7 @@ def initialise_token(
     """
     loaded = load(module)
     slot, info = _target(loaded, uri)
+    _require_initialises(info)
     if info.initialised and erase_serial != info.serial:
         raise TokenError(
             f"{info.where} is initialised, and would lose its keys", "give its serial to erase it"
@@ -107,8 +92,21 @@ def initialise_token(
     with _security_officer(loaded, made, so) as session:
         result = loaded.functions.init_pin(session, user)
         if result != CKR_OK:
-            raise explain(result, "set the user PIN", made.where)
+            raise explain(result, "set the user PIN", made.where, made.quirks)
     return _made(loaded, made.slot_id, label, before)
+
+
+def _require_initialises(info: TokenInfo) -> None:
+    """Raise `TokenError` for a device that C_InitToken would erase without giving it a label and a PIN.
+
+    ykcs11 resets the PIV application there, keeps its own label, and leaves the PIN of the factory.
+    """
+    if not info.quirks.sets_labels:
+        raise TokenError(
+            f"{info.where} was left as it is: a {info.quirks.family} keeps its label, and another "
+            "program sets its PINs",
+            info.quirks.reset,
+        )
 
 
 def _target(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
@@ -145,7 +143,7 @@ def _check_lengths(module: Module, info: TokenInfo, so: bytes, user: bytes) -> N
 
 
 def _so_refused(result: int, info: TokenInfo) -> TokenError:
-    error = explain(result, "initialise", info.where)
+    error = explain(result, "initialise", info.where, info.quirks)
     if name_of(result) == "PinIncorrect":
         return PinError(
             f"cannot initialise {info.where}: the SO PIN is wrong", "a wrong SO PIN can lock a token for good"
@@ -178,18 +176,11 @@ def _security_officer(module: Module, info: TokenInfo, so: bytes) -> Iterator[in
     with module.calls():
         result, handle = functions.open_session(info.slot_id, writable=True)
         if result != CKR_OK:
-            raise explain(result, "open a session", info.where)
+            raise explain(result, "open a session", info.where, info.quirks)
         try:
             result = functions.login(handle, CKU_SO, so)
             if result != CKR_OK:
-                raise explain(result, "log in as security officer", info.where)
+                raise explain(result, "log in as security officer", info.where, info.quirks)
             yield handle
         finally:
             functions.close_session(handle)
-
-
-def _visible(session: Session) -> Iterator[Content]:
-    for kind, name in _KINDS.items():
-        for item in search(session, {Attribute.CLASS: kind, Attribute.TOKEN: True}):
-            values = read_attributes(item, (Attribute.LABEL, Attribute.ID))
-            yield Content(name, values.get(Attribute.LABEL) or "", values.get(Attribute.ID) or b"")

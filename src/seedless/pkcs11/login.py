@@ -81,7 +81,7 @@ def not_logged_in(result: int, info: TokenInfo) -> TokenError:
     if name == "ObjectHandleInvalid":
         # A YubiHSM whose authentication key the PIN names wrongly.
         return PinError(f"cannot log in on {info.where}: it knows no such user", info.quirks.pin_hint)
-    error = explain(result, "log in", info.where)
+    error = explain(result, "log in", info.where, info.quirks)
     if name in _FORM and info.quirks.pin_hint:
         return PinError(error.message, info.quirks.pin_hint)
     return error

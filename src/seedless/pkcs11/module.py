@@ -22,6 +22,7 @@ from seedless.pkcs11 import _cryptoki, watch
 from seedless.pkcs11._ckr import explain, explained, is_loss
 from seedless.pkcs11.gate import Gate
 from seedless.pkcs11.info import TokenInfo
+from seedless.pkcs11.recognise import configuration_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -215,4 +216,5 @@ def _initialised(path: Path) -> Module:
 
 def _not_initialised(result: int, path: Path) -> ModuleError:
     cause = explain(result, "initialise the module", str(path))
-    return ModuleError(cause.message, "look at the driver's configuration, for SoftHSM at SOFTHSM2_CONF")
+    configuration = configuration_of(path.name) or "the driver's configuration"
+    return ModuleError(cause.message, f"look at {configuration}")

@@ -61,11 +61,11 @@ class Trial:
 def trial(token: Token, pair: Pair, message: bytes) -> Trial:
     """Let the key sign *message* in a session of its own; raise `TokenError` if none can be opened."""
     signature = b""
-    functions, where = token.session.module.functions, token.info.where
+    functions, where, quirks = token.session.module.functions, token.info.where, token.quirks
     with token.session.module.calls():
         result, session = functions.open_session(token.session.slot.slot_id, writable=False)
         if result != CKR_OK:
-            raise explain(result, "open a session", where)
+            raise explain(result, "open a session", where, quirks)
         try:
             watch.current.signing(token.info)
             result = functions.sign_init(session, token.numbers.sign, pair.private.handle or 0)
@@ -74,7 +74,7 @@ def trial(token: Token, pair: Pair, message: bytes) -> Trial:
         finally:
             functions.close_session(session)
     if result != CKR_OK:
-        return Trial(message, refusal=explain(result, "sign", where).message.rpartition(": ")[2])
+        return Trial(message, refusal=explain(result, "sign", where, quirks).message.rpartition(": ")[2])
     if len(signature) != SIGNATURE_SIZE:
         return Trial(message, refusal=f"{len(signature)} bytes came for a signature of {SIGNATURE_SIZE}")
     return Trial(message, signature)

@@ -42,7 +42,10 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     `largest_message` is in bytes, None where no ceiling is known. `points` are the shapes in which
     CKA_EC_POINT was seen; all three are read from every device. `id_size` is the length of the CKA_ID of a
     new key. `searches_points` is whether a search by CKA_EC_POINT finds what has it, and no more. `make` is
-    empty where C_GenerateKeyPair serves, else how a key is made. `pin_form` is a pattern that a PIN must
+    empty where C_GenerateKeyPair serves, else the command that creates a key, in the `{slot}` that is one of
+    `slots` (each with its CKA_ID), which `make_lists` lists. `reset` is how a device whose label is fixed is
+    initialised. `causes` are names of CKR values that mean something else here: what, and what to do.
+    `configuration` is what to look at where C_Initialize fails. `pin_form` is a pattern that a PIN must
     match before it is sent.
     `lacks_ed25519` says why the family cannot sign, where that is known.
     """
@@ -57,6 +60,11 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     id_size: int = 8
     searches_points: bool = True
     make: str = ""
+    make_lists: str = ""
+    slots: tuple[tuple[str, bytes], ...] = ()
+    reset: str = ""
+    causes: dict[str, tuple[str, str]] = {}
+    configuration: str = ""
     public_may_be_missing: bool = True
     asks_for_each: bool = True
     touch: bool = False
@@ -80,12 +88,16 @@ GENERAL: Final = Quirks()
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the table: patterns for what the token and its library say, all of which must be found."""
+    """A row of the table: patterns for what the token and its library say, all of which must be found.
+
+    `file` is a pattern for the name of the module, for what happens before it tells anything.
+    """
 
     quirks: Quirks
     manufacturer: str = ""
     model: str = ""
     library: str = ""
+    file: str = ""
 
     def means(self, manufacturer: str, model: str, library: str) -> bool:
         """Say whether a token that says this of itself is of this family."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,18 @@ def quirks_of(manufacturer: str, model: str, firmware: str, library: str) -> Qui
 def quirks_of_uri(uri: KeyUri) -> Quirks:
     """Return what is known of the family of a token of which only the URI is at hand, no firmware version."""
     return quirks_of(uri.manufacturer or "", uri.model or "", "", "")
+
+
+def configuration_of(file: str) -> str:
+    """Return what to look at where the module in *file* fails to initialise; empty if that is not known."""
+    return next(
+        (
+            family.quirks.configuration
+            for family in FAMILIES
+            if family.file and re.search(family.file, file, re.IGNORECASE)
+        ),
+        "",
+    )
 
 
 def _aged(quirks: Quirks, firmware: str) -> Quirks:

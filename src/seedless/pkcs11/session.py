@@ -55,6 +55,7 @@ class TokenSession:
         "_generation",
         "_last_try",
         "_pins",
+        "_quirks",
         "_raw",
         "_where",
         "_why_dead",
@@ -73,6 +74,7 @@ class TokenSession:
         self.info = info
         self.epoch = 0
         self._where: Final = info.where  # once: it is wanted for every signature
+        self._quirks: Final = info.quirks
         self._why_dead = ""
         self._writable: Final = writable
         self.turn: Final = threading.RLock()
@@ -84,7 +86,7 @@ class TokenSession:
         self._open()
 
     def _open(self) -> None:
-        with self.module.calls(), explained("open a session", self._where):
+        with self.module.calls(), explained("open a session", self._where, self._quirks):
             token = self.slot.get_token()
             self._generation = self.module.generation
             self._raw = token.open(rw=self._writable, attribute_mapper=lenient_mapper())
@@ -95,7 +97,7 @@ class TokenSession:
         with self.turn, self.module.calls():
             raw = self._alive(doing)
             try:
-                with explained(doing, self._where):
+                with explained(doing, self._where, self._quirks):
                     self._require_young()
                     yield raw
             except BaseException:
@@ -273,7 +275,7 @@ class TokenSession:
         self._accepted = None
         if pin is not None:
             RefusedPin.of(self.module.path, self.info.where, pin).remember()
-        with self.module.calls(), explained("log in", self._where):
+        with self.module.calls(), explained("log in", self._where, self._quirks):
             info = self._info_now()
         if name_of(result) == "PinLocked":  # whatever its flags say
             info = msgspec.structs.replace(info, user_pin_locked=True)

@@ -8,6 +8,7 @@ token, and is not tried again.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,7 +20,7 @@ from seedless.pkcs11._ckr import require_ok
 from seedless.pkcs11.lookup import only
 from seedless.pkcs11.quirks import require_fits
 from seedless.pkcs11.session import handle_of
-from seedless.pkcs11.signing import require_whole, sign_with
+from seedless.pkcs11.signing import require_touched, require_whole, sign_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,18 +97,21 @@ class TokenSigner:
             if watch.current is not watch.NOBODY:
                 watch.current.signing(self.session.info)
             answer = None
+            began = time.monotonic()
             if self._prepared is not None:
                 answer = self.session.try_once(self._epoch, self._prepared, message)
                 if answer is not None and answer[0] == 0 and len(answer[1]) == SIGNATURE_SIZE:
                     return answer[1]
-            return self._the_long_way(message, [] if answer is None else [answer])
+            seconds = time.monotonic() - began
+            return self._the_long_way(message, [] if answer is None else [(*answer, seconds)])
 
-    def _the_long_way(self, message: bytes, answers: list[tuple[int, bytes]]) -> bytes:
+    def _the_long_way(self, message: bytes, answers: list[tuple[int, bytes, float]]) -> bytes:
         """Sign as `TokenSession.again` does things, the first time with the answer that came already."""
 
         def action(raw: Session) -> bytes:
             if answers:
-                result, signature = answers.pop()
+                result, signature, seconds = answers.pop()
+                require_touched(result, seconds, self.session.info)
                 require_ok(result)
                 return require_whole(signature, self.session)
             if self._epoch != self.session.epoch:

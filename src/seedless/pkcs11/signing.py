@@ -6,12 +6,13 @@ are over a challenge that can never be taken for claims.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
 from seedless.pkcs11 import watch
-from seedless.pkcs11._ckr import require_ok
+from seedless.pkcs11._ckr import name_of, require_ok
 from seedless.pkcs11.session import handle_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from seedless.pkcs11.quirks import Numbers
     from seedless.pkcs11.session import TokenSession
 
+UNTOUCHED_AFTER = 10.0
+"""Seconds after which a signature that failed is taken to have waited for a touch: a YubiKey waits 15."""
+_UNTOUCHED = frozenset({"FunctionCancelled", "FunctionFailed", "FunctionRejected", "UserNotLoggedIn"})
 _CHALLENGE = "seedless challenge v1"
 
 
@@ -52,6 +56,19 @@ def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:
     return numbers
 
 
+def require_touched(result: int, seconds: float, info: TokenInfo) -> None:
+    """Raise `TokenError` where a signature failed because nobody touched the device, as is likely.
+
+    ykcs11 returns then, after 15 seconds, what it returns for a login that was lost. The time distinguishes
+    them: a second try would be a second wait without a word.
+    """
+    if seconds >= UNTOUCHED_AFTER and name_of(result) in _UNTOUCHED and info.quirks.touch:
+        raise TokenError(
+            f"cannot sign on {info.where}: it failed after {seconds:.0f} seconds, as if nobody touched it",
+            "run the command again, and touch the device whenever it blinks",
+        )
+
+
 def sign_with(session: TokenSession, raw: Session, pair: Pair, message: bytes, numbers: Numbers) -> bytes:
     """Sign with a private object, inside `TokenSession.use`; raise `TokenError`. Nothing is verified."""
     key, functions, handle = pair.key, session.module.functions, handle_of(raw)
@@ -63,7 +80,9 @@ def sign_with(session: TokenSession, raw: Session, pair: Pair, message: bytes, n
     require_ok(functions.sign_init(handle, numbers.sign, pair.private.handle or 0))
     if key.attributes.always_authenticate:
         session.affirm(raw)
+    began = time.monotonic()
     result, signature = functions.sign(handle, message, SIGNATURE_SIZE)
+    require_touched(result, time.monotonic() - began, session.info)
     require_ok(result)
     return require_whole(signature, session)
 

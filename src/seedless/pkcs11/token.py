@@ -137,7 +137,7 @@ class Token:
     def _require_creates(self) -> None:
         from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - as in `create`
 
-        require_makes_keys(self.info)
+        require_makes_keys(self._session.module, self.info)
 
     def halves(self, ids: Collection[bytes]) -> dict[bytes, tuple[list[Half], list[Half]]]:
         """Read the private and the public objects that have each of *ids*, for this package."""
@@ -179,7 +179,7 @@ class Token:
         """
         from seedless.pkcs11.importing import Coming, import_pair, require_takes_keys  # noqa: PLC0415 - likewise
 
-        require_takes_keys(self.info)
+        require_takes_keys(self._session.module, self.info)
         with self._session.use("import a key") as raw:
             pair = import_pair(
                 self._session, raw, self._finder, self._numbers, Coming(software, label, id, random)

@@ -30,6 +30,9 @@ class Watch(Protocol):
     def signing(self, info: TokenInfo) -> None:
         """Hear that what is asked of the driver now is a signature, by the token of *info*."""
 
+    def numbered(self, number: int, count: int) -> None:
+        """Hear that the signature that comes next is *number* of *count*; 0 of 0 for one by itself."""
+
     def waits(self, notice: str) -> None:
         """Hear that a signature by a worker has taken half a second, and what a person may be told."""
 
@@ -45,6 +48,9 @@ class _Nobody:
         pass
 
     def signing(self, info: TokenInfo) -> None:
+        pass
+
+    def numbered(self, number: int, count: int) -> None:
         pass
 
     def waits(self, notice: str) -> None:
@@ -66,9 +72,8 @@ def watch_drivers(watch: Watch) -> None:
 
 def notice(info: TokenInfo) -> str:
     """Return what to say when a signature by the token takes long; empty where no touch can be wanted."""
-    quirks = info.quirks
-    if quirks.touch:
+    if info.quirks.touch:
         return f"{info.where} waits: touch it if it blinks (Ctrl-C ends the wait)"
-    if quirks.family == GENERAL.family:
+    if info.quirks.family == GENERAL.family:
         return f"{info.where} takes its time: if it blinks or has a button, touch it (Ctrl-C ends the wait)"
     return ""
