@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
+from pkcs11 import _pkcs11
 
 from seedless.errors import ModuleError
 
@@ -33,6 +34,7 @@ _ULONG = ctypes.c_ulong
 _BYTES = ctypes.c_char_p
 _POINTER = ctypes.c_void_p
 _FIRST = ctypes.sizeof(_POINTER)  # behind the version, which is padded to one pointer
+_LISTS = 3  # function lists of an object of the binding: PKCS#11 2.40, 3.0 and 3.2
 _SIGNATURES: dict[str, tuple[int, tuple[type, ...]]] = {
     "C_Initialize": (0, (_POINTER,)),
     "C_Finalize": (1, (_POINTER,)),
@@ -197,23 +199,34 @@ def _prepared(
     return made
 
 
-def functions(path: Path) -> Functions:
-    """Load the module at *path* and read its function list; raise `ModuleError`. Nothing is initialised."""
+def require_module(path: Path) -> None:
+    """Load the file at *path*; raise `ModuleError` if it is no PKCS#11 module."""
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise _not_loaded(path, str(error)) from error
-    try:
-        get_function_list = library.C_GetFunctionList
-    except AttributeError:
+    if not hasattr(library, "C_GetFunctionList"):
         raise ModuleError(
             f"{path} is a library and no PKCS#11 module: it has no C_GetFunctionList",
             "look in the manual of the token for the file to name",
-        ) from None
-    table = _POINTER()
-    if get_function_list(ctypes.byref(table)) != CKR_OK or not table.value:
-        raise ModuleError(f"{path} does not give its list of functions")
-    return Functions({name: _bound(table.value, *place) for name, place in _SIGNATURES.items()})
+        )
+
+
+def functions_of(library: _pkcs11.lib) -> Functions:
+    """Return the functions of the list that the binding's *library* has; raise `ModuleError`.
+
+    p11-kit gives another list at each C_GetFunctionList, each with a state of its own: a second list would be
+    one that is not initialised. The binding does not show its own, which is the first member of its object,
+    behind the head that every object has.
+    """
+    place = id(library) + object.__basicsize__
+    table = _POINTER.from_address(place).value
+    if _pkcs11.lib.__mro__[1].__basicsize__ != object.__basicsize__ + _LISTS * _FIRST or not table:
+        raise ModuleError(
+            "this version of python-pkcs11 keeps the functions of a module elsewhere",
+            "install version 0.10.1",
+        )
+    return Functions({name: _bound(table, *place) for name, place in _SIGNATURES.items()})
 
 
 def _not_loaded(path: Path, reason: str) -> ModuleError:

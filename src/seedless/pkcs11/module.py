@@ -9,8 +9,10 @@ has lost its device is started anew, when no thread of ours is inside it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pkcs11 import _pkcs11
@@ -26,7 +28,6 @@ from seedless.pkcs11.recognise import configuration_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from pkcs11.types import Slot
 
@@ -35,14 +36,33 @@ _CKR_ARGUMENTS_BAD = 0x07
 _CKR_CANT_LOCK = 0x0A
 _CKR_ALREADY_INITIALIZED = 0x191
 _PATIENCE = 5.0  # seconds
+_FAREWELL = 0.1  # seconds
 _NO_LOCKING = frozenset({_CKR_ARGUMENTS_BAD, _CKR_NEED_TO_CREATE_THREADS, _CKR_CANT_LOCK})
 
 
 class _Library(_pkcs11.lib):
-    """The binding's library, without its C_Initialize: by the time it is made, we have called it."""
+    """The binding's library, with a C_Initialize of ours; `functions` are those of the binding's list.
+
+    `initialized` stays false, so that the binding never calls C_Finalize.
+    """
+
+    functions: _cryptoki.Functions
+    locking = True
 
     def initialize(self) -> None:
-        """Do nothing; `initialized` stays false, so that the binding never calls C_Finalize either."""
+        """Call C_Initialize, before the binding calls any other function; raise `ModuleError`."""
+        self.functions = _cryptoki.functions_of(self)
+        result = self.functions.initialize(os_locking=True)
+        self.locking = result not in _NO_LOCKING
+        if not self.locking:
+            result = self.functions.initialize(os_locking=False)
+        if result == _CKR_ALREADY_INITIALIZED:
+            raise ModuleError(
+                f"another part of this program has initialised {self.so}",
+                "load the module through seedless first, or sign in a process of its own",
+            )
+        if result != _cryptoki.CKR_OK:
+            raise _not_initialised(result, Path(self.so))
 
 
 class Module:
@@ -50,17 +70,19 @@ class Module:
 
     __slots__ = ("_gate", "_library", "_locking", "_pid", "functions", "generation", "login", "path")
 
-    def __init__(self, path: Path, functions: _cryptoki.Functions, *, locking: bool) -> None:
-        """Take over a module whose C_Initialize has been called, with or without *locking*."""
+    def __init__(self, path: Path) -> None:
+        """Load and initialise the module at *path*; raise `ModuleError`."""
         self.path: Final = path
-        self.functions: Final = functions
+        _cryptoki.require_module(path)
+        with explained("load the module", str(path)):
+            self._library: Final = _Library(str(path))
+        locking = self._library.locking
+        self.functions: Final = self._library.functions
         self.login: Final = threading.RLock()
         self.generation = 0  # how often it was started anew; what is older is dead
         self._locking: Final = locking
         self._pid: Final = os.getpid()
         self._gate: Final = Gate(str(path), one_at_a_time=not locking)
-        with explained("load the module", str(path)):
-            self._library: Final = _Library(str(path))
 
     @property
     def description(self) -> str:
@@ -98,6 +120,15 @@ class Module:
             watch.current.left()
             if result not in {_cryptoki.CKR_OK, _CKR_ALREADY_INITIALIZED}:
                 raise _not_initialised(result, self.path)
+
+    def finalize(self) -> None:
+        """Call C_Finalize for good; not in a forked process, nor while a call of another thread hangs."""
+        if self.is_foreign:
+            return
+        with self._gate.alone(_FAREWELL) as alone:
+            if alone:
+                self.generation += 1
+                self.functions.finalize()
 
     def check(self) -> None:
         """Raise `ModuleError` in a process forked from the one that loaded the module."""
@@ -186,7 +217,7 @@ def load(path: Path) -> Module:
         if module is None:
             watch.current.entered(str(real))
             try:
-                module = _loaded[real] = _initialised(real)
+                module = _loaded[real] = Module(real)
             finally:
                 watch.current.left()
     module.check()
@@ -198,20 +229,11 @@ _WHERE_MODULES_ARE = (
 )
 
 
-def _initialised(path: Path) -> Module:
-    functions = _cryptoki.functions(path)
-    result = functions.initialize(os_locking=True)
-    locking = result not in _NO_LOCKING
-    if not locking:
-        result = functions.initialize(os_locking=False)
-    if result == _CKR_ALREADY_INITIALIZED:
-        raise ModuleError(
-            f"another part of this program has initialised {path}",
-            "load the module through seedless first, or sign in a process of its own",
-        )
-    if result != _cryptoki.CKR_OK:
-        raise _not_initialised(result, path)
-    return Module(path, functions, locking=locking)
+@atexit.register
+def _finalize_all() -> None:
+    """Call C_Finalize of all modules at the end of the process: SoftHSM with Botan crashes without it."""
+    for module in _loaded.values():
+        module.finalize()
 
 
 def _not_initialised(result: int, path: Path) -> ModuleError:
