@@ -1,11 +1,13 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types mutants unit fuzz bench docs format clean
+.PHONY: help setup demo test test-tokens lint types mutants unit fuzz bench docs format clean
 
 help:
 	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
 	@echo 'make test    lint, types and the whole test suite'
+	@echo 'make test MODULE=…  the same on another build of SoftHSM'
+	@echo 'make test-tokens  the token tests, and each PKCS#11 library that the distribution has'
 	@echo 'make fuzz    all readers, spoiled bytes, a minute each (SECONDS=…, NAMES="jwt")'
 	@echo 'make bench   measured ratios, side by side'
 	@echo 'make docs    write the pages that follow from the code'
@@ -18,6 +20,15 @@ demo: setup
 	@$(BIN)/python docs/tutorial/demo.py
 
 test: lint types mutants unit
+
+# The tests make their tokens with SoftHSM; another build of it, or another version, is named here.
+ifdef MODULE
+export SOFTHSM2_MODULE := $(MODULE)
+endif
+
+test-tokens: setup
+	@.ci/setup tokens
+	SEEDLESS_TEST_TOKENS=1 $(BIN)/pytest -n auto -q tests/token softhsm
 
 lint: setup
 	$(BIN)/ruff check .

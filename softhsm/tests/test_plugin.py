@@ -50,6 +50,7 @@ def test_without_softhsm_the_test_fails_if_it_is_required(
 def test_a_setting_that_names_no_file_fails_the_test(
     run_pytest: Callable[..., pytest.RunResult], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
+    monkeypatch.delenv("SOFTHSM2_MODULE", raising=False)
     if where == "environment":
         monkeypatch.setenv("SOFTHSM2_MODULE", "/nowhere/libsofthsm2.so")
     ini = "softhsm_module = /nowhere/libsofthsm2.so" if where == "ini" else ""
@@ -87,12 +88,28 @@ def test_the_environment_goes_before_the_ini_file(
 
 
 def test_a_module_that_is_not_pkcs11_is_one_sentence(
-    run_pytest: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+    run_pytest: Callable[..., pytest.RunResult], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SOFTHSM2_MODULE", raising=False)
     pytester.makefile(".so", broken="not a library")
     result = run_pytest(ONE_TEST, ini=f"softhsm_module = {pytester.path / 'broken.so'}", inprocess=True)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["E*SoftHSMError: SoftHSM failed in create: *broken.so: *"])
+
+
+P11_KIT = next(Path("/usr/lib").glob("**/p11-kit-proxy.so"), None)
+
+
+@pytest.mark.skipif(P11_KIT is None, reason="p11-kit is not installed")
+def test_a_module_that_is_not_softhsm_is_named_by_its_maker(
+    run_pytest: Callable[..., pytest.RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTHSM2_MODULE", str(P11_KIT))
+    result = run_pytest(ONE_TEST, inprocess=True)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["E*SoftHSMError: SoftHSM failed in create: the module is no SoftHSM, its maker is 'PKCS#11 Kit'"]
+    )
 
 
 def test_a_conftest_sees_the_private_configuration_while_it_is_imported(

@@ -19,6 +19,7 @@ from seedless.pkcs11 import probe
 from seedless.pkcs11.key import label_for
 from seedless.pkcs11.module import load
 from seedless.pkcs11.papers import STATEMENT, is_software
+from seedless.pkcs11.recognise import why_no_ed25519
 from seedless.pkcs11.token import find_token, open_token
 from seedless.pkcs11.visible import how_to_create
 
@@ -111,7 +112,7 @@ def _told(info: TokenInfo) -> Iterator[Line]:
 def _mechanisms(info: TokenInfo, there: frozenset[int]) -> Line:
     numbers = info.quirks.numbers_in(there)
     if numbers is None:
-        why = info.quirks.lacks_ed25519 or "a newer firmware or driver may know it"
+        why = why_no_ed25519(info.quirks, info.library) or "a newer firmware or driver may know it"
         return Line("mechanisms", Verdict.PROBLEM, f"none of {len(there)} signs with Ed25519", why)
     makes = "makes pairs" if numbers.generate in there else "lists none that makes pairs"
     found = f"Ed25519 by 0x{numbers.sign:x}, and it {makes}"

@@ -108,6 +108,14 @@ class Cryptoki:
         if value:
             raise CryptokiError(function, value)
 
+    def require_softhsm(self) -> None:
+        """Raise LookupError if the initialised module tells another maker than SoftHSM's."""
+        info = ctypes.create_string_buffer(256)
+        self.call("C_GetInfo", info)
+        maker = info.raw[2:34].decode("utf-8", "replace").rstrip(" \0")  # behind a version of two bytes
+        if not maker.startswith("SoftHSM"):
+            raise LookupError(f"the module is no SoftHSM, its maker is {maker!r}")
+
     def is_initialised(self) -> bool:
         """Say whether somebody has called C_Initialize on this instance."""
         try:
@@ -182,6 +190,7 @@ def instance_in_this_process(path: str) -> Cryptoki | None:
 
 def create(module: Cryptoki, *, label: str, pin: str, so_pin: str) -> str:
     """Initialise the blank token of *module* and its user PIN; return the serial."""
+    module.require_softhsm()
     slot = next((slot for slot, _, initialised in module.tokens() if not initialised), None)
     if slot is None:
         raise LookupError("the module shows no uninitialised token")

@@ -25,6 +25,17 @@ def quirks_of(manufacturer: str, model: str, firmware: str, library: str) -> Qui
     return GENERAL
 
 
+def why_no_ed25519(quirks: Quirks, library: str) -> str:
+    """Return why a token of a family, by a driver that calls itself *library*, lists no Ed25519, if known."""
+    if "PKCS#11 Kit" in library and not quirks.lacks_ed25519:
+        # github.com/p11-glue/p11-kit/issues/776: a list of mechanisms that are passed on, without CKM_EDDSA.
+        return (
+            "p11-kit passes on to its clients what it knows, and before September 2026 not Ed25519: "
+            "load the module of the token itself, or install a newer p11-kit at both ends"
+        )
+    return quirks.lacks_ed25519
+
+
 def quirks_of_uri(uri: KeyUri) -> Quirks:
     """Return what is known of the family of a token of which only the URI is at hand, no firmware version."""
     return quirks_of(uri.manufacturer or "", uri.model or "", "", "")
@@ -32,6 +43,8 @@ def quirks_of_uri(uri: KeyUri) -> Quirks:
 
 def configuration_of(file: str) -> str:
     """Return what to look at where the module in *file* fails to initialise; empty if that is not known."""
+    if "p11-kit" in file:
+        return "P11_KIT_SERVER_ADDRESS for p11-kit-client, and p11-kit list-modules for p11-kit-proxy"
     return next(
         (
             family.quirks.configuration

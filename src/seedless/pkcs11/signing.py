@@ -13,6 +13,7 @@ from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
 from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import name_of, require_ok
+from seedless.pkcs11.recognise import why_no_ed25519
 from seedless.pkcs11.session import handle_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:
         result, mechanisms = module.functions.mechanisms(info.slot_id)
     numbers = info.quirks.numbers_in(mechanisms) if result == 0 else None
     if numbers is None:
-        why = info.quirks.lacks_ed25519
+        why = why_no_ed25519(info.quirks, info.library)
         raise TokenError(
             f"{info.where} cannot sign with Ed25519: it does not list CKM_EDDSA",
             (f"{why}; " if why else "")

@@ -16,6 +16,7 @@ from seedless.pkcs11.info import matches
 from seedless.pkcs11.lookup import KeyFinder, only
 from seedless.pkcs11.module import load
 from seedless.pkcs11.objects import pairs
+from seedless.pkcs11.recognise import configuration_of
 from seedless.pkcs11.session import TokenSession
 from seedless.pkcs11.signers import TokenSigner, Verified
 from seedless.pkcs11.signing import eddsa_numbers
@@ -274,6 +275,9 @@ def _seat(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
         raise NoToken(
             f"{found[0][1].where} has to be initialised before it can be used", "seedless token init does it"
         )
+    if not seats:
+        configuration = configuration_of(module.path.name) or "whether the device is plugged in"
+        raise NoToken(f"no token matches {uri}: the module shows no token", f"look at {configuration}")
     there = [seat for seat in seats if seat[1].initialised]
     shows = _listed(there) or "no initialised token"
     raise NoToken(
