@@ -13,7 +13,7 @@ from typing import Any
 
 from seedless.claims.generic import Generic
 from seedless.claims.user import User
-from seedless.decorated import blocks, parse_jwt
+from seedless.decorated import blocks, find_jwt
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt, read
 from seedless.nkey import Role
@@ -61,7 +61,7 @@ def format_creds(jwt: Jwt[User], key: SoftwareKey) -> str:
 
 def parse_creds(text: str) -> Creds:
     """Read a creds file and verify its jwt; raise `BadJwt`, `BadSignature`, `BadKey` or as `format_creds`."""
-    jwt = read(parse_jwt(text))
+    jwt = read(find_jwt(text))
     key = parse_user_key(text)
     _require_pair(jwt, key)
     return Creds(jwt, key)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from seedless.errors import BadJwt
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DASHES = "---"
+_SEED = re.compile(r"S[OAUNCX][A-Z2-7]{56}")
 _BODY = re.compile(r"[\w\-.=]+", re.ASCII)
 
 
@@ -18,6 +21,27 @@ def parse_jwt(text: str) -> str:
     What is returned is unverified.
     """
     return next(blocks(text), text)
+
+
+def find_jwt(text: str) -> str:
+    """Return the jwt in *text* as `parse_jwt` does; raise `BadJwt` where that would be no jwt but a fault.
+
+    That is a seed where the jwt should be, and lines of dashes without a block: an empty line beside the jwt
+    is enough, and servers and clients then take all of the file for a jwt.
+    """
+    found = next(blocks(text), None)
+    is_seed = found is not None and _SEED.fullmatch(found) is not None
+    lines = text.split("\n")
+    if is_seed and not any(line.lstrip().startswith("eyJ") for line in lines):
+        raise BadJwt(
+            "this file holds a seed and no jwt", "take the jwt and the seed together: seedless user creds"
+        )
+    if is_seed or (found is None and any(map(_is_opening, lines))):
+        raise BadJwt(
+            "lines of dashes and no block: the jwt has to stand on one line between them",
+            "remove empty lines and line breaks between the lines of dashes",
+        )
+    return text if found is None else found
 
 
 def blocks(text: str) -> Iterator[str]:

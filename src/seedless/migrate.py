@@ -2,7 +2,7 @@
 
 Facts: nsc 2.13 `home/home.go`, `cmd/contextconfig.go`, `cmd/store/keys.go`. Its stores are ours as they are;
 what moves are seeds, from key files onto tokens. Users and curve keys are left alone: their seeds are
-software here too. Refused: stores whose folder is not called `stores`, since creds and keys lie beside it.
+software here too. Stores lie in a folder called `stores`, or right in the folder that `nsc --all-dirs` names.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account, Operator, Scope, signing_key
-from seedless.errors import BadKey, StoreError, UsageError
+from seedless.errors import BadKey, StoreError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
-from seedless.store import atomic, home
+from seedless.store import atomic, home, keys_beside
+from seedless.store.files import STORES
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -63,22 +64,15 @@ def places(
     """Return where nsc keeps its things, as its flags, its variables and its configuration say.
 
     *config*, *data* and *keys* are the folders of `--config-dir`, `--data-dir` (that of the stores) and
-    `--keystore-dir`. Raise `StoreError` for a configuration that cannot be read, and `UsageError` when the
-    stores are not in a folder called `stores`.
+    `--keystore-dir`. Raise `StoreError` for a configuration that cannot be read.
     """
     mine = home(environment)
     said = _configuration(config or _xdg(environment, "XDG_CONFIG_HOME", mine / ".config") / "nats/nsc")
     default = _xdg(environment, "XDG_DATA_HOME", mine / ".local/share") / "nats/nsc"
     stores = data or (Path(said["store_root"]) if said.get("store_root") else default / "stores")
-    if stores.name != "stores":
-        raise UsageError(
-            f"the stores of nsc are in {shown(stores)}, and here their folder is called stores",
-            "move them into a folder called stores, and name that with --data-dir",
-        )
+    root = stores.parent if stores.name == STORES else stores
     named = keys or (Path(environment["NKEYS_PATH"]) if environment.get("NKEYS_PATH") else None)
-    return Places(
-        root=stores.parent, keys=named or stores.parent / "keys", operator=said.get("operator") or None
-    )
+    return Places(root=root, keys=named or keys_beside(root), operator=said.get("operator") or None)
 
 
 def keys_of(store: Store, keys: Path) -> Iterator[NscKey]:

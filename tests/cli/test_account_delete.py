@@ -52,14 +52,20 @@ def test_an_account_is_deleted_with_its_users_and_keeps_its_key(system: Desk) ->
 
 def test_creds_are_removed_where_that_is_said(system: Desk) -> None:
     path = creds(system, "ORDERS")
+    key = parse_creds(path.read_text()).jwt.claims.sub
+    seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
     done = system.ok("account", "delete", "ORDERS", "-C", "-D", "--json")
-    assert (done.data["removed"], path.exists()) == ([str(path)], False)
+    assert (done.data["removed"], path.exists()) == ([str(path), str(seed)], False)
+    assert not seed.exists()
 
 
 def test_creds_that_stay_are_told(system: Desk) -> None:
     done = system.ok("account", "delete", "ORDERS")
     assert done.out.startswith("account ORDERS: deleted, with 1 user\n")
-    assert f"the creds of 1 user stay: {creds(system, 'ORDERS').parent}\n" in done.err
+    assert (
+        f"the creds of 1 user stay: {creds(system, 'ORDERS').parent}; --rm-creds removes them\n" in done.err
+    )
+    assert "the seeds of 1 user stay in the key store; --rm-nkey removes them\n" in done.err
 
 
 def test_the_system_account_is_not_deleted(system: Desk) -> None:

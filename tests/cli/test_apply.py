@@ -133,11 +133,13 @@ def test_what_is_pruned_is_told_before(system: Desk) -> None:
 def test_creds_that_would_go_are_told_before(system: Desk, words: list[str]) -> None:
     system.ok("apply", file(system))
     creds = system.store / "keys/creds/ACME/ORDERS/clerk.creds"
+    key = system.ok("user", "show", "-a", "ORDERS", "clerk", "--json").data["subject"]
+    seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
     done = system.run(
         "apply", file(system, "[accounts.ORDERS]\nusers.app = {}\n"), "--prune", "--json", *words
     )
     assert f"{creds} (removed)\n" in done.err
-    assert done.data["files_removed"] == [str(creds)]
+    assert done.data["files_removed"] == [str(creds), str(seed)]
 
 
 def test_an_account_that_imports_from_a_pruned_one_is_told(system: Desk) -> None:

@@ -78,14 +78,14 @@ def test_creds_with_the_seed_of_another_user_are_not_exported_as_those_of_this_o
     )
     seed = SoftwareKey.parse(next(line for line in app.read_text().splitlines() if line.startswith("SU")))
     app.write_text(shop.read_text())
+    path = desk.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
+    path.unlink()
     folder = desk.home / "safe"
     words = ("key", "export", "--account", "ORDERS", "--user", "app", "--dir", str(folder))
     done = desk.run(*words)
     assert done.code == 1
     assert f"holds the seed of {other}, and its user is {key}" in done.err
     assert not folder.exists()
-    path = desk.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(seed.reveal())
     desk.ok(*words)
     assert [one.name for one in folder.iterdir()] == [f"{key}.nk"]

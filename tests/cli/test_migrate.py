@@ -133,7 +133,6 @@ def test_a_second_run_finishes_what_the_first_left(desk: Desk, nsc: Path) -> Non
     [
         pytest.param(["--replace-seeds", "--yes"], "seeds are replaced only after a backup", id="no backup"),
         pytest.param([], "not confirmed: run it on a terminal, or add --yes", id="nobody to ask"),
-        pytest.param(["--data-dir", "/elsewhere/nsc"], "their folder is called stores", id="another folder"),
     ],
 )
 def test_a_run_that_cannot_be_right_changes_nothing(

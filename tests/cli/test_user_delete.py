@@ -93,15 +93,24 @@ def test_creds_and_seeds_stay_unless_they_are_to_go(system: Desk) -> None:
     app, shop = (system.store / f"keys/creds/ACME/ORDERS/{name}.creds" for name in ("app", "shop"))
     done = delete(system, "app")
     assert f"the creds stay: {app}; --rm-creds removes them\n" in done.err
+    assert "the seed stays: " in done.err
     assert app.exists()
     key = user(system, "shop").claims.sub
     seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
-    seed.parent.mkdir(parents=True)
-    seed.write_text("seed")
+    assert seed.read_text().startswith("SU")
     done = delete(system, "shop", "-C", "-D", "--json")
     assert done.data["removed"] == [str(shop), str(seed)]
     assert done.data["kept"] == []
     assert not shop.exists()
+    assert not seed.exists()
+
+
+def test_the_seed_of_a_user_that_was_deleted_before_can_be_removed_later(system: Desk) -> None:
+    key = user(system, "app").claims.sub
+    seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
+    delete(system, "app")
+    assert seed.exists()
+    assert str(seed) in delete(system, "app", "-C", "-D", "--json").data["removed"]
     assert not seed.exists()
 
 

@@ -75,17 +75,21 @@ def test_seeds_on_a_token_are_nowhere_else(
         assert watch.places_of(forms, filled.home, watch.folder, softhsm.folder) == []
 
 
-def test_the_seed_of_a_software_user_is_in_its_creds_file_alone(
+def test_the_seed_of_a_software_user_is_in_its_creds_and_its_key_file_alone(
     desk: Desk, watch: Watch, seed_forms: Forms
 ) -> None:
     desk.ok("operator", "add", "ACME")
     desk.ok("account", "add", "ORDERS")
     watch.run(*SEEDLESS, "user", "add", "-a", "ORDERS", "app", "-y", env=desk.env_with(TMPDIR=str(desk.home)))
     file: Path = desk.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
-    forms = seed_forms(parse_creds(file.read_text()).key.reveal_raw())
-    assert watch.places_of(forms, desk.home) == [f"NATS text in {file}"]
-    assert watch.places_of(forms, desk.home, but=(file,)) == []
-    assert file.stat().st_mode & 0o777 == 0o600
+    key = parse_creds(file.read_text()).key
+    public = str(key.public_key)
+    stored = desk.store / "keys" / "keys" / "U" / public[1:3] / f"{public}.nk"
+    forms = seed_forms(key.reveal_raw())
+    places = watch.places_of(forms, desk.home)
+    assert sorted(places) == [f"NATS text in {file}", f"NATS text in {stored}"]
+    assert watch.places_of(forms, desk.home, but=(file, stored)) == []
+    assert [path.stat().st_mode & 0o777 for path in (file, stored)] == [0o600, 0o600]
 
 
 SEED = bytes(range(224, 256))  # its two kinds of base64 differ wherever it begins

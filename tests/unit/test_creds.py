@@ -171,3 +171,30 @@ def test_a_jwt_with_line_breaks_within_has_no_creds_file() -> None:
     found = read(f"{broken}.{signature}")  # servers read it
     with pytest.raises(UsageError, match="the jwt has line breaks within"):
         creds.format_creds(found, USER)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param(
+            "-----BEGIN NATS USER JWT-----\neyJ.eyJ.sig\n\n------END NATS USER JWT------\n",
+            "lines of dashes and no block: the jwt has to stand on one line between them",
+            id="an empty line",
+        ),
+        pytest.param(
+            "-----BEGIN USER NKEY SEED-----\nSU" + "A" * 56 + "\n------END USER NKEY SEED------\n",
+            "this file holds a seed and no jwt",
+            id="a seed alone",
+        ),
+        pytest.param(
+            "-----BEGIN NATS USER JWT-----\neyJ.eyJ.sig\n\n------END NATS USER JWT------\n"
+            "-----BEGIN USER NKEY SEED-----\nSU" + "A" * 56 + "\n------END USER NKEY SEED------\n",
+            "lines of dashes and no block: the jwt has to stand on one line between them",
+            id="an empty line, and a seed",
+        ),
+    ],
+)
+def test_the_fault_of_a_creds_file_is_named(text: str, fault: str) -> None:
+    with pytest.raises(BadJwt) as error:
+        creds.parse_creds(text)
+    assert error.value.message == fault

@@ -22,6 +22,7 @@ from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError, UsageError
 from seedless.issue import Intent, Plan
 from seedless.jwt import Jwt
+from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey
 from seedless.plan import changed
 from seedless.text import quoted, shown
@@ -163,7 +164,11 @@ def _tell(
     }
     kept = [path for user, _ in users if (path := workspace.store.creds_path(name, user)).exists()]
     if kept:
-        _io.say(f"the creds of {_count(kept)} stay: {shown(kept[0].parent)}")
+        _io.say(f"the creds of {_count(kept)} stay: {shown(kept[0].parent)}; --rm-creds removes them")
+    subjects = [PublicKey.parse(held.claims.sub) for _, held in users if isinstance(held, Jwt)]
+    seeds = [key for key in subjects if stored_seed(workspace.store, key)]
+    if seeds:
+        _io.say(f"the seeds of {_count(seeds)} stay in the key store; --rm-nkey removes them")
     lines = [f"account {shown(jwt.claims.name)}: deleted, with {_count(users)}"]
     lines += [f"deleted on {', '.join(str(one.server) for one in said.answers)}"] if said else []
     lines += [f"removed: {path}" for path in files]
@@ -171,7 +176,7 @@ def _tell(
     _io.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)
 
 
-def _count(users: Sequence[Any]) -> str:
+def _count(users: Sequence[object]) -> str:
     return f"{len(users)} {'user' if len(users) == 1 else 'users'}"
 
 

@@ -9,10 +9,10 @@ import click
 
 from seedless.cli import _io, consent
 from seedless.cli._options import Settings, confirmed_options
-from seedless.cli._record import stored_seed
 from seedless.cli._workspace import Workspace
 from seedless.creds import parse_user_key
 from seedless.errors import StoreError, UsageError
+from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey
 from seedless.store import atomic
 from seedless.text import shown

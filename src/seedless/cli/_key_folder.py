@@ -17,7 +17,7 @@ from seedless.errors import BadKey, UsageError
 from seedless.migrate import keys_of
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
-from seedless.store import atomic
+from seedless.store import atomic, keys_beside
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def import_folder(settings: Settings, *, folder: Path, recurse: bool) -> None:
     """
     workspace = Workspace(settings)
     with workspace.lock():
-        names = {str(key.public_key): key.name for key in keys_of(workspace.store, workspace.root / "keys")}
+        names = {
+            str(key.public_key): key.name for key in keys_of(workspace.store, keys_beside(workspace.root))
+        }
         found = list(_files(folder, names, recurse=recurse))
         rows = [
             {"public_key": str(one.key.public_key), "path": str(one.path), "to": _to(one)} for one in found

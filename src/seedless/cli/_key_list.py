@@ -10,10 +10,10 @@ from click.core import ParameterSource
 from seedless.claims import Account, signing_key
 from seedless.cli import _io
 from seedless.cli._options import Settings, token_options
-from seedless.cli._record import stored_seed
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError
+from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
 from seedless.store import atomic, open_store, operators
 from seedless.text import shown

@@ -22,7 +22,7 @@ from seedless.cli._resolver import (
 from seedless.errors import SeedlessError
 from seedless.resolver import deleted, named, strays
 from seedless.resolver import require_store as require
-from seedless.store import atomic
+from seedless.store import atomic, stores_of
 from seedless.store.files import existing_file
 from seedless.store.names import name_of
 from seedless.text import brief, shown
@@ -131,6 +131,6 @@ def prune_by_order(
 
 def _without_jwt(workspace: Workspace) -> set[str]:
     """Return the names of accounts that have a folder in the store and no jwt in it."""
-    stores = workspace.root / "stores"
+    stores = stores_of(workspace.root)
     folder = stores / existing_file(os.fspath(stores), workspace.store.operator) / "accounts"
     return set(map(name_of, atomic.names(folder))) - set(workspace.store.children())

@@ -128,13 +128,14 @@ def _given(path: Path) -> Creds:
 
 def _stored(workspace: Workspace, account: Jwt[Account], name: str) -> Creds:
     held = account.claims.name.strip()
-    text = workspace.creds(held, name)
-    if text is None:
+    user = workspace.user(held, name)
+    key = workspace.user_key(held, name, user.claims.sub)
+    if key is None:
         raise UsageError(
             f"there are no creds of user {quoted(name)} of account {quoted(held)}",
             "name another with --system-user, a file with --creds, or leave it out and one is signed",
         )
-    return parse_creds(text)
+    return Creds(user, key)
 
 
 def _any_stored(workspace: Workspace, account: Jwt[Account]) -> Creds | None:
@@ -142,12 +143,12 @@ def _any_stored(workspace: Workspace, account: Jwt[Account]) -> Creds | None:
     held = account.claims.name.strip()
     for name in workspace.store.children(held):
         try:
-            text = workspace.creds(held, name)
-            found = parse_creds(text) if text is not None else None
+            user = workspace.user(held, name)
+            key = workspace.user_key(held, name, user.claims.sub)
         except SeedlessError:
             continue
-        if found is not None and _holds(found.jwt, account, workspace.operator(), workspace.now):
-            return found
+        if key is not None and _holds(user, account, workspace.operator(), workspace.now):
+            return Creds(user, key)
     return None
 
 

@@ -15,6 +15,7 @@ from seedless.cli import _io
 from seedless.cli._options import Settings, store_options
 from seedless.cli._user_change import account_option
 from seedless.cli._workspace import Workspace
+from seedless.creds import format_creds
 from seedless.errors import UsageError
 from seedless.store import atomic, home
 from seedless.store.names import check_name
@@ -44,9 +45,10 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
       nats --context ACME-ORDERS-app pub orders.new hello
     """
     workspace = Workspace(settings)
-    workspace.user(account, name)
+    jwt = workspace.user(account, name)
     creds = workspace.store.creds_path(account, name)
-    if not creds.exists():
+    key = None if creds.exists() else workspace.user_key(account, name, jwt.claims.sub)
+    if key is None and not creds.exists():
         raise UsageError(
             f"user {quoted(name)} has no creds file, and a context needs one",
             "the seed of this user is its own or on a token: see seedless user creds",
@@ -68,7 +70,8 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
     if not settings.dry_run:
         if path.exists() and not said["overwrite"]:
             raise UsageError(f"there is {shown(path)} already", "--overwrite takes its place")
-        atomic.write({path: text})
+        # The seed may be in the key store alone, as `nats auth` leaves it; a context needs a creds file.
+        atomic.write({path: text} | ({creds: format_creds(jwt, key)} if key else {}))
     data = {"context": title, "path": str(path), "dry_run": settings.dry_run} | held
     told = f"context {shown(title)}: {shown(path)}"
     if settings.dry_run:

@@ -15,9 +15,11 @@ from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
 from seedless.cli._user_change import account_option
 from seedless.cli._workspace import Workspace
+from seedless.creds import parse_user_key
 from seedless.dependents import is_expired
 from seedless.errors import UsageError
 from seedless.issue import Intent, Plan
+from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey
 from seedless.plan import changed, revocations
 from seedless.text import shown
@@ -80,7 +82,12 @@ def delete(
         files = _files(workspace, account, names, users, creds=rm_creds, seeds=rm_nkey)
         sign(workspace, Intent(lambda _: plan), files=lambda _: files, gone=files)
     left = [jwt.claims.sub for jwt in users.values() if jwt.claims.sub in workspace.known_keys()]
-    _tell(workspace, account, names, revoked, files, left)
+    seeds = [
+        workspace.store.seed_path(key)
+        for key in (PublicKey.parse(jwt.claims.sub) for jwt in users.values())
+        if stored_seed(workspace.store, key)
+    ]
+    _tell(workspace, account, names, revoked, files, left, seeds)
 
 
 def _users(
@@ -142,7 +149,11 @@ def _files(
     """Return the files of *users* that go, those that are there."""
     paths = [workspace.store.creds_path(account, name) for name in dict.fromkeys(names)] if creds else []
     if seeds:
-        paths += [workspace.store.seed_path(PublicKey.parse(jwt.claims.sub)) for jwt in users.values()]
+        keys = {PublicKey.parse(jwt.claims.sub): None for jwt in users.values()}
+        for name in (name for name in names if name not in users):  # deleted before: its creds name its key
+            text = workspace.creds(account, name)
+            keys |= {parse_user_key(text).public_key: None} if text is not None else {}
+        paths += map(workspace.store.seed_path, keys)
     return {path: None for path in paths if path.exists()}
 
 
@@ -153,12 +164,15 @@ def _tell(
     revoked: Sequence[str],
     files: Mapping[Path, Any],
     left: Sequence[str],
+    seeds: Sequence[Path],
 ) -> None:
     kept = [
         path for name in dict.fromkeys(names) if (path := workspace.store.creds_path(account, name)).exists()
     ]
     for path in kept:
         _io.say(f"the creds stay: {shown(path)}; --rm-creds removes them")
+    for path in seeds:
+        _io.say(f"the seed stays: {shown(path)}; --rm-nkey removes it")
     for key in left:
         _io.say(f"its key stays on its token: seedless key delete {key}")
     if revoked:
@@ -168,7 +182,7 @@ def _tell(
         "deleted": list(dict.fromkeys(names)),
         "revoked": list(revoked),
         "removed": [str(path) for path in files],
-        "kept": [str(path) for path in kept],
+        "kept": [str(path) for path in (*kept, *seeds)],
         "keys_left": list(left),
     }
     lines = [

@@ -14,6 +14,7 @@ from seedless import config as configuration
 from seedless import keyring as inventory
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.key_store import creds_text, user_key
 from seedless.store import atomic, create_store, default_root, expanded, open_store, operators
 from seedless.store.names import check_name
 from seedless.text import quoted, shown
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from seedless.keyring import KeyEntry, Keyring
     from seedless.nkey import PublicKey, Role
     from seedless.policy import Policy
+    from seedless.seeds import SoftwareKey
     from seedless.store import Store
 
 
@@ -200,14 +202,11 @@ class Workspace:
 
     def creds(self, account: str, user: str) -> str | None:
         """Return the text of a user's creds file, None if there is none; raise `StoreError`."""
-        path = self.store.creds_path(account, user)
-        data = atomic.read(path)
-        try:
-            return None if data is None else data.decode()
-        except UnicodeDecodeError as error:
-            raise StoreError(
-                f"{shown(path)} is damaged: it is not text", "restore it from a backup"
-            ) from error
+        return creds_text(self.store, account, user)
+
+    def user_key(self, account: str, user: str, subject: str) -> SoftwareKey | None:
+        """Return the key of the user *subject*, where its seed is in the key store or in its creds file."""
+        return user_key(self.store, subject, (account, user))
 
     def accounts(self) -> list[Jwt[Account]]:
         """Return all accounts of the store, by name; raise `StoreError` when one is damaged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from seedless.cli._workspace import Workspace
 from seedless.desired.planned import planned
 from seedless.desired.read import read
 from seedless.desired.standing import standing
-from seedless.errors import UsageError
+from seedless.errors import StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic, open_store, operators
@@ -133,9 +134,14 @@ def _say_left_importing(wanted: Planned, there: Standing) -> None:
 
 
 def _gone(workspace: Workspace, wanted: Planned) -> list[Path]:
-    """Return the creds of removed users that are there; a plan in a file removes none."""
-    users = () if workspace.settings.plan else wanted.removed
-    paths = [workspace.store.creds_path(*address) for address in users if len(address) == _USER]
+    """Return the creds and key files of removed users that are there; a plan in a file removes none."""
+    removed = () if workspace.settings.plan else wanted.removed
+    paths: list[Path] = []
+    for address in (one for one in removed if len(one) == _USER):
+        paths.append(workspace.store.creds_path(*address))
+        with contextlib.suppress(StoreError):  # a damaged jwt names no key
+            jwt = workspace.store.get(*address)
+            paths += [workspace.store.seed_path(PublicKey.parse(jwt.claims.sub))] if jwt else []
     return [path for path in paths if path.exists()]
 
 

@@ -17,7 +17,7 @@ from seedless.cli._options import Settings, store_options
 from seedless.cli._progress import with_progress
 from seedless.cli._workspace import Workspace
 from seedless.creds import parse_creds
-from seedless.decorated import parse_jwt
+from seedless.decorated import find_jwt, parse_jwt
 from seedless.errors import SeedlessError, UsageError
 from seedless.findings import Finding, Report, Severity
 from seedless.lint import (
@@ -31,7 +31,9 @@ from seedless.lint import (
 from seedless.nats_config.lint import lint_configuration
 from seedless.nats_config.server_check import find_server
 from seedless.store import atomic, open_store, operators
+from seedless.store.files import STORES
 from seedless.store.mark import MARK_NAME
+from seedless.store.names import name_of
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
@@ -86,11 +88,12 @@ class Look:
         data = atomic.read(path)
         if data is None:
             raise UsageError(f"there is no file {shown(path)}")
-        text = parse_jwt(data.decode("utf-8", "replace")).strip()
+        given = data.decode("utf-8", "replace")
+        text = parse_jwt(given).strip()
         if path.suffix == ".conf" or not (path.suffix in {".jwt", ".creds"} or text.startswith("eyJ")):
             yield from self.at_configuration(path)
         else:
-            yield from self._at_jwt(path, text, data)
+            yield from self._at_jwt(path, given)
 
     def at_configuration(self, path: Path) -> list[Finding]:
         """Return what there is to say of the server configuration *path*."""
@@ -115,20 +118,22 @@ class Look:
         if folder is None:
             return [self.workspace.store]
         folder = folder.resolve()
-        if (folder / MARK_NAME).exists() and folder.parent.name == "stores":
-            return [open_store(folder.parent.parent, folder.name)]
+        if (folder / MARK_NAME).exists():
+            root = folder.parent.parent if folder.parent.name == STORES else folder.parent
+            return [open_store(root, name_of(folder.name))]
         found: list[Store] = [open_store(folder, name) for name in operators(folder)]
         if not found:
             raise UsageError(
-                f"there is no store in {shown(folder)}", "name a file, or a folder with stores/OPERATOR"
+                f"there is no store in {shown(folder)}",
+                "name a file, or a folder with stores/OPERATOR or OPERATOR/OPERATOR.jwt",
             )
         return found
 
-    def _at_jwt(self, path: Path, text: str, data: bytes) -> Iterator[Finding]:
+    def _at_jwt(self, path: Path, given: str) -> Iterator[Finding]:
         try:
-            found = jwt.read(text)
+            found = jwt.read(find_jwt(given).strip())
             if path.suffix == ".creds":
-                parse_creds(data.decode("utf-8", "replace"))
+                parse_creds(given)
         except SeedlessError as failure:
             yield from self._findings([unreadable(shown(path), failure)])
         else:

@@ -49,17 +49,17 @@ def _refuse_document(name: str, text: str) -> None:
 def jwt_in(text: str) -> str:
     """Return the jwt in *text*: bare, or the one of a creds file."""
     if _DASHES in text:
-        from seedless.decorated import parse_jwt  # noqa: PLC0415 - only for what is between lines of dashes
+        from seedless.decorated import find_jwt  # noqa: PLC0415 - only for what is between lines of dashes
 
-        text = parse_jwt(text)
+        text = find_jwt(text)
     return text.strip()
 
 
 def read_jwt(name: str) -> jwt.Jwt[object]:
     """Read and verify the jwt in the file *name*; the error says which file."""
-    text = jwt_in(read_input(name))
+    text = read_input(name)
     try:
-        return jwt.read(text)
+        return jwt.read(jwt_in(text))
     except SeedlessError as error:
         error.message = f"{'stdin' if name == '-' else shown(name)}: {error.message}"
         raise

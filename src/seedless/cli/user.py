@@ -20,7 +20,7 @@ from seedless.cli._user_edit import edit, rename
 from seedless.cli._user_import import import_
 from seedless.cli._user_renew import renew
 from seedless.cli._workspace import Workspace
-from seedless.creds import decorate_jwt
+from seedless.creds import decorate_jwt, format_creds
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.plan import issuing_key, new_user, scope_of
@@ -146,8 +146,8 @@ def list_(settings: Settings, *, account: str) -> int:
 def creds(settings: Settings, *, name: str, account: str, output: Path | None) -> None:
     """Print the creds of a user.
 
-    They are its jwt and, where its key was made here, its seed. A user whose key is its own or on a token
-    gets the jwt alone.
+    They are made of the jwt in the store and, where its key was made in software, of its seed: from the key
+    store, else from the creds file. A user whose key is its own or on a token gets the jwt alone.
 
     \b
     Example:
@@ -156,10 +156,10 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
     workspace = Workspace(settings)
     jwt = workspace.user(account, name)
     _describe.say_unusual([(f"user {account}/{name}", jwt)])
-    found = workspace.creds(account, name)
-    text = found if found is not None else decorate_jwt(jwt)
-    data = {"account": account, "user": name, "has_seed": found is not None}
-    if found is None:
+    key = workspace.user_key(account, name, jwt.claims.sub)
+    text = decorate_jwt(jwt) if key is None else format_creds(jwt, key)
+    data = {"account": account, "user": name, "has_seed": key is not None}
+    if key is None:
         _io.say("the seed of this user is not here: this is its jwt alone")
     if output:
         atomic.write_new({output: text})

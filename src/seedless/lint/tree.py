@@ -8,13 +8,16 @@ import msgspec
 
 from seedless import policy as pinned
 from seedless.change import Context
+from seedless.decorated import parse_jwt
 from seedless.errors import SeedlessError, StoreError
 from seedless.findings import Finding, error, warning
 from seedless.lint.jwts import Judged, Surroundings, judge_jwt, unreadable
-from seedless.text import brief
+from seedless.store import atomic
+from seedless.text import brief, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from seedless.jwt import Jwt
     from seedless.store import Store
@@ -53,8 +56,11 @@ def lint_store(store: Store, around: Surroundings) -> Iterator[Judged]:
             yield _with(
                 _judged(f"user {account}/{user}", jwt, around),
                 ()
-                if isinstance(jwt, SeedlessError) or not key
-                else l007_user_lies_with_its_account(jwt, key),
+                if isinstance(jwt, SeedlessError)
+                else (
+                    *(l007_user_lies_with_its_account(jwt, key) if key else ()),
+                    *l008_creds_hold_the_jwt_of_the_store(jwt, store.creds_path(account, user)),
+                ),
             )
 
 
@@ -79,6 +85,21 @@ def l007_user_lies_with_its_account(jwt: Jwt[Any], key: str) -> Iterator[Finding
         )
 
 
+def l008_creds_hold_the_jwt_of_the_store(jwt: Jwt[Any], creds: Path) -> Iterator[Finding]:
+    """The creds file of a user is a copy of the jwt in the store.
+
+    `nats auth user edit` leaves creds as they were; who connects with them is who the older jwt says.
+    """
+    try:
+        data = atomic.read(creds)
+        held = parse_jwt(data.decode()).strip() if data is not None else jwt.text
+    except (StoreError, UnicodeDecodeError):
+        held = ""
+    if held != jwt.text:
+        text = f"is not what its creds file {shown(creds)} holds: the jwt of the store counts"
+        yield warning("L008", "", text, "make the creds again and deliver them: seedless user creds")
+
+
 def _read(store: Store, *address: str) -> Jwt[Any] | SeedlessError:
     try:
         return store.get(*address) or StoreError("there is no jwt")
@@ -90,9 +111,13 @@ def _judged(what: str, found: Jwt[Any] | SeedlessError, around: Surroundings) ->
     return unreadable(what, found) if isinstance(found, SeedlessError) else judge_jwt(what, found, around)
 
 
-def _with(judged: Judged, more: Iterator[Finding] | tuple[()]) -> Judged:
+def _with(judged: Judged, more: Iterable[Finding]) -> Judged:
     extra = tuple(msgspec.structs.replace(finding, about=judged.what) for finding in more)
     return Judged(judged.what, (*judged.findings, *extra)) if extra else judged
 
 
-RULES = (l006_account_is_there_once, l007_user_lies_with_its_account)
+RULES = (
+    l006_account_is_there_once,
+    l007_user_lies_with_its_account,
+    l008_creds_hold_the_jwt_of_the_store,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedless.store.files import NscStore
+from seedless.store.files import NscStore, keys_beside, stores_of
 from seedless.store.lock import FolderLock
 from seedless.store.places import create_store, default_root, expanded, home, open_store, operators, root_lock
 from seedless.store.port import Address, Store
@@ -16,7 +16,9 @@ __all__ = [
     "default_root",
     "expanded",
     "home",
+    "keys_beside",
     "open_store",
     "operators",
     "root_lock",
+    "stores_of",
 ]

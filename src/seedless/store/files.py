@@ -4,6 +4,8 @@
     ROOT/keys/creds/OP/A/U.creds
     ROOT/keys/keys/U/AB/UAB….nk
 
+With `nsc --all-dirs ROOT` it is ROOT/OP, ROOT/creds/OP and ROOT/keys/U instead.
+
 Every jwt is verified when it is read, and must be of the kind and the name that its place says; a damaged
 file is an error that names it, and the others stay readable. A name is not a path (`names.file_name`).
 Refused when writing: names too long for a file, and jwts at the place of another.
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 _BODIES: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
 
 
+STORES = "stores"
+"""The folder of the stores below a root; with `nsc --all-dirs DIR` there is none, and DIR holds them."""
+
+
 class _Named(msgspec.Struct, frozen=True):
     name: str = ""
 
@@ -44,7 +50,7 @@ class _Named(msgspec.Struct, frozen=True):
 class NscStore:
     """One operator's folder below *root*; a `Store`. Made by `open_store` and `create_store`."""
 
-    __slots__ = ("_lock", "_new", "_swept", "_text", "managed", "operator", "root")
+    __slots__ = ("_keys", "_lock", "_new", "_stores", "_swept", "_text", "managed", "operator", "root")
 
     def __init__(self, root: Path, operator: str, *, managed: bool = False, new: bool = False) -> None:
         """Take the folder of *operator*; a *new* one appears with the first `put`."""
@@ -54,13 +60,14 @@ class NscStore:
         self._new = new
         self._lock = FolderLock(root)
         self._swept: set[str] = set()
+        self._stores = stores_of(root)
+        self._keys = keys_beside(root)
         self._text = os.fspath(self.folder)
 
     @property
     def folder(self) -> Path:
         """Where the jwts are."""
-        stores = self.root / "stores"
-        return stores / existing_file(os.fspath(stores), self.operator)
+        return self._stores / existing_file(os.fspath(self._stores), self.operator)
 
     def get(self, *address: str) -> jwt.Jwt[Any] | None:
         """Return the verified jwt at *address*, None if there is none; raise `StoreError` if damaged.
@@ -135,12 +142,12 @@ class NscStore:
         """Return where the creds of *user* lie, or would."""
         place = Path(self._place(account, user))
         folders = (self.folder.name, place.parent.parent.name)
-        return self.root.joinpath("keys", "creds", *folders, f"{place.stem}.creds")
+        return self._keys.joinpath("creds", *folders, f"{place.stem}.creds")
 
     def seed_path(self, public_key: PublicKey) -> Path:
         """Return where the seed of *public_key* lies, or would: the key store of nsc (`keys.go`)."""
         text = str(public_key)
-        return self.root / "keys" / "keys" / text[0] / text[1:3] / f"{text}.nk"
+        return self._keys / "keys" / text[0] / text[1:3] / f"{text}.nk"
 
     def path(self, *address: str) -> Path:
         """Return the file of *address*."""
@@ -224,6 +231,23 @@ class NscStore:
                 atomic.sweep(folder)
                 self._swept.add(folder)
         atomic.write(files)
+
+
+def stores_of(root: Path) -> Path:
+    """Return the folder of the stores below *root*: `stores`, or *root* itself as with `nsc --all-dirs`."""
+    return root if _is_flat(root) else root / STORES
+
+
+def keys_beside(root: Path) -> Path:
+    """Return the folder of `keys` and `creds` below *root*: `keys`, or *root* itself as `stores_of`."""
+    return root if _is_flat(root) else root / "keys"
+
+
+def _is_flat(root: Path) -> bool:
+    """Tell whether stores lie in *root* itself: it has one, and no folder called `stores`."""
+    if os.path.lexists(root / STORES):
+        return False
+    return any((root / file / MARK_NAME).is_file() for file in atomic.names(root))
 
 
 def _called(file: str, place: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from seedless.errors import StoreError, UsageError
 from seedless.store import atomic
-from seedless.store.files import NscStore, existing_file
+from seedless.store.files import NscStore, existing_file, stores_of
 from seedless.store.lock import FolderLock
 from seedless.store.mark import MARK_NAME, read_mark
 from seedless.store.names import check_name, file_name, name_of, require_storable
@@ -53,7 +53,7 @@ def root_lock(root: Path) -> FolderLock:
 
 def operators(root: Path) -> list[str]:
     """Return the names of the operators that have a store below *root*, sorted."""
-    stores = root / "stores"
+    stores = stores_of(root)
     return sorted(name_of(file) for file in atomic.names(stores) if (stores / file / MARK_NAME).exists())
 
 
@@ -62,7 +62,7 @@ def open_store(root: Path, operator: str | None = None) -> NscStore:
     name = _only(root) if operator is None else operator
     if not name:
         check_name(name)
-    mark = read_mark(root / "stores" / existing_file(os.fspath(root / "stores"), name))
+    mark = read_mark(stores_of(root) / existing_file(os.fspath(stores_of(root)), name))
     if mark is None:
         known = ", ".join(map(quoted, operators(root)))
         raise StoreError(
@@ -79,7 +79,7 @@ def create_store(root: Path, operator: str, *, managed: bool = False) -> NscStor
     be one of a folder, and `StoreError` when there is such a store.
     """
     require_storable(operator)
-    if read_mark(root / "stores" / file_name(operator)) is not None:
+    if read_mark(stores_of(root) / file_name(operator)) is not None:
         raise StoreError(
             f"there is already an operator {quoted(operator)} in {shown(root)}",
             "choose another name, or another place with --store",
