@@ -100,7 +100,7 @@ def test_where_creds_hold_another_jwt_that_of_the_store_counts_and_lint_reports_
 
 def test_a_context_gets_the_creds_that_it_names(system: Desk) -> None:
     creds_file(system).unlink()
-    system.ok("user", "context", "app", "-a", "ORDERS", "--url", "nats://x", "-o", str(system.home / "c.json"))
+    system.ok("user", "context", "app", "-a", "ORDERS", "--url", "nats://x", "-o", f"{system.home}/c.json")
     assert parse_creds(creds_file(system).read_text()).jwt.claims.name == "app"
 
 
