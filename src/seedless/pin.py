@@ -238,6 +238,7 @@ def _accepted(pin: str, what: str) -> str:
 
 def _ask_on_terminal(question: str) -> str:
     import getpass  # noqa: PLC0415 - termios is wanted only here
+    import warnings  # noqa: PLC0415 - likewise
 
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
@@ -245,7 +246,13 @@ def _ask_on_terminal(question: str) -> str:
         # Without this, getpass would read the PIN from stdin with echo.
         raise PinError("there is no terminal to ask for the PIN", _OTHER_SOURCES) from None
     try:
-        return getpass.getpass(question)
+        # Where the echo of the terminal cannot be turned off, as in a job that a shell has left in the
+        # background, getpass warns and reads stdin: the next line of somebody's list would be sent as a PIN.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(question)
+    except (getpass.GetPassWarning, OSError):
+        raise PinError("there is no terminal to ask for the PIN", _OTHER_SOURCES) from None
     except EOFError:
         raise PinError("no PIN was typed", _OTHER_SOURCES) from None
 

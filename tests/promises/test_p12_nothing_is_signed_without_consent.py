@@ -371,6 +371,63 @@ def test_another_terminal_than_the_controlling_one_asks_nobody(place: Place) -> 
     assert (done.returncode, SENTENCE.encode() in done.stderr) == (2, True)
 
 
+# The first process of a terminal, as a shell is, which leaves a command in the background and has ended what
+# started it: nobody in that session can bring it to the foreground, and the kernel answers reads with EIO.
+_LEFT_BEHIND = """
+import fcntl, os, subprocess, sys, termios
+fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
+read, write = os.pipe()
+if os.fork():
+    os.close(write)
+    sys.exit(int(os.read(read, 9)))
+os.setpgid(0, 0)
+if not os.fork():
+    done = subprocess.run([sys.executable, "-m", "seedless", *sys.argv[2:]])
+    os.write(write, str(done.returncode).encode())
+os._exit(0)
+"""
+
+
+def left_behind(place: Place, stdin: bytes, *words: str) -> tuple[int, str]:
+    """Run a command in a job that a shell has left in the background; return the exit code and stderr."""
+    terminal, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _LEFT_BEHIND, str(theirs), *words],
+        env=place.env(), cwd=place.desk.home, input=stdin, capture_output=True, start_new_session=True,
+        pass_fds=[theirs], timeout=60, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    os.close(terminal)
+    return done.returncode, done.stderr.decode()
+
+
+def test_a_job_that_was_left_in_the_background_has_nobody_to_ask(place: Place) -> None:
+    before = place.state()
+    code, told = left_behind(place, b"y\n", *place.words("operator edit"))
+    assert (code, told[-len(SENTENCE) :]) == (2, SENTENCE)
+    assert place.changed_since(before) == set()
+
+
+def test_a_job_in_the_background_takes_no_pin_from_stdin(place: Place) -> None:
+    words = (*place.words("operator edit"), "--yes", "--pin-source", "prompt")
+    code, told = left_behind(place, f"{place.desk.token.pin}\n".encode(), *words)
+    assert code == 4
+    assert told.splitlines()[-2:] == [
+        "error: there is no terminal to ask for the PIN",
+        "hint: give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM",
+    ]
+
+
+def test_what_was_typed_before_the_question_is_no_answer(place: Place) -> None:
+    before = place.state()
+    terminal = place.desk.terminal_for(*place.words("operator edit"))
+    terminal.type("y\n" * 3)
+    terminal.wait_for("Sign this jwt? [y/N]: ")
+    terminal.type("n\n")
+    assert terminal.end() == 3
+    assert place.changed_since(before) == set()
+
+
 def test_where_a_policy_is_pinned_the_hint_says_that_it_decides(place: Place) -> None:
     path = place.desk.home / "policy.toml"
     done = place.desk.run("account", "edit", "ORDERS", "--conns", "5", "--policy", str(path), asks=True)

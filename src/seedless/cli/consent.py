@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import termios
 from typing import TYPE_CHECKING, Final, Protocol
 
 import click
@@ -82,15 +83,15 @@ def says_yes(question: str, *, add: str = "--yes", hint: str = "") -> bool:
 def answer(question: str, *, add: str = "--yes", hint: str = "") -> str:
     """Return what a person types on the terminal after *question*, without blanks around it.
 
-    Raise `UsageError` where there is no terminal; it names what to *add* to the command instead. Raise
-    `Refused` when the terminal ends without an answer (Ctrl-D).
+    Raise `UsageError` where there is no terminal, or one that answers nobody any more: it was hung up, or
+    this job was left in the background by a shell that has ended. It names what to *add* to the command
+    instead. Raise `Refused` when the terminal ends without an answer (Ctrl-D).
     """
     try:
-        terminal = Terminal()
-    except OSError:
+        with Terminal() as terminal:
+            typed = terminal.ask(question)
+    except (OSError, termios.error):
         raise not_confirmed(add, hint) from None
-    with terminal:
-        typed = terminal.ask(question)
     if typed is None:
         raise Refused("not confirmed: nobody has answered")
     return typed.strip()
@@ -146,9 +147,14 @@ class Terminal:
         click.echo(text, file=self._out)
 
     def ask(self, question: str) -> str | None:
-        """Show what was said and not seen, then *question*; return what is typed, None at the end."""
+        """Show what was said and not seen, then *question*; return what is typed, None at the end.
+
+        What was typed before the question is no answer to it: lines that were pasted, or meant for the shell.
+        Raise `OSError` or `termios.error` where nobody can answer.
+        """
         for text in _io.taken_unseen():
             self.say(text)
+        termios.tcflush(self._descriptor, termios.TCIFLUSH)
         self._out.write(without_seeds(question))
         line = b""
         # A terminal gives a line at a time, and nothing at its end.
