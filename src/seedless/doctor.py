@@ -1,7 +1,8 @@
 """`token doctor`: what a token can do, found by trying; a line and a verdict for each thing.
 
-A throw-away key is made where that is allowed, used, and deleted whatever happens. The PIN is sent once, and
-not at all when the token says that few tries are left, unless that was asked for. Only challenges are signed.
+A throw-away key is made where that is allowed, used, and deleted whatever happens. Where another program
+creates the keys, one that is there signs a challenge. The PIN is sent once, and not at all when the token
+says that few tries are left, unless that was asked for. Only challenges are signed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from seedless.pkcs11.module import load
 from seedless.pkcs11.papers import STATEMENT, is_software
 from seedless.pkcs11.recognise import why_no_ed25519
 from seedless.pkcs11.token import find_token, open_token
-from seedless.pkcs11.visible import how_to_create
+from seedless.pkcs11.visible import free_slots, how_to_create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from seedless.pin import PinSource
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.key import Key
+    from seedless.pkcs11.module import Module
     from seedless.pkcs11.token import Token
     from seedless.pkcs11.uri import KeyUri
 
@@ -82,6 +84,7 @@ def examine(patient: Patient) -> Generator[Line, None, None]:
         info = find_token(module, patient.uri)
         yield from _told(info)
         yield _mechanisms(info, probe.mechanisms(module, info))
+        yield _room(module, info)
         pin = _pin(info, last_try=patient.last_try)
         yield pin
         if pin.verdict is Verdict.PROBLEM:
@@ -119,6 +122,22 @@ def _mechanisms(info: TokenInfo, there: frozenset[int]) -> Line:
     return Line("mechanisms", Verdict.OK if numbers.generate in there else Verdict.NOTE, found)
 
 
+def _room(module: Module, info: TokenInfo) -> Line:
+    """Return what the device reports of the keys that it can still hold."""
+    if info.quirks.slots:
+        free, count = free_slots(module, info), len(info.quirks.slots)
+        names = f": {', '.join(name for name, _ in free)}" if free else ""
+        found = f"{len(free)} of {count} slots for signatures show no key{names}"
+        return Line("room", Verdict.OK if free else Verdict.NOTE, found)
+    with module.calls():
+        public, private = module.functions.memory(info.slot_id)
+    if public is None and private is None:
+        return Line("room", Verdict.OK, "not reported by this driver")
+    sizes = ((public, "public"), (private, "private"))
+    found = ", ".join(f"{size} bytes for {kind} objects" for size, kind in sizes if size is not None)
+    return Line("room", Verdict.OK, f"free are {found}")
+
+
 def _pin(info: TokenInfo, *, last_try: bool) -> Line:
     if info.user_pin_locked:
         return Line("PIN", Verdict.PROBLEM, "locked", "unlock it with the program of the token's maker")
@@ -151,6 +170,8 @@ def _keys(token: Token) -> Iterator[Line]:
 def _trial(token: Token, patient: Patient) -> Iterator[Line]:
     quirks = token.quirks
     if quirks.make or not patient.makes_key:
+        if patient.makes_key:
+            yield _by_an_existing_key(token, patient)
         why = how_to_create(token.session.module, token.info) or "leave out --no-key"
         yield Line("throw-away key", Verdict.NOTE, "not made", why)
         yield from _message(quirks.largest_message, "not tried")
@@ -172,6 +193,24 @@ def _trial(token: Token, patient: Patient) -> Iterator[Line]:
             yield Line("throw-away key", Verdict.PROBLEM, f"it is still there: {problem}", advice)
         else:
             yield Line("throw-away key", Verdict.OK, "deleted")
+
+
+def _by_an_existing_key(token: Token, patient: Patient) -> Line:
+    """Sign a challenge with the first key that may sign: what a driver lists is not what a device can."""
+    message = probe.padded_challenge("doctor", patient.random(32), 600)
+    before = patient.clock()
+    try:
+        key, good = probe.existing_key_signs(token, message)
+    except TokenError as error:
+        return Line("signature", Verdict.PROBLEM, error.message, error.hint)
+    if key is None:
+        return Line("signature", Verdict.NOTE, "not tried: there is no Ed25519 key that may sign")
+    if not good:
+        return Line("signature", Verdict.PROBLEM, f"a wrong one by {key.named}", "do not sign with it")
+    seconds = patient.clock() - before
+    return Line(
+        "signature", Verdict.OK, f"by {key.named}, verified: {seconds * 1000:.1f} ms, a touch included"
+    )
 
 
 def _used(work: Token, key: Key, patient: Patient) -> Iterator[Line]:

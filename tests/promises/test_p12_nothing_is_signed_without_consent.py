@@ -337,7 +337,11 @@ def test_a_person_who_is_asked_on_the_terminal_and_does_not_agree_is_obeyed(
         ("account delete", "Do this? [y/N]: ", "account OLD (removed: deleted)"),
         ("key new", "Create the key account:NEW on the token? [y/N]: ", ""),
         ("push", "Send this account to servers? [y/N]: ", "ORDERS: "),
-        ("token doctor", "Create a throw-away key on the token, sign with it and delete it? [y/N]: ", ""),
+        (
+            "token doctor",
+            "Sign a challenge with a throw-away key, created and deleted, or with one that is there? [y/N]: ",
+            "",
+        ),
     ],
 )
 def test_who_says_yes_on_the_terminal_goes_on_whatever_the_streams_are(

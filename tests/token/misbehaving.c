@@ -249,6 +249,8 @@ W C_GetTokenInfo(W a, W b) {
   unsigned major, minor;
   if (setting("firmware", value) && sscanf(value, "%u %u", &major, &minor) == 2)
     info->firmware[0] = (uint8_t)major, info->firmware[1] = (uint8_t)minor;
+  if (setting("free", value))
+    info->memory[1] = strtoul(value, 0, 10), info->memory[3] = strtoul(strchr(value, ' '), 0, 10);
   if (is_set("pad")) info->flags |= 0x100;
   if (is_set("no_user_pin")) info->flags &= ~(W)8;
   if (is_set("no_login")) info->flags &= ~(W)4;

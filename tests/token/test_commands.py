@@ -176,7 +176,12 @@ def test_a_jwt_over_the_ceiling_is_refused_before_the_pin_with_what_makes_it_sma
     claims["nats"]["description"] = "x" * 3000
     big.write_text(json.dumps(claims), encoding="ascii")
     made = bench.crooked.made
-    device = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", "set largest 3062")
+    device = (
+        "set manufacturer Yubico (www.yubico.com)",
+        "set model YubiKey YK5",
+        "set firmware 5 74",
+        "set largest 3062",
+    )
     bench.desk.store.joinpath("keyring.json").unlink()
     operator = str(jwt.read(bench.jwt.read_text(encoding="ascii")).issuer)
     words = ("sign", str(big), "--issuer", operator, "--yes", "--json")
@@ -335,7 +340,12 @@ def test_an_operator_and_its_system_account_have_keys_that_exist_and_touches_are
         bench.crooked.straight.import_ed25519(bytes([number + 4] * 32), label="", id=bytes([number]))
     operator, system = (str(key.public_key) for key in keys)
     made = bench.crooked.made
-    yubikey = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", f"set pad {made.pin}")
+    yubikey = (
+        "set manufacturer Yubico (www.yubico.com)",
+        "set model YubiKey YK5",
+        "set firmware 5 74",
+        f"set pad {made.pin}",
+    )
     words = ("operator", "add", "OTHER", "-k", operator, "--sys-public-key", system, "--yes", "--json")
     token = f"pkcs11:token={made.label}"
     done = bench.run(*yubikey, "fault C_Sign 1+ SLEEP 0.8", words=words, SEEDLESS_TOKEN=token)

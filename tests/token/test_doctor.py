@@ -205,7 +205,9 @@ def test_a_family_whose_keys_are_made_elsewhere_is_told_the_command(
     misbehaving: Misbehaving, given: Given
 ) -> None:
     pin = misbehaving.made.pin
-    misbehaving.wants("set manufacturer Yubico", "set model YubiKey YK5", f"set pad {pin}")
+    misbehaving.wants(
+        "set manufacturer Yubico", "set model YubiKey YK5", "set firmware 5 74", f"set pad {pin}"
+    )
     lines = list(examine(patient(misbehaving.made, given(None))))
     (line,) = [line for line in lines if line.what == "throw-away key"]
     assert (line.verdict, line.found) == ("note", "not made")
@@ -251,3 +253,71 @@ def test_a_ceiling_is_found_by_few_attempts(ceiling: int) -> None:
 def test_a_challenge_has_the_size_that_is_tried() -> None:
     message = padded_challenge("doctor", bytes(32), 600)
     assert (len(message), message[:29]) == (600, b"seedless challenge v1 doctor\n")
+
+
+def test_a_yubikey_signs_with_a_key_that_is_there_and_its_free_slots_are_counted(
+    misbehaving: Misbehaving, given: Given
+) -> None:
+    misbehaving.straight.import_ed25519(bytes(range(32)), label="SIGN key", id=b"\x02")
+    pin = misbehaving.made.pin
+    misbehaving.wants(
+        "set manufacturer Yubico", "set model YubiKey YK5", "set firmware 5 74", f"set pad {pin}"
+    )
+    lines = list(examine(patient(misbehaving.made, given(None))))
+    assert of(lines, "token")[0][1].endswith("Yubico YubiKey YK5, firmware 5.7.4")
+    assert of(lines, "signature") == [
+        ("ok", 'by "SIGN key" (id 02), verified: 2.0 ms, a touch included'),
+    ]
+    [(verdict, found)] = of(lines, "room")
+    assert (verdict, found.startswith("21 of 22 slots for signatures show no key: 9a, 82, 83")) == (
+        "ok",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        pytest.param("C_Sign 1 WRONG", 'a wrong one by "SIGN key" (id 02)', id="wrong"),
+        pytest.param("C_Sign 1+ 0x70", "it does not know this mechanism", id="refused"),
+    ],
+)
+def test_a_key_that_is_there_and_signs_wrongly_or_not_at_all_is_a_problem(
+    misbehaving: Misbehaving, given: Given, fault: str, found: str
+) -> None:
+    misbehaving.straight.import_ed25519(bytes(range(32)), label="SIGN key", id=b"\x02")
+    device = ("set manufacturer Yubico", "set model YubiKey YK5", "set firmware 5 74")
+    misbehaving.wants(*device, f"set pad {misbehaving.made.pin}", f"fault {fault}")
+    lines = list(examine(patient(misbehaving.made, given(None))))
+    [(verdict, said)] = of(lines, "signature")
+    assert (verdict, said.endswith(found)) == ("problem", True)
+
+
+def test_an_old_firmware_is_judged_although_the_driver_lists_ed25519(
+    misbehaving: Misbehaving, given: Given
+) -> None:
+    misbehaving.wants("set manufacturer Yubico", "set model YubiKey YK5", "set firmware 5 43")
+    pins = given(misbehaving.made.pin)
+    lines = list(examine(patient(misbehaving.made, pins)))
+    [(verdict, _)] = of(lines, "mechanisms")
+    why = "its firmware 5.4.3 knows no Ed25519, which came with 5.7, and cannot be updated"
+    assert (verdict, lines[-1].found.endswith(f"cannot sign with Ed25519: {why}"), pins.asked) == (
+        "problem",
+        True,
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "found"),
+    [
+        ("", "not reported by this driver"),
+        ("4096 128", "free are 4096 bytes for public objects, 128 bytes for private objects"),
+    ],
+)
+def test_the_room_that_a_token_reports_is_shown(
+    misbehaving: Misbehaving, given: Given, memory: str, found: str
+) -> None:
+    misbehaving.wants(*([f"set free {memory}"] if memory else []))
+    lines = list(examine(patient(misbehaving.made, given(misbehaving.made.pin), makes_key=False)))
+    assert of(lines, "room") == [("ok", found)]

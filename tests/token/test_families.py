@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
 LUNA = ("set manufacturer SafeNet", "set model Luna K7", "set vendor")
-YUBIKEY = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5")
+YUBIKEY = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", "set firmware 5 74")
 YUBIHSM = ("set manufacturer Yubico (www.yubico.com)", "set model YubiHSM")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
 KEY = SOFTWARE.public_key
-YUBIKEY = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5")
+YUBIKEY = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", "set firmware 5 74")
 YUBIHSM = ("set manufacturer Yubico (www.yubico.com)", "set model YubiHSM")
 UNKNOWN = ("set manufacturer Nobody knows", "set model K7")
 AGAIN = "run the command again; if it stays, unplug the token and plug it in"

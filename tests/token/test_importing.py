@@ -137,7 +137,12 @@ def test_a_token_that_takes_no_labels_gets_the_key_without_one(
 def test_a_yubikey_takes_no_key_from_its_user_and_nothing_is_sent(
     misbehaving: Misbehaving, opened: Open
 ) -> None:
-    misbehaving.wants("set manufacturer Yubico", "set model YubiKey YK5", f"set pad {misbehaving.made.pin}")
+    misbehaving.wants(
+        "set manufacturer Yubico",
+        "set model YubiKey YK5",
+        "set firmware 5 74",
+        f"set pad {misbehaving.made.pin}",
+    )
     with opened(misbehaving.made, writable=True) as token, pytest.raises(TokenError) as refused:
         token.import_key(SOFTWARE, LABEL)
     assert "(YubiKey PIV) takes no keys from its user through PKCS#11" in refused.value.message

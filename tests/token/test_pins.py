@@ -304,7 +304,7 @@ def test_a_token_without_login_asks_for_no_pin(misbehaving: Misbehaving, opened:
 
 
 YUBIHSM = ("set manufacturer Yubico (www.yubico.com)", "set model YubiHSM")
-YUBIKEY = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5")
+YUBIKEY = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", "set firmware 5 74")
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,10 @@ _COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
 def doctor(settings: Settings, *, no_key: bool) -> int:
     """Try what the token can do, and say what to do.
 
-    A throw-away key is made, used and deleted. It tells the encodings, the speed of a signature and the
-    largest message; beside that, the size of a typical account. The PIN is sent once, and not at all when few
-    tries are left, unless --last-try. Exit 3 for a problem, 4 when the token cannot be opened.
+    A throw-away key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
+    is there signs a challenge, which may require a touch. It tells the encodings, the speed of a signature
+    and the largest message; beside that, the size of a typical account. The PIN is sent once, and not at all
+    when few tries are left, unless --last-try. Exit 3 for a problem, 4 when the token cannot be opened.
 
     \b
     Example:
@@ -43,7 +44,7 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
     workspace = Workspace(settings)
     uri = named_uri(workspace)
     if not no_key:
-        question = "Create a throw-away key on the token, sign with it and delete it?"
+        question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"
         consent.require(settings, question, done="--no-key looks without it")
     patient = Patient(
         module=module_for(workspace, uri, is_ours=True),

@@ -86,6 +86,7 @@ class _SessionInfo(ctypes.Structure):
     _fields_ = (("slot_id", _ULONG), ("state", _ULONG), ("flags", _ULONG), ("device_error", _ULONG))
 
 
+_NO_REPORT = frozenset({0, 2 ** (8 * ctypes.sizeof(_ULONG)) - 1, 2**32 - 1})  # CK_UNAVAILABLE_INFORMATION
 # What dlopen of glibc reports, and that of musl.
 _MISSING = re.compile(r"(?:^|library )([^\s:]+): (?:cannot open shared object file|No such file)")
 _LOGGED_IN_STATES = frozenset({1, 3})  # CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS
@@ -169,6 +170,17 @@ class Functions(msgspec.Struct, frozen=True):
         if self._by_name["C_GetTokenInfo"](slot_id, ctypes.byref(info)) != CKR_OK:
             return 0, 0
         return info.min_pin_length, info.max_pin_length
+
+    def memory(self, slot_id: int) -> tuple[int | None, int | None]:
+        """Return the bytes for public and for private objects that the token reports as free, None for none.
+
+        0 is also CK_EFFECTIVELY_INFINITE, and so no report (PKCS#11 2.40 §3.2).
+        """
+        info = _TokenInfo()
+        if self._by_name["C_GetTokenInfo"](slot_id, ctypes.byref(info)) != CKR_OK:
+            return None, None
+        public, private = (None if free in _NO_REPORT else int(free) for free in info.memory[1::2])
+        return public, private
 
     def is_logged_in(self, session: int) -> bool:
         """Say whether the user is logged in to the token of *session*, by this process."""

@@ -24,7 +24,7 @@ from seedless.pkcs11 import _cryptoki, watch
 from seedless.pkcs11._ckr import explain, explained, is_loss
 from seedless.pkcs11.gate import Gate
 from seedless.pkcs11.info import TokenInfo
-from seedless.pkcs11.recognise import configuration_of
+from seedless.pkcs11.recognise import configuration_of, firmware_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -183,7 +183,7 @@ def read_info(slot: Slot, library: str) -> TokenInfo:
         slot_description=slot.slot_description,
         slot_manufacturer=slot.manufacturer_id,
         hardware_version="{}.{}".format(*token.hardware_version),
-        firmware_version="{}.{}".format(*token.firmware_version),
+        firmware_version=firmware_of(token.manufacturer_id, token.model, token.firmware_version),
         initialised=TokenFlag.TOKEN_INITIALIZED in flags,
         login_required=TokenFlag.LOGIN_REQUIRED in flags,
         user_pin_initialised=TokenFlag.USER_PIN_INITIALIZED in flags,

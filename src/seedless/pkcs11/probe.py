@@ -18,16 +18,17 @@ from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
 from seedless.pkcs11 import watch
 from seedless.pkcs11._ckr import explain
 from seedless.pkcs11._cryptoki import CKR_OK
-from seedless.pkcs11.key import read_attributes
+from seedless.pkcs11.key import ED25519, read_attributes
+from seedless.pkcs11.objects import pairs
 from seedless.pkcs11.papers import papers
 from seedless.pkcs11.session import TokenSession
-from seedless.pkcs11.signing import challenge
+from seedless.pkcs11.signing import challenge, proves
 from seedless.pkcs11.token import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pkcs11.types import Object
+    from pkcs11.types import Object, Session
 
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.key import Key
@@ -78,6 +79,24 @@ def trial(token: Token, pair: Pair, message: bytes) -> Trial:
     if len(signature) != SIGNATURE_SIZE:
         return Trial(message, refusal=f"{len(signature)} bytes came for a signature of {SIGNATURE_SIZE}")
     return Trial(message, signature)
+
+
+def existing_key_signs(token: Token, message: bytes) -> tuple[Key | None, bool]:
+    """Let the first Ed25519 key that may sign do so; return it, and whether the signature verifies.
+
+    None where there is none. A key that requires the PIN for each signature gets it. Raise `TokenError`.
+    """
+    session = token.session
+
+    def action(raw: Session) -> tuple[Key | None, bool]:
+        for pair in pairs(raw, token.numbers):
+            key = pair.key
+            if key.key_type == ED25519 and key.raw is not None and key.attributes.sign is not False:
+                return key, proves(session, raw, pair, key.raw, token.numbers, message)
+        return None, False
+
+    with session.asking():
+        return session.again("sign", action)
 
 
 def padded_challenge(purpose: str, random: bytes, size: int) -> bytes:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.quirks import Quirks
     from seedless.pkcs11.uri import KeyUri
 
+_YUBIKEY = next(family for family in FAMILIES if family.quirks.family == "YubiKey PIV")
 _YUBIHSM_OLD = (range(40), range(44, 50), range(100, 110), range(200, 210))
 
 
@@ -55,7 +56,32 @@ def configuration_of(file: str) -> str:
     )
 
 
+def firmware_of(manufacturer: str, model: str, version: tuple[int, int]) -> str:
+    """Return the firmware of a device whose driver puts *version* into CK_TOKEN_INFO.
+
+    ykcs11 packs minor * 10 + patch into one byte: 5.7.4 as 5 and 74 (its token.c).
+    """
+    major, minor = version
+    if _YUBIKEY.means(manufacturer, model, ""):
+        return f"{major}.{minor // 10}.{minor % 10}"
+    return f"{major}.{minor}"
+
+
 def _aged(quirks: Quirks, firmware: str) -> Quirks:
+    """Return *quirks* as they are with an old *firmware*: a device is judged, and not the list of its driver.
+
+    ykcs11 lists CKM_EDDSA for every YubiKey.
+    """
+    if quirks.family == "YubiKey PIV":
+        numbers = firmware.split(".")
+        if not all(number.isdecimal() for number in numbers) or [int(number) for number in numbers] >= [5, 7]:
+            return quirks
+        why = f"its firmware {firmware} knows no Ed25519, which came with 5.7, and cannot be updated"
+        return msgspec.structs.replace(quirks, numbers=(), lacks_ed25519=why)
+    return _aged_yubihsm(quirks, firmware)
+
+
+def _aged_yubihsm(quirks: Quirks, firmware: str) -> Quirks:
     """Lower the ceiling of a YubiHSM 2 with firmware before 2.4.
 
     Its driver puts minor * 100 + patch, before it minor * 10 + patch, into the one byte of CK_VERSION, so

@@ -49,10 +49,11 @@ def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:
     numbers = info.quirks.numbers_in(mechanisms) if result == 0 else None
     if numbers is None:
         why = why_no_ed25519(info.quirks, info.library)
+        listed = "it does not list CKM_EDDSA"
+        cause, more = (listed, f"{why}; " if why else "") if info.quirks.numbers else (why, "")
         raise TokenError(
-            f"{info.where} cannot sign with Ed25519: it does not list CKM_EDDSA",
-            (f"{why}; " if why else "")
-            + "use a token that can: a YubiKey from 5.7, a YubiHSM 2, SoftHSM 2.5 or newer",
+            f"{info.where} cannot sign with Ed25519: {cause}",
+            f"{more}use a token that can: a YubiKey from 5.7, a YubiHSM 2, SoftHSM 2.5 or newer",
         )
     return numbers
 

@@ -57,12 +57,11 @@ def how_to_create(module: Module, info: TokenInfo) -> str:
     if not quirks.make or not quirks.slots:
         return quirks.make and f"{quirks.make}; {_register()}"
     try:
-        taken = _ids_of_keys(module, info)
+        free = free_slots(module, info)
     except TokenError as error:
         return (
             f"{quirks.make_lists} lists the slots that hold a key, which could not be read: {error.message}"
         )
-    free = [(name, key_id) for name, key_id in quirks.slots if key_id not in taken]
     if not free:
         names = ", ".join(name for name, _ in quirks.slots)
         return (
@@ -72,6 +71,12 @@ def how_to_create(module: Module, info: TokenInfo) -> str:
     name, key_id = free[0]
     command = quirks.make.replace("{slot}", name)
     return f"slot {name} shows no key, and {quirks.make_lists} confirms it: {command}; {_register(key_id)}"
+
+
+def free_slots(module: Module, info: TokenInfo) -> list[tuple[str, bytes]]:
+    """Return the slots for signatures that show no key, and the CKA_ID of each; raise `TokenError`."""
+    taken = _ids_of_keys(module, info)
+    return [(name, key_id) for name, key_id in info.quirks.slots if key_id not in taken]
 
 
 def _register(key_id: bytes = b"") -> str:
