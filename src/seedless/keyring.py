@@ -54,7 +54,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         uri = KeyUri.parse(self.uri)
-        if uri != bare(uri):
+        if uri.without_query() != uri:
             raise BadUri(
                 f"the URI of {self.public_key} names a module or a PIN source",
                 "name the module in the configuration or on the command line",
@@ -140,12 +140,6 @@ def _gathered(entries: Iterable[KeyEntry]) -> Keyring:
                 "make a new key",
             )
     return Keyring.of(sorted(by_raw.values(), key=lambda one: str(one.public_key)))
-
-
-def bare(uri: KeyUri) -> KeyUri:
-    """Return *uri* without its query: what may be recorded of it."""
-    text, _, _ = str(uri).partition("?")
-    return KeyUri.parse(text)
 
 
 def load(path: Path) -> Keyring:

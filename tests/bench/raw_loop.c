@@ -3,7 +3,8 @@
  *   raw_loop MODULE SERIAL ID PIN-FILE BYTES
  *
  * SERIAL names the token, ID (hex) is CKA_ID of the private key, the PIN is the first line of PIN-FILE. Each
- * line "N" on stdin signs N messages of BYTES bytes and prints the seconds that took; the end of stdin ends it.
+ * line "N" on stdin signs N messages of BYTES bytes and prints the seconds that took, wall time and processor
+ * time; "N new" creates a pair before each, which signs a message, too. The end of stdin ends it.
  * The few types of PKCS#11 2.40 that are wanted stand here, so that no header has to be installed.
  */
 #include <dlfcn.h>
@@ -31,6 +32,7 @@ typedef struct {
 enum {
     INITIALIZE = 0, GET_SLOT_LIST = 4, GET_TOKEN_INFO = 6, OPEN_SESSION = 12, LOGIN = 18,
     FIND_INIT = 26, FIND = 27, FIND_FINAL = 28, SIGN_INIT = 42, SIGN = 43,
+    GENERATE_KEY_PAIR = 59,
 };
 static void **functions;
 
@@ -75,7 +77,7 @@ static ck_ulong logged_in(ck_ulong slot, const char *pin_file) {
     fclose(file);
     pin[strcspn(pin, "\n")] = 0;
     ck_ulong session;
-    CALL(OPEN_SESSION, (ck_ulong, ck_ulong, void *, void *, ck_ulong *), slot, 4, NULL, NULL, &session);
+    CALL(OPEN_SESSION, (ck_ulong, ck_ulong, void *, void *, ck_ulong *), slot, 6, NULL, NULL, &session);
     CALL(LOGIN, (ck_ulong, ck_ulong, char *, ck_ulong), session, 1, pin, strlen(pin));
     return session;
 }
@@ -92,20 +94,48 @@ static ck_ulong key_of(ck_ulong session, const char *hex) {
     return key;
 }
 
-static double rounds(ck_ulong session, ck_ulong key, unsigned char *message, ck_ulong size, long count) {
-    struct timespec begin, end;
+static void sign(ck_ulong session, ck_ulong key, unsigned char *message, ck_ulong size) {
+    unsigned char signature[64];
+    ck_ulong length = sizeof signature;
     ck_mechanism eddsa = {0x1057, NULL, 0};
-    clock_gettime(CLOCK_MONOTONIC, &begin);
+    CALL(SIGN_INIT, (ck_ulong, ck_mechanism *, ck_ulong), session, &eddsa, key);
+    CALL(SIGN, (ck_ulong, unsigned char *, ck_ulong, unsigned char *, ck_ulong *), session, message, size,
+         signature, &length);
+}
+
+/* An Ed25519 pair that stays on the token, with a label and an id, as seedless creates one. */
+static ck_ulong created(ck_ulong session) {
+    static ck_ulong id = 0;
+    unsigned char yes = 1, no = 0, curve[] = "\x13\x0c" "edwards25519";
+    char label[32];
+    int length = snprintf(label, sizeof label, "account:%lu", ++id);
+    ck_attribute public_template[] = {{0x001, &yes, 1}, {0x002, &no, 1}, {0x003, label, length}, {0x102, &id, sizeof id},
+                                      {0x10A, &yes, 1}, {0x180, curve, sizeof curve - 1}};
+    ck_attribute private_template[] = {{0x001, &yes, 1}, {0x002, &yes, 1}, {0x003, label, length}, {0x102, &id, sizeof id},
+                                       {0x103, &yes, 1}, {0x108, &yes, 1}, {0x162, &no, 1}, {0x170, &no, 1}};
+    ck_mechanism generate = {0x1055, NULL, 0};
+    ck_ulong public_key, private_key;
+    CALL(GENERATE_KEY_PAIR,
+         (ck_ulong, ck_mechanism *, ck_attribute *, ck_ulong, ck_attribute *, ck_ulong, ck_ulong *, ck_ulong *),
+         session, &generate, public_template, 6, private_template, 8, &public_key, &private_key);
+    return private_key;
+}
+
+static double seconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void rounds(ck_ulong session, ck_ulong key, unsigned char *message, ck_ulong size, long count, int is_new) {
+    double begin = seconds(CLOCK_MONOTONIC), used = seconds(CLOCK_PROCESS_CPUTIME_ID);
     for (long i = 0; i < count; i++) {
-        unsigned char signature[64];
-        ck_ulong length = sizeof signature;
         message[i % size] ^= 1;
-        CALL(SIGN_INIT, (ck_ulong, ck_mechanism *, ck_ulong), session, &eddsa, key);
-        CALL(SIGN, (ck_ulong, unsigned char *, ck_ulong, unsigned char *, ck_ulong *), session, message, size,
-             signature, &length);
+        if (is_new) sign(session, created(session), message, size);
+        sign(session, key, message, size);
     }
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    return (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+    printf("%.9f %.9f\n", seconds(CLOCK_MONOTONIC) - begin, seconds(CLOCK_PROCESS_CPUTIME_ID) - used);
+    fflush(stdout);
 }
 
 int main(int count, char **arguments) {
@@ -119,8 +149,7 @@ int main(int count, char **arguments) {
     unsigned char *message = calloc(size + 1, 1);
     char line[32];
     while (fgets(line, sizeof line, stdin) != NULL) {
-        printf("%.9f\n", rounds(session, key, message, size, strtol(line, NULL, 10)));
-        fflush(stdout);
+        rounds(session, key, message, size, strtol(line, NULL, 10), strstr(line, "new") != NULL);
     }
     return 0;
 }

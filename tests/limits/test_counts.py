@@ -7,6 +7,7 @@ second is what it did more for the second than for the first. A walk within a wa
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "push --all --diff": (("push", "--all", "--diff", "--dir", "store/resolver"), {"open": 2, "verify": 2}),
     "export-desired": (("export-desired",), {"open": 1, "verify": 1}),
     "apply of nothing changed": (("apply", "desired.toml", "--plan-only"), {"open": 2, "verify": 2}),
+    "apply that changes accounts": (
+        ("apply", "changed.toml", "--policy", "policy.toml", "--plan", "plan.json"),
+        {"open": 2, "verify": 1},
+    ),
 }
 """Each command, and the most that it may open and verify for each jwt of the store."""
 
@@ -122,6 +127,16 @@ def test_what_is_done_for_a_jwt_does_not_depend_on_how_many_there_are(
         (desk.home / "new.jwt").write_text(last.text)
         if "desired.toml" in words:
             (desk.home / "desired.toml").write_text(desk.ok("export-desired").out)
+        if "changed.toml" in words:
+            changed = re.sub(
+                r"^(\[accounts\.\w+\])$",
+                r'\1\ndescription = "changed"',
+                desk.ok("export-desired").out,
+                flags=re.MULTILINE,
+            )
+            (desk.home / "changed.toml").write_text(changed)
+            (desk.home / "policy.toml").write_text(f'operator = "{OPERATOR.public_key}"\n')
+            (desk.home / "plan.json").unlink(missing_ok=True)
         found.append(counted(desk, tuple(word.replace("store/", f"root{steps}/") for word in words)))
     first, second, third = found
     assert {kind: third[kind] - second[kind] for kind in third} == {

@@ -11,6 +11,7 @@ import pytest
 
 from seedless import base64url, nkey, wire
 from seedless.claims import Account, Export, Operator, Scope, Template, User, canonical, codec
+from seedless.errors import StoreError
 from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
@@ -166,6 +167,21 @@ def test_many_jwts_are_recorded_with_one_sync_each_and_one_for_their_folder(
     counts.clear()
     store.put(jwts)
     assert counts == {"fsync": 51}
+
+
+def test_while_the_lock_is_held_a_file_is_verified_once_and_again_when_it_holds_another_jwt(
+    tmp_path: Path, counts: Counter[str]
+) -> None:
+    store = fill(tmp_path, 1)
+    place = store.path("ORDERS", "u0")
+    counts.clear()
+    with store.lock():
+        assert store.get("ORDERS", "u0") is store.get("ORDERS", "u0")
+        assert counts["verify"] == 1
+        place.write_text(place.read_text().replace(".", "..", 1))
+        with pytest.raises(StoreError, match="is damaged"):
+            store.get("ORDERS", "u0")
+    assert store.get("ORDERS") is not store.get("ORDERS")
 
 
 def test_a_store_is_verified_with_one_verification_for_each_jwt_and_two_for_its_operator(

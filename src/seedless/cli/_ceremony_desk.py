@@ -140,7 +140,8 @@ def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bo
     shared, accounts = names_in(request), request.plan.accounts
     for change in in_order_of_danger(request):
         _io.say(click.style(heading(change), bold=True))
-        names = ChainMap({change.draft.claims.sub: ""}, known_names(workspace, change), shared)
+        own, known = {change.draft.claims.sub: ""}, known_names(workspace, change)
+        names = ChainMap(own, known, shared)  # type: ignore[arg-type]  # it is only read
         for line in lines(change, accounts, names):
             _io.say(f"  {line}")
     show_reset_times(request.plan, workspace)

@@ -9,7 +9,8 @@ import msgspec
 
 from seedless.allow import lift
 from seedless.change import Newest
-from seedless.errors import SeedlessError, UsageError
+from seedless.claims import Operator
+from seedless.errors import SeedlessError
 from seedless.findings import Report
 from seedless.pkcs11.recognise import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 def judged(workspace: Workspace, plan: Plan) -> Report:
     """Put *plan* before the rules and the policy, and lift what --allow names."""
+    stored = _stored(workspace)
     context = msgspec.structs.replace(
         plan.context,
         now=workspace.now,
-        newest=_newest(workspace),
+        newest=Newest.of(stored, without=workspace.settings.reset_time),  # known to be wrong
         ceilings=ceilings(workspace, plan.changes),
         reset_time=frozenset(workspace.settings.reset_time),
     )
@@ -38,21 +40,17 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
     if workspace.policy is not None:
         from seedless.policy import judge  # noqa: PLC0415 - only where a policy is pinned
 
-        context = msgspec.structs.replace(context, jwts=_standing(workspace, plan))
+        context = msgspec.structs.replace(context, jwts=_standing(plan, stored))
         found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
         report = msgspec.structs.replace(report, findings=found.findings)
     return lift(report, workspace.settings.allow)
 
 
-def _newest(workspace: Workspace) -> Newest | None:
-    """Return the latest of the operator and the accounts in the store; None where there are none.
-
-    Those whose times a person resets do not count: they are known to be wrong.
-    """
+def _stored(workspace: Workspace) -> list[Jwt[Any]]:
+    """Return the operator and the accounts of the store that can be read; none where there is no operator."""
     with contextlib.suppress(SeedlessError):
-        stored: list[Jwt[Any]] = [workspace.operator(), *workspace.readable_accounts()]
-        return Newest.of(stored, without=workspace.settings.reset_time)
-    return None
+        return [workspace.operator(), *workspace.readable_accounts()]
+    return []
 
 
 def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
@@ -66,15 +64,12 @@ def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
     return found
 
 
-def _standing(workspace: Workspace, plan: Plan) -> Mapping[str, Jwt[Any]]:
+def _standing(plan: Plan, stored: Iterable[Jwt[Any]]) -> Mapping[str, Jwt[Any]]:
     """Return the jwts of the operator and of the accounts that *plan* is about, as the store has them."""
-    found: dict[str, Jwt[Any]] = dict(plan.context.jwts)
-    with contextlib.suppress(SeedlessError, UsageError):
-        operator = workspace.operator()
-        about = plan.context.claims
-        accounts = (jwt for jwt in workspace.readable_accounts() if jwt.claims.sub in about)
-        around: list[Jwt[Any]] = [operator, *accounts]
-        for jwt in around:
+    about = plan.context
+    found: dict[str, Jwt[Any]] = dict(about.jwts)
+    for jwt in stored:
+        if isinstance(jwt.claims.body, Operator) or jwt.claims.sub in about.claims:
             found.setdefault(jwt.claims.sub, jwt)
     return found
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from seedless.diff import diff
 from seedless.errors import SeedlessError
 from seedless.keyring import Keyring
 
@@ -21,14 +21,29 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"\b[AOU][A-Z2-7]{55}\b")
 
 
-def known_names(workspace: Workspace, change: Change) -> dict[str, str]:
-    """Return the names of the keys that the lines of *change* name."""
-    if change.replaces is None:  # all that it says is shown
-        lines = [change.draft.payload.decode()]
-    else:
-        lines = [one.line for one in diff(change.replaces.claims, change.draft.claims)]
-    issuers = {str(one.issuer) for one in (change.draft, change.replaces) if one}
-    return names_of(workspace, (issuers | keys_in(lines)) - {change.draft.claims.sub})
+def known_names(workspace: Workspace, change: Change) -> Mapping[str, str]:
+    """Return the names of keys for the lines of *change*, each looked up when it is asked for."""
+    return _Names(_known_to(workspace), change.draft.claims.sub)
+
+
+class _Names(Mapping[str, str]):
+    """The names of keys that are known, as a mapping that cannot be listed; the key *without* has none."""
+
+    def __init__(self, known: _Known, without: str) -> None:
+        self._known = known
+        self._without = without
+
+    def __getitem__(self, key: str) -> str:
+        name = None if key == self._without or not _KEY.fullmatch(key) else self._known.name(key)
+        if name is None:
+            raise KeyError(key)
+        return name
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError
+
+    def __len__(self) -> int:
+        raise TypeError
 
 
 def keys_in(lines: Iterable[str]) -> set[str]:
@@ -41,13 +56,19 @@ def names_of(workspace: Workspace, keys: Collection[str]) -> dict[str, str]:
 
     A store that is not there, or cannot be read, knows none.
     """
+    known = _known_to(workspace)
+    return {key: name for key in sorted(keys) if (name := known.name(key))}
+
+
+def _known_to(workspace: Workspace) -> _Known:
+    """Return what the inventory and the store name; the same until the inventory is another."""
     known = _known.get(workspace)
     keyring = Keyring()
     with contextlib.suppress(SeedlessError):
         keyring = workspace.keyring()
     if known is None or (known.keyring is not keyring and (known.keyring or keyring)):
         known = _known[workspace] = _Known(workspace, keyring)
-    return {key: name for key in sorted(keys) if (name := known.name(key))}
+    return known
 
 
 class _Known:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import ChainMap
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from seedless.seeds import SoftwareKey
 
 _EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
+_KEY_IN_BRACKETS = re.compile(r" \(([AOU][A-Z2-7]{55})\)")
 _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
@@ -118,13 +121,17 @@ def show_plan(
     workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path] = ()
 ) -> None:
     """Show every change of *plan*, what it places, the files that are *gone* then, and what was found."""
-    stand_ins, accounts = _stand_ins(intent), plan.accounts
+    placeholders, accounts = _placeholders(intent), plan.accounts
+
+    def named(found: re.Match[str]) -> str:
+        # By one look-up for each key of a line: a line is not searched for all new keys.
+        return "" if found[1] in placeholders else found[0]
+
     for change in plan.changes:
         _io.say(click.style(heading(change), bold=True))
-        for line in lines(change, accounts, known_names(workspace, change) | stand_ins):
-            for key in stand_ins:
-                line = line.replace(f" ({key})", "")  # noqa: PLW2901 - a key that nobody has yet
-            _io.say(f"  {line}")
+        names = ChainMap(placeholders, known_names(workspace, change))  # type: ignore[arg-type]  # it is only read
+        for line in lines(change, accounts, names):
+            _io.say(f"  {_KEY_IN_BRACKETS.sub(named, line)}")
     show_reset_times(plan, workspace)
     for placement in plan.placements:
         _io.say(click.style(placed(placement), bold=True))
@@ -208,7 +215,7 @@ def difference_data(workspace: Workspace, change: Change, accounts: Accounts) ->
     return [one.data() for one in found]
 
 
-def _stand_ins(intent: Intent) -> dict[str, str]:
+def _placeholders(intent: Intent) -> dict[str, str]:
     """Return what to call the keys that have yet to be made."""
     return {str(key.stand_in): f"a new key for {key.role.name.lower()} {key.name}" for key in intent.new_keys}
 

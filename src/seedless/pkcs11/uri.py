@@ -44,6 +44,11 @@ _PATH_FIELDS = (
     "type",
 )
 _QUERY_FIELDS = ("module_name", "module_path", "pin_source")
+# By look-up: an inventory has thousands of URIs, and a command reads each of them.
+_PATH_NAMES, _QUERY_NAMES = (
+    {field.replace("_", "-"): field for field in fields} for fields in (_PATH_FIELDS, _QUERY_FIELDS)
+)
+_TEXT_NAMES = tuple((_PATH_NAMES | _QUERY_NAMES).items())
 
 
 class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,10 +78,10 @@ class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
     extra_query: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for field in self.__struct_fields__:
+        for name, field in _TEXT_NAMES:
             value = getattr(self, field)
             if isinstance(value, str):
-                _check_text(_attribute(field), value)
+                _check_text(name, value)
         for name, value in (*self.extra, *self.extra_query):
             _check_extra(name)
             _check_text(name, value)
@@ -106,6 +111,14 @@ class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
         extra_query = _read(query, "&", _QUERY_VALUE, values)
         return cls(**values, extra=extra, extra_query=extra_query)  # type: ignore[arg-type]  # by name, as _value made them
 
+    def without_query(self) -> KeyUri:
+        """Return it without module and PIN source: what may be recorded of it."""
+        if (self.module_name, self.module_path, self.pin_source, self.extra_query) == (None, None, None, ()):
+            return self
+        return msgspec.structs.replace(
+            self, module_name=None, module_path=None, pin_source=None, extra_query=()
+        )
+
     def __str__(self) -> str:
         path = [*self._written(_PATH_FIELDS, _PATH_SAFE), *_written_extra(self.extra, _PATH_SAFE)]
         query = [*self._written(_QUERY_FIELDS, _QUERY_SAFE), *_written_extra(self.extra_query, _QUERY_SAFE)]
@@ -113,11 +126,9 @@ class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
 
     def _written(self, names: tuple[str, ...], safe: str) -> list[str]:
         values = ((name, getattr(self, name)) for name in names)
-        return [f"{_attribute(name)}={_quoted(value, safe)}" for name, value in values if value is not None]
-
-
-def _attribute(field: str) -> str:
-    return field.replace("_", "-")
+        return [
+            f"{name.replace('_', '-')}={_quoted(value, safe)}" for name, value in values if value is not None
+        ]
 
 
 def _quoted(value: str | bytes | int, safe: str) -> str:
@@ -166,11 +177,10 @@ def _field(name: str, separator: str) -> str | None:
             "the PKCS#11 URI holds a pin-value",
             "take the PIN out; give it by a prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM",
         )
-    here, there = (_PATH_FIELDS, _QUERY_FIELDS) if separator == ";" else (_QUERY_FIELDS, _PATH_FIELDS)
-    for field in here:
-        if _attribute(field) == name:
-            return field
-    if any(_attribute(field) == name for field in there):
+    here, there = (_PATH_NAMES, _QUERY_NAMES) if separator == ";" else (_QUERY_NAMES, _PATH_NAMES)
+    if name in here:
+        return here[name]
+    if name in there:
         raise BadUri(f"the attribute {name} stands on the wrong side of the ? in the PKCS#11 URI")
     _check_extra(name)
     return None
