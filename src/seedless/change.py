@@ -99,11 +99,13 @@ class Context(msgspec.Struct, frozen=True):
     store, None where it is not known. `reset_time` are the subjects (key text) of which a person has
     confirmed that a clock was fast when their jwts were signed. `ceilings` maps an issuer (key text) to the
     longest message, in bytes, that its token signs; a key that is not there has no known ceiling. `jwts` maps
-    a subject to the jwt that stands before the plan: a policy asks who issued it.
+    a subject to the jwt that stands before the plan: a policy asks who issued it. `managed`: the
+    operator's key is somebody else's, and an account that signs itself is a request to that operator.
     """
 
     now: int
     operator: Claims[Any] | None = None
+    managed: bool = False
     claims: Mapping[str, Claims[Any]] = msgspec.field(default_factory=dict)
     newest: Newest | None = None
     reset_time: frozenset[str] = frozenset()

@@ -139,15 +139,20 @@ def new_operator(
 
 
 def new_account(
-    subject: Subject, body: Account, *, operator: Jwt[Operator], issuer: PublicKey, now: int, times: Times
+    subject: Subject,
+    body: Account,
+    *,
+    operator: Jwt[Operator],
+    issuer: PublicKey | None,
+    now: int,
+    times: Times,
 ) -> Intent:
-    """Plan an account, issued by *issuer*, a key of the *operator*."""
+    """Plan an account, issued by *issuer*, a key of the *operator*; without one by itself, as a request."""
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
-        claims = Claims(
-            sub=str(subject.resolve(made)), name=subject.name, body=body, exp=times.expiry, nbf=times.start
-        )
-        change = Change(draft(claims, issuer, now), reason="new account", address=(subject.name,))
+        key = subject.resolve(made)
+        claims = Claims(sub=str(key), name=subject.name, body=body, exp=times.expiry, nbf=times.start)
+        change = Change(draft(claims, issuer or key, now), reason="new account", address=(subject.name,))
         return Plan((change,), now, (operator,))
 
     return Intent(plan, subject.wanted)

@@ -108,15 +108,28 @@ class View:
         operator = self._operator
         if operator is None:
             return "the operator cannot be read"
-        body = jwt.claims.body
-        if isinstance(body, Operator):
-            ours = jwt.claims.sub == operator.claims.sub and trust.did_sign(operator, jwt)
-            return "trusted" if ours else "another operator"
-        if isinstance(body, Account):
-            return "trusted" if trust.did_sign(operator, jwt) else "not issued by the operator"
-        if not isinstance(body, User | Activation):
-            return "unknown"
-        return _standing_below(operator, account, jwt)
+        match jwt.claims.body:
+            case Operator():
+                ours = jwt.claims.sub == operator.claims.sub and trust.did_sign(operator, jwt)
+                return "trusted" if ours else "another operator"
+            case Account():
+                return "trusted" if trust.did_sign(operator, jwt) else self._untrusted(jwt)
+            case User() | Activation():
+                return self._standing_below(operator, account, jwt)
+        return "unknown"
+
+    def _standing_below(self, operator: Jwt[Any], account: Jwt[Any] | None, jwt: Jwt[Any]) -> str:
+        if account is None:
+            return "account is not in the store"
+        if not trust.did_sign(operator, account):
+            return f"its account is {self._untrusted(account)}"
+        return _standing_with(operator, account, jwt)
+
+    def _untrusted(self, account: Jwt[Any]) -> str:
+        """Say what an account is that no key of the operator has signed."""
+        is_managed = self._store is not None and self._store.managed
+        is_request = is_managed and str(account.issuer) == account.claims.sub
+        return "a request, not signed by the operator yet" if is_request else "not issued by the operator"
 
 
 def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Iterator[Verdict]:
@@ -237,11 +250,7 @@ def _read(store: Store, *address: str) -> Jwt[Any] | None:
         return None
 
 
-def _standing_below(operator: Jwt[Any], account: Jwt[Any] | None, jwt: Jwt[Any]) -> str:
-    if account is None:
-        return "account is not in the store"
-    if not trust.did_sign(operator, account):
-        return "its account is not issued by the operator"
+def _standing_with(operator: Jwt[Any], account: Jwt[Any], jwt: Jwt[Any]) -> str:
     if not trust.did_sign(account, jwt):
         return "not issued by its account"
     if trust.is_revoked(account, jwt):

@@ -203,3 +203,32 @@ def test_a_file_that_holds_something_else_is_refused_by_its_name(
     done = acme.run(*noun, files[text], TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err
+
+
+def test_an_account_of_a_managed_store_signs_itself_and_the_operator_signs_the_request(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    desk.ok("operator", "show", "--raw", "--output", str(desk.home / "ACME.jwt"))
+    theirs = {"SEEDLESS_STORE": str(desk.home / "theirs")}
+    desk.ok("operator", "import", str(desk.home / "ACME.jwt"), **theirs)
+    done = desk.ok("account", "add", "PARTNER", "--conns", "7", **theirs)
+    assert "warning: T001" in done.err
+    assert 'is a request, signed by itself: servers refuse it until operator "ACME" signs it' in done.err
+    assert "send this request to the operator: seedless account show PARTNER --raw\n" in done.err
+    desk.ok("user", "add", "-a", "PARTNER", "till", **theirs)
+    made = read((desk.home / "theirs/stores/ACME/accounts/PARTNER/PARTNER.jwt").read_text())
+    assert (str(made.issuer), made.claims.body.limits.conn) == (made.claims.sub, 7)
+    verdicts = desk.run("verify", "--json", **theirs)
+    assert verdicts.code == 3
+    assert [one["trust"] for one in verdicts.data["jwts"]] == [
+        "trusted",
+        "a request, not signed by the operator yet",
+        "its account is a request, not signed by the operator yet",
+    ]
+    # An edit asks again; then the operator signs, and its jwt takes the place of the request.
+    desk.ok("account", "edit", "PARTNER", "--conns", "9", **theirs)
+    desk.ok("account", "show", "PARTNER", "--raw", "--output", str(desk.home / "request.jwt"), **theirs)
+    desk.ok("import", "account", str(desk.home / "request.jwt"), "--take-limits")
+    assert partner(desk).claims.body.limits.conn == 9
+    desk.ok("account", "show", "PARTNER", "--raw", "--output", str(desk.home / "signed.jwt"))
+    desk.ok("import", "account", str(desk.home / "signed.jwt"), "--overwrite", **theirs)
+    assert desk.ok("verify", **theirs).code == 0

@@ -107,6 +107,12 @@ CLOSED = msgspec.structs.replace(SYSTEM_BODY, limits=msgspec.structs.replace(Acc
             id="signed by the identity of a strict operator",
         ),
         pytest.param(
+            sign(ORDERS, ORDERS, Account.new(), 10),
+            "R001",
+            "is a request, signed by itself: not trusted by hub",
+            id="a request to the operator",
+        ),
+        pytest.param(
             sign(SIGNING, ORDERS, Account.new(), 90), "R002", "and on the servers is one of ", id="older"
         ),
         pytest.param(

@@ -8,6 +8,7 @@ from seedless.claims import Account, Operator
 from seedless.cli import _describe, _io
 from seedless.cli._review import sign
 from seedless.errors import BadJwt, UsageError
+from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, resigned
 from seedless.text import quoted
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Claims, Jwt
-    from seedless.nkey import PublicKey
 
 
 def edit(
@@ -66,7 +66,12 @@ def issuer_of(workspace: Workspace, before: Jwt[Any], after: Claims[Any], wanted
     """Return the key that signs *after*: the one *wanted*, else that of *before* where it still may."""
     if isinstance(after.body, Operator):
         return issuing_key(after, (), wanted or after.sub)
-    return kept_issuer(parent_of(workspace, before), workspace.known_keys(), before, wanted)
+    parent, known = parent_of(workspace, before), workspace.known_keys()
+    issuer = kept_issuer(parent, known, before, wanted)
+    is_request = isinstance(after.body, Account) and workspace.store.managed and str(issuer) not in known
+    if is_request and wanted is None:
+        return PublicKey.parse(after.sub)  # to the operator, as nsc makes it
+    return issuer
 
 
 def kept_issuer(

@@ -35,6 +35,7 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
         newest=Newest.of(stored, without=workspace.settings.reset_time),  # known to be wrong
         ceilings=ceilings(workspace, plan.changes),
         reset_time=frozenset(workspace.settings.reset_time),
+        managed=workspace.store.managed,
     )
     report = judge_claims(plan.changes, context)
     if workspace.policy is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.claims import Account
+from seedless.claims import Account, Operator
 from seedless.cli import _describe, _io
 from seedless.cli._account_callout import authcallout
 from seedless.cli._account_delete import delete, rename
@@ -24,6 +24,10 @@ from seedless.cli._shown import print_shown, show_options
 from seedless.cli._workspace import Workspace
 from seedless.nkey import PublicKey, Role
 from seedless.plan import issuing_key, new_account
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.jwt import Claims
 
 
 @click.group()
@@ -48,7 +52,9 @@ def add(
 ) -> None:
     """Make the account NAME.
 
-    Its key is made on a token, or given with --public-key.
+    Its key is made on a token, or given with --public-key. In a managed store, whose operator is somebody
+    else (operator import), the account signs itself, as in nsc: the jwt is a request to the operator, who
+    signs it with: seedless import account.
 
     \b
     Example:
@@ -62,12 +68,21 @@ def add(
             subject_for(workspace, Role.ACCOUNT, name, public_key),
             options.body(Account.new()),
             operator=parent,
-            issuer=issuing_key(parent.claims, workspace.known_keys(), issuer),
+            issuer=_issuer(workspace, parent.claims, issuer),
             now=workspace.now,
             times=options.times(workspace.now),
         )
         (jwt,) = sign(workspace, intent)
+    if str(jwt.issuer) == jwt.claims.sub:
+        _io.say(f"send this request to the operator: seedless account show {shown(name)} --raw")
     _io.emit(_describe.data(jwt), f"account {name}: {jwt.claims.sub}", as_json=settings.as_json)
+
+
+def _issuer(workspace: Workspace, operator: Claims[Operator], wanted: str | None) -> PublicKey | None:
+    """Return the key of *operator* that issues an account; None where that is the account itself."""
+    known = workspace.known_keys()
+    issuer = issuing_key(operator, known, wanted)
+    return None if workspace.store.managed and wanted is None and str(issuer) not in known else issuer
 
 
 @account.command()

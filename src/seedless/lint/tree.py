@@ -33,7 +33,7 @@ def surroundings(store: Store, now: int, policy: pinned.Policy | None = None) ->
     jwts = {jwt.claims.sub: jwt for jwt in read if not isinstance(jwt, SeedlessError)}
     claims = {key: jwt.claims for key, jwt in jwts.items()}
     known = None if isinstance(operator, SeedlessError) else operator.claims
-    context = Context(now, known, claims, jwts=jwts if policy else {})
+    context = Context(now, known, claims=claims, jwts=jwts if policy else {}, managed=store.managed)
     return Surroundings(context, pinned.rules(policy) if policy else ())
 
 

@@ -67,6 +67,9 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], there: There) -> Iterato
         strict = ", the operator's identity" if str(account.issuer) in identities else ""
         why = " (strict_signing_key_usage)" if strict else ""
         names = _names(one.server for one in deaf)
+        if str(account.issuer) == account.claims.sub:
+            yield error("R001", "iss", f"is a request, signed by itself: not trusted by {names}", _ASK)
+            return
         text = f"is issued by {account.issuer}{strict}, which is not trusted by {names}{why}"
         yield error("R001", "iss", text, _SIGN_AGAIN)
 
@@ -268,4 +271,5 @@ _OLDER = "R002"
 _SIGN_AGAIN = (
     "sign it again with a key of that operator; a new key wants its operator jwt on the servers first"
 )
+_ASK = "have the operator sign it (seedless import account FILE), and import what it signed"
 _OTHER = "push as another user"

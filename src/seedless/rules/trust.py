@@ -26,11 +26,17 @@ def t001_issuer_is_the_operator(said: Statement[Operator | Account], context: Co
     """An operator or account jwt is issued by the operator's identity or one of its signing keys.
 
     A resolver stores an account that is signed by anybody, and refuses it at its next start. With
-    `strict_signing_key_usage` the identity signs nothing but the operator itself.
+    `strict_signing_key_usage` the identity signs nothing but the operator itself. In a managed store, whose
+    operator is somebody else, an account that signed itself is a request, and a warning says so.
     """
     own = isinstance(said.claims.body, Operator)
     operator: Claims[Any] | None = said.claims if own else context.operator
     if operator is None or may_issue(operator, said.issuer, said.claims):
+        return
+    if not own and context.managed and said.issuer == said.claims.sub:
+        name = cited(operator.name)
+        text = f"is a request, signed by itself: servers refuse it until operator {name} signs it"
+        yield warning("T001", "iss", text, "send it to the operator, who runs: seedless import account FILE")
         return
     strict = operator.body.strict_signing_key_usage and said.issuer == operator.sub
     text = f"{said.issuer} is no key that operator {cited(operator.name)} signs accounts with"
