@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 def pytest_configure() -> None:
     """Give the controlling terminal up: no command of a test asks whoever runs the tests.
 
-    Tests that want a terminal make one, see `Terminal`.
+    Tests that want a terminal make one, see `Terminal`. Signals that a shell ignores for what it runs in the
+    background would be ignored by the commands of the tests too, which are interrupted on purpose.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError:
