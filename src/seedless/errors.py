@@ -3,6 +3,7 @@
     SeedlessError                 1  something failed
     ├── UsageError                2  the command was not given right
     │   ├── BadUri                2  text that is no RFC 7512 URI, or one that we refuse
+    │   ├── MissingPackage        2  a Python package of an extra is not installed
     │   └── WrongFile             2  a file of another kind, or of another ceremony, than was needed
     ├── BadKey                    1  text that is no NATS key; `reason` says which way
     ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` says where
@@ -46,6 +47,10 @@ class UsageError(SeedlessError):
 
 class BadUri(UsageError):
     """Text is not an RFC 7512 URI, or holds an attribute that is refused."""
+
+
+class MissingPackage(UsageError):
+    """A Python package that an extra of this one brings is not installed."""
 
 
 class WrongFile(UsageError):

@@ -6,6 +6,10 @@ A JSON file, `ROOT/keyring.json`:
      "keys": {"A…": {"role": "account", "name": "orders", "uri": "pkcs11:token=…;id=…",
                      "made": "token", "at": 1700000000}}}
 
+An entry may have `"attested": {"sha256": "…", "at": 1700000000}`: a device has attested the key, by the
+certificate with this SHA-256 of its DER, verified at this time. The certificates lie in `ROOT/attestations`;
+whoever requires an attestation verifies those again, and does not believe the entry.
+
 `role` is what the key is for (its first letter says the same), `name` what it is called here, `made` how it
 came to be (token: generated there; import: its seed was known elsewhere before; found: it was there), `at`
 when, in Unix seconds.
@@ -16,6 +20,7 @@ the PIN; and one raw key under two roles.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -38,8 +43,24 @@ VERSION = 1
 Made = Literal["token", "import", "found"]
 """How a key came to its token: generated there, imported, or found there and taken into the inventory."""
 
+ATTESTATIONS = "attestations"
+"""The folder beside the inventory with the certificates of attested keys, `PUBLIC_KEY.pem` each."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ATTESTED: dict[str, type] = {"sha256": str, "at": int}
 _MEMBERS: dict[str, type] = {"role": str, "name": str, "uri": str, "made": str, "at": int}
 _MADE: tuple[Made, ...] = get_args(Made)
+
+
+class Attested(msgspec.Struct, frozen=True, kw_only=True):
+    """A device attested a key, by the certificate with this SHA-256 of its DER, verified at this time."""
+
+    sha256: str
+    at: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise UsageError(f"{quoted(self.sha256)} is no SHA-256 in hexadecimal")
 
 
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +72,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     made: Made = "token"
     at: int = 0
+    attested: Attested | None = None
 
     def __post_init__(self) -> None:
         uri = KeyUri.parse(self.uri)
@@ -119,6 +141,7 @@ class Keyring(msgspec.Struct, frozen=True):
                 "uri": entry.uri,
                 "made": entry.made,
                 "at": entry.at,
+                **({"attested": msgspec.to_builtins(entry.attested)} if entry.attested else {}),
             }
             for entry in self
         }
@@ -140,6 +163,11 @@ def _gathered(entries: Iterable[KeyEntry]) -> Keyring:
                 "make a new key",
             )
     return Keyring.of(sorted(by_raw.values(), key=lambda one: str(one.public_key)))
+
+
+def attestation_path(root: Path, public_key: PublicKey) -> Path:
+    """Return where the certificates that attest *public_key* lie, below the folder of everything."""
+    return root / ATTESTATIONS / f"{public_key}.pem"
 
 
 def load(path: Path) -> Keyring:
@@ -172,10 +200,16 @@ def _keyring(value: object) -> Keyring:
     entries: list[KeyEntry] = []
     for text, item in members["keys"].items():
         path = wire.join("keys", text)
-        found = _members(item, path, _MEMBERS)
+        attested = item.get("attested") if isinstance(item, dict) else None
+        found = _members(item, path, _MEMBERS if attested is None else {**_MEMBERS, "attested": dict})
+        if attested is not None:
+            _members(attested, wire.join(path, "attested"), _ATTESTED)
         try:
             role = _role(found["role"])
-            entries.append(KeyEntry(**found | {"public_key": PublicKey.parse(text), "role": role}))
+            rest = {"public_key": PublicKey.parse(text), "role": role}
+            if attested is not None:
+                rest["attested"] = Attested(**attested)
+            entries.append(KeyEntry(**found | rest))
         except SeedlessError as error:
             raise BadClaims(f"{path}: {error.message}", error.hint, path=path) from error
     try:

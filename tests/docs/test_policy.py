@@ -43,6 +43,7 @@ def test_the_page_of_the_policy_names_every_key_code_and_word(page: str) -> None
     keys |= {"validity.KIND.longest", "validity.KIND.shortest", "limits.account.LIMIT", "limits.user.LIMIT"}
     keys |= {f"subjects.{name}" for name in ("too-wide", "reserved", "wildcard-exports")}
     keys |= {f"named.{name}" for name in NAMED} | {"witnesses.keys", "witnesses.threshold"}
+    keys |= {"attestation.roots", "attestation.required"}
     assert set(rows) == keys
     below = page[page.index("- **ISSUER**") :]
     for word in (*ISSUERS, *KINDS, *LIMITS["account"], *LIMITS["user"]):

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import samples
 
 from seedless import (
+    attestation,
     config,
     creds,
     file_kind,
@@ -191,6 +192,22 @@ def _template(data: bytes, _: Path) -> object:
     return templates.calls(entry), templates.has_stray_braces(entry), shown(claims.name)
 
 
+def _attestation(data: bytes, _: Path) -> object:
+    """Read certificates, and verify them as the attestation of the operator's key."""
+    key = samples.OPERATOR.public_key
+    roots = {samples.DEVICE.root.digest, samples.HSM.root.digest}
+    return attestation.verify(attestation.parse(data), key, roots, samples.NOW)
+
+
+def _certificate(data: bytes, _: Path) -> object:
+    """Read one certificate, beside the right ones above it."""
+    key = samples.OPERATOR.public_key
+    others = samples.HSM.own.pem + samples.HSM.root.pem + samples.DEVICE.own.pem + samples.DEVICE.root.pem
+    roots = {samples.DEVICE.root.digest, samples.HSM.root.digest}
+    found = [*attestation.parse(data), *attestation.parse(others)]
+    return attestation.of_objects([data], key), attestation.verify(found, key, roots, samples.NOW)
+
+
 def _input(data: bytes, folder: Path) -> object:
     return show.read_jwt(str(_file(data, folder / "input")))
 
@@ -234,6 +251,14 @@ READERS: dict[str, Reader] = {
     "policy": Reader(_policy, (samples.POLICY,)),
     "policy in a transcript": Reader(
         lambda data, _: of_canonical(data), (policies.read(samples.POLICY).canonical,)
+    ),
+    "attestation": Reader(_attestation, (samples.ATTESTATION,)),
+    "certificate": Reader(
+        _certificate,
+        (
+            samples.DEVICE.piv(samples.OPERATOR.public_key.raw).der,
+            samples.HSM.hsm(samples.OPERATOR.public_key.raw).der,
+        ),
     ),
     "plan": Reader(lambda data, _: planfile.parse(data), (samples.PLAN,)),
     "inventory": Reader(
@@ -293,6 +318,8 @@ READERS: dict[str, Reader] = {
 }
 
 PARSERS: dict[str, tuple[str, ...]] = {
+    "_x509.py": ("attestation", "certificate"),
+    "attestation.py": ("attestation", "certificate"),
     "base64url.py": ("base64",),
     "ceremony/documents.py": ("request", "result", "transcript"),
     "ceremony/rehearsal.py": (),  # what this program has written a moment before

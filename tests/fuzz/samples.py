@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import certificates
 
 from seedless import planfile
 from seedless.ceremony import keys as ceremony_keys
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
 NOW = 1_750_000_000
 OPERATOR, ACCOUNT, USER = (SoftwareKey(role, bytes(32)) for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER))
 _KEYS = {key.public_key: key for key in (OPERATOR, ACCOUNT, USER)}
+DEVICE = certificates.yubikey()
+ATTESTATION = DEVICE.piv(bytes(OPERATOR.public_key.raw)).pem + DEVICE.own.pem + DEVICE.root.pem
+HSM = certificates.yubihsm()
 URI = "pkcs11:token=demo;serial=10be1048a1330d40;object=account:ORDERS;id=%2F%C6;type=private"
 
 
@@ -73,6 +81,9 @@ reserved = ["secret.>"]
 [witnesses]
 keys = ["{PublicKey(Role.USER, b"2" * 32)}"]
 threshold = 0
+[attestation]
+roots = ["{"0f" * 32}"]
+required = ["operator"]
 """.replace("threshold = 0", "threshold = 1").encode()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedless.errors import BadUri, SeedlessError, StoreError, UsageError
-from seedless.keyring import KeyEntry, Keyring, load, record
+from seedless.keyring import Attested, KeyEntry, Keyring, load, record
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import root_lock
@@ -67,6 +67,24 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert load(tmp_path / "keyring.json") == keyring
     assert load(tmp_path / "keyring.json").get(ACCOUNT) == entry()
     assert load(tmp_path / "keyring.json").get(PublicKey(Role.USER, bytes(32))) is None
+
+
+def test_that_a_key_was_attested_is_kept_and_read_strictly(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    attested = entry(attested=Attested(sha256="0f" * 32, at=1_700_000_001))
+    Keyring().with_entry(attested).with_entry(entry(OPERATOR)).save(path)
+    assert json.loads(path.read_text())["keys"][str(ACCOUNT)]["attested"] == {
+        "sha256": "0f" * 32,
+        "at": 1_700_000_001,
+    }
+    assert load(path).get(ACCOUNT) == attested
+    for wrong in ('"0f"', '{"sha256": "0F", "at": 1}', '{"sha256": 1, "at": 1}', '{"at": 1}'):
+        data = json.loads(path.read_text())
+        data["keys"][str(ACCOUNT)]["attested"] = json.loads(wrong)
+        damaged = tmp_path / "damaged.json"
+        damaged.write_text(json.dumps(data))
+        with pytest.raises(StoreError, match="is damaged"):
+            load(damaged)
 
 
 def test_a_missing_file_is_an_empty_keyring(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from seedless.errors import StoreError
 from seedless.nkey import Role
-from seedless.policy import Validity, Witnesses, changes, read, sentences
+from seedless.policy import AttestationPins, Validity, Witnesses, changes, read, sentences
 from seedless.policy.canonical import of_canonical
 from seedless.seeds import SoftwareKey
 
@@ -15,6 +15,7 @@ def key(role: Role, number: int) -> str:
 
 OPERATOR, ACCOUNT, USER = key(Role.OPERATOR, 1), key(Role.ACCOUNT, 2), key(Role.USER, 3)
 FIRST = f'operator = "{OPERATOR}"\n'
+ROOT = "62760c6a6ef91679f454c8902b80fd009825b3f25da90f1fbace2ec6586cd5a8"
 FULL = f"""\
 operator = "{OPERATOR}"            # the only one that is trusted
 strict-signing-keys = true
@@ -54,6 +55,10 @@ users = ["{USER}"]
 [witnesses]
 keys = ["{USER}", "{ACCOUNT}"]
 threshold = 2
+
+[attestation]
+roots = ["{ROOT}"]
+required = ["operator", "account"]
 """
 
 
@@ -83,6 +88,7 @@ def test_every_key_of_a_policy_is_read() -> None:
     }
     assert policy.named == {"accounts": (ACCOUNT,), "users": (USER,)}
     assert policy.witnesses == Witnesses(keys=(USER, ACCOUNT), threshold=2)
+    assert policy.attestation == AttestationPins(roots=(ROOT,), required=("operator", "account"))
 
 
 def test_the_operator_alone_is_a_policy() -> None:
@@ -151,6 +157,19 @@ def test_the_operator_alone_is_a_policy() -> None:
             "is not between 1 and the 1",
             id="no threshold",
         ),
+        pytest.param(
+            FIRST + '[attestation]\nrequired = ["operator"]', "attestation has roots", id="no roots"
+        ),
+        pytest.param(
+            FIRST + '[attestation]\nroots = ["63:ec"]',
+            "attestation.roots[0] is no SHA-256 of a certificate's DER",
+            id="no digest",
+        ),
+        pytest.param(
+            FIRST + f'[attestation]\nroots = ["{ROOT}"]\nrequired = ["server"]',
+            'attestation.required[0] is "server", not one of operator, account, user',
+            id="a role without a device",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text: str, message: str) -> None:
@@ -193,6 +212,8 @@ def test_every_line_counts_for_digest_and_sentences(line: str) -> None:
     less = FULL.replace(f"{line}\n", "")
     if "witnesses" in less and line.startswith("keys"):
         less = less.partition("[witnesses]")[0]
+    if line.startswith("roots"):
+        less = less.partition("[attestation]")[0]
     full, other = read(FULL.encode()), read(less.encode())
     assert full.digest != other.digest
     assert sentences(full) != sentences(other)
@@ -227,6 +248,8 @@ def test_a_policy_is_read_aloud_a_sentence_a_rule() -> None:
         f"Of other accounts, only {ACCOUNT} may be named.",
         f"Of users of an auth callout, only {USER} may be named.",
         f"A ceremony is witnessed by 2 of {ACCOUNT} and {USER}.",
+        f"An attestation chains to the certificate with the SHA-256 {ROOT}.",
+        "The key of an account or an operator signs only if its device attests it.",
     ]
 
 

@@ -91,11 +91,14 @@ reset_time_option = click.option(
     "--reset-time", multiple=True, metavar="PUBKEY", callback=_public_keys,
     help="Date by this clock what follows the jwt of this key: that one is from a clock that was fast.",
 )  # fmt: skip
-_JUDGE = [
+_POLICY = [
     click.option(
         "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
         help="The policy that is pinned [env: SEEDLESS_POLICY; default: as the configuration says].",
-    ),
+    )
+]  # fmt: skip
+_JUDGE = [
+    *_POLICY,
     click.option(
         "--allow", multiple=True, metavar="CODE",
         help="Lift the finding with this code; not of the policy, nor one that guards a promise.",
@@ -152,6 +155,11 @@ def trial_options(command: Callable[..., R]) -> Callable[..., R]:
 def change_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with the options of `token_options`, --dry-run and --yes."""
     return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_YES, *_JSON], command)
+
+
+def attest_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of `token_options`, --policy and --dry-run."""
+    return _gathered([*_TOKEN, *_STORE, *_POLICY, *_DRY_RUN, *_JSON], command)
 
 
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:

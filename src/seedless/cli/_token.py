@@ -14,11 +14,13 @@ from seedless.cli._guard import stand_guard
 from seedless.cli._progress import with_progress
 from seedless.config import choose_module
 from seedless.errors import NoKey
+from seedless.keyring import attestation_path
 from seedless.pin import parse_pin_source, uri_pin_source
 from seedless.pkcs11 import watch
 from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.quirks import require_fits
 from seedless.pkcs11.uri import KeyUri
+from seedless.store import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -183,6 +185,7 @@ class OpenTokens:
         """Return module and URI of the token that has the key of *issuer*, which may sign for it."""
         if issuer not in places:
             self._require_role(issuer)
+            self.require_attested(issuer)
             entry = self._workspace.keyring().get(issuer)
             uri = named_uri(self._workspace) if entry is None else token_part(KeyUri.parse(entry.uri))
             module, info = self._allowed(uri, is_ours=entry is None)
@@ -192,6 +195,7 @@ class OpenTokens:
     def signer(self, public_key: PublicKey) -> Signer:
         """Return the signer of *public_key*, on the token that holds it."""
         self._require_role(public_key)
+        self.require_attested(public_key)
         allowed = str(public_key) in self._workspace.settings.allow_extractable
         entry = self._workspace.keyring().get(public_key)
         key_id = KeyUri.parse(entry.uri).id if entry else None
@@ -225,6 +229,21 @@ class OpenTokens:
                 f"{entry.public_key}, and a key has one role",
                 "make a new key for the other role",
             )
+
+    def require_attested(self, *public_keys: PublicKey) -> None:
+        """Raise `Refused` for a key that the policy lets sign only with an attestation, and that has none.
+
+        The certificates are verified again: whoever can write into the inventory attests nothing.
+        """
+        policy, workspace = self._policy, self._workspace
+        if policy is None or policy.attestation is None:
+            return
+        from seedless import policy as policies  # noqa: PLC0415 - only where a policy is pinned
+
+        for key in public_keys:
+            if policies.is_attestation_required(policy, key):
+                pem = atomic.read(attestation_path(workspace.root, key))
+                policies.require_attested(policy, key, pem, workspace.now)
 
     def _allowed(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
         """Return the module and the token that *uri* means; raise `Refused` where the policy does not."""
@@ -295,6 +314,8 @@ def open_tokens(
     with ExitStack() as stack:
         tokens = OpenTokens(workspace, stack, writable=writable, policy=policy)
         expected = tuple(changes)
+        issuers = {change.draft.issuer for change in expected}
+        tokens.require_attested(*(key for key in issuers if workspace.keyring().get(key)))
         tokens.require_fits(expected)
         tokens.expected = len(expected)
         yield tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from seedless.cli import _io, consent
+from seedless.cli._key_attest import attest
 from seedless.cli._key_audit import audit
 from seedless.cli._key_delete import delete
 from seedless.cli._key_export import export
@@ -30,7 +31,7 @@ def key() -> None:
     """Make, import, list, audit and delete keys on tokens."""
 
 
-for command in (list_, import_, import_folder, export, take, audit, delete):
+for command in (list_, import_, import_folder, export, take, audit, attest, delete):
     key.add_command(command)
 
 

@@ -248,7 +248,7 @@ def open_token(
     `TokenError`.
     """
     loaded = load(module)
-    slot, info = _seat(loaded, uri)
+    slot, info = seat(loaded, uri)
     numbers = eddsa_numbers(loaded, info)
     with TokenSession(loaded, slot, info, writable=writable) as session:
         session.log_in(pins, last_try=last_try)
@@ -257,10 +257,11 @@ def open_token(
 
 def find_token(module: Module, uri: KeyUri) -> TokenInfo:
     """Return the one initialised token that *uri* means; raise `NoToken`, which lists what is there."""
-    return _seat(module, uri)[1]
+    return seat(module, uri)[1]
 
 
-def _seat(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
+def seat(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
+    """Return the slot and the token that *uri* means, for this package; raise `NoToken`."""
     seats = module.seats()
     found = [seat for seat in seats if matches(seat[1], uri)]
     ready = [seat for seat in found if seat[1].initialised]

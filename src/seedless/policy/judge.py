@@ -39,6 +39,7 @@ CODES = {
     "P011": "strict-signing-keys",
     "P012": "tokens",
     "P013": "named",
+    "P014": "attestation.required",
 }
 """The key of the policy behind each code."""
 

@@ -6,6 +6,7 @@ All that is wrong is told at once. An empty list is refused: nobody can tell whe
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from seedless import units
 from seedless.errors import BadKey, StoreError
 from seedless.nkey import PublicKey, Role
-from seedless.policy.values import ISSUERS, KINDS, NAMED, TAGGED, Policy, Texts, Validity, Witnesses
+from seedless.policy.values import (
+    ATTESTED,
+    ISSUERS,
+    KINDS,
+    NAMED,
+    TAGGED,
+    AttestationPins,
+    Policy,
+    Texts,
+    Validity,
+    Witnesses,
+)
 from seedless.text import printable, quoted
 
 if TYPE_CHECKING:
@@ -33,10 +45,11 @@ LIMITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 BYTES = frozenset(
     {"data", "payload", "mem_storage", "disk_storage", "mem_max_stream_bytes", "disk_max_stream_bytes"}
 )
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _INT64_MAX = 2**63 - 1
 _TOP = (
     "operator", "strict-signing-keys", "tokens", "sign", "validity", "names", "tags", "subjects", "limits",
-    "named", "witnesses",
+    "named", "witnesses", "attestation",
 )  # fmt: skip
 _HINT = "docs/reference/policy.md has every key"
 
@@ -94,6 +107,7 @@ class _Reading:
             tokens=self._list("tokens", values, _text),
             named=self._named(values),
             witnesses=self._witnesses(values),
+            attestation=self._attestation(values),
         )
         return policy if operator else None
 
@@ -189,6 +203,17 @@ class _Reading:
             self.wrong.append(f"witnesses.threshold is not between 1 and the {len(set(keys))} keys")
         return Witnesses(keys=keys, threshold=threshold or 0)
 
+    def _attestation(self, values: Mapping[str, Any]) -> AttestationPins | None:
+        if "attestation" not in values:
+            return None
+        held = self._table("attestation", values, ("roots", "required"))
+        if "roots" not in held:
+            self.wrong.append("attestation has roots: the SHA-256 digests of the roots that are trusted")
+        return AttestationPins(
+            roots=self._list("attestation.roots", held, _digest),
+            required=self._list("attestation.required", held, _choice(ATTESTED)),
+        )
+
 
 def _join(place: str, name: str) -> str:
     shown = name if name.isprintable() and " " not in name else quoted(name)
@@ -246,6 +271,13 @@ def _subject(value: object) -> str:
     text = _text(value)
     if not all(text.split(".")) or any(mark.isspace() for mark in text):
         raise _Wrong(f"is no subject: {quoted(text)}")
+    return text
+
+
+def _digest(value: object) -> str:
+    text = _text(value)
+    if not _SHA256.fullmatch(text):
+        raise _Wrong(f"is no SHA-256 of a certificate's DER, 64 hex digits in lower case: {quoted(text)}")
     return text
 
 

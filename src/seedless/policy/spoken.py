@@ -56,6 +56,15 @@ def _sentences(policy: Policy) -> Iterator[tuple[str, str]]:
     if policy.witnesses:
         count, keys = policy.witnesses.threshold, policy.witnesses.keys
         yield "witnesses", f"A ceremony is witnessed by {count} of {_all(keys)}."
+    if policy.attestation:
+        roots, required = policy.attestation.roots, policy.attestation.required
+        yield (
+            "attestation.roots",
+            f"An attestation chains to the certificate with the SHA-256 {_either(roots)}.",
+        )
+        if required:
+            roles = _either([_a(role).lower() for role in required])
+            yield "attestation.required", f"The key of {roles} signs only if its device attests it."
 
 
 def _signers(policy: Policy) -> Iterator[tuple[str, str]]:

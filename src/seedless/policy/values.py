@@ -34,6 +34,7 @@ ISSUERS = (
 )
 TAGGED = ("operator", "account", "user", "activation")
 NAMED = ("accounts", "signing-keys", "users")
+ATTESTED = ("operator", "account", "user")
 
 Texts = tuple[str, ...]
 
@@ -59,6 +60,20 @@ class Witnesses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttestationPins:
+    """The roots of makers, SHA-256 of DER in hexadecimal, and the roles whose keys have to be attested."""
+
+    roots: Texts
+    required: Texts = ()
+
+    @property
+    def stated(self) -> dict[str, list[str]]:
+        """What `Policy.canonical` has of them: no empty list, which no policy file may have."""
+        found = {"roots": _sorted(self.roots), "required": _sorted(self.required)}
+        return {name: texts for name, texts in found.items() if texts}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What may be signed; what is not said is not restricted, but for the operator, which is pinned."""
 
@@ -75,6 +90,7 @@ class Policy:
     tokens: Texts = ()
     named: Mapping[str, Texts] = field(default_factory=_none)
     witnesses: Witnesses | None = None
+    attestation: AttestationPins | None = None
 
     @property
     def canonical(self) -> bytes:
@@ -107,6 +123,7 @@ class Policy:
             "named": _lists(self.named),
             "witnesses": self.witnesses
             and {"keys": _sorted(self.witnesses.keys), "threshold": self.witnesses.threshold},
+            "attestation": self.attestation and self.attestation.stated,
         }
         kept = {name: value for name, value in said.items() if value or (name == "sign" and value == {})}
         return wire.encode(kept)

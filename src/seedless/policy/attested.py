@@ -1,0 +1,50 @@
+"""Which keys a policy lets sign by what their devices attest (P014), beyond the word of a driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless.attestation import parse, verify
+from seedless.errors import Refused
+
+if TYPE_CHECKING:
+    from seedless.attestation import Attestation
+    from seedless.nkey import PublicKey
+    from seedless.policy.values import Policy
+
+
+def is_attestation_required(policy: Policy | None, public_key: PublicKey) -> bool:
+    """Tell whether *policy* lets *public_key* sign only if its device attests it."""
+    pins = policy.attestation if policy else None
+    return pins is not None and public_key.role.name.lower() in pins.required
+
+
+def require_attested(policy: Policy, public_key: PublicKey, pem: bytes | None, now: int) -> Attestation:
+    """Return what the certificates in *pem* attest of *public_key* under *policy*, *now* (Unix seconds).
+
+    Raise `Refused` where there are none, where they are wrong, where the policy pins no root, and where the
+    serial number is not one of those of its `tokens`.
+    """
+    if pem is None:
+        raise Refused(
+            f"P014 the policy requires an attestation of {public_key}, and there is none",
+            f"seedless key attest {public_key} --certificate FILE verifies one and keeps it",
+        )
+    if policy.attestation is None:
+        raise Refused(
+            "the policy pins no root of attestations",
+            "pin one: [attestation] roots, see docs/reference/policy.md",
+        )
+    try:
+        found = verify(
+            parse(pem, f"the attestation of {public_key}"), public_key, policy.attestation.roots, now
+        )
+    except Refused as error:
+        raise Refused(f"P014 {error.message}", error.hint) from error
+    if policy.tokens and str(found.serial) not in {serial.lstrip("0") for serial in policy.tokens}:
+        raise Refused(
+            f"P014 {public_key} is attested by the {found.device} with the serial {found.serial}, "
+            "which is not one that the policy lets sign",
+            "use one that it lists in tokens",
+        )
+    return found
