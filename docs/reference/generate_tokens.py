@@ -34,12 +34,52 @@ refused before the PIN is asked.
 |---|---|---|---|---|
 """
 
+_TRIED_HEAD = """
+## Which implementations were tried
+
+`make test-tokens` runs on what the distribution has, here Debian 12. *By hand* was earlier, with the versions
+that are named, and no test repeats it. Devices were simulated, under the genuine host libraries of their
+makers; **no hardware was used**.
+
+| implementation | version | how | with Ed25519 |
+|---|---|---|---|
+"""
+_TOKENS, _BY_HAND, _ALL = "`make test-tokens`", "by hand", "creates, imports, signs"
+_TRIED = (
+    ("SoftHSM 2", "2.6.1", f"all tests, {_TOKENS}", _ALL),
+    (
+        "SoftHSM 2 with OpenSSL, and with Botan",
+        "2.7",
+        f"{_BY_HAND}; `make test MODULE=…` takes any build",
+        _ALL,
+    ),
+    ("p11-kit-proxy before SoftHSM 2.6.1", "0.24.1", _TOKENS, "creates, signs"),
+    (
+        "p11-kit-client, p11-kit server before SoftHSM 2.6.1",
+        "0.24.1",
+        _TOKENS,
+        "lists the token; p11-kit does not pass CKM_EDDSA on ([remoting](../howto/p11-kit.md))",
+    ),
+    ("openCryptoki, soft token", "3.8.1", _TOKENS, "lists the token; this version has no Ed25519"),
+    ("openCryptoki, soft token", "3.27", _BY_HAND, _ALL),
+    ("NSS softoken", "3.87.1", _TOKENS, "not initialised: this version does not read NSS_LIB_PARAMS"),
+    ("NSS softoken", "3.124", _BY_HAND, "creates, signs"),
+    ("ykcs11, a simulated YubiKey 5.7", "2.7.2", _BY_HAND, "signs; keys are created by ykman"),
+    ("yubihsm_pkcs11, a simulated YubiHSM 2", "2.8.0", _BY_HAND, _ALL),
+    ("OpenSC, simulated cards", "0.23, 0.27", _BY_HAND, "OpenPGP signs with both, PIV with 0.27"),
+)
+_MISBEHAVING = """
+A module that misbehaves on purpose, `tests/token/misbehaving.c`, stands for the faults, and for the names and
+shapes of all families.
+"""
+
 
 def page() -> str:
     """Return the page."""
     rows = [family.quirks for family in FAMILIES]
     table = "".join(_row(quirks) for quirks in (*rows, GENERAL))
-    return _HEAD + table + "".join(_section(quirks) for quirks in (*rows, GENERAL))
+    tried = _TRIED_HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in _TRIED) + _MISBEHAVING
+    return _HEAD + table + tried + "".join(_section(quirks) for quirks in (*rows, GENERAL))
 
 
 def _row(quirks: Quirks) -> str:

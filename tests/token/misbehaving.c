@@ -81,7 +81,8 @@ enum { OK = 0, GENERAL = 5, FAILED = 6, BAD_ARGUMENTS = 7, TYPE_INVALID = 0x12, 
        SESSION_COUNT = 0xb1, CURVE_NOT_SUPPORTED = 0x140 };
 enum { CLASS = 0, LABEL = 3, KEY_TYPE = 0x100, EXTRACTABLE = 0x162, EC_PARAMS = 0x180, EC_POINT = 0x181 };
 static const W EDDSA = 0x1057, EDDSA_KEYGEN = 0x1055, EDWARDS = 0x40;
-static const W VENDOR = 0x80000c03, VENDOR_KEYGEN = 0x80000c01, VENDOR_TYPE = 0x80000012;
+enum { SIGN_BY, CREATE_BY, TYPE_OF };
+static const W LUNA[] = {0x80000c03, 0x80000c01, 0x80000012}, IBM[] = {0x8001001c, 0x1040, 0x3};
 static const uint8_t OID[] = {0x06, 0x03, 0x2b, 0x65, 0x70};
 
 static const char *const NAMES[COUNT] = {
@@ -160,6 +161,11 @@ static int setting(const char *name, char value[96]) {
 static int is_set(const char *name) {
   char value[96];
   return setting(name, value);
+}
+
+static W vendor(int which) { /* "set vendor" has the numbers of a Luna, "set vendor ibm" those of IBM */
+  char value[96];
+  return setting("vendor", value) && !strcmp(value, "ibm") ? IBM[which] : LUNA[which];
 }
 
 /* Something that happens before the call goes on; what it answers then is up to the real module. */
@@ -246,6 +252,7 @@ W C_GetTokenInfo(W a, W b) {
   char value[96];
   padded(info->manufacturer, 32, "manufacturer");
   padded(info->model, 16, "model");
+  if (is_set("no_serial")) memset(info->serial, ' ', 16);
   unsigned major, minor;
   if (setting("firmware", value) && sscanf(value, "%u %u", &major, &minor) == 2)
     info->firmware[0] = (uint8_t)major, info->firmware[1] = (uint8_t)minor;
@@ -270,8 +277,8 @@ W C_GetMechanismList(W a, W b, W c) {
   W *list = (W *)b, *count = (W *)c, kept = 0;
   for (W i = 0; i < *count; i++) {
     if (is_set("no_eddsa") && (list[i] == EDDSA || list[i] == EDDSA_KEYGEN)) continue;
-    if (is_set("vendor") && list[i] == EDDSA) list[i] = VENDOR;
-    if (is_set("vendor") && list[i] == EDDSA_KEYGEN) list[i] = VENDOR_KEYGEN;
+    if (is_set("vendor") && list[i] == EDDSA) list[i] = vendor(SIGN_BY);
+    if (is_set("vendor") && list[i] == EDDSA_KEYGEN) list[i] = vendor(CREATE_BY);
     list[kept++] = list[i];
   }
   *count = kept;
@@ -346,7 +353,7 @@ static W one_attribute(W session, W object, Attribute *to) {
   }
   W result = REAL(24, 4)(session, object, (W)to, 1);
   if (result == OK && to->type == KEY_TYPE && to->value && is_set("vendor") && *(W *)to->value == EDWARDS)
-    *(W *)to->value = VENDOR_TYPE;
+    *(W *)to->value = vendor(TYPE_OF);
   return result;
 }
 
@@ -391,7 +398,7 @@ W C_SignInit(W a, W b, W c) {
   if (ends(42, a, &result, &hit, 1, 1)) return result;
   Mechanism mechanism = *(Mechanism *)b;
   if (is_set("vendor")) {
-    if (mechanism.mechanism != VENDOR) return MECHANISM_INVALID;
+    if (mechanism.mechanism != vendor(SIGN_BY)) return MECHANISM_INVALID;
     mechanism.mechanism = EDDSA;
   }
   return REAL(42, 3)(a, (W)&mechanism, strcmp(hit.action, "OTHER_KEY") ? c : another_key(a, c));
@@ -430,7 +437,7 @@ W C_GenerateKeyPair(W a, W b, W c, W d, W e, W f, W g, W h) {
     if (is_oid != !strcmp(value, "oid")) return CURVE_NOT_SUPPORTED;
   }
   if (is_set("vendor")) {
-    if (mechanism.mechanism != VENDOR_KEYGEN) return MECHANISM_INVALID;
+    if (mechanism.mechanism != vendor(CREATE_BY)) return MECHANISM_INVALID;
     mechanism.mechanism = EDDSA_KEYGEN;
   }
   if (f > 39) return GENERAL;

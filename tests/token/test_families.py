@@ -36,6 +36,7 @@ YUBIHSM = ("set manufacturer Yubico (www.yubico.com)", "set model YubiHSM")
         pytest.param(("set point bits",), id="bit-string-point"),
         pytest.param(("set exact_buffer", "set params oid", "set manufacturer Mozilla"), id="as-nss"),
         pytest.param(LUNA, id="vendor-numbers"),
+        pytest.param(("set manufacturer IBM", "set vendor ibm", "set params oid"), id="ibm-numbers"),
     ],
 )
 def test_a_key_is_made_read_back_and_signs_whatever_the_token_is_like(

@@ -185,7 +185,7 @@ def test_a_device_that_keeps_its_label_is_not_erased(crooked: Misbehaving) -> No
         blank_or_named(crooked.made.module, uri)
     with pytest.raises(TokenError, match="was left as it is"):
         initialise_token(
-            crooked.made.module, uri, label="x", so_pin="1" * 8, pin="1" * 8, erase_serial=crooked.made.serial
+            crooked.made.module, uri, label="x", so_pin="1" * 8, pin="1" * 8, erase=crooked.made.serial
         )
     assert refused.value.message == (
         f"{where(crooked)} was left as it is: a YubiKey PIV keeps its label, "

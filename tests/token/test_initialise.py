@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Open = Callable[..., AbstractContextManager[Token]]
     Given = Callable[..., Any]
+    Misbehaving = Any
 
 SO_PIN = "so-pin-new"
 PIN = "pin-new"
@@ -60,14 +61,12 @@ def test_an_initialised_token_is_erased_only_with_its_serial(
     uri = KeyUri.parse(softhsm_token.uri)
     for typed in (None, "", "0000", softhsm_token.label):
         with pytest.raises(TokenError, match="would lose its keys") as refused:
-            initialise_token(
-                module, uri, label="again", so_pin=softhsm_token.so_pin, pin=PIN, erase_serial=typed
-            )
+            initialise_token(module, uri, label="again", so_pin=softhsm_token.so_pin, pin=PIN, erase=typed)
         assert refused.value.hint == "give its serial to erase it"
     with opened(softhsm_token) as token:
         assert [key.label for key in token.keys()] == ["user:kept"]
     info = initialise_token(
-        module, uri, label="again", so_pin=softhsm_token.so_pin, pin=PIN, erase_serial=softhsm_token.serial
+        module, uri, label="again", so_pin=softhsm_token.so_pin, pin=PIN, erase=softhsm_token.serial
     )
     with open_token(info.uri, given(PIN), module=module) as token:
         assert (token.keys(), token.info.label) == ([], "again")
@@ -86,7 +85,7 @@ def test_a_wrong_so_pin_is_told_and_not_sent_again(module: Path, softhsm_token: 
     for message in ("the SO PIN is wrong", "has refused this PIN already"):
         with pytest.raises(PinError, match=message):
             initialise_token(
-                module, uri, label="x", so_pin="wrong-so-pin", pin=PIN, erase_serial=softhsm_token.serial
+                module, uri, label="x", so_pin="wrong-so-pin", pin=PIN, erase=softhsm_token.serial
             )
     with opened(softhsm_token) as token:
         assert [key.label for key in token.keys()] == ["user:kept"]
@@ -96,7 +95,7 @@ def test_an_open_session_on_the_token_stops_it(module: Path, softhsm_token: Made
     uri = KeyUri.parse(softhsm_token.uri)
     with opened(softhsm_token), pytest.raises(TokenError, match="a session is open on the token"):
         initialise_token(
-            module, uri, label="x", so_pin=softhsm_token.so_pin, pin=PIN, erase_serial=softhsm_token.serial
+            module, uri, label="x", so_pin=softhsm_token.so_pin, pin=PIN, erase=softhsm_token.serial
         )
 
 
@@ -132,7 +131,7 @@ def test_a_pin_that_the_token_would_refuse_is_refused_before_anything_is_erased(
 ) -> None:
     uri, so = KeyUri.parse(softhsm_token.uri), so_pin or softhsm_token.so_pin
     with pytest.raises(PinError) as refused:
-        initialise_token(module, uri, label="x", so_pin=so, pin=pin, erase_serial=softhsm_token.serial)
+        initialise_token(module, uri, label="x", so_pin=so, pin=pin, erase=softhsm_token.serial)
     assert "123" not in refused.value.message.replace(softhsm_token.serial, "")
     with opened(softhsm_token) as token:
         assert token.info.label == softhsm_token.label
@@ -145,3 +144,17 @@ def test_a_uri_that_says_nothing_means_the_blank_token_and_never_one_with_keys(
     assert blank_or_named(module, KeyUri(serial=softhsm_token.serial)).label == softhsm_token.label
     with pytest.raises(NoToken, match="no token matches pkcs11:serial=00"):
         blank_or_named(module, KeyUri(serial="00"))
+
+
+def test_a_token_without_a_serial_is_erased_by_its_label_and_never_by_nothing(
+    misbehaving: Misbehaving,
+) -> None:
+    made = misbehaving.made
+    misbehaving.wants("set no_serial")
+    uri = KeyUri.parse(f"pkcs11:token={made.label}")
+    for wrong in (None, "", made.serial):
+        with pytest.raises(TokenError, match="is initialised, and would lose its keys"):
+            initialise_token(made.module, uri, label="new", so_pin=made.so_pin, pin=PIN, erase=wrong)
+    assert misbehaving.calls("C_InitToken") == 0
+    info = initialise_token(made.module, uri, label="new", so_pin=made.so_pin, pin=PIN, erase=made.label)
+    assert (info.label, info.serial) == ("new", "")

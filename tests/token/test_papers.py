@@ -72,12 +72,15 @@ SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
         pytest.param(
             KeyAttributes(local=False, extractable=True), None, "can leave", id="imported-and-can-leave"
         ),
-        pytest.param(KeyAttributes(), None, "the driver does not say", id="nothing-said"),
+        pytest.param(KeyAttributes(), None, "not reported by the driver", id="nothing-said"),
         pytest.param(
-            KeyAttributes(extractable=False), UNAVAILABLE, "the driver does not say", id="origin-unavailable"
+            KeyAttributes(extractable=False),
+            UNAVAILABLE,
+            "not reported by the driver",
+            id="origin-unavailable",
         ),
         pytest.param(
-            KeyAttributes(local=True), 0x1055, "the driver does not say", id="not-whether-it-leaves"
+            KeyAttributes(local=True), 0x1055, "not reported by the driver", id="not-whether-it-leaves"
         ),
     ],
 )
@@ -92,6 +95,14 @@ def test_the_verdict_follows_from_what_the_driver_says(
 def test_of_a_key_in_software_it_is_always_said_that_the_files_can_be_copied(info: TokenInfo) -> None:
     said = papers(MADE, 0x1055, info).text
     assert said == "made on this token, not extractable; software: the files can be copied"
+
+
+def test_where_a_driver_does_not_report_the_origin_no_key_is_called_imported() -> None:
+    nss = msgspec.structs.replace(DEVICE, manufacturer="Mozilla Foundation", model="NSS 3", library="")
+    said = papers(msgspec.structs.replace(MADE, local=False, never_extractable=False), None, nss)
+    assert said.verdict == "not reported by the driver"
+    leaving = papers(msgspec.structs.replace(MADE, local=False, extractable=True), None, nss)
+    assert leaving.verdict == "can leave"
 
 
 def test_a_mechanism_that_is_not_available_is_none() -> None:

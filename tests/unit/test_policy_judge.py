@@ -595,6 +595,9 @@ def test_only_tokens_with_a_listed_serial_sign() -> None:
     pinned = policy('tokens = ["1234"]')
     refuse_token(pinned, "1234", 'token "ACME" (serial 1234)')
     refuse_token(policy(), "9", "any token")
+    refuse_token(policy(), "", "any token")
+    with pytest.raises(Refused, match="P012 any token reports no serial"):
+        refuse_token(pinned, "", "any token")
     with pytest.raises(Refused, match='P012 token "ACME"'):
         refuse_token(pinned, "12345", 'token "ACME" (serial 12345)')
 

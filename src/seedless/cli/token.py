@@ -73,7 +73,11 @@ def show(settings: Settings) -> None:
 @token.command()
 @click.option("--label", required=True, metavar="TEXT", help="The label of the token, at most 32 bytes.")
 @click.option("--so-pin-source", metavar="SOURCE", help="Where the SO PIN comes from [default: prompt].")
-@click.option("--erase", metavar="SERIAL", help="The serial of a token that holds keys and shall lose them.")
+@click.option(
+    "--erase",
+    metavar="SERIAL",
+    help="The serial of a token that holds keys and shall lose them; its label if it has none.",
+)
 @change_options
 def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None) -> None:
     """Initialise a token; one with keys only if named.
@@ -102,7 +106,7 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
         return
     so_pin = _new_pin(so_pin_source, label, "SO PIN")
     pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
-    made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase_serial=erase)
+    made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase=erase)
     if sum(one.label == made.label for one in load(module).tokens()) > 1:
         _io.say("another token has this label: name them by their serials")
     _io.emit(_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
@@ -115,18 +119,18 @@ def _serial_to_erase(
 
     --yes does not stand for it: a script that names no token would erase whichever is in the slot.
     """
-    token = f"token {quoted(info.label)}"
+    token, which = f"token {quoted(info.label)}", "serial" if info.serial else "label"
     _io.say(f"{token} is initialised already; all that is on it would be lost:")
     for item in contents(module, uri):
         _io.say(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
     _io.say("  and what cannot be seen without its PIN")
     if erase is None and not settings.dry_run:
-        erase = consent.answer("Type its serial to erase it: ", add="--erase SERIAL")
+        erase = consent.answer(f"Type its {which} to erase it: ", add=f"--erase {which.upper()}")
     if erase is None:
-        return info.serial
-    if erase != info.serial:
+        return info.name_to_erase
+    if not erase or erase != info.name_to_erase:
         raise UsageError(
-            f"{token} was left as it is: its serial is not {quoted(erase)}",
+            f"{token} was left as it is: its {which} is not {quoted(erase)}",
             "the device tells it, and so does seedless token list",
         )
     return erase

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from seedless.pkcs11.quirks import EC_PARAMS_NAME, EC_PARAMS_OID, LUNA, STANDARD, Family, Quirks
+from seedless.pkcs11.quirks import EC_PARAMS_NAME, EC_PARAMS_OID, IBM, LUNA, STANDARD, Family, Quirks
 
 _YUBICO = r"^Yubico"
 
@@ -153,12 +153,15 @@ FAMILIES: Final[tuple[Family, ...]] = (
         quirks=Quirks(
             family="openCryptoki",
             ec_params=(EC_PARAMS_OID,),
+            numbers=(STANDARD, IBM),
             points=("raw",),
             public_may_be_missing=False,
             configuration="its daemon pkcsslotd, which has to run, and the group pkcs11, which may use it",
             notes=(
                 "keys are extractable unless told otherwise, which seedless does and reads back",
                 "Ed25519 needs 3.27 or newer; the PIN locks after 3 wrong ones",
+                "EP11 and CCA tokens had Ed25519 under a number of IBM's before 3.27; that was not tried",
+                "the serial may be empty: token init --erase then takes the label, and no policy can name it",
             ),
             source="measured with 3.27, the soft token",
         ),
@@ -172,9 +175,11 @@ FAMILIES: Final[tuple[Family, ...]] = (
             points=("raw",),
             public_may_be_missing=False,
             configuration="NSS_LIB_PARAMS, which names its database",
+            reports_origin=False,
             notes=(
                 "it asks for a longer buffer than it accepts, exactly 64 bytes; seedless gives that",
-                "signing was tried on a model of it only",
+                "NSS_LIB_PARAMS names its database, as in configDir='sql:/path/of/the/database'",
+                "it reports CKA_LOCAL false for keys that it created, so their origin is not known",
             ),
             source="measured with 3.124",
         ),

@@ -58,6 +58,11 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
         return f'token "{between_quotes(self.label)}" (serial {between_quotes(self.serial) or "none"})'
 
     @property
+    def name_to_erase(self) -> str:
+        """What a person types to erase it: its serial, or its label where a driver reports no serial."""
+        return self.serial or self.label
+
+    @property
     def tries(self) -> Tries:
         """What the flags tell of the tries that the user PIN has left."""
         if self.user_pin_final_try:

@@ -62,17 +62,18 @@ def contents(module: Path, uri: KeyUri) -> list[Content]:
 
 
 def initialise_token(
-    module: Path, uri: KeyUri, *, label: str, so_pin: str, pin: str, erase_serial: str | None = None
+    module: Path, uri: KeyUri, *, label: str, so_pin: str, pin: str, erase: str | None = None
 ) -> TokenInfo:
     """Initialise the token that *uri* means (see `blank_or_named`), set its user PIN; return what it is then.
 
-    A token that is initialised already loses everything, and *erase_serial* must be its serial. Raise
-    `NoToken`, `PinError` (a wrong SO PIN; it is not sent again), `UsageError` for the label, `TokenError`.
+    A token that is initialised already loses everything, and *erase* must be its serial, or its label where
+    it has none. Raise `NoToken`, `PinError` (a wrong SO PIN; it is not sent again), `UsageError` for the
+    label, `TokenError`.
     """
     loaded = load(module)
     slot, info = _target(loaded, uri)
     _require_initialises(info)
-    if info.initialised and erase_serial != info.serial:
+    if info.initialised and (not erase or erase != info.name_to_erase):
         raise TokenError(
             f"{info.where} is initialised, and would lose its keys", "give its serial to erase it"
         )

@@ -112,7 +112,8 @@ def point(value: bytes | None) -> bytes | None:
 def type_name(key_type: int | None, ec_params: bytes | None, numbers: Numbers = STANDARD) -> str:
     """Return "ed25519", or the lower-case PKCS#11 name of another kind of key, or its number."""
     if key_type in {STANDARD.key_type, numbers.key_type} and ec_params in _ED25519_PARAMS:
-        return ED25519
+        # Under CKK_EC, as in IBM's numbers, only the curve tells it from P-256.
+        return ED25519 if ec_params or key_type != KeyType.EC else "ec"
     if key_type is None:
         return "unknown"
     try:

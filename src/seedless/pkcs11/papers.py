@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     COULD_LEAVE = "made on this token, but could leave before"
     IMPORTED = "imported"
     CAN_LEAVE = "can leave"
-    UNSAID = "the driver does not say"
+    UNSAID = "not reported by the driver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,11 @@ def papers(attributes: KeyAttributes, mechanism: int | None, info: TokenInfo) ->
     CK_UNAVAILABLE_INFORMATION, for a key that was not made on the token).
     """
     told = None if mechanism in _UNAVAILABLE else mechanism
-    return Papers(_verdict(attributes, told), told, (SOFTWARE,) if is_software(info) else ())
+    return Papers(
+        _verdict(attributes, told, reports=info.quirks.reports_origin),
+        told,
+        (SOFTWARE,) if is_software(info) else (),
+    )
 
 
 def is_software(info: TokenInfo) -> bool:
@@ -60,9 +64,11 @@ def is_software(info: TokenInfo) -> bool:
     return family in _SOFTWARE_FAMILIES or (family == "openCryptoki" and "soft" in info.model.lower())
 
 
-def _verdict(says: KeyAttributes, mechanism: int | None) -> Verdict:
+def _verdict(says: KeyAttributes, mechanism: int | None, *, reports: bool) -> Verdict:
     if says.can_leave:
         return Verdict.CAN_LEAVE
+    if not reports:
+        return Verdict.UNSAID
     made_here = says.local is True or (says.local is None and mechanism is not None)
     if says.local is False:
         return Verdict.IMPORTED

@@ -33,6 +33,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
 
 STANDARD: Final = Numbers(0x1057, 0x1055, 0x40)  # CKM_EDDSA and so on (PKCS#11 3.0 §2.3)
+IBM: Final = Numbers(0x8001001C, 0x1040, 0x03)  # CKM_IBM_ED25519_SHA512, CKM_EC_KEY_PAIR_GEN, CKK_EC
 LUNA: Final = Numbers(0x80000C03, 0x80000C01, 0x80000012)
 
 
@@ -41,13 +42,13 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
     `largest_message` is in bytes, None where no ceiling is known. `points` are the shapes in which
     CKA_EC_POINT was seen; all three are read from every device. `id_size` is the length of the CKA_ID of a
-    new key. `searches_points` is whether a search by CKA_EC_POINT finds what has it, and no more. `make` is
-    empty where C_GenerateKeyPair serves, else the command that creates a key, in the `{slot}` that is one of
-    `slots` (each with its CKA_ID), which `make_lists` lists. `reset` is how a device whose label is fixed is
-    initialised. `causes` are names of CKR values that mean something else here: what, and what to do.
-    `configuration` is what to look at where C_Initialize fails. `pin_form` is a pattern that a PIN must
-    match before it is sent.
-    `lacks_ed25519` says why the family cannot sign, where that is known.
+    new key. `searches_points` is whether a search by CKA_EC_POINT finds what has it, and no more.
+    `reports_origin` is whether CKA_LOCAL distinguishes a key that was created on the token from an imported
+    one. `make` is empty where C_GenerateKeyPair serves, else the command that creates a key, in the `{slot}`
+    that is one of `slots` (each with its CKA_ID), which `make_lists` lists. `reset` is how a device whose
+    label is fixed is initialised. `causes` are names of CKR values that mean something else here: what, and
+    what to do. `configuration` is what to look at where C_Initialize fails. `pin_form` is a pattern that a
+    PIN must match before it is sent. `lacks_ed25519` says why the family cannot sign, where that is known.
     """
 
     family: str = "unknown"
@@ -59,6 +60,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     sets_ids: bool = True
     id_size: int = 8
     searches_points: bool = True
+    reports_origin: bool = True
     make: str = ""
     make_lists: str = ""
     slots: tuple[tuple[str, bytes], ...] = ()

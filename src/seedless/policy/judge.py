@@ -74,6 +74,10 @@ def rules(policy: Policy, changes: Sequence[Change] = ()) -> tuple[Rule, ...]:
 
 def refuse_token(policy: Policy, serial: str, where: str) -> None:
     """Raise `Refused` unless *policy* lets the token with *serial* sign; *where* is the token in words."""
+    if policy.tokens and not serial:
+        raise Refused(
+            f"P012 {where} reports no serial, and a policy names tokens by theirs", "use one that it lists"
+        )
     if policy.tokens and serial not in policy.tokens:
         raise Refused(f"P012 {where} is not one that the policy lets sign", "use one that it lists")
 
