@@ -55,6 +55,11 @@ COMMANDS: dict[str, str] = {
     "review": "ceremony review REQUEST --policy POLICY --first-use all --checklist out",
     "rehearse": "ceremony rehearse REQUEST --policy POLICY --first-use all -o dir",
     "user creds": "user creds -a ORDERS app -o out",
+    "account show": "account show ORDERS -o out",
+    "user show": "user show -a ORDERS app --raw -o out",
+    "export-desired": "export-desired -o out",
+    "its schema": "export-desired --schema -o out",
+    "tree": "tree --format mermaid -o out",
 }
 
 

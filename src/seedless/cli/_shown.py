@@ -27,7 +27,11 @@ _OPTIONS = (
     click.option("--raw", "-R", is_flag=True, help="The jwt itself."),
     click.option("--field", "-F", metavar="PATH", help="One member of the payload, as in nats.limits.conn."),
     click.option(
-        "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write it here (0600)."
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write it here (0600); a file that exists is not replaced.",
     ),
 )
 
@@ -53,7 +57,7 @@ def print_shown(jwt: Jwt[Any], settings: Settings, shown_as: dict[str, Any]) -> 
         raise UsageError("the jwt itself has no fields", "leave out --raw or --field")
     data, text = _said(jwt, settings, path, raw=shown_as["raw"])
     if output:
-        atomic.write({output: json.dumps(data, indent=2) + "\n" if settings.as_json else f"{text}\n"})
+        atomic.write_new({output: json.dumps(data, indent=2) + "\n" if settings.as_json else f"{text}\n"})
         _io.say(f"written: {output}")
     else:
         _io.emit(data, text, as_json=settings.as_json)

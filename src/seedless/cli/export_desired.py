@@ -25,7 +25,11 @@ SCHEMA_NAME = "desired-state.schema.json"
 
 @click.command(name="export-desired")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write here, not to stdout."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write here, not to stdout; a file that exists is not replaced.",
 )
 @click.option("--format", "kind", type=click.Choice(["toml", "json"]), help="By default as FILE ends.")
 @click.option("--schema", is_flag=True, help="Write the JSON Schema of such files instead, for editors.")
@@ -42,7 +46,7 @@ def export_desired(settings: Settings, *, output: Path | None, kind: str | None,
     kind = "json" if schema else kind or ("json" if output and output.suffix == ".json" else "toml")
     text = schema_text() if schema else _text(Workspace(settings), kind)
     if output:
-        atomic.write({output: text})
+        atomic.write_new({output: text})
         said = f"{'schema' if schema else 'desired state'}: {output}"
         _io.emit({"format": kind, "path": str(output)}, said, as_json=settings.as_json)
     else:

@@ -31,7 +31,13 @@ _FORMATS = ["text", "mermaid", "dot", "svg"]
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="What to draw it as.")
 @click.option("--users/--no-users", default=True, help="Draw the users too, which is the default.")
 @click.option("--detail", is_flag=True, help="As text: exports and imports too; pictures always have them.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write it here.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write it here; a file that exists is not replaced.",
+)
 @store_options
 def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Path | None) -> None:
     """Draw the operator, its accounts and their users.
@@ -54,7 +60,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
     text = _drawn(root, form, detail=detail)
     data = _data(root)
     if output:
-        atomic.write({output: text if text.endswith("\n") else f"{text}\n"})
+        atomic.write_new({output: text if text.endswith("\n") else f"{text}\n"})
         data |= {"path": str(output)}
         text = str(output)
     elif form != "text":
