@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def import_(settings: Settings, *, file: str, force: bool) -> None:
     """Make or renew the store of somebody else's operator.
 
-    FILE holds the operator's jwt, signed by itself; - is stdin. Nothing is signed here: the store is a
-    managed one, whose accounts the operator signs.
+    FILE holds the operator's jwt, signed by itself; - is stdin, and it may be an https: URL. Nothing is
+    signed here: the store is a managed one, whose accounts the operator signs.
 
     \b
     Example:

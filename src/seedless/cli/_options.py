@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 import msgspec
 
+from seedless.cli._by_key import with_names
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -120,7 +122,7 @@ def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) ->
             from seedless.cli import consent  # noqa: PLC0415 - only where somebody may be asked
 
             consent.begin(settings)
-        return command(settings, **values)
+        return command(settings, **with_names(settings, values))
 
     for option in reversed(options):
         with_settings = option(with_settings)

@@ -65,7 +65,8 @@ _OPTIONS = [
         help="A configuration with resolver: MEMORY, instead of servers.",
     ),
     click.option(
-        "--creds", type=_PATH, metavar="FILE", help="Log in with these creds of a user of the system account."
+        "--creds", type=_PATH, metavar="FILE|env:NAME",
+        help="Log in with these creds of a user of the system account.",
     ),
     click.option("--system-account", metavar="NAME", help="The system account [default: the operator's]."),
     click.option("--system-user", metavar="NAME", help="Log in as this user of the system account."),

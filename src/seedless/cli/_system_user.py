@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -116,9 +117,12 @@ def _system_account(workspace: Workspace, remote: Remote) -> Jwt[Account]:
 
 
 def _given(path: Path) -> Creds:
-    data = atomic.read(path)
+    """Return the creds in the file *path*, or in the variable NAME of `env:NAME`, as pipelines have them."""
+    name = str(path).removeprefix("env:") if str(path).startswith("env:") else None
+    data = atomic.read(path) if name is None else os.environ.get(name, "").encode() or None
     if data is None:
-        raise UsageError(f"there is no file {shown(path)}", "--creds names a creds file")
+        where = f"file {shown(path)}" if name is None else f"variable {shown(name)}"
+        raise UsageError(f"there is no {where}", "--creds names a creds file, or a variable as env:NAME")
     try:
         return parse_creds(data.decode())
     except (SeedlessError, UnicodeDecodeError) as error:

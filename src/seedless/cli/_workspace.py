@@ -160,13 +160,17 @@ class Workspace:
 
     def account(self, name: str) -> Jwt[Account]:
         """Return the account *name* of the store; raise `UsageError` with the names that there are."""
-        found = self.store.get(name)
+        found = self.store.get(name) or self._by_key(name)
         if found is None:
             names = ", ".join(self.store.children()) or "none yet"
             raise UsageError(
                 f"there is no account {quoted(name)} in operator {self.store.operator}", f"there are: {names}"
             )
         return found
+
+    def _by_key(self, text: str) -> Jwt[Account] | None:
+        """Return the account whose public key *text* is; None where it is no key, or there is none."""
+        return next((one for one in self.readable_accounts() if one.claims.sub == text), None)
 
     def user(self, account: str, name: str) -> Jwt[User]:
         """Return the user *name* of an account; raise `UsageError` with the names that there are."""

@@ -70,9 +70,9 @@ def account(
 ) -> None:
     """Take in an account that somebody else made.
 
-    FILE holds its jwt; - is stdin. Where a key of the operator signed it, it is placed as it is. An account
-    that signed itself is a request: it is signed here, with the limits that the options say, else with those
-    that it has in the store, else without limits and without JetStream.
+    FILE holds its jwt; - is stdin, and it may be an https: URL. Where a key of the operator signed it, it is
+    placed as it is. An account that signed itself is a request: it is signed here, with the limits that the
+    options say, else with those that it has in the store, else without limits and without JetStream.
 
     \b
     Example:

@@ -15,7 +15,7 @@ from seedless.text import shown
 from seedless.units import size
 
 _DASHES = "---"
-_ENOUGH = 4 * jwt.MAX_SIZE  # bytes: a jwt with what people write around it, and claims as they indent them
+ENOUGH = 4 * jwt.MAX_SIZE  # bytes: a jwt with what people write around it, and claims as they indent them
 
 
 def read_input(name: str) -> str:
@@ -23,9 +23,9 @@ def read_input(name: str) -> str:
     try:
         # Not pathlib, which loads urllib: a tenth of the time that is ours.
         with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123 - see above
-            data = file.read(_ENOUGH + 1)  # a device may have no end
-        if len(data) > _ENOUGH:
-            raise UsageError(f"{shown(name)} is larger than {size(_ENOUGH)}", "give a jwt, creds or claims")
+            data = file.read(ENOUGH + 1)  # a device may have no end
+        if len(data) > ENOUGH:
+            raise UsageError(f"{shown(name)} is larger than {size(ENOUGH)}", "give a jwt, creds or claims")
         text = data.decode()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
