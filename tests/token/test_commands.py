@@ -351,7 +351,7 @@ def test_an_operator_and_its_system_account_have_keys_that_exist_and_touches_are
     done = bench.run(*yubikey, "fault C_Sign 1+ SLEEP 0.8", words=words, SEEDLESS_TOKEN=token)
     assert (done.code, json.loads(done.out)["system_account"]) == (0, system)
     where = f'token "{made.label}" (serial {made.serial})'
-    announced = f"3 signatures are made on {where}, and each may require a touch"
+    announced = f"3 signatures are needed, and {where} may require a touch for each"
     touches = [
         f"touch {number} of 3: {where} waits: touch it if it blinks (Ctrl-C ends the wait)"
         for number in (1, 2, 3)
@@ -363,3 +363,23 @@ def test_a_key_for_the_system_account_is_one_of_an_account(bench: Bench) -> None
     operator = str(SoftwareKey(Role.OPERATOR, bytes([5] * 32)).public_key)
     done = bench.run(words=("operator", "add", "OTHER", "--sys-public-key", operator, "--yes"))
     assert (done.code, "is not the key of an account" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("account", "add", "NEW", "--yes"), id="account-add"),
+        pytest.param(("key", "new", "--role", "account", "--name", "NEW", "--yes"), id="key-new"),
+    ],
+)
+def test_a_command_that_needs_a_key_of_a_yubikey_names_a_free_slot_and_asks_for_no_pin(
+    bench: Bench, words: tuple[str, ...]
+) -> None:
+    made = bench.crooked.made
+    bench.crooked.straight.import_ed25519(bytes([5] * 32), label="SIGN key", id=b"\x02")
+    bench.desk.store.joinpath("keyring.json").unlink()
+    yubikey = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", "set firmware 5 74")
+    done = bench.run(*yubikey, words=words, SEEDLESS_TOKEN=f"pkcs11:token={made.label}")
+    assert (done.code, "-a ED25519 9c" in done.err) == (4, False)
+    assert "hint: slot 9a shows no key, and ykman piv info confirms it: create a key with" in done.err
+    assert bench.crooked.calls("C_Login") == 0

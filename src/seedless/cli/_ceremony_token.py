@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seedless.cli._token import module_for, named_uri, open_tokens, token_part
+from seedless.pkcs11 import watch
 from seedless.pkcs11.module import load
 from seedless.pkcs11.papers import papers
 from seedless.pkcs11.token import find_token
@@ -29,9 +31,14 @@ _WORDS = {True: "yes", False: "no"}
 
 @dataclass(frozen=True, slots=True)
 class TokenKeys:
-    """The open tokens of a ceremony; implements `seedless.ceremony.offline.CeremonyKeys`."""
+    """The open tokens of a ceremony; implements `seedless.ceremony.offline.CeremonyKeys`.
+
+    `expected` is how many signatures a whole one has, receipts included: they come one at a time.
+    """
 
     tokens: OpenTokens
+    expected: int
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     signers: dict[PublicKey, Signer] = field(default_factory=dict)
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
@@ -39,6 +46,7 @@ class TokenKeys:
         for draft in drafts:
             if draft.issuer not in self.signers:
                 self.signers[draft.issuer] = self.tokens.signer(draft.issuer)
+            watch.current.numbered(next(self.numbers), self.expected)
             yield draft.complete(self.signers[draft.issuer].sign(draft.signing_input))
 
     def says(self, public_key: PublicKey) -> Mapping[str, str]:
@@ -65,7 +73,7 @@ def driver_says(token: Token, key: Key) -> dict[str, str]:
 def ceremony_tokens(workspace: Workspace, request: Request) -> Iterator[TokenKeys]:
     """Open the tokens that *request* needs as they are needed, only those that the policy lets sign."""
     with open_tokens(workspace, policy=workspace.policy, changes=request.plan.changes) as tokens:
-        yield TokenKeys(tokens)
+        yield TokenKeys(tokens, len(request.plan.changes) + len(request.issuers))
 
 
 def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:

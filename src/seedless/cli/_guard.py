@@ -103,7 +103,7 @@ class Guard:
         number, count = self._numbered
         if number == 1 < count and info.quirks.touch and not self._is_announced:
             self._is_announced = True
-            self.waits(f"{count} signatures are made on {info.where}, and each may require a touch")
+            self.waits(f"{count} signatures are needed, and {info.where} may require a touch for each")
         notice = watch.notice(info)
         self._send(f"wait touch {number} of {count}: {notice}" if notice and count > 1 else f"wait {notice}")
 

@@ -170,16 +170,13 @@ class OpenTokens:
                 pins = self._kept.get((place[0], str(place[1])), self._pins)
                 yield from in_bulk(self._workspace, place, pins, itertools.chain(first, left))
 
-    def _one_by_one(self, drafts: Sequence[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def _one_by_one(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         signers: dict[PublicKey, Signer] = {}
-        for number, draft in enumerate(drafts, 1):
+        for draft in watch.numbered(drafts):
             signer = signers.get(draft.issuer)
             if signer is None:
                 signer = signers[draft.issuer] = self.signer(draft.issuer)
-            watch.current.numbered(number, len(drafts))
-            signature = signer.sign(draft.signing_input)
-            watch.current.numbered(0, 0)
-            yield draft.complete(signature)
+            yield draft.complete(signer.sign(draft.signing_input))
 
     def _place(self, issuer: PublicKey, places: dict[PublicKey, tuple[Path, KeyUri]]) -> tuple[Path, KeyUri]:
         """Return module and URI of the token that has the key of *issuer*, which may sign for it."""

@@ -8,14 +8,18 @@ each driver; without one nothing happens.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from seedless.pkcs11.quirks import GENERAL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from seedless.pkcs11.info import TokenInfo
+
+
+T = TypeVar("T")
 
 
 class Watch(Protocol):
@@ -68,6 +72,15 @@ def watch_drivers(watch: Watch) -> None:
     """Let *watch* be told from now on, of all drivers and threads of this process; `NOBODY` ends that."""
     global current  # noqa: PLW0603 - a process has each driver once, and so its watch
     current = watch
+
+
+def numbered(drafts: Iterable[T]) -> Iterator[T]:
+    """Yield each of *drafts*; the signature that is made before the next is so many of so many."""
+    drafts = list(drafts)
+    for number, draft in enumerate(drafts, 1):
+        current.numbered(number, len(drafts))
+        yield draft
+        current.numbered(0, 0)
 
 
 def notice(info: TokenInfo) -> str:
