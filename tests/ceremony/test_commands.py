@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import certificates as made
+
 from seedless.ceremony import words
 from seedless.jwt import read
-from seedless.nkey import Role
+from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest_softhsm
 
     Desk = Any  # the fixture in tests/conftest.py
@@ -541,3 +545,47 @@ def test_a_witness_signs_with_a_key_in_a_file_or_on_a_token(gap: Gap) -> None:
         "ceremony", "witness", request, "--key-file", gap.path(gap.offline, "eve.nk"), *consent, "-o", "x"
     )
     assert done.code == 3
+
+
+def test_a_ceremony_that_pins_a_root_signs_with_attested_keys_alone(gap: Gap) -> None:
+    device = made.yubikey()
+    root = ("--attestation-root", device.root.digest)
+    done = gap.offline.run(
+        "ceremony", "keygen", "ACME", "--holder", "Ada", "--attestation-root", "63:ec",
+        "-o", gap.path(gap.offline, "keys.json"),
+    )  # fmt: skip
+    assert (done.code, '"63:ec" is no SHA-256 of a certificate' in done.err) == (2, True)
+    policy = gap.path(gap.offline, "policy.toml")
+    gap.offline.ok(
+        "ceremony", "keygen", "ACME", "--holder", "Ada", "--key", "operator:ACME", *root,
+        "--policy-out", policy, "-o", gap.path(gap.offline, "keys.json"),
+    )  # fmt: skip
+    # SoftHSM has no serial that a YubiKey could have: the policy lists that of the device too.
+    listed = gap.offline.home / "policy.toml"
+    listed.write_text(listed.read_text().replace("tokens = [", 'tokens = ["12345678", '))
+    gap.online.ok("ceremony", "keys", str(gap.carry("keys.json", "online")))
+    gap.online.ok("operator", "add", "ACME", "--plan", gap.path(gap.online, "first.plan"))
+    request = gap.prepare("first.plan", "first.json")["request"]
+    done = gap.sign("first.json", "first.result", request)
+    (key,) = (one["public_key"] for one in gap.offline.ok("key", "list", "--json").data["keys"])
+    assert (done.code, f"P014 the policy requires an attestation of {key}" in done.err) == (3, True)
+    leaf = device.piv(PublicKey.parse(key).raw)
+    (gap.offline.home / "chain.pem").write_bytes(leaf.pem + device.own.pem + device.root.pem)
+    gap.offline.ok("key", "attest", key, "-c", gap.path(gap.offline, "chain.pem"), "--no-token")
+    done = gap.sign("first.json", "first.result", request)
+    assert done.code == 0, done
+    found = gap.online.ok(
+        "ceremony", "check", gap.path(gap.online, "first.json"), str(gap.carry("first.result", "online")),
+        "--operator-key", key, "--json",
+    ).data  # fmt: skip
+    assert (found["verdict"], found["attested"]) == (
+        "complete",
+        {
+            key: {
+                "device": "YubiKey",
+                "serial": 12345678,
+                "sha256": leaf.digest,
+                "root": device.root.digest,
+            }
+        },
+    )

@@ -61,7 +61,7 @@ def test_the_page_shows_verdict_people_digests_words_changes_and_keys(hall: Hall
         "tags: added team:a",
         "2 signed; 2 of 3 are needed.",
         str(hall.ada.public_key),
-        "These are statements of a driver, not attestations of a device.",
+        "The tables are statements of a driver, not attestations of a device.",
     ):
         assert text in page.text
 

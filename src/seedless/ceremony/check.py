@@ -10,7 +10,7 @@ people looked, nor whether the token signed anything else.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,24 +21,26 @@ from seedless.ceremony.judgement import lifted_texts, past_ground
 from seedless.ceremony.progress import draft_digest, progress
 from seedless.ceremony.receipt import require_receipts
 from seedless.ceremony.request import Request, parse
+from seedless.ceremony.transcript import attestation_in
 from seedless.ceremony.witness import Matter, require_witnesses
 from seedless.change import Statement
-from seedless.errors import Refused, SeedlessError, WrongFile
+from seedless.errors import MissingPackage, Refused, SeedlessError, WrongFile
 from seedless.ledger import is_digest
-from seedless.policy import Policy, of_canonical
+from seedless.nkey import PublicKey
+from seedless.policy import Policy, attestation_of, of_canonical
 from seedless.policy.trusted import Trusted
 from seedless.rules.guards import MOST_AHEAD, is_from_the_future
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from seedless.attestation import Attestation
     from seedless.ceremony.judgement import Ground
     from seedless.ceremony.progress import Progress
     from seedless.ceremony.result import Result
     from seedless.change import Change
     from seedless.jwt import Jwt
-    from seedless.nkey import PublicKey
 
 
 class Verdict(enum.StrEnum):
@@ -62,13 +64,15 @@ class Checked:
     policy: Policy | None = None
     witnesses: tuple[Jwt[Any], ...] = ()
     receipts: tuple[Jwt[Any], ...] = ()
+    attestations: Mapping[str, Attestation] = field(default_factory=dict)
 
 
 def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | None = None) -> Checked:
     """Return the verdict on *request* and *result* (or a transcript) under the pinned *operator* key.
 
     *policy* is the digest of the policy that it has to be, None for whichever it names. Raise `WrongFile` for
-    files of another kind, and for the result of another ceremony, and nothing else.
+    files of another kind, and for the result of another ceremony, `MissingPackage` for an attestation that
+    cannot be read without the extra `attest`, and nothing else.
     """
     file_kind.require(request, "the first file", file_kind.REQUEST)
     file_kind.require(result, "the second file", file_kind.RESULT, file_kind.TRANSCRIPT)
@@ -81,7 +85,7 @@ def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | N
         )
         _require_pinned(asked, so_far, operator)
         return _examined(asked, given, so_far, policy)
-    except WrongFile:
+    except (WrongFile, MissingPackage):
         raise
     except SeedlessError as error:
         return Checked(verdict=Verdict.FALSE, text=error.message, hint=error.hint)
@@ -131,10 +135,11 @@ def _examined(request: Request, given: Result, so_far: Progress, policy: str | N
     if given.receipts is not None:
         receipts = require_receipts(given.receipts, request, so_far.digest, so_far.latest)
         verdict, text = Verdict.COMPLETE, _counted(so_far, receipts)
-    forbidden = _forbidden(past_ground(request, so_far, pinned), so_far)
+    attestations, unattested = _attestations(so_far, pinned)
+    forbidden = _forbidden(past_ground(request, so_far, pinned), so_far) or unattested
     found = Checked(
         verdict=verdict, text=text, request=request, progress=so_far, policy=pinned,
-        witnesses=witnesses, receipts=receipts,
+        witnesses=witnesses, receipts=receipts, attestations=attestations,
     )  # fmt: skip
     return replace(found, verdict=Verdict.FORBIDDEN, text=forbidden) if forbidden else found
 
@@ -155,6 +160,22 @@ def _forbidden(ground: Ground, so_far: Progress) -> str:
         if text not in listed:
             return f"{text}: it was lifted, and the transcript does not list it"
     return ""
+
+
+def _attestations(so_far: Progress, policy: Policy) -> tuple[dict[str, Attestation], str]:
+    """Verify the attestation of each key again, as of the time of the ceremony, by the roots of *policy*.
+
+    Return the attestations, by public key, and why the policy does not let one of the keys sign.
+    """
+    found: dict[str, Attestation] = {}
+    for key, says in so_far.says.items():
+        try:
+            attestation = attestation_of(policy, PublicKey.parse(key), attestation_in(says), so_far.at)
+        except Refused as error:
+            return found, error.message
+        if attestation is not None:
+            found[key] = attestation
+    return found, ""
 
 
 def _so_far(so_far: Progress) -> str:

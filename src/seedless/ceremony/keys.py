@@ -15,8 +15,10 @@ from seedless import planfile
 from seedless.ceremony import documents
 from seedless.ceremony.own import KEY, own_draft, read_own, require_says
 from seedless.errors import Refused, SeedlessError, UsageError
+from seedless.ledger import is_digest
 from seedless.nkey import Role
 from seedless.pkcs11.key import label_for
+from seedless.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,10 +102,21 @@ def require_other_witnesses(made: Iterable[MadeKey], witnesses: Iterable[PublicK
             )
 
 
-def policy_text(made: Iterable[MadeKey], witnesses: Sequence[str] = (), threshold: int = 0) -> str:
+def require_root(text: str) -> None:
+    """Raise `UsageError` unless *text* is the digest of a root, as a policy has it."""
+    if not is_digest(text):
+        raise UsageError(
+            f"{quoted(text)} is no SHA-256 of a certificate", "openssl x509 -in FILE -outform DER | sha256sum"
+        )
+
+
+def policy_text(
+    made: Iterable[MadeKey], witnesses: Sequence[str] = (), threshold: int = 0, roots: Sequence[str] = ()
+) -> str:
     """Return the policy (TOML) that pins the first operator key of *made*, and the tokens of all of them.
 
-    *witnesses* are public keys, of which *threshold* must have signed. Raise `UsageError` for none.
+    *witnesses* are public keys, of which *threshold* must have signed; *roots* are those up to which devices
+    have to attest the operator's keys (SHA-256 of DER). Raise `UsageError` where no operator's key was made.
     """
     held = list(made)
     operator = next((one for one in held if one.public_key.role is Role.OPERATOR), None)
@@ -116,4 +129,6 @@ def policy_text(made: Iterable[MadeKey], witnesses: Sequence[str] = (), threshol
     if witnesses:
         keys = json.dumps(list(witnesses), indent=2)
         lines += ["", "[witnesses]", f"keys = {keys}", f"threshold = {threshold}"]
+    if roots:
+        lines += ["", "[attestation]", f"roots = {json.dumps(list(roots))}", 'required = ["operator"]']
     return "\n".join(lines) + "\n"

@@ -19,12 +19,13 @@ from seedless.ceremony import documents, result, transcript
 from seedless.ceremony.judgement import Ground, finding_texts, lifted_texts
 from seedless.ceremony.progress import Progress, draft_digest, progress
 from seedless.ceremony.receipt import receipt_drafts
-from seedless.ceremony.transcript import Journal
+from seedless.ceremony.transcript import Journal, attestation_in
 from seedless.ceremony.witness import Matter, require_witnesses
 from seedless.clock import Clock
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.issue import Intent, issue
 from seedless.ledger import Book
+from seedless.policy import attestation_of
 from seedless.store import atomic
 from seedless.text import shown
 from seedless.units import moment
@@ -126,7 +127,7 @@ def _require_readable(sitting: Sitting, ground: Ground, report: Report) -> None:
     atomic.require_size(sitting.ledger, len(ground.ledger.text()) + subjects, "would be")
 
 
-_FOR_A_KEY = 16 * 1024  # bytes of a result, at most: what a driver says of it, and its receipt
+_FOR_A_KEY = 48 * 1024  # bytes of a result, at most: what is said of it, its attestation, and its receipt
 _FOR_A_SUBJECT = 300  # bytes of a ledger, at most
 
 
@@ -279,7 +280,9 @@ class _Table:
             self.journal.append(kind, at, **said)
         with keys() as opened:
             for issuer in request.issuers[len(self.so_far.says) :]:
-                said = {"public_key": str(issuer), "says": dict(opened.says(issuer))}
+                says = dict(opened.says(issuer))
+                attestation_of(self.ground.policy, issuer, attestation_in(says), self.ground.now)  # raises
+                said = {"public_key": str(issuer), "says": says}
                 self.journal.append("key", self.sitting.clock(), **said)
             self._keys = opened
             yield self

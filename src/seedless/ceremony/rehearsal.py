@@ -91,12 +91,13 @@ class Cast:
         return msgspec.structs.replace(one, jwt=held, replaces=before)
 
     def policy(self, real: Policy, witnesses: tuple[PublicKey, ...], serial: str) -> Policy:
-        """Return the policy of the rehearsal: its *witnesses*, and the token *serial* where it wants some."""
+        """Return the policy of the rehearsal: its *witnesses*, its token *serial* if any, no attestation."""
         policy = of_canonical(self.text(real.canonical.decode()).encode())
         wanted = real.witnesses
         return dataclasses.replace(
             policy,
             tokens=(serial,) if policy.tokens else (),
+            attestation=None,  # no device attests a stand-in
             witnesses=wanted and Witnesses(keys=tuple(map(str, witnesses)), threshold=wanted.threshold),
         )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.ceremony import words
 from seedless.ceremony.progress import draft_digest
+from seedless.ceremony.transcript import ATTESTATION
 from seedless.diff import Accounts, Difference, diff_change
 from seedless.text import printable
 from seedless.units import moment
@@ -79,7 +80,7 @@ def report(checked: Checked, *, qr: str | None = None) -> str:
             _digests(request, progress, checked, qr),
             _changes(request, progress),
             _people(progress, checked),
-            _keys(progress),
+            _keys(progress, checked),
             _findings(progress),
         ]
     body = "\n".join(part for part in parts if part)
@@ -189,12 +190,16 @@ def _people(progress: Progress, checked: Checked) -> str:
     return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(wanted)}.</p>{_table(rows)}"
 
 
-def _keys(progress: Progress) -> str:
+def _keys(progress: Progress, checked: Checked) -> str:
     blocks = []
     for key, says in progress.says.items():
-        rows = [(_text(str(name)), _text(_said(value))) for name, value in sorted(says.items())]
+        names = sorted(says.keys() - {ATTESTATION})
+        rows = [(_text(str(name)), _text(_said(says[name]))) for name in names]
+        attested = checked.attestations.get(key)
+        lines = "".join(f"<li>{_text(line)}</li>" for line in attested.lines) if attested else ""
         blocks.append(f"<h3>{_code(key)}</h3>{_table(rows)}")
-    note = "<p>These are statements of a driver, not attestations of a device.</p>"
+        blocks += [f"<p>Attested by its device, verified again:</p><ul>{lines}</ul>"] if lines else []
+    note = "<p>The tables are statements of a driver, not attestations of a device.</p>"
     return f"<h2>Keys: what the driver says</h2>{note}{''.join(blocks)}" if blocks else ""
 
 

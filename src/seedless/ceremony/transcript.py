@@ -17,10 +17,19 @@ from seedless.ceremony import documents
 from seedless.store import atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 FORMAT = "seedless ceremony transcript 1"
+ATTESTATION = "attestation"
+"""What `says` of a key calls the certificates (PEM) by which its device attests it."""
 Entry = dict[str, Any]
+
+
+def attestation_in(says: Mapping[str, Any]) -> bytes | None:
+    """Return the certificates (PEM) in what is said of a key; None where there are none."""
+    pem = says.get(ATTESTATION)
+    return None if pem is None else str(pem).encode()
 
 
 def entry_after(entries: list[Entry], kind: str, request: str, said: dict[str, Any]) -> Entry:

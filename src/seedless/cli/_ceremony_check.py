@@ -109,7 +109,10 @@ def _lines(found: Checked) -> list[str]:
         said.append(f"witnesses   {f'{signed}, {wanted.threshold} required' if wanted else 'none required'}")
     said += [f"witness     {one.issuer}" for one in found.witnesses]
     said += [f"lifted      {text}" for text in (found.progress.reviewed or {}).get("lifted", [])]
-    said += [f"key         {key}: {_driver(says)}" for key, says in found.progress.says.items()]
+    for key, says in found.progress.says.items():
+        said.append(f"key         {key}: {_driver(says)}")
+        if key in found.attestations:
+            said += [f"attested    {line}" for line in found.attestations[key].lines]
     said += [
         f"signed      {one.claims.body.kind} {one.claims.name or one.claims.sub}"
         for one in found.progress.signed
@@ -140,6 +143,10 @@ def _data(found: Checked) -> dict[str, Any]:
         "lifted": ((progress.reviewed if progress else None) or {}).get("lifted", []),
         "witnesses": [str(one.issuer) for one in found.witnesses],
         "keys": sorted(progress.says) if progress else [],
+        "attested": {
+            key: {"device": one.device, "serial": one.serial, "sha256": one.digest, "root": one.root}
+            for key, one in sorted(found.attestations.items())
+        },
         "signed": [one.text for one in progress.signed] if progress else [],
         "receipts": [one.text for one in found.receipts],
     }

@@ -10,7 +10,14 @@ import click
 from seedless import file_kind
 from seedless import ledger as ledgers
 from seedless.ceremony import documents, words
-from seedless.ceremony.keys import MadeKey, parse, policy_text, require_other_witnesses, to_bytes
+from seedless.ceremony.keys import (
+    MadeKey,
+    parse,
+    policy_text,
+    require_other_witnesses,
+    require_root,
+    to_bytes,
+)
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io, consent
 from seedless.cli._ceremony_token import driver_says
@@ -53,6 +60,10 @@ _FILE = click.Path(path_type=Path)
     "--witness", multiple=True, type=PublicKeyType(), metavar="PUBKEY", help="A witness, for the policy."
 )
 @click.option("--witnesses", type=click.IntRange(1), metavar="N", help="How many of them must have signed.")
+@click.option(
+    "--attestation-root", "roots", multiple=True, metavar="SHA256",
+    help="A root up to which devices have to attest the operator's keys, for the policy.",
+)  # fmt: skip
 @click.option("--policy-out", type=_FILE, metavar="FILE", help="Write the policy that pins the operator.")
 @desk.output_option
 @change_options
@@ -65,6 +76,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     add: Path | None,
     witness: tuple[PublicKey, ...],
     witnesses: int | None,
+    roots: tuple[str, ...],
     policy_out: Path | None,
     output: Path,
 ) -> None:
@@ -72,8 +84,9 @@ def keygen(  # noqa: PLR0913 - one for each option
 
     The keys of the operator NAME are made on a token. Each signs a statement about itself: what it is called,
     who holds it, what the driver says of it. For several tokens, run it for each, with --add naming the file
-    of the run before, and write the policy with the last. A ledger begins here. The file of keys goes to the
-    machine online: `seedless ceremony keys`.
+    of the run before, and write the policy with the last. With --attestation-root the policy lets a key of an
+    operator sign only if its device attests it: `seedless key attest` comes next. A ledger begins here. The
+    file of keys goes to the machine online: `seedless ceremony keys`.
 
     \b
     Example:
@@ -84,6 +97,8 @@ def keygen(  # noqa: PLR0913 - one for each option
     new_keys = _new_keys(wanted or _default_keys(name))
     if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
         raise UsageError("--witnesses says how many of the keys of --witness must have signed", "give both")
+    for root in roots:
+        require_root(root)
     for path in (output, *([policy_out] if policy_out else [])):
         atomic.require_new(path)  # before a key is created
     before = parse(documents.read(add, file_kind.KEYS)) if add else ()
@@ -101,7 +116,7 @@ def keygen(  # noqa: PLR0913 - one for each option
         files = {output: to_bytes([text for _, text in (*before, *made)]).decode()}
         policy = None
         if policy_out is not None:
-            text = policy_text(everything, [str(key) for key in witness], witnesses or 0)
+            text = policy_text(everything, [str(key) for key in witness], witnesses or 0, roots)
             policy = read_policy(text.encode(), shown(policy_out))
             files[policy_out] = text
         atomic.write_new(files, _ledger(workspace, everything) | tokens.reported())

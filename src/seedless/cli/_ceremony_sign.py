@@ -17,7 +17,7 @@ from seedless.cli import _ceremony_desk as desk
 from seedless.cli import _io
 from seedless.cli._ceremony_token import ceremony_tokens, where
 from seedless.cli._options import Settings, ceremony_options
-from seedless.cli._token import check_token_options
+from seedless.cli._token import check_token_options, kept_attestation
 from seedless.cli._workspace import Workspace
 from seedless.clock import Clock
 from seedless.store import root_lock
@@ -108,6 +108,8 @@ def _review(
 ) -> bool:
     desk.show(workspace, ground, report, tell_words=False)
     if not report.errors:
+        for issuer in ground.request.issuers:
+            kept_attestation(workspace, ground.policy, issuer)  # raises, before anybody types words
         for key, token in where(workspace, ground.request.issuers):
             _io.say(f"asks      {token} for {key}")
         desk.agree(ground, expect, clock_checked=clock_checked)

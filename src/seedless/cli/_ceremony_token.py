@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from seedless.ceremony.transcript import ATTESTATION
 from seedless.cli._token import module_for, named_uri, open_tokens, token_part
 from seedless.pkcs11 import watch
 from seedless.pkcs11.module import load
@@ -50,9 +51,11 @@ class TokenKeys:
             yield draft.complete(self.signers[draft.issuer].sign(draft.signing_input))
 
     def says(self, public_key: PublicKey) -> Mapping[str, str]:
-        """Return what the driver says of the key and its token."""
+        """Return what the driver says of the key and its token, and the certificates that attest it."""
         token = self.tokens.holding(public_key)
-        return driver_says(token, token.find(public_key.raw))
+        attestation = self.tokens.attestation(public_key)
+        attested = {ATTESTATION: attestation.chain} if attestation else {}
+        return driver_says(token, token.find(public_key.raw)) | attested
 
 
 def driver_says(token: Token, key: Key) -> dict[str, str]:

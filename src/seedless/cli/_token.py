@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from seedless.attestation import Attestation
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
     from seedless.issue import NewKey
@@ -85,6 +86,21 @@ def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
     stand_guard(module)
     load_binding()
     return module
+
+
+def kept_attestation(
+    workspace: Workspace, policy: Policy | None, public_key: PublicKey
+) -> Attestation | None:
+    """Return what the certificates beside the inventory attest of *public_key* under *policy*; asks no token.
+
+    None where *policy* pins no root, or requires no attestation and there is none; else raise `Refused`.
+    """
+    if policy is None or policy.attestation is None:
+        return None
+    from seedless.policy import attestation_of  # noqa: PLC0415 - only where a policy is pinned
+
+    pem = atomic.read(attestation_path(workspace.root, public_key))
+    return attestation_of(policy, public_key, pem, workspace.now)
 
 
 class OpenTokens:
@@ -232,15 +248,18 @@ class OpenTokens:
 
         The certificates are verified again: whoever can write into the inventory attests nothing.
         """
-        policy, workspace = self._policy, self._workspace
+        policy = self._policy
         if policy is None or policy.attestation is None:
             return
-        from seedless import policy as policies  # noqa: PLC0415 - only where a policy is pinned
+        from seedless.policy import is_attestation_required  # noqa: PLC0415 - only where a policy is pinned
 
         for key in public_keys:
-            if policies.is_attestation_required(policy, key):
-                pem = atomic.read(attestation_path(workspace.root, key))
-                policies.require_attested(policy, key, pem, workspace.now)
+            if is_attestation_required(policy, key):
+                self.attestation(key)
+
+    def attestation(self, public_key: PublicKey) -> Attestation | None:
+        """Return what the kept certificates attest of *public_key*, as `attestation_of` does."""
+        return kept_attestation(self._workspace, self._policy, public_key)
 
     def _allowed(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
         """Return the module and the token that *uri* means; raise `Refused` where the policy does not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedless.policy.attested import is_attestation_required, require_attested
+from seedless.policy.attested import attestation_of, is_attestation_required, require_attested
 from seedless.policy.canonical import of_canonical
 from seedless.policy.judge import CODES, Rule, judge, refuse_token, rules
 from seedless.policy.read import read
@@ -16,6 +16,7 @@ __all__ = [
     "Rule",
     "Validity",
     "Witnesses",
+    "attestation_of",
     "changes",
     "is_attestation_required",
     "judge",

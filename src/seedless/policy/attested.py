@@ -19,6 +19,17 @@ def is_attestation_required(policy: Policy | None, public_key: PublicKey) -> boo
     return pins is not None and public_key.role.name.lower() in pins.required
 
 
+def attestation_of(
+    policy: Policy | None, public_key: PublicKey, pem: bytes | None, now: int
+) -> Attestation | None:
+    """Return as `require_attested`; None where *policy* pins no root, or requires none and there is none."""
+    if policy is None or policy.attestation is None:
+        return None
+    if pem is None and not is_attestation_required(policy, public_key):
+        return None
+    return require_attested(policy, public_key, pem, now)
+
+
 def require_attested(policy: Policy, public_key: PublicKey, pem: bytes | None, now: int) -> Attestation:
     """Return what the certificates in *pem* attest of *public_key* under *policy*, *now* (Unix seconds).
 
