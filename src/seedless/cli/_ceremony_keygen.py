@@ -95,10 +95,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     workspace = Workspace(settings)
     documents.require_plain(holder, "--holder")
     new_keys = _new_keys(wanted or _default_keys(name))
-    if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
-        raise UsageError("--witnesses says how many of the keys of --witness must have signed", "give both")
-    for root in roots:
-        require_root(root)
+    _check_policy(witness, witnesses, roots)
     for path in (output, *([policy_out] if policy_out else [])):
         atomic.require_new(path)  # before a key is created
     before = parse(documents.read(add, file_kind.KEYS)) if add else ()
@@ -121,6 +118,13 @@ def keygen(  # noqa: PLR0913 - one for each option
             files[policy_out] = text
         atomic.write_new(files, _ledger(workspace, everything) | tokens.reported())
     _tell(settings, everything, output, policy)
+
+
+def _check_policy(witness: tuple[PublicKey, ...], witnesses: int | None, roots: tuple[str, ...]) -> None:
+    if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
+        raise UsageError("--witnesses says how many of the keys of --witness must have signed", "give both")
+    for root in roots:
+        require_root(root)
 
 
 def _default_keys(name: str) -> tuple[str, ...]:
