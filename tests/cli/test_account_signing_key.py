@@ -205,3 +205,27 @@ def test_a_signing_key_is_tried_dry_and_not_made(orders: Desk) -> None:
     done = orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service", "--dry-run", "--json", TOKEN_PIN=None)
     assert done.data["new_keys"] == ["account:ORDERS service"]
     assert orders.ok("key", "list", "--json").data["keys"] == before
+
+
+def test_a_template_that_the_users_of_a_scope_do_not_fit_is_not_signed(orders: Desk) -> None:
+    orders.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "clerk", "--allow-pub", "app.x")
+    for name in ("*", "plain", *(f"a.{number}" for number in range(10))):
+        orders.ok("user", "add", "-a", "ORDERS", name, "-K", "clerk")
+    orders.ok("user", "add", "-a", "ORDERS", "tagged", "-K", "clerk", "--tag", "team:x.>")
+    edit = ("account", "signing-key", "edit", "-a", "ORDERS", "clerk")
+    done = orders.run(*edit, "--allow-pub", "app.{{tag(team)}}")
+    assert done.code == 3
+    assert 'error: T015 user tagged nats.tags: "x.>" goes into "{{tag(team)}}" of a scope' in done.err
+    assert "T015 user plain" not in done.err
+    done = orders.run(*edit, "--allow-pub", "app.{{name()}}.>")
+    assert done.code == 3
+    assert (
+        'error: T015 user * name: "*" goes into "{{name()}}" of a scope, and is not one plain token'
+        in done.err
+    )
+    assert (
+        "error: T015 account ORDERS nats.signing_keys: so it is with 1 more users of its scopes" in done.err
+    )
+    for name in ("*", *(f"a.{number}" for number in range(10))):
+        orders.ok("user", "delete", "-a", "ORDERS", name)
+    assert "T015" not in orders.ok(*edit, "--allow-pub", "app.{{name()}}.>").err

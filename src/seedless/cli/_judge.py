@@ -15,11 +15,12 @@ from seedless.findings import Report
 from seedless.pkcs11.recognise import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
 from seedless.rules import judge as judge_claims
+from seedless.rules import scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from seedless.change import Change
+    from seedless.change import Change, Context
     from seedless.cli._workspace import Workspace
     from seedless.findings import Finding
     from seedless.issue import Plan
@@ -38,6 +39,10 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
         managed=workspace.store.managed,
     )
     report = judge_claims(plan.changes, context)
+    misfits = [one for change in plan.changes for one in _misfits(workspace, plan, change, context)]
+    if misfits:
+        found = Report.of([*report.findings, *misfits])
+        report = msgspec.structs.replace(report, findings=found.findings)
     if workspace.policy is not None:
         from seedless.policy import judge  # noqa: PLC0415 - only where a policy is pinned
 
@@ -45,6 +50,22 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
         found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
         report = msgspec.structs.replace(report, findings=found.findings)
     return lift(report, workspace.settings.allow)
+
+
+def _misfits(workspace: Workspace, plan: Plan, change: Change, context: Context) -> Iterator[Finding]:
+    """Yield what *change* does to users of the store that its scopes have issued and the plan leaves."""
+    keys = scopes.changed_templates(change)
+    if not keys or change.replaces is None:
+        return
+    (account,) = change.address or (change.replaces.claims.name,)
+    planned = {change.address for change in plan.changes} | {one.address for one in plan.placements}
+    users = []
+    for name in workspace.store.children(account):
+        with contextlib.suppress(SeedlessError):
+            jwt = workspace.store.get(account, name) if (account, name) not in planned else None
+            if jwt is not None and str(jwt.issuer) in keys:
+                users.append(jwt)
+    yield from scopes.misfits(change, users, context)
 
 
 def _stored(workspace: Workspace) -> list[Jwt[Any]]:

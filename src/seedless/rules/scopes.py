@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless.claims import Scope
+import msgspec
+
+from seedless.change import Statement
+from seedless.claims import Scope, signing_key
 from seedless.claims.templates import (
     FUNCTIONS,
     Filler,
@@ -15,7 +18,7 @@ from seedless.claims.templates import (
     is_plain_token,
     lists,
 )
-from seedless.findings import error, warning
+from seedless.findings import Severity, error, warning
 from seedless.rules.formats import cited, is_network, is_time_of_day, is_time_zone
 from seedless.rules.places import permissions
 from seedless.subject import is_subject
@@ -23,15 +26,19 @@ from seedless.trust import account_of, filler_of, scope_of
 from seedless.wire import at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from seedless.change import Context, Statement
+    from seedless.change import Change, Context
     from seedless.claims import Account, Template, User
     from seedless.claims.templates import Call
     from seedless.findings import Finding
+    from seedless.jwt import Jwt
+
+_MOST_USERS = 10  # that are named one by one
 
 _OF_USERS = {"name": "name", "tag": "nats.tags"}  # functions, and where their value is in a user
 _ONE_TOKEN = "make it one token: no dot, blank, * or >"
+_OTHERS = "give them other names or tags, or the scope another template"
 
 
 def c109_template_functions_exist(said: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -165,6 +172,48 @@ def t015_scope_fills_for_the_user(said: Statement[User], context: Context) -> It
     if isinstance(refusal, Unfillable):
         text = f"servers refuse it: {refusal.reason}, in {refusal.where} of its scope {cited(scope.role)}"
         yield error("T015", "", text, "change the scope, or what it takes from the user")
+
+
+def changed_templates(change: Change) -> frozenset[str]:
+    """Return the keys (as text) of the scopes with templates that *change* of an account replaces."""
+    before = change.replaces
+    if before is None or change.draft.claims.body.kind != "account":
+        return frozenset()
+    known = {signing_key(entry): entry for entry in before.claims.body.signing_keys}
+    return frozenset(
+        entry.key
+        for entry in change.draft.claims.body.signing_keys
+        if isinstance(entry, Scope)
+        and known.get(entry.key) != entry
+        and any(calls(text) for _, text in _entries("", entry.template))
+    )
+
+
+def misfits(change: Change, users: Iterable[Jwt[User]], context: Context) -> Iterator[Finding]:
+    """Yield the errors of T015 that *change*, of an account, causes for *users* that it has issued already.
+
+    Their jwts stay as they are, and servers fill the new template with their names and tags at once.
+    """
+    assert change.replaces is not None  # noqa: S101 - as of changed_templates
+    sub = change.draft.claims.sub
+    before, after = (
+        msgspec.structs.replace(context, claims={**context.claims, sub: claims})
+        for claims in (change.replaces.claims, change.draft.claims)
+    )
+    found: dict[str, list[Finding]] = {}
+    for jwt in users:
+        said = Statement.of(jwt)
+        known = list(t015_scope_fills_for_the_user(said, before))
+        for finding in t015_scope_fills_for_the_user(said, after):
+            if finding.severity is Severity.ERROR and finding not in known:
+                named = msgspec.structs.replace(finding, about=said.title)
+                found.setdefault(jwt.claims.sub, []).append(named)
+    for findings in list(found.values())[:_MOST_USERS]:
+        yield from findings
+    more = len(found) - _MOST_USERS
+    if more > 0:
+        rest = error("T015", "nats.signing_keys", f"so it is with {more} more users of its scopes", _OTHERS)
+        yield msgspec.structs.replace(rest, about=change.title)
 
 
 def t016_account_allows_bearer_tokens(said: Statement[User], context: Context) -> Iterator[Finding]:
