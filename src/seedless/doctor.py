@@ -116,7 +116,9 @@ def _mechanisms(info: TokenInfo, there: frozenset[int]) -> Line:
     numbers = info.quirks.numbers_in(there)
     if numbers is None:
         why = why_no_ed25519(info.quirks, info.library) or "a newer firmware or driver may know it"
-        return Line("mechanisms", Verdict.PROBLEM, f"none of {len(there)} signs with Ed25519", why)
+        none = f"none of {len(there)} signs with Ed25519"
+        found = none if info.quirks.numbers else "whatever the driver lists, this device has no Ed25519"
+        return Line("mechanisms", Verdict.PROBLEM, found, why)
     makes = "makes pairs" if numbers.generate in there else "lists none that makes pairs"
     found = f"Ed25519 by 0x{numbers.sign:x}, and it {makes}"
     return Line("mechanisms", Verdict.OK if numbers.generate in there else Verdict.NOTE, found)

@@ -299,7 +299,8 @@ def test_an_old_firmware_is_judged_although_the_driver_lists_ed25519(
     misbehaving.wants("set manufacturer Yubico", "set model YubiKey YK5", "set firmware 5 43")
     pins = given(misbehaving.made.pin)
     lines = list(examine(patient(misbehaving.made, pins)))
-    [(verdict, _)] = of(lines, "mechanisms")
+    [(verdict, found)] = of(lines, "mechanisms")
+    assert found == "whatever the driver lists, this device has no Ed25519"
     why = "its firmware 5.4.3 knows no Ed25519, which came with 5.7, and cannot be updated"
     assert (verdict, lines[-1].found.endswith(f"cannot sign with Ed25519: {why}"), pins.asked) == (
         "problem",

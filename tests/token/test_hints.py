@@ -188,7 +188,7 @@ def test_a_device_that_keeps_its_label_is_not_erased(crooked: Misbehaving) -> No
             crooked.made.module, uri, label="x", so_pin="1" * 8, pin="1" * 8, erase=crooked.made.serial
         )
     assert refused.value.message == (
-        f"{where(crooked)} was left as it is: a YubiKey PIV keeps its label, "
+        f"{where(crooked)} was left as it is: it keeps its label (YubiKey PIV), "
         "and another program sets its PINs"
     )
     assert refused.value.hint.startswith(
@@ -237,3 +237,20 @@ def test_the_missing_libraries_of_a_module_are_named(tmp_path: Path) -> None:
         "libfirst.so, libsecond.so"
     )
     assert refused.value.hint.startswith("install the packages that contain them")
+
+
+def test_no_pin_in_the_environment_is_given_to_what_names_the_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "module.so"
+    for name, needs in (("libgone.so", ()), ("module.so", ("-lgone",))):
+        options = ["-shared", "-o", str(tmp_path / name), f"-L{tmp_path}", "-Wl,--no-as-needed", *needs]
+        subprocess.run(["cc", "-x", "c", "/dev/null", *options], check=True)
+    (tmp_path / "libgone.so").unlink()
+    (tmp_path / "ldd").write_text(f"#!/bin/sh\nenv > {tmp_path}/env\n", encoding="ascii")
+    (tmp_path / "ldd").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SEEDLESS_TEST_PIN", "pin-0815")
+    with pytest.raises(ModuleError, match=r"are missing: libgone\.so$"):
+        load(module)
+    assert "pin-0815" not in (tmp_path / "env").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ numbers) and C_GetSessionInfo. Positions are those of CK_FUNCTION_LIST in PKCS#1
 from __future__ import annotations
 
 import ctypes
+import os
 import re
-import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -231,13 +231,14 @@ def functions_of(library: _pkcs11.lib) -> Functions:
     one that is not initialised. The binding does not show its own, which is the first member of its object,
     behind the head that every object has.
     """
-    place = id(library) + object.__basicsize__
-    table = _POINTER.from_address(place).value
-    if _pkcs11.lib.__mro__[1].__basicsize__ != object.__basicsize__ + _LISTS * _FIRST or not table:
+    if _pkcs11.lib.__mro__[1].__basicsize__ != object.__basicsize__ + _LISTS * _FIRST:
         raise ModuleError(
             "this version of python-pkcs11 keeps the functions of a module elsewhere",
             "install version 0.10.1",
         )
+    table = _POINTER.from_address(id(library) + object.__basicsize__).value
+    if not table:
+        raise ModuleError(f"{library.so} does not give its list of functions")
     return Functions({name: _bound(table, *place) for name, place in _SIGNATURES.items()})
 
 
@@ -258,11 +259,15 @@ def _not_loaded(path: Path, reason: str) -> ModuleError:
 
 def _not_found(path: Path) -> list[str]:
     """Return the shared libraries that `ldd` does not find for a module; none where it cannot be asked."""
-    import subprocess  # noqa: PLC0415 - a good module does without
+    import shutil  # noqa: PLC0415 - a good module does without
+    import subprocess  # noqa: PLC0415 - likewise
 
+    # Nothing else of the environment, which may hold a PIN that was not read yet.
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     try:
         listed = subprocess.run(  # noqa: S603 - of a module that was about to be loaded
             [shutil.which("ldd") or "ldd", str(path)],
+            env=kept,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -104,7 +104,7 @@ def _require_initialises(info: TokenInfo) -> None:
     """
     if not info.quirks.sets_labels:
         raise TokenError(
-            f"{info.where} was left as it is: a {info.quirks.family} keeps its label, and another "
+            f"{info.where} was left as it is: it keeps its label ({info.quirks.family}), and another "
             "program sets its PINs",
             info.quirks.reset,
         )

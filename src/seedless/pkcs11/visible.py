@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkcs11.constants import Attribute, ObjectClass
 
-from seedless.errors import TokenError
+from seedless.errors import NoToken, TokenError
 from seedless.pkcs11.key import read_attributes
 from seedless.pkcs11.objects import search
 from seedless.pkcs11.session import TokenSession
@@ -86,7 +86,9 @@ def _register(key_id: bytes = b"") -> str:
 
 def _ids_of_keys(module: Module, info: TokenInfo) -> set[bytes]:
     """Return the CKA_IDs in use. Attestation certificates are objects of the session, so none is left out."""
-    slot = next(slot for slot, other in module.seats() if other.slot_id == info.slot_id)
+    slot = next((slot for slot, other in module.seats() if other.slot_id == info.slot_id), None)
+    if slot is None:
+        raise NoToken(f"{info.where} is gone", "plug it in, then run the command again")
     with (
         TokenSession(module, slot, info, writable=False) as session,
         session.use("list what is there") as raw,
