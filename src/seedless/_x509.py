@@ -115,7 +115,7 @@ def chain(
     verifier = (
         PolicyBuilder()
         .store(Store([one.value for one in anchors]))
-        .time(dt.datetime.fromtimestamp(now, dt.UTC).replace(tzinfo=None))
+        .time(_date(now))
         .extension_policies(ca_policy=authorities, ee_policy=ExtensionPolicy.permit_all())
         .build_client_verifier()
     )
@@ -125,6 +125,14 @@ def chain(
         why = _why(leaf, others, anchors, now) or shown(str(error))
         raise Refused(f"the chain of certificates does not hold: {why}") from error
     return [_certificate(one) for one in found]
+
+
+def _date(now: int) -> dt.datetime:
+    """Return *now* as the library takes a time: in UTC, and without saying so."""
+    try:
+        return dt.datetime.fromtimestamp(now, dt.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError) as error:  # a transcript may have any number
+        raise Refused(f"no certificate is valid at {moment(now)}", "set the clock right") from error
 
 
 def _why(leaf: Certificate, others: Sequence[Certificate], anchors: Sequence[Certificate], now: int) -> str:

@@ -111,16 +111,20 @@ class Attestation(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(data: bytes, where: str = "the file") -> list[Certificate]:
     """Return the certificates in *data*, PEM or DER; raise `Refused`, or `MissingPackage`."""
-    try:
-        from seedless import _x509  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("cryptography"):
-            raise
-        text = "certificates cannot be read: the Python package cryptography is not installed"
-        raise MissingPackage(text, "pip install 'seedless[attest]'") from error
+    _require_package()
+    from seedless import _x509  # noqa: PLC0415 - an extra
+
     if len(data) > _LARGEST_FILE:
         raise Refused(f"{where} has {len(data)} bytes, and a certificate has few", "give a certificate")
     return _x509.parse(data, where)
+
+
+def _require_package() -> None:
+    try:
+        from seedless import _x509  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:  # it is not installed, or lacks what came with 45.0
+        text = "certificates cannot be read without the Python package cryptography, 45.0 or newer"
+        raise MissingPackage(text, "pip install 'seedless[attest]'") from error
 
 
 def of_objects(values: Iterable[bytes], public_key: PublicKey) -> list[Certificate]:
@@ -142,9 +146,11 @@ def verify(
     """Return what a device attests of *public_key*; raise `Refused` with what is wrong.
 
     *certificates* are in any order: that of the key, and those up to the root, itself among them. *roots* are
-    SHA-256 digests of DER in lower-case hexadecimal; *now* is in Unix seconds.
+    SHA-256 digests of DER in lower-case hexadecimal; *now* is in Unix seconds. Raise `MissingPackage` without
+    `cryptography`.
     """
-    from seedless import _x509  # noqa: PLC0415 - an extra; there, or `parse` had raised
+    _require_package()
+    from seedless import _x509  # noqa: PLC0415 - an extra
 
     if len(certificates) > _x509.MOST_CERTIFICATES:
         raise Refused(

@@ -125,6 +125,7 @@ NO_PLAN = {
     "ceremony prepare",  # of a plan
     "ceremony sign",
     "ceremony witness",
+    "key attest",
     "key delete",
     "key export",
     "key import",

@@ -184,6 +184,20 @@ def test_every_certificate_has_to_be_valid_at_the_time_that_is_given() -> None:
     assert "is valid from 2017" in refusal(*given, now=1_400_000_000)
 
 
+@pytest.mark.parametrize("now", [10**13, -(10**13), 2**63, -(2**70)])
+def test_a_time_that_no_calendar_has_is_refused(now: int) -> None:
+    text = refusal(YUBIKEY.piv(KEY.raw), YUBIKEY.own, YUBIKEY.root, now=now)
+    assert text == f"no certificate is valid at {now} seconds since 1970"
+
+
+def test_a_root_that_has_expired_is_refused() -> None:
+    dates = made.FIRST, dt.datetime(2020, 1, 1)  # noqa: DTZ001 - UTC
+    root = made.authority(Shape(name="Yubico PIV Root", dates=dates), 0)
+    own = made.authority(Shape(name="Yubico PIV Attestation", path_length=0), 1, root)
+    leaf = made.Device(root, own).piv(KEY.raw)
+    assert "CN=Yubico PIV Root is valid from" in refusal(leaf, own, root, roots=(root.digest,))
+
+
 def test_an_expired_issuer_is_named() -> None:
     dates = made.FIRST, dt.datetime(2020, 1, 1)  # noqa: DTZ001 - UTC
     own = made.authority(Shape(name="Yubico PIV Attestation", dates=dates), 1, YUBIKEY.root)
@@ -204,14 +218,17 @@ def test_more_certificates_than_a_chain_has_are_refused() -> None:
         verify(parse(YUBIKEY.root.pem) * 20, KEY, (), NOW)
 
 
-def test_without_cryptography_a_sentence_names_what_to_install() -> None:
+@pytest.mark.parametrize("missing", ["cryptography", "cryptography.x509.verification"])
+def test_without_cryptography_a_sentence_names_what_to_install(missing: str) -> None:
     code = (
-        "import sys\nsys.modules['cryptography'] = None\nfrom seedless.attestation import parse\n"
-        "from seedless.errors import UsageError\n"
-        "try: parse(b'')\nexcept UsageError as error: print(error.message, '|', error.hint)"
+        f"import sys\nsys.modules['{missing}'] = None\nfrom seedless.attestation import parse, verify\n"
+        "from seedless.errors import MissingPackage\n"
+        "for read in (lambda: parse(b''), lambda: verify([], None, (), 0)):\n"
+        "    try: read()\n"
+        "    except MissingPackage as error: print(error.message, '|', error.hint)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == (
-        "certificates cannot be read: the Python package cryptography is not installed"
+    assert done.stdout == 2 * (
+        "certificates cannot be read without the Python package cryptography, 45.0 or newer"
         " | pip install 'seedless[attest]'\n"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from click.core import ParameterSource
 
 from seedless.claims import Account, signing_key
@@ -89,6 +90,7 @@ def entry_data(entry: KeyEntry) -> dict[str, Any]:
         "uri": entry.uri,
         "made": entry.made,
         "at": entry.at,
+        "attested": msgspec.to_builtins(entry.attested),
     }
 
 
