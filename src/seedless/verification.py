@@ -20,6 +20,9 @@ import msgspec
 from seedless import trust
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import BadJwt, BadSignature, SeedlessError
+from seedless.keyring import KEYRING_NAME, Keyring
+from seedless.keyring import load as load_keyring
+from seedless.nkey import Role
 from seedless.rules.formats import is_time_zone, second_of_day
 from seedless.rules.guards import spelling
 from seedless.store import open_store
@@ -69,10 +72,11 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 class View:
     """A store as far as it can be read, against which jwts are held; without a store nothing is known."""
 
-    def __init__(self, store: Store | None, now: int) -> None:
-        """Take the *store*; *now* is Unix seconds. Nothing is read yet."""
+    def __init__(self, store: Store | None, now: int, inventory: Keyring | None = None) -> None:
+        """Take the *store*, and the *inventory* of its keys; *now* is Unix seconds. Nothing is read yet."""
         self._store = store
         self._now = now
+        self._inventory = inventory or Keyring()
 
     @functools.cached_property
     def _operator(self) -> Jwt[Any] | None:
@@ -111,7 +115,7 @@ class View:
         match jwt.claims.body:
             case Operator():
                 ours = jwt.claims.sub == operator.claims.sub and trust.did_sign(operator, jwt)
-                return "trusted" if ours else "another operator"
+                return self._replaced(operator) or "trusted" if ours else "another operator"
             case Account():
                 return "trusted" if trust.did_sign(operator, jwt) else self._untrusted(jwt)
             case User() | Activation():
@@ -124,6 +128,18 @@ class View:
         if not trust.did_sign(operator, account):
             return f"its account is {self._untrusted(account)}"
         return _standing_with(operator, account, jwt)
+
+    def _replaced(self, operator: Jwt[Any]) -> str:
+        """Say that the identity of *operator* is not the key of its name in the inventory, or nothing.
+
+        `nsc reissue operator` on a shared folder makes a new identity in software, and signs all of it again.
+        """
+        name = operator.claims.name.strip()
+        keys = {str(entry.public_key): entry.name for entry in self._inventory if entry.role is Role.OPERATOR}
+        former = [key for key, called in keys.items() if called == name]
+        if operator.claims.sub in keys or not former:
+            return ""
+        return f"its identity is not the key of the inventory, {former[0]}"
 
     def _untrusted(self, account: Jwt[Any]) -> str:
         """Say what an account is that no key of the operator has signed."""
@@ -145,7 +161,7 @@ def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Itera
     if jobs > 1 and len(few) == WORTH // _BATCH:
         yield from _by_processes(functools.partial(_verdicts, root, operator, now), every, jobs)
         return
-    view = View(store, now)
+    view = View(store, now, inventory_of(root))
     for unit in itertools.chain.from_iterable(every):
         yield from _look(store, view, unit)
 
@@ -206,11 +222,19 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def inventory_of(root: Path) -> Keyring:
+    """Return the inventory below *root*; an empty one where it cannot be read, which others report."""
+    try:
+        return load_keyring(root / KEYRING_NAME)
+    except SeedlessError:
+        return Keyring()
+
+
 @functools.cache
 def _view(root: Path, operator: str, now: int) -> tuple[Store, View]:
     """Return what all batches of a process are held against; it ends with the pool."""
     store = open_store(root, operator)
-    return store, View(store, now)
+    return store, View(store, now, inventory_of(root))
 
 
 def _verdicts(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_Told]:

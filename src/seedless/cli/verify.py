@@ -17,7 +17,7 @@ from seedless.cli.show import read_jwt
 from seedless.errors import BadJwt, BadSignature
 from seedless.lint import count
 from seedless.text import shown
-from seedless.verification import Verdict, View, verify_store
+from seedless.verification import Verdict, View, inventory_of, verify_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ def _of_store(workspace: Workspace, jobs: int) -> Iterator[Verdict]:
 
 
 def _of_files(workspace: Workspace, files: Iterable[str]) -> Iterator[Verdict]:
-    view = View(workspace.store if workspace.has_store else None, workspace.now)
+    view = View(workspace.store if workspace.has_store else None, workspace.now, inventory_of(workspace.root))
     for file in files:
         try:
             yield view.judge(shown(file), read_jwt(file))
