@@ -30,9 +30,14 @@ NEVER = frozenset({"G001", "G002", "G004", "G005", "G012", "T001", "T002", "T007
 """Codes of rules whose findings nothing lifts."""
 
 
-def check(codes: Collection[str]) -> frozenset[str]:
-    """Return *codes*; raise `UsageError` for one that no rule has, or that cannot be lifted."""
-    known = {code_of(rule) for rule in rules()}
+def check(
+    codes: Collection[str], more: Collection[str] = (), never: Collection[str] = NEVER
+) -> frozenset[str]:
+    """Return *codes*; raise `UsageError` for one that no rule has, or that cannot be lifted.
+
+    *more* are codes beside those of the rules for claims, and *never* those whose findings nothing lifts.
+    """
+    known = {code_of(rule) for rule in rules()} | set(more)
     for code in codes:
         if code.startswith("P") and code[1:].isdecimal():
             raise UsageError(
@@ -41,7 +46,7 @@ def check(codes: Collection[str]) -> frozenset[str]:
             )
         if code not in known:
             raise UsageError(f"no rule has the code {shown(code)}", "docs/reference/rules.md lists them")
-        if code in NEVER:
+        if code in never:
             raise UsageError(
                 f"{code} cannot be lifted: it guards a promise",
                 "docs/explanation/assurance.md names the promises",
@@ -51,7 +56,11 @@ def check(codes: Collection[str]) -> frozenset[str]:
 
 def lift(report: Report, codes: Collection[str]) -> Report:
     """Return *report* with the findings of *codes* (checked) taken out and kept as lifted."""
-    codes = check(codes)
+    return apart(report, check(codes))
+
+
+def apart(report: Report, codes: Collection[str]) -> Report:
+    """Return *report* with the findings of *codes*, which are checked, taken out and kept as lifted."""
     kept = tuple(finding for finding in report.findings if finding.code not in codes)
     lifted = tuple(finding for finding in report.findings if finding.code in codes)
     return msgspec.structs.replace(report, findings=kept, lifted=(*report.lifted, *lifted))

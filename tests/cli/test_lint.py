@@ -48,7 +48,7 @@ def filled(desk: Desk) -> Desk:
 def test_a_store_in_order_is_clean(filled: Desk) -> None:
     assert filled.ok("lint").out == "3 files looked at: nothing found\n"
     assert filled.ok("lint", "--json").data == {
-        "ok": True, "looked_at": 3, "nats_server": None, "findings": [],
+        "ok": True, "looked_at": 3, "nats_server": None, "findings": [], "waived": [],
     }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_what_the_commands_make_is_clean(desk: Desk) -> None:
     assert not (desk.home / "jwt").exists()
 
 
-def test_a_hole_in_a_configuration_ends_with_3(desk: Desk) -> None:
+def test_a_security_issue_in_a_configuration_ends_with_3(desk: Desk) -> None:
     path = desk.home / "s.conf"
     path.write_text(OPEN_LOGIN)
     told = f"anyone who knows the public key {U} is let in as this client, without a signature"
@@ -95,6 +95,39 @@ def test_a_warning_ends_with_3_only_when_it_is_strict(desk: Desk) -> None:
     assert desk.run("server", "lint", str(path), "--strict").code == 3
 
 
+def test_what_is_allowed_is_shown_and_counted_and_ends_with_0(desk: Desk) -> None:
+    path = desk.home / "s.conf"
+    path.write_text(f"{OPEN_LOGIN}no_auth_user: a # seedless: allow S008 because guests may read\n")
+    for words in (["lint"], ["server", "lint"]):
+        done = desk.run(*words, str(path), "--allow", "S003", "--strict")
+        assert done.code == 0
+        assert [line.split(": ")[0] for line in done.out.splitlines()] == [
+            *("waived", "  hint", "waived", "  hint", "1 file looked at")
+        ]
+        assert done.out.endswith("1 file looked at: nothing found, 2 waived\n")
+        data = desk.run(*words, str(path), "--allow", "S003", "--json").data
+        assert (data["ok"], data["findings"]) == (True, [])
+        assert [finding["code"] for finding in data["waived"]] == ["S008", "S003"]
+
+
+@pytest.mark.parametrize(
+    ("code", "refusal"),
+    [
+        ("S001", "S001 cannot be lifted: it guards a promise"),
+        ("S006", "S006 cannot be lifted: it guards a promise"),
+        ("G012", "G012 cannot be lifted: it guards a promise"),
+        ("P001", "P001 is a finding of the policy, which nothing lifts"),
+        ("S999", "no rule has the code S999"),
+    ],
+)
+def test_a_code_that_cannot_be_allowed_is_refused(desk: Desk, code: str, refusal: str) -> None:
+    path = desk.home / "s.conf"
+    path.write_text(OPEN_LOGIN)
+    for words in (["lint"], ["server", "lint"]):
+        done = desk.run(*words, str(path), "--allow", code)
+        assert (done.code, refusal in done.err) == (2, True)
+
+
 def test_the_wish_to_delete_is_an_option(filled: Desk) -> None:
     path = filled.home / "s.conf"
     filled.ok("server", "config", "--mem-resolver", "-o", str(path))
@@ -116,17 +149,18 @@ def test_what_does_not_hold_now_ends_with_3(filled: Desk) -> None:
 
 def test_the_server_is_asked_what_the_rules_do_not_know(desk: Desk) -> None:
     path = desk.home / "s.conf"
-    path.write_text("authorization { token: x }\ncluster { colour: red }\n")
+    path.write_text("authorization { token: x }\nocsp { mode: red }\n")
     done = desk.run("lint", str(path))
     assert done.code == 3
     assert done.out.splitlines()[0] == (
-        f'error: S002 {path}:2: nats-server refuses it: unknown field "colour"'
+        f"error: S002 {path}:2: nats-server refuses it: "
+        "error parsing ocsp config: unsupported ocsp mode string"
     )
 
 
 def test_without_a_server_that_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     path = desk.home / "s.conf"
-    path.write_text("authorization { token: x }\ncluster { colour: red }\n")
+    path.write_text("authorization { token: x }\nocsp { mode: red }\n")
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(desk.home))
     done = desk.run("lint", str(path), PATH=str(desk.home))
     assert done.code == 0

@@ -354,6 +354,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "store/files.py": ("store",),
     "store/mark.py": ("mark of a store",),
     "trust.py": ("payload of a jwt",),
+    "nats_config/words.py": (),  # the table that comes with this program
 }
 """The modules that turn bytes into values, and the readers by which their inputs are tried."""
 

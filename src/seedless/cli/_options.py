@@ -89,6 +89,12 @@ _JOBS = [
     )
 ]  # fmt: skip
 _YES = [click.option("--yes", "-y", is_flag=True, help="Agree to what is shown, without being asked.")]
+_WAIVE = [
+    click.option(
+        "--allow", multiple=True, metavar="CODE",
+        help="Waive the findings with this code: they are shown, and do not count.",
+    )
+]  # fmt: skip
 reset_time_option = click.option(
     "--reset-time", multiple=True, metavar="PUBKEY", callback=_public_keys,
     help="Date by this clock what follows the jwt of this key: that one is from a clock that was fast.",
@@ -137,6 +143,16 @@ def json_options(command: Callable[..., R]) -> Callable[..., R]:
 def store_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with --store, --operator and --json."""
     return _gathered([*_STORE, *_JSON], command)
+
+
+def lint_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of the store, --allow and --json."""
+    return _gathered([*_STORE, *_WAIVE, *_JSON], command)
+
+
+def configuration_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with --allow and --json."""
+    return _gathered([*_WAIVE, *_JSON], command)
 
 
 def token_options(command: Callable[..., R]) -> Callable[..., R]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless import jwt
+from seedless import allow, jwt
 from seedless.change import Context
 from seedless.cli import _io
 from seedless.cli._judge import findings_data
-from seedless.cli._options import Settings, store_options
+from seedless.cli._options import Settings, lint_options
 from seedless.cli._progress import with_progress
 from seedless.cli._workspace import Workspace
 from seedless.creds import parse_creds
@@ -25,11 +25,14 @@ from seedless.lint import (
     count,
     judge_jwt,
     lint_store,
+    rules,
     surroundings,
     unreadable,
 )
-from seedless.nats_config.lint import lint_configuration
+from seedless.nats_config import waivers
+from seedless.nats_config.lint import judge_configuration
 from seedless.nats_config.server_check import find_server
+from seedless.rules import code_of
 from seedless.store import atomic, open_store, operators
 from seedless.store.files import STORES
 from seedless.store.mark import MARK_NAME
@@ -54,7 +57,7 @@ _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
     "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
     help="Judge by this policy too [env: SEEDLESS_POLICY; default: as the configuration says].",
 )  # fmt: skip
-@store_options
+@lint_options
 def lint(settings: Settings, *, paths: tuple[Path, ...], strict: bool, wants_delete: bool) -> int:
     """Find security issues in jwts, stores and configurations.
 
@@ -79,6 +82,12 @@ class Look:
     wants_delete: bool = False
     looked_at: int = 0
     asked: str | None = None
+    waived: list[Finding] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse codes that no rule has, or that cannot be waived, before anything is looked at."""
+        more = {code_of(rule) for rule in rules()}
+        allow.check(self.workspace.settings.allow, more, allow.NEVER | waivers.NEVER)
 
     def at(self, path: Path) -> Iterator[Finding]:
         """Yield what there is to say of *path*, whatever it is."""
@@ -101,9 +110,11 @@ class Look:
         self.asked = find_server()
         if self.asked is None:
             _io.say(f"nats-server is not installed: {shown(path)} is judged without it")
-        return lint_configuration(
+        report = judge_configuration(
             path, os.environ, self.workspace.now, program=self.asked, wants_delete=self.wants_delete
         )
+        self.waived += report.lifted
+        return list(report.findings)
 
     def at_store(self, folder: Path | None) -> Iterator[Finding]:
         """Yield what there is to say of the stores in *folder*, by default of the store that is meant."""
@@ -151,7 +162,8 @@ class Look:
 
     def tell(self, findings: Iterable[Finding], *, strict: bool) -> int:
         """Print *findings*, the gravest first, and return the exit code."""
-        report = Report.of(findings)
+        report = allow.apart(Report.of(findings), self.workspace.settings.allow)
+        waived = [*self.waived, *report.lifted]
         counted = {severity: sum(f.severity is severity for f in report.findings) for severity in Severity}
         heavy = len(report.findings) if strict else counted[Severity.ERROR] + counted[Severity.TIMECHECK]
         data: dict[str, Any] = {
@@ -159,19 +171,22 @@ class Look:
             "looked_at": self.looked_at,
             "nats_server": self.asked,
             "findings": findings_data(report.findings),
+            "waived": findings_data(waived),
         }
         found = ", ".join(f"{_plural(n, str(severity))}" for severity, n in counted.items() if n)
         summary = f"{_plural(self.looked_at, 'file')} looked at: {found or 'nothing found'}"
-        lines = [line for finding in report.findings for line in _lines(finding)]
+        summary += f", {len(waived)} waived" if waived else ""
+        lines = [line for finding in report.findings for line in _lines(finding, str(finding.severity))]
+        lines += [line for finding in waived for line in _lines(finding, "waived")]
         _io.emit(data, "\n".join([*lines, summary]), as_json=self.workspace.settings.as_json)
         return _FINDINGS if heavy else 0
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _lines(finding: Finding, word: str) -> Iterator[str]:
     place = finding.place
     if finding.where.startswith(finding.about):  # a place in a configuration names the file itself
         place = finding.where or finding.about
-    mark = click.style(f"{finding.severity}:", fg=_COLOURS[finding.severity])
+    mark = click.style(f"{word}:", fg=_COLOURS[finding.severity])
     yield f"{mark} {printable(f'{finding.code} {place}: {finding.text}')}"
     if finding.hint:
         yield f"  hint: {printable(finding.hint)}"

@@ -10,7 +10,7 @@ import click
 from seedless import server_config
 from seedless.cli import _io, consent
 from seedless.cli._keys import PublicKeyType
-from seedless.cli._options import Settings, json_options, replacing_options
+from seedless.cli._options import Settings, configuration_options, replacing_options
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
@@ -111,7 +111,7 @@ def _of_operator(workspace: Workspace, kind: str, system_name: str | None, **mor
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
 @click.option("--wants-delete", is_flag=True, help="Accounts must be deletable.")
-@json_options
+@configuration_options
 def lint_configurations(
     settings: Settings, *, files: tuple[Path, ...], strict: bool, wants_delete: bool
 ) -> int:

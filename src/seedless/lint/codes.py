@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.lint import jwts, tree
 from seedless.nats_config import lint as configuration
-from seedless.nats_config import trust
+from seedless.nats_config import trust, waivers
 from seedless.nats_config.server_check import s002_the_server_takes_it
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def rules() -> tuple[Callable[..., Any], ...]:
         s002_the_server_takes_it,
         *configuration.RULES,
         trust.s023_accounts_can_be_deleted,
+        waivers.s030_waivers_name_a_rule,
         *jwts.RULES,
         *tree.RULES,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from seedless.errors import BadKey
+from seedless import jwt
+from seedless.claims import User
+from seedless.errors import BadKey, SeedlessError
 from seedless.findings import error, warning
-from seedless.nats_config import Array, Map, Place
+from seedless.nats_config import Array, Map, Place, Scalar
 from seedless.nats_config.server import PASSWORD, SYSTEM, USER, block, text_of
 from seedless.nkey import PublicKey, Role, unpack
 from seedless.text import brief
@@ -57,8 +59,19 @@ def s004_user_has_a_password(server: Server) -> Iterator[Finding]:
 def s005_nkey_is_a_user_key(server: Server) -> Iterator[Finding]:
     """An `nkey` is the public key of a user, `U…`; that of an account in the configuration is `A…`.
 
-    Servers refuse to start with another.
+    Servers do not start with another, nor with a user in a list who has an `nkey` and a name or a password,
+    or neither `nkey` nor name.
     """
+    authorization = block(server.configuration.root, "authorization")
+    for login in server.logins:
+        if login.who == "client" and login.entry is not authorization:
+            name, password = login.text(*USER), login.text(*PASSWORD)
+            if login.text("nkey") and (name or password):
+                text = "an nkey does not go together with a name or a password: servers do not start"
+                yield error("S005", str(login.place), text, "leave the nkey, or the name with its password")
+            elif not login.text("nkey") and not name:
+                text = "this user has neither a name nor an nkey: servers do not start"
+                yield error("S005", str(login.place), text, "give it one of both")
     accounts = block(server.configuration.root, "accounts")
     expected = [(login.entry, Role.USER) for login in server.logins]
     expected += [
@@ -143,8 +156,8 @@ def anonymous(server: Server) -> bool:
 def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
     """No user stands for clients that bring no credentials (`no_auth_user`, `default_sentinel`).
 
-    They are let in as that user. With an operator servers refuse to start with `no_auth_user`; the bearer jwt
-    of `default_sentinel` does the same there.
+    They are let in as that user. Servers do not start when `no_auth_user` is together with an operator, or
+    names no user of a list; nor when `default_sentinel` is without an operator, or no bearer jwt of a user.
     """
     for who, parent in (
         ("client", server.configuration.root),
@@ -152,18 +165,49 @@ def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
         ("MQTT client", block(server.configuration.root, "mqtt")),
     ):
         member = parent.find("no_auth_user") if parent else None
-        if member is None or not text_of(member):
+        name = text_of(member)
+        if parent is None or member is None or not name:
             continue
-        if server.operators and who == "client":
-            text = "no_auth_user does not go together with an operator: servers do not start"
-            yield error("S008", str(member.place), text, "take it out")
+        if problem := "" if _is_off(who, parent) else _no_auth_user_problem(server, name):
+            yield error(
+                "S008", str(member.place), f"no_auth_user {problem}: servers do not start", "take it out"
+            )
         else:
-            text = f"whoever brings nothing is let in as {who} {brief(text_of(member) or '')}"
+            text = f"whoever brings nothing is let in as {who} {brief(name)}"
             yield warning("S008", str(member.place), text, "take it out unless it is meant so")
     sentinel = server.find("default_sentinel")
-    if sentinel is not None and text_of(sentinel) and server.trusts:
-        text = "whoever brings nothing is let in as the user of default_sentinel"
-        yield warning("S008", str(sentinel.place), text, "take it out, unless an auth callout decides")
+    if sentinel is not None and (jwt_text := text_of(sentinel)):
+        if problem := _sentinel_problem(server, jwt_text):
+            text = f"default_sentinel {problem}: servers do not start"
+            yield error("S008", str(sentinel.place), text, "take it out")
+        else:
+            text = "whoever brings nothing is let in as the user of default_sentinel"
+            yield warning("S008", str(sentinel.place), text, "take it out, unless an auth callout decides")
+
+
+def _is_off(who: str, parent: Map) -> bool:
+    """Report whether *parent* is the block of a listener without a port: servers do not look at it."""
+    port = parent.find("port", "listen")
+    return who != "client" and (port is None or (isinstance(port.value, Scalar) and port.value.value == 0))
+
+
+def _no_auth_user_problem(server: Server, name: str) -> str:
+    if server.operators:
+        return "does not go together with an operator"
+    authorization = block(server.configuration.root, "authorization")
+    listed = [login for login in server.logins if login.who == "client" and login.entry is not authorization]
+    named = {login.text(*USER) or login.text("nkey") for login in listed}
+    return "" if name in named else f"names {brief(name)}, who is in no list of users"
+
+
+def _sentinel_problem(server: Server, text: str) -> str:
+    if not server.operators:
+        return "does not go without an operator"
+    try:
+        body = jwt.read(text).claims.body
+    except SeedlessError:
+        return "is no jwt"
+    return "" if isinstance(body, User) and body.bearer_token else "is no bearer jwt of a user"
 
 
 def _open_logins(server: Server) -> Iterator[tuple[Login, str]]:

@@ -83,7 +83,10 @@ class Reader:
                 return True
             elif source.next == "}":
                 source.at += 1
+                source.open_braces = max(source.open_braces - top, 0)
                 return top
+            elif top and not source.next and source.open_braces:  # servers take one where a line ends here
+                source.refuse("a brace { is never closed")
             elif top and not source.next:
                 return False
             else:
@@ -104,6 +107,7 @@ class Reader:
                 source.skip()
         elif top and not source.next:
             if key == "}":  # of a { at the beginning
+                source.open_braces = max(source.open_braces - 1, 0)
                 return []
             source.refuse(f"{named(key)} has no value", at=start)
         if not top and (not source.next or source.next in {",", "}"}):

@@ -97,18 +97,27 @@ class Server:
 
     @property
     def resolver(self) -> str:
-        """The type of the resolver, in upper case; MEM for memory; empty without one."""
+        """The type of the resolver, in upper case; MEM for memory; empty without one.
+
+        A single operator whose jwt names an account server (`account_server_url`) brings a resolver by URL,
+        when the configuration names none.
+        """
         member = self.find(*RESOLVER)
+        if member is None and len(self.operators) == 1:
+            jwt = self.operators[0].jwt
+            return "URL" if jwt and jwt.claims.body.account_server_url else ""
         if member is not None and isinstance(member.value, Map):
             member = member.value.find("type")
+            return (text_of(member) or "").upper()
         kind = (text_of(member) or "").upper()
-        return "MEM" if kind == "MEMORY" else kind.partition("(")[0]
+        return next((name for name in ("MEM", "URL") if name in kind), kind)
 
     @property
     def system_account(self) -> str:
-        """The key of the system account: of the configuration, or else of an operator; empty without one."""
+        """The key of the system account: of the configuration, or else of a single operator."""
         named = text_of(self.find(*SYSTEM))
-        return named or next(iter(self.claimed_system_accounts), "")
+        claimed = self.claimed_system_accounts if len(self.operators) == 1 else ()
+        return named or next(iter(claimed), "")
 
     @property
     def claimed_system_accounts(self) -> tuple[str, ...]:

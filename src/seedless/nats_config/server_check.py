@@ -14,7 +14,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedless.findings import error
+from seedless.findings import error, warning
 from seedless.nats_config import Map
 from seedless.nats_config.server import RESOLVER, text_of
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _PATIENCE = 10.0
 _PLACED = re.compile(r"(?P<file>.*?):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<text>.*)")
 _PROGRAM = "nats-server: "
+_WARNING = "invalid use of field"
 
 
 def find_server() -> str | None:
@@ -39,13 +40,18 @@ def s002_the_server_takes_it(
 ) -> Iterator[Finding]:
     """A server reads the configuration without an error (`nats-server -t`).
 
-    Asked where the program is installed; it looks at the files, and not at whether trust holds.
+    Asked where the program is installed; it looks at the files, and not at whether trust holds. Of what it
+    calls an invalid use of a field, such as seconds where a duration should be, it only warns at a start.
     """
     path = next(iter(server.configuration.files))
     for line in _refusal(server, path, program, environment):
         placed = _PLACED.fullmatch(line)
         where = f"{placed['file']}:{placed['line']}" if placed else path
-        yield error("S002", where, f"nats-server refuses it: {placed['text'] if placed else line}")
+        said = placed["text"] if placed else line
+        if said.startswith(_WARNING):
+            yield warning("S002", where, f"nats-server warns of it: {said}")
+        else:
+            yield error("S002", where, f"nats-server refuses it: {said}")
 
 
 def _refusal(server: Server, path: str, program: str, environment: Mapping[str, str]) -> list[str]:

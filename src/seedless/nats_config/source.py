@@ -49,13 +49,14 @@ _MOST_DIGITS = 19
 class Source:
     """A text and how far it has been read."""
 
-    __slots__ = ("at", "lines", "name", "text")
+    __slots__ = ("at", "lines", "name", "open_braces", "text")
 
     def __init__(self, text: str, name: str) -> None:
         """Take the *text* and the *name* of its file; raise `StoreError` for a text that is none."""
         self.text = text
         self.name = name
         self.at = 0
+        self.open_braces = 0
         self.lines = [0, *(match.end() for match in re.finditer("\n", text))]
         stray = _NO_TEXT.search(text)
         if stray:
@@ -98,10 +99,10 @@ class Source:
         self.take(_INDENT)
 
     def skip_to_key(self, *, top: bool) -> None:
-        """Pass over blanks and comments; at the *top* over opening braces too."""
+        """Pass over blanks and comments; at the *top* over opening braces too, which are counted."""
         blank = _TOP_SPACE if top else _SPACE
-        while self.take(blank) or self.take(_COMMENT):
-            pass
+        while (skipped := self.take(blank)) or self.take(_COMMENT):
+            self.open_braces += skipped.count("{")
 
     def skip_comment(self) -> bool:
         """Pass over a comment to the end of its line, and tell whether there was one."""

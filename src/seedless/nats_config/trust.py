@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account
 from seedless.findings import error, timecheck, warning
-from seedless.nats_config import Map, Scalar
-from seedless.nats_config.server import RESOLVER, SYSTEM, TRUSTED, block, text_of
+from seedless.nats_config import Array, Map, Scalar
+from seedless.nats_config.server import RESOLVER, SYSTEM, TRUSTED, block, is_true, strings, text_of
 from seedless.text import brief
 from seedless.trust import may_issue
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from seedless.findings import Finding
     from seedless.jwt import Jwt
+    from seedless.nats_config import Value
     from seedless.nats_config.server import Given, Server
 
 _KEEPING = frozenset({"FULL", "CACHE"})
+_NOT_TAKEN = {"FULL": ("ttl",), "CACHE": ("interval", "allow_delete")}
 _AGAIN = "write it again: seedless server config"
 
 
@@ -29,7 +31,8 @@ def s012_operator_can_be_read(server: Server) -> Iterator[Finding]:
     """
     for given in server.operators:
         if given.jwt is None:
-            yield error("S012", str(given.place), f"this is no operator jwt: {given.problem}", _AGAIN)
+            text = f"this is no operator jwt: {given.problem}; servers do not start"
+            yield error("S012", str(given.place), text, _AGAIN)
 
 
 def s013_operator_is_by_itself(server: Server) -> Iterator[Finding]:
@@ -76,10 +79,12 @@ def s016_preload_can_be_read(server: Server) -> Iterator[Finding]:
     """
     for given in server.preload:
         if given.jwt is None:
-            yield error("S016", str(given.place), f"this is no account jwt: {given.problem}", _AGAIN)
+            text = f"this is no account jwt: {given.problem}; servers do not start"
+            yield error("S016", str(given.place), text, _AGAIN)
         elif not isinstance(given.jwt.claims.body, Account):
             kind = given.jwt.claims.body.kind
-            yield error("S016", str(given.place), f"this is no account jwt: these are {kind} claims", _AGAIN)
+            text = f"this is no account jwt: these are {kind} claims; servers do not start"
+            yield error("S016", str(given.place), text, _AGAIN)
         elif given.jwt.claims.sub != given.key:
             text = (
                 f"{brief(given.key)} is not the key of the account in its jwt, {brief(given.jwt.claims.sub)}"
@@ -130,8 +135,12 @@ def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
     """There is a system account, and a server that has all accounts in memory has it among them.
 
     Without one nothing can be pushed or watched, and a server whose resolver keeps accounts does not start;
-    nor does one with all accounts in memory when the account that is named is missing.
+    nor does one with all accounts in memory, or none by jwt, when the account that is named is missing.
     """
+    member = server.find(*SYSTEM)
+    if not server.trusts and member is not None and text_of(member) not in _defined(server):
+        text = f"there is no account {brief(text_of(member) or '')} for the system: servers do not start"
+        yield error("S020", str(member.place), text, "define it in accounts { … }")
     if not server.operators or not all(given.jwt for given in server.operators):
         return
     place = str(server.operators[0].place)
@@ -152,6 +161,15 @@ def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
             )
 
 
+def _defined(server: Server) -> set[str]:
+    """Return the names of the accounts that a configuration defines, and of the global one."""
+    member = server.find("accounts")
+    if member is not None and isinstance(member.value, Map):
+        return {account.key for account in member.value.members} | _ALWAYS
+    return {text for text, _ in strings(member)} | _ALWAYS
+
+
+_ALWAYS = {"", "$G"}
 _SYSTEM_HINT = "make one: seedless operator add NAME --sys, or name one in the operator's claims"
 
 
@@ -164,12 +182,12 @@ def s021_operator_stands_alone(server: Server) -> Iterator[Finding]:
         return
     for names in (TRUSTED, ("accounts",)):
         member = server.find(*names)
-        if member is not None and not (isinstance(member.value, Map) and not member.value.members):
+        if member is not None and not _is_empty(member.value):
             text = f"{member.key} does not go together with an operator: servers do not start"
             yield error("S021", str(member.place), text, "take one of both out")
     authorization = block(server.configuration.root, "authorization")
     users = authorization.find("users") if authorization else None
-    if users is not None:
+    if users is not None and not _is_empty(users.value):
         text = "users do not go together with an operator: servers do not start"
         yield error("S021", str(users.place), text, "take them out: users have jwts")
 
@@ -177,15 +195,48 @@ def s021_operator_stands_alone(server: Server) -> Iterator[Finding]:
 def s022_resolver_fits(server: Server) -> Iterator[Finding]:
     """An operator has a resolver, and preloaded accounts have one that takes them: memory, full or cache.
 
-    Servers do not start otherwise.
+    Servers do not start otherwise. A single operator whose jwt names an account server (`account_server_url`)
+    needs no other resolver. One that keeps accounts needs a folder and an operator; a full one has no `ttl`,
+    a cache neither `interval` nor `allow_delete`.
     """
     member = server.find(*RESOLVER)
-    if server.operators and member is None:
+    problems = [*_resolver_problems(server)]
+    if member is not None and problems:
+        text = f"{problems[0]}: servers do not start"
+        yield error("S022", str(member.place), text, "seedless server config writes one")
+        return
+    readable = all(given.jwt for given in server.operators)
+    if server.operators and readable and not server.resolver:
         text = "there is no resolver for the accounts of the operator: servers do not start"
         yield error("S022", str(server.operators[0].place), text, "write resolver: MEMORY, or a full one")
-    elif server.preload and member is not None and server.resolver not in {"MEM", *_KEEPING}:
+    elif server.preload and server.resolver and server.resolver not in {"MEM", *_KEEPING}:
+        place = member.place if member is not None else server.operators[0].place
         text = "preloaded accounts do not go together with this resolver: servers do not start"
-        yield error("S022", str(member.place), text, "take resolver_preload out")
+        yield error("S022", str(place), text, "take resolver_preload out")
+
+
+def _is_empty(value: Value) -> bool:
+    return (isinstance(value, Map) and not value.members) or (isinstance(value, Array) and not value.items)
+
+
+def _resolver_problems(server: Server) -> Iterator[str]:
+    """Yield what a resolver that keeps accounts in a folder has too little of, or too much."""
+    member = server.find(*RESOLVER)
+    if member is None:
+        return
+    if server.resolver not in ({"MEM", "URL"} if isinstance(member.value, Scalar) else _KEEPING):
+        yield "a resolver is MEMORY, URL(…) or a block with type full or cache"
+        return
+    if not isinstance(member.value, Map):
+        return
+    if not text_of(member.value.find("dir")):
+        yield "a resolver that keeps accounts needs a dir"
+    for word in _NOT_TAKEN.get(server.resolver, ()):
+        option = member.value.find(word)
+        if option is not None and (word != "allow_delete" or is_true(option)):
+            yield f"a resolver of type {server.resolver.lower()} takes no {word}"
+    if server.resolver in _KEEPING and not server.trusts:
+        yield "a resolver that keeps accounts needs an operator"
 
 
 def s023_accounts_can_be_deleted(server: Server) -> Iterator[Finding]:
