@@ -236,8 +236,11 @@ def takes_it(said: str) -> bool:
     return all(_WARNING in problem for problem in said.splitlines() if problem.strip())
 
 
-def start(text: str, folder: Path) -> str:
-    """Start the server with the configuration *text*; return why it ended, or nothing when it was ready."""
+def start(text: str, folder: Path, patience: float = 0.0) -> str:
+    """Start the server with the configuration *text*; return why it ended, or nothing when it was ready.
+
+    One that ends within *patience* seconds after it was ready has not started.
+    """
     path, log = folder / "s.conf", folder / "log"
     path.write_text(text, encoding="utf-8")
     log.unlink(missing_ok=True)
@@ -249,11 +252,18 @@ def start(text: str, folder: Path) -> str:
         try:
             while process.poll() is None:
                 if log.exists() and "Server is ready" in log.read_text(encoding="utf-8"):
-                    return ""
+                    return _after(process, patience)
                 time.sleep(0.005)
             return process.stderr.read() or log.read_text(encoding="utf-8")
         finally:
             process.kill()
+
+
+def _after(process: subprocess.Popen[str], patience: float) -> str:
+    try:
+        return process.communicate(timeout=patience)[1] if patience else ""
+    except subprocess.TimeoutExpired:
+        return ""
 
 
 def table(folder: Path, blocks: Iterable[str], *, values_alone: bool) -> Table:

@@ -87,6 +87,8 @@ def test_servers_start_where_we_say_so(
         said = start(text, tmp_path)
         findings = lint_configuration(Path("s.conf"), {}, trust.NOW)
         refusals = [found.text for found in findings if any(words in found.text for words in REFUSED)]
+        if refusals and not said:  # with two operators it is ready, and ends with a panic then
+            said = start(text, tmp_path, 2.0)
         started += not said
         if bool(said) != bool(refusals) and EMPTY_FOLDER not in said:
             differing.append(f"{text}\nserver: {said}\nhere: {refusals}")

@@ -10,7 +10,7 @@ from seedless.claims import User
 from seedless.errors import BadKey, SeedlessError
 from seedless.findings import error, warning
 from seedless.nats_config import Array, Map, Place, Scalar
-from seedless.nats_config.server import PASSWORD, SYSTEM, USER, block, text_of
+from seedless.nats_config.server import PASSWORD, USER, block, named_system, text_of
 from seedless.nkey import PublicKey, Role, unpack
 from seedless.text import brief
 
@@ -137,7 +137,7 @@ def asks(server: Server) -> bool:
 def _outside(server: Server) -> Iterator[Login]:
     """Yield the logins of clients, but for those of a system account that the configuration defines."""
     accounts = block(server.configuration.root, "accounts")
-    name = text_of(server.find(*SYSTEM)) or "$SYS"
+    name = text_of(named_system(server.configuration.root)) or "$SYS"
     system = next((one for one in accounts.each() if one.key == name), None) if accounts else None
     users = system.value.find("users") if system and isinstance(system.value, Map) else None
     inside = {id(entry) for entry in users.value.items} if users and isinstance(users.value, Array) else set()

@@ -115,7 +115,7 @@ class Server:
     @property
     def system_account(self) -> str:
         """The key of the system account: of the configuration, or else of a single operator."""
-        named = text_of(self.find(*SYSTEM))
+        named = text_of(named_system(self.configuration.root))
         claimed = self.claimed_system_accounts if len(self.operators) == 1 else ()
         return named or next(iter(claimed), "")
 
@@ -136,6 +136,12 @@ def read_server(configuration: Configuration, now: int) -> Server:
         tuple(_operators(root)),
         tuple(_preload(root)),
     )
+
+
+def named_system(root: Map) -> Member | None:
+    """Return the member that names the system account; only of its words servers do not fold the case."""
+    members = {member.key: member for member in root.members}
+    return next((members[word] for word in SYSTEM if word in members), None)
 
 
 def text_of(member: Member | None) -> str | None:

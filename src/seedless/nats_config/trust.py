@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from seedless.claims import Account
 from seedless.findings import error, timecheck, warning
 from seedless.nats_config import Array, Map, Scalar
-from seedless.nats_config.server import RESOLVER, SYSTEM, TRUSTED, block, is_true, strings, text_of
+from seedless.nats_config.server import RESOLVER, TRUSTED, block, is_true, named_system, strings, text_of
 from seedless.text import brief
 from seedless.trust import may_issue
 
@@ -124,7 +124,7 @@ def s019_system_account_is_one(server: Server) -> Iterator[Finding]:
 
     Servers do not start with two.
     """
-    member, claimed = server.find(*SYSTEM), server.claimed_system_accounts
+    member, claimed = named_system(server.configuration.root), server.claimed_system_accounts
     named = text_of(member)
     if member is not None and named and claimed and named not in claimed:
         text = f"the operator's system account is {brief(claimed[0])}: servers do not start"
@@ -137,7 +137,7 @@ def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
     Without one nothing can be pushed or watched, and a server whose resolver keeps accounts does not start;
     nor does one with all accounts in memory, or none by jwt, when the account that is named is missing.
     """
-    member = server.find(*SYSTEM)
+    member = named_system(server.configuration.root)
     if not server.trusts and member is not None and text_of(member) not in _defined(server):
         text = f"there is no account {brief(text_of(member) or '')} for the system: servers do not start"
         yield error("S020", str(member.place), text, "define it in accounts { … }")
@@ -235,7 +235,7 @@ def _resolver_problems(server: Server) -> Iterator[str]:
         option = member.value.find(word)
         if option is not None and (word != "allow_delete" or is_true(option)):
             yield f"a resolver of type {server.resolver.lower()} takes no {word}"
-    if server.resolver in _KEEPING and not server.trusts:
+    if server.resolver in _KEEPING and not server.operators:
         yield "a resolver that keeps accounts needs an operator"
 
 
