@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     Open = Callable[..., AbstractContextManager[Token]]
     Given = Callable[..., Any]
     Misbehaving = Any
+    Desk = Any
 
 SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
 KEY = SOFTWARE.public_key
@@ -254,3 +256,19 @@ def test_no_pin_in_the_environment_is_given_to_what_names_the_libraries(
     with pytest.raises(ModuleError, match=r"are missing: libgone\.so$"):
         load(module)
     assert "pin-0815" not in (tmp_path / "env").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("erase", ["--erase", "--dry-run"])
+def test_token_init_asks_for_no_pin_of_a_device_that_keeps_its_label(
+    crooked: Misbehaving, desk: Desk, erase: str
+) -> None:
+    crooked.wants(*YUBIKEY)
+    made = crooked.made
+    words = ("token", "init", "--label", "NEW", erase, *([made.serial] if erase == "--erase" else []))
+    env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
+    named = {"SEEDLESS_MODULE": str(made.module), "SEEDLESS_TOKEN": f"pkcs11:token={made.label}"}
+    done = desk.child(*words, **env, **named)
+    assert (done.code, done.out) == (4, "")
+    assert "was left as it is: it keeps its label (YubiKey PIV)" in done.err
+    assert "hint: ykman piv reset deletes all its keys" in done.err
+    assert (crooked.calls("C_InitToken"), crooked.calls("C_Login")) == (0, 0)

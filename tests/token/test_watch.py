@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from seedless.claims import Operator
+from seedless.cli._ceremony_token import TokenKeys
+from seedless.jwt import Claims, draft
 from seedless.nkey import Role
 from seedless.pkcs11 import watch
 from seedless.pkcs11.pool import open_pool
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pytest_softhsm
+    from seedless.nkey import PublicKey
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.token import Token
 
@@ -108,3 +112,17 @@ def test_a_slow_signature_of_a_worker_is_told_once_with_what_to_say(
     where = f'token "{made.label}" (serial {made.serial})'
     words = "takes its time: if it blinks or has a button, touch it (Ctrl-C ends the wait)"
     assert [line for line in written.lines if "touch" in line] == [f"{where} {words}"]
+
+
+def test_the_signatures_of_a_ceremony_are_counted_although_they_come_one_at_a_time(written: Written) -> None:
+    operator = SoftwareKey(Role.OPERATOR, bytes(range(32)))
+
+    class Opened:
+        def signer(self, _: PublicKey) -> SoftwareKey:
+            return operator
+
+    claims = Claims(sub=str(operator.public_key), name="ACME", body=Operator.new())
+    keys = TokenKeys(Opened(), 3)  # type: ignore[arg-type]  # no token is opened
+    for now in (1, 2):
+        list(keys.sign([draft(claims, operator.public_key, now)]))
+    assert written.lines == ["1 of 3", "2 of 3"]
