@@ -23,7 +23,7 @@ import importlib.abc, socket, sys
 
 class Nothing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"nats", "segno", "nkeys", "aiohttp", "ssl", "asyncio"}:
+        if name.partition(".")[0] in {"cryptography", "nats", "segno", "nkeys", "aiohttp", "ssl", "asyncio"}:
             raise ModuleNotFoundError(f"{name} is hidden")
 
 def refuse(*given, **named):

@@ -13,10 +13,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import certificates as made
 
+import seedless
 from seedless.ceremony import offline
 from seedless.ceremony.check import Verdict, check
+from seedless.ceremony.rehearsal import Cast
 from seedless.ceremony.report import report
-from seedless.errors import Refused
+from seedless.errors import MissingPackage, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -105,3 +107,21 @@ def test_an_attestation_that_was_changed_afterwards_makes_the_ceremony_false(hal
     changed = result.replace(b"-----BEGIN CERTIFICATE-----\\nMIIC", b"-----BEGIN CERTIFICATE-----\\nMIID", 1)
     assert changed != result
     assert check(request, changed, hall.operator.public_key).verdict is Verdict.FALSE
+
+
+def test_a_rehearsal_requires_no_attestation_of_the_keys_that_stand_in(hall: Hall) -> None:
+    policy = hall.policy(hall.policy_text + PINS)
+    rehearsed = Cast({}, sign=lambda _: pytest.fail("nothing is signed here")).policy(policy, (), "1234")
+    assert (policy.attestation is None, rehearsed.attestation) == (False, None)
+
+
+def test_without_cryptography_a_check_names_what_to_install_and_calls_nothing_false(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = hall.signing.public_key
+    request, result = held(hall, {key: chain(key)})
+    monkeypatch.delitem(sys.modules, "seedless._x509")
+    monkeypatch.delattr(seedless, "_x509")
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(MissingPackage, match="cannot be read without the Python package cryptography"):
+        hall.check(request, result)

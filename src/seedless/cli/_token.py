@@ -197,8 +197,7 @@ class OpenTokens:
     def _place(self, issuer: PublicKey, places: dict[PublicKey, tuple[Path, KeyUri]]) -> tuple[Path, KeyUri]:
         """Return module and URI of the token that has the key of *issuer*, which may sign for it."""
         if issuer not in places:
-            self._require_role(issuer)
-            self.require_attested(issuer)
+            self._require_may_sign(issuer)
             entry = self._workspace.keyring().get(issuer)
             uri = named_uri(self._workspace) if entry is None else token_part(KeyUri.parse(entry.uri))
             module, info = self._allowed(uri, is_ours=entry is None)
@@ -207,8 +206,7 @@ class OpenTokens:
 
     def signer(self, public_key: PublicKey) -> Signer:
         """Return the signer of *public_key*, on the token that holds it."""
-        self._require_role(public_key)
-        self.require_attested(public_key)
+        self._require_may_sign(public_key)
         allowed = str(public_key) in self._workspace.settings.allow_extractable
         entry = self._workspace.keyring().get(public_key)
         key_id = KeyUri.parse(entry.uri).id if entry else None
@@ -229,6 +227,11 @@ class OpenTokens:
                 "name its token with --token; seedless key list shows what is where",
             ) from error
         return token
+
+    def _require_may_sign(self, public_key: PublicKey) -> None:
+        """Raise `NoKey` for a key of another role, `Refused` for one whose attestation the policy misses."""
+        self._require_role(public_key)
+        self.require_attested(public_key)
 
     def _require_role(self, public_key: PublicKey) -> None:
         """Raise `NoKey` where the inventory has the raw key in another role; its label is looked at later.
