@@ -209,12 +209,13 @@ def test_a_key_file_that_holds_no_seed_is_named(hall: Hall, files: dict[str, byt
         assert (done.code, f"is {kind}, and a seed is needed" in done.err) == (2, True), done
 
 
-def test_a_statement_about_the_request_before_is_named_as_such(hall: Hall) -> None:
+@pytest.mark.parametrize("later", [pytest.param(0, id="at once"), pytest.param(3600, id="an hour later")])
+def test_a_statement_about_the_request_before_is_named_as_such(hall: Hall, later: int) -> None:
     policy = hall.policy(hall.witnessed_policy_text)
-    before, now = hall.request(), hall.request(reason="prepared again")
+    before, now = hall.request(), hall.request(reason="prepared again", at=T0 + 100 + later)
     old = hall.statement(hall.ground(before, policy=policy), hall.ada)
     with pytest.raises(Refused) as caught:
-        hall.sit(hall.ground(now, policy=policy), old)
+        hall.sit(hall.ground(now, policy=policy, now=T0 + 200 + later), old)
     assert caught.value.message == (
         f"witness 1 is a statement about another request, sha256:{before.digest}, "
         f"and this one is sha256:{now.digest}"

@@ -82,12 +82,6 @@ def why_no_witness(key: PublicKey, wanted: Witnesses | None, signers: Collection
 
 def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) -> Jwt[Any]:
     found = read_own(text.strip(), where)
-    prepared_at, now = times
-    if not prepared_at - MOST_AHEAD <= found.issued_at <= now + MOST_AHEAD:
-        span = f"between the request, {moment(prepared_at)}, and now, {moment(now)}"
-        raise Refused(
-            f"{where} is of {moment(found.issued_at)}, and was not signed {span}", "look at the clocks"
-        )
     said = found.claims.body.data or {}
     if found.claims.aud == WITNESS and found.claims.sub != sha256_of(matter.request):
         raise Refused(
@@ -95,6 +89,13 @@ def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) ->
             f"and this one is {sha256_of(matter.request)}",
             "the request was prepared again since, or it is another; to make a statement about this one: "
             "seedless ceremony witness",
+        )
+    # Only now: a statement about a request that was prepared before this one is older, and no clock is wrong.
+    prepared_at, now = times
+    if not prepared_at - MOST_AHEAD <= found.issued_at <= now + MOST_AHEAD:
+        span = f"between the request, {moment(prepared_at)}, and now, {moment(now)}"
+        raise Refused(
+            f"{where} is of {moment(found.issued_at)}, and was not signed {span}", "look at the clocks"
         )
     if found.claims.aud == WITNESS and said.get("policy") != matter.policy:
         raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
