@@ -133,11 +133,20 @@ class _Loop:
 
     def seconds(self) -> float:
         """Wait until it is done; return the seconds that it took, by its own clock."""
+        return self._times()[0]
+
+    def used(self) -> float:
+        """Run; return the seconds of processor time."""
+        self.start()
+        return self._times()[1]
+
+    def _times(self) -> tuple[float, float]:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit("the C loop has ended")
-        return float(line)
+        taken, used = line.split()
+        return float(taken), float(used)
 
     def __call__(self) -> float:
         self.start()

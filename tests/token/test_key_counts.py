@@ -186,6 +186,21 @@ def test_apply_asks_for_each_new_account_the_same_few_things(
     }
 
 
+def test_a_worker_lists_the_keys_of_the_token_once_however_many_of_them_sign(
+    desk: Desk, counted: Callable[..., dict[str, int]]
+) -> None:
+    on_token, others, searches = 2, [], []
+    for size in (10, 20, 30):
+        lines = [f"[accounts.A{size}x{n}]\n[accounts.A{size}x{n}.users.u]\n" for n in range(size)]
+        (desk.home / "tenants.toml").write_text("".join(lines))
+        counts = counted("apply", "tenants.toml", "--jobs", "1")
+        on_token += size
+        others.append(counts["C_GetAttributeValue"] - 8 * size - 8 * on_token)  # created, and listed
+        searches.append(counts["C_FindObjects"])
+    assert others == [others[0]] * 3
+    assert searches == [searches[0]] * 3
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -78,8 +78,9 @@ def _stored(workspace: Workspace) -> list[Jwt[Any]]:
 def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
     """Return the longest message, in bytes, of each issuer's token, where the inventory tells the device."""
     found: dict[str, int] = {}
+    keyring = workspace.keyring()
     for issuer in {change.draft.issuer for change in changes}:
-        entry = workspace.keyring().get(issuer)
+        entry = keyring.get(issuer)
         if entry is not None:
             largest = quirks_of_uri(KeyUri.parse(entry.uri)).largest_message
             found |= {} if largest is None else {str(entry.public_key): largest}

@@ -128,10 +128,9 @@ def show_plan(
         return "" if found[1] in placeholders else found[0]
 
     for change in plan.changes:
-        _io.say(click.style(heading(change), bold=True))
         names = ChainMap(placeholders, known_names(workspace, change))  # type: ignore[arg-type]  # it is only read
-        for line in lines(change, accounts, names):
-            _io.say(f"  {_KEY_IN_BRACKETS.sub(named, line)}")
+        rows = (f"  {_KEY_IN_BRACKETS.sub(named, line)}" for line in lines(change, accounts, names))
+        _io.say("\n".join([click.style(heading(change), bold=True), *rows]))
     show_reset_times(plan, workspace)
     for placement in plan.placements:
         _io.say(click.style(placed(placement), bold=True))

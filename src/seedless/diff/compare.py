@@ -117,13 +117,12 @@ def _uncovered(
 ) -> Iterator[Difference]:
     """Yield a line for each member that differs and that none of *lines* covers."""
     covered = _Paths(_INDEX.sub("", path) for line in lines for path in line.paths)
-    was, now = (dict(_leaves(_members(side), "")) for side in (old, new))
-    if wording.is_new:
-        was = {}
+    sides = ({}, _members(new)) if wording.is_new else _differing(_members(old), _members(new))
+    was, now = (dict(_leaves(side, "")) for side in sides)
     filled = [_Paths(side) for side in (was, now)]
     for path in [*now, *(path for path in was if path not in now)]:
         before, after = was.get(path), now.get(path)
-        if _said(before) == _said(after) and (path in was) == (path in now):
+        if (path in was) == (path in now) and _said(before) == _said(after):
             continue
         if {} in (before, after) and filled[after != {}].has_within(path):
             continue  # it was, or is, not empty: its members have lines
@@ -179,6 +178,29 @@ def _members(claims: Claims[Any]) -> dict[str, Any]:
     registered = {name: getattr(claims, name) for name in ("sub", "name", "aud", "exp", "nbf")}
     held = {name: item for name, item in registered.items() if item}
     return held if body is None else held | {BODY: body}
+
+
+def _differing(was: dict[str, Any], now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return both objects without the members that are the same in both, at any depth.
+
+    What is written the same is the same, and so is most of what a change holds: no leaf of it is looked at.
+    """
+    left = (dict(was), dict(now))
+    for name in was.keys() & now.keys():
+        one, other = was[name], now[name]
+        if _is_written_alike(one, other):
+            for side in left:
+                del side[name]
+        elif isinstance(one, dict) and isinstance(other, dict):
+            left[0][name], left[1][name] = _differing(one, other)
+    return left
+
+
+def _is_written_alike(one: object, other: object) -> bool:
+    try:
+        return msgspec.json.encode(one) == msgspec.json.encode(other)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        return False  # it cannot be written: each leaf is looked at
 
 
 def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:

@@ -7,6 +7,7 @@ come twice, attributes of the path in the query (and the other way), and names t
 
 from __future__ import annotations
 
+import functools
 import re
 import urllib.parse
 
@@ -101,15 +102,7 @@ class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def parse(cls, text: str) -> KeyUri:
         """Read `pkcs11:token=…;object=…?module-path=…`; raise `BadUri`, which never quotes a value."""
-        if text[: len(_SCHEME)].lower() != _SCHEME:
-            raise BadUri(
-                "this is not a PKCS#11 URI", "it begins with pkcs11: as in pkcs11:token=NAME;serial=NUMBER"
-            )
-        path, _, query = text[len(_SCHEME) :].partition("?")
-        values: dict[str, str | bytes | int] = {}
-        extra = _read(path, ";", _PATH_VALUE, values)
-        extra_query = _read(query, "&", _QUERY_VALUE, values)
-        return cls(**values, extra=extra, extra_query=extra_query)  # type: ignore[arg-type]  # by name, as _value made them
+        return _parsed(text)
 
     def without_query(self) -> KeyUri:
         """Return it without module and PIN source: what may be recorded of it."""
@@ -129,6 +122,20 @@ class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
         return [
             f"{name.replace('_', '-')}={_quoted(value, safe)}" for name, value in values if value is not None
         ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(text: str) -> KeyUri:
+    # Remembered: a run over an inventory comes to each of its URIs several times.
+    if text[: len(_SCHEME)].lower() != _SCHEME:
+        raise BadUri(
+            "this is not a PKCS#11 URI", "it begins with pkcs11: as in pkcs11:token=NAME;serial=NUMBER"
+        )
+    path, _, query = text[len(_SCHEME) :].partition("?")
+    values: dict[str, str | bytes | int] = {}
+    extra = _read(path, ";", _PATH_VALUE, values)
+    extra_query = _read(query, "&", _QUERY_VALUE, values)
+    return KeyUri(**values, extra=extra, extra_query=extra_query)  # type: ignore[arg-type]  # by name, as _value made them
 
 
 def _quoted(value: str | bytes | int, safe: str) -> str:
