@@ -19,9 +19,12 @@ from seedless.rules import (
     exports,
     guards,
     imports,
+    limits,
+    mappings,
     observed,
     operator,
     scopes,
+    sharing,
     traffic,
     trust,
     user,
@@ -63,14 +66,23 @@ OFFICIAL: dict[str, tuple[Rule, ...]] = {
 """The rules of the official library's Validate, for each kind of claims."""
 
 _OBSERVED: dict[str, tuple[Rule, ...]] = {
+    "operator": limits.OPERATOR_RULES,
     "account": (
         *observed.HOLDER_RULES,
         *observed.SUBJECT_RULES,
         *observed.ACCOUNT_RULES,
         *scopes.ACCOUNT_RULES,
+        *mappings.RULES,
+        *limits.ACCOUNT_RULES,
+        *sharing.ACCOUNT_RULES,
     ),
-    "user": (*observed.HOLDER_RULES, *observed.SUBJECT_RULES, *scopes.USER_RULES),
-    "activation": observed.SUBJECT_RULES,
+    "user": (
+        *observed.HOLDER_RULES,
+        *observed.SUBJECT_RULES,
+        *scopes.USER_RULES,
+        *limits.USER_RULES,
+    ),
+    "activation": (*observed.SUBJECT_RULES, *sharing.ACTIVATION_RULES),
 }
 
 STATEMENT_RULES: dict[str, tuple[Rule, ...]] = {

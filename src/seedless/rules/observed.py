@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account, Generic, Scope, Template, User
-from seedless.findings import warning
+from seedless.findings import error, warning
 from seedless.nkey import Role
 from seedless.rules.formats import cited, is_key
 from seedless.rules.places import Place, entries, permissions, subjects
+from seedless.subject import subject_and_queue
 from seedless.wire import at, join
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _CONNECTIONS = frozenset(
 )
 _UNSEEN = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f]")
 _EVERYONE = "*"
+_NOT_HERE = ("nats.default_permissions", "nats.mappings")  # looked at above, and by C116
 
 
 def c101_has_a_name(said: Statement[Any], _: Context) -> Iterator[Finding]:
@@ -78,6 +80,22 @@ def c104_subjects_are_seen(said: Statement[Any], _: Context) -> Iterator[Finding
             yield warning("C104", path, f"{cited(text)} has white space or control characters", "retype it")
 
 
+def c118_rest_is_last(said: Statement[Any], _: Context) -> Iterator[Finding]:
+    """The wildcard `>` is the last token of a subject: `orders.>.x` matches nothing.
+
+    Servers ignore a permission with such a subject, with a line in the log: what was to be denied is not.
+    They drop imports and mappings of it, and nothing can be imported from such an export. Mappings are
+    C116.
+    """
+    found = [Place(path, subject_and_queue(text)[0]) for path, text, _ in permissions(said.claims)]
+    if not isinstance(said.claims.body, User):
+        found += [one for one in subjects(said.claims) if not one.path.startswith(_NOT_HERE)]
+    for path, text in found:
+        if ">" in text.split(".")[:-1]:
+            hint = "end it in >, or write * for one token"
+            yield error("C118", path, f"{cited(text)} has a > that is not last: servers ignore it", hint)
+
+
 def c105_connection_types_are_known(said: Statement[Any], _: Context) -> Iterator[Finding]:
     """A connection type is one that servers know; upper and lower case do not count.
 
@@ -98,7 +116,7 @@ def c105_connection_types_are_known(said: Statement[Any], _: Context) -> Iterato
                 )
                 text = f"{cited(kind)} is no connection type: {rest}"
                 place = at(f"{path}.allowed_connection_types", index)
-                yield warning("C105", place, text, f"one of {', '.join(sorted(_CONNECTIONS))}")
+                yield error("C105", place, text, f"one of {', '.join(sorted(_CONNECTIONS))}")
 
 
 def c106_tags_are_in_lower_case(said: Statement[Any], _: Context) -> Iterator[Finding]:
@@ -162,7 +180,7 @@ RULES = (c101_has_a_name, c106_tags_are_in_lower_case)
 HOLDER_RULES = (c102_limits_let_something_through, c105_connection_types_are_known)
 """For accounts and users."""
 
-SUBJECT_RULES = (c104_subjects_are_seen,)
+SUBJECT_RULES = (c104_subjects_are_seen, c118_rest_is_last)
 """For accounts, users and activations."""
 
 ACCOUNT_RULES = (c103_scope_limits_survive, c107_revocations_name_keys, c108_import_is_from_an_account)

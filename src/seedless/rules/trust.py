@@ -130,7 +130,7 @@ def t008_activation_is_for_an_export(said: Statement[Activation], context: Conte
     """
     account = _account_of(said, context)
     body = said.claims.body
-    if account is not None and _export(account.body, body.import_type, body.subject) is None:
+    if account is not None and export_of(account.body, body.import_type, body.subject) is None:
         text = f"account {cited(account.name)} exports no {body.import_type} {cited(body.subject)}"
         yield warning("T008", "nats.subject", text, "export it first")
 
@@ -242,8 +242,8 @@ def _stands(revocations: dict[str, int], subject: str, issued_at: int) -> bool:
     return any(key in revocations and issued_at <= revocations[key] for key in (subject, EVERYONE))
 
 
-def _export(account: Account, kind: str, subject: str) -> Export | None:
-    """Return the first export of *account* that a *subject* of its *kind* is of."""
+def export_of(account: Account, kind: str, subject: str) -> Export | None:
+    """Return the first export of *account* that a *subject* of its *kind* is of, or None."""
     return next(iter(_exports(account, kind, subject)), None)
 
 
@@ -289,7 +289,7 @@ def _known_imports(
         exporter = _account(context, item.account)
         if exporter is not None:
             path = at("nats.imports", index)
-            yield path, item, exporter, _export(exporter.body, item.type, _wanted(item))
+            yield path, item, exporter, export_of(exporter.body, item.type, _wanted(item))
 
 
 RULES = {

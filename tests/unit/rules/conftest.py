@@ -96,7 +96,7 @@ def say(named: dict[str, SoftwareKey]) -> Say:
 @pytest.fixture(scope="session")
 def plain(say: Say) -> Context:
     """A context with an account that exports what activations are for."""
-    account = say("account", {"exports": [{"subject": "orders", "type": "stream"}]}).claims
+    account = say("account", {"exports": [{"subject": "orders", "type": "stream", "token_req": True}]}).claims
     return Context(now=NOW, claims={account.sub: account})
 
 

@@ -31,8 +31,8 @@ _NONE = {
         pytest.param(
             {"max_bytes_required": True, "tiered_limits": {"R1": {}}}, [("C051", _TIERS)], id="C051 flag"
         ),
-        pytest.param({"tiered_limits": {"R1": {"streams": 1}}}, [], id="C051 tiers alone"),
-        pytest.param({"streams": 1}, [], id="C051 flat alone"),
+        pytest.param({"tiered_limits": {"R1": {"mem_storage": 1}}}, [], id="C051 tiers alone"),
+        pytest.param({"mem_storage": 1}, [], id="C051 flat alone"),
         pytest.param({"tiered_limits": {"": {}, "R1": {}}}, [("C052", _TIERS)], id="C052 no name"),
         pytest.param({"imports": 0}, [("C053", _IMPORTS)] * 2, id="C053 none allowed, said twice"),
         pytest.param({"imports": 1}, [("C053", _IMPORTS)] * 2, id="C053 one allowed of two"),

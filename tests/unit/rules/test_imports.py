@@ -47,7 +47,7 @@ def _local(subject: str, local: str) -> list[dict[str, Any]]:
             [(code, f"nats.imports[{index}]") for code in ("C022", "C023") for index in (1, 2)],
             id="C023 thrice the same",
         ),
-        pytest.param([_SERVICE, _SERVICE | {"account": "<account>"}], [], id="C023 from two accounts"),
+        pytest.param([_SERVICE, _SERVICE | {"account": "<signing key>"}], [], id="C023 from two accounts"),
         pytest.param([_STREAM, _STREAM, _SERVICE], [], id="C023 streams"),
         pytest.param(
             [_SERVICE | {"allow_trace": True}], [("C024", "nats.imports[0].allow_trace")], id="C024 service"

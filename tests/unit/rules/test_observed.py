@@ -32,7 +32,7 @@ _TYPES = "nats.allowed_connection_types"
             [("C102", "nats.limits.conn"), ("C102", "nats.limits.payload"), ("C102", "nats.limits.subs")],
             id="C102 account",
         ),
-        pytest.param("account", {"limits": {"conn": 1, "subs": -2}}, {}, [], id="C102 few are allowed"),
+        pytest.param("account", {"limits": {"conn": 1, "subs": -1}}, {}, [], id="C102 few are allowed"),
         pytest.param("user", {"subs": 0}, {}, [("C102", "nats.subs")], id="C102 user"),
         pytest.param("user", {"payload": None}, {}, [("C102", "nats.payload")], id="C102 absent"),
         pytest.param(

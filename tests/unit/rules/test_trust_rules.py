@@ -165,14 +165,15 @@ def test_an_auth_callout_is_judged_where_the_operator_says_what_is_below_t014(fo
     ],
 )
 def test_expiry_nests(found: Found, say: Say, kind: str, parent: int, child: int, codes: list[Any]) -> None:
-    export = {"exports": [{"subject": "orders", "type": "stream"}]}
+    export = {"exports": [{"subject": "orders", "type": "stream", "token_req": True}]}
     operator = say("operator", exp=parent).claims
     account = say("account", export, exp=parent).claims
     context = Context(now=NOW, operator=operator, claims={account.sub: account})
     assert found(kind, letters="T", context=context, exp=child) == codes
 
 
-_REVOKED = {"subject": "orders", "type": "stream", "revocations": {"<other account>": NOW}}
+_PRIVATE = {"subject": "orders", "type": "stream", "token_req": True}
+_REVOKED = {"subject": "orders", "type": "stream", "token_req": True, "revocations": {"<other account>": NOW}}
 
 
 @pytest.mark.parametrize(
@@ -187,13 +188,13 @@ _REVOKED = {"subject": "orders", "type": "stream", "revocations": {"<other accou
         pytest.param("activation", {"exports": [_REVOKED]}, [("T006", "iat")], id="T006 activation"),
         pytest.param(
             "activation",
-            {"exports": [_REVOKED | {"subject": "other"}, {"subject": "orders", "type": "stream"}]},
+            {"exports": [_REVOKED | {"subject": "other"}, _PRIVATE]},
             [],
             id="T006 another export",
         ),
         pytest.param(
             "activation",
-            {"exports": [_REVOKED | {"type": "service"}, {"subject": "*", "type": "stream"}]},
+            {"exports": [_REVOKED | {"type": "service"}, _PRIVATE | {"subject": "*"}]},
             [],
             id="T006 another kind",
         ),
@@ -226,7 +227,7 @@ def test_the_revoked_stay_revoked(
 def test_an_activation_is_by_the_account_for_an_export(
     found: Found, say: Say, activation: dict[str, Any], issuer: str, codes: list[Any]
 ) -> None:
-    exports = [{"subject": subject, "type": "stream"} for subject in ("orders", "orders.*")]
+    exports = [_PRIVATE | {"subject": subject} for subject in ("orders", "orders.*")]
     claims = say("account", {"exports": exports, "signing_keys": ["<signing key>"]}).claims
     context = Context(now=NOW, claims={claims.sub: claims})
     assert found("activation", activation, iss=issuer, letters="T", context=context) == codes
