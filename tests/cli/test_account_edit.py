@@ -214,8 +214,8 @@ def test_traces_go_to_a_subject_until_they_go_nowhere(orders: Desk) -> None:
         pytest.param("tags[1]=two", "tags", ["env:prod", "two"], id="one more in a list"),
         pytest.param("tags[0]=one", "tags", ["one"], id="one of a list"),
         pytest.param(
-            'mappings."orders.*"[0].subject=orders.eu.*', "mappings",
-            {"orders.*": [{"subject": "orders.eu.*"}]}, id="a quoted name",
+            'mappings."orders.*"[0].subject=orders.eu.$1', "mappings",
+            {"orders.*": [{"subject": "orders.eu.$1"}]}, id="a quoted name",
         ),
         pytest.param("trace.dest=traces", "trace", {"dest": "traces"}, id="a member of what was not there"),
     ],

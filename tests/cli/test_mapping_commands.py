@@ -61,12 +61,12 @@ def test_a_mapping_is_taken_out(system: Desk, words: list[str], left: Any) -> No
 
 
 def test_a_cluster_has_weights_of_its_own(system: Desk) -> None:
-    mapping(system, "add", "-f", "orders", "-t", "v1", "--weight", "100", "--cluster", "EU")
-    mapping(system, "edit", "-f", "orders", "-t", "v1", "--weight", "70", "--cluster", "EU")
+    mapping(system, "add", "-f", "orders", "-t", "v3", "--weight", "100", "--cluster", "EU")
+    mapping(system, "edit", "-f", "orders", "-t", "v3", "--weight", "70", "--cluster", "EU")
     mapping(system, "remove", "-f", "orders", "-t", "v2")
     assert mappings(system)["orders"] == [
         {"subject": "v1", "weight": 90},
-        {"subject": "v1", "weight": 70, "cluster": "EU"},
+        {"subject": "v3", "weight": 70, "cluster": "EU"},
     ]
     mapping(system, "remove", "-f", "orders", "--cluster", "EU")
     assert mappings(system)["orders"] == [{"subject": "v1", "weight": 90}]
