@@ -2,9 +2,10 @@
 
     python tests/mutate_rules.py [CODE ...]
 
-A rule is broken by letting it return nothing; a number by one more and by one less. The tests in
-`tests/unit/rules` are collected once and run again and again in this process, those first whose name
-has the code of the broken rule. Exit 1 when a mutant survives.
+A rule is broken by letting it return nothing; a number of a rule for claims by one more and by one less.
+The tests in `tests/unit/rules`, and those of rules for configurations, are collected once and run again and
+again in this process, those first whose name or parameters have the code of the broken rule. Exit 1 when a
+mutant survives.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.runner import runtestprotocol
 
-from seedless import rules
+from seedless import nats_config, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-TESTS = Path(__file__).parent / "unit" / "rules"
-PACKAGE = Path(inspect.getfile(rules)).parent
-_RULE = re.compile(r"([cgt]\d{3})_")
+UNIT = Path(__file__).parent / "unit"
+TESTS = (UNIT / "rules", UNIT / "test_lint.py", UNIT / "test_waivers.py")
+_OF_CONFIGURATIONS = ("listeners", "logins", "trust", "waivers", "words")
+_RULE = re.compile(r"([cgst]\d{3})_")
 _FUTURE = ast.parse("from __future__ import annotations").body
 
 
@@ -83,16 +85,25 @@ class Mutant:
             vars(self.module).update(before)
 
 
+def modules() -> Iterator[ModuleType]:
+    """Yield the modules with rules: all of those for claims, and some of those for configurations."""
+    yield rules
+    for path in sorted(Path(inspect.getfile(rules)).parent.glob("*.py")):
+        if path.stem != "__init__":
+            yield importlib.import_module(f"{rules.__name__}.{path.stem}")
+    for name in _OF_CONFIGURATIONS:
+        yield importlib.import_module(f"{nats_config.__name__}.{name}")
+
+
 def mutants() -> Iterator[Mutant]:
     """Yield everything that can be broken, module by module."""
-    for path in sorted(PACKAGE.glob("*.py")):
-        module = importlib.import_module(
-            f"{rules.__name__}.{path.stem}" if path.stem != "__init__" else "seedless.rules"
-        )
+    for module in modules():
+        path = Path(inspect.getfile(module))
         for statement in ast.parse(path.read_text("utf-8")).body:
             if isinstance(statement, ast.FunctionDef) and _RULE.match(statement.name):
                 yield Mutant(module, _silent(statement), "returns nothing")
-            if isinstance(statement, ast.FunctionDef | ast.Assign):
+            is_for_claims = module.__name__.startswith(rules.__name__)  # elsewhere numbers are indices
+            if is_for_claims and isinstance(statement, ast.FunctionDef | ast.Assign):
                 yield from _shifted(module, statement)
 
 
@@ -138,18 +149,21 @@ class Loop:
                 continue
             self.count += 1
             with mutant.applied():
-                first = [item for item in session.items if mutant.rule in item.name.lower()]
-                others = [item for item in session.items if mutant.rule not in item.name.lower()]
-                if not any(fails(item) for item in [*first, *others]):
+                ordered = sorted(session.items, key=lambda item: not concerns(item, mutant.rule))
+                if not any(fails(item) for item in ordered):
                     self.lines.append(f"survives: {mutant}")
         return True
 
 
+def concerns(item: pytest.Item, rule: str) -> bool:
+    """Tell whether the name or the parameters of a test have the code *rule*."""
+    call = getattr(item, "callspec", None)
+    return rule in item.name.lower() or (call is not None and rule.upper() in str(call.params))
+
+
 def fails(item: pytest.Item) -> bool:
     """Run one test, and tell whether it failed; fixtures of the session stay for the next."""
-    module = item.getparent(pytest.Module)
-    assert module is not None
-    reports = runtestprotocol(item, log=False, nextitem=module.parent)  # type: ignore[arg-type]  # any node will do
+    reports = runtestprotocol(item, log=False, nextitem=item.session)  # type: ignore[arg-type]  # any node will do
     return any(report.failed for report in reports)
 
 
@@ -159,7 +173,7 @@ def main() -> int:
     loop = Loop(frozenset(code.upper() for code in sys.argv[1:]))
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        code = pytest.main([str(TESTS), "-q", "-p", "no:cacheprovider", "--tb=no"], plugins=[loop])
+        code = pytest.main([*map(str, TESTS), "-q", "-p", "no:cacheprovider", "--tb=no"], plugins=[loop])
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} or not loop.count:
         sys.stderr.write(said.getvalue())
         loop.lines.append("the tests could not be run, or nothing was broken")

@@ -212,10 +212,11 @@ def test_a_stranger_is_let_in_as_another_server(
     assert session(f"nats://{host}:{port}", user=U, **member).refusal == "Authorization Violation"
 
 
-def mqtt_answer(address: tuple[str, int], user: str) -> int:
-    """Return what a server says to the MQTT client *user*: 0 is welcome (MQTT 3.1.1, 3.2.2.3)."""
+def mqtt_answer(address: tuple[str, int], user: str = "") -> int:
+    """Return the answer to an MQTT client *user*, or one without: 0 is welcome (MQTT 3.1.1, 3.2.2.3)."""
     words = [struct.pack(">H", len(word)) + word for word in (b"MQTT", b"client", user.encode())]
-    body = words[0] + bytes([4, 0x82]) + struct.pack(">H", 30) + words[1] + words[2]
+    flags, name = (0x82, words[2]) if user else (0x02, b"")
+    body = words[0] + bytes([4, flags]) + struct.pack(">H", 30) + words[1] + name
     with socket.create_connection(address, 10) as connection:
         connection.sendall(bytes([0x10, len(body)]) + body)
         return connection.recv(4)[3]
@@ -223,7 +224,8 @@ def mqtt_answer(address: tuple[str, int], user: str) -> int:
 
 def websocket_answer(address: tuple[str, int], user: str) -> bytes:
     """Return the last word of a server to a client by websocket with the name *user*."""
-    login = b'CONNECT {"verbose":false,"user":"%s"}\r\nPING\r\n' % user.encode()
+    name = b',"user":"%s"' % user.encode() if user else b""
+    login = b'CONNECT {"verbose":false%s}\r\nPING\r\n' % name
     ask = (
         "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\n"
@@ -435,3 +437,32 @@ def test_accounts_are_deleted_only_where_it_is_allowed(
     admin.publish("$SYS.REQ.CLAIMS.DELETE", order.text.encode(), reply="answer")
     answer = admin.message()
     assert (b"delete must be enabled in server config" in answer) is not allowed
+
+
+def test_a_websocket_client_that_brings_nothing_is_let_in_as_no_auth_user(
+    nats_server: StartServer, codes: Codes
+) -> None:
+    users = "authorization { users: [ { user: guest, password: x } ] }\n"
+    text = f"{users}websocket {{ listen: '127.0.0.1:-1', no_tls: true%s }}"
+    assert codes(text % ", no_auth_user: guest") == ["S008", "S028"]
+    address = address_of(nats_server(text % ", no_auth_user: guest"), "websocket clients")
+    assert websocket_answer(address, "") == b"PONG"
+    assert codes(text % "") == ["S028"]
+    address = address_of(nats_server(text % ""), "websocket clients")
+    assert websocket_answer(address, "") == b"-ERR"
+
+
+def test_an_mqtt_client_without_a_name_is_let_in_as_no_auth_user(
+    nats_server: StartServer, codes: Codes
+) -> None:
+    text = (
+        "server_name: one\njetstream { store_dir: store }\n"
+        "accounts { A { jetstream: on, users: [ { user: guest, password: x } ] } }\n"
+        "mqtt { listen: '127.0.0.1:-1'%s }"
+    )
+    assert codes(text % ", no_auth_user: guest") == ["S008"]
+    address = address_of(nats_server(text % ", no_auth_user: guest"), "MQTT clients")
+    assert mqtt_answer(address) == 0
+    assert codes(text % "") == []
+    address = address_of(nats_server(text % ""), "MQTT clients")
+    assert mqtt_answer(address) == 5
