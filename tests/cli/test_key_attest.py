@@ -177,3 +177,11 @@ def test_a_device_that_the_policy_does_not_list_is_refused(desk: Desk, operator:
     done = desk.run("operator", "add", "ACME", "--public-key", operator, "--policy", pinned)
     assert (done.code, done.out) == (3, "")
     assert "is attested by the YubiKey with the serial 12345678, which is not one that the policy" in done.err
+
+
+def test_a_key_that_the_inventory_does_not_have_signs_no_more_than_others(desk: Desk, operator: str) -> None:
+    (desk.store / "keyring.json").unlink()
+    pinned = policy(desk, operator, 'required = ["operator"]\n')
+    done = desk.run("operator", "add", "ACME", "--public-key", operator, "--policy", pinned)
+    assert (done.code, done.out) == (3, "")
+    assert f"P014 the policy requires an attestation of {operator}, and there is none" in done.err

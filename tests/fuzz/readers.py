@@ -28,6 +28,7 @@ from seedless import (
     ledger,
     migrate,
     nats_config,
+    new_keys,
     pin,
     planfile,
     units,
@@ -208,6 +209,10 @@ def _certificate(data: bytes, _: Path) -> object:
     return attestation.of_objects([data], key), attestation.verify(found, key, roots, samples.NOW)
 
 
+def _pending_keys(data: bytes, folder: Path) -> object:
+    return new_keys.load(_file(data, folder / new_keys.PENDING_NAME).parent)
+
+
 def _input(data: bytes, folder: Path) -> object:
     return show.read_jwt(str(_file(data, folder / "input")))
 
@@ -249,6 +254,7 @@ READERS: dict[str, Reader] = {
         (samples.SERVER,),
     ),
     "policy": Reader(_policy, (samples.POLICY,)),
+    "pending keys": Reader(_pending_keys, (samples.PENDING_KEYS,)),
     "policy in a transcript": Reader(
         lambda data, _: of_canonical(data), (policies.read(samples.POLICY).canonical,)
     ),
@@ -341,6 +347,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "migrate.py": ("configuration of nsc",),
     "pkcs11/_crew.py": ("frames of a worker",),
     "pkcs11/_worker.py": ("frames of a worker",),
+    "new_keys.py": ("pending keys",),
     "nkey.py": ("nkey of any length", "seed"),
     "pin.py": ("PIN source",),
     "planfile.py": ("plan",),

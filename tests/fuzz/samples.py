@@ -132,6 +132,9 @@ INVENTORY = (
     .text()
     .encode()
 )
+PENDING_KEYS = json.dumps(
+    {"version": 1, "keys": [{"role": "account", "name": "ORDERS", "uri": URI, "until": "registered"}]}
+).encode()
 DESIRED_TOML = b"""\
 [operator]
 name = "ACME"

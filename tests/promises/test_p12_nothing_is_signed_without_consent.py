@@ -102,7 +102,8 @@ ERASES = {"token init"}
 NAMED = {"key import"}
 # These open a token, or write files without a key or a signature in them; they ask nothing.
 UNASKED = {
-    "token list", "token show", "key audit", "key list", "key show", "user context",
+    "token list", "token show", "key attest", "key audit", "key list", "key show",
+    "user context",
     "ceremony inventory", "ceremony keys", "ceremony prepare", "ceremony accept",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from seedless.attestation import of_objects, parse, verify
 from seedless.cli import _io
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._options import Settings, attest_options
-from seedless.cli._token import module_for, named_uri, token_part
+from seedless.cli._token import module_for, token_part
 from seedless.cli._workspace import Workspace
 from seedless.errors import StoreError, UsageError
 from seedless.keyring import Attested, attestation_path
@@ -80,13 +80,12 @@ def _read(path: Path) -> bytes:
 
 
 def _on_token(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
-    """Return the certificates on the token that the inventory names for the key, or that was named."""
+    """Return the certificates on the token where the inventory has the key."""
     # Loading the binding takes longer than all else: files alone need none.
     from seedless.pkcs11.certificates import read_certificates  # noqa: PLC0415 - see above
 
-    is_ours = bool(workspace.settings.token)
-    uri = named_uri(workspace) if is_ours else token_part(KeyUri.parse(entry.uri))
-    return read_certificates(module_for(workspace, uri, is_ours=is_ours), uri)
+    uri = token_part(KeyUri.parse(entry.uri))
+    return read_certificates(module_for(workspace, uri, is_ours=False), uri)
 
 
 def _keep(workspace: Workspace, found: Attestation) -> None:

@@ -61,11 +61,14 @@ _STORE = [
     ),
     click.option("--operator", metavar="NAME", help="Which operator of the store."),
 ]  # fmt: skip
-_TOKEN = [
+_MODULE = [
     click.option(
         "--module", envvar="SEEDLESS_MODULE", metavar="FILE",
         help="PKCS#11 module of the token [env: SEEDLESS_MODULE].",
-    ),
+    )
+]  # fmt: skip
+_TOKEN = [
+    *_MODULE,
     click.option(
         "--token", envvar="SEEDLESS_TOKEN", metavar="URI",
         help="The token, as in pkcs11:token=ACME [env: SEEDLESS_TOKEN; default: the only one].",
@@ -176,8 +179,8 @@ def change_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def attest_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `token_options`, --policy and --dry-run."""
-    return _gathered([*_TOKEN, *_STORE, *_POLICY, *_DRY_RUN, *_JSON], command)
+    """Give *command* a `Settings` with --module, the options of the store, --policy and --dry-run."""
+    return _gathered([*_MODULE, *_STORE, *_POLICY, *_DRY_RUN, *_JSON], command)
 
 
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
