@@ -254,7 +254,7 @@ def start(text: str, folder: Path, patience: float = 0.0) -> str:
                 if log.exists() and "Server is ready" in log.read_text(encoding="utf-8"):
                     return _after(process, patience)
                 time.sleep(0.005)
-            return process.stderr.read() or log.read_text(encoding="utf-8")
+            return process.stderr.read() + (log.read_text(encoding="utf-8") if log.exists() else "")
         finally:
             process.kill()
 
