@@ -167,9 +167,10 @@ class NscStore:
 
     def creds_path(self, account: str, user: str) -> Path:
         """Return where the creds of *user* lie, or would."""
-        place = Path(self._place(account, user))
-        folders = (self.folder.name, place.parent.parent.name)
-        return self._keys.joinpath("creds", *folders, f"{place.stem}.creds")
+        # As text, see `_place`: `lint` asks for the creds of each user.
+        *_, folder, _, file = self._place(account, user).split("/")
+        operator = self._text.rpartition("/")[2]
+        return Path(f"{self._keys}/creds/{operator}/{folder}/{file.removesuffix('.jwt')}.creds")
 
     def seed_path(self, public_key: PublicKey) -> Path:
         """Return where the seed of *public_key* lies, or would: the key store of nsc (`keys.go`)."""

@@ -8,6 +8,7 @@ stores of nsc stay as they are; nsc calls such an account by the name of its fol
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import unicodedata
@@ -46,6 +47,7 @@ def require_storable(name: str) -> None:
         raise UsageError(f"the name {_shortened(name)} {reason}", "have it renamed by who issued it")
 
 
+@functools.lru_cache(maxsize=1024)
 def file_name(name: str) -> str:
     """Return what the file of *name* is called, without its ending: two names never share a file."""
     if name.isascii() and name.isprintable() and not {"/", "%"} & set(name) and not name.startswith("."):
