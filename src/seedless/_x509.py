@@ -33,8 +33,10 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-MOST_CERTIFICATES = 16
-"""A chain of a device has four or five; the search for a chain grows with all that are given."""
+MOST_CERTIFICATES = 200
+"""In all that is given: the file with the intermediates of a maker has those of all its products."""
+
+_MOST_ABOVE = 16  # a chain has four or five; the search for one takes a power of those that could be of it
 
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
@@ -112,6 +114,7 @@ def chain(
     authorities = ExtensionPolicy.permit_all().require_present(
         x509.BasicConstraints, Criticality.AGNOSTIC, None
     )
+    above = _above(leaf, others)
     verifier = (
         PolicyBuilder()
         .store(Store([one.value for one in anchors]))
@@ -120,11 +123,26 @@ def chain(
         .build_client_verifier()
     )
     try:
-        found = verifier.verify(leaf.value, [one.value for one in others if one is not leaf]).chain
+        found = verifier.verify(leaf.value, [one.value for one in above]).chain
     except (VerificationError, *_UNREADABLE) as error:
         why = _why(leaf, others, anchors, now) or shown(str(error))
         raise Refused(f"the chain of certificates does not hold: {why}") from error
     return [_certificate(one) for one in found]
+
+
+def _above(leaf: Certificate, others: Sequence[Certificate]) -> list[Certificate]:
+    """Return those of *others* that can be above *leaf* by their names; raise `Refused` for too many."""
+    found: dict[bytes, Certificate] = {}
+    names = {leaf.value.issuer}
+    while more := {one.der: one for one in others if one.value.subject in names and one.der not in found}:
+        found |= more
+        names = {one.value.issuer for one in more.values()}
+    if len(found) > _MOST_ABOVE:
+        raise Refused(
+            f"{len(found)} certificates have the names of issuers of {leaf.name}, and a chain has few",
+            "give those that are above it",
+        )
+    return list(found.values())
 
 
 def _date(now: int) -> dt.datetime:
@@ -138,7 +156,7 @@ def _date(now: int) -> dt.datetime:
 def _why(leaf: Certificate, others: Sequence[Certificate], anchors: Sequence[Certificate], now: int) -> str:
     """Return where the way up from *leaf* ends, as a sentence; empty where this cannot tell."""
     at = leaf
-    for _ in range(MOST_CERTIFICATES):
+    for _ in range(_MOST_ABOVE):
         why = _untimely(at, now)
         if why or at in anchors:
             return why

@@ -54,7 +54,7 @@ _CAPABILITIES = {
     34: "sign-attestation-certificate",
 }  # fmt: skip
 _INTEGER, _BIT_STRING, _OCTET_STRING, _UTF8 = 0x02, 0x03, 0x04, 0x0C
-_LARGEST_FILE = 1 << 18
+_LARGEST_FILE = 1 << 20
 
 
 class PivKey(msgspec.Struct, frozen=True, kw_only=True):

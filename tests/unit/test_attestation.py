@@ -205,17 +205,26 @@ def test_an_expired_issuer_is_named() -> None:
     assert "CN=Yubico PIV Attestation is valid from" in text
 
 
-@pytest.mark.parametrize("data", [b"", b"\x30\x80", b"-----BEGIN CERTIFICATE-----\nAAAA\n", bytes(300_000)])
+@pytest.mark.parametrize("data", [b"", b"\x30\x80", b"-----BEGIN CERTIFICATE-----\nAAAA\n", bytes(1_100_000)])
 def test_what_is_no_certificate_is_refused_with_its_file(data: bytes) -> None:
     with pytest.raises(Refused, match=r"^slot\.pem "):
         parse(data, "slot.pem")
 
 
 def test_more_certificates_than_a_chain_has_are_refused() -> None:
-    with pytest.raises(Refused, match="17 certificates"):
-        parse(YUBIKEY.root.pem * 17)
-    with pytest.raises(Refused, match="20 certificates were given"):
-        verify(parse(YUBIKEY.root.pem) * 20, KEY, (), NOW)
+    with pytest.raises(Refused, match="201 certificates"):
+        parse(YUBIKEY.root.pem * 201)
+    with pytest.raises(Refused, match="201 certificates were given"):
+        verify(parse(YUBIKEY.root.pem) * 201, KEY, (), NOW)
+    twins = [made.authority(Shape(name="Yubico PIV Attestation"), 6, YUBIKEY.root) for _ in range(16)]
+    text = refusal(YUBIKEY.piv(KEY.raw), YUBIKEY.own, YUBIKEY.root, *twins)
+    assert text.startswith("18 certificates have the names of issuers of CN=YubiKey PIV Attestation 9c")
+
+
+def test_the_intermediates_of_all_products_of_a_maker_may_be_in_the_file() -> None:
+    others = [made.authority(Shape(name=f"Product {number}"), 6, YUBIKEY.root) for number in range(40)]
+    given = [*others, YUBIKEY.piv(KEY.raw), YUBIKEY.own, YUBIKEY.root, YUBIKEY.own, YUBIKEY.root]
+    assert attested(*given).serial == 12345678
 
 
 @pytest.mark.parametrize("missing", ["cryptography", "cryptography.x509.verification"])
