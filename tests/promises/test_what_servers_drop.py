@@ -71,7 +71,7 @@ def login(port: int, key: SoftwareKey, **changes: Any) -> Connection:  # noqa: A
 def codes(jwt: Jwt[Any], *around: Jwt[Any]) -> set[str]:
     claims = {one.claims.sub: one.claims for one in (*around, jwt)}
     issuer = next((one.claims for one in around if isinstance(one.claims.body, Operator)), None)
-    context = Context(int(time.time()), issuer, claims)
+    context = Context(int(time.time()), operator=issuer, claims=claims)
     return {finding.code for finding in judge_statement(Statement.of(jwt), context)}
 
 

@@ -95,7 +95,7 @@ def test_the_system_account(
     found: Found, say: Say, system: str, limits: dict[str, Any], codes: list[str]
 ) -> None:
     head, own = say("operator", {"system_account": system}).claims, say("account", {"limits": limits}).claims
-    context = Context(NOW, head, {head.sub: head, own.sub: own})
+    context = Context(NOW, operator=head, claims={head.sub: head, own.sub: own})
     assert [code for code, _ in found("account", {"limits": limits}, context=context)] == codes
     assert [code for code, _ in found("operator", {"system_account": system}, context=context)] == codes
 
