@@ -57,7 +57,7 @@ def add(
     """Let messages of a subject go to another.
 
     Several targets share the messages by their weights, which make at most 100 percent together; what is
-    left of it is lost. A cluster has weights of its own.
+    left of it stays with the source, unless that is a target. A cluster has weights of its own.
 
     \b
     Example:
