@@ -15,6 +15,7 @@ from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
     Desk = Any  # the fixture in tests/conftest.py
@@ -422,3 +423,21 @@ def test_an_account_is_shown_raw_or_in_parts_and_into_a_file(orders: Desk) -> No
     assert path.read_text().strip() == text
     assert path.stat().st_mode & 0o777 == 0o600
     assert orders.run("account", "show", "ORDERS", "-F", "nats.nothing").code == 2
+
+
+def test_the_system_account_gets_no_jetstream_by_any_command(desk: Desk, tmp_path: Path) -> None:
+    desk.ok("operator", "add", "ACME", "--sys")
+    desk.ok("account", "add", "STREAMS", "--js-disk-storage", "1G")
+    file = tmp_path / "desired.toml"
+    file.write_text('[accounts.SYS.limits]\ndisk_storage = "1G"\n')
+    for words in (
+        ("account", "edit", "SYS", "--js-disk-storage", "1G"),
+        ("operator", "edit", "--system-account", "STREAMS"),
+        ("apply", str(file)),
+    ):
+        done = desk.run(*words)
+        assert (done.code, "C119" in done.err, "servers with it do not start again" in done.err) == (
+            3,
+            True,
+            True,
+        ), words

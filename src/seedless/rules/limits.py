@@ -66,17 +66,21 @@ def c120_jetstream_has_storage(said: Statement[Account], _: Context) -> Iterator
             )
 
 
+_LOCKS_OUT = frozenset({"conn", "subs", "payload"})
+
+
 def c121_limit_is_a_number_or_none(said: Statement[Account | User], _: Context) -> Iterator[Finding]:
     """A limit is 0 or more, or -1 for none.
 
-    Servers take any number below -1 for a limit that is passed already: no connection of the account, no
-    subscription, no message.
+    With a `conn`, `subs` or `payload` below -1 servers refuse every connection, subscription or message, as with
+    0. What they make of others below -1 is documented nowhere.
     """
     for path, held, names in _held(said):
         for name in names:
             value = getattr(held, name)
             if value < NO_LIMIT:
-                text = f"{value} is no limit that servers know, and locks out as 0 does"
+                text = f"{value} is no limit that servers know"
+                text += ", and locks out as 0 does" if name in _LOCKS_OUT else ""
                 yield error("C121", f"{path}.{name}", text, "-1 is no limit")
 
 
