@@ -72,8 +72,8 @@ _LOCKS_OUT = frozenset({"conn", "subs", "payload"})
 def c121_limit_is_a_number_or_none(said: Statement[Account | User], _: Context) -> Iterator[Finding]:
     """A limit is 0 or more, or -1 for none.
 
-    With a `conn`, `subs` or `payload` below -1 servers refuse every connection, subscription or message, as with
-    0. What they make of others below -1 is documented nowhere.
+    With a `conn`, `subs` or `payload` below -1 servers refuse every connection, subscription or message, as
+    with 0. What they make of others below -1 is documented nowhere.
     """
     for path, held, names in _held(said):
         for name in names:
