@@ -105,9 +105,9 @@ class Context(msgspec.Struct, frozen=True):
 
     now: int
     operator: Claims[Any] | None = None
-    managed: bool = False
     claims: Mapping[str, Claims[Any]] = msgspec.field(default_factory=dict)
     newest: Newest | None = None
     reset_time: frozenset[str] = frozenset()
     ceilings: Mapping[str, int] = msgspec.field(default_factory=dict)
     jwts: Mapping[str, Jwt[Any]] = msgspec.field(default_factory=dict)
+    managed: bool = False

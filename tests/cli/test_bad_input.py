@@ -267,6 +267,8 @@ def test_a_damaged_creds_file(desk: Desk) -> None:
     desk.found_system()
     file = desk.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
     file.write_bytes(b"\xff\xfe")
+    for key_file in (desk.store / "keys/keys/U").rglob("*.nk"):
+        key_file.unlink()  # from which the creds are made otherwise
     refused(
         desk, 1, f"{file} is damaged: it is not text\n", "restore it from a backup",
         "user", "creds", "-a", "ORDERS", "app",

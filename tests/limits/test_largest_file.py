@@ -219,12 +219,12 @@ def test_commands_say_that_a_file_is_too_large_and_sign_nothing(
     desk.found_system()
     before = desk.files()
     for most, words in (
-        (2000, ("account", "edit", "ORDERS", "--conns", "5", "--plan", "orders.plan")),
-        (2000, ("apply", "-")),
+        (2001, ("account", "edit", "ORDERS", "--conns", "5", "--plan", "orders.plan")),
+        (2001, ("apply", "-")),
         (500, ("key", "list")),
     ):
         monkeypatch.setattr(units, "LARGEST_FILE", most)
-        done = desk.run(*words, stdin="#" * 2001)
+        done = desk.run(*words, stdin="#" * 2002)
         assert (done.code, done.out) == (1, ""), done
         assert f"larger than {most} B, which is the most that is read" in done.err, done
     assert desk.files() == before

@@ -22,7 +22,7 @@ from seedless.nats_config.lint import lint_configuration
 sys.path.insert(0, str(Path(__file__).parent))
 
 import generated_trust as trust
-from generated import configuration
+from generated_configurations import configuration
 from known_words import answer, start, takes_it
 
 if TYPE_CHECKING:

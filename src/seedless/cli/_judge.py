@@ -36,7 +36,7 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
         newest=Newest.of(stored, without=workspace.settings.reset_time),  # known to be wrong
         ceilings=ceilings(workspace, plan.changes),
         reset_time=frozenset(workspace.settings.reset_time),
-        managed=workspace.store.managed,
+        managed=workspace.has_store and workspace.store.managed,
     )
     report = judge_claims(plan.changes, context)
     misfits = [one for change in plan.changes for one in _misfits(workspace, plan, change, context)]
