@@ -128,6 +128,8 @@ class Server:
                     await asyncio.sleep(0.1)
                     break
         await socket.close()
+        if request.transport is not None:
+            request.transport.abort()  # TLS waits for the client to close, and the loop ends first
         return socket
 
 
