@@ -189,8 +189,8 @@ def g009_leave_outlives_the_import(said: Statement[Account], context: Context) -
         if expiry <= context.now:
             text = f"the activation expired at {moment(expiry)}, and this clock reads {moment(context.now)}"
             yield warning("G009", path, text, "ask the exporting account for another")
-        elif said.claims.exp <= 0 or expiry < said.claims.exp:
-            end = f"at {moment(said.claims.exp)}" if said.claims.exp > 0 else "never"
+        elif not (ends := said.claims.exp > 0) or expiry < said.claims.exp:
+            end = f"at {moment(said.claims.exp)}" if ends else "never"
             text = f"the activation expires at {moment(expiry)}, and the account {end}"
             yield warning("G009", path, text, "renew it in time")
 

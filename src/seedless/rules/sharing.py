@@ -99,9 +99,12 @@ def _cyclic(claims: Mapping[str, Claims[Any]]) -> frozenset[tuple[str, int]]:
     The last answer is remembered: each account of a store asks it of the same claims, and the work is that of
     the imports of all accounts, once.
     """
-    if not _last or _last[0][0] is not claims:
-        _last[:] = [(claims, frozenset(_found_cyclic(claims)))]
-    return _last[0][1]
+    for known, found in _last:
+        if known is claims:
+            return found
+    found = frozenset(_found_cyclic(claims))
+    _last[:] = [(claims, found)]
+    return found
 
 
 def _found_cyclic(claims: Mapping[str, Claims[Any]]) -> Iterator[tuple[str, int]]:
@@ -159,7 +162,8 @@ def _rings(graph: _Graph) -> Iterator[list[Any]]:
                 continue
             work.pop()
             if work:
-                low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                parent, _ = work[-1]
+                low[parent] = min(low[parent], low[node])
             if low[node] == number[node]:
                 ring = _taken(path, node)
                 on_path.difference_update(ring)

@@ -260,16 +260,19 @@ def _indexed(account: Account, kind: str) -> tuple[Mapping[str, list[int]], Subj
     The last accounts are remembered: many import from one, each for several subjects.
     """
     key = (id(account), kind)
-    known = _indexes.get(key)
-    if known is None or known[0] is not account:
-        places: dict[str, list[int]] = {}
-        for place, export in enumerate(account.exports):
-            if export.type == kind:
-                places.setdefault(export.subject, []).append(place)
-        if len(_indexes) >= _MOST_INDEXES:
-            _indexes.clear()
-        known = _indexes[key] = (account, places, Subjects(places))
-    return known[1:]
+    if key in _indexes:
+        owner, places, index = _indexes[key]
+        if owner is account:
+            return places, index
+    fresh: dict[str, list[int]] = {}
+    for place, export in enumerate(account.exports):
+        if export.type == kind:
+            fresh.setdefault(export.subject, []).append(place)
+    if len(_indexes) >= _MOST_INDEXES:
+        _indexes.clear()
+    index = Subjects(fresh)
+    _indexes[key] = (account, fresh, index)
+    return fresh, index
 
 
 _MOST_INDEXES = 256

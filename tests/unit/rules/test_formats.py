@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from seedless.claims.url import Url, parse
-from seedless.rules.formats import cited, is_network, is_time_of_day, is_time_zone, number
+from seedless.rules.formats import cited, is_network, is_time_of_day, is_time_zone, number, second_of_day
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,11 @@ def test_what_is_cited_is_quoted_and_cut() -> None:
     assert cited("a\u202e\n") == '"a\\u202e\\n"'
     assert cited("x" * 80) == '"' + "x" * 80 + '"'
     assert cited("x" * 81) == '"' + "x" * 80 + '…"'
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0:00:01", 1), ("01:01:01", 3661), ("23:59:59.25", 86_399.25), ("24:00:00", None), ("1:00", None)],
+)
+def test_a_time_of_day_is_a_number_of_seconds(text: str, seconds: float | None) -> None:
+    assert second_of_day(text) == seconds

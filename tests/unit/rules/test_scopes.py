@@ -4,7 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.change import Context
+from seedless.change import Change, Context
+from seedless.jwt import Claims, draft
+from seedless.nkey import Role
+from seedless.rules.scopes import misfits
+from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
     from conftest import Found, Say
@@ -164,3 +168,33 @@ def test_a_bearer_token_is_of_an_account_that_allows_them(
     context = Context(now=NOW, claims={claims.sub: claims})
     places = found("user", {"bearer_token": bearer}, letters="T", context=context)
     assert places == [(code, "nats.bearer_token") for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("users", "last"),
+    [
+        pytest.param(
+            10, '"a.9" goes into "{{name()}}" of a scope, and is not one plain token', id="T015 ten"
+        ),
+        pytest.param(11, "so it is with 1 more users of its scopes", id="T015 eleven"),
+    ],
+)
+def test_ten_users_whom_a_new_template_does_not_fit_are_named_and_the_others_counted(
+    say: Say, named: dict[str, SoftwareKey], users: int, last: str
+) -> None:
+    account, operator, signer = (named[name] for name in ("<account>", "<operator>", "<signing key>"))
+    before, after = (say("account", pub(text)).claims for text in ("own.>", "own.{{name()}}"))
+    old = draft(before, operator.public_key, NOW)
+    replaces = old.complete(operator.sign(old.signing_input))
+    change = Change(draft(after, operator.public_key, NOW + 1), replaces=replaces, reason="edited")
+    body = say("user", _USER).claims.body
+    jwts = []
+    for number in range(users):
+        key = SoftwareKey(Role.USER, bytes([number]) * 32)
+        claims = Claims(sub=str(key.public_key), name=f"a.{number}", body=body)
+        made = draft(claims, signer.public_key, NOW)
+        jwts.append(made.complete(signer.sign(made.signing_input)))
+    context = Context(now=NOW, claims={str(account.public_key): after})
+    found = list(misfits(change, jwts, context))
+    assert [finding.code for finding in found] == ["T015"] * users
+    assert found[-1].text == last

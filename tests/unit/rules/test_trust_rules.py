@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.change import Context
+from seedless.claims import Account
 from seedless.jwt import draft
+from seedless.rules import trust
 
 if TYPE_CHECKING:
     from conftest import Found, Say
@@ -294,3 +296,13 @@ def test_the_leave_of_an_import_stands(
     assert found("account", {"imports": [item]}, letters="T", context=context) == codes
     unreadable = found("account", {"imports": [_IMPORT | {"token": "x"}]}, letters="T", context=context)
     assert unreadable == []
+
+
+def test_the_exports_of_256_accounts_are_remembered_and_then_forgotten() -> None:
+    trust._indexes.clear()
+    accounts = [Account.new() for _ in range(257)]
+    for account in accounts[:256]:
+        trust.export_of(account, "stream", "orders")
+    assert len(trust._indexes) == 256
+    trust.export_of(accounts[256], "stream", "orders")
+    assert len(trust._indexes) == 1
