@@ -50,7 +50,9 @@ class Library:
 
 def missing(what: str) -> None:
     """Skip the test, or fail it where all libraries are wanted."""
-    (pytest.fail if "SEEDLESS_TEST_TOKENS" in os.environ else pytest.skip)(f"{what} is not here")
+    (pytest.fail if "SEEDLESS_TEST_TOKENS" in os.environ else pytest.skip)(
+        f"{what} is not here: .ci/setup tokens installs it"
+    )
 
 
 def library(*patterns: str) -> Path:
