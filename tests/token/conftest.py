@@ -43,6 +43,22 @@ class Opener(Protocol):
     ) -> AbstractContextManager[Token]: ...
 
 
+def environ_of_protected(pid: int) -> bytes | None:
+    """Return the environment of a process that forbade dumps, where this user may read it.
+
+    Its file belongs to root, and the kernel asks for CAP_SYS_PTRACE on top. To everybody else it must be
+    closed: that it is, is asserted here, and None returned.
+    """
+    path = Path(f"/proc/{pid}/environ")
+    capabilities = int(re.findall(r"CapEff:\s*(\w+)", Path("/proc/self/status").read_text())[0], 16)
+    if os.geteuid() == 0 and capabilities >> _CAP_SYS_PTRACE & 1:
+        return path.read_bytes()
+    with pytest.raises(PermissionError):
+        path.read_bytes()
+    return None
+
+
+_CAP_SYS_PTRACE = 19
 _SOURCE = Path(__file__).with_name("misbehaving.c")
 _WRONG_PINS = 100
 _FUNCTIONS = re.findall(r"[GS]\(\d+, (C_\w+), \d\)", _SOURCE.read_text(encoding="utf-8"))
@@ -132,6 +148,11 @@ def misbehaving(misbehaving_module: Path, softhsm_token: pytest_softhsm.Token) -
     token.forget()
     yield token
     token.wants()
+
+
+@pytest.fixture
+def protected_environ() -> Callable[[int], bytes | None]:
+    return environ_of_protected
 
 
 @pytest.fixture

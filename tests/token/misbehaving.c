@@ -181,6 +181,11 @@ static void happen(const Fault *fault, W session) {
     W info[4];
     if (REAL(15, 2)(session, (W)info) == OK) REAL(14, 1)(info[0]);
   }
+  if (!strcmp(fault->action, "PRINT")) { /* as drivers that debug or ask do, on descriptors that others use */
+    char typed;
+    (void)!write(1, fault->value, strlen(fault->value));
+    (void)!read(0, &typed, 1);
+  }
   if (!strcmp(fault->action, "UNPLUG")) removed = 1; /* until C_Initialize; with "set gone" for good */
 }
 
