@@ -73,8 +73,8 @@ class Watch:
         for what in ("cmdline", "environ"):
             try:
                 now = Path(f"/proc/{pid}/{what}").read_bytes()
-            except OSError:
-                return
+            except OSError:  # it has ended, or only root may read its environment: its children are looked at
+                continue
             place = f"{what} of {pid}, {name}"
             before = self.seen.get(place, b"")
             if now not in before:  # a process changes it by exec, and has none at its end
