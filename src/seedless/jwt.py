@@ -9,7 +9,8 @@ canonical bytes.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from datetime import datetime  # noqa: TC003 - hints of `draft` can be looked up
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -17,14 +18,9 @@ from seedless import base64url, wire
 from seedless.claims.canonical import canonical, require_encodable, settled, well_typed
 from seedless.claims.codec import Decoded, Payload, decode_canonical, encode, jti
 from seedless.claims.common import Int64
+from seedless.deviations import Deviation, Unknown
 from seedless.errors import BadClaims, BadJwt, BadKey, UsageError
 from seedless.nkey import PublicKey
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from seedless.claims.lenient import Deviation  # noqa: TC004 - never looked up: nothing is decoded to it
-    from seedless.shape import Unknown  # noqa: TC004 - likewise
 
 B = TypeVar("B")
 
@@ -153,7 +149,7 @@ def _read_lenient(text: str) -> Jwt[Any]:
     try:
         algorithm, noted = lenient.header(_bytes(head, "header", found))
         if head not in _HEADERS:
-            found.setdefault(lenient.Deviation("header-spelling", "header"))
+            found.setdefault(Deviation("header-spelling", "header"))
         found |= dict.fromkeys(noted)
         reading = lenient.read(_bytes(payload, "payload", found))
         decoded = reading.decoded
@@ -165,7 +161,7 @@ def _read_lenient(text: str) -> Jwt[Any]:
     found |= dict.fromkeys(reading.deviations)
     if _HEADERS.get(head, decoded.version) != decoded.version:
         rule = "v1-under-v2-header" if decoded.version == 1 else "header-spelling"
-        found.setdefault(lenient.Deviation(rule, "header"))
+        found.setdefault(Deviation(rule, "header"))
     raw = _bytes(signature, "signature", found)
     signed = payload if decoded.version == 1 else f"{head}.{payload}"
     issuer.verify(raw, signed.encode("ascii"))
@@ -177,8 +173,6 @@ def _read_lenient(text: str) -> Jwt[Any]:
 
 def _bytes(part: str, what: str, found: dict[Deviation, None]) -> bytes:
     """Return what the official library reads from *part*; add to *found* how it is spelled, if unusually."""
-    from seedless.claims.lenient import Deviation  # noqa: PLC0415 - as in `_read_lenient`
-
     data = base64url.decode_lenient(part, what)
     if base64url.encode(data) != part:
         found.setdefault(Deviation("loose-base64", what))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
+from seedless.deviations import Unknown
 from seedless.errors import BadClaims
 from seedless.wire import Number, Pairs, at, encode, join
 
@@ -23,13 +24,6 @@ S = TypeVar("S")
 
 _INT64_MIN = -(2**63)
 _UINT64_MAX = 2**64 - 1
-
-
-class Unknown(msgspec.Struct, frozen=True, gc=False):
-    """A member that we do not know: its path and its value as JSON text."""
-
-    path: str
-    text: str
 
 
 class _Walk(msgspec.Struct):

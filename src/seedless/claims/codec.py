@@ -22,13 +22,13 @@ from seedless.claims.common import Int64, Part
 from seedless.claims.generic import Generic
 from seedless.claims.operator import Operator
 from seedless.claims.user import User
+from seedless.deviations import Unknown
 from seedless.errors import BadClaims
 from seedless.nkey import base32
 
 if TYPE_CHECKING:
     from seedless.claims.user import Template
     from seedless.nkey import Role
-    from seedless.shape import Unknown  # noqa: TC004 - never looked up: nothing is decoded to it
 
 VERSION = 2
 _UINT64_MAX = 2**64 - 1

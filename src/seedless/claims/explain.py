@@ -15,6 +15,7 @@ from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Decoded, Payload, St
 from seedless.claims.common import Int64, Part
 from seedless.claims.generic import Generic
 from seedless.claims.legacy import migrate
+from seedless.deviations import Unknown
 from seedless.errors import BadClaims
 from seedless.wire import Number
 
@@ -193,7 +194,7 @@ def floats(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-def relax(kind: str, nats: dict[str, Any]) -> tuple[dict[str, Any], tuple[shape.Unknown, ...]]:
+def relax(kind: str, nats: dict[str, Any]) -> tuple[dict[str, Any], tuple[Unknown, ...]]:
     """Return *nats* in its usual spelling where the official library takes others, and what it drops.
 
     `src` as one text (types.go, `CIDRList`), `sampling` as any spelling of headers (exports.go), elements
@@ -209,7 +210,7 @@ def relax(kind: str, nats: dict[str, Any]) -> tuple[dict[str, Any], tuple[shape.
     if not isinstance(nats.get("signing_keys"), list):
         return nats, ()
     keys: list[Any] = []
-    dropped: list[shape.Unknown] = []
+    dropped: list[Unknown] = []
     for index, entry in enumerate(nats["signing_keys"]):
         path = f"nats.signing_keys[{index}]"
         if isinstance(entry, dict):
@@ -218,7 +219,7 @@ def relax(kind: str, nats: dict[str, Any]) -> tuple[dict[str, Any], tuple[shape.
             keys.append(entry)
         else:
             floats(entry, path)  # for its errors: Go reads the whole list as any JSON first
-            dropped.append(shape.Unknown(path, shape.text_of(entry)))
+            dropped.append(Unknown(path, shape.text_of(entry)))
     return nats | {"signing_keys": keys}, tuple(dropped)
 
 

@@ -15,6 +15,7 @@ from seedless import shape
 from seedless.claims.account import Limits
 from seedless.claims.codec import KINDS, Standard
 from seedless.claims.common import NO_LIMIT, ImportType, Int64, Part, TimeRange
+from seedless.deviations import Unknown
 from seedless.wire import join
 
 _ACCOUNT_LIMITS = (
@@ -95,7 +96,7 @@ def _struct(name: str, members: dict[str, Any], base: type[Part] = Part) -> type
     return msgspec.defstruct(name, fields, bases=(base,), kw_only=True, frozen=True)
 
 
-def migrate(kind: str, value: dict[str, Any]) -> tuple[dict[str, Any], tuple[shape.Unknown, ...]]:
+def migrate(kind: str, value: dict[str, Any]) -> tuple[dict[str, Any], tuple[Unknown, ...]]:
     """Return the payload *value* of version 1 with the members of version 2, and what has no place there.
 
     *kind* is operator, account, user or activation, and `nats` an object; raise `BadClaims`.
@@ -107,7 +108,7 @@ def migrate(kind: str, value: dict[str, Any]) -> tuple[dict[str, Any], tuple[sha
     shape.fit(_pick(old, checked.__struct_fields__, "nats"), checked, "nats")
     body = _pick(old, _BODY[kind], "nats")
     dropped = [
-        shape.Unknown(join("nats", name), shape.text_of(item))
+        Unknown(join("nats", name), shape.text_of(item))
         for name, item in old.items()
         if name not in body and name not in checked.__struct_fields__
     ]

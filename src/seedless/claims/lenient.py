@@ -30,6 +30,7 @@ from seedless.claims import explain, legacy
 from seedless.claims.account import Export, Import, Scope
 from seedless.claims.codec import KINDS, VERSION, Decoded, Standard
 from seedless.claims.common import Int64, Part
+from seedless.deviations import Deviation, Unknown
 from seedless.errors import BadClaims
 from seedless.wire import Number, Pairs, at, join
 
@@ -39,13 +40,6 @@ _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = "[\ud800-\udfff]"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _ERRORS = "seedless.one-for-each-byte"
-
-
-class Deviation(msgspec.Struct, frozen=True, gc=False):
-    """A place that the official library reads and never writes: the rule of `wire.RULES`, and the path."""
-
-    rule: str
-    path: str = ""
 
 
 class Lenient(msgspec.Struct, frozen=True, gc=False):
@@ -213,7 +207,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.deviations: dict[Deviation, None] = {}
-        self._unknown: dict[str, shape.Unknown] = {}
+        self._unknown: dict[str, Unknown] = {}
 
     def note(self, rule: str, path: str) -> None:
         self.deviations.setdefault(Deviation(rule, path))
@@ -275,7 +269,7 @@ class _Reading:
             place = join(path, name)
             own = name if name in fields else folded.get(_fold(name))
             if own is None:
-                self._unknown[place] = shape.Unknown(place, shape.text_of(plain_of(item)))
+                self._unknown[place] = Unknown(place, shape.text_of(plain_of(item)))
                 continue
             if own != name:
                 self.note("folded-name", place)

@@ -22,6 +22,7 @@ from seedless.errors import BadClaims
 
 if TYPE_CHECKING:
     from seedless.claims.user import Template
+    from seedless.deviations import Unknown
 
 _SHOWN = 5
 _TEMPLATE_LIMITS = ("subs", "data", "payload")
@@ -88,7 +89,7 @@ def _require_scopes(entries: object) -> None:
             require_scope_kind(entry, f"nats.signing_keys[{index}]")
 
 
-def _refuse(unknown: tuple[shape.Unknown, ...]) -> None:
+def _refuse(unknown: tuple[Unknown, ...]) -> None:
     if unknown:
         places = ", ".join(member.path for member in unknown[:_SHOWN]) + ("…" if unknown[_SHOWN:] else "")
         raise BadClaims(f"{places}: no such member", "look for a slip of the pen", path=unknown[0].path)

@@ -23,8 +23,8 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from seedless.deviations import Unknown
     from seedless.jwt import Claims, Jwt
-    from seedless.shape import Unknown
 
 _CHANGED = 5
 

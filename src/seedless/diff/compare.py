@@ -27,7 +27,7 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from seedless.shape import Unknown
+    from seedless.deviations import Unknown
 
 BODY = "nats"
 _BODIES: dict[type, Callable[..., Iterator[Difference]]] = {

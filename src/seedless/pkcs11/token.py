@@ -8,10 +8,13 @@ allowed by name. Threads that share a `Token` take turns; to sign at the same ti
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator  # noqa: TC003 - hints of `open_token` can be looked up
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from seedless.errors import NoKey, NoToken, TokenError
+from seedless.errors import NoKey, NoToken, TokenError, UsageError
+from seedless.pin import PinSource, parse_pin_source
 from seedless.pkcs11.info import matches
 from seedless.pkcs11.lookup import KeyFinder, only
 from seedless.pkcs11.module import load
@@ -23,13 +26,11 @@ from seedless.pkcs11.signing import eddsa_numbers
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Collection
 
     from pkcs11.types import Slot
 
     from seedless.nkey import PublicKey
-    from seedless.pin import PinSource
     from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.key import Key
     from seedless.pkcs11.module import Module
@@ -239,20 +240,47 @@ class Token:
 
 @contextmanager
 def open_token(
-    uri: KeyUri, pins: PinSource, *, module: Path, writable: bool = False, last_try: bool = False
+    uri: KeyUri | str,
+    pins: PinSource | str,
+    *,
+    module: Path | str,
+    writable: bool = False,
+    last_try: bool = False,
 ) -> Iterator[Token]:
     """Open the one token that *uri* means, logged in; close it at the end.
+
+    As text, *uri* is one of RFC 7512, as in `pkcs11:token=ACME`, and *pins* a source such as `env:PIN`, as
+    `--pin-source` takes it. *module* is the path of the PKCS#11 library.
 
     The `module_path` of the URI is not looked at: whoever chooses the module gets the PIN. The PIN is asked
     for last, when the token is known to sign with Ed25519. Raise `ModuleError`, `NoToken`, `PinError` or
     `TokenError`.
     """
-    loaded = load(module)
+    uri, pins, path = _read(uri, pins, module)
+    loaded = load(path)
     slot, info = seat(loaded, uri)
     numbers = eddsa_numbers(loaded, info)
     with TokenSession(loaded, slot, info, writable=writable) as session:
         session.log_in(pins, last_try=last_try)
         yield Token(session, numbers)
+
+
+def _read(uri: KeyUri | str, pins: PinSource | str, module: Path | str) -> tuple[KeyUri, PinSource, Path]:
+    """Return the arguments of `open_token` as values; raise `UsageError` for those of other types."""
+    if not isinstance(uri, KeyUri | str):
+        raise UsageError(f"a token is named by a KeyUri or its text, not by {type(uri).__name__}", _OPENED)
+    if not isinstance(pins, str) and not callable(getattr(pins, "pin", None)):
+        raise UsageError(f"PINs come from a PinSource or its text, not from {type(pins).__name__}", _OPENED)
+    if not isinstance(module, Path | str):
+        raise UsageError(f"a PKCS#11 module is a path, not {type(module).__name__}", _OPENED)
+    return (
+        KeyUri.parse(uri) if isinstance(uri, str) else uri,
+        parse_pin_source(pins) if isinstance(pins, str) else pins,
+        Path(module),
+    )
+
+
+_OPENED = 'as in open_token("pkcs11:token=ACME", "env:PIN", module="/usr/lib/softhsm/libsofthsm2.so")'
 
 
 def find_token(module: Module, uri: KeyUri) -> TokenInfo:

@@ -7,7 +7,7 @@ import pytest
 
 from seedless.change import Change, Context, Newest, Statement
 from seedless.claims import Generic
-from seedless.claims.lenient import Deviation
+from seedless.deviations import Deviation
 from seedless.findings import Severity
 from seedless.jwt import draft
 from seedless.nkey import Role
