@@ -41,11 +41,11 @@ def stored_seed(store: Store, public_key: PublicKey) -> SoftwareKey | None:
 
 def creds_text(store: Store, account: str, user: str) -> str | None:
     """Return the text of the creds file of *user*, None if there is none; raise `StoreError`."""
-    path = store.creds_path(account, user)
-    data = atomic.read(path)
+    data = store.creds(account, user)
     try:
         return None if data is None else data.decode()
     except UnicodeDecodeError as error:
+        path = store.creds_path(account, user)
         raise StoreError(f"{shown(path)} is damaged: it is not text", "restore it from a backup") from error
 
 

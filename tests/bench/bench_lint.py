@@ -20,10 +20,10 @@ def rows() -> Iterator[tuple[str, Callable[[], object], Callable[[], object], fl
 def _lint() -> None:
     from _stores import NOW, store_of  # noqa: PLC0415 - only here
 
-    from seedless.lint import lint_store, surroundings  # noqa: PLC0415 - likewise
+    from seedless.lint import lint_store  # noqa: PLC0415 - likewise
 
     store = store_of(_JWTS - 1)
-    judged = sum(1 for _ in lint_store(store, surroundings(store, NOW)))
+    judged = sum(1 for _ in lint_store(store, NOW))
     assert judged == _JWTS
 
 

@@ -20,7 +20,7 @@ from seedless.claims import Permission, Permissions, Scope, signing_key
 from seedless.claims.templates import Unfillable, calls, filled, lists
 from seedless.findings import Severity
 from seedless.jwt import payload_of
-from seedless.lint import lint_store, surroundings
+from seedless.lint import lint_store
 from seedless.policy import Policy
 from seedless.policy import judge as judge_by_policy
 from seedless.rules import judge_statement
@@ -246,7 +246,7 @@ def test_who_is_let_in_is_who_is_called_valid(tmp_path: Path, strict: bool) -> N
     store = create_store(tmp_path, "ACME")
     store.put(logins.jwts)
     verdicts = {verdict.what: verdict for verdict in verify_store(tmp_path, "ACME", now)}
-    found = {judged.what: judged.findings for judged in lint_store(store, surroundings(store, now))}
+    found = {judged.what: judged.findings for judged in lint_store(store, now)}
     accounts = [jwt for address, jwt in logins.jwts.items() if len(address) == 1]
     wrong = []
     with running(tmp_path, memory(logins.jwts[()], accounts)) as port:

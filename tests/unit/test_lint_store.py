@@ -13,7 +13,7 @@ from seedless.claims import Account, Operator, Permission, Scope, Template, User
 from seedless.errors import StoreError
 from seedless.findings import Severity
 from seedless.jwt import Claims, Jwt, draft, read
-from seedless.lint import Surroundings, count, judge_jwt, lint_store, surroundings, unreadable
+from seedless.lint import Surroundings, count, judge_jwt, lint_store, unreadable
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
@@ -72,7 +72,7 @@ def store(tmp_path: Path) -> NscStore:
 
 
 def found(store: NscStore, **options: Any) -> list[str]:  # noqa: ANN401 - options of surroundings
-    judged = lint_store(store, surroundings(store, NOW, **options))
+    judged = lint_store(store, NOW, **options)
     return [
         f"{finding.about}: {finding.code} {finding.where}".rstrip()
         for one in judged
@@ -81,7 +81,7 @@ def found(store: NscStore, **options: Any) -> list[str]:  # noqa: ANN401 - optio
 
 
 def test_a_store_in_order_is_clean_and_all_of_it_is_looked_at(store: NscStore) -> None:
-    judged = list(lint_store(store, surroundings(store, NOW)))
+    judged = list(lint_store(store, NOW))
     assert [(one.what, one.findings) for one in judged] == [
         ("operator ACME", ()), ("account ORDERS", ()), ("user ORDERS/app", ()),
     ]  # fmt: skip
@@ -159,7 +159,7 @@ def test_users_of_a_damaged_account_are_judged_without_trust(store: NscStore) ->
 
 def test_a_jwt_under_another_name_is_told(store: NscStore) -> None:
     store.path("ORDERS", "app").rename(store.path("ORDERS", "clerk"))
-    (judged,) = [one for one in lint_store(store, surroundings(store, NOW)) if one.findings]
+    (judged,) = [one for one in lint_store(store, NOW) if one.findings]
     (finding,) = judged.findings
     assert (finding.code, finding.severity, finding.about) == ("L001", Severity.ERROR, "user ORDERS/clerk")
     assert 'holds the jwt of "app", not of "clerk"' in finding.text
@@ -230,9 +230,9 @@ def test_memory_does_not_grow_with_the_users(tmp_path: Path) -> None:
     peaks = []
     for users in (4, 40):
         store = fill(tmp_path / str(users), 10, users)
-        list(lint_store(store, surroundings(store, NOW)))  # what is made once is made now
+        list(lint_store(store, NOW))  # what is made once is made now
         tracemalloc.start()
-        looked_at = sum(1 for _ in lint_store(store, surroundings(store, NOW)))
+        looked_at = sum(1 for _ in lint_store(store, NOW))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert looked_at == count(store) == 1 + 10 + 10 * users

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from seedless import base64url, nkey, wire
+from seedless.change import Context, Statement
 from seedless.claims import Account, Export, Operator, Scope, Template, User, canonical, codec
 from seedless.errors import StoreError
 from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import PublicKey, Role
+from seedless.rules import judge_statement, places
 from seedless.seeds import SoftwareKey
 from seedless.store import NscStore, create_store
 from seedless.verification import verify_store
@@ -210,3 +212,12 @@ def test_a_file_is_read_in_one_call_into_room_for_what_it_holds(
     monkeypatch.setattr(os, "read", spy)
     store.get("ORDERS")
     assert asked == [size + 1]
+
+
+def test_permissions_and_subjects_are_walked_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: Counter[str] = Counter()
+    monkeypatch.setattr(places, "entries", _counted(places.entries, counted, "walk"))
+    for number in (1, 2):
+        claims = Claims(sub=key(Role.USER, number), name="u", body=User.new())
+        list(judge_statement(Statement(claims, str(OWNER.public_key), NOW), Context(NOW)))
+    assert counted == {"walk": 2}

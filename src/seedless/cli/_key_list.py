@@ -16,7 +16,7 @@ from seedless.cli._workspace import Workspace
 from seedless.errors import SeedlessError
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
-from seedless.store import atomic, open_store, operators
+from seedless.store import open_store, operators
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _keys_in(jwt: Jwt[Any]) -> Iterator[str]:
 def _row(store: Store, address: Address, key: str, name: str) -> dict[str, Any]:
     """Return the row of a *key* that the jwt at *address* names: a user's own key can be in its creds."""
     public_key = PublicKey.parse(key)
-    has_creds = public_key.role is Role.USER and atomic.read(store.creds_path(*address)) is not None
+    has_creds = public_key.role is Role.USER and store.creds(*address) is not None
     in_file = has_creds or stored_seed(store, public_key) is not None
     return {
         "public_key": key,

@@ -119,10 +119,8 @@ class Look:
     def at_store(self, folder: Path | None) -> Iterator[Finding]:
         """Yield what there is to say of the stores in *folder*, by default of the store that is meant."""
         for store in self._stores(folder):
-            around = surroundings(store, self.workspace.now, self.workspace.policy)
-            walked = with_progress(
-                lint_store(store, around), count(store), f"operator {shown(store.operator)}"
-            )
+            judged = lint_store(store, self.workspace.now, self.workspace.policy)
+            walked = with_progress(judged, count(store), f"operator {shown(store.operator)}")
             yield from self._findings(walked)
 
     def _stores(self, folder: Path | None) -> list[Store]:

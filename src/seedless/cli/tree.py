@@ -16,7 +16,7 @@ from seedless.cli._judge import findings_data
 from seedless.cli._options import Settings, store_options
 from seedless.cli._workspace import Workspace
 from seedless.errors import UsageError
-from seedless.lint import lint_store, surroundings
+from seedless.lint import lint_store
 from seedless.store import atomic
 from seedless.text import shown
 
@@ -50,10 +50,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
       seedless tree --format mermaid --no-users -o accounts.mmd
     """
     workspace = Workspace(settings)
-    findings = {
-        judged.what: judged.findings
-        for judged in lint_store(workspace.store, surroundings(workspace.store, workspace.now))
-    }
+    findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
     root = picture.tree(
         workspace.store, {str(entry.public_key) for entry in workspace.keyring()}, findings, users=users
     )

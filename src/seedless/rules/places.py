@@ -6,7 +6,7 @@ Each comes with its path. What is named is what the official library validates, 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from seedless import jwt
 from seedless.claims import Account, Activation, Import, User
@@ -14,10 +14,12 @@ from seedless.errors import BadJwt, BadSignature
 from seedless.wire import at, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from seedless.claims import Permission, Permissions, Template
     from seedless.jwt import Claims, Jwt
+
+T = TypeVar("T")
 
 _SUBJECT_AND_QUEUE = 2
 
@@ -87,6 +89,23 @@ def described(account: Account) -> Iterator[Described]:
         yield Described(at("nats.exports", index), export.description, export.info_url)
 
 
+def _once(walk: Callable[[Claims[Any]], Iterator[T]]) -> Callable[[Claims[Any]], tuple[T, ...]]:
+    """Return *walk* so that it walks claims once for all rules, which look at the same claims in turn."""
+    last: tuple[Claims[Any] | None, tuple[T, ...]] = None, ()
+
+    @functools.wraps(walk)
+    def walked(claims: Claims[Any]) -> tuple[T, ...]:
+        nonlocal last
+        known, found = last
+        if known is not claims:
+            found = tuple(walk(claims))
+            last = claims, found
+        return found
+
+    return walked
+
+
+@_once
 def permissions(claims: Claims[Any]) -> Iterator[Entry]:
     """Yield every entry of the permissions of a user, or of the default permissions of an account."""
     if isinstance(claims.body, User):
@@ -104,6 +123,7 @@ def entries(held: Permissions | User | Template, path: str) -> Iterator[Entry]:
                 yield Entry(at(f"{path}.{name}.{kind}", index), text, may_queue)
 
 
+@_once
 def subjects(claims: Claims[Any]) -> Iterator[Place]:
     """Yield every subject of *claims*; of a permission its subject, and its queue likewise."""
     for entry in permissions(claims):

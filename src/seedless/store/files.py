@@ -165,12 +165,13 @@ class NscStore:
             finally:
                 self._verified_before = None
 
+    def creds(self, account: str, user: str) -> bytes | None:
+        """Return what the creds file of *user* holds, None if there is none; raise `StoreError`."""
+        return atomic.read(self._creds_place(account, user))
+
     def creds_path(self, account: str, user: str) -> Path:
         """Return where the creds of *user* lie, or would."""
-        # As text, see `_place`: `lint` asks for the creds of each user.
-        *_, folder, _, file = self._place(account, user).split("/")
-        operator = self._text.rpartition("/")[2]
-        return Path(f"{self._keys}/creds/{operator}/{folder}/{file.removesuffix('.jwt')}.creds")
+        return Path(self._creds_place(account, user))
 
     def seed_path(self, public_key: PublicKey) -> Path:
         """Return where the seed of *public_key* lies, or would: the key store of nsc (`keys.go`)."""
@@ -195,6 +196,12 @@ class NscStore:
                 users = f"{self._text}/accounts/{existing_file(f'{self._text}/accounts', account)}/users"
                 return f"{users}/{existing_file(users, user, '.jwt')}.jwt"
         raise UsageError("an address is that of the operator, (account,) or (account, user)")
+
+    def _creds_place(self, account: str, user: str) -> str:
+        # As text, see `_place`: `lint` reads the creds of each user.
+        *_, folder, _, file = self._place(account, user).split("/")
+        operator = self._text.rpartition("/")[2]
+        return f"{self._keys}/creds/{operator}/{folder}/{file.removesuffix('.jwt')}.creds"
 
     def _addresses(self, role: Role) -> Iterator[Address]:
         if role is Role.OPERATOR:

@@ -44,6 +44,9 @@ class Store(Protocol):
     def lock(self) -> AbstractContextManager[None]:
         """Keep all other writers out, those of the keyring too; `put` takes it by itself."""
 
+    def creds(self, account: str, user: str) -> bytes | None:
+        """Return what the creds file of *user* holds, None if there is none; raise `StoreError`."""
+
     def creds_path(self, account: str, user: str) -> Path:
         """Return where the creds of *user* lie, or would."""
 
