@@ -31,6 +31,6 @@ def account_maker(claims: Claims[Account], key: SoftwareKey) -> Callable[[], str
 
     def make() -> str:
         made = theirs.AccountClaims(sub=claims.sub, name=claims.name, nats=account)
-        return made.encode(pair)
+        return str(made.encode(pair))
 
     return make

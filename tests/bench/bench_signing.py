@@ -164,7 +164,7 @@ def _loop(
 ) -> _Loop:
     pin = program.with_name("pin")
     pin.write_text(made.pin, encoding="ascii")
-    command = [program, made.module, made.serial, _ID.hex(), pin, str(size)]
+    command = [str(program), str(made.module), made.serial, _ID.hex(), str(pin), str(size)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
     if place is not None:
         os.sched_setaffinity(process.pid, place)
