@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from seedless.ceremony.request import parse
-from seedless.cli._ceremony_rehearse import require_softhsm
+from seedless.cli.ceremony.rehearse import require_softhsm
 from seedless.errors import UsageError
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
-from seedless.cli._lazy import LazyGroup
+import seedless.cli.main as main_module
+from seedless.cli.lazy import LazyGroup
 from seedless.cli.main import seedless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+CLI = Path(main_module.__file__).parent
+HOMES = {"import user": ("user",)}
+"""Commands that are another command by a second name: they are in the folder of the first."""
 
 
 def every_command(
@@ -167,15 +176,43 @@ def test_no_option_takes_a_pin() -> None:
     assert flags == {"--pin-source", "--so-pin-source"}
 
 
-def test_the_texts_of_the_lazy_table_are_those_of_the_commands() -> None:
-    assert isinstance(seedless, LazyGroup)
-    context = click.Context(seedless)
+def lazy_groups(group: LazyGroup = seedless) -> Iterator[LazyGroup]:
+    yield group
+    for name in group.table:
+        inner = group.get_command(click.Context(group), name)
+        if isinstance(inner, LazyGroup):
+            yield from lazy_groups(inner)
+
+
+@pytest.mark.parametrize("group", list(lazy_groups()), ids=lambda group: group.name)
+def test_the_texts_of_a_lazy_table_are_those_of_the_commands(group: LazyGroup) -> None:
     own = {}
-    for name in seedless.table:
-        command = seedless.get_command(context, name)
+    for name in group.table:
+        command = group.get_command(click.Context(group), name)
         assert command is not None
         own[name] = command.get_short_help_str(limit=200)
-    assert {name: text for name, (_, text) in seedless.table.items()} == own
+    assert {name: text for name, (_, text) in group.table.items()} == own
+
+
+@pytest.mark.parametrize("path", [path for path, _ in every_command()], ids=" ".join)
+def test_a_command_is_found_in_the_file_or_folder_of_its_first_word(path: tuple[str, ...]) -> None:
+    command = COMMANDS[" ".join(path)]
+    assert command.callback is not None
+    file = Path(inspect.unwrap(command.callback).__code__.co_filename).with_suffix("")
+    first = path[0].replace("-", "_")
+    assert file.relative_to(CLI).parts[0].removesuffix("_") in {first, *HOMES.get(" ".join(path), ())}
+
+
+def test_a_command_loads_the_modules_of_its_own_group_that_it_needs() -> None:
+    code = (
+        "import sys; from seedless.cli.main import main; main(['account', 'list', '--help']); "
+        "print(*(name for name in sys.modules if name.startswith('seedless.cli.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "seedless.cli.account.show" in loaded
+    assert "seedless.cli.account.edit" not in loaded
+    assert len(loaded) < 20
 
 
 @pytest.mark.parametrize("name", COMMANDS)

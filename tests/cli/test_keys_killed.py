@@ -29,8 +29,8 @@ killing = ctypes.CDLL(os.environ["LD_PRELOAD"])
 from seedless.cli.main import main
 from seedless.pkcs11.binding import load_binding
 load_binding()
-import seedless.cli._ceremony_keygen, seedless.cli.account, seedless.cli.apply
-import seedless.cli.key, seedless.cli.user
+import seedless.cli.ceremony.keygen, seedless.cli.account.add, seedless.cli.apply
+import seedless.cli.key.new, seedless.cli.user.add
 import seedless.new_keys, seedless.pkcs11.generate, seedless.pkcs11.token
 for line in sys.stdin:
     number, words = json.loads(line)

@@ -18,7 +18,7 @@ from seedless.ceremony.offline import resumed
 from seedless.ceremony.request import parse
 from seedless.ceremony.unfinished import unfinished, unknown_results
 from seedless.change import Statement
-from seedless.cli import _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._judge import ceilings, findings_data
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._names import known_names
@@ -135,24 +135,24 @@ def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bo
     """
     request = ground.request
     if request.mark:
-        _io.say(click.style(request.mark, bold=True))
+        printing.say(click.style(request.mark, bold=True))
     show_findings(report)
     shared, accounts = names_in(request), request.plan.accounts
     for change in in_order_of_danger(request):
-        _io.say(click.style(heading(change), bold=True))
+        printing.say(click.style(heading(change), bold=True))
         own, known = {change.draft.claims.sub: ""}, known_names(workspace, change)
         names = ChainMap(own, known, shared)  # type: ignore[arg-type]  # it is only read
         for line in lines(change, accounts, names):
-            _io.say(f"  {line}")
+            printing.say(f"  {line}")
     show_reset_times(request.plan, workspace)
     for placement in request.plan.placements:
-        _io.say(click.style(placed(placement), bold=True))
+        printing.say(click.style(placed(placement), bold=True))
     for label, text in facts(ground):
-        _io.say(f"{label:<10} {printable(text)}")
+        printing.say(f"{label:<10} {printable(text)}")
     if tell_words:
-        _io.say(f"{'request':<10} sha256 {request.digest}")
+        printing.say(f"{'request':<10} sha256 {request.digest}")
         for row in words.rows(bytes.fromhex(request.digest)):
-            _io.say(f"           {row}")
+            printing.say(f"           {row}")
 
 
 def facts(ground: Ground) -> list[tuple[str, str]]:
@@ -162,10 +162,13 @@ def facts(ground: Ground) -> list[tuple[str, str]]:
     wanted = policy.witnesses
     return [
         ("reason", request.reason),
-        ("prepared", f"{_io.moment(request.plan.prepared_at)} by {request.prepared_by}, with {request.tool}"),
-        ("expires", _io.moment(request.expires)),
-        ("clock", f"{_io.moment(ground.clock)} on this machine"),
-        *([("began", f"{_io.moment(ground.now)}, and it goes on")] if ground.resumed_at else []),
+        (
+            "prepared",
+            f"{printing.moment(request.plan.prepared_at)} by {request.prepared_by}, with {request.tool}",
+        ),
+        ("expires", printing.moment(request.expires)),
+        ("clock", f"{printing.moment(ground.clock)} on this machine"),
+        *([("began", f"{printing.moment(ground.now)}, and it goes on")] if ground.resumed_at else []),
         ("policy", f"sha256 {policy.digest}"),
         ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy wants none"),
         ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
@@ -246,14 +249,14 @@ def agree(ground: Ground, expect: str | None, *, clock_checked: bool) -> None:
 
 
 def _ask_clock(ground: Ground) -> None:
-    question = f"Is it {_io.moment(ground.clock)} now, by another clock?"
+    question = f"Is it {printing.moment(ground.clock)} now, by another clock?"
     if not consent.says_yes(question, add="--clock-checked"):
         raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
 
 
 def _ask_words(digest: bytes) -> None:
     """Ask for the words row by row; a row that is wrong is told and asked again."""
-    _io.say("Type the words of the request, as they are read aloud from the paper.")
+    printing.say("Type the words of the request, as they are read aloud from the paper.")
     for first in range(0, len(digest), words.IN_A_ROW):
         row = digest[first : first + words.IN_A_ROW]
         while True:
@@ -261,7 +264,7 @@ def _ask_words(digest: bytes) -> None:
             try:
                 words.require_same(typed, row, first)
             except UsageError as error:
-                _io.say(_io.printable(f"{error.message}: {error.hint}"))
+                printing.say(printing.printable(f"{error.message}: {error.hint}"))
             else:
                 break
 

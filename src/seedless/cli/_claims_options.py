@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from seedless.claims import Account, Operator, Template, User
 from seedless.cli import _claims_edit as edit
 from seedless.cli._claims_set import with_settings
-from seedless.cli._values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
+from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
 from seedless.plan import Times
 

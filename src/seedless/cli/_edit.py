@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account, Operator
-from seedless.cli import _describe, _io
+from seedless.cli import printing
 from seedless.cli._review import sign
+from seedless.cli.render import describe
 from seedless.errors import BadJwt, UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, resigned
@@ -108,8 +109,8 @@ def parent_of(workspace: Workspace, jwt: Jwt[Any]) -> Claims[Any]:
 def tell(workspace: Workspace, jwt: Jwt[Any] | None, what: str) -> None:
     """Print what came of an edit: the jwt, or that there was nothing to change."""
     if jwt is None:
-        _io.emit({"changed": False}, f"{what}: nothing to change", as_json=workspace.settings.as_json)
+        printing.emit({"changed": False}, f"{what}: nothing to change", as_json=workspace.settings.as_json)
     else:
-        _io.emit(
-            _describe.data(jwt) | {"changed": True}, f"{what}: changed", as_json=workspace.settings.as_json
+        printing.emit(
+            describe.data(jwt) | {"changed": True}, f"{what}: changed", as_json=workspace.settings.as_json
         )

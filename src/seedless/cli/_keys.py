@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
 from seedless.plan import Subject
@@ -70,4 +70,4 @@ def subject_for(workspace: Workspace, role: Role, name: str, public_key: PublicK
 
 def say_taken_up(key: PublicKey, name: str) -> None:
     """Tell that *key* is taken up, which an earlier run made under *name* and nothing uses."""
-    _io.say(f"taking up the key that was made for {key.role.name.lower()} {shown(name)}: {key}")
+    printing.say(f"taking up the key that was made for {key.role.name.lower()} {shown(name)}: {key}")

@@ -12,7 +12,7 @@ import msgspec
 
 from seedless import jwt as jwts
 from seedless.claims import Generic
-from seedless.cli import _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._judge import judged
 from seedless.cli._review import sign
 from seedless.errors import BadKey, Refused, UsageError
@@ -81,7 +81,7 @@ def write_order(workspace: Workspace, names: Sequence[str], path: Path) -> list[
     accounts = [_key(workspace, name) for name in dict.fromkeys(names)]
     if operator.claims.body.system_account in accounts:
         raise Refused("nothing is signed: the system account is not deleted", "leave it out")
-    _io.say(_IN_A_FILE)
+    printing.say(_IN_A_FILE)
     (signed,) = sign_order(workspace, accounts, issuing_key(operator.claims, workspace.known_keys()))
     atomic.write({path: signed.text})
     return accounts

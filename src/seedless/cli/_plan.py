@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless import planfile
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.errors import UsageError
 from seedless.store import atomic
 from seedless.text import shown
@@ -37,7 +37,7 @@ def write_plan(workspace: Workspace, plan: Plan, intent: Intent, seeds: Sequence
     kept = {workspace.store.seed_path(key.public_key): key.reveal() for key in seeds}
     atomic.write({**kept, path: data.decode()})
     digest = planfile.digest(data)
-    _io.emit(
+    printing.emit(
         {
             "plan": str(path),
             "digest": digest,

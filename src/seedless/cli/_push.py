@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.cli import _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._judge import findings_data
 from seedless.cli._names import keys_in, names_of
 from seedless.cli._remote import open_target
@@ -112,11 +112,11 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
 
 def require_sending(workspace: Workspace, found: Look) -> None:
     """Show what differs in *found*, and return when a person agrees that it is sent."""
-    _io.say(text(workspace, found, (), lines=True))
+    printing.say(text(workspace, found, (), lines=True))
     count = len(found.differing)
     what = "this account" if count == 1 else f"these {count} accounts"
     consent.require(
-        workspace.settings, f"Send {what} to {_io.printable(found.where)}?", done="nothing was sent"
+        workspace.settings, f"Send {what} to {printing.printable(found.where)}?", done="nothing was sent"
     )
 
 
@@ -162,15 +162,15 @@ def text(workspace: Workspace, found: Look, sent: Sequence[Sent], *, lines: bool
     rows = []
     for one in found.compared:
         state = _state(one, answers, found.where)
-        rows.append(_io.printable(f"{brief(one.account.claims.name)}: {state}"))
+        rows.append(printing.printable(f"{brief(one.account.claims.name)}: {state}"))
         if lines and one.state is not State.CURRENT:
             rows += [f"  {row}" for row in _differences(workspace, one)]
     rows += [
-        _io.printable(f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}")
+        printing.printable(f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}")
         for one in found.others
     ]
     rows += [
-        _io.printable(
+        printing.printable(
             f"{brief(one.name)} ({one.subject}): only on servers, and cannot be pulled ({one.reason})"
         )
         for one in found.left

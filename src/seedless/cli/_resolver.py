@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._order import FOR_EVER, sign_order
 from seedless.cli._remote import open_target
 from seedless.cli._review import show_findings
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from seedless.cli._options import Settings
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
     from seedless.cli.consent import Approve
+    from seedless.cli.options import Settings
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.resolver import Pulled, Said, Target
@@ -84,9 +84,9 @@ def left_data(one: Pulled) -> dict[str, Any]:
 def show_left(left: Sequence[Pulled], where: str) -> None:
     """Report which accounts are left alone, since `pull` could not take them."""
     if left:
-        _io.say(f"left alone on {where}, since pull could not take them:")
+        printing.say(f"left alone on {where}, since pull could not take them:")
     for one in left:
-        _io.say(_io.printable(f"  {brief(one.name)} ({one.subject}): {one.reason}"))
+        printing.say(printing.printable(f"  {brief(one.name)} ({one.subject}): {one.reason}"))
 
 
 def said_text(said: Said) -> str:
@@ -125,7 +125,7 @@ def delete_on_servers(
     issuer = None
     if standings is not None:
         issuer = order_issuer(workspace.operator(), workspace.known_keys(), standings)
-        _io.say(FOR_EVER)
+        printing.say(FOR_EVER)
     agree(victims)
     accounts = [victim.account for victim in victims]
     text, again = _ordered(workspace, remote, accounts, issuer, user)
@@ -163,10 +163,12 @@ def require_done(said: Said, what: str) -> None:
 def show_victims(victims: Sequence[Victim], where: str) -> None:
     """Say which accounts are to go, and where they are."""
     if victims:
-        _io.say(click.style(f"to be deleted from {where}:", bold=True))
+        printing.say(click.style(f"to be deleted from {where}:", bold=True))
     for one in victims:
-        back = f"; was deleted {_io.moment(one.returned.at)} and is back" if one.returned else ""
-        _io.say(_io.printable(f"  {brief(one.name)} ({one.account}) on {listed(one.servers)}{back}"))
+        back = f"; was deleted {printing.moment(one.returned.at)} and is back" if one.returned else ""
+        printing.say(
+            printing.printable(f"  {brief(one.name)} ({one.account}) on {listed(one.servers)}{back}")
+        )
 
 
 def require_number(settings: Settings, victims: Sequence[Victim], expected: int | None) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from seedless import issue as walk
 from seedless.allow import check
 from seedless.change import Statement
-from seedless.cli import _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._judge import findings_data, judged
 from seedless.cli._names import known_names
 from seedless.cli._record import Recorder, no_files
@@ -76,7 +76,7 @@ def sign(
             changes=plan.changes,
         ),
         record=Recorder(workspace, seeds, files),
-        clock=Clock(say=_io.say),
+        clock=Clock(say=printing.say),
     )
 
 
@@ -96,7 +96,7 @@ def _only_shown(
         from seedless.cli._plan import write_plan  # noqa: PLC0415 - only with --plan
 
         write_plan(workspace, plan, intent, seeds)
-    _io.emit(
+    printing.emit(
         plan_data(workspace, plan, report, intent, gone),
         "nothing was signed: --dry-run",
         as_json=settings.as_json,
@@ -130,14 +130,14 @@ def show_plan(
     for change in plan.changes:
         names = ChainMap(placeholders, known_names(workspace, change))  # type: ignore[arg-type]  # it is only read
         rows = (f"  {_KEY_IN_BRACKETS.sub(named, line)}" for line in lines(change, accounts, names))
-        _io.say("\n".join([click.style(heading(change), bold=True), *rows]))
+        printing.say("\n".join([click.style(heading(change), bold=True), *rows]))
     show_reset_times(plan, workspace)
     for placement in plan.placements:
-        _io.say(click.style(placed(placement), bold=True))
+        printing.say(click.style(placed(placement), bold=True))
     for path in gone:
-        _io.say(click.style(f"{shown(path)} (removed)", bold=True))
+        printing.say(click.style(f"{shown(path)} (removed)", bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
-        _io.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
+        printing.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
     show_findings(report)
 
 
@@ -151,27 +151,27 @@ def show_reset_times(plan: Plan, workspace: Workspace) -> None:
     from seedless import ledger  # noqa: PLC0415 - few commands need it
 
     known = ledger.load(workspace.root / ledger.LEDGER_NAME)
-    _io.say(f"this clock reads {moment(workspace.now)}")
+    printing.say(f"this clock reads {moment(workspace.now)}")
     for change in reset:
         held, before = known.known(change.draft.claims.sub), change.replaces
-        _io.say(click.style(f"time of {shown(change.title)}", bold=True))
-        _io.say(f"  in the store: {moment(before.issued_at) if before else 'nothing'}")
-        _io.say(f"  in the ledger: {moment(held.issued_at) if held else 'nothing'}")
-        _io.say("  on servers: seedless push --diff shows it, for accounts")
-        _io.say(f"  to be signed: {moment(change.draft.issued_at)}")
+        printing.say(click.style(f"time of {shown(change.title)}", bold=True))
+        printing.say(f"  in the store: {moment(before.issued_at) if before else 'nothing'}")
+        printing.say(f"  in the ledger: {moment(held.issued_at) if held else 'nothing'}")
+        printing.say("  on servers: seedless push --diff shows it, for accounts")
+        printing.say(f"  to be signed: {moment(change.draft.issued_at)}")
 
 
 def show_findings(report: Report) -> None:
     """Say what was found, and what was lifted."""
     for finding in report.lifted:
-        _io.say(_io.printable(f"lifted: {finding.code} {finding.place}: {finding.text}"))
+        printing.say(printing.printable(f"lifted: {finding.code} {finding.place}: {finding.text}"))
     # One error alone is what the command ends with, and is told there.
     told = report.errors if len(report.errors) == 1 else ()
     for finding in (finding for finding in report.findings if finding not in told):
         mark = click.style(f"{finding.severity}:", fg=_COLOURS.get(finding.severity))
-        _io.say(f"{mark} {_io.printable(f'{finding.code} {finding.place}: {finding.text}')}")
+        printing.say(f"{mark} {printing.printable(f'{finding.code} {finding.place}: {finding.text}')}")
         if finding.hint:
-            _io.say(f"  hint: {_io.printable(finding.hint)}")
+            printing.say(f"  hint: {printing.printable(finding.hint)}")
 
 
 def placed(placement: Placement) -> str:
@@ -196,7 +196,7 @@ def lines(change: Change, accounts: Accounts, names: Mapping[str, str]) -> list[
     issuer = Wording(names).key(str(change.draft.issuer))
     if change.replaces and change.replaces.issuer != change.draft.issuer:
         issuer = f"{Wording(names).key(str(change.replaces.issuer))} -> {issuer}"
-    issued = f"issued: {_io.moment(change.draft.issued_at)}"
+    issued = f"issued: {printing.moment(change.draft.issued_at)}"
     return [*rows, f"issuer: {issuer}", issued]
 
 

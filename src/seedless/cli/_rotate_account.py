@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Activation
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.cli._edit import found, issuer_of
 from seedless.cli._review import sign
 from seedless.cli._rotate_names import hand_name_on, made_keys
@@ -133,7 +133,9 @@ def _without_leaves(signed: Signed, pair: Pair) -> Signed:
             "what is left are activations, and the plan of those that import them holds them signed",
             "run it without --plan",
         )
-    _io.say(f"{len(signed.leaves)} activations are not in this plan: run it again without --plan after it")
+    printing.say(
+        f"{len(signed.leaves)} activations are not in this plan: run it again without --plan after it"
+    )
     return rotation.Signed(signed.users, (), signed.revoked, signed.expired)
 
 
@@ -220,13 +222,15 @@ def _say_locked_out(state: State, signed: Signed, servers: Visits | None) -> Non
         with servers.open() as there:
             clients = there.connected(state.around.account.claims.sub).by(str(_pair(state).old))
     users = ", ".join(map(brief, signed.users)) or "no user that is known"
-    _io.say(_io.printable(f"this locks out, until they have their new creds: {users}"))
+    printing.say(printing.printable(f"this locks out, until they have their new creds: {users}"))
     names = {jwt.claims.sub: name for name, jwt in state.around.users.items()}
     for client in clients:
-        _io.say(_io.printable(f"  connected now: {printed(client, names)}"))
+        printing.say(printing.printable(f"  connected now: {printed(client, names)}"))
     for leave in signed.leaves:
-        _io.say(
-            _io.printable(f"  the import {leave.index} of {brief(leave.importer)} stops until it is pushed")
+        printing.say(
+            printing.printable(
+                f"  the import {leave.index} of {brief(leave.importer)} stops until it is pushed"
+            )
         )
 
 
@@ -257,7 +261,7 @@ def _pair(state: State) -> Pair:
 
 def _warn(state: State) -> None:
     for message in state.damaged:
-        _io.say(_io.printable(f"warning: {message}: what it depends on is not known"))
+        printing.say(printing.printable(f"warning: {message}: what it depends on is not known"))
 
 
 def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> State:

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.cli._edit import found
 from seedless.cli._review import sign
 from seedless.cli._rotate_names import hand_name_on, made_keys
@@ -69,7 +69,7 @@ def begin(workspace: Workspace, wanted: Wanted) -> None:
     with workspace.lock():
         state = _read(workspace, wanted)
         for message in state.damaged:
-            _io.say(_io.printable(f"warning: {message}: who has signed it is not known"))
+            printing.say(printing.printable(f"warning: {message}: who has signed it is not known"))
         is_new = state.stage(None, workspace.now) is Stage.ADD
         done = _added(workspace, state) if is_new else ()
         state = _again(workspace, state)
@@ -148,8 +148,10 @@ def _replaced_at_once(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...
 
 def _say_locked_out(accounts: Mapping[str, Jwt[Account]]) -> None:
     names = ", ".join(map(brief, accounts)) or "no account"
-    _io.say(_io.printable(f"until a server starts anew with the new operator jwt, it may refuse: {names}"))
-    _io.say("who is connected stays; who comes to an account that the server has not loaded is refused")
+    printing.say(
+        printing.printable(f"until a server starts anew with the new operator jwt, it may refuse: {names}")
+    )
+    printing.say("who is connected stays; who comes to an account that the server has not loaded is refused")
 
 
 def _added(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from seedless.cli import _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._remote import addresses, login, require_tls
 from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
@@ -74,7 +74,7 @@ class Servers:
         failed = [one.account.claims.name for one in sent if not one.ok]
         if failed:
             raise ServerError(
-                f"not every server has taken {', '.join(map(_io.printable, failed))}",
+                f"not every server has taken {', '.join(map(printing.printable, failed))}",
                 "run it again when they answer: it goes on from there",
             )
         return len(sent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.cli._rotate_tell import counted, signed_data, text_of
 from seedless.rotate.operator import Stage
 from seedless.text import brief
@@ -67,7 +67,7 @@ def tell(workspace: Workspace, told: Told) -> None:
         "by_old_on_servers": list(told.seen.by_old) if told.seen else None,
         "next": _NEXT[told.stage],
     }
-    _io.emit(data, text_of(_lines(told)), as_json=workspace.settings.as_json)
+    printing.emit(data, text_of(_lines(told)), as_json=workspace.settings.as_json)
 
 
 def _servers(told: Told) -> list[dict[str, Any]] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.text import brief
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ def tell(workspace: Workspace, told: Told) -> None:
         "connections": [_client_data(client, names) for client in clients] if told.seen else None,
         "next": _next(told, clients),
     }
-    _io.emit(data, text_of(_lines(told, deliver, clients)), as_json=workspace.settings.as_json)
+    printing.emit(data, text_of(_lines(told, deliver, clients)), as_json=workspace.settings.as_json)
 
 
 def text_of(rows: Iterable[str]) -> str:
     """Return *rows* as lines, each safe to print."""
-    return "\n".join(map(_io.printable, rows))
+    return "\n".join(map(printing.printable, rows))
 
 
 def printed(client: Client, names: Mapping[str, str]) -> str:

@@ -10,10 +10,11 @@ import msgspec
 from seedless import file_kind, planfile
 from seedless.change import Statement
 from seedless.claims import Account, Operator, User
-from seedless.cli import _describe, _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._judge import judged
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.render import describe
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.findings import Report, error
 from seedless.issue import Intent
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from seedless.change import Change, Placement
-    from seedless.cli._options import Settings
+    from seedless.cli.options import Settings
     from seedless.findings import Finding
     from seedless.issue import Plan
     from seedless.jwt import Claims, Jwt
@@ -64,12 +65,12 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
             jwts = sign(workspace, intent, judge=judged_with_placements, approve=approve)
         creds = _creds_left(workspace, plan)
     for file in creds:
-        _io.say(f"the creds stay: {shown(file)}; its user is removed")
+        printing.say(f"the creds stay: {shown(file)}; its user is removed")
     passed = len(plan.changes) - len(left.changes)
-    _io.emit(
+    printing.emit(
         {
             "digest": planfile.digest(data),
-            "signed": [_describe.data(jwt) for jwt in jwts],
+            "signed": [describe.data(jwt) for jwt in jwts],
             "passed": passed,
             "creds_left": [str(file) for file in creds],
         },

@@ -8,7 +8,7 @@ import click
 from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Scope, signing_key
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.cli._edit import edit, found, issuer_of
 from seedless.cli._keys import say_taken_up
 from seedless.cli._review import sign
@@ -181,4 +181,4 @@ def refuse_locking_out(locked_out: Sequence[Jwt[Any]], why: str, cure: str, *, f
     sentence = f"{why}, which locks out {count}: {names}{more}"
     if not force:
         raise UsageError(sentence, f"{cure}, or say --force")
-    _io.say(_io.printable(f"warning: {sentence}"))
+    printing.say(printing.printable(f"warning: {sentence}"))

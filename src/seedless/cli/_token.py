@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from seedless.cli._bulk import MANY, KeptPin, in_bulk
-from seedless.cli._guard import stand_guard
-from seedless.cli._progress import with_progress
+from seedless.cli.driver.supervisor import stand_guard
+from seedless.cli.render.progress import with_progress
 from seedless.config import choose_module
 from seedless.errors import NoKey
 from seedless.keyring import attestation_path

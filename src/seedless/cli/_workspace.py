@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from seedless.cli._options import Settings
+    from seedless.cli.options import Settings
     from seedless.config import Config
     from seedless.jwt import Claims, Jwt
     from seedless.keyring import KeyEntry, Keyring

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.claims import Activation
-from seedless.cli import _describe, _io
-from seedless.cli._account_parts import account_key, given, kind_of, kind_option, listed
+from seedless.cli import printing
 from seedless.cli._keys import issuer_option
-from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
-from seedless.cli._values import MOMENT, Moment
 from seedless.cli._workspace import Workspace
+from seedless.cli.account.parts import account_key, given, kind_of, kind_option, listed
+from seedless.cli.options import Settings, sign_options
+from seedless.cli.render import describe
+from seedless.cli.values import MOMENT, Moment
 from seedless.creds import decorate_jwt
 from seedless.errors import UsageError
 from seedless.jwt import Claims
@@ -97,7 +98,9 @@ def new(
         resigned(change, around, workspace.now),
         files=lambda signed: {output: decorate_jwt(signed[0][1])} if output else {},
     )
-    _io.emit(_describe.data(jwt), f"activation: {output}" if output else jwt.text, as_json=settings.as_json)
+    printing.emit(
+        describe.data(jwt), f"activation: {output}" if output else jwt.text, as_json=settings.as_json
+    )
 
 
 def _kind(exporter: Claims[Account], subject: str, wanted: str | None) -> str:
@@ -119,5 +122,5 @@ def _kind(exporter: Claims[Account], subject: str, wanted: str | None) -> str:
     if any(one.type == kind for one in fitting) and not any(
         one.type == kind and one.token_req for one in fitting
     ):
-        _io.say(f"the export {shown(subject)} is public: nobody needs this activation")
+        printing.say(f"the export {shown(subject)} is public: nobody needs this activation")
     return kind

@@ -11,11 +11,12 @@ import click
 import msgspec
 
 from seedless import units
-from seedless.cli import _describe, _io
+from seedless.cli import printing
 from seedless.cli._judge import judged
-from seedless.cli._options import Settings, bulk_options
 from seedless.cli._review import plan_data, show_plan, sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, bulk_options
+from seedless.cli.render import describe
 from seedless.desired.planned import planned
 from seedless.desired.read import read
 from seedless.desired.standing import standing
@@ -130,7 +131,9 @@ def _say_left_importing(wanted: Planned, there: Standing) -> None:
     for name, claims in after.items():
         left = {gone[item.account]: None for item in claims.body.imports if item.account in gone}
         if left:
-            _io.say(f"warning: {shown(name)} imports from {', '.join(map(shown, left))}, removed by this")
+            printing.say(
+                f"warning: {shown(name)} imports from {', '.join(map(shown, left))}, removed by this"
+            )
 
 
 def _gone(workspace: Workspace, wanted: Planned) -> list[Path]:
@@ -167,15 +170,15 @@ def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
     text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.placements)}"
     text = "nothing differs" if is_same else text
     report.require_clean()
-    _io.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(data, text, as_json=workspace.settings.as_json)
     return 0 if is_same else _DIFFERS
 
 
 def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: Planned) -> None:
     data = {
         "changed": bool(jwts or wanted.removed),
-        "signed": [_describe.data(jwt) for jwt in jwts],
+        "signed": [describe.data(jwt) for jwt in jwts],
         "removed": [list(address) for address in wanted.removed],
     }
     text = f"signed: {len(jwts)}\nremoved: {len(wanted.removed)}" if data["changed"] else "nothing to change"
-    _io.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(data, text, as_json=workspace.settings.as_json)

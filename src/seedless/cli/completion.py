@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, json_options
+from seedless.cli import printing
+from seedless.cli.options import Settings, json_options
 from seedless.errors import UsageError
 
 
@@ -26,4 +26,4 @@ def completion(settings: Settings, *, shell: str) -> None:
     if maker is None:
         raise UsageError(f"there is no completion for {shell}", "bash, zsh or fish")
     script = maker(seedless, {}, "seedless", "_SEEDLESS_COMPLETE").source()
-    _io.emit({"shell": shell, "script": script}, script, as_json=settings.as_json)
+    printing.emit({"shell": shell, "script": script}, script, as_json=settings.as_json)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.errors import Refused, UsageError
 from seedless.text import shown, without_seeds
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from seedless.cli._options import Settings
     from seedless.cli._workspace import Workspace
+    from seedless.cli.options import Settings
     from seedless.issue import Plan
 
 _TERMINAL: Final = "/dev/tty"
@@ -114,7 +114,7 @@ def has_terminal() -> bool:
 def begin(settings: Settings) -> None:
     """Keep what is said from now on, if a person may be asked who does not see stderr."""
     may_ask = not (settings.yes or settings.dry_run)
-    _io.keep_unseen(is_kept=may_ask and not _is_seen() and has_terminal())
+    printing.keep_unseen(is_kept=may_ask and not _is_seen() and has_terminal())
 
 
 class Terminal:
@@ -152,7 +152,7 @@ class Terminal:
         What was typed before the question is no answer to it: lines that were pasted, or meant for the shell.
         Raise `OSError` or `termios.error` where nobody can answer.
         """
-        for text in _io.taken_unseen():
+        for text in printing.taken_unseen():
             self.say(text)
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
         self._out.write(without_seeds(question))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, json_options, store_options
+from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, json_options, store_options
 from seedless.config import config_path
 from seedless.errors import SeedlessError
 from seedless.store import operators
@@ -40,8 +40,8 @@ def list_(settings: Settings) -> None:
     told = [(shown(name), *(shown(row[column] or "") for column in _COLUMNS)) for name, row in rows.items()]
     header = ("CONTEXT", "STORE", "OPERATOR", "TOKEN", "PIN SOURCE", "POLICY")
     data = {"configuration": str(config_path(os.environ)), "contexts": rows}
-    text = _io.table(told, header) if rows else f"{config_path(os.environ)} has no contexts"
-    _io.emit(data, text, as_json=settings.as_json)
+    text = printing.table(told, header) if rows else f"{config_path(os.environ)} has no contexts"
+    printing.emit(data, text, as_json=settings.as_json)
 
 
 def _row(entry: ContextEntry) -> dict[str, str | None]:
@@ -80,7 +80,7 @@ def show(settings: Settings) -> None:
         "policy": None if workspace.policy_path is None else str(workspace.policy_path),
     }
     rows = [(name.replace("_", " "), _said(value)) for name, value in data.items()]
-    _io.emit(data, _io.table(rows, ("WHAT", "IS")), as_json=chosen.as_json)
+    printing.emit(data, printing.table(rows, ("WHAT", "IS")), as_json=chosen.as_json)
 
 
 def _said(value: object) -> str:

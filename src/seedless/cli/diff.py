@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import jwt
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.cli._names import keys_in, names_of
-from seedless.cli._options import Settings, store_options
 from seedless.cli._review import line
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
 from seedless.cli.show import jwt_in, read_input
 from seedless.diff import Difference, Effect, unknown_members
 from seedless.diff import diff as compare
@@ -67,7 +67,7 @@ def diff(settings: Settings, *, old: str, new: str | None) -> int:
     found = _compared(before, after, names_of(workspace, keys_in(one.line for one in found)))
     text = "\n".join(line(one, is_new=before is None) for one in found) or "nothing changes"
     data = {"new": before is None, "differences": [one.data() for one in found]}
-    _io.emit(data, text, as_json=settings.as_json)
+    printing.emit(data, text, as_json=settings.as_json)
     return _CHANGED if found else 0
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.claims import Account
-from seedless.cli import _io
-from seedless.cli._options import Settings, store_options
-from seedless.cli._values import SPAN
+from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
+from seedless.cli.values import SPAN
 from seedless.errors import SeedlessError
 from seedless.rules.places import tokens
 from seedless.text import shown
@@ -92,7 +92,7 @@ def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
     )
     listed = [one.data(now, soon) for one in rows]
     data = {"within": within, "expirations": listed, "damaged": damaged}
-    _io.emit(data, _text(listed, damaged), as_json=settings.as_json)
+    printing.emit(data, _text(listed, damaged), as_json=settings.as_json)
     urgent = damaged or any(one["state"] in {_EXPIRED, _SOON} for one in listed)
     return _FINDINGS if urgent else 0
 
@@ -123,11 +123,11 @@ def _text(listed: list[dict[str, Any]], damaged: list[dict[str, Any]]) -> str:
             one["kind"],
             shown("/".join(one["address"]) or one["name"])
             + (f" import {shown(one['name'])}" if one["kind"] == "activation" else ""),
-            _io.until(one["expires"] or 0),
+            printing.until(one["expires"] or 0),
             click.style(one["state"], fg=_COLOURS.get(one["state"])),
         )
         for one in listed
     ]
-    table = _io.table(rows, ("KIND", "WHAT", "EXPIRES", "STATE")) if rows else "nothing expires"
-    explained = (f"damaged: {_io.printable(entry['error'])}" for entry in damaged)
+    table = printing.table(rows, ("KIND", "WHAT", "EXPIRES", "STATE")) if rows else "nothing expires"
+    explained = (f"damaged: {printing.printable(entry['error'])}" for entry in damaged)
     return "\n".join([table, *explained])

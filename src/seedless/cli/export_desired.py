@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, store_options
+from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
 from seedless.desired import toml
 from seedless.desired.schema import text as schema_text
 from seedless.desired.written import has_header, written
@@ -48,9 +48,9 @@ def export_desired(settings: Settings, *, output: Path | None, kind: str | None,
     if output:
         atomic.write_new({output: text})
         said = f"{'schema' if schema else 'desired state'}: {output}"
-        _io.emit({"format": kind, "path": str(output)}, said, as_json=settings.as_json)
+        printing.emit({"format": kind, "path": str(output)}, said, as_json=settings.as_json)
     else:
-        _io.emit({"format": kind, "text": text}, text.rstrip("\n"), as_json=settings.as_json)
+        printing.emit({"format": kind, "text": text}, text.rstrip("\n"), as_json=settings.as_json)
 
 
 def _text(workspace: Workspace, kind: str) -> str:

@@ -13,14 +13,15 @@ import click
 from msgspec.structs import replace
 
 from seedless.claims import Account
-from seedless.cli import _describe, _io
+from seedless.cli import printing
 from seedless.cli._claims_options import ClaimsOptions, account_edits
 from seedless.cli._keys import issuer_option
-from seedless.cli._options import Settings, sign_options
 from seedless.cli._review import sign
-from seedless.cli._taken_in import place, read_given
-from seedless.cli._user_import import import_ as import_user
 from seedless.cli._workspace import Workspace, check_new_name
+from seedless.cli.given_jwt import place, read_given
+from seedless.cli.options import Settings, sign_options
+from seedless.cli.render import describe
+from seedless.cli.user.import_ import import_ as import_user
 from seedless.errors import UsageError
 from seedless.issue import Intent, Plan
 from seedless.nkey import PublicKey
@@ -99,8 +100,8 @@ def account(
             asked = asked if take_limits else _with_our_limits(asked, before)
             jwt = _signed(workspace, options.claims(asked, workspace.now), before, issuer)
     what = "placed as it is" if as_it_is else "signed"
-    data = _describe.data(jwt) | {"signed": not as_it_is}
-    _io.emit(data, f"account {shown(jwt.claims.name)}: {what}", as_json=settings.as_json)
+    data = describe.data(jwt) | {"signed": not as_it_is}
+    printing.emit(data, f"account {shown(jwt.claims.name)}: {what}", as_json=settings.as_json)
 
 
 def _standing_account(
@@ -129,7 +130,7 @@ def _as_it_is(workspace: Workspace, given: Jwt[Account], before: Jwt[Account] | 
     if before is not None and before.issued_at > given.issued_at:
         raise UsageError(
             f"account {quoted(given.claims.name)} of the store is newer: issued "
-            f"{_io.moment(before.issued_at)}, and the file's {_io.moment(given.issued_at)}",
+            f"{printing.moment(before.issued_at)}, and the file's {printing.moment(given.issued_at)}",
             "an older jwt would bring back what was changed since",
         )
     around = workspace.around(given.claims, keys=(str(given.issuer),))
@@ -141,7 +142,7 @@ def _with_our_limits(asked: Claims[Account], before: Jwt[Account] | None) -> Cla
     """Return the claims *asked* for with limits of the operator's, and say so where they differ."""
     ours = before.claims.body.limits if before else Account.new().limits
     if asked.body.limits not in (ours, Account().limits):
-        _io.say("the limits that the request asks for are not granted: --take-limits, or say which")
+        printing.say("the limits that the request asks for are not granted: --take-limits, or say which")
     return replace(asked, body=replace(asked.body, limits=ours))
 
 

@@ -11,11 +11,11 @@ import click
 
 from seedless import allow, jwt
 from seedless.change import Context
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.cli._judge import findings_data
-from seedless.cli._options import Settings, lint_options
-from seedless.cli._progress import with_progress
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, lint_options
+from seedless.cli.render.progress import with_progress
 from seedless.creds import parse_creds
 from seedless.decorated import find_jwt, parse_jwt
 from seedless.errors import SeedlessError, UsageError
@@ -109,7 +109,7 @@ class Look:
         self.looked_at += 1
         self.asked = find_server()
         if self.asked is None:
-            _io.say(f"nats-server is not installed: {shown(path)} is judged without it")
+            printing.say(f"nats-server is not installed: {shown(path)} is judged without it")
         report = judge_configuration(
             path, os.environ, self.workspace.now, program=self.asked, wants_delete=self.wants_delete
         )
@@ -176,7 +176,7 @@ class Look:
         summary += f", {len(waived)} waived" if waived else ""
         lines = [line for finding in report.findings for line in _lines(finding, str(finding.severity))]
         lines += [line for finding in waived for line in _lines(finding, "waived")]
-        _io.emit(data, "\n".join([*lines, summary]), as_json=self.workspace.settings.as_json)
+        printing.emit(data, "\n".join([*lines, summary]), as_json=self.workspace.settings.as_json)
         return _FINDINGS if heavy else 0
 
 

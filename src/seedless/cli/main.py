@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli._arguments import refuse_seeds
-from seedless.cli._lazy import LazyGroup
-from seedless.cli._streams import (
+from seedless.cli.arguments import refuse_seeds
+from seedless.cli.lazy import LazyGroup
+from seedless.cli.streams import (
     colour,
     escape_what_cannot_be_written,
     give_up,
@@ -29,7 +29,7 @@ from seedless.cli._streams import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from seedless.cli._guard import Guard
+    from seedless.cli.driver.supervisor import Guard
 
 _USAGE = 2
 _INTERRUPTED = 130

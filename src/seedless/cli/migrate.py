@@ -10,11 +10,12 @@ import click
 import msgspec
 
 from seedless import migrate as nsc_home
-from seedless.cli import _describe, _io, consent
-from seedless.cli._key_import import WORTH, put_on_token
-from seedless.cli._options import Settings, change_options
+from seedless.cli import consent, printing
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.key.import_ import WORTH, put_on_token
+from seedless.cli.options import Settings, change_options
+from seedless.cli.render import describe
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.migrate import Held
 from seedless.pkcs11.key import label_for
@@ -105,7 +106,7 @@ def _import(workspace: Workspace, keys: list[NscKey]) -> None:
             if software is None:
                 raise UsageError(f"{shown(key.path)} holds no seed any more", "run it again")
             put_on_token(workspace, tokens, software, key.name)
-            _io.say(f"imported {key.public_key} as {shown(label)}, and a test signature was verified")
+            printing.say(f"imported {key.public_key} as {shown(label)}, and a test signature was verified")
 
 
 def _is_wanted(workspace: Workspace, key: NscKey) -> bool:
@@ -147,11 +148,11 @@ def _tell(workspace: Workspace, keys: list[NscKey], places: Places) -> None:
     ]
     jwts = _jwts(workspace)
     damaged = [(name, jwt.message) for name, jwt in jwts if isinstance(jwt, SeedlessError)]
-    _describe.say_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
-    text = _io.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
-    _io.say("nothing was written: --dry-run" if workspace.settings.dry_run else WORTH)
+    describe.say_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
+    text = printing.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
+    printing.say("nothing was written: --dry-run" if workspace.settings.dry_run else WORTH)
     for name, error in damaged:
-        _io.say(f"warning: {name}: {_io.printable(error)}")
+        printing.say(f"warning: {name}: {printing.printable(error)}")
     data = {
         "dry_run": workspace.settings.dry_run,
         "store": str(places.root),
@@ -160,7 +161,7 @@ def _tell(workspace: Workspace, keys: list[NscKey], places: Places) -> None:
         "damaged": [{"name": name, "error": error} for name, error in damaged],
     }
     text += f"\n\nthe store: --store {quoted(str(places.root))}, or in the configuration: store = …"
-    _io.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(data, text, as_json=workspace.settings.as_json)
 
 
 def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, json_options
+from seedless.cli import printing
+from seedless.cli.options import Settings, json_options
 from seedless.errors import UsageError
 from seedless.policy import changes, read, sentences
 from seedless.store import atomic
@@ -51,7 +51,7 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
     lines = [f"{step:<8} {printable(text)}" for step, text in steps]
     if old and not steps:
         lines = ["nothing changes"]
-    _io.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]), as_json=settings.as_json)
+    printing.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]), as_json=settings.as_json)
     return _CHANGED if steps else 0
 
 
@@ -71,7 +71,7 @@ def explain(settings: Settings, *, file: Path) -> None:
     said = sentences(found)
     data = {"file": str(file), "digest": found.digest, "rules": said}
     text = "\n".join([*map(printable, said.values()), f"sha256 {found.digest}"])
-    _io.emit(data, text, as_json=settings.as_json)
+    printing.emit(data, text, as_json=settings.as_json)
 
 
 def _read(path: Path) -> Policy:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, push_options
+from seedless.cli import printing
 from seedless.cli._order import read_order, write_order
 from seedless.cli._prune import count_option, prune_by_order, prune_target
 from seedless.cli._remote import Remote, remote_options
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, push_options
 from seedless.errors import UsageError
 
 _FAILED = 1
@@ -59,11 +59,11 @@ def prune(
     if written is not None:
         accounts = write_order(workspace, names, written)
         data = {"dry_run": False, "order": str(written), "accounts": accounts}
-        _io.emit(data, f"order to delete: {written}", as_json=settings.as_json)
+        printing.emit(data, f"order to delete: {written}", as_json=settings.as_json)
         return 0
     if sent is not None:
         done = prune_by_order(workspace, remote, *read_order(workspace, sent), expect_count)
     else:
         done = prune_target(workspace, remote, expect_count)
-    _io.emit({"dry_run": settings.dry_run} | done.data, done.text, as_json=settings.as_json)
+    printing.emit({"dry_run": settings.dry_run} | done.data, done.text, as_json=settings.as_json)
     return 0 if done.ok else _FAILED

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _describe, _io, consent
-from seedless.cli._options import Settings, push_options
+from seedless.cli import consent, printing
 from seedless.cli._remote import Remote, open_target, remote_options
 from seedless.cli._system_user import log_in
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, push_options
+from seedless.cli.render import describe
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.resolver import Fate, judge_pulled
@@ -75,9 +76,9 @@ def pull(
         if written and not settings.dry_run:
             _require_replacing(workspace, found)
             workspace.store.put(written)
-    _describe.say_unusual((f"account {one.name}", one.jwt) for one in found if one.jwt is not None)
+    describe.say_unusual((f"account {one.name}", one.jwt) for one in found if one.jwt is not None)
     data = {"dry_run": settings.dry_run, "target": where, "accounts": [_data(one) for one in found]}
-    _io.emit(data, _text(found), as_json=settings.as_json)
+    printing.emit(data, _text(found), as_json=settings.as_json)
     return _FINDINGS if any(one.fate is Fate.REFUSED for one in found) else 0
 
 
@@ -87,11 +88,11 @@ def _require_replacing(workspace: Workspace, found: Sequence[Pulled]) -> None:
     names = [one.name for one in found if one.is_written and one.name in stored]
     if not names:
         return
-    _io.say(_text(found))
+    printing.say(_text(found))
     count = len(names)
     what = "this account" if count == 1 else f"these {count} accounts"
     question = f"Replace {what} of the store: {', '.join(map(brief, names))}?"
-    consent.require(workspace.settings, _io.printable(question), done="the store is as it was")
+    consent.require(workspace.settings, printing.printable(question), done="the store is as it was")
 
 
 def _stored(workspace: Workspace) -> dict[str, Jwt[Account]]:
@@ -125,4 +126,4 @@ def _data(one: Pulled) -> dict[str, Any]:
 
 def _text(found: Sequence[Pulled]) -> str:
     rows = [f"{brief(one.name)}: {one.fate}{f' ({one.reason})' if one.reason else ''}" for one in found]
-    return "\n".join(map(_io.printable, rows)) or "there are no accounts"
+    return "\n".join(map(printing.printable, rows)) or "there are no accounts"

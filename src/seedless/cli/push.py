@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import _io, _push
-from seedless.cli._options import Settings, push_options
+from seedless.cli import _push, printing
 from seedless.cli._prune import Pruning, count_option, prune_target, require_store
 from seedless.cli._remote import Remote, open_target, remote_options
 from seedless.cli._resolver import deleted_path
 from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, push_options
 from seedless.errors import UsageError
 from seedless.resolver import UPDATE, deleted, send
 from seedless.text import shown
@@ -77,7 +77,7 @@ def push(  # noqa: PLR0913 - one for each option
         pruning = prune_target(workspace, remote, expect_count)
     _emit(workspace, found, sent, chosen, pruning, only_diff=only_diff)
     if failed or (pruning is not None and not pruning.ok):
-        _io.say("error: not every server has everything: run it again when they answer")
+        printing.say("error: not every server has everything: run it again when they answer")
         return _FAILED
     if chosen.damaged or found.report.errors:
         return _FINDINGS
@@ -105,10 +105,12 @@ def _tell(found: Look, chosen: Chosen) -> None:
     """Say what stands against it, and what is not as it should be."""
     show_findings(found.report)
     for name, reason in chosen.damaged.items():
-        _io.say(_io.printable(f"warning: {shown(name)} is not pushed: {reason}"))
+        printing.say(printing.printable(f"warning: {shown(name)} is not pushed: {reason}"))
     for name in found.returned:
-        _io.say(
-            _io.printable(f"warning: {name} was deleted and is back: push --all --prune deletes it again")
+        printing.say(
+            printing.printable(
+                f"warning: {name} was deleted and is back: push --all --prune deletes it again"
+            )
         )
 
 
@@ -126,7 +128,7 @@ def _emit(
     text = _push.text(workspace, found, sent, lines=dry)
     if pruning is not None:
         text += f"\n{pruning.text}"
-    _io.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(data, text, as_json=workspace.settings.as_json)
 
 
 def _note_alive(workspace: Workspace, sent: Sequence[Sent]) -> None:

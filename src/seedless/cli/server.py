@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from seedless import server_config
-from seedless.cli import _io, consent
+from seedless.cli import consent, printing
 from seedless.cli._keys import PublicKeyType
-from seedless.cli._options import Settings, configuration_options, replacing_options
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, configuration_options, replacing_options
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.store import atomic
@@ -81,9 +81,9 @@ def config(
         _require_replacing(settings, output, text)
         atomic.write({output: text})
     if settings.as_json:
-        _io.emit(data, "", as_json=True)
+        printing.emit(data, "", as_json=True)
     elif output:
-        _io.emit(data, str(output), as_json=False)
+        printing.emit(data, str(output), as_json=False)
     else:
         click.echo(text, nl=not text.endswith("\n"))
 

@@ -8,8 +8,8 @@ import sys
 import click
 
 from seedless import jwt
-from seedless.cli import _describe
-from seedless.cli._options import Settings, json_options
+from seedless.cli.options import Settings, json_options
+from seedless.cli.render import describe
 from seedless.errors import SeedlessError, UsageError
 from seedless.text import shown
 from seedless.units import size
@@ -77,4 +77,4 @@ def show(settings: Settings, *, file: str) -> None:
     Example:
       seedless show app.creds
     """
-    _describe.print_jwt(read_jwt(file), as_json=settings.as_json)
+    describe.print_jwt(read_jwt(file), as_json=settings.as_json)

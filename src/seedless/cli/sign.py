@@ -11,10 +11,11 @@ import msgspec
 
 from seedless import file_kind, jwt
 from seedless.claims import Account, Activation, Operator, User
-from seedless.cli import _describe, _io
-from seedless.cli._options import Settings, bulk_options
+from seedless.cli import printing
 from seedless.cli._review import sign as walk
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, bulk_options
+from seedless.cli.render import describe
 from seedless.cli.show import jwt_in, read_input
 from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
 from seedless.nkey import PublicKey
@@ -124,7 +125,9 @@ def _sign_file(
             resigned(change, around, workspace.now),
             files=lambda signed: {output: signed[0][1].text} if output else {},
         )
-    _io.emit(_describe.data(made), str(output) if output else made.text, as_json=workspace.settings.as_json)
+    printing.emit(
+        describe.data(made), str(output) if output else made.text, as_json=workspace.settings.as_json
+    )
 
 
 def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:

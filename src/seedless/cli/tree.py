@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import picture
-from seedless.cli import _io
+from seedless.cli import printing
 from seedless.cli._judge import findings_data
-from seedless.cli._options import Settings, store_options
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
 from seedless.errors import UsageError
 from seedless.lint import lint_store
 from seedless.store import atomic
@@ -62,7 +62,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
         text = str(output)
     elif form != "text":
         data |= {"picture": text}
-    _io.emit(data, text.removesuffix("\n"), as_json=settings.as_json)
+    printing.emit(data, text.removesuffix("\n"), as_json=settings.as_json)
 
 
 def _drawn(root: Node, form: str, *, detail: bool) -> str:
@@ -105,9 +105,9 @@ def _data(node: Node) -> dict[str, Any]:
 def _line(node: Node) -> str:
     name = f"{node.kind} {shown(node.name)}"
     if node.damaged:
-        return f"{name}  {click.style('damaged', fg='red')}: {_io.printable(node.damaged)}"
+        return f"{name}  {click.style('damaged', fg='red')}: {printing.printable(node.damaged)}"
     line = f"{name}  {node.subject[:12]}…{'  on a token' if node.on_token else ''}"
-    line += f"  until {_io.moment(node.expires)}" if node.expires else ""
+    line += f"  until {printing.moment(node.expires)}" if node.expires else ""
     found = picture.mark(node)
     codes = " ".join(sorted({finding.code for finding in node.findings}))
     return f"{line}  {click.style(f'{found}: {codes}', fg=_MARKS[found])}" if found else line

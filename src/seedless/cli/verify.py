@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from seedless.cli import _io
-from seedless.cli._options import Settings, store_options
-from seedless.cli._progress import with_progress
-from seedless.cli._spool import spooled
+from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
+from seedless.cli.render.progress import with_progress
+from seedless.cli.render.spool import spooled
 from seedless.cli.show import read_jwt
 from seedless.errors import BadJwt, BadSignature
 from seedless.lint import count
@@ -85,10 +85,10 @@ def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
             spool.add(msgspec.structs.astuple(verdict))
             widths = list(map(max, widths, map(len, _cells(verdict))))
         if as_json:
-            _io.emit_rows({"ok": good}, "jwts", (_data(Verdict(*row)) for row in spool))
+            printing.emit_rows({"ok": good}, "jwts", (_data(Verdict(*row)) for row in spool))
         else:
-            _io.print_table([_HEADER], widths)
-            _io.print_table((_cells(Verdict(*row)) for row in spool), widths)
+            printing.print_table([_HEADER], widths)
+            printing.print_table((_cells(Verdict(*row)) for row in spool), widths)
             for row in spool:
                 _explain(Verdict(*row))
     return 0 if good else _FINDINGS
@@ -98,9 +98,9 @@ def _explain(verdict: Verdict) -> None:
     """Print why *verdict* is not good, or what is unusual about the jwt, below the table."""
     if verdict.error:
         word = "bad" if verdict.signature == "bad" else "unreadable"
-        click.echo(f"{word}: {_io.printable(verdict.error)}")
+        click.echo(f"{word}: {printing.printable(verdict.error)}")
     elif verdict.unusual:
-        click.echo(f"warning: G013 {shown(verdict.what)} {_io.printable(verdict.unusual)}")
+        click.echo(f"warning: G013 {shown(verdict.what)} {printing.printable(verdict.unusual)}")
 
 
 def _cells(verdict: Verdict) -> tuple[str, str, str, str]:

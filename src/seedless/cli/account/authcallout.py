@@ -1,0 +1,176 @@
+"""`seedless account authcallout`: who decides on logins to an account, in a service of one's own.
+
+The jwt names the users of the service, the accounts that it may place users in, and a curve key with which
+requests are encrypted (nats-server, auth_callout.go). The seed of a curve key is kept as those of users are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec.structs import replace
+
+from seedless.claims import ExternalAuthorization
+from seedless.cli import _edit, printing
+from seedless.cli._claims_edit import listed
+from seedless.cli._claims_options import several
+from seedless.cli._keys import issuer_option
+from seedless.cli._review import sign
+from seedless.cli._signing_keys import GENERATE
+from seedless.cli._workspace import Workspace
+from seedless.cli.account.parts import account_or_everyone
+from seedless.cli.account.revoke import user_key
+from seedless.cli.options import Settings, sign_options
+from seedless.cli.render import describe
+from seedless.errors import BadKey, UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.plan import changed, resigned
+from seedless.seeds import SoftwareKey
+from seedless.store import atomic
+from seedless.text import quoted, shown
+from seedless.trust import EVERYONE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from seedless.jwt import Jwt
+
+
+@click.command()
+@click.argument("name")
+@several("auth_user", metavar="NAME|U…", help="Add a user of the service; it logs in without a callout")
+@several("rm_auth_user", metavar="NAME|U…", help="Remove a user of the service")
+@several("allowed_account", metavar="NAME|A…|*", help="Add an account that users may be placed in")
+@several("rm_allowed_account", metavar="NAME|A…|*", help="Remove an account that users may be placed in")
+@click.option("--curve", "-x", metavar="generate|X…", help="Encrypt requests to this curve key, or make one.")
+@click.option("--rm-curve", is_flag=True, help="Encrypt requests no longer.")
+@click.option("--disable", is_flag=True, help="Remove all of it: users log in without a callout.")
+@issuer_option
+@sign_options
+def authcallout(
+    settings: Settings,
+    *,
+    name: str,
+    curve: str | None,
+    issuer: str | None,
+    disable: bool,
+    **given: Any,  # noqa: ANN401 - click's values
+) -> None:
+    """Edit who decides on logins to the account NAME.
+
+    With --curve generate a curve key is made here, and its seed goes into the key store (0600), where the
+    service gets it from.
+
+    \b
+    Example:
+      seedless account authcallout AUTH --auth-user callout --allowed-account ORDERS --curve generate
+    """  # fmt: skip
+    _require_sense(curve, given, disable=disable)
+    workspace = Workspace(settings)
+    made = SoftwareKey.generate(Role.CURVE) if curve == GENERATE else None
+    key = str(made.public_key) if made else _curve(curve)
+    with workspace.lock():
+        before = _edit.found(workspace, (name,))
+        was = before.claims.body.authorization
+        now = ExternalAuthorization() if disable else _changed(workspace, name, was, given, key)
+        _require_system_account(workspace, now)
+        jwt = None if now == was else _signed(workspace, before, now, made, issuer)
+    _tell(workspace, name, jwt, workspace.store.seed_path(made.public_key) if made else None)
+
+
+def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool) -> None:
+    others = curve is not None or any(given.values())
+    if disable and others:
+        raise UsageError("--disable stands alone", "leave out the other options")
+    if not (disable or others):
+        raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
+    if curve is not None and given["rm_curve"]:
+        raise UsageError("the curve key is set or removed, not both", "leave out --rm-curve: it is replaced")
+
+
+def _require_system_account(workspace: Workspace, authorization: ExternalAuthorization) -> None:
+    """Raise `UsageError` for a callout without a system account: a server ends at the first login then.
+
+    Seen with nats-server 2.15.1 (auth_callout.go, `newRespInbox` of no system account).
+    """
+    operator = workspace.operator().claims
+    if authorization.auth_users and not operator.body.system_account:
+        raise UsageError(
+            f"operator {shown(operator.name)} has no system account, and servers end at the "
+            "first login that a callout decides on",
+            "name one: seedless operator edit --system-account NAME",
+        )
+
+
+def _curve(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        key = PublicKey.parse(text)
+    except BadKey as error:
+        raise UsageError(
+            f"{quoted(text)} is no curve key: {error.message}", f"give a public key, X…, or {GENERATE}"
+        ) from error
+    if key.role is not Role.CURVE:
+        raise UsageError(f"{key} is no curve key", f"give a public key, X…, or {GENERATE}")
+    return str(key)
+
+
+def _changed(
+    workspace: Workspace,
+    name: str,
+    was: ExternalAuthorization,
+    given: Mapping[str, Any],
+    curve: str | None,
+) -> ExternalAuthorization:
+    users = ([_user(workspace, name, one) for one in given[which]] for which in ("auth_user", "rm_auth_user"))
+    accounts = (
+        [account_or_everyone(workspace, one) for one in given[which]]
+        for which in ("allowed_account", "rm_allowed_account")
+    )
+    return ExternalAuthorization(
+        auth_users=listed(was.auth_users, *users),
+        allowed_accounts=listed(was.allowed_accounts, *accounts),
+        xkey=curve or ("" if given["rm_curve"] else was.xkey),
+    )
+
+
+def _user(workspace: Workspace, account: str, text: str) -> str:
+    key = user_key(workspace, account, text)
+    if key == EVERYONE:
+        raise UsageError("not everyone can be a user of the service", "name its users")
+    return key
+
+
+def _signed(
+    workspace: Workspace,
+    before: Jwt[Any],
+    authorization: ExternalAuthorization,
+    made: SoftwareKey | None,
+    issuer: str | None,
+) -> Jwt[Any]:
+    after = replace(before.claims, body=replace(before.claims.body, authorization=authorization))
+    key = _edit.issuer_of(workspace, before, after, issuer)
+    address = (before.claims.name.strip(),)
+    step = changed(after, key, replaces=before, now=workspace.now, reason="auth callout", address=address)
+    around = workspace.around(after, keys=(str(key), str(before.issuer)))
+    seeds: dict[Path, str] = {workspace.store.seed_path(made.public_key): made.reveal()} if made else {}
+    if workspace.settings.plan and not workspace.settings.dry_run:
+        atomic.write(seeds)  # a plan holds no seeds; without its jwt this one opens nothing
+    (jwt,) = sign(workspace, resigned(step, around, workspace.now), files=lambda _: seeds)
+    return jwt
+
+
+def _tell(workspace: Workspace, name: str, jwt: Jwt[Any] | None, seed: Path | None) -> None:
+    if jwt is None or seed is None:
+        _edit.tell(workspace, jwt, f"account {shown(name)}")
+        return
+    data = describe.data(jwt) | {
+        "changed": True,
+        "curve": jwt.claims.body.authorization.xkey,
+        "seed": str(seed),
+    }
+    text = f"account {shown(name)}: changed\ncurve key: {data['curve']}\nits seed: {seed}"
+    printing.emit(data, text, as_json=workspace.settings.as_json)

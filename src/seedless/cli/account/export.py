@@ -1,0 +1,247 @@
+"""`seedless account export`: what other accounts may import, and whose leave for it is revoked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from seedless.claims import Export, ServiceLatency
+from seedless.cli import _edit, printing
+from seedless.cli._keys import issuer_option
+from seedless.cli._workspace import Workspace
+from seedless.cli.account.activation_revocations import revocations, revoke, unrevoke
+from seedless.cli.account.parts import (
+    account_option,
+    edit_body,
+    exported,
+    given,
+    kind_of,
+    kind_option,
+    listed_account_option,
+    members,
+    subject_option,
+    with_export,
+)
+from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.values import DURATION
+from seedless.errors import UsageError
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.claims import Account
+
+_RESPONSES = ("Singleton", "Stream", "Chunked")
+
+
+class SamplingType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """How often latency is measured: a percentage, 1 to 100, or `header` for when headers ask for it."""
+
+    name = "sampling"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return the percentage, or `headers`."""
+        if isinstance(value, int) or value.lower() in {"header", "headers"}:
+            return value if isinstance(value, int) else "headers"
+        digits = value.removesuffix("%")
+        if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= 100):  # noqa: PLR2004 - percent
+            self.fail(f"{quoted(value)} is no sampling: write 1 to 100, or header", param, ctx)
+        return int(digits)
+
+
+_EXPORT = (
+    click.option("--name", "-n", metavar="TEXT", help="What to call it."),
+    click.option("--private/--public", "-p", "token_req", default=None, help="Only with an activation."),
+    click.option("--latency", metavar="SUBJECT", help="Where the latency of a service is published."),
+    click.option("--sampling", type=SamplingType(), metavar="PERCENT|header", help="How often it is taken."),
+    click.option(
+        "--response-type", type=click.Choice(_RESPONSES, case_sensitive=False), help="How a service answers."
+    ),
+    click.option("--response-threshold", type=DURATION, help="How long it may take, as in 2s."),
+    click.option(
+        "--account-token-position", type=click.IntRange(min=0), metavar="N",
+        help="Which token of the subject is the key of the importing account; 0 is none.",
+    ),
+    click.option("--advertise/--no-advertise", default=None, help="Whether it is made known."),
+    click.option("--allow-trace/--no-allow-trace", default=None, help="Whether a service may be traced."),
+    click.option("--description", metavar="TEXT", help="What it is for."),
+    click.option("--info-url", metavar="URL", help="Where it is described."),
+)  # fmt: skip
+
+
+@click.group()
+def export() -> None:
+    """Edit the exports of an account, and revoke leave for them."""
+
+
+export.add_command(revoke)
+export.add_command(unrevoke)
+export.add_command(revocations)
+
+
+@export.command()
+@account_option
+@subject_option
+@click.option("--service", "-r", "is_service", is_flag=True, help="A service, which answers; else a stream.")
+@given(*_EXPORT)
+@issuer_option
+@sign_options
+def add(
+    settings: Settings,
+    *,
+    account: str,
+    subject: str,
+    is_service: bool,
+    issuer: str | None,
+    given: dict[str, Any],
+) -> None:
+    """Let other accounts import a subject.
+
+    \b
+    Example:
+      seedless account export add -a ORDERS -s 'orders.>' --private
+    """
+    kind = kind_of(is_service=is_service) or ""
+
+    def with_new(body: Account) -> Account:
+        if any((one.type, one.subject) == (kind, subject) for one in body.exports):
+            raise UsageError(
+                f"account {quoted(account)} exports {kind} {quoted(subject)} already",
+                "seedless account export edit changes it",
+            )
+        made = _changed(Export(subject=subject, type=kind), given)  # type: ignore[arg-type]  # one of two words
+        return msgspec.structs.replace(body, exports=(*body.exports, made))
+
+    _sign(Workspace(settings), account, with_new, f"export {kind} {subject}", issuer)
+
+
+@export.command()
+@account_option
+@subject_option
+@kind_option
+@click.option("--rm-latency-sampling", is_flag=True, help="Measure latency no more.")
+@given(*_EXPORT)
+@issuer_option
+@sign_options
+def edit(
+    settings: Settings,
+    *,
+    account: str,
+    subject: str,
+    is_service: bool | None,
+    rm_latency_sampling: bool,
+    issuer: str | None,
+    given: dict[str, Any],
+) -> None:
+    """Change an export of an account.
+
+    What no option names stays. An empty text takes a text away. What is exported does not change from a
+    stream to a service: take the export out, and add another.
+
+    \b
+    Example:
+      seedless account export edit -a ORDERS -s 'orders.>' --public
+    """
+
+    def with_change(body: Account) -> Account:
+        old = exported(account, body, subject, kind_of(is_service=is_service))
+        base = msgspec.structs.replace(old, service_latency=None) if rm_latency_sampling else old
+        return with_export(body, old, _changed(base, given))
+
+    workspace = Workspace(settings)
+    if given.get("token_req"):
+        _tell_importers(workspace, account, subject, "needs an activation now")
+    _sign(workspace, account, with_change, f"export {subject}", issuer)
+
+
+@export.command()
+@account_option
+@subject_option
+@kind_option
+@issuer_option
+@sign_options
+def remove(
+    settings: Settings, *, account: str, subject: str, is_service: bool | None, issuer: str | None
+) -> None:
+    """Take an export out of an account.
+
+    The imports of it stay in the other accounts, and bring nothing any more; those of the store are named.
+
+    \b
+    Example:
+      seedless account export remove -a ORDERS -s 'orders.>'
+    """
+
+    def without(body: Account) -> Account:
+        gone = exported(account, body, subject, kind_of(is_service=is_service))
+        return msgspec.structs.replace(body, exports=tuple(one for one in body.exports if one is not gone))
+
+    workspace = Workspace(settings)
+    _tell_importers(workspace, account, subject, "gets nothing any more")
+    _sign(workspace, account, without, f"export {subject} removed", issuer)
+
+
+@export.command(name="list")
+@listed_account_option
+@store_options
+def list_(settings: Settings, *, account: str) -> None:
+    """List the exports of an account.
+
+    \b
+    Example:
+      seedless account export list -a ORDERS
+    """
+    exports = Workspace(settings).account(account).claims.body.exports
+    rows = [
+        (
+            shown(one.subject),
+            one.type or "unknown",
+            "private" if one.token_req else "public",
+            str(len(one.revocations) or "-"),
+        )
+        for one in exports
+    ]
+    data = {"account": account, "exports": [members(one) for one in exports]}
+    text = printing.table(rows, ("SUBJECT", "TYPE", "ACCESS", "REVOCATIONS"))
+    printing.emit(data, text, as_json=settings.as_json)
+
+
+def _changed(export: Export, given: dict[str, Any]) -> Export:
+    said = {name: value for name, value in given.items() if name not in {"latency", "sampling"}}
+    if "latency" in given or "sampling" in given:
+        said["service_latency"] = _latency(export, given)
+    return msgspec.structs.replace(export, **said)
+
+
+def _latency(export: Export, given: dict[str, Any]) -> ServiceLatency:
+    measured = export.service_latency or ServiceLatency()
+    results = given.get("latency", measured.results)
+    if not results:
+        raise UsageError(
+            "it is not said where measurements of latency go", "name a subject with --latency SUBJECT"
+        )
+    return ServiceLatency(sampling=given.get("sampling", measured.sampling), results=results)
+
+
+def _tell_importers(workspace: Workspace, account: str, subject: str, what: str) -> None:
+    """Name the accounts of the store that import *subject* from *account*, of which *what* is true."""
+    key = workspace.account(account).claims.sub
+    for other in workspace.readable_accounts():
+        if any((one.account, one.subject) == (key, subject) for one in other.claims.body.imports):
+            printing.say(f"account {shown(other.claims.name)} imports {shown(subject)}, and {what}")
+
+
+def _sign(
+    workspace: Workspace,
+    account: str,
+    change: Callable[[Account], Account],
+    reason: str,
+    issuer: str | None,
+) -> None:
+    jwt = edit_body(workspace, account, change, reason=reason, issuer=issuer)
+    _edit.tell(workspace, jwt, f"account {shown(account)}")

@@ -1,0 +1,76 @@
+"""`seedless ceremony abandon`: give a ceremony up that has begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless import file_kind, ledger
+from seedless.ceremony import documents
+from seedless.ceremony.offline import TRANSCRIPT_NAME
+from seedless.ceremony.progress import progress
+from seedless.ceremony.request import parse
+from seedless.ceremony.transcript import read
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import consent, printing
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, confirmed_options
+from seedless.errors import Refused, UsageError
+from seedless.store import atomic, root_lock
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@desk.request_argument
+@click.option("--expect", metavar="DIGEST", help="The digest of the request; nobody is asked then.")
+@confirmed_options
+def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> None:
+    """Give a ceremony up that has begun, for good.
+
+    For one that cannot be finished: its token is broken, or its policy was wrong. Until then no other request
+    of the operator is signed. The request is never signed again; its transcript stays, and stays incomplete.
+    What it has signed is signed: whoever has these jwts can use them.
+
+    \b
+    Example:
+      seedless ceremony abandon request.json
+    """
+    workspace = Workspace(settings)
+    with root_lock(workspace.root).held():
+        request = parse(documents.read(request_file, file_kind.REQUEST))
+        path = desk.ledger_path(workspace)
+        known = ledger.load(path)
+        operator = request.operator_key
+        begun = {known.open.get(operator), *desk.begun_here(workspace, known, operator)}
+        if request.digest not in begun:
+            raise UsageError(
+                f"no ceremony of the request {request.digest} has begun here and not ended",
+                "there is nothing to give up",
+            )
+        transcript = desk.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
+        so_far = progress(request, read(atomic.read(transcript) or b""))
+        # Not where the transcript lies: the name of its folder is the digest, which a person brings.
+        printing.say(
+            f"{len(so_far.signed)} of {len(request.plan.changes)} jwts are signed, by its transcript"
+        )
+        if not settings.dry_run:
+            _require_consent(settings, request.digest, expect)
+            held = desk.unknown_results_here(workspace, known, operator)
+            after = known.abandoned(operator, request.digest, so_far.digest, request.previous, held)
+            atomic.write({path: after.text()})
+    data: dict[str, Any] = {
+        "request": request.digest, "transcript": so_far.digest, "signed": len(so_far.signed),
+        "dry_run": settings.dry_run,
+    }  # fmt: skip
+    printing.emit(data, f"given up: {request.digest}", as_json=settings.as_json)
+
+
+def _require_consent(settings: Settings, digest: str, expect: str | None) -> None:
+    if expect is None:
+        consent.require(settings, "Give it up, for good?", done="nothing was given up")
+    elif expect.lower() != digest:
+        raise Refused(f"the digest of the request is not {shown(expect)}", "this is another one")

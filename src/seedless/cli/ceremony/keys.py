@@ -1,0 +1,44 @@
+"""`seedless ceremony keys`: the keys that a ceremony made, taken into the inventory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedless import file_kind
+from seedless.ceremony import documents
+from seedless.ceremony.keys import parse
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import printing
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, write_options
+from seedless.keyring import KeyEntry
+from seedless.store import root_lock
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@write_options
+def keys(settings: Settings, *, file: Path) -> None:
+    """Take the keys of a keygen into the inventory.
+
+    Each statement is verified: it is signed by the key that it is about. The inventory then knows the keys by
+    their names, so that commands take them up; where their token is, it cannot be reached from here.
+
+    \b
+    Example:
+      seedless ceremony keys keys.json
+    """
+    workspace = Workspace(settings)
+    made = [one for one, _ in parse(documents.read(file, file_kind.KEYS))]
+    entries = [
+        KeyEntry(public_key=one.public_key, uri=one.uri, role=one.public_key.role, name=one.name, at=one.at)
+        for one in made
+    ]
+    if not settings.dry_run:
+        with root_lock(workspace.root).held():
+            for entry in entries:
+                workspace.note_key(entry)
+    data = {"keys": [desk.key_data(one) for one in made], "dry_run": settings.dry_run}
+    printing.emit(data, "\n".join(map(desk.key_line, made)), as_json=settings.as_json)

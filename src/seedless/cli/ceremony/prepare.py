@@ -1,0 +1,132 @@
+"""`seedless ceremony prepare`: a plan becomes a request."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless import file_kind, ledger, planfile
+from seedless.ceremony import result as results
+from seedless.ceremony import words
+from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
+from seedless.ceremony.request import prepare as prepare_request
+from seedless.claims import Operator
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import printing
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, reset_time_option, write_options
+from seedless.cli.values import Moment, MomentType
+from seedless.errors import UsageError
+from seedless.rules.guards import MOST_AHEAD
+from seedless.store import atomic
+from seedless.text import shown
+from seedless.units import moment as as_text
+
+if TYPE_CHECKING:
+    from seedless.issue import Plan
+    from seedless.jwt import Jwt
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option("--reason", required=True, metavar="TEXT", help="Why it is to be signed; it is read aloud.")
+@click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")
+@click.option(
+    "--expires", type=MomentType(), default="7d", show_default=True, metavar="TIME",
+    help="Until when it may be signed.",
+)  # fmt: skip
+@click.option(
+    "--at",
+    type=MomentType(),
+    metavar="TIME",
+    help="When the jwts are issued, for the same bytes again [default: now].",
+)
+@reset_time_option
+@desk.output_option
+@write_options
+def prepare(
+    settings: Settings,
+    *,
+    plan_file: Path,
+    reason: str,
+    by: str | None,
+    expires: Moment,
+    at: Moment | None,
+    output: Path,
+) -> None:
+    """Make a request of a plan, for a machine without a network.
+
+    PLAN is what --plan FILE of any command that signs has written. The jwts are dated now, each after the one
+    that it replaces. The digest is shown in hex and in words: write the words down, or print them; they are
+    compared where it is signed.
+
+    \b
+    Example:
+      seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
+    """
+    workspace = Workspace(settings)
+    moment = at.at(workspace.now) if at else workspace.now
+    if moment > workspace.now + MOST_AHEAD:
+        text = f"--at is {as_text(moment)}, and this clock reads {as_text(workspace.now)}"
+        raise UsageError(text, f"give a time at most {MOST_AHEAD} seconds ahead")
+    plan = _plan(plan_file)
+    operator = _operator(workspace, plan)
+    previous, receipts = _previous(workspace, plan, operator)
+    request = prepare_request(
+        plan, at=moment, reset_time=settings.reset_time, operator=operator, reason=reason,
+        prepared_by=by or getpass.getuser(),
+        expires=expires.at(moment), tool=desk.tool(), previous=previous, receipts=receipts,
+    )  # fmt: skip
+    text = request.data.decode()
+    if not settings.dry_run:
+        copy = desk.folder_of(workspace, request.digest) / REQUEST_NAME
+        atomic.write_new({output: text}, {copy: text})
+    said = [f"request: {output}", f"sha256 {request.digest}", *words.rows(bytes.fromhex(request.digest))]
+    printing.emit(
+        {
+            "request": request.digest, "words": list(words.words(bytes.fromhex(request.digest))),
+            "file": str(output), "changes": len(plan.changes), "expires": request.expires,
+            "previous": request.previous, "dry_run": settings.dry_run,
+        },
+        "\n".join(said),
+        as_json=settings.as_json,
+    )  # fmt: skip
+
+
+def _plan(plan_file: Path) -> Plan:
+    data = atomic.read(plan_file)
+    if data is None:
+        raise UsageError(f"there is no file {shown(plan_file)}", "name a plan that --plan FILE wrote")
+    file_kind.require(data, plan_file, file_kind.PLAN)
+    return planfile.parse(data)
+
+
+def _operator(workspace: Workspace, plan: Plan) -> Jwt[Operator] | None:
+    """Return the operator as it stands; None where the plan makes it."""
+    for change in plan.changes:
+        if isinstance(change.draft.claims.body, Operator) and change.replaces is None:
+            return None
+    return workspace.operator()
+
+
+def _previous(
+    workspace: Workspace, plan: Plan, operator: Jwt[Operator] | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the digest of the transcript of the last ceremony that was accepted here, and its receipts.
+
+    With them the machine that signs can tell that its own ledger is an older one.
+    """
+    said = (change.draft.claims for change in plan.changes)
+    new = next((one.sub for one in said if isinstance(one.body, Operator)), "")
+    book = ledger.load(desk.ledger_path(workspace)).books.get(operator.claims.sub if operator else new)
+    if book is None or book.last is None:
+        return None, ()
+    requests = (request for request, transcript in book.requests.items() if transcript == book.last)
+    for request in requests:
+        data = atomic.read(desk.folder_of(workspace, request) / RESULT_NAME)
+        if data is not None:
+            return book.last, results.parse(data).receipts or ()
+    return book.last, ()

@@ -1,0 +1,49 @@
+"""`seedless ceremony review`: judge and show a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedless.ceremony.checklist import checklist as page_of
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import printing
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, judge_options
+from seedless.store import atomic
+
+
+@click.command()
+@desk.request_argument
+@desk.first_use_option
+@click.option(
+    "--checklist",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page to print.",
+)
+@judge_options
+def review(
+    settings: Settings, *, request_file: Path, first_use: tuple[str, ...], checklist: Path | None
+) -> None:
+    """Judge and show a request, without token or PIN.
+
+    It goes by the policy, the ledger and the clock of this machine. What stands against the request is shown
+    first; exit code 3 when something does. Then come the changes, those that widen access first, the digest
+    of the policy, and the digest of the request in words.
+
+    \b
+    Example:
+      seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
+    """
+    workspace = Workspace(settings)
+    ground = desk.ground_of(workspace, request_file, first_use)
+    report = ground.judge()
+    desk.show(workspace, ground, report)
+    report.require_clean()
+    if checklist is not None:
+        where = [f"key {key}: {desk.place_of(workspace, key)}" for key in ground.request.issuers]
+        atomic.write_new({checklist: page_of(ground, tuple(where))})
+    data = desk.data_of(workspace, ground, report)
+    printing.emit(data, f"sha256 {ground.request.digest}", as_json=settings.as_json)

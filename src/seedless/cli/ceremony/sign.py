@@ -1,0 +1,136 @@
+"""`seedless ceremony sign`: sign a request, and write the result."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless import file_kind
+from seedless.ceremony import documents, words
+from seedless.ceremony.offline import Sitting, sit
+from seedless.ceremony.result import parse as parse_result
+from seedless.ceremony.transcript import digest as transcript_digest
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import printing
+from seedless.cli._ceremony_token import ceremony_tokens, where
+from seedless.cli._token import check_token_options, kept_attestation
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, ceremony_options
+from seedless.clock import Clock
+from seedless.store import root_lock
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.ceremony.judgement import Ground
+    from seedless.findings import Report
+
+
+@click.command()
+@desk.request_argument
+@click.option(
+    "--witness",
+    "witness_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The statement of a witness.",
+)
+@click.option(
+    "--present", multiple=True, metavar="NAME", help="Who is in the room; it goes into the transcript."
+)
+@desk.first_use_option
+@desk.expect_option
+@click.option("--clock-checked", is_flag=True, help="Say that the clock of this machine is right.")
+@desk.output_option
+@ceremony_options
+def sign(
+    settings: Settings,
+    *,
+    request_file: Path,
+    witness_files: tuple[Path, ...],
+    present: tuple[str, ...],
+    first_use: tuple[str, ...],
+    expect: str | None,
+    clock_checked: bool,
+    output: Path,
+) -> None:
+    """Sign a request, and write the result.
+
+    It is judged and shown again, its words are typed, the token of each key is named, and the PIN is asked
+    last. What is done goes into a transcript before it is done; each key that signed signs a receipt for it.
+    A request is signed once. One that was interrupted goes on where it stopped, when the same command is run
+    again.
+
+    Without a terminal, --expect says which request is meant, and --clock-checked that the clock is right.
+
+    \b
+    Example:
+      seedless ceremony sign request.json --policy policy.toml --witness ada.witness -o result.json
+    """
+    workspace = Workspace(settings)
+    check_token_options(workspace)
+    with root_lock(workspace.root).held():
+        ground = desk.ground_of(workspace, request_file, first_use)
+        if settings.dry_run:
+            _try_dry(workspace, ground)
+            return
+        sitting = Sitting(
+            ground=ground,
+            folder=desk.folder_of(workspace, ground.request.digest),
+            ledger=desk.ledger_path(workspace),
+            clock=lambda: int(time.time()),
+            output=output,
+            statements=tuple(
+                documents.read(path, file_kind.STATEMENT).decode("ascii", "replace").strip()
+                for path in witness_files
+            ),
+            present=present,
+            tool=desk.tool(),
+            waits=Clock(say=printing.say),
+        )
+        data = sit(
+            sitting,
+            review=lambda _plan, report: _review(workspace, ground, report, expect, clock_checked),
+            keys=lambda: ceremony_tokens(workspace, ground.request),
+        )
+    _tell(settings, ground, data, output)
+
+
+def _review(
+    workspace: Workspace,
+    ground: Ground,
+    report: Report,
+    expect: str | None,
+    clock_checked: bool,  # noqa: FBT001 - as the command has it
+) -> bool:
+    desk.show(workspace, ground, report, tell_words=False)
+    if not report.errors:
+        for issuer in ground.request.issuers:
+            kept_attestation(workspace, ground.policy, issuer)  # raises, before anybody types words
+        for key, token in where(workspace, ground.request.issuers):
+            printing.say(f"asks      {token} for {key}")
+        desk.agree(ground, expect, clock_checked=clock_checked)
+    return True
+
+
+def _try_dry(workspace: Workspace, ground: Ground) -> None:
+    report = ground.judge()
+    desk.show(workspace, ground, report)
+    report.require_clean()
+    data = desk.data_of(workspace, ground, report) | {"dry_run": True}
+    printing.emit(data, "nothing was signed: --dry-run", as_json=workspace.settings.as_json)
+
+
+def _tell(settings: Settings, ground: Ground, data: bytes, output: Path) -> None:
+    held = parse_result(data)
+    digest = transcript_digest(list(held.entries))
+    said: dict[str, Any] = {
+        "request": ground.request.digest, "transcript": digest, "file": str(output),
+        "words": list(words.words(bytes.fromhex(digest))), "signed": len(ground.request.plan.changes),
+        "receipts": len(held.receipts or ()),
+    }  # fmt: skip
+    lines = [f"result: {shown(output)}", f"transcript sha256 {digest}", *words.rows(bytes.fromhex(digest))]
+    printing.emit(said, "\n".join(lines), as_json=settings.as_json)

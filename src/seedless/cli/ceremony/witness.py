@@ -1,0 +1,123 @@
+"""`seedless ceremony witness`: sign that you have reviewed a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless import file_kind
+from seedless.ceremony.offline import matter
+from seedless.ceremony.witness import why_no_witness
+from seedless.cli import _ceremony_desk as desk
+from seedless.cli import printing
+from seedless.cli._ceremony_token import where
+from seedless.cli._keys import PublicKeyType
+from seedless.cli._token import check_token_options, open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.cli.key.import_ import tell_open_file
+from seedless.cli.options import Settings, ceremony_options
+from seedless.errors import Refused, SeedlessError, UsageError
+from seedless.seeds import SoftwareKey
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.ceremony.judgement import Ground
+    from seedless.ceremony.witness import Matter
+    from seedless.jwt import Jwt
+    from seedless.nkey import PublicKey
+
+
+@click.command()
+@desk.request_argument
+@click.option(
+    "--key-file", type=click.Path(path_type=Path), metavar="FILE", help="Your key: a file with its seed."
+)
+@click.option("--key", type=PublicKeyType(), metavar="PUBKEY", help="Your key, on a token.")
+@desk.first_use_option
+@desk.expect_option
+@click.option("--clock-checked", is_flag=True, help="Say that the clock of this machine is right.")
+@desk.output_option
+@ceremony_options
+def witness(
+    settings: Settings,
+    *,
+    request_file: Path,
+    key_file: Path | None,
+    key: PublicKey | None,
+    first_use: tuple[str, ...],
+    expect: str | None,
+    clock_checked: bool,
+    output: Path,
+) -> None:
+    """Sign that you have reviewed a request.
+
+    The request is judged and shown as `review` does, by the policy and the ledger of the machine that signs;
+    then you type its words. The statement binds the digests
+    of request and policy, what is lifted, and the expiry. Whether you count is for the policy: its
+    [witnesses] lists keys. Your key is a file with its seed, or on a token.
+
+    \b
+    Example:
+      seedless ceremony witness request.json --policy policy.toml --key-file ada.nk -o ada.witness
+    """
+    if (key_file is None) == (key is None):
+        raise UsageError("your key is in a file or on a token", "give one of --key-file and --key")
+    atomic.require_new(output)
+    workspace = Workspace(settings)
+    check_token_options(workspace)
+    ground = desk.ground_of(workspace, request_file, first_use)
+    report = ground.judge()
+    desk.show(workspace, ground, report, tell_words=False)
+    report.require_clean()
+    said = matter(ground, report)
+    software = _software(key_file) if key_file else None
+    public_key = software.public_key if software else key
+    if public_key is None:
+        raise UsageError("there is no key to sign with")
+    _require_listed(ground, public_key)
+    data: dict[str, Any] = {
+        "request": said.request, "policy": said.policy, "lifted": list(said.lifted),
+        "expires": said.expires, "witness": str(public_key), "file": str(output), "dry_run": settings.dry_run,
+    }  # fmt: skip
+    if settings.dry_run:
+        printing.emit(data, "nothing was signed: --dry-run", as_json=settings.as_json)
+        return
+    for _, token in where(workspace, [] if software else [public_key]):
+        printing.say(f"asks      {token} for {public_key}")
+    desk.agree(ground, expect, clock_checked=clock_checked)
+    jwt = _signed(workspace, said, public_key, software)
+    atomic.write_new({output: f"{jwt.text}\n"})
+    printing.emit(data, f"{output}: witnessed by {public_key}", as_json=settings.as_json)
+
+
+def _signed(
+    workspace: Workspace, said: Matter, public_key: PublicKey, software: SoftwareKey | None
+) -> Jwt[Any]:
+    one = said.draft(public_key, workspace.now)
+    if software is not None:
+        return one.complete(software.sign(one.signing_input))
+    with open_tokens(workspace) as tokens:
+        (jwt,) = tokens.sign([one])
+        return jwt
+
+
+def _require_listed(ground: Ground, public_key: PublicKey) -> None:
+    """Raise `Refused` for a key that the policy does not list: the statement would count for nothing."""
+    why = why_no_witness(public_key, ground.policy.witnesses, ground.request.signers)
+    if why:
+        raise Refused(why, "[witnesses] of the policy lists who counts")
+
+
+def _software(path: Path) -> SoftwareKey:
+    data = atomic.read(path)
+    if data is None:
+        raise UsageError(f"there is no file {shown(path)}", "name a file with a seed, S…")
+    file_kind.require(data, path, file_kind.SEED)
+    tell_open_file(path)
+    try:
+        return SoftwareKey.parse(data.decode("ascii", "replace").strip())
+    except SeedlessError as error:
+        raise UsageError(f"{shown(path)} holds no seed: {error.message}", error.hint) from error

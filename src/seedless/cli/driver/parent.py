@@ -1,0 +1,136 @@
+"""The parent of a command at work: it calls no driver, hears what its child is at, and has the last word.
+
+It keeps the signals, says that a touch may be wanted, kills a child whose driver does not answer in time, and
+tells in one sentence what became of a child that did not end by itself. It never goes on with the command: it
+has closed what it had open, locks among it, and ends where it watched.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from seedless.cli import printing
+from seedless.errors import TokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FATAL: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals of which both die."""
+_GRACE = 0.5  # seconds for a signature before a touch is spoken of, and for an interrupted driver
+_TICK = 0.1  # seconds
+_CHUNK = 1 << 16
+_AGAIN = "what was recorded stands; run the command again; if it ends so again, look for a newer driver"
+
+
+class Parent:
+    """Made before the fork; `child` is set by it."""
+
+    def __init__(self, driver: str, deadline: float) -> None:
+        """Take the driver that is loaded first, and the seconds that a stay in one may take."""
+        self.child = 0
+        self._driver = driver
+        self._deadline: Final = deadline
+        self._said: Final[set[str]] = set()
+        self._notice = ""
+        self._since: float | None = None  # when the child entered its driver, None outside
+        self._asked = 0.0  # when the signature was asked for
+        self._interrupted: float | None = None
+        self._is_over = False
+
+    def listen_for_signals(self) -> None:
+        """Take Ctrl-C, and what ends programs, for the child."""
+        # One that was ignored, as in the background of a shell, stays so.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+        for number in FATAL:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._end_with)
+
+    def watch_until_the_end(self, ears: int, tell: Callable[[BaseException], int]) -> NoReturn:
+        """Hear the child by *ears*; end as it ends, or *tell* what became of it and end with that code."""
+        os.closerange(3, ears)  # locks among them, which are the child's now
+        os.closerange(ears + 1, os.sysconf("SC_OPEN_MAX"))
+        try:
+            code = self._status(ears)
+        except (TokenError, KeyboardInterrupt) as error:
+            code = tell(error)
+        os._exit(code)
+
+    def _status(self, ears: int) -> int:
+        """Return the exit code of a child that ended by itself; raise what else became of it."""
+        heard = b""
+        while not self._is_over:
+            if ears in select.select([ears], [], [], _TICK)[0]:
+                chunk = os.read(ears, _CHUNK)
+                *lines, heard = (heard + chunk).split(b"\n")
+                for line in lines:
+                    self._hear(line.decode(errors="replace"))
+                if not chunk:
+                    break
+            elif (ended := os.waitpid(self.child, os.WNOHANG))[0]:  # its pipe may live on in a daemon
+                return self._judge(ended[1])
+            self._mind()
+        return self._judge(os.waitpid(self.child, 0)[1])
+
+    def _hear(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        match word:
+            case "in":
+                self._driver, self._since = rest, time.monotonic()
+            case "out":
+                self._since, self._notice = None, ""
+            case "wait":
+                self._notice, self._asked = rest, time.monotonic()
+            case "over":
+                self._is_over = True
+
+    def _mind(self) -> None:
+        """Say what is to be said by now, and kill a child whose driver has had its time."""
+        if self._since is None:
+            return
+        now = time.monotonic()
+        if self._interrupted is not None and now - max(self._interrupted, self._since) > _GRACE:
+            self._kill()
+            raise KeyboardInterrupt
+        if now - self._since > self._deadline:
+            self._kill()
+            did = f"did not answer within {self._deadline:g} seconds"
+            raise TokenError(f"cannot go on: the driver {self._driver} {did}", _AGAIN)
+        if self._notice not in {"", *self._said} and now - self._asked > _GRACE:
+            self._said.add(self._notice)
+            printing.say(printing.printable(self._notice))
+
+    def _judge(self, status: int) -> int:
+        code = os.waitstatus_to_exitcode(status)
+        if self._is_over:
+            return code if code >= 0 else 128 - code
+        if self._interrupted is not None and code == -signal.SIGINT:
+            raise KeyboardInterrupt
+        from seedless.pkcs11._worker_process import ended  # noqa: PLC0415 - wanted by few
+
+        raise TokenError(f"cannot go on: the driver {self._driver} {ended(code)}", _AGAIN)
+
+    def _kill(self) -> None:
+        os.kill(self.child, signal.SIGKILL)
+        os.waitpid(self.child, 0)
+
+    def _interrupt(self, *_: object) -> None:
+        if not self.child:
+            raise KeyboardInterrupt
+        if self._interrupted is None:
+            self._interrupted = time.monotonic()
+        with suppress(ProcessLookupError):
+            os.kill(self.child, signal.SIGINT)
+
+    def _end_with(self, number: int, _: object) -> None:
+        if self.child:
+            with suppress(ProcessLookupError):
+                os.kill(self.child, number)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)

@@ -1,0 +1,183 @@
+"""A command that uses a driver goes on in a child process; the parent watches it: see `_parent`.
+
+A driver is foreign code: it can crash, call exit, hang, or wait for a touch while no Ctrl-C gets through.
+From inside nothing can be said or done then. So the command forks before it loads the first module, and the
+child goes on with it, as if nothing had been. It tells its parent when it enters and leaves a driver, and
+that it ends by its own doing.
+
+Signals for the command reach the child too, from the terminal or the parent. One that is inside its driver
+when it is interrupted is given half a second; outside it ends by itself, and no file is half written.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from seedless.cli import printing
+from seedless.cli.driver.parent import FATAL, Parent
+from seedless.errors import UsageError
+from seedless.pin import without_pins
+from seedless.pkcs11 import watch
+from seedless.process_memory import forbid_dumps, overwrite_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from seedless.cli.main import Run
+    from seedless.pkcs11.info import TokenInfo
+
+_DEADLINE = 60.0  # seconds inside a driver, a touch or typing on a PIN pad included
+_PR_SET_PDEATHSIG = 1
+
+
+def stand_guard(driver: Path) -> None:
+    """Let the command of now go on in a child, if it has a process of its own, before *driver* is loaded."""
+    context = click.get_current_context(silent=True)
+    run: Run | None = context.find_root().obj if context is not None else None
+    if run is not None:
+        run.guard = run.guard or Guard(run.tell)
+        run.guard.stand(driver)
+
+
+class Guard:
+    """What `main` has for one command. In the child it is the watch of its drivers."""
+
+    def __init__(self, tell: Callable[[BaseException], int]) -> None:
+        """Take how the parent can *tell* what ended the command, for an exit code."""
+        self._tell: Final = tell
+        self._pipe: int | None = None
+        self._driver = ""
+        self._numbered = (0, 0)
+        self._is_announced = False
+
+    def stand(self, driver: Path) -> None:
+        """Go on in a child process, unless this is one, before *driver* is loaded; raise `UsageError`."""
+        deadline = _deadline()
+        if self._pipe is not None or threading.active_count() > 1:
+            return  # a thread would not be there in the child
+        sys.stdout.flush()
+        sys.stderr.flush()
+        forbid_dumps()
+        ears, self._pipe = os.pipe()
+        me = os.getpid()
+        parent = Parent(str(driver), deadline)
+        parent.listen_for_signals()
+        parent.child = os.fork()
+        if parent.child:
+            _forget_environment()
+            parent.watch_until_the_end(ears, self._tell)
+        os.close(ears)
+        _die_with(me)
+        _let_signals_through()
+        watch.watch_drivers(self)
+
+    def end(self, code: int) -> None:
+        """End the child with *code*, past whatever its driver does at the end of a process."""
+        if self._pipe is not None:
+            os._exit(code)
+
+    def let_go(self) -> None:
+        """Tell the parent that whatever ends this process now is not its driver's doing."""
+        self._send("over")
+
+    def entered(self, driver: str) -> None:
+        """Tell the parent that the child is about to call *driver*."""
+        self._driver = driver
+        self._send(f"in {driver}")
+
+    def left(self) -> None:
+        """Tell the parent that it is back."""
+        self._driver = ""
+        self._send("out")
+
+    def signing(self, info: TokenInfo) -> None:
+        """Tell the parent what to say if this signature takes long."""
+        number, count = self._numbered
+        if number == 1 < count and info.quirks.touch and not self._is_announced:
+            self._is_announced = True
+            self.waits(f"{count} signatures are needed, and {info.where} may require a touch for each")
+        notice = watch.notice(info)
+        self._send(f"wait touch {number} of {count}: {notice}" if notice and count > 1 else f"wait {notice}")
+
+    def numbered(self, number: int, count: int) -> None:
+        """Remember which signature of how many comes next, for what is printed then."""
+        self._numbered, self._is_announced = (number, count), False
+
+    def waits(self, notice: str) -> None:
+        """Say what the parent would: this process is not inside a driver, only its workers are."""
+        printing.say(printing.printable(notice))
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Take nobody's time while a person thinks of the PIN."""
+        driver = self._driver
+        self.left()
+        try:
+            yield
+        finally:
+            if driver:
+                self.entered(driver)
+
+    def _send(self, line: str) -> None:
+        if self._pipe is not None:
+            try:
+                os.write(self._pipe, f"{line}\n".encode())
+            except OSError:
+                os._exit(1)  # nobody is left who waits for this
+
+
+def _forget_environment() -> None:
+    """Leave no PIN in the environment of the parent, which needs none, while the child works with it.
+
+    All of it is overwritten, since the child may yet learn which variable holds one.
+    """
+    overwrite_variables(os.environ)
+    for name in os.environ.keys() - without_pins(os.environ).keys():
+        del os.environ[name]
+
+
+def _deadline() -> float:
+    text = os.environ.get("SEEDLESS_DEADLINE", "")
+    try:
+        seconds = float(text) if text else _DEADLINE
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError("SEEDLESS_DEADLINE is no number of seconds", "as in SEEDLESS_DEADLINE=120")
+    return seconds
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent is killed, where it can."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - the driver wants it in any case
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _let_signals_through() -> None:
+    """Take Ctrl-C once: it comes from the terminal and from the parent, and cleaning up goes undisturbed."""
+    for number in FATAL:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    if not callable(signal.getsignal(signal.SIGINT)):
+        return
+    came: list[bool] = []
+
+    def interrupt(*_: object) -> None:
+        if not came:
+            came.append(True)
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)

@@ -1,0 +1,105 @@
+"""`seedless key audit`: the papers of every key on a token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import printing
+from seedless.cli._token import key_uri, open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, token_options
+from seedless.nkey import PublicKey
+from seedless.pkcs11.audit import audit as examine
+from seedless.pkcs11.papers import STATEMENT
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.pkcs11.audit import Audited
+    from seedless.pkcs11.token import Token
+
+_FOUND = 3
+_SAYS = ("sensitive", "extractable", "always_sensitive", "never_extractable", "local", "modifiable")
+_WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "-"}
+_MECHANISMS = {0x1040: "CKM_EC_KEY_PAIR_GEN", 0x1055: "CKM_EC_EDWARDS_KEY_PAIR_GEN"}  # PKCS#11 3.0 §2.3
+_AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
+
+
+@click.command()
+@token_options
+def audit(settings: Settings) -> int:
+    """Show the papers of every key; exit 3 when one can leave.
+
+    What the driver says of each key is shown as what the driver says: it is no attestation. Each key signs a
+    challenge, by which its public object is checked; exit 3 also when one does not agree.
+
+    \b
+    Example:
+      seedless key audit --token pkcs11:token=ACME
+    """
+    workspace = Workspace(settings)
+    with open_tokens(workspace) as tokens:
+        token = tokens.chosen()
+        found = examine(token)
+        data = {
+            "token": _token_data(token),
+            "at": workspace.now,
+            "statement": STATEMENT,
+            "keys": [_data(token, one) for one in found],
+        }
+    header = ("KEY", *(name.upper() for name in _SAYS), "MECHANISM", "PUBLIC OBJECT", "THE DRIVER SAYS")
+    printing.emit(data, printing.table(map(_row, found), header), as_json=settings.as_json)
+    printing.say(f"{STATEMENT}; the public objects were checked by a signature each")
+    return 0 if all(one.is_sound for one in found) else _FOUND
+
+
+def _token_data(token: Token) -> dict[str, Any]:
+    info = token.info
+    return {
+        "label": info.label,
+        "serial": info.serial,
+        "manufacturer": info.manufacturer,
+        "model": info.model,
+        "firmware_version": info.firmware_version,
+        "family": info.quirks.family,
+        "module": str(token.session.module.path),
+        "library": info.library,
+    }
+
+
+def _row(one: Audited) -> tuple[str, ...]:
+    says = one.key.attributes
+    return (
+        shown(one.key.label) or f"(id {one.key.id.hex() or 'none'})",
+        *(_WORDS[getattr(says, name)] for name in _SAYS),
+        _MECHANISMS.get(one.papers.mechanism or 0, _mechanism(one) or "-"),
+        _AGREES.get(one.agrees, f"not tried: {shown(one.trial.refusal)}"),
+        one.papers.text,
+    )
+
+
+def _data(token: Token, one: Audited) -> dict[str, Any]:
+    key = one.key
+    role = key.role
+    says = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
+    return {
+        "public_key": str(PublicKey(role, key.raw)) if role and key.raw else None,
+        "raw": key.raw.hex() if key.raw else None,
+        "role": role.name.lower() if role else None,
+        "label": key.label,
+        "type": key.key_type,
+        "uri": str(key_uri(token, key.label, key.id)),
+        "the_driver_says": says | {"key_gen_mechanism": _mechanism(one) or None},
+        "verdict": str(one.papers.verdict),
+        "remarks": list(one.papers.remarks),
+        "public_object_agrees": one.agrees,
+        "not_tried": one.trial.refusal or None,
+        "challenge": one.trial.message.hex(),
+        "signature": one.trial.signature.hex() or None,
+    }
+
+
+def _mechanism(one: Audited) -> str:
+    number = one.papers.mechanism
+    return "" if number is None else f"0x{number:x}"

@@ -1,0 +1,76 @@
+"""`seedless key new`."""
+
+from __future__ import annotations
+
+import click
+
+from seedless.cli import consent, printing
+from seedless.cli._token import open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.cli.key.import_ import ROLES
+from seedless.cli.key.list import entry_data
+from seedless.cli.options import Settings, change_options
+from seedless.errors import UsageError
+from seedless.issue import NewKey
+from seedless.nkey import Role
+from seedless.pkcs11.key import label_for
+from seedless.seeds import SoftwareKey
+from seedless.store import atomic, root_lock
+from seedless.text import shown
+
+
+@click.command()
+@click.option("--role", required=True, type=click.Choice([*ROLES, "curve"]), help="What the key is for.")
+@click.option("--name", "-n", metavar="NAME", help="Whose key it is; a key on a token must have one.")
+@click.option("--software", is_flag=True, help="A key in a file (0600), for a user or a curve key.")
+@change_options
+def new(settings: Settings, *, role: str, name: str | None, software: bool) -> None:
+    """Make an Ed25519 key that cannot leave the token.
+
+    Where it is is noted in the inventory. Users' and curve keys may be --software: the seed goes into the key
+    store beside the store, and the public key is printed.
+
+    \b
+    Example:
+      seedless key new --role account --name ORDERS --token pkcs11:token=ACME
+      seedless key new --role curve --software
+    """
+    workspace = Workspace(settings)
+    if software:
+        _new_software(workspace, role)
+        return
+    if name is None or role not in ROLES:
+        raise UsageError(
+            f"a key of the role {role} on a token has a name",
+            "give --name, or --software for users and curve keys",
+        )
+    wanted = NewKey(ROLES[role], name)
+    label = label_for(wanted.role, name)
+    if settings.dry_run:
+        printing.emit(
+            {"dry_run": True, "label": label}, f"would make {shown(label)}", as_json=settings.as_json
+        )
+        return
+    consent.require(settings, f"Create the key {shown(label)} on the token?", done="no key was created")
+    with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
+        entry = tokens.create_and_report([wanted])[wanted]
+        printing.emit(entry_data(entry), f"{entry.public_key}\n{entry.uri}", as_json=settings.as_json)
+        atomic.write(tokens.reported())
+
+
+def _new_software(workspace: Workspace, role: str) -> None:
+    if role not in {"user", "curve"}:
+        raise UsageError(f"the key of an {role} is made on a token", "leave out --software")
+    made = SoftwareKey.generate(Role[role.upper()])
+    path = workspace.store.seed_path(made.public_key)
+    if not workspace.settings.dry_run:
+        question = f"Create a key of the role {role}, with its seed in a file?"
+        consent.require(workspace.settings, question, done="no key was created")
+        atomic.write({path: made.reveal()})
+    data = {
+        "dry_run": workspace.settings.dry_run,
+        "public_key": str(made.public_key),
+        "role": role,
+        "path": str(path),
+    }
+    printing.emit(data, f"{made.public_key}\nseed: {path}", as_json=workspace.settings.as_json)

@@ -1,0 +1,51 @@
+"""`seedless key show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.cli import printing
+from seedless.cli._keys import PublicKeyType
+from seedless.cli._token import open_tokens
+from seedless.cli._workspace import Workspace
+from seedless.cli.key.list import key_data
+from seedless.cli.options import Settings, token_options
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.nkey import PublicKey
+
+
+@click.command()
+@click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
+@token_options
+def show(settings: Settings, *, public_key: PublicKey) -> None:
+    """Show one key: where it is, and what the driver says of it.
+
+    \b
+    Example:
+      seedless key show OAK3…
+    """
+    workspace = Workspace(settings)
+    with open_tokens(workspace) as tokens:
+        holder = tokens.holding(public_key)
+        found = holder.find(public_key.raw)
+        data = key_data(holder, found) | {"public_key": str(public_key)}
+    says = {name: getattr(found.attributes, name) for name in found.attributes.__struct_fields__}
+    data |= {"the_driver_says": says}
+    lines = [
+        f"{name.replace('_', ' '):<20} {_word(value)}"
+        for name, value in data.items()
+        if not isinstance(value, dict)
+    ]
+    lines += [
+        "the driver says:",
+        *(f"  {name.replace('_', ' '):<20} {_word(value)}" for name, value in says.items()),
+    ]
+    printing.emit(data, "\n".join(lines), as_json=settings.as_json)
+
+
+def _word(value: object) -> str:
+    return {True: "yes", False: "no", None: "nothing"}.get(value, shown(str(value)))  # type: ignore[call-overload,no-any-return]  # any value may be asked for

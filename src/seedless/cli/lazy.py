@@ -1,0 +1,86 @@
+"""A group of commands that imports a command when it is run, and not to list it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+_WIDEST = 100
+_NARROWEST = 50
+
+
+class LazyGroup(click.Group):
+    """A click group over a table: name of the command → (module, first line of its help)."""
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's
+        table: dict[str, tuple[str, str]],
+        package: str = "seedless.cli",
+        moved: dict[str, str] | None = None,
+        **kwargs: Any,  # noqa: ANN401 - click's
+    ) -> None:
+        """Take the *table*, the *package* of its modules, and the commands that have *moved*."""
+        super().__init__(*args, **kwargs)
+        self.table = table
+        self.package = package
+        self.moved = moved or {}
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - click's
+    ) -> click.Context:
+        """Return the context, which knows how wide the help is."""
+        return super().make_context(info_name, args, parent, **{"terminal_width": _width()} | extra)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import the command; None for a name that is not in the table."""
+        if cmd_name not in self.table:
+            return None
+        module = importlib.import_module(f"{self.package}.{self.table[cmd_name][0]}")
+        name = cmd_name.replace("-", "_")
+        # A name that Python has taken (list, import) ends with an underscore, as PEP 8 has it.
+        command: click.Command = getattr(module, f"{name}_" if hasattr(module, f"{name}_") else name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the list of commands from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may have been meant."""
+        name = args[0]
+        if name not in self.table and not name.startswith("-"):
+            import difflib  # noqa: PLC0415 - only for a slip of the pen
+
+            from seedless.text import quoted  # noqa: PLC0415 - likewise
+
+            near = difflib.get_close_matches(name, self.table, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            hint = f": use {self.moved[name]}" if name in self.moved else hint
+            raise click.UsageError(f"there is no command {quoted(name)}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _width() -> int:
+    """Return the width of help pages, as click does; its `shutil` loads four compressions to know it."""
+    columns = os.environ.get("COLUMNS", "")
+    try:
+        width = int(columns) if columns.isdecimal() else os.get_terminal_size(sys.stdout.fileno()).columns
+    except (AttributeError, ValueError, OSError):  # no stdout at all, a closed one, or no terminal
+        width = 0
+    return max(min(width or 80, _WIDEST) - 2, _NARROWEST)

@@ -1,0 +1,62 @@
+"""`seedless operator show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import printing
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
+from seedless.cli.render import describe
+from seedless.cli.render.shown import print_shown, show_options
+from seedless.errors import SeedlessError, StoreError
+from seedless.store import open_store, operators
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
+
+
+@click.command()
+@show_options
+@store_options
+def show(settings: Settings, *, shown_as: dict[str, Any]) -> None:
+    """Show the operator of the store.
+
+    \b
+    Example:
+      seedless operator show
+      seedless operator show --raw -o ACME.jwt
+    """
+    print_shown(Workspace(settings).operator(), settings, shown_as)
+
+
+@click.command(name="list")
+@store_options
+def list_(settings: Settings) -> int:
+    """List the operators; exit 3 when one is damaged.
+
+    \b
+    Example:
+      seedless operator list
+    """
+    root = Workspace(settings).root
+    found: list[tuple[str, Jwt[Any] | SeedlessError]] = []
+    managed = []
+    for name in operators(root):
+        try:
+            store = open_store(root, name)
+            managed += [name] if store.managed else []
+            found.append((name, store.get() or StoreError("has no operator jwt")))
+        except SeedlessError as error:
+            found.append((name, error))
+    listing = describe.Listing.of(found)
+    data = {
+        "store": str(root),
+        "operators": listing.jwts,
+        "managed": managed,
+        "damaged": listing.damaged,
+    }
+    printing.emit(data, listing.table("OPERATOR"), as_json=settings.as_json)
+    return listing.exit_code

@@ -1,0 +1,125 @@
+"""What goes to whom: data to stdout, talk to stderr, questions to the terminal."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli.streams import write_to_stderr
+from seedless.text import printable, without_seeds
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = [
+    "emit",
+    "emit_rows",
+    "keep_unseen",
+    "moment",
+    "print_table",
+    "printable",
+    "say",
+    "table",
+    "taken_unseen",
+    "until",
+]
+
+_PAGE = 500
+_UNSEEN = re.compile(r"[^\n -~]")
+_unseen: list[str] | None = None  # what was said on a stderr that is not the terminal where a person is asked
+
+
+def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
+    """Print *data* as one JSON object, or *text* for people, on stdout."""
+    click.echo(_json(data) if as_json else text)
+
+
+def emit_rows(data: dict[str, Any], name: str, rows: Iterable[Any]) -> None:
+    """Print one JSON object: *data*, and as its last member *name* all *rows*, which are not held."""
+    click.echo(_json(data | {name: []}).removesuffix("]\n}"), nl=False)
+    separator = "\n    "
+    for page in _pages(rows):
+        shown = (_json(row).replace("\n", "\n    ") for row in page)
+        click.echo(separator + ",\n    ".join(shown), nl=False)
+        separator = ",\n    "
+    click.echo("]\n}" if separator == "\n    " else "\n  ]\n}")
+
+
+def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield *rows* in lists: each time that something is printed, all of it is flushed."""
+    left = iter(rows)
+    while page := list(itertools.islice(left, _PAGE)):
+        yield page
+
+
+def _json(data: Any) -> str:  # noqa: ANN401 - what json takes
+    import json  # noqa: PLC0415 - slow to load, and people do not want it
+
+    return _UNSEEN.sub(_escape, json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _escape(found: re.Match[str]) -> str:
+    """Return a character that cannot be seen as JSON's escape, which means the same."""
+    import json  # noqa: PLC0415 - see above
+
+    mark = found[0]
+    return mark if mark.isprintable() else json.dumps(mark)[1:-1]
+
+
+def say(text: str) -> None:
+    """Tell the person something, on stderr, where no seed belongs."""
+    text = without_seeds(text)
+    write_to_stderr(text)
+    if _unseen is not None:
+        _unseen.append(text)
+
+
+def keep_unseen(*, is_kept: bool) -> None:
+    """Keep what is said from now on until it is taken, or keep nothing."""
+    global _unseen  # noqa: PLW0603 - one process, one terminal
+    _unseen = [] if is_kept else None
+
+
+def taken_unseen() -> list[str]:
+    """Return what was said since it was last taken, where it is kept."""
+    global _unseen  # noqa: PLW0603 - see above
+    kept = _unseen or []
+    _unseen = None if _unseen is None else []
+    return kept
+
+
+def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
+    """Return *rows* as columns under *header*; on a terminal that is too narrow, each cell on a line."""
+    lines = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    if len(lines) > 1 and sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > _columns():
+        side = max(map(len, header))
+        return "\n\n".join(_lines(zip(header, row, strict=True), (side, 0)) for row in lines[1:])
+    return _lines(lines, widths)
+
+
+def _columns() -> int:
+    import shutil  # noqa: PLC0415 - slow to load, and most output is no table on a terminal
+
+    return shutil.get_terminal_size().columns
+
+
+def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
+    """Print *rows* as columns of these *widths*, without holding them."""
+    for page in _pages(rows):
+        click.echo(_lines(page, widths))
+
+
+def _lines(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> str:
+    line = "  ".join(f"{{:<{width}}}" for width in widths).format
+    return "\n".join(line(*row).rstrip() for row in rows)
+
+
+def until(seconds: int) -> str:
+    """Return an expiry for people; 0 is never."""
+    return moment(seconds) if seconds > 0 else "never"

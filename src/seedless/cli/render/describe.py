@@ -1,0 +1,110 @@
+"""What a jwt says, for people and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from seedless import text as safe
+from seedless.cli import printing
+from seedless.diff import diff
+from seedless.errors import SeedlessError
+from seedless.jwt import plain_payload
+from seedless.rules.guards import spelling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from seedless.jwt import Jwt
+
+_FEW = 5  # jwts that are named when they are spelled unusually; a store of an old tool is full of them
+_WIDEST = 28  # columns of the labels; a scope may be called anything
+
+
+def data(jwt: Jwt[Any]) -> dict[str, Any]:
+    """Return *jwt* as --json prints it."""
+    import json  # noqa: PLC0415 - slow to load
+
+    return {
+        "kind": jwt.claims.body.kind,
+        "name": jwt.claims.name,
+        "subject": jwt.claims.sub,
+        "issuer": str(jwt.issuer),
+        "issued_at": jwt.issued_at,
+        "expires": jwt.claims.exp or None,
+        "version": jwt.claims.version,
+        "id": jwt.id,
+        "unknown": [member.path for member in jwt.unknown],
+        "unusual": [{"rule": one.rule, "where": one.path} for one in jwt.deviations],
+        "claims": json.loads(plain_payload(jwt)),
+        "jwt": jwt.text,
+    }
+
+
+def text(jwt: Jwt[Any]) -> str:
+    """Return *jwt* for people, a member a line, safe to print."""
+    claims = jwt.claims
+    head = [
+        ("kind", claims.body.kind.replace("_", " ") + (" (version 1)" if claims.version == 1 else "")),
+        ("issuer", str(jwt.issuer)),
+        ("issued", printing.moment(jwt.issued_at)),
+    ]
+    said = [(difference.label, difference.text) for difference in diff(None, claims)]
+    tail = [("unknown", f"{safe.brief(member.path)} = {safe.brief(member.text)}") for member in jwt.unknown]
+    unusual = spelling(jwt)
+    tail += [("G013", safe.printable(" ".join(unusual).strip()))] if unusual else []
+    rows = [*head, *said, *tail]
+    width = min(max(len(label) for label, _ in rows), _WIDEST)
+    return "\n".join(f"{label.ljust(width)}  {value}" for label, value in rows)
+
+
+def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
+    """Print *jwt* on stdout."""
+    if as_json:
+        printing.emit(data(jwt), "", as_json=True)
+    else:
+        click.echo(text(jwt))
+
+
+def say_unusual(found: Iterable[tuple[str, Jwt[Any]]]) -> None:
+    """Report which of the jwts that were *found*, each with its name, are not spelled as usual (G013)."""
+    told = [(what, place) for what, jwt in found if (place := spelling(jwt)) is not None]
+    for what, (where, text) in told[:_FEW]:
+        printing.say(printing.printable(f"warning: G013 {safe.shown(what)} {where} {text}"))
+    if told[_FEW:]:
+        printing.say(f"warning: G013 likewise {len(told) - _FEW} more: seedless verify names all")
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What a list command prints: the jwts that can be read, and why the others cannot."""
+
+    rows: tuple[tuple[str, str, str], ...]
+    jwts: tuple[dict[str, Any], ...]
+    damaged: tuple[dict[str, str], ...]
+
+    @classmethod
+    def of(cls, found: list[tuple[str, Jwt[Any] | SeedlessError]]) -> Listing:
+        """Gather what was *found* under each name."""
+        rows: list[tuple[str, str, str]] = []
+        jwts: list[dict[str, Any]] = []
+        damaged: list[dict[str, str]] = []
+        for name, jwt in found:
+            if isinstance(jwt, SeedlessError):
+                rows.append((safe.shown(name), "damaged", "-"))
+                damaged.append({"name": name, "error": jwt.message})
+            else:
+                rows.append((safe.shown(name), jwt.claims.sub, printing.until(jwt.claims.exp)))
+                jwts.append(data(jwt))
+        return cls(tuple(rows), tuple(jwts), tuple(damaged))
+
+    def table(self, what: str) -> str:
+        """Return the table for people, the damaged ones explained below it; *what* heads the names."""
+        explained = (f"damaged: {printing.printable(entry['error'])}" for entry in self.damaged)
+        return "\n".join([printing.table(self.rows, (what, "PUBLIC KEY", "EXPIRES")), *explained])
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 when something is damaged."""
+        return 3 if self.damaged else 0

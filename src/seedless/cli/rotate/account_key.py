@@ -1,0 +1,59 @@
+"""`seedless rotate account-key`."""
+
+from __future__ import annotations
+
+import click
+
+from seedless.cli._keys import PublicKeyType
+from seedless.cli._remote import Remote, remote_options
+from seedless.cli._rotate_servers import without_servers_option
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, sign_options
+from seedless.cli.rotate.options import check_phase, emergency_option, finish_option
+from seedless.nkey import PublicKey, Role
+
+
+@click.command(name="account-key")
+@click.argument("name")
+@click.option("--key", metavar="KEY|ROLE", help="The key that gives way [default: the only one].")
+@click.option(
+    "--new-key",
+    type=PublicKeyType(Role.ACCOUNT),
+    metavar="A…",
+    help="The key that takes its place; without it one is made on the token.",
+)
+@finish_option
+@emergency_option
+@without_servers_option
+@remote_options
+@sign_options
+def account_key(
+    settings: Settings,
+    *,
+    name: str,
+    key: str | None,
+    new_key: PublicKey | None,
+    finish: bool,
+    emergency: bool,
+    without_servers: bool,
+    remote: Remote,
+) -> None:
+    """Let a signing key of the account NAME give way to a new one.
+
+    The first phase adds the new key beside the old one, with the same role and template, signs again what
+    the old one has signed (users, and activations in imports of this store), writes the creds anew and pushes
+    the account. It tells which creds are to be delivered, and who is still connected through the old key. Run
+    again, it goes on from there. The second phase, --finish, removes the old key; it is refused while
+    anything, also a connection, depends on it.
+
+    \b
+    Example:
+      seedless rotate account-key ORDERS --token pkcs11:token=ACME --url nats://localhost:4222
+      seedless rotate account-key ORDERS --finish --url nats://localhost:4222
+    """  # fmt: skip
+    from seedless.cli import _rotate_account as steps  # noqa: PLC0415 - nats-py and more, not for --help
+
+    check_phase(key, finish=finish, emergency=emergency)
+    wanted = steps.Wanted(account=name, key=key, new=new_key, remote=remote, without_servers=without_servers)
+    step = steps.finish if finish else steps.emergency if emergency else steps.begin
+    step(Workspace(settings), wanted)

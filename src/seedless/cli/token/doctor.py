@@ -1,0 +1,87 @@
+"""`seedless token doctor`: what a token can do, as a table with a verdict for each line."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.cli import consent, printing
+from seedless.cli._token import module_for, named_uri, pin_source
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, trial_options
+from seedless.doctor import Patient, Verdict, examine
+from seedless.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seedless.doctor import Line
+
+_PROBLEM = 3
+_TOKEN = 4
+_COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
+
+
+@click.command()
+@click.option("--no-key", is_flag=True, help="Make no throw-away key: nothing is written on the token.")
+@trial_options
+def doctor(settings: Settings, *, no_key: bool) -> int:
+    """Try what the token can do, and say what to do.
+
+    A throw-away key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
+    is there signs a challenge, which may require a touch. It tells the encodings, the speed of a signature
+    and the largest message; beside that, the size of a typical account. The PIN is sent once, and not at all
+    when few tries are left, unless --last-try. Exit 3 for a problem, 4 when the token cannot be opened.
+
+    \b
+    Example:
+      seedless token doctor --token pkcs11:token=ACME
+    """
+    workspace = Workspace(settings)
+    uri = named_uri(workspace)
+    if not no_key:
+        question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"
+        consent.require(settings, question, done="--no-key looks without it")
+    patient = Patient(
+        module=module_for(workspace, uri, is_ours=True),
+        uri=uri,
+        pins=pin_source(workspace),
+        last_try=settings.last_try,
+        makes_key=not no_key,
+        random=secrets.token_bytes,
+        clock=time.perf_counter,
+    )
+    with contextlib.closing(examine(patient)) as examined:
+        lines = list(examined)
+    data = {
+        "at": workspace.now,
+        "ok": not any(line.verdict is Verdict.PROBLEM for line in lines),
+        "lines": [
+            {"what": line.what, "verdict": str(line.verdict), "found": line.found, "advice": line.advice}
+            for line in lines
+        ],
+    }
+    printing.emit(data, "\n".join(_shown(lines)), as_json=settings.as_json)
+    return _code(lines)
+
+
+def _shown(lines: Sequence[Line]) -> list[str]:
+    width = max(len(line.what) for line in lines)
+    shown = []
+    for line in lines:
+        verdict = click.style(f"{line.verdict:<7}", fg=_COLOURS[line.verdict])
+        shown.append(f"{verdict}  {line.what:<{width}}  {printable(line.found)}")
+        if line.advice:
+            shown.append(f"{'':<7}  {'':<{width}}    {printable(line.advice)}")
+    return shown
+
+
+def _code(lines: Sequence[Line]) -> int:
+    problems = {line.what for line in lines if line.verdict is Verdict.PROBLEM}
+    if problems & {"token", "PIN"}:
+        return _TOKEN
+    return _PROBLEM if problems else 0

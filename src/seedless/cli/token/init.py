@@ -1,0 +1,108 @@
+"""`seedless token init`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.cli import consent, printing
+from seedless.cli._token import module_for, named_uri
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, change_options
+from seedless.cli.token.show import token_data
+from seedless.errors import PinError, UsageError
+from seedless.pin import PromptPin, asks_again, parse_pin_source
+from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
+from seedless.pkcs11.module import load
+from seedless.text import between_quotes, quoted, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.uri import KeyUri
+
+
+@click.command()
+@click.option("--label", required=True, metavar="TEXT", help="The label of the token, at most 32 bytes.")
+@click.option("--so-pin-source", metavar="SOURCE", help="Where the SO PIN comes from [default: prompt].")
+@click.option(
+    "--erase",
+    metavar="SERIAL",
+    help="The serial of a token that holds keys and shall lose them; its label if it has none.",
+)
+@change_options
+def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None) -> None:
+    """Initialise a token; one with keys only if named.
+
+    A token that was initialised before loses all that is on it: its serial has to be typed, or given with
+    --erase. On one that is blank nothing can be lost, so nobody is asked.
+
+    PINs are asked twice on the terminal, or come from --so-pin-source and --pin-source.
+
+    \b
+    Example:
+      seedless token init --label ACME
+    """
+    workspace = Workspace(settings)
+    uri = named_uri(workspace)
+    module = module_for(workspace, uri, is_ours=True)
+    info = blank_or_named(module, uri)
+    if info.initialised:
+        erase = _serial_to_erase(settings, module, uri, info, erase)
+    if settings.dry_run:
+        printing.emit(
+            {"dry_run": True, "token": token_data(info), "label": label},
+            f"would initialise {info.where}",
+            as_json=settings.as_json,
+        )
+        return
+    so_pin = _new_pin(so_pin_source, label, "SO PIN")
+    pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
+    made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase=erase)
+    if sum(one.label == made.label for one in load(module).tokens()) > 1:
+        printing.say("another token has this label: name them by their serials")
+    printing.emit(token_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
+
+
+def _serial_to_erase(
+    settings: Settings, module: Path, uri: KeyUri, info: TokenInfo, erase: str | None
+) -> str:
+    """Return the serial of a token that is to lose its keys: given, or typed by a person who saw them.
+
+    --yes does not stand for it: a script that names no token would erase whichever is in the slot.
+    """
+    token, which = f"token {quoted(info.label)}", "serial" if info.serial else "label"
+    printing.say(f"{token} is initialised already; all that is on it would be lost:")
+    for item in contents(module, uri):
+        printing.say(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
+    printing.say("  and what cannot be seen without its PIN")
+    if erase is None and not settings.dry_run:
+        erase = consent.answer(f"Type its {which} to erase it: ", add=f"--erase {which.upper()}")
+    if erase is None:
+        return info.name_to_erase
+    if not erase or erase != info.name_to_erase:
+        raise UsageError(
+            f"{token} was left as it is: its {which} is not {quoted(erase)}",
+            "the device tells it, and so does seedless token list",
+        )
+    return erase
+
+
+def _new_pin(source: str | None, label: str, what: str) -> str:
+    """Return a PIN that is being chosen: from *source*, or typed twice, until both entries are the same."""
+    pins = parse_pin_source(source or "prompt")
+    new = f'the new token "{between_quotes(label)}"'
+    token_name = new if what == "PIN" else f"the security officer (SO) of {new}"
+    while True:
+        first = pins.pin(token_name, "")
+        if first is None:
+            raise PinError(
+                "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
+            )
+        if not isinstance(pins, PromptPin) or pins.pin(f"{token_name}, once more", "") == first:
+            return first
+        why = f"the two entries of the {what} differ"
+        if not asks_again(pins, why):
+            raise PinError(why, "nothing was done; begin again")

@@ -1,0 +1,89 @@
+"""`seedless token show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import printing
+from seedless.cli._token import module_for, named_uri
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, token_options
+from seedless.pkcs11.module import load
+from seedless.pkcs11.token import find_token
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.pkcs11.info import TokenInfo
+
+
+@click.command(name="list")
+@token_options
+def list_(settings: Settings) -> None:
+    """List the tokens that the module shows.
+
+    \b
+    Example:
+      seedless token list --module /usr/lib/softhsm/libsofthsm2.so
+    """
+    workspace = Workspace(settings)
+    module = module_for(workspace, named_uri(workspace), is_ours=True)
+    tokens = load(module).tokens()
+    rows = [
+        (
+            shown(info.label) or "(blank)",
+            shown(info.serial),
+            shown(info.model),
+            token_state(info),
+            str(info.uri),
+        )
+        for info in tokens
+    ]
+    data = {"module": str(module), "tokens": [token_data(info) for info in tokens]}
+    printing.emit(
+        data, printing.table(rows, ("TOKEN", "SERIAL", "MODEL", "STATE", "URI")), as_json=settings.as_json
+    )
+
+
+@click.command()
+@token_options
+def show(settings: Settings) -> None:
+    """Show what the token says of itself; no PIN is asked.
+
+    \b
+    Example:
+      seedless token show --token pkcs11:token=ACME
+    """
+    workspace = Workspace(settings)
+    uri = named_uri(workspace)
+    info = find_token(load(module_for(workspace, uri, is_ours=True)), uri)
+    data = token_data(info)
+    text = "\n".join(f"{name.replace('_', ' '):<20} {shown(str(value))}" for name, value in data.items())
+    printing.emit(data, text, as_json=settings.as_json)
+
+
+def token_state(info: TokenInfo) -> str:
+    """Return in words whether *info* is initialised and locked."""
+    if not info.initialised:
+        return "blank"
+    if info.user_pin_locked:
+        return "PIN locked"
+    if not info.user_pin_initialised:
+        return "no PIN"
+    return {"low": "few tries left", "last": "last try"}.get(info.tries, "ready")
+
+
+def token_data(info: TokenInfo) -> dict[str, Any]:
+    """Return *info* as --json prints it."""
+    return {
+        "label": info.label,
+        "serial": info.serial,
+        "manufacturer": info.manufacturer,
+        "model": info.model,
+        "slot_id": info.slot_id,
+        "hardware_version": info.hardware_version,
+        "firmware_version": info.firmware_version,
+        "state": token_state(info),
+        "uri": str(info.uri),
+    }

@@ -1,0 +1,86 @@
+"""`seedless user context`: a context for the `nats` command, which then logs in as this user.
+
+The file is that of NATS ADR-21: `~/.config/nats/context/NAME.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from seedless.cli import printing
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
+from seedless.cli.user.reissue import account_option
+from seedless.creds import format_creds
+from seedless.errors import UsageError
+from seedless.store import atomic, home
+from seedless.store.names import check_name
+from seedless.text import quoted, shown
+
+
+@click.command()
+@click.argument("name")
+@account_option
+@click.option(
+    "--name", "-n", "as_", metavar="NAME", help="Name of the context [default: OPERATOR-ACCOUNT-USER]."
+)
+@click.option("--url", metavar="URL", help="Servers, with commas [default: as the operator's jwt says].")
+@click.option("--description", metavar="TEXT", help="What it is for.")
+@click.option("--overwrite", is_flag=True, help="In the place of a context of this name.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write it here (0600).")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@store_options
+def context(settings: Settings, *, name: str, account: str, **said: str | None) -> None:
+    """Write a context for the `nats` command.
+
+    It goes to ~/.config/nats/context, where nats looks for it, and names the creds file of the user.
+
+    \b
+    Example:
+      seedless user context -a ORDERS app --url nats://localhost:4222
+      nats --context ACME-ORDERS-app pub orders.new hello
+    """
+    workspace = Workspace(settings)
+    jwt = workspace.user(account, name)
+    creds = workspace.store.creds_path(account, name)
+    key = None if creds.exists() else workspace.user_key(account, name, jwt.claims.sub)
+    if key is None and not creds.exists():
+        raise UsageError(
+            f"user {quoted(name)} has no creds file, and a context needs one",
+            "the seed of this user is its own or on a token: see seedless user creds",
+        )
+    operator = workspace.operator().claims
+    title = said["as_"] or f"{workspace.store.operator}-{account}-{name}"
+    held = {
+        "description": said["description"] or f"user {name} of account {account}, operator {operator.name}",
+        "url": said["url"] or ",".join(operator.body.operator_service_urls),
+        "creds": str(creds.absolute()),
+    }
+    if not held["url"]:
+        raise UsageError(
+            f"operator {quoted(operator.name)} names no servers for clients",
+            "name them here with --url, or there: seedless operator edit --service-url",
+        )
+    path = Path(said["output"]) if said["output"] else _place(title)
+    text = json.dumps(held, indent=2, ensure_ascii=False) + "\n"
+    if not settings.dry_run:
+        if path.exists() and not said["overwrite"]:
+            raise UsageError(f"there is {shown(path)} already", "--overwrite takes its place")
+        # The seed may be in the key store alone, as `nats auth` leaves it; a context needs a creds file.
+        atomic.write({path: text} | ({creds: format_creds(jwt, key)} if key else {}))
+    data = {"context": title, "path": str(path), "dry_run": settings.dry_run} | held
+    told = f"context {shown(title)}: {shown(path)}"
+    if settings.dry_run:
+        told = "\n".join(printing.printable(line) for line in text.splitlines())
+    printing.emit(data, told, as_json=settings.as_json)
+
+
+def _place(title: str) -> Path:
+    """Return where `nats` looks for the context *title*."""
+    check_name(title)
+    root = os.environ.get("XDG_CONFIG_HOME") or str(home(os.environ) / ".config")
+    return Path(root) / "nats" / "context" / f"{title}.json"

@@ -1,0 +1,53 @@
+"""`seedless user creds`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedless.cli import printing
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, store_options
+from seedless.cli.render import describe
+from seedless.cli.user.reissue import account_option
+from seedless.creds import decorate_jwt, format_creds
+from seedless.store import atomic
+
+
+@click.command()
+@click.argument("name")
+@account_option
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write here (0600), not to stdout; a file that exists is not replaced.",
+)
+@store_options
+def creds(settings: Settings, *, name: str, account: str, output: Path | None) -> None:
+    """Print the creds of a user.
+
+    They are made of the jwt in the store and, where its key was made in software, of its seed: from the key
+    store, else from the creds file. A user whose key is its own or on a token gets the jwt alone.
+
+    \b
+    Example:
+      seedless user creds -a ORDERS app -o app.creds
+    """
+    workspace = Workspace(settings)
+    jwt = workspace.user(account, name)
+    describe.say_unusual([(f"user {account}/{name}", jwt)])
+    key = workspace.user_key(account, name, jwt.claims.sub)
+    text = decorate_jwt(jwt) if key is None else format_creds(jwt, key)
+    data = {"account": account, "user": name, "has_seed": key is not None}
+    if key is None:
+        printing.say("the seed of this user is not here: this is its jwt alone")
+    if output:
+        atomic.write_new({output: text})
+        printing.emit(data | {"path": str(output)}, f"creds: {output}", as_json=settings.as_json)
+    elif settings.as_json:
+        printing.emit(data | {"creds": text}, "", as_json=True)
+    else:
+        click.echo(text, nl=False)

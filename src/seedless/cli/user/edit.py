@@ -1,0 +1,124 @@
+"""`seedless user edit` and `seedless user rename`: a user's jwt is signed again, with something changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec.structs import replace
+
+from seedless.change import Placement
+from seedless.cli import printing
+from seedless.cli._claims_options import ClaimsOptions, user_edits
+from seedless.cli._edit import found, tell
+from seedless.cli._keys import issuer_option
+from seedless.cli._review import sign
+from seedless.cli._workspace import Workspace
+from seedless.cli.options import Settings, sign_options
+from seedless.cli.render import describe
+from seedless.cli.user.reissue import account_option, reissued
+from seedless.errors import UsageError
+from seedless.issue import Intent, Plan
+from seedless.plan import changed, resigned
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.change import Change
+    from seedless.claims import Account, User
+    from seedless.jwt import Jwt
+
+
+@click.command()
+@click.argument("name")
+@account_option
+@issuer_option
+@user_edits
+@sign_options
+def edit(settings: Settings, *, name: str, account: str, issuer: str | None, options: ClaimsOptions) -> None:
+    """Change a user: permissions, limits, times, tags.
+
+    What no option names stays. The key of the user stays, and its creds file gets the new jwt.
+
+    \b
+    Example:
+      seedless user edit -a ORDERS app --allow-pub 'audit.>' --rm 'orders.>' --expiry 90d
+    """
+    options.require_given(issuer)
+    workspace = Workspace(settings)
+    with workspace.lock():
+        parent = workspace.account(account)
+        before = found(workspace, (account, name))
+        after, key = reissued(
+            parent.claims,
+            workspace.known_keys(),
+            before,
+            lambda claims: options.claims(claims, workspace.now),
+            issuer,
+        )
+        jwt: Jwt[Any] | None = None
+        if after != before.claims or key != before.issuer:
+            step = changed(
+                after, key, replaces=before, now=workspace.now, reason="edited", address=(account, name)
+            )
+            around = (workspace.operator(), parent)
+            (jwt,) = sign(workspace, resigned(step, around, workspace.now))
+    tell(workspace, jwt, f"user {shown(name)}")
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@account_option
+@sign_options
+def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
+    """Give a user another name.
+
+    The key, the permissions and the expiry stay. Its creds file moves along.
+
+    \b
+    Example:
+      seedless user rename -a ORDERS app shop
+    """
+    workspace = Workspace(settings)
+    with workspace.lock():
+        parent = workspace.account(account)
+        before = found(workspace, (account, old))
+        if new == old:
+            raise UsageError(f"user {shown(old)} is called so already", "give another name")
+        gone = Placement((account, old), None, before, f"renamed to {new}")
+        done = _renamed(workspace, before, (account, new))
+        steps = () if done else (_renaming(workspace, parent, before, new),)
+        plan = Plan(steps, workspace.now, (workspace.operator(), parent), (gone,))
+        left = {workspace.store.creds_path(account, old): None} if done else {}
+        jwt = next(iter(sign(workspace, Intent(lambda _: plan), files=lambda _: left)), done)
+    printing.emit(
+        (describe.data(jwt) if jwt else {}) | {"was": old},
+        f"user {shown(old)} is now {shown(new)}",
+        as_json=workspace.settings.as_json,
+    )
+
+
+def _renamed(workspace: Workspace, before: Jwt[Any], address: tuple[str, ...]) -> Jwt[Any] | None:
+    """Return the jwt under the new name that a run, ended before it was done, has left; else None.
+
+    Raise `UsageError` when the name is another's, or cannot be one.
+    """
+    there = workspace.store.get(*address)
+    if there is None or there.claims.sub != before.claims.sub:
+        workspace.refuse_existing(*address)
+        return None
+    return there
+
+
+def _renaming(workspace: Workspace, parent: Jwt[Account], before: Jwt[User], new: str) -> Change:
+    after, key = reissued(
+        parent.claims, workspace.known_keys(), before, lambda claims: replace(claims, name=new)
+    )
+    return changed(
+        after,
+        key,
+        replaces=before,
+        now=workspace.now,
+        reason=f"renamed from {before.claims.name}",
+        address=(parent.claims.name.strip(), new),
+    )
