@@ -158,7 +158,9 @@ def test_a_command_that_is_not_whole_gets_the_help(desk: Desk, words: list[str])
 
 MISTAKES = {
     "a misspelt noun": (["acount"], 'there is no command "acount": did you mean account?', "seedless --help"),
-    "a misspelt verb": (["account", "lst"], "no such command 'lst'", "seedless account --help"),
+    "a misspelt verb": (
+        ["account", "lst"], 'there is no command "lst": did you mean list?', "seedless account --help"
+    ),
     "no name": (["account", "add"], "missing argument 'NAME'", "seedless account add --help"),
     "a wrong size": (["account", "add", "X", "--js-disk-storage", "3X"],
                      "invalid value for '--js-disk-storage': '3X' is no number: write 512, 10K, 4MiB, 1.5G",
