@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 UNIT = Path(__file__).parent / "unit"
 TESTS = (UNIT / "rules", UNIT / "test_lint.py", UNIT / "test_waivers.py")
-_OF_CONFIGURATIONS = ("listeners", "logins", "trust", "waivers", "words")
+_OF_CONFIGURATIONS = ("lint", "logins", "trust", "words")
 _RULE = re.compile(r"([cgst]\d{3})_")
 _FUTURE = ast.parse("from __future__ import annotations").body
 

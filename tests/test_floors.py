@@ -153,7 +153,19 @@ def test_reading_nats_configurations_shares_nothing_with_signing(imports: list[F
     assert shared == {*values, *claims, "seedless.findings", "seedless.store"}
 
 
-LOWER = ("errors", "nkey", "wire", "shape", "subject", "units", "jwt", "claims", "trust", "findings", "rules")
+LOWER = (
+    "errors",
+    "nkey",
+    "wire",
+    "typed_json",
+    "subject",
+    "units",
+    "jwt",
+    "claims",
+    "trust",
+    "findings",
+    "rules",
+)
 WORLD = {"os", "io", "pathlib", "socket", "time", "random", "secrets", "subprocess", "shutil", "asyncio"}
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedless.pkcs11.families import FAMILIES
-from seedless.pkcs11.quirks import EC_PARAMS_NAME, GENERAL
+from seedless.pkcs11.families import EC_PARAMS_NAME, FAMILIES, GENERAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seedless.pkcs11.quirks import Quirks
+    from seedless.pkcs11.families import Quirks
 
 PAGE = Path(__file__).with_name("tokens.md")
 _HEAD = """\

@@ -16,23 +16,22 @@ from seedless.claims import Account, Export, Import
 from seedless.errors import TokenError
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11 import probe
-from seedless.pkcs11.key import label_for
+from seedless.pkcs11 import audit
+from seedless.pkcs11.families import why_no_ed25519
+from seedless.pkcs11.keys import STATEMENT, is_software, label_for
 from seedless.pkcs11.module import load
-from seedless.pkcs11.papers import STATEMENT, is_software
-from seedless.pkcs11.recognise import why_no_ed25519
+from seedless.pkcs11.public_objects import free_slots, how_to_create
 from seedless.pkcs11.token import find_token, open_token
-from seedless.pkcs11.visible import free_slots, how_to_create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from seedless.pin import PinSource
-    from seedless.pkcs11.info import TokenInfo
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.token import Token
+    from seedless.pkcs11.token_info import TokenInfo
     from seedless.pkcs11.uri import KeyUri
 
 LABEL: Final = "seedless-doctor"
@@ -83,7 +82,7 @@ def examine(patient: Patient) -> Generator[Line, None, None]:
         yield Line("slots", Verdict.OK, f"{len(tokens)} with a token")
         info = find_token(module, patient.uri)
         yield from _told(info)
-        yield _mechanisms(info, probe.mechanisms(module, info))
+        yield _mechanisms(info, audit.mechanisms(module, info))
         yield _room(module, info)
         pin = _pin(info, last_try=patient.last_try)
         yield pin
@@ -179,7 +178,7 @@ def _trial(token: Token, patient: Patient) -> Iterator[Line]:
         yield from _message(quirks.largest_message, "not tried")
         return
     label = label_for(Role.USER, f"{LABEL}-{patient.random(4).hex()}")
-    with probe.aside(token, writable=True) as work:
+    with audit.aside(token, writable=True) as work:
         key = work.generate(label, random=patient.random)
         problem = ""
         try:
@@ -187,7 +186,7 @@ def _trial(token: Token, patient: Patient) -> Iterator[Line]:
             yield from _used(work, key, patient)
         finally:
             try:
-                probe.discard(token, key)
+                audit.discard(token, key)
             except TokenError as error:
                 problem = error.message
         if problem:
@@ -199,10 +198,10 @@ def _trial(token: Token, patient: Patient) -> Iterator[Line]:
 
 def _by_an_existing_key(token: Token, patient: Patient) -> Line:
     """Sign a challenge with the first key that may sign: what a driver lists is not what a device can."""
-    message = probe.padded_challenge("doctor", patient.random(32), 600)
+    message = audit.padded_challenge("doctor", patient.random(32), 600)
     before = patient.clock()
     try:
-        key, good = probe.existing_key_signs(token, message)
+        key, good = audit.existing_key_signs(token, message)
     except TokenError as error:
         return Line("signature", Verdict.PROBLEM, error.message, error.hint)
     if key is None:
@@ -217,7 +216,7 @@ def _by_an_existing_key(token: Token, patient: Patient) -> Line:
 
 def _used(work: Token, key: Key, patient: Patient) -> Iterator[Line]:
     try:
-        made = probe.read(work, key)
+        made = audit.read(work, key)
         yield Line("encodings", Verdict.OK, f"EC_PARAMS {made.ec_params.hex()}, EC_POINT {_shape(made)}")
         verdict = Verdict.OK if made.papers.verdict == "made on this token, not extractable" else Verdict.NOTE
         yield Line("provenance", verdict, f"the driver says: {made.papers.text}", STATEMENT)
@@ -226,19 +225,19 @@ def _used(work: Token, key: Key, patient: Patient) -> Iterator[Line]:
         yield Line("throw-away key", Verdict.PROBLEM, error.message, error.hint)
 
 
-def _shape(made: probe.Made) -> str:
+def _shape(made: audit.Made) -> str:
     size, start = len(made.ec_point), made.ec_point[:3]
     known = {32: "raw", 34: "0420 and the key", 35: "032100 and the key"}
     return known.get(size, f"of {size} bytes, beginning {start.hex()}")
 
 
-def _signing(work: Token, made: probe.Made, patient: Patient) -> Iterator[Line]:
+def _signing(work: Token, made: audit.Made, patient: Patient) -> Iterator[Line]:
     wrong: list[int] = []
     refusals: list[str] = []
 
     def attempt(size: int) -> bool:
-        message = probe.padded_challenge("doctor", patient.random(32), size)
-        tried = probe.trial(work, made.pair, message)
+        message = audit.padded_challenge("doctor", patient.random(32), size)
+        tried = audit.trial(work, made.pair, message)
         if tried.signature and not tried.verifies(made.raw):
             wrong.append(size)
         if tried.refusal:
@@ -249,12 +248,12 @@ def _signing(work: Token, made: probe.Made, patient: Patient) -> Iterator[Line]:
         why = f": {refusals[0]}" if refusals else ", but a wrong one"
         yield Line("signature", Verdict.PROBLEM, f"none came for 600 bytes{why}", "do not sign with it")
         return
-    seconds = probe.speed(functools.partial(attempt, 600), patient.clock)
+    seconds = audit.speed(functools.partial(attempt, 600), patient.clock)
     slow = seconds > _SLOW
     advice = "sign operators and accounts with it; users by a scoped signing key" if slow else ""
     found = f"{seconds * 1000:.1f} ms for 600 bytes, {1 / max(seconds, 1e-6):.0f} a second"
     yield Line("signature", Verdict.NOTE if slow else Verdict.OK, found, advice)
-    largest = probe.largest_message(attempt)
+    largest = audit.largest_message(attempt)
     if wrong:
         advice = "do not use this token: its firmware or driver is wrong"
         yield Line("signature", Verdict.PROBLEM, f"wrong for messages of {min(wrong)} bytes", advice)
@@ -271,7 +270,7 @@ def _message(largest: int | None, how: str) -> Iterator[Line]:
     if largest is None:
         yield Line("largest message", Verdict.NOTE, f"no limit is known ({how})")
     else:
-        more = " or more" if largest >= probe.LARGEST_TRIED else ""
+        more = " or more" if largest >= audit.LARGEST_TRIED else ""
         small = largest < sizes[_LARGE_ACCOUNT]
         advice = "larger accounts have to be made smaller, or signed by another token" if small else ""
         found = f"{largest} bytes{more} ({how})"

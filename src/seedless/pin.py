@@ -1,11 +1,8 @@
-"""PINs: where they come from. Never an argument, never shown, never left for a child to inherit.
+"""PINs: where they come from, and which of them a token has rejected.
 
-A source is asked when a token is about to be opened and not before; the process that asks writes no core file
-from then on (`process_memory`). Refused are a file that others can read, an empty PIN, and more than one
-line. Every source but the prompt reads once and remembers, because a descriptor can be read only once; what
-it remembers never stands in its repr. A command that prints a PIN runs without a shell and without the
-variables that hold PINs. A source that a URI names counts only if the person gave that URI: whoever writes a
-file that we read must not choose what we run.
+A PIN is never an argument, never shown, never left for a child to inherit. A wrong PIN is never sent twice,
+whoever tries: the memory of rejected PINs is one for all who open tokens in this process and in its workers.
+No PIN is stored in it, only a digest under a key of this process.
 """
 
 from __future__ import annotations
@@ -16,13 +13,17 @@ import re
 import shlex
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+
+import msgspec
 
 from seedless.errors import PinError, UsageError
 from seedless.process_memory import forbid_dumps, overwrite_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
+    from typing import Self
+
 
 _LONGEST = 1024
 _MOST_AGAIN = 9  # questions in a row; a function that answers always the same ends, too
@@ -324,3 +325,39 @@ def _decoded(data: bytes, what: str) -> str:
         return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise PinError(f"{what} is not UTF-8") from None
+
+
+class RefusedPin(msgspec.Struct, frozen=True):
+    """A PIN that a token may have refused, as a digest, and the token."""
+
+    digest: bytes
+    where: str
+    _remembered: ClassVar[set[bytes]] = set()
+    _key: ClassVar[bytes] = os.urandom(32)
+
+    @classmethod
+    def of(cls, path: Path, where: str, pin: bytes, *, who: str = "user") -> Self:
+        """Return *pin* as one for the user or the SO of the token *where* by the module at *path*."""
+        parts = (os.path.realpath(path), where, who)
+        import hashlib  # noqa: PLC0415 - OpenSSL takes long to load, and only a PIN needs it
+
+        framed = [len(part).to_bytes(4, "big") + part for part in (*map(os.fsencode, parts), pin)]
+        digest = hashlib.blake2b(b"".join(framed), key=cls._key, digest_size=32).digest()
+        return cls(digest, where)
+
+    def check(self) -> None:
+        """Raise `PinError` if the token has refused this PIN before."""
+        if self.digest in self._remembered:
+            raise PinError(
+                f"{self.where} has refused this PIN already, and it was not sent again",
+                "give another PIN; after a change of the PIN start the program again",
+            )
+
+    def remember(self) -> None:
+        """Remember that the token refused it."""
+        self._remembered.add(self.digest)
+
+    @classmethod
+    def forget_all(cls) -> None:
+        """Forget all: a token was initialised, and what was wrong may be right now."""
+        cls._remembered.clear()

@@ -9,10 +9,10 @@ import msgspec
 from seedless.change import Change
 from seedless.claims import Account, Export, Operator, Scope, User, signing_key
 from seedless.errors import UsageError
-from seedless.issue import Intent, NewKey, Plan
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
 from seedless.rules.guards import is_from_the_future
+from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
 

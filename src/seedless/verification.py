@@ -20,8 +20,8 @@ import msgspec
 from seedless import trust
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import BadJwt, BadSignature, SeedlessError
-from seedless.keyring import KEYRING_NAME, Keyring
-from seedless.keyring import load as load_keyring
+from seedless.inventory import KEYRING_NAME, Keyring
+from seedless.inventory import load as load_keyring
 from seedless.nkey import Role
 from seedless.rules.formats import is_time_zone, second_of_day
 from seedless.rules.guards import spelling

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from seedless.nkey import PublicKey
-    from seedless.pkcs11.pool import Pool
+    from seedless.pkcs11.isolation.pool import Pool
     from seedless.store import NscStore
 
 _ACCOUNTS = 5_000  # of a round, in slices in which both sides take turns
@@ -41,7 +41,7 @@ def rows() -> Iterator[dict[str, Any]]:
     from bench_signing import _built, _loop, _Pin, _token  # noqa: PLC0415 - only here
 
     from seedless.jwt import draft  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.pool import open_pool  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.isolation.pool import open_pool  # noqa: PLC0415 - likewise
     from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
 
     stack = ExitStack()
@@ -126,7 +126,7 @@ def _alone(module: str, uri: str, key: str, root: str, count: str) -> None:
 
     from seedless.nkey import PublicKey  # noqa: PLC0415 - likewise
     from seedless.pin import parse_pin_source  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.pool import open_pool  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.isolation.pool import open_pool  # noqa: PLC0415 - likewise
     from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
 
     pins = parse_pin_source("env:TOKEN_PIN")

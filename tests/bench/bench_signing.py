@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_softhsm import Token
-    from seedless.pkcs11.pool import Pool
+    from seedless.pkcs11.isolation.pool import Pool
     from seedless.signer import Signer
 
     Work = Callable[[], float | object]
@@ -43,7 +43,7 @@ class _Pin:
 def rows() -> Iterator[tuple[str, Work, Work, None, int, None, int, float | None]]:
     """Yield name, ours, beside, signatures and slices of a round, and the bar: the speed beside a C loop."""
     from seedless.nkey import Role  # noqa: PLC0415 - only here
-    from seedless.pkcs11.pool import open_pool  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.isolation.pool import open_pool  # noqa: PLC0415 - likewise
     from seedless.pkcs11.token import open_token  # noqa: PLC0415 - likewise
     from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
     from seedless.seeds import SoftwareKey  # noqa: PLC0415 - likewise

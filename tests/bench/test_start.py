@@ -59,5 +59,5 @@ def test_a_jwt_is_shown_without_openssl_json_and_what_only_other_claims_need(tmp
     file.write_text(made.complete(key.sign(made.signing_input)).text, encoding="utf-8")
     loaded = imported("show", str(file))
     assert {"nacl", "seedless.jwt"} <= loaded
-    slow = {"_hashlib", "json", "pathlib", "seedless.claims.url", "seedless.shape", "seedless.store"}
+    slow = {"_hashlib", "json", "pathlib", "seedless.claims.url", "seedless.typed_json", "seedless.store"}
     assert loaded & (slow | HEAVY - {"msgspec", "nacl", "seedless.claims", "seedless.jwt"}) == set()

@@ -14,18 +14,17 @@ import pytest
 
 from seedless import ledger
 from seedless.ceremony import offline
-from seedless.ceremony.check import check
+from seedless.ceremony.check import check, recompute
 from seedless.ceremony.judgement import Ground
-from seedless.ceremony.recompute import recompute
 from seedless.ceremony.request import prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator
 from seedless.clock import Clock
-from seedless.issue import Plan
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

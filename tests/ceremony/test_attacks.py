@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless.ceremony import documents, inventory, offline
-from seedless.ceremony.recompute import recompute
+from seedless.ceremony import documents, offline
+from seedless.ceremony import keys as inventory
+from seedless.ceremony.check import recompute
 from seedless.ceremony.request import parse
 from seedless.change import Change, Placement
 from seedless.errors import Refused, SeedlessError, UsageError
-from seedless.issue import Plan
 from seedless.jwt import draft
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     Hall = Any  # the fixture in conftest.py

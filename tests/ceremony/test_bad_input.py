@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless import planfile
+from seedless import plan_file
 from seedless.ceremony import documents
 from seedless.ceremony.request import parse, prepare
 from seedless.change import Change
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
-from seedless.issue import Plan
 from seedless.jwt import draft
 from seedless.ledger import Book, Ledger
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ DAY = 86400
 def edited(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
     value = json.loads(data)
     change(value)
-    return planfile.canonical(value) + b"\n"
+    return plan_file.canonical(value) + b"\n"
 
 
 def reordered(data: bytes) -> bytes:

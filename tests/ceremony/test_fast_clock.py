@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.ceremony.check import Verdict
+from seedless.ceremony.check import Verdict, recompute
 from seedless.ceremony.offline import matter
-from seedless.ceremony.recompute import recompute
 from seedless.change import Change
 from seedless.errors import Refused
-from seedless.issue import Plan
 from seedless.ledger import Ledger, load
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from seedless.ceremony.request import Request

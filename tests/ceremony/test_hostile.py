@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.ceremony import documents, result, transcript
-from seedless.ceremony.receipt import receipt_drafts
-from seedless.ceremony.recompute import recompute
+from seedless.ceremony import documents, transcript
+from seedless.ceremony.check import recompute
 from seedless.ceremony.report import report
 from seedless.ceremony.request import parse
+from seedless.ceremony.statements import receipt_drafts
 from seedless.errors import SeedlessError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def forgeries(hall: Hall, request: Request, original: list[Any]) -> tuple[bytes,
         entries.append(transcript.entry_after(entries, one["kind"], request.digest, said))
     drafts = receipt_drafts(request, transcript.digest(entries), request.plan.prepared_at + 100)
     receipts = [hall.signed(one).text for one in drafts]
-    return result.to_bytes(entries, receipts), b"".join(documents.to_bytes(one) for one in entries)
+    return transcript.to_bytes(entries, receipts), b"".join(documents.to_bytes(one) for one in entries)
 
 
 def read_all(hall: Hall, request: bytes, held: bytes) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from seedless.ceremony import offline
 from seedless.ceremony.check import Verdict
-from seedless.ceremony.unfinished import unfinished
+from seedless.ceremony.offline import unfinished
 from seedless.errors import Refused, StoreError
 
 if TYPE_CHECKING:

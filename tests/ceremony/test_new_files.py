@@ -10,7 +10,7 @@ import pytest
 
 from seedless.change import Change
 from seedless.errors import UsageError
-from seedless.issue import Plan
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path

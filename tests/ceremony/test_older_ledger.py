@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony import documents
-from seedless.ceremony.own import RECEIPT, own_draft
+from seedless.ceremony.offline import unknown_results
 from seedless.ceremony.request import parse
-from seedless.ceremony.unfinished import unknown_results
+from seedless.ceremony.statements import RECEIPT, own_draft
 from seedless.change import Change
 from seedless.errors import Refused, StoreError, UsageError
 from seedless.nkey import Role

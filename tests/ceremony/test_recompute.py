@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seedless.ceremony import documents, result, transcript
-from seedless.ceremony.receipt import receipt_drafts
-from seedless.ceremony.recompute import recompute
+from seedless.ceremony import documents, transcript
+from seedless.ceremony.check import recompute
 from seedless.ceremony.request import parse
+from seedless.ceremony.statements import receipt_drafts
 from seedless.change import Change
 from seedless.errors import SeedlessError
 
@@ -53,7 +53,7 @@ def test_what_the_judgement_never_said_is_seen_though_hashes_and_receipts_are_ri
             said["findings"] = ["warning: C001 account ORDERS: nothing of the kind"]
         entries.append(transcript.entry_after(entries, entry["kind"], request.digest, said))
     drafts = receipt_drafts(request, transcript.digest(entries), entries[0]["at"])
-    forged = result.to_bytes(entries, [hall.signed(one).text for one in drafts])
+    forged = transcript.to_bytes(entries, [hall.signed(one).text for one in drafts])
     assert hall.check(data, forged).verdict == "complete"
     done = recompute(data, forged)
     assert (done.agrees, done.text) == (False, "transcript[1].findings comes out as another")

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless.ceremony import offline, result, transcript
+from seedless.ceremony import offline, transcript
 from seedless.ceremony.check import Verdict
-from seedless.ceremony.progress import draft_digest
-from seedless.ceremony.receipt import receipt_drafts
+from seedless.ceremony.statements import receipt_drafts
+from seedless.ceremony.transcript import draft_digest
 from seedless.change import Change
 from seedless.errors import Refused
-from seedless.issue import Plan
 from seedless.jwt import draft
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def sealed(
         add("signed", change=number, jwt=hall.signed(change.draft).text)
     add("ended", signed=len(request.plan.changes))
     receipts = hall.keys.sign(receipt_drafts(request, transcript.digest(entries), max(at, signed_at)))
-    return result.to_bytes(entries, [one.text for one in receipts])
+    return transcript.to_bytes(entries, [one.text for one in receipts])
 
 
 def told(hall: Hall, request: Any, **how: Any) -> tuple[Verdict, str]:  # noqa: ANN401 - as `sealed`

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless import planfile
+from seedless import plan_file
 from seedless.ceremony import transcript
 from seedless.ceremony.check import Verdict
-from seedless.ceremony.own import RECEIPT, own_draft
+from seedless.ceremony.statements import RECEIPT, own_draft
 from seedless.jwt import read
 from seedless.nkey import Role
 
@@ -89,7 +89,7 @@ def test_every_member_that_is_taken_away_is_missed(hall: Hall, held: dict[str, b
     unseen = [
         path
         for path in paths
-        if checked(hall, held, what, planfile.canonical(without(value, path)) + b"\n").verdict
+        if checked(hall, held, what, plan_file.canonical(without(value, path)) + b"\n").verdict
         is not Verdict.FALSE
     ]
     assert unseen == []
@@ -125,7 +125,7 @@ def forged(hall: Hall, held: dict[str, bytes], change: Callable[[list[Any]], Non
     entries = copy.deepcopy(value["transcript"])
     change(entries)
     value["transcript"] = chained(value["transcript"][0]["request"], entries)
-    return hall.check(held["request"], planfile.canonical(value | more) + b"\n")
+    return hall.check(held["request"], plan_file.canonical(value | more) + b"\n")
 
 
 def _swap(one: int, other: int) -> Callable[[list[Any]], None]:
@@ -243,7 +243,7 @@ def test_a_receipt_by_another_key_is_found(hall: Hall, held: dict[str, bytes]) -
 
 
 def _receipt(hall: Hall, key: Any, digest: str, at: int, held: dict[str, bytes]) -> str:  # noqa: ANN401 - a SoftwareKey
-    said = {"request": planfile.digest(held["request"])}
+    said = {"request": plan_file.digest(held["request"])}
     one = own_draft(RECEIPT, digest, said, key.public_key, at)
     return str(one.complete(key.sign(one.signing_input)).text)
 
@@ -275,7 +275,7 @@ def test_the_result_of_a_request_with_the_same_drafts_is_found(
     other.sit(other.ground(request))
     found = hall.check(request.data, held["result"])
     assert found.verdict is Verdict.FALSE
-    asked = planfile.digest(held["request"])
+    asked = plan_file.digest(held["request"])
     assert found.text == f"the result is that of the request {asked}, and this request is {request.digest}"
     assert found.hint == "the request was changed, or prepared again, after this was signed"
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless import file_kind, planfile
+from seedless import file_kind, plan_file
 from seedless.ceremony import documents
 from seedless.ceremony.check import check
 from seedless.ceremony.keys import MadeKey
 from seedless.ceremony.keys import to_bytes as keys_file
 from seedless.change import Change
 from seedless.errors import Refused, WrongFile
-from seedless.issue import Plan
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def files(hall: Hall) -> dict[str, bytes]:
     made = key.draft().complete(hall.ada.sign(key.draft().signing_input)).text
     (transcript,) = hall.folder.rglob("transcript.jsonl")
     return {
-        "a plan": planfile.to_bytes(hall.plan()),
+        "a plan": plan_file.to_bytes(hall.plan()),
         "the request of a ceremony": request,
         "the result of a ceremony": result,
         "the transcript of a ceremony": transcript.read_bytes(),
@@ -229,7 +229,7 @@ def test_the_result_of_another_ceremony_is_named_and_not_called_false(hall: Hall
     other = hall.request(hall.plan(change, at=T0 + 300), at=T0 + 300)
     with pytest.raises(WrongFile) as caught:
         hall.check(other.data, result)
-    digest = planfile.digest(request)
+    digest = plan_file.digest(request)
     assert caught.value.message == (
         f"the result is that of the request {digest}, and this request is {other.digest}"
     )

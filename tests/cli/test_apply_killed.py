@@ -16,7 +16,7 @@ import pytest
 
 from seedless.jwt import read
 from seedless.nkey import Role
-from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11.isolation.pool import open_pool
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_jobs_are_as_many_sessions_and_sign_the_same_bytes(
         opened.append(workers)
         return open_pool(*args, workers=workers, **named)
 
-    monkeypatch.setattr("seedless.pkcs11.pool.open_pool", spy)
+    monkeypatch.setattr("seedless.pkcs11.isolation.pool.open_pool", spy)
     one, three = system.home / "one", system.home / "three"
     for store in (one, three):
         shutil.copytree(system.store, store)

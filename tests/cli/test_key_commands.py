@@ -141,7 +141,7 @@ def leaky_key(desk: Desk) -> str:
     from pkcs11.mechanisms import KeyType  # noqa: PLC0415 - likewise
 
     from seedless.pin import parse_pin_source  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.quirks import EC_PARAMS_NAME  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.families import EC_PARAMS_NAME  # noqa: PLC0415 - likewise
     from seedless.pkcs11.token import open_token  # noqa: PLC0415 - likewise
     from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
 

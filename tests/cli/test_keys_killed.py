@@ -31,7 +31,7 @@ from seedless.pkcs11.binding import load_binding
 load_binding()
 import seedless.cli.ceremony.keygen, seedless.cli.account.add, seedless.cli.apply
 import seedless.cli.key.new, seedless.cli.user.add
-import seedless.new_keys, seedless.pkcs11.generate, seedless.pkcs11.token
+import seedless.pending_keys, seedless.pkcs11.key_creation, seedless.pkcs11.token
 for line in sys.stdin:
     number, words = json.loads(line)
     pid = os.fork()

@@ -13,7 +13,7 @@ import pytest
 from seedless.claims import Account, Generic, Operator
 from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import PublicKey, Role
-from seedless.planfile import canonical
+from seedless.plan_file import canonical
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:

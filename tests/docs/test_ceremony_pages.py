@@ -6,9 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from seedless.ceremony import progress, request, result
+from seedless.ceremony import request, transcript
 from seedless.ceremony.judgement import CODES
-from seedless.ceremony.own import KEY, RECEIPT, WITNESS
+from seedless.ceremony.statements import KEY, RECEIPT, WITNESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +28,14 @@ def test_the_page_of_the_files_names_every_member(root: Path) -> None:
     named = set(re.findall(r"`([\w-]+)`", page))
     members = {
         *request._MEMBERS,
-        *result._MEMBERS,
-        *progress._EVERY,
-        *progress._MEMBERS,
+        *transcript._MEMBERS,
+        *transcript._EVERY,
+        *transcript._PROGRESS_MEMBERS,
         KEY,
         RECEIPT,
         WITNESS,
     }
-    members |= {name for said in progress._MEMBERS.values() for name in said}
+    members |= {name for said in transcript._PROGRESS_MEMBERS.values() for name in said}
     assert members - named == set()
 
 

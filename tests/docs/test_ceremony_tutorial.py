@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seedless.ceremony.word_lists import EVEN, ODD
+from seedless.ceremony.words import EVEN, ODD
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,21 +23,22 @@ from seedless import (
     config,
     creds,
     file_kind,
+    inventory,
     jwt,
-    keyring,
     ledger,
     migrate,
     nats_config,
-    new_keys,
+    pending_keys,
     pin,
-    planfile,
+    plan_file,
     units,
 )
 from seedless import policy as policies
 from seedless.base64url import decode, decode_lenient, encode
-from seedless.ceremony import keys, recompute, report, request, result, transcript, words
+from seedless.ceremony import check as recompute
+from seedless.ceremony import keys, report, request, transcript, words
 from seedless.ceremony.check import check
-from seedless.ceremony.own import read_own
+from seedless.ceremony.statements import read_own
 from seedless.change import Context
 from seedless.claims import Account, User, templates, url
 from seedless.cli import _claims_set, show
@@ -48,15 +49,15 @@ from seedless.jwt import Claims, payload_of
 from seedless.lint import Surroundings, judge_jwt
 from seedless.nats_config.lint import lint_configuration
 from seedless.nkey import PublicKey, unpack
-from seedless.pkcs11 import _frames
-from seedless.pkcs11.key import point, role_of, type_name
+from seedless.pkcs11.isolation import frames
+from seedless.pkcs11.keys import point, role_of, type_name
 from seedless.pkcs11.uri import KeyUri
 from seedless.policy.canonical import of_canonical
-from seedless.resolver import deleted, protocol
-from seedless.resolver.preload import Preload
+from seedless.resolver import delete, protocol
+from seedless.resolver.targets import Preload
 from seedless.seeds import SoftwareKey
 from seedless.store import open_store
-from seedless.store.mark import read_mark
+from seedless.store.files import read_mark
 from seedless.text import shown
 
 Read = Callable[[bytes, Path], object]
@@ -155,8 +156,8 @@ def _answers(data: bytes, _: Path) -> object:
 
 def _frames_of(data: bytes, _: Path) -> object:
     try:
-        return list(_frames.taken(bytearray(data), _frames.LONGEST_ANSWER))
-    except _frames.BrokenFrame:  # whoever listens takes the worker for dead
+        return list(frames.taken(bytearray(data), frames.LONGEST_ANSWER))
+    except frames.BrokenFrame:  # whoever listens takes the worker for dead
         return None
 
 
@@ -210,7 +211,7 @@ def _certificate(data: bytes, _: Path) -> object:
 
 
 def _pending_keys(data: bytes, folder: Path) -> object:
-    return new_keys.load(_file(data, folder / new_keys.PENDING_NAME).parent)
+    return pending_keys.load(_file(data, folder / pending_keys.PENDING_NAME).parent)
 
 
 def _input(data: bytes, folder: Path) -> object:
@@ -266,9 +267,9 @@ READERS: dict[str, Reader] = {
             samples.HSM.hsm(samples.OPERATOR.public_key.raw).der,
         ),
     ),
-    "plan": Reader(lambda data, _: planfile.parse(data), (samples.PLAN,)),
+    "plan": Reader(lambda data, _: plan_file.parse(data), (samples.PLAN,)),
     "inventory": Reader(
-        lambda data, folder: keyring.load(_file(data, folder / "keyring.json")), (samples.INVENTORY,)
+        lambda data, folder: inventory.load(_file(data, folder / "keyring.json")), (samples.INVENTORY,)
     ),
     "ledger": Reader(
         lambda data, folder: ledger.load(_file(data, folder / "ledger.json")), (samples.LEDGER,)
@@ -278,7 +279,7 @@ READERS: dict[str, Reader] = {
     ),
     "request": Reader(lambda data, _: request.parse(data), (samples.REQUEST.data,)),
     "transcript": Reader(lambda data, _: transcript.read(data), (samples.TRANSCRIPT,)),
-    "result": Reader(lambda data, _: result.parse(data), (samples.RESULT, samples.TRANSCRIPT)),
+    "result": Reader(lambda data, _: transcript.parse(data), (samples.RESULT, samples.TRANSCRIPT)),
     "result that is checked": Reader(_check_result, (samples.RESULT, samples.TRANSCRIPT)),
     "request that is checked": Reader(_check_request, (samples.REQUEST.data,)),
     "recomputed ceremony": Reader(_recompute, (samples.RESULT,)),
@@ -308,11 +309,11 @@ READERS: dict[str, Reader] = {
     "store": Reader(_store, (samples.OPERATOR_JWT.text.encode(),)),
     "mark of a store": Reader(_mark, (samples.MARK,)),
     "deleted accounts": Reader(
-        lambda data, folder: deleted.load(_file(data, folder / "deleted.json")),
+        lambda data, folder: delete.load(_file(data, folder / "deleted.json")),
         (b'{"%s":{"name":"ORDERS","at":1795309226}}' % str(samples.ACCOUNT.public_key).encode(),),
     ),
     "answers of servers": Reader(_answers, samples.ANSWERS),
-    "frames of a worker": Reader(_frames_of, (_frames.pack(_frames.Kind.OPEN, b"x"),)),
+    "frames of a worker": Reader(_frames_of, (frames.pack(frames.Kind.OPEN, b"x"),)),
     "EC point": Reader(
         lambda data, _: (point(data), type_name(0x40, data), role_of(_text(data))),
         (b"\x04\x20" + bytes(32), bytes(32)),
@@ -333,33 +334,32 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "claims/explain.py": ("payload of a jwt",),
     "claims/lenient.py": ("payload of a jwt",),
     "claims/written.py": ("claims",),
-    "cli/_account_parts.py": (),  # its own claims
+    "cli/account/parts.py": (),  # its own claims
     "cli/_claims_set.py": ("setting",),
-    "cli/_describe.py": ("input of a command",),
-    "cli/_shown.py": ("input of a command",),
-    "cli/_spool.py": (),  # a file that this process has written
+    "cli/render/describe.py": ("input of a command",),
+    "cli/render/shown.py": ("input of a command",),
+    "cli/render/spool.py": (),  # a file that this process has written
     "config.py": ("configuration",),
     "desired/read.py": ("desired state",),
     "file_kind.py": ("kind of a file",),
     "ledger.py": ("ledger",),
-    "keyring.py": ("inventory",),
+    "inventory.py": ("inventory",),
     "jwt.py": ("payload of a jwt",),
     "migrate.py": ("configuration of nsc",),
-    "pkcs11/_crew.py": ("frames of a worker",),
-    "pkcs11/_worker.py": ("frames of a worker",),
-    "new_keys.py": ("pending keys",),
+    "pkcs11/isolation/worker_group.py": ("frames of a worker",),
+    "pkcs11/isolation/worker.py": ("frames of a worker",),
+    "pending_keys.py": ("pending keys",),
     "nkey.py": ("nkey of any length", "seed"),
     "pin.py": ("PIN source",),
-    "planfile.py": ("plan",),
+    "plan_file.py": ("plan",),
     "policy/canonical.py": ("policy in a transcript",),
     "policy/read.py": ("policy",),
-    "resolver/deleted.py": ("deleted accounts",),
+    "resolver/delete.py": ("deleted accounts",),
     "resolver/protocol.py": ("answers of servers",),
     "rotate/connections.py": ("answers of servers",),
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
-    "store/files.py": ("store",),
-    "store/mark.py": ("mark of a store",),
+    "store/files.py": ("store", "mark of a store"),
     "trust.py": ("payload of a jwt",),
     "nats_config/words.py": (),  # the table that comes with this program
 }

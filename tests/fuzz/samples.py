@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import certificates
 
-from seedless import planfile
+from seedless import plan_file
 from seedless.ceremony import keys as ceremony_keys
 from seedless.ceremony import offline
 from seedless.ceremony.judgement import Ground
@@ -24,13 +24,13 @@ from seedless.ceremony.request import prepare
 from seedless.change import Change
 from seedless.claims import Account, Export, Operator, Scope, Template, User, WeightedMapping
 from seedless.creds import format_creds
-from seedless.issue import Plan
+from seedless.inventory import KeyEntry, Keyring
 from seedless.jwt import Claims, Draft, Jwt, draft
-from seedless.keyring import KeyEntry, Keyring
 from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -94,7 +94,7 @@ def _plan() -> Plan:
     return Plan((Change(made, before, "a tag", ("ORDERS",)),), NOW + 1, (OPERATOR_JWT,))
 
 
-PLAN = planfile.to_bytes(_plan())
+PLAN = plan_file.to_bytes(_plan())
 REQUEST = prepare(
     _plan(),
     at=NOW + 1,

@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE))
 import readers  # noqa: E402 - the folder of a script, as `make fuzz` has it
 
 import seedless  # noqa: E402 - after the one above
-from seedless import planfile  # noqa: E402 - likewise
+from seedless import plan_file  # noqa: E402 - likewise
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 SOURCE = Path(seedless.__file__).parent
@@ -108,7 +108,7 @@ def spoiled(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
         if value is not None:
             for _ in range(draw(st.integers(1, 3))):
                 value = _changed(draw, value)
-            return planfile.canonical(value) + data[len(data.rstrip()) :]
+            return plan_file.canonical(value) + data[len(data.rstrip()) :]
     for _ in range(draw(st.integers(1, 4))):
         data = _edited(draw, data)
     return data

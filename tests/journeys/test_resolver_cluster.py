@@ -13,7 +13,7 @@ from seedless.errors import ServerError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
 from seedless.resolver import Login, Place, State, compare, open_cluster, send
-from seedless.resolver.connection import AT_ONCE
+from seedless.resolver.cluster import AT_ONCE
 from seedless.seeds import SoftwareKey
 from seedless.server_config import full, memory
 

@@ -17,12 +17,12 @@ from seedless.claims import Account, Operator, User
 from seedless.cli import _ceremony_desk as desk_of
 from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings
-from seedless.issue import Plan
 from seedless.jwt import Claims, draft
 from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

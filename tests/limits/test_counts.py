@@ -15,8 +15,8 @@ import pytest
 
 from seedless import nkey
 from seedless.claims import Account, Operator, User
+from seedless.inventory import KeyEntry, Keyring
 from seedless.jwt import Claims, Jwt, draft
-from seedless.keyring import KeyEntry, Keyring
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.store import NscStore, create_store

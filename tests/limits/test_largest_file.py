@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from seedless import planfile, units
+from seedless import plan_file, units
 from seedless.ceremony import offline
 from seedless.ceremony.judgement import Ground
 from seedless.ceremony.request import parse, prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadClaims, StoreError
-from seedless.issue import Plan
+from seedless.inventory import KeyEntry, Keyring
 from seedless.jwt import MAX_SIZE, Claims, Draft, Jwt, draft, read
-from seedless.keyring import KeyEntry, Keyring
 from seedless.ledger import Book, Known, Ledger
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Plan
 from seedless.store import atomic
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def ledger_text(subjects: int) -> str:
 WRITERS: dict[str, Callable[[int], int]] = {
     "inventory": lambda count: len(keyring_text(count)),
     "ledger": lambda count: len(ledger_text(count)),
-    "plan": lambda count: len(planfile.to_bytes(plan(count))),
+    "plan": lambda count: len(plan_file.to_bytes(plan(count))),
     "request": lambda count: len(request_of(count).data),
     "result": lambda count: request_of(count).largest_result,
 }

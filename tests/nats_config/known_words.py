@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seedless.nats_config.lint import find_server
 from seedless.nats_config.server import OPERATOR as OPERATOR_WORDS
-from seedless.nats_config.server_check import find_server
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 

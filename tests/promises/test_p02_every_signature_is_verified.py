@@ -13,18 +13,18 @@ from pytest_softhsm._ed25519 import templates
 from seedless.claims import Operator
 from seedless.clock import Clock
 from seedless.errors import BadSignature
-from seedless.issue import issue
 from seedless.nkey import Role
 from seedless.plan import Subject, Times, new_operator
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import issue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from seedless.issue import NewKey
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
+    from seedless.signing_pipeline import NewKey
 
     Desk = Any  # the fixture in tests/conftest.py
 

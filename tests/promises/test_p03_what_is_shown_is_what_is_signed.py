@@ -16,19 +16,19 @@ import pytest
 from seedless.claims import Account
 from seedless.clock import Clock
 from seedless.errors import BadJwt
-from seedless.issue import issue
 from seedless.jwt import Claims, draft, payload_of, read, read_draft, read_strict
 from seedless.nkey import Role
 from seedless.plan import changed, resigned
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from seedless.issue import NewKey, Plan
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
+    from seedless.signing_pipeline import NewKey, Plan
 
     Desk = Any  # the fixture in tests/conftest.py
 

@@ -15,10 +15,10 @@ import pytest
 
 from seedless.claims import Operator
 from seedless.errors import Refused
-from seedless.issue import issue
 from seedless.nkey import Role
 from seedless.plan import Subject, Times, new_operator
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import issue
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.nkey import Role
-from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11.isolation.pool import open_pool
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 

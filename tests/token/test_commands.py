@@ -16,8 +16,8 @@ import pytest
 
 from seedless import jwt
 from seedless.nkey import Role
-from seedless.pkcs11.info import TokenInfo
-from seedless.pkcs11.watch import notice
+from seedless.pkcs11.observer import notice
+from seedless.pkcs11.token_info import TokenInfo
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:

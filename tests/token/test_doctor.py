@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.doctor import Line, Patient, account_size, examine
-from seedless.pkcs11.probe import largest_message, padded_challenge
+from seedless.pkcs11.audit import largest_message, padded_challenge
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:

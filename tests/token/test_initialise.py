@@ -6,9 +6,9 @@ import pytest
 
 from seedless.errors import NoToken, PinError, TokenError, UsageError
 from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
+from seedless.pkcs11.public_objects import Content
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
-from seedless.pkcs11.visible import Content
 
 if TYPE_CHECKING:
     from collections.abc import Callable

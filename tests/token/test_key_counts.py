@@ -10,7 +10,7 @@ import pytest
 
 from seedless.errors import NoKey
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.lookup import FEW_SEARCHES
+from seedless.pkcs11.signing import FEW_SEARCHES
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:

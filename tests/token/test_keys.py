@@ -9,10 +9,10 @@ from pkcs11.mechanisms import KeyType
 
 from seedless.errors import NoKey, TokenError, UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11 import generate
+from seedless.pkcs11 import key_creation
+from seedless.pkcs11.families import EC_PARAMS_NAME, EC_PARAMS_OID
 from seedless.pkcs11.initialise import contents
-from seedless.pkcs11.key import KeyAttributes
-from seedless.pkcs11.quirks import EC_PARAMS_NAME, EC_PARAMS_OID
+from seedless.pkcs11.keys import KeyAttributes
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_the_signature_of_an_imported_seed_is_that_of_pynacl(softhsm_token: Made
 def test_a_key_that_came_out_readable_is_destroyed(
     softhsm_token: Made, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generate, "STAYS", {**generate.STAYS, Attribute.EXTRACTABLE: True})
+    monkeypatch.setattr(key_creation, "STAYS", {**key_creation.STAYS, Attribute.EXTRACTABLE: True})
     with opened(softhsm_token, writable=True) as token, pytest.raises(TokenError, match="its seed can leave"):
         token.generate("operator:ops")
     with opened(softhsm_token) as token:

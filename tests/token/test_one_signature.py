@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NEEDLESS = {
     "asn1crypto", "asyncio", "dataclasses", "email", "importlib.metadata", "nats", "random", "secrets",
     "seedless.claims.url", "seedless.cli._sign_plan", "seedless.creds", "seedless.migrate",
-    "seedless.pkcs11.generate", "seedless.pkcs11.importing", "seedless.pkcs11.pool", "seedless.planfile",
+    "seedless.pkcs11.isolation", "seedless.pkcs11.key_creation", "seedless.plan_file",
     "seedless.policy", "ssl", "tomllib", "zoneinfo._zoneinfo",
 }  # fmt: skip
 CALLS = {

@@ -10,10 +10,9 @@ from pkcs11.mechanisms import KeyType
 from seedless.errors import PinError
 from seedless.nkey import Role
 from seedless.pkcs11.audit import audit
-from seedless.pkcs11.info import TokenInfo
-from seedless.pkcs11.key import KeyAttributes
-from seedless.pkcs11.papers import STATEMENT, papers
-from seedless.pkcs11.quirks import EC_PARAMS_NAME
+from seedless.pkcs11.families import EC_PARAMS_NAME
+from seedless.pkcs11.keys import STATEMENT, KeyAttributes, papers
+from seedless.pkcs11.token_info import TokenInfo
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:

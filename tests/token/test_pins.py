@@ -9,8 +9,8 @@ from pkcs11.mechanisms import KeyType
 from seedless.errors import PinError, TokenError
 from seedless.nkey import PublicKey, Role
 from seedless.pin import PromptPin, environment_pin
+from seedless.pkcs11.families import EC_PARAMS_NAME
 from seedless.pkcs11.module import load
-from seedless.pkcs11.quirks import EC_PARAMS_NAME
 from seedless.pkcs11.token import find_token, open_token
 from seedless.pkcs11.uri import KeyUri
 

@@ -14,7 +14,7 @@ import pytest
 from seedless.errors import ModuleError, NoKey, NoToken, PinError, TokenError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.pin import environment_pin
-from seedless.pkcs11.pool import Pool, open_pool
+from seedless.pkcs11.isolation.pool import Pool, open_pool
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
@@ -328,7 +328,7 @@ def test_the_driver_is_not_loaded_here(made: Made, in_child: Child) -> None:
     done = in_child(
         made,
         """
-from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11.isolation.pool import open_pool
 with open_pool(URI, Given(), module=MODULE) as pool:
     print("softhsm" in open("/proc/self/maps").read())
 """,
@@ -338,7 +338,7 @@ with open_pool(URI, Given(), module=MODULE) as pool:
 
 _WATCHED = """
 import signal
-from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11.isolation.pool import open_pool
 KEY = PublicKey.parse(os.environ["TEST_KEY"])
 with open_pool(URI, Given(), module=MODULE, workers=2) as pool:
     print(*(worker.pid for worker in pool._crew._workers), flush=True)
@@ -384,7 +384,7 @@ def test_a_forked_process_cannot_use_the_pool_of_its_parent(made: Made, in_child
     done = in_child(
         made,
         """
-from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11.isolation.pool import open_pool
 KEY = PublicKey.parse(os.environ["TEST_KEY"])
 with open_pool(URI, Given(), module=MODULE) as pool:
     if os.fork() == 0:

@@ -14,10 +14,10 @@ from pkcs11.mechanisms import KeyType
 from seedless.errors import PinError, TokenError
 from seedless.nkey import PublicKey, Role
 from seedless.pin import PromptPin
-from seedless.pkcs11._frames import jobs
-from seedless.pkcs11._worker_process import Job
-from seedless.pkcs11.pool import Pool, _send, open_pool
-from seedless.pkcs11.quirks import EC_PARAMS_NAME
+from seedless.pkcs11.families import EC_PARAMS_NAME
+from seedless.pkcs11.isolation.frames import jobs
+from seedless.pkcs11.isolation.pool import Pool, _send, open_pool
+from seedless.pkcs11.isolation.worker_group import Job
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     from seedless.pin import PinSource
-    from seedless.pkcs11._frames import Kind
+    from seedless.pkcs11.isolation.frames import Kind
     from seedless.pkcs11.token import Token
 
     Open = Callable[..., AbstractContextManager[Token]]
@@ -179,7 +179,7 @@ def test_a_worker_that_hangs_does_not_outlive_its_parent(crooked: Misbehaving, i
         crooked.made,
         """
 import signal
-from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11.isolation.pool import open_pool
 with open_pool(URI, Given(), module=MODULE, deadline=2.5) as pool:
     print(pool._crew.ready[0].pid, flush=True)
     signal.setitimer(signal.ITIMER_REAL, 1)  # whose signal nobody handles

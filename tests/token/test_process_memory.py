@@ -190,10 +190,10 @@ def test_a_worker_writes_no_core_from_before_it_is_told_anything() -> None:
     code = f"""
 {DUMPABLE}
 import os, resource
-from seedless.pkcs11 import _worker
+from seedless.pkcs11.isolation import worker
 found = []
-_worker._work = lambda pool: found.extend([dumpable(), resource.getrlimit(resource.RLIMIT_CORE)])
-_worker.main()
+worker._work = lambda pool: found.extend([dumpable(), resource.getrlimit(resource.RLIMIT_CORE)])
+worker.main()
 os.write(2, str(found).encode())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ from seedless.claims import Operator
 from seedless.cli._ceremony_token import TokenKeys
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
-from seedless.pkcs11 import watch
-from seedless.pkcs11.pool import open_pool
+from seedless.pkcs11 import observer
+from seedless.pkcs11.isolation.pool import open_pool
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import pytest_softhsm
     from seedless.nkey import PublicKey
-    from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.token import Token
+    from seedless.pkcs11.token_info import TokenInfo
 
     Open = Callable[..., AbstractContextManager[Token]]
     Misbehaving = Any
@@ -62,9 +62,9 @@ class Written:
 @pytest.fixture
 def written() -> Iterator[Written]:
     watching = Written()
-    watch.watch_drivers(watching)
+    observer.watch_drivers(watching)
     yield watching
-    watch.watch_drivers(watch.NOBODY)
+    observer.watch_drivers(observer.NOBODY)
 
 
 def test_a_signature_is_told_before_it_begins_and_its_driver_is_left(

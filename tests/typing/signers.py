@@ -10,7 +10,7 @@ from seedless.signer import Signer, checked
 
 if TYPE_CHECKING:
     from seedless.nkey import PublicKey
-    from seedless.pkcs11.signers import TokenSigner
+    from seedless.pkcs11.signing import TokenSigner
     from seedless.seeds import SoftwareKey
 
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from seedless.allow import NEVER, check, lift
 from seedless.errors import Refused, UsageError
 from seedless.findings import Report, error, warning
 from seedless.rules import code_of, rules
+from seedless.waivers import NEVER, check, lift
 
 
 def test_a_finding_is_lifted_by_its_code_and_kept_as_lifted() -> None:

@@ -10,18 +10,18 @@ import pytest
 from seedless.claims import Account, Operator, User
 from seedless.clock import Clock
 from seedless.errors import Refused
-from seedless.issue import Intent, Plan, issue
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
 from seedless.plan import changed, resigned, revocations
 from seedless.rules import judge
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Intent, Plan, issue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from seedless.issue import Signed
     from seedless.jwt import Draft, Jwt
+    from seedless.signing_pipeline import Signed
 
 NOW = 1_800_000_000  # 2027-01-15 08:00:00 UTC
 OPERATOR, ACCOUNT = (SoftwareKey(role, bytes(range(32))) for role in (Role.OPERATOR, Role.ACCOUNT))

@@ -191,7 +191,7 @@ def test_where_softhsm_lies_is_told_only_when_it_is_there(
 
 
 @pytest.mark.parametrize(
-    "module", ["seedless.config", "seedless.keyring", "seedless.store", "seedless.creds"]
+    "module", ["seedless.config", "seedless.inventory", "seedless.store", "seedless.creds"]
 )
 def test_importing_it_loads_no_hardware_and_no_network(module: str) -> None:
     code = (

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from seedless.claims import Account, Operator, Scope, User
-from seedless.dependents import ties
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
+from seedless.trust import ties
 
 OPERATOR, ACCOUNT, SIGNING, OTHER = (
     SoftwareKey(role, bytes([number] * 32))

@@ -17,8 +17,8 @@ from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    from seedless.issue import Plan
     from seedless.jwt import Claims
+    from seedless.signing_pipeline import Plan
 
 NOW = 1_800_000_000
 DAY = 86_400

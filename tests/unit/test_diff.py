@@ -40,7 +40,7 @@ from seedless.claims import (
 )
 from seedless.diff import Effect, diff, unknown_members
 from seedless.jwt import Claims
-from seedless.shape import Unknown
+from seedless.typed_json import Unknown
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 OPERATOR, OTHER_OPERATOR = "O" + "P" * 55, "O" + "Q" * 55

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from seedless.pkcs11.gate import Gate
+from seedless.pkcs11.module import Gate
 
 
 def test_threads_pass_side_by_side() -> None:

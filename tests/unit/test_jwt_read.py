@@ -23,7 +23,7 @@ from seedless.claims.effective import effective
 from seedless.errors import BadJwt, BadSignature, SeedlessError
 from seedless.jwt import MAX_SIZE, Claims, Jwt, draft, payload_of, read, read_strict
 from seedless.nkey import Role
-from seedless.shape import Unknown
+from seedless.typed_json import Unknown
 from seedless.wire import ALWAYS_REFUSED
 
 if TYPE_CHECKING:

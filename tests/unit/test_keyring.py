@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedless.errors import BadUri, SeedlessError, StoreError, UsageError
-from seedless.keyring import Attested, KeyEntry, Keyring, load, record
+from seedless.inventory import Attested, KeyEntry, Keyring, load, record
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import root_lock

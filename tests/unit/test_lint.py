@@ -11,8 +11,7 @@ from seedless.claims import Account, Operator, User
 from seedless.findings import Severity
 from seedless.jwt import Claims, Jwt, draft
 from seedless.lint import rules
-from seedless.nats_config.lint import lint_configuration
-from seedless.nats_config.server_check import find_server
+from seedless.nats_config.lint import find_server, lint_configuration
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.server_config import full, memory, nkey_users

@@ -4,8 +4,8 @@ import pytest
 from pkcs11 import exceptions
 
 from seedless.errors import NoKey, NoToken, PinError, SeedlessError, TokenError
-from seedless.pkcs11._ckr import explain, explained, is_dislike, pin_refused
-from seedless.pkcs11.info import TokenInfo
+from seedless.pkcs11.return_values import explain, explained, is_dislike, pin_refused
+from seedless.pkcs11.token_info import TokenInfo
 
 
 def info(**flags: bool) -> TokenInfo:

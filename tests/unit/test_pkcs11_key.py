@@ -4,9 +4,9 @@ import pytest
 
 from seedless.errors import UsageError
 from seedless.nkey import Role
-from seedless.pkcs11.info import TokenInfo
-from seedless.pkcs11.key import KeyAttributes, label_for, point, role_of, type_name
+from seedless.pkcs11.keys import KeyAttributes, label_for, point, role_of, type_name
 from seedless.pkcs11.signing import challenge
+from seedless.pkcs11.token_info import TokenInfo
 
 RAW = bytes.fromhex("03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8")
 _EDWARDS, _MONTGOMERY, _RSA = 0x40, 0x41, 0x00

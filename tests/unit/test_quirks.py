@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 
 from seedless.errors import TokenError
-from seedless.pkcs11.families import FAMILIES
-from seedless.pkcs11.info import TokenInfo
-from seedless.pkcs11.quirks import EC_PARAMS_NAME, EC_PARAMS_OID, GENERAL, LUNA, STANDARD, require_fits
+from seedless.pkcs11.families import (
+    EC_PARAMS_NAME,
+    EC_PARAMS_OID,
+    FAMILIES,
+    GENERAL,
+    LUNA,
+    STANDARD,
+    require_fits,
+)
+from seedless.pkcs11.token_info import TokenInfo
 
 YUBICO = "Yubico (www.yubico.com)"
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from seedless.claims import Account, Generic, Operator
 from seedless.errors import ServerError, StoreError, UsageError
 from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import Role
-from seedless.resolver import Answer, Preload, Server, deleted, listed, protocol
+from seedless.resolver import Answer, Preload, Server, listed, protocol
+from seedless.resolver import delete as deleted
 from seedless.resolver.pull import Fate, judge_pulled
 from seedless.seeds import SoftwareKey
 from seedless.server_config import memory

@@ -10,21 +10,20 @@ import pytest
 
 from seedless.claims import Account, Operator, Scope, Template
 from seedless.errors import ServerError, UsageError
-from seedless.issue import NewKey
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
 from seedless.resolver.protocol import Server
 from seedless.rotate import Pair, find_pair
 from seedless.rotate.connections import CONNZ, PAGE, Client, connected
-from seedless.rotate.identity import new_identity
-from seedless.rotate.operator import Seen, Stage, Trust, stage_of
-from seedless.rotate.pair import successor, with_new, without
+from seedless.rotate.operator import Seen, Stage, Trust, new_identity, stage_of
+from seedless.rotate.replacement import successor, with_new, without
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import NewKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from seedless.resolver.connection import Question
+    from seedless.resolver.cluster import Question
 
 
 def key(role: Role, number: int) -> PublicKey:

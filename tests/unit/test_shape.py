@@ -4,10 +4,10 @@ from typing import Literal
 
 import pytest
 
-from seedless import shape
+from seedless import typed_json
 from seedless.claims.common import Int64, Part, UInt8, UInt64
 from seedless.errors import BadClaims
-from seedless.shape import Unknown
+from seedless.typed_json import Unknown
 from seedless.wire import parse
 
 
@@ -30,7 +30,7 @@ class Tree(Part, frozen=True, kw_only=True):
 
 
 def fit(text: str) -> tuple[Tree, tuple[Unknown, ...]]:
-    return shape.fit(parse(text.encode()), Tree, "top")
+    return typed_json.fit(parse(text.encode()), Tree, "top")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,6 @@ def test_a_large_value_is_cut_in_the_error() -> None:
 
 def test_python_values_that_are_no_json_are_told_by_their_type() -> None:
     with pytest.raises(BadClaims, match=r"top\.number: expected a whole number, found a object"):
-        shape.fit({"number": object()}, Tree, "top")
+        typed_json.fit({"number": object()}, Tree, "top")
     with pytest.raises(BadClaims, match=r"top\.by_name: expected text as the name of a member, found 5"):
-        shape.fit({"by_name": {5: 1}}, Tree, "top")
+        typed_json.fit({"by_name": {5: 1}}, Tree, "top")

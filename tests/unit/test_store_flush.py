@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from seedless.errors import StoreError
-from seedless.store import atomic, flush
+from seedless.store import atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is flushed, as it is: `fsync` and `syncfs`."""
     told: list[str] = []
-    fsync, syncfs = os.fsync, flush._syncfs()
+    fsync, syncfs = os.fsync, atomic._syncfs()
     monkeypatch.setattr(os, "fsync", lambda descriptor: told.append("fsync") or fsync(descriptor))
-    monkeypatch.setattr(flush, "_syncfs", lambda: lambda one: told.append("syncfs") or syncfs(one))
+    monkeypatch.setattr(atomic, "_syncfs", lambda: lambda one: told.append("syncfs") or syncfs(one))
     return told
 
 
@@ -44,7 +44,7 @@ def test_few_files_are_flushed_by_themselves(tmp_path: Path, calls: list[str]) -
 def test_without_syncfs_each_file_is_flushed(
     tmp_path: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flush, "_syncfs", lambda: None)
+    monkeypatch.setattr(atomic, "_syncfs", lambda: None)
     atomic.write(files(tmp_path, 100))
     assert calls == ["fsync"] * 201
 
@@ -58,7 +58,7 @@ def test_a_disk_that_fails_leaves_everything_as_it_was(
 
     (tmp_path / "a1").mkdir()
     (tmp_path / "a1" / "file").write_text("before")
-    monkeypatch.setattr(flush, "_syncfs", lambda: failing)
+    monkeypatch.setattr(atomic, "_syncfs", lambda: failing)
     with pytest.raises(StoreError, match="cannot be written: the disk is full"):
         atomic.write(files(tmp_path, 100))
     assert [path.name for path in tmp_path.iterdir()] == ["a1"]

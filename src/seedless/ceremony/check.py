@@ -5,26 +5,37 @@ The verdict is *complete*; *incomplete* (every entry is right, and there is no r
 signed); or *false*, with the place and the sentence. What was signed is judged again, by the policy in the
 transcript and at its time. It asks no clock, no ledger, no token and no network. It cannot tell whether the
 people looked, nor whether the token signed anything else.
+
+Compute a past ceremony anew, all of it but the signatures, which are verified.
+
+The times are those of the transcript, the policy is the one that it holds, the ledger is made of what the
+request brings, less what was taken on first use; the keys give the signatures that are there. What comes out
+has to be the result, byte for byte. It cannot tell what the machine knew beyond that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import math
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from seedless import file_kind
-from seedless.ceremony import result as results
+from seedless.ceremony import transcript as results
 from seedless.ceremony.judgement import lifted_texts, past_ground
-from seedless.ceremony.progress import draft_digest, progress
-from seedless.ceremony.receipt import require_receipts
+from seedless.ceremony.offline import TRANSCRIPT_NAME, Sitting, sit
 from seedless.ceremony.request import Request, parse
-from seedless.ceremony.transcript import attestation_in
-from seedless.ceremony.witness import Matter, require_witnesses
+from seedless.ceremony.statements import Matter, require_receipts, require_witnesses
+from seedless.ceremony.transcript import attestation_in, draft_digest, progress
 from seedless.change import Statement
+from seedless.clock import Clock
 from seedless.errors import MissingPackage, Refused, SeedlessError, WrongFile
+from seedless.jwt import read
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey
 from seedless.policy import Policy, attestation_of, of_canonical
@@ -33,14 +44,13 @@ from seedless.rules.guards import MOST_AHEAD, is_from_the_future
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from seedless.attestation import Attestation
     from seedless.ceremony.judgement import Ground
-    from seedless.ceremony.progress import Progress
-    from seedless.ceremony.result import Result
+    from seedless.ceremony.transcript import Progress, Result
     from seedless.change import Change
-    from seedless.jwt import Jwt
+    from seedless.jwt import Draft, Jwt
 
 
 class Verdict(enum.StrEnum):
@@ -258,3 +268,91 @@ def _witnesses(request: Request, so_far: Progress, pinned: Policy) -> tuple[Jwt[
     )
     times = {"prepared_at": request.plan.prepared_at, "now": so_far.at}
     return require_witnesses(so_far.statements, matter, pinned.witnesses, signers=request.signers, **times)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recomputed:
+    """What came of it: whether every byte agrees, and where the first one differs that does not."""
+
+    agrees: bool
+    text: str
+    signatures: int
+
+
+class _NotSignedError(Refused):
+    """There is no signature of what has to be signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """Keys that give the signatures of a transcript, and what it says of them."""
+
+    jwts: Mapping[bytes, Jwt[Any]]
+    told: Mapping[str, Mapping[str, Any]]
+
+    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+        for one in drafts:
+            there = self.jwts.get(one.signing_input)
+            if there is None:
+                raise _NotSignedError("what has to be signed here was not signed then")
+            yield there
+
+    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+        if str(public_key) not in self.told:
+            raise _NotSignedError("of a key that has to sign here nothing was said then")
+        return self.told[str(public_key)]
+
+
+def recompute(request_data: bytes, result_data: bytes) -> Recomputed:
+    """Compute the ceremony of *request_data* anew and compare what comes out with *result_data*.
+
+    What is judged and shown may change with the version of this program: a difference is no proof of forgery.
+
+    Raise `Refused`, or what reading raises, for what is no request or no whole result.
+    """
+    request, given = parse(request_data), results.parse(result_data)
+    if given.receipts is None:
+        raise Refused(
+            "there is a transcript and no result: the ceremony did not end", "finish it, or check it"
+        )
+    so_far = progress(request, given.entries)
+    policy = of_canonical(str((so_far.reviewed or {}).get("policy", "")).encode())
+    ground = past_ground(request, so_far, policy)
+    times = iter([entry["at"] for entry in so_far.entries[1:]])
+    keys = _Recorded(_jwts(so_far, given.receipts), so_far.says)
+    with tempfile.TemporaryDirectory(prefix="seedless-recompute-") as folder:
+        sitting = Sitting(
+            ground=ground,
+            folder=Path(folder) / "ceremony",
+            ledger=Path(folder) / "ledger.json",
+            clock=lambda: next(times, so_far.latest),
+            statements=tuple(so_far.statements),
+            present=tuple((so_far.opened or {}).get("present", ())),
+            tool=str((so_far.opened or {}).get("tool", "")),
+            waits=Clock(time=lambda: math.inf),  # it was waited for then
+        )
+        try:
+            again = sit(
+                sitting, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(keys)
+            )
+        except _NotSignedError:
+            again = (sitting.folder / TRANSCRIPT_NAME).read_bytes()
+    if again == result_data:
+        return Recomputed(agrees=True, text="every byte agrees", signatures=len(keys.jwts))
+    return Recomputed(agrees=False, text=_difference(again, given.entries), signatures=len(keys.jwts))
+
+
+def _jwts(so_far: Progress, receipts: Iterable[str]) -> dict[bytes, Jwt[Any]]:
+    """Return what was signed by what was signed for it: header and payload, receipts among them."""
+    jwts = [*so_far.signed, *(read(text) for text in receipts)]
+    return {jwt.text.rpartition(".")[0].encode(): jwt for jwt in jwts}
+
+
+def _difference(again: bytes, entries: tuple[Any, ...]) -> str:
+    """Return the place of the first entry that comes out as another."""
+    anew = results.parse(again).entries
+    for number, (one, other) in enumerate(zip(anew, entries, strict=False)):
+        names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+        if names:
+            return f"transcript[{number}].{names[0]} comes out as another"
+    return f"transcript[{min(len(anew), len(entries))}] is where they part"

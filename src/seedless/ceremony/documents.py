@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless import file_kind, planfile, wire
+from seedless import file_kind, plan_file, wire
 from seedless.errors import BadClaims, UsageError
 from seedless.store import atomic
 from seedless.text import printable, shown
@@ -45,7 +45,7 @@ def parse(data: bytes, what: str) -> Any:  # noqa: ANN401 - what JSON holds
         value = wire.parse(data[:-1])
     except BadClaims as error:
         raise UsageError(f"{what} cannot be read: {error.message}", _AGAIN) from error
-    canonical = planfile.canonical(value)
+    canonical = plan_file.canonical(value)
     if canonical != data[:-1]:
         at = next(
             (n for n, (a, b) in enumerate(zip(canonical, data, strict=False)) if a != b), len(canonical)
@@ -56,12 +56,12 @@ def parse(data: bytes, what: str) -> Any:  # noqa: ANN401 - what JSON holds
 
 def to_bytes(value: Mapping[str, Any]) -> bytes:
     """Return *value* as a file holds it."""
-    return planfile.canonical(value) + b"\n"
+    return plan_file.canonical(value) + b"\n"
 
 
 def require_members(members: Any, wanted: Mapping[str, Any], where: str) -> None:  # noqa: ANN401 - what JSON holds
     """Raise `UsageError` unless *members* is an object with just the members *wanted*, each of its type."""
-    planfile.require_members(members, wanted, where, _AGAIN)
+    plan_file.require_members(members, wanted, where, _AGAIN)
 
 
 def require_plain(text: str, where: str) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.allow import lift
 from seedless.ceremony.request import REHEARSAL
 from seedless.change import Context, Newest, Statement
 from seedless.claims import Operator
@@ -25,16 +24,17 @@ from seedless.policy.trusted import Trusted
 from seedless.rules import judge as judge_by_rules
 from seedless.rules.guards import MOST_AHEAD
 from seedless.units import moment
+from seedless.waivers import lift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from seedless.ceremony.progress import Progress
     from seedless.ceremony.request import Request
+    from seedless.ceremony.transcript import Progress
     from seedless.change import Change
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
     from seedless.policy import Policy
+    from seedless.signing_pipeline import Plan
 
 CODES = {
     "R001": "the request is about the operator that the policy pins",

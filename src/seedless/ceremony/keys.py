@@ -3,6 +3,11 @@
 A file of statements, one by each key, signed by that key: whoever reads it knows that somebody held the keys
 when the statements were made. What the driver says is a statement of the driver, and no attestation. Refused
 are a statement by another key than it is about, one raw key twice, and a role or a name that is none.
+
+The keys that transcripts say exist, and what was said of each: to be laid beside what tokens show.
+
+Transcripts are read for the entries that tell of keys, and for nothing else: whether to believe one is for
+`check`. The last word about a key counts.
 """
 
 from __future__ import annotations
@@ -11,20 +16,21 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from seedless import planfile
+from seedless import plan_file
 from seedless.ceremony import documents
-from seedless.ceremony.own import KEY, own_draft, read_own, require_says
+from seedless.ceremony import transcript as results
+from seedless.ceremony.statements import KEY, own_draft, read_own, require_says
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.ledger import is_digest
-from seedless.nkey import Role
-from seedless.pkcs11.key import label_for
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.keys import label_for
 from seedless.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from seedless.jwt import Draft, Jwt
-    from seedless.nkey import PublicKey
+
 
 FORMAT = "seedless ceremony keys 1"
 _MEMBERS = {"format": str, "keys": list}
@@ -48,7 +54,7 @@ class MadeKey:
 
 
 def _digest(public_key: PublicKey) -> str:
-    return planfile.digest(str(public_key).encode())
+    return plan_file.digest(str(public_key).encode())
 
 
 def to_bytes(statements: Sequence[str]) -> bytes:
@@ -132,3 +138,48 @@ def policy_text(
     if roots:
         lines += ["", "[attestation]", f"roots = {json.dumps(list(roots))}", 'required = ["operator"]']
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A key of which a transcript tells: when it was used last (Unix seconds), and what was said of it."""
+
+    public_key: PublicKey
+    at: int
+    says: Mapping[str, Any] = field(default_factory=dict)
+
+
+def told(transcripts: Iterable[bytes]) -> tuple[Told, ...]:
+    """Return the keys in *transcripts* (or results), by public key; raise `Refused` for anything else."""
+    found: dict[str, Told] = {}
+    for data in transcripts:
+        at = 0
+        for entry in results.parse(data).entries:
+            at = max(at, _at(entry))
+            one = _key(entry, at)
+            if one is not None and at >= found.get(str(one.public_key), one).at:
+                found[str(one.public_key)] = one
+    return tuple(found[key] for key in sorted(found))
+
+
+def _at(entry: object) -> int:
+    at = entry.get("at") if isinstance(entry, dict) else None
+    return at if isinstance(at, int) and not isinstance(at, bool) else 0
+
+
+def _key(entry: object, at: int) -> Told | None:
+    if not isinstance(entry, dict) or entry.get("kind") != "key":
+        return None
+    key, says = entry.get("public_key"), entry.get("says")
+    if not isinstance(key, str) or not isinstance(says, dict):
+        return None
+    try:
+        return Told(public_key=PublicKey.parse(key), at=at, says=says)
+    except SeedlessError:
+        return None
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of what is said *now* otherwise than *before*; library and firmware may change."""
+    names = sorted((before.keys() | now.keys()) - {"library", "firmware"})
+    return tuple(name for name in names if before.get(name) != now.get(name))

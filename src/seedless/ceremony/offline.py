@@ -1,11 +1,17 @@
 """The ceremony on the machine that signs: the one walk, with a transcript, and nothing but files around it.
 
-`sit` walks with `seedless.issue.issue`, as every command does: its judge is the ground, its keys write what
-they do into the transcript, its record ends it with receipts, a result and the ledger. An interrupted
+`sit` runs `seedless.signing_pipeline.issue`, as every command does: its judge is the ground, its keys write
+what they do into the transcript, its record ends it with receipts, a result and the ledger. An interrupted
 ceremony goes on where it stopped: what is in the transcript is not done again. Once something may have been
 signed (an intent is on disk) the judgement is that of the time at which it began, and to go on with another
 policy, other witnesses or other findings is refused. Until then it begins anew, and the clock of now decides:
 a request that has expired since is not signed.
+
+Ceremonies that were held, as the files of a machine that signs tell of them: what no ledger can hide.
+
+A ceremony is unfinished where its transcript says that something may have been signed, and no result lies
+beside it. One that has ended has a result, which the ledger knows, unless that is lost, or an older one was
+restored. Refused is a file that cannot be read: it may be of such a ceremony.
 """
 
 from __future__ import annotations
@@ -15,31 +21,31 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from seedless.ceremony import documents, result, transcript
+from seedless.ceremony import documents, transcript
 from seedless.ceremony.judgement import Ground, finding_texts, lifted_texts
-from seedless.ceremony.progress import Progress, draft_digest, progress
-from seedless.ceremony.receipt import receipt_drafts
-from seedless.ceremony.transcript import Journal, attestation_in
-from seedless.ceremony.witness import Matter, require_witnesses
+from seedless.ceremony.request import parse
+from seedless.ceremony.statements import Matter, receipt_drafts, require_witnesses
+from seedless.ceremony.transcript import Journal, Progress, attestation_in, draft_digest, progress
 from seedless.clock import Clock
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
-from seedless.issue import Intent, issue
-from seedless.ledger import Book
+from seedless.ledger import Book, is_digest
 from seedless.policy import attestation_of
+from seedless.signing_pipeline import Intent, issue
 from seedless.store import atomic
 from seedless.text import shown
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from seedless.change import Placement
     from seedless.findings import Report
-    from seedless.issue import NewKey, Plan, Signed
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
+    from seedless.signing_pipeline import NewKey, Plan, Signed
+
 
 REQUEST_NAME, TRANSCRIPT_NAME, RESULT_NAME = "request.json", "transcript.jsonl", "result.json"
 
@@ -151,7 +157,7 @@ def _require_output(sitting: Sitting) -> None:
 def _is_result_of(request: str, path: Path) -> bool:
     """Tell whether a result of the request with the digest *request* lies at *path*."""
     try:
-        there = result.parse(atomic.read(path) or b"")
+        there = transcript.parse(atomic.read(path) or b"")
     except SeedlessError:
         return False
     first = there.entries[0] if there.entries and there.receipts is not None else None
@@ -331,7 +337,7 @@ class _Table:
             self.journal.append("ended", self.sitting.clock(), signed=len(self.signed))
         digest = transcript.digest(self.journal.entries)
         receipts = list(self._keys.sign(receipt_drafts(request, digest, self.journal.entries[-1]["at"])))
-        self.result = result.to_bytes(self.journal.entries, [one.text for one in receipts])
+        self.result = transcript.to_bytes(self.journal.entries, [one.text for one in receipts])
         # A ledger that begins knows the ceremonies that have a result here, so that none is missed later.
         book = self.ground.book or Book(last=request.previous, requests=self.ground.unknown_results)
         placed = [one.jwt for one in self.ground.plan.placements if one.jwt]
@@ -340,3 +346,61 @@ class _Table:
         text = self.result.decode()
         places = [self.sitting.folder / RESULT_NAME, *([self.sitting.output] if self.sitting.output else [])]
         atomic.write({**dict.fromkeys(places, text), self.sitting.ledger: ledger.text()})
+
+
+def unfinished(folder: Path, operator: str, done: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the digests of the requests of *operator* (public key) that were begun below *folder*, sorted.
+
+    Each ceremony has a folder there that is named by the digest of its request; those in *done* are passed
+    over. Raise `StoreError` for files that cannot be read.
+    """
+    names = sorted(set(atomic.names(folder)) - set(done))
+    return tuple(name for name in names if is_digest(name) and _is_begun(folder / name, operator))
+
+
+def unknown_results(folder: Path, operator: str, known: Collection[str] = ()) -> dict[str, str]:
+    """Return the ceremonies of *operator* (public key) that have a result below *folder* and are not *known*.
+
+    By the digest of the request, the digest of the transcript; *known* are digests of requests. Raise
+    `StoreError` for files that cannot be read.
+    """
+    found = {}
+    for name in sorted(set(atomic.names(folder)) - set(known)):
+        if is_digest(name) and (folder / name / RESULT_NAME).exists() and _is_of(folder / name, operator):
+            found[name] = _ended(folder / name)
+    return found
+
+
+def _ended(folder: Path) -> str:
+    try:
+        return transcript.parse(atomic.read(folder / RESULT_NAME) or b"").transcript_digest
+    except SeedlessError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _is_begun(folder: Path, operator: str) -> bool:
+    if (folder / RESULT_NAME).exists():
+        return False
+    data = atomic.read(folder / TRANSCRIPT_NAME)
+    if not data:
+        return False
+    try:
+        if not any(isinstance(one, dict) and one.get("kind") == "intent" for one in transcript.read(data)):
+            return False
+    except SeedlessError as error:
+        raise _unreadable(folder, error) from error
+    return _is_of(folder, operator)
+
+
+def _is_of(folder: Path, operator: str) -> bool:
+    try:
+        return parse(atomic.read(folder / REQUEST_NAME) or b"").operator_key == operator
+    except SeedlessError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: SeedlessError) -> StoreError:
+    return StoreError(
+        f"nobody knows what the ceremony in {shown(folder)} has signed: {error.message}",
+        "restore its files from a backup",
+    )

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless import jwt, planfile
-from seedless.ceremony import documents, own
+from seedless import jwt, plan_file
+from seedless.ceremony import documents, statements
 from seedless.claims import Operator
 from seedless.errors import BadKey, SeedlessError, UsageError
-from seedless.issue import dated
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey
 from seedless.plan import changed
+from seedless.signing_pipeline import dated
 from seedless.store import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
+    from seedless.signing_pipeline import Plan
 
 FORMAT = "seedless ceremony request 1"
 REHEARSAL = "REHEARSAL"
@@ -65,7 +65,7 @@ class Request:
         return documents.to_bytes(
             {
                 "format": FORMAT,
-                "plan": planfile.written(self.plan),
+                "plan": plan_file.written(self.plan),
                 "operator": self.operator.text if self.operator else None,
                 "prepared_by": self.prepared_by,
                 "reason": self.reason,
@@ -80,7 +80,7 @@ class Request:
     @functools.cached_property
     def digest(self) -> str:
         """The SHA-256 of its file, in hex."""
-        return planfile.digest(self.data)
+        return plan_file.digest(self.data)
 
     @property
     def operator_key(self) -> str:
@@ -107,7 +107,7 @@ class Request:
         if operator is None:
             return False
         keys = {operator.claims.sub, *operator.claims.body.signing_keys}
-        return any(str(own.read_own(text, "receipt").issuer) in keys for text in self.receipts)
+        return any(str(statements.read_own(text, "receipt").issuer) in keys for text in self.receipts)
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -153,7 +153,7 @@ def parse(data: bytes) -> Request:
     if members["format"] != FORMAT:
         raise UsageError(f"request.format is not {FORMAT!r}", "another version of seedless may read it")
     request = Request(
-        plan=planfile.plan_of(members["plan"], "request.plan"),
+        plan=plan_file.plan_of(members["plan"], "request.plan"),
         operator=None if members["operator"] is None else _operator(members["operator"]),
         receipts=tuple(members["receipts"]),
         **{name: members[name] for name in _MEMBERS if name not in _READ},
@@ -197,11 +197,11 @@ def _require_receipts(request: Request) -> None:
     for number, text in enumerate(request.receipts):
         where = f"request.receipts[{number}]"
         try:
-            found = own.read_own(text, where)
+            found = statements.read_own(text, where)
         except SeedlessError as error:
             raise UsageError(error.message, error.hint) from error
-        wanted = own.sha256_of(request.previous) if request.previous else ""
-        if found.claims.aud != own.RECEIPT or found.claims.sub != wanted:
+        wanted = statements.sha256_of(request.previous) if request.previous else ""
+        if found.claims.aud != statements.RECEIPT or found.claims.sub != wanted:
             raise UsageError(f"{where} is no receipt of request.previous", "prepare it again")
 
 

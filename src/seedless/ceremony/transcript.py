@@ -1,24 +1,30 @@
-"""The transcript: what was done, in order, each entry with the hash of the one before.
+"""The transcript of a ceremony, its progress, and the result that comes out.
 
-An entry is one line of canonical JSON, on disk (fsync) before what follows it is done. The first one names
-the request. The digest of a transcript is the SHA-256 of its last line; since each line holds that of the
-line before, it covers them all. A last line that was cut off by a crash was never an entry. It decides
-nothing: `progress` reads one against its request. Each entry has the time at which it was written, so that a
-ceremony that went on another day reports both days.
+A transcript is what was done, in order, each entry with the hash of the one before. Progress is how far one
+has come, read against its request: one order of entries, each where it has to be. The result is the
+transcript and the receipts in one file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from seedless import planfile
+from seedless import jwt, plan_file
 from seedless.ceremony import documents
+from seedless.errors import Refused, SeedlessError
+from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from seedless.ceremony.request import Request
+    from seedless.jwt import Draft, Jwt
+
 
 FORMAT = "seedless ceremony transcript 1"
 ATTESTATION = "attestation"
@@ -44,7 +50,7 @@ def line(entry: Entry) -> bytes:
 
 def digest(entries: list[Entry]) -> str:
     """Return the digest of a transcript with at least one entry, in hex."""
-    return planfile.digest(line(entries[-1])[:-1])
+    return plan_file.digest(line(entries[-1])[:-1])
 
 
 def read(data: bytes) -> list[Any]:
@@ -98,3 +104,234 @@ def _write_all(descriptor: int, data: bytes, at: int) -> None:
     while data:
         written = os.pwrite(descriptor, data, at)
         data, at = data[written:], at + written
+
+
+RESULT_FORMAT = "seedless ceremony result 1"
+_FIRST = b'{"at":'  # of the entry that opens a transcript
+_MEMBERS = {"format": str, "receipts": list, "transcript": list}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The entries of a transcript, and the receipts (jwt text); None where there is a transcript alone."""
+
+    entries: tuple[Any, ...]
+    receipts: tuple[str, ...] | None
+
+    @property
+    def transcript_digest(self) -> str:
+        """The digest of the transcript; raise `Refused` where it has no entry."""
+        if not self.entries:
+            raise Refused("the result has no entries", "it was changed")
+        return digest(list(self.entries))
+
+
+def to_bytes(entries: Sequence[Entry], receipts: Sequence[str]) -> bytes:
+    """Return the file of a result."""
+    return documents.to_bytes(
+        {"format": RESULT_FORMAT, "receipts": list(receipts), "transcript": list(entries)}
+    )
+
+
+def parse(data: bytes) -> Result:
+    """Read a result, or a transcript; raise `Refused` that names the place."""
+    try:
+        return _parsed(data)
+    except Refused:
+        raise
+    except SeedlessError as error:
+        raise Refused(error.message, error.hint) from error
+
+
+def _parsed(data: bytes) -> Result:
+    if _is_transcript(data):
+        return Result(tuple(read(data)), None)
+    members = documents.parse(data, "the result")
+    documents.require_members(members, _MEMBERS, "result")
+    if members["format"] != RESULT_FORMAT:
+        raise Refused(f"result.format is not {RESULT_FORMAT!r}", "another version of seedless may read it")
+    for number, one in enumerate(members["receipts"]):
+        if not isinstance(one, str):
+            raise Refused(f"result.receipts[{number}] is not text")
+    return Result(tuple(members["transcript"]), tuple(members["receipts"]))
+
+
+def _is_transcript(data: bytes) -> bool:
+    """Tell a transcript, also one that was cut off in its first line, by how that begins."""
+    return data.startswith(_FIRST) or _FIRST.startswith(data)
+
+
+_EVERY = {"at": int, "kind": str, "n": int, "previous": str}
+_PROGRESS_MEMBERS: dict[str, dict[str, Any]] = {
+    "opened": {"format": str, "request": str, "tool": str, "mark": str, "present": list},
+    "reviewed": {"policy": str, "findings": list, "lifted": list},
+    "witnessed": {"statement": str},
+    "key": {"public_key": str, "says": dict},
+    "intent": {"change": int, "sha256": str},
+    "signed": {"change": int, "jwt": str},
+    "ended": {"signed": int},
+}
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a transcript says was done: its entries by their kind, and the jwts that were signed."""
+
+    request: Request
+    entries: list[Entry] = field(default_factory=list)
+    opened: Entry | None = None
+    reviewed: Entry | None = None
+    statements: list[str] = field(default_factory=list)
+    says: dict[str, dict[str, Any]] = field(default_factory=dict)
+    intents: int = 0
+    signed: list[Jwt[Any]] = field(default_factory=list)
+    is_ended: bool = False
+
+    @property
+    def at(self) -> int:
+        """When the ceremony began, in Unix seconds, by the clock of the machine that held it."""
+        return int(self.opened["at"]) if self.opened else 0
+
+    @property
+    def latest(self) -> int:
+        """When the last entry was written, in Unix seconds, by the same clock; 0 where there is none."""
+        return int(self.entries[-1]["at"]) if self.entries else 0
+
+    @property
+    def digest(self) -> str:
+        """The digest of the transcript so far."""
+        return digest(self.entries) if self.entries else self.request.digest
+
+    @property
+    def next_kinds(self) -> tuple[str, ...]:
+        """The kinds that the next entry may be of."""
+        if self.opened is None or self.reviewed is None:
+            return ("opened",) if self.opened is None else ("reviewed",)
+        if len(self.says) < len(self.request.issuers):
+            return ("key",) if self.says else ("witnessed", "key")
+        if self.intents > len(self.signed):
+            return ("signed",)
+        if self.intents < len(self.request.plan.changes):
+            return ("intent",)
+        return () if self.is_ended else ("ended",)
+
+
+def progress(request: Request, entries: Sequence[Any], what: str = "transcript") -> Progress:
+    """Return how far *entries* have come; raise `Refused` that names the place below *what*."""
+    so_far = Progress(request)
+    for number, entry in enumerate(entries):
+        place = f"{what}[{number}]"
+        try:
+            _take(so_far, entry, place)
+        except Refused:
+            raise
+        except SeedlessError as error:
+            raise Refused(error.message, error.hint) from error
+        so_far.entries.append(entry)
+    return so_far
+
+
+def _take(so_far: Progress, entry: Any, place: str) -> None:  # noqa: ANN401 - what JSON holds
+    kind = entry.get("kind") if isinstance(entry, dict) else None
+    if not isinstance(kind, str) or kind not in so_far.next_kinds:
+        wanted = " or ".join(so_far.next_kinds) or "no entry"
+        raise Refused(f"{place} is {_named(kind)}, where {wanted} has to be", _ORDER)
+    documents.require_members(entry, _EVERY | _PROGRESS_MEMBERS[kind], place)
+    if entry["n"] != len(so_far.entries):
+        raise Refused(f"{place}.n is {entry['n']}, not {len(so_far.entries)}", _ORDER)
+    if entry["previous"] != so_far.digest:
+        raise Refused(f"{place}.previous is not the hash of what stands before it", _ORDER)
+    if entry["at"] < so_far.latest:
+        raise Refused(f"{place}.at is earlier than that of the entry before it", _ORDER)
+    _TAKERS[kind](so_far, entry, place)
+
+
+def _named(kind: object) -> str:
+    return kind if isinstance(kind, str) and kind in _PROGRESS_MEMBERS else "no entry of a transcript"
+
+
+def _opened(so_far: Progress, entry: Entry, place: str) -> None:
+    request = so_far.request
+    if entry["format"] != FORMAT:
+        raise Refused(f"{place}.format is not {FORMAT!r}", "another version may read it")
+    if entry["request"] != request.digest:
+        raise Refused(f"{place}.request is {entry['request']}, and the request is {request.digest}")
+    if entry["mark"] != request.mark:
+        raise Refused(f"{place}.mark is not that of the request")
+    if not request.plan.prepared_at - MOST_AHEAD <= entry["at"] < request.expires:
+        raise Refused(f"{place}.at is not between the preparation of the request and its expiry")
+    for number, name in enumerate(entry["present"]):
+        if not isinstance(name, str):
+            raise Refused(f"{place}.present[{number}] is no name")
+        documents.require_plain(name, f"{place}.present[{number}]")
+    documents.require_plain(entry["tool"], f"{place}.tool")
+    so_far.opened = entry
+
+
+def _reviewed(so_far: Progress, entry: Entry, place: str) -> None:
+    for name in ("findings", "lifted"):
+        if not all(isinstance(one, str) for one in entry[name]):
+            raise Refused(f"{place}.{name} is not a list of texts")
+    if any(one.startswith("error") for one in entry["findings"]):
+        raise Refused(f"{place}.findings holds an error, against which nothing is signed")
+    so_far.reviewed = entry
+
+
+def _witnessed(so_far: Progress, entry: Entry, _place: str) -> None:
+    so_far.statements.append(entry["statement"])
+
+
+def _key(so_far: Progress, entry: Entry, place: str) -> None:
+    wanted = str(so_far.request.issuers[len(so_far.says)])
+    if entry["public_key"] != wanted:
+        raise Refused(f"{place}.public_key is {entry['public_key']}, and {wanted} has to sign", _ORDER)
+    so_far.says[wanted] = entry["says"]
+
+
+def _intent(so_far: Progress, entry: Entry, place: str) -> None:
+    _require_change(entry, so_far.intents, place)
+    if not so_far.intents and entry["at"] >= so_far.request.expires:
+        raise Refused(f"{place}.at is not before the expiry of the request", "nothing was to be signed then")
+    if entry["sha256"] != draft_digest(so_far.request.plan.changes[so_far.intents].draft):
+        raise Refused(f"{place}.sha256 is not that of request.plan.changes[{so_far.intents}].draft")
+    so_far.intents += 1
+
+
+def _signed(so_far: Progress, entry: Entry, place: str) -> None:
+    number = len(so_far.signed)
+    _require_change(entry, number, place)
+    draft = so_far.request.plan.changes[number].draft
+    if not entry["jwt"].startswith(f"{draft.signing_input.decode()}."):
+        raise Refused(f"{place}.jwt is not that of request.plan.changes[{number}].draft")
+    try:
+        so_far.signed.append(jwt.read_strict(entry["jwt"]))
+    except SeedlessError as error:
+        raise Refused(f"{place}.jwt: {error.message}", error.hint) from error
+
+
+def _ended(so_far: Progress, entry: Entry, place: str) -> None:
+    if entry["signed"] != len(so_far.signed):
+        raise Refused(f"{place}.signed is {entry['signed']}, and {len(so_far.signed)} jwts are signed")
+    so_far.is_ended = True
+
+
+def _require_change(entry: Entry, number: int, place: str) -> None:
+    if entry["change"] != number:
+        raise Refused(f"{place}.change is {entry['change']}, where {number} has to be", _ORDER)
+
+
+def draft_digest(draft: Draft[Any]) -> str:
+    """Return the SHA-256, in hex, of what is signed for *draft*."""
+    return hashlib.sha256(draft.signing_input).hexdigest()
+
+
+_TAKERS = {
+    "opened": _opened,
+    "reviewed": _reviewed,
+    "witnessed": _witnessed,
+    "key": _key,
+    "intent": _intent,
+    "signed": _signed,
+    "ended": _ended,
+}
+_ORDER = "an entry is missing, added, swapped or changed"

@@ -128,9 +128,9 @@ def _fitted(value: object, kind: Any) -> Any:  # noqa: ANN401 - a type, and a va
         plain = msgspec.to_builtins(value, builtin_types=_NOT_JSON)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BadClaims(f"these claims hold what JSON cannot: {error}") from error
-    from seedless import shape  # noqa: PLC0415 - only for claims that nobody has read yet
+    from seedless import typed_json  # noqa: PLC0415 - only for claims that nobody has read yet
 
-    fitted, unknown = shape.fit(plain, kind)
+    fitted, unknown = typed_json.fit(plain, kind)
     if unknown:
         raise BadClaims(f"{unknown[0].path}: no such member", path=unknown[0].path)
     return fitted

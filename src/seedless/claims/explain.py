@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from seedless import shape, wire
+from seedless import typed_json, wire
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Decoded, Payload, Standard
 from seedless.claims.common import Int64, Part
 from seedless.claims.generic import Generic
@@ -46,7 +46,7 @@ def explain(data: bytes) -> Decoded:
     """Read the payload *data* by the official library's rules; raise `BadClaims` where it is refused."""
     value = _object(wire.parse(data), "the payload")
     refuse_escaped_headers(value, data)
-    shape.refuse_folded(value, dict.fromkeys(_TOP))
+    typed_json.refuse_folded(value, dict.fromkeys(_TOP))
     top_type = value.get("type", ...)
     if top_type is None:
         raise BadClaims("type: null is not a value", "leave the member out", path="type", rule="null")
@@ -75,10 +75,10 @@ def _body(value: dict[str, Any]) -> dict[str, Any]:
 
 def _head(members: dict[str, Any], path: str = "nats") -> _Head:
     """Return `type`, `version` and `tags` of *members*, checked; Go reads them before anything else."""
-    shape.refuse_folded(
+    typed_json.refuse_folded(
         {name: None for name in members if name.casefold() in _HEAD}, dict.fromkeys(_HEAD), path
     )
-    head, _ = shape.fit({name: item for name, item in members.items() if name in _HEAD}, _Head, path)
+    head, _ = typed_json.fit({name: item for name, item in members.items() if name in _HEAD}, _Head, path)
     return head
 
 
@@ -164,7 +164,7 @@ def typed(kind: str, value: dict[str, Any]) -> Decoded:
     """Read *value*, whose `nats` is an object, as claims of *kind* of version 2."""
     nats = {name: item for name, item in value["nats"].items() if name not in {"type", "version"}}
     nats, dropped = relax(kind, nats)
-    payload, unknown = shape.fit(value | {"nats": nats}, PAYLOADS[kind])
+    payload, unknown = typed_json.fit(value | {"nats": nats}, PAYLOADS[kind])
     return Decoded(payload, unknown=(*dropped, *unknown))
 
 
@@ -176,7 +176,7 @@ def generic(value: dict[str, Any]) -> Decoded:
 
 def _with_floats(value: dict[str, Any]) -> Decoded:
     standard = {name: item for name, item in value.items() if name != "nats"}
-    head, unknown = shape.fit(standard, Standard)
+    head, unknown = typed_json.fit(standard, Standard)
     data = value.get("nats")
     body = Generic(data=None if data is None else floats(_object(data, "nats"), "nats"))
     members = {name: getattr(head, name) for name in Standard.__struct_fields__}
@@ -219,7 +219,7 @@ def relax(kind: str, nats: dict[str, Any]) -> tuple[dict[str, Any], tuple[Unknow
             keys.append(entry)
         else:
             floats(entry, path)  # for its errors: Go reads the whole list as any JSON first
-            dropped.append(Unknown(path, shape.text_of(entry)))
+            dropped.append(Unknown(path, typed_json.text_of(entry)))
     return nats | {"signing_keys": keys}, tuple(dropped)
 
 

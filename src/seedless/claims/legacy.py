@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from seedless import shape
+from seedless import typed_json
 from seedless.claims.account import Limits
 from seedless.claims.codec import KINDS, Standard
 from seedless.claims.common import NO_LIMIT, ImportType, Int64, Part, TimeRange
@@ -103,12 +103,12 @@ def migrate(kind: str, value: dict[str, Any]) -> tuple[dict[str, Any], tuple[Unk
     """
     old = value["nats"]
     moved = _pick(value, _Moved.__struct_fields__, "")
-    shape.fit(moved, _Moved)
+    typed_json.fit(moved, _Moved)
     checked = _CHECKED[kind]
-    shape.fit(_pick(old, checked.__struct_fields__, "nats"), checked, "nats")
+    typed_json.fit(_pick(old, checked.__struct_fields__, "nats"), checked, "nats")
     body = _pick(old, _BODY[kind], "nats")
     dropped = [
-        Unknown(join("nats", name), shape.text_of(item))
+        Unknown(join("nats", name), typed_json.text_of(item))
         for name, item in old.items()
         if name not in body and name not in checked.__struct_fields__
     ]
@@ -129,7 +129,7 @@ def migrate(kind: str, value: dict[str, Any]) -> tuple[dict[str, Any], tuple[Unk
 def _pick(members: dict[str, Any], names: tuple[str, ...], path: str) -> dict[str, Any]:
     """Return those of *members* that are *names*; refuse others that Go would take for one of them."""
     alike = {name.casefold() for name in names}
-    shape.refuse_folded(
+    typed_json.refuse_folded(
         {name: None for name in members if name.casefold() in alike}, dict.fromkeys(names), path
     )
     return {name: item for name, item in members.items() if name in names}

@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from seedless import shape, wire
+from seedless import typed_json, wire
 from seedless.claims import explain, legacy
 from seedless.claims.account import Export, Import, Scope
 from seedless.claims.codec import KINDS, VERSION, Decoded, Standard
@@ -127,7 +127,7 @@ def plain(data: bytes) -> bytes:
     """
     reading = _Reading()
     value = reading.parse(data)
-    return shape.text_of(reading.folded(value, _type_of(_identify(value)))).encode()
+    return typed_json.text_of(reading.folded(value, _type_of(_identify(value)))).encode()
 
 
 def _type_of(kind: _Kind) -> inspect.StructType:
@@ -258,18 +258,18 @@ class _Reading:
                 return self._map(value, kind.value_type, old, path)
             case inspect.AnyType():
                 return plain_of(value)
-        return shape.scalar(value, kind, path)
+        return typed_json.scalar(value, kind, path)
 
     def _struct(self, value: object, kind: inspect.StructType, old: object, path: str) -> dict[str, Any]:
         if not isinstance(value, Pairs):
-            raise shape.mismatch(value, "an object", path)
+            raise typed_json.mismatch(value, "an object", path)
         fields, folded = _fields(kind.cls)
         members = dict(old) if isinstance(old, dict) else {}
         for name, item in value:
             place = join(path, name)
             own = name if name in fields else folded.get(_fold(name))
             if own is None:
-                self._unknown[place] = Unknown(place, shape.text_of(plain_of(item)))
+                self._unknown[place] = Unknown(place, typed_json.text_of(plain_of(item)))
                 continue
             if own != name:
                 self.note("folded-name", place)
@@ -298,7 +298,7 @@ class _Reading:
 
     def _list(self, value: object, kind: inspect.Type, old: object, path: str) -> _Cells:
         if isinstance(value, Pairs) or not isinstance(value, list):
-            raise shape.mismatch(value, "a list", path)
+            raise typed_json.mismatch(value, "a list", path)
         cells = _Cells(old if isinstance(old, _Cells) and value else ())
         for index, item in enumerate(value):
             before = cells[index] if index < len(cells) else _ZERO
@@ -309,7 +309,7 @@ class _Reading:
 
     def _map(self, value: object, kind: inspect.Type, old: object, path: str) -> dict[str, Any]:
         if not isinstance(value, Pairs):
-            raise shape.mismatch(value, "an object", path)
+            raise typed_json.mismatch(value, "an object", path)
         members = dict(old) if isinstance(old, dict) else {}
         for name, item in value:
             place = join(path, name)
@@ -322,7 +322,7 @@ class _Reading:
             self.note("null", path)
             return _ZERO
         if not isinstance(value, Pairs):
-            raise shape.mismatch(value, "an object", path)
+            raise typed_json.mismatch(value, "an object", path)
         before = old if isinstance(old, dict) else {}
         return before | plain_of(value)
 
@@ -333,7 +333,7 @@ class _Reading:
             self.note("null", path)
             return entries
         if isinstance(value, Pairs) or not isinstance(value, list):
-            raise shape.mismatch(value, "a list", path)
+            raise typed_json.mismatch(value, "a list", path)
         for index, item in enumerate(value):
             place = at(path, index)
             if item is None:
@@ -354,7 +354,7 @@ class _Reading:
 
 def _struct_info(kind: Any) -> inspect.StructType:  # noqa: ANN401 - a type
     """Return what msgspec knows of *kind*, a struct."""
-    found = shape.info(kind)
+    found = typed_json.info(kind)
     if not isinstance(found, inspect.StructType):
         raise TypeError(kind)
     return found
@@ -364,7 +364,7 @@ def _sampling(item: object, kind: inspect.UnionType, path: str) -> object:
     if isinstance(item, str) and not isinstance(item, Number) and item.lower() == "headers":
         return "headers"
     numbers = [choice for choice in kind.types if isinstance(choice, inspect.IntType)]
-    return shape.scalar(item, numbers[0], path)
+    return typed_json.scalar(item, numbers[0], path)
 
 
 def _nothing(kind: inspect.Type, old: object, path: str) -> object:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 from msgspec.structs import replace as _with
 
-from seedless import shape, wire
+from seedless import typed_json, wire
 from seedless.claims.account import Account, Scope, signing_key
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Payload, Standard
 from seedless.claims.common import NO_LIMIT
@@ -50,7 +50,7 @@ def written(kind: str | None, data: bytes) -> Payload[Any]:
             "nats": {name: item for name, item in nats.items() if name not in {"type", "version"}}
         }
     payload: Payload[Any]
-    payload, unknown = shape.fit(value, PAYLOADS[kind])
+    payload, unknown = typed_json.fit(value, PAYLOADS[kind])
     _refuse(unknown)
     if isinstance(payload.nats, Account):
         payload = _with(payload, nats=_account(payload.nats))
@@ -96,7 +96,7 @@ def _refuse(unknown: tuple[Unknown, ...]) -> None:
 
 
 def _generic(value: dict[str, Any], nats: object) -> Payload[Any]:
-    head, unknown = shape.fit({name: item for name, item in value.items() if name != "nats"}, Standard)
+    head, unknown = typed_json.fit({name: item for name, item in value.items() if name != "nats"}, Standard)
     _refuse(unknown)
     if nats is not None and not isinstance(nats, dict):
         raise BadClaims("nats is not a JSON object", path="nats")

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind, ledger
-from seedless.allow import check as check_codes
 from seedless.ceremony import documents, words
 from seedless.ceremony.judgement import EVERYTHING, Ground, lifted_texts
-from seedless.ceremony.offline import resumed
+from seedless.ceremony.offline import resumed, unfinished, unknown_results
 from seedless.ceremony.request import parse
-from seedless.ceremony.unfinished import unfinished, unknown_results
 from seedless.change import Statement
 from seedless.cli import consent, printing
 from seedless.cli._judge import ceilings, findings_data
@@ -28,6 +26,7 @@ from seedless.errors import BadKey, Refused, UsageError
 from seedless.ledger import LEDGER_NAME
 from seedless.nkey import PublicKey, Role
 from seedless.text import printable, shown
+from seedless.waivers import check as check_codes
 
 if TYPE_CHECKING:
     from seedless.ceremony.keys import MadeKey

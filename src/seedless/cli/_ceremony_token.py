@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.ceremony.transcript import ATTESTATION
 from seedless.cli._token import module_for, named_uri, open_tokens, token_part
-from seedless.pkcs11 import watch
+from seedless.pkcs11 import observer
+from seedless.pkcs11.keys import papers
 from seedless.pkcs11.module import load
-from seedless.pkcs11.papers import papers
 from seedless.pkcs11.token import find_token
 from seedless.pkcs11.uri import KeyUri
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
     from seedless.signer import Signer
 
@@ -47,7 +47,7 @@ class TokenKeys:
         for draft in drafts:
             if draft.issuer not in self.signers:
                 self.signers[draft.issuer] = self.tokens.signer(draft.issuer)
-            watch.current.numbered(next(self.numbers), self.expected)
+            observer.current.numbered(next(self.numbers), self.expected)
             yield draft.complete(self.signers[draft.issuer].sign(draft.signing_input))
 
     def says(self, public_key: PublicKey) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from seedless import shape, wire
+from seedless import typed_json, wire
 from seedless.errors import BadClaims, UsageError
 from seedless.text import quoted, shown
 
@@ -168,7 +168,7 @@ def _require_holds(place: object, step: Step, path: str) -> None:
 
 
 def _fitted(members: dict[str, Any], body: B, option: str) -> B:
-    changed, unknown = shape.fit(members, type(body))
+    changed, unknown = typed_json.fit(members, type(body))
     if unknown:
         raise UsageError(f"{option} {unknown[0].path}: there is no such member", _LOOK)
     return changed

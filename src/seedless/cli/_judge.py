@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.allow import lift
 from seedless.change import Newest
 from seedless.claims import Operator
 from seedless.errors import SeedlessError
 from seedless.findings import Report
-from seedless.pkcs11.recognise import quirks_of_uri
+from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
 from seedless.rules import judge as judge_claims
 from seedless.rules import scopes
+from seedless.waivers import lift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from seedless.change import Change, Context
     from seedless.cli._workspace import Workspace
     from seedless.findings import Finding
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
+    from seedless.signing_pipeline import Plan
 
 
 def judged(workspace: Workspace, plan: Plan) -> Report:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from seedless.errors import SeedlessError
-from seedless.keyring import Keyring
+from seedless.inventory import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.cli.consent import Approve
     from seedless.findings import Report
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
+    from seedless.signing_pipeline import Plan
 
 FOR_EVER = """\
 What is signed for this is an order to delete. It never expires, and it works again after an account is made
@@ -52,8 +52,8 @@ def sign_order(
     approve: Approve = consent.ask_to_sign,
 ) -> tuple[Jwt[Any], ...]:
     """Walk the order of *issuer* (None: there is one) to delete *accounts*, and the user *visitor*."""
-    from seedless.issue import Intent, Plan  # noqa: PLC0415 - only where it is signed
     from seedless.plan import changed  # noqa: PLC0415 - likewise
+    from seedless.signing_pipeline import Intent, Plan  # noqa: PLC0415 - only where it is signed
 
     now = int(time.time())  # not when the command began: somebody has been asked since
     changes: list[Change] = []

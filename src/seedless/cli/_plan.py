@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless import planfile
+from seedless import plan_file
 from seedless.cli import printing
 from seedless.errors import UsageError
 from seedless.store import atomic
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seedless.cli._workspace import Workspace
-    from seedless.issue import Intent, Plan
     from seedless.seeds import SoftwareKey
+    from seedless.signing_pipeline import Intent, Plan
 
 
 def write_plan(workspace: Workspace, plan: Plan, intent: Intent, seeds: Sequence[SoftwareKey]) -> None:
@@ -33,10 +33,10 @@ def write_plan(workspace: Workspace, plan: Plan, intent: Intent, seeds: Sequence
             f"a plan is signed as it is, and the key of {role} {name} is not made yet",
             f"make it: seedless key new --role {role} --name {name}; it is taken up",
         )
-    path, data = Path(workspace.settings.plan or ""), planfile.to_bytes(plan)
+    path, data = Path(workspace.settings.plan or ""), plan_file.to_bytes(plan)
     kept = {workspace.store.seed_path(key.public_key): key.reveal() for key in seeds}
     atomic.write({**kept, path: data.decode()})
-    digest = planfile.digest(data)
+    digest = plan_file.digest(data)
     printing.emit(
         {
             "plan": str(path),

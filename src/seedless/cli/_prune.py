@@ -20,7 +20,7 @@ from seedless.cli._resolver import (
     victim_data,
 )
 from seedless.errors import SeedlessError
-from seedless.resolver import deleted, named, strays
+from seedless.resolver import delete, named, strays
 from seedless.resolver import require_store as require
 from seedless.store import atomic, stores_of
 from seedless.store.files import existing_file
@@ -94,7 +94,7 @@ def require_store(workspace: Workspace) -> dict[str, Jwt[Account]]:
 def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> Pruning:
     """Delete wherever *remote* says what the store does not have; consent is the number of accounts."""
     wanted = require_store(workspace)
-    known = deleted.load(deleted_path(workspace))
+    known = delete.load(deleted_path(workspace))
     left: list[Pulled] = []
 
     def chosen(target: Target) -> tuple[Victim, ...]:
@@ -117,7 +117,7 @@ def prune_by_order(
     workspace: Workspace, remote: Remote, order: Jwt[Any], accounts: Sequence[str], expected: int | None
 ) -> Pruning:
     """Send an *order* that was signed before, which deletes *accounts* wherever *remote* says."""
-    known = deleted.load(deleted_path(workspace))
+    known = delete.load(deleted_path(workspace))
     victims, said = delete_on_servers(
         workspace,
         remote,

@@ -21,7 +21,7 @@ from seedless.resolver import (
     State,
     Strays,
     compare,
-    deleted,
+    delete,
     held_jwts,
     listed,
     preflight,
@@ -100,7 +100,7 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
         lifted = (*report.lifted, *(one for one in report.findings if one not in kept))
         report = msgspec.structs.replace(report, findings=kept, lifted=lifted)
     wanted = {account.claims.sub for account in chosen.accounts}
-    known = deleted.load(deleted_path(workspace))
+    known = delete.load(deleted_path(workspace))
     stored = {account.claims.name.strip(): account for account in chosen.accounts}
     apart = Strays((), ())
     if chosen.everything:

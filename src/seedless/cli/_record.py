@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from seedless.change import Placement
     from seedless.cli._workspace import Workspace
-    from seedless.issue import Signed
     from seedless.jwt import Jwt
     from seedless.seeds import SoftwareKey
+    from seedless.signing_pipeline import Signed
     from seedless.store import Store
 
     Files = Callable[[Sequence[Signed]], Mapping[Path, str | None]]

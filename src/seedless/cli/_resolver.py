@@ -15,16 +15,8 @@ from seedless.cli._system_user import is_temporary, log_in, temporary
 from seedless.creds import Creds
 from seedless.errors import Refused, ServerError
 from seedless.findings import Report
-from seedless.resolver import (
-    DELETE,
-    There,
-    Victim,
-    deleted,
-    listed,
-    named,
-    order_issuer,
-    preflight_delete,
-)
+from seedless.resolver import DELETE, There, Victim, listed, named, order_issuer, preflight_delete
+from seedless.resolver import delete as deleted
 from seedless.text import brief, quoted
 
 if TYPE_CHECKING:

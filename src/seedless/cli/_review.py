@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import msgspec
 
-from seedless import issue as walk
-from seedless.allow import check
+from seedless import signing_pipeline as walk
 from seedless.change import Statement
 from seedless.cli import consent, printing
 from seedless.cli._judge import findings_data, judged
@@ -22,6 +21,7 @@ from seedless.diff import Accounts, Difference, Effect, Wording, diff_change
 from seedless.findings import Severity
 from seedless.text import shown
 from seedless.units import moment
+from seedless.waivers import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.cli.consent import Approve
     from seedless.findings import Report
-    from seedless.issue import Intent, Plan
     from seedless.jwt import Jwt
     from seedless.seeds import SoftwareKey
+    from seedless.signing_pipeline import Intent, Plan
 
 _EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
 _KEY_IN_BRACKETS = re.compile(r" \(([AOU][A-Z2-7]{55})\)")

@@ -13,10 +13,10 @@ from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import LOCKS_US_OUT, visits
 from seedless.cli._rotate_tell import Told, printed, tell
 from seedless.errors import Refused, SeedlessError, UsageError
-from seedless.issue import Intent, NewKey, Plan
 from seedless.rotate import Pair, find_pair
 from seedless.rotate import account as rotation
-from seedless.rotate.pair import is_key, listed_keys, overlapping
+from seedless.rotate.replacement import is_key, listed_keys, overlapping
+from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import brief
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from seedless.issue import NewKey
 from seedless.rotate import successor
-from seedless.rotate.pair import ENOUGH
+from seedless.rotate.replacement import ENOUGH
+from seedless.signing_pipeline import NewKey
 
 if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace

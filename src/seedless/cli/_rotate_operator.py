@@ -12,14 +12,14 @@ from seedless.cli._review import sign
 from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import UNTRUSTED, visits
 from seedless.cli._rotate_stage import Told, tell
-from seedless.dependents import is_expired
 from seedless.errors import Refused, SeedlessError, UsageError
-from seedless.issue import Intent
 from seedless.rotate import Pair, find_pair
 from seedless.rotate import operator as rotation
 from seedless.rotate.operator import Seen, Stage, Trust, stage_of
-from seedless.rotate.pair import is_key, listed_keys, overlapping
+from seedless.rotate.replacement import is_key, listed_keys, overlapping
+from seedless.signing_pipeline import Intent
 from seedless.text import brief
+from seedless.trust import is_expired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from seedless.cli._remote import Remote
     from seedless.cli._rotate_servers import Servers, Visits
     from seedless.cli._workspace import Workspace
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
+    from seedless.signing_pipeline import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from seedless.creds import Creds
     from seedless.jwt import Jwt
     from seedless.resolver import Cluster
-    from seedless.resolver.connection import Connection
+    from seedless.resolver.cluster import Connection
     from seedless.rotate.connections import Connected
 
 _ENOUGH_SECONDS = 30
@@ -114,8 +114,7 @@ class Visits:
     @contextmanager
     def open(self) -> Iterator[Servers]:
         """Log in; raise `ServerError` unless every known server answers."""
-        from seedless.resolver.cluster import survey  # noqa: PLC0415 - only where there are servers
-        from seedless.resolver.connection import connected  # noqa: PLC0415 - likewise
+        from seedless.resolver.cluster import connected, survey  # noqa: PLC0415 - only where there are servers
 
         user = self.prepare()
         with connected(login(self._workspace, self._remote, user)) as connection:

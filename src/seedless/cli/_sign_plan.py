@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless import file_kind, planfile
+from seedless import file_kind, plan_file
 from seedless.change import Statement
 from seedless.claims import Account, Operator, User
 from seedless.cli import consent, printing
@@ -17,10 +17,10 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.render import describe
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.findings import Report, error
-from seedless.issue import Intent
 from seedless.nkey import PublicKey
 from seedless.policy.trusted import Trusted
 from seedless.rules import judge_statement
+from seedless.signing_pipeline import Intent
 from seedless.store import atomic, create_store
 from seedless.text import quoted, shown
 from seedless.units import moment
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from seedless.change import Change, Placement
     from seedless.cli.options import Settings
     from seedless.findings import Finding
-    from seedless.issue import Plan
     from seedless.jwt import Claims, Jwt
+    from seedless.signing_pipeline import Plan
 
 
 _USER = 2
@@ -51,10 +51,10 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
         raise UsageError(f"there is no file {shown(path)}", "name a plan that --plan FILE wrote")
     file_kind.require(data, path, file_kind.PLAN)
     workspace = Workspace(msgspec.structs.replace(settings, plan=None))
-    if expect is not None and expect.lower() != planfile.digest(data):
+    if expect is not None and expect.lower() != plan_file.digest(data):
         raise Refused(f"the digest of the plan is not {quoted(expect)}", "this is another plan")
     approve = consent.ask_to_sign if expect is None else consent.given
-    plan = planfile.parse(data)
+    plan = plan_file.parse(data)
     choose_store(workspace, plan)
     with workspace.lock():
         left = left_to_do(workspace, plan)
@@ -69,7 +69,7 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     passed = len(plan.changes) - len(left.changes)
     printing.emit(
         {
-            "digest": planfile.digest(data),
+            "digest": plan_file.digest(data),
             "signed": [describe.data(jwt) for jwt in jwts],
             "passed": passed,
             "creds_left": [str(file) for file in creds],

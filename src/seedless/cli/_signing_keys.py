@@ -12,21 +12,21 @@ from seedless.cli import printing
 from seedless.cli._edit import edit, found, issuer_of
 from seedless.cli._keys import say_taken_up
 from seedless.cli._review import sign
-from seedless.dependents import is_expired
 from seedless.errors import BadKey, SeedlessError, UsageError
-from seedless.issue import Intent, Plan
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.plan import Subject, changed
+from seedless.signing_pipeline import Intent, Plan
 from seedless.store import open_store, operators
 from seedless.text import quoted, shown
+from seedless.trust import is_expired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from seedless.cli._workspace import Workspace
-    from seedless.issue import NewKey
     from seedless.jwt import Claims
+    from seedless.signing_pipeline import NewKey
 
     With = Callable[[Claims[Any], tuple[str, ...]], Claims[Any]]
 

@@ -14,11 +14,11 @@ from seedless.cli.driver.supervisor import stand_guard
 from seedless.cli.render.progress import with_progress
 from seedless.config import choose_module
 from seedless.errors import NoKey
-from seedless.keyring import attestation_path
+from seedless.inventory import attestation_path
 from seedless.pin import parse_pin_source, uri_pin_source
-from seedless.pkcs11 import watch
+from seedless.pkcs11 import observer
 from seedless.pkcs11.binding import load_binding
-from seedless.pkcs11.quirks import require_fits
+from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from seedless.attestation import Attestation
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
-    from seedless.issue import NewKey
+    from seedless.inventory import KeyEntry
     from seedless.jwt import Draft, Jwt
-    from seedless.keyring import KeyEntry
-    from seedless.new_keys import KeyCreation
     from seedless.nkey import PublicKey
+    from seedless.pending_keys import KeyCreation
     from seedless.pin import PinSource
-    from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.token import Token
+    from seedless.pkcs11.token_info import TokenInfo
     from seedless.policy import Policy
     from seedless.signer import Signer
+    from seedless.signing_pipeline import NewKey
 
 
 def named_uri(workspace: Workspace) -> KeyUri:
@@ -104,7 +104,7 @@ def kept_attestation(
 
 
 class OpenTokens:
-    """The tokens of one walk, each opened once; implements `seedless.issue.Keys`."""
+    """The tokens of one walk, each opened once; implements `seedless.signing_pipeline.Keys`."""
 
     def __init__(
         self, workspace: Workspace, stack: ExitStack, *, writable: bool, policy: Policy | None
@@ -151,8 +151,8 @@ class OpenTokens:
         return self._creation().reported()
 
     def _creation(self) -> KeyCreation:
-        from seedless.new_keys import KeyCreation  # noqa: PLC0415 - only where keys are created
-        from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - see `_info`
+        from seedless.pending_keys import KeyCreation  # noqa: PLC0415 - only where keys are created
+        from seedless.pkcs11.key_creation import require_makes_keys  # noqa: PLC0415 - see `_info`
         from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
 
         uri = named_uri(self._workspace)
@@ -188,7 +188,7 @@ class OpenTokens:
 
     def _one_by_one(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         signers: dict[PublicKey, Signer] = {}
-        for draft in watch.numbered(drafts):
+        for draft in observer.numbered(drafts):
             signer = signers.get(draft.issuer)
             if signer is None:
                 signer = signers[draft.issuer] = self.signer(draft.issuer)

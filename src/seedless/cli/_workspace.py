@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless import config as configuration
-from seedless import keyring as inventory
+from seedless import inventory
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.key_store import creds_text, user_key
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from seedless.cli.options import Settings
     from seedless.config import Config
+    from seedless.inventory import KeyEntry, Keyring
     from seedless.jwt import Claims, Jwt
-    from seedless.keyring import KeyEntry, Keyring
     from seedless.nkey import PublicKey, Role
     from seedless.policy import Policy
     from seedless.seeds import SoftwareKey

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from seedless.desired.planned import Planned
     from seedless.desired.read import Desired
     from seedless.desired.standing import Standing
-    from seedless.issue import Signed
     from seedless.jwt import Jwt
+    from seedless.signing_pipeline import Signed
 
 _DIFFERS = 5
 _USER = 2

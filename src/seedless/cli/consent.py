@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from seedless.cli._workspace import Workspace
     from seedless.cli.options import Settings
-    from seedless.issue import Plan
+    from seedless.signing_pipeline import Plan
 
 _TERMINAL: Final = "/dev/tty"
 _LONGEST = 4096  # bytes of one answer; a terminal gives no longer lines

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from seedless.allow import lift
 from seedless.change import Placement, Statement
 from seedless.cli._review import sign
 from seedless.cli.render import describe
 from seedless.cli.show import ENOUGH, jwt_in, read_jwt
 from seedless.errors import BadJwt, SeedlessError, UsageError
 from seedless.findings import Report
-from seedless.issue import Intent, Plan
 from seedless.jwt import read
 from seedless.rules import judge_statement
+from seedless.signing_pipeline import Intent, Plan
 from seedless.store.names import require_storable
 from seedless.text import shown
+from seedless.waivers import lift
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _HERE = ("localhost", "127.0.0.1", "::1")

@@ -23,9 +23,9 @@ from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.cli.user.import_ import import_ as import_user
 from seedless.errors import UsageError
-from seedless.issue import Intent, Plan
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key
+from seedless.signing_pipeline import Intent, Plan
 from seedless.text import quoted, shown
 from seedless.trust import did_sign
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless import allow, jwt
+from seedless import jwt
+from seedless import waivers as allow
 from seedless.change import Context
 from seedless.cli import printing
 from seedless.cli._judge import findings_data
@@ -29,13 +30,11 @@ from seedless.lint import (
     surroundings,
     unreadable,
 )
-from seedless.nats_config import waivers
-from seedless.nats_config.lint import judge_configuration
-from seedless.nats_config.server_check import find_server
+from seedless.nats_config import lint as waivers
+from seedless.nats_config.lint import find_server, judge_configuration
 from seedless.rules import code_of
 from seedless.store import atomic, open_store, operators
-from seedless.store.files import STORES
-from seedless.store.mark import MARK_NAME
+from seedless.store.files import MARK_NAME, STORES
 from seedless.store.names import name_of
 from seedless.text import printable, shown
 

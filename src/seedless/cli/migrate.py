@@ -18,7 +18,7 @@ from seedless.cli.options import Settings, change_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.migrate import Held
-from seedless.pkcs11.key import label_for
+from seedless.pkcs11.keys import label_for
 from seedless.store import atomic, operators
 from seedless.text import quoted, shown
 

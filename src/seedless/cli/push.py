@@ -15,7 +15,7 @@ from seedless.cli._system_user import log_in
 from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings, push_options
 from seedless.errors import UsageError
-from seedless.resolver import UPDATE, deleted, send
+from seedless.resolver import UPDATE, delete, send
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -135,6 +135,6 @@ def _note_alive(workspace: Workspace, sent: Sequence[Sent]) -> None:
     """Forget that accounts were deleted that have been pushed anew."""
     alive = {one.account.claims.sub for one in sent if one.said is not None}
     path = deleted_path(workspace)
-    if alive & deleted.load(path).keys():
+    if alive & delete.load(path).keys():
         with workspace.lock():
-            deleted.note(path, {}, alive)
+            delete.note(path, {}, alive)

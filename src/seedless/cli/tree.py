@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless import picture
+from seedless import store_tree
 from seedless.cli import printing
 from seedless.cli._judge import findings_data
 from seedless.cli._workspace import Workspace
@@ -21,7 +21,7 @@ from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.picture import Node, SigningKey, Trade
+    from seedless.store_tree import Node, SigningKey, Trade
 
 _MARKS = {"damaged": "red", "error": "red", "warning": "yellow"}
 _FORMATS = ["text", "mermaid", "dot", "svg"]
@@ -51,7 +51,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
     """
     workspace = Workspace(settings)
     findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
-    root = picture.tree(
+    root = store_tree.tree(
         workspace.store, {str(entry.public_key) for entry in workspace.keyring()}, findings, users=users
     )
     text = _drawn(root, form, detail=detail)
@@ -68,11 +68,11 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
 def _drawn(root: Node, form: str, *, detail: bool) -> str:
     match form:
         case "mermaid":
-            return picture.mermaid(root)
+            return store_tree.mermaid(root)
         case "dot":
-            return picture.dot(root)
+            return store_tree.dot(root)
         case "svg":
-            return _svg(picture.dot(root))
+            return _svg(store_tree.dot(root))
     return "\n".join([_line(root), *_branches(root, detail=detail)])
 
 
@@ -108,7 +108,7 @@ def _line(node: Node) -> str:
         return f"{name}  {click.style('damaged', fg='red')}: {printing.printable(node.damaged)}"
     line = f"{name}  {node.subject[:12]}…{'  on a token' if node.on_token else ''}"
     line += f"  until {printing.moment(node.expires)}" if node.expires else ""
-    found = picture.mark(node)
+    found = store_tree.mark(node)
     codes = " ".join(sorted({finding.code for finding in node.findings}))
     return f"{line}  {click.style(f'{found}: {codes}', fg=_MARKS[found])}" if found else line
 

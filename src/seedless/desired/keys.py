@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from seedless.claims import Scope, signing_key
 from seedless.desired.standing import Standing, require_same
 from seedless.errors import BadKey, UsageError
-from seedless.issue import NewKey
 from seedless.nkey import PublicKey, Role
+from seedless.signing_pipeline import NewKey
 from seedless.text import quoted
 
 if TYPE_CHECKING:

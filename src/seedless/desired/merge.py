@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from seedless import shape
+from seedless import typed_json
 from seedless.claims import Account, Scope, Template, signing_key
 from seedless.desired.format import Entries, Named, Part, account_kind
 from seedless.errors import BadClaims, UsageError
@@ -33,7 +33,7 @@ def with_members(body: B, said: Mapping[str, Any], kind: Part, path: str, *, pru
     have = msgspec.to_builtins(body)
     made = _part(have, said, kind, prune=prune)
     try:
-        changed, _ = shape.fit(made, type(body), path)
+        changed, _ = typed_json.fit(made, type(body), path)
     except BadClaims as error:
         raise UsageError(error.message, error.hint) from error
     return changed

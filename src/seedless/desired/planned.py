@@ -16,17 +16,16 @@ import msgspec
 
 from seedless.change import Placement
 from seedless.claims import signing_key
-from seedless.dependents import is_expired
 from seedless.desired.claims import Writer, is_same
 from seedless.desired.keys import slots
 from seedless.desired.merge import latest
 from seedless.desired.standing import require_same
 from seedless.errors import UsageError
-from seedless.issue import Intent, NewKey, Plan
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, revocations, scope_of
+from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import quoted
-from seedless.trust import may_issue
+from seedless.trust import is_expired, may_issue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

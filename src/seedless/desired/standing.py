@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account, Operator, User
     from seedless.desired.read import Desired
+    from seedless.inventory import Keyring
     from seedless.jwt import Jwt
-    from seedless.keyring import Keyring
     from seedless.nkey import PublicKey, Role
-    from seedless.store.port import Store
+    from seedless.store.files import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""The text of one file, and the smallest things in it: blanks, comments, strings, numbers.
+"""What a configuration says: scalars, arrays and maps, each with its place in a file.
+
+The text of one file, and the smallest things in it: blanks, comments, strings, numbers.
 
 It follows the lexer of nats-server (`conf/lex.go`), whose oddities are kept where servers accept them: a `'`
 ends a bare word, escapes work in bare words too, a block ends at a `)` that is alone on its line. Refused
@@ -10,15 +12,90 @@ from __future__ import annotations
 import bisect
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from seedless.errors import StoreError
-from seedless.nats_config.values import Place
-from seedless.text import quoted
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands: a file, and line and column, both from 1 (columns are characters)."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{shown(self.file)}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A string, a number (suffixes such as kb applied), a boolean or a time.
+
+    A variable has the value that it stands for, and the place where it is used.
+    """
+
+    value: str | int | float | bool | datetime
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A list in brackets."""
+
+    items: tuple[Value, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A key with its value; `place` is that of the key."""
+
+    key: str
+    value: Value
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Members as they stand, with those of included files; of a key that stands twice the last counts."""
+
+    members: tuple[Member, ...]
+    place: Place
+
+    def find(self, *names: str) -> Member | None:
+        """Return the member that counts under one of *names*; servers fold the case of keys."""
+        found = [member for member in self.members if member.key.lower() in names]
+        return found[-1] if found else None
+
+    def each(self) -> tuple[Member, ...]:
+        """Return the members that count, each key once."""
+        return tuple({member.key: member for member in self.members}.values())
+
+
+Value = Scalar | Array | Map
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A whole configuration: its top, the text of each file by its name, and its variables.
+
+    The first file includes the others. `variables` are the places of the keys that are used as variables,
+    `environment` the names that were looked up there.
+    """
+
+    root: Map
+    files: Mapping[str, str]
+    variables: frozenset[Place]
+    environment: frozenset[str]
+
 
 # What Go's unicode.IsSpace takes; Python's \s would take U+001C to U+001F as well.
 _BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"

@@ -1,30 +1,200 @@
-"""All keys of a token held against what its driver says of them, each tried with one test signature.
+"""Audit the keys of a token: attributes, provenance, and one trial signature of each.
 
-It decides nothing about a key and changes nothing. A key that cannot be tried is told with the reason, and
-the others are tried all the same.
+It decides nothing about a key and changes nothing. A key that cannot be tried is reported with the reason,
+and the others are tried all the same. Trial signatures are made in sessions of their own, so that a refusal
+does not end the session of the caller.
 """
 
 from __future__ import annotations
 
 import secrets
+import statistics
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkcs11.constants import Attribute
 
-from seedless.errors import PinError, TokenError
-from seedless.pkcs11.key import ED25519, read_attributes
-from seedless.pkcs11.papers import papers
-from seedless.pkcs11.probe import Trial, trial
-from seedless.pkcs11.signing import challenge, sign_with
+from seedless.errors import BadSignature, PinError, TokenError
+from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
+from seedless.pkcs11 import observer
+from seedless.pkcs11.cryptoki import CKR_OK
+from seedless.pkcs11.keys import ED25519, pairs, papers, read_attributes
+from seedless.pkcs11.return_values import explain
+from seedless.pkcs11.session import TokenSession
+from seedless.pkcs11.signing import challenge, proves, sign_with
+from seedless.pkcs11.token import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from seedless.pkcs11.key import Key
-    from seedless.pkcs11.objects import Pair
-    from seedless.pkcs11.papers import Papers
-    from seedless.pkcs11.token import Token
+    from pkcs11.types import Object, Session
+
+    from seedless.pkcs11.keys import Key, Pair, Papers
+    from seedless.pkcs11.module import Module
+    from seedless.pkcs11.token_info import TokenInfo
+
+
+LARGEST_TRIED = 32_768
+"""Bytes of the longest message that is tried."""
+_ROUNDS = 7
+_LONG = 1.0  # seconds of a signature that is not worth a median
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one signature: its bytes, or why there are none."""
+
+    message: bytes
+    signature: bytes = b""
+    refusal: str = ""
+
+    def verifies(self, public: bytes) -> bool:
+        """Say whether the signature is one of *message* under *public*, 32 bytes."""
+        try:
+            PublicKey(Role.USER, public).verify(self.signature, self.message)
+        except BadSignature:
+            return False
+        return True
+
+
+def trial(token: Token, pair: Pair, message: bytes) -> Trial:
+    """Let the key sign *message* in a session of its own; raise `TokenError` if none can be opened."""
+    signature = b""
+    functions, where, quirks = token.session.module.functions, token.info.where, token.quirks
+    with token.session.module.calls():
+        result, session = functions.open_session(token.session.slot.slot_id, writable=False)
+        if result != CKR_OK:
+            raise explain(result, "open a session", where, quirks)
+        try:
+            observer.current.signing(token.info)
+            result = functions.sign_init(session, token.numbers.sign, pair.private.handle or 0)
+            if result == CKR_OK:
+                result, signature = functions.sign(session, message, SIGNATURE_SIZE)
+        finally:
+            functions.close_session(session)
+    if result != CKR_OK:
+        return Trial(message, refusal=explain(result, "sign", where, quirks).message.rpartition(": ")[2])
+    if len(signature) != SIGNATURE_SIZE:
+        return Trial(message, refusal=f"{len(signature)} bytes came for a signature of {SIGNATURE_SIZE}")
+    return Trial(message, signature)
+
+
+def existing_key_signs(token: Token, message: bytes) -> tuple[Key | None, bool]:
+    """Let the first Ed25519 key that may sign do so; return it, and whether the signature verifies.
+
+    None where there is none. A key that requires the PIN for each signature gets it. Raise `TokenError`.
+    """
+    session = token.session
+
+    def action(raw: Session) -> tuple[Key | None, bool]:
+        for pair in pairs(raw, token.numbers):
+            key = pair.key
+            if key.key_type == ED25519 and key.raw is not None and key.attributes.sign is not False:
+                return key, proves(session, raw, pair, key.raw, token.numbers, message)
+        return None, False
+
+    with session.asking():
+        return session.again("sign", action)
+
+
+def padded_challenge(purpose: str, random: bytes, size: int) -> bytes:
+    """Return a challenge of *size* bytes, or its shortest form if that is longer."""
+    return challenge(purpose, random).ljust(size, b"\0")
+
+
+def largest_message(attempt: Callable[[int], bool], longest: int = LARGEST_TRIED) -> int:
+    """Return the largest size in bytes, up to *longest*, for which *attempt* says yes; 0 for none.
+
+    Found by halving: at most 16 attempts. It is taken that a token which signs some size signs all below.
+    """
+    if attempt(longest):
+        return longest
+    good, bad = 0, longest
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if attempt(middle) else (good, middle)
+    return good
+
+
+def mechanisms(module: Module, info: TokenInfo) -> frozenset[int]:
+    """Return the numbers of the mechanisms that the token lists, those of vendors too; none if it fails."""
+    with module.calls():
+        result, numbers = module.functions.mechanisms(info.slot_id)
+    return numbers if result == CKR_OK else frozenset()
+
+
+@contextmanager
+def aside(token: Token, *, writable: bool = False) -> Iterator[Token]:
+    """Open a second session on *token*, which shares its login: an error in one leaves the other."""
+    own = token.session
+    with TokenSession(own.module, own.slot, own.info, writable=writable) as session:
+        yield Token(session, token.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key on trial: its objects, the encodings of its public half as the token shows them, its papers."""
+
+    pair: Pair
+    ec_params: bytes
+    ec_point: bytes
+    papers: Papers
+
+    @property
+    def raw(self) -> bytes:
+        """The 32 bytes of its public key."""
+        return self.pair.key.raw or b""
+
+
+def read(token: Token, key: Key) -> Made:
+    """Read a key that was made on *token* for a trial; raise `TokenError`."""
+    pair = pair_of(token, key.raw or b"")
+    with token.session.use("read a key"):
+        shown = _read(pair.public, Attribute.EC_PARAMS, Attribute.EC_POINT) if pair.public else {}
+        mechanism = _read(pair.private, Attribute.KEY_GEN_MECHANISM).get(Attribute.KEY_GEN_MECHANISM)
+    made_by = mechanism if isinstance(mechanism, int) else None
+    return Made(
+        pair,
+        shown.get(Attribute.EC_PARAMS) or b"",
+        shown.get(Attribute.EC_POINT) or b"",
+        papers(key.attributes, made_by, token.info),
+    )
+
+
+def _read(item: Object, *wanted: Attribute) -> dict[Attribute, Any]:
+    return read_attributes(item, wanted)
+
+
+def discard(token: Token, key: Key) -> None:
+    """Delete a key that was made for a trial, in a session of its own; raise `TokenError` if it stays."""
+    with aside(token, writable=True) as own:
+        there: list[Key] = own.keys()
+        ours = [one for one in there if (one.id, one.label) == (key.id, key.label)]
+        for one in ours:
+            own.destroy(one)
+        if len(ours) != 1:
+            raise TokenError(f"{token.info.where} lists {len(ours)} keys as {key.named}, and not one")
+
+
+def speed(attempt: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Return the median seconds of some signatures but the first, or those of one that is slow."""
+    times = []
+    for _ in range(_ROUNDS + 1):
+        before = clock()
+        attempt()
+        times.append(clock() - before)
+        if times[-1] > _LONG:
+            return times[-1]
+    return statistics.median(times[1:])
+
+
+def pair_of(token: Token, raw: bytes) -> Pair:
+    """Return the one pair whose public half is *raw*, as it is on the token now; raise `TokenError`."""
+    found = [pair for pair in token.pairs() if pair.key.raw == raw]
+    if len(found) != 1:
+        raise TokenError(f"the key on trial is not on {token.info.where} any more")
+    return found[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,9 @@
-"""The rows of the table of device families, in the order in which they are tried.
+"""Families of devices: what each does differently, as a table, and how it is recognised.
+
+A row decides which encodings and mechanism numbers are tried, what is refused before a PIN is asked (a
+message over the ceiling, a key that the driver cannot create), and the words of hints. A device without a row
+gets the careful general path: everything is tried, nothing is believed until it was read back. A row never
+makes anything be believed, so a device that lies about its name gains nothing.
 
 "measured" is with the vendor's own library on a simulated device, or with the software token itself; nothing
 here was tried on hardware. Numbers and limits of the others are from documents or source code.
@@ -6,9 +11,120 @@ here was tried on hardware. Numbers and limits of the others are from documents 
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
-from seedless.pkcs11.quirks import EC_PARAMS_NAME, EC_PARAMS_OID, IBM, LUNA, STANDARD, Family, Quirks
+import msgspec
+
+from seedless.errors import TokenError
+
+if TYPE_CHECKING:
+    from seedless.pkcs11.token_info import TokenInfo
+    from seedless.pkcs11.uri import KeyUri
+
+
+EC_PARAMS_NAME: Final = bytes.fromhex(
+    "130c656477617264733235353139"
+)  # PrintableString "edwards25519" (PKCS#11 3.0 §2.3.5)
+EC_PARAMS_OID: Final = bytes.fromhex("06032b6570")  # 1.3.101.112 (RFC 8410)
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """The numbers under which a driver knows Ed25519: CKM to sign, CKM to make a pair, CKK."""
+
+    sign: int
+    generate: int
+    key_type: int
+
+
+STANDARD: Final = Numbers(0x1057, 0x1055, 0x40)  # CKM_EDDSA and so on (PKCS#11 3.0 §2.3)
+IBM: Final = Numbers(0x8001001C, 0x1040, 0x03)  # CKM_IBM_ED25519_SHA512, CKM_EC_KEY_PAIR_GEN, CKK_EC
+LUNA: Final = Numbers(0x80000C03, 0x80000C01, 0x80000012)
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a family of devices. The defaults are those of a device that nobody knows.
+
+    `largest_message` is in bytes, None where no ceiling is known. `points` are the shapes in which
+    CKA_EC_POINT was seen; all three are read from every device. `id_size` is the length of the CKA_ID of a
+    new key. `searches_points` is whether a search by CKA_EC_POINT finds what has it, and no more.
+    `reports_origin` is whether CKA_LOCAL distinguishes a key that was created on the token from an imported
+    one. `make` is empty where C_GenerateKeyPair serves, else the command that creates a key, in the `{slot}`
+    that is one of `slots` (each with its CKA_ID), which `make_lists` lists. `reset` is how a device whose
+    label is fixed is initialised. `causes` are names of CKR values that mean something else here: what, and
+    what to do. `configuration` is what to look at where C_Initialize fails. `pin_form` is a pattern that a
+    PIN must match before it is sent. `lacks_ed25519` says why the family cannot sign, where that is known.
+    """
+
+    family: str = "unknown"
+    ec_params: tuple[bytes, ...] = (EC_PARAMS_NAME, EC_PARAMS_OID)
+    points: tuple[str, ...] = ("0420", "raw", "032100")
+    numbers: tuple[Numbers, ...] = (STANDARD,)
+    largest_message: int | None = None
+    sets_labels: bool = True
+    sets_ids: bool = True
+    id_size: int = 8
+    searches_points: bool = True
+    reports_origin: bool = True
+    make: str = ""
+    make_lists: str = ""
+    slots: tuple[tuple[str, bytes], ...] = ()
+    reset: str = ""
+    causes: dict[str, tuple[str, str]] = {}
+    configuration: str = ""
+    public_may_be_missing: bool = True
+    asks_for_each: bool = True
+    touch: bool = False
+    pin_form: str = ""
+    pin_hint: str = ""
+    sessions: int | None = None
+    lacks_ed25519: str = ""
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+    def numbers_in(self, mechanisms: frozenset[int]) -> Numbers | None:
+        """Return the first numbers of this family that are among the *mechanisms* of a token."""
+        return next((numbers for numbers in self.numbers if numbers.sign in mechanisms), None)
+
+    def takes_pin(self, pin: bytes) -> bool:
+        """Say whether *pin* has the form that the family wants, as far as one is known."""
+        return not self.pin_form or re.fullmatch(self.pin_form.encode(), pin, re.DOTALL) is not None
+
+
+GENERAL: Final = Quirks()
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the table: patterns for what the token and its library say, all of which must be found.
+
+    `file` is a pattern for the name of the module, for what happens before it tells anything.
+    """
+
+    quirks: Quirks
+    manufacturer: str = ""
+    model: str = ""
+    library: str = ""
+    file: str = ""
+
+    def means(self, manufacturer: str, model: str, library: str) -> bool:
+        """Say whether a token that says this of itself is of this family."""
+        told = ((self.manufacturer, manufacturer), (self.model, model), (self.library, library))
+        return all(re.search(pattern, text, re.IGNORECASE) for pattern, text in told)
+
+
+def require_fits(size: int, info: TokenInfo, what: str = "the message") -> None:
+    """Raise `TokenError` if *what*, with *size* bytes, is longer than the token can sign.
+
+    Ed25519 hands the whole message to the device. To be called before a PIN is asked.
+    """
+    ceiling = info.quirks.largest_message
+    if ceiling is not None and size > ceiling:
+        raise TokenError(
+            f"{what} has {size} bytes, and {info.where} signs at most {ceiling}",
+            "fewer exports, imports, mappings or revocations make it smaller, as do shorter descriptions; "
+            "user jwts become smaller by a signing key with a scope",
+        )
+
 
 _YUBICO = r"^Yubico"
 
@@ -231,3 +347,83 @@ FAMILIES: Final[tuple[Family, ...]] = (
         ),
     ),
 )
+
+
+_YUBIKEY = next(family for family in FAMILIES if family.quirks.family == "YubiKey PIV")
+_YUBIHSM_OLD = (range(40), range(44, 50), range(100, 110), range(200, 210))
+
+
+def quirks_of(manufacturer: str, model: str, firmware: str, library: str) -> Quirks:
+    """Return what is known of the family of a token; *library* is what its driver calls itself."""
+    for family in FAMILIES:
+        if family.means(manufacturer, model, library):
+            return _aged(family.quirks, firmware)
+    return GENERAL
+
+
+def why_no_ed25519(quirks: Quirks, library: str) -> str:
+    """Return why a token of a family, by a driver that calls itself *library*, lists no Ed25519, if known."""
+    if "PKCS#11 Kit" in library and not quirks.lacks_ed25519:
+        # github.com/p11-glue/p11-kit/issues/776: a list of mechanisms that are passed on, without CKM_EDDSA.
+        return (
+            "p11-kit passes on to its clients what it knows, and before September 2026 not Ed25519: "
+            "load the module of the token itself, or install a newer p11-kit at both ends"
+        )
+    return quirks.lacks_ed25519
+
+
+def quirks_of_uri(uri: KeyUri) -> Quirks:
+    """Return what is known of the family of a token of which only the URI is at hand, no firmware version."""
+    return quirks_of(uri.manufacturer or "", uri.model or "", "", "")
+
+
+def configuration_of(file: str) -> str:
+    """Return what to look at where the module in *file* fails to initialise; empty if that is not known."""
+    if "p11-kit" in file:
+        return "P11_KIT_SERVER_ADDRESS for p11-kit-client, and p11-kit list-modules for p11-kit-proxy"
+    return next(
+        (
+            family.quirks.configuration
+            for family in FAMILIES
+            if family.file and re.search(family.file, file, re.IGNORECASE)
+        ),
+        "",
+    )
+
+
+def firmware_of(manufacturer: str, model: str, version: tuple[int, int]) -> str:
+    """Return the firmware of a device whose driver puts *version* into CK_TOKEN_INFO.
+
+    ykcs11 packs minor * 10 + patch into one byte: 5.7.4 as 5 and 74 (its token.c).
+    """
+    major, minor = version
+    if _YUBIKEY.means(manufacturer, model, ""):
+        return f"{major}.{minor // 10}.{minor % 10}"
+    return f"{major}.{minor}"
+
+
+def _aged(quirks: Quirks, firmware: str) -> Quirks:
+    """Return *quirks* as they are with an old *firmware*: a device is judged, and not the list of its driver.
+
+    ykcs11 lists CKM_EDDSA for every YubiKey.
+    """
+    if quirks.family == "YubiKey PIV":
+        numbers = firmware.split(".")
+        if not all(number.isdecimal() for number in numbers) or [int(number) for number in numbers] >= [5, 7]:
+            return quirks
+        why = f"its firmware {firmware} knows no Ed25519, which came with 5.7, and cannot be updated"
+        return msgspec.structs.replace(quirks, numbers=(), lacks_ed25519=why)
+    return _aged_yubihsm(quirks, firmware)
+
+
+def _aged_yubihsm(quirks: Quirks, firmware: str) -> Quirks:
+    """Lower the ceiling of a YubiHSM 2 with firmware before 2.4.
+
+    Its driver puts minor * 100 + patch, before it minor * 10 + patch, into the one byte of CK_VERSION, so
+    that 2.3.1 reads as 2.31 or 2.45, and 2.4.0 as 2.40 or 2.144.
+    """
+    if quirks.family != "YubiHSM 2":
+        return quirks
+    major, _, minor = firmware.partition(".")
+    is_old = major == "2" and minor.isdecimal() and any(int(minor) in old for old in _YUBIHSM_OLD)
+    return msgspec.structs.replace(quirks, largest_message=2026) if is_old else quirks

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from seedless.errors import NoToken, PinError, TokenError, UsageError
-from seedless.pkcs11._ckr import explain, name_of
-from seedless.pkcs11._cryptoki import CKR_OK, CKU_SO
-from seedless.pkcs11.info import matches
-from seedless.pkcs11.login import encoded
+from seedless.pin import RefusedPin
+from seedless.pkcs11.cryptoki import CKR_OK, CKU_SO
 from seedless.pkcs11.module import load
-from seedless.pkcs11.refused import RefusedPin
-from seedless.pkcs11.session import TokenSession
-from seedless.pkcs11.visible import stored
+from seedless.pkcs11.public_objects import stored
+from seedless.pkcs11.return_values import explain, name_of
+from seedless.pkcs11.session import TokenSession, encoded
+from seedless.pkcs11.token_info import matches
 from seedless.text import between_quotes
 
 if TYPE_CHECKING:
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
 
     from pkcs11.types import Slot
 
-    from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.module import Module
+    from seedless.pkcs11.public_objects import Content
+    from seedless.pkcs11.token_info import TokenInfo
     from seedless.pkcs11.uri import KeyUri
-    from seedless.pkcs11.visible import Content
 
 _LABEL_SIZE = 32
 

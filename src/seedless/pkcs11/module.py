@@ -1,10 +1,12 @@
 """PKCS#11 modules: each loaded and initialised once per process, with locks of the operating system.
 
 The binding would call C_Initialize without locking and then release the GIL in every call: two threads crash
-SoftHSM and get wrong signatures from a YubiKey's driver. A module that knows no locking is used by one thread
-at a time. Refused: a file that is no PKCS#11 module, a module that another part of this program has
-initialised (nobody knows how, and its C_Finalize would end our sessions), and use after a fork. A driver that
-has lost its device is started anew, when no thread of ours is inside it.
+SoftHSM and get wrong signatures from a YubiKey's driver. A module that cannot lock is used by one thread at a
+time. Refused: a file that is no PKCS#11 module, a module that another part of this program has initialised
+(with arguments that cannot be read, and its C_Finalize would end our sessions), and use after a fork. A
+driver that has lost its device is initialised again, when no thread of ours is inside it: before C_Finalize
+the driver lock closes and waits for the threads inside, because a driver that is shut down under a call
+crashes. A call that hangs is not waited for long; then nobody gets exclusive access and the driver stays up.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,17 +22,90 @@ from pkcs11 import _pkcs11
 from pkcs11.constants import TokenFlag
 from pkcs11.exceptions import PKCS11Error
 
-from seedless.errors import ModuleError, TokenError
-from seedless.pkcs11 import _cryptoki, watch
-from seedless.pkcs11._ckr import explain, explained, is_loss
-from seedless.pkcs11.gate import Gate
-from seedless.pkcs11.info import TokenInfo
-from seedless.pkcs11.recognise import configuration_of, firmware_of
+from seedless.errors import ModuleError, NoToken, TokenError
+from seedless.pkcs11 import cryptoki, observer
+from seedless.pkcs11.families import configuration_of, firmware_of
+from seedless.pkcs11.return_values import explain, explained, is_loss
+from seedless.pkcs11.token_info import TokenInfo, matches
+from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from pkcs11.types import Slot
+
+
+class Gate:
+    """Enter it as a context, as often nested as you like; `alone` is entered from outside only."""
+
+    __slots__ = ("_closed", "_condition", "_driver", "_inside", "_one_at_a_time", "_waiting")
+
+    def __init__(self, driver: str, *, one_at_a_time: bool) -> None:
+        """Let many threads into *driver*, or *one_at_a_time*."""
+        self._driver: Final = driver
+        self._one_at_a_time: Final = one_at_a_time
+        self._condition: Final = threading.Condition(threading.Lock())
+        self._inside: Final[dict[int, int]] = {}  # thread → how deep
+        self._waiting = 0  # threads, who want to be told when somebody leaves
+        self._closed = False
+
+    def __enter__(self) -> None:
+        # Without the lock, which would be taken twice for each signature: whoever comes puts itself down
+        # before it looks, whoever wants to be alone closes before it looks, so one of them sees the other.
+        me, inside = threading.get_ident(), self._inside
+        if me in inside:
+            inside[me] += 1
+            return
+        inside[me] = 1
+        if self._closed or (self._one_at_a_time and len(inside) > 1):
+            self._come_again(me)
+        if observer.current is not observer.NOBODY:
+            observer.current.entered(self._driver)
+
+    def __exit__(self, *_: object) -> None:
+        me, inside = threading.get_ident(), self._inside
+        if inside[me] > 1:
+            inside[me] -= 1
+            return
+        del inside[me]
+        if self._waiting:
+            with self._condition:
+                self._condition.notify_all()
+        if observer.current is not observer.NOBODY:
+            observer.current.left()
+
+    def _come_again(self, me: int) -> None:
+        with self._condition:
+            del self._inside[me]
+            self._condition.notify_all()
+            self._waiting += 1
+            try:
+                while self._closed or (self._one_at_a_time and self._inside):
+                    self._condition.wait()
+                self._inside[me] = 1
+            finally:
+                self._waiting -= 1
+
+    @contextmanager
+    def alone(self, patience: float) -> Iterator[bool]:
+        """Close the gate, wait at most *patience* seconds until nobody is inside; give whether that is so."""
+        with self._condition:
+            self._waiting += 1
+            try:
+                while self._closed:
+                    self._condition.wait()
+                self._closed = True
+                empty = self._condition.wait_for(lambda: not self._inside, patience)
+            finally:
+                self._waiting -= 1
+        try:
+            yield empty
+        finally:
+            with self._condition:
+                self._closed = False
+                self._condition.notify_all()
+
 
 _CKR_NEED_TO_CREATE_THREADS = 0x09
 _CKR_ARGUMENTS_BAD = 0x07
@@ -46,12 +122,12 @@ class _Library(_pkcs11.lib):
     `initialized` stays false, so that the binding never calls C_Finalize.
     """
 
-    functions: _cryptoki.Functions
+    functions: cryptoki.Functions
     locking = True
 
     def initialize(self) -> None:
         """Call C_Initialize, before the binding calls any other function; raise `ModuleError`."""
-        self.functions = _cryptoki.functions_of(self)
+        self.functions = cryptoki.functions_of(self)
         result = self.functions.initialize(os_locking=True)
         self.locking = result not in _NO_LOCKING
         if not self.locking:
@@ -61,7 +137,7 @@ class _Library(_pkcs11.lib):
                 f"another part of this program has initialised {self.so}",
                 "load the module through seedless first, or sign in a process of its own",
             )
-        if result != _cryptoki.CKR_OK:
+        if result != cryptoki.CKR_OK:
             raise _not_initialised(result, Path(self.so))
 
 
@@ -73,7 +149,7 @@ class Module:
     def __init__(self, path: Path) -> None:
         """Load and initialise the module at *path*; raise `ModuleError`."""
         self.path: Final = path
-        _cryptoki.require_module(path)
+        cryptoki.require_module(path)
         with explained("load the module", str(path)):
             self._library: Final = _Library(str(path))
         locking = self._library.locking
@@ -113,12 +189,12 @@ class Module:
             if not alone or self.generation != generation:
                 return
             # Whatever it answers: another part of the program may have called it.
-            watch.current.entered(str(self.path))
+            observer.current.entered(str(self.path))
             self.functions.finalize()
             self.generation += 1
             result = self.functions.initialize(os_locking=self._locking)
-            watch.current.left()
-            if result not in {_cryptoki.CKR_OK, _CKR_ALREADY_INITIALIZED}:
+            observer.current.left()
+            if result not in {cryptoki.CKR_OK, _CKR_ALREADY_INITIALIZED}:
                 raise _not_initialised(result, self.path)
 
     def finalize(self) -> None:
@@ -198,6 +274,37 @@ def read_info(slot: Slot, library: str) -> TokenInfo:
     )
 
 
+def seat(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
+    """Return the slot and the token that *uri* means, for this package; raise `NoToken`."""
+    seats = module.seats()
+    found = [seat for seat in seats if matches(seat[1], uri)]
+    ready = [seat for seat in found if seat[1].initialised]
+    if len(ready) == 1:
+        return ready[0]
+    if ready and uri == KeyUri():
+        text = f"there are {len(ready)} tokens, and none was named: {_listed(ready)}"
+        raise NoToken(text, "name one by its serial, as in pkcs11:serial=NUMBER")
+    if ready:
+        raise NoToken(f"{len(ready)} tokens match {uri}: {_listed(ready)}", "add ;serial=… to the URI")
+    if found:
+        raise NoToken(
+            f"{found[0][1].where} has to be initialised before it can be used", "seedless token init does it"
+        )
+    if not seats:
+        configuration = configuration_of(module.path.name) or "whether the device is plugged in"
+        raise NoToken(f"no token matches {uri}: the module shows no token", f"look at {configuration}")
+    there = [seat for seat in seats if seat[1].initialised]
+    shows = _listed(there) or "no initialised token"
+    raise NoToken(
+        f"no token matches {uri}: the module shows {shows}",
+        "name one by its label or serial, as in pkcs11:token=NAME;serial=NUMBER",
+    )
+
+
+def _listed(seats: list[tuple[Slot, TokenInfo]]) -> str:
+    return ", ".join(info.where for _, info in seats)
+
+
 _loaded: dict[Path, Module] = {}
 _loading = threading.Lock()
 
@@ -215,11 +322,11 @@ def load(path: Path) -> Module:
     with _loading:
         module = _loaded.get(real)
         if module is None:
-            watch.current.entered(str(real))
+            observer.current.entered(str(real))
             try:
                 module = _loaded[real] = Module(real)
             finally:
-                watch.current.left()
+                observer.current.left()
     module.check()
     return module
 

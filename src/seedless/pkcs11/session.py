@@ -1,12 +1,16 @@
-"""One session on a token, its login, and the one place where a lost session is made anew.
+"""One session on a token, its login, and the one place where a lost session is opened again.
 
 The binding's own login leaks the session when it fails, and its close logs every session of the token out.
 Here a session is opened without a login and C_Login is called on it; closing closes this session and nothing
-else, and the driver logs out with the last one. Any error inside a session throws it away: some can be wedged
-for good. What `again` does is then tried once more: the driver is started anew, the same token opened, and
+else, and the driver logs out with the last one. Any error inside a session closes it: some can be wedged for
+good. What `again` does is then tried once more: the driver is initialised again, the same token opened, and
 the PIN that this token accepted before is sent again, never another one and never one that failed. That PIN
-is kept for the life of the session, as bytes that no repr shows, because keys that want it for each signature
-could not be used for a plan of fifty jwts else.
+is cached for the life of the session, as bytes that no repr shows, because keys that require it for each
+signature could not be used for a plan of fifty jwts else.
+
+A PIN that the token has rejected is not sent again, and none is sent again by itself: after a wrong PIN only
+a person who types is asked for another. The last try is refused unless it was asked for. A PIN that cannot be
+right for this family of devices is not sent at all.
 """
 
 from __future__ import annotations
@@ -18,14 +22,21 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 from pkcs11.exceptions import SessionHandleInvalid
 
-from seedless.errors import NoToken, TokenError
-from seedless.pin import asks_again
-from seedless.pkcs11._ckr import explained, failed_again, is_loss, name_of, pin_refused, require_ok
-from seedless.pkcs11._cryptoki import CKR_OK, CKU_CONTEXT_SPECIFIC, CKU_USER
-from seedless.pkcs11.key import lenient_mapper
-from seedless.pkcs11.login import WRONG_PIN, ask, not_logged_in, require_try
+from seedless.errors import NoToken, PinError, TokenError
+from seedless.pin import RefusedPin, asks_again
+from seedless.pkcs11 import observer
+from seedless.pkcs11.cryptoki import CKR_OK, CKU_CONTEXT_SPECIFIC, CKU_USER
+from seedless.pkcs11.keys import lenient_mapper
 from seedless.pkcs11.module import read_info
-from seedless.pkcs11.refused import RefusedPin
+from seedless.pkcs11.return_values import (
+    explain,
+    explained,
+    failed_again,
+    is_loss,
+    name_of,
+    pin_refused,
+    require_ok,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +46,75 @@ if TYPE_CHECKING:
     from pkcs11.types import Session, Slot
 
     from seedless.pin import PinSource
-    from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.module import Module
+    from seedless.pkcs11.token_info import TokenInfo
+
+
+WRONG_PIN = frozenset({"PinIncorrect", "PinLocked"})
+_FORM = frozenset({"ArgumentsBad", "PinLenRange", "PinInvalid"})
+
+
+def require_try(info: TokenInfo, *, last_try: bool) -> None:
+    """Raise `PinError` if no PIN may be sent to the token as it is now."""
+    if info.user_pin_locked or (info.user_pin_final_try and not last_try):
+        raise pin_refused(info, wrong=False)
+    if not info.user_pin_initialised:
+        raise PinError(f"{info.where} has no user PIN yet", "seedless token init sets one")
+
+
+def ask(pins: PinSource, info: TokenInfo, module: Module) -> bytes | None:
+    """Return a user PIN that may be sent to the token, None for its pad; raise `PinError` if none may be.
+
+    A person who types one that the token has refused before, or that cannot be right, is asked again: it was
+    not sent.
+    """
+    if info.protected_authentication_path:
+        return None
+    while True:
+        with observer.current.asking():
+            given = pins.pin(info.where, info.tries)
+        try:
+            return _fit(encoded(given, info), info, module)
+        except PinError as error:
+            if not asks_again(pins, error.message):
+                raise
+
+
+def _fit(pin: bytes, info: TokenInfo, module: Module) -> bytes:
+    """Return *pin*; raise `PinError` where it must not be sent, or cannot be right."""
+    RefusedPin.of(module.path, info.where, pin).check()
+    quirks = info.quirks
+    if not quirks.takes_pin(pin):
+        raise PinError(
+            f"the PIN for {info.where} cannot be right, and it was not sent: it has another form",
+            quirks.pin_hint,
+        )
+    return pin
+
+
+def encoded(pin: str | None, info: TokenInfo) -> bytes:
+    """Return *pin* as the bytes that PKCS#11 wants; raise `PinError` if there is none."""
+    if not pin:
+        raise PinError(
+            f"no PIN was given for {info.where}", "give one by a prompt, env:NAME, file:PATH, fd:N or cmd:…"
+        )
+    try:
+        return pin.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PinError(f"the PIN for {info.where} is not UTF-8") from None
+
+
+def not_logged_in(result: int, info: TokenInfo) -> TokenError:
+    """Return the error for a C_Login that failed, though not for a wrong PIN."""
+    name = name_of(result)
+    if name == "ObjectHandleInvalid":
+        # A YubiHSM whose authentication key the PIN names wrongly.
+        return PinError(f"cannot log in on {info.where}: it knows no such user", info.quirks.pin_hint)
+    error = explain(result, "log in", info.where, info.quirks)
+    if name in _FORM and info.quirks.pin_hint:
+        return PinError(error.message, info.quirks.pin_hint)
+    return error
+
 
 T = TypeVar("T")
 _OUTLIVED = "the driver was started anew"

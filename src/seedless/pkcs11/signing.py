@@ -1,29 +1,43 @@
-"""Signatures by a key on a token: CKM_EDDSA without parameter, which is pure Ed25519 (PKCS#11 3.0 §2.3.14).
+"""Sign with keys on a token: find the key of a public key, sign by CKM_EDDSA, verify.
 
-C_SignInit and C_Sign are called on the module itself, once each, for a signature of 64 bytes. Test signatures
-are over a challenge that can never be taken for claims.
+CKM_EDDSA without parameter is pure Ed25519 (PKCS#11 3.0 §2.3.14).
+
+Labels and ids repeat, so neither decides which key is meant. A key is searched for by its CKA_ID, where that
+is known, and by its CKA_EC_POINT, where the token searches by it; all keys are listed only when both find
+nothing, or when many keys are needed: then they are listed once for the session, because a search takes some
+drivers as long as a list. Where a token shows no public half (it may be missing, or live in a certificate),
+each key that could be meant signs a challenge; the one whose signature verifies is it.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from seedless.errors import BadSignature, TokenError, UsageError
+import msgspec
+from pkcs11.constants import Attribute, ObjectClass
+from pkcs11.exceptions import PKCS11Error
+
+from seedless.errors import BadSignature, NoKey, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
-from seedless.pkcs11 import watch
-from seedless.pkcs11._ckr import name_of, require_ok
-from seedless.pkcs11.recognise import why_no_ed25519
+from seedless.pkcs11 import observer
+from seedless.pkcs11.families import require_fits, why_no_ed25519
+from seedless.pkcs11.keys import ED25519, POINT_PREFIXES, Pair, halves, joined, paired
+from seedless.pkcs11.return_values import is_dislike, name_of, require_ok
 from seedless.pkcs11.session import handle_of
 
 if TYPE_CHECKING:
-    from pkcs11.types import Session
+    from collections.abc import Callable, Collection
 
-    from seedless.pkcs11.info import TokenInfo
+    from pkcs11.types import Object, Session
+
+    from seedless.pkcs11.families import Numbers
+    from seedless.pkcs11.keys import Half, Key
     from seedless.pkcs11.module import Module
-    from seedless.pkcs11.objects import Pair
-    from seedless.pkcs11.quirks import Numbers
     from seedless.pkcs11.session import TokenSession
+    from seedless.pkcs11.token_info import TokenInfo
+
 
 UNTOUCHED_AFTER = 10.0
 """Seconds after which a signature that failed is taken to have waited for a touch: a YubiKey waits 15."""
@@ -78,7 +92,7 @@ def sign_with(session: TokenSession, raw: Session, pair: Pair, message: bytes, n
         raise TokenError(
             f"the key {key.named} on {session.info.where} is not allowed to sign", "make a key with CKA_SIGN"
         )
-    watch.current.signing(session.info)
+    observer.current.signing(session.info)
     require_ok(functions.sign_init(handle, numbers.sign, pair.private.handle or 0))
     if key.attributes.always_authenticate:
         session.affirm(raw)
@@ -109,3 +123,312 @@ def proves(
     except BadSignature:
         return False
     return True
+
+
+FEW_SEARCHES: Final = 8
+"""Keys that are searched for one by one in a session; for the next one all keys are listed."""
+
+_FEW_POINTS = 4  # public objects with one point; a token that gives more does not search by it
+_MOST_TRIALS = 16
+_NOT_ABSENT = "this does not prove that it is absent: look at the files or the connection of the token"
+
+
+class _Listing(msgspec.Struct, frozen=True):
+    """What a token held when it was listed: Ed25519 keys by public key, those without one, and all ids."""
+
+    by_public: dict[bytes, list[Pair]]
+    hidden: list[Pair]
+    ids: set[bytes]
+
+
+class KeyFinder:
+    """Finds the keys of one session, and remembers those that it listed until the session is another.
+
+    Every method is called inside `TokenSession.use`. What is created or deleted in this session has to be
+    told: `add`, `forget`.
+    """
+
+    __slots__ = ("_created", "_epoch", "_listing", "_numbers", "_searches", "_session")
+
+    def __init__(self, session: TokenSession, numbers: Numbers) -> None:
+        """Remember nothing yet."""
+        self._session: Final = session
+        self._numbers: Final = numbers
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all keys and ids: something was deleted, or the handles are those of another session."""
+        self._epoch = self._session.epoch
+        self._created: dict[bytes, Pair] = {}
+        self._listing: _Listing | None = None
+        self._searches = 0
+
+    def add(self, pair: Pair) -> None:
+        """Remember the new *pair*."""
+        self._renew()
+        if pair.key.raw is not None:
+            self._created[pair.key.raw] = pair
+        if self._listing is not None:
+            self._listing.ids.add(pair.key.id)
+
+    def find(self, raw: Session, public: bytes, key_id: bytes | None = None) -> list[Pair]:
+        """List the Ed25519 keys whose public half is *public*, 32 bytes; *key_id* is where it may be."""
+        self._renew()
+        if public in self._created:
+            return [self._created[public]]
+        if self._listing is None and self._searches < FEW_SEARCHES:
+            self._searches += 1
+            found = self._searched(raw, public, key_id)
+            if found:
+                return found
+        is_fresh = self._listing is None
+        found = self._listed(raw, public)
+        if not found and not is_fresh:  # another program may have put it there since
+            self._listing = None
+            found = self._listed(raw, public)
+        return found
+
+    def on_token(self, raw: Session, public: bytes) -> list[Pair]:
+        """List as `find`, by the list of all keys, which is not read again for a key that is not in it."""
+        self._renew()
+        return [self._created[public]] if public in self._created else self._listed(raw, public)
+
+    def taken_ids(self, raw: Session) -> Collection[bytes]:
+        """Return the CKA_ID of every key object on the token, private or public."""
+        self._renew()
+        return self._all(raw).ids
+
+    def with_ids(self, raw: Session, ids: Collection[bytes]) -> dict[bytes, tuple[list[Half], list[Half]]]:
+        """Read the private and the public objects with each of *ids*; many are listed."""
+        found: dict[bytes, tuple[list[Half], list[Half]]] = {one: ([], []) for one in ids}
+        templates = [{Attribute.ID: one} for one in ids] if len(ids) <= FEW_SEARCHES else [None]
+        for place, kind in enumerate((ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)):
+            for template in templates:
+                for half in halves(raw, kind, self._numbers, template):
+                    if half.id in found:
+                        found[half.id][place].append(half)
+        return found
+
+    def unfinished(self, raw: Session, labels: Collection[str]) -> list[Object]:
+        """Return the objects with one of *labels* that have neither a CKA_ID nor a curve.
+
+        SoftHSM writes attributes in the order of their numbers: so far it came before its process was killed.
+        """
+        wanted = set(labels)
+        templates = [{Attribute.LABEL: one} for one in wanted] if len(wanted) <= FEW_SEARCHES else [None]
+        return [
+            half.item
+            for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
+            for template in templates
+            for half in halves(raw, kind, self._numbers, template)
+            if half.label in wanted and not half.id and half.values.get(Attribute.EC_PARAMS) is None
+        ]
+
+    def _renew(self) -> None:
+        if self._epoch != self._session.epoch:
+            self.forget()
+
+    def _searched(self, raw: Session, public: bytes, key_id: bytes | None) -> list[Pair]:
+        """Search by CKA_ID, and by CKA_EC_POINT, which also shows a second key with this public key."""
+        points = self._by_point(raw, public)
+        ids = dict.fromkeys(([key_id] if key_id else []) + [half.id for half in points])
+        if b"" in ids:
+            return []  # halves without an id are paired by their labels
+        found = [pair for one in ids for pair in self._with_id(raw, one, points)]
+        return [pair for pair in found if pair.key.key_type == ED25519 and pair.key.raw == public]
+
+    def _with_id(self, raw: Session, key_id: bytes, points: list[Half]) -> list[Pair]:
+        template = {Attribute.ID: key_id}
+        privates = halves(raw, ObjectClass.PRIVATE_KEY, self._numbers, template)
+        mine = [half for half in points if half.id == key_id]
+        if len(privates) == len(mine) == 1 and privates[0].label == mine[0].label:
+            return [paired(privates[0], mine[0])]
+        return joined(privates, halves(raw, ObjectClass.PUBLIC_KEY, self._numbers, template))
+
+    def _by_point(self, raw: Session, public: bytes) -> list[Half]:
+        """Return the public objects with the point *public*; none where the token does not search by it."""
+        quirks = self._session.info.quirks
+        for shape in quirks.points if quirks.searches_points else ():
+            template = {Attribute.EC_POINT: POINT_PREFIXES[shape] + public}
+            try:
+                found = halves(raw, ObjectClass.PUBLIC_KEY, self._numbers, template, most=_FEW_POINTS)
+            except PKCS11Error as error:
+                if not is_dislike(error):
+                    raise
+                return []
+            if found:
+                return [half for half in found if half.raw == public]
+        return []
+
+    def _listed(self, raw: Session, public: bytes) -> list[Pair]:
+        listing = self._all(raw)
+        return listing.by_public.get(public) or self._proved(raw, listing.hidden, public)
+
+    def _all(self, raw: Session) -> _Listing:
+        """List all keys, unless that was done."""
+        if self._listing is None:
+            publics = halves(raw, ObjectClass.PUBLIC_KEY, self._numbers)
+            privates = halves(raw, ObjectClass.PRIVATE_KEY, self._numbers)
+            self._listing = _Listing({}, [], {half.id for half in (*privates, *publics)})
+            for pair in joined(privates, publics):
+                if pair.key.key_type == ED25519 and pair.key.raw is None:
+                    self._listing.hidden.append(pair)
+                elif pair.key.key_type == ED25519 and pair.key.raw is not None:
+                    self._listing.by_public.setdefault(pair.key.raw, []).append(pair)
+        return self._listing
+
+    def _proved(self, raw: Session, candidates: list[Pair], public: bytes) -> list[Pair]:
+        message = challenge("which key", os.urandom(32))
+        return [
+            msgspec.structs.replace(pair, key=msgspec.structs.replace(pair.key, raw=public))
+            for pair in candidates[:_MOST_TRIALS]
+            if pair.key.attributes.sign is not False
+            # A PIN or a touch for each trial would be too much to ask.
+            and not pair.key.attributes.always_authenticate
+            and proves(self._session, raw, pair, public, self._numbers, message)
+        ]
+
+
+def only(found: list[Pair], public: bytes, where: str) -> Pair:
+    """Return the one key that was *found* for *public* on the token *where*; raise `NoKey` else."""
+    if not found:
+        raise NoKey(f"no key on {where} has the public key {public.hex()}", _NOT_ABSENT)
+    if len(found) > 1:
+        names = ", ".join(pair.key.named for pair in found)
+        raise NoKey(f"{len(found)} keys on {where} have one public key: {names}", "delete all but one")
+    return found[0]
+
+
+class TokenSigner:
+    """A `Signer` by one private object. Its signatures are not verified; `Verified` does that.
+
+    If the session is lost on the way, it is made anew once, and the key found again by its public key.
+    """
+
+    __slots__ = (
+        "_ceiling",
+        "_check",
+        "_epoch",
+        "_finder",
+        "_id",
+        "_numbers",
+        "_pair",
+        "_prepared",
+        "public_key",
+        "session",
+    )
+
+    def __init__(
+        self,
+        session: TokenSession,
+        finder: KeyFinder,
+        numbers: Numbers,
+        public_key: PublicKey,
+        key_id: bytes | None,
+        check: Callable[[Key], None],
+    ) -> None:
+        """Find the key of *public_key*, which may have the CKA_ID *key_id*.
+
+        Raise `NoKey`, or what *check* raises for a key that is refused.
+        """
+        self.session: Final = session
+        self.public_key: Final = public_key
+        self._finder: Final = finder
+        self._id: Final = key_id
+        self._numbers: Final = numbers
+        self._check: Final = check
+        self._ceiling: Final = session.info.quirks.largest_message  # once: it is wanted for every signature
+        self._take(*session.again("find a key", self._seek))
+
+    @property
+    def named(self) -> str:
+        """The key and its token in an error."""
+        return f"the key {self._pair.key.named} on {self.session.info.where}"
+
+    @property
+    def logs_in_for_each(self) -> bool:
+        """Whether the key wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE)."""
+        return self._pair.key.attributes.always_authenticate is True
+
+    def sign(self, message: bytes, /) -> bytes:
+        """Return the 64-byte signature of *message*; raise `TokenError`, after which the session is gone."""
+        if not isinstance(message, bytes):
+            # The binding takes a bytearray, and then the session is wedged for good.
+            raise UsageError(f"a message is bytes, not {type(message).__name__}")
+        if self._ceiling is not None and len(message) > self._ceiling:
+            require_fits(len(message), self.session.info)
+        with self.session.turn:
+            if observer.current is not observer.NOBODY:
+                observer.current.signing(self.session.info)
+            answer = None
+            began = time.monotonic()
+            if self._prepared is not None:
+                answer = self.session.try_once(self._epoch, self._prepared, message)
+                if answer is not None and answer[0] == 0 and len(answer[1]) == SIGNATURE_SIZE:
+                    return answer[1]
+            seconds = time.monotonic() - began
+            return self._the_long_way(message, [] if answer is None else [(*answer, seconds)])
+
+    def _the_long_way(self, message: bytes, answers: list[tuple[int, bytes, float]]) -> bytes:
+        """Sign as `TokenSession.again` does things, the first time with the answer that came already."""
+
+        def action(raw: Session) -> bytes:
+            if answers:
+                result, signature, seconds = answers.pop()
+                require_touched(result, seconds, self.session.info)
+                require_ok(result)
+                return require_whole(signature, self.session)
+            if self._epoch != self.session.epoch:
+                self._take(*self._seek(raw))
+            return sign_with(self.session, raw, self._pair, message, self._numbers)
+
+        if self._pair.key.attributes.always_authenticate:
+            with self.session.asking():
+                return self.session.again("sign", action)
+        return self.session.again("sign", action)
+
+    def _seek(self, raw: Session) -> tuple[int, int, list[Pair]]:
+        """Return the epoch and the handle of the session as it is, and the keys that match."""
+        session = self.session
+        return session.epoch, handle_of(raw), self._finder.find(raw, self.public_key.raw, self._id)
+
+    def _take(self, epoch: int, handle: int, found: list[Pair]) -> None:
+        """Take the one key that was *found*, and prepare its calls."""
+        self._pair = only(found, self.public_key.raw, self.session.info.where)
+        self._check(self._pair.key)
+        self._epoch, self._prepared = epoch, self._calls(handle)
+
+    def _calls(self, handle: int) -> Callable[[bytes], tuple[int, bytes]] | None:
+        attributes = self._pair.key.attributes
+        if attributes.always_authenticate or attributes.sign is False:
+            return None
+        functions, key = self.session.module.functions, self._pair.private.handle or 0
+        return functions.signing(handle, self._numbers.sign, key, SIGNATURE_SIZE)
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """A `Signer` whose signatures have all been verified under its public key."""
+
+    inner: TokenSigner
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that the signatures verify under."""
+        return self.inner.public_key
+
+    def sign(self, message: bytes, /) -> bytes:
+        """Return the 64-byte signature of *message*; raise `TokenError` for a wrong one, which nobody gets.
+
+        Tokens do return wrong signatures without an error: drivers under threads, firmware that signs only
+        the first 32 bytes, a flipped bit in a key file.
+        """
+        signature = self.inner.sign(message)
+        try:
+            self.inner.public_key.verify(signature, message)
+        except BadSignature as error:
+            self.inner.session.close("its session was thrown away after a wrong signature")
+            raise TokenError(
+                f"{self.inner.named} gave a wrong signature: it does not verify under {self.public_key}",
+                "do not sign with this token until you know why: its driver, its firmware or its files",
+            ) from error
+        return signature

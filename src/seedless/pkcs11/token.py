@@ -13,29 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from seedless.errors import NoKey, NoToken, TokenError, UsageError
+from seedless.errors import NoKey, TokenError, UsageError
 from seedless.pin import PinSource, parse_pin_source
-from seedless.pkcs11.info import matches
-from seedless.pkcs11.lookup import KeyFinder, only
-from seedless.pkcs11.module import load
-from seedless.pkcs11.objects import pairs
-from seedless.pkcs11.recognise import configuration_of
+from seedless.pkcs11.keys import pairs
+from seedless.pkcs11.module import load, seat
 from seedless.pkcs11.session import TokenSession
-from seedless.pkcs11.signers import TokenSigner, Verified
-from seedless.pkcs11.signing import eddsa_numbers
+from seedless.pkcs11.signing import KeyFinder, TokenSigner, Verified, eddsa_numbers, only
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from pkcs11.types import Slot
-
     from seedless.nkey import PublicKey
-    from seedless.pkcs11.info import TokenInfo
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.families import Numbers, Quirks
+    from seedless.pkcs11.keys import Half, Key, Pair
     from seedless.pkcs11.module import Module
-    from seedless.pkcs11.objects import Half, Pair
-    from seedless.pkcs11.quirks import Numbers, Quirks
+    from seedless.pkcs11.token_info import TokenInfo
     from seedless.seeds import SoftwareKey
     from seedless.signer import Signer
 
@@ -128,7 +121,7 @@ class Token:
     def create(self, label: str, key_id: bytes, random: bytes) -> Key:
         """Create a pair as `generate` does, with a *key_id* that `free_ids` gave, and 32 *random* bytes."""
         # Creating and importing keys is not loaded by who only signs.
-        from seedless.pkcs11.generate import Wanted, generate_pair  # noqa: PLC0415
+        from seedless.pkcs11.key_creation import Wanted, generate_pair  # noqa: PLC0415
 
         self._require_creates()
         with self._session.use("make a key") as raw:
@@ -137,7 +130,7 @@ class Token:
         return pair.key
 
     def _require_creates(self) -> None:
-        from seedless.pkcs11.generate import require_makes_keys  # noqa: PLC0415 - as in `create`
+        from seedless.pkcs11.key_creation import require_makes_keys  # noqa: PLC0415 - as in `create`
 
         require_makes_keys(self._session.module, self.info)
 
@@ -153,7 +146,7 @@ class Token:
         *halves* are the objects with its CKA_ID, of which only those with its *label*, or none, are looked
         at. A pair that cannot be used is removed, too.
         """
-        from seedless.pkcs11.generate import finished  # noqa: PLC0415 - as in `create`
+        from seedless.pkcs11.key_creation import finished  # noqa: PLC0415 - as in `create`
 
         with self._session.use("finish a key") as raw:
             pair = finished(self._session, raw, self._numbers, (label, *halves), random)
@@ -179,7 +172,7 @@ class Token:
 
         The rest is as with `generate`; refused is also a key that the token has already.
         """
-        from seedless.pkcs11.importing import Coming, import_pair, require_takes_keys  # noqa: PLC0415 - likewise
+        from seedless.pkcs11.key_creation import Coming, import_pair, require_takes_keys  # noqa: PLC0415 - likewise
 
         require_takes_keys(self._session.module, self.info)
         with self._session.use("import a key") as raw:
@@ -286,37 +279,6 @@ _OPENED = 'as in open_token("pkcs11:token=ACME", "env:PIN", module="/usr/lib/sof
 def find_token(module: Module, uri: KeyUri) -> TokenInfo:
     """Return the one initialised token that *uri* means; raise `NoToken`, which lists what is there."""
     return seat(module, uri)[1]
-
-
-def seat(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
-    """Return the slot and the token that *uri* means, for this package; raise `NoToken`."""
-    seats = module.seats()
-    found = [seat for seat in seats if matches(seat[1], uri)]
-    ready = [seat for seat in found if seat[1].initialised]
-    if len(ready) == 1:
-        return ready[0]
-    if ready and uri == KeyUri():
-        text = f"there are {len(ready)} tokens, and none was named: {_listed(ready)}"
-        raise NoToken(text, "name one by its serial, as in pkcs11:serial=NUMBER")
-    if ready:
-        raise NoToken(f"{len(ready)} tokens match {uri}: {_listed(ready)}", "add ;serial=… to the URI")
-    if found:
-        raise NoToken(
-            f"{found[0][1].where} has to be initialised before it can be used", "seedless token init does it"
-        )
-    if not seats:
-        configuration = configuration_of(module.path.name) or "whether the device is plugged in"
-        raise NoToken(f"no token matches {uri}: the module shows no token", f"look at {configuration}")
-    there = [seat for seat in seats if seat[1].initialised]
-    shows = _listed(there) or "no initialised token"
-    raise NoToken(
-        f"no token matches {uri}: the module shows {shows}",
-        "name one by its label or serial, as in pkcs11:token=NAME;serial=NUMBER",
-    )
-
-
-def _listed(seats: list[tuple[Slot, TokenInfo]]) -> str:
-    return ", ".join(info.where for _, info in seats)
 
 
 def _count(number: int) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from seedless.resolver.cluster import Cluster, listed, open_cluster
-from seedless.resolver.connection import Login, Place
-from seedless.resolver.deleted import Deleted
-from seedless.resolver.folder import Folder
-from seedless.resolver.port import Said, Target
+from seedless.resolver.cluster import Cluster, Login, Place, listed, open_cluster
+from seedless.resolver.delete import (
+    Deleted,
+    Strays,
+    Victim,
+    named,
+    order,
+    order_issuer,
+    require_store,
+    strays,
+)
 from seedless.resolver.preflight import There, preflight, preflight_delete, preflight_rules
-from seedless.resolver.preload import Preload
 from seedless.resolver.protocol import ASKED, DELETE, INBOX, UPDATE, Answer, Server, Standing
-from seedless.resolver.prune import Strays, Victim, named, order, order_issuer, require_store, strays
 from seedless.resolver.pull import Fate, Pulled, judge_pulled
 from seedless.resolver.push import Compared, Sent, State, compare, held_jwts, send
+from seedless.resolver.targets import Folder, Preload, Said, Target
 
 __all__ = [
     "ASKED",

@@ -17,7 +17,7 @@ from seedless.jwt import Jwt, read
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from seedless.resolver.port import Said, Target
+    from seedless.resolver.targets import Said, Target
 
 
 class State(enum.StrEnum):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from seedless.rotate.pair import Pair, find_pair, listed_keys, successor
+from seedless.rotate.replacement import Pair, find_pair, listed_keys, successor
 
 __all__ = ["Pair", "find_pair", "listed_keys", "successor"]

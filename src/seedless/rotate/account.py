@@ -14,11 +14,11 @@ import msgspec
 from seedless import jwt as jwts
 from seedless import trust
 from seedless.claims import Account, Activation
-from seedless.dependents import is_expired
 from seedless.errors import SeedlessError
-from seedless.issue import Plan
 from seedless.plan import changed
-from seedless.rotate.pair import listed_keys, with_new, without
+from seedless.rotate.replacement import listed_keys, with_new, without
+from seedless.signing_pipeline import Plan
+from seedless.trust import is_expired
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

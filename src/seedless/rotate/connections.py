@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from seedless.errors import ServerError
-from seedless.resolver.connection import Question
+from seedless.resolver.cluster import Question
 from seedless.text import brief
 
 if TYPE_CHECKING:

@@ -13,22 +13,7 @@ from seedless.change import Statement
 from seedless.claims import Operator
 from seedless.findings import Finding, Report, Severity
 from seedless.jwt import payload_of
-from seedless.rules import (
-    account,
-    every,
-    exports,
-    guards,
-    imports,
-    limits,
-    mappings,
-    observed,
-    operator,
-    scopes,
-    sharing,
-    traffic,
-    trust,
-    user,
-)
+from seedless.rules import account, every, exports, guards, imports, observed, operator, scopes, trust, user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +40,7 @@ OFFICIAL: dict[str, tuple[Rule, ...]] = {
         *imports.RULES,
         *exports.RULES,
         *account.RULES,
-        *traffic.RULES,
+        *account.TRAFFIC_RULES,
     ),
     "user": (*every.RULES, *_HOLDERS, *user.RULES),
     "activation": (*every.RULES, *every.SUBJECT_RULES, *every.ACTIVATION_RULES),
@@ -66,23 +51,23 @@ OFFICIAL: dict[str, tuple[Rule, ...]] = {
 """The rules of the official library's Validate, for each kind of claims."""
 
 _OBSERVED: dict[str, tuple[Rule, ...]] = {
-    "operator": limits.OPERATOR_RULES,
+    "operator": observed.OPERATOR_RULES,
     "account": (
         *observed.HOLDER_RULES,
         *observed.SUBJECT_RULES,
         *observed.ACCOUNT_RULES,
         *scopes.ACCOUNT_RULES,
-        *mappings.RULES,
-        *limits.ACCOUNT_RULES,
-        *sharing.ACCOUNT_RULES,
+        *account.MAPPINGS_RULES,
+        *observed.LIMITS_ACCOUNT_RULES,
+        *imports.ACCOUNT_RULES,
     ),
     "user": (
         *observed.HOLDER_RULES,
         *observed.SUBJECT_RULES,
         *scopes.USER_RULES,
-        *limits.USER_RULES,
+        *observed.USER_RULES,
     ),
-    "activation": (*observed.SUBJECT_RULES, *sharing.ACTIVATION_RULES),
+    "activation": (*observed.SUBJECT_RULES, *imports.ACTIVATION_RULES),
 }
 
 STATEMENT_RULES: dict[str, tuple[Rule, ...]] = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from seedless.store.files import NscStore, keys_beside, stores_of
+from seedless.store.files import Address, NscStore, Store, keys_beside, stores_of
 from seedless.store.lock import FolderLock
 from seedless.store.places import create_store, default_root, expanded, home, open_store, operators, root_lock
-from seedless.store.port import Address, Store
 
 __all__ = [
     "Address",

@@ -1,4 +1,8 @@
-"""A store in the layout of nsc 2.13 (`cmd/store/store.go`), so that both tools can work on one folder.
+"""What the journeys ask of a store.
+
+The file `.nsc`, by which nsc and we know a folder to be a store.
+
+A store in the layout of nsc 2.13 (`cmd/store/store.go`), so that both tools can work on one folder.
 
     ROOT/stores/OP/.nsc, OP.jwt, accounts/A/A.jwt, accounts/A/users/U.jwt
     ROOT/keys/creds/OP/A/U.creds
@@ -16,25 +20,100 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from seedless import base64url, jwt
+from seedless import base64url, jwt, wire
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadJwt, SeedlessError, StoreError, UsageError
 from seedless.nkey import Role
 from seedless.store import atomic
 from seedless.store.lock import FolderLock
-from seedless.store.mark import MARK_NAME, mark_text
 from seedless.store.names import check_name, file_name, is_plain, name_of, require_storable
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
+    from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
-    from seedless.store.port import Address
+
+
+Address = tuple[str, ...]
+"""Where a jwt lies: `()` the operator, `(account,)`, `(account, user)`; names as in the claims."""
+
+
+class Store(Protocol):
+    """The jwts of one operator, and the creds of its users."""
+
+    @property
+    def operator(self) -> str:
+        """The name of the operator."""
+
+    @property
+    def managed(self) -> bool:
+        """Whether the operator's key is somebody else's."""
+
+    def get(self, *address: str) -> Jwt[Any] | None:
+        """Return the verified jwt at *address*, None if there is none; raise `StoreError` if damaged."""
+
+    def children(self, *address: str) -> list[str]:
+        """Return the names of the operator's accounts, or of the users of an account, sorted."""
+
+    def find(self, subject: PublicKey) -> Address | None:
+        """Return where the jwt lies whose subject is *subject*; damaged files are passed over."""
+
+    def put(
+        self, changes: Mapping[Address, Jwt[Any] | None], extra: Mapping[Path, str | None] | None = None
+    ) -> None:
+        """Write *changes* and the *extra* files, None removes one: all or nothing."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep all other writers out, those of the keyring too; `put` takes it by itself."""
+
+    def creds(self, account: str, user: str) -> bytes | None:
+        """Return what the creds file of *user* holds, None if there is none; raise `StoreError`."""
+
+    def creds_path(self, account: str, user: str) -> Path:
+        """Return where the creds of *user* lie, or would."""
+
+    def seed_path(self, public_key: PublicKey) -> Path:
+        """Return where the seed of a user's or curve key lies, or would, in the key store of nsc."""
+
+
+MARK_NAME = ".nsc"
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What `.nsc` says, in nsc's order of members; *managed*: the operator's key is somebody else's."""
+
+    managed: bool = False
+    name: str
+    kind: str = "operator"
+    version: str = "1"
+
+
+def mark_text(operator: str, *, managed: bool) -> str:
+    """Return the text of the mark, byte for byte as nsc writes it."""
+    return wire.encode(Mark(name=operator, managed=managed)).decode()
+
+
+def read_mark(folder: Path) -> Mark | None:
+    """Return the mark of the store *folder*, None if it has none; raise `StoreError` if it is damaged."""
+    path = folder / MARK_NAME
+    data = atomic.read(path)
+    if data is None:
+        return None
+    try:
+        return msgspec.json.decode(data, type=Mark)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreError(
+            f"{shown(path)} is damaged: {str(error)[:1].lower()}{str(error)[1:]}",
+            f"it holds {mark_text('NAME', managed=False)}",
+        ) from error
+
 
 _BODIES: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from seedless.errors import StoreError, UsageError
 from seedless.store import atomic
-from seedless.store.files import NscStore, existing_file, stores_of
+from seedless.store.files import MARK_NAME, NscStore, existing_file, read_mark, stores_of
 from seedless.store.lock import FolderLock
-from seedless.store.mark import MARK_NAME, read_mark
 from seedless.store.names import check_name, file_name, name_of, require_storable
 from seedless.text import quoted, shown
 

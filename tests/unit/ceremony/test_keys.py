@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from seedless.ceremony.keys import MadeKey, parse, policy_text, to_bytes
-from seedless.ceremony.own import KEY, own_draft
+from seedless.ceremony.statements import KEY, own_draft
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.nkey import Role
-from seedless.planfile import digest
+from seedless.plan_file import digest
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
 

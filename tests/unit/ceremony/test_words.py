@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from seedless.ceremony import words
-from seedless.ceremony.word_lists import EVEN, ODD
+from seedless.ceremony.words import EVEN, ODD
 from seedless.errors import UsageError
 
 # The fingerprint in the manual of PGP, and two of Decred's vectors (walletseed, mnemonic_test.go).

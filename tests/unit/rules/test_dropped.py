@@ -6,7 +6,7 @@ import pytest
 
 from seedless.change import Context
 from seedless.claims.transforms import Transform, has_stray_transform, transforms
-from seedless.rules import sharing
+from seedless.rules import imports
 
 if TYPE_CHECKING:
     from conftest import Found, Say
@@ -175,13 +175,13 @@ def test_t017_the_work_for_cycles_grows_with_the_imports_and_is_done_once(
             for number in range(size)
         }
         calls: list[int] = []
-        feeds = sharing._feeds
-        monkeypatch.setattr(sharing, "_feeds", lambda *given, f=feeds, c=calls: c.append(1) or f(*given))
+        feeds = imports._feeds
+        monkeypatch.setattr(imports, "_feeds", lambda *given, f=feeds, c=calls: c.append(1) or f(*given))
         context = Context(NOW, claims=claims)
         for _ in range(3):
             found("account", letters="T", context=context)
-        assert len(sharing._cyclic(claims)) == size
-        monkeypatch.setattr(sharing, "_feeds", feeds)
+        assert len(imports._cyclic(claims)) == size
+        monkeypatch.setattr(imports, "_feeds", feeds)
         counts.append(len(calls))
     assert counts == [50, 100]
 

@@ -13,7 +13,7 @@ from seedless.jwt import draft
 from seedless.nkey import Role
 from seedless.rules import judge, judge_statement
 from seedless.seeds import SoftwareKey
-from seedless.shape import Unknown
+from seedless.typed_json import Unknown
 
 if TYPE_CHECKING:
     from conftest import Found, Say

@@ -21,11 +21,11 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, UsageError
-from seedless.issue import Intent, Plan
 from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey
 from seedless.plan import changed
+from seedless.signing_pipeline import Intent, Plan
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import click
 from seedless import file_kind, ledger
 from seedless.ceremony import documents
 from seedless.ceremony.offline import TRANSCRIPT_NAME
-from seedless.ceremony.progress import progress
 from seedless.ceremony.request import parse
-from seedless.ceremony.transcript import read
+from seedless.ceremony.transcript import progress, read
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
 from seedless.cli._workspace import Workspace

@@ -11,7 +11,7 @@ import msgspec
 from seedless import file_kind
 from seedless import ledger as ledgers
 from seedless.ceremony import documents
-from seedless.ceremony import result as results
+from seedless.ceremony import transcript as results
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.check import check as examine
 from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from seedless.ceremony.check import Checked
     from seedless.ceremony.request import Request
-    from seedless.issue import Plan, Signed
+    from seedless.signing_pipeline import Plan, Signed
 
 
 @click.command()

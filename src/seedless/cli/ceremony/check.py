@@ -11,7 +11,7 @@ from seedless import file_kind
 from seedless.ceremony import documents, words
 from seedless.ceremony.check import Verdict
 from seedless.ceremony.check import check as examine
-from seedless.ceremony.recompute import recompute as compute_again
+from seedless.ceremony.check import recompute as compute_again
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.options import Settings, json_options

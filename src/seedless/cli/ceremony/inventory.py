@@ -8,7 +8,7 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony import documents
-from seedless.ceremony.inventory import differences, told
+from seedless.ceremony.keys import differences, told
 from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
 from seedless.cli import printing
 from seedless.cli._ceremony_token import driver_says
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from seedless.ceremony.inventory import Told
+    from seedless.ceremony.keys import Told
     from seedless.cli._token import OpenTokens
 
 _FOUND = 3

@@ -27,19 +27,19 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.options import Settings, change_options
 from seedless.errors import UsageError
-from seedless.issue import NewKey
 from seedless.ledger import Book
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.key import label_for
+from seedless.pkcs11.keys import label_for
 from seedless.pkcs11.uri import KeyUri
 from seedless.plan import SYSTEM_ACCOUNT
 from seedless.policy import read as read_policy
+from seedless.signing_pipeline import NewKey
 from seedless.store import atomic, root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.cli._token import OpenTokens
-    from seedless.keyring import KeyEntry
+    from seedless.inventory import KeyEntry
     from seedless.policy import Policy
 
 _FILE = click.Path(path_type=Path)

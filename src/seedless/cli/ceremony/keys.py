@@ -13,7 +13,7 @@ from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings, write_options
-from seedless.keyring import KeyEntry
+from seedless.inventory import KeyEntry
 from seedless.store import root_lock
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless import file_kind, ledger, planfile
-from seedless.ceremony import result as results
+from seedless import file_kind, ledger
+from seedless import plan_file as planfile
+from seedless.ceremony import transcript as results
 from seedless.ceremony import words
 from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
 from seedless.ceremony.request import prepare as prepare_request
@@ -26,8 +27,8 @@ from seedless.text import shown
 from seedless.units import moment as as_text
 
 if TYPE_CHECKING:
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
+    from seedless.signing_pipeline import Plan
 
 
 @click.command()

@@ -26,7 +26,7 @@ from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.pin import environment_pin
 from seedless.pkcs11.initialise import blank_or_named, initialise_token
-from seedless.pkcs11.key import label_for
+from seedless.pkcs11.keys import label_for
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from seedless.ceremony.judgement import Ground
     from seedless.findings import Report
     from seedless.jwt import Draft, Jwt
-    from seedless.pkcs11.info import TokenInfo
     from seedless.pkcs11.token import Token
+    from seedless.pkcs11.token_info import TokenInfo
 
 _FOUND = 3
 _LABEL = "REHEARSAL"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from seedless.ceremony.checklist import checklist as page_of
+from seedless.ceremony.report import checklist as page_of
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace

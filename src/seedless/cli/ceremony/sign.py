@@ -11,8 +11,8 @@ import click
 from seedless import file_kind
 from seedless.ceremony import documents, words
 from seedless.ceremony.offline import Sitting, sit
-from seedless.ceremony.result import parse as parse_result
 from seedless.ceremony.transcript import digest as transcript_digest
+from seedless.ceremony.transcript import parse as parse_result
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._ceremony_token import ceremony_tokens, where

@@ -9,7 +9,7 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony.offline import matter
-from seedless.ceremony.witness import why_no_witness
+from seedless.ceremony.statements import why_no_witness
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._ceremony_token import where
@@ -25,7 +25,7 @@ from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.ceremony.judgement import Ground
-    from seedless.ceremony.witness import Matter
+    from seedless.ceremony.statements import Matter
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
 

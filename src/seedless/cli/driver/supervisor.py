@@ -24,7 +24,7 @@ from seedless.cli import printing
 from seedless.cli.driver.parent import FATAL, Parent
 from seedless.errors import UsageError
 from seedless.pin import without_pins
-from seedless.pkcs11 import watch
+from seedless.pkcs11 import observer
 from seedless.process_memory import forbid_dumps, overwrite_variables
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.cli.main import Run
-    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.token_info import TokenInfo
 
 _DEADLINE = 60.0  # seconds inside a driver, a touch or typing on a PIN pad included
 _PR_SET_PDEATHSIG = 1
@@ -77,7 +77,7 @@ class Guard:
         os.close(ears)
         _die_with(me)
         _let_signals_through()
-        watch.watch_drivers(self)
+        observer.watch_drivers(self)
 
     def end(self, code: int) -> None:
         """End the child with *code*, past whatever its driver does at the end of a process."""
@@ -104,7 +104,7 @@ class Guard:
         if number == 1 < count and info.quirks.touch and not self._is_announced:
             self._is_announced = True
             self.waits(f"{count} signatures are needed, and {info.where} may require a touch for each")
-        notice = watch.notice(info)
+        notice = observer.notice(info)
         self._send(f"wait touch {number} of {count}: {notice}" if notice and count > 1 else f"wait {notice}")
 
     def numbered(self, number: int, count: int) -> None:

@@ -15,14 +15,14 @@ from seedless.cli._token import module_for, token_part
 from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings, attest_options
 from seedless.errors import StoreError, UsageError
-from seedless.keyring import Attested, attestation_path
+from seedless.inventory import Attested, attestation_path
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic, root_lock
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
     from seedless.attestation import Attestation
-    from seedless.keyring import KeyEntry
+    from seedless.inventory import KeyEntry
     from seedless.nkey import PublicKey
 
 _FILE = click.Path(path_type=Path)
@@ -82,7 +82,7 @@ def _read(path: Path) -> bytes:
 def _on_token(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
     """Return the certificates on the token where the inventory has the key."""
     # Loading the binding takes longer than all else: files alone need none.
-    from seedless.pkcs11.certificates import read_certificates  # noqa: PLC0415 - see above
+    from seedless.pkcs11.public_objects import read_certificates  # noqa: PLC0415 - see above
 
     uri = token_part(KeyUri.parse(entry.uri))
     return read_certificates(module_for(workspace, uri, is_ours=False), uri)

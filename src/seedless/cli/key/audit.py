@@ -12,7 +12,7 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings, token_options
 from seedless.nkey import PublicKey
 from seedless.pkcs11.audit import audit as examine
-from seedless.pkcs11.papers import STATEMENT
+from seedless.pkcs11.keys import STATEMENT
 from seedless.text import shown
 
 if TYPE_CHECKING:

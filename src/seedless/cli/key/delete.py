@@ -11,10 +11,10 @@ from seedless.cli._keys import PublicKeyType
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings, change_options
-from seedless.dependents import ties
 from seedless.errors import NoKey, NoToken, Refused, SeedlessError, StoreError, UsageError
 from seedless.store import atomic, open_store, operators, root_lock
 from seedless.text import quoted, shown
+from seedless.trust import ties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seedless.cli._token import OpenTokens
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
     from seedless.store import Store
 

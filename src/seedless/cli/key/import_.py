@@ -17,16 +17,16 @@ from seedless.cli.options import Settings, change_options
 from seedless.cli.show import read_input
 from seedless.creds import parse_key
 from seedless.errors import BadKey, NoKey, UsageError
-from seedless.keyring import KeyEntry
+from seedless.inventory import KeyEntry
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.key import label_for
+from seedless.pkcs11.keys import label_for
 from seedless.pkcs11.signing import challenge
 from seedless.store import root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.cli._token import OpenTokens
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
     from seedless.seeds import SoftwareKey
 

@@ -22,12 +22,12 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from seedless.inventory import KeyEntry
     from seedless.jwt import Jwt
-    from seedless.keyring import KeyEntry
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
     from seedless.store import Store
-    from seedless.store.port import Address
+    from seedless.store.files import Address
 
 _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
 

@@ -11,10 +11,10 @@ from seedless.cli.key.import_ import ROLES
 from seedless.cli.key.list import entry_data
 from seedless.cli.options import Settings, change_options
 from seedless.errors import UsageError
-from seedless.issue import NewKey
 from seedless.nkey import Role
-from seedless.pkcs11.key import label_for
+from seedless.pkcs11.keys import label_for
 from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import NewKey
 from seedless.store import atomic, root_lock
 from seedless.text import shown
 

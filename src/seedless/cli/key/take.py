@@ -13,15 +13,15 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.options import Settings, change_options
 from seedless.errors import NoKey, UsageError
-from seedless.keyring import KeyEntry
+from seedless.inventory import KeyEntry
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.key import ED25519, label_for
+from seedless.pkcs11.keys import ED25519, label_for
 from seedless.pkcs11.signing import challenge
 from seedless.store import root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.pkcs11.key import Key
+    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
 
 

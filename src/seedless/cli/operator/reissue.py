@@ -15,11 +15,10 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, StoreError, UsageError
-from seedless.issue import Intent
 from seedless.nkey import PublicKey, Role
 from seedless.rotate import listed_keys, successor
-from seedless.rotate.identity import new_identity
-from seedless.rotate.operator import accounts_by
+from seedless.rotate.operator import accounts_by, new_identity
+from seedless.signing_pipeline import Intent
 from seedless.text import brief, shown
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from seedless.claims import Account, Operator
-    from seedless.issue import Plan
     from seedless.jwt import Jwt
+    from seedless.signing_pipeline import Plan
 
 
 @click.command()

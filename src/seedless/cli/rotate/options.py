@@ -19,7 +19,7 @@ def check_phase(key: str | None, *, finish: bool, emergency: bool) -> None:
 
     The same command again, after it was killed, must not do away with the key that has just been made.
     """
-    from seedless.rotate.pair import is_key  # noqa: PLC0415 - not for --help
+    from seedless.rotate.replacement import is_key  # noqa: PLC0415 - not for --help
 
     if finish and emergency:
         raise UsageError("--finish and --emergency are two ways to end it", "give one")

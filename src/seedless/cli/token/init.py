@@ -20,7 +20,7 @@ from seedless.text import between_quotes, quoted, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.token_info import TokenInfo
     from seedless.pkcs11.uri import KeyUri
 
 

@@ -15,7 +15,7 @@ from seedless.pkcs11.token import find_token
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.pkcs11.info import TokenInfo
+    from seedless.pkcs11.token_info import TokenInfo
 
 
 @click.command(name="list")

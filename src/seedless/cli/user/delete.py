@@ -16,14 +16,13 @@ from seedless.cli.account.revoke import known_users
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.user.reissue import account_option
 from seedless.creds import parse_user_key
-from seedless.dependents import is_expired
 from seedless.errors import UsageError
-from seedless.issue import Intent, Plan
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey
 from seedless.plan import changed, revocations
+from seedless.signing_pipeline import Intent, Plan
 from seedless.text import shown
-from seedless.trust import is_revoked
+from seedless.trust import is_expired, is_revoked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,8 +18,8 @@ from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.cli.user.reissue import account_option, reissued
 from seedless.errors import UsageError
-from seedless.issue import Intent, Plan
 from seedless.plan import changed, resigned
+from seedless.signing_pipeline import Intent, Plan
 from seedless.text import shown
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import jwt
-from seedless.allow import lift
 from seedless.change import Placement, Statement
 from seedless.claims import User
 from seedless.cli import printing
@@ -19,11 +18,12 @@ from seedless.cli.show import jwt_in, read_input
 from seedless.creds import format_creds, parse_user_key
 from seedless.errors import BadJwt, SeedlessError, UsageError
 from seedless.findings import Report
-from seedless.issue import Intent, Plan
 from seedless.rules import judge_statement
+from seedless.signing_pipeline import Intent, Plan
 from seedless.store.names import require_storable
 from seedless.text import quoted, shown
 from seedless.trust import may_issue
+from seedless.waivers import lift
 
 if TYPE_CHECKING:
     from seedless.claims import Account

@@ -16,8 +16,8 @@ from seedless.cli.options import Settings, sign_options
 from seedless.cli.user.reissue import reissued
 from seedless.cli.values import MOMENT, SPAN, Moment
 from seedless.errors import SeedlessError, UsageError
-from seedless.issue import Intent, Plan
 from seedless.plan import changed
+from seedless.signing_pipeline import Intent, Plan
 from seedless.text import shown
 from seedless.trust import is_revoked
 

@@ -1,0 +1,175 @@
+"""What a ceremony signs about itself: receipts and statements of witnesses.
+
+They are generic jwts with an audience of their own, never to be taken for claims. Every key that signed in a
+ceremony also signs the digest of its transcript: the receipt. Witnesses are people who have reviewed a
+request, and sign which one, under which policy, with which findings waived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedless import jwt as jwts
+from seedless.claims import Generic
+from seedless.errors import Refused, SeedlessError
+from seedless.jwt import Claims
+from seedless.nkey import PublicKey
+from seedless.rules.guards import MOST_AHEAD, OWN_AUDIENCE
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from seedless.ceremony.request import Request
+    from seedless.jwt import Draft, Jwt
+    from seedless.policy import Witnesses
+
+
+RECEIPT = f"{OWN_AUDIENCE}ceremony-receipt"
+WITNESS = f"{OWN_AUDIENCE}ceremony-witness"
+KEY = f"{OWN_AUDIENCE}ceremony-key"
+
+
+def sha256_of(digest: str) -> str:
+    """Return *digest* (hex) as a subject: `sha256:…`."""
+    return f"sha256:{digest}"
+
+
+def own_draft(
+    audience: str, digest: str, said: dict[str, Any], issuer: PublicKey, now: int, *, expires: int = 0
+) -> Draft[Generic]:
+    """Return the draft of what *issuer* says about *digest* (hex) for *audience*."""
+    name = audience.removeprefix(OWN_AUDIENCE).replace("-", " ")
+    claims = Claims(sub=sha256_of(digest), aud=audience, name=name, exp=expires, body=Generic(data=said))
+    return jwts.draft(claims, issuer, now)
+
+
+def read_own(text: object, where: str) -> Jwt[Generic]:
+    """Read and verify a generic jwt; raise `Refused` that names the place *where*."""
+    if not isinstance(text, str):
+        raise Refused(f"{where} is not a jwt", "this is no paper of a ceremony")
+    try:
+        found = jwts.read_strict(text)
+    except SeedlessError as error:
+        raise Refused(f"{where}: {error.message}", error.hint) from error
+    if not isinstance(found.claims.body, Generic):
+        raise Refused(f"{where} holds {found.claims.body.kind} claims", "this is no paper of a ceremony")
+    return found
+
+
+def require_says(found: Jwt[Generic], wanted: Draft[Generic], where: str) -> None:
+    """Raise `Refused` unless *found* is just *wanted*, signed; the first member that differs is named."""
+    for name, one, other in (
+        ("aud", found.claims.aud, wanted.claims.aud),
+        ("sub", found.claims.sub, wanted.claims.sub),
+        ("iss", str(found.issuer), str(wanted.issuer)),
+        ("iat", found.issued_at, wanted.issued_at),
+        ("exp", found.claims.exp, wanted.claims.exp),
+    ):
+        if one != other:
+            raise Refused(f"{where}.{name} is {one}, not {other}", "it belongs to something else")
+    if not found.text.startswith(f"{wanted.signing_input.decode()}."):
+        raise Refused(f"{where} says something else than it should", "it belongs to something else")
+
+
+def receipt_drafts(request: Request, transcript: str, at: int) -> tuple[Draft[Any], ...]:
+    """Return the drafts of the receipts for *transcript* (hex digest), one by each key that signed."""
+    said = {"request": request.digest}
+    return tuple(own_draft(RECEIPT, transcript, said, issuer, at) for issuer in request.issuers)
+
+
+def require_receipts(
+    texts: Sequence[str], request: Request, transcript: str, at: int
+) -> tuple[Jwt[Any], ...]:
+    """Return the verified receipts in *texts*; raise `Refused` that names the place of what is wrong."""
+    wanted = receipt_drafts(request, transcript, at)
+    found = [read_own(text, f"result.receipts[{number}]") for number, text in enumerate(texts)]
+    for number, (jwt, draft) in enumerate(zip(found, wanted, strict=False)):
+        require_says(jwt, draft, f"result.receipts[{number}]")
+    if len(found) != len(wanted):
+        raise Refused(f"result.receipts holds {len(found)}, and {len(wanted)} keys have signed")
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """What a witness signs: the digests of request and policy, what was lifted, until when it holds."""
+
+    request: str
+    policy: str
+    lifted: tuple[str, ...]
+    expires: int
+
+    def draft(self, issuer: PublicKey, now: int) -> Draft[Any]:
+        """Return the draft of the statement of *issuer*."""
+        said = {"policy": self.policy, "lifted": list(self.lifted)}
+        return own_draft(WITNESS, self.request, said, issuer, now, expires=self.expires)
+
+
+def require_witnesses(
+    texts: Sequence[str],
+    matter: Matter,
+    wanted: Witnesses | None,
+    *,
+    signers: Collection[bytes],
+    prepared_at: int,
+    now: int,
+) -> tuple[Jwt[Any], ...]:
+    """Return the verified statements in *texts*; raise `Refused` unless as many as *wanted* say *matter*.
+
+    *signers* are the raw keys of which none is a witness (`Request.signers`).
+    """
+    found = tuple(
+        _statement(text, f"witness {number}", matter, (prepared_at, now))
+        for number, text in enumerate(texts, 1)
+    )
+    for number, jwt in enumerate(found, 1):
+        why = why_no_witness(jwt.issuer, wanted, signers)
+        if why:
+            raise Refused(f"witness {number}: {why}", "leave this statement out")
+    counted = {jwt.issuer.raw for jwt in found}
+    if len(counted) != len(found):
+        raise Refused("a witness has signed twice, and counts once", "leave one of the statements out")
+    if wanted and len(counted) < wanted.threshold:
+        raise Refused(
+            f"{len(counted)} of {wanted.threshold} witnesses have signed",
+            "seedless ceremony witness makes a statement; --witness names its file",
+        )
+    return found
+
+
+def why_no_witness(key: PublicKey, wanted: Witnesses | None, signers: Collection[bytes]) -> str:
+    """Return why a statement by *key* counts for nothing, as a sentence; empty where it counts."""
+    if key.raw in signers:
+        return f"{key} signs in this ceremony or is a key of the operator, and cannot witness it"
+    if key.raw not in {PublicKey.parse(one).raw for one in (wanted.keys if wanted else ())}:
+        return f"{key} is no witness of the policy"
+    return ""
+
+
+def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) -> Jwt[Any]:
+    found = read_own(text.strip(), where)
+    said = found.claims.body.data or {}
+    if found.claims.aud == WITNESS and found.claims.sub != sha256_of(matter.request):
+        raise Refused(
+            f"{where} is a statement about another request, {found.claims.sub}, "
+            f"and this one is {sha256_of(matter.request)}",
+            "the request was prepared again since, or it is another; to make a statement about this one: "
+            "seedless ceremony witness",
+        )
+    # Only now: a statement about a request that was prepared before this one is older, and no clock is wrong.
+    prepared_at, now = times
+    if not prepared_at - MOST_AHEAD <= found.issued_at <= now + MOST_AHEAD:
+        span = f"between the request, {moment(prepared_at)}, and now, {moment(now)}"
+        raise Refused(
+            f"{where} is of {moment(found.issued_at)}, and was not signed {span}", "look at the clocks"
+        )
+    if found.claims.aud == WITNESS and said.get("policy") != matter.policy:
+        raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
+    if found.claims.aud == WITNESS and said.get("lifted") != list(matter.lifted):
+        raise Refused(f"{where} was signed with other findings lifted", "lift the same, with --allow")
+    require_says(found, matter.draft(found.issuer, found.issued_at), where)
+    if found.claims.exp <= now:
+        raise Refused(f"{where} expired at {moment(found.claims.exp)}, and this clock reads {moment(now)}")
+    return found

@@ -1,0 +1,1 @@
+"""Drivers in processes of their own: a pool of workers that sign."""

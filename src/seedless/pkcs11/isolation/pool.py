@@ -1,0 +1,291 @@
+"""Signatures in bulk, by worker processes: a driver that crashes or hangs costs one worker and no result.
+
+Each worker has its own library, session and login. Every signature is verified here, while the workers make
+the next ones, and delivered once. A worker that crashes, ends, hangs past the deadline, breaks the
+protocol, tells an error or makes a wrong signature is killed. The job that it was at goes to a fresh
+worker, once: Ed25519 gives the same bytes. A job over which two workers are lost closes the pool; what was
+delivered stands. Refused are a second run before the first is over, and use after a fork. `_crew` says what
+happens to the PIN.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from seedless.errors import BadSignature, TokenError, UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.isolation.frames import SIGNATURE, Kind, pack_job
+from seedless.pkcs11.isolation.worker_group import SPOILED, Answer, Crew, Job, Order, WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from pathlib import Path
+
+    from seedless.jwt import Draft, Jwt
+    from seedless.pin import PinSource
+    from seedless.pkcs11.uri import KeyUri
+    from seedless.signer import Signer
+
+_AHEAD = 0.1  # seconds of work that a worker has, so that it never waits, nor while a hundred are recorded
+_FEWEST, _MOST = 4, 160  # jobs that it has, slow or fast
+_TOGETHER = 16  # jobs of a batch: it begins with these while the others are drafted
+
+
+class Pool:
+    """Workers that hold one token open. Made by `open_pool`; for one thread at a time."""
+
+    def __init__(self, crew: Crew) -> None:
+        """Take over a *crew* that has opened the token."""
+        self._crew: Final = crew
+        self._again: Final[deque[Job]] = deque()
+        self._blamed: Final[list[Job]] = []  # the last one lost comes last
+        self._done: Final[deque[tuple[int, Any]]] = deque()
+        self._turn: Final = threading.Lock()
+        self._pid: Final = os.getpid()
+        self._number = 0
+        self._is_closed = False
+
+    def signer(self, public_key: PublicKey) -> Signer:
+        """Return a signer for the key of *public_key*; that the token has it shows at the first signature."""
+        return _PoolSigner(self, public_key)
+
+    def sign_all(self, jobs: Iterable[tuple[PublicKey, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Sign messages with their keys; return the place of each in *jobs* and its 64 bytes, as made.
+
+        Each place comes once, the signature verified, in no promised order. *jobs* is read only as far as
+        the workers have room, a few dozen ahead. Raise `TokenError` when two workers were lost over one job
+        or the token cannot be opened again, `NoKey`, `PinError`: behind all results that there are, and with
+        the pool closed.
+        """
+        return self._all((key, message, _verifying(key, message)) for key, message in jobs)
+
+    def complete_all(self, drafts: Iterable[Draft[Any]]) -> Iterator[tuple[int, Jwt[Any]]]:
+        """Return the place of each of *drafts* and its jwt, as made; else as `sign_all`.
+
+        Completing a draft is what verifies its signature, once.
+        """
+        return self._all((draft.issuer, draft.signing_input, draft.complete) for draft in drafts)
+
+    def _all(
+        self, jobs: Iterable[tuple[PublicKey, bytes, Callable[[bytes], Any]]]
+    ) -> Iterator[tuple[int, Any]]:
+        if not self._turn.acquire(blocking=False):
+            raise UsageError("the pool is at another run", "end that one first, or open another pool")
+        try:
+            self._check()
+            yield from self._run(jobs)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """End the workers; a second time does nothing."""
+        if not self._is_closed and os.getpid() == self._pid:
+            self._is_closed = True
+            self._crew.dismiss()
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise TokenError("the pool was opened before this process was forked", "open another one here")
+        if self._is_closed:
+            raise TokenError("the pool is closed", "open another one")
+
+    def _run(
+        self, jobs: Iterable[tuple[PublicKey, bytes, Callable[[bytes], Any]]]
+    ) -> Iterator[tuple[int, Any]]:
+        first = self._number
+        waiting = map(self._job, jobs)
+        self._step(0.0)  # a worker may have been lost since the last run
+        try:
+            while self._fill(waiting):
+                try:
+                    self._step()
+                except TokenError:
+                    yield from self._delivered(first)
+                    self.close()
+                    raise
+                yield from self._delivered(first)
+        finally:
+            self._abandon()
+
+    def _job(self, job: tuple[PublicKey, bytes, Callable[[bytes], Any]]) -> Job:
+        key, message, complete = job
+        if not isinstance(message, bytes):
+            raise UsageError(f"a message is bytes, not {type(message).__name__}")
+        if key.role is Role.CURVE:
+            raise UsageError(f"{key} is a curve key: it encrypts and cannot sign")
+        self._number += 1
+        return Job(self._number - 1, key, message, complete)
+
+    def _delivered(self, first: int) -> Iterator[tuple[int, Any]]:
+        while self._done:
+            number, result = self._done.popleft()
+            yield number - first, result
+
+    def _fill(self, waiting: Iterator[Job]) -> bool:
+        """Give jobs to the workers that have few; return whether any is unfinished."""
+        workers = [worker for worker in self._crew.ready if len(worker.jobs) <= _window(worker) // 2]
+        batches: dict[WorkerProcess, list[Job]] = {}
+        while workers:
+            worker = min(workers, key=lambda one: len(one.jobs))
+            if len(worker.jobs) >= _window(worker) or (job := self._next(worker, waiting)) is None:
+                workers.remove(worker)  # there may be a job for another, which is fresh
+                continue
+            if not worker.jobs:
+                worker.since = time.monotonic()
+            worker.jobs.append(job)
+            worker.is_fresh = False
+            batches.setdefault(worker, []).append(job)
+            if len(batches[worker]) == _TOGETHER:
+                _send(worker, batches.pop(worker))
+        for worker, batch in batches.items():
+            _send(worker, batch)
+        return self._is_unfinished() or self._peek(waiting)
+
+    def _is_unfinished(self) -> bool:
+        return bool(self._again or self._blamed or any(worker.jobs for worker in self._crew.ready))
+
+    def _peek(self, waiting: Iterator[Job]) -> bool:
+        # It is not the end of all jobs if just now no worker is ready for one.
+        self._again.extend(itertools.islice(waiting, 1))
+        return bool(self._again)
+
+    def _next(self, worker: WorkerProcess, waiting: Iterator[Job]) -> Job | None:
+        for place, job in reversed(list(enumerate(self._blamed)) if worker.is_fresh else []):
+            if job.lost_at <= worker.started:
+                return self._blamed.pop(place)
+        return self._again.popleft() if self._again else next(waiting, None)
+
+    def _step(self, longest: float | None = None) -> None:
+        """Hear all answers that there are, then raise if one of them is the end."""
+        ends = [end for answer in self._crew.wait(longest) if (end := self._take(answer)) is not None]
+        if ends:
+            raise ends[0]
+
+    def _take(self, answer: Answer) -> TokenError | None:
+        worker = answer.worker
+        error = answer.lost or self._refusal(worker, answer.signed)
+        if error is None:
+            return None
+        self._crew.discard(worker)
+        return self._lose(worker, error, answer.patience)
+
+    def _refusal(self, worker: WorkerProcess, signed: bytes) -> TokenError | None:
+        """Put the signatures among the results, or return what is wrong with the first bad one."""
+        if not worker.jobs:  # it was lost over an answer before this one, or makes what nobody wants
+            return None
+        if not signed or len(signed) % SIGNATURE.size or len(signed) > SIGNATURE.size * len(worker.jobs):
+            return self._crew.blame(worker, SPOILED)
+        for number, signature in SIGNATURE.iter_unpack(signed):
+            job = worker.jobs[0]
+            if number != job.number:
+                return self._crew.blame(worker, SPOILED)
+            try:
+                result = job.complete(signature)
+            except BadSignature:
+                return self._crew.blame(worker, "made a wrong signature")
+            worker.jobs.popleft()
+            self._done.append((number, result))
+        now = time.monotonic()
+        worker.pace = (worker.pace + (now - worker.since) * SIGNATURE.size / len(signed)) / 2
+        worker.since = now
+        return None
+
+    def _lose(self, worker: WorkerProcess, error: TokenError, patience: int) -> TokenError | None:
+        """Keep the jobs of a lost *worker*; return *error* if the first of them has lost too many."""
+        if not worker.jobs:
+            return None
+        for job in worker.jobs:
+            job.is_suspect = True
+        job = worker.jobs.popleft()
+        self._again.extendleft(reversed(worker.jobs))
+        worker.jobs.clear()
+        job.losses += 1
+        job.lost_at = time.monotonic()
+        if job.losses >= patience:
+            return error
+        self._blamed.append(job)
+        return None
+
+    def _abandon(self) -> None:
+        """Forget what is unfinished: workers that are at it are ended, and fresh ones start when wanted."""
+        self._again.clear()
+        self._blamed.clear()
+        self._done.clear()
+        if not self._is_closed:
+            for worker in self._crew.ready:
+                if worker.jobs:
+                    self._crew.discard(worker)
+
+
+def _verifying(key: PublicKey, message: bytes) -> Callable[[bytes], bytes]:
+    def complete(signature: bytes) -> bytes:
+        key.verify(signature, message)
+        return signature
+
+    return complete
+
+
+def _window(worker: WorkerProcess) -> int:
+    return max(_FEWEST, min(_MOST, int(_AHEAD / worker.pace))) if worker.pace else _FEWEST
+
+
+def _send(worker: WorkerProcess, batch: list[Job]) -> None:
+    """Send jobs as one batch, but suspects one by one: a worker tells all of a batch before the next."""
+    for _, group in itertools.groupby(batch, lambda job: job.number if job.is_suspect else -1):
+        body = b"".join(pack_job(job.number, job.key, job.message) for job in group)
+        worker.send(Kind.JOBS, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _PoolSigner:
+    _pool: Pool
+    public_key: PublicKey
+
+    def sign(self, message: bytes, /) -> bytes:
+        [(_, signature)] = self._pool.sign_all([(self.public_key, message)])
+        return signature
+
+
+@contextmanager
+def open_pool(
+    uri: KeyUri,
+    pins: PinSource,
+    *,
+    module: Path,
+    workers: int = 1,
+    deadline: float = 30.0,
+    opening: float = 60.0,
+    last_try: bool = False,
+    allow_extractable: Collection[PublicKey] = (),
+) -> Iterator[Pool]:
+    """Open the one token that *uri* means in *workers* processes; close them at the end.
+
+    A signature may take *deadline* seconds, a touch included, and opening the token *opening* seconds, typing
+    on a PIN pad included. The PIN is asked for once, when the first worker knows that the token signs with
+    Ed25519. Keys that can leave the token sign only if *allow_extractable* names them. Raise as `open_token`.
+    """
+    if workers < 1 or deadline <= 0 or opening <= 0:
+        raise UsageError("a pool has at least one worker, and some time for each signature")
+    order = Order(
+        uri=uri,
+        module=module,
+        last_try=last_try,
+        allow_extractable=frozenset(map(str, allow_extractable)),
+        opening=opening,
+        deadline=deadline,
+    )
+    crew = Crew(order, pins, workers)
+    pool = Pool(crew)
+    try:
+        while not crew.is_full:
+            crew.wait()
+        yield pool
+    finally:
+        pool.close()

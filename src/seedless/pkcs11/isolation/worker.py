@@ -1,0 +1,229 @@
+"""A worker of a pool: one process with one library, one session and one login, which signs what it is sent.
+
+Run as `python -m seedless.pkcs11.isolation.worker`, by the pool (`pool.py` beside this) and nothing else. It
+reads on stdin what to open, asks there for the PIN when the token requires it, and ends when stdin does;
+while the driver hangs, at the deadline. The first error ends it too: whatever a driver did wrong, this
+process does not go on with it. Signatures are not verified here; the pool does that while the token makes the
+next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import time
+from collections import deque
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from seedless.errors import PinError, SeedlessError
+from seedless.pkcs11.binding import load_binding
+from seedless.pkcs11.isolation.frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, read_key, taken
+from seedless.pkcs11.observer import notice
+from seedless.pkcs11.uri import KeyUri
+from seedless.process_memory import forbid_dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.pkcs11.signing import TokenSigner
+    from seedless.pkcs11.token import Token
+
+_GRACE = 0.5  # seconds, to close the session once stdin has ended, and for the pool to act before we do
+_CHUNK = 1 << 16  # what a pipe holds; more would be mapped and unmapped for each read
+_SILENCE = 0.002  # seconds in which signatures are gathered; each write wakes the pool
+
+
+class _Pool:
+    """The pool, seen from here. Between what it is asked and what it tells, a worker runs against the clock.
+
+    That is an alarm, which ends a process that hangs in its driver when nobody is left to kill it. A thread
+    would see the end of stdin at once, but a process with two threads signs some 5 % slower.
+    """
+
+    __slots__ = ("_answers", "_buffer", "_descriptor", "_jobs", "_orders", "_pins", "gone", "patience")
+
+    def __init__(self, descriptor: int, answers: int) -> None:
+        self._descriptor: Final = descriptor
+        self._answers: Final = answers
+        self._buffer: Final = bytearray()
+        self._orders: Final[deque[bytes]] = deque()
+        self._pins: Final[deque[bytes]] = deque()
+        self._jobs: Final[deque[bytes]] = deque()
+        self.gone = False
+        self.patience = 0.0
+
+    def say(self, kind: Kind, body: bytes) -> None:
+        """Send one frame; the clock starts anew."""
+        data = pack(kind, body)
+        while data:
+            data = data[os.write(self._answers, data) :]
+        self._set_alarm(self.patience)
+
+    def order(self) -> bytes | None:
+        """Wait for what to open; None: the pool is gone."""
+        return self._next(self._orders)
+
+    def pin(self) -> bytes | None:
+        """Wait for the PIN; None: the pool is gone."""
+        return self._next(self._pins)
+
+    def jobs(self) -> bytes | None:
+        """Wait for a batch; None: the pool is gone."""
+        return self._next(self._jobs)
+
+    def _next(self, queue: deque[bytes]) -> bytes | None:
+        self._set_alarm(0)
+        while not queue and not self.gone:
+            self._listen()
+        self._set_alarm(_GRACE if self.gone else self.patience)
+        return None if self.gone else queue.popleft()
+
+    def _listen(self) -> None:
+        queues = {Kind.OPEN: self._orders, Kind.PIN: self._pins, Kind.JOBS: self._jobs}
+        try:
+            chunk = os.read(self._descriptor, _CHUNK)
+            self._buffer.extend(chunk)
+            for kind, body in taken(self._buffer, 1 << 32):
+                queues[kind].append(body)
+        except (OSError, BrokenFrame, KeyError):
+            chunk = b""  # as good as gone
+        self.gone = not chunk
+
+    def _set_alarm(self, seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE if seconds else 0)
+
+
+class _AskedPin:
+    """A PinSource that asks the pool."""
+
+    __slots__ = ("_pool",)
+
+    def __init__(self, pool: _Pool) -> None:
+        self._pool: Final = pool
+
+    def pin(self, token: str, tries: str) -> str:
+        """Ask, and wait for the answer."""
+        self._pool.say(Kind.ASK, json.dumps([token, tries]).encode())
+        answer = self._pool.pin()
+        if answer is None:
+            raise PinError("the program that wanted the token has ended")
+        return answer.decode("utf-8")
+
+
+def _work(pool: _Pool) -> None:
+    order = pool.order()
+    if order is None:
+        return
+    load_binding()
+    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - behind the line before
+
+    wanted = json.loads(order)
+    pool.patience = wanted["opening"]
+    uri, module, turns = KeyUri.parse(wanted["uri"]), Path(wanted["module"]), _Turns(wanted["turns"])
+    with ExitStack() as stack:
+        opening = open_token(uri, _AskedPin(pool), module=module, last_try=wanted["last_try"])
+        with turns:
+            token = stack.enter_context(opening)
+        pool.patience = wanted["deadline"]
+        pool.say(Kind.READY, json.dumps([token.info.where, notice(token.info)]).encode())
+        keys = _Keys(token, frozenset(wanted["allow_extractable"]), turns)
+        while (batch := pool.jobs()) is not None:
+            _sign(pool, keys, batch)
+
+
+class _Turns:
+    """Turns that the workers of a pool take where one logs in; the end of a process ends its turn.
+
+    SoftHSM writes at each login, that for one signature as well, and answers CKR_GENERAL_ERROR, or shows no
+    token, to another process that reads meanwhile.
+    """
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: Final = descriptor
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+
+class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
+    """How each key signs, looked for on the token when it is first wanted."""
+
+    def __init__(self, token: Token, allowed: frozenset[str], turns: _Turns) -> None:
+        super().__init__()
+        self._token: Final = token
+        self._allowed: Final = allowed
+        self._turns: Final = turns
+
+    def __missing__(self, packed: bytes) -> Callable[[bytes], bytes]:
+        key = read_key(packed)
+        signer = self._token.unchecked_signer(key, allow_extractable=str(key) in self._allowed)
+        return self.setdefault(packed, self._in_turn(signer) if signer.logs_in_for_each else signer.sign)
+
+    def _in_turn(self, signer: TokenSigner) -> Callable[[bytes], bytes]:
+        def sign(message: bytes) -> bytes:
+            with self._turns:
+                return signer.sign(message)
+
+        return sign
+
+
+def _sign(pool: _Pool, keys: _Keys, batch: bytes) -> None:
+    """Sign one batch; tell each signature, but those of a fast token a few at a time."""
+    # What can be done before and after is not done between signatures, where a driver has emptied the caches.
+    clock = time.monotonic
+    told, untold = clock(), []
+    try:
+        for number, key, message in list(jobs(batch)):
+            untold.append((number, keys[key](message)))
+            if clock() - told >= _SILENCE:
+                _tell(pool, untold)
+                told = clock()
+    finally:
+        _tell(pool, untold)
+
+
+def _tell(pool: _Pool, untold: list[tuple[int, bytes]]) -> None:
+    if untold:
+        pool.say(Kind.SIGNED, b"".join(SIGNATURE.pack(*signed) for signed in untold))
+        untold.clear()
+
+
+def main() -> None:
+    """Serve the pool at the other ends of stdin and stdout until it is gone or an error has been told."""
+    # Ctrl-C in a terminal reaches us as well; the pool decides what it means. It was blocked when we began.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGALRM})
+    # The memory of a driver that crashes holds the PIN, and should not become a file.
+    forbid_dumps()
+    pool = _Pool(os.dup(0), os.dup(1))
+    with suppress(OSError):
+        pool.say(Kind.HERE, b"null")
+    # A driver that reads stdin or prints would be heard by the pool.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    failure = None
+    try:
+        _work(pool)
+    except SeedlessError as error:
+        failure = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    except Exception as error:  # noqa: BLE001 - its text may hold anything, a PIN as well
+        failure = {"error": "", "message": f"a worker failed with {type(error).__name__}", "hint": ""}
+    if failure is not None:
+        with suppress(OSError):
+            pool.say(Kind.FAILED, json.dumps(failure).encode())
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # past whatever the driver does at the end of a process

@@ -1,0 +1,381 @@
+"""Keys on a token: key objects, their encodings and attributes, and key provenance.
+
+A half-written object (a process killed while it created a key) makes an unfiltered search fail for all, so
+objects are listed by class. The private half of an Ed25519 key often has no CKA_EC_POINT, so the public half
+gives the key its bytes: found by CKA_ID, then by label. What a public object claims proves nothing;
+signatures are verified.
+
+Key provenance is reported by the driver, and not attested: a driver can report what it likes, and one that
+reports nothing gets no credit. Nothing is refused here; whoever signs refuses a key that can leave the token.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from pkcs11 import _pkcs11
+from pkcs11.attributes import ATTRIBUTE_TYPES, AttributeMapper
+from pkcs11.constants import Attribute, ObjectClass
+from pkcs11.exceptions import PKCS11Error
+from pkcs11.mechanisms import KeyType
+from pkcs11.types import Object
+
+from seedless.errors import UsageError
+from seedless.nkey import KEY_SIZE, Role
+from seedless.pkcs11.families import EC_PARAMS_NAME, EC_PARAMS_OID, STANDARD, Numbers
+from seedless.text import between_quotes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pkcs11.types import Session
+
+    from seedless.pkcs11.token_info import TokenInfo
+
+
+_EC_PARAMS_LUNA = bytes.fromhex("130745643235353139")  # PrintableString "Ed25519"
+_EC_PARAMS_GNUPG = bytes.fromhex("06092b06010401da470f01")  # 1.3.6.1.4.1.11591.15.1
+_ED25519_PARAMS = frozenset({EC_PARAMS_NAME, EC_PARAMS_OID, _EC_PARAMS_GNUPG, _EC_PARAMS_LUNA, b"", None})
+POINT_PREFIXES = {
+    "raw": b"",
+    "0420": b"\x04\x20",
+    "032100": b"\x03\x21\x00",
+}  # bare, OCTET STRING, BIT STRING
+ED25519 = "ed25519"
+
+_ROLES = {Role.OPERATOR: "operator", Role.ACCOUNT: "account", Role.USER: "user"}
+_LONGEST_NAME = 200
+
+
+class KeyAttributes(msgspec.Struct, frozen=True, kw_only=True):
+    """What the driver says of a private key; None where it says nothing. A statement, not an attestation."""
+
+    sensitive: bool | None = None
+    extractable: bool | None = None
+    always_sensitive: bool | None = None
+    never_extractable: bool | None = None
+    local: bool | None = None
+    modifiable: bool | None = None
+    always_authenticate: bool | None = None
+    sign: bool | None = None
+
+    @property
+    def can_leave(self) -> bool:
+        """Whether the driver says that the seed can be read or wrapped."""
+        return self.extractable is True or self.sensitive is False
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A private key on a token, with the public half that goes with it.
+
+    `raw` is the 32 bytes of the public key, None if the token shows none or the key is no Ed25519 key.
+    `key_type` is "ed25519", or the token's name for another kind. `id` is CKA_ID.
+    """
+
+    label: str
+    id: bytes
+    raw: bytes | None
+    key_type: str
+    attributes: KeyAttributes
+
+    @property
+    def named(self) -> str:
+        """The key in an error: its label and id, safe to print."""
+        return f'"{between_quotes(self.label)}" (id {self.id.hex() or "none"})'
+
+    @property
+    def role(self) -> Role | None:
+        """The role in the label, None if the label tells none."""
+        return role_of(self.label)
+
+
+def label_for(role: Role, name: str) -> str:
+    """Return the label `operator:NAME`, `account:NAME` or `user:NAME` of a key; raise `UsageError`."""
+    word = _ROLES.get(role)
+    if word is None:
+        raise UsageError(
+            f"a key on a token is for an operator, an account or a user, not for a {role.name.lower()}"
+        )
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise UsageError(f"the name of a key has 1 to {_LONGEST_NAME} printable characters")
+    return f"{word}:{name}"
+
+
+def role_of(label: str) -> Role | None:
+    """Return the role that *label* tells, None if it tells none."""
+    word, colon, name = label.partition(":")
+    return next((role for role, text in _ROLES.items() if text == word), None) if colon and name else None
+
+
+def point(value: bytes | None) -> bytes | None:
+    """Return the 32 bytes in CKA_EC_POINT: raw, OCTET STRING (`0420…`) or BIT STRING (`032100…`)."""
+    if value is None:
+        return None
+    for prefix in POINT_PREFIXES.values():
+        if len(value) == len(prefix) + KEY_SIZE and value.startswith(prefix):
+            return value[len(prefix) :]
+    return None
+
+
+def type_name(key_type: int | None, ec_params: bytes | None, numbers: Numbers = STANDARD) -> str:
+    """Return "ed25519", or the lower-case PKCS#11 name of another kind of key, or its number."""
+    if key_type in {STANDARD.key_type, numbers.key_type} and ec_params in _ED25519_PARAMS:
+        # Under CKK_EC, as in IBM's numbers, only the curve tells it from P-256.
+        return ED25519 if ec_params or key_type != KeyType.EC else "ec"
+    if key_type is None:
+        return "unknown"
+    try:
+        return KeyType(key_type).name.lower()
+    except ValueError:
+        return f"0x{key_type:x}"
+
+
+def read_attributes(item: Object, wanted: Iterable[Attribute]) -> dict[Attribute, Any]:
+    """Read what the token gives of the *wanted* attributes; those that it refuses are missing."""
+    wanted = list(wanted)
+    try:
+        return dict(item.get_attributes(wanted))
+    except PKCS11Error:
+        # Some drivers fail the whole request for one attribute that they do not know.
+        return dict(_one_by_one(item, wanted))
+
+
+def _one_by_one(item: Object, wanted: Iterable[Attribute]) -> Iterable[tuple[Attribute, Any]]:
+    for attribute in wanted:
+        try:
+            yield attribute, item[attribute]
+        except (PKCS11Error, IndexError):
+            continue
+
+
+def lenient_mapper() -> AttributeMapper:
+    """Return an attribute mapper that never raises: odd values read as None, enumerations as numbers."""
+    mapper = AttributeMapper()
+    for attribute, (pack, unpack) in ATTRIBUTE_TYPES.items():
+        mapper.register_handler(attribute, pack, _lenient(unpack))
+    number = _lenient(lambda value: int(struct.unpack("L", value)[0]))
+    for attribute in (
+        Attribute.CLASS,
+        Attribute.KEY_TYPE,
+        Attribute.KEY_GEN_MECHANISM,
+        Attribute.CERTIFICATE_TYPE,
+    ):
+        mapper.register_handler(attribute, ATTRIBUTE_TYPES[attribute][0], number)
+    mapper.register_handler(
+        Attribute.LABEL, ATTRIBUTE_TYPES[Attribute.LABEL][0], lambda value: value.decode("utf-8", "replace")
+    )
+    return mapper
+
+
+def _lenient(unpack: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read(value: bytes) -> Any:  # noqa: ANN401 - as the binding types it
+        try:
+            return unpack(value)
+        except (ValueError, struct.error):
+            return None
+
+    return read
+
+
+_BATCH = 64
+_IDENTITY = (Attribute.LABEL, Attribute.ID, Attribute.KEY_TYPE, Attribute.EC_PARAMS, Attribute.EC_POINT)
+_STATEMENTS = {
+    "sensitive": Attribute.SENSITIVE,
+    "extractable": Attribute.EXTRACTABLE,
+    "always_sensitive": Attribute.ALWAYS_SENSITIVE,
+    "never_extractable": Attribute.NEVER_EXTRACTABLE,
+    "local": Attribute.LOCAL,
+    "modifiable": Attribute.MODIFIABLE,
+    "always_authenticate": Attribute.ALWAYS_AUTHENTICATE,
+    "sign": Attribute.SIGN,
+}
+
+
+class Half(msgspec.Struct, frozen=True):
+    """One object of a key pair, as far as the token lets it be read."""
+
+    item: Object
+    label: str
+    id: bytes
+    key_type: str
+    raw: bytes | None
+    values: dict[Attribute, Any]
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A private object, the public one that goes with it if there is one, and the key that they make."""
+
+    private: Object
+    public: Object | None
+    key: Key
+
+
+def search(session: Session, template: dict[Attribute, Any]) -> list[Object]:
+    """List the objects that have what *template* says; raise what the binding raises."""
+    # Into a list at once: an open search blocks every other operation of the session.
+    under_way = _pkcs11.SearchIter(session, template, _BATCH)  # type: ignore[attr-defined]  # the stub lacks it
+    try:
+        under_way.__enter__()
+        return [item for batch in under_way for item in batch]
+    except BaseException:
+        # The binding would call C_FindObjectsFinal whenever the search is collected, on a session that is
+        # thrown away by then and whose number may be another's, and print what that raises.
+        # This half of it makes no call.
+        _pkcs11.OperationContext._finalize(under_way)  # type: ignore[attr-defined]  # noqa: SLF001 - the stub lacks it
+        raise
+
+
+def halves(
+    session: Session,
+    kind: ObjectClass,
+    numbers: Numbers = STANDARD,
+    template: dict[Attribute, Any] | None = None,
+    *,
+    most: int | None = None,
+) -> list[Half]:
+    """Read the key objects of one class, public or private: all, or those that have what *template* says.
+
+    Where there are more than *most*, none is read: the token ignores some of the template.
+    """
+    statements = _STATEMENTS.values() if kind == ObjectClass.PRIVATE_KEY else ()
+    found = search(session, {Attribute.CLASS: kind, **(template or {})})
+    if most is not None and len(found) > most:
+        return []
+    return [half(item, (*_IDENTITY, *statements), numbers) for item in found]
+
+
+def half(
+    item: Object,
+    wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS.values()),
+    numbers: Numbers = STANDARD,
+) -> Half:
+    """Read one key object."""
+    values = read_attributes(item, wanted)
+    key_type = type_name(values.get(Attribute.KEY_TYPE), values.get(Attribute.EC_PARAMS), numbers)
+    return Half(
+        item,
+        values.get(Attribute.LABEL) or "",
+        values.get(Attribute.ID) or b"",
+        key_type,
+        point(values.get(Attribute.EC_POINT)) if key_type == ED25519 else None,
+        values,
+    )
+
+
+def pairs(session: Session, numbers: Numbers = STANDARD) -> list[Pair]:
+    """Read all private keys of the token, each with its public half."""
+    publics = halves(session, ObjectClass.PUBLIC_KEY, numbers)
+    return joined(halves(session, ObjectClass.PRIVATE_KEY, numbers), publics)
+
+
+def joined(privates: list[Half], publics: list[Half]) -> list[Pair]:
+    """Return the key of each private half, with the public half that goes with it."""
+    by_id: dict[bytes, list[Half]] = {}
+    by_label: dict[str, list[Half]] = {}
+    for public in publics:
+        by_id.setdefault(public.id, []).append(public)
+        by_label.setdefault(public.label, []).append(public)
+    return [
+        paired(private, partner(private, by_id.get(private.id, []), by_label.get(private.label, [])))
+        for private in privates
+    ]
+
+
+def paired(private: Half, public: Half | None) -> Pair:
+    """Make the key of two halves."""
+    statements = {name: _truth(private.values.get(attribute)) for name, attribute in _STATEMENTS.items()}
+    key = Key(
+        label=private.label,
+        id=private.id,
+        raw=public.raw if public else private.raw,
+        key_type=private.key_type,
+        attributes=KeyAttributes(**statements),
+    )
+    return Pair(private.item, public.item if public else None, key)
+
+
+def partner(private: Half, same_id: list[Half], same_label: list[Half]) -> Half | None:
+    """Return the public half of *private*: by id; where ids repeat, by label; None if that is not one key."""
+    found = [public for public in same_id if public.key_type == private.key_type]
+    if not private.id or not _is_one(found):
+        found = [
+            public
+            for public in same_label
+            if public.key_type == private.key_type and (not found or public.id == private.id)
+        ]
+    return found[0] if _is_one(found) else None
+
+
+def _is_one(found: list[Half]) -> bool:
+    return len({public.raw for public in found}) == 1
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+STATEMENT: Final = "these are statements of the driver, not attestations"
+SOFTWARE: Final = "software: the files can be copied"
+_UNAVAILABLE = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})  # CK_UNAVAILABLE_INFORMATION, both widths
+_SOFTWARE_FAMILIES = frozenset({"SoftHSM", "NSS softoken"})
+
+
+class Verdict(StrEnum):
+    """What follows for one key, in the words of *the driver says*."""
+
+    MADE_HERE = "made on this token, not extractable"
+    COULD_LEAVE = "made on this token, but could leave before"
+    IMPORTED = "imported"
+    CAN_LEAVE = "can leave"
+    UNSAID = "not reported by the driver"
+
+
+class Papers(msgspec.Struct, frozen=True):
+    """The verdict on one key, the mechanism that made it (None: not told), and remarks to be said with it."""
+
+    verdict: Verdict
+    mechanism: int | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The verdict and the remarks, in one line."""
+        return "; ".join((self.verdict, *self.remarks))
+
+
+def papers(attributes: KeyAttributes, mechanism: int | None, info: TokenInfo) -> Papers:
+    """Return what follows from the *attributes* of a private key on a token.
+
+    *mechanism* is its CKA_KEY_GEN_MECHANISM, None where the driver gives none (PKCS#11 2.40 §4.4: also
+    CK_UNAVAILABLE_INFORMATION, for a key that was not made on the token).
+    """
+    told = None if mechanism in _UNAVAILABLE else mechanism
+    return Papers(
+        _verdict(attributes, told, reports=info.quirks.reports_origin),
+        told,
+        (SOFTWARE,) if is_software(info) else (),
+    )
+
+
+def is_software(info: TokenInfo) -> bool:
+    """Say whether the token is known to be a program, whose keys lie in files."""
+    family = info.quirks.family
+    return family in _SOFTWARE_FAMILIES or (family == "openCryptoki" and "soft" in info.model.lower())
+
+
+def _verdict(says: KeyAttributes, mechanism: int | None, *, reports: bool) -> Verdict:
+    if says.can_leave:
+        return Verdict.CAN_LEAVE
+    if not reports:
+        return Verdict.UNSAID
+    made_here = says.local is True or (says.local is None and mechanism is not None)
+    if says.local is False:
+        return Verdict.IMPORTED
+    if not made_here or says.extractable is None:
+        return Verdict.UNSAID
+    if says.never_extractable is False or says.always_sensitive is False:
+        return Verdict.COULD_LEAVE
+    return Verdict.MADE_HERE

@@ -1,0 +1,92 @@
+"""Whoever watches what this process does with drivers: told when a thread enters one and when it leaves.
+
+A driver can hang, crash, or wait for a touch; then this process can say nothing, and somebody outside can.
+Nothing is decided here and no time measured. There is one watch for the whole process, as there is one of
+each driver; without one nothing happens.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from seedless.pkcs11.families import GENERAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from seedless.pkcs11.token_info import TokenInfo
+
+
+T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Is told what happens; none of these may raise."""
+
+    def entered(self, driver: str) -> None:
+        """Hear that a thread, which was outside, is about to call *driver*, the path of a module."""
+
+    def left(self) -> None:
+        """Hear that the thread is back."""
+
+    def signing(self, info: TokenInfo) -> None:
+        """Hear that what is asked of the driver now is a signature, by the token of *info*."""
+
+    def numbered(self, number: int, count: int) -> None:
+        """Hear that the signature that comes next is *number* of *count*; 0 of 0 for one by itself."""
+
+    def waits(self, notice: str) -> None:
+        """Hear that a signature by a worker has taken half a second, and what a person may be told."""
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Be held while a person is asked for a PIN, and no driver is called."""
+
+
+class _Nobody:
+    def entered(self, driver: str) -> None:
+        pass
+
+    def left(self) -> None:
+        pass
+
+    def signing(self, info: TokenInfo) -> None:
+        pass
+
+    def numbered(self, number: int, count: int) -> None:
+        pass
+
+    def waits(self, notice: str) -> None:
+        pass
+
+    def asking(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+NOBODY: Final[Watch] = _Nobody()
+current: Watch = NOBODY
+
+
+def watch_drivers(watch: Watch) -> None:
+    """Let *watch* be told from now on, of all drivers and threads of this process; `NOBODY` ends that."""
+    global current  # noqa: PLW0603 - a process has each driver once, and so its watch
+    current = watch
+
+
+def numbered(drafts: Iterable[T]) -> Iterator[T]:
+    """Yield each of *drafts*; the signature that is made before the next is so many of so many."""
+    drafts = list(drafts)
+    for number, draft in enumerate(drafts, 1):
+        current.numbered(number, len(drafts))
+        yield draft
+        current.numbered(0, 0)
+
+
+def notice(info: TokenInfo) -> str:
+    """Return what to say when a signature by the token takes long; empty where no touch can be wanted."""
+    if info.quirks.touch:
+        return f"{info.where} waits: touch it if it blinks (Ctrl-C ends the wait)"
+    if info.quirks.family == GENERAL.family:
+        return f"{info.where} takes its time: if it blinks or has a button, touch it (Ctrl-C ends the wait)"
+    return ""

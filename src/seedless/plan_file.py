@@ -1,0 +1,227 @@
+"""A plan as a file: what was reviewed is what is signed, on another day or another machine.
+
+The file is canonical JSON (RFC 8785) and one line end: members sorted, no blanks, one spelling; its SHA-256,
+as `sha256sum` says it, is the digest of the plan. Drafts are their signing inputs, what stands are whole
+jwts, so that whoever reads the file verifies all of it. Refused: text that is not the canonical one of what
+it says, members that are missing or unknown, drafts that are not canonical themselves, jwts that do not
+verify, and addresses that are not those of what is to lie there, each with the path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from seedless import jwt, wire
+from seedless.change import Change, Placement, Statement
+from seedless.claims import Account, Operator, User
+from seedless.errors import BadClaims, SeedlessError, UsageError
+from seedless.signing_pipeline import Plan
+from seedless.store.names import require_storable
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = "seedless plan 1"
+_KINDS: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
+_USER = 2  # parts of the address of one
+
+_PLAN = {"format": str, "prepared_at": int, "around": list, "changes": list, "placements": list}
+_CHANGE = {"address": (list, type(None)), "draft": str, "reason": str, "replaces": (str, type(None))}
+_PLACEMENT = {
+    "address": list, "jwt": (str, type(None)), "reason": str, "replaces": (str, type(None)),
+}  # fmt: skip
+
+
+def canonical(value: Any) -> bytes:  # noqa: ANN401 - what JSON holds
+    """Return *value* as canonical JSON (RFC 8785; of numbers only integers below 2**53 occur here)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of *data* in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def written(plan: Plan) -> dict[str, Any]:
+    """Return *plan* as the members of its file."""
+    return {
+        "format": FORMAT,
+        "prepared_at": plan.prepared_at,
+        "around": [one.text for one in plan.around],
+        "changes": [
+            {
+                "address": None if change.address is None else list(change.address),
+                "draft": change.draft.signing_input.decode(),
+                "reason": change.reason,
+                "replaces": change.replaces.text if change.replaces else None,
+            }
+            for change in plan.changes
+        ],
+        "placements": [
+            {
+                "address": list(one.address),
+                "jwt": one.jwt.text if one.jwt else None,
+                "reason": one.reason,
+                "replaces": one.replaces.text if one.replaces else None,
+            }
+            for one in plan.placements
+        ],
+    }
+
+
+def to_bytes(plan: Plan) -> bytes:
+    """Return the bytes of the file of *plan*: canonical JSON and one line end."""
+    return canonical(written(plan)) + b"\n"
+
+
+def parse(data: bytes) -> Plan:
+    """Read a plan; raise `UsageError` that names the place of what is wrong."""
+    return plan_of(strict(data), "plan")
+
+
+def strict(data: bytes) -> Any:  # noqa: ANN401 - what JSON holds
+    """Return what canonical JSON and one line end say; raise `UsageError` for any other spelling."""
+    text = data.removesuffix(b"\n")
+    if text == data:
+        raise UsageError("the plan does not end with the end of a line: it was cut off", _MADE)
+    try:
+        value = wire.parse(text)
+    except BadClaims as error:
+        raise UsageError(f"this is not the JSON of a plan: {error.message}", _MADE) from error
+    if canonical(value) != text:
+        raise UsageError("this is not canonical JSON: it has been edited or re-formatted", _MADE)
+    return value
+
+
+def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
+    """Return the plan that *members* say; raise `UsageError` that names the place below *where*."""
+    require_members(members, _PLAN, where)
+    if members["format"] != FORMAT:
+        raise UsageError(f"{where}.format is not {FORMAT!r}", "another version of seedless may read it")
+    plan = Plan(
+        tuple(_change(one, f"{where}.changes[{n}]") for n, one in enumerate(members["changes"])),
+        members["prepared_at"],
+        tuple(_jwt(one, f"{where}.around[{n}]") for n, one in enumerate(members["around"])),
+        tuple(_placement(one, f"{where}.placements[{n}]") for n, one in enumerate(members["placements"])),
+    )
+    _require_own_accounts(plan, where)
+    _require_one_each(plan, where)
+    return plan
+
+
+def require_members(members: Any, wanted: Mapping[str, Any], where: str, hint: str = "") -> None:  # noqa: ANN401 - what JSON holds
+    """Raise `UsageError` unless *members* is an object with just the members *wanted*, each of its type."""
+    hint = hint or _MADE
+    if not isinstance(members, dict):
+        raise UsageError(f"{where} is not an object", hint)
+    for name in sorted(wanted.keys() ^ members.keys()):
+        known = "is missing" if name in wanted else "is not known"
+        raise UsageError(f"{wire.join(where, name)} {known}", hint)
+    for name, kind in wanted.items():
+        if not isinstance(members[name], kind) or isinstance(members[name], bool | wire.Number):
+            raise UsageError(f"{where}.{name} is of the wrong type", hint)
+
+
+def _change(members: Any, where: str) -> Change:  # noqa: ANN401 - what JSON holds
+    require_members(members, _CHANGE, where)
+    try:
+        draft = jwt.read_draft(members["draft"])
+    except SeedlessError as error:
+        raise UsageError(f"{where}.draft: {error.message}", error.hint) from error
+    replaces = _optional(members["replaces"], f"{where}.replaces")
+    if replaces is not None and replaces.claims.sub != draft.claims.sub:
+        raise UsageError(f"{where}.replaces is about another subject than the draft", _MADE)
+    address = None if members["address"] is None else _address(members["address"], where)
+    if address is not None:
+        _require_place(address, Statement.of(draft), where)
+    return Change(draft, replaces, members["reason"], address)
+
+
+def _placement(members: Any, where: str) -> Placement:  # noqa: ANN401 - what JSON holds
+    require_members(members, _PLACEMENT, where)
+    held, replaces = (_optional(members[name], f"{where}.{name}") for name in ("jwt", "replaces"))
+    address = _address(members["address"], where)
+    for one in (held, replaces):
+        if one is not None:
+            _require_place(address, Statement.of(one), where)
+    return Placement(address, held, replaces, members["reason"])
+
+
+def _address(parts: list[Any], where: str) -> tuple[str, ...]:
+    if len(parts) > _USER or not all(isinstance(part, str) for part in parts):
+        raise UsageError(f"{where}.address is not one of an operator, an account or a user", _MADE)
+    for part in parts:
+        try:
+            require_storable(part)
+        except UsageError as error:
+            raise UsageError(f"{where}.address: {error.message}", _MADE) from error
+    return tuple(parts)
+
+
+def _require_place(address: tuple[str, ...], said: Statement[Any], where: str) -> None:
+    """Raise `UsageError` unless a store may have what is *said* at *address*: its kind, under its name."""
+    if not isinstance(said.claims.body, _KINDS[len(address)]):
+        raise UsageError(f"{where}.address is no place for {said.claims.body.kind} claims", _MADE)
+    name = said.claims.name.strip()
+    if address and address[-1] != name:
+        raise UsageError(f"{where}.address is {shown(address[-1])}, and the claims say {shown(name)}", _MADE)
+
+
+def _require_own_accounts(plan: Plan, where: str) -> None:
+    """Raise `UsageError` for a user that is to lie in the folder of another account than its own."""
+    names = {sub: said.name.strip() for sub, said in plan.context.claims.items()}
+    placed = [(f"changes[{n}]", one.address, one.statement) for n, one in enumerate(plan.changes)]
+    placed += [
+        (f"placements[{n}]", one.address, Statement.of(one.jwt))
+        for n, one in enumerate(plan.placements)
+        if one.jwt
+    ]
+    for place, address, said in placed:
+        if address is None or len(address) != _USER:
+            continue
+        own = names.get(said.claims.body.issuer_account or said.issuer, address[0])
+        if own != address[0]:
+            text = f"{where}.{place}.address is in the account {shown(address[0])}, and not in {shown(own)}"
+            raise UsageError(text, _MADE)
+
+
+def _require_one_each(plan: Plan, where: str) -> None:
+    """Raise `UsageError` where two jwts stand of one subject, two go to one place, or no operator is left.
+
+    Of two that stand one is older: whoever shows it as the predecessor has rolled the other back.
+    """
+    standing: dict[str, jwt.Jwt[Any]] = {}
+    before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.placements)]
+    for held in (*plan.around, *filter(None, before)):
+        if standing.setdefault(held.claims.sub, held) != held:
+            text = f"{where} holds two jwts of {shown(held.claims.name)} that stand, and one can"
+            raise UsageError(text, _MADE)
+    made = [one.address for one in plan.changes if one.address is not None]
+    placed = [one.address for one in plan.placements]
+    for addresses in (made, placed):
+        if len(set(addresses)) < len(addresses):
+            raise UsageError(f"{where} has one address twice", _MADE)
+    if any(one.address == () and one.jwt is None for one in plan.placements) and () not in made:
+        raise UsageError(f"{where} takes the operator away, and puts none in its place", _MADE)
+
+
+def _optional(text: str | None, where: str) -> jwt.Jwt[Any] | None:
+    return None if text is None else _jwt(text, where)
+
+
+def _jwt(text: Any, where: str) -> jwt.Jwt[Any]:  # noqa: ANN401 - what JSON holds
+    if not isinstance(text, str):
+        raise UsageError(f"{where} is not a jwt", _MADE)
+    try:
+        found = jwt.read(text)  # what stands may be spelled unusually; what is to be signed may not
+    except SeedlessError as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from error
+    if found.text != text:
+        raise UsageError(f"{where} is a jwt whose signature is not spelled as it is written", _MADE)
+    return found
+
+
+_MADE = "plans are written by --plan FILE; make it again"

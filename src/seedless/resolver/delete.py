@@ -1,0 +1,176 @@
+"""Which accounts were deleted on servers, and when: names and keys, never the orders that did it.
+
+A server that was down during a delete brings the account back to all others; who remembers knows it again.
+The file is JSON: `{"A…": {"name": "ORDERS", "at": 1795309226}}`.
+
+Prune: which accounts servers hold and the store does not, and the order that deletes them.
+
+The order is a generic jwt by a key that servers trust (nats-server 2.15, `accounts.go`). It never expires and
+works again after the account is made anew: whoever has it can delete the account at any time. So it is sent
+at once, and kept nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.claims import Generic
+from seedless.errors import Refused, StoreError
+from seedless.jwt import Claims
+from seedless.nkey import PublicKey
+from seedless.resolver.pull import Fate, judge_pulled
+from seedless.resolver.push import readable
+from seedless.store import atomic
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from seedless.claims import Account, Operator
+    from seedless.jwt import Jwt
+    from seedless.resolver.protocol import Server, Standing
+    from seedless.resolver.pull import Pulled
+    from seedless.resolver.targets import Target
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """The name of an account that was deleted, and when, in Unix seconds."""
+
+    name: str
+    at: int
+
+
+def load(path: Path) -> dict[str, Deleted]:
+    """Return what was deleted, by the key of the account; raise `StoreError` when that cannot be read."""
+    data = atomic.read(path)
+    if data is None:
+        return {}
+    try:
+        return msgspec.json.decode(data, type=dict[str, Deleted])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreError(
+            f"{shown(path)} is damaged: {error}", "move it away: it only helps to name what has come back"
+        ) from error
+
+
+def note(path: Path, deleted: Mapping[str, Deleted], alive: Collection[str] = ()) -> None:
+    """Add *deleted* to the file, take out who is *alive* again; call it with the store's lock held."""
+    before = load(path)
+    after = {key: one for key, one in {**before, **deleted}.items() if key not in alive}
+    if after != before:
+        text = msgspec.json.format(msgspec.json.encode(after, order="sorted"), indent=2).decode()
+        atomic.write({path: text + "\n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """An account to be deleted: its key, its name, who holds it, and when it was deleted before."""
+
+    account: str
+    name: str
+    servers: tuple[Server, ...]
+    returned: Deleted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Accounts that servers hold and the store does not: to be deleted, and left alone, with the reason.
+
+    Left alone is what `pull` could not take into the store: it may be wanted, and nobody could have kept it.
+    """
+
+    victims: tuple[Victim, ...]
+    left: tuple[Pulled, ...]
+
+
+def strays(
+    target: Target,
+    stored: Mapping[str, Jwt[Account]],
+    operator: Jwt[Operator],
+    deleted: Mapping[str, Deleted],
+    now: int,
+) -> Strays:
+    """Return the accounts that *target* holds and *stored* (by name) does not, but for system accounts.
+
+    *deleted* are those that were deleted before; *now* is Unix seconds.
+    """
+    systems = {one.system_account for one in target.standings}
+    wanted = {account.claims.sub for account in stored.values()}
+    held: frozenset[str] = frozenset().union(*target.holdings.values())
+    found = judge_pulled(target.held(sorted(held - wanted - systems)), operator, stored, now=now)
+    names = {one.subject: one.name for one in found if one.fate is not Fate.REFUSED}
+    left = tuple(one for one in found if one.fate is Fate.REFUSED)
+    return Strays(named(target, sorted(names), deleted, names), left)
+
+
+def named(
+    target: Target,
+    accounts: Sequence[str],
+    deleted: Mapping[str, Deleted],
+    names: Mapping[str, str] | None = None,
+) -> tuple[Victim, ...]:
+    """Return those of *accounts* that a server holds, by name: as in *names*, or in what servers hold."""
+    holders = {
+        account: tuple(server for server, keys in target.holdings.items() if account in keys)
+        for account in accounts
+    }
+    held = [account for account in accounts if holders[account]]
+    known = names or {}
+    texts = target.held([account for account in held if account not in known])
+    found = []
+    for account in held:
+        jwt = next(filter(None, map(readable, texts.get(account, ()))), None)
+        name = known.get(account) or (jwt.claims.name if jwt else "") or account
+        found.append(Victim(account, name, holders[account], deleted.get(account)))
+    return tuple(sorted(found, key=lambda victim: (victim.name, victim.account)))
+
+
+def require_store(damaged: Collection[str], wanted: Collection[str]) -> None:
+    """Raise `Refused` unless the store tells for certain which accounts are to stay."""
+    if damaged:
+        names = ", ".join(sorted(damaged))
+        raise Refused(
+            f"nothing is pruned: {len(damaged)} of the store's files cannot be read: {names}",
+            "what cannot be read may be wanted; restore it first",
+        )
+    if not wanted:
+        raise Refused("nothing is pruned: the store has no accounts, so everything would go", _RIGHT_STORE)
+
+
+def order_issuer(operator: Jwt[Operator], known: Collection[str], standings: Sequence[Standing]) -> PublicKey:
+    """Return the key of *operator* whose order every server obeys: a *known* signing key, or the identity.
+
+    Servers of a strict operator do not obey its identity. Raise `Refused` when no key will do.
+    """
+    claims = operator.claims
+    candidates = [*(key for key in claims.body.signing_keys if key in known), claims.sub]
+    for key in candidates:
+        if all(any(key in _obeyed(one.claims) for one in each.operators) for each in standings):
+            return PublicKey.parse(key)
+    deaf = [str(each.server) for each in standings if not _obeys_any(each, candidates)]
+    raise Refused(
+        "nothing is deleted: none of the operator's keys that are known here is trusted by "
+        f"{', '.join(deaf) or 'every server'}",
+        "seedless key list shows which are; servers want the operator jwt that names them",
+    )
+
+
+def _obeys_any(standing: Standing, keys: Sequence[str]) -> bool:
+    return any(key in _obeyed(one.claims) for one in standing.operators for key in keys)
+
+
+def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:
+    body = operator.body
+    return body.signing_keys if body.strict_signing_key_usage else (operator.sub, *body.signing_keys)
+
+
+def order(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
+    """Return the claims that order servers to delete *accounts*, for *issuer*, an operator's key."""
+    return Claims(sub=str(issuer), body=Generic(data={"accounts": sorted(accounts)}))
+
+
+_RIGHT_STORE = "is this the right store? --store and --operator name it"

@@ -1,0 +1,264 @@
+"""What accounts are pushed to: the servers of a system, a folder, a configuration.
+
+A folder of `<public key>.jwt`, as a full resolver keeps it, as a target. For servers that are stopped.
+
+A server that is running does not look for changes in its folder; it finds what it has not loaded yet.
+Deleted accounts are renamed to `.jwt.deleted`, as servers do.
+
+A configuration whose accounts are inside it (`resolver: MEMORY`) as a target; servers reload it.
+
+Only the entries of `resolver_preload` are changed, everything else stays as it was written. The new text is
+read again before it replaces the old one, and has to say what was wanted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from seedless import nats_config
+from seedless.errors import StoreError, UsageError
+from seedless.nats_config import Map
+from seedless.nats_config.server import read_server
+from seedless.resolver.protocol import Answer, Server, Standing
+from seedless.store import atomic
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from seedless.claims import Operator
+    from seedless.jwt import Jwt
+    from seedless.nats_config import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What became of one update or delete: the answers, and the servers from which none came."""
+
+    answers: tuple[Answer, ...]
+    missing: tuple[Server, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every server has done it."""
+        return not self.missing and bool(self.answers) and all(answer.ok for answer in self.answers)
+
+
+class Target(Protocol):
+    """Where accounts are held."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence."""
+
+    @property
+    def wants_order(self) -> bool:
+        """Whether deleting wants a jwt that orders it."""
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """Every server, with what it says of itself."""
+
+    @property
+    def holdings(self) -> Mapping[Server, frozenset[str]]:
+        """The public keys of the accounts that each server holds."""
+
+    def held(self, accounts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return what the servers hold of each of *accounts*: a text for each server, empty for none."""
+
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+        """Put each of *accounts* everywhere; after a silence the rest is not sent, and has no answers."""
+
+    def who_deletes(self) -> Said:
+        """Ask every server whether it deletes accounts at all."""
+
+    def delete(self, accounts: Sequence[str], order: str) -> Said:
+        """Delete *accounts* everywhere, by the *order*, a jwt, where servers want one."""
+
+
+_FILE = re.compile(r"(A[A-Z2-7]{55})\.jwt")
+
+
+class Folder:
+    """A resolver's folder; a `Target` with one server, which is trusted to have the store's operator."""
+
+    wants_order: Final = False
+
+    def __init__(self, path: Path, operator: Jwt[Operator]) -> None:
+        """Take the folder *path*; raise `UsageError` when there is none."""
+        if not path.is_dir():
+            raise UsageError(f"there is no folder {shown(path)}", "make it, with mode 0700")
+        self._path: Final = path
+        self._server: Final = Server("", str(path))
+        self.standings: Final = (Standing(self._server, (operator,), operator.claims.body.system_account, 0),)
+
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return str(self._server)
+
+    @property
+    def holdings(self) -> Mapping[Server, frozenset[str]]:
+        """The keys of the accounts in the folder, as they are now."""
+        found = (_FILE.fullmatch(name) for name in atomic.names(self._path))
+        return {self._server: frozenset(match[1] for match in found if match)}
+
+    def held(self, accounts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Read *accounts*; raise `StoreError` when one cannot be read."""
+        return {account: (self._text(account),) for account in accounts}
+
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+        """Write *accounts*: all of them or none."""
+        atomic.sweep(self._path)
+        atomic.write({self._file(account.claims.sub): account.text for account in accounts})
+        return [Said((Answer(self._server, ok=True, text="written"),)) for _ in accounts]
+
+    def who_deletes(self) -> Said:
+        """Say yes: nobody is asked."""
+        return Said((Answer(self._server, ok=True, text="a folder"),))
+
+    def delete(self, accounts: Sequence[str], order: str) -> Said:  # noqa: ARG002 - a folder obeys without
+        """Rename the files of *accounts*; what is not there is deleted already."""
+        for account in accounts:
+            file = self._file(account)
+            with atomic.told("renamed", file):
+                if file.exists():
+                    file.replace(file.with_name(f"{file.name}.deleted"))
+        return Said((Answer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
+
+    def _file(self, account: str) -> Path:
+        return self._path / f"{account}.jwt"
+
+    def _text(self, account: str) -> str:
+        data = atomic.read(self._file(account))
+        try:
+            return "" if data is None else data.decode("ascii").strip()
+        except UnicodeDecodeError as error:
+            raise StoreError(f"{shown(self._file(account))} is damaged: it is not ASCII") from error
+
+
+_PRELOAD = "resolver_preload"
+_ENTRY = re.compile(r"""(["']?)(A[A-Z2-7]{55})\1[ \t]*[:=]?[ \t]*(["']?)([\w\-.=]+)\3[ \t]*[,;]?""", re.ASCII)
+_COMMENT = re.compile(r"(?:[ \t]*// Account [^\n]*\n)?[ \t]*\Z")
+_LINE_END = re.compile(r"[ \t]*(?:\r?\n){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A text, where the inside of `resolver_preload` begins in it (None: nowhere), and its entries."""
+
+    text: str
+    inside: int | None
+    entries: Mapping[str, re.Match[str]]
+
+    def edited(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> str:
+        """Return the text with *accounts* in it, and without those that are *gone*."""
+        text = self.text
+        for key, match in sorted(self.entries.items(), key=lambda item: item[1].start(), reverse=True):
+            if key in gone:
+                comment = _COMMENT.search(text, 0, match.start())
+                end = _LINE_END.match(text, match.end())
+                text = text[: comment.start() if comment else 0] + text[end.end() if end else match.end() :]
+            elif key in accounts:
+                text = text[: match.start(4)] + accounts[key].text + text[match.end(4) :]
+        new = "".join(map(_written, (one for key, one in accounts.items() if key not in self.entries)))
+        if not new:
+            return text
+        if self.inside is None:
+            return f"{text.rstrip()}\n\n{_PRELOAD}: {{{new}}}\n"
+        return text[: self.inside] + new + text[self.inside :].lstrip("\n")
+
+
+class Preload:
+    """The accounts of a configuration; a `Target` with one server."""
+
+    wants_order: Final = False
+
+    def __init__(self, path: Path, environment: Mapping[str, str], now: int) -> None:
+        """Read the configuration *path*; raise `StoreError`, or `UsageError` unless accounts are in it."""
+        configuration = nats_config.load(path, environment)
+        said = read_server(configuration, now)
+        if said.resolver != "MEM":
+            raise UsageError(
+                f"the accounts of {shown(path)} are not inside it (resolver: MEMORY)",
+                "push to the servers, --url, or into the folder of the resolver, --dir",
+            )
+        self._path: Final = path
+        self._environment: Final = environment
+        self._server: Final = Server("", str(path))
+        operators = tuple(given.jwt for given in said.operators if given.jwt)
+        self.standings: Final = (Standing(self._server, operators, said.system_account, 0),)
+        self._block = _block(configuration)
+
+    @property
+    def name(self) -> str:
+        """The file."""
+        return str(self._server)
+
+    @property
+    def holdings(self) -> Mapping[Server, frozenset[str]]:
+        """The keys of the accounts in the configuration."""
+        return {self._server: frozenset(self._block.entries)}
+
+    def held(self, accounts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the texts of *accounts*."""
+        entries = self._block.entries
+        return {account: (entries[account][4] if account in entries else "",) for account in accounts}
+
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+        """Write *accounts* into the configuration: all of them or none."""
+        self._write({account.claims.sub: account for account in accounts}, ())
+        return [Said((Answer(self._server, ok=True, text="written"),)) for _ in accounts]
+
+    def who_deletes(self) -> Said:
+        """Say yes: nobody is asked."""
+        return Said((Answer(self._server, ok=True, text="a file"),))
+
+    def delete(self, accounts: Sequence[str], order: str) -> Said:  # noqa: ARG002 - a file obeys without
+        """Take *accounts* out of the configuration."""
+        self._write({}, accounts)
+        return Said((Answer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
+
+    def _write(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> None:
+        texts = {key: match[4] for key, match in self._block.entries.items()}
+        texts |= {key: account.text for key, account in accounts.items()}
+        wanted = {key: text for key, text in texts.items() if key not in gone}
+        text = self._block.edited(accounts, gone)
+        block = _block(nats_config.parse(text, str(self._path), self._environment))
+        if {key: match[4] for key, match in block.entries.items()} != wanted:
+            raise StoreError(
+                f"{shown(self._path)} cannot be changed so that it says what is wanted",
+                "write it anew: seedless server config --mem-resolver",
+            )
+        atomic.write({self._path: text})
+        self._block = block
+
+
+def _block(configuration: Configuration) -> _Block:
+    """Return the block of the first file; raise `StoreError` for accounts that are written elsewhere."""
+    file, text = next(iter(configuration.files.items()))
+    lines = [0]
+    for line in text.split("\n"):
+        lines.append(lines[-1] + len(line) + 1)
+    member = configuration.root.find(_PRELOAD)
+    if member is None or not isinstance(member.value, Map):
+        return _Block(text, None, {})
+    entries = {}
+    for one in member.value.each():
+        match = _ENTRY.match(text, lines[one.place.line - 1] + one.place.column - 1)
+        if match is None or one.place.file != file or match[2] != one.key:
+            raise StoreError(
+                f"{one.place}: this account is not written as KEY: jwt in {shown(file)} itself",
+                "write it so, or name the file that it is in",
+            )
+        entries[one.key] = match
+    place = member.value.place
+    return _Block(text, lines[place.line - 1] + place.column if place.file == file else None, entries)
+
+
+def _written(account: Jwt[Any]) -> str:
+    """Return an entry as nsc writes it."""
+    return f"\n  // Account {quoted(account.claims.name)}\n  {account.claims.sub}: {account.text}\n"
