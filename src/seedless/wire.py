@@ -19,7 +19,7 @@ from seedless.errors import BadClaims
 
 if TYPE_CHECKING:
     import json
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 RULES = {
     "loose-base64": "base64 with line breaks or unused bits that are not zero",
@@ -223,9 +223,15 @@ def join(path: str, name: str) -> str:
     """Return the path of the member *name* of what is at *path*, cut: paths are for people."""
     if len(path) > _LONGEST_PATH:
         return path if path.endswith("…") else f"{path}…"
-    short = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
-    shown = short if _PLAIN_NAME.fullmatch(short) else _quoted(short)
+    shown = _shown(name[: _LONGEST_NAME + 1])
     return f"{path}.{shown}" if path else shown
+
+
+@functools.lru_cache(maxsize=1024)
+def _shown(name: str) -> str:
+    """Return *name* as a path has it, cut; remembered, for a large file has few names of members."""
+    short = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+    return short if _PLAIN_NAME.fullmatch(short) else _quoted(short)
 
 
 def _quoted(name: str) -> str:
@@ -239,6 +245,14 @@ def at(path: str, index: int) -> str:
     if len(path) > _LONGEST_PATH:
         return path if path.endswith("…") else f"{path}…"
     return f"{path}[{index}]"
+
+
+def path_of(steps: Iterable[str | int]) -> str:
+    """Return the path that these names of members and indices of lists make, each in the one before."""
+    path = ""
+    for step in steps:
+        path = join(path, step) if isinstance(step, str) else at(path, step)
+    return path
 
 
 def _is_deep(data: bytes) -> bool:

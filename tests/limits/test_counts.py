@@ -75,7 +75,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "diff": (("diff", "new.jwt"), {"open": 1, "verify": 1}),
     "push --all --diff": (("push", "--all", "--diff", "--dir", "store/resolver"), {"open": 2, "verify": 2}),
     "export-desired": (("export-desired",), {"open": 1, "verify": 1}),
-    "apply of nothing changed": (("apply", "desired.toml", "--plan-only"), {"open": 2, "verify": 2}),
+    "apply of nothing changed": (("apply", "desired.toml", "--plan-only"), {"open": 1, "verify": 1}),
     "apply that changes accounts": (
         ("apply", "changed.toml", "--policy", "policy.toml", "--plan", "plan.json"),
         {"open": 2, "verify": 1},

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.claims import NO_LIMIT, Account, Operator, Scope, User
+from seedless.desired.format import account_kind
+from seedless.desired.merge import with_members
 from seedless.desired.planned import planned
 from seedless.desired.read import read
 from seedless.desired.standing import Standing
@@ -487,3 +489,8 @@ def test_an_operator_can_be_made_with_everything_that_it_says() -> None:
         account_server_url="nats://localhost:4222",
         strict_signing_key_usage=True,
     )
+
+
+def test_what_claims_cannot_hold_is_told_with_its_place() -> None:
+    with pytest.raises(UsageError, match=r'^accounts.A.limits.conn: expected a whole number, found "many"$'):
+        with_members(Account.new(), {"limits": {"conn": "many"}}, account_kind(), "accounts.A", prune=False)

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 
 def judged(workspace: Workspace, plan: Plan) -> Report:
-    """Put *plan* before the rules and the policy, and lift what --allow names."""
-    stored = _stored(workspace)
+    """Put *plan* before the rules and the policy, and lift what --allow names.
+
+    The store is read for what the changes are judged by: where nothing changes, it is not.
+    """
+    stored = _stored(workspace) if plan.changes else []
     context = msgspec.structs.replace(
         plan.context,
         now=workspace.now,

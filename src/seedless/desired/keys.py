@@ -31,12 +31,19 @@ def slots(desired: Desired, standing: Standing) -> dict[Slot, PublicKey | NewKey
         (name,): PublicKey.parse(jwt.claims.sub) for name, jwt in standing.accounts.items()
     }
     operator = _operator_name(desired, standing)
-    found["",] = _identity(Role.OPERATOR, operator, desired.operator, standing.operator, desired, standing)
+    require_same("operator", operator, desired.operator.get("public_key"), standing.operator, desired.file)
+    found["",] = (
+        PublicKey.parse(standing.operator.claims.sub)
+        if standing.operator
+        else _identity(Role.OPERATOR, operator, desired.operator, standing)
+    )
     for name, said in desired.operator.get("signing_keys", {}).items():
         found["", name] = _signing_key(Role.OPERATOR, operator, name, said, standing.operator, standing)
     for account, table in desired.accounts.items():
         there = standing.accounts.get(account)
-        found[account,] = _identity(Role.ACCOUNT, account, table, there, desired, standing)
+        require_same("account", account, table.get("public_key"), there, desired.file)
+        if there is None:
+            found[account,] = _identity(Role.ACCOUNT, account, table, standing)
         for name, said in table.get("signing_keys", {}).items():
             found[account, name] = _signing_key(Role.ACCOUNT, account, name, said, there, standing)
     return found
@@ -53,17 +60,8 @@ def _operator_name(desired: Desired, standing: Standing) -> str:
     return name
 
 
-def _identity(
-    role: Role,
-    name: str,
-    said: Mapping[str, Any],
-    there: Any,  # noqa: ANN401 - a jwt, or None
-    desired: Desired,
-    standing: Standing,
-) -> PublicKey | NewKey:
-    require_same(role.name.lower(), name, said.get("public_key"), there, desired.file)
-    if there is not None:
-        return PublicKey.parse(there.claims.sub)
+def _identity(role: Role, name: str, said: Mapping[str, Any], standing: Standing) -> PublicKey | NewKey:
+    """Return the key of an operator or an account that is new."""
     if "public_key" in said:
         return PublicKey.parse(said["public_key"])
     return _made(role, name, standing)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import wire
 from seedless.desired.format import Anything, Entries, Many, Named, Part, account_kind, file_kind
-from seedless.desired.templates import expand
+from seedless.desired.templates import Place, expand
 from seedless.desired.values import Lasting, Value, Wrong, found
 from seedless.errors import SeedlessError, UsageError
 from seedless.store.names import require_storable
@@ -80,11 +80,11 @@ class _Reading:
         self.whose = ""  # the tenant that a template is expanded for
 
     def desired(self, data: Any, file: str) -> Desired:  # noqa: ANN401 - what a file holds
-        values = self.take(data, file_kind(), "")
+        values = self.take(data, file_kind(), ())
         self.accounts |= values.get("accounts", {})
         self.where |= {name: wire.join("accounts", name) for name in self.accounts}
         for index, tenant in enumerate(values.get("tenants", ())):
-            self._tenants(values.get("templates", {}), tenant, wire.at("tenants", index))
+            self._tenants(values.get("templates", {}), tenant, ("tenants", index))
         if "name" in values.get("operator", {}):
             self._named(values["operator"]["name"], "operator.name")
         for name, account in self.accounts.items():
@@ -94,54 +94,56 @@ class _Reading:
         lists_accounts = "accounts" in values or "tenants" in values
         return Desired(file, values.get("operator", {}), self.accounts, self.where, lists_accounts)
 
-    def take(self, value: Any, kind: Kind, path: str) -> Any:  # noqa: ANN401 - what a file holds
+    def take(self, value: Any, kind: Kind, place: Place) -> Any:  # noqa: ANN401 - what a file holds
         """Return *value* as *kind* reads it; of a table only the members that are right."""
         match kind:
             case Value():
-                return self._value(value, kind, path)
+                return self._value(value, kind, place)
             case Part():
-                return self._part(value, kind, path)
+                return self._part(value, kind, place)
             case Named():
-                members = self._table(value, path)
-                return {n: self.take(v, kind.item, wire.join(path, n)) for n, v in members.items()}
+                members = self._table(value, place)
+                return {n: self.take(v, kind.item, (*place, n)) for n, v in members.items()}
             case Many() | Entries():
                 if not isinstance(value, list):
-                    self._not(path, f"expected a list, found {found(value)}")
+                    self._wrong(place, f"expected a list, found {found(value)}")
                     return []
-                return [self.take(v, kind.item, wire.at(path, n)) for n, v in enumerate(value)]
+                return [self.take(v, kind.item, (*place, n)) for n, v in enumerate(value)]
             case Anything():
                 return value
 
-    def _value(self, value: Any, kind: Value, path: str) -> Any:  # noqa: ANN401 - what a file holds
+    def _value(self, value: Any, kind: Value, place: Place) -> Any:  # noqa: ANN401 - what a file holds
         try:
             return kind.read(value)
         except Wrong as error:
-            self._not(path, str(error))
+            self._wrong(place, str(error))
         return None
 
-    def _part(self, value: Any, kind: Part, path: str) -> dict[str, Any] | bool:  # noqa: ANN401 - likewise
+    def _part(self, value: Any, kind: Part, place: Place) -> dict[str, Any] | bool:  # noqa: ANN401 - likewise
         if kind.optional and value is False:
             return False
-        members = self._table(value, path)
+        members = self._table(value, place)
         for name in kind.required:
             if name not in members:
-                self._not(wire.join(path, name), "is missing")
+                self._wrong((*place, name), "is missing")
         taken = {}
         for name, item in members.items():
-            place = wire.join(path, name)
             if name in kind.members:
-                taken[name] = self.take(item, kind.members[name], place)
+                taken[name] = self.take(item, kind.members[name], (*place, name))
             else:
-                self._not(place, f"nothing is known by this name{_meant(name, kind.members)}")
+                self._wrong((*place, name), f"nothing is known by this name{_meant(name, kind.members)}")
         if "renew" in taken and not isinstance(taken.get("exp"), Lasting):
-            self._not(wire.join(path, "renew"), 'goes with a validity, as in exp = "30d"')
+            self._wrong((*place, "renew"), 'goes with a validity, as in exp = "30d"')
         return taken
 
-    def _table(self, value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - likewise
+    def _table(self, value: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - likewise
         if isinstance(value, dict):
             return value
-        self._not(path, f"expected a table, found {found(value)}")
+        self._wrong(place, f"expected a table, found {found(value)}")
         return {}
+
+    def _wrong(self, place: Place, sentence: str) -> None:
+        self._not(wire.path_of(place), sentence)
 
     def _not(self, path: str, sentence: str) -> None:
         self.wrong.append(f"{path or 'the file'}{self.whose}: {sentence}")
@@ -154,28 +156,29 @@ class _Reading:
         except UsageError as error:
             self._not(path, error.message)
 
-    def _tenants(self, templates: Mapping[str, Any], tenant: Mapping[str, Any], path: str) -> None:
+    def _tenants(self, templates: Mapping[str, Any], tenant: Mapping[str, Any], place: Place) -> None:
         if ("name" in tenant) == ("names" in tenant):
-            self._not(path, "expected name or names, one of them")
+            self._wrong(place, "expected name or names, one of them")
         wanted = tenant.get("template")
         if not isinstance(wanted, str):  # which has been told
             return
         if wanted not in templates:
-            self._not(f"{path}.template", f"there is no template {quoted(wanted)}{_meant(wanted, templates)}")
+            text = f"there is no template {quoted(wanted)}{_meant(wanted, templates)}"
+            self._wrong((*place, "template"), text)
             return
         for name in (*tenant.get("names", ()), tenant.get("name")):
             if isinstance(name, str) and name in self.accounts:
-                self._not(path, f"account {quoted(name)} stands twice, in {self.where[name]} too")
+                self._wrong(place, f"account {quoted(name)} stands twice, in {self.where[name]} too")
             elif isinstance(name, str):
-                place = wire.join("templates", wanted)
-                self._tenant(name, templates[wanted], tenant.get("vars", {}), place)
+                variables = tenant.get("vars", {})
+                self._tenant(name, templates[wanted], variables, ("templates", wanted))
 
-    def _tenant(self, name: str, template: Any, variables: Mapping[str, Any], path: str) -> None:  # noqa: ANN401 - likewise
+    def _tenant(self, name: str, template: Any, variables: Mapping[str, Any], place: Place) -> None:  # noqa: ANN401 - likewise
         self.whose = f" (for {name})"
-        self.where[name] = path + self.whose
+        self.where[name] = wire.path_of(place) + self.whose
         try:
-            table = expand(template, {**variables, "tenant": name}, path)
-            self.accounts[name] = self.take(table, account_kind(), path)
+            table = expand(template, {**variables, "tenant": name}, place)
+            self.accounts[name] = self.take(table, account_kind(), place)
         except Wrong as error:
             self._not(error.path, str(error))
         self.whose = ""

@@ -124,22 +124,24 @@ def key(role: Role) -> Value:
     """Return the public key of *role*, as text."""
 
     def read(value: Any) -> str:  # noqa: ANN401 - what a file holds
+        text = _text(value)
         try:
-            parsed = PublicKey.parse(_text(value))
+            parsed = PublicKey.parse(text)
         except BadKey as error:
             raise Wrong(f"{found(value)} is no public key: {error.message}") from error
         if parsed.role is not role:
             raise Wrong(f"{found(value)} is not the key of an {role.name.lower()}")
-        return str(parsed)
+        return text  # a key has one spelling
 
     return Value(read, _same, {"type": "string", "pattern": f"^{role.value}[A-Z2-7]{{55}}$"})
 
 
 def _number(value: Any) -> int:  # noqa: ANN401 - what a file holds
-    if not _is_whole(value) and not isinstance(value, str):
+    is_whole = _is_whole(value)
+    if not is_whole and not isinstance(value, str):
         raise Wrong(f"expected a whole number, found {found(value)}")
     try:
-        count = value if _is_whole(value) else units.parse_number(_text(value))
+        count = value if is_whole else units.parse_number(_text(value))
     except Wrong:
         raise
     except ValueError as error:
