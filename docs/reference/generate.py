@@ -2,6 +2,7 @@
 
 - `cli.md` from the --help of every command
 - `rules.md` from the docstrings of the rules
+- `claims.md` from the table of the members of claims
 - `desired-state.schema.json` from the table of what a desired-state file may say
 - in `architecture.md`, the modules of each package; a new room is put on its floor by hand
 - the block in `README.md` that shows what the demo prints, with --demo
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.claims import fields
 from seedless.cli.main import seedless
 from seedless.desired import schema
 from seedless.findings import Severity
@@ -56,6 +58,30 @@ signed; a *warning*, which is shown; or a *timecheck*, about claims that hold at
 too. An error about claims (C) that the jwt which is replaced has too, and that the change neither causes nor
 touches, is shown as *existing* and stops nothing. Under each rule: what it wants, what comes of breaking it,
 how grave a finding is, and the cures that its findings name.
+"""
+_CLAIMS_HEAD = f"""\
+# Members of claims
+
+{_GENERATED}
+
+The members of claims that an option sets, each with its option, its name in a review, and what 0 and -1 mean.
+`add` and `edit` have the options, and a scope those of a user; `--set PATH=VALUE` sets any member, by its
+path below `nats`. A number may have a unit: `512`, `10K` (10,000), `4MiB` (powers of 1024), `1.5G`.
+Desired-state files use the names of the members; a policy may name those that are a limit. *Widens*: more,
+or true, gives more access.
+"""
+_CLAIMS_TABLES = (
+    ("Operators", "", (*fields.OPERATOR, fields.TAGS)),
+    ("Accounts", "", (*fields.ACCOUNT, fields.TAGS)),
+    ("Limits of accounts", "limits.", fields.ACCOUNT_LIMITS),
+    ("JetStream", "limits.", fields.JETSTREAM),
+    ("Users, and templates of scopes", "", (*fields.USER, fields.TAGS)),
+)
+_CLAIMS_TAIL = """\
+`limits.tiered_limits.R3.…` has the members of JetStream for one tier (`--js-tier 3`), and
+`signing_keys[0].template.…` those of users for one scope; a template has no tags.
+
+## Members with commands or options of their own
 """
 _FAMILIES = {
     "G": ("Guards", "Time, size, and what must never be signed."),
@@ -96,6 +122,41 @@ def commands(
             below = command.get_command(context, name)
             if below is not None:
                 yield from commands((*path, name), below)
+
+
+def claims_page() -> str:
+    """Return `claims.md`."""
+    parts = [_CLAIMS_HEAD]
+    for title, prefix, rows in _CLAIMS_TABLES:
+        lines = [f"## {title}", "", "| member | option | in a review | value | 0 | -1 | more |"]
+        lines += [f"|{'---|' * 7}", *(_claims_row(prefix, row) for row in rows)]
+        parts.append("\n".join([*lines, ""]))
+    own = [
+        f"- `{struct}`: {', '.join(f'`{member}`' for member in members)}"
+        for struct, members in fields.OWN_COMMAND.items()
+        if members
+    ]
+    return "\n".join([*parts, _CLAIMS_TAIL, *own, ""])
+
+
+def _claims_row(prefix: str, row: fields.Row) -> str:
+    option = f"`--{row.option.replace('_', '-')}`"
+    zero = none = more = ""
+    match row:
+        case fields.Limit():
+            value = "bytes" if row.in_bytes else "count"
+            zero, none, more = "no limit" if row.zero_is_unlimited else "nothing", "no limit", "widens"
+        case fields.Flag():
+            option = f"{option}, `--no-{row.option.replace('_', '-')}`"
+            value, more = " or ".join(row.words), "widens" if row.widens else "narrows"
+        case fields.Text():
+            value = ", ".join(row.choices) or "text"
+        case fields.TextList():
+            option, value = f"{option}, `--rm-{row.option.replace('_', '-')}`", "list"
+        case fields.AllowList():
+            option = f"{option}, `--rm-{row.option.replace('_', '-')}`"
+            value, more = f"list; an empty one is {row.anything}", "widens"
+    return f"| `{prefix}{row.member}` | {option} | {row.label} | {value} | {zero} | {none} | {more} |"
 
 
 def rules_page() -> str:
@@ -169,6 +230,7 @@ def main() -> None:
     reference = ROOT / "docs" / "reference"
     (reference / "cli.md").write_text(cli_page(), encoding="utf-8")
     (reference / "rules.md").write_text(rules_page(), encoding="utf-8")
+    (reference / "claims.md").write_text(claims_page(), encoding="utf-8")
     (reference / "desired-state.schema.json").write_text(schema.text(), encoding="utf-8")
     page = ROOT / "docs" / "explanation" / "architecture.md"
     page.write_text(architecture_page(page.read_text(encoding="utf-8")), encoding="utf-8")

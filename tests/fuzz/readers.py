@@ -40,8 +40,8 @@ from seedless.ceremony import keys, report, request, transcript, words
 from seedless.ceremony.check import check
 from seedless.ceremony.statements import read_own
 from seedless.change import Context
-from seedless.claims import Account, User, templates, url
-from seedless.cli import _claims_set, show
+from seedless.claims import Account, User, settings, templates, url
+from seedless.cli import show
 from seedless.desired.read import read as read_desired
 from seedless.diff import diff
 from seedless.errors import SeedlessError
@@ -175,7 +175,7 @@ def _recompute(data: bytes, _: Path) -> object:
 
 def _setting(data: bytes, _: Path) -> object:
     path = _text(data).partition("=")[0]
-    return _claims_set.with_settings(_claims_set.with_settings(Account.new(), [_text(data)]), [], [path])
+    return settings.with_settings(settings.with_settings(Account.new(), [_text(data)]), [], [path])
 
 
 def _units(data: bytes, _: Path) -> object:
@@ -335,7 +335,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "claims/lenient.py": ("payload of a jwt",),
     "claims/written.py": ("claims",),
     "cli/account/parts.py": (),  # its own claims
-    "cli/_claims_set.py": ("setting",),
+    "claims/settings.py": ("setting",),
     "cli/render/describe.py": ("input of a command",),
     "cli/render/shown.py": ("input of a command",),
     "cli/render/spool.py": (),  # a file that this process has written

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedless.claims import Account, Export, Scope, Template
-from seedless.cli._claims_set import with_settings
+from seedless.claims.settings import with_settings
 from seedless.errors import UsageError
 
 BODY = msgspec.structs.replace(

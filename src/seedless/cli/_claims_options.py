@@ -1,6 +1,6 @@
-"""Options that make claims and edit them, with the names of nsc, and `--set` for everything else.
+"""Options of new claims and of edits, made from the table of `claims.fields`; `--set` for everything else.
 
-Commands that edit have the options that remove as well; what no option says stays as it is.
+Commands that edit have the options that remove as well; what no option gives stays as it is.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from msgspec.structs import replace
 
-from seedless.claims import Account, Operator, Template, User
-from seedless.cli import _claims_edit as edit
-from seedless.cli._claims_set import with_settings
+from seedless.claims import Account, Operator, Template, User, edits, fields
+from seedless.claims.settings import with_settings
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
 from seedless.plan import Times
@@ -50,32 +49,29 @@ class ClaimsOptions:
         """Return from when until when new claims hold."""
         return self._times(now, Times())
 
-    def _times(self, now: int, standing: Times) -> Times:
+    def _times(self, now: int, existing: Times) -> Times:
         start: Moment | None = self.values.get("start")
         expiry: Moment | None = self.values.get("expiry")
         return Times(
-            start=standing.start if start is None else start.at(now),
-            expiry=standing.expiry if expiry is None else expiry.at(now),
+            start=existing.start if start is None else start.at(now),
+            expiry=existing.expiry if expiry is None else expiry.at(now),
         )
 
-    def claims(self, standing: Claims[B], now: int) -> Claims[B]:
-        """Return *standing* claims with what the options say; spans count from *now* (Unix seconds)."""
-        times = self._times(now, Times(start=standing.nbf, expiry=standing.exp))
-        return replace(standing, body=self.body(standing.body), nbf=times.start, exp=times.expiry)
+    def claims(self, existing: Claims[B], now: int) -> Claims[B]:
+        """Return *existing* claims with what the options say; spans count from *now* (Unix seconds)."""
+        times = self._times(now, Times(start=existing.nbf, expiry=existing.exp))
+        return replace(existing, body=self.body(existing.body), nbf=times.start, exp=times.expiry)
 
-    def body(self, standing: B) -> B:
+    def body(self, existing: B) -> B:
         """Return the body of an operator, account or user, or a template, with what the options say."""
-        changed: object = standing
-        match standing:
+        changed: object = existing
+        match existing:
             case Operator():
-                changed = edit.operator(standing, self.values)
+                changed = edits.operator(existing, self.values)
             case Account():
-                changed = edit.account(standing, self.values)
+                changed = edits.account(existing, self.values)
             case User() | Template():
-                members = edit.permissions(standing, self.values) | edit.user_limits(standing, self.values)
-                if isinstance(standing, User):
-                    members["tags"] = edit.tags(standing.tags, self.values)
-                changed = replace(standing, **members)
+                changed = edits.user(existing, self.values)
         return cast("B", with_settings(changed, self.values.get("set_", ()), self.values.get("unset", ())))
 
 
@@ -132,8 +128,6 @@ _TIMES = [
     _option("expiry", type=MOMENT, help="Until when: 30d, 1y, 2027-01-31, or 0 for ever."),
     _option("start", type=MOMENT, help="From when; 0 for always."),
 ]
-_TAGS = [several("tag", metavar="TAG", help="A tag")]
-_RM_TAGS = [several("rm_tag", metavar="TAG", help="Remove a tag")]
 _SET = [
     _option("set_", multiple=True, metavar="PATH=VALUE", help="Any member, as in limits.conn=10."),
 ]
@@ -152,107 +146,114 @@ _RM_PERMISSIONS = [
     several("rm", metavar="SUBJECT", help="Remove a subject from all permissions"),
     _flag("rm_response_perms", "Remove the leave to answer."),
 ]
-_USER = [
-    _option("subs", type=COUNT, help="Subscriptions. -1 is no limit."),
-    _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
-    _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
-    several("source_network", metavar="CIDR", help="Network that logins come from"),
-    several("time", kind=TIME_RANGE, metavar="START-END", help="When logins are, as in 08:00:00-18:00:00"),
-    _option("locale", metavar="ZONE", help="Time zone of --time, as in Europe/Berlin."),
-    several("conn_type", metavar="TYPE", help="STANDARD, WEBSOCKET, LEAFNODE, MQTT, …"),
-    _switch("bearer", "No proof of the key at login."),
-    _switch("proxy_required", "Logins come through a trusted proxy."),
-]
-_RM_USER = [
-    several("rm_source_network", metavar="CIDR", help="Remove a network"),
-    several("rm_time", metavar="START", help="Remove the times that begin so"),
-    several("rm_conn_type", metavar="TYPE", help="Remove a kind of connection"),
-]
-_COUNTS = {"conns": "Connections", "leaf_conns": "Leaf node connections", "subscriptions": "Subscriptions",
-           "exports": "Exports", "imports": "Imports"}  # fmt: skip
-_ACCOUNT = [
-    *(_option(name, type=COUNT, help=f"{text}. -1 is no limit.") for name, text in _COUNTS.items()),
-    _option("data", type=SIZE, help="Bytes in all. -1 is no limit."),
-    _option("payload", type=SIZE, help="Bytes of one message. -1 is no limit."),
-    _switch("wildcard_exports", "Exports may have wildcards."),
-    _switch("disallow_bearer", "Refuse users with bearer tokens."),
-    _option("js_tier", type=click.IntRange(min=0), help="JetStream: the tier that is limited; 0: all."),
-    _option("js_mem_storage", type=SIZE, help="JetStream: bytes in memory. -1 is no limit."),
-    _option("js_disk_storage", type=SIZE, help="JetStream: bytes on disk. -1 is no limit."),
-    _option("js_streams", type=COUNT, help="JetStream: streams. -1 is no limit."),
-    _option("js_consumer", type=COUNT, help="JetStream: consumers. -1 is no limit."),
-    _option("js_max_ack_pending", type=COUNT, help="JetStream: messages waiting for an ack."),
-    _option("js_max_mem_stream", type=SIZE, help="JetStream: bytes of a stream in memory."),
-    _option("js_max_disk_stream", type=SIZE, help="JetStream: bytes of a stream on disk."),
-    _switch("js_max_bytes_required", "JetStream: streams must say how large they get."),
-    _option("js_enable", type=click.IntRange(min=0), metavar="TIER",
-            help="JetStream: turn on without limits; 0: all tiers."),
-    _option("description", help="What the account is for."),
-    _option("info_url", help="Where it is described."),
+_JS_TIER = _option("js_tier", type=click.IntRange(min=0), help="JetStream: the tier that is limited; 0: all.")
+_JS_ENABLE = _option(
+    "js_enable", type=click.IntRange(min=0), metavar="TIER",
+    help="JetStream: turn on without limits; 0: all tiers.",
+)  # fmt: skip
+_TRACE = [
     _option("trace_context_subject", metavar="SUBJECT", help='Where traces go; "" for nowhere.'),
     _option("trace_context_sampling", type=click.IntRange(0, 100), help="Percent of what is traced."),
-    _option("cluster_traffic", type=click.Choice(["system", "owner", "none"]),
-            help="Who carries it in a cluster."),
-]  # fmt: skip
-_RM_ACCOUNT = [
+]
+_RM_JETSTREAM = [
     _flag("js_disable", "JetStream: turn off, by removing all its limits."),
     _option(
-        "rm_js_tier",
-        type=click.IntRange(min=0),
-        metavar="TIER",
+        "rm_js_tier", type=click.IntRange(min=0), metavar="TIER",
         help="JetStream: remove the limits of a tier.",
     ),
-]
-_OPERATOR = [
-    _option("account_jwt_server_url", "-u", metavar="URL", help="Where account jwts are pushed and pulled."),
-    several("service_url", "-n", metavar="URL", help="Where clients connect"),
-    _switch("require_signing_keys", "Accounts are signed by signing keys alone."),
-    _option("assert_server_version", metavar="X.Y.Z", help="Older servers do not start."),
-]
-_RM_OPERATOR = [
-    _flag("rm_account_jwt_server_url", "Remove the URL for account jwts."),
-    several("rm_service_url", metavar="URL", help="Remove a URL for clients"),
-    _option("system_account", metavar="NAME|KEY", help="The system account."),
-]
+]  # fmt: skip
+_SYSTEM_ACCOUNT = _option("system_account", metavar="NAME|KEY", help="The system account.")
+
+
+def _of_row(row: fields.Row) -> Decorator:
+    """Return the option that sets the member of *row*, or adds to its list."""
+    match row:
+        case fields.Limit():
+            unlimited = "0 or -1" if row.zero_is_unlimited else "-1"
+            kind = SIZE if row.in_bytes else COUNT
+            return _option(row.option, type=kind, help=f"{row.help}. {unlimited} is no limit.")
+        case fields.Flag():
+            return _switch(row.option, row.help)
+        case fields.Text():
+            short = (row.short,) if row.short else ()
+            if row.choices:
+                return _option(row.option, *short, type=click.Choice(row.choices), help=row.help)
+            return _option(row.option, *short, metavar=row.metavar, help=row.help)
+        case fields.TextList():
+            short = (row.short,) if row.short else ()
+            return several(row.option, *short, metavar=row.metavar, help=row.help)
+        case fields.AllowList():
+            value = TIME_RANGE if row.entry == "span" else click.STRING
+            return several(row.option, metavar=row.metavar, help=row.help, kind=value)
+
+
+def _options(*tables: tuple[fields.Row, ...]) -> list[Decorator]:
+    return [_of_row(row) for table in tables for row in table]
+
+
+def _removals(*tables: tuple[fields.Row, ...]) -> list[Decorator]:
+    """Return the options that remove what the rows of *tables* have, where such an option exists."""
+    found = []
+    for row in (row for table in tables for row in table):
+        match row:
+            case fields.AllowList() | fields.TextList():
+                is_span = isinstance(row, fields.AllowList) and row.entry == "span"
+                metavar = "START" if is_span else row.metavar
+                found.append(several(f"rm_{row.option}", metavar=metavar, help=row.remove))
+            case fields.Text() if row.remove:
+                found.append(_flag(f"rm_{row.option}", row.remove))
+    return found
+
+
+_TAGS = (fields.TAGS,)
+
+
+def _account(*rest: Decorator) -> list[Decorator]:
+    return [
+        *_options(fields.ACCOUNT_LIMITS), _JS_TIER, *_options(fields.JETSTREAM), _JS_ENABLE, *_TRACE,
+        *_options(fields.ACCOUNT), *_PERMISSIONS, *_TIMES, *_options(_TAGS), *_SET, *rest,
+    ]  # fmt: skip
 
 
 def operator_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that make operator claims."""
-    return _given([*_OPERATOR, *_TIMES, *_TAGS, *_SET], command)
+    """Give *command* the options of new operator claims."""
+    return _given([*_options(fields.OPERATOR), *_TIMES, *_options(_TAGS), *_SET], command)
 
 
 def operator_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit operator claims."""
-    return _given([*_OPERATOR, *_RM_OPERATOR, *_TIMES, *_TAGS, *_RM_TAGS, *_SET, *_UNSET], command)
+    options = [*_options(fields.OPERATOR), _SYSTEM_ACCOUNT, *_TIMES, *_options(_TAGS), *_SET]
+    return _given([*options, *_removals(fields.OPERATOR, _TAGS), *_UNSET], command)
 
 
 def account_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that make account claims."""
-    return _given([*_ACCOUNT, *_PERMISSIONS, *_TIMES, *_TAGS, *_SET], command)
+    """Give *command* the options of new account claims."""
+    return _given(_account(), command)
 
 
 def account_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit account claims."""
-    removing = [*_RM_ACCOUNT, *_RM_PERMISSIONS, *_RM_TAGS, *_UNSET]
-    return _given([*_ACCOUNT, *_PERMISSIONS, *_TIMES, *_TAGS, *_SET, *removing], command)
+    removing = [*_RM_JETSTREAM, *_RM_PERMISSIONS, *_removals(fields.ACCOUNT, _TAGS), *_UNSET]
+    return _given(_account(*removing), command)
 
 
 def user_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that make user claims."""
-    return _given([*_PERMISSIONS, *_USER, *_TIMES, *_TAGS, *_SET], command)
+    """Give *command* the options of new user claims."""
+    return _given([*_PERMISSIONS, *_options(fields.USER), *_TIMES, *_options(_TAGS), *_SET], command)
 
 
 def user_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit user claims."""
-    removing = [*_RM_PERMISSIONS, *_RM_USER, *_RM_TAGS, *_UNSET]
-    return _given([*_PERMISSIONS, *_USER, *_TIMES, *_TAGS, *_SET, *removing], command)
+    options = [*_PERMISSIONS, *_options(fields.USER), *_TIMES, *_options(_TAGS), *_SET]
+    return _given([*options, *_RM_PERMISSIONS, *_removals(fields.USER, _TAGS), *_UNSET], command)
 
 
 def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that make the template of a scope."""
-    return _given([*_PERMISSIONS, *_USER, *_SET], command)
+    """Give *command* the options of a new template of a scope."""
+    return _given([*_PERMISSIONS, *_options(fields.USER), *_SET], command)
 
 
 def scope_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit the template of a scope."""
-    return _given([*_PERMISSIONS, *_USER, *_SET, *_RM_PERMISSIONS, *_RM_USER, *_UNSET], command)
+    options = [*_PERMISSIONS, *_options(fields.USER), *_SET]
+    return _given([*options, *_RM_PERMISSIONS, *_removals(fields.USER), *_UNSET], command)

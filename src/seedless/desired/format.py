@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import inspect
 
 from seedless.claims import Account, Export, Import, Operator, Scope, User
+from seedless.claims.fields import ROWS, limit_rows
 from seedless.desired import values
 from seedless.desired.values import (
     COUNT,
@@ -78,16 +79,11 @@ class Anything:
 
 Kind = Value | Many | Part | Named | Entries | Anything
 
-_LIMITS = dict.fromkeys(
-    ("data", "payload", "mem_storage", "disk_storage", "mem_max_stream_bytes", "disk_max_stream_bytes"), SIZE
-) | dict.fromkeys(
-    ("subs", "conn", "leaf", "imports", "exports", "streams", "consumer", "max_ack_pending"), COUNT
-)
 _UNITS: dict[str, dict[str, Value]] = {  # by the name of the Struct
-    "Limits": _LIMITS,
-    "JetStreamLimits": _LIMITS,
-    "User": _LIMITS,
-    "Template": _LIMITS,
+    **{
+        struct: {member: SIZE if row.in_bytes else COUNT for member, row in limit_rows(rows).items()}
+        for struct, rows in ROWS.items()
+    },
     "ResponsePermission": {"ttl": DURATION},
     "Export": {"response_threshold": DURATION},
     "ServiceLatency": {"sampling": SAMPLING},

@@ -5,34 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seedless.claims import Account, JetStreamLimits, Limits, Scope, signing_key
+from seedless.claims.fields import ACCOUNT, ACCOUNT_LIMITS, JETSTREAM, TAGS, Limit, limit_rows
 from seedless.diff.exchange import exports, imports, mappings
 from seedless.diff.line import Difference, Effect, Wording, member, word
-from seedless.diff.members import amounts, items, switch, value
+from seedless.diff.members import items, members, value
 from seedless.diff.permissions import permissions, template
 from seedless.diff.revocations import revocations
 from seedless.trust import EVERYONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-_LIMITS = {
-    "conn": ("conn", ""),
-    "leaf": ("leaf", ""),
-    "subs": ("subs", ""),
-    "data": ("data", "bytes"),
-    "payload": ("payload", "bytes"),
-    "imports": ("imports", ""),
-    "exports": ("exports", ""),
-}
-_JETSTREAM = {
-    "mem_storage": ("mem storage", "bytes"),
-    "disk_storage": ("disk storage", "bytes"),
-    "streams": ("streams", ""),
-    "consumer": ("consumers", ""),
-    "max_ack_pending": ("max ack pending", "open"),
-    "mem_max_stream_bytes": ("mem max stream bytes", "bytes open"),
-    "disk_max_stream_bytes": ("disk max stream bytes", "bytes open"),
-}
 
 
 def account(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iterator[Difference]:
@@ -48,28 +30,12 @@ def account(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iter
     yield from mappings(wording, path, sides)
     yield from _limits(wording, f"{path}.limits", (old.limits, new.limits))
     yield from _trace(wording, f"{path}.trace", sides)
-    for name, label in (
-        ("cluster_traffic", "cluster traffic"),
-        ("description", "description"),
-        ("info_url", "info url"),
-    ):
-        yield from value(wording, f"{path}.{name}", label, (getattr(old, name), getattr(new, name)))
-    yield from items(wording, f"{path}.tags", "tags", (old.tags, new.tags))
+    yield from members(wording, path, (*ACCOUNT, TAGS), sides)
 
 
 def _limits(wording: Wording, path: str, sides: tuple[Limits, Limits]) -> Iterator[Difference]:
     old, new = sides
-    words = ("refused", "allowed")
-    wild = (old.wildcards, new.wildcards)
-    yield from switch(wording, f"{path}.wildcards", "wildcard exports", wild, on=Effect.WIDENS, words=words)
-    bearer = (not old.disallow_bearer, not new.disallow_bearer)
-    for line in switch(
-        wording, f"{path}.disallow_bearer", "bearer tokens", bearer, on=Effect.WIDENS, words=words
-    ):
-        yield Difference(
-            line.effect, line.label, line.text, line.paths, old.disallow_bearer, new.disallow_bearer
-        )
-    yield from amounts(wording, path, _LIMITS, sides)
+    yield from members(wording, path, ACCOUNT_LIMITS, sides)
     yield from _jetstream(wording, path, "JetStream ", sides)
     tiers = [*new.tiered_limits, *(tier for tier in old.tiered_limits if tier not in new.tiered_limits)]
     for tier in tiers:
@@ -100,18 +66,14 @@ def _jetstream(
     label: str,
     sides: tuple[Limits | JetStreamLimits, Limits | JetStreamLimits],
 ) -> Iterator[Difference]:
-    old, new = sides
-    if wording.is_new and not any(getattr(new, name) for name in _JETSTREAM):
+    new = sides[1]
+    if wording.is_new and not any(getattr(new, name) for name in limit_rows(JETSTREAM)):
         if not (isinstance(new, Limits) and new.tiered_limits):
             yield Difference(Effect.NARROWS, label.strip() or "JetStream", "off", (path,), None, None)
+        flags = [row for row in JETSTREAM if not isinstance(row, Limit)]
+        yield from members(wording, path, flags, sides, label)
     else:
-        yield from amounts(wording, path, _JETSTREAM, sides, label)
-    required = (old.max_bytes_required, new.max_bytes_required)
-    words = ("not required", "required")
-    yield from switch(
-        wording, f"{path}.max_bytes_required", f"{label}max bytes of a stream", required,
-        on=Effect.NARROWS, words=words,
-    )  # fmt: skip
+        yield from members(wording, path, JETSTREAM, sides, label)
 
 
 def _signing_keys(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iterator[Difference]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from seedless import units
+from seedless.claims.common import TimeRange
+from seedless.claims.fields import AllowList, Flag, Limit, Text, TextList
 from seedless.diff.line import Difference, Effect, Wording, word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+    from seedless.claims.fields import Row
 
     Covered = Callable[[Sequence[Hashable]], Callable[[object], bool]]
 
-Lines = "Iterator[Difference]"
 _ENDLESS = float("inf")
 
 
@@ -51,31 +55,66 @@ def switch(
         yield Difference(on if new else on.opposite, label, text, (path,), old, new)
 
 
-def amount(
-    wording: Wording, path: str, label: str, sides: tuple[int | UnsetType, int | UnsetType], kind: str = ""
+def members(
+    wording: Wording, path: str, table: Iterable[Row], sides: tuple[object, object], label: str = ""
 ) -> Iterator[Difference]:
-    """Yield the line of a limit; *kind* is as in `amount_text`."""
+    """Yield the lines of the members that the rows of *table* describe, in its order; *label* precedes each.
+
+    Limits that follow each other are one group when something is new.
+    """
+    for is_limits, group in itertools.groupby(table, lambda row: isinstance(row, Limit)):
+        rows = list(group)
+        if is_limits:
+            yield from _limits(wording, path, cast("list[Limit]", rows), sides, label)
+        else:
+            for row in rows:
+                yield from _member(wording, path, row, sides, label)
+
+
+def _member(
+    wording: Wording, path: str, row: Row, sides: tuple[object, object], label: str
+) -> Iterator[Difference]:
+    both: Any = tuple(getattr(side, row.member) for side in sides)
+    place, name = f"{path}.{row.member}", label + row.label
+    match row:
+        case Flag():
+            on = Effect.WIDENS if row.widens else Effect.NARROWS
+            yield from switch(wording, place, name, both, on=on, words=row.words)
+        case Text():
+            yield from value(wording, place, name, both)
+        case TextList():
+            yield from items(wording, place, name, both)
+        case AllowList() if any(both):
+            yield from gate(wording, place, name, both, empty=(row.anything, row.anything), show=_entry)
+
+
+def _entry(item: object) -> str:
+    return f"{word(item.start)} to {word(item.end)}" if isinstance(item, TimeRange) else word(str(item))
+
+
+def _limit(
+    wording: Wording, path: str, row: Limit, sides: tuple[int | UnsetType, int | UnsetType], label: str
+) -> Iterator[Difference]:
     old, new = sides
     if old != new:
-        effect = compared(amount_rank(old, kind), amount_rank(new, kind))
-        text = wording.step(amount_text(old, kind), amount_text(new, kind))
-        yield Difference(effect, label, text, (path,), old, new)
+        effect = compared(_rank(old, row), _rank(new, row))
+        text = wording.step(_limit_text(old, row), _limit_text(new, row))
+        yield Difference(effect, label + row.label, text, (f"{path}.{row.member}",), old, new)
 
 
-def amount_text(number: int | UnsetType, kind: str = "") -> str:
-    """Return a limit for people; *kind* holds `bytes`, and `open` where 0 is no limit either."""
-    if isinstance(number, UnsetType):
+def _limit_text(number: int | UnsetType, row: Limit) -> str:
+    if isinstance(number, UnsetType) or (number == 0 and row.zero_is_unlimited):
         return "unlimited by default"
-    if number == 0 and "open" in kind:
-        return "unlimited by default"
-    return units.limit(number, in_bytes="bytes" in kind)
+    return units.limit(number, in_bytes=row.in_bytes)
 
 
-def amount_rank(number: int | UnsetType, kind: str = "") -> float:
-    """Return how much a limit lets through."""
-    if isinstance(number, UnsetType) or number < 0 or (number == 0 and "open" in kind):
-        return _ENDLESS
-    return number
+def _rank(number: int | UnsetType, row: Limit) -> float:
+    return _ENDLESS if isinstance(number, UnsetType) or row.is_unlimited(number) else number
+
+
+def rank(number: int) -> float:
+    """Return how much a number lets through of which 0, and less, is no limit."""
+    return number if number > 0 else _ENDLESS
 
 
 def compared(old: float, new: float) -> Effect:
@@ -85,38 +124,32 @@ def compared(old: float, new: float) -> Effect:
     return Effect.WIDENS if new > old else Effect.NARROWS
 
 
-def amounts(
-    wording: Wording,
-    path: str,
-    members: Mapping[str, tuple[str, str]],
-    sides: tuple[object, object],
-    label: str = "",
+def _limits(
+    wording: Wording, path: str, rows: Sequence[Limit], sides: tuple[object, object], label: str
 ) -> Iterator[Difference]:
-    """Yield the lines of several limits: *members* maps names to label and kind.
-
-    Of something new they stand together: the unlimited ones, the ones of 0, the others.
-    """
+    """Yield the lines of several limits; of something new: the unlimited ones, those of 0, the others."""
     old, new = sides
     if not wording.is_new:
-        for name, (what, kind) in members.items():
-            both = (getattr(old, name), getattr(new, name))
-            yield from amount(wording, f"{path}.{name}", label + what, both, kind)
+        for row in rows:
+            both = (getattr(old, row.member), getattr(new, row.member))
+            yield from _limit(wording, path, row, both, label)
         return
     groups: dict[str, list[str]] = {"limits": [], "unlimited": [], "none": []}
-    for name, (what, kind) in members.items():
-        text = amount_text(getattr(new, name), kind)
-        if "open" in kind and getattr(new, name) == 0:
+    for row in rows:
+        number = getattr(new, row.member)
+        if number == 0 and row.zero_is_unlimited:
             continue
+        text = _limit_text(number, row)
         if text in groups:
-            groups[text].append(what)
+            groups[text].append(row.label)
         else:
-            groups["limits"].append(f"{what} {text}")
-    values = {name: getattr(new, name) for name in members}
-    for title, found in groups.items():
-        if found:
-            paths = tuple(f"{path}.{name}" for name in members)
+            groups["limits"].append(f"{row.label} {text}")
+    values = {row.member: getattr(new, row.member) for row in rows}
+    for title, entries in groups.items():
+        if entries:
+            paths = tuple(f"{path}.{row.member}" for row in rows)
             effect = Effect.NARROWS if title == "none" else Effect.WIDENS
-            yield Difference(effect, label + title, ", ".join(found), paths, None, values)
+            yield Difference(effect, label + title, ", ".join(entries), paths, None, values)
 
 
 def items(
@@ -195,19 +228,3 @@ def facts(old: Mapping[str, str], new: Mapping[str, str]) -> str:
 def together(effects: Sequence[Effect]) -> Effect:
     """Return the most dangerous of several effects."""
     return min(effects, key=list(Effect).index, default=Effect.CHANGES)
-
-
-__all__ = [
-    "UNSET",
-    "amount",
-    "amount_rank",
-    "amount_text",
-    "amounts",
-    "compared",
-    "facts",
-    "gate",
-    "items",
-    "switch",
-    "together",
-    "value",
-]

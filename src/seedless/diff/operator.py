@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seedless.claims.fields import OPERATOR, TAGS
 from seedless.diff.line import Difference, Effect, Wording, word
-from seedless.diff.members import items, switch, value
+from seedless.diff.members import items, members, value
 from seedless.subject import is_contained_in
 
 if TYPE_CHECKING:
@@ -23,22 +24,12 @@ def operator(wording: Wording, path: str, sides: tuple[Operator, Operator]) -> I
         return wording.key(str(item))
 
     yield from items(wording, f"{path}.signing_keys", "signing keys", keys, added=Effect.WIDENS, show=named)
-    strict = (old.strict_signing_key_usage, new.strict_signing_key_usage)
-    label = "strict signing keys"
-    yield from switch(wording, f"{path}.strict_signing_key_usage", label, strict, on=Effect.NARROWS)
     system = (old.system_account, new.system_account)
     effect = Effect.WIDENS if new.system_account else Effect.NARROWS
     yield from value(
         wording, f"{path}.system_account", "system account", system, effect=effect, show=wording.key
     )
-    for name, label in (
-        ("account_server_url", "account server url"),
-        ("assert_server_version", "oldest server version"),
-    ):
-        yield from value(wording, f"{path}.{name}", label, (getattr(old, name), getattr(new, name)))
-    urls = (old.operator_service_urls, new.operator_service_urls)
-    yield from items(wording, f"{path}.operator_service_urls", "service urls", urls)
-    yield from items(wording, f"{path}.tags", "tags", (old.tags, new.tags))
+    yield from members(wording, path, (*OPERATOR, TAGS), sides)
 
 
 def activation(wording: Wording, path: str, sides: tuple[Activation, Activation]) -> Iterator[Difference]:

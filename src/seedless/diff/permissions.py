@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seedless import units
-from seedless.claims import Permissions, Template, TimeRange, User
+from seedless.claims import Permissions, Template, User
+from seedless.claims.fields import USER
 from seedless.diff.line import Difference, Effect, Wording, word
-from seedless.diff.members import amount_rank, amounts, compared, gate, items, switch, together, value
+from seedless.diff.members import compared, gate, items, members, rank, together, value
 from seedless.subject import Subjects
 from seedless.trust import carries_nothing
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from seedless.claims import ResponsePermission
 
 Permitted = Permissions | Template | User
-_LIMITS = {"subs": ("subs", ""), "data": ("data", "bytes"), "payload": ("payload", "bytes")}
 
 
 def user(wording: Wording, path: str, sides: tuple[User, User]) -> Iterator[Difference]:
@@ -37,19 +37,8 @@ def template(
     wording: Wording, path: str, label: str, sides: tuple[Template | User, Template | User]
 ) -> Iterator[Difference]:
     """Yield the lines of the permissions and limits of a user, or of a scope; *label* stands before each."""
-    old, new = sides
-    bearer = (old.bearer_token, new.bearer_token)
-    yield from switch(wording, f"{path}.bearer_token", f"{label}bearer token", bearer, on=Effect.WIDENS)
     yield from permissions(wording, path, label, sides)
-    yield from _doors(wording, path, label, sides)
-    proxy = (old.proxy_required, new.proxy_required)
-    words = ("not required", "required")
-    yield from switch(
-        wording, f"{path}.proxy_required", f"{label}proxy", proxy, on=Effect.NARROWS, words=words
-    )
-    zones = (old.times_location, new.times_location)
-    yield from value(wording, f"{path}.times_location", f"{label}time zone", zones)
-    yield from amounts(wording, path, _LIMITS, sides, label)
+    yield from members(wording, path, USER, sides, label)
 
 
 def permissions(
@@ -118,8 +107,8 @@ def _responses(
     if old.resp and new.resp:
         effect = together(
             [
-                compared(amount_rank(old.resp.max, "open"), amount_rank(new.resp.max, "open")),
-                compared(amount_rank(old.resp.ttl, "open"), amount_rank(new.resp.ttl, "open")),
+                compared(rank(old.resp.max), rank(new.resp.max)),
+                compared(rank(old.resp.ttl), rank(new.resp.ttl)),
             ]
         )
     elif new.pub.allow and old.pub.allow:
@@ -141,23 +130,3 @@ def _response(resp: ResponsePermission | None) -> str:
     within = "2m by default" if resp.ttl == 0 else "any time" if resp.ttl < 0 else units.duration(resp.ttl)
     within += f" ({resp.ttl})" if resp.ttl < 0 else ""
     return f"{count} within {within}"
-
-
-def _doors(
-    wording: Wording, path: str, label: str, sides: tuple[Template | User, Template | User]
-) -> Iterator[Difference]:
-    """Yield the lines of from where, when and how a user may connect."""
-    for name, what, anything in (
-        ("src", "from addresses", "any address"),
-        ("times", "at times", "any time"),
-        ("allowed_connection_types", "by connections", "any connection"),
-    ):
-        both = (getattr(sides[0], name), getattr(sides[1], name))
-        if any(both):
-            yield from gate(
-                wording, f"{path}.{name}", label + what, both, empty=(anything, anything), show=_door
-            )
-
-
-def _door(item: object) -> str:
-    return f"{word(item.start)} to {word(item.end)}" if isinstance(item, TimeRange) else word(str(item))

@@ -15,7 +15,7 @@ from seedless.claims import Account, Activation, Operator, Scope, User, signing_
 from seedless.errors import Refused
 from seedless.findings import Finding, error
 from seedless.policy.grants import answers, grants, passages
-from seedless.policy.read import BYTES
+from seedless.policy.read import LIMIT_ROWS
 from seedless.policy.trusted import under_plan
 from seedless.subject import has_wildcard
 from seedless.text import shown
@@ -44,7 +44,6 @@ CODES = {
 """The key of the policy behind each code."""
 
 _HINT = "change the claims, or have the policy changed by those who keep it"
-_OPEN_AT_ZERO = frozenset({"max_ack_pending", "mem_max_stream_bytes", "disk_max_stream_bytes"})
 _ROLES = {"O": "operator", "A": "account", "U": "user", "N": "server", "C": "cluster"}
 
 
@@ -232,19 +231,15 @@ def _p010(policy: Policy) -> Rule:
                 number = getattr(held, name, 0)
                 if not hasattr(held, name):  # a tier has the limits of JetStream alone
                     continue
-                if _is_endless(name, number) or number > most:
-                    in_bytes = name in BYTES
-                    is_now = (
-                        "unlimited" if _is_endless(name, number) else units.limit(number, in_bytes=in_bytes)
-                    )
-                    text = f"is {is_now}, and the policy says {units.limit(most, in_bytes=in_bytes)} at most"
+                row = LIMIT_ROWS[kind][name]
+                is_unlimited = row.is_unlimited(number)
+                if is_unlimited or number > most:
+                    current = "unlimited" if is_unlimited else units.limit(number, in_bytes=row.in_bytes)
+                    maximum = units.limit(most, in_bytes=row.in_bytes)
+                    text = f"is {current}, and the policy says {maximum} at most"
                     yield error("P010", f"{path}.{name}", text, _HINT)
 
     return no_limit_is_higher
-
-
-def _is_endless(name: str, number: object) -> bool:
-    return not isinstance(number, int) or number < 0 or (number == 0 and name in _OPEN_AT_ZERO)
 
 
 def _limited(body: object) -> Iterator[tuple[str, str, object]]:

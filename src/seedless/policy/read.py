@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedless import units
+from seedless.claims.fields import ROWS, limit_rows
 from seedless.errors import BadKey, StoreError
 from seedless.nkey import PublicKey, Role
 from seedless.policy.values import (
@@ -31,20 +32,14 @@ from seedless.text import printable, quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from seedless.claims.fields import Limit
+
 T = TypeVar("T")
 
-LIMITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "account": (
-            "subs", "data", "payload", "imports", "exports", "conn", "leaf", "mem_storage", "disk_storage",
-            "streams", "consumer", "max_ack_pending", "mem_max_stream_bytes", "disk_max_stream_bytes",
-        ),
-        "user": ("subs", "data", "payload"),
-    }
-)  # fmt: skip
-BYTES = frozenset(
-    {"data", "payload", "mem_storage", "disk_storage", "mem_max_stream_bytes", "disk_max_stream_bytes"}
+LIMIT_ROWS: Mapping[str, Mapping[str, Limit]] = MappingProxyType(
+    {"account": limit_rows(ROWS["Limits"]), "user": limit_rows(ROWS["User"])}
 )
+"""The limits that a policy may name, by kind and member."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _INT64_MAX = 2**63 - 1
 _TOP = (
@@ -173,11 +168,11 @@ class _Reading:
         return MappingProxyType(found)
 
     def _limits(self, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, int]]:
-        held = self._table("limits", values, tuple(LIMITS))
+        held = self._table("limits", values, tuple(LIMIT_ROWS))
         found: dict[str, Mapping[str, int]] = {}
         for kind in held:
             place = f"limits.{kind}"
-            bounds = self._table(place, held, LIMITS[kind])
+            bounds = self._table(place, held, tuple(LIMIT_ROWS[kind]))
             numbers = {name: self._value(f"{place}.{name}", bounds, _limit) for name in bounds}
             found[kind] = MappingProxyType({n: number for n, number in numbers.items() if number is not None})
         return MappingProxyType(found)

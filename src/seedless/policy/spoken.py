@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seedless import units
-from seedless.policy.read import BYTES
+from seedless.policy.read import LIMIT_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def _sentences(policy: Policy) -> Iterator[tuple[str, str]]:
     yield from _subjects(policy)
     for kind, numbers in sorted(policy.limits.items()):
         for name, number in sorted(numbers.items()):
-            most = units.limit(number, in_bytes=name in BYTES)
+            most = units.limit(number, in_bytes=LIMIT_ROWS[kind][name].in_bytes)
             yield f"limits.{kind}.{name}", f"The limit {name} of {_a(kind).lower()} is {most} at most."
     for what, keys in sorted(policy.named.items()):
         listed = _either(keys).replace("*", "any account")

@@ -12,8 +12,8 @@ import click
 from msgspec.structs import replace
 
 from seedless.claims import ExternalAuthorization
+from seedless.claims.edits import listed
 from seedless.cli import _edit, printing
-from seedless.cli._claims_edit import listed
 from seedless.cli._claims_options import several
 from seedless.cli._keys import issuer_option
 from seedless.cli._review import sign
