@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.claims import fields
+from seedless.cli.command import SHARED, Command, hide_shared
 from seedless.cli.main import seedless
 from seedless.desired import schema
 from seedless.findings import Severity
@@ -83,6 +84,8 @@ _CLAIMS_TAIL = """\
 
 ## Members with commands or options of their own
 """
+_SHARED_HEAD = """A command takes those that its help names behind *Shared*; `--help --all` describes them
+with the others."""
 _FAMILIES = {
     "G": ("Guards", "Time, size, and what must never be signed."),
     "T": ("Trust", "Who may sign for whom."),
@@ -101,14 +104,30 @@ _DEMO_BLOCK = re.compile(r"(?<=^```text\n)Keys on a token.*?(?=^```$)", re.MULTI
 
 def cli_page() -> str:
     """Return `cli.md`."""
-    parts = [_CLI_HEAD]
+    parts = [_CLI_HEAD, _shared_section()]
     for path, command in commands(("seedless",), seedless):
         context = click.Context(
             command, info_name=" ".join(path), terminal_width=_WIDTH, max_content_width=_WIDTH,
             help_option_names=["-h", "--help"],
         )  # fmt: skip
+        if isinstance(command, Command):
+            hide_shared(context)
         parts.append(f"## {' '.join(path)}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
+
+
+def _shared_section() -> str:
+    """Return the options that many commands share, each once."""
+    records: dict[str, str] = {}
+    for _, command in commands(("seedless",), seedless):
+        context = click.Context(command)
+        for param in command.params:
+            record = param.get_help_record(context)
+            if param.name in SHARED and record is not None:
+                records.setdefault(*record)
+    formatter = click.HelpFormatter(width=_WIDTH)
+    formatter.write_dl(sorted(records.items(), key=lambda record: record[0].lstrip("-")))
+    return f"## Shared options\n\n{_SHARED_HEAD}\n\n```text\n{formatter.getvalue()}```\n"
 
 
 def commands(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
@@ -15,6 +17,8 @@ from seedless.cli.main import seedless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    Desk = Any  # the fixture in tests/conftest.py
 
 CLI = Path(main_module.__file__).parent
 HOMES = {"import user": ("user",)}
@@ -101,8 +105,10 @@ READING = {
     "context list",
     "context show",
     "diff",
+    "docs",
     "expirations",
     "export-desired",
+    "help",
     "key audit",
     "key list",
     "key show",
@@ -218,3 +224,62 @@ def test_a_command_loads_the_modules_of_its_own_group_that_it_needs() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_line_of_a_command_in_a_list_is_not_cut_off(name: str) -> None:
     assert not COMMANDS[name].get_short_help_str(limit=60).endswith("...")
+
+
+def help_of(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "seedless", *words], capture_output=True, text=True, check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_the_help_of_account_add_fits_a_screen() -> None:
+    text = help_of("account", "add", "--help")
+    assert len(text.splitlines()) <= 45
+    assert re.findall(r"^(\w.*):$", text, re.MULTILINE) == ["Options", "Limits", "JetStream"]
+
+
+@pytest.mark.parametrize("path", [path for path, _ in every_command()], ids=" ".join)
+def test_no_help_is_longer_than_a_large_screen(path: tuple[str, ...]) -> None:
+    command = COMMANDS[" ".join(path)]
+    context = click.Context(
+        command,
+        info_name=" ".join(("seedless", *path)),
+        terminal_width=78,
+        help_option_names=["-h", "--help"],
+    )
+    assert len(command.get_help(context).splitlines()) <= 50
+
+
+def test_the_whole_help_describes_every_option_once() -> None:
+    text = help_of("account", "add", "--help", "--all")
+    described = re.findall(r"^  (?:-\w, )?--(?:\[no-\])?([\w-]+)", text, re.MULTILINE)
+    wanted = {
+        max(option.opts, key=len)[2:] for option in COMMANDS["account add"].params if option.opts[0][0] == "-"
+    }
+    assert sorted(described) == sorted([*wanted, "help"])
+
+
+def test_shared_options_are_one_line_of_the_short_help() -> None:
+    text = help_of("user", "list", "--help")
+    assert text.endswith("Shared: --json, … (all: --help --all)\n")
+
+
+def test_help_of_a_command_is_its_help_by_its_words() -> None:
+    assert help_of("help", "account", "add") == help_of("account", "add", "--help")
+    assert help_of("help", "account", "add", "--all") == help_of("account", "add", "--help", "--all")
+    assert help_of("help") == help_of("--help")
+
+
+def test_help_of_a_command_that_does_not_exist_is_a_mistake(desk: Desk) -> None:
+    done = desk.run("help", "account", "befriend")
+    assert (done.code, done.err) == (
+        2, 'error: seedless account has no command "befriend"\nhint: seedless account --help\n'
+    )  # fmt: skip
+
+
+def test_commands_are_grouped_by_task_and_each_is_in_one_group() -> None:
+    names = [name for section in seedless.sections.values() for name in section]
+    assert sorted(names) == sorted(seedless.table)
+    assert list(seedless.sections)[:2] == ["Keys on tokens", "Operators, accounts and users"]

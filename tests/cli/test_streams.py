@@ -145,6 +145,33 @@ def test_a_terminal_gets_no_colours_where_they_are_not_wanted(desk: Desk, env: d
         assert terminal.said
 
 
+def test_colours_can_be_forced_and_refused(desk: Desk) -> None:
+    forced = desk.child("account", "show", "X", CLICOLOR_FORCE="1").err
+    assert forced.startswith("\x1b[31merror:\x1b[0m ")
+    assert "\x1b" not in desk.child("account", "show", "X", CLICOLOR_FORCE="0").err
+    assert "\x1b" not in desk.child("account", "show", "X", CLICOLOR_FORCE="1", NO_COLOR="1").err
+    assert "\x1b" in desk.child("account", "show", "X", CLICOLOR_FORCE="1", TERM="dumb").err
+
+
+def test_quiet_leaves_errors_and_data_alone(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    noisy = desk.run("account", "add", "ORDERS", "--yes")
+    quiet = desk.run("account", "add", "PAYROLL", "--yes", "--quiet")
+    assert "ORDERS" in noisy.err
+    assert (quiet.code, quiet.err) == (0, "")
+    assert "PAYROLL" in quiet.out
+    assert desk.run("account", "show", "X", "-q").err.startswith("error: ")
+
+
+def test_quiet_shows_what_a_person_is_asked_about(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    terminal = desk.terminal_for("account", "add", "ORDERS", "--quiet")
+    terminal.wait_for("?")
+    assert "ORDERS" in terminal.said
+    terminal.type("n\n")
+    assert terminal.end() != 0
+
+
 def test_a_version_is_told(desk: Desk) -> None:
     assert desk.ok("--version").out.startswith("seedless 0.")
 

@@ -13,6 +13,7 @@ from seedless.cli._keys import issuer_option
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_key, given, kind_of, kind_option, listed
+from seedless.cli.command import group
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.cli.values import MOMENT, Moment
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _NEVER = Moment("0")
 
 
-@click.group()
+@group()
 def activation() -> None:
     """Give other accounts leave to import private exports."""
 

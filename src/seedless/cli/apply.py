@@ -15,6 +15,7 @@ from seedless.cli import printing
 from seedless.cli._judge import judged
 from seedless.cli._review import plan_data, show_plan, sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.desired.planned import planned
@@ -39,7 +40,7 @@ _DIFFERS = 5
 _USER = 2
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--plan-only", is_flag=True, help="Show what differs, and exit 5 when something does.")
 @click.option("--prune", is_flag=True, help="Remove what the file does not name, where it names others.")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import click
-
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import group
 from seedless.cli.options import Settings, json_options, store_options
 from seedless.config import config_path
 from seedless.errors import SeedlessError
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("store", "operator", "token", "pin_source", "policy")
 
 
-@click.group()
+@group()
 def context() -> None:
     """List contexts, and show what commands work with."""
 

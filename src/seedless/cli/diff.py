@@ -12,6 +12,7 @@ from seedless.cli import printing
 from seedless.cli._names import keys_in, names_of
 from seedless.cli._review import line
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.show import jwt_in, read_input
 from seedless.diff import Difference, Effect, unknown_members
@@ -43,7 +44,7 @@ class _Side:
         return cls(found.claims, found.unknown, str(found.issuer))
 
 
-@click.command(name="diff")
+@command(name="diff")
 @click.argument("old", metavar="[OLD]")
 @click.argument("new", metavar="NEW", required=False)
 @store_options

@@ -13,6 +13,7 @@ import click
 from seedless.claims import Account
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.values import SPAN
 from seedless.errors import SeedlessError
@@ -59,7 +60,7 @@ class _Entry:
         }
 
 
-@click.command()
+@command()
 @click.option(
     "--within", "-e", type=SPAN, metavar="SPAN", help="Only what expires within, as in 30d, or has."
 )

@@ -10,6 +10,7 @@ import click
 
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.desired import toml
 from seedless.desired.schema import text as schema_text
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 SCHEMA_NAME = "desired-state.schema.json"
 
 
-@click.command(name="export-desired")
+@command(name="export-desired")
 @click.option(
     "--output",
     "-o",

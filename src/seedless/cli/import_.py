@@ -18,6 +18,7 @@ from seedless.cli._claims_options import ClaimsOptions, account_edits
 from seedless.cli._keys import issuer_option
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace, check_new_name
+from seedless.cli.command import group
 from seedless.cli.given_jwt import place, read_given
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims, Jwt
 
 
-@click.group(name="import")
+@group(name="import")
 def import_() -> None:
     """Take in accounts and users that others made."""
 

@@ -22,6 +22,7 @@ class LazyGroup(click.Group):
         table: dict[str, tuple[str, str]],
         package: str = "seedless.cli",
         moved: dict[str, str] | None = None,
+        sections: dict[str, tuple[str, ...]] | None = None,
         **kwargs: Any,  # noqa: ANN401 - click's
     ) -> None:
         """Take the *table*, the *package* of its modules, and the commands that have *moved*."""
@@ -29,6 +30,7 @@ class LazyGroup(click.Group):
         self.table = table
         self.package = package
         self.moved = moved or {}
+        self.sections = sections or {"Commands": tuple(table)}
 
     def make_context(
         self,
@@ -55,9 +57,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        """Write the list of commands from the table alone."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+        """Write the list of commands from the table alone, by sections."""
+        widest = max(map(len, self.table))
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                # Padded, so that the columns of all sections are one.
+                formatter.write_dl([(name.ljust(widest), self.table[name][1]) for name in names])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -65,15 +70,19 @@ class LazyGroup(click.Group):
         """Find the command, or say which one may have been meant."""
         name = args[0]
         if name not in self.table and not name.startswith("-"):
-            import difflib  # noqa: PLC0415 - only for a slip of the pen
-
-            from seedless.text import quoted  # noqa: PLC0415 - likewise
-
-            near = difflib.get_close_matches(name, self.table, n=1)
-            hint = f": did you mean {near[0]}?" if near else ""
-            hint = f": use {self.moved[name]}" if name in self.moved else hint
-            raise click.UsageError(f"there is no command {quoted(name)}{hint}", ctx)
+            raise click.UsageError(self.unknown(name, args), ctx)
         return super().resolve_command(ctx, args)
+
+    def unknown(self, name: str, args: list[str]) -> str:  # noqa: ARG002 - of the whole program
+        """Return what to say of *name*, which is no command: with the one that may have been meant."""
+        import difflib  # noqa: PLC0415 - only for a slip of the pen
+
+        from seedless.text import quoted  # noqa: PLC0415 - likewise
+
+        near = difflib.get_close_matches(name, self.table, n=1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        hint = f": use {self.moved[name]}" if name in self.moved else hint
+        return f"there is no command {quoted(name)}{hint}"
 
 
 def _width() -> int:

@@ -15,6 +15,7 @@ from seedless.change import Context
 from seedless.cli import printing
 from seedless.cli._judge import findings_data
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, lint_options
 from seedless.cli.render.progress import with_progress
 from seedless.creds import parse_creds
@@ -48,7 +49,7 @@ _FINDINGS = 3
 _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
-@click.command()
+@command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
 @click.option("--wants-delete", is_flag=True, help="Configurations: accounts must be deletable.")

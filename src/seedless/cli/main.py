@@ -65,6 +65,17 @@ _COMMANDS = {
     "context": ("context", "List contexts, and show what commands work with."),
     "migrate": ("migrate", "Come here from another tool."),
     "completion": ("completion", "Print the completion script for a shell."),
+    "docs": ("docs", "Show the pages that come with the program."),
+    "help": ("help_", "Show the help of a command."),
+}
+_SECTIONS = {
+    "Keys on tokens": ("token", "key"),
+    "Operators, accounts and users": ("operator", "account", "user", "activation", "import", "migrate"),
+    "From files": ("apply", "export-desired", "sign"),
+    "Look and check": ("show", "tree", "diff", "verify", "lint", "expirations", "policy"),
+    "Servers": ("push", "pull", "prune", "server"),
+    "Rotation and ceremonies": ("rotate", "ceremony"),
+    "This program": ("context", "completion", "docs", "help"),
 }
 
 _HELP = """Sign NATS claim JWTs with keys that stay on a PKCS#11 token.
@@ -76,6 +87,8 @@ A first walk:
   seedless account add ORDERS --token pkcs11:token=ACME
   seedless user add -a ORDERS app
   seedless server config --mem-resolver
+
+The pages: seedless docs. Who comes from nsc may type its commands to see ours.
 """
 
 
@@ -87,9 +100,25 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # n
         ctx.exit()
 
 
-seedless = LazyGroup(
+class Program(LazyGroup):
+    """The group of all commands, which knows the commands of nsc as well."""
+
+    def unknown(self, name: str, args: list[str]) -> str:
+        """Refuse *name*; for a command of nsc, with the one that does the same here as the hint."""
+        from seedless.cli.nsc_words import translated  # noqa: PLC0415 - only for a word that is no command
+        from seedless.errors import UsageError  # noqa: PLC0415 - likewise
+        from seedless.text import quoted  # noqa: PLC0415 - likewise
+
+        here = translated(args)
+        if here is not None:
+            raise UsageError(f"{quoted(' '.join(args[:2]))} is a command of nsc", here)
+        return super().unknown(name, args)
+
+
+seedless = Program(
     "seedless",
     table=_COMMANDS,
+    sections=_SECTIONS,
     help=_HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
     params=[
@@ -143,6 +172,10 @@ class Run:
 def _run(words: list[str], run: Run | None) -> int:
     try:
         escape_what_cannot_be_written()
+        if "_SEEDLESS_COMPLETE" in os.environ:
+            from seedless.cli.completion import register  # noqa: PLC0415 - only for a shell that completes
+
+            register()
         refuse_seeds(words, os.environ)
         result = seedless.main(words, prog_name="seedless", standalone_mode=False, obj=run, color=colour())
         sys.stdout.flush()

@@ -13,6 +13,7 @@ from seedless import migrate as nsc_home
 from seedless.cli import consent, printing
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import group
 from seedless.cli.key.import_ import WORTH, put_on_token
 from seedless.cli.options import Settings, change_options
 from seedless.cli.render import describe
@@ -35,7 +36,7 @@ _STATES = {
 }
 
 
-@click.group()
+@group()
 def migrate() -> None:
     """Come here from another tool."""
 

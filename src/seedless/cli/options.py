@@ -49,7 +49,10 @@ def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, .
         raise click.BadParameter(error.message, ctx, param) from error
 
 
-_JSON = [click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")]
+_JSON = [
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    click.option("--quiet", "-q", is_flag=True, help="Print no notes on stderr; errors and questions only."),
+]
 _STORE = [
     click.option(
         "--context", envvar="SEEDLESS_CONTEXT", metavar="NAME",
@@ -124,7 +127,12 @@ _JUDGE = [
 
 def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(command)
-    def with_settings(**values: Any) -> R:  # noqa: ANN401 - click's values
+    def with_settings(*, quiet: bool, **values: Any) -> R:  # noqa: ANN401 - click's values
+        if quiet:
+            from seedless.cli import printing  # noqa: PLC0415 - rarely wanted
+
+            printing.set_quiet(is_quiet=True)
+            click.get_current_context().call_on_close(functools.partial(printing.set_quiet, is_quiet=False))
         mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
         settings = Settings(**mine)
         if "dry_run" in mine or "yes" in mine:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.cli import printing
+from seedless.cli.command import group
 from seedless.cli.options import Settings, json_options
 from seedless.errors import UsageError
 from seedless.policy import changes, read, sentences
@@ -21,7 +22,7 @@ _CHANGED = 5
 _FILE = click.Path(path_type=Path)
 
 
-@click.group()
+@group()
 def policy() -> None:
     """Check and explain the policy that is pinned."""
 

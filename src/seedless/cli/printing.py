@@ -24,6 +24,7 @@ __all__ = [
     "print_table",
     "printable",
     "say",
+    "set_quiet",
     "table",
     "taken_unseen",
     "until",
@@ -31,6 +32,7 @@ __all__ = [
 
 _PAGE = 500
 _UNSEEN = re.compile(r"[^\n -~]")
+_quiet = False
 _unseen: list[str] | None = None  # what was said on a stderr that is not the terminal where a person is asked
 
 
@@ -74,15 +76,23 @@ def _escape(found: re.Match[str]) -> str:
 def say(text: str) -> None:
     """Tell the person something, on stderr, where no seed belongs."""
     text = without_seeds(text)
-    write_to_stderr(text)
+    if not _quiet:
+        write_to_stderr(text)
     if _unseen is not None:
         _unseen.append(text)
+
+
+def set_quiet(*, is_quiet: bool) -> None:
+    """Print nothing on stderr from now on but errors, and what a person is asked about; or print as usual."""
+    global _quiet  # noqa: PLW0603 - one process, one terminal
+    _quiet = is_quiet
+    keep_unseen(is_kept=is_quiet)
 
 
 def keep_unseen(*, is_kept: bool) -> None:
     """Keep what is said from now on until it is taken, or keep nothing."""
     global _unseen  # noqa: PLW0603 - one process, one terminal
-    _unseen = [] if is_kept else None
+    _unseen = [] if is_kept or _quiet else None
 
 
 def taken_unseen() -> list[str]:

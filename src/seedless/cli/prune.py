@@ -11,6 +11,7 @@ from seedless.cli._order import read_order, write_order
 from seedless.cli._prune import count_option, prune_by_order, prune_target
 from seedless.cli._remote import Remote, remote_options
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
 from seedless.errors import UsageError
 
@@ -18,7 +19,7 @@ _FAILED = 1
 _PATH = click.Path(path_type=Path)
 
 
-@click.command()
+@command()
 @click.argument("names", nargs=-1, metavar="[NAME|KEY]...")
 @click.option(
     "--write-order", "written", type=_PATH, metavar="FILE", help="Sign the order for NAMEs into a file, 0600."

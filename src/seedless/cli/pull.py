@@ -11,6 +11,7 @@ from seedless.cli import consent, printing
 from seedless.cli._remote import Remote, open_target, remote_options
 from seedless.cli._system_user import log_in
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
 from seedless.cli.render import describe
 from seedless.errors import BadKey, SeedlessError, UsageError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _FINDINGS = 3
 
 
-@click.command()
+@command()
 @click.argument("names", nargs=-1, metavar="[NAME|KEY]...")
 @click.option("--account", "-a", "more", multiple=True, metavar="NAME", help="An account, as the argument.")
 @click.option("--all", "-A", "everything", is_flag=True, help="All accounts that servers have.")

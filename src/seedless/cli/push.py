@@ -13,6 +13,7 @@ from seedless.cli._resolver import deleted_path
 from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
 from seedless.errors import UsageError
 from seedless.resolver import UPDATE, delete, send
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _FAILED, _FINDINGS, _CHANGES = 1, 3, 5
 
 
-@click.command()
+@command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--account", "-a", "more", multiple=True, metavar="NAME", help="An account, as the argument.")
 @click.option("--all", "-A", "everything", is_flag=True, help="All accounts of the store.")

@@ -11,6 +11,7 @@ from seedless import server_config
 from seedless.cli import consent, printing
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import group
 from seedless.cli.options import Settings, configuration_options, replacing_options
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
@@ -18,7 +19,7 @@ from seedless.store import atomic
 from seedless.text import shown
 
 
-@click.group()
+@group()
 def server() -> None:
     """Write and check configurations of nats-server."""
 

@@ -8,6 +8,7 @@ import sys
 import click
 
 from seedless import jwt
+from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, UsageError
@@ -65,7 +66,7 @@ def read_jwt(name: str) -> jwt.Jwt[object]:
         raise
 
 
-@click.command()
+@command()
 @click.argument("file", default="-", metavar="FILE")
 @json_options
 def show(settings: Settings, *, file: str) -> None:

@@ -14,6 +14,7 @@ from seedless.claims import Account, Activation, Operator, User
 from seedless.cli import printing
 from seedless.cli._review import sign as walk
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.cli.show import jwt_in, read_input
@@ -34,7 +35,7 @@ _KINDS = [
 ]  # fmt: skip
 
 
-@click.command()
+@command()
 @click.argument("file", metavar="[FILE]", required=False)
 @click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: as nats.type says].")
 @click.option("--issuer", "-K", metavar="KEY|ROLE", help="The key that signs, or the role of a scope.")

@@ -41,8 +41,15 @@ def escape_what_cannot_be_written() -> None:
 
 
 def colour() -> bool | None:
-    """Return False where nobody wants colours (no-color.org), None where it depends on the stream."""
-    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+    """Return whether to print colours; None where it depends on the stream, which may be a terminal.
+
+    NO_COLOR (no-color.org) wins over CLICOLOR_FORCE (bixense.com/clicolors), which wins over TERM.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return False if os.environ.get("TERM") == "dumb" else None
 
 
 def write_to_stderr(text: str) -> None:

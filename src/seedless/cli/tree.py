@@ -14,6 +14,7 @@ from seedless import store_tree
 from seedless.cli import printing
 from seedless.cli._judge import findings_data
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.errors import UsageError
 from seedless.lint import lint_store
@@ -27,7 +28,7 @@ _MARKS = {"damaged": "red", "error": "red", "warning": "yellow"}
 _FORMATS = ["text", "mermaid", "dot", "svg"]
 
 
-@click.command()
+@command()
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="What to draw it as.")
 @click.option("--users/--no-users", default=True, help="Draw the users too, which is the default.")
 @click.option("--detail", is_flag=True, help="As text: exports and imports too; pictures always have them.")

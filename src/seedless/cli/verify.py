@@ -10,6 +10,7 @@ import msgspec
 
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render.progress import with_progress
 from seedless.cli.render.spool import spooled
@@ -34,7 +35,7 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-@click.command()
+@command()
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), metavar="N",

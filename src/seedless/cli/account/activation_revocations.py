@@ -25,6 +25,7 @@ from seedless.cli.account.parts import (
     subject_option,
     with_export,
 )
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.cli.values import MOMENT, Moment
 from seedless.errors import UsageError
@@ -49,7 +50,7 @@ _target_option = click.option(
 )
 
 
-@click.command()
+@command()
 @account_option
 @subject_option
 @kind_option
@@ -108,7 +109,7 @@ def _known(workspace: Workspace, export: Export) -> list[Jwt[Activation]]:
     ]
 
 
-@click.command()
+@command()
 @account_option
 @subject_option
 @kind_option
@@ -148,7 +149,7 @@ def unrevoke(
     _edit.tell(workspace, jwt, f"account {shown(account)}")
 
 
-@click.command()
+@command()
 @listed_account_option
 @click.option("--subject", "-s", metavar="SUBJECT", help="Only of this export.")
 @kind_option

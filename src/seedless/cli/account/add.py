@@ -12,6 +12,7 @@ from seedless.cli._claims_options import ClaimsOptions, account_claims
 from seedless.cli._keys import issuer_option, public_key_option, subject_for
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.nkey import PublicKey, Role
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
 
 
-@click.command()
+@command()
 @click.argument("name")
 @public_key_option(Role.ACCOUNT)
 @issuer_option

@@ -21,6 +21,7 @@ from seedless.cli._signing_keys import GENERATE
 from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_or_everyone
 from seedless.cli.account.revoke import user_key
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import BadKey, UsageError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
 
-@click.command()
+@command()
 @click.argument("name")
 @several("auth_user", metavar="NAME|U…", help="Add a user of the service; it logs in without a callout")
 @several("rm_auth_user", metavar="NAME|U…", help="Remove a user of the service")

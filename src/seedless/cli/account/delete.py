@@ -18,6 +18,7 @@ from seedless.cli._keys import issuer_option
 from seedless.cli._remote import Remote, remote_options
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, UsageError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     Users = list[tuple[str, Jwt[Any] | SeedlessError]]
 
 
-@click.command()
+@command()
 @click.argument("name")
 @click.option("--rm-creds", "-C", is_flag=True, help="Remove the creds of its users.")
 @click.option("--rm-nkey", "-D", is_flag=True, help="Remove the seeds of its users from the key store.")
@@ -181,7 +182,7 @@ def _count(users: Sequence[object]) -> str:
     return f"{len(users)} {'user' if len(users) == 1 else 'users'}"
 
 
-@click.command()
+@command()
 @click.argument("old")
 @click.argument("new")
 @issuer_option

@@ -19,6 +19,7 @@ from seedless.cli._signing_keys import (
     with_keys,
 )
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.jwt import Jwt
 from seedless.text import shown
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
 
 
-@click.command()
+@command()
 @click.argument("name")
 @several("sk", metavar="generate|A…", help="Add a signing key: made on a token, or given")
 @several("rm_sk", metavar="A…", help="Remove a signing key")

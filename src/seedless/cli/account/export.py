@@ -24,6 +24,7 @@ from seedless.cli.account.parts import (
     subject_option,
     with_export,
 )
+from seedless.cli.command import group
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.cli.values import DURATION
 from seedless.errors import UsageError
@@ -74,7 +75,7 @@ _EXPORT = (
 )  # fmt: skip
 
 
-@click.group()
+@group()
 def export() -> None:
     """Edit the exports of an account, and revoke leave for them."""
 

@@ -26,6 +26,7 @@ from seedless.cli.account.parts import (
     members,
     subject_option,
 )
+from seedless.cli.command import group
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
@@ -44,7 +45,7 @@ _IMPORT = (
 )
 
 
-@click.group(name="import")
+@group(name="import")
 def import_() -> None:
     """Edit the imports of an account."""
 

@@ -12,6 +12,7 @@ from seedless.cli import _edit, printing
 from seedless.cli._keys import issuer_option
 from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_option, edit_body, listed_account_option, members
+from seedless.cli.command import group
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
@@ -31,7 +32,7 @@ _WEIGHT = click.IntRange(1, 100)
 _cluster_option = click.option("--cluster", default="", metavar="NAME", help="Only in this cluster.")
 
 
-@click.group()
+@group()
 def mapping() -> None:
     """Edit the mappings of an account."""
 

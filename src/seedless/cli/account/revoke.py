@@ -16,6 +16,7 @@ from seedless.cli import _edit, printing
 from seedless.cli._keys import issuer_option
 from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_option, edit_body, listed_account_option
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.cli.values import MOMENT, Moment
 from seedless.creds import parse_creds
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _whom = click.argument("whom", metavar="NAME|KEY|*...", nargs=-1, required=True)
 
 
-@click.command()
+@command()
 @_whom
 @account_option
 @click.option("--at", type=MOMENT, metavar="DATE", help="Jwts issued until then [default: until now].")
@@ -89,7 +90,7 @@ def known_users(workspace: Workspace, account: str) -> Iterator[Jwt[User]]:
                 yield parse_creds(text).jwt
 
 
-@click.command()
+@command()
 @_whom
 @account_option
 @issuer_option
@@ -121,7 +122,7 @@ def unrevoke(settings: Settings, *, whom: tuple[str, ...], account: str, issuer:
     _edit.tell(workspace, jwt, f"account {shown(account)}")
 
 
-@click.command()
+@command()
 @listed_account_option
 @store_options
 def revocations(settings: Settings, *, account: str) -> None:

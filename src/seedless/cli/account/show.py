@@ -8,12 +8,13 @@ import click
 
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
 
 
-@click.command()
+@command()
 @click.argument("name")
 @show_options
 @store_options
@@ -28,7 +29,7 @@ def show(settings: Settings, *, name: str, shown_as: dict[str, Any]) -> None:
     print_shown(Workspace(settings).account(name), settings, shown_as)
 
 
-@click.command(name="list")
+@command(name="list")
 @store_options
 def list_(settings: Settings) -> int:
     """List the accounts; exit 3 when one is damaged.

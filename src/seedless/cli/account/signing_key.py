@@ -27,6 +27,7 @@ from seedless.cli._signing_keys import (
 )
 from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_option, listed_account_option
+from seedless.cli.command import group
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
@@ -45,7 +46,7 @@ _role_option = click.option("--role", metavar="NAME", help="The role, by which -
 _description_option = click.option("--description", help="What the scope is for.")
 
 
-@click.group(name="signing-key")
+@group(name="signing-key")
 def signing_key_() -> None:
     """Edit the signing keys of an account, and their scopes."""
 

@@ -14,6 +14,7 @@ from seedless.ceremony.transcript import progress, read
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, confirmed_options
 from seedless.errors import Refused, UsageError
 from seedless.store import atomic, root_lock
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@command()
 @desk.request_argument
 @click.option("--expect", metavar="DIGEST", help="The digest of the request; nobody is asked then.")
 @confirmed_options

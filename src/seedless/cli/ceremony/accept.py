@@ -21,6 +21,7 @@ from seedless.cli import printing
 from seedless.cli._record import Recorder
 from seedless.cli._sign_plan import choose_store, left_to_do
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
 from seedless.cli.render import describe
 from seedless.errors import Refused
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from seedless.signing_pipeline import Plan, Signed
 
 
-@click.command()
+@command()
 @click.argument("result_file", metavar="RESULT", type=click.Path(path_type=Path))
 @write_options
 def accept(settings: Settings, *, result_file: Path) -> None:

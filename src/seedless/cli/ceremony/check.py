@@ -14,6 +14,7 @@ from seedless.ceremony.check import check as examine
 from seedless.ceremony.check import recompute as compute_again
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
+from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.policy import read as read_policy
 from seedless.text import printable, shown
@@ -26,7 +27,7 @@ _FOUND = 3
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@command()
 @click.argument("request_file", metavar="REQUEST", type=_FILE)
 @click.argument("result_file", metavar="RESULT", type=_FILE)
 @desk.operator_key_option

@@ -14,6 +14,7 @@ from seedless.cli import printing
 from seedless.cli._ceremony_token import driver_says
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.errors import NoKey, NoToken, UsageError
 from seedless.text import shown
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _FOUND = 3
 
 
-@click.command()
+@command()
 @click.option("--offline", is_flag=True, help="Only what the transcripts say; no token is opened.")
 @token_options
 def inventory(settings: Settings, *, offline: bool) -> int:

@@ -24,6 +24,7 @@ from seedless.cli._ceremony_token import driver_says
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.options import Settings, change_options
 from seedless.errors import UsageError
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@command()
 @click.argument("name")
 @click.option("--holder", required=True, metavar="NAME", help="Who holds this token.")
 @click.option(

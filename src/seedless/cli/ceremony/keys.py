@@ -12,12 +12,13 @@ from seedless.ceremony.keys import parse
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
 from seedless.inventory import KeyEntry
 from seedless.store import root_lock
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path))
 @write_options
 def keys(settings: Settings, *, file: Path) -> None:

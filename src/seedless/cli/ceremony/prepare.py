@@ -18,6 +18,7 @@ from seedless.claims import Operator
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, reset_time_option, write_options
 from seedless.cli.values import Moment, MomentType
 from seedless.errors import UsageError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from seedless.signing_pipeline import Plan
 
 
-@click.command()
+@command()
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @click.option("--reason", required=True, metavar="TEXT", help="Why it is to be signed; it is read aloud.")
 @click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")

@@ -20,6 +20,7 @@ from seedless.cli import printing
 from seedless.cli._ceremony_token import driver_says
 from seedless.cli._review import show_findings
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
 from seedless.config import softhsm_module
 from seedless.errors import UsageError
@@ -69,7 +70,7 @@ class _Stage:
         return next(iter(self.sign([one])))
 
 
-@click.command()
+@command()
 @desk.request_argument
 @desk.first_use_option
 @click.option(

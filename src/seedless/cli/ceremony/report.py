@@ -14,6 +14,7 @@ from seedless.ceremony.report import qr_code
 from seedless.ceremony.report import report as page
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
+from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.store import atomic
 
@@ -24,7 +25,7 @@ _FILE = click.Path(path_type=Path)
 _FOUND = 3
 
 
-@click.command()
+@command()
 @click.argument("request_file", metavar="REQUEST", type=_FILE)
 @click.argument("result_file", metavar="RESULT", type=_FILE)
 @desk.operator_key_option

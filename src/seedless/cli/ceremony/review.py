@@ -10,11 +10,12 @@ from seedless.ceremony.report import checklist as page_of
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
 from seedless.store import atomic
 
 
-@click.command()
+@command()
 @desk.request_argument
 @desk.first_use_option
 @click.option(

@@ -18,6 +18,7 @@ from seedless.cli import printing
 from seedless.cli._ceremony_token import ceremony_tokens, where
 from seedless.cli._token import check_token_options, kept_attestation
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, ceremony_options
 from seedless.clock import Clock
 from seedless.store import root_lock
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from seedless.findings import Report
 
 
-@click.command()
+@command()
 @desk.request_argument
 @click.option(
     "--witness",

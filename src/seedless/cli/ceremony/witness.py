@@ -16,6 +16,7 @@ from seedless.cli._ceremony_token import where
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._token import check_token_options, open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.key.import_ import tell_open_file
 from seedless.cli.options import Settings, ceremony_options
 from seedless.errors import Refused, SeedlessError, UsageError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey
 
 
-@click.command()
+@command()
 @desk.request_argument
 @click.option(
     "--key-file", type=click.Path(path_type=Path), metavar="FILE", help="Your key: a file with its seed."

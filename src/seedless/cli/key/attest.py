@@ -13,6 +13,7 @@ from seedless.cli import printing
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._token import module_for, token_part
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, attest_options
 from seedless.errors import StoreError, UsageError
 from seedless.inventory import Attested, attestation_path
@@ -29,7 +30,7 @@ _FILE = click.Path(path_type=Path)
 _PROVES = "this proves where the key was created; not who holds the device, nor when it was created"
 
 
-@click.command()
+@command()
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
 @click.option(
     "--certificate", "-c", "files", type=_FILE, multiple=True, metavar="FILE",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from seedless.cli import printing
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.nkey import PublicKey
 from seedless.pkcs11.audit import audit as examine
@@ -26,7 +25,7 @@ _MECHANISMS = {0x1040: "CKM_EC_KEY_PAIR_GEN", 0x1055: "CKM_EC_EDWARDS_KEY_PAIR_G
 _AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
 
 
-@click.command()
+@command()
 @token_options
 def audit(settings: Settings) -> int:
     """Show the papers of every key; exit 3 when one can leave.

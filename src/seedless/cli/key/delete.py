@@ -10,6 +10,7 @@ from seedless.cli import consent, printing
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.errors import NoKey, NoToken, Refused, SeedlessError, StoreError, UsageError
 from seedless.store import atomic, open_store, operators, root_lock
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _NAMED = 10
 
 
-@click.command()
+@command()
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
 @click.option("--name", "-n", metavar="NAME", help="The name of the key; nobody is asked for it then.")
 @click.option("--lost", is_flag=True, help="Its token is gone: only take it out of the inventory.")

@@ -9,6 +9,7 @@ import click
 
 from seedless.cli import consent, printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, confirmed_options
 from seedless.creds import parse_user_key
 from seedless.errors import StoreError, UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from seedless.seeds import SoftwareKey
 
 
-@click.command()
+@command()
 @click.option(
     "--dir", "-d", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to."
 )

@@ -13,6 +13,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.show import read_input
 from seedless.creds import parse_key
@@ -37,7 +38,7 @@ WORTH = (
 )
 
 
-@click.command(name="import")
+@command(name="import")
 @click.option("--role", required=True, type=click.Choice(list(ROLES)), help="What the key is for.")
 @click.option("--name", "-n", required=True, metavar="NAME", help="Whose key it is.")
 @click.argument("file", default="-", metavar="[FILE]")

@@ -11,6 +11,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.key.import_ import WORTH, put_on_token
 from seedless.cli.options import Settings, change_options
 from seedless.errors import BadKey, UsageError
@@ -33,7 +34,7 @@ class _Found:
     name: str | None
 
 
-@click.command(name="import-folder")
+@command(name="import-folder")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--recurse", "-R", is_flag=True, help="Its folders too.")
 @change_options

@@ -12,6 +12,7 @@ from seedless.claims import Account, signing_key
 from seedless.cli import printing
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.errors import SeedlessError
 from seedless.key_store import stored_seed
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
 
 
-@click.command(name="list")
+@command(name="list")
 @click.option("--all", "-A", "everything", is_flag=True, help="Also the keys that only jwts name.")
 @click.option("--role", multiple=True, type=click.Choice(list(_ROLES)), help="Keys of this role alone.")
 @click.option("--filter", "-f", "part", metavar="TEXT", help="Keys alone whose text or name has this in it.")

@@ -7,6 +7,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.key.list import entry_data
 from seedless.cli.options import Settings, change_options
@@ -19,7 +20,7 @@ from seedless.store import atomic, root_lock
 from seedless.text import shown
 
 
-@click.command()
+@command()
 @click.option("--role", required=True, type=click.Choice([*ROLES, "curve"]), help="What the key is for.")
 @click.option("--name", "-n", metavar="NAME", help="Whose key it is; a key on a token must have one.")
 @click.option("--software", is_flag=True, help="A key in a file (0600), for a user or a curve key.")

@@ -10,6 +10,7 @@ from seedless.cli import printing
 from seedless.cli._keys import PublicKeyType
 from seedless.cli._token import open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.key.list import key_data
 from seedless.cli.options import Settings, token_options
 from seedless.text import shown
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey
 
 
-@click.command()
+@command()
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
 @token_options
 def show(settings: Settings, *, public_key: PublicKey) -> None:

@@ -10,6 +10,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.options import Settings, change_options
 from seedless.errors import NoKey, UsageError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
 
 
-@click.command()
+@command()
 @click.option(
     "--role", required=True, type=click.Choice(list(ROLES)), help="What the key is for, from now on."
 )

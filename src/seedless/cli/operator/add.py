@@ -10,6 +10,7 @@ from seedless.cli._claims_options import ClaimsOptions, operator_claims
 from seedless.cli._keys import PublicKeyType, public_key_option, subject_for
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import UsageError
@@ -18,7 +19,7 @@ from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, System, new_operator
 from seedless.seeds import SoftwareKey
 
 
-@click.command()
+@command()
 @click.argument("name")
 @public_key_option(Role.OPERATOR)
 @click.option("--sys", "-s", "with_system", is_flag=True, help="Also make the system account and its user.")

@@ -22,6 +22,7 @@ from seedless.cli._signing_keys import (
 )
 from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_key
+from seedless.cli.command import command, group
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
 
 
-@click.command()
+@command()
 @several("sk", metavar="generate|O…", help="Add a signing key: made on a token, or given")
 @several("rm_sk", metavar="O…", help="Remove a signing key")
 @force_option
@@ -135,7 +136,7 @@ def _users_again(account: Claims[Any]) -> str:
     return f"make the key first, seedless account signing-key add -a {name}, and sign them again with that"
 
 
-@click.group(name="signing-key")
+@group(name="signing-key")
 def signing_key_() -> None:
     """Edit the signing keys of the operator."""
 

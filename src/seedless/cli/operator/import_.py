@@ -12,6 +12,7 @@ import click
 from seedless.claims import Operator
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.given_jwt import place, read_given
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
 
-@click.command(name="import")
+@command(name="import")
 @click.argument("file", metavar="FILE")
 @click.option("--force", "-F", is_flag=True, help="Take an older jwt than that of the store too.")
 @sign_options

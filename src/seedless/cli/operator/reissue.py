@@ -12,6 +12,7 @@ from seedless.cli._keys import public_key_option, say_taken_up
 from seedless.cli._review import sign
 from seedless.cli._rotate_tell import text_of
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, StoreError, UsageError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from seedless.signing_pipeline import Plan
 
 
-@click.command()
+@command()
 @public_key_option(Role.OPERATOR)
 @click.option(
     "--convert-to-signing-key",

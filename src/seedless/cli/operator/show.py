@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
 
-@click.command()
+@command()
 @show_options
 @store_options
 def show(settings: Settings, *, shown_as: dict[str, Any]) -> None:
@@ -32,7 +31,7 @@ def show(settings: Settings, *, shown_as: dict[str, Any]) -> None:
     print_shown(Workspace(settings).operator(), settings, shown_as)
 
 
-@click.command(name="list")
+@command(name="list")
 @store_options
 def list_(settings: Settings) -> int:
     """List the operators; exit 3 when one is damaged.

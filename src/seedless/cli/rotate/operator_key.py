@@ -8,12 +8,13 @@ from seedless.cli._keys import PublicKeyType
 from seedless.cli._remote import Remote, remote_options
 from seedless.cli._rotate_servers import without_servers_option
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.rotate.options import check_phase, emergency_option, finish_option
 from seedless.nkey import PublicKey, Role
 
 
-@click.command(name="operator-key")
+@command(name="operator-key")
 @click.option("--key", metavar="O…", help="The key that gives way [default: the only one].")
 @click.option(
     "--new-key",

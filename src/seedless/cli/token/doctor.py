@@ -12,6 +12,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._token import module_for, named_uri, pin_source
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, trial_options
 from seedless.doctor import Patient, Verdict, examine
 from seedless.text import printable
@@ -26,7 +27,7 @@ _TOKEN = 4
 _COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
 
 
-@click.command()
+@command()
 @click.option("--no-key", is_flag=True, help="Make no throw-away key: nothing is written on the token.")
 @trial_options
 def doctor(settings: Settings, *, no_key: bool) -> int:

@@ -9,6 +9,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._token import module_for, named_uri
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.token.show import token_data
 from seedless.errors import PinError, UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.uri import KeyUri
 
 
-@click.command()
+@command()
 @click.option("--label", required=True, metavar="TEXT", help="The label of the token, at most 32 bytes.")
 @click.option("--so-pin-source", metavar="SOURCE", help="Where the SO PIN comes from [default: prompt].")
 @click.option(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from seedless.cli import printing
 from seedless.cli._token import module_for, named_uri
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token_info import TokenInfo
 
 
-@click.command(name="list")
+@command(name="list")
 @token_options
 def list_(settings: Settings) -> None:
     """List the tokens that the module shows.
@@ -46,7 +45,7 @@ def list_(settings: Settings) -> None:
     )
 
 
-@click.command()
+@command()
 @token_options
 def show(settings: Settings) -> None:
     """Show what the token says of itself; no PIN is asked.

@@ -10,6 +10,7 @@ from seedless.cli._claims_options import ClaimsOptions, user_claims
 from seedless.cli._keys import issuer_option, public_key_option, subject_for
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.cli.user.reissue import account_option
@@ -19,7 +20,7 @@ from seedless.plan import issuing_key, new_user, scope_of
 from seedless.seeds import SoftwareKey
 
 
-@click.command()
+@command()
 @click.argument("name")
 @account_option
 @public_key_option(Role.USER)

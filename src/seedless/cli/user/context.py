@@ -13,6 +13,7 @@ import click
 
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.user.reissue import account_option
 from seedless.creds import format_creds
@@ -22,7 +23,7 @@ from seedless.store.names import check_name
 from seedless.text import quoted, shown
 
 
-@click.command()
+@command()
 @click.argument("name")
 @account_option
 @click.option(

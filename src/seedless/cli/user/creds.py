@@ -8,6 +8,7 @@ import click
 
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.user.reissue import account_option
@@ -15,7 +16,7 @@ from seedless.creds import decorate_jwt, format_creds
 from seedless.store import atomic
 
 
-@click.command()
+@command()
 @click.argument("name")
 @account_option
 @click.option(

@@ -13,6 +13,7 @@ from seedless.cli._keys import issuer_option
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
 from seedless.cli.account.revoke import known_users
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.user.reissue import account_option
 from seedless.creds import parse_user_key
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     Users = Mapping[str, Jwt[User]]
 
 
-@click.command()
+@command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @account_option
 @click.option(

@@ -14,6 +14,7 @@ from seedless.cli._edit import found, tell
 from seedless.cli._keys import issuer_option
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.cli.user.reissue import account_option, reissued
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
 
-@click.command()
+@command()
 @click.argument("name")
 @account_option
 @issuer_option
@@ -65,7 +66,7 @@ def edit(settings: Settings, *, name: str, account: str, issuer: str | None, opt
     tell(workspace, jwt, f"user {shown(name)}")
 
 
-@click.command()
+@command()
 @click.argument("old")
 @click.argument("new")
 @account_option

@@ -12,6 +12,7 @@ from seedless.claims import User
 from seedless.cli import printing
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.cli.show import jwt_in, read_input
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from seedless.seeds import SoftwareKey
 
 
-@click.command(name="import")
+@command(name="import")
 @click.argument("file", metavar="FILE")
 @click.option("--overwrite", is_flag=True, help="In the place of an older jwt of the same user.")
 @sign_options

@@ -12,6 +12,7 @@ from seedless.cli import printing
 from seedless.cli._edit import found
 from seedless.cli._review import sign
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.user.reissue import reissued
 from seedless.cli.values import MOMENT, SPAN, Moment
@@ -40,7 +41,7 @@ class _Passed:
     is_failure: bool = False
 
 
-@click.command()
+@command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--account", "-a", metavar="NAME", help="Users of this account [default: of all].")
 @click.option("--within", type=SPAN, metavar="SPAN", help="Those that expire within, as in 30d, or have.")

@@ -8,13 +8,14 @@ import click
 
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
+from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
 from seedless.cli.user.reissue import account_option
 
 
-@click.command()
+@command()
 @click.argument("name")
 @account_option
 @show_options
@@ -30,7 +31,7 @@ def show(settings: Settings, *, name: str, account: str, shown_as: dict[str, Any
     print_shown(Workspace(settings).user(account, name), settings, shown_as)
 
 
-@click.command(name="list")
+@command(name="list")
 @account_option
 @store_options
 def list_(settings: Settings, *, account: str) -> int:

@@ -1,0 +1,87 @@
+"""The commands of nsc 2.13, and what does the same here; coming-from-nsc.md has their flags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "init": "operator add NAME --sys --generate-signing-key",
+    "add operator": "operator add",
+    "add account": "account add",
+    "add user": "user add",
+    "add export": "account export add",
+    "add import": "account import add",
+    "add mapping": "account mapping add",
+    "edit operator": "operator edit",
+    "edit account": "account edit",
+    "edit user": "user edit",
+    "edit export": "account export edit",
+    "edit signing-key": "account signing-key edit",
+    "edit authcallout": "account authcallout",
+    "delete account": "account delete",
+    "delete user": "user delete",
+    "delete export": "account export remove",
+    "delete import": "account import remove",
+    "delete mapping": "account mapping remove",
+    "rename account": "account rename",
+    "reissue operator": "operator reissue",
+    "describe operator": "operator show",
+    "describe account": "account show",
+    "describe user": "user show",
+    "describe jwt": "show",
+    "describe": "show",
+    "list operators": "operator list",
+    "list accounts": "account list",
+    "list users": "user list",
+    "list keys": "key list --all",
+    "list": "operator list",
+    "generate config": "server config",
+    "generate creds": "user creds",
+    "generate context": "user context",
+    "generate profile": "user context",
+    "generate activation": "activation new",
+    "generate nkey": "key new",
+    "generate diagram component": "tree --format mermaid --no-users",
+    "generate diagram object": "tree --format mermaid",
+    "generate diagram": "tree",
+    "export keys": "key export",
+    "import keys": "key import-folder",
+    "import user": "user import",
+    "keys migrate": "key import-folder",
+    "revocations add-user": "account revoke",
+    "revocations list-users": "account revocations",
+    "revocations delete-user": "account unrevoke",
+    "revocations add_activation": "account export revoke",
+    "revocations list_activations": "account export revocations",
+    "revocations delete_activation": "account export unrevoke",
+    "select operator": "context list",
+    "select account": "context list",
+    "env": "context show",
+    "validate": "verify",
+    "fix": "lint",
+    "upgrade-jwt": "sign --upgrade",
+}
+"""Words of nsc → words here; without those that are alike: push, pull, expirations, import account."""
+_NAMES = ("--name", "-n")
+
+
+def translated(words: Sequence[str]) -> str | None:
+    """Return the command here for *words* of nsc, its arguments behind it; None when it is none of nsc.
+
+    A name is an argument here, and an option there. Other options are passed on: most have the same names.
+    """
+    for count in (3, 2, 1):
+        there = " ".join(words[:count])
+        if len(words) >= count and there in COMMANDS:
+            rest = [word for word in words[count:] if word not in _NAMES]
+            return " ".join(["seedless", COMMANDS[there], *map(_quoted, rest)])
+    return None
+
+
+def _quoted(word: str) -> str:
+    import shlex  # noqa: PLC0415 - only for a command of nsc
+
+    return shlex.quote(word)

@@ -1,0 +1,137 @@
+"""Names after a tab, in the shells themselves; each completes what the store and the inventory hold."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    Desk = Any  # the fixture in tests/conftest.py
+
+_NOT_HERE = "install it: .ci/setup does, with the system's package manager"
+
+
+@pytest.fixture(scope="module")
+def _shells() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert shutil.which(shell), f"{shell} is not installed; {_NOT_HERE}"
+
+
+@pytest.fixture
+def filled(desk: Desk, _shells: None) -> Desk:
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    desk.ok("account", "add", "PAYROLL")
+    desk.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "reader", "--allow-sub", "a.>")
+    desk.ok("user", "add", "-a", "ORDERS", "app")
+    desk.ok("user", "add", "-a", "PAYROLL", "batch")
+    return desk
+
+
+def completed(desk: Desk, line: str) -> list[str]:
+    """Return what the program offers for the last word of *line*, asked as bash asks it."""
+    words = line.split(" ")
+    env = {"_SEEDLESS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    return [answer.partition(",")[2] for answer in desk.child(**env).out.splitlines() if answer]
+
+
+CASES = {
+    "an account": ("seedless account show ", ["ORDERS", "PAYROLL"]),
+    "an account by its first letter": ("seedless account edit P", ["PAYROLL"]),
+    "an account of an option": ("seedless user list -a O", ["ORDERS"]),
+    "a user of any account": ("seedless user show ", ["app", "batch"]),
+    "a user of one account": ("seedless user show -a PAYROLL ", ["batch"]),
+    "an operator": ("seedless account list --operator ", ["ACME"]),
+    "a role": ("seedless user add -a ORDERS new -K r", ["reader"]),
+    "a rule code": ("seedless account edit ORDERS --allow C00", ["C001", "C002", "C003", "C004"]),
+    "nothing for a new name": ("seedless operator add ", []),
+    "a command": ("seedless acc", ["account"]),
+    "a command of a group": ("seedless account ren", ["rename"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_shell_is_offered_the_names_that_exist(filled: Desk, case: str) -> None:
+    line, names = CASES[case]
+    assert completed(filled, line)[: len(names) or None] == names
+
+
+def test_tokens_and_keys_come_from_the_inventory_without_a_driver(filled: Desk) -> None:
+    filled.env["SEEDLESS_MODULE"] = "/nowhere.so"
+    keys = filled.ok("key", "list", "--json").data["keys"]
+    assert completed(filled, "seedless key show ") == [key["public_key"] for key in keys]
+    assert completed(filled, "seedless account list --context ") == []
+    assert completed(filled, "seedless key list --token ") == [f"pkcs11:token={filled.token.label}"]
+
+
+def test_a_damaged_store_completes_nothing_and_prints_no_error(filled: Desk) -> None:
+    (filled.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("damaged")
+    done = filled.child(
+        _SEEDLESS_COMPLETE="bash_complete", COMP_WORDS="seedless user add -a ORDERS x -K ", COMP_CWORD="7"
+    )
+    assert (done.out, done.err) == ("\n", "")
+
+
+def _script(desk: Desk, shell: str) -> Path:
+    file = desk.home / f"seedless.{shell}"
+    file.write_text(desk.ok("completion", shell).out)
+    return file
+
+
+def _environment(desk: Desk) -> dict[str, str]:
+    return desk.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
+
+
+def test_bash_completes_an_account(filled: Desk) -> None:
+    code = (
+        f"source {_script(filled, 'bash')}; COMP_WORDS=(seedless account show O); COMP_CWORD=3; "
+        "_seedless_completion seedless; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", code], env=_environment(filled), capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("ORDERS\n", "")
+
+
+def test_fish_completes_a_user(filled: Desk) -> None:
+    code = f"source {_script(filled, 'fish')}; complete --do-complete 'seedless user show -a ORDERS '"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", code], env=_environment(filled), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["app"]
+
+
+def test_zsh_completes_an_account_when_tab_is_typed(filled: Desk) -> None:
+    script = _script(filled, "zsh")
+    start = f"autoload -Uz compinit; compinit -u -D; source {script}; PS1='ready> '\n"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe("zsh", ["zsh", "-f", "-i"], _environment(filled))  # noqa: S606 - the shell is what is tested
+    try:
+        os.write(terminal, start.encode())
+        _read_until(terminal, "ready> ")
+        os.write(terminal, b"seedless account show PAY\t")
+        assert "PAYROLL" in _read_until(terminal, "PAYROLL")
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def _read_until(terminal: int, text: str) -> str:
+    """Return what the *terminal* showed until *text* came, or for half a minute."""
+    shown, end = "", time.monotonic() + 30
+    while text not in shown and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.2)[0]:
+            shown += os.read(terminal, 1 << 16).decode("utf-8", "replace")
+    return shown
