@@ -52,7 +52,7 @@ from seedless.nkey import PublicKey, unpack
 from seedless.pkcs11.isolation import frames
 from seedless.pkcs11.keys import point, role_of, type_name
 from seedless.pkcs11.uri import KeyUri
-from seedless.policy.canonical import of_canonical
+from seedless.policy import of_canonical
 from seedless.resolver import delete, protocol
 from seedless.resolver.targets import Preload
 from seedless.seeds import SoftwareKey
@@ -352,8 +352,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "nkey.py": ("nkey of any length", "seed"),
     "pin.py": ("PIN source",),
     "plan_file.py": ("plan",),
-    "policy/canonical.py": ("policy in a transcript",),
-    "policy/read.py": ("policy",),
+    "policy/judge.py": ("policy", "policy in a transcript"),
     "resolver/delete.py": ("deleted accounts",),
     "resolver/protocol.py": ("answers of servers",),
     "rotate/connections.py": ("answers of servers",),

@@ -4,8 +4,7 @@ import pytest
 
 from seedless.errors import StoreError
 from seedless.nkey import Role
-from seedless.policy import AttestationPins, Validity, Witnesses, changes, read, sentences
-from seedless.policy.canonical import of_canonical
+from seedless.policy import AttestationPins, Validity, Witnesses, changes, of_canonical, read, sentences
 from seedless.seeds import SoftwareKey
 
 

@@ -39,7 +39,7 @@ from seedless.jwt import read
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey
 from seedless.policy import Policy, attestation_of, of_canonical
-from seedless.policy.trusted import Trusted
+from seedless.policy.trust_chain import TrustChain
 from seedless.rules.guards import MOST_AHEAD, is_from_the_future
 from seedless.units import moment
 
@@ -202,9 +202,9 @@ def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> 
     plan = request.plan
     standing = [*plan.around, *([request.operator] if request.operator else [])]
     context = msgspec.structs.replace(plan.context, jwts={one.claims.sub: one for one in standing})
-    trusted = Trusted.under(Policy(operator=str(operator)), plan.changes, context)
+    trusted = TrustChain.under(Policy(operator=str(operator)), plan.changes, context)
     for place, said in _statements(request):
-        why = trusted.why_not(said)
+        why = trusted.rejection_reason(said)
         if why:
             raise Refused(f"{place} {why}", "it does not chain to the pinned operator")
     lifted = frozenset((so_far.reviewed or {}).get("lifted", ()))

@@ -20,7 +20,7 @@ from seedless.claims import Operator
 from seedless.findings import Finding, Report, error
 from seedless.ledger import Book, Known, Ledger, is_kept
 from seedless.policy import judge as judge_by_policy
-from seedless.policy.trusted import Trusted
+from seedless.policy.trust_chain import TrustChain
 from seedless.rules import judge as judge_by_rules
 from seedless.rules.guards import MOST_AHEAD
 from seedless.units import moment
@@ -243,10 +243,10 @@ def _predecessor(ground: Ground, change: Change) -> Iterator[Finding]:
 
 def _around(ground: Ground, context: Context) -> Iterator[Finding]:
     plan, book = ground.plan, ground.book
-    trusted = Trusted.under(ground.policy, plan.changes, context)
+    trusted = TrustChain.under(ground.policy, plan.changes, context)
     jwts = [*plan.around, *(one.jwt for one in plan.placements if one.jwt)]
     for jwt in jwts:
-        title, why = Statement.of(jwt).title, trusted.why_not(Statement.of(jwt))
+        title, why = Statement.of(jwt).title, trusted.rejection_reason(Statement.of(jwt))
         if why:
             yield _about(title, "R010", "", why, "verified is not trusted")
         known = book.subjects.get(jwt.claims.sub) if book else None

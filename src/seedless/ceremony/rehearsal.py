@@ -94,7 +94,7 @@ class Cast:
         """Return the policy of the rehearsal: its *witnesses*, its token *serial* if any, no attestation."""
         policy = of_canonical(self.text(real.canonical.decode()).encode())
         wanted = real.witnesses
-        return dataclasses.replace(
+        return msgspec.structs.replace(
             policy,
             tokens=(serial,) if policy.tokens else (),
             attestation=None,  # no device attests a stand-in

@@ -18,7 +18,7 @@ from seedless.cli.render import describe
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.findings import Report, error
 from seedless.nkey import PublicKey
-from seedless.policy.trusted import Trusted
+from seedless.policy.trust_chain import TrustChain
 from seedless.rules import judge_statement
 from seedless.signing_pipeline import Intent
 from seedless.store import atomic, create_store
@@ -197,7 +197,7 @@ def judged_with_placements(workspace: Workspace, plan: Plan) -> Report:
     placed = [one for one in plan.placements if one.jwt]
     if not placed:
         return report
-    trusted = Trusted.under(workspace.policy, plan.changes, plan.context) if workspace.policy else None
+    trusted = TrustChain.under(workspace.policy, plan.changes, plan.context) if workspace.policy else None
     subjects = Subjects(workspace)
     found = [
         msgspec.structs.replace(finding, about=Statement.of(one.jwt).title)
@@ -210,10 +210,10 @@ def judged_with_placements(workspace: Workspace, plan: Plan) -> Report:
 
 
 def _about_placed(
-    jwt: Jwt[Any], plan: Plan, there: Jwt[Any] | None, trusted: Trusted | None
+    jwt: Jwt[Any], plan: Plan, there: Jwt[Any] | None, trusted: TrustChain | None
 ) -> Iterator[Finding]:
     said = Statement.of(jwt)
-    why = trusted.why_not(said) if trusted else ""
+    why = trusted.rejection_reason(said) if trusted else ""
     if why:
         yield error("P001", "iss", why, "verified is not trusted")
     if there is not None and jwt.issued_at < there.issued_at:

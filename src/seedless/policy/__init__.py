@@ -1,13 +1,10 @@
-"""A pinned policy: what may be signed here, whoever asks. Nothing lifts its findings (Pnnn)."""
+"""A pinned policy: what may be signed here, whoever asks. Nothing waives its findings (Pnnn)."""
 
 from __future__ import annotations
 
-from seedless.policy.attested import attestation_of, is_attestation_required, require_attested
-from seedless.policy.canonical import of_canonical
-from seedless.policy.judge import CODES, Rule, judge, refuse_token, rules
-from seedless.policy.read import read
-from seedless.policy.spoken import changes, sentences
-from seedless.policy.values import AttestationPins, Policy, Validity, Witnesses
+from seedless.policy.devices import attestation_of, is_attestation_required, refuse_token, require_attested
+from seedless.policy.judge import Rule, changes, judge, of_canonical, read, rules, sentences
+from seedless.policy.keys import CODES, AttestationPins, Policy, Validity, Witnesses
 
 __all__ = [
     "CODES",

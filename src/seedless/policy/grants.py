@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from seedless.claims import Account, Activation, Permissions, Scope, User
+from seedless.claims import Account, Activation, Operator, Permissions, Scope, User, signing_key
 from seedless.claims.templates import Filler, Unfillable, calls, filled, lists, widest
 from seedless.subject import Subjects, is_within, overlap, subject_and_queue, to_subject
 from seedless.text import shown
@@ -209,3 +209,23 @@ def _ends(item: Import) -> tuple[str, str]:
             (item.subject, item.to) if item.type == "service" else (f"{item.to}.{item.subject}", item.subject)
         )
     return item.subject, item.subject
+
+
+def named_keys(sub: str, body: object) -> Iterator[tuple[str, str, str]]:
+    """Yield the keys that the claims of *sub* (key text) name: what they are in a policy, where, the key."""
+    if isinstance(body, Operator):
+        for index, key in enumerate(body.signing_keys):
+            yield "signing-keys", f"nats.signing_keys[{index}]", key
+        if body.system_account:
+            yield "accounts", "nats.system_account", body.system_account
+    if isinstance(body, Activation):
+        yield "accounts", "sub", sub
+    if isinstance(body, Account):
+        for index, entry in enumerate(body.signing_keys):
+            yield "signing-keys", f"nats.signing_keys[{index}]", signing_key(entry)
+        for index, item in enumerate(body.imports):
+            yield "accounts", f"nats.imports[{index}].account", item.account
+        for index, key in enumerate(body.authorization.auth_users):
+            yield "users", f"nats.authorization.auth_users[{index}]", key
+        for index, key in enumerate(body.authorization.allowed_accounts):
+            yield "accounts", f"nats.authorization.allowed_accounts[{index}]", key

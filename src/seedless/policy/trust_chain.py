@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.change import Statement
 from seedless.claims import Account, Activation, AuthorizationResponse, Operator, User, signing_key
+from seedless.findings import error
 from seedless.nkey import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from seedless.change import Change, Context
-    from seedless.policy.values import Policy
+    from seedless.findings import Finding
+    from seedless.policy.keys import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
+class TrustChain:
     """The keys of the pinned operator, and of each account (key text) that chains to it."""
 
     operator: str
@@ -29,7 +31,7 @@ class Trusted:
     accounts: Mapping[str, frozenset[str]]
 
     @classmethod
-    def under(cls, policy: Policy, changes: Sequence[Change], context: Context) -> Trusted:
+    def under(cls, policy: Policy, changes: Sequence[Change], context: Context) -> TrustChain:
         """Gather what stands and what is drafted, as far as it chains to the operator of *policy*."""
         said = [*map(Statement.of, context.jwts.values()), *(change.statement for change in changes)]
         said += [Statement.of(change.replaces) for change in changes if change.replaces]
@@ -44,7 +46,7 @@ class Trusted:
                 held.update(map(signing_key, one.claims.body.signing_keys))
         return cls(policy.operator, frozenset(keys), {key: frozenset(held) for key, held in accounts.items()})
 
-    def why_not(self, said: Statement[Any]) -> str:
+    def rejection_reason(self, said: Statement[Any]) -> str:
         """Return why *said* does not chain to the operator; nothing when it does."""
         body = said.claims.body
         if isinstance(body, Operator):
@@ -57,10 +59,10 @@ class Trusted:
             known = said.issuer in self.operator_keys
             return "" if known else f"is issued by {said.issuer}, no key of the pinned operator"
         if said.issuer.startswith(_LETTERS[Role.ACCOUNT]):
-            return self._why_no_account(said)
+            return self._reason_of_account(said)
         return ""
 
-    def _why_no_account(self, said: Statement[Any]) -> str:
+    def _reason_of_account(self, said: Statement[Any]) -> str:
         body = said.claims.body
         account = said.issuer
         if isinstance(body, User | Activation | AuthorizationResponse):
@@ -74,21 +76,44 @@ class Trusted:
         return ""
 
 
-def under_plan(policy: Policy, changes: Sequence[Change]) -> Callable[[Change, Context], Trusted]:
-    """Return what gives the `Trusted` of a change among *changes*, gathered once for all of one context.
+def chain_rule(policy: Policy, changes: Sequence[Change]) -> Callable[[Change, Context], Iterator[Finding]]:
+    """Return the rule P001 for a change among *changes*; without *changes* each change is judged alone."""
+    chain_in = _under_plan(policy, changes)
+
+    def p001_chains_to_the_pinned_operator(change: Change, context: Context) -> Iterator[Finding]:
+        chain = chain_in(change, context)
+        operator = context.operator
+        if operator is not None and operator.sub != policy.operator:
+            yield error("P001", "", f"the operator is {operator.sub}, and the policy pins {policy.operator}")
+        current = context.jwts.get(policy.operator)
+        reason = chain.rejection_reason(Statement.of(current)) if current else ""
+        if reason:
+            yield error("P001", "", f"the operator's jwt {reason}", "get the operator's jwt from its keepers")
+        reason = chain.rejection_reason(change.statement)
+        if reason:
+            yield error("P001", "iss", reason)
+        reason = chain.rejection_reason(Statement.of(change.replaces)) if change.replaces else ""
+        if reason:
+            yield error("P001", "", f"the jwt that it replaces {reason}", "verified is not trusted")
+
+    return p001_chains_to_the_pinned_operator
+
+
+def _under_plan(policy: Policy, changes: Sequence[Change]) -> Callable[[Change, Context], TrustChain]:
+    """Return what gives the `TrustChain` of a change among *changes*, gathered once for all of one context.
 
     Without *changes* it is gathered for each change alone.
     """
-    found: list[tuple[Context, Trusted]] = []
+    found: list[tuple[Context, TrustChain]] = []
 
-    def trusted(change: Change, context: Context) -> Trusted:
+    def chain_of(change: Change, context: Context) -> TrustChain:
         if not changes:
-            return Trusted.under(policy, [change], context)
+            return TrustChain.under(policy, [change], context)
         if not found or found[0][0] is not context:
-            found[:] = [(context, Trusted.under(policy, changes, context))]
+            found[:] = [(context, TrustChain.under(policy, changes, context))]
         return found[0][1]
 
-    return trusted
+    return chain_of
 
 
 _LETTERS = {Role.OPERATOR: "O", Role.ACCOUNT: "A"}

@@ -1,4 +1,4 @@
-"""Which keys a policy lets sign by what their devices attest (P014), beyond the word of a driver."""
+"""Which tokens a policy lets sign (P012), and which keys by what their devices attest (P014)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from seedless.errors import Refused
 if TYPE_CHECKING:
     from seedless.attestation import Attestation
     from seedless.nkey import PublicKey
-    from seedless.policy.values import Policy
+    from seedless.policy.keys import Policy
+
+
+def refuse_token(policy: Policy, serial: str, where: str) -> None:
+    """Raise `Refused` unless *policy* lets the token with *serial* sign; *where* is the token in words."""
+    if policy.tokens and not serial:
+        raise Refused(
+            f"P012 {where} reports no serial, and a policy names tokens by theirs", "use one that it lists"
+        )
+    if policy.tokens and serial not in policy.tokens:
+        raise Refused(f"P012 {where} is not one that the policy lets sign", "use one that it lists")
 
 
 def is_attestation_required(policy: Policy | None, public_key: PublicKey) -> bool:
