@@ -39,7 +39,7 @@ class Statement(msgspec.Struct, Generic[B], frozen=True):
         return f"{claims.body.kind.replace('_', ' ')} {claims.name or claims.sub}"
 
 
-class Newest(msgspec.Struct, frozen=True):
+class NewestJwt(msgspec.Struct, frozen=True):
     """Whose jwt is the latest that is known: in words, by key text (empty: of no jwt); and of when it is."""
 
     title: str
@@ -48,8 +48,8 @@ class Newest(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(
-        cls, jwts: Iterable[Jwt[Any]], others: Iterable[Newest] = (), *, without: Collection[str] = ()
-    ) -> Newest | None:
+        cls, jwts: Iterable[Jwt[Any]], others: Iterable[NewestJwt] = (), *, without: Collection[str] = ()
+    ) -> NewestJwt | None:
         """Return the latest of *jwts* and *others*, leaving out the subjects *without*; None for nothing."""
         known = [*(cls(Statement.of(jwt).title, jwt.claims.sub, jwt.issued_at) for jwt in jwts), *others]
         left = (one for one in known if one.sub not in without)
@@ -79,7 +79,7 @@ class Change(msgspec.Struct, frozen=True):
         return self.statement.title
 
 
-class Placement(msgspec.Struct, frozen=True):
+class StoreWrite(msgspec.Struct, frozen=True):
     """A jwt that the store is to have at an address as it is, None to have nothing there, and why.
 
     `replaces` is what the store has there now. A deletion is one placement, a new name is two.
@@ -106,7 +106,7 @@ class Context(msgspec.Struct, frozen=True):
     now: int
     operator: Claims[Any] | None = None
     claims: Mapping[str, Claims[Any]] = msgspec.field(default_factory=dict)
-    newest: Newest | None = None
+    newest: NewestJwt | None = None
     reset_time: frozenset[str] = frozenset()
     ceilings: Mapping[str, int] = msgspec.field(default_factory=dict)
     jwts: Mapping[str, Jwt[Any]] = msgspec.field(default_factory=dict)

@@ -18,7 +18,7 @@ from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11 import audit
 from seedless.pkcs11.families import why_no_ed25519
-from seedless.pkcs11.keys import STATEMENT, is_software, label_for
+from seedless.pkcs11.keys import NOT_ATTESTED, is_software, label_for
 from seedless.pkcs11.module import load
 from seedless.pkcs11.public_objects import free_slots, how_to_create
 from seedless.pkcs11.token import find_token, open_token
@@ -39,7 +39,7 @@ _SLOW = 0.1  # seconds; a server waits 2 for a user to log in
 _LARGE_ACCOUNT = 10  # exports, and as many imports
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     """How a thing is: as it should be, worth knowing, or in the way."""
 
     OK = "ok"
@@ -48,17 +48,17 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckResult:
     """One thing that was looked at: what, how it is, what was found, and what to do about it."""
 
     what: str
-    verdict: Verdict
+    verdict: CheckStatus
     found: str
     advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class ExaminedToken:
     """The token to be looked at, and how: *random* gives bytes, *clock* seconds that only grow."""
 
     module: Path
@@ -70,119 +70,130 @@ class Patient:
     clock: Callable[[], float]
 
 
-def examine(patient: Patient) -> Generator[Line, None, None]:
+def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
     """Yield a line for each thing, as soon as it is known; a token that fails is the last line.
 
     Raise nothing of a token. When the caller stops, or is interrupted, the throw-away key is deleted.
     """
     try:
         module = load(patient.module)
-        yield Line("module", Verdict.OK, f"{patient.module}: {module.description}")
+        yield CheckResult("module", CheckStatus.OK, f"{patient.module}: {module.description}")
         tokens = module.tokens()
-        yield Line("slots", Verdict.OK, f"{len(tokens)} with a token")
+        yield CheckResult("slots", CheckStatus.OK, f"{len(tokens)} with a token")
         info = find_token(module, patient.uri)
         yield from _told(info)
         yield _mechanisms(info, audit.mechanisms(module, info))
         yield _room(module, info)
         pin = _pin(info, last_try=patient.last_try)
         yield pin
-        if pin.verdict is Verdict.PROBLEM:
+        if pin.verdict is CheckStatus.PROBLEM:
             return
         opened = open_token(info.uri, patient.pins, module=patient.module, last_try=patient.last_try)
         with opened as token:
-            yield Line("login", Verdict.OK, "the PIN was accepted" if info.login_required else "none needed")
+            yield CheckResult(
+                "login", CheckStatus.OK, "the PIN was accepted" if info.login_required else "none needed"
+            )
             yield from _keys(token)
             yield from _trial(token, patient)
     except TokenError as error:
-        yield Line("token", Verdict.PROBLEM, error.message, error.hint)
+        yield CheckResult("token", CheckStatus.PROBLEM, error.message, error.hint)
 
 
-def _told(info: TokenInfo) -> Iterator[Line]:
+def _told(info: TokenInfo) -> Iterator[CheckResult]:
     found = f"{info.where}, {info.manufacturer} {info.model}, firmware {info.firmware_version}"
-    yield Line("token", Verdict.OK, found)
+    yield CheckResult("token", CheckStatus.OK, found)
     quirks = info.quirks
     if quirks.family == "unknown":
-        yield Line("family", Verdict.NOTE, "not known", "everything is tried, and nothing is believed")
+        yield CheckResult(
+            "family", CheckStatus.NOTE, "not known", "everything is tried, and nothing is believed"
+        )
         return
-    yield Line("family", Verdict.OK, f"{quirks.family} ({quirks.source})")
+    yield CheckResult("family", CheckStatus.OK, f"{quirks.family} ({quirks.source})")
     for note in quirks.notes:
-        yield Line("family", Verdict.NOTE, note)
+        yield CheckResult("family", CheckStatus.NOTE, note)
     if is_software(info):
-        yield Line("provenance", Verdict.NOTE, "a program, no device", "good to try and to test, not to keep")
+        yield CheckResult(
+            "provenance", CheckStatus.NOTE, "a program, no device", "good to try and to test, not to keep"
+        )
 
 
-def _mechanisms(info: TokenInfo, there: frozenset[int]) -> Line:
+def _mechanisms(info: TokenInfo, there: frozenset[int]) -> CheckResult:
     numbers = info.quirks.numbers_in(there)
     if numbers is None:
         why = why_no_ed25519(info.quirks, info.library) or "a newer firmware or driver may know it"
         none = f"none of {len(there)} signs with Ed25519"
         found = none if info.quirks.numbers else "whatever the driver lists, this device has no Ed25519"
-        return Line("mechanisms", Verdict.PROBLEM, found, why)
+        return CheckResult("mechanisms", CheckStatus.PROBLEM, found, why)
     makes = "makes pairs" if numbers.generate in there else "lists none that makes pairs"
     found = f"Ed25519 by 0x{numbers.sign:x}, and it {makes}"
-    return Line("mechanisms", Verdict.OK if numbers.generate in there else Verdict.NOTE, found)
+    return CheckResult("mechanisms", CheckStatus.OK if numbers.generate in there else CheckStatus.NOTE, found)
 
 
-def _room(module: Module, info: TokenInfo) -> Line:
+def _room(module: Module, info: TokenInfo) -> CheckResult:
     """Return what the device reports of the keys that it can still hold."""
     if info.quirks.slots:
         free, count = free_slots(module, info), len(info.quirks.slots)
         names = f": {', '.join(name for name, _ in free)}" if free else ""
         found = f"{len(free)} of {count} slots for signatures show no key{names}"
-        return Line("room", Verdict.OK if free else Verdict.NOTE, found)
+        return CheckResult("room", CheckStatus.OK if free else CheckStatus.NOTE, found)
     with module.calls():
         public, private = module.functions.memory(info.slot_id)
     if public is None and private is None:
-        return Line("room", Verdict.OK, "not reported by this driver")
+        return CheckResult("room", CheckStatus.OK, "not reported by this driver")
     sizes = ((public, "public"), (private, "private"))
     found = ", ".join(f"{size} bytes for {kind} objects" for size, kind in sizes if size is not None)
-    return Line("room", Verdict.OK, f"free are {found}")
+    return CheckResult("room", CheckStatus.OK, f"free are {found}")
 
 
-def _pin(info: TokenInfo, *, last_try: bool) -> Line:
+def _pin(info: TokenInfo, *, last_try: bool) -> CheckResult:
     if info.user_pin_locked:
-        return Line("PIN", Verdict.PROBLEM, "locked", "unlock it with the program of the token's maker")
+        return CheckResult(
+            "PIN", CheckStatus.PROBLEM, "locked", "unlock it with the program of the token's maker"
+        )
     if not info.user_pin_initialised:
-        return Line("PIN", Verdict.PROBLEM, "none is set", "seedless token init sets one")
+        return CheckResult("PIN", CheckStatus.PROBLEM, "none is set", "seedless token init sets one")
     if info.user_pin_final_try or info.user_pin_count_low:
         left = "one try is left" if info.user_pin_final_try else "few tries are left"
         if not last_try:
-            return Line(
-                "PIN", Verdict.PROBLEM, f"{left}, so it was not asked for", "be sure of it, then --last-try"
+            return CheckResult(
+                "PIN",
+                CheckStatus.PROBLEM,
+                f"{left}, so it was not asked for",
+                "be sure of it, then --last-try",
             )
-        return Line("PIN", Verdict.NOTE, left, "a right PIN sets the counter back")
+        return CheckResult("PIN", CheckStatus.NOTE, left, "a right PIN sets the counter back")
     pad = "typed on the device itself" if info.protected_authentication_path else "as many tries as ever"
-    return Line("PIN", Verdict.OK, pad)
+    return CheckResult("PIN", CheckStatus.OK, pad)
 
 
-def _keys(token: Token) -> Iterator[Line]:
+def _keys(token: Token) -> Iterator[CheckResult]:
     there: list[Key] = token.keys()
     leaving = [key for key in there if key.attributes.can_leave]
-    yield Line("keys", Verdict.OK, f"{len(there)} private keys")
+    yield CheckResult("keys", CheckStatus.OK, f"{len(there)} private keys")
     for key in leaving:
         advice = "make a new one; seedless key audit tells more"
-        yield Line("keys", Verdict.PROBLEM, f"{key.named} can leave, says the driver", advice)
+        yield CheckResult("keys", CheckStatus.PROBLEM, f"{key.named} can leave, says the driver", advice)
     for key in there:
         if key.label.partition(":")[2].startswith(LABEL):
             advice = "left by a doctor that was killed: seedless key list, then seedless key delete"
-            yield Line("keys", Verdict.NOTE, f"a throw-away key, {key.named}", advice)
+            yield CheckResult("keys", CheckStatus.NOTE, f"a throw-away key, {key.named}", advice)
 
 
-def _trial(token: Token, patient: Patient) -> Iterator[Line]:
+def _trial(token: Token, patient: ExaminedToken) -> Iterator[CheckResult]:
     quirks = token.quirks
     if quirks.make or not patient.makes_key:
         if patient.makes_key:
             yield _by_an_existing_key(token, patient)
         why = how_to_create(token.session.module, token.info) or "leave out --no-key"
-        yield Line("throw-away key", Verdict.NOTE, "not made", why)
+        yield CheckResult("throw-away key", CheckStatus.NOTE, "not made", why)
         yield from _message(quirks.largest_message, "not tried")
         return
     label = label_for(Role.USER, f"{LABEL}-{patient.random(4).hex()}")
-    with audit.aside(token, writable=True) as work:
+    with audit.trial_session(token, writable=True) as work:
         key = work.generate(label, random=patient.random)
         problem = ""
         try:
-            yield Line("throw-away key", Verdict.OK, f"made: {key.named}")
+            yield CheckResult("throw-away key", CheckStatus.OK, f"made: {key.named}")
             yield from _used(work, key, patient)
         finally:
             try:
@@ -191,53 +202,61 @@ def _trial(token: Token, patient: Patient) -> Iterator[Line]:
                 problem = error.message
         if problem:
             advice = f"delete {key.named}: seedless key delete, or the program of the token's maker"
-            yield Line("throw-away key", Verdict.PROBLEM, f"it is still there: {problem}", advice)
+            yield CheckResult("throw-away key", CheckStatus.PROBLEM, f"it is still there: {problem}", advice)
         else:
-            yield Line("throw-away key", Verdict.OK, "deleted")
+            yield CheckResult("throw-away key", CheckStatus.OK, "deleted")
 
 
-def _by_an_existing_key(token: Token, patient: Patient) -> Line:
+def _by_an_existing_key(token: Token, patient: ExaminedToken) -> CheckResult:
     """Sign a challenge with the first key that may sign: what a driver lists is not what a device can."""
     message = audit.padded_challenge("doctor", patient.random(32), 600)
     before = patient.clock()
     try:
         key, good = audit.existing_key_signs(token, message)
     except TokenError as error:
-        return Line("signature", Verdict.PROBLEM, error.message, error.hint)
+        return CheckResult("signature", CheckStatus.PROBLEM, error.message, error.hint)
     if key is None:
-        return Line("signature", Verdict.NOTE, "not tried: there is no Ed25519 key that may sign")
+        return CheckResult("signature", CheckStatus.NOTE, "not tried: there is no Ed25519 key that may sign")
     if not good:
-        return Line("signature", Verdict.PROBLEM, f"a wrong one by {key.named}", "do not sign with it")
+        return CheckResult(
+            "signature", CheckStatus.PROBLEM, f"a wrong one by {key.named}", "do not sign with it"
+        )
     seconds = patient.clock() - before
-    return Line(
-        "signature", Verdict.OK, f"by {key.named}, verified: {seconds * 1000:.1f} ms, a touch included"
+    return CheckResult(
+        "signature", CheckStatus.OK, f"by {key.named}, verified: {seconds * 1000:.1f} ms, a touch included"
     )
 
 
-def _used(work: Token, key: Key, patient: Patient) -> Iterator[Line]:
+def _used(work: Token, key: Key, patient: ExaminedToken) -> Iterator[CheckResult]:
     try:
         made = audit.read(work, key)
-        yield Line("encodings", Verdict.OK, f"EC_PARAMS {made.ec_params.hex()}, EC_POINT {_shape(made)}")
-        verdict = Verdict.OK if made.papers.verdict == "made on this token, not extractable" else Verdict.NOTE
-        yield Line("provenance", verdict, f"the driver says: {made.papers.text}", STATEMENT)
+        yield CheckResult(
+            "encodings", CheckStatus.OK, f"EC_PARAMS {made.ec_params.hex()}, EC_POINT {_shape(made)}"
+        )
+        verdict = (
+            CheckStatus.OK
+            if made.provenance.verdict == "made on this token, not extractable"
+            else CheckStatus.NOTE
+        )
+        yield CheckResult("provenance", verdict, f"the driver says: {made.provenance.text}", NOT_ATTESTED)
         yield from _signing(work, made, patient)
     except TokenError as error:
-        yield Line("throw-away key", Verdict.PROBLEM, error.message, error.hint)
+        yield CheckResult("throw-away key", CheckStatus.PROBLEM, error.message, error.hint)
 
 
-def _shape(made: audit.Made) -> str:
+def _shape(made: audit.TrialKey) -> str:
     size, start = len(made.ec_point), made.ec_point[:3]
     known = {32: "raw", 34: "0420 and the key", 35: "032100 and the key"}
     return known.get(size, f"of {size} bytes, beginning {start.hex()}")
 
 
-def _signing(work: Token, made: audit.Made, patient: Patient) -> Iterator[Line]:
+def _signing(work: Token, made: audit.TrialKey, patient: ExaminedToken) -> Iterator[CheckResult]:
     wrong: list[int] = []
     refusals: list[str] = []
 
     def attempt(size: int) -> bool:
         message = audit.padded_challenge("doctor", patient.random(32), size)
-        tried = audit.trial(work, made.pair, message)
+        tried = audit.try_signature(work, made.pair, message)
         if tried.signature and not tried.verifies(made.raw):
             wrong.append(size)
         if tried.refusal:
@@ -246,36 +265,42 @@ def _signing(work: Token, made: audit.Made, patient: Patient) -> Iterator[Line]:
 
     if not attempt(600):
         why = f": {refusals[0]}" if refusals else ", but a wrong one"
-        yield Line("signature", Verdict.PROBLEM, f"none came for 600 bytes{why}", "do not sign with it")
+        yield CheckResult(
+            "signature", CheckStatus.PROBLEM, f"none came for 600 bytes{why}", "do not sign with it"
+        )
         return
     seconds = audit.speed(functools.partial(attempt, 600), patient.clock)
     slow = seconds > _SLOW
     advice = "sign operators and accounts with it; users by a scoped signing key" if slow else ""
     found = f"{seconds * 1000:.1f} ms for 600 bytes, {1 / max(seconds, 1e-6):.0f} a second"
-    yield Line("signature", Verdict.NOTE if slow else Verdict.OK, found, advice)
+    yield CheckResult("signature", CheckStatus.NOTE if slow else CheckStatus.OK, found, advice)
     largest = audit.largest_message(attempt)
     if wrong:
         advice = "do not use this token: its firmware or driver is wrong"
-        yield Line("signature", Verdict.PROBLEM, f"wrong for messages of {min(wrong)} bytes", advice)
+        yield CheckResult(
+            "signature", CheckStatus.PROBLEM, f"wrong for messages of {min(wrong)} bytes", advice
+        )
     yield from _message(largest, "found by trying")
     known = work.quirks.largest_message
     if known is not None and largest < known:
         advice = f"signing more fails on the token: report it with the version of {work.info.library}"
-        yield Line("largest message", Verdict.PROBLEM, f"less than the {known} bytes known of it", advice)
+        yield CheckResult(
+            "largest message", CheckStatus.PROBLEM, f"less than the {known} bytes known of it", advice
+        )
 
 
-def _message(largest: int | None, how: str) -> Iterator[Line]:
+def _message(largest: int | None, how: str) -> Iterator[CheckResult]:
     sizes = {count: account_size(count) for count in (0, 5, _LARGE_ACCOUNT)}
     beside = ", ".join(f"{size} with {count} exports and {count} imports" for count, size in sizes.items())
     if largest is None:
-        yield Line("largest message", Verdict.NOTE, f"no limit is known ({how})")
+        yield CheckResult("largest message", CheckStatus.NOTE, f"no limit is known ({how})")
     else:
         more = " or more" if largest >= audit.LARGEST_TRIED else ""
         small = largest < sizes[_LARGE_ACCOUNT]
         advice = "larger accounts have to be made smaller, or signed by another token" if small else ""
         found = f"{largest} bytes{more} ({how})"
-        yield Line("largest message", Verdict.NOTE if small else Verdict.OK, found, advice)
-    yield Line("typical account", Verdict.OK, f"bytes to sign: {beside}")
+        yield CheckResult("largest message", CheckStatus.NOTE if small else CheckStatus.OK, found, advice)
+    yield CheckResult("typical account", CheckStatus.OK, f"bytes to sign: {beside}")
 
 
 def account_size(count: int) -> int:

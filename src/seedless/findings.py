@@ -69,7 +69,7 @@ class Report(msgspec.Struct, frozen=True):
     """All findings on a plan, the heaviest first; and those that a person has lifted by their code."""
 
     findings: tuple[Finding, ...] = ()
-    lifted: tuple[Finding, ...] = ()
+    waived: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Report:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-KEYRING_NAME = "keyring.json"
+INVENTORY_NAME = "keyring.json"
 VERSION = 1
 
 Made = Literal["token", "import", "found"]
@@ -87,13 +87,13 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"a key is made by one of {', '.join(_MADE)}, not by {quoted(self.made)}")
 
 
-class Keyring(msgspec.Struct, frozen=True):
+class Inventory(msgspec.Struct, frozen=True):
     """All entries, by public key."""
 
     _by_key: dict[PublicKey, KeyEntry] = msgspec.field(default_factory=dict)
 
     @classmethod
-    def of(cls, entries: Iterable[KeyEntry]) -> Keyring:
+    def of(cls, entries: Iterable[KeyEntry]) -> Inventory:
         """Return the keyring of *entries*."""
         return cls({entry.public_key: entry for entry in entries})
 
@@ -116,21 +116,21 @@ class Keyring(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def with_entry(self, entry: KeyEntry) -> Keyring:
+    def with_entry(self, entry: KeyEntry) -> Inventory:
         """Return a keyring with *entry*, in place of an older one of the same public key.
 
         Raise `UsageError` when the same raw key is there under another role.
         """
         return self.with_entries(entry)
 
-    def with_entries(self, *entries: KeyEntry) -> Keyring:
+    def with_entries(self, *entries: KeyEntry) -> Inventory:
         """Return a keyring with all *entries*, as `with_entry` does with one."""
         mine = {entry.public_key for entry in entries}
         return _gathered((*(one for one in self if one.public_key not in mine), *entries))
 
-    def without(self, public_key: PublicKey) -> Keyring:
+    def without(self, public_key: PublicKey) -> Inventory:
         """Return a keyring without the entry of *public_key*."""
-        return Keyring.of(entry for entry in self if entry.public_key != public_key)
+        return Inventory.of(entry for entry in self if entry.public_key != public_key)
 
     def text(self) -> str:
         """Return the keyring as its file holds it."""
@@ -152,7 +152,7 @@ class Keyring(msgspec.Struct, frozen=True):
         atomic.write({path: self.text()})
 
 
-def _gathered(entries: Iterable[KeyEntry]) -> Keyring:
+def _gathered(entries: Iterable[KeyEntry]) -> Inventory:
     """Return the keyring of *entries*; raise `UsageError` when a raw key is there under two roles."""
     by_raw: dict[bytes, KeyEntry] = {}
     for entry in entries:
@@ -162,7 +162,7 @@ def _gathered(entries: Iterable[KeyEntry]) -> Keyring:
                 f"{entry.public_key} is the same key as {twin.public_key}, and a key has one role",
                 "make a new key",
             )
-    return Keyring.of(sorted(by_raw.values(), key=lambda one: str(one.public_key)))
+    return Inventory.of(sorted(by_raw.values(), key=lambda one: str(one.public_key)))
 
 
 def attestation_path(root: Path, public_key: PublicKey) -> Path:
@@ -170,13 +170,13 @@ def attestation_path(root: Path, public_key: PublicKey) -> Path:
     return root / ATTESTATIONS / f"{public_key}.pem"
 
 
-def load(path: Path) -> Keyring:
+def load(path: Path) -> Inventory:
     """Read the keyring at *path*; a missing file is an empty one. Raise `StoreError` with the place."""
     data = atomic.read(path)
     if data is None:
-        return Keyring()
+        return Inventory()
     try:
-        return _keyring(wire.parse(data))
+        return _inventory(wire.parse(data))
     except SeedlessError as error:
         raise StoreError(
             f"{shown(path)} is damaged: {error.message}",
@@ -187,13 +187,13 @@ def load(path: Path) -> Keyring:
 def record(path: Path, lock: AbstractContextManager[object], *entries: KeyEntry) -> None:
     """Add *entries* to the keyring at *path*, which is read and written while *lock* is held."""
     with lock:
-        keyring = load(path)
+        inventory = load(path)
         for entry in entries:
-            keyring = keyring.with_entry(entry)
-        keyring.save(path)
+            inventory = inventory.with_entry(entry)
+        inventory.save(path)
 
 
-def _keyring(value: object) -> Keyring:
+def _inventory(value: object) -> Inventory:
     members = _members(value, "", {"version": int, "keys": dict})
     if members["version"] != VERSION:
         raise BadClaims(f"it is of version {members['version']}, this program reads {VERSION}")

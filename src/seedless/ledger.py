@@ -40,30 +40,30 @@ _HEX = 64  # digits of a SHA-256
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LastJwt:
     """The last jwt of a subject: the SHA-256 of its text in hex, and when it was issued (Unix seconds)."""
 
     sha256: str
     issued_at: int
 
     @classmethod
-    def of(cls, jwt: Jwt[Any]) -> Known:
+    def of(cls, jwt: Jwt[Any]) -> LastJwt:
         """Return what the ledger keeps of *jwt*."""
         return cls(hashlib.sha256(jwt.text.encode("ascii")).hexdigest(), jwt.issued_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class OperatorRecord:
     """What is known of one operator."""
 
     last: str | None = None
     requests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    subjects: Mapping[str, Known] = field(default_factory=lambda: MappingProxyType({}))
+    subjects: Mapping[str, LastJwt] = field(default_factory=lambda: MappingProxyType({}))
 
-    def ended(self, request: str, transcript: str, standing: Iterable[Jwt[Any]]) -> Book:
+    def ended(self, request: str, transcript: str, standing: Iterable[Jwt[Any]]) -> OperatorRecord:
         """Return the book after the ceremony of *request*: the jwts *standing* then, the signed ones last."""
-        subjects = {one.claims.sub: Known.of(one) for one in standing if is_kept(one)}
-        return Book(
+        subjects = {one.claims.sub: LastJwt.of(one) for one in standing if is_kept(one)}
+        return OperatorRecord(
             last=transcript,
             requests={**self.requests, request: transcript},
             subjects={**self.subjects, **subjects},
@@ -79,15 +79,15 @@ def is_kept(jwt: Jwt[Any]) -> bool:
 class Ledger:
     """The books of all operators, and the requests that are open, by the operator's public key (text)."""
 
-    books: Mapping[str, Book] = field(default_factory=lambda: MappingProxyType({}))
+    books: Mapping[str, OperatorRecord] = field(default_factory=lambda: MappingProxyType({}))
     open: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
-    def known(self, sub: str) -> Known | None:
+    def known(self, sub: str) -> LastJwt | None:
         """Return the last jwt of *sub* (key text), the latest of all books; None where none is known."""
         held = (book.subjects[sub] for book in self.books.values() if sub in book.subjects)
         return max(held, key=lambda known: known.issued_at, default=None)
 
-    def with_book(self, operator: str, book: Book) -> Ledger:
+    def with_book(self, operator: str, book: OperatorRecord) -> Ledger:
         """Return a ledger with *book* as that of *operator*, of which no request is open any more."""
         still_open = {key: request for key, request in self.open.items() if key != operator}
         return Ledger({**self.books, operator: book}, still_open)
@@ -106,9 +106,11 @@ class Ledger:
         A ledger that knew nothing of *operator* goes on after the ceremony *previous*, as the request did,
         and knows the ceremonies *held* (digest of the request → digest of the transcript).
         """
-        book = self.books.get(operator, Book(last=previous, requests=held))
+        book = self.books.get(operator, OperatorRecord(last=previous, requests=held))
         requests = {**book.requests, request: transcript}
-        return self.with_book(operator, Book(last=book.last, requests=requests, subjects=book.subjects))
+        return self.with_book(
+            operator, OperatorRecord(last=book.last, requests=requests, subjects=book.subjects)
+        )
 
     def with_open(self, operator: str, request: str) -> Ledger:
         """Return a ledger that says: something of *request* (digest) may have been signed."""
@@ -150,11 +152,13 @@ def _ledger(value: object) -> Ledger:
         raise BadClaims(f"it is of version {members['version']}, this program reads {VERSION}")
     if not all(is_digest(request) for request in members["open"].values()):
         raise BadClaims("open holds something that is no SHA-256", path="open")
-    books = {key: _book(one, wire.join("operators", key)) for key, one in members["operators"].items()}
+    books = {
+        key: _operator_record(one, wire.join("operators", key)) for key, one in members["operators"].items()
+    }
     return Ledger(books, members["open"])
 
 
-def _book(value: object, path: str) -> Book:
+def _operator_record(value: object, path: str) -> OperatorRecord:
     found = _members(value, path, {"last": (str, type(None)), "requests": dict, "subjects": dict})
     digests = [found["last"], *found["requests"], *found["requests"].values()]
     if not all(digest is None or is_digest(digest) for digest in digests):
@@ -165,8 +169,8 @@ def _book(value: object, path: str) -> Book:
         held = _members(known, place, {"sha256": str, "iat": int})
         if not is_digest(held["sha256"]):
             raise BadClaims(f"{place}.sha256 is no SHA-256", path=place)
-        subjects[sub] = Known(held["sha256"], held["iat"])
-    return Book(last=found["last"], requests=found["requests"], subjects=subjects)
+        subjects[sub] = LastJwt(held["sha256"], held["iat"])
+    return OperatorRecord(last=found["last"], requests=found["requests"], subjects=subjects)
 
 
 def is_digest(text: object) -> bool:

@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Judged",
-    "Surroundings",
+    "LintContext",
+    "LintedJwt",
     "count",
     "judge_jwt",
+    "lint_context",
     "lint_store",
     "rules",
-    "surroundings",
     "unreadable",
 ]
 
@@ -62,7 +62,7 @@ _GUARDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class LintContext:
     """What a jwt is judged against: the operator and accounts that are known, and the rules of a policy."""
 
     context: Context
@@ -70,23 +70,23 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LintedJwt:
     """One jwt and what there is to say of it; *what* is its name for people."""
 
     what: str
     findings: tuple[Finding, ...]
 
 
-def judge_jwt(what: str, jwt: Jwt[Any], around: Surroundings) -> Judged:
+def judge_jwt(what: str, jwt: Jwt[Any], around: LintContext) -> LintedJwt:
     """Return what there is to say of *jwt*, which stands, under the name *what*."""
     found = (msgspec.structs.replace(finding, about=what) for finding in _findings(jwt, around))
-    return Judged(what, tuple(found))
+    return LintedJwt(what, tuple(found))
 
 
-def unreadable(what: str, failure: SeedlessError) -> Judged:
+def unreadable(what: str, failure: SeedlessError) -> LintedJwt:
     """Return that the jwt *what* cannot be read."""
     found = l001_jwt_can_be_read(failure)
-    return Judged(what, tuple(msgspec.structs.replace(finding, about=what) for finding in found))
+    return LintedJwt(what, tuple(msgspec.structs.replace(finding, about=what) for finding in found))
 
 
 def l001_jwt_can_be_read(failure: SeedlessError) -> Iterator[Finding]:
@@ -140,7 +140,7 @@ def l005_account_is_known(jwt: Jwt[Any], context: Context) -> Iterator[Finding]:
         )
 
 
-def _findings(jwt: Jwt[Any], around: Surroundings) -> Iterator[Finding]:
+def _findings(jwt: Jwt[Any], around: LintContext) -> Iterator[Finding]:
     context = around.context
     yield from l002_members_are_known(jwt)
     yield from l003_jwt_is_of_version_2(jwt)
@@ -178,7 +178,7 @@ RULES = (
 )
 
 
-def surroundings(store: Store, now: int, policy: pinned.Policy | None = None) -> Surroundings:
+def lint_context(store: Store, now: int, policy: pinned.Policy | None = None) -> LintContext:
     """Return the operator and the accounts of *store* as far as they can be read, and the rules of *policy*.
 
     *now* is Unix seconds.
@@ -191,12 +191,12 @@ def _issuers(store: Store) -> dict[Address, _Read]:
     return {(): _read(store)} | {(account,): _read(store, account) for account in store.children()}
 
 
-def _around(store: Store, read: Iterable[_Read], now: int, policy: pinned.Policy | None) -> Surroundings:
+def _around(store: Store, read: Iterable[_Read], now: int, policy: pinned.Policy | None) -> LintContext:
     jwts = {jwt.claims.sub: jwt for jwt in read if not isinstance(jwt, SeedlessError)}
     claims = {key: jwt.claims for key, jwt in jwts.items()}
-    known = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
+    known = next((statement for statement in claims.values() if isinstance(statement.body, Operator)), None)
     context = Context(now, known, claims=claims, jwts=jwts if policy else {}, managed=store.managed)
-    return Surroundings(context, pinned.rules(policy) if policy else ())
+    return LintContext(context, pinned.rules(policy) if policy else ())
 
 
 def count(store: Store) -> int:
@@ -204,7 +204,7 @@ def count(store: Store) -> int:
     return 1 + sum(1 + len(store.children(account)) for account in store.children())
 
 
-def lint_store(store: Store, now: int, policy: pinned.Policy | None = None) -> Iterator[Judged]:
+def lint_store(store: Store, now: int, policy: pinned.Policy | None = None) -> Iterator[LintedJwt]:
     """Yield each jwt of *store* with what there is to say of it: the operator, each account, its users.
 
     *now* is Unix seconds. An account is judged as it was when its users are judged by it: it is read once.
@@ -276,13 +276,13 @@ def _read(store: Store, *address: str) -> _Read:
         return failure
 
 
-def _judged(what: str, found: _Read, around: Surroundings) -> Judged:
+def _judged(what: str, found: _Read, around: LintContext) -> LintedJwt:
     return unreadable(what, found) if isinstance(found, SeedlessError) else judge_jwt(what, found, around)
 
 
-def _with(judged: Judged, more: Iterable[Finding]) -> Judged:
+def _with(judged: LintedJwt, more: Iterable[Finding]) -> LintedJwt:
     extra = tuple(msgspec.structs.replace(finding, about=judged.what) for finding in more)
-    return Judged(judged.what, (*judged.findings, *extra)) if extra else judged
+    return LintedJwt(judged.what, (*judged.findings, *extra)) if extra else judged
 
 
 TREE_RULES = (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class NscPaths:
     """Where nsc keeps its things: `root` has `stores`, `keys` is the key store, `operator` is in use."""
 
     root: Path
@@ -37,7 +37,7 @@ class Places:
     operator: str | None = None
 
 
-class Held(StrEnum):
+class KeyFileContent(StrEnum):
     """What a file of the key store holds."""
 
     SEED = "seed"
@@ -52,15 +52,15 @@ class NscKey:
     public_key: PublicKey
     name: str
     path: Path
-    held: Held
+    held: KeyFileContent
 
 
-def places(
+def nsc_paths(
     environment: Mapping[str, str],
     config: Path | None = None,
     data: Path | None = None,
     keys: Path | None = None,
-) -> Places:
+) -> NscPaths:
     """Return where nsc keeps its things, as its flags, its variables and its configuration say.
 
     *config*, *data* and *keys* are the folders of `--config-dir`, `--data-dir` (that of the stores) and
@@ -72,7 +72,7 @@ def places(
     stores = data or (Path(said["store_root"]) if said.get("store_root") else default / "stores")
     root = stores.parent if stores.name == STORES else stores
     named = keys or (Path(environment["NKEYS_PATH"]) if environment.get("NKEYS_PATH") else None)
-    return Places(root=root, keys=named or keys_beside(root), operator=said.get("operator") or None)
+    return NscPaths(root=root, keys=named or keys_beside(root), operator=said.get("operator") or None)
 
 
 def keys_of(store: Store, keys: Path) -> Iterator[NscKey]:
@@ -86,21 +86,23 @@ def keys_of(store: Store, keys: Path) -> Iterator[NscKey]:
             for text, name in _named(jwt):
                 public_key = PublicKey.parse(text)
                 path = keys / "keys" / text[0] / text[1:3] / f"{text}.nk"
-                yield NscKey(public_key=public_key, name=name, path=path, held=held_in(path, public_key))
+                yield NscKey(
+                    public_key=public_key, name=name, path=path, held=key_file_content(path, public_key)
+                )
 
 
-def held_in(path: Path, public_key: PublicKey) -> Held:
+def key_file_content(path: Path, public_key: PublicKey) -> KeyFileContent:
     """Return what the key file at *path* holds for *public_key*; raise `StoreError` for anything else."""
     text = _text(path)
     if text is None:
-        return Held.NOTHING
+        return KeyFileContent.NOTHING
     if text == str(public_key):
-        return Held.PUBLIC
+        return KeyFileContent.PUBLIC
     if seed_in(path) is None:
         raise StoreError(
             f"{shown(path)} does not hold the key that it is named after", "restore it from a backup"
         )
-    return Held.SEED
+    return KeyFileContent.SEED
 
 
 def seed_in(path: Path) -> SoftwareKey | None:

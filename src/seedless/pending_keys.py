@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from seedless.inventory import Keyring
+    from seedless.inventory import Inventory
     from seedless.pkcs11.token import Token
 
 PENDING_NAME: Final = "pending-keys.json"
@@ -87,8 +87,8 @@ def _text(keys: Sequence[PendingKey]) -> str | None:
 class KeyCreation:
     """Creates keys on one token; call everything with the lock of the root held.
 
-    *keyring* reads the inventory, which lies at *inventory*; *is_used* says whether a jwt is about a key;
-    *now* is Unix seconds. The token is open for writing, with the user logged in.
+    *inventory* reads the inventory, which lies at *inventory_path*; *is_used* says whether a jwt is about a
+    key; *now* is Unix seconds. The token is open for writing, with the user logged in.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class KeyCreation:
         token: Token,
         *,
         root: Path,
-        inventory: Path,
-        keyring: Callable[[], Keyring],
+        inventory_path: Path,
+        inventory: Callable[[], Inventory],
         is_used: Callable[[PublicKey], bool],
         now: int,
         random: Callable[[int], bytes] = os.urandom,
@@ -105,8 +105,8 @@ class KeyCreation:
         """Read and create nothing yet."""
         self._token: Final = token
         self._root: Final = root
+        self._inventory_path: Final = inventory_path
         self._inventory: Final = inventory
-        self._keyring: Final = keyring
         self._is_used: Final = is_used
         self._now: Final = now
         self._random: Final = random
@@ -141,7 +141,7 @@ class KeyCreation:
 
     def _resolved(self, until: Until) -> tuple[list[PendingKey], dict[NewKey, KeyEntry], list[KeyEntry]]:
         """Return what is pending, the keys that may be used, and those of them to be registered."""
-        registered = {entry.uri: entry for entry in self._keyring()}
+        registered = {entry.uri: entry for entry in self._inventory()}
         pending: list[PendingKey] = []
         unknown: list[PendingKey] = []
         found: dict[NewKey, KeyEntry] = {}
@@ -166,11 +166,11 @@ class KeyCreation:
         if not ids:
             return {}
         self._token.remove_unfinished([label_for(one.new_key.role, one.name) for one in pending])
-        halves = self._token.halves(ids.values())
+        objects = self._token.objects(ids.values())
         entries = {}
         for one, key_id in ids.items():
             label = label_for(one.new_key.role, one.name)
-            key = self._token.finish_or_remove(label, halves[key_id], self._random(32))
+            key = self._token.finish_or_remove(label, objects[key_id], self._random(32))
             if key is not None:
                 entries[one] = self._entry(one, key.raw or b"")
         return entries
@@ -208,7 +208,7 @@ class KeyCreation:
         left = [one for one in pending if one.until == "reported" or one.uri not in known]
         files: dict[Path, str | None] = {}
         if entries:
-            files[self._inventory] = self._keyring().with_entries(*entries).text()
+            files[self._inventory_path] = self._inventory().with_entries(*entries).text()
         self._write(files | {self._root / PENDING_NAME: _text(left)})
 
     def _write(self, files: dict[Path, str | None]) -> None:

@@ -327,7 +327,7 @@ def _decoded(data: bytes, what: str) -> str:
         raise PinError(f"{what} is not UTF-8") from None
 
 
-class RefusedPin(msgspec.Struct, frozen=True):
+class RejectedPin(msgspec.Struct, frozen=True):
     """A PIN that a token may have refused, as a digest, and the token."""
 
     digest: bytes

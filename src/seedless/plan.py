@@ -53,7 +53,7 @@ def system_account() -> Account:
     )
 
 
-class Subject(msgspec.Struct, frozen=True, kw_only=True):
+class PlanSubject(msgspec.Struct, frozen=True, kw_only=True):
     """Who claims are about: a name, and the public key, or None when it is to be made on a token."""
 
     role: Role
@@ -75,22 +75,22 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_key or made[self.new_key]
 
 
-class Times(msgspec.Struct, frozen=True, kw_only=True):
+class Validity(msgspec.Struct, frozen=True, kw_only=True):
     """From when until when claims hold, in Unix seconds; 0 is no bound."""
 
     start: int = 0
     expiry: int = 0
 
 
-class System(msgspec.Struct, frozen=True, kw_only=True):
+class SystemAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The system account and its user, made together with an operator.
 
     A *signing* key of the account signs the user: under a strict operator the identity may not.
     """
 
-    account: Subject
+    account: PlanSubject
     user: PublicKey
-    signing: Subject | None = None
+    signing: PlanSubject | None = None
 
     def changes(self, signer: PublicKey, made: Mapping[NewKey, PublicKey], now: int) -> list[Change]:
         """Return the account, issued by *signer*, and its user; *made* are the keys that were made."""
@@ -110,13 +110,13 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_operator(
-    subject: Subject,
+    subject: PlanSubject,
     body: Operator,
     *,
     now: int,
-    times: Times,
-    signing: Subject | None = None,
-    system: System | None = None,
+    times: Validity,
+    signing: PlanSubject | None = None,
+    system: SystemAccount | None = None,
 ) -> Intent:
     """Plan an operator, self-signed; with a *signing* key, and with the *system* account and its user."""
 
@@ -139,13 +139,13 @@ def new_operator(
 
 
 def new_account(
-    subject: Subject,
+    subject: PlanSubject,
     body: Account,
     *,
     operator: Jwt[Operator],
     issuer: PublicKey | None,
     now: int,
-    times: Times,
+    times: Validity,
 ) -> Intent:
     """Plan an account, issued by *issuer*, a key of the *operator*; without one by itself, as a request."""
 
@@ -159,14 +159,14 @@ def new_account(
 
 
 def new_user(
-    subject: Subject,
+    subject: PlanSubject,
     body: User,
     *,
     account: Jwt[Account],
     issuer: PublicKey,
     around: tuple[Jwt[Any], ...],
     now: int,
-    times: Times,
+    times: Validity,
 ) -> Intent:
     """Plan a user of *account*, issued by *issuer*, which is one of its keys."""
     if str(issuer) != account.claims.sub:

@@ -14,7 +14,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from seedless import jwt, wire
-from seedless.change import Change, Placement, Statement
+from seedless.change import Change, Statement, StoreWrite
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadClaims, SeedlessError, UsageError
 from seedless.signing_pipeline import Plan
@@ -67,7 +67,7 @@ def written(plan: Plan) -> dict[str, Any]:
                 "reason": one.reason,
                 "replaces": one.replaces.text if one.replaces else None,
             }
-            for one in plan.placements
+            for one in plan.store_writes
         ],
     }
 
@@ -105,7 +105,7 @@ def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
         tuple(_change(one, f"{where}.changes[{n}]") for n, one in enumerate(members["changes"])),
         members["prepared_at"],
         tuple(_jwt(one, f"{where}.around[{n}]") for n, one in enumerate(members["around"])),
-        tuple(_placement(one, f"{where}.placements[{n}]") for n, one in enumerate(members["placements"])),
+        tuple(_store_write(one, f"{where}.placements[{n}]") for n, one in enumerate(members["placements"])),
     )
     _require_own_accounts(plan, where)
     _require_one_each(plan, where)
@@ -140,14 +140,14 @@ def _change(members: Any, where: str) -> Change:  # noqa: ANN401 - what JSON hol
     return Change(draft, replaces, members["reason"], address)
 
 
-def _placement(members: Any, where: str) -> Placement:  # noqa: ANN401 - what JSON holds
+def _store_write(members: Any, where: str) -> StoreWrite:  # noqa: ANN401 - what JSON holds
     require_members(members, _PLACEMENT, where)
     held, replaces = (_optional(members[name], f"{where}.{name}") for name in ("jwt", "replaces"))
     address = _address(members["address"], where)
     for one in (held, replaces):
         if one is not None:
             _require_place(address, Statement.of(one), where)
-    return Placement(address, held, replaces, members["reason"])
+    return StoreWrite(address, held, replaces, members["reason"])
 
 
 def _address(parts: list[Any], where: str) -> tuple[str, ...]:
@@ -176,7 +176,7 @@ def _require_own_accounts(plan: Plan, where: str) -> None:
     placed = [(f"changes[{n}]", one.address, one.statement) for n, one in enumerate(plan.changes)]
     placed += [
         (f"placements[{n}]", one.address, Statement.of(one.jwt))
-        for n, one in enumerate(plan.placements)
+        for n, one in enumerate(plan.store_writes)
         if one.jwt
     ]
     for place, address, said in placed:
@@ -194,17 +194,17 @@ def _require_one_each(plan: Plan, where: str) -> None:
     Of two that stand one is older: whoever shows it as the predecessor has rolled the other back.
     """
     standing: dict[str, jwt.Jwt[Any]] = {}
-    before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.placements)]
+    before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.store_writes)]
     for held in (*plan.around, *filter(None, before)):
         if standing.setdefault(held.claims.sub, held) != held:
             text = f"{where} holds two jwts of {shown(held.claims.name)} that stand, and one can"
             raise UsageError(text, _MADE)
     made = [one.address for one in plan.changes if one.address is not None]
-    placed = [one.address for one in plan.placements]
+    placed = [one.address for one in plan.store_writes]
     for addresses in (made, placed):
         if len(set(addresses)) < len(addresses):
             raise UsageError(f"{where} has one address twice", _MADE)
-    if any(one.address == () and one.jwt is None for one in plan.placements) and () not in made:
+    if any(one.address == () and one.jwt is None for one in plan.store_writes) and () not in made:
         raise UsageError(f"{where} takes the operator away, and puts none in its place", _MADE)
 
 

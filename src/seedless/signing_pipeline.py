@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from seedless.change import Change, Context, Placement
+from seedless.change import Change, Context, StoreWrite
 from seedless.claims import Account, Activation, Operator, User
 from seedless.clock import Clock
 from seedless.diff import Accounts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Signed = tuple[Change, Jwt[Any]]
 """A change, and its draft completed."""
 
-TOGETHER = 100
+BATCH_SIZE = 100
 """How many jwts are recorded together: in this time a worker does not run out of what it was given."""
 
 
@@ -46,7 +46,7 @@ class NewKey(msgspec.Struct, frozen=True):
     name: str
 
     @property
-    def stand_in(self) -> PublicKey:
+    def placeholder_key(self) -> PublicKey:
         """A public key for nobody, to draft with until the real one is made."""
         return PublicKey(
             self.role, hashlib.sha256(f"stand-in {self.role.name} {self.name}".encode()).digest()
@@ -67,22 +67,22 @@ class Plan(msgspec.Struct, frozen=True):
     """The changes of one intent, and the jwts around them that stand.
 
     `around` are the operator, and the accounts that the changes are about, as the store has them;
-    `placements` are done when all changes are signed. `prepared_at` is Unix seconds.
+    `store_writes` are done when all changes are signed. `prepared_at` is Unix seconds.
     """
 
     changes: tuple[Change, ...]
     prepared_at: int
     around: tuple[Jwt[Any], ...] = ()
-    placements: tuple[Placement, ...] = ()
+    store_writes: tuple[StoreWrite, ...] = ()
 
     @property
     def context(self) -> Context:
         """What the changes are judged against: the claims as they will stand once the plan is done."""
         standing = {jwt.claims.sub: jwt for jwt in self.around}
-        gone = {one.replaces.claims.sub for one in self.placements if one.replaces and one.jwt is None}
+        gone = {one.replaces.claims.sub for one in self.store_writes if one.replaces and one.jwt is None}
         claims: dict[str, Claims[Any]] = {
             **{sub: jwt.claims for sub, jwt in standing.items() if sub not in gone},
-            **{one.jwt.claims.sub: one.jwt.claims for one in self.placements if one.jwt},
+            **{one.jwt.claims.sub: one.jwt.claims for one in self.store_writes if one.jwt},
             **{change.draft.claims.sub: change.draft.claims for change in self.changes},
         }
         operator = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
@@ -122,7 +122,7 @@ class Intent(msgspec.Struct, frozen=True):
 
     def rehearsed(self) -> Plan:
         """Return the plan with stand-ins for the keys that have yet to be made."""
-        return self.planned({key: key.stand_in for key in self.new_keys})
+        return self.planned({key: key.placeholder_key for key in self.new_keys})
 
 
 def dated(plan: Plan, reset_time: Collection[str] = ()) -> Plan:
@@ -164,13 +164,13 @@ def issue(
     judge: Callable[[Plan], Report] = Plan.judge,
     review: Callable[[Plan, Report], bool],
     keys: Callable[[Plan], AbstractContextManager[Keys]],
-    record: Callable[[Sequence[Signed], Sequence[Placement]], None],
+    record: Callable[[Sequence[Signed], Sequence[StoreWrite]], None],
     clock: Clock | None = None,
 ) -> tuple[Jwt[Any], ...]:
     """Walk *intent* from plan to record and return the jwts, every signature verified.
 
     *judge* puts a plan before the rules, and before a policy where one is pinned; *review* sees plan and
-    findings and says whether to go on; *keys* opens the tokens for it; *record* writes, up to `TOGETHER` at
+    findings and says whether to go on; *keys* opens the tokens for it; *record* writes, up to `BATCH_SIZE` at
     once, the placements of the plan with the last. Signing waits, once, until *clock* has reached the latest
     time of the drafts.
     Raise `Refused` when a finding or the reviewer stands against it; nothing is signed then.
@@ -188,20 +188,20 @@ def issue(
             judge(plan).require_clean()
         # Last, so that typing a PIN counts as waiting; and once for all, for bulk runs have thousands.
         (clock or Clock()).wait_until(plan.latest)
-        return tuple(_recorded(plan, opened, record))
+        return tuple(_record(plan, opened, record))
 
 
-def _recorded(
-    plan: Plan, keys: Keys, record: Callable[[Sequence[Signed], Sequence[Placement]], None]
+def _record(
+    plan: Plan, keys: Keys, record: Callable[[Sequence[Signed], Sequence[StoreWrite]], None]
 ) -> Iterator[Jwt[Any]]:
     jwts = keys.sign(change.draft for change in plan.changes)
     signed = zip(plan.changes, jwts, strict=True)
     left = len(plan.changes)
-    while left > TOGETHER:
-        batch = list(itertools.islice(signed, TOGETHER))
+    while left > BATCH_SIZE:
+        batch = list(itertools.islice(signed, BATCH_SIZE))
         record(batch, ())
         yield from (jwt for _, jwt in batch)
-        left -= TOGETHER
+        left -= BATCH_SIZE
     batch = list(signed)
-    record(batch, plan.placements)
+    record(batch, plan.store_writes)
     yield from (jwt for _, jwt in batch)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
+class TreeExchange:
     """One export, or one import of an account: `account` is the key of the other side of an import."""
 
     type: str
@@ -37,7 +37,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SigningKey:
+class TreeSigningKey:
     """A signing key, and its role when it is a scope."""
 
     key: str
@@ -46,7 +46,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class TreeNode:
     """The operator, an account or a user; `damaged` says why nothing else is known."""
 
     kind: str
@@ -55,16 +55,16 @@ class Node:
     on_token: bool = False
     expires: int = 0
     damaged: str = ""
-    signing_keys: tuple[SigningKey, ...] = ()
-    exports: tuple[Trade, ...] = ()
-    imports: tuple[Trade, ...] = ()
+    signing_keys: tuple[TreeSigningKey, ...] = ()
+    exports: tuple[TreeExchange, ...] = ()
+    imports: tuple[TreeExchange, ...] = ()
     findings: tuple[Finding, ...] = ()
-    children: tuple[Node, ...] = field(default=())
+    children: tuple[TreeNode, ...] = field(default=())
 
 
 def tree(
     store: Store, on_tokens: Collection[str], findings: Mapping[str, tuple[Finding, ...]], *, users: bool
-) -> Node:
+) -> TreeNode:
     """Return *store* as a tree, without its users if they are not wanted.
 
     *on_tokens* are public keys of which it is known where they are; *findings* has what was found about a
@@ -83,8 +83,8 @@ def _node(
     on_tokens: Collection[str],
     findings: Mapping[str, tuple[Finding, ...]],
     *address: str,
-    children: tuple[Node, ...] = (),
-) -> Node:
+    children: tuple[TreeNode, ...] = (),
+) -> TreeNode:
     kind = ("operator", "account", "user")[len(address)]
     name = (store.operator, *address)[-1]
     told = findings.get(f"{kind} {'/'.join(address) or name}", ())
@@ -93,9 +93,9 @@ def _node(
         if jwt is None:
             raise StoreError("there is no jwt")
     except SeedlessError as error:
-        return Node(kind=kind, name=name, damaged=error.message, findings=told, children=children)
+        return TreeNode(kind=kind, name=name, damaged=error.message, findings=told, children=children)
     body: Any = jwt.claims.body
-    return Node(
+    return TreeNode(
         kind=kind,
         name=jwt.claims.name,
         subject=jwt.claims.sub,
@@ -109,27 +109,27 @@ def _node(
     )
 
 
-def _signing_keys(jwt: Jwt[Any], on_tokens: Collection[str]) -> Iterator[SigningKey]:
+def _signing_keys(jwt: Jwt[Any], on_tokens: Collection[str]) -> Iterator[TreeSigningKey]:
     for entry in getattr(jwt.claims.body, "signing_keys", ()):
         key = signing_key(entry)
-        yield SigningKey(
+        yield TreeSigningKey(
             key=key, role=entry.role if isinstance(entry, Scope) else None, on_token=key in on_tokens
         )
 
 
-def _exports(body: object) -> Iterator[Trade]:
+def _exports(body: object) -> Iterator[TreeExchange]:
     for one in body.exports if isinstance(body, Account) else ():
-        yield Trade(type=one.type, subject=one.subject, name=one.name, private=bool(one.token_req))
+        yield TreeExchange(type=one.type, subject=one.subject, name=one.name, private=bool(one.token_req))
 
 
-def _imports(body: object) -> Iterator[Trade]:
+def _imports(body: object) -> Iterator[TreeExchange]:
     for one in body.imports if isinstance(body, Account) else ():
-        yield Trade(
+        yield TreeExchange(
             type=one.type, subject=one.subject, name=one.name, private=bool(one.token), account=one.account
         )
 
 
-def mark(node: Node) -> str:
+def mark(node: TreeNode) -> str:
     """Return the worst that was found about *node* in one word, or nothing."""
     if node.damaged:
         return "damaged"
@@ -137,7 +137,7 @@ def mark(node: Node) -> str:
     return "error" if Severity.ERROR in severities else "warning" if severities else ""
 
 
-def nodes(node: Node) -> Iterator[Node]:
+def nodes(node: TreeNode) -> Iterator[TreeNode]:
     """Yield *node* and all below it."""
     yield node
     for child in node.children:
@@ -153,7 +153,7 @@ _MERMAID_CLASSES = (
 )
 
 
-def mermaid(root: Node) -> str:
+def mermaid(root: TreeNode) -> str:
     """Return *root* as a Mermaid flowchart (mermaid.js, `flowchart LR`)."""
     ids = _ids(root)
     lines = ["flowchart LR"]
@@ -174,7 +174,7 @@ def mermaid(root: Node) -> str:
     return "\n".join([*lines, *(f"  {one}" for one in _MERMAID_CLASSES)]) + "\n"
 
 
-def dot(root: Node) -> str:
+def dot(root: TreeNode) -> str:
     """Return *root* as a graph in the DOT language (Graphviz)."""
     ids = _ids(root)
     lines = ["digraph seedless {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
@@ -197,11 +197,11 @@ def dot(root: Node) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _ids(root: Node) -> dict[int, str]:
+def _ids(root: TreeNode) -> dict[int, str]:
     return {id(node): f"n{number}" for number, node in enumerate(nodes(root))}
 
 
-def _labels(node: Node) -> list[str]:
+def _labels(node: TreeNode) -> list[str]:
     labels = [f"{node.kind} {node.name}"]
     if node.damaged:
         return [*labels, "damaged"]
@@ -213,23 +213,23 @@ def _labels(node: Node) -> list[str]:
     return labels
 
 
-def _key_labels(key: SigningKey) -> list[str]:
+def _key_labels(key: TreeSigningKey) -> list[str]:
     role = [f"role {key.role}"] if key.role else []
     return ["signing key", *role, f"{key.key[:12]}…{' on a token' if key.on_token else ''}"]
 
 
-def _export(one: Trade) -> str:
+def _export(one: TreeExchange) -> str:
     return f"{'private ' if one.private else ''}{one.type}"
 
 
-def _outside(root: Node) -> dict[str, str]:
+def _outside(root: TreeNode) -> dict[str, str]:
     """Return the accounts that are imported from and are not in the tree: key to name of node."""
     inside = {node.subject for node in root.children}
     wanted = {one.account: None for node in root.children for one in node.imports}
     return {key: f"x{number}" for number, key in enumerate(key for key in wanted if key not in inside)}
 
 
-def _trades(root: Node, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
+def _trades(root: TreeNode, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
     places = {node.subject: ids[id(node)] for node in root.children} | _outside(root)
     for node in root.children:
         for one in node.imports:
@@ -237,11 +237,11 @@ def _trades(root: Node, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]
             yield places[one.account], ids[id(node)], f"{one.type} {one.subject}{leave}"
 
 
-def _mermaid_class(node: Node) -> str:
+def _mermaid_class(node: TreeNode) -> str:
     return f":::{mark(node)}" if mark(node) else ":::token" if node.on_token else ""
 
 
-def _dot_style(node: Node) -> str:
+def _dot_style(node: TreeNode) -> str:
     colours = {"damaged": "red", "error": "red", "warning": "orange", "": "black"}
     style = f", color={colours[mark(node)]}" if mark(node) else ""
     return style + (", penwidth=3" if node.on_token else "")

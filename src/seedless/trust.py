@@ -148,7 +148,7 @@ def carried_limits(user: Jwt[User]) -> tuple[str, ...]:
     return tuple(carried)
 
 
-def ties(jwt: Jwt[Any], key: PublicKey, now: int) -> tuple[str, ...]:
+def dependents(jwt: Jwt[Any], key: PublicKey, now: int) -> tuple[str, ...]:
     """Return how *jwt* depends on *key* at *now* (Unix seconds): its subject, signing key, issuer.
 
     The raw key counts, in whichever role the jwt names it.

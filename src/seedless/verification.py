@@ -20,8 +20,8 @@ import msgspec
 from seedless import trust
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import BadJwt, BadSignature, SeedlessError
-from seedless.inventory import KEYRING_NAME, Keyring
-from seedless.inventory import load as load_keyring
+from seedless.inventory import INVENTORY_NAME, Inventory
+from seedless.inventory import load as load_inventory
 from seedless.nkey import Role
 from seedless.rules.formats import is_time_zone, second_of_day
 from seedless.rules.guards import spelling
@@ -43,7 +43,7 @@ _BATCH = 250  # jwts that a process is given at once
 _AHEAD = 3  # batches for each process, so that none waits
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
+class VerifiedJwt(msgspec.Struct, frozen=True, gc=False):
     """What there is to say of one jwt; *what* is its name for people, *error* why it cannot be read.
 
     `signature` is `good`, `bad`, or `unread` where there was none to verify. `unusual` tells how the text
@@ -58,7 +58,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     unusual: str = ""
 
     @classmethod
-    def unreadable(cls, what: str, error: SeedlessError) -> Verdict:
+    def unreadable(cls, what: str, error: SeedlessError) -> VerifiedJwt:
         """Return the verdict on what cannot be read because of *error*."""
         is_bad = isinstance(error, BadSignature) or isinstance(error.__cause__, BadSignature)
         return cls(what, error=error.message, signature="bad" if is_bad else "unread")
@@ -69,14 +69,14 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
         return self.error is None and self.times == "valid" and self.trust in {"trusted", "unknown"}
 
 
-class View:
+class StoreView:
     """A store as far as it can be read, against which jwts are held; without a store nothing is known."""
 
-    def __init__(self, store: Store | None, now: int, inventory: Keyring | None = None) -> None:
+    def __init__(self, store: Store | None, now: int, inventory: Inventory | None = None) -> None:
         """Take the *store*, and the *inventory* of its keys; *now* is Unix seconds. Nothing is read yet."""
         self._store = store
         self._now = now
-        self._inventory = inventory or Keyring()
+        self._inventory = inventory or Inventory()
 
     @functools.cached_property
     def _operator(self) -> Jwt[Any] | None:
@@ -89,14 +89,14 @@ class View:
         read = (_read(self._store, name) for name in reversed(self._store.children()))
         return {jwt.claims.sub: jwt for jwt in read if jwt}  # of two with one key, the first by name
 
-    def judge(self, what: str, jwt: Jwt[Any], near: Jwt[Any] | None = None) -> Verdict:
+    def judge(self, what: str, jwt: Jwt[Any], near: Jwt[Any] | None = None) -> VerifiedJwt:
         """Return what there is to say of *jwt*, named *what*; *near* is the account that it lies with."""
         unusual = " ".join(spelling(jwt) or ()).strip()
         account = self._account_of(jwt, near)
         times = _times(jwt, self._now)
         if times == "valid" and account is not None:
             times = _times_below(account, jwt, self._now)
-        return Verdict(what, self._standing(jwt, account), times, unusual=unusual)
+        return VerifiedJwt(what, self._standing(jwt, account), times, unusual=unusual)
 
     def _account_of(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> Jwt[Any] | None:
         """Return the account of a user or an activation, as far as it is known."""
@@ -127,7 +127,7 @@ class View:
             return "account is not in the store"
         if not trust.did_sign(operator, account):
             return f"its account is {self._untrusted(account)}"
-        return _standing_with(operator, account, jwt)
+        return _with_current(operator, account, jwt)
 
     def _replaced(self, operator: Jwt[Any]) -> str:
         """Say that the identity of *operator* is not the key of its name in the inventory, or nothing.
@@ -148,7 +148,7 @@ class View:
         return "a request, not signed by the operator yet" if is_request else "not issued by the operator"
 
 
-def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Iterator[Verdict]:
+def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Iterator[VerifiedJwt]:
     """Yield the verdict on each jwt of a store: the operator, each account, its users.
 
     It is that of *operator* below *root*; *now* is Unix seconds. Up to *jobs* processes work on a store of
@@ -159,9 +159,9 @@ def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Itera
     few = list(itertools.islice(batches, WORTH // _BATCH))
     every = itertools.chain(few, batches)
     if jobs > 1 and len(few) == WORTH // _BATCH:
-        yield from _by_processes(functools.partial(_verdicts, root, operator, now), every, jobs)
+        yield from _by_processes(functools.partial(_verified, root, operator, now), every, jobs)
         return
-    view = View(store, now, inventory_of(root))
+    view = StoreView(store, now, inventory_of(root))
     for unit in itertools.chain.from_iterable(every):
         yield from _look(store, view, unit)
 
@@ -201,14 +201,14 @@ def _batches(units: Iterable[_Unit]) -> Iterator[list[_Unit]]:
 
 def _by_processes(
     work: functools.partial[list[_Told]], batches: Iterator[list[_Unit]], jobs: int
-) -> Iterator[Verdict]:
+) -> Iterator[VerifiedJwt]:
     with ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent) as pool:
         try:
             waiting = deque(pool.submit(work, batch) for batch in itertools.islice(batches, jobs * _AHEAD))
             while waiting:
                 told = waiting.popleft().result()
                 waiting.extend(pool.submit(work, batch) for batch in itertools.islice(batches, 1))
-                yield from (Verdict(*each) for each in told)
+                yield from (VerifiedJwt(*each) for each in told)
         except BrokenProcessPool as error:
             raise SeedlessError(
                 "a process that verifies has ended before its work was done",
@@ -222,29 +222,29 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def inventory_of(root: Path) -> Keyring:
+def inventory_of(root: Path) -> Inventory:
     """Return the inventory below *root*; an empty one where it cannot be read, which others report."""
     try:
-        return load_keyring(root / KEYRING_NAME)
+        return load_inventory(root / INVENTORY_NAME)
     except SeedlessError:
-        return Keyring()
+        return Inventory()
 
 
 @functools.cache
-def _view(root: Path, operator: str, now: int) -> tuple[Store, View]:
+def _view(root: Path, operator: str, now: int) -> tuple[Store, StoreView]:
     """Return what all batches of a process are held against; it ends with the pool."""
     store = open_store(root, operator)
-    return store, View(store, now, inventory_of(root))
+    return store, StoreView(store, now, inventory_of(root))
 
 
-def _verdicts(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_Told]:
+def _verified(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_Told]:
     """Return what is to be said of *units*, as plain tuples: they go from process to process fast."""
     store, view = _view(root, operator, now)
     found = [verdict for unit in units for verdict in _look(store, view, unit)]
     return [msgspec.structs.astuple(verdict) for verdict in found]
 
 
-def _look(store: Store, view: View, unit: _Unit) -> Iterator[Verdict]:
+def _look(store: Store, view: StoreView, unit: _Unit) -> Iterator[VerifiedJwt]:
     if not unit.account:
         yield _judged(store, view, f"operator {store.operator}", ())[0]
         return
@@ -256,14 +256,14 @@ def _look(store: Store, view: View, unit: _Unit) -> Iterator[Verdict]:
 
 
 def _judged(
-    store: Store, view: View, what: str, address: tuple[str, ...], near: Jwt[Any] | None = None
-) -> tuple[Verdict, Jwt[Any] | None]:
+    store: Store, view: StoreView, what: str, address: tuple[str, ...], near: Jwt[Any] | None = None
+) -> tuple[VerifiedJwt, Jwt[Any] | None]:
     try:
         jwt = store.get(*address)
         if jwt is None:
             raise BadJwt("there is no jwt")
     except SeedlessError as error:
-        return Verdict.unreadable(what, error), None
+        return VerifiedJwt.unreadable(what, error), None
     return view.judge(what, jwt, near), jwt
 
 
@@ -274,7 +274,7 @@ def _read(store: Store, *address: str) -> Jwt[Any] | None:
         return None
 
 
-def _standing_with(operator: Jwt[Any], account: Jwt[Any], jwt: Jwt[Any]) -> str:
+def _with_current(operator: Jwt[Any], account: Jwt[Any], jwt: Jwt[Any]) -> str:
     if not trust.did_sign(account, jwt):
         return "not issued by its account"
     if trust.is_revoked(account, jwt):

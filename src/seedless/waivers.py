@@ -54,7 +54,7 @@ def check(
     return frozenset(codes)
 
 
-def lift(report: Report, codes: Collection[str]) -> Report:
+def waive(report: Report, codes: Collection[str]) -> Report:
     """Return *report* with the findings of *codes* (checked) taken out and kept as lifted."""
     return apart(report, check(codes))
 
@@ -62,5 +62,5 @@ def lift(report: Report, codes: Collection[str]) -> Report:
 def apart(report: Report, codes: Collection[str]) -> Report:
     """Return *report* with the findings of *codes*, which are checked, taken out and kept as lifted."""
     kept = tuple(finding for finding in report.findings if finding.code not in codes)
-    lifted = tuple(finding for finding in report.findings if finding.code in codes)
-    return msgspec.structs.replace(report, findings=kept, lifted=(*report.lifted, *lifted))
+    waived = tuple(finding for finding in report.findings if finding.code in codes)
+    return msgspec.structs.replace(report, findings=kept, waived=(*report.waived, *waived))

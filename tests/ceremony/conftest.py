@@ -15,7 +15,7 @@ import pytest
 from seedless import ledger
 from seedless.ceremony import offline
 from seedless.ceremony.check import check, recompute
-from seedless.ceremony.judgement import Ground
+from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.request import prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from seedless.ceremony.check import Checked
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.check import CeremonyCheck
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
     from seedless.policy import Policy
@@ -118,7 +118,7 @@ class Hall:
         )
         return Plan(changes or usual, at, (self.operator_jwt(),))
 
-    def request(self, plan: Plan | None = None, **header: object) -> Request:
+    def request(self, plan: Plan | None = None, **header: object) -> CeremonyRequest:
         at = header.pop("at", T0 + 100)
         operator = header.pop("operator", self.operator_jwt())
         wanted = {
@@ -126,35 +126,35 @@ class Hall:
         } | header  # fmt: skip
         return prepare(plan or self.plan(at=at), at=at, operator=operator, **wanted)
 
-    def ground(self, request: Request, **changes: object) -> Ground:
+    def review_context(self, request: CeremonyRequest, **changes: object) -> ReviewContext:
         usual = {
             "policy": self.policy(), "ledger": ledger.load(self.folder / "ledger.json"), "now": T0 + 200,
             "first_use": ("all",),
         }  # fmt: skip
-        return Ground(request=request, **usual | changes)
+        return ReviewContext(request=request, **usual | changes)
 
-    def sitting(self, ground: Ground, *statements: str) -> offline.Sitting:
-        return offline.Sitting(
-            ground=ground,
-            folder=self.folder / "ceremonies" / ground.request.digest,
+    def run(self, review_context: ReviewContext, *statements: str) -> offline.CeremonyRun:
+        return offline.CeremonyRun(
+            review_context=review_context,
+            folder=self.folder / "ceremonies" / review_context.request.digest,
             ledger=self.folder / "ledger.json",
-            clock=lambda: ground.clock,
+            clock=lambda: review_context.clock,
             statements=statements,
             present=("Grace", "Ada"),
             tool="seedless 0",
             waits=Clock(time=lambda: math.inf),
         )
 
-    def sit(self, ground: Ground, *statements: str, keys: SoftKeys | None = None) -> bytes:
-        return offline.sit(
-            self.sitting(ground, *statements),
+    def sit(self, review_context: ReviewContext, *statements: str, keys: SoftKeys | None = None) -> bytes:
+        return offline.run_ceremony(
+            self.run(review_context, *statements),
             review=lambda _plan, _report: True,
             keys=lambda: contextlib.nullcontext(keys or self.keys),
         )
 
-    def sit_at(self, sitting: offline.Sitting) -> bytes:
-        return offline.sit(
-            sitting,
+    def sit_at(self, run: offline.CeremonyRun) -> bytes:
+        return offline.run_ceremony(
+            run,
             review=lambda _plan, _report: True,
             keys=lambda: contextlib.nullcontext(self.keys),
         )
@@ -162,17 +162,19 @@ class Hall:
     def held(self) -> tuple[bytes, bytes]:
         """Hold a ceremony with two witnesses, and return its request and its result."""
         request = self.request()
-        ground = self.ground(request, policy=self.policy(self.witnessed_policy_text))
-        return request.data, self.sit(ground, *(self.statement(ground, key) for key in (self.ada, self.bob)))
+        review_context = self.review_context(request, policy=self.policy(self.witnessed_policy_text))
+        return request.data, self.sit(
+            review_context, *(self.statement(review_context, key) for key in (self.ada, self.bob))
+        )
 
-    def statement(self, ground: Ground, key: SoftwareKey, at: int = T0 + 150) -> str:
-        one = offline.matter(ground, ground.judge()).draft(key.public_key, at)
+    def statement(self, review_context: ReviewContext, key: SoftwareKey, at: int = T0 + 150) -> str:
+        one = offline.statement_content(review_context, review_context.judge()).draft(key.public_key, at)
         return one.complete(key.sign(one.signing_input)).text
 
     def recomputed(self, request: bytes, result: bytes) -> bool:
         return recompute(request, result).agrees
 
-    def check(self, request: bytes, result: bytes, **more: object) -> Checked:
+    def check(self, request: bytes, result: bytes, **more: object) -> CeremonyCheck:
         return check(request, result, self.operator.public_key, **more)
 
 

@@ -15,7 +15,7 @@ from seedless.ceremony import documents, offline
 from seedless.ceremony import keys as inventory
 from seedless.ceremony.check import recompute
 from seedless.ceremony.request import parse
-from seedless.change import Change, Placement
+from seedless.change import Change, StoreWrite
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.jwt import draft
 from seedless.signing_pipeline import Plan
@@ -41,13 +41,13 @@ T0 = 1_800_000_000
 def test_a_name_that_no_check_would_take_ends_a_ceremony_before_anything_is_signed(
     hall: Hall, name: str, sentence: str
 ) -> None:
-    sitting = dataclasses.replace(hall.sitting(hall.ground(hall.request())), present=("Grace", name))
+    run = dataclasses.replace(hall.run(hall.review_context(hall.request())), present=("Grace", name))
     with pytest.raises(UsageError, match="the name of somebody present") as caught:
-        offline.sit(
-            sitting, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(hall.keys)
+        offline.run_ceremony(
+            run, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(hall.keys)
         )
     assert sentence in caught.value.message
-    assert not sitting.folder.exists()
+    assert not run.folder.exists()
 
 
 STRANGE = [None, True, 1, "", [], [[]], {}, {"at": 1}]
@@ -66,7 +66,7 @@ def test_whatever_stands_in_a_result_is_no_crash(hall: Hall, place: tuple[Any, .
         changed = documents.to_bytes(whole)
         assert hall.check(request, changed).verdict == "false"
         with contextlib.suppress(Refused):
-            assert {type(one.at) for one in inventory.told([changed])} <= {int}
+            assert {type(one.at) for one in inventory.reported_keys([changed])} <= {int}
 
 
 def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, desk: Desk) -> None:
@@ -75,7 +75,7 @@ def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, de
     new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
     request = hall.request(Plan((new,), now - 50, ()), at=now - 50, operator=operator)
     result = desk.home / "result.json"
-    result.write_bytes(hall.sit(hall.ground(request, now=now - 10)))
+    result.write_bytes(hall.sit(hall.review_context(request, now=now - 10)))
     other = hall.__class__(hall.folder, operator=hall.signing).operator_jwt(hall.signing, at=now - 100)
     folder = desk.store / "ceremonies" / request.digest
     folder.mkdir(parents=True)
@@ -107,9 +107,9 @@ def test_a_request_that_shows_two_jwts_of_one_account_as_standing_is_refused(hal
 
 
 def test_a_request_that_takes_the_operator_away_is_refused(hall: Hall) -> None:
-    gone = Placement((), None, hall.operator_jwt(), "tidied")
+    gone = StoreWrite((), None, hall.operator_jwt(), "tidied")
     with pytest.raises(UsageError, match="takes the operator away"):
-        parse(_forged(hall, placements=(gone,)))
+        parse(_forged(hall, store_writes=(gone,)))
 
 
 def test_a_request_with_two_drafts_of_one_account_is_refused(hall: Hall) -> None:
@@ -184,7 +184,7 @@ def test_a_lost_ledger_hides_no_ceremony_that_has_begun_and_it_can_be_given_up(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        there.sit(there.ground(there.request()), keys=dataclasses.replace(there.keys, on_sign=stop))
+        there.sit(there.review_context(there.request()), keys=dataclasses.replace(there.keys, on_sign=stop))
     (desk.store / "ledger.json").unlink()
     begun, other, policy = (desk.home / name for name in ("begun.json", "other.json", "policy.toml"))
     begun.write_bytes(there.request().data)
@@ -204,7 +204,7 @@ def test_a_lost_ledger_hides_no_ceremony_that_has_begun_and_it_can_be_given_up(
 def test_a_ceremony_that_is_given_up_without_a_ledger_leaves_one_that_goes_on(hall: Hall) -> None:
     last = "a" * 64
     operator = str(hall.operator.public_key)
-    after = hall.ground(hall.request()).ledger.abandoned(operator, "b" * 64, "c" * 64, last)
+    after = hall.review_context(hall.request()).ledger.abandoned(operator, "b" * 64, "c" * 64, last)
     assert after.books[operator].last == last
 
 
@@ -223,10 +223,10 @@ def test_an_output_in_the_place_of_a_file_of_the_ceremony_is_refused_before_anyt
     request = hall.request()
     output = hall.folder / place.format(request.digest)
     (hall.folder / "elsewhere").mkdir()
-    sitting = dataclasses.replace(hall.sitting(hall.ground(request)), output=output)
+    run = dataclasses.replace(hall.run(hall.review_context(request)), output=output)
     with pytest.raises(UsageError, match="where the ceremony keeps its own files"):
-        offline.sit(
-            sitting,
+        offline.run_ceremony(
+            run,
             review=lambda _plan, _report: True,
             keys=lambda: contextlib.nullcontext(hall.keys),
         )

@@ -15,8 +15,8 @@ import certificates as made
 
 import seedless
 from seedless.ceremony import offline
-from seedless.ceremony.check import Verdict, check
-from seedless.ceremony.rehearsal import Cast
+from seedless.ceremony.check import CeremonyVerdict, check
+from seedless.ceremony.rehearsal import KeyMapping
 from seedless.ceremony.report import report
 from seedless.errors import MissingPackage, Refused
 
@@ -53,15 +53,15 @@ class AttestedKeys:
 
 def held(hall: Hall, attested: Mapping[PublicKey, str], pins: str = PINS) -> tuple[bytes, bytes]:
     request = hall.request()
-    ground = hall.ground(request, policy=hall.policy(hall.policy_text + pins))
-    return request.data, hall.sit(ground, keys=AttestedKeys(hall.keys, attested))
+    review_context = hall.review_context(request, policy=hall.policy(hall.policy_text + pins))
+    return request.data, hall.sit(review_context, keys=AttestedKeys(hall.keys, attested))
 
 
 def test_the_transcript_carries_the_attestation_and_a_check_verifies_it_again(hall: Hall) -> None:
     key = hall.signing.public_key
     request, result = held(hall, {key: chain(key)})
     found = hall.check(request, result)
-    assert (found.verdict, found.text) == (Verdict.COMPLETE, "2 jwts, 1 receipt")
+    assert (found.verdict, found.text) == (CeremonyVerdict.COMPLETE, "2 jwts, 1 receipt")
     assert found.attestations[str(key)].serial == 12345678
     assert hall.recomputed(request, result)
     page = report(found)
@@ -85,10 +85,10 @@ def test_a_ceremony_of_a_machine_that_did_not_look_is_forbidden(
     key = hall.signing.public_key
     monkeypatch.setattr(offline, "attestation_of", lambda *_: None)
     found = hall.check(*held(hall, {}))
-    assert found.verdict is Verdict.FORBIDDEN
+    assert found.verdict is CeremonyVerdict.FORBIDDEN
     assert found.text.startswith(f"P014 the policy requires an attestation of {key}")
     found = hall.check(*held(dataclasses.replace(hall, folder=hall.folder / "b"), {key: "no certificate"}))
-    assert found.verdict is Verdict.FORBIDDEN
+    assert found.verdict is CeremonyVerdict.FORBIDDEN
     assert found.text.startswith(f"P014 the attestation of {key} is not a certificate that can be read")
 
 
@@ -96,9 +96,9 @@ def test_an_attestation_is_carried_where_the_policy_pins_roots_and_requires_none
     key = hall.signing.public_key
     pins = PINS.partition("required")[0]
     found = hall.check(*held(hall, {key: chain(key)}, pins))
-    assert (found.verdict, list(found.attestations)) == (Verdict.COMPLETE, [str(key)])
+    assert (found.verdict, list(found.attestations)) == (CeremonyVerdict.COMPLETE, [str(key)])
     found = hall.check(*held(dataclasses.replace(hall, folder=hall.folder / "b"), {}, pins))
-    assert (found.verdict, list(found.attestations)) == (Verdict.COMPLETE, [])
+    assert (found.verdict, list(found.attestations)) == (CeremonyVerdict.COMPLETE, [])
 
 
 def test_an_attestation_that_was_changed_afterwards_makes_the_ceremony_false(hall: Hall) -> None:
@@ -106,12 +106,14 @@ def test_an_attestation_that_was_changed_afterwards_makes_the_ceremony_false(hal
     request, result = held(hall, {key: chain(key)})
     changed = result.replace(b"-----BEGIN CERTIFICATE-----\\nMIIC", b"-----BEGIN CERTIFICATE-----\\nMIID", 1)
     assert changed != result
-    assert check(request, changed, hall.operator.public_key).verdict is Verdict.FALSE
+    assert check(request, changed, hall.operator.public_key).verdict is CeremonyVerdict.FALSE
 
 
 def test_a_rehearsal_requires_no_attestation_of_the_keys_that_stand_in(hall: Hall) -> None:
     policy = hall.policy(hall.policy_text + PINS)
-    rehearsed = Cast({}, sign=lambda _: pytest.fail("nothing is signed here")).policy(policy, (), "1234")
+    rehearsed = KeyMapping({}, sign=lambda _: pytest.fail("nothing is signed here")).policy(
+        policy, (), "1234"
+    )
     assert (policy.attestation is None, rehearsed.attestation) == (False, None)
 
 

@@ -15,7 +15,7 @@ from seedless.ceremony.request import parse, prepare
 from seedless.change import Change
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.jwt import draft
-from seedless.ledger import Book, Ledger
+from seedless.ledger import Ledger, OperatorRecord
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import Plan
@@ -185,7 +185,7 @@ def codes(report: Report) -> list[str]:
 
 
 def judged(hall: Hall, request: Any, **changes: object) -> Report:  # noqa: ANN401 - a Request
-    return hall.ground(request, **changes).judge()
+    return hall.review_context(request, **changes).judge()
 
 
 def test_a_usual_request_is_right(hall: Hall) -> None:
@@ -239,14 +239,14 @@ def test_a_machine_without_a_ledger_wants_it_to_be_said(hall: Hall) -> None:
     assert codes(judged(hall, hall.request(), first_use=(operator,))) == ["R009"]
     report = judged(hall, hall.request(), first_use=(operator, orders))
     assert codes(report) == []
-    assert [one.code for one in report.lifted] == ["R011", "R009"]
+    assert [one.code for one in report.waived] == ["R011", "R009"]
 
 
 def next_request(
     hall: Hall, before: object, *, at: int = T0 + 1000, previous: str | None = "last", **header: object
 ) -> Any:  # noqa: ANN401 - a jwt
     """A second ceremony, about ORDERS, with *before* as its predecessor."""
-    book = hall.ground(hall.request()).book
+    book = hall.review_context(hall.request()).book
     change = Change(hall.account_draft(hall.orders, "ORDERS", at, "team:b"), before, "a tag", ("ORDERS",))
     plan = Plan((change,), at, (header.get("operator", hall.operator_jwt()),))
     return hall.request(plan, at=at, previous=book.last if previous == "last" else previous, **header)
@@ -255,7 +255,7 @@ def next_request(
 @pytest.fixture
 def after_one(hall: Hall) -> Hall:
     """A hall in which a ceremony was held: the ledger knows ORDERS and BILLING as of T0 + 100."""
-    hall.sit(hall.ground(hall.request()))
+    hall.sit(hall.review_context(hall.request()))
     return hall
 
 
@@ -331,7 +331,7 @@ def test_a_predecessor_that_was_signed_elsewhere_since_wants_its_key_to_be_named
 
 def test_a_request_is_signed_once(after_one: Hall) -> None:
     with pytest.raises(Refused, match="R004 request: was signed before; the digest of that transcript is"):
-        after_one.sit(after_one.ground(after_one.request()))
+        after_one.sit(after_one.review_context(after_one.request()))
 
 
 def test_what_stands_against_a_request_comes_before_what_is_wrong_with_the_claims(after_one: Hall) -> None:
@@ -344,15 +344,17 @@ def test_what_stands_against_a_request_comes_before_what_is_wrong_with_the_claim
 
 
 def witnessed(hall: Hall, *statements: str, **changes: object) -> bytes:
-    ground = hall.ground(hall.request(), policy=hall.policy(hall.witnessed_policy_text), **changes)
-    data: bytes = hall.sit(ground, *statements)
+    review_context = hall.review_context(
+        hall.request(), policy=hall.policy(hall.witnessed_policy_text), **changes
+    )
+    data: bytes = hall.sit(review_context, *statements)
     return data
 
 
 def statement(hall: Hall, key: SoftwareKey, at: int = T0 + 150, **changes: object) -> str:
     usual = {"policy": hall.policy(hall.witnessed_policy_text)} | changes
     request = usual.pop("request", hall.request())
-    text: str = hall.statement(hall.ground(request, **usual), key, at)
+    text: str = hall.statement(hall.review_context(request, **usual), key, at)
     return text
 
 
@@ -405,7 +407,7 @@ def _same_key(key: SoftwareKey, role: Role) -> SoftwareKey:
 
 
 def _other(hall: Hall) -> Any:  # noqa: ANN401 - a Ledger
-    return Ledger().with_book(str(hall.operator.public_key), Book())
+    return Ledger().with_book(str(hall.operator.public_key), OperatorRecord())
 
 
 @pytest.mark.parametrize("name", WITNESSED)
@@ -418,9 +420,9 @@ def test_the_policy_says_which_witnesses_count(hall: Hall, name: str) -> None:
 
 
 def test_a_statement_of_a_witness_is_counted_where_no_policy_wants_one(hall: Hall) -> None:
-    ground = hall.ground(hall.request())
+    review_context = hall.review_context(hall.request())
     with pytest.raises(Refused, match="is no witness of the policy"):
-        hall.sit(ground, hall.statement(ground, hall.ada))
+        hall.sit(review_context, hall.statement(review_context, hall.ada))
 
 
 def test_two_of_three_witnesses_are_enough_and_three_are_not_too_many(hall: Hall) -> None:
@@ -432,7 +434,7 @@ def test_what_a_review_refuses_signs_nothing(hall: Hall) -> None:
     signatures: list[int] = []
     keys = dataclasses.replace(hall.keys, on_sign=lambda: signatures.append(1))
     with pytest.raises(Refused, match="R002"):
-        hall.sit(hall.ground(hall.request(), now=T0 + 8 * DAY), keys=keys)
+        hall.sit(hall.review_context(hall.request(), now=T0 + 8 * DAY), keys=keys)
     assert signatures == []
     assert not (hall.folder / "ledger.json").exists()
     assert list(hall.folder.rglob("*.json*")) == []

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.ceremony.check import Verdict, recompute
-from seedless.ceremony.offline import matter
+from seedless.ceremony.check import CeremonyVerdict, recompute
+from seedless.ceremony.offline import statement_content
 from seedless.change import Change
 from seedless.errors import Refused
 from seedless.ledger import Ledger, load
 from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
 
     Hall = Any  # tests/ceremony/conftest.py
 
@@ -31,13 +31,13 @@ def plan(hall: Hall) -> Plan:
     return Plan((change,), T0 + 100, (hall.operator_jwt(),))
 
 
-def request(hall: Hall, **header: object) -> Request:
-    made: Request = hall.request(plan(hall), reset_time=(str(hall.orders.public_key),), **header)
+def request(hall: Hall, **header: object) -> CeremonyRequest:
+    made: CeremonyRequest = hall.request(plan(hall), reset_time=(str(hall.orders.public_key),), **header)
     return made
 
 
-def ground(hall: Hall, asked: Request, *names: str) -> Any:  # noqa: ANN401 - a Ground
-    return hall.ground(asked, reset_time=names)
+def review_context(hall: Hall, asked: CeremonyRequest, *names: str) -> Any:  # noqa: ANN401 - a Ground
+    return hall.review_context(asked, reset_time=names)
 
 
 def test_a_request_is_dated_by_the_clock_only_for_the_subject_that_is_named(hall: Hall) -> None:
@@ -47,20 +47,20 @@ def test_a_request_is_dated_by_the_clock_only_for_the_subject_that_is_named(hall
 
 
 def test_who_signs_names_the_subject_again(hall: Hall) -> None:
-    report = ground(hall, request(hall)).judge()
+    report = review_context(hall, request(hall)).judge()
     assert sorted(finding.code for finding in report.errors) == ["G001", "G006"]
     with pytest.raises(Refused, match="G001"):
-        hall.sit(ground(hall, request(hall)))
+        hall.sit(review_context(hall, request(hall)))
 
 
 def test_a_ceremony_brings_the_time_back_and_checks_complete(hall: Hall) -> None:
     asked, key = request(hall), str(hall.orders.public_key)
-    held = ground(hall, asked, key)
-    assert [one.code for one in held.judge().lifted if one.code.startswith("G")] == ["G001"]
-    assert "G001 account ORDERS iat" in matter(held, held.judge()).lifted
+    held = review_context(hall, asked, key)
+    assert [one.code for one in held.judge().waived if one.code.startswith("G")] == ["G001"]
+    assert "G001 account ORDERS iat" in statement_content(held, held.judge()).waived
     result = hall.sit(held)
     found = hall.check(asked.data, result)
-    assert (found.verdict, found.text) == (Verdict.COMPLETE, "1 jwt, 1 receipt")
+    assert (found.verdict, found.text) == (CeremonyVerdict.COMPLETE, "1 jwt, 1 receipt")
     assert recompute(asked.data, result).agrees
     known: Ledger = load(hall.folder / "ledger.json")
     last = known.known(key)
@@ -70,10 +70,10 @@ def test_a_ceremony_brings_the_time_back_and_checks_complete(hall: Hall) -> None
 
 def test_a_transcript_that_does_not_list_it_is_false(hall: Hall) -> None:
     asked = request(hall)
-    result = hall.sit(ground(hall, asked, str(hall.orders.public_key)))
+    result = hall.sit(review_context(hall, asked, str(hall.orders.public_key)))
     forged = result.replace(b'"G001 account ORDERS iat",', b"")
     assert forged != result
-    assert hall.check(asked.data, forged).verdict is Verdict.FALSE
+    assert hall.check(asked.data, forged).verdict is CeremonyVerdict.FALSE
 
 
 def test_a_jwt_that_is_not_from_the_future_is_not_gone_back_behind_by_a_transcript_that_says_so(
@@ -82,5 +82,5 @@ def test_a_jwt_that_is_not_from_the_future_is_not_gone_back_behind_by_a_transcri
     before = hall.account_jwt(hall.orders, "ORDERS", at=T0 + 110)
     change = Change(hall.account_draft(hall.orders, "ORDERS", T0 + 100, "a:b"), before, "", ("ORDERS",))
     asked = dataclasses.replace(hall.request(), plan=Plan((change,), T0 + 100, (hall.operator_jwt(),)))
-    report = ground(hall, asked, str(hall.orders.public_key)).judge()
+    report = review_context(hall, asked, str(hall.orders.public_key)).judge()
     assert [finding.code for finding in report.errors] == ["G001"]

@@ -22,7 +22,7 @@ from seedless.errors import SeedlessError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
 
     Hall = Any  # the fixture beside this file
     Path_ = tuple[str | int, ...]
@@ -71,7 +71,7 @@ def replaced(value: Any, path: Path_, new: object) -> Any:  # noqa: ANN401 - JSO
 _CHAINED = {"kind", "n", "previous"}
 
 
-def forgeries(hall: Hall, request: Request, original: list[Any]) -> tuple[bytes, bytes]:
+def forgeries(hall: Hall, request: CeremonyRequest, original: list[Any]) -> tuple[bytes, bytes]:
     """Return a result and a transcript of these entries, their hashes and receipts right."""
     entries: list[Any] = []
     for one in original:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony import offline
-from seedless.ceremony.check import Verdict
+from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.offline import unfinished
 from seedless.errors import Refused, StoreError
 
@@ -77,13 +77,13 @@ class Filmed:
 def filmed(new_hall: Callable[[Path], Hall], tmp_path_factory: pytest.TempPathFactory) -> Filmed:
     hall = new_hall(tmp_path_factory.mktemp("hall"))
     request = hall.request()
-    ground = hall.ground(request, policy=hall.policy(hall.witnessed_policy_text))
-    statements = tuple(hall.statement(ground, key) for key in (hall.ada, hall.bob))
+    review_context = hall.review_context(request, policy=hall.policy(hall.witnessed_policy_text))
+    statements = tuple(hall.statement(review_context, key) for key in (hall.ada, hall.bob))
     camera = Camera(hall.folder, tmp_path_factory.mktemp("album"))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("fsync", "replace", "pwrite", "ftruncate"):
             patch.setattr(os, name, camera.around(getattr(os, name)))
-        result = hall.sit(ground, *statements, keys=replace(hall.keys, on_sign=camera.take))
+        result = hall.sit(review_context, *statements, keys=replace(hall.keys, on_sign=camera.take))
     ledger = (hall.folder / "ledger.json").read_text()
     transcript = files_of(hall.folder)["transcript.jsonl"]
     return Filmed(request.data, result, transcript, ledger, statements, tuple(camera.pictures), camera.steps)
@@ -104,7 +104,7 @@ def test_before_the_result_is_written_a_killed_ceremony_is_incomplete(hall: Hall
         files = files_of(picture)
         transcript, result = files.get("transcript.jsonl", b""), files.get("result.json")
         found = hall.check(filmed.request, transcript)
-        assert found.verdict is Verdict.INCOMPLETE, (picture, found)
+        assert found.verdict is CeremonyVerdict.INCOMPLETE, (picture, found)
         texts.add(found.text)
         assert result in {None, filmed.result}
     assert "it stops before opened: 0 of 2 jwts are signed" in texts
@@ -118,14 +118,16 @@ def resumed(new_hall: Callable[[Path], Hall], filmed: Filmed, tmp_path: Path, af
     for number, picture in enumerate(filmed.pictures):
         there = new_hall(Path(shutil.copytree(picture, tmp_path / str(number))))
         files = files_of(picture)
-        ground = there.ground(there.request(), policy=there.policy(there.witnessed_policy_text))
-        ground = replace(ground, now=ground.now + after)
+        review_context = there.review_context(
+            there.request(), policy=there.policy(there.witnessed_policy_text)
+        )
+        review_context = replace(review_context, now=review_context.now + after)
         if files.get("ledger.json") == filmed.ledger.encode():
             with pytest.raises(Refused, match="R004 request: was signed before"):
-                there.sit(ground, *filmed.statements)
+                there.sit(review_context, *filmed.statements)
             assert files["result.json"] == filmed.result
             continue
-        done.append((files, there, there.sit(ground, *filmed.statements)))
+        done.append((files, there, there.sit(review_context, *filmed.statements)))
     return done
 
 
@@ -153,7 +155,7 @@ def test_killed_at_each_step_and_finished_later_each_entry_has_the_time_at_which
         assert times <= {T0 + 200 + LATER}
         days.add(bool(kept))
         found = there.check(filmed.request, result)
-        assert found.verdict is Verdict.COMPLETE
+        assert found.verdict is CeremonyVerdict.COMPLETE
         assert found.receipts[0].issued_at == json.loads(after.splitlines()[-1])["at"]
         assert there.recomputed(filmed.request, result)
     assert days == {True, False}
@@ -161,7 +163,7 @@ def test_killed_at_each_step_and_finished_later_each_entry_has_the_time_at_which
 
 def test_a_request_that_has_expired_is_not_signed_though_its_transcript_was_opened_before(hall: Hall) -> None:
     begun_without_an_intent(hall)
-    late = hall.ground(hall.request(), now=T0 + 100 + 8 * DAY)
+    late = hall.review_context(hall.request(), now=T0 + 100 + 8 * DAY)
     signatures: list[int] = []
     keys = replace(hall.keys, on_sign=lambda: signatures.append(1))
     with pytest.raises(Refused, match="R002 request expires: expired at"):
@@ -170,24 +172,24 @@ def test_a_request_that_has_expired_is_not_signed_though_its_transcript_was_open
 
 
 def test_a_request_that_expires_while_people_are_asked_is_not_signed(hall: Hall) -> None:
-    ground = hall.ground(hall.request())
-    sitting = replace(hall.sitting(ground), clock=lambda: ground.request.expires)
+    review_context = hall.review_context(hall.request())
+    run = replace(hall.run(review_context), clock=lambda: review_context.request.expires)
     with pytest.raises(Refused, match=r"the request expired at .*, and nothing was signed"):
-        offline.sit(sitting, review=lambda _plan, _report: True, keys=lambda: nullcontext(hall.keys))
+        offline.run_ceremony(run, review=lambda _plan, _report: True, keys=lambda: nullcontext(hall.keys))
     assert not (hall.folder / "ledger.json").exists()
 
 
 def test_a_ceremony_that_has_signed_is_finished_after_the_expiry_and_review_says_so_too(hall: Hall) -> None:
     interrupted(hall, after=1)
-    late = hall.ground(hall.request(), now=T0 + 100 + 8 * DAY)
-    then = offline.resumed(late, hall.sitting(late).folder)
+    late = hall.review_context(hall.request(), now=T0 + 100 + 8 * DAY)
+    then = offline.resumed(late, hall.run(late).folder)
     assert ([one.code for one in then.judge().errors], then.now, then.clock) == ([], T0 + 200, late.now)
-    assert hall.check(hall.request().data, hall.sit(late)).verdict is Verdict.COMPLETE
+    assert hall.check(hall.request().data, hall.sit(late)).verdict is CeremonyVerdict.COMPLETE
 
 
 def test_a_clock_that_was_set_back_since_the_interruption_is_told(hall: Hall) -> None:
     interrupted(hall, after=1)
-    early = hall.ground(hall.request(), now=T0 + 150)
+    early = hall.review_context(hall.request(), now=T0 + 150)
     with pytest.raises(Refused, match="and this ceremony was interrupted at 2027-01-15 08:03:20 UTC"):
         hall.sit(early)
 
@@ -199,14 +201,14 @@ def test_each_intent_is_on_disk_before_its_signature(hall: Hall) -> None:
         (transcript,) = hall.folder.rglob("transcript.jsonl")
         seen.append(transcript.read_bytes().splitlines()[-1][:60])
 
-    hall.sit(hall.ground(hall.request()), keys=replace(hall.keys, on_sign=look))
+    hall.sit(hall.review_context(hall.request()), keys=replace(hall.keys, on_sign=look))
     assert [b'"change":0,"kind":"intent"' in line for line in seen] == [True, False, False]
     assert [b'"change":1,"kind":"intent"' in line for line in seen] == [False, True, False]
     assert b'"kind":"ended"' in seen[2]
 
 
 def test_keys_that_read_ahead_see_one_draft_at_a_time(hall: Hall) -> None:
-    usual = hall.sit(hall.ground(hall.request()))
+    usual = hall.sit(hall.review_context(hall.request()))
     there = type(hall)(hall.folder / "again")
     soft = there.keys
 
@@ -216,7 +218,7 @@ def test_keys_that_read_ahead_see_one_draft_at_a_time(hall: Hall) -> None:
 
         says = soft.says
 
-    assert there.sit(there.ground(there.request()), keys=ReadingAhead()) == usual
+    assert there.sit(there.review_context(there.request()), keys=ReadingAhead()) == usual
 
 
 def test_what_was_signed_before_the_kill_is_not_signed_again(
@@ -228,10 +230,12 @@ def test_what_was_signed_before_the_kill_is_not_signed_again(
         if "result.json" in files or b'"kind":"intent"' not in files.get("transcript.jsonl", b""):
             continue
         there = new_hall(Path(shutil.copytree(picture, tmp_path / str(number))))
-        ground = there.ground(there.request(), policy=there.policy(there.witnessed_policy_text))
+        review_context = there.review_context(
+            there.request(), policy=there.policy(there.witnessed_policy_text)
+        )
         signatures: list[int] = []
         keys = replace(there.keys, on_sign=lambda seen=signatures: seen.append(1))
-        there.sit(ground, *filmed.statements, keys=keys)
+        there.sit(review_context, *filmed.statements, keys=keys)
         assert len(signatures) == 2 - files["transcript.jsonl"].count(b'"kind":"signed"') + 1  # one receipt
         counts.add(len(signatures))
     assert counts == {1, 2, 3}
@@ -246,7 +250,7 @@ class Stopped:
 
 def begun_without_an_intent(hall: Hall) -> None:
     with pytest.raises(KeyboardInterrupt):
-        hall.sit(hall.ground(hall.request()), keys=Stopped())
+        hall.sit(hall.review_context(hall.request()), keys=Stopped())
     (transcript,) = hall.folder.rglob("transcript.jsonl")
     assert [json.loads(line)["kind"] for line in transcript.read_text().splitlines()] == [
         "opened",
@@ -265,17 +269,17 @@ def interrupted(hall: Hall, after: int, **changes: object) -> None:
         left[0] -= 1
 
     with pytest.raises(KeyboardInterrupt):
-        hall.sit(hall.ground(hall.request(), **changes), keys=replace(hall.keys, on_sign=stop))
+        hall.sit(hall.review_context(hall.request(), **changes), keys=replace(hall.keys, on_sign=stop))
 
 
 def test_another_request_waits_until_a_ceremony_that_has_begun_is_finished(hall: Hall) -> None:
     interrupted(hall, after=1)
     other = hall.request(reason="another")
     with pytest.raises(Refused, match=r"R005 request: must wait: the ceremony of the request [0-9a-f]{64}"):
-        hall.sit(hall.ground(other))
-    hall.sit(hall.ground(hall.request()))
+        hall.sit(hall.review_context(other))
+    hall.sit(hall.review_context(hall.request()))
     with pytest.raises(Refused, match=r"R006 request previous: follows no ceremony"):
-        hall.sit(hall.ground(other))
+        hall.sit(hall.review_context(other))
 
 
 def test_a_ceremony_that_has_signed_goes_on_under_its_own_policy_only(hall: Hall) -> None:
@@ -284,15 +288,15 @@ def test_a_ceremony_that_has_signed_goes_on_under_its_own_policy_only(hall: Hall
     with pytest.raises(
         Refused, match=r"began with another policy, other witnesses, people or lifted findings"
     ):
-        hall.sit(hall.ground(hall.request(), policy=other))
+        hall.sit(hall.review_context(hall.request(), policy=other))
 
 
 def test_a_ceremony_that_has_signed_nothing_may_begin_again_under_another_policy(hall: Hall) -> None:
     begun_without_an_intent(hall)
     other = hall.policy(hall.policy_text + '[names]\naccount = ["*"]\n')
-    result = hall.sit(hall.ground(hall.request(), policy=other))
+    result = hall.sit(hall.review_context(hall.request(), policy=other))
     found = hall.check(hall.request().data, result, policy=other.digest)
-    assert found.verdict is Verdict.COMPLETE
+    assert found.verdict is CeremonyVerdict.COMPLETE
 
 
 @pytest.mark.parametrize("left", [None, 0, 1, 3])
@@ -309,14 +313,14 @@ def test_a_transcript_that_has_gone_or_was_cut_before_its_intents_is_missed(
         StoreError,
         match=r"the ledger says that this ceremony may have signed something, and .*jsonl does not",
     ):
-        hall.sit(hall.ground(hall.request()))
+        hall.sit(hall.review_context(hall.request()))
 
 
 def test_a_ceremony_that_is_killed_while_it_begins_anew_can_begin_again(
     new_hall: Callable[[Path], Hall], hall: Hall, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     begun_without_an_intent(hall)
-    later = replace(hall.ground(hall.request()), now=T0 + 200 + LATER)
+    later = replace(hall.review_context(hall.request()), now=T0 + 200 + LATER)
     camera = Camera(hall.folder, tmp_path_factory.mktemp("album"))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("fsync", "replace", "pwrite", "ftruncate"):
@@ -325,16 +329,16 @@ def test_a_ceremony_that_is_killed_while_it_begins_anew_can_begin_again(
     finished = 0
     for number, picture in enumerate(camera.pictures):
         there = new_hall(Path(shutil.copytree(picture, tmp_path_factory.mktemp("again") / str(number))))
-        ground = replace(there.ground(there.request()), now=later.now)
-        if "was signed before" in str(ground.judge().errors):
+        review_context = replace(there.review_context(there.request()), now=later.now)
+        if "was signed before" in str(review_context.judge().errors):
             continue
-        assert there.sit(ground) == result
+        assert there.sit(review_context) == result
         finished += 1
     assert finished > 10
 
 
 def test_a_line_that_was_cut_off_was_never_written(hall: Hall) -> None:
-    whole = hall.sit(hall.ground(hall.request()))
+    whole = hall.sit(hall.review_context(hall.request()))
     for folder in ("ceremonies", "ledger.json"):
         path = hall.folder / folder
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -342,8 +346,8 @@ def test_a_line_that_was_cut_off_was_never_written(hall: Hall) -> None:
     (transcript,) = hall.folder.rglob("transcript.jsonl")
     data = transcript.read_bytes()
     transcript.write_bytes(data[:-30])
-    assert hall.check(hall.request().data, data[:-30]).verdict is Verdict.INCOMPLETE
-    assert hall.sit(hall.ground(hall.request())) == whole
+    assert hall.check(hall.request().data, data[:-30]).verdict is CeremonyVerdict.INCOMPLETE
+    assert hall.sit(hall.review_context(hall.request())) == whole
     assert len(transcript.read_bytes().splitlines()) == transcript.read_bytes().count(b"\n") == 8
     assert transcript.read_bytes().startswith(data)
 
@@ -351,15 +355,15 @@ def test_a_line_that_was_cut_off_was_never_written(hall: Hall) -> None:
 def test_a_ceremony_that_was_given_up_lets_others_through_and_is_never_signed(hall: Hall) -> None:
     interrupted(hall, after=1)
     request = hall.request()
-    ground = hall.ground(request)
+    review_context = hall.review_context(request)
     operator = str(hall.operator.public_key)
-    after = ground.ledger.abandoned(operator, request.digest, "0" * 64)
+    after = review_context.ledger.abandoned(operator, request.digest, "0" * 64)
     (hall.folder / "ledger.json").write_text(after.text())
     with pytest.raises(Refused, match="R004 request: was signed before"):
-        hall.sit(hall.ground(request))
+        hall.sit(hall.review_context(request))
     other = hall.request(reason="another")
-    result = hall.sit(hall.ground(other))
-    assert hall.check(other.data, result).verdict is Verdict.COMPLETE
+    result = hall.sit(hall.review_context(other))
+    assert hall.check(other.data, result).verdict is CeremonyVerdict.COMPLETE
 
 
 def begun(hall: Hall) -> tuple[str, ...]:
@@ -374,8 +378,8 @@ def test_a_lost_ledger_does_not_let_a_second_ceremony_begin(hall: Hall) -> None:
     with pytest.raises(
         Refused, match=f"R005 request: must wait: the ceremony of the request {request.digest}"
     ):
-        hall.sit(hall.ground(other, unfinished=begun(hall)))
-    hall.sit(hall.ground(request, unfinished=begun(hall)))
+        hall.sit(hall.review_context(other, unfinished=begun(hall)))
+    hall.sit(hall.review_context(request, unfinished=begun(hall)))
     assert begun(hall) == ()
 
 
@@ -401,14 +405,15 @@ def test_an_unfinished_ceremony_whose_files_are_damaged_is_told(hall: Hall, name
 
 
 def test_what_is_left_of_a_longer_line_does_not_stay(hall: Hall) -> None:
-    ground = hall.ground(hall.request())
-    folder = hall.sitting(ground).folder
+    review_context = hall.review_context(hall.request())
+    folder = hall.run(review_context).folder
     folder.mkdir(parents=True)
     (folder / "transcript.jsonl").write_bytes(b'{"at":1' + b"0" * 5000)
-    result = hall.sit(ground)
+    result = hall.sit(review_context)
     data = (folder / "transcript.jsonl").read_bytes()
     assert len(data) < 5000
-    assert hall.check(ground.request.data, result).verdict is Verdict.COMPLETE
+    assert hall.check(review_context.request.data, result).verdict is CeremonyVerdict.COMPLETE
     assert (
-        hall.check(ground.request.data, data).text == "it stops before the receipts: 2 of 2 jwts are signed"
+        hall.check(review_context.request.data, data).text
+        == "it stops before the receipts: 2 of 2 jwts are signed"
     )

@@ -29,8 +29,10 @@ def places(hall: Hall, desk: Desk) -> dict[str, str]:
     operator = hall.operator_jwt(at=now - 100)
     request = hall.request(Plan((new,), now - 50, ()), at=now - 50, operator=operator)
     policy = hall.policy(hall.witnessed_policy_text)
-    ground = hall.ground(request, now=now - 10, policy=policy)
-    result = hall.sit(ground, *(hall.statement(ground, key, now - 20) for key in (hall.ada, hall.bob)))
+    review_context = hall.review_context(request, now=now - 10, policy=policy)
+    result = hall.sit(
+        review_context, *(hall.statement(review_context, key, now - 20) for key in (hall.ada, hall.bob))
+    )
     desk.found_system()
     desk.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(desk.home / "PLAN"))
     files = {
@@ -96,13 +98,15 @@ def test_a_link_that_leads_nowhere_is_something_too(desk: Desk) -> None:
 
 
 def test_the_result_that_a_killed_ceremony_has_written_may_lie_there(hall: Hall, tmp_path: Path) -> None:
-    sitting = dataclasses.replace(hall.sitting(hall.ground(hall.request())), output=tmp_path / "result.json")
-    result = hall.sit(hall.ground(hall.request()))
+    run = dataclasses.replace(hall.run(hall.review_context(hall.request())), output=tmp_path / "result.json")
+    result = hall.sit(hall.review_context(hall.request()))
     (tmp_path / "result.json").write_bytes(result)
     (hall.folder / "ledger.json").unlink()
-    assert hall.sit_at(sitting) == result
+    assert hall.sit_at(run) == result
     other = hall.request(reason="another")
-    sitting = dataclasses.replace(sitting, ground=hall.ground(other, ledger=hall.ground(other).ledger))
+    run = dataclasses.replace(
+        run, review_context=hall.review_context(other, ledger=hall.review_context(other).ledger)
+    )
     with pytest.raises(UsageError, match="exists, and is not replaced"):
-        hall.sit_at(sitting)
+        hall.sit_at(run)
     assert (tmp_path / "result.json").read_bytes() == result

@@ -11,14 +11,14 @@ import pytest
 from seedless.ceremony import documents
 from seedless.ceremony.offline import unknown_results
 from seedless.ceremony.request import parse
-from seedless.ceremony.statements import RECEIPT, own_draft
+from seedless.ceremony.statements import RECEIPT, ceremony_draft
 from seedless.change import Change
 from seedless.errors import Refused, StoreError, UsageError
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
 
     Hall = Any  # of conftest.py
     Desk = Any  # the fixture in tests/conftest.py
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 T0 = 1_800_000_000
 
 
-def next_request(hall: Hall, last: Any, at: int, **header: object) -> Request:  # noqa: ANN401 - what was checked
+def next_request(hall: Hall, last: Any, at: int, **header: object) -> CeremonyRequest:  # noqa: ANN401 - what was checked
     """A request that follows the ceremony that was checked as *last*, and changes ORDERS."""
     before = last.progress.signed[0]
     change = Change(hall.account_draft(hall.orders, "ORDERS", at, f"at:{at}"), before, "a tag", ("ORDERS",))
     header = {"previous": last.progress.digest} | header
-    made: Request = hall.request(hall.plan(change, at=at), at=at, **header)
+    made: CeremonyRequest = hall.request(hall.plan(change, at=at), at=at, **header)
     return made
 
 
-def ground(hall: Hall, request: Request, now: int, **changes: object) -> Any:  # noqa: ANN401 - a Ground
+def review_context(hall: Hall, request: CeremonyRequest, now: int, **changes: object) -> Any:  # noqa: ANN401 - a Ground
     """As the commands judge: with the results that lie on this machine and are not in the ledger."""
-    usual = hall.ground(request, now=now, first_use=(), **changes)
+    usual = hall.review_context(request, now=now, first_use=(), **changes)
     known = usual.book.requests if usual.book else ()
     operator = str(hall.operator.public_key)
     here = unknown_results(hall.folder / "ceremonies", operator, known)
@@ -50,7 +50,7 @@ def restored(hall: Hall) -> tuple[Hall, Any, Any]:
     first = hall.check(*hall.held())
     older = (hall.folder / "ledger.json").read_text()
     request = next_request(hall, first, T0 + 1000)
-    second = hall.check(request.data, hall.sit(ground(hall, request, T0 + 1100)))
+    second = hall.check(request.data, hall.sit(review_context(hall, request, T0 + 1100)))
     assert second.verdict == "complete"
     (hall.folder / "ledger.json").write_text(older)
     return hall, first, second
@@ -60,7 +60,7 @@ def test_an_older_ledger_beside_a_newer_result_is_found(restored: tuple[Hall, An
     hall, first, second = restored
     again = next_request(hall, first, T0 + 2000)  # what was signed in between is rolled back
     with pytest.raises(Refused) as caught:
-        hall.sit(dataclasses.replace(ground(hall, again, T0 + 2100), first_use=("all",)))
+        hall.sit(dataclasses.replace(review_context(hall, again, T0 + 2100), first_use=("all",)))
     assert caught.value.message == (
         f"R013 ledger: does not know the ceremony of the request {second.request.digest}, "
         "whose result lies here: it is an older one"
@@ -71,7 +71,7 @@ def test_an_older_ledger_beside_a_newer_result_is_found(restored: tuple[Hall, An
 def test_the_newest_ledger_knows_every_result(hall: Hall) -> None:
     first = hall.check(*hall.held())
     request = next_request(hall, first, T0 + 1000)
-    assert ground(hall, request, T0 + 1100).unknown_results == {}
+    assert review_context(hall, request, T0 + 1100).unknown_results == {}
 
 
 def test_an_older_ledger_is_found_by_the_receipts_that_a_request_brings(
@@ -80,22 +80,26 @@ def test_an_older_ledger_is_found_by_the_receipts_that_a_request_brings(
     hall, _, second = restored
     receipts = tuple(one.text for one in second.receipts)
     third = next_request(hall, second, T0 + 2000, receipts=receipts)
-    (finding,) = (one for one in hall.ground(third, now=T0 + 2100).judge().errors if one.code == "R006")
+    (finding,) = (
+        one for one in hall.review_context(third, now=T0 + 2100).judge().errors if one.code == "R006"
+    )
     assert finding.text.endswith(
         "it brings a receipt of that ceremony, which the ledger does not know: it is an older one"
     )
     assert finding.hint.startswith("restore the newest ledger of this machine")
     without = next_request(hall, second, T0 + 2000)
-    (finding,) = (one for one in hall.ground(without, now=T0 + 2100).judge().errors if one.code == "R006")
+    (finding,) = (
+        one for one in hall.review_context(without, now=T0 + 2100).judge().errors if one.code == "R006"
+    )
     assert finding.hint == "find out where that ceremony was held: the ledger does not know it"
 
 
 def test_a_request_that_is_older_than_the_ledger_is_to_be_prepared_again(hall: Hall) -> None:
     first = hall.check(*hall.held())
     request = next_request(hall, first, T0 + 1000)
-    hall.sit(ground(hall, request, T0 + 1100))
+    hall.sit(review_context(hall, request, T0 + 1100))
     late = next_request(hall, first, T0 + 2000)
-    (finding,) = (one for one in ground(hall, late, T0 + 2100).judge().errors if one.code == "R006")
+    (finding,) = (one for one in review_context(hall, late, T0 + 2100).judge().errors if one.code == "R006")
     assert finding.hint == "accept the last result, and prepare it again"
 
 
@@ -104,7 +108,7 @@ def test_a_receipt_by_a_stranger_proves_nothing(restored: tuple[Hall, Any, Any])
     eve = SoftwareKey.generate(Role.OPERATOR)
     receipt = second.receipts[0]
     body = receipt.claims.body.data
-    one = own_draft(RECEIPT, second.progress.digest, body, eve.public_key, receipt.issued_at)
+    one = ceremony_draft(RECEIPT, second.progress.digest, body, eve.public_key, receipt.issued_at)
     third = next_request(hall, second, T0 + 2000, receipts=(one.complete(eve.sign(one.signing_input)).text,))
     assert third.proves_previous is False
     assert parse(third.data) == third
@@ -128,15 +132,15 @@ def test_a_ledger_that_begins_anew_knows_the_results_that_lie_here(restored: tup
     hall, _, second = restored
     (hall.folder / "ledger.json").unlink()
     third = next_request(hall, second, T0 + 2000)
-    report = ground(hall, third, T0 + 2100).judge()
+    report = review_context(hall, third, T0 + 2100).judge()
     assert "2 of its ceremonies have a result here" in next(
         one.text for one in report.errors if one.code == "R011"
     )
-    begun = dataclasses.replace(ground(hall, third, T0 + 2100), first_use=("all",))
+    begun = dataclasses.replace(review_context(hall, third, T0 + 2100), first_use=("all",))
     last = hall.check(third.data, hall.sit(begun))
     assert last.verdict == "complete"
     fourth = next_request(hall, last, T0 + 3000)
-    assert ground(hall, fourth, T0 + 3100).judge().errors == ()
+    assert review_context(hall, fourth, T0 + 3100).judge().errors == ()
 
 
 def test_a_result_that_cannot_be_read_is_told(restored: tuple[Hall, Any, Any]) -> None:
@@ -145,11 +149,11 @@ def test_a_result_that_cannot_be_read_is_told(restored: tuple[Hall, Any, Any]) -
     for data in (b"x\n", documents.to_bytes(json.loads(path.read_bytes()) | {"transcript": []})):
         path.write_bytes(data)
         with pytest.raises(StoreError, match=r"nobody knows what the ceremony in .* has signed"):
-            ground(hall, next_request(hall, first, T0 + 2000), T0 + 2100)
+            review_context(hall, next_request(hall, first, T0 + 2000), T0 + 2100)
 
 
 def test_a_ceremony_given_up_without_a_ledger_leaves_one_that_knows_the_results(hall: Hall) -> None:
     operator = str(hall.operator.public_key)
     held = {"a" * 64: "b" * 64}
-    after = hall.ground(hall.request()).ledger.abandoned(operator, "c" * 64, "d" * 64, None, held)
+    after = hall.review_context(hall.request()).ledger.abandoned(operator, "c" * 64, "d" * 64, None, held)
     assert after.books[operator].requests == held | {"c" * 64: "d" * 64}

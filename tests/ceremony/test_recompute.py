@@ -32,7 +32,7 @@ def test_a_ceremony_that_follows_another_comes_out_again(hall: Hall) -> None:
     orders = first.progress.signed[0]
     change = Change(hall.account_draft(hall.orders, "ORDERS", LATER, "team:b"), orders, "a tag", ("ORDERS",))
     request = hall.request(hall.plan(change, at=LATER), at=LATER, previous=first.progress.digest)
-    held = hall.sit(hall.ground(request, now=LATER + 60, first_use=()))
+    held = hall.sit(hall.review_context(request, now=LATER + 60, first_use=()))
     assert recompute(request.data, held).agrees
 
 

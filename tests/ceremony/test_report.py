@@ -76,7 +76,7 @@ def test_the_page_loads_nothing(hall: Hall) -> None:
 
 def test_text_from_a_request_stays_text(hall: Hall) -> None:
     request = hall.request(reason='<b onclick="x">')
-    checked = hall.check(request.data, hall.sit(hall.ground(request)))
+    checked = hall.check(request.data, hall.sit(hall.review_context(request)))
     text = report(checked)
     assert "&lt;b onclick=&quot;x&quot;&gt;" in text
     assert "<b onclick" not in text

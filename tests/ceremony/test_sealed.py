@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from seedless.ceremony import offline, transcript
-from seedless.ceremony.check import Verdict
+from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.statements import receipt_drafts
 from seedless.ceremony.transcript import draft_digest
 from seedless.change import Change
@@ -35,7 +35,7 @@ def sealed(
     *,
     policy: str = "",
     at: int = T0 + 200,
-    lifted: Sequence[str] = (),
+    waived: Sequence[str] = (),
     statements: Sequence[str] = (),
     signed_at: int = 0,
 ) -> bytes:
@@ -59,7 +59,7 @@ def sealed(
         "opened", format=transcript.FORMAT, request=request.digest, tool="other", mark=request.mark,
         present=[],
     )  # fmt: skip
-    add("reviewed", policy=policy or hall.policy().canonical.decode(), findings=[], lifted=list(lifted))
+    add("reviewed", policy=policy or hall.policy().canonical.decode(), findings=[], lifted=list(waived))
     for text in statements:
         add("witnessed", statement=text)
     for key in request.issuers:
@@ -72,20 +72,20 @@ def sealed(
     return transcript.to_bytes(entries, [one.text for one in receipts])
 
 
-def told(hall: Hall, request: Any, **how: Any) -> tuple[Verdict, str]:  # noqa: ANN401 - as `sealed`
+def told(hall: Hall, request: Any, **how: Any) -> tuple[CeremonyVerdict, str]:  # noqa: ANN401 - as `sealed`
     found = hall.check(request.data, sealed(hall, request, **how))
     return found.verdict, found.text
 
 
 def test_a_ceremony_that_was_sealed_so_is_complete_where_all_of_it_is_right(hall: Hall) -> None:
-    assert told(hall, hall.request()) == (Verdict.COMPLETE, "2 jwts, 1 receipt")
+    assert told(hall, hall.request()) == (CeremonyVerdict.COMPLETE, "2 jwts, 1 receipt")
 
 
 def test_a_first_intent_that_is_not_before_the_expiry_is_found(hall: Hall) -> None:
     request = hall.request()
-    assert told(hall, request, signed_at=request.expires - 1)[0] is Verdict.COMPLETE
+    assert told(hall, request, signed_at=request.expires - 1)[0] is CeremonyVerdict.COMPLETE
     assert told(hall, request, signed_at=request.expires) == (
-        Verdict.FALSE, "result.transcript[3].at is not before the expiry of the request",
+        CeremonyVerdict.FALSE, "result.transcript[3].at is not before the expiry of the request",
     )  # fmt: skip
 
 
@@ -93,13 +93,16 @@ def test_a_policy_that_pins_another_operator_is_found(hall: Hall) -> None:
     stranger = SoftwareKey.generate(Role.OPERATOR).public_key
     policy = hall.policy(f'operator = "{stranger}"').canonical.decode()
     verdict, text = told(hall, hall.request(), policy=policy)
-    assert verdict is Verdict.FALSE
+    assert verdict is CeremonyVerdict.FALSE
     assert text.startswith(f"transcript[1].policy pins {stranger}, and not {hall.operator.public_key}")
 
 
 def test_a_policy_that_wants_witnesses_who_did_not_sign_is_found(hall: Hall) -> None:
     policy = hall.policy(hall.witnessed_policy_text).canonical.decode()
-    assert told(hall, hall.request(), policy=policy) == (Verdict.FALSE, "0 of 2 witnesses have signed")
+    assert told(hall, hall.request(), policy=policy) == (
+        CeremonyVerdict.FALSE,
+        "0 of 2 witnesses have signed",
+    )
 
 
 POLICIES: dict[str, tuple[str, str]] = {
@@ -117,7 +120,7 @@ def test_a_policy_that_is_none_is_never_complete(hall: Hall, name: str) -> None:
     text = hall.policy(hall.witnessed_policy_text).canonical.decode()
     assert '"threshold":2}' in text
     verdict, why = told(hall, hall.request(), policy=text.replace('"threshold":2}', written))
-    assert verdict is Verdict.FALSE
+    assert verdict is CeremonyVerdict.FALSE
     assert why.startswith("transcript[1].policy: this is no valid policy: ")
     assert sentence in why
 
@@ -125,7 +128,7 @@ def test_a_policy_that_is_none_is_never_complete(hall: Hall, name: str) -> None:
 def test_what_its_own_policy_forbids_is_forbidden_though_keys_and_receipts_are_right(hall: Hall) -> None:
     policy = hall.policy(hall.policy_text + '[names]\naccount = ["O*"]\n').canonical.decode()
     verdict, text = told(hall, hall.request(), policy=policy)
-    assert verdict is Verdict.FORBIDDEN
+    assert verdict is CeremonyVerdict.FORBIDDEN
     assert text.startswith("P005 account BILLING")
 
 
@@ -142,20 +145,24 @@ def odd_traffic(hall: Hall) -> Any:  # noqa: ANN401 - a Request
 
 def test_what_a_rule_forbids_is_forbidden(hall: Hall) -> None:
     verdict, text = told(hall, odd_traffic(hall))
-    assert verdict is Verdict.FORBIDDEN
+    assert verdict is CeremonyVerdict.FORBIDDEN
     assert text.startswith("C061 account ORDERS nats.cluster_traffic:")
 
 
 def test_what_was_lifted_and_shown_is_complete(hall: Hall) -> None:
     both = [f"C061 account {name} nats.cluster_traffic" for name in ("ORDERS", "BILLING")]
-    assert told(hall, odd_traffic(hall), lifted=both)[0] is Verdict.COMPLETE
+    assert told(hall, odd_traffic(hall), waived=both)[0] is CeremonyVerdict.COMPLETE
 
 
-LIFTED: dict[str, tuple[str, Verdict, str]] = {
-    "a finding of the policy": ("P005 account BILLING", Verdict.FALSE, "P005 is a finding of the policy"),
-    "a guard": ("G001 account BILLING", Verdict.FALSE, "G001 cannot be lifted"),
+LIFTED: dict[str, tuple[str, CeremonyVerdict, str]] = {
+    "a finding of the policy": (
+        "P005 account BILLING",
+        CeremonyVerdict.FALSE,
+        "P005 is a finding of the policy",
+    ),
+    "a guard": ("G001 account BILLING", CeremonyVerdict.FALSE, "G001 cannot be lifted"),
     "a code that lifts more than is listed": (
-        "C061 account ORDERS nats.cluster_traffic", Verdict.FORBIDDEN,
+        "C061 account ORDERS nats.cluster_traffic", CeremonyVerdict.FORBIDDEN,
         "C061 account BILLING nats.cluster_traffic: it was lifted, and the transcript does not list it",
     ),
 }  # fmt: skip
@@ -163,8 +170,8 @@ LIFTED: dict[str, tuple[str, Verdict, str]] = {
 
 @pytest.mark.parametrize("name", LIFTED)
 def test_what_nobody_may_lift_is_not_lifted_by_a_transcript_that_says_so(hall: Hall, name: str) -> None:
-    lifted, expected, sentence = LIFTED[name]
-    verdict, text = told(hall, odd_traffic(hall), lifted=[lifted])
+    waived, expected, sentence = LIFTED[name]
+    verdict, text = told(hall, odd_traffic(hall), waived=[waived])
     assert (verdict, text.startswith(sentence)) == (expected, True), text
 
 
@@ -173,22 +180,25 @@ def self_witnessed(hall: Hall) -> tuple[str, Any, list[str]]:
     keys = [hall.operator, hall.signing]
     names = json.dumps([str(one.public_key) for one in keys])
     policy = hall.policy(f"{hall.policy_text}[witnesses]\nkeys = {names}\nthreshold = 2\n")
-    ground = hall.ground(hall.request(), policy=policy)
-    statement = offline.matter(ground, ground.judge())
-    statement = dataclasses.replace(statement, lifted=())
+    review_context = hall.review_context(hall.request(), policy=policy)
+    statement = offline.statement_content(review_context, review_context.judge())
+    statement = dataclasses.replace(statement, waived=())
     drafts = [statement.draft(key.public_key, T0 + 150) for key in keys]
-    return policy.canonical.decode(), ground, [hall.signed(one).text for one in drafts]
+    return policy.canonical.decode(), review_context, [hall.signed(one).text for one in drafts]
 
 
 def test_a_key_that_signs_or_is_the_operators_is_no_witness_whatever_the_policy_lists(hall: Hall) -> None:
-    policy, ground, statements = self_witnessed(hall)
+    policy, review_context, statements = self_witnessed(hall)
     verdict, text = told(hall, hall.request(), policy=policy, statements=statements)
-    assert (verdict, "is a key of the operator, and cannot witness it" in text) == (Verdict.FALSE, True)
-    own = offline.matter(ground, ground.judge())
+    assert (verdict, "is a key of the operator, and cannot witness it" in text) == (
+        CeremonyVerdict.FALSE,
+        True,
+    )
+    own = offline.statement_content(review_context, review_context.judge())
     for key in (hall.operator, hall.signing):
         statement = hall.signed(own.draft(key.public_key, T0 + 150)).text
         with pytest.raises(Refused, match="signs in this ceremony or is a key of the operator"):
-            hall.sit(ground, statement)
+            hall.sit(review_context, statement)
     assert list(hall.folder.rglob("transcript.jsonl")) == []
 
 
@@ -199,7 +209,7 @@ def test_an_account_of_another_operator_that_stands_around_is_found(hall: Hall, 
     theirs = eve.account_jwt(SoftwareKey.generate(Role.ACCOUNT), "THEIRS")
     plan = msgspec.structs.replace(hall.plan(), around=(hall.operator_jwt(), theirs))
     verdict, text = told(hall, hall.request(plan))
-    assert verdict is Verdict.FALSE
+    assert verdict is CeremonyVerdict.FALSE
     assert text.startswith("request.plan.around[1] is issued by O")
 
 
@@ -210,7 +220,7 @@ def test_a_predecessor_of_another_operator_is_found(hall: Hall, tmp_path: Path) 
     before = eve.account_jwt(hall.orders, "ORDERS")
     change = Change(hall.account_draft(hall.orders, "ORDERS", T0 + 100), before, "", ("ORDERS",))
     verdict, text = told(hall, hall.request(Plan((change,), T0 + 100, (hall.operator_jwt(),))))
-    assert verdict is Verdict.FALSE
+    assert verdict is CeremonyVerdict.FALSE
     assert text.startswith("request.plan.changes[0].replaces is issued by O")
 
 
@@ -220,7 +230,7 @@ def test_a_jwt_that_is_not_later_than_its_predecessor_is_found(hall: Hall) -> No
     plan = Plan((change,), T0 + 100, (hall.operator_jwt(),))
     request = dataclasses.replace(hall.request(), plan=plan)
     assert told(hall, request) == (
-        Verdict.FALSE,
+        CeremonyVerdict.FALSE,
         ("request.plan.changes[0].draft is of 2027-01-15 08:01:40 UTC, not later than what it replaces, "
         "of 2027-01-15 08:01:40 UTC"),
     )  # fmt: skip
@@ -230,9 +240,9 @@ def test_a_jwt_that_was_ahead_of_the_clock_of_the_ceremony_is_found(hall: Hall) 
     change = Change(hall.account_draft(hall.orders, "ORDERS", T0 + 261), None, "", ("ORDERS",))
     plan = Plan((change,), T0 + 100, (hall.operator_jwt(),))
     request = dataclasses.replace(hall.request(), plan=plan)
-    assert told(hall, request, at=T0 + 201)[0] is Verdict.COMPLETE
+    assert told(hall, request, at=T0 + 201)[0] is CeremonyVerdict.COMPLETE
     assert told(hall, request, at=T0 + 200) == (
-        Verdict.FALSE,
+        CeremonyVerdict.FALSE,
         ("request.plan.changes[0].draft is of 2027-01-15 08:04:21 UTC, ahead of the clock of the ceremony, "
         "2027-01-15 08:03:20 UTC"),
     )  # fmt: skip

@@ -10,8 +10,8 @@ import pytest
 
 from seedless import plan_file
 from seedless.ceremony import transcript
-from seedless.ceremony.check import Verdict
-from seedless.ceremony.statements import RECEIPT, own_draft
+from seedless.ceremony.check import CeremonyVerdict
+from seedless.ceremony.statements import RECEIPT, ceremony_draft
 from seedless.jwt import read
 from seedless.nkey import Role
 
@@ -45,9 +45,9 @@ def checked(hall: Hall, held: dict[str, bytes], what: str, data: bytes) -> Any: 
 
 def test_the_ceremony_is_complete_before_anything_is_changed(hall: Hall, held: dict[str, bytes]) -> None:
     found = hall.check(held["request"], held["result"])
-    assert (found.verdict, found.text) == (Verdict.COMPLETE, "2 jwts, 1 receipt")
+    assert (found.verdict, found.text) == (CeremonyVerdict.COMPLETE, "2 jwts, 1 receipt")
     assert [one.issuer for one in found.witnesses] == [hall.ada.public_key, hall.bob.public_key]
-    assert checked(hall, held, "transcript", held["transcript"]).verdict is Verdict.INCOMPLETE
+    assert checked(hall, held, "transcript", held["transcript"]).verdict is CeremonyVerdict.INCOMPLETE
 
 
 @pytest.mark.parametrize("what", ["request", "result", "transcript"])
@@ -58,7 +58,7 @@ def test_every_flip_of_a_bit_is_found(hall: Hall, held: dict[str, bytes], what: 
         flipped = bytearray(data)
         flipped[at] ^= 1 << (at // STEP % 8)
         found = checked(hall, held, what, bytes(flipped))
-        if found.verdict is not Verdict.FALSE or not found.text:
+        if found.verdict is not CeremonyVerdict.FALSE or not found.text:
             unseen.append((at, found))
     assert len(data) // STEP > 1000
     assert unseen == []
@@ -90,7 +90,7 @@ def test_every_member_that_is_taken_away_is_missed(hall: Hall, held: dict[str, b
         path
         for path in paths
         if checked(hall, held, what, plan_file.canonical(without(value, path)) + b"\n").verdict
-        is not Verdict.FALSE
+        is not CeremonyVerdict.FALSE
     ]
     assert unseen == []
 
@@ -105,7 +105,7 @@ def test_every_member_that_is_taken_away_from_a_transcript_is_missed(
         data = b"".join(transcript.line(entry) for entry in changed)
         found = checked(hall, held, "transcript", data)
         is_prefix = path == (len(entries) - 1,)  # without its last entry it is one that was interrupted
-        if found.verdict is not (Verdict.INCOMPLETE if is_prefix else Verdict.FALSE):
+        if found.verdict is not (CeremonyVerdict.INCOMPLETE if is_prefix else CeremonyVerdict.FALSE):
             unseen.append((path, found))
     assert unseen == []
 
@@ -196,7 +196,7 @@ def test_a_forged_transcript_is_found_though_every_hash_is_right(
 ) -> None:
     change, sentence = FORGED[name]
     found = forged(hall, held, change)
-    assert found.verdict is Verdict.FALSE
+    assert found.verdict is CeremonyVerdict.FALSE
     assert sentence in found.text
 
 
@@ -206,13 +206,13 @@ def test_a_number_that_was_changed_is_found_though_the_hashes_are_right(
     lines = held["transcript"].splitlines(keepends=True)
     last = json.loads(lines[-1]) | {"n": 10}
     found = checked(hall, held, "transcript", b"".join([*lines[:-1], transcript.line(last)]))
-    assert (found.verdict, found.text) == (Verdict.FALSE, "transcript[9].n is 10, not 9")
+    assert (found.verdict, found.text) == (CeremonyVerdict.FALSE, "transcript[9].n is 10, not 9")
 
 
 def test_a_jwt_of_another_draft_is_found(hall: Hall, held: dict[str, bytes]) -> None:
     other = json.loads(held["result"])["transcript"][8]["jwt"]
     found = forged(hall, held, _set(6, jwt=other))
-    assert found.verdict is Verdict.FALSE
+    assert found.verdict is CeremonyVerdict.FALSE
     assert found.text == "result.transcript[6].jwt is not that of request.plan.changes[0].draft"
 
 
@@ -224,11 +224,13 @@ def test_a_receipt_that_says_anything_else_is_found(
     right = read(value["receipts"][0])
     if said.get("request", "") is None:
         said = said | {"request": right.claims.body.data["request"]}
-    one = own_draft(RECEIPT, right.claims.sub.removeprefix("sha256:"), said, right.issuer, right.issued_at)
+    one = ceremony_draft(
+        RECEIPT, right.claims.sub.removeprefix("sha256:"), said, right.issuer, right.issued_at
+    )
     receipt = one.complete(hall.signing.sign(one.signing_input)).text
     found = forged(hall, held, lambda _: None, receipts=[receipt])
     assert (found.verdict, found.text) == (
-        Verdict.FALSE, "result.receipts[0] says something else than it should",
+        CeremonyVerdict.FALSE, "result.receipts[0] says something else than it should",
     )  # fmt: skip
 
 
@@ -239,12 +241,12 @@ def test_a_receipt_by_another_key_is_found(hall: Hall, held: dict[str, bytes]) -
     assert receipt.issuer == hall.signing.public_key
     own = _receipt(hall, hall.operator, digest, receipt.issued_at, held)
     found = forged(hall, held, lambda _: None, receipts=[own])
-    assert (found.verdict, found.text[:27]) == (Verdict.FALSE, "result.receipts[0].iss is O")
+    assert (found.verdict, found.text[:27]) == (CeremonyVerdict.FALSE, "result.receipts[0].iss is O")
 
 
 def _receipt(hall: Hall, key: Any, digest: str, at: int, held: dict[str, bytes]) -> str:  # noqa: ANN401 - a SoftwareKey
     said = {"request": plan_file.digest(held["request"])}
-    one = own_draft(RECEIPT, digest, said, key.public_key, at)
+    one = ceremony_draft(RECEIPT, digest, said, key.public_key, at)
     return str(one.complete(key.sign(one.signing_input)).text)
 
 
@@ -258,13 +260,13 @@ def _receipt(hall: Hall, key: Any, digest: str, at: int, held: dict[str, bytes])
 def test_receipts_are_counted(hall: Hall, held: dict[str, bytes], count: int, sentence: str) -> None:
     receipts = json.loads(held["result"])["receipts"] * count
     found = forged(hall, held, lambda _: None, receipts=receipts)
-    assert (found.verdict, found.text) == (Verdict.FALSE, sentence)
+    assert (found.verdict, found.text) == (CeremonyVerdict.FALSE, sentence)
 
 
 def test_a_jwt_of_the_ceremony_is_no_receipt(hall: Hall, held: dict[str, bytes]) -> None:
     jwt = json.loads(held["result"])["transcript"][6]["jwt"]
     found = forged(hall, held, lambda _: None, receipts=[jwt])
-    assert (found.verdict, found.text) == (Verdict.FALSE, "result.receipts[0] holds account claims")
+    assert (found.verdict, found.text) == (CeremonyVerdict.FALSE, "result.receipts[0] holds account claims")
 
 
 def test_the_result_of_a_request_with_the_same_drafts_is_found(
@@ -272,9 +274,9 @@ def test_the_result_of_a_request_with_the_same_drafts_is_found(
 ) -> None:
     other = new_hall(tmp_path)
     request = other.request(reason="another")
-    other.sit(other.ground(request))
+    other.sit(other.review_context(request))
     found = hall.check(request.data, held["result"])
-    assert found.verdict is Verdict.FALSE
+    assert found.verdict is CeremonyVerdict.FALSE
     asked = plan_file.digest(held["request"])
     assert found.text == f"the result is that of the request {asked}, and this request is {request.digest}"
     assert found.hint == "the request was changed, or prepared again, after this was signed"
@@ -285,7 +287,7 @@ def test_another_operator_than_the_pinned_one_is_found(hall: Hall, held: dict[st
 
     stranger = type(hall.operator).generate(Role.OPERATOR).public_key
     found = check(held["request"], held["result"], stranger)
-    assert found.verdict is Verdict.FALSE
+    assert found.verdict is CeremonyVerdict.FALSE
     assert (
         found.text == f"request.operator is {hall.operator.public_key}, and the pinned operator is {stranger}"
     )
@@ -293,9 +295,9 @@ def test_another_operator_than_the_pinned_one_is_found(hall: Hall, held: dict[st
 
 def test_another_policy_than_the_named_one_is_found(hall: Hall, held: dict[str, bytes]) -> None:
     policy = hall.policy(hall.witnessed_policy_text).digest
-    assert hall.check(held["request"], held["result"], policy=policy).verdict is Verdict.COMPLETE
+    assert hall.check(held["request"], held["result"], policy=policy).verdict is CeremonyVerdict.COMPLETE
     found = hall.check(held["request"], held["result"], policy=hall.policy().digest)
-    assert found.verdict is Verdict.FALSE
+    assert found.verdict is CeremonyVerdict.FALSE
     assert found.text.startswith(f"transcript[1].policy is {policy}, and the policy that was named is")
 
 
@@ -323,5 +325,5 @@ def test_a_result_in_another_spelling_is_found(hall: Hall, held: dict[str, bytes
     data = change(held["result"])
     assert data != held["result"]
     found = hall.check(held["request"], data)
-    assert found.verdict is Verdict.FALSE
+    assert found.verdict is CeremonyVerdict.FALSE
     assert sentence in found.text

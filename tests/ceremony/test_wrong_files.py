@@ -11,7 +11,7 @@ import pytest
 from seedless import file_kind, plan_file
 from seedless.ceremony import documents
 from seedless.ceremony.check import check
-from seedless.ceremony.keys import MadeKey
+from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.keys import to_bytes as keys_file
 from seedless.change import Change
 from seedless.errors import Refused, WrongFile
@@ -30,8 +30,10 @@ T0 = 1_800_000_000
 def files(hall: Hall) -> dict[str, bytes]:
     """A file of each kind that lies about after a ceremony."""
     request, result = hall.held()
-    ground = hall.ground(hall.request(reason="other"), policy=hall.policy(hall.witnessed_policy_text))
-    key = MadeKey(public_key=hall.ada.public_key, name="ada", holder="Ada", uri="pkcs11:token=x", at=T0)
+    review_context = hall.review_context(
+        hall.request(reason="other"), policy=hall.policy(hall.witnessed_policy_text)
+    )
+    key = CeremonyKey(public_key=hall.ada.public_key, name="ada", holder="Ada", uri="pkcs11:token=x", at=T0)
     made = key.draft().complete(hall.ada.sign(key.draft().signing_input)).text
     (transcript,) = hall.folder.rglob("transcript.jsonl")
     return {
@@ -39,7 +41,7 @@ def files(hall: Hall) -> dict[str, bytes]:
         "the request of a ceremony": request,
         "the result of a ceremony": result,
         "the transcript of a ceremony": transcript.read_bytes(),
-        "the statement of a witness": hall.statement(ground, hall.ada).encode() + b"\n",
+        "the statement of a witness": hall.statement(review_context, hall.ada).encode() + b"\n",
         "the receipt of a ceremony": json.loads(result)["receipts"][0].encode(),
         "the statement of a ceremony key": made.encode(),
         "a file of ceremony keys": keys_file([made]),
@@ -213,9 +215,9 @@ def test_a_key_file_that_holds_no_seed_is_named(hall: Hall, files: dict[str, byt
 def test_a_statement_about_the_request_before_is_named_as_such(hall: Hall, later: int) -> None:
     policy = hall.policy(hall.witnessed_policy_text)
     before, now = hall.request(), hall.request(reason="prepared again", at=T0 + 100 + later)
-    old = hall.statement(hall.ground(before, policy=policy), hall.ada)
+    old = hall.statement(hall.review_context(before, policy=policy), hall.ada)
     with pytest.raises(Refused) as caught:
-        hall.sit(hall.ground(now, policy=policy, now=T0 + 200 + later), old)
+        hall.sit(hall.review_context(now, policy=policy, now=T0 + 200 + later), old)
     assert caught.value.message == (
         f"witness 1 is a statement about another request, sha256:{before.digest}, "
         f"and this one is sha256:{now.digest}"

@@ -390,10 +390,10 @@ def test_a_plan_with_a_new_key_says_how_to_make_it_first(orders: Desk) -> None:
 
 def test_an_account_that_grows_too_large_for_its_token_is_refused_before_the_pin(orders: Desk) -> None:
     path = orders.store / "keyring.json"
-    keyring = json.loads(path.read_text())
-    for entry in keyring["keys"].values():
+    inventory = json.loads(path.read_text())
+    for entry in inventory["keys"].values():
         entry["uri"] = "pkcs11:manufacturer=Yubico%20%28www.yubico.com%29;model=YubiKey%20YK5;serial=1"
-    path.write_text(json.dumps(keyring))
+    path.write_text(json.dumps(inventory))
     subjects = ",".join(f"a-subject-of-some-length.and-a-number-{number}" for number in range(60))
     done = orders.run("account", "edit", "ORDERS", "--allow-pub", subjects, TOKEN_PIN=None)
     assert (done.code, "error: G010" in done.err) == (3, True)

@@ -176,10 +176,12 @@ def test_a_token_without_ed25519(founded: Desk, tmp_path: Path) -> None:
 
 
 def test_a_keyring_that_brings_its_own_module(founded: Desk) -> None:
-    keyring = founded.store / "keyring.json"
-    keyring.write_text(keyring.read_text().replace(";type=private", ";type=private?module-path=/tmp/evil.so"))
+    inventory = founded.store / "keyring.json"
+    inventory.write_text(
+        inventory.read_text().replace(";type=private", ";type=private?module-path=/tmp/evil.so")
+    )
     refused(
-        founded, 1, f"{keyring} is damaged: keys.O", "restore it from a backup, or list the tokens",
+        founded, 1, f"{inventory} is damaged: keys.O", "restore it from a backup, or list the tokens",
         "account", "add", "ORDERS",
     )  # fmt: skip
 

@@ -119,9 +119,9 @@ def test_a_dry_run_makes_no_key(desk: Desk) -> None:
 def test_the_inventory_is_laid_beside_what_is_on_the_token(desk: Desk) -> None:
     made = desk.ok("key", "new", "--role", "account", "--name", "ORDERS", "--json").data
     desk.token.import_ed25519(SEED, label="user:app", id=b"\x07")
-    keyring = desk.store / "keyring.json"
+    inventory = desk.store / "keyring.json"
     gone = str(SoftwareKey(Role.ACCOUNT, bytes(range(1, 33))).public_key)
-    keyring.write_text(keyring.read_text().replace(made["public_key"], gone))
+    inventory.write_text(inventory.read_text().replace(made["public_key"], gone))
     keys = desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"]
     app = str(SoftwareKey(Role.USER, SEED).public_key)
     assert {(key["public_key"], key["state"]) for key in keys} == {

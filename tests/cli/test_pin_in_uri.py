@@ -21,10 +21,10 @@ def test_the_pin_source_of_a_typed_uri_is_asked(desk: Desk) -> None:
 def test_an_inventory_that_names_a_pin_source_is_refused(desk: Desk) -> None:
     desk.ok("operator", "add", "ACME")
     path = desk.store / "keyring.json"
-    keyring: dict[str, Any] = json.loads(path.read_text())
-    for entry in keyring["keys"].values():
+    inventory: dict[str, Any] = json.loads(path.read_text())
+    for entry in inventory["keys"].values():
         entry["uri"] += "?pin-source=/etc/hostname"
-    path.write_text(json.dumps(keyring))
+    path.write_text(json.dumps(inventory))
     done = desk.run("account", "add", "ORDERS", SEEDLESS_PIN_SOURCE=None)
     assert done.code == 1
     assert "names a module or a PIN source" in done.err

@@ -86,7 +86,7 @@ def test_a_damaged_account_is_told_and_the_others_are_pushed(desk: Desk, folder:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "answer"),
     [
         pytest.param(("push",), "accounts are pushed by name, or all of them", id="no accounts"),
         pytest.param(("push", "ORDERS", "--all"), "by name, or all of them", id="a name and all"),
@@ -256,7 +256,7 @@ def test_on_a_terminal_the_number_of_the_accounts_is_typed(
     terminal.wait_for("How many accounts are deleted? Type their number: ")
     terminal.type(f"{typed}\n")
     assert terminal.end() == code
-    said = terminal.said
+    said = terminal.answer
     assert ("deleted: FORMER" in said) == (code == 0)
     assert f"FORMER ({key})" in said
     assert [name for name in left if f"{key}.jwt" not in held(folder)] == []

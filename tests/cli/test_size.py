@@ -19,10 +19,10 @@ def on_a_yubikey(desk: Desk) -> Desk:
     """An operator whose key, by what the inventory says, is on a YubiKey."""
     desk.ok("operator", "add", "ACME")
     path = desk.store / "keyring.json"
-    keyring: dict[str, Any] = json.loads(path.read_text())
-    for entry in keyring["keys"].values():
+    inventory: dict[str, Any] = json.loads(path.read_text())
+    for entry in inventory["keys"].values():
         entry["uri"] = "pkcs11:manufacturer=Yubico%20%28www.yubico.com%29;model=YubiKey%20YK5;serial=1"
-    path.write_text(json.dumps(keyring))
+    path.write_text(json.dumps(inventory))
     return desk
 
 

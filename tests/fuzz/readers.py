@@ -38,7 +38,7 @@ from seedless.base64url import decode, decode_lenient, encode
 from seedless.ceremony import check as recompute
 from seedless.ceremony import keys, report, request, transcript, words
 from seedless.ceremony.check import check
-from seedless.ceremony.statements import read_own
+from seedless.ceremony.statements import read_ceremony_jwt
 from seedless.change import Context
 from seedless.claims import Account, User, settings, templates, url
 from seedless.cli import show
@@ -46,15 +46,15 @@ from seedless.desired.read import read as read_desired
 from seedless.diff import diff
 from seedless.errors import SeedlessError
 from seedless.jwt import Claims, payload_of
-from seedless.lint import Surroundings, judge_jwt
+from seedless.lint import LintContext, judge_jwt
 from seedless.nats_config.lint import lint_configuration
 from seedless.nkey import PublicKey, unpack
 from seedless.pkcs11.isolation import frames
-from seedless.pkcs11.keys import point, role_of, type_name
+from seedless.pkcs11.keys import ec_point, role_of, type_name
 from seedless.pkcs11.uri import KeyUri
 from seedless.policy import of_canonical
 from seedless.resolver import delete, protocol
-from seedless.resolver.targets import Preload
+from seedless.resolver.targets import MemoryTarget
 from seedless.seeds import SoftwareKey
 from seedless.store import open_store
 from seedless.store.files import read_mark
@@ -85,7 +85,7 @@ def _file(data: bytes, path: Path) -> Path:
 def _jwt(data: bytes, _: Path) -> object:
     """Read a jwt, judge it, compare it, show it: what `show`, `lint` and `diff` do."""
     found = jwt.read(_text(data))
-    judge_jwt("it", found, Surroundings(Context(samples.NOW)))
+    judge_jwt("it", found, LintContext(Context(samples.NOW)))
     return [line.line for line in diff(None, found.claims)]
 
 
@@ -119,12 +119,12 @@ def _config(data: bytes, folder: Path) -> object:
 
 def _nsc(data: bytes, folder: Path) -> object:
     _file(data, folder / "nsc" / "nsc.json")
-    return migrate.places({"HOME": str(folder)}, config=folder / "nsc")
+    return migrate.nsc_paths({"HOME": str(folder)}, config=folder / "nsc")
 
 
 def _nk(data: bytes, folder: Path) -> object:
     path = _file(data, folder / f"{samples.USER.public_key}.nk")
-    return migrate.seed_in(path), migrate.held_in(path, samples.USER.public_key)
+    return migrate.seed_in(path), migrate.key_file_content(path, samples.USER.public_key)
 
 
 def _store(data: bytes, folder: Path) -> object:
@@ -142,7 +142,7 @@ def _mark(data: bytes, folder: Path) -> object:
 
 def _answers(data: bytes, _: Path) -> object:
     """Read an answer as each of those that servers give; the last error is the one that counts."""
-    readers = (protocol.pings, protocol.standings, protocol.listings)
+    readers = (protocol.ping_answers, protocol.server_reports, protocol.listings)
     failed = []
     for read in (*readers, lambda answers: protocol.answers_to("x", answers)):
         try:
@@ -156,7 +156,7 @@ def _answers(data: bytes, _: Path) -> object:
 
 def _frames_of(data: bytes, _: Path) -> object:
     try:
-        return list(frames.taken(bytearray(data), frames.LONGEST_ANSWER))
+        return list(frames.take_frames(bytearray(data), frames.LONGEST_ANSWER))
     except frames.BrokenFrame:  # whoever listens takes the worker for dead
         return None
 
@@ -251,7 +251,7 @@ READERS: dict[str, Reader] = {
         lambda data, _: nats_config.parse(_text(data), "server.conf", {"PASS": "x"}), (samples.SERVER,)
     ),
     "preloaded accounts": Reader(
-        lambda data, folder: Preload(_file(data, folder / "server.conf"), {"PASS": "x"}, samples.NOW),
+        lambda data, folder: MemoryTarget(_file(data, folder / "server.conf"), {"PASS": "x"}, samples.NOW),
         (samples.SERVER,),
     ),
     "policy": Reader(_policy, (samples.POLICY,)),
@@ -283,7 +283,9 @@ READERS: dict[str, Reader] = {
     "result that is checked": Reader(_check_result, (samples.RESULT, samples.TRANSCRIPT)),
     "request that is checked": Reader(_check_request, (samples.REQUEST.data,)),
     "recomputed ceremony": Reader(_recompute, (samples.RESULT,)),
-    "statement of a witness": Reader(lambda data, _: read_own(_text(data), "it"), (samples.STATEMENT,)),
+    "statement of a witness": Reader(
+        lambda data, _: read_ceremony_jwt(_text(data), "it"), (samples.STATEMENT,)
+    ),
     "ceremony keys": Reader(lambda data, _: keys.parse(data), (samples.KEYS,)),
     "words": Reader(
         lambda data, _: words.parse(_text(data)), (" ".join(words.words(bytes(range(8)))).encode(),)
@@ -313,9 +315,9 @@ READERS: dict[str, Reader] = {
         (b'{"%s":{"name":"ORDERS","at":1795309226}}' % str(samples.ACCOUNT.public_key).encode(),),
     ),
     "answers of servers": Reader(_answers, samples.ANSWERS),
-    "frames of a worker": Reader(_frames_of, (frames.pack(frames.Kind.OPEN, b"x"),)),
+    "frames of a worker": Reader(_frames_of, (frames.pack_frame(frames.FrameKind.OPEN, b"x"),)),
     "EC point": Reader(
-        lambda data, _: (point(data), type_name(0x40, data), role_of(_text(data))),
+        lambda data, _: (ec_point(data), type_name(0x40, data), role_of(_text(data))),
         (b"\x04\x20" + bytes(32), bytes(32)),
     ),
     "URL": Reader(lambda data, _: url.parse(_text(data)), (b"nats://u:p@host:4222/x?y#z",)),

@@ -18,13 +18,13 @@ import certificates
 from seedless import plan_file
 from seedless.ceremony import keys as ceremony_keys
 from seedless.ceremony import offline
-from seedless.ceremony.judgement import Ground
-from seedless.ceremony.keys import MadeKey
+from seedless.ceremony.judgement import ReviewContext
+from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.request import prepare
 from seedless.change import Change
 from seedless.claims import Account, Export, Operator, Scope, Template, User, WeightedMapping
 from seedless.creds import format_creds
-from seedless.inventory import KeyEntry, Keyring
+from seedless.inventory import Inventory, KeyEntry
 from seedless.jwt import Claims, Draft, Jwt, draft
 from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role
@@ -110,25 +110,33 @@ DRAFT = REQUEST.plan.changes[0].draft
 def _ceremony() -> tuple[bytes, bytes, bytes]:
     """Return transcript, result and ledger of a ceremony."""
     policy = read_policy(f'operator = "{OPERATOR.public_key}"\n'.encode())
-    ground = Ground(request=REQUEST, policy=policy, ledger=Ledger(), now=NOW + 5, first_use=("all",))
+    review_context = ReviewContext(
+        request=REQUEST, policy=policy, ledger=Ledger(), now=NOW + 5, first_use=("all",)
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sitting = offline.Sitting(
-            ground=ground, folder=folder / "c", ledger=folder / "l", clock=lambda: NOW + 5, present=("Ada",)
+        run = offline.CeremonyRun(
+            review_context=review_context,
+            folder=folder / "c",
+            ledger=folder / "l",
+            clock=lambda: NOW + 5,
+            present=("Ada",),
         )
-        result = offline.sit(sitting, review=lambda *_: True, keys=lambda: contextlib.nullcontext(Keys()))
+        result = offline.run_ceremony(
+            run, review=lambda *_: True, keys=lambda: contextlib.nullcontext(Keys())
+        )
         return (folder / "c" / offline.TRANSCRIPT_NAME).read_bytes(), result, (folder / "l").read_bytes()
 
 
 TRANSCRIPT, RESULT, LEDGER = _ceremony()
-_MADE = MadeKey(
+_MADE = CeremonyKey(
     public_key=OPERATOR.public_key, name="ACME", holder="Grace", uri=URI, at=NOW, says={"serial": "1"}
 )
 STATEMENT = next(iter(Keys().sign([_MADE.draft()]))).text.encode()
 MARK = b'{"managed":false,"name":"ACME","kind":"operator","version":"1"}'
 KEYS = ceremony_keys.to_bytes([next(iter(Keys().sign([_MADE.draft()]))).text])
 INVENTORY = (
-    Keyring.of([KeyEntry(public_key=ACCOUNT.public_key, uri=URI, role=Role.ACCOUNT, name="ORDERS", at=NOW)])
+    Inventory.of([KeyEntry(public_key=ACCOUNT.public_key, uri=URI, role=Role.ACCOUNT, name="ORDERS", at=NOW)])
     .text()
     .encode()
 )

@@ -12,7 +12,7 @@ import pytest
 from seedless.creds import parse_creds
 from seedless.jwt import read
 from seedless.nkey import Role
-from seedless.resolver import Login, Place, open_cluster, send
+from seedless.resolver import ServerAddress, ServerLogin, open_cluster, send
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def test_a_folder_of_nsc_is_migrated_edited_revoked_from_and_pushed(
     accounts = migrated(desk, nsc)
     server = nats_server(desk.ok("server", "config", "--nats-resolver").out)
     with open_cluster(
-        Login(Place((server.url,)), ADMIN, read(JWTS["accounts/SYS/users/sys.jwt"]))
+        ServerLogin(ServerAddress((server.url,)), ADMIN, read(JWTS["accounts/SYS/users/sys.jwt"]))
     ) as cluster:
         sent = send(cluster, [read(JWTS[f"accounts/{name}/{name}.jwt"]) for name in ("ORDERS", "SHOP")])
         assert all(one.ok for one in sent)  # as nsc had pushed them

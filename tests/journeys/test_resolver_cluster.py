@@ -12,7 +12,7 @@ from seedless.claims import Account, Operator, User
 from seedless.errors import ServerError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
-from seedless.resolver import Login, Place, State, compare, open_cluster, send
+from seedless.resolver import PushStatus, ServerAddress, ServerLogin, compare, open_cluster, send
 from seedless.resolver.cluster import AT_ONCE
 from seedless.seeds import SoftwareKey
 from seedless.server_config import full, memory
@@ -76,14 +76,14 @@ def stopped(cluster: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 - a C
 
 def test_hundreds_of_accounts_come_to_every_server_and_each_answer_is_told(cluster: Any) -> None:  # noqa: ANN401 - a Cluster
     some = accounts(3 * AT_ONCE + 1, 50)
-    with open_cluster(Login(Place((cluster.url,)), ADMIN, USER)) as target:
-        assert {one.state for one in compare(target, some)} == {State.NEW}
+    with open_cluster(ServerLogin(ServerAddress((cluster.url,)), ADMIN, USER)) as target:
+        assert {one.state for one in compare(target, some)} == {PushStatus.NEW}
         sent = send(target, some)
         assert [one.ok for one in sent] == [True] * len(some)
-        assert {tuple(answer.server.name for answer in one.said.answers) for one in sent if one.said} == {
+        assert {tuple(answer.server.name for answer in one.answer.answers) for one in sent if one.answer} == {
             ("n0", "n1", "n2")
         }
-        assert {one.state for one in compare(target, some)} == {State.CURRENT}
+        assert {one.state for one in compare(target, some)} == {PushStatus.CURRENT}
     assert [held(cluster.folder(n)) >= {one.text for one in some} for n in range(3)] == [True] * 3
 
 
@@ -92,26 +92,26 @@ def test_a_server_that_falls_silent_is_named_and_the_rest_is_not_sent(
     stopped: Callable[[], None],
 ) -> None:
     some = accounts(2 * AT_ONCE, 40)
-    with open_cluster(Login(Place((cluster.url,), patience=0.5), ADMIN, USER)) as target:
+    with open_cluster(ServerLogin(ServerAddress((cluster.url,), patience=0.5), ADMIN, USER)) as target:
         stopped()
         sent = send(target, some)
         first, last = sent[0], sent[-1]
-        assert first.said is not None
-        assert [one.name for one in first.said.missing] == ["n2"]
-        assert [one.server.name for one in first.said.answers] == ["n0", "n1"]
-        assert (first.ok, last.ok, last.said) == (False, False, None)
+        assert first.answer is not None
+        assert [one.name for one in first.answer.missing] == ["n2"]
+        assert [one.server.name for one in first.answer.answers] == ["n0", "n1"]
+        assert (first.ok, last.ok, last.answer) == (False, False, None)
         with pytest.raises(ServerError, match="2 of 3 servers answered what they hold of A"):
             target.held([text(SYSTEM)])
     assert len(held(cluster.folder(0))) == 1 + AT_ONCE
     with (
         pytest.raises(ServerError, match=r"2 of 3 servers answered \(n0, n1\): n2 did not"),
-        open_cluster(Login(Place((cluster.url,), patience=0.5), ADMIN, USER)),
+        open_cluster(ServerLogin(ServerAddress((cluster.url,), patience=0.5), ADMIN, USER)),
     ):
         pass
 
 
 def test_more_servers_than_there_are_are_missing(cluster: Any) -> None:  # noqa: ANN401 - a Cluster
-    login = Login(Place((cluster.url,), patience=0.3), ADMIN, USER)
+    login = ServerLogin(ServerAddress((cluster.url,), patience=0.3), ADMIN, USER)
     with pytest.raises(ServerError, match=r"3 of 4 servers answered \(n0, n1, n2\)$"), open_cluster(login, 4):
         pass
 
@@ -122,7 +122,7 @@ def test_a_server_whose_accounts_are_in_its_configuration_cannot_be_pushed_to(
     server = nats_server(memory(ROOT, [SYS], text(SYSTEM)) + "server_name: hub\n")
     with (
         pytest.raises(ServerError, match="1 of 1 servers did not say which accounts they hold: hub") as told,
-        open_cluster(Login(Place((server.url,)), ADMIN, USER)),
+        open_cluster(ServerLogin(ServerAddress((server.url,)), ADMIN, USER)),
     ):
         pass
     assert "accounts are pushed to full resolvers" in told.value.hint
@@ -134,7 +134,7 @@ def test_a_user_of_another_account_is_told(nats_server: StartServer) -> None:
     user = sign(key(Role.ACCOUNT, 100), NOBODY, User.new())
     with (
         pytest.raises(ServerError, match="no server answered as to a user of its system account"),
-        open_cluster(Login(Place((server.url,)), NOBODY, user)),
+        open_cluster(ServerLogin(ServerAddress((server.url,)), NOBODY, user)),
     ):
         pass
 
@@ -146,7 +146,7 @@ def test_a_user_who_may_not_ask_is_told_what_the_server_said(nats_server: StartS
     body = User(subs=-1, data=-1, payload=-1, pub=Permission(allow=("orders",)))
     with (
         pytest.raises(ServerError, match="the server said: permissions violation") as told,
-        open_cluster(Login(Place((server.url,)), NOBODY, sign(SYSTEM, NOBODY, body))),
+        open_cluster(ServerLogin(ServerAddress((server.url,)), NOBODY, sign(SYSTEM, NOBODY, body))),
     ):
         pass
     assert "may use $SYS.REQ.>" in told.value.hint
@@ -154,7 +154,7 @@ def test_a_user_who_may_not_ask_is_told_what_the_server_said(nats_server: StartS
 
 def test_a_connection_that_is_lost_is_told(nats_server: StartServer) -> None:
     server = nats_server(full(ROOT, [SYS]))
-    with open_cluster(Login(Place((server.url,), patience=2), ADMIN, USER)) as target:
+    with open_cluster(ServerLogin(ServerAddress((server.url,), patience=2), ADMIN, USER)) as target:
         server.stop()
         with pytest.raises(ServerError, match="the connection to the server was lost"):
             send(target, accounts(2, 40))
@@ -163,7 +163,7 @@ def test_a_connection_that_is_lost_is_told(nats_server: StartServer) -> None:
 def test_the_system_account_goes_last(nats_server: StartServer) -> None:
     server = nats_server(full(ROOT, [SYS]))
     newer = sign(OPERATOR, SYSTEM, Account.new(), age=50)
-    with open_cluster(Login(Place((server.url,)), ADMIN, USER)) as target:
+    with open_cluster(ServerLogin(ServerAddress((server.url,)), ADMIN, USER)) as target:
         sent = send(target, [newer, *accounts(2, 40)])
     assert [one.account.claims.sub == text(SYSTEM) for one in sent] == [False, False, True]
     assert [one.ok for one in sent] == [True] * 3

@@ -13,14 +13,14 @@ from seedless.errors import Refused
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
 from seedless.resolver import (
-    Login,
-    Place,
-    There,
+    ServerAddress,
+    ServerContext,
+    ServerLogin,
     compare,
+    delete_request,
+    delete_request_issuer,
     held_jwts,
     open_cluster,
-    order,
-    order_issuer,
     preflight,
     preflight_delete,
     send,
@@ -71,7 +71,7 @@ USER = sign(SYSTEM_SIGNING, ADMIN, msgspec.structs.replace(User.new(), issuer_ac
 def url(shared_nats_server: StartServer) -> str:
     """A server of a strict operator, with the account ORDERS of 50 seconds ago, which deletes nothing."""
     found: str = shared_nats_server(full(ROOT, [SYS]) + "max_payload: 4096\nserver_name: hub\n").url
-    with open_cluster(Login(Place((found,)), ADMIN, USER)) as cluster:
+    with open_cluster(ServerLogin(ServerAddress((found,)), ADMIN, USER)) as cluster:
         (sent,) = send(cluster, [sign(SIGNING, ORDERS, Account.new(), 50)])
         assert sent.ok
     return found
@@ -79,7 +79,9 @@ def url(shared_nats_server: StartServer) -> str:
 
 def against(cluster: Cluster, account: Jwt[Any], operator: Jwt[Any] = ROOT) -> list[tuple[str, str]]:
     compared = compare(cluster, [account])
-    there = There(operator=operator, standings=cluster.standings, held=held_jwts(compared), user=USER)
+    there = ServerContext(
+        operator=operator, server_reports=cluster.server_reports, held=held_jwts(compared), user=USER
+    )
     return [(one.code, one.text) for one in preflight([account], there, NOW).errors]
 
 
@@ -142,30 +144,30 @@ CLOSED = msgspec.structs.replace(SYSTEM_BODY, limits=msgspec.structs.replace(Acc
 def test_what_would_lock_somebody_out_is_refused_before_it_is_sent(
     url: str, account: Jwt[Any], code: str, words: str
 ) -> None:
-    with open_cluster(Login(Place((url,)), ADMIN, USER)) as cluster:
+    with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
         found = against(cluster, account)
     assert [one for one, said in found if words in said] == [code]
 
 
 def test_what_is_right_has_nothing_against_it(url: str) -> None:
-    with open_cluster(Login(Place((url,)), ADMIN, USER)) as cluster:
+    with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
         assert against(cluster, sign(SIGNING, ORDERS, Account.new(), 10)) == []
         assert against(cluster, sign(SIGNING, SYSTEM, SYSTEM_BODY, 10)) == []
 
 
 def test_servers_of_another_operator_are_told(url: str) -> None:
     other = sign(STRANGER, STRANGER, Operator())
-    with open_cluster(Login(Place((url,)), ADMIN, USER)) as cluster:
+    with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
         found = against(cluster, sign(SIGNING, ORDERS, Account.new(), 10), other)
     assert [code for code, _ in found] == ["R004"]
     assert f"another operator than OPERATOR ({text(STRANGER)}) is trusted by " in found[0][1]
 
 
 def test_a_server_that_deletes_nothing_says_so_and_the_system_account_stays(url: str) -> None:
-    with open_cluster(Login(Place((url,)), ADMIN, USER)) as cluster:
+    with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
         said = cluster.who_deletes()
         refusing = tuple(answer.server for answer in said.answers if not answer.ok)
-        there = There(operator=ROOT, standings=cluster.standings, refusing=refusing)
+        there = ServerContext(operator=ROOT, server_reports=cluster.server_reports, refusing=refusing)
     found = preflight_delete([text(ORDERS), text(SYSTEM)], there).errors
     assert [(one.code, one.text) for one in found] == [
         ("R006", "accounts are not deleted by hub (allow_delete is not set)"),
@@ -174,16 +176,16 @@ def test_a_server_that_deletes_nothing_says_so_and_the_system_account_stays(url:
 
 
 def test_the_order_to_delete_is_by_a_key_that_servers_obey(url: str) -> None:
-    with open_cluster(Login(Place((url,)), ADMIN, USER)) as cluster:
-        issuer = order_issuer(ROOT, {text(SIGNING)}, cluster.standings)
+    with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
+        issuer = delete_request_issuer(ROOT, {text(SIGNING)}, cluster.server_reports)
     assert str(issuer) == text(SIGNING)
-    claims = order([text(ORDERS)], issuer)
+    claims = delete_request([text(ORDERS)], issuer)
     assert (claims.sub, claims.body.data, claims.exp) == (text(SIGNING), {"accounts": [text(ORDERS)]}, 0)
 
 
 def test_without_a_key_that_servers_obey_nothing_is_ordered(url: str) -> None:
     with (
-        open_cluster(Login(Place((url,)), ADMIN, USER)) as cluster,
+        open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster,
         pytest.raises(Refused, match="none of the operator's keys that are known here is trusted by hub"),
     ):
-        order_issuer(ROOT, {text(OPERATOR)}, cluster.standings)
+        delete_request_issuer(ROOT, {text(OPERATOR)}, cluster.server_reports)

@@ -258,9 +258,9 @@ def test_a_server_that_was_down_brings_the_deleted_back_and_prune_names_it(
     done = desk.ok("push", "ORDERS", "--url", cluster.url)
     assert f"warning: FORMER ({key}) was deleted and is back" in done.err
     done = desk.ok("push", "--all", "--prune", "--url", cluster.url, "--expect-count", "1", "--json")
-    (victim,) = done.data["pruned"]["victims"]
-    assert (victim["account"], victim["subject"], victim["servers"]) == ("FORMER", key, ["n0", "n1", "n2"])
-    assert victim["returned"] > 0
+    (orphan,) = done.data["pruned"]["victims"]
+    assert (orphan["account"], orphan["subject"], orphan["servers"]) == ("FORMER", key, ["n0", "n1", "n2"])
+    assert orphan["returned"] > 0
     assert not any(key in accounts(server) for server in cluster.servers)
 
 

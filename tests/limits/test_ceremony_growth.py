@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.ceremony import offline, report
-from seedless.ceremony.check import Verdict, check
-from seedless.ceremony.judgement import Ground
+from seedless.ceremony.check import CeremonyVerdict, check
+from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.request import parse, prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator, User
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.jwt import Draft, Jwt
 
 pytestmark = pytest.mark.usefixtures("no_collector")
@@ -61,7 +61,7 @@ def signed(one: Draft[Any]) -> Jwt[Any]:
     return next(iter(Keys().sign([one])))
 
 
-def request_of(users: int) -> Request:
+def request_of(users: int) -> CeremonyRequest:
     operator = signed(
         draft(
             Claims(sub=str(OPERATOR.public_key), name="ACME", body=Operator.new()), OPERATOR.public_key, NOW
@@ -84,12 +84,17 @@ def request_of(users: int) -> Request:
     return prepare(plan, at=NOW + 1, operator=operator, **header)
 
 
-def hold(request: Request, folder: Path, keys: Keys) -> bytes:
-    ground = Ground(request=request, policy=POLICY, ledger=Ledger(), now=NOW + 5, first_use=("all",))
-    sitting = offline.Sitting(
-        ground=ground, folder=folder, ledger=folder.with_suffix(".ledger"), clock=lambda: NOW + 5
+def hold(request: CeremonyRequest, folder: Path, keys: Keys) -> bytes:
+    review_context = ReviewContext(
+        request=request, policy=POLICY, ledger=Ledger(), now=NOW + 5, first_use=("all",)
     )
-    return offline.sit(sitting, review=lambda *_: True, keys=lambda: contextlib.nullcontext(keys))
+    run = offline.CeremonyRun(
+        review_context=review_context,
+        folder=folder,
+        ledger=folder.with_suffix(".ledger"),
+        clock=lambda: NOW + 5,
+    )
+    return offline.run_ceremony(run, review=lambda *_: True, keys=lambda: contextlib.nullcontext(keys))
 
 
 @pytest.fixture
@@ -111,13 +116,13 @@ def test_a_ceremony_is_held_in_one_pass(
 def test_a_ceremony_that_was_interrupted_is_gone_on_with_in_one_pass(
     growth: Callable[..., float], most: float, folders: Iterator[Path]
 ) -> None:
-    def interrupted(size: int) -> tuple[Request, Path]:
+    def interrupted(size: int) -> tuple[CeremonyRequest, Path]:
         request, folder = request_of(size), next(folders)
         with pytest.raises(KeyboardInterrupt):
             hold(request, folder, Keys(size - 1))
         return request, folder
 
-    def go_on(given: tuple[Request, Path]) -> None:
+    def go_on(given: tuple[CeremonyRequest, Path]) -> None:
         with contextlib.suppress(KeyboardInterrupt):
             hold(*given, Keys(0))
 
@@ -133,7 +138,7 @@ def test_a_ceremony_is_checked_and_reported_in_one_pass(
 
     def checked(given: tuple[bytes, bytes]) -> None:
         found = check(*given, OPERATOR.public_key)
-        assert found.verdict is Verdict.COMPLETE, found.text
+        assert found.verdict is CeremonyVerdict.COMPLETE, found.text
         assert report.report(found)
 
     assert growth(held, checked, rounds=2, sizes=SIZES) < most
@@ -142,9 +147,11 @@ def test_a_ceremony_is_checked_and_reported_in_one_pass(
 def test_a_request_is_shown_in_one_pass(growth: Callable[..., float], most: float, tmp_path: Path) -> None:
     workspace = Workspace(Settings(store=str(tmp_path)))
 
-    def shown(request: Request) -> None:
-        ground = Ground(request=request, policy=POLICY, ledger=Ledger(), now=NOW + 5, first_use=("all",))
+    def shown(request: CeremonyRequest) -> None:
+        review_context = ReviewContext(
+            request=request, policy=POLICY, ledger=Ledger(), now=NOW + 5, first_use=("all",)
+        )
         with contextlib.redirect_stderr(io.StringIO()):
-            desk_of.show(workspace, ground, ground.judge())
+            desk_of.show(workspace, review_context, review_context.judge())
 
     assert growth(request_of, shown, rounds=2, sizes=SIZES) < most

@@ -15,7 +15,7 @@ import pytest
 
 from seedless import nkey
 from seedless.claims import Account, Operator, User
-from seedless.inventory import KeyEntry, Keyring
+from seedless.inventory import Inventory, KeyEntry
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
@@ -56,7 +56,7 @@ def fill(root: Path, steps: int) -> NscStore:
             KeyEntry(public_key=account.public_key, uri=uri, role=Role.ACCOUNT, name=f"A{number:02}")
         )
     store.put(jwts)
-    Keyring.of(entries).save(root / "keyring.json")
+    Inventory.of(entries).save(root / "keyring.json")
     (root / "resolver").mkdir(exist_ok=True)
     return store
 

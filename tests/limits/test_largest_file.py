@@ -12,14 +12,14 @@ import pytest
 
 from seedless import plan_file, units
 from seedless.ceremony import offline
-from seedless.ceremony.judgement import Ground
+from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.request import parse, prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadClaims, StoreError
-from seedless.inventory import KeyEntry, Keyring
+from seedless.inventory import Inventory, KeyEntry
 from seedless.jwt import MAX_SIZE, Claims, Draft, Jwt, draft, read
-from seedless.ledger import Book, Known, Ledger
+from seedless.ledger import LastJwt, Ledger, OperatorRecord
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
 
     Desk = Any  # the fixture in tests/conftest.py
 
@@ -71,16 +71,21 @@ def plan(users: int, *, are_new: bool = False) -> Plan:
     return Plan(tuple(changes), NOW + 1, (operator_jwt(), account_jwt()))
 
 
-def request_of(users: int, *, are_new: bool = False) -> Request:
+def request_of(users: int, *, are_new: bool = False) -> CeremonyRequest:
     header = {"reason": "renewal", "prepared_by": "Grace", "expires": NOW + 9999, "tool": "seedless 0"}
     return prepare(plan(users, are_new=are_new), at=NOW + 1, operator=operator_jwt(), **header)
 
 
-def sitting_of(request: Request, folder: Path, ledger: Ledger) -> offline.Sitting:
+def sitting_of(request: CeremonyRequest, folder: Path, ledger: Ledger) -> offline.CeremonyRun:
     policy = read_policy(f'operator = "{OPERATOR.public_key}"\n'.encode())
-    ground = Ground(request=request, policy=policy, ledger=ledger, now=NOW + 5, first_use=("all",))
-    return offline.Sitting(
-        ground=ground, folder=folder / "ceremony", ledger=folder / "ledger.json", clock=lambda: NOW + 5
+    review_context = ReviewContext(
+        request=request, policy=policy, ledger=ledger, now=NOW + 5, first_use=("all",)
+    )
+    return offline.CeremonyRun(
+        review_context=review_context,
+        folder=folder / "ceremony",
+        ledger=folder / "ledger.json",
+        clock=lambda: NOW + 5,
     )
 
 
@@ -96,14 +101,14 @@ class NoKeys:
 
 def keyring_text(keys: int) -> str:
     uri = "pkcs11:token=production;serial=10be1048a1330d40;object=user:a-user;id=%2F%C6%7A%63;type=private"
-    return Keyring.of(
+    return Inventory.of(
         KeyEntry(public_key=user_key(n), uri=uri, role=Role.USER, name=f"user-{n:06}", at=NOW)
         for n in range(keys)
     ).text()
 
 
 def ledger_text(subjects: int) -> str:
-    book = Book(subjects={str(user_key(n)): Known("0" * 64, NOW) for n in range(subjects)})
+    book = OperatorRecord(subjects={str(user_key(n)): LastJwt("0" * 64, NOW) for n in range(subjects)})
     return Ledger({str(OPERATOR.public_key): book}).text()
 
 
@@ -194,9 +199,9 @@ def test_a_result_that_its_transcript_makes_too_large_asks_no_key(
 ) -> None:
     request = request_of(30, are_new=True)
     monkeypatch.setattr(units, "LARGEST_FILE", request.largest_result + 1000)
-    sitting = sitting_of(request, tmp_path, Ledger())
+    run = sitting_of(request, tmp_path, Ledger())
     with pytest.raises(StoreError, match=r"result.json would be larger than"):
-        offline.sit(sitting, review=lambda *_: True, keys=lambda: contextlib.nullcontext(NoKeys()))
+        offline.run_ceremony(run, review=lambda *_: True, keys=lambda: contextlib.nullcontext(NoKeys()))
     assert not (tmp_path / "ceremony" / "transcript.jsonl").exists()
 
 
@@ -204,12 +209,12 @@ def test_a_ledger_that_would_grow_too_large_stops_a_ceremony_before_its_first_si
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = request_of(3)
-    known = {str(user_key(number)): Known("0" * 64, NOW) for number in range(1000, 1400)}
-    ledger = Ledger({str(OPERATOR.public_key): Book(subjects=known)})
-    sitting = sitting_of(request, tmp_path, ledger)
+    known = {str(user_key(number)): LastJwt("0" * 64, NOW) for number in range(1000, 1400)}
+    ledger = Ledger({str(OPERATOR.public_key): OperatorRecord(subjects=known)})
+    run = sitting_of(request, tmp_path, ledger)
     monkeypatch.setattr(units, "LARGEST_FILE", len(ledger.text()) + 100)
     with pytest.raises(StoreError, match=r"ledger.json would be larger than"):
-        offline.sit(sitting, review=lambda *_: True, keys=lambda: contextlib.nullcontext(NoKeys()))
+        offline.run_ceremony(run, review=lambda *_: True, keys=lambda: contextlib.nullcontext(NoKeys()))
     assert not (tmp_path / "ledger.json").exists()
 
 

@@ -14,7 +14,7 @@ from seedless.claims import Operator
 from seedless.clock import Clock
 from seedless.errors import BadSignature
 from seedless.nkey import Role
-from seedless.plan import Subject, Times, new_operator
+from seedless.plan import PlanSubject, Validity, new_operator
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import issue
 
@@ -66,11 +66,11 @@ def flipped(message: bytes) -> bytes:
     ],
 )
 def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[[bytes], bytes]) -> None:
-    subject = Subject(role=Role.OPERATOR, name="ACME", public_key=KEY.public_key)
+    subject = PlanSubject(role=Role.OPERATOR, name="ACME", public_key=KEY.public_key)
     recorded: list[object] = []
     with pytest.raises(BadSignature):
         issue(
-            new_operator(subject, Operator.new(), now=1_800_000_000, times=Times()),
+            new_operator(subject, Operator.new(), now=1_800_000_000, times=Validity()),
             review=lambda _plan, _report: True,
             keys=lambda _: nullcontext(Lying(wrong)),
             record=lambda signed, _: recorded.append(signed),

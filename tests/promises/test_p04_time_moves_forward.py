@@ -35,7 +35,7 @@ def issued(at: int) -> Jwt[Any]:
     return made.complete(KEY.sign(made.signing_input))
 
 
-def successor(before: int) -> Change:
+def replacement(before: int) -> Change:
     return changed(CLAIMS, KEY.public_key, replaces=issued(before), now=NOW, reason="again")
 
 
@@ -45,14 +45,14 @@ def successor(before: int) -> Change:
     ids=["long ago", "a second ago", "this second", "half a minute ahead", "nearly a minute ahead"],
 )
 def test_a_successor_is_later_than_what_it_replaces(before: int, after: int) -> None:
-    plan = resigned(successor(before), (), NOW).rehearsed()
+    plan = resigned(replacement(before), (), NOW).rehearsed()
     assert plan.changes[0].draft.issued_at == after
     assert plan.judge().errors == ()
 
 
 @pytest.mark.parametrize("before", [NOW + 60, NOW + 3600], ids=["a minute ahead", "an hour ahead"])
 def test_no_jwt_is_more_than_a_minute_ahead(before: int) -> None:
-    plan = resigned(successor(before), (), NOW).rehearsed()
+    plan = resigned(replacement(before), (), NOW).rehearsed()
     assert [finding.code for finding in plan.judge().errors] == ["G002"]
 
 

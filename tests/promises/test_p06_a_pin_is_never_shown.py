@@ -93,8 +93,10 @@ def test_so_pins_are_nowhere(planted: Desk, watch: Watch, text_forms: Forms, tmp
 
 def test_a_module_that_only_the_inventory_names_is_not_loaded(desk: Desk) -> None:
     desk.ok("operator", "add", "ACME")
-    keyring = desk.store / "keyring.json"
-    keyring.write_text(keyring.read_text().replace(";type=private", ";type=private?module-path=/tmp/evil.so"))
+    inventory = desk.store / "keyring.json"
+    inventory.write_text(
+        inventory.read_text().replace(";type=private", ";type=private?module-path=/tmp/evil.so")
+    )
     done = desk.run("account", "add", "ORDERS", SEEDLESS_MODULE=None)
     assert (done.code, done.out) == (1, "")
-    assert f"{keyring} is damaged: " in done.err
+    assert f"{inventory} is damaged: " in done.err

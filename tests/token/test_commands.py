@@ -16,7 +16,7 @@ import pytest
 
 from seedless import jwt
 from seedless.nkey import Role
-from seedless.pkcs11.observer import notice
+from seedless.pkcs11.observer import touch_notice
 from seedless.pkcs11.token_info import TokenInfo
 from seedless.seeds import SoftwareKey
 
@@ -299,7 +299,7 @@ def test_the_wait_for_a_yubikey_is_told_in_the_words_of_a_yubikey() -> None:
         slot_id=0,
         initialised=True,
     )
-    assert notice(token) == (
+    assert touch_notice(token) == (
         'token "YubiKey PIV #1" (serial 1) waits: touch it if it blinks (Ctrl-C ends the wait)'
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.doctor import Line, Patient, account_size, examine
+from seedless.doctor import CheckResult, ExaminedToken, account_size, examine
 from seedless.pkcs11.audit import largest_message, padded_challenge
 from seedless.pkcs11.uri import KeyUri
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Misbehaving = Any
 
 
-def patient(made: pytest_softhsm.Token, pins: Any, **changes: Any) -> Patient:  # noqa: ANN401 - fixtures
+def patient(made: pytest_softhsm.Token, pins: Any, **changes: Any) -> ExaminedToken:  # noqa: ANN401 - fixtures
     ticks = itertools.count()
     counted = itertools.count(1)
     values = {
@@ -34,7 +34,7 @@ def patient(made: pytest_softhsm.Token, pins: Any, **changes: Any) -> Patient:  
         "random": lambda size: next(counted).to_bytes(size, "big"),
         "clock": lambda: next(ticks) * 0.002,
     }
-    return Patient(**(values | changes))
+    return ExaminedToken(**(values | changes))
 
 
 def labels(opened: Open, made: pytest_softhsm.Token) -> list[str]:
@@ -42,7 +42,7 @@ def labels(opened: Open, made: pytest_softhsm.Token) -> list[str]:
         return [key.label for key in token.keys()]
 
 
-def of(lines: list[Line], what: str) -> list[tuple[str, str]]:
+def of(lines: list[CheckResult], what: str) -> list[tuple[str, str]]:
     return [(str(line.verdict), line.found) for line in lines if line.what == what]
 
 
@@ -234,7 +234,7 @@ def test_less_than_is_known_of_the_family_is_a_problem(misbehaving: Misbehaving,
 
 def test_a_module_that_is_none_is_one_line(tmp_path: Path, given: Given) -> None:
     uri = KeyUri.parse("pkcs11:token=ACME")
-    asked = Patient(
+    asked = ExaminedToken(
         module=tmp_path / "none.so", uri=uri, pins=given("1234"), last_try=False, makes_key=True,
         random=bytes, clock=lambda: 0.0,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from pkcs11.constants import Attribute
 
 from seedless.errors import TokenError
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.initialise import contents
+from seedless.pkcs11.initialise import contents_of
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_a_token_that_makes_extractable_keys_all_the_same_is_refused_and_left_em
         token.generate("operator:ops")
     assert "its seed can leave, against what was asked" in refused.value.message
     with opened(misbehaving.made) as token:
-        assert (token.keys(), contents(misbehaving.made.module, token.info.uri)) == ([], [])
+        assert (token.keys(), contents_of(misbehaving.made.module, token.info.uri)) == ([], [])
 
 
 def test_a_vendors_numbers_are_not_used_on_a_device_that_nobody_knows(

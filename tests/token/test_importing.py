@@ -32,13 +32,13 @@ def objects(opened: Open, made: pytest_softhsm.Token) -> list[str]:
     """The labels of all key objects of both kinds, with their class."""
     from pkcs11.constants import ObjectClass  # noqa: PLC0415 - no other test here speaks to the binding
 
-    from seedless.pkcs11.keys import halves  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.keys import key_objects  # noqa: PLC0415 - likewise
 
     with opened(made) as token, token.session.use("look") as raw:
         return sorted(
             f"{kind.name} {one.label}"
             for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
-            for one in halves(raw, kind)
+            for one in key_objects(raw, kind)
         )
 
 

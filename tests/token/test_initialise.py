@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless.errors import NoToken, PinError, TokenError, UsageError
-from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
-from seedless.pkcs11.public_objects import Content
+from seedless.pkcs11.initialise import blank_or_named, contents_of, initialise_token
+from seedless.pkcs11.public_objects import PublicObject
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
 
@@ -74,9 +74,9 @@ def test_an_initialised_token_is_erased_only_with_its_serial(
 
 def test_what_would_be_lost_is_listed_without_a_pin(module: Path, softhsm_token: Made) -> None:
     uri = KeyUri.parse(softhsm_token.uri)
-    assert contents(module, uri) == []
+    assert contents_of(module, uri) == []
     softhsm_token.import_ed25519(bytes(32), label="operator:o", id=b"\x01")
-    assert contents(module, uri) == [Content("public key", "operator:o", b"\x01")]
+    assert contents_of(module, uri) == [PublicObject("public key", "operator:o", b"\x01")]
 
 
 def test_a_wrong_so_pin_is_told_and_not_sent_again(module: Path, softhsm_token: Made, opened: Open) -> None:

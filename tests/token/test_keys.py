@@ -11,7 +11,7 @@ from seedless.errors import NoKey, TokenError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11 import key_creation
 from seedless.pkcs11.families import EC_PARAMS_NAME, EC_PARAMS_OID
-from seedless.pkcs11.initialise import contents
+from seedless.pkcs11.initialise import contents_of
 from seedless.pkcs11.keys import KeyAttributes
 from seedless.seeds import SoftwareKey
 
@@ -99,7 +99,7 @@ def test_a_key_that_came_out_readable_is_destroyed(
     with opened(softhsm_token, writable=True) as token, pytest.raises(TokenError, match="its seed can leave"):
         token.generate("operator:ops")
     with opened(softhsm_token) as token:
-        assert (token.keys(), contents(softhsm_token.module, token.info.uri)) == ([], [])
+        assert (token.keys(), contents_of(softhsm_token.module, token.info.uri)) == ([], [])
 
 
 def test_a_key_whose_test_signature_is_wrong_is_destroyed(misbehaving: Misbehaving, opened: Open) -> None:
@@ -110,7 +110,7 @@ def test_a_key_whose_test_signature_is_wrong_is_destroyed(misbehaving: Misbehavi
     ):
         token.generate("operator:ops")
     with opened(misbehaving.made) as token:
-        assert (token.keys(), contents(misbehaving.made.module, token.info.uri)) == ([], [])
+        assert (token.keys(), contents_of(misbehaving.made.module, token.info.uri)) == ([], [])
 
 
 def test_a_message_that_is_not_bytes_is_refused_and_the_session_lives(

@@ -11,7 +11,7 @@ from seedless.errors import PinError
 from seedless.nkey import Role
 from seedless.pkcs11.audit import audit
 from seedless.pkcs11.families import EC_PARAMS_NAME
-from seedless.pkcs11.keys import STATEMENT, KeyAttributes, papers
+from seedless.pkcs11.keys import NOT_ATTESTED, KeyAttributes, provenance_of
 from seedless.pkcs11.token_info import TokenInfo
 from seedless.seeds import SoftwareKey
 
@@ -86,28 +86,28 @@ SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
 def test_the_verdict_follows_from_what_the_driver_says(
     says: KeyAttributes, mechanism: int | None, verdict: str
 ) -> None:
-    found = papers(says, mechanism, DEVICE)
+    found = provenance_of(says, mechanism, DEVICE)
     assert (str(found.verdict), found.text, found.remarks) == (verdict, verdict, ())
 
 
 @pytest.mark.parametrize("info", [SOFTHSM, SOFT_TOKEN], ids=["softhsm", "opencryptoki-soft-token"])
 def test_of_a_key_in_software_it_is_always_said_that_the_files_can_be_copied(info: TokenInfo) -> None:
-    said = papers(MADE, 0x1055, info).text
+    said = provenance_of(MADE, 0x1055, info).text
     assert said == "made on this token, not extractable; software: the files can be copied"
 
 
 def test_where_a_driver_does_not_report_the_origin_no_key_is_called_imported() -> None:
     nss = msgspec.structs.replace(DEVICE, manufacturer="Mozilla Foundation", model="NSS 3", library="")
-    said = papers(msgspec.structs.replace(MADE, local=False, never_extractable=False), None, nss)
+    said = provenance_of(msgspec.structs.replace(MADE, local=False, never_extractable=False), None, nss)
     assert said.verdict == "not reported by the driver"
-    leaving = papers(msgspec.structs.replace(MADE, local=False, extractable=True), None, nss)
+    leaving = provenance_of(msgspec.structs.replace(MADE, local=False, extractable=True), None, nss)
     assert leaving.verdict == "can leave"
 
 
 def test_a_mechanism_that_is_not_available_is_none() -> None:
-    assert papers(MADE, 0x1055, DEVICE).mechanism == 0x1055
-    assert papers(MADE, UNAVAILABLE, DEVICE).mechanism is None
-    assert STATEMENT == "these are statements of the driver, not attestations"
+    assert provenance_of(MADE, 0x1055, DEVICE).mechanism == 0x1055
+    assert provenance_of(MADE, UNAVAILABLE, DEVICE).mechanism is None
+    assert NOT_ATTESTED == "these are statements of the driver, not attestations"
 
 
 def test_an_audit_reads_and_tries_every_key(softhsm_token: pytest_softhsm.Token, opened: Open) -> None:
@@ -117,10 +117,10 @@ def test_an_audit_reads_and_tries_every_key(softhsm_token: pytest_softhsm.Token,
         by_label = {one.key.label: one for one in audit(token)}
         assert len(token.keys()) == 2, "the token is still open"
     ours, imported = by_label["account:ORDERS"], by_label["user:app"]
-    assert (ours.key, ours.papers.verdict, ours.papers.mechanism) == (
+    assert (ours.key, ours.provenance.verdict, ours.provenance.mechanism) == (
         made, "made on this token, not extractable", 0x1055,
     )  # fmt: skip
-    assert (imported.papers.verdict, imported.papers.mechanism) == ("imported", None)
+    assert (imported.provenance.verdict, imported.provenance.mechanism) == ("imported", None)
     assert [one.agrees for one in by_label.values()] == [True, True]
     assert all(one.is_sound for one in by_label.values())
     assert imported.trial.signature == SOFTWARE.sign(imported.trial.message)
@@ -162,7 +162,7 @@ def test_a_key_that_can_leave_is_not_sound(softhsm_token: pytest_softhsm.Token, 
     with opened(softhsm_token, writable=True) as token:
         add(token, EXTRACTABLE=True)
         (one,) = audit(token)
-    assert (one.papers.verdict, one.agrees, one.is_sound) == ("can leave", True, False)
+    assert (one.provenance.verdict, one.agrees, one.is_sound) == ("can leave", True, False)
 
 
 def test_a_key_that_wants_the_pin_again_is_tried_with_it(

@@ -76,7 +76,7 @@ def pool_of(
 
 
 def processes(pool: Pool) -> list[int]:
-    return [worker.pid for worker in pool._crew._workers]
+    return [worker.pid for worker in pool._group._workers]
 
 
 def messages(count: int) -> list[bytes]:
@@ -110,7 +110,7 @@ def test_a_killed_worker_every_hundred_signatures_changes_nothing(made: Made) ->
         for result in pool.sign_all((KEY, text) for text in texts):
             disturbed.append(result)
             if len(disturbed) % 100 == 0 and len(disturbed) < 2000:
-                busy = max(pool._crew.ready, key=lambda worker: len(worker.jobs))
+                busy = max(pool._group.ready, key=lambda worker: len(worker.jobs))
                 os.kill(busy.pid, signal.SIGKILL)
                 killed.append(busy.pid)
         assert len(set(killed)) == len(killed) == 19
@@ -284,8 +284,8 @@ def test_a_planted_pin_is_in_no_argument_and_no_environment_of_a_worker(
         first, second = processes(pool)
         os.kill(first, signal.SIGKILL)
         assert pool.signer(KEY).sign(b"x") == signature(b"x")
-        while len(pool._crew.ready) < 2:
-            pool._crew.wait()
+        while len(pool._group.ready) < 2:
+            pool._group.wait()
         found = processes(pool)
         assert len({first, second, *found}) == 3
         for pid in found:
@@ -295,7 +295,7 @@ def test_a_planted_pin_is_in_no_argument_and_no_environment_of_a_worker(
                 assert b"INNOCENT=kept" in environ
                 assert made.pin.encode() not in environ
                 assert b"called like one" not in environ
-        assert made.pin not in repr((pool, pool._crew, pool.signer(KEY)))
+        assert made.pin not in repr((pool, pool._group, pool.signer(KEY)))
 
 
 def test_closing_leaves_no_process_and_no_zombie(made: Made) -> None:
@@ -341,7 +341,7 @@ import signal
 from seedless.pkcs11.isolation.pool import open_pool
 KEY = PublicKey.parse(os.environ["TEST_KEY"])
 with open_pool(URI, Given(), module=MODULE, workers=2) as pool:
-    print(*(worker.pid for worker in pool._crew._workers), flush=True)
+    print(*(worker.pid for worker in pool._group._workers), flush=True)
     def jobs():
         for number in range(100_000):
             if number == 300:
@@ -372,7 +372,7 @@ def test_workers_do_not_outlive_a_killed_parent(made: Made, in_child: Child) -> 
 
 
 def test_ctrl_c_reaches_the_workers_and_only_the_parent_acts_on_it(made: Made, in_child: Child) -> None:
-    act = "[os.kill(worker.pid, signal.SIGINT) for worker in pool._crew._workers]; signal.raise_signal(2)"
+    act = "[os.kill(worker.pid, signal.SIGINT) for worker in pool._group._workers]; signal.raise_signal(2)"
     done = in_child(made, _WATCHED.replace("ACT", act), TEST_KEY=str(KEY))
     pids = [int(word) for word in done.stdout.splitlines()[0].split()]
     assert done.stdout.splitlines()[1:] == ["at work", "stopped"]

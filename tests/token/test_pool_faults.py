@@ -15,9 +15,9 @@ from seedless.errors import PinError, TokenError
 from seedless.nkey import PublicKey, Role
 from seedless.pin import PromptPin
 from seedless.pkcs11.families import EC_PARAMS_NAME
-from seedless.pkcs11.isolation.frames import jobs
+from seedless.pkcs11.isolation.frames import unpack_jobs
 from seedless.pkcs11.isolation.pool import Pool, _send, open_pool
-from seedless.pkcs11.isolation.worker_group import Job
+from seedless.pkcs11.isolation.worker_group import SigningJob
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     from seedless.pin import PinSource
-    from seedless.pkcs11.isolation.frames import Kind
+    from seedless.pkcs11.isolation.frames import FrameKind
     from seedless.pkcs11.token import Token
 
     Open = Callable[..., AbstractContextManager[Token]]
@@ -125,7 +125,7 @@ def test_a_job_over_which_two_workers_are_lost_ends_in_a_sentence(
 ) -> None:
     with pool_of(crooked, workers=2, deadline=0.7) as pool:
         assert dict(pool.sign_all((KEY, text) for text in texts(10))) == signed(10)
-        found = [worker.pid for worker in pool._crew._workers]
+        found = [worker.pid for worker in pool._group._workers]
         crooked.wants(f"fault C_Sign 1+ {fault}")
         with pytest.raises(TokenError) as refused:
             pool.signer(KEY).sign(b"x")
@@ -154,12 +154,12 @@ def test_an_error_that_stays_is_told_as_without_a_pool(crooked: Misbehaving) -> 
 
 def test_a_hang_costs_the_deadline_and_the_others_go_on_meanwhile(crooked: Misbehaving) -> None:
     with pool_of(crooked, workers=2, deadline=1.0) as pool:
-        stopped = pool._crew.ready[0]
+        stopped = pool._group.ready[0]
         os.kill(stopped.pid, signal.SIGSTOP)
         begin = time.monotonic()
         results = list(pool.sign_all((KEY, text) for text in texts(200)))
         took = time.monotonic() - begin
-        assert stopped.pid not in [worker.pid for worker in pool._crew._workers]
+        assert stopped.pid not in [worker.pid for worker in pool._group._workers]
     assert (len(results), dict(results)) == (200, signed(200))
     assert 1.0 <= took < 10.0
 
@@ -168,7 +168,7 @@ def test_a_hang_does_not_delay_the_end_of_a_pool(crooked: Misbehaving) -> None:
     begin = time.monotonic()
     with pool_of(crooked, deadline=60.0) as pool:
         crooked.wants("fault C_CloseSession 1+ SLEEP 60")
-        [pid] = [worker.pid for worker in pool._crew._workers]
+        [pid] = [worker.pid for worker in pool._group._workers]
     assert not Path(f"/proc/{pid}").exists()
     assert time.monotonic() - begin < 20.0
 
@@ -181,7 +181,7 @@ def test_a_worker_that_hangs_does_not_outlive_its_parent(crooked: Misbehaving, i
 import signal
 from seedless.pkcs11.isolation.pool import open_pool
 with open_pool(URI, Given(), module=MODULE, deadline=2.5) as pool:
-    print(pool._crew.ready[0].pid, flush=True)
+    print(pool._group.ready[0].pid, flush=True)
     signal.setitimer(signal.ITIMER_REAL, 1)  # whose signal nobody handles
     pool.signer(PublicKey.parse(os.environ["TEST_KEY"])).sign(b"x")
 """,
@@ -207,10 +207,10 @@ def test_what_a_lost_worker_had_is_given_out_one_by_one() -> None:
         def __init__(self) -> None:
             self.batches: list[list[int]] = []
 
-        def send(self, _kind: Kind, body: bytes) -> None:
-            self.batches.append([number for number, _, _ in jobs(body)])
+        def send(self, _kind: FrameKind, body: bytes) -> None:
+            self.batches.append([number for number, _, _ in unpack_jobs(body)])
 
-    worker, batch = Worker(), [Job(number, KEY, b"x", bytes) for number in range(5)]
+    worker, batch = Worker(), [SigningJob(number, KEY, b"x", bytes) for number in range(5)]
     batch[0].is_suspect = batch[1].is_suspect = True
     _send(worker, batch)  # type: ignore[arg-type]  # all that it wants of a worker
     assert worker.batches == [[0], [1], [2, 3, 4]]
@@ -251,7 +251,7 @@ def test_a_pin_that_was_changed_meanwhile_is_sent_once_more_and_never_again(
     with pool_of(crooked, workers=3) as pool:
         crooked.forget()
         crooked.wants("fault C_Login 1+ 0xa0", *setting)  # CKR_PIN_INCORRECT
-        for worker in pool._crew.ready:
+        for worker in pool._group.ready:
             os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(PinError, match="the PIN is wrong"):
             list(pool.sign_all((KEY, text) for text in texts(20)))
@@ -362,7 +362,7 @@ def test_workers_that_log_in_for_each_signature_take_turns_and_none_is_lost(
     crooked: Misbehaving, each_time: PublicKey
 ) -> None:
     with pool_of(crooked, workers=3) as pool:
-        before = [worker.pid for worker in pool._crew._workers]
+        before = [worker.pid for worker in pool._group._workers]
         results = dict(pool.sign_all((each_time, text) for text in texts(300)))
-        assert [worker.pid for worker in pool._crew._workers] == before
+        assert [worker.pid for worker in pool._group._workers] == before
     assert (len(results), crooked.calls("C_Login"), crooked.calls("C_Sign")) == (300, 303, 300)

@@ -62,9 +62,9 @@ class Written:
 @pytest.fixture
 def written() -> Iterator[Written]:
     watching = Written()
-    observer.watch_drivers(watching)
+    observer.observe_drivers(watching)
     yield watching
-    observer.watch_drivers(observer.NOBODY)
+    observer.observe_drivers(observer.NO_OBSERVER)
 
 
 def test_a_signature_is_told_before_it_begins_and_its_driver_is_left(

@@ -5,29 +5,29 @@ import pytest
 from seedless.errors import Refused, UsageError
 from seedless.findings import Report, error, warning
 from seedless.rules import code_of, rules
-from seedless.waivers import NEVER, check, lift
+from seedless.waivers import NEVER, check, waive
 
 
 def test_a_finding_is_lifted_by_its_code_and_kept_as_lifted() -> None:
     report = Report.of([warning("C001", "", "w"), error("G003", "exp", "e"), error("T003", "", "t")])
-    lifted = lift(report, ["G003", "C001"])
-    assert [finding.code for finding in lifted.findings] == ["T003"]
-    assert [finding.code for finding in lifted.lifted] == ["G003", "C001"]
+    waived = waive(report, ["G003", "C001"])
+    assert [finding.code for finding in waived.findings] == ["T003"]
+    assert [finding.code for finding in waived.waived] == ["G003", "C001"]
     with pytest.raises(Refused, match="T003"):
-        lifted.require_clean()
-    lift(lifted, ["T003"]).require_clean()
-    assert [finding.code for finding in lift(lifted, ["T003"]).lifted] == ["G003", "C001", "T003"]
+        waived.require_clean()
+    waive(waived, ["T003"]).require_clean()
+    assert [finding.code for finding in waive(waived, ["T003"]).waived] == ["G003", "C001", "T003"]
 
 
 def test_nothing_is_lifted_without_a_code() -> None:
     report = Report.of([error("G003", "exp", "e")])
-    assert lift(report, []) == report
+    assert waive(report, []) == report
 
 
 @pytest.mark.parametrize("code", sorted(NEVER))
 def test_what_guards_a_promise_is_not_lifted(code: str) -> None:
     with pytest.raises(UsageError, match=f"{code} cannot be lifted"):
-        lift(Report.of([error(code, "", "x")]), [code])
+        waive(Report.of([error(code, "", "x")]), [code])
 
 
 @pytest.mark.parametrize("code", ["P001", "P012", "P999"])

@@ -265,7 +265,7 @@ def test_a_named_subject_is_dated_by_the_clock_and_shown_as_lifted() -> None:
     context = msgspec.structs.replace(plan.context, reset_time=intent.reset_time)
     report = judge(plan.changes, context)
     assert report.errors == ()
-    assert [(one.code, one.place, one.text) for one in report.lifted] == [
+    assert [(one.code, one.place, one.text) for one in report.waived] == [
         ("G001", "account ORDERS iat", _BACK)
     ]
 

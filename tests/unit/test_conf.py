@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from seedless.errors import StoreError
-from seedless.nats_config import Array, Configuration, Map, Place, Scalar, Value, load, parse
+from seedless.nats_config import Array, Configuration, Map, Scalar, SourcePlace, Value, load, parse
 
 SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 ENVIRONMENT = {"WORD": "spoken", "NUMBER": "2kb", "LIST": "[a, b]", "LOOP": "$LOOP", "OTHER": "$WORD"}
@@ -263,17 +263,17 @@ def test_every_value_has_its_place(folder: Path) -> None:
     array, included = (one.value for one in member.value.members)
     assert isinstance(array, Array)
     name = str(path)
-    assert (member.place, member.value.place) == (Place(name, 2, 1), Place(name, 2, 3))
+    assert (member.place, member.value.place) == (SourcePlace(name, 2, 1), SourcePlace(name, 2, 3))
     assert (array.place, *(item.place for item in array.items)) == (
-        Place(name, 3, 8), Place(name, 3, 10), Place(name, 4, 2),
+        SourcePlace(name, 3, 8), SourcePlace(name, 3, 10), SourcePlace(name, 4, 2),
     )  # fmt: skip
-    assert included.place == Place(str(folder / "two.conf"), 1, 4)
+    assert included.place == SourcePlace(str(folder / "two.conf"), 1, 4)
     assert str(member.place) == f"{path}:2:1"
 
 
 def test_the_keys_used_as_variables_and_the_names_asked_for_are_known() -> None:
     found = read("a: b\nc: $a\nd: $WORD")
-    assert (found.variables, found.environment) == ({Place("s.conf", 1, 1)}, {"WORD"})
+    assert (found.variables, found.environment) == ({SourcePlace("s.conf", 1, 1)}, {"WORD"})
 
 
 def test_the_last_of_two_keys_counts_and_both_are_kept() -> None:

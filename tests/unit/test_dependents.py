@@ -8,7 +8,7 @@ from seedless.claims import Account, Operator, Scope, User
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
-from seedless.trust import ties
+from seedless.trust import dependents
 
 OPERATOR, ACCOUNT, SIGNING, OTHER = (
     SoftwareKey(role, bytes([number] * 32))
@@ -40,23 +40,25 @@ def account(*, expires: int = 0) -> Jwt[object]:
 def test_a_jwt_is_tied_to_its_subject_signing_keys_and_issuer(
     key: SoftwareKey, tied: tuple[str, ...]
 ) -> None:
-    assert ties(account(), key.public_key, NOW) == tied
+    assert dependents(account(), key.public_key, NOW) == tied
 
 
 def test_a_key_with_a_scope_is_a_signing_key_too() -> None:
     body = Account(signing_keys=(Scope(key=str(SIGNING.public_key), role="app"),))
-    assert ties(signed(body, str(ACCOUNT.public_key), OPERATOR), SIGNING.public_key, NOW) == ("signing key",)
+    assert dependents(signed(body, str(ACCOUNT.public_key), OPERATOR), SIGNING.public_key, NOW) == (
+        "signing key",
+    )
 
 
 def test_an_operator_is_tied_to_itself_and_its_signing_keys() -> None:
     second = SoftwareKey(Role.OPERATOR, bytes([9] * 32)).public_key
     jwt = signed(Operator(signing_keys=(str(second),)), str(OPERATOR.public_key), OPERATOR)
-    assert ties(jwt, OPERATOR.public_key, NOW) == ("subject", "issuer")
-    assert ties(jwt, second, NOW) == ("signing key",)
+    assert dependents(jwt, OPERATOR.public_key, NOW) == ("subject", "issuer")
+    assert dependents(jwt, second, NOW) == ("signing key",)
 
 
 def test_the_raw_key_counts_in_whichever_role() -> None:
-    assert ties(account(), PublicKey(Role.USER, ACCOUNT.public_key.raw), NOW) == ("subject",)
+    assert dependents(account(), PublicKey(Role.USER, ACCOUNT.public_key.raw), NOW) == ("subject",)
 
 
 @pytest.mark.parametrize(
@@ -68,4 +70,4 @@ def test_the_raw_key_counts_in_whichever_role() -> None:
     ],
 )
 def test_an_expired_jwt_is_tied_to_nothing(expires: int, tied: tuple[str, ...]) -> None:
-    assert ties(account(expires=expires), ACCOUNT.public_key, NOW) == tied
+    assert dependents(account(expires=expires), ACCOUNT.public_key, NOW) == tied

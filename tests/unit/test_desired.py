@@ -54,8 +54,8 @@ class World:
             key = self.keys[change.draft.issuer]
             assert change.address is not None
             jwts[change.address] = change.draft.complete(key.sign(change.draft.signing_input))
-        for placement in plan.placements:
-            del jwts[placement.address]
+        for store_write in plan.store_writes:
+            del jwts[store_write.address]
         self.standing = dataclasses.replace(
             self.standing,
             operator=jwts.pop(()),
@@ -154,29 +154,29 @@ def test_pruning_removes_what_the_file_does_not_name_where_it_names_others(world
 def test_a_pruned_user_is_revoked(world: World) -> None:
     key = world.user("ORDERS", "app").sub
     plan = world.apply("accounts.ORDERS.users = {}", prune=True, now=NOW + 5)
-    assert [placement.address for placement in plan.placements] == [("ORDERS", "app")]
+    assert [store_write.address for store_write in plan.store_writes] == [("ORDERS", "app")]
     assert world.account("ORDERS").body.revocations == {key: NOW + 5}
 
 
 def test_a_pruned_account_takes_its_users_along(world: World) -> None:
     world.apply("[accounts.AUDIT]", now=NOW + 1)
     plan = world.apply("[accounts.AUDIT]", prune=True, now=NOW + 2)
-    assert [placement.address for placement in plan.placements] == [("ORDERS", "app"), ("ORDERS",)]
+    assert [store_write.address for store_write in plan.store_writes] == [("ORDERS", "app"), ("ORDERS",)]
     assert addresses(plan) == []
 
 
 def test_without_prune_nothing_is_removed(world: World) -> None:
     plan = world.apply("[accounts.AUDIT]")
-    assert plan.placements == ()
+    assert plan.store_writes == ()
 
 
 def test_a_file_without_accounts_prunes_none(world: World) -> None:
-    assert world.plan('operator.tags = ["x"]', prune=True).placements == ()
+    assert world.plan('operator.tags = ["x"]', prune=True).store_writes == ()
 
 
 def test_the_system_account_is_never_pruned(world: World) -> None:
     world.apply('operator.system_account = "SYS"\n[accounts.SYS.users.sys]')
-    assert world.plan("[accounts.ORDERS]", prune=True).placements == ()
+    assert world.plan("[accounts.ORDERS]", prune=True).store_writes == ()
 
 
 def test_a_new_system_account_has_the_exports_that_nsc_gives_it(world: World) -> None:

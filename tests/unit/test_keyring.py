@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedless.errors import BadUri, SeedlessError, StoreError, UsageError
-from seedless.inventory import Attested, KeyEntry, Keyring, load, record
+from seedless.inventory import Attested, Inventory, KeyEntry, load, record
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import root_lock
@@ -36,7 +36,7 @@ def entry(key: PublicKey = ACCOUNT, uri: str = URI, **changes: object) -> KeyEnt
 
 def test_the_file_is_sorted_readable_and_for_the_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
-    Keyring().with_entry(entry(OPERATOR, name="OP", made="import")).with_entry(entry()).save(path)
+    Inventory().with_entry(entry(OPERATOR, name="OP", made="import")).with_entry(entry()).save(path)
     assert path.read_text() == (
         "{\n"
         '  "version": 1,\n'
@@ -62,9 +62,9 @@ def test_the_file_is_sorted_readable_and_for_the_owner_only(tmp_path: Path) -> N
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
-    keyring = Keyring().with_entry(entry()).with_entry(entry(OPERATOR))
-    keyring.save(tmp_path / "keyring.json")
-    assert load(tmp_path / "keyring.json") == keyring
+    inventory = Inventory().with_entry(entry()).with_entry(entry(OPERATOR))
+    inventory.save(tmp_path / "keyring.json")
+    assert load(tmp_path / "keyring.json") == inventory
     assert load(tmp_path / "keyring.json").get(ACCOUNT) == entry()
     assert load(tmp_path / "keyring.json").get(PublicKey(Role.USER, bytes(32))) is None
 
@@ -72,7 +72,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
 def test_that_a_key_was_attested_is_kept_and_read_strictly(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     attested = entry(attested=Attested(sha256="0f" * 32, at=1_700_000_001))
-    Keyring().with_entry(attested).with_entry(entry(OPERATOR)).save(path)
+    Inventory().with_entry(attested).with_entry(entry(OPERATOR)).save(path)
     assert json.loads(path.read_text())["keys"][str(ACCOUNT)]["attested"] == {
         "sha256": "0f" * 32,
         "at": 1_700_000_001,
@@ -88,18 +88,18 @@ def test_that_a_key_was_attested_is_kept_and_read_strictly(tmp_path: Path) -> No
 
 
 def test_a_missing_file_is_an_empty_keyring(tmp_path: Path) -> None:
-    assert load(tmp_path / "keyring.json") == Keyring()
+    assert load(tmp_path / "keyring.json") == Inventory()
 
 
 def test_an_entry_replaces_the_older_one_of_its_key() -> None:
-    keyring = Keyring().with_entry(entry()).with_entry(entry(name="new"))
-    assert [one.name for one in keyring] == ["new"]
-    assert len(keyring.without(ACCOUNT)) == 0
+    inventory = Inventory().with_entry(entry()).with_entry(entry(name="new"))
+    assert [one.name for one in inventory] == ["new"]
+    assert len(inventory.without(ACCOUNT)) == 0
 
 
 def test_one_raw_key_has_one_role() -> None:
     with pytest.raises(UsageError, match="is the same key as"):
-        Keyring().with_entry(entry()).with_entry(entry(PublicKey(Role.OPERATOR, ACCOUNT.raw)))
+        Inventory().with_entry(entry()).with_entry(entry(PublicKey(Role.OPERATOR, ACCOUNT.raw)))
 
 
 def test_an_entry_has_the_role_of_its_key() -> None:

@@ -10,7 +10,7 @@ import pytest
 from seedless.claims import Account, Activation, Operator
 from seedless.errors import StoreError
 from seedless.jwt import Claims, draft
-from seedless.ledger import Book, Known, Ledger, load
+from seedless.ledger import LastJwt, Ledger, OperatorRecord, load
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
@@ -35,14 +35,14 @@ def test_a_missing_file_is_an_empty_ledger(tmp_path: Path) -> None:
 
 def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     account = signed(Account.new(), OPERATOR, ACCOUNT)
-    book = Book().ended(REQUEST, TRANSCRIPT, [account])
+    book = OperatorRecord().ended(REQUEST, TRANSCRIPT, [account])
     ledger = Ledger().with_book("O1", book).with_open("O2", REQUEST)
     (tmp_path / "ledger.json").write_text(ledger.text())
     found = load(tmp_path / "ledger.json")
     assert found == ledger
     assert found.books["O1"].last == TRANSCRIPT
     assert found.books["O1"].requests == {REQUEST: TRANSCRIPT}
-    assert found.books["O1"].subjects == {str(ACCOUNT.public_key): Known.of(account)}
+    assert found.books["O1"].subjects == {str(ACCOUNT.public_key): LastJwt.of(account)}
     assert found.open == {"O2": REQUEST}
 
 
@@ -50,7 +50,7 @@ def test_the_last_jwt_of_a_subject_is_kept_and_activations_are_not() -> None:
     first, second = (signed(Account.new(), OPERATOR, ACCOUNT, at) for at in (1_800_000_000, 1_800_000_001))
     leave = signed(Activation(subject="a", import_type="stream"), ACCOUNT, ACCOUNT)
     operator = signed(Operator.new(), OPERATOR, OPERATOR)
-    book = Book().ended(REQUEST, TRANSCRIPT, [operator, first, second, leave])
+    book = OperatorRecord().ended(REQUEST, TRANSCRIPT, [operator, first, second, leave])
     assert {sub: known.issued_at for sub, known in book.subjects.items()} == {
         str(OPERATOR.public_key): 1_800_000_000,
         str(ACCOUNT.public_key): 1_800_000_001,
@@ -59,7 +59,7 @@ def test_the_last_jwt_of_a_subject_is_kept_and_activations_are_not() -> None:
 
 def test_a_ceremony_that_ends_closes_the_request_of_its_operator_alone() -> None:
     ledger = Ledger().with_open("O1", REQUEST).with_open("O2", REQUEST)
-    assert ledger.with_book("O1", Book()).open == {"O2": REQUEST}
+    assert ledger.with_book("O1", OperatorRecord()).open == {"O2": REQUEST}
 
 
 DAMAGED = {

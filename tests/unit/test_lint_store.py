@@ -13,7 +13,7 @@ from seedless.claims import Account, Operator, Permission, Scope, Template, User
 from seedless.errors import StoreError
 from seedless.findings import Severity
 from seedless.jwt import Claims, Jwt, draft, read
-from seedless.lint import Surroundings, count, judge_jwt, lint_store, unreadable
+from seedless.lint import LintContext, count, judge_jwt, lint_store, unreadable
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
@@ -175,7 +175,7 @@ def test_a_policy_judges_what_stands(store: NscStore) -> None:
 def test_members_that_are_not_known_and_old_versions_are_told(craft: Craft) -> None:
     body = {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1, "colour": "red"}
     strange = read(craft({"sub": text(APP), "iat": NOW, "jti": "x", "name": "app", "nats": body}))
-    around = Surroundings(Context(NOW))
+    around = LintContext(Context(NOW))
     codes = [(one.code, one.where) for one in judge_jwt("app.jwt", strange, around).findings]
     assert ("L002", "nats.colour") in codes
     old = read(craft({"sub": text(APP), "iat": NOW, "jti": "x", "name": "app", "type": "user", "nats": {}},
@@ -186,7 +186,7 @@ def test_members_that_are_not_known_and_old_versions_are_told(craft: Craft) -> N
 def test_an_empty_list_of_a_scoped_user_is_told(craft: Craft, keys: dict[Role, SoftwareKey]) -> None:
     scope = Scope(key=text(keys[Role.ACCOUNT]), template=Template.new())
     parent = account(signing_keys=(scope,))
-    around = Surroundings(Context(NOW, claims={text(ORDERS): parent.claims}))
+    around = LintContext(Context(NOW, claims={text(ORDERS): parent.claims}))
     for given, codes in (({"pub": {"allow": []}, "sub": {}}, ["L004"]), ({"pub": {}, "sub": {}}, [])):
         body = given | {"issuer_account": text(ORDERS), "type": "user", "version": 2}
         payload = {
@@ -203,7 +203,7 @@ def test_an_empty_list_of_a_scoped_user_is_told(craft: Craft, keys: dict[Role, S
 
 
 def test_a_user_whose_account_is_not_known_is_not_judged_for_trust() -> None:
-    around = Surroundings(Context(NOW))
+    around = LintContext(Context(NOW))
     assert [one.code for one in judge_jwt("app.jwt", user(), around).findings] == ["L005"]
     assert [one.code for one in unreadable("app.jwt", StoreError("gone", "look")).findings] == ["L001"]
 

@@ -4,7 +4,7 @@ import pytest
 from pkcs11 import exceptions
 
 from seedless.errors import NoKey, NoToken, PinError, SeedlessError, TokenError
-from seedless.pkcs11.return_values import explain, explained, is_dislike, pin_refused
+from seedless.pkcs11.return_values import explain, explained, is_dislike, pin_rejected
 from seedless.pkcs11.token_info import TokenInfo
 
 
@@ -124,7 +124,7 @@ def test_errors_of_our_own_and_bugs_pass_through() -> None:
     ],
 )
 def test_the_tries_left_are_told(flags: dict[str, bool], wrong: bool, message: str) -> None:  # noqa: FBT001 - a table
-    error = pin_refused(info(**flags), wrong=wrong)
+    error = pin_rejected(info(**flags), wrong=wrong)
     assert error.message == f'cannot log in on token "ops" (serial 01): {message}'
     assert error.hint
     assert error.exit_code == 4

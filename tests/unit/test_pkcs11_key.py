@@ -4,7 +4,7 @@ import pytest
 
 from seedless.errors import UsageError
 from seedless.nkey import Role
-from seedless.pkcs11.keys import KeyAttributes, label_for, point, role_of, type_name
+from seedless.pkcs11.keys import KeyAttributes, ec_point, label_for, role_of, type_name
 from seedless.pkcs11.signing import challenge
 from seedless.pkcs11.token_info import TokenInfo
 
@@ -28,11 +28,11 @@ _EDWARDS, _MONTGOMERY, _RSA = 0x40, 0x41, 0x00
     ],
 )
 def test_a_point_is_read_in_three_shapes(value: str, raw: bytes | None) -> None:
-    assert point(bytes.fromhex(value)) == raw
+    assert ec_point(bytes.fromhex(value)) == raw
 
 
 def test_no_point_is_none() -> None:
-    assert point(None) is None
+    assert ec_point(None) is None
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_an_unknown_device_gets_everything_tried_and_nothing_assumed() -> None:
     quirks = info("Acme").quirks
     assert quirks is GENERAL
     assert (quirks.ec_params, quirks.numbers) == ((EC_PARAMS_NAME, EC_PARAMS_OID), (STANDARD,))
-    assert (quirks.largest_message, quirks.make, quirks.takes_pin(b"1")) == (None, "", True)
+    assert (quirks.largest_message, quirks.make, quirks.accepts_pin(b"1")) == (None, "", True)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_ceiling_of_a_yubihsm_follows_its_firmware(firmware: str, ceiling: i
     ],
 )
 def test_the_form_of_a_yubihsm_pin(pin: bytes, taken: bool) -> None:  # noqa: FBT001 - a table
-    assert info(YUBICO, "YubiHSM").quirks.takes_pin(pin) is taken
+    assert info(YUBICO, "YubiHSM").quirks.accepts_pin(pin) is taken
 
 
 def test_vendor_numbers_are_used_where_the_token_lists_them() -> None:

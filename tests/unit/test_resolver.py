@@ -11,9 +11,9 @@ from seedless.claims import Account, Generic, Operator
 from seedless.errors import ServerError, StoreError, UsageError
 from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import Role
-from seedless.resolver import Answer, Preload, Server, listed, protocol
+from seedless.resolver import AccountServer, MemoryTarget, ServerAnswer, listed, protocol
 from seedless.resolver import delete as deleted
-from seedless.resolver.pull import Fate, judge_pulled
+from seedless.resolver.pull import PullStatus, judge_pulled
 from seedless.seeds import SoftwareKey
 from seedless.server_config import memory
 
@@ -48,8 +48,8 @@ TWO = sign(OPERATOR, PAYROLL, Account.new(), "PAYROLL")
 
 N0 = {"name": "n0", "id": "NAAA", "host": "h", "cluster": "c", "ver": "2.15.1"}
 READERS: dict[str, Callable[[list[bytes]], object]] = {
-    "ping": protocol.pings,
-    "varz": protocol.standings,
+    "ping": protocol.ping_answers,
+    "varz": protocol.server_reports,
     "list": protocol.listings,
     "update": lambda answers: protocol.answers_to(protocol.UPDATE, answers),
 }
@@ -69,8 +69,8 @@ def test_an_answer_that_cannot_be_understood_is_a_sentence(reader: str, answer: 
 def test_who_is_there_is_read_once_for_each_server_with_how_many_it_counts() -> None:
     statsz = {"active_servers": 3, "routes": [{"name": "n1"}, {"name": "n1"}, {"rid": 7}]}
     answer = json.dumps({"server": N0, "statsz": statsz}).encode()
-    (found,) = protocol.pings([answer, answer])
-    assert (found.server, found.active, found.routes) == (Server("NAAA", "n0"), 3, {"n1"})
+    (found,) = protocol.ping_answers([answer, answer])
+    assert (found.server, found.active, found.routes) == (AccountServer("NAAA", "n0"), 3, {"n1"})
 
 
 def test_whom_a_server_trusts_is_read_and_what_is_no_operator_is_left_out() -> None:
@@ -79,7 +79,7 @@ def test_whom_a_server_trusts_is_read_and_what_is_no_operator_is_left_out() -> N
         "system_account": text(SYSTEM),
         "max_payload": 4096,
     }
-    (found,) = protocol.standings([json.dumps({"server": N0, "data": data}).encode()])
+    (found,) = protocol.server_reports([json.dumps({"server": N0, "data": data}).encode()])
     assert [one.claims.name for one in found.operators] == ["ACME"]
     assert (found.system_account, found.max_payload) == (text(SYSTEM), 4096)
 
@@ -96,10 +96,10 @@ def test_the_words_of_a_server_cannot_deceive_and_are_cut() -> None:
 
 def test_servers_of_one_name_are_told_apart_by_their_ids() -> None:
     servers = [
-        Server("NBBBBBBBBBB", "n0"),
-        Server("NAAAAAAAAAA", "n0"),
-        Server("NCCC", "n1"),
-        Server("NDDD", ""),
+        AccountServer("NBBBBBBBBBB", "n0"),
+        AccountServer("NAAAAAAAAAA", "n0"),
+        AccountServer("NCCC", "n1"),
+        AccountServer("NDDD", ""),
     ]
     assert listed(servers) == "NDDD, n0 (NAAAAAAA…), n0 (NBBBBBBB…), n1"
 
@@ -121,15 +121,20 @@ def test_the_question_whether_accounts_are_deleted_deletes_none() -> None:
     ids=["another reason", "not enabled"],
 )
 def test_why_it_is_refused_tells_whether_a_server_deletes(words: str, deletes: bool) -> None:  # noqa: FBT001 - a case
-    assert protocol.may_delete(Answer(Server("N", "n"), ok=False, text=words)) is deletes
+    assert protocol.may_delete(ServerAnswer(AccountServer("N", "n"), ok=False, text=words)) is deletes
 
 
 def test_what_was_deleted_is_noted_until_it_lives_again(tmp_path: Path) -> None:
     path = tmp_path / "resolver/ACME.json"
     assert deleted.load(path) == {}
-    deleted.note(path, {"A1": deleted.Deleted("ORDERS", 5), "A2": deleted.Deleted("PAYROLL", 6)})
-    deleted.note(path, {"A3": deleted.Deleted("SALES", 7)}, alive=["A1"])
-    assert deleted.load(path) == {"A2": deleted.Deleted("PAYROLL", 6), "A3": deleted.Deleted("SALES", 7)}
+    deleted.note(
+        path, {"A1": deleted.DeletedAccount("ORDERS", 5), "A2": deleted.DeletedAccount("PAYROLL", 6)}
+    )
+    deleted.note(path, {"A3": deleted.DeletedAccount("SALES", 7)}, alive=["A1"])
+    assert deleted.load(path) == {
+        "A2": deleted.DeletedAccount("PAYROLL", 6),
+        "A3": deleted.DeletedAccount("SALES", 7),
+    }
     path.write_text("{")
     with pytest.raises(StoreError, match=r"ACME\.json is damaged"):
         deleted.load(path)
@@ -142,8 +147,8 @@ def configuration(tmp_path: Path) -> Path:
     return path
 
 
-def opened(path: Path) -> Preload:
-    return Preload(path, {}, NOW)
+def opened(path: Path) -> MemoryTarget:
+    return MemoryTarget(path, {}, NOW)
 
 
 def test_an_entry_is_replaced_in_its_place_and_a_new_one_comes_first(configuration: Path) -> None:
@@ -214,31 +219,31 @@ def test_of_what_servers_hold_the_latest_is_pulled() -> None:
     (found,) = judge_pulled(
         {text(ORDERS): ["", older.text, "eyJ", ONE.text]}, ROOT, {"ORDERS": older}, now=NOW
     )
-    assert (found.fate, found.jwt) == (Fate.NEWER, ONE)
+    assert (found.status, found.jwt) == (PullStatus.NEWER, ONE)
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "overwrite_newer", "fate"),
+    ("mine", "theirs", "overwrite_newer", "status"),
     [
-        (NOW - 9, NOW + 59, False, Fate.NEWER),
-        (NOW - 9, NOW + 60, False, Fate.AHEAD),
-        (NOW - 9, NOW + 3600, True, Fate.OVERWRITES),
-        (NOW + 3600, NOW + 3601, False, Fate.NEWER),
-        (NOW + 3600, NOW - 9, False, Fate.OLDER),
+        (NOW - 9, NOW + 59, False, PullStatus.NEWER),
+        (NOW - 9, NOW + 60, False, PullStatus.AHEAD),
+        (NOW - 9, NOW + 3600, True, PullStatus.OVERWRITES),
+        (NOW + 3600, NOW + 3601, False, PullStatus.NEWER),
+        (NOW + 3600, NOW - 9, False, PullStatus.OLDER),
     ],
 )
 def test_a_jwt_from_the_future_takes_no_place_of_one_whose_time_has_come(
     mine: int,
     theirs: int,
     overwrite_newer: bool,  # noqa: FBT001 - a case
-    fate: Fate,
+    status: PullStatus,
 ) -> None:
     stored, served = (sign(OPERATOR, ORDERS, Account.new(), "ORDERS", at) for at in (mine, theirs))
     (found,) = judge_pulled(
         {text(ORDERS): [served.text]}, ROOT, {"ORDERS": stored}, now=NOW, overwrite_newer=overwrite_newer
     )
-    assert found.fate is fate
-    assert found.is_written is (fate in {Fate.NEWER, Fate.OVERWRITES})
+    assert found.status is status
+    assert found.is_written is (status in {PullStatus.NEWER, PullStatus.OVERWRITES})
 
 
 @pytest.mark.parametrize(
@@ -263,10 +268,10 @@ def test_a_jwt_from_the_future_takes_no_place_of_one_whose_time_has_come(
 )
 def test_what_may_not_go_into_the_store_is_refused(held: dict[str, list[str]], reason: str) -> None:
     (found,) = judge_pulled(held, ROOT, {"SYS": SYS}, now=NOW)
-    assert (found.fate, found.reason, found.is_written) == (Fate.REFUSED, reason, False)
+    assert (found.status, found.reason, found.is_written) == (PullStatus.REFUSED, reason, False)
 
 
 def test_two_accounts_of_one_name_do_not_both_go_into_the_store() -> None:
     twin = sign(OPERATOR, PAYROLL, Account.new(), "ORDERS")
     found = judge_pulled({text(ORDERS): [ONE.text], text(PAYROLL): [twin.text]}, ROOT, {}, now=NOW)
-    assert sorted(str(one.fate) for one in found) == ["new", "refused"]
+    assert sorted(str(one.status) for one in found) == ["new", "refused"]

@@ -12,11 +12,11 @@ from seedless.claims import Account, Operator, Scope, Template
 from seedless.errors import ServerError, UsageError
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
-from seedless.resolver.protocol import Server
-from seedless.rotate import Pair, find_pair
-from seedless.rotate.connections import CONNZ, PAGE, Client, connected
-from seedless.rotate.operator import Seen, Stage, Trust, new_identity, stage_of
-from seedless.rotate.replacement import successor, with_new, without
+from seedless.resolver.protocol import AccountServer
+from seedless.rotate import KeyReplacement, find_replacement
+from seedless.rotate.connections import CONNZ, PAGE, ConnectedClient, connected
+from seedless.rotate.operator import RotationStage, ServersSeen, ServerTrust, new_identity, stage_of
+from seedless.rotate.replacement import replacement_key, with_new, without
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import NewKey
 
@@ -44,12 +44,12 @@ def operator(*keys: PublicKey) -> Claims[Any]:
     return Claims(sub=str(key(Role.OPERATOR, 9)), name="ACME", body=body)
 
 
-AFTER_A1 = {successor("ORDERS", A1): A2}
+AFTER_A1 = {replacement_key("ORDERS", A1): A2}
 
 
 def test_a_new_key_is_named_after_the_one_that_gives_way() -> None:
-    assert successor("ORDERS", A1) == NewKey(Role.ACCOUNT, "ORDERS after AAAQCAIBAEAQ")
-    assert len(successor("x" * 300, A1).name) == 150 + len(" after ") + 12
+    assert replacement_key("ORDERS", A1) == NewKey(Role.ACCOUNT, "ORDERS after AAAQCAIBAEAQ")
+    assert len(replacement_key("x" * 300, A1).name) == 150 + len(" after ") + 12
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_key_that_gives_way_is_found(
     wanted: dict[str, Any],
     found: tuple[PublicKey, PublicKey | None],
 ) -> None:
-    pair = find_pair(claims, made, **wanted)
+    pair = find_replacement(claims, made, **wanted)
     assert (pair.old, pair.new) == found
 
 
@@ -91,13 +91,13 @@ def test_the_key_that_gives_way_is_found(
 )
 def test_what_is_not_clear_is_refused(claims: Claims[Any], wanted: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        find_pair(claims, {}, **wanted)
+        find_replacement(claims, {}, **wanted)
 
 
 def test_a_signing_key_that_is_no_key_is_passed_over() -> None:
     claims = account(A1, A2)
     body = msgspec.structs.replace(claims.body, signing_keys=("junk", str(A1), str(A2)))
-    pair = find_pair(msgspec.structs.replace(claims, body=body), AFTER_A1)
+    pair = find_replacement(msgspec.structs.replace(claims, body=body), AFTER_A1)
     assert (pair.old, pair.new) == (A1, A2)
 
 
@@ -109,40 +109,62 @@ def test_the_new_key_stands_beside_the_old_one_with_its_scope_until_that_goes() 
     assert without(both, A1).body.signing_keys == (moved, str(A3))
 
 
-def trust(name: str, *keys: PublicKey) -> Trust:
-    return Trust(Server(name, name), frozenset({str(key(Role.OPERATOR, 9)), *map(str, keys)}))
+def trust(name: str, *keys: PublicKey) -> ServerTrust:
+    return ServerTrust(AccountServer(name, name), frozenset({str(key(Role.OPERATOR, 9)), *map(str, keys)}))
 
 
-BOTH, NEW = Pair(operator(O1, O2), O1, O2), Pair(operator(O1), O1, None)
+BOTH, NEW = KeyReplacement(operator(O1, O2), O1, O2), KeyReplacement(operator(O1), O1, None)
 
 
 @pytest.mark.parametrize(
     ("pair", "by_old", "seen", "stage"),
     [
-        pytest.param(NEW, 2, None, Stage.ADD, id="nothing is begun"),
-        pytest.param(Pair(operator(O1), O1, O2), 2, None, Stage.ADD, id="the key is made and not listed"),
-        pytest.param(BOTH, 2, Seen((trust("n0", O1, O2), trust("n1", O1))), Stage.SPREAD, id="one is behind"),
-        pytest.param(BOTH, 0, Seen((trust("n0", O1),)), Stage.SPREAD, id="behind, with all signed"),
-        pytest.param(BOTH, 2, Seen((trust("n0", O1, O2),)), Stage.REISSUE, id="all trust it"),
-        pytest.param(BOTH, 2, None, Stage.REISSUE, id="vouched for"),
-        pytest.param(BOTH, 0, Seen((trust("n0", O1, O2),), ("A",)), Stage.PUSH, id="not pushed"),
-        pytest.param(BOTH, 0, Seen((trust("n0", O1, O2),)), Stage.REMOVE, id="pushed"),
-        pytest.param(BOTH, 0, None, Stage.REMOVE, id="signed, and vouched for"),
-        pytest.param(None, 0, Seen((trust("n0", O1, O2), trust("n1", O2))), Stage.FORGET, id="one remembers"),
-        pytest.param(None, 0, None, Stage.FORGET, id="nobody is asked"),
-        pytest.param(None, 0, Seen((trust("n0", O2),)), Stage.DONE, id="all is done"),
+        pytest.param(NEW, 2, None, RotationStage.ADD, id="nothing is begun"),
+        pytest.param(
+            KeyReplacement(operator(O1), O1, O2),
+            2,
+            None,
+            RotationStage.ADD,
+            id="the key is made and not listed",
+        ),
+        pytest.param(
+            BOTH,
+            2,
+            ServersSeen((trust("n0", O1, O2), trust("n1", O1))),
+            RotationStage.SPREAD,
+            id="one is behind",
+        ),
+        pytest.param(
+            BOTH, 0, ServersSeen((trust("n0", O1),)), RotationStage.SPREAD, id="behind, with all signed"
+        ),
+        pytest.param(BOTH, 2, ServersSeen((trust("n0", O1, O2),)), RotationStage.REISSUE, id="all trust it"),
+        pytest.param(BOTH, 2, None, RotationStage.REISSUE, id="vouched for"),
+        pytest.param(
+            BOTH, 0, ServersSeen((trust("n0", O1, O2),), ("A",)), RotationStage.PUSH, id="not pushed"
+        ),
+        pytest.param(BOTH, 0, ServersSeen((trust("n0", O1, O2),)), RotationStage.REMOVE, id="pushed"),
+        pytest.param(BOTH, 0, None, RotationStage.REMOVE, id="signed, and vouched for"),
+        pytest.param(
+            None,
+            0,
+            ServersSeen((trust("n0", O1, O2), trust("n1", O2))),
+            RotationStage.FORGET,
+            id="one remembers",
+        ),
+        pytest.param(None, 0, None, RotationStage.FORGET, id="nobody is asked"),
+        pytest.param(None, 0, ServersSeen((trust("n0", O2),)), RotationStage.DONE, id="all is done"),
     ],
 )
 def test_what_comes_next_follows_from_the_store_and_the_servers(
-    pair: Pair | None, by_old: int, seen: Seen | None, stage: Stage
+    pair: KeyReplacement | None, by_old: int, seen: ServersSeen | None, stage: RotationStage
 ) -> None:
     assert stage_of(pair, by_old, seen, operator(O2) if pair is None else pair.parent) is stage
 
 
-N0, N1 = Server("N0", "n0"), Server("N1", "n1")
+N0, N1 = AccountServer("N0", "n0"), AccountServer("N1", "n1")
 
 
-def answer(server: Server, **data: object) -> bytes:
+def answer(server: AccountServer, **data: object) -> bytes:
     return json.dumps({"server": {"id": server.id, "name": server.name}, "data": data}).encode()
 
 
@@ -173,7 +195,7 @@ def test_connections_are_asked_for_page_by_page_on_every_server() -> None:
 
     found = connected(ask, [N0, N1], "AB")
     assert (asked, len(found.clients), found.leafs) == ([0, PAGE], PAGE + 1, 1)
-    assert found.clients[PAGE] == Client("n0", PAGE, "app", "UA", str(A1), "::1:5")
+    assert found.clients[PAGE] == ConnectedClient("n0", PAGE, "app", "UA", str(A1), "::1:5")
     assert (len(found.by(str(A1))), found.by(str(A2))) == (PAGE + 1, ())
 
 
@@ -198,4 +220,4 @@ def test_another_identity_is_later_than_the_jwt_it_follows_also_within_a_second(
     (change,) = plan.changes
     assert (change.draft.issued_at, change.draft.issuer) == (1_800_000_001, new.public_key)
     assert change.draft.claims.body.signing_keys == (str(O1), str(old.public_key))
-    assert [(one.address, one.jwt, one.replaces) for one in plan.placements] == [((), None, before)]
+    assert [(one.address, one.jwt, one.replaces) for one in plan.store_writes] == [((), None, before)]

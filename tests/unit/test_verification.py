@@ -16,7 +16,7 @@ from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
 from seedless.store import NscStore, create_store
-from seedless.verification import Verdict, View, verify_store
+from seedless.verification import StoreView, VerifiedJwt, verify_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,14 +54,14 @@ def fill(root: Path, accounts: int, users: int) -> NscStore:
     return store
 
 
-def verdicts(root: Path, jobs: int = 1) -> list[Verdict]:
+def verdicts(root: Path, jobs: int = 1) -> list[VerifiedJwt]:
     return list(verify_store(root, "ACME", NOW, jobs=jobs))
 
 
 def test_all_of_a_sound_store_is_trusted_in_the_order_of_the_tree(tmp_path: Path) -> None:
     fill(tmp_path, 2, 2)
     assert verdicts(tmp_path) == [
-        Verdict(what, "trusted", "valid")
+        VerifiedJwt(what, "trusted", "valid")
         for what in (
             "operator ACME", "account A000", "user A000/u000", "user A000/u001",
             "account A001", "user A001/u000", "user A001/u001",
@@ -77,10 +77,10 @@ def test_processes_say_the_same_in_the_same_order(
     monkeypatch.setattr(verification, "_BATCH", 5)
     store = fill(tmp_path, accounts, users)
     store.path("A001").write_text("junk")
-    alone = verdicts(tmp_path)
-    assert len(alone) == 1 + accounts * (1 + users)
-    assert [one.what for one in alone if not one.ok][:2] == ["account A001", "user A001/u000"]
-    assert verdicts(tmp_path, jobs=2) == alone
+    exclusive = verdicts(tmp_path)
+    assert len(exclusive) == 1 + accounts * (1 + users)
+    assert [one.what for one in exclusive if not one.ok][:2] == ["account A001", "user A001/u000"]
+    assert verdicts(tmp_path, jobs=2) == exclusive
 
 
 def test_a_small_store_is_verified_without_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +111,9 @@ def test_a_user_that_lies_with_another_account_is_held_against_its_own(tmp_path:
     folder = store.path("A000", "guest").parent
     folder.mkdir()
     store.path("A000", "guest").write_text(own.text)
-    assert Verdict("user A000/guest", "trusted", "valid") in verdicts(tmp_path)
+    assert VerifiedJwt("user A000/guest", "trusted", "valid") in verdicts(tmp_path)
     store.path("A001").unlink()
-    assert Verdict("user A000/guest", "account is not in the store", "valid") in verdicts(tmp_path)
+    assert VerifiedJwt("user A000/guest", "account is not in the store", "valid") in verdicts(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_user_is_trusted_as_its_account_says(
             ("A", "u"): signed(account_key(user.get("by", 1)), user_key(7), "u", body),
         }
     )
-    assert verdicts(tmp_path)[2] == Verdict("user A/u", trust, "valid")
+    assert verdicts(tmp_path)[2] == VerifiedJwt("user A/u", trust, "valid")
 
 
 OWNER = str(account_key(1).public_key)
@@ -213,7 +213,7 @@ def test_a_user_that_servers_refuse_is_not_trusted(
             ("A", "u"): signed(account_key(8 if body.issuer_account else 1), user_key(7), "u", body),
         }
     )
-    assert verdicts(tmp_path)[2] == Verdict("user A/u", trust, "valid")
+    assert verdicts(tmp_path)[2] == VerifiedJwt("user A/u", trust, "valid")
 
 
 NIGHT = (TimeRange(start="21:00:00", end="02:00:00"),)  # NOW is 22:13:20 UTC
@@ -268,7 +268,7 @@ def test_times_of_day_and_those_of_the_account_count(
             ("A", "u"): signed(account_key(8 if body is None else 1), user_key(7), "u", user),
         }
     )
-    assert verdicts(tmp_path)[2] == Verdict("user A/u", "trusted", told)
+    assert verdicts(tmp_path)[2] == VerifiedJwt("user A/u", "trusted", told)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_times_of_day_and_those_of_the_account_count(
 )
 def test_times_are_held_against_the_clock_that_is_given(times: dict[str, int], told: str) -> None:
     user = signed(account_key(1), user_key(7), "u", User.new(), **times)
-    assert View(None, NOW).judge("u", user) == Verdict("u", "unknown", told)
+    assert StoreView(None, NOW).judge("u", user) == VerifiedJwt("u", "unknown", told)
 
 
 def test_nothing_is_trusted_where_the_operator_cannot_be_read(tmp_path: Path) -> None:

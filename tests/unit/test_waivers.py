@@ -67,7 +67,7 @@ def test_a_comment_waives_a_finding(tmp_path: Path, text: str, kept: list[str], 
     report = judge_configuration(path, {}, NOW)
     kept_here, waived_here = (
         [f"{found.code} {found.where.partition('s.conf:')[2].partition(':')[0]}" for found in findings]
-        for findings in (report.findings, report.lifted)
+        for findings in (report.findings, report.waived)
     )
     assert sorted(kept_here) == kept
     assert waived_here == waived
@@ -76,7 +76,7 @@ def test_a_comment_waives_a_finding(tmp_path: Path, text: str, kept: list[str], 
 def test_a_waived_finding_names_the_comment_and_its_reason(tmp_path: Path) -> None:
     path = tmp_path / "s.conf"
     path.write_text(f"{ASKED}\nno_auth_user: a # seedless: allow S008 because guests may read\n")
-    (found,) = judge_configuration(path, {}, NOW).lifted
+    (found,) = judge_configuration(path, {}, NOW).waived
     assert found.hint == f"waived at {path}:2:17: guests may read"
 
 
@@ -88,4 +88,4 @@ def test_a_comment_counts_in_its_own_file_alone(tmp_path: Path) -> None:
     (tmp_path / "inner.conf").write_text("# seedless: allow-file S008\nno_auth_user: a")
     report = judge_configuration(path, {}, NOW)
     assert report.findings == ()
-    assert [found.code for found in report.lifted] == ["S008"]
+    assert [found.code for found in report.waived] == ["S008"]

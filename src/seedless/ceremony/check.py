@@ -27,10 +27,10 @@ import msgspec
 
 from seedless import file_kind
 from seedless.ceremony import transcript as results
-from seedless.ceremony.judgement import lifted_texts, past_ground
-from seedless.ceremony.offline import TRANSCRIPT_NAME, Sitting, sit
-from seedless.ceremony.request import Request, parse
-from seedless.ceremony.statements import Matter, require_receipts, require_witnesses
+from seedless.ceremony.judgement import past_review_context, waived_texts
+from seedless.ceremony.offline import TRANSCRIPT_NAME, CeremonyRun, run_ceremony
+from seedless.ceremony.request import CeremonyRequest, parse
+from seedless.ceremony.statements import StatementContent, require_receipts, require_witnesses
 from seedless.ceremony.transcript import attestation_in, draft_digest, progress
 from seedless.change import Statement
 from seedless.clock import Clock
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from seedless.attestation import Attestation
-    from seedless.ceremony.judgement import Ground
-    from seedless.ceremony.transcript import Progress, Result
+    from seedless.ceremony.judgement import ReviewContext
+    from seedless.ceremony.transcript import CeremonyProgress, CeremonyResult
     from seedless.change import Change
     from seedless.jwt import Draft, Jwt
 
 
-class Verdict(enum.StrEnum):
+class CeremonyVerdict(enum.StrEnum):
     """What a check comes to."""
 
     COMPLETE = "complete"
@@ -63,21 +63,21 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CeremonyCheck:
     """A verdict, what to say about it, and what was read: None as far as it could not be read."""
 
-    verdict: Verdict
+    verdict: CeremonyVerdict
     text: str
     hint: str = ""
-    request: Request | None = None
-    progress: Progress | None = None
+    request: CeremonyRequest | None = None
+    progress: CeremonyProgress | None = None
     policy: Policy | None = None
     witnesses: tuple[Jwt[Any], ...] = ()
     receipts: tuple[Jwt[Any], ...] = ()
     attestations: Mapping[str, Attestation] = field(default_factory=dict)
 
 
-def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | None = None) -> Checked:
+def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | None = None) -> CeremonyCheck:
     """Return the verdict on *request* and *result* (or a transcript) under the pinned *operator* key.
 
     *policy* is the digest of the policy that it has to be, None for whichever it names. Raise `WrongFile` for
@@ -98,10 +98,10 @@ def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | N
     except (WrongFile, MissingPackage):
         raise
     except SeedlessError as error:
-        return Checked(verdict=Verdict.FALSE, text=error.message, hint=error.hint)
+        return CeremonyCheck(verdict=CeremonyVerdict.FALSE, text=error.message, hint=error.hint)
 
 
-def _require_same_ceremony(request: Request, given: Result) -> None:
+def _require_same_ceremony(request: CeremonyRequest, given: CeremonyResult) -> None:
     """Raise `WrongFile` where *given* is about another request, and says nothing about a draft of this one.
 
     Raise `Refused` where it does: then the request was changed, or prepared again, after it was signed.
@@ -117,7 +117,7 @@ def _require_same_ceremony(request: Request, given: Result) -> None:
     raise WrongFile(text, hint)
 
 
-def _has_signed(request: Request, given: Result) -> bool:
+def _has_signed(request: CeremonyRequest, given: CeremonyResult) -> bool:
     """Tell whether the entries of *given* name a draft of *request*, as about to be signed or as signed."""
     drafts = {change.draft.signing_input.decode() for change in request.plan.changes}
     digests = {draft_digest(change.draft) for change in request.plan.changes}
@@ -131,48 +131,52 @@ def _has_signed(request: Request, given: Result) -> bool:
     return False
 
 
-def _examined(request: Request, given: Result, so_far: Progress, policy: str | None) -> Checked:
+def _examined(
+    request: CeremonyRequest, given: CeremonyResult, so_far: CeremonyProgress, policy: str | None
+) -> CeremonyCheck:
     if given.receipts is not None and not so_far.is_ended:
         raise Refused("result.transcript stops before its end, and has receipts", "entries were taken away")
     if so_far.reviewed is None:
-        return Checked(verdict=Verdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far)
+        return CeremonyCheck(
+            verdict=CeremonyVerdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far
+        )
     pinned = _policy(so_far.reviewed["policy"], request, policy)
     witnesses: tuple[Jwt[Any], ...] = ()
     if so_far.says or given.receipts is not None:
         witnesses = _witnesses(request, so_far, pinned)
     receipts: tuple[Jwt[Any], ...] = ()
-    verdict, text = Verdict.INCOMPLETE, _so_far(so_far)
+    verdict, text = CeremonyVerdict.INCOMPLETE, _so_far(so_far)
     if given.receipts is not None:
         receipts = require_receipts(given.receipts, request, so_far.digest, so_far.latest)
-        verdict, text = Verdict.COMPLETE, _counted(so_far, receipts)
+        verdict, text = CeremonyVerdict.COMPLETE, _counted(so_far, receipts)
     attestations, unattested = _attestations(so_far, pinned)
-    forbidden = _forbidden(past_ground(request, so_far, pinned), so_far) or unattested
-    found = Checked(
+    forbidden = _forbidden(past_review_context(request, so_far, pinned), so_far) or unattested
+    found = CeremonyCheck(
         verdict=verdict, text=text, request=request, progress=so_far, policy=pinned,
         witnesses=witnesses, receipts=receipts, attestations=attestations,
     )  # fmt: skip
-    return replace(found, verdict=Verdict.FORBIDDEN, text=forbidden) if forbidden else found
+    return replace(found, verdict=CeremonyVerdict.FORBIDDEN, text=forbidden) if forbidden else found
 
 
-def _counted(so_far: Progress, receipts: Sequence[object]) -> str:
+def _counted(so_far: CeremonyProgress, receipts: Sequence[object]) -> str:
     count = len(so_far.signed)
     return f"{count} {'jwt' if count == 1 else 'jwts'}, {len(receipts)} receipt{'s' if receipts[1:] else ''}"
 
 
-def _forbidden(ground: Ground, so_far: Progress) -> str:
+def _forbidden(review_context: ReviewContext, so_far: CeremonyProgress) -> str:
     """Return what stands against the request, judged again; empty where it may be signed."""
-    report = ground.judge()
+    report = review_context.judge()
     for finding in report.errors:
         return f"{finding.code} {finding.place}: {finding.text}"
     # A code lifts each finding that has it, and a witness signed those that the transcript lists.
     listed = frozenset((so_far.reviewed or {}).get("lifted", ()))
-    for text in lifted_texts(report):
+    for text in waived_texts(report):
         if text not in listed:
             return f"{text}: it was lifted, and the transcript does not list it"
     return ""
 
 
-def _attestations(so_far: Progress, policy: Policy) -> tuple[dict[str, Attestation], str]:
+def _attestations(so_far: CeremonyProgress, policy: Policy) -> tuple[dict[str, Attestation], str]:
     """Verify the attestation of each key again, as of the time of the ceremony, by the roots of *policy*.
 
     Return the attestations, by public key, and why the policy does not let one of the keys sign.
@@ -188,13 +192,13 @@ def _attestations(so_far: Progress, policy: Policy) -> tuple[dict[str, Attestati
     return found, ""
 
 
-def _so_far(so_far: Progress) -> str:
+def _so_far(so_far: CeremonyProgress) -> str:
     signed, count = len(so_far.signed), len(so_far.request.plan.changes)
     stop = " or ".join(so_far.next_kinds) or "the receipts"
     return f"it stops before {stop}: {signed} of {count} jwts are signed"
 
 
-def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> None:
+def _require_pinned(request: CeremonyRequest, so_far: CeremonyProgress, operator: PublicKey) -> None:
     """Raise `Refused` unless all of *request* chains to *operator*, by its own jwts and drafts."""
     if request.operator_key != str(operator):
         found = request.operator_key or "none"
@@ -207,11 +211,11 @@ def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> 
         why = trusted.rejection_reason(said)
         if why:
             raise Refused(f"{place} {why}", "it does not chain to the pinned operator")
-    lifted = frozenset((so_far.reviewed or {}).get("lifted", ()))
+    waived = frozenset((so_far.reviewed or {}).get("lifted", ()))
     for number, change in enumerate(plan.changes):
         before = change.replaces
         at, place = change.draft.issued_at, f"request.plan.changes[{number}].draft"
-        if before is not None and at <= before.issued_at and not _was_reset(change, so_far.at, lifted):
+        if before is not None and at <= before.issued_at and not _was_reset(change, so_far.at, waived):
             text = (
                 f"{place} is of {moment(at)}, not later than what it replaces, of {moment(before.issued_at)}"
             )
@@ -221,14 +225,14 @@ def _require_pinned(request: Request, so_far: Progress, operator: PublicKey) -> 
             raise Refused(text)
 
 
-def _was_reset(change: Change, at: int, lifted: Collection[str]) -> bool:
-    """Tell whether a ceremony *at* a time *lifted* that *change* goes back in time: `--reset-time` did."""
+def _was_reset(change: Change, at: int, waived: Collection[str]) -> bool:
+    """Tell whether a ceremony *at* a time *waived* that *change* goes back in time: `--reset-time` did."""
     before = change.replaces
     was_ahead = before is not None and is_from_the_future(before.issued_at, at)
-    return was_ahead and f"G001 {change.title} iat" in lifted
+    return was_ahead and f"G001 {change.title} iat" in waived
 
 
-def _statements(request: Request) -> Iterator[tuple[str, Statement[Any]]]:
+def _statements(request: CeremonyRequest) -> Iterator[tuple[str, Statement[Any]]]:
     if request.operator is not None:
         yield "request.operator", Statement.of(request.operator)
     for number, jwt in enumerate(request.plan.around):
@@ -237,12 +241,12 @@ def _statements(request: Request) -> Iterator[tuple[str, Statement[Any]]]:
         yield f"request.plan.changes[{number}].draft", change.statement
         if change.replaces:
             yield f"request.plan.changes[{number}].replaces", Statement.of(change.replaces)
-    for number, one in enumerate(request.plan.placements):
+    for number, one in enumerate(request.plan.store_writes):
         if one.jwt:
             yield f"request.plan.placements[{number}].jwt", Statement.of(one.jwt)
 
 
-def _policy(text: str, request: Request, digest: str | None) -> Policy:
+def _policy(text: str, request: CeremonyRequest, digest: str | None) -> Policy:
     """Return the policy in a transcript; raise `Refused` unless it is valid, of this operator, and *digest*.
 
     *digest* is None where no policy was named.
@@ -259,19 +263,19 @@ def _policy(text: str, request: Request, digest: str | None) -> Policy:
     return policy
 
 
-def _witnesses(request: Request, so_far: Progress, pinned: Policy) -> tuple[Jwt[Any], ...]:
-    matter = Matter(
+def _witnesses(request: CeremonyRequest, so_far: CeremonyProgress, pinned: Policy) -> tuple[Jwt[Any], ...]:
+    content = StatementContent(
         request=request.digest,
         policy=pinned.digest,
-        lifted=tuple(so_far.reviewed["lifted"] if so_far.reviewed else ()),
+        waived=tuple(so_far.reviewed["lifted"] if so_far.reviewed else ()),
         expires=request.expires,
     )
     times = {"prepared_at": request.plan.prepared_at, "now": so_far.at}
-    return require_witnesses(so_far.statements, matter, pinned.witnesses, signers=request.signers, **times)
+    return require_witnesses(so_far.statements, content, pinned.witnesses, signers=request.signers, **times)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recomputed:
+class Recomputation:
     """What came of it: whether every byte agrees, and where the first one differs that does not."""
 
     agrees: bool
@@ -284,7 +288,7 @@ class _NotSignedError(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class _RecordedKeys:
     """Keys that give the signatures of a transcript, and what it says of them."""
 
     jwts: Mapping[bytes, Jwt[Any]]
@@ -303,7 +307,7 @@ class _Recorded:
         return self.told[str(public_key)]
 
 
-def recompute(request_data: bytes, result_data: bytes) -> Recomputed:
+def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
     """Compute the ceremony of *request_data* anew and compare what comes out with *result_data*.
 
     What is judged and shown may change with the version of this program: a difference is no proof of forgery.
@@ -317,12 +321,12 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputed:
         )
     so_far = progress(request, given.entries)
     policy = of_canonical(str((so_far.reviewed or {}).get("policy", "")).encode())
-    ground = past_ground(request, so_far, policy)
+    review_context = past_review_context(request, so_far, policy)
     times = iter([entry["at"] for entry in so_far.entries[1:]])
-    keys = _Recorded(_jwts(so_far, given.receipts), so_far.says)
+    keys = _RecordedKeys(_jwts(so_far, given.receipts), so_far.says)
     with tempfile.TemporaryDirectory(prefix="seedless-recompute-") as folder:
-        sitting = Sitting(
-            ground=ground,
+        run = CeremonyRun(
+            review_context=review_context,
             folder=Path(folder) / "ceremony",
             ledger=Path(folder) / "ledger.json",
             clock=lambda: next(times, so_far.latest),
@@ -332,17 +336,17 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputed:
             waits=Clock(time=lambda: math.inf),  # it was waited for then
         )
         try:
-            again = sit(
-                sitting, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(keys)
+            again = run_ceremony(
+                run, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(keys)
             )
         except _NotSignedError:
-            again = (sitting.folder / TRANSCRIPT_NAME).read_bytes()
+            again = (run.folder / TRANSCRIPT_NAME).read_bytes()
     if again == result_data:
-        return Recomputed(agrees=True, text="every byte agrees", signatures=len(keys.jwts))
-    return Recomputed(agrees=False, text=_difference(again, given.entries), signatures=len(keys.jwts))
+        return Recomputation(agrees=True, text="every byte agrees", signatures=len(keys.jwts))
+    return Recomputation(agrees=False, text=_difference(again, given.entries), signatures=len(keys.jwts))
 
 
-def _jwts(so_far: Progress, receipts: Iterable[str]) -> dict[bytes, Jwt[Any]]:
+def _jwts(so_far: CeremonyProgress, receipts: Iterable[str]) -> dict[bytes, Jwt[Any]]:
     """Return what was signed by what was signed for it: header and payload, receipts among them."""
     jwts = [*so_far.signed, *(read(text) for text in receipts)]
     return {jwt.text.rpartition(".")[0].encode(): jwt for jwt in jwts}

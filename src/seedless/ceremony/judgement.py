@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless.ceremony.request import REHEARSAL
-from seedless.change import Context, Newest, Statement
+from seedless.change import Context, NewestJwt, Statement
 from seedless.claims import Operator
 from seedless.findings import Finding, Report, error
-from seedless.ledger import Book, Known, Ledger, is_kept
+from seedless.ledger import LastJwt, Ledger, OperatorRecord, is_kept
 from seedless.policy import judge as judge_by_policy
 from seedless.policy.trust_chain import TrustChain
 from seedless.rules import judge as judge_by_rules
 from seedless.rules.guards import MOST_AHEAD
 from seedless.units import moment
-from seedless.waivers import lift
+from seedless.waivers import waive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from seedless.ceremony.request import Request
-    from seedless.ceremony.transcript import Progress
+    from seedless.ceremony.request import CeremonyRequest
+    from seedless.ceremony.transcript import CeremonyProgress
     from seedless.change import Change
     from seedless.jwt import Jwt
     from seedless.policy import Policy
@@ -60,7 +60,7 @@ _RESET_TIME = "G001"  # what --reset-time lifts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class ReviewContext:
     """What a machine that signs goes by: the request, and its own policy, ledger and clock.
 
     `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
@@ -71,7 +71,7 @@ class Ground:
     a ceremony that was interrupted, else 0.
     """
 
-    request: Request
+    request: CeremonyRequest
     policy: Policy
     ledger: Ledger
     now: int
@@ -90,7 +90,7 @@ class Ground:
         return self.resumed_at or self.now
 
     @property
-    def book(self) -> Book | None:
+    def book(self) -> OperatorRecord | None:
         """What the ledger knows of the operator that the policy pins."""
         return self.ledger.books.get(self.policy.operator)
 
@@ -114,7 +114,7 @@ class Ground:
         report = judge_by_rules(plan.changes, context)
         own = [*self._about_the_request(context), *judge_by_policy(self.policy, plan.changes, context)]
         found = Report.of([*own, *report.findings]).findings
-        whole = lift(msgspec.structs.replace(report, findings=found), self.allowed)
+        whole = waive(msgspec.structs.replace(report, findings=found), self.allowed)
         return _with_first_use(whole, self._may_be_unknown)
 
     def _about_the_request(self, context: Context) -> Iterator[Finding]:
@@ -128,9 +128,9 @@ class Ground:
         return EVERYTHING in self.first_use or finding.where in self.first_use
 
 
-def lifted_texts(report: Report) -> tuple[str, ...]:
+def waived_texts(report: Report) -> tuple[str, ...]:
     """Return what was lifted, as witnesses sign it: code and place of each finding, sorted."""
-    return tuple(sorted({f"{finding.code} {finding.place}".strip() for finding in report.lifted}))
+    return tuple(sorted({f"{finding.code} {finding.place}".strip() for finding in report.waived}))
 
 
 def finding_texts(report: Report) -> tuple[str, ...]:
@@ -139,59 +139,61 @@ def finding_texts(report: Report) -> tuple[str, ...]:
 
 
 def _with_first_use(report: Report, is_meant: Any) -> Report:  # noqa: ANN401 - a question about a finding
-    lifted: list[Finding] = []
+    waived: list[Finding] = []
     kept: list[Finding] = []
     for one in report.findings:
-        (lifted if one.code in _UNKNOWN and is_meant(one) else kept).append(one)
-    return Report(tuple(kept), (*report.lifted, *lifted))
+        (waived if one.code in _UNKNOWN and is_meant(one) else kept).append(one)
+    return Report(tuple(kept), (*report.waived, *waived))
 
 
-def _newest(ground: Ground) -> Newest | None:
+def _newest(review_context: ReviewContext) -> NewestJwt | None:
     """Return the latest of what was written before now: of a jwt, or of the preparation."""
-    plan, book = ground.plan, ground.book
+    plan, book = review_context.plan, review_context.book
     jwts = [*plan.around, *(change.replaces for change in plan.changes if change.replaces)]
     known = book.subjects.items() if book else ()
-    others = [Newest(f"the jwt of {sub} in the ledger", sub, one.issued_at) for sub, one in known]
-    others.append(Newest("the request", "", plan.prepared_at))
-    return Newest.of(jwts, others, without=ground.reset_time)
+    others = [NewestJwt(f"the jwt of {sub} in the ledger", sub, one.issued_at) for sub, one in known]
+    others.append(NewestJwt("the request", "", plan.prepared_at))
+    return NewestJwt.of(jwts, others, without=review_context.reset_time)
 
 
-def _header(ground: Ground) -> Iterator[Finding]:
-    request, pinned = ground.request, ground.policy.operator
+def _header(review_context: ReviewContext) -> Iterator[Finding]:
+    request, pinned = review_context.request, review_context.policy.operator
     if request.operator_key and request.operator_key != pinned:
         text = f"is about the operator {request.operator_key}, and the policy pins {pinned}"
         yield _finding("R001", "operator", text, "verified is not trusted: ask where it comes from")
     if not request.operator_key:
         yield _finding("R001", "operator", "brings no jwt of an operator", "prepare it again")
-    if request.mark and not ground.is_rehearsal:
+    if request.mark and not review_context.is_rehearsal:
         yield _finding("R012", "mark", f"is marked {request.mark}", "prepare the real one")
-    if request.expires <= ground.now:
-        text = f"expired at {moment(request.expires)}, and this clock reads {moment(ground.now)}"
+    if request.expires <= review_context.now:
+        text = f"expired at {moment(request.expires)}, and this clock reads {moment(review_context.now)}"
         yield _finding("R002", "expires", text, "prepare it again")
-    ahead = request.plan.prepared_at - ground.now
+    ahead = request.plan.prepared_at - review_context.now
     if ahead > MOST_AHEAD:
-        at = moment(request.plan.prepared_at)
-        text = f"was prepared at {at}, which is {ahead} seconds ahead of this clock, {moment(ground.now)}"
+        at, now = moment(request.plan.prepared_at), moment(review_context.now)
+        text = f"was prepared at {at}, which is {ahead} seconds ahead of this clock, {now}"
         yield _finding("R003", "plan.prepared_at", text, "set the clock of this machine right")
 
 
-def _ceremonies(ground: Ground) -> Iterator[Finding]:
-    book, request = ground.book, ground.request
-    begun = ground.ledger.open.get(ground.policy.operator)
-    for other in sorted({*ground.unfinished, *([begun] if begun else [])} - {request.digest}):
+def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
+    book, request = review_context.book, review_context.request
+    begun = review_context.ledger.open.get(review_context.policy.operator)
+    for other in sorted({*review_context.unfinished, *([begun] if begun else [])} - {request.digest}):
         text = f"must wait: the ceremony of the request {other} has begun and has not ended"
         yield _finding(
             "R005", "", text, "finish that one: ceremony sign, with its request; or: ceremony abandon"
         )
     if book is None:
-        held = len(ground.unknown_results)
+        held = len(review_context.unknown_results)
         text = "this machine has no ledger of the operator: it cannot tell what was signed before"
         text += f"; {held} of its ceremonies have a result here" if held else ""
         text += "; the request brings the receipt of one" if request.proves_previous else ""
-        hint = f"--first-use {ground.policy.operator} begins one"
-        yield msgspec.structs.replace(error("R011", ground.policy.operator, text, hint), about="ledger")
+        hint = f"--first-use {review_context.policy.operator} begins one"
+        yield msgspec.structs.replace(
+            error("R011", review_context.policy.operator, text, hint), about="ledger"
+        )
         return
-    for other in sorted(ground.unknown_results.keys() - {request.digest}):
+    for other in sorted(review_context.unknown_results.keys() - {request.digest}):
         text = (
             f"does not know the ceremony of the request {other}, whose result lies here: it is an older one"
         )
@@ -203,7 +205,7 @@ def _ceremonies(ground: Ground) -> Iterator[Finding]:
         yield _not_the_next(request, book)
 
 
-def _not_the_next(request: Request, book: Book) -> Finding:
+def _not_the_next(request: CeremonyRequest, book: OperatorRecord) -> Finding:
     """Return R006: either the request is older than the ledger, or the ledger is older than the request."""
     text = f"follows {_ceremony(request.previous)}, and the ledger's last is {_ceremony(book.last)}"
     hint = "accept the last result, and prepare it again"
@@ -222,15 +224,15 @@ def _ceremony(digest: str | None) -> str:
     return f"the ceremony {digest}" if digest else "no ceremony"
 
 
-def _predecessor(ground: Ground, change: Change) -> Iterator[Finding]:
+def _predecessor(review_context: ReviewContext, change: Change) -> Iterator[Finding]:
     said, brought = change.draft.claims, change.replaces
-    known = ground.book.subjects.get(said.sub) if ground.book else None
+    known = review_context.book.subjects.get(said.sub) if review_context.book else None
     if brought is None:
         if known is not None:
             text = f"the ledger knows a jwt of {moment(known.issued_at)}, and the request says there is none"
             yield _about(change.title, "R007", "", text, "prepare it on a store that has that jwt")
         return
-    if not is_kept(brought) or (known is not None and known == Known.of(brought)):
+    if not is_kept(brought) or (known is not None and known == LastJwt.of(brought)):
         return
     if known is not None and brought.issued_at <= known.issued_at:
         yield _older(change.title, brought, known)
@@ -241,24 +243,24 @@ def _predecessor(ground: Ground, change: Change) -> Iterator[Finding]:
     yield _about(change.title, "R009", said.sub, text, f"--first-use {said.sub} takes it as what stands")
 
 
-def _around(ground: Ground, context: Context) -> Iterator[Finding]:
-    plan, book = ground.plan, ground.book
-    trusted = TrustChain.under(ground.policy, plan.changes, context)
-    jwts = [*plan.around, *(one.jwt for one in plan.placements if one.jwt)]
+def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding]:
+    plan, book = review_context.plan, review_context.book
+    trusted = TrustChain.under(review_context.policy, plan.changes, context)
+    jwts = [*plan.around, *(one.jwt for one in plan.store_writes if one.jwt)]
     for jwt in jwts:
         title, why = Statement.of(jwt).title, trusted.rejection_reason(Statement.of(jwt))
         if why:
             yield _about(title, "R010", "", why, "verified is not trusted")
         known = book.subjects.get(jwt.claims.sub) if book else None
-        other = known is not None and known != Known.of(jwt)
+        other = known is not None and known != LastJwt.of(jwt)
         if known is not None and other and jwt.issued_at <= known.issued_at:
             yield _older(title, jwt, known)
-    operator = ground.request.operator
+    operator = review_context.request.operator
     if operator is None and any(isinstance(one.claims.body, Operator) for one in jwts):
         yield _finding("R010", "operator", "brings an operator's jwt beside its header", "prepare it again")
 
 
-def _older(title: str, jwt: Jwt[Any], known: Known) -> Finding:
+def _older(title: str, jwt: Jwt[Any], known: LastJwt) -> Finding:
     brought, held = moment(jwt.issued_at), moment(known.issued_at)
     text = f"the request brings a jwt of {brought}, and the ledger knows another of {held}"
     return _about(title, "R008", "", text, "somebody has rolled it back: find out who, and why")
@@ -272,7 +274,7 @@ def _about(about: str, code: str, where: str, text: str, hint: str) -> Finding:
     return msgspec.structs.replace(error(code, where, text, hint), about=about)
 
 
-def past_ground(request: Request, so_far: Progress, policy: Policy) -> Ground:
+def past_review_context(request: CeremonyRequest, so_far: CeremonyProgress, policy: Policy) -> ReviewContext:
     """Return the ground by which *request* was judged when its transcript says so, without that machine.
 
     The clock is that of the transcript, the ledger is made of what the request brings, less what was taken
@@ -280,23 +282,23 @@ def past_ground(request: Request, so_far: Progress, policy: Policy) -> Ground:
     """
     texts = dict.fromkeys((so_far.reviewed or {}).get("lifted", ()))
     back = {f"{_RESET_TIME} {one.title} iat" for one in request.plan.changes if one.replaces}
-    lifted = [text.partition(" ") for text in texts if text not in back]
-    unknown = {place.rpartition(" ")[2] for code, _, place in lifted if code in _UNKNOWN}
-    began = any(code == "R011" for code, _, _ in lifted)
+    waived = [text.partition(" ") for text in texts if text not in back]
+    unknown = {place.rpartition(" ")[2] for code, _, place in waived if code in _UNKNOWN}
+    began = any(code == "R011" for code, _, _ in waived)
     plan = request.plan
     known = [*plan.around, *(one.replaces for one in plan.changes if one.replaces)]
     known += [request.operator] if request.operator else []
     subjects = {
-        one.claims.sub: Known.of(one) for one in known if is_kept(one) and one.claims.sub not in unknown
+        one.claims.sub: LastJwt.of(one) for one in known if is_kept(one) and one.claims.sub not in unknown
     }
-    book = Book(last=request.previous, subjects=subjects)
+    book = OperatorRecord(last=request.previous, subjects=subjects)
     named = (one for one in plan.changes if f"{_RESET_TIME} {one.title} iat" in texts)
-    return Ground(
+    return ReviewContext(
         request=request,
         policy=policy,
         ledger=Ledger() if began else Ledger({policy.operator: book}),
         now=so_far.at,
-        allowed=tuple(code for code, _, _ in lifted if code not in _UNKNOWN),
+        allowed=tuple(code for code, _, _ in waived if code not in _UNKNOWN),
         reset_time=tuple(one.draft.claims.sub for one in named),
         first_use=(EVERYTHING,),
         is_rehearsal=request.mark == REHEARSAL,

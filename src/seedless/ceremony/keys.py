@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from seedless import plan_file
 from seedless.ceremony import documents
 from seedless.ceremony import transcript as results
-from seedless.ceremony.statements import KEY, own_draft, read_own, require_says
+from seedless.ceremony.statements import KEY, ceremony_draft, read_ceremony_jwt, require_equal
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey, Role
@@ -37,7 +37,7 @@ _MEMBERS = {"format": str, "keys": list}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MadeKey:
+class CeremonyKey:
     """A key, what it is called, who holds its token, where it is (URI) and what the driver says of it."""
 
     public_key: PublicKey
@@ -50,7 +50,7 @@ class MadeKey:
     def draft(self) -> Draft[Any]:
         """Return the draft of the statement that the key signs."""
         said = {"name": self.name, "holder": self.holder, "uri": self.uri, "says": dict(self.says)}
-        return own_draft(KEY, _digest(self.public_key), said, self.public_key, self.at)
+        return ceremony_draft(KEY, _digest(self.public_key), said, self.public_key, self.at)
 
 
 def _digest(public_key: PublicKey) -> str:
@@ -62,13 +62,13 @@ def to_bytes(statements: Sequence[str]) -> bytes:
     return documents.to_bytes({"format": FORMAT, "keys": list(statements)})
 
 
-def parse(data: bytes) -> tuple[tuple[MadeKey, str], ...]:
+def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
     """Return the keys in a file, each with its statement; raise `UsageError` or `Refused` with the place."""
     members = documents.parse(data, "the file of keys")
     documents.require_members(members, _MEMBERS, "keys")
     if members["format"] != FORMAT:
         raise UsageError(f"keys.format is not {FORMAT!r}", "another version of seedless may read it")
-    found = [(_made(text, f"keys.keys[{n}]"), str(text)) for n, text in enumerate(members["keys"])]
+    found = [(_ceremony_key(text, f"keys.keys[{n}]"), str(text)) for n, text in enumerate(members["keys"])]
     raw = [made.public_key.raw for made, _ in found]
     for number, one in enumerate(raw):
         if one in raw[:number]:
@@ -76,15 +76,15 @@ def parse(data: bytes) -> tuple[tuple[MadeKey, str], ...]:
     return tuple(found)
 
 
-def _made(text: object, where: str) -> MadeKey:
+def _ceremony_key(text: object, where: str) -> CeremonyKey:
     if not isinstance(text, str):
         raise UsageError(f"{where} is not a jwt")
-    jwt: Jwt[Any] = read_own(text, where)
+    jwt: Jwt[Any] = read_ceremony_jwt(text, where)
     said = jwt.claims.body.data or {}
     texts = [said.get(name) for name in ("name", "holder", "uri")]
     if not all(isinstance(one, str) for one in texts) or not isinstance(said.get("says"), dict):
         raise Refused(f"{where} does not say name, holder, uri and what the driver says")
-    made = MadeKey(
+    made = CeremonyKey(
         public_key=jwt.issuer, name=said["name"], holder=said["holder"], uri=said["uri"],
         at=jwt.issued_at, says=said["says"],
     )  # fmt: skip
@@ -93,11 +93,11 @@ def _made(text: object, where: str) -> MadeKey:
         documents.require_plain(made.holder, f"{where}.holder")
     except SeedlessError as error:
         raise Refused(f"{where}: {error.message}", error.hint) from error
-    require_says(jwt, made.draft(), where)
+    require_equal(jwt, made.draft(), where)
     return made
 
 
-def require_other_witnesses(made: Iterable[MadeKey], witnesses: Iterable[PublicKey]) -> None:
+def require_other_witnesses(made: Iterable[CeremonyKey], witnesses: Iterable[PublicKey]) -> None:
     """Raise `UsageError` for a witness that is one of the keys *made*: what signs cannot confirm itself."""
     own = {one.public_key.raw for one in made}
     for key in witnesses:
@@ -117,7 +117,7 @@ def require_root(text: str) -> None:
 
 
 def policy_text(
-    made: Iterable[MadeKey], witnesses: Sequence[str] = (), threshold: int = 0, roots: Sequence[str] = ()
+    made: Iterable[CeremonyKey], witnesses: Sequence[str] = (), threshold: int = 0, roots: Sequence[str] = ()
 ) -> str:
     """Return the policy (TOML) that pins the first operator key of *made*, and the tokens of all of them.
 
@@ -141,7 +141,7 @@ def policy_text(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ReportedKey:
     """A key of which a transcript tells: when it was used last (Unix seconds), and what was said of it."""
 
     public_key: PublicKey
@@ -149,9 +149,9 @@ class Told:
     says: Mapping[str, Any] = field(default_factory=dict)
 
 
-def told(transcripts: Iterable[bytes]) -> tuple[Told, ...]:
+def reported_keys(transcripts: Iterable[bytes]) -> tuple[ReportedKey, ...]:
     """Return the keys in *transcripts* (or results), by public key; raise `Refused` for anything else."""
-    found: dict[str, Told] = {}
+    found: dict[str, ReportedKey] = {}
     for data in transcripts:
         at = 0
         for entry in results.parse(data).entries:
@@ -167,14 +167,14 @@ def _at(entry: object) -> int:
     return at if isinstance(at, int) and not isinstance(at, bool) else 0
 
 
-def _key(entry: object, at: int) -> Told | None:
+def _key(entry: object, at: int) -> ReportedKey | None:
     if not isinstance(entry, dict) or entry.get("kind") != "key":
         return None
     key, says = entry.get("public_key"), entry.get("says")
     if not isinstance(key, str) or not isinstance(says, dict):
         return None
     try:
-        return Told(public_key=PublicKey.parse(key), at=at, says=says)
+        return ReportedKey(public_key=PublicKey.parse(key), at=at, says=says)
     except SeedlessError:
         return None
 

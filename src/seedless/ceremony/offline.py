@@ -1,11 +1,11 @@
 """The ceremony on the machine that signs: the one walk, with a transcript, and nothing but files around it.
 
-`sit` runs `seedless.signing_pipeline.issue`, as every command does: its judge is the ground, its keys write
-what they do into the transcript, its record ends it with receipts, a result and the ledger. An interrupted
-ceremony goes on where it stopped: what is in the transcript is not done again. Once something may have been
-signed (an intent is on disk) the judgement is that of the time at which it began, and to go on with another
-policy, other witnesses or other findings is refused. Until then it begins anew, and the clock of now decides:
-a request that has expired since is not signed.
+`run_ceremony` runs `seedless.signing_pipeline.issue`, as every command does: its judge is the ground, its
+keys write what they do into the transcript, its record ends it with receipts, a result and the ledger. An
+interrupted ceremony goes on where it stopped: what is in the transcript is not done again. Once something may
+have been signed (an intent is on disk) the judgement is that of the time at which it began, and to go on with
+another policy, other witnesses or other findings is refused. Until then it begins anew, and the clock of now
+decides: a request that has expired since is not signed.
 
 Ceremonies that were held, as the files of a machine that signs tell of them: what no ledger can hide.
 
@@ -22,13 +22,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seedless.ceremony import documents, transcript
-from seedless.ceremony.judgement import Ground, finding_texts, lifted_texts
+from seedless.ceremony.judgement import ReviewContext, finding_texts, waived_texts
 from seedless.ceremony.request import parse
-from seedless.ceremony.statements import Matter, receipt_drafts, require_witnesses
-from seedless.ceremony.transcript import Journal, Progress, attestation_in, draft_digest, progress
+from seedless.ceremony.statements import StatementContent, receipt_drafts, require_witnesses
+from seedless.ceremony.transcript import (
+    CeremonyProgress,
+    TranscriptFile,
+    attestation_in,
+    draft_digest,
+    progress,
+)
 from seedless.clock import Clock
 from seedless.errors import Refused, SeedlessError, StoreError, UsageError
-from seedless.ledger import Book, is_digest
+from seedless.ledger import OperatorRecord, is_digest
 from seedless.policy import attestation_of
 from seedless.signing_pipeline import Intent, issue
 from seedless.store import atomic
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from seedless.change import Placement
+    from seedless.change import StoreWrite
     from seedless.findings import Report
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
@@ -61,7 +67,7 @@ class CeremonyKeys(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sitting:
+class CeremonyRun:
     """What a ceremony is held with.
 
     `statements` are those of the witnesses (jwt text), `present` the names of the people, `tool` the program.
@@ -70,7 +76,7 @@ class Sitting:
     for the result. `waits` is how the time of the drafts is waited for before anything is signed.
     """
 
-    ground: Ground
+    review_context: ReviewContext
     folder: Path
     ledger: Path
     clock: Callable[[], int]
@@ -81,8 +87,8 @@ class Sitting:
     waits: Clock = field(default_factory=Clock)
 
 
-def sit(
-    sitting: Sitting,
+def run_ceremony(
+    run: CeremonyRun,
     *,
     review: Callable[[Plan, Report], bool],
     keys: Callable[[], AbstractContextManager[CeremonyKeys]],
@@ -93,65 +99,67 @@ def sit(
     it, `StoreError` for a transcript that is not the one that the ledger knows, and `UsageError` for names
     that no check would take, and for an output in whose place the files of the ceremony lie.
     """
-    for name in sitting.present:
+    for name in run.present:
         documents.require_plain(name, "the name of somebody present")
-    _require_output(sitting)
-    atomic.make_folder(sitting.folder)
-    table = _table(sitting)
-    ground = table.ground
-    witnesses = ground.policy.witnesses
-    report = ground.judge()
+    _require_output(run)
+    atomic.make_folder(run.folder)
+    table = _open_ceremony(run)
+    review_context = table.review_context
+    witnesses = review_context.policy.witnesses
+    report = review_context.judge()
     if not report.errors:
-        prepared_at = ground.request.plan.prepared_at
+        prepared_at = review_context.request.plan.prepared_at
         require_witnesses(
-            sitting.statements,
-            matter(ground, report),
+            run.statements,
+            statement_content(review_context, report),
             witnesses,
-            signers=ground.request.signers,
+            signers=review_context.request.signers,
             prepared_at=prepared_at,
-            now=ground.now,
+            now=review_context.now,
         )
-        _require_readable(sitting, ground, report)
+        _require_readable(run, review_context, report)
     issue(
-        Intent(lambda _: ground.plan, is_final=True),
+        Intent(lambda _: review_context.plan, is_final=True),
         judge=lambda _: report,
         review=review,
         keys=lambda _: table.opened(report, keys),
         record=table.record,
-        clock=sitting.waits,
+        clock=run.waits,
     )
     return table.result
 
 
-def _require_readable(sitting: Sitting, ground: Ground, report: Report) -> None:
+def _require_readable(run: CeremonyRun, review_context: ReviewContext, report: Report) -> None:
     """Raise `StoreError` when what the ceremony writes at its end would be more than is read again."""
-    head = sum(len(transcript.line(said)) for _, said in _head(sitting, ground, report))
-    keys = _FOR_A_KEY * len(ground.request.issuers)
-    atomic.require_size(sitting.folder / RESULT_NAME, ground.request.largest_result + head + keys, "would be")
-    plan = ground.plan
-    subjects = _FOR_A_SUBJECT * (len(plan.changes) + len(plan.around) + len(plan.placements) + 1)
-    atomic.require_size(sitting.ledger, len(ground.ledger.text()) + subjects, "would be")
+    head = sum(len(transcript.line(said)) for _, said in _head(run, review_context, report))
+    keys = _FOR_A_KEY * len(review_context.request.issuers)
+    atomic.require_size(
+        run.folder / RESULT_NAME, review_context.request.largest_result + head + keys, "would be"
+    )
+    plan = review_context.plan
+    subjects = _FOR_A_SUBJECT * (len(plan.changes) + len(plan.around) + len(plan.store_writes) + 1)
+    atomic.require_size(run.ledger, len(review_context.ledger.text()) + subjects, "would be")
 
 
 _FOR_A_KEY = 48 * 1024  # bytes of a result, at most: what is said of it, its attestation, and its receipt
 _FOR_A_SUBJECT = 300  # bytes of a ledger, at most
 
 
-def _require_output(sitting: Sitting) -> None:
+def _require_output(run: CeremonyRun) -> None:
     """Raise `UsageError` for an output where something lies, or where the ceremony keeps its own files.
 
     A result of this request may lie there: a ceremony that was killed at its end has written it.
     """
-    if sitting.output is None:
+    if run.output is None:
         return
-    output, folder = sitting.output.resolve(), sitting.folder.resolve()
-    if output == sitting.ledger.resolve() or output == folder or folder in output.parents:
+    output, folder = run.output.resolve(), run.folder.resolve()
+    if output == run.ledger.resolve() or output == folder or folder in output.parents:
         raise UsageError(
-            f"the result cannot go to {shown(sitting.output)}, where the ceremony keeps its own files",
+            f"the result cannot go to {shown(run.output)}, where the ceremony keeps its own files",
             "name a file elsewhere: --output FILE",
         )
-    if not _is_result_of(sitting.ground.request.digest, sitting.output):
-        atomic.require_new(sitting.output)
+    if not _is_result_of(run.review_context.request.digest, run.output):
+        atomic.require_new(run.output)
 
 
 def _is_result_of(request: str, path: Path) -> bool:
@@ -164,107 +172,115 @@ def _is_result_of(request: str, path: Path) -> bool:
     return isinstance(first, dict) and first.get("request") == request
 
 
-def matter(ground: Ground, report: Report) -> Matter:
+def statement_content(review_context: ReviewContext, report: Report) -> StatementContent:
     """Return what a witness of this request signs."""
-    return Matter(
-        request=ground.request.digest,
-        policy=ground.policy.digest,
-        lifted=lifted_texts(report),
-        expires=ground.request.expires,
+    return StatementContent(
+        request=review_context.request.digest,
+        policy=review_context.policy.digest,
+        waived=waived_texts(report),
+        expires=review_context.request.expires,
     )
 
 
-def resumed(ground: Ground, folder: Path) -> Ground:
+def resumed(review_context: ReviewContext, folder: Path) -> ReviewContext:
     """Return the ground by which the request is judged where the files of its ceremony lie in *folder*.
 
-    It is *ground*, unless something of the request may have been signed already: then the time is the one at
-    which that ceremony began, since it has to be finished as it was reviewed. `review` and `sign` both judge
-    by this. Raise `StoreError` for a transcript that cannot be read, `Refused` for one that is not right, and
-    for a clock that is behind the last entry of the transcript.
+    It is *review_context*, unless something of the request may have been signed already: then the time is the
+    one at which that ceremony began, since it has to be finished as it was reviewed. `review` and `sign` both
+    judge by this. Raise `StoreError` for a transcript that cannot be read, `Refused` for one that is not
+    right, and for a clock that is behind the last entry of the transcript.
     """
-    return _resumed(ground, _progress(ground, Journal(folder / TRANSCRIPT_NAME, ground.request.digest)))
+    return _resumed(
+        review_context,
+        _progress(review_context, TranscriptFile(folder / TRANSCRIPT_NAME, review_context.request.digest)),
+    )
 
 
-def _progress(ground: Ground, journal: Journal) -> Progress:
+def _progress(review_context: ReviewContext, journal: TranscriptFile) -> CeremonyProgress:
     """Return what was done of the request before; nothing where its ceremony has ended already."""
-    if ground.book is not None and ground.request.digest in ground.book.requests:
-        return Progress(ground.request)
-    return progress(ground.request, journal.entries)
+    if review_context.book is not None and review_context.request.digest in review_context.book.requests:
+        return CeremonyProgress(review_context.request)
+    return progress(review_context.request, journal.entries)
 
 
-def _resumed(ground: Ground, so_far: Progress) -> Ground:
-    if not so_far.intents or ground.resumed_at:
-        return ground
-    if ground.clock < so_far.latest:
+def _resumed(review_context: ReviewContext, so_far: CeremonyProgress) -> ReviewContext:
+    if not so_far.intents or review_context.resumed_at:
+        return review_context
+    if review_context.clock < so_far.latest:
         raise Refused(
-            f"the clock says {moment(ground.clock)}, and this ceremony was interrupted at "
+            f"the clock says {moment(review_context.clock)}, and this ceremony was interrupted at "
             f"{moment(so_far.latest)}",
             "set the clock of this machine right",
         )
-    return dataclasses.replace(ground, now=so_far.at, resumed_at=ground.clock)
+    return dataclasses.replace(review_context, now=so_far.at, resumed_at=review_context.clock)
 
 
-def _table(sitting: Sitting) -> _Table:
+def _open_ceremony(run: CeremonyRun) -> _OpenCeremony:
     """Lay out what is there of this ceremony; one that has signed nothing yet begins again."""
-    ground = sitting.ground
-    journal = Journal(sitting.folder / TRANSCRIPT_NAME, ground.request.digest)
-    so_far = _progress(ground, journal)
-    if ground.ledger.open.get(ground.policy.operator) == ground.request.digest and not so_far.intents:
+    review_context = run.review_context
+    journal = TranscriptFile(run.folder / TRANSCRIPT_NAME, review_context.request.digest)
+    so_far = _progress(review_context, journal)
+    if (
+        review_context.ledger.open.get(review_context.policy.operator) == review_context.request.digest
+        and not so_far.intents
+    ):
         # The ledger is written after the first intent: entries, or all of the transcript, were taken away.
         raise StoreError(
             "the ledger says that this ceremony may have signed something, "
             f"and {shown(journal.path)} does not",
             "bring the transcript back",
         )
-    then = _resumed(ground, so_far)
-    if so_far.intents and not _is_same(so_far, sitting, then):
+    then = _resumed(review_context, so_far)
+    if so_far.intents and not _is_same(so_far, run, then):
         raise Refused(
             "this ceremony began with another policy, other witnesses, people or lifted findings",
             f"go on as it began: {shown(journal.path)} tells how",
         )
     if so_far.opened is not None and not so_far.intents:
-        so_far = Progress(ground.request)
-        return _Table(sitting, then, journal, so_far, begins_anew=True)
-    return _Table(sitting, then, journal, so_far)
+        so_far = CeremonyProgress(review_context.request)
+        return _OpenCeremony(run, then, journal, so_far, begins_anew=True)
+    return _OpenCeremony(run, then, journal, so_far)
 
 
-def _head(sitting: Sitting, ground: Ground, report: Report) -> list[tuple[str, dict[str, Any]]]:
+def _head(
+    run: CeremonyRun, review_context: ReviewContext, report: Report
+) -> list[tuple[str, dict[str, Any]]]:
     """Return the entries with which the transcript begins: their kinds and members."""
-    request = ground.request
+    request = review_context.request
     opened = {
         "format": transcript.FORMAT,
         "request": request.digest,
-        "tool": sitting.tool,
+        "tool": run.tool,
         "mark": request.mark,
-        "present": list(sitting.present),
+        "present": list(run.present),
     }
     reviewed = {
-        "policy": ground.policy.canonical.decode(),
+        "policy": review_context.policy.canonical.decode(),
         "findings": list(finding_texts(report)),
-        "lifted": list(lifted_texts(report)),
+        "lifted": list(waived_texts(report)),
     }
-    witnessed = [("witnessed", {"statement": text.strip()}) for text in sitting.statements]
+    witnessed = [("witnessed", {"statement": text.strip()}) for text in run.statements]
     return [("opened", opened), ("reviewed", reviewed), *witnessed]
 
 
-def _is_same(so_far: Progress, sitting: Sitting, then: Ground) -> bool:
-    """Tell whether the transcript begins as *sitting* would begin at the same time."""
-    head = _head(sitting, then, then.judge())
-    entries: list[transcript.Entry] = []
+def _is_same(so_far: CeremonyProgress, run: CeremonyRun, then: ReviewContext) -> bool:
+    """Tell whether the transcript begins as *run* would begin at the same time."""
+    head = _head(run, then, then.judge())
+    entries: list[transcript.TranscriptEntry] = []
     for (kind, said), there in zip(head, so_far.entries, strict=False):
         dated = {"at": there["at"], **said}
         entries.append(transcript.entry_after(entries, kind, then.request.digest, dated))
-    return entries == so_far.entries[: len(head)] and len(so_far.statements) == len(sitting.statements)
+    return entries == so_far.entries[: len(head)] and len(so_far.statements) == len(run.statements)
 
 
 @dataclass(slots=True)
-class _Table:
+class _OpenCeremony:
     """A ceremony under way: what is on disk of it, and the keys while they are open."""
 
-    sitting: Sitting
-    ground: Ground
-    journal: Journal
-    so_far: Progress
+    run: CeremonyRun
+    review_context: ReviewContext
+    journal: TranscriptFile
+    so_far: CeremonyProgress
     begins_anew: bool = False
     result: bytes = b""
     signed: list[Jwt[Any]] = field(default_factory=list)
@@ -274,22 +290,24 @@ class _Table:
     @contextlib.contextmanager
     def opened(
         self, report: Report, keys: Callable[[], AbstractContextManager[CeremonyKeys]]
-    ) -> Iterator[_Table]:
+    ) -> Iterator[_OpenCeremony]:
         """Write how the ceremony begins, open the keys, and write what is said of them."""
-        request = self.ground.request
+        request = self.review_context.request
         if self.begins_anew:
             self.journal.forget()
-        atomic.write({self.sitting.folder / REQUEST_NAME: request.data.decode()})
-        for kind, said in _head(self.sitting, self.ground, report)[len(self.journal.entries) :]:
+        atomic.write({self.run.folder / REQUEST_NAME: request.data.decode()})
+        for kind, said in _head(self.run, self.review_context, report)[len(self.journal.entries) :]:
             # The first entry has the time by which the request was judged: the expiry counts against it.
-            at = self.ground.now if kind == "opened" else self.sitting.clock()
+            at = self.review_context.now if kind == "opened" else self.run.clock()
             self.journal.append(kind, at, **said)
         with keys() as opened:
             for issuer in request.issuers[len(self.so_far.says) :]:
                 says = dict(opened.says(issuer))
-                attestation_of(self.ground.policy, issuer, attestation_in(says), self.ground.now)  # raises
+                attestation_of(
+                    self.review_context.policy, issuer, attestation_in(says), self.review_context.now
+                )  # raises
                 said = {"public_key": str(issuer), "says": says}
-                self.journal.append("key", self.sitting.clock(), **said)
+                self.journal.append("key", self.run.clock(), **said)
             self._keys = opened
             yield self
 
@@ -307,7 +325,7 @@ class _Table:
         """Sign the draft with this *number*: one at a time, for keys may read ahead, and intents may not."""
         if self._keys is None:
             raise UsageError("the tokens of the ceremony are not open")
-        at, expires = self.sitting.clock(), self.ground.request.expires
+        at, expires = self.run.clock(), self.review_context.request.expires
         if not self.so_far.intents and not number and at >= expires:
             # Somebody may have been asked for words and a PIN since it was judged.
             raise Refused(
@@ -317,35 +335,37 @@ class _Table:
             self.journal.append("intent", at, change=number, sha256=draft_digest(draft))
         self._open_ledger()  # behind the intent: a ledger that says so has a transcript that says it, too
         (jwt,) = self._keys.sign([draft])
-        self.journal.append("signed", self.sitting.clock(), change=number, jwt=jwt.text)
+        self.journal.append("signed", self.run.clock(), change=number, jwt=jwt.text)
         return jwt
 
     def _open_ledger(self) -> None:
-        ground, operator = self.ground, self.ground.policy.operator
-        if not self._is_open and ground.ledger.open.get(operator) != ground.request.digest:
-            ledger = ground.ledger.with_open(operator, ground.request.digest)
-            atomic.write({self.sitting.ledger: ledger.text()})
+        review_context, operator = self.review_context, self.review_context.policy.operator
+        if not self._is_open and review_context.ledger.open.get(operator) != review_context.request.digest:
+            ledger = review_context.ledger.with_open(operator, review_context.request.digest)
+            atomic.write({self.run.ledger: ledger.text()})
         self._is_open = True
 
-    def record(self, signed: Sequence[Signed], _placements: Sequence[Placement]) -> None:
+    def record(self, signed: Sequence[Signed], _store_writes: Sequence[StoreWrite]) -> None:
         """Take what was signed; with the last, end the transcript, sign the receipts, write the result."""
         self.signed += [jwt for _, jwt in signed]
-        request = self.ground.request
+        request = self.review_context.request
         if len(self.signed) < len(request.plan.changes) or self._keys is None:
             return
         if not self.so_far.is_ended:
-            self.journal.append("ended", self.sitting.clock(), signed=len(self.signed))
+            self.journal.append("ended", self.run.clock(), signed=len(self.signed))
         digest = transcript.digest(self.journal.entries)
         receipts = list(self._keys.sign(receipt_drafts(request, digest, self.journal.entries[-1]["at"])))
         self.result = transcript.to_bytes(self.journal.entries, [one.text for one in receipts])
         # A ledger that begins knows the ceremonies that have a result here, so that none is missed later.
-        book = self.ground.book or Book(last=request.previous, requests=self.ground.unknown_results)
-        placed = [one.jwt for one in self.ground.plan.placements if one.jwt]
-        ended = book.ended(request.digest, digest, [*self.ground.plan.around, *placed, *self.signed])
-        ledger = self.ground.ledger.with_book(self.ground.policy.operator, ended)
+        book = self.review_context.book or OperatorRecord(
+            last=request.previous, requests=self.review_context.unknown_results
+        )
+        placed = [one.jwt for one in self.review_context.plan.store_writes if one.jwt]
+        ended = book.ended(request.digest, digest, [*self.review_context.plan.around, *placed, *self.signed])
+        ledger = self.review_context.ledger.with_book(self.review_context.policy.operator, ended)
         text = self.result.decode()
-        places = [self.sitting.folder / RESULT_NAME, *([self.sitting.output] if self.sitting.output else [])]
-        atomic.write({**dict.fromkeys(places, text), self.sitting.ledger: ledger.text()})
+        places = [self.run.folder / RESULT_NAME, *([self.run.output] if self.run.output else [])]
+        atomic.write({**dict.fromkeys(places, text), self.run.ledger: ledger.text()})
 
 
 def unfinished(folder: Path, operator: str, done: Collection[str] = ()) -> tuple[str, ...]:

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless import jwt
-from seedless.ceremony.judgement import Ground
-from seedless.ceremony.request import REHEARSAL, Request
+from seedless.ceremony.judgement import ReviewContext
+from seedless.ceremony.request import REHEARSAL, CeremonyRequest
 from seedless.claims import Account
 from seedless.jwt import draft
-from seedless.ledger import Book, Known, Ledger, is_kept
+from seedless.ledger import LastJwt, Ledger, OperatorRecord, is_kept
 from seedless.nkey import PublicKey
 from seedless.policy import Policy, Witnesses, of_canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from seedless.change import Change, Placement
+    from seedless.change import Change, StoreWrite
     from seedless.jwt import Claims, Draft, Jwt
 
     Sign = Callable[[Draft[Any]], Jwt[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class KeyMapping:
     """Who stands in for whom: public keys, as text, and the signatures of the stand-ins."""
 
     table: Mapping[str, str]
@@ -71,13 +71,13 @@ class Cast:
         is_same = again.issuer == one.issuer and one.text.startswith(f"{again.signing_input.decode()}.")
         return one if is_same else self.sign(again)
 
-    def request(self, one: Request) -> Request:
+    def request(self, one: CeremonyRequest) -> CeremonyRequest:
         """Return the request of the rehearsal."""
         plan = msgspec.structs.replace(
             one.plan,
             changes=tuple(self._change(change) for change in one.plan.changes),
             around=tuple(self.jwt(jwt) for jwt in one.plan.around),
-            placements=tuple(self._placement(placement) for placement in one.plan.placements),
+            store_writes=tuple(self._store_write(store_write) for store_write in one.plan.store_writes),
         )
         operator = None if one.operator is None else self.jwt(one.operator)
         return dataclasses.replace(one, plan=plan, operator=operator, receipts=(), mark=REHEARSAL)
@@ -86,7 +86,7 @@ class Cast:
         before = None if change.replaces is None else self.jwt(change.replaces)
         return msgspec.structs.replace(change, draft=self.draft(change.draft), replaces=before)
 
-    def _placement(self, one: Placement) -> Placement:
+    def _store_write(self, one: StoreWrite) -> StoreWrite:
         held, before = (None if jwt is None else self.jwt(jwt) for jwt in (one.jwt, one.replaces))
         return msgspec.structs.replace(one, jwt=held, replaces=before)
 
@@ -102,10 +102,10 @@ class Cast:
         )
 
 
-def signers(request: Request) -> tuple[PublicKey, ...]:
+def signers(request: CeremonyRequest) -> tuple[PublicKey, ...]:
     """Return the keys that have signed what stands in *request* or are to sign, operators' and accounts'."""
     found = dict.fromkeys(request.issuers)
-    for one in _standing(request):
+    for one in _current_jwts(request):
         found[one.issuer] = None
         if isinstance(one.claims.body, Account):
             found |= {read.issuer: None for read in _activations(one.claims)}
@@ -115,18 +115,18 @@ def signers(request: Request) -> tuple[PublicKey, ...]:
     return tuple(found)
 
 
-def ground_of(request: Request, policy: Policy, now: int) -> Ground:
+def review_context_of(request: CeremonyRequest, policy: Policy, now: int) -> ReviewContext:
     """Return the ground of a rehearsal: a ledger that knows what *request* brings, and the clock of today."""
-    subjects = {one.claims.sub: Known.of(one) for one in _standing(request) if is_kept(one)}
-    ledger = Ledger({policy.operator: Book(last=request.previous, subjects=subjects)})
-    return Ground(request=request, policy=policy, ledger=ledger, now=now, is_rehearsal=True)
+    subjects = {one.claims.sub: LastJwt.of(one) for one in _current_jwts(request) if is_kept(one)}
+    ledger = Ledger({policy.operator: OperatorRecord(last=request.previous, subjects=subjects)})
+    return ReviewContext(request=request, policy=policy, ledger=ledger, now=now, is_rehearsal=True)
 
 
-def _standing(request: Request) -> Iterator[Jwt[Any]]:
+def _current_jwts(request: CeremonyRequest) -> Iterator[Jwt[Any]]:
     plan = request.plan
     yield from plan.around
     yield from (change.replaces for change in plan.changes if change.replaces)
-    for one in plan.placements:
+    for one in plan.store_writes:
         yield from (held for held in (one.jwt, one.replaces) if held)
     if request.operator is not None:
         yield request.operator

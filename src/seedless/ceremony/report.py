@@ -26,10 +26,10 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from seedless.ceremony.check import Checked
-    from seedless.ceremony.judgement import Ground
-    from seedless.ceremony.request import Request
-    from seedless.ceremony.transcript import Progress
+    from seedless.ceremony.check import CeremonyCheck
+    from seedless.ceremony.judgement import ReviewContext
+    from seedless.ceremony.request import CeremonyRequest
+    from seedless.ceremony.transcript import CeremonyProgress
     from seedless.change import Change
 
 
@@ -72,7 +72,7 @@ _HEAD = """\
 """
 
 
-def report(checked: Checked, *, qr: str | None = None) -> str:
+def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
     """Return the page for what was *checked*; *qr* is an SVG element of the digest of the transcript."""
     request, progress = checked.request, checked.progress
     name = _operator_name(request) if request else ""
@@ -105,20 +105,20 @@ def qr_code(digest: str) -> str | None:
     return svg
 
 
-def _operator_name(request: Request) -> str:
+def _operator_name(request: CeremonyRequest) -> str:
     if request.operator is not None:
         return request.operator.claims.name
     said = (change.draft.claims for change in request.plan.changes)
     return next((one.name for one in said if one.sub == request.operator_key), "")
 
 
-def _verdict(checked: Checked) -> str:
+def _verdict(checked: CeremonyCheck) -> str:
     hint = f'<br><span class="soft">{_text(checked.hint)}</span>' if checked.hint else ""
     word = str(checked.verdict)
     return f'<div class="verdict {word}"><strong>{word}</strong>: {_text(checked.text)}{hint}</div>'
 
 
-def _summary(request: Request, progress: Progress) -> str:
+def _summary(request: CeremonyRequest, progress: CeremonyProgress) -> str:
     opened = progress.opened or {}
     rows = [
         ("Reason", _text(request.reason)),
@@ -132,7 +132,9 @@ def _summary(request: Request, progress: Progress) -> str:
     return _table(rows)
 
 
-def _digests(request: Request, progress: Progress, checked: Checked, qr: str | None) -> str:
+def _digests(
+    request: CeremonyRequest, progress: CeremonyProgress, checked: CeremonyCheck, qr: str | None
+) -> str:
     policy = checked.policy.digest if checked.policy else "not yet"
     rows = [
         ("Request", _code(request.digest)),
@@ -149,7 +151,7 @@ def _digests(request: Request, progress: Progress, checked: Checked, qr: str | N
     return f"<h2>Digests (SHA-256)</h2>{_table(rows)}<h3>The transcript, to be read aloud</h3>{spoken}"
 
 
-def _changes(request: Request, progress: Progress) -> str:
+def _changes(request: CeremonyRequest, progress: CeremonyProgress) -> str:
     names = {jwt.claims.sub: jwt.claims.name for jwt in request.plan.around}
     if request.operator is not None:
         names[request.operator.claims.sub] = request.operator.claims.name
@@ -161,7 +163,7 @@ def _changes(request: Request, progress: Progress) -> str:
     ]
     placed = [
         f"<p>{_text('/'.join(one.address))}: {'placed' if one.jwt else 'removed'} ({_text(one.reason)})</p>"
-        for one in request.plan.placements
+        for one in request.plan.store_writes
     ]
     return f"<h2>What was signed: {done} of {len(blocks)}</h2>" + "".join([*blocks, *placed])
 
@@ -188,7 +190,7 @@ def _difference(one: Difference, *, is_new: bool) -> str:
     return f'<tr><td class="effect">{effect}</td><td>{_text(one.line)}</td></tr>'
 
 
-def _people(progress: Progress, checked: Checked) -> str:
+def _people(progress: CeremonyProgress, checked: CeremonyCheck) -> str:
     pinned = checked.policy.witnesses if checked.policy else None
     wanted = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
     rows = [("Witness", _code(str(one.issuer))) for one in checked.witnesses]
@@ -197,7 +199,7 @@ def _people(progress: Progress, checked: Checked) -> str:
     return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(wanted)}.</p>{_table(rows)}"
 
 
-def _keys(progress: Progress, checked: Checked) -> str:
+def _keys(progress: CeremonyProgress, checked: CeremonyCheck) -> str:
     blocks = []
     for key, says in progress.says.items():
         names = sorted(says.keys() - {ATTESTATION})
@@ -210,7 +212,7 @@ def _keys(progress: Progress, checked: Checked) -> str:
     return f"<h2>Keys: what the driver says</h2>{note}{''.join(blocks)}" if blocks else ""
 
 
-def _findings(progress: Progress) -> str:
+def _findings(progress: CeremonyProgress) -> str:
     reviewed = progress.reviewed or {}
     items = [*(f"lifted: {one}" for one in reviewed.get("lifted", [])), *reviewed.get("findings", [])]
     if not items:
@@ -264,9 +266,9 @@ _STEPS = (
 )
 
 
-def checklist(ground: Ground, token_lines: tuple[str, ...] = ()) -> str:
+def checklist(review_context: ReviewContext, token_lines: tuple[str, ...] = ()) -> str:
     """Return the page, plain text; *token_lines* name the token of each key that is to sign."""
-    request, policy = ground.request, ground.policy
+    request, policy = review_context.request, review_context.policy
     changes = [
         f"{'change' if one.replaces else 'new':<7} {shown(one.title)} ({shown(one.reason)})"
         for one in request.plan.changes

@@ -41,7 +41,7 @@ _MEMBERS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class CeremonyRequest:
     """A plan, and who asks for it: why, until when (Unix seconds), with which program.
 
     `operator` is the operator's jwt as it stands, None when the plan makes the first one. `previous` is the
@@ -107,7 +107,9 @@ class Request:
         if operator is None:
             return False
         keys = {operator.claims.sub, *operator.claims.body.signing_keys}
-        return any(str(statements.read_own(text, "receipt").issuer) in keys for text in self.receipts)
+        return any(
+            str(statements.read_ceremony_jwt(text, "receipt").issuer) in keys for text in self.receipts
+        )
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -126,12 +128,12 @@ class Request:
         return frozenset(found)
 
 
-def prepare(plan: Plan, *, at: int, reset_time: Collection[str] = (), **header: Any) -> Request:  # noqa: ANN401 - the members of a request
+def prepare(plan: Plan, *, at: int, reset_time: Collection[str] = (), **header: Any) -> CeremonyRequest:  # noqa: ANN401 - the members of a request
     """Return the request for *plan*, its drafts dated *at* (Unix seconds), each after its predecessor.
 
     Those of the subjects in *reset_time* (key text) are dated *at* where the predecessor is from the future.
-    *header* are the other members of a `Request`. The same input gives the same bytes. Raise `UsageError` for
-    what no request may hold.
+    *header* are the other members of a `CeremonyRequest`. The same input gives the same bytes. Raise
+    `UsageError` for what no request may hold.
     """
     changes = tuple(
         changed(
@@ -141,18 +143,18 @@ def prepare(plan: Plan, *, at: int, reset_time: Collection[str] = (), **header: 
         for one in plan.changes
     )  # fmt: skip
     again = msgspec.structs.replace(plan, changes=changes, prepared_at=at)
-    request = Request(plan=dated(again, reset_time), **header)
+    request = CeremonyRequest(plan=dated(again, reset_time), **header)
     _require_sound(request)
     return request
 
 
-def parse(data: bytes) -> Request:
+def parse(data: bytes) -> CeremonyRequest:
     """Read a request; raise `UsageError`, or `StoreError` for one that is too long, that names the place."""
     members = documents.parse(data, "the request")
     documents.require_members(members, _MEMBERS, "request")
     if members["format"] != FORMAT:
         raise UsageError(f"request.format is not {FORMAT!r}", "another version of seedless may read it")
-    request = Request(
+    request = CeremonyRequest(
         plan=plan_file.plan_of(members["plan"], "request.plan"),
         operator=None if members["operator"] is None else _operator(members["operator"]),
         receipts=tuple(members["receipts"]),
@@ -172,7 +174,7 @@ def _operator(text: str) -> Jwt[Operator]:
     return found
 
 
-def _require_sound(request: Request) -> None:
+def _require_sound(request: CeremonyRequest) -> None:
     if not request.plan.changes:
         raise UsageError("the request signs nothing", "make a plan with a change in it")
     # Before anything is signed: a ceremony whose result nobody can read never ends.
@@ -192,12 +194,12 @@ def _require_sound(request: Request) -> None:
         raise UsageError("request.plan.changes has two drafts of one subject", "sign one of them")
 
 
-def _require_receipts(request: Request) -> None:
+def _require_receipts(request: CeremonyRequest) -> None:
     """Raise `UsageError` for a receipt of anything else than the ceremony before; whose it is, is judged."""
     for number, text in enumerate(request.receipts):
         where = f"request.receipts[{number}]"
         try:
-            found = statements.read_own(text, where)
+            found = statements.read_ceremony_jwt(text, where)
         except SeedlessError as error:
             raise UsageError(error.message, error.hint) from error
         wanted = statements.sha256_of(request.previous) if request.previous else ""
@@ -205,7 +207,7 @@ def _require_receipts(request: Request) -> None:
             raise UsageError(f"{where} is no receipt of request.previous", "prepare it again")
 
 
-def _require_one_operator(request: Request) -> None:
+def _require_one_operator(request: CeremonyRequest) -> None:
     for number, one in enumerate(request.plan.around):
         if isinstance(one.claims.body, Operator) and one != request.operator:
             raise UsageError(

@@ -21,7 +21,7 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.jwt import Draft, Jwt
     from seedless.policy import Witnesses
 
@@ -36,7 +36,7 @@ def sha256_of(digest: str) -> str:
     return f"sha256:{digest}"
 
 
-def own_draft(
+def ceremony_draft(
     audience: str, digest: str, said: dict[str, Any], issuer: PublicKey, now: int, *, expires: int = 0
 ) -> Draft[Generic]:
     """Return the draft of what *issuer* says about *digest* (hex) for *audience*."""
@@ -45,7 +45,7 @@ def own_draft(
     return jwts.draft(claims, issuer, now)
 
 
-def read_own(text: object, where: str) -> Jwt[Generic]:
+def read_ceremony_jwt(text: object, where: str) -> Jwt[Generic]:
     """Read and verify a generic jwt; raise `Refused` that names the place *where*."""
     if not isinstance(text, str):
         raise Refused(f"{where} is not a jwt", "this is no paper of a ceremony")
@@ -58,7 +58,7 @@ def read_own(text: object, where: str) -> Jwt[Generic]:
     return found
 
 
-def require_says(found: Jwt[Generic], wanted: Draft[Generic], where: str) -> None:
+def require_equal(found: Jwt[Generic], wanted: Draft[Generic], where: str) -> None:
     """Raise `Refused` unless *found* is just *wanted*, signed; the first member that differs is named."""
     for name, one, other in (
         ("aud", found.claims.aud, wanted.claims.aud),
@@ -73,59 +73,59 @@ def require_says(found: Jwt[Generic], wanted: Draft[Generic], where: str) -> Non
         raise Refused(f"{where} says something else than it should", "it belongs to something else")
 
 
-def receipt_drafts(request: Request, transcript: str, at: int) -> tuple[Draft[Any], ...]:
+def receipt_drafts(request: CeremonyRequest, transcript: str, at: int) -> tuple[Draft[Any], ...]:
     """Return the drafts of the receipts for *transcript* (hex digest), one by each key that signed."""
     said = {"request": request.digest}
-    return tuple(own_draft(RECEIPT, transcript, said, issuer, at) for issuer in request.issuers)
+    return tuple(ceremony_draft(RECEIPT, transcript, said, issuer, at) for issuer in request.issuers)
 
 
 def require_receipts(
-    texts: Sequence[str], request: Request, transcript: str, at: int
+    texts: Sequence[str], request: CeremonyRequest, transcript: str, at: int
 ) -> tuple[Jwt[Any], ...]:
     """Return the verified receipts in *texts*; raise `Refused` that names the place of what is wrong."""
     wanted = receipt_drafts(request, transcript, at)
-    found = [read_own(text, f"result.receipts[{number}]") for number, text in enumerate(texts)]
+    found = [read_ceremony_jwt(text, f"result.receipts[{number}]") for number, text in enumerate(texts)]
     for number, (jwt, draft) in enumerate(zip(found, wanted, strict=False)):
-        require_says(jwt, draft, f"result.receipts[{number}]")
+        require_equal(jwt, draft, f"result.receipts[{number}]")
     if len(found) != len(wanted):
         raise Refused(f"result.receipts holds {len(found)}, and {len(wanted)} keys have signed")
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
+class StatementContent:
     """What a witness signs: the digests of request and policy, what was lifted, until when it holds."""
 
     request: str
     policy: str
-    lifted: tuple[str, ...]
+    waived: tuple[str, ...]
     expires: int
 
     def draft(self, issuer: PublicKey, now: int) -> Draft[Any]:
         """Return the draft of the statement of *issuer*."""
-        said = {"policy": self.policy, "lifted": list(self.lifted)}
-        return own_draft(WITNESS, self.request, said, issuer, now, expires=self.expires)
+        said = {"policy": self.policy, "lifted": list(self.waived)}
+        return ceremony_draft(WITNESS, self.request, said, issuer, now, expires=self.expires)
 
 
 def require_witnesses(
     texts: Sequence[str],
-    matter: Matter,
+    content: StatementContent,
     wanted: Witnesses | None,
     *,
     signers: Collection[bytes],
     prepared_at: int,
     now: int,
 ) -> tuple[Jwt[Any], ...]:
-    """Return the verified statements in *texts*; raise `Refused` unless as many as *wanted* say *matter*.
+    """Return the verified statements in *texts*; raise `Refused` unless as many as *wanted* say *content*.
 
-    *signers* are the raw keys of which none is a witness (`Request.signers`).
+    *signers* are the raw keys of which none is a witness (`CeremonyRequest.signers`).
     """
     found = tuple(
-        _statement(text, f"witness {number}", matter, (prepared_at, now))
+        _statement(text, f"witness {number}", content, (prepared_at, now))
         for number, text in enumerate(texts, 1)
     )
     for number, jwt in enumerate(found, 1):
-        why = why_no_witness(jwt.issuer, wanted, signers)
+        why = witness_problem(jwt.issuer, wanted, signers)
         if why:
             raise Refused(f"witness {number}: {why}", "leave this statement out")
     counted = {jwt.issuer.raw for jwt in found}
@@ -139,7 +139,7 @@ def require_witnesses(
     return found
 
 
-def why_no_witness(key: PublicKey, wanted: Witnesses | None, signers: Collection[bytes]) -> str:
+def witness_problem(key: PublicKey, wanted: Witnesses | None, signers: Collection[bytes]) -> str:
     """Return why a statement by *key* counts for nothing, as a sentence; empty where it counts."""
     if key.raw in signers:
         return f"{key} signs in this ceremony or is a key of the operator, and cannot witness it"
@@ -148,13 +148,13 @@ def why_no_witness(key: PublicKey, wanted: Witnesses | None, signers: Collection
     return ""
 
 
-def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) -> Jwt[Any]:
-    found = read_own(text.strip(), where)
+def _statement(text: str, where: str, content: StatementContent, times: tuple[int, int]) -> Jwt[Any]:
+    found = read_ceremony_jwt(text.strip(), where)
     said = found.claims.body.data or {}
-    if found.claims.aud == WITNESS and found.claims.sub != sha256_of(matter.request):
+    if found.claims.aud == WITNESS and found.claims.sub != sha256_of(content.request):
         raise Refused(
             f"{where} is a statement about another request, {found.claims.sub}, "
-            f"and this one is {sha256_of(matter.request)}",
+            f"and this one is {sha256_of(content.request)}",
             "the request was prepared again since, or it is another; to make a statement about this one: "
             "seedless ceremony witness",
         )
@@ -165,11 +165,11 @@ def _statement(text: str, where: str, matter: Matter, times: tuple[int, int]) ->
         raise Refused(
             f"{where} is of {moment(found.issued_at)}, and was not signed {span}", "look at the clocks"
         )
-    if found.claims.aud == WITNESS and said.get("policy") != matter.policy:
+    if found.claims.aud == WITNESS and said.get("policy") != content.policy:
         raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
-    if found.claims.aud == WITNESS and said.get("lifted") != list(matter.lifted):
+    if found.claims.aud == WITNESS and said.get("lifted") != list(content.waived):
         raise Refused(f"{where} was signed with other findings lifted", "lift the same, with --allow")
-    require_says(found, matter.draft(found.issuer, found.issued_at), where)
+    require_equal(found, content.draft(found.issuer, found.issued_at), where)
     if found.claims.exp <= now:
         raise Refused(f"{where} expired at {moment(found.claims.exp)}, and this clock reads {moment(now)}")
     return found

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.jwt import Draft, Jwt
 
 
 FORMAT = "seedless ceremony transcript 1"
 ATTESTATION = "attestation"
 """What `says` of a key calls the certificates (PEM) by which its device attests it."""
-Entry = dict[str, Any]
+TranscriptEntry = dict[str, Any]
 
 
 def attestation_in(says: Mapping[str, Any]) -> bytes | None:
@@ -38,17 +38,19 @@ def attestation_in(says: Mapping[str, Any]) -> bytes | None:
     return None if pem is None else str(pem).encode()
 
 
-def entry_after(entries: list[Entry], kind: str, request: str, said: dict[str, Any]) -> Entry:
+def entry_after(
+    entries: list[TranscriptEntry], kind: str, request: str, said: dict[str, Any]
+) -> TranscriptEntry:
     """Return the entry of *kind* that *said* makes after *entries*; the first is chained to the *request*."""
     return {**said, "kind": kind, "n": len(entries), "previous": digest(entries) if entries else request}
 
 
-def line(entry: Entry) -> bytes:
+def line(entry: TranscriptEntry) -> bytes:
     """Return *entry* as a line of the file."""
     return documents.to_bytes(entry)
 
 
-def digest(entries: list[Entry]) -> str:
+def digest(entries: list[TranscriptEntry]) -> str:
     """Return the digest of a transcript with at least one entry, in hex."""
     return plan_file.digest(line(entries[-1])[:-1])
 
@@ -60,7 +62,7 @@ def read(data: bytes) -> list[Any]:
     return [documents.parse(one, f"transcript[{number}]") for number, one in enumerate(whole)]
 
 
-class Journal:
+class TranscriptFile:
     """A transcript that is being written; `entries` are those on disk."""
 
     def __init__(self, path: Path, request: str) -> None:
@@ -69,7 +71,7 @@ class Journal:
         self.request = request
         data = atomic.read(path) or b""
         self._size = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
-        self.entries: list[Entry] = read(data)
+        self.entries: list[TranscriptEntry] = read(data)
 
     def append(self, kind: str, at: int, **said: Any) -> None:  # noqa: ANN401 - what JSON holds
         """Write an entry, dated *at* (Unix seconds), and wait until it is on disk; raise `StoreError`.
@@ -112,7 +114,7 @@ _MEMBERS = {"format": str, "receipts": list, "transcript": list}
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CeremonyResult:
     """The entries of a transcript, and the receipts (jwt text); None where there is a transcript alone."""
 
     entries: tuple[Any, ...]
@@ -126,14 +128,14 @@ class Result:
         return digest(list(self.entries))
 
 
-def to_bytes(entries: Sequence[Entry], receipts: Sequence[str]) -> bytes:
+def to_bytes(entries: Sequence[TranscriptEntry], receipts: Sequence[str]) -> bytes:
     """Return the file of a result."""
     return documents.to_bytes(
         {"format": RESULT_FORMAT, "receipts": list(receipts), "transcript": list(entries)}
     )
 
 
-def parse(data: bytes) -> Result:
+def parse(data: bytes) -> CeremonyResult:
     """Read a result, or a transcript; raise `Refused` that names the place."""
     try:
         return _parsed(data)
@@ -143,9 +145,9 @@ def parse(data: bytes) -> Result:
         raise Refused(error.message, error.hint) from error
 
 
-def _parsed(data: bytes) -> Result:
+def _parsed(data: bytes) -> CeremonyResult:
     if _is_transcript(data):
-        return Result(tuple(read(data)), None)
+        return CeremonyResult(tuple(read(data)), None)
     members = documents.parse(data, "the result")
     documents.require_members(members, _MEMBERS, "result")
     if members["format"] != RESULT_FORMAT:
@@ -153,7 +155,7 @@ def _parsed(data: bytes) -> Result:
     for number, one in enumerate(members["receipts"]):
         if not isinstance(one, str):
             raise Refused(f"result.receipts[{number}] is not text")
-    return Result(tuple(members["transcript"]), tuple(members["receipts"]))
+    return CeremonyResult(tuple(members["transcript"]), tuple(members["receipts"]))
 
 
 def _is_transcript(data: bytes) -> bool:
@@ -174,13 +176,13 @@ _PROGRESS_MEMBERS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(slots=True)
-class Progress:
+class CeremonyProgress:
     """What a transcript says was done: its entries by their kind, and the jwts that were signed."""
 
-    request: Request
-    entries: list[Entry] = field(default_factory=list)
-    opened: Entry | None = None
-    reviewed: Entry | None = None
+    request: CeremonyRequest
+    entries: list[TranscriptEntry] = field(default_factory=list)
+    opened: TranscriptEntry | None = None
+    reviewed: TranscriptEntry | None = None
     statements: list[str] = field(default_factory=list)
     says: dict[str, dict[str, Any]] = field(default_factory=dict)
     intents: int = 0
@@ -216,9 +218,9 @@ class Progress:
         return () if self.is_ended else ("ended",)
 
 
-def progress(request: Request, entries: Sequence[Any], what: str = "transcript") -> Progress:
+def progress(request: CeremonyRequest, entries: Sequence[Any], what: str = "transcript") -> CeremonyProgress:
     """Return how far *entries* have come; raise `Refused` that names the place below *what*."""
-    so_far = Progress(request)
+    so_far = CeremonyProgress(request)
     for number, entry in enumerate(entries):
         place = f"{what}[{number}]"
         try:
@@ -231,7 +233,7 @@ def progress(request: Request, entries: Sequence[Any], what: str = "transcript")
     return so_far
 
 
-def _take(so_far: Progress, entry: Any, place: str) -> None:  # noqa: ANN401 - what JSON holds
+def _take(so_far: CeremonyProgress, entry: Any, place: str) -> None:  # noqa: ANN401 - what JSON holds
     kind = entry.get("kind") if isinstance(entry, dict) else None
     if not isinstance(kind, str) or kind not in so_far.next_kinds:
         wanted = " or ".join(so_far.next_kinds) or "no entry"
@@ -250,7 +252,7 @@ def _named(kind: object) -> str:
     return kind if isinstance(kind, str) and kind in _PROGRESS_MEMBERS else "no entry of a transcript"
 
 
-def _opened(so_far: Progress, entry: Entry, place: str) -> None:
+def _opened(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     request = so_far.request
     if entry["format"] != FORMAT:
         raise Refused(f"{place}.format is not {FORMAT!r}", "another version may read it")
@@ -268,7 +270,7 @@ def _opened(so_far: Progress, entry: Entry, place: str) -> None:
     so_far.opened = entry
 
 
-def _reviewed(so_far: Progress, entry: Entry, place: str) -> None:
+def _reviewed(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     for name in ("findings", "lifted"):
         if not all(isinstance(one, str) for one in entry[name]):
             raise Refused(f"{place}.{name} is not a list of texts")
@@ -277,18 +279,18 @@ def _reviewed(so_far: Progress, entry: Entry, place: str) -> None:
     so_far.reviewed = entry
 
 
-def _witnessed(so_far: Progress, entry: Entry, _place: str) -> None:
+def _witnessed(so_far: CeremonyProgress, entry: TranscriptEntry, _place: str) -> None:
     so_far.statements.append(entry["statement"])
 
 
-def _key(so_far: Progress, entry: Entry, place: str) -> None:
+def _key(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     wanted = str(so_far.request.issuers[len(so_far.says)])
     if entry["public_key"] != wanted:
         raise Refused(f"{place}.public_key is {entry['public_key']}, and {wanted} has to sign", _ORDER)
     so_far.says[wanted] = entry["says"]
 
 
-def _intent(so_far: Progress, entry: Entry, place: str) -> None:
+def _intent(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     _require_change(entry, so_far.intents, place)
     if not so_far.intents and entry["at"] >= so_far.request.expires:
         raise Refused(f"{place}.at is not before the expiry of the request", "nothing was to be signed then")
@@ -297,7 +299,7 @@ def _intent(so_far: Progress, entry: Entry, place: str) -> None:
     so_far.intents += 1
 
 
-def _signed(so_far: Progress, entry: Entry, place: str) -> None:
+def _signed(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     number = len(so_far.signed)
     _require_change(entry, number, place)
     draft = so_far.request.plan.changes[number].draft
@@ -309,13 +311,13 @@ def _signed(so_far: Progress, entry: Entry, place: str) -> None:
         raise Refused(f"{place}.jwt: {error.message}", error.hint) from error
 
 
-def _ended(so_far: Progress, entry: Entry, place: str) -> None:
+def _ended(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     if entry["signed"] != len(so_far.signed):
         raise Refused(f"{place}.signed is {entry['signed']}, and {len(so_far.signed)} jwts are signed")
     so_far.is_ended = True
 
 
-def _require_change(entry: Entry, number: int, place: str) -> None:
+def _require_change(entry: TranscriptEntry, number: int, place: str) -> None:
     if entry["change"] != number:
         raise Refused(f"{place}.change is {entry['change']}, where {number} has to be", _ORDER)
 

@@ -12,7 +12,7 @@ import click
 
 from seedless import file_kind, ledger
 from seedless.ceremony import documents, words
-from seedless.ceremony.judgement import EVERYTHING, Ground, lifted_texts
+from seedless.ceremony.judgement import EVERYTHING, ReviewContext, waived_texts
 from seedless.ceremony.offline import resumed, unfinished, unknown_results
 from seedless.ceremony.request import parse
 from seedless.change import Statement
@@ -29,8 +29,8 @@ from seedless.text import printable, shown
 from seedless.waivers import check as check_codes
 
 if TYPE_CHECKING:
-    from seedless.ceremony.keys import MadeKey
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.keys import CeremonyKey
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.change import Change
     from seedless.cli._workspace import Workspace
     from seedless.findings import Report
@@ -88,7 +88,7 @@ def folder_of(workspace: Workspace, digest: str) -> Path:
     return workspace.root / "ceremonies" / digest
 
 
-def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ...]) -> Ground:
+def review_context_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ...]) -> ReviewContext:
     """Read request, policy and ledger, each once; raise `UsageError` where no policy is named."""
     check_codes(workspace.settings.allow)
     request = parse(documents.read(request_file, file_kind.REQUEST))
@@ -97,7 +97,7 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
             "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
         )
     known = ledger.load(ledger_path(workspace))
-    ground = Ground(
+    review_context = ReviewContext(
         request=request,
         policy=workspace.policy,
         ledger=known,
@@ -109,7 +109,7 @@ def ground_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ..
         unfinished=begun_here(workspace, known, workspace.policy.operator),
         unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
     )
-    return resumed(ground, folder_of(workspace, request.digest))
+    return resumed(review_context, folder_of(workspace, request.digest))
 
 
 def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
@@ -127,12 +127,14 @@ def unknown_results_here(workspace: Workspace, known: Ledger, operator: str) -> 
     return unknown_results(workspace.root / "ceremonies", operator, book.requests if book else ())
 
 
-def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bool = True) -> None:
+def show(
+    workspace: Workspace, review_context: ReviewContext, report: Report, *, tell_words: bool = True
+) -> None:
     """Show a request: what stands against it first, then what it changes, in the order of danger.
 
     The digest and its words come last, and not at all where a person is to type them from the paper.
     """
-    request = ground.request
+    request = review_context.request
     if request.mark:
         printing.say(click.style(request.mark, bold=True))
     show_findings(report)
@@ -144,9 +146,9 @@ def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bo
         for line in lines(change, accounts, names):
             printing.say(f"  {line}")
     show_reset_times(request.plan, workspace)
-    for placement in request.plan.placements:
-        printing.say(click.style(placed(placement), bold=True))
-    for label, text in facts(ground):
+    for store_write in request.plan.store_writes:
+        printing.say(click.style(placed(store_write), bold=True))
+    for label, text in facts(review_context):
         printing.say(f"{label:<10} {printable(text)}")
     if tell_words:
         printing.say(f"{'request':<10} sha256 {request.digest}")
@@ -154,9 +156,9 @@ def show(workspace: Workspace, ground: Ground, report: Report, *, tell_words: bo
             printing.say(f"           {row}")
 
 
-def facts(ground: Ground) -> list[tuple[str, str]]:
+def facts(review_context: ReviewContext) -> list[tuple[str, str]]:
     """Return what is told of a request beside its changes: a label and a text each."""
-    request, policy = ground.request, ground.policy
+    request, policy = review_context.request, review_context.policy
     count = len(request.plan.changes)
     wanted = policy.witnesses
     return [
@@ -166,8 +168,12 @@ def facts(ground: Ground) -> list[tuple[str, str]]:
             f"{printing.moment(request.plan.prepared_at)} by {request.prepared_by}, with {request.tool}",
         ),
         ("expires", printing.moment(request.expires)),
-        ("clock", f"{printing.moment(ground.clock)} on this machine"),
-        *([("began", f"{printing.moment(ground.now)}, and it goes on")] if ground.resumed_at else []),
+        ("clock", f"{printing.moment(review_context.clock)} on this machine"),
+        *(
+            [("began", f"{printing.moment(review_context.now)}, and it goes on")]
+            if review_context.resumed_at
+            else []
+        ),
         ("policy", f"sha256 {policy.digest}"),
         ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy wants none"),
         ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
@@ -175,7 +181,7 @@ def facts(ground: Ground) -> list[tuple[str, str]]:
     ]
 
 
-def in_order_of_danger(request: Request) -> list[Change]:
+def in_order_of_danger(request: CeremonyRequest) -> list[Change]:
     """Return the changes: those that widen access first, operators before accounts before users."""
     kinds = {"operator": 0, "account": 1}
 
@@ -189,16 +195,16 @@ def in_order_of_danger(request: Request) -> list[Change]:
     return sorted(request.plan.changes, key=rank)
 
 
-def names_in(request: Request) -> dict[str, str]:
+def names_in(request: CeremonyRequest) -> dict[str, str]:
     """Return the names that the request itself gives to keys; they are shown beside the keys."""
     jwts = [*request.plan.around, *([request.operator] if request.operator else [])]
     said = [*map(Statement.of, jwts), *(change.statement for change in request.plan.changes)]
     return {one.claims.sub: one.claims.name for one in said if one.claims.name}
 
 
-def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, Any]:
+def data_of(workspace: Workspace, review_context: ReviewContext, report: Report) -> dict[str, Any]:
     """Return a review as --json prints it."""
-    request, accounts = ground.request, ground.request.plan.accounts
+    request, accounts = review_context.request, review_context.request.plan.accounts
     return {
         "request": request.digest,
         "words": list(words.words(bytes.fromhex(request.digest))),
@@ -208,8 +214,8 @@ def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, A
         "prepared_at": request.plan.prepared_at,
         "expires": request.expires,
         "previous": request.previous,
-        "policy": ground.policy.digest,
-        "clock": ground.clock,
+        "policy": review_context.policy.digest,
+        "clock": review_context.clock,
         "issuers": [str(key) for key in request.issuers],
         "changes": [
             {
@@ -224,17 +230,17 @@ def data_of(workspace: Workspace, ground: Ground, report: Report) -> dict[str, A
             for change in in_order_of_danger(request)
         ],
         "findings": findings_data(report.findings),
-        "lifted": list(lifted_texts(report)),
+        "lifted": list(waived_texts(report)),
     }
 
 
-def agree(ground: Ground, expect: str | None, *, clock_checked: bool) -> None:
+def agree(review_context: ReviewContext, expect: str | None, *, clock_checked: bool) -> None:
     """Raise `UsageError` unless a person types the words of the request, or its digest was given.
 
     A digest that is that of another request raises `Refused`.
     Somebody who is asked also confirms the time of day; without a terminal *clock_checked* says so.
     """
-    digest = ground.request.digest
+    digest = review_context.request.digest
     if expect is not None and not hmac.compare_digest(expect.lower().encode(), digest.encode()):
         raise Refused(f"the digest of the request is not {shown(expect)}", "this is another one")
     left = [*([] if expect else ["--expect DIGEST"]), *([] if clock_checked else ["--clock-checked"])]
@@ -242,13 +248,13 @@ def agree(ground: Ground, expect: str | None, *, clock_checked: bool) -> None:
         hint = "" if expect else "the digest is on the paper of whoever prepared the request"
         raise consent.not_confirmed(" and ".join(left), hint)
     if not clock_checked:
-        _ask_clock(ground)
+        _ask_clock(review_context)
     if expect is None:
         _ask_words(bytes.fromhex(digest))
 
 
-def _ask_clock(ground: Ground) -> None:
-    question = f"Is it {printing.moment(ground.clock)} now, by another clock?"
+def _ask_clock(review_context: ReviewContext) -> None:
+    question = f"Is it {printing.moment(review_context.clock)} now, by another clock?"
     if not consent.says_yes(question, add="--clock-checked"):
         raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
 
@@ -270,22 +276,22 @@ def _ask_words(digest: bytes) -> None:
 
 def place_of(workspace: Workspace, key: PublicKey) -> str:
     """Return where the inventory says that *key* is, or that it does not know."""
-    entry = workspace.keyring().get(key)
+    entry = workspace.inventory().get(key)
     return entry.uri if entry else "the inventory does not know where"
 
 
-def key_line(made: MadeKey) -> str:
+def key_line(made: CeremonyKey) -> str:
     """Return a line about a key that was made."""
     role = made.public_key.role.name.lower()
     return printable(f"{role} {shown(made.name)}: {made.public_key}, held by {made.holder}; {_says(made)}")
 
 
-def _says(made: MadeKey) -> str:
-    papers = made.says.get("papers")
-    return f"the driver says: {papers}" if papers else "the driver says nothing"
+def _says(made: CeremonyKey) -> str:
+    provenance = made.says.get("papers")
+    return f"the driver says: {provenance}" if provenance else "the driver says nothing"
 
 
-def key_data(made: MadeKey) -> dict[str, Any]:
+def key_data(made: CeremonyKey) -> dict[str, Any]:
     """Return a key that was made as --json prints it."""
     return {
         "public_key": str(made.public_key),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seedless.ceremony.transcript import ATTESTATION
 from seedless.cli._token import module_for, named_uri, open_tokens, token_part
 from seedless.pkcs11 import observer
-from seedless.pkcs11.keys import papers
+from seedless.pkcs11.keys import provenance_of
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token
 from seedless.pkcs11.uri import KeyUri
@@ -18,7 +18,7 @@ from seedless.pkcs11.uri import KeyUri
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.cli._token import OpenTokens
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Draft, Jwt
@@ -65,7 +65,7 @@ def driver_says(token: Token, key: Key) -> dict[str, str]:
     said = {
         "token": info.label, "serial": info.serial, "model": info.model, "manufacturer": info.manufacturer,
         "firmware": info.firmware_version, "library": info.library, "label": key.label, "id": key.id.hex(),
-        "papers": papers(key.attributes, None, info).text,
+        "papers": provenance_of(key.attributes, None, info).text,
     }  # fmt: skip
     return {name: text for name, text in said.items() if text} | {
         name: _WORDS[value] for name, value in attributes.items() if value is not None
@@ -73,7 +73,7 @@ def driver_says(token: Token, key: Key) -> dict[str, str]:
 
 
 @contextmanager
-def ceremony_tokens(workspace: Workspace, request: Request) -> Iterator[TokenKeys]:
+def ceremony_tokens(workspace: Workspace, request: CeremonyRequest) -> Iterator[TokenKeys]:
     """Open the tokens that *request* needs as they are needed, only those that the policy lets sign."""
     with open_tokens(workspace, policy=workspace.policy, changes=request.plan.changes) as tokens:
         yield TokenKeys(tokens, len(request.plan.changes) + len(request.issuers))
@@ -85,7 +85,7 @@ def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str
     Before anybody types words: who has plugged in the wrong token is told now.
     """
     for key in keys:
-        entry = workspace.keyring().get(key)
+        entry = workspace.inventory().get(key)
         uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(workspace)
         info = find_token(load(module_for(workspace, uri, is_ours=entry is None)), uri)
         yield str(key), info.where

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.change import Newest
+from seedless.change import NewestJwt
 from seedless.claims import Operator
 from seedless.errors import SeedlessError
 from seedless.findings import Report
@@ -15,7 +15,7 @@ from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
 from seedless.rules import judge as judge_claims
 from seedless.rules import scopes
-from seedless.waivers import lift
+from seedless.waivers import waive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
     context = msgspec.structs.replace(
         plan.context,
         now=workspace.now,
-        newest=Newest.of(stored, without=workspace.settings.reset_time),  # known to be wrong
+        newest=NewestJwt.of(stored, without=workspace.settings.reset_time),  # known to be wrong
         ceilings=ceilings(workspace, plan.changes),
         reset_time=frozenset(workspace.settings.reset_time),
         managed=workspace.has_store and workspace.store.managed,
@@ -52,7 +52,7 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
         context = msgspec.structs.replace(context, jwts=_standing(plan, stored))
         found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
         report = msgspec.structs.replace(report, findings=found.findings)
-    return lift(report, workspace.settings.allow)
+    return waive(report, workspace.settings.allow)
 
 
 def _misfits(workspace: Workspace, plan: Plan, change: Change, context: Context) -> Iterator[Finding]:
@@ -61,7 +61,7 @@ def _misfits(workspace: Workspace, plan: Plan, change: Change, context: Context)
     if not keys or change.replaces is None:
         return
     (account,) = change.address or (change.replaces.claims.name,)
-    planned = {change.address for change in plan.changes} | {one.address for one in plan.placements}
+    planned = {change.address for change in plan.changes} | {one.address for one in plan.store_writes}
     users = []
     for name in workspace.store.children(account):
         with contextlib.suppress(SeedlessError):
@@ -81,9 +81,9 @@ def _stored(workspace: Workspace) -> list[Jwt[Any]]:
 def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
     """Return the longest message, in bytes, of each issuer's token, where the inventory tells the device."""
     found: dict[str, int] = {}
-    keyring = workspace.keyring()
+    inventory = workspace.inventory()
     for issuer in {change.draft.issuer for change in changes}:
-        entry = keyring.get(issuer)
+        entry = inventory.get(issuer)
         if entry is not None:
             largest = quirks_of_uri(KeyUri.parse(entry.uri)).largest_message
             found |= {} if largest is None else {str(entry.public_key): largest}

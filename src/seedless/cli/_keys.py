@@ -9,7 +9,7 @@ import click
 from seedless.cli import printing
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
-from seedless.plan import Subject
+from seedless.plan import PlanSubject
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -58,14 +58,16 @@ issuer_option = click.option(
 )
 
 
-def subject_for(workspace: Workspace, role: Role, name: str, public_key: PublicKey | None = None) -> Subject:
+def subject_for(
+    workspace: Workspace, role: Role, name: str, public_key: PublicKey | None = None
+) -> PlanSubject:
     """Return who the claims are about; a key that was made for this and is not used yet is taken up."""
     if public_key is None:
         left_over = workspace.unused_key(role, name)
         if left_over is not None:
             say_taken_up(left_over, name)
             public_key = left_over
-    return Subject(role=role, name=name, public_key=public_key)
+    return PlanSubject(role=role, name=name, public_key=public_key)
 
 
 def say_taken_up(key: PublicKey, name: str) -> None:

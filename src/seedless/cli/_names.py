@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from seedless.errors import SeedlessError
-from seedless.inventory import Keyring
+from seedless.inventory import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -63,22 +63,22 @@ def names_of(workspace: Workspace, keys: Collection[str]) -> dict[str, str]:
 def _known_to(workspace: Workspace) -> _Known:
     """Return what the inventory and the store name; the same until the inventory is another."""
     known = _known.get(workspace)
-    keyring = Keyring()
+    inventory = Inventory()
     with contextlib.suppress(SeedlessError):
-        keyring = workspace.keyring()
-    if known is None or (known.keyring is not keyring and (known.keyring or keyring)):
-        known = _known[workspace] = _Known(workspace, keyring)
+        inventory = workspace.inventory()
+    if known is None or (known.inventory is not inventory and (known.inventory or inventory)):
+        known = _known[workspace] = _Known(workspace, inventory)
     return known
 
 
 class _Known:
     """The names of keys that one command has come across: each file is read once, and only when wanted."""
 
-    def __init__(self, workspace: Workspace, keyring: Keyring) -> None:
-        """Take the names of the *keyring*."""
-        self.keyring = keyring
+    def __init__(self, workspace: Workspace, inventory: Inventory) -> None:
+        """Take the names of the *inventory*."""
+        self.inventory = inventory
         self._workspace = workspace
-        self._names = {str(entry.public_key): entry.name for entry in keyring if entry.name}
+        self._names = {str(entry.public_key): entry.name for entry in inventory if entry.name}
         self._stored: dict[str, Iterator[tuple[str, str]]] = {}
 
     def name(self, key: str) -> str | None:

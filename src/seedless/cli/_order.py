@@ -17,7 +17,7 @@ from seedless.cli._judge import judged
 from seedless.cli._review import sign
 from seedless.errors import BadKey, Refused, UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.resolver import order
+from seedless.resolver import delete_request
 from seedless.store import atomic
 from seedless.text import quoted, shown
 
@@ -60,7 +60,7 @@ def sign_order(
     if issuer is not None:
         what = "one account" if len(accounts) == 1 else f"{len(accounts)} accounts"
         reason = f"to delete {what} on servers, now and whenever it is sent again"
-        claims = order(accounts, issuer)
+        claims = delete_request(accounts, issuer)
         changes.append(changed(claims, issuer, replaces=None, now=now, reason=reason))
     ordering = tuple(change.title for change in changes)
     changes += [visitor.change] if visitor else []

@@ -42,7 +42,7 @@ def write_plan(workspace: Workspace, plan: Plan, intent: Intent, seeds: Sequence
             "plan": str(path),
             "digest": digest,
             "changes": len(plan.changes),
-            "placements": len(plan.placements),
+            "placements": len(plan.store_writes),
         },
         f"plan: {path}\ndigest: {digest}",
         as_json=workspace.settings.as_json,

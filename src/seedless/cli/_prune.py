@@ -20,7 +20,7 @@ from seedless.cli._resolver import (
     victim_data,
 )
 from seedless.errors import SeedlessError
-from seedless.resolver import delete, named, strays
+from seedless.resolver import delete, named, orphaned_accounts
 from seedless.resolver import require_store as require
 from seedless.store import atomic, stores_of
 from seedless.store.files import existing_file
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from seedless.cli._remote import Remote
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
-    from seedless.resolver import Pulled, Said, Target, Victim
+    from seedless.resolver import OrphanedAccount, PulledAccount, Target, TargetAnswer
 
 count_option = click.option(
     "--expect-count",
@@ -48,9 +48,9 @@ count_option = click.option(
 class Pruning:
     """Which accounts were to be deleted, and what servers said; None where nothing was sent."""
 
-    victims: tuple[Victim, ...]
-    said: Said | None
-    left: tuple[Pulled, ...] = ()
+    orphaned: tuple[OrphanedAccount, ...]
+    said: TargetAnswer | None
+    left: tuple[PulledAccount, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -61,7 +61,7 @@ class Pruning:
     def data(self) -> dict[str, Any]:
         """What --json prints."""
         return {
-            "victims": [victim_data(one) for one in self.victims],
+            "victims": [victim_data(one) for one in self.orphaned],
             "left": [left_data(one) for one in self.left],
             "sent": self.said is not None,
             **said_data(self.said),
@@ -71,11 +71,11 @@ class Pruning:
     def text(self) -> str:
         """What people read."""
         left = f"; left alone: {len(self.left)}" if self.left else ""
-        if not self.victims:
+        if not self.orphaned:
             return f"nothing to prune{left}"
         if self.said is None:
-            return f"would be deleted: {len(self.victims)}{left}"
-        names = ", ".join(brief(one.name) for one in self.victims)
+            return f"would be deleted: {len(self.orphaned)}{left}"
+        names = ", ".join(brief(one.name) for one in self.orphaned)
         return (
             f"deleted: {names}{left}" if self.said.ok else f"deleting {names} failed: {said_text(self.said)}"
         )
@@ -95,22 +95,22 @@ def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> 
     """Delete wherever *remote* says what the store does not have; consent is the number of accounts."""
     wanted = require_store(workspace)
     known = delete.load(deleted_path(workspace))
-    left: list[Pulled] = []
+    left: list[PulledAccount] = []
 
-    def chosen(target: Target) -> tuple[Victim, ...]:
-        found = strays(target, wanted, workspace.operator(), known, workspace.now)
+    def chosen(target: Target) -> tuple[OrphanedAccount, ...]:
+        found = orphaned_accounts(target, wanted, workspace.operator(), known, workspace.now)
         left.extend(found.left)
         show_left(found.left, target.name)
-        return found.victims
+        return found.orphaned
 
-    victims, said = delete_on_servers(
+    orphaned, said = delete_on_servers(
         workspace,
         remote,
         chosen,
-        agree=lambda victims: require_number(workspace.settings, victims, expected),
+        agree=lambda orphaned: require_number(workspace.settings, orphaned, expected),
         approve=consent.ask_to_sign if expected is None else consent.given,
     )
-    return Pruning(victims, said, tuple(left))
+    return Pruning(orphaned, said, tuple(left))
 
 
 def prune_by_order(
@@ -118,15 +118,15 @@ def prune_by_order(
 ) -> Pruning:
     """Send an *order* that was signed before, which deletes *accounts* wherever *remote* says."""
     known = delete.load(deleted_path(workspace))
-    victims, said = delete_on_servers(
+    orphaned, said = delete_on_servers(
         workspace,
         remote,
         lambda target: named(target, accounts, known),
-        agree=lambda victims: require_number(workspace.settings, victims, expected),
+        agree=lambda orphaned: require_number(workspace.settings, orphaned, expected),
         approve=consent.ask_to_sign if expected is None else consent.given,
         given=order,
     )
-    return Pruning(victims, said)
+    return Pruning(orphaned, said)
 
 
 def _without_jwt(workspace: Workspace) -> set[str]:

@@ -18,15 +18,15 @@ from seedless.diff import diff
 from seedless.errors import SeedlessError, UsageError
 from seedless.resolver import (
     UPDATE,
-    State,
-    Strays,
+    OrphanedAccounts,
+    PushStatus,
     compare,
     delete,
     held_jwts,
     listed,
+    orphaned_accounts,
     preflight,
     send,
-    strays,
 )
 from seedless.text import brief, quoted, shown
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from seedless.creds import Creds
     from seedless.findings import Report
     from seedless.jwt import Jwt
-    from seedless.resolver import Compared, Pulled, Sent, Target, Victim
+    from seedless.resolver import ComparedAccount, OrphanedAccount, PulledAccount, SentAccount, Target
 
 _PREFLIGHT = "R"
 
@@ -58,16 +58,16 @@ class Look:
     """What was found at a target: how accounts stand, what else is there, and what stands against sending."""
 
     where: str
-    compared: tuple[Compared, ...]
-    others: tuple[Victim, ...]
+    compared: tuple[ComparedAccount, ...]
+    others: tuple[OrphanedAccount, ...]
     returned: tuple[str, ...]
     report: Report
-    left: tuple[Pulled, ...] = ()
+    left: tuple[PulledAccount, ...] = ()
 
     @property
-    def differing(self) -> tuple[Compared, ...]:
+    def differing(self) -> tuple[ComparedAccount, ...]:
         """The accounts that are to be sent."""
-        return tuple(one for one in self.compared if one.state is not State.CURRENT)
+        return tuple(one for one in self.compared if one.state is not PushStatus.CURRENT)
 
 
 def choose(workspace: Workspace, names: Sequence[str], *, everything: bool) -> Chosen:
@@ -88,7 +88,7 @@ def choose(workspace: Workspace, names: Sequence[str], *, everything: bool) -> C
 def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chosen, *, force: bool) -> Look:
     """Ask *target* what it holds, and judge what is to be sent; with *force* only by the preflight."""
     compared = compare(target, chosen.accounts)
-    differing = [one.account for one in compared if one.state is not State.CURRENT]
+    differing = [one.account for one in compared if one.state is not PushStatus.CURRENT]
     report = preflight(
         differing,
         there(workspace, target, user, held=held_jwts(compared)),
@@ -97,17 +97,17 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
     )
     if force:
         kept = tuple(one for one in report.findings if one.code.startswith(_PREFLIGHT))
-        lifted = (*report.lifted, *(one for one in report.findings if one not in kept))
-        report = msgspec.structs.replace(report, findings=kept, lifted=lifted)
+        waived = (*report.waived, *(one for one in report.findings if one not in kept))
+        report = msgspec.structs.replace(report, findings=kept, waived=waived)
     wanted = {account.claims.sub for account in chosen.accounts}
     known = delete.load(deleted_path(workspace))
     stored = {account.claims.name.strip(): account for account in chosen.accounts}
-    apart = Strays((), ())
+    apart = OrphanedAccounts((), ())
     if chosen.everything:
-        apart = strays(target, stored, workspace.operator(), known, workspace.now)
+        apart = orphaned_accounts(target, stored, workspace.operator(), known, workspace.now)
     held: frozenset[str] = frozenset().union(*target.holdings.values())
     back = [f"{brief(known[key].name)} ({key})" for key in sorted(held & known.keys() - wanted)]
-    return Look(target.name, compared, apart.victims, tuple(back), report, apart.left)
+    return Look(target.name, compared, apart.orphaned, tuple(back), report, apart.left)
 
 
 def require_sending(workspace: Workspace, found: Look) -> None:
@@ -120,7 +120,9 @@ def require_sending(workspace: Workspace, found: Look) -> None:
     )
 
 
-def send_later(workspace: Workspace, remote: Remote, user: Creds | None, found: Look) -> tuple[Sent, ...]:
+def send_later(
+    workspace: Workspace, remote: Remote, user: Creds | None, found: Look
+) -> tuple[SentAccount, ...]:
     """Send what differs in *found* through another login: nobody was connected while a person was asked.
 
     Servers end logins that are silent, and those of a user who was signed for two minutes.
@@ -131,9 +133,9 @@ def send_later(workspace: Workspace, remote: Remote, user: Creds | None, found: 
         return send(target, [one.account for one in found.differing])
 
 
-def data(found: Look, sent: Sequence[Sent], chosen: Chosen, *, dry_run: bool) -> dict[str, Any]:
+def data(found: Look, sent: Sequence[SentAccount], chosen: Chosen, *, dry_run: bool) -> dict[str, Any]:
     """Return what --json prints."""
-    answers = {one.account.claims.sub: one.said for one in sent}
+    answers = {one.account.claims.sub: one.answer for one in sent}
     return {
         "dry_run": dry_run,
         "target": found.where,
@@ -152,18 +154,18 @@ def data(found: Look, sent: Sequence[Sent], chosen: Chosen, *, dry_run: bool) ->
         "returned": list(found.returned),
         "damaged": [{"name": name, "error": error} for name, error in chosen.damaged.items()],
         "findings": findings_data(found.report.findings),
-        "lifted": findings_data(found.report.lifted),
+        "lifted": findings_data(found.report.waived),
     }
 
 
-def text(workspace: Workspace, found: Look, sent: Sequence[Sent], *, lines: bool) -> str:
+def text(workspace: Workspace, found: Look, sent: Sequence[SentAccount], *, lines: bool) -> str:
     """Return what people read: a line for each account, with *lines* also what changes in each."""
     answers = {one.account.claims.sub: one for one in sent}
     rows = []
     for one in found.compared:
         state = _state(one, answers, found.where)
         rows.append(printing.printable(f"{brief(one.account.claims.name)}: {state}"))
-        if lines and one.state is not State.CURRENT:
+        if lines and one.state is not PushStatus.CURRENT:
             rows += [f"  {row}" for row in _differences(workspace, one)]
     rows += [
         printing.printable(f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}")
@@ -178,16 +180,16 @@ def text(workspace: Workspace, found: Look, sent: Sequence[Sent], *, lines: bool
     return "\n".join(rows) or "there are no accounts"
 
 
-def _state(one: Compared, answers: Mapping[str, Sent], where: str) -> str:
+def _state(one: ComparedAccount, answers: Mapping[str, SentAccount], where: str) -> str:
     sent = answers.get(one.account.claims.sub)
     if sent is None:
         return str(one.state)
-    if sent.said is None:
+    if sent.answer is None:
         return f"{one.state}, not sent"
-    return f"{one.state}, on {where}" if sent.ok else f"{one.state}, failed: {said_text(sent.said)}"
+    return f"{one.state}, on {where}" if sent.ok else f"{one.state}, failed: {said_text(sent.answer)}"
 
 
-def _differences(workspace: Workspace, one: Compared) -> list[str]:
+def _differences(workspace: Workspace, one: ComparedAccount) -> list[str]:
     before, after = one.newest, one.account
     bare = diff(before.claims if before else None, after.claims)
     names = names_of(workspace, keys_in(each.line for each in bare) - {after.claims.sub})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from seedless.change import Placement
+    from seedless.change import StoreWrite
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
     from seedless.seeds import SoftwareKey
@@ -43,9 +43,9 @@ class Recorder:
         self._seeds = {str(key.public_key): key for key in seeds}
         self._files = files
 
-    def __call__(self, signed: Sequence[Signed], placements: Sequence[Placement]) -> None:
+    def __call__(self, signed: Sequence[Signed], store_writes: Sequence[StoreWrite]) -> None:
         """Write all of it or nothing."""
-        jwts: dict[tuple[str, ...], Jwt[Any] | None] = {one.address: one.jwt for one in placements}
+        jwts: dict[tuple[str, ...], Jwt[Any] | None] = {one.address: one.jwt for one in store_writes}
         jwts |= {change.address: jwt for change, jwt in signed if change.address is not None}
         files = {**self._keys(jwts), **self._files(signed)}
         if jwts:

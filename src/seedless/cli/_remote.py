@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from seedless.cli._workspace import Workspace
     from seedless.creds import Creds
-    from seedless.resolver import Login, Place, Target
+    from seedless.resolver import ServerAddress, ServerLogin, Target
 
 R = TypeVar("R")
 
@@ -114,29 +114,29 @@ def remote_options(command: Callable[..., R]) -> Callable[..., R]:
 @contextmanager
 def open_target(workspace: Workspace, remote: Remote, user: Creds | None) -> Iterator[Target]:
     """Open the target that *remote* names, logged in as *user* where there are servers."""
-    from seedless.resolver import Folder, Preload, open_cluster  # noqa: PLC0415 - only where one is opened
+    from seedless.resolver import FolderTarget, MemoryTarget, open_cluster  # noqa: PLC0415 - only where one is opened
 
     if remote.folder is not None:
-        yield Folder(remote.folder, workspace.operator())
+        yield FolderTarget(remote.folder, workspace.operator())
     elif remote.configuration is not None:
-        yield Preload(remote.configuration, os.environ, workspace.now)
+        yield MemoryTarget(remote.configuration, os.environ, workspace.now)
     elif user is not None:
         with open_cluster(login(workspace, remote, user), remote.servers) as cluster:
             yield cluster
 
 
-def login(workspace: Workspace, remote: Remote, user: Creds) -> Login:
+def login(workspace: Workspace, remote: Remote, user: Creds) -> ServerLogin:
     """Return how *user* logs in to the servers that *remote* names."""
-    from seedless.resolver import Login  # noqa: PLC0415 - only where there are servers
+    from seedless.resolver import ServerLogin  # noqa: PLC0415 - only where there are servers
 
-    return Login(place(workspace, remote), user.key, user.jwt)
+    return ServerLogin(place(workspace, remote), user.key, user.jwt)
 
 
-def place(workspace: Workspace, remote: Remote) -> Place:
+def place(workspace: Workspace, remote: Remote) -> ServerAddress:
     """Return where the servers are that *remote* names, and how they are reached."""
-    from seedless.resolver import Place  # noqa: PLC0415 - only where there are servers
+    from seedless.resolver import ServerAddress  # noqa: PLC0415 - only where there are servers
 
-    return Place(addresses(workspace, remote), _tls(remote), remote.tls_first, remote.patience)
+    return ServerAddress(addresses(workspace, remote), _tls(remote), remote.tls_first, remote.patience)
 
 
 def require_tls(workspace: Workspace, remote: Remote) -> None:

@@ -15,7 +15,15 @@ from seedless.cli._system_user import is_temporary, log_in, temporary
 from seedless.creds import Creds
 from seedless.errors import Refused, ServerError
 from seedless.findings import Report
-from seedless.resolver import DELETE, There, Victim, listed, named, order_issuer, preflight_delete
+from seedless.resolver import (
+    DELETE,
+    OrphanedAccount,
+    ServerContext,
+    delete_request_issuer,
+    listed,
+    named,
+    preflight_delete,
+)
 from seedless.resolver import delete as deleted
 from seedless.text import brief, quoted
 
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
     from seedless.cli.options import Settings
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
-    from seedless.resolver import Pulled, Said, Target
+    from seedless.resolver import PulledAccount, Target, TargetAnswer
 
 
 def deleted_path(workspace: Workspace) -> Path:
@@ -37,17 +45,17 @@ def deleted_path(workspace: Workspace) -> Path:
     return workspace.root / "resolver" / f"{workspace.store.operator}.json"
 
 
-def there(workspace: Workspace, target: Target, user: Creds | None, **held: Any) -> There:  # noqa: ANN401 - of There
+def there(workspace: Workspace, target: Target, user: Creds | None, **held: Any) -> ServerContext:  # noqa: ANN401 - of There
     """Return what a preflight wants to know."""
-    return There(
+    return ServerContext(
         operator=workspace.operator(),
-        standings=target.standings,
+        server_reports=target.server_reports,
         user=user.jwt if user else None,
         **held,
     )
 
 
-def said_data(said: Said | None) -> dict[str, Any]:
+def said_data(said: TargetAnswer | None) -> dict[str, Any]:
     """Return what servers said, as --json prints it."""
     return {
         "answers": [
@@ -58,22 +66,22 @@ def said_data(said: Said | None) -> dict[str, Any]:
     }
 
 
-def victim_data(victim: Victim) -> dict[str, Any]:
+def victim_data(orphan: OrphanedAccount) -> dict[str, Any]:
     """Return an account that the store does not have, as --json prints it."""
     return {
-        "account": victim.name,
-        "subject": victim.account,
-        "servers": [one.name for one in victim.servers],
-        "returned": victim.returned.at if victim.returned else None,
+        "account": orphan.name,
+        "subject": orphan.account,
+        "servers": [one.name for one in orphan.servers],
+        "returned": orphan.returned.at if orphan.returned else None,
     }
 
 
-def left_data(one: Pulled) -> dict[str, Any]:
+def left_data(one: PulledAccount) -> dict[str, Any]:
     """Return an account that is not offered for deletion, as --json prints it."""
     return {"account": one.name, "subject": one.subject, "reason": one.reason}
 
 
-def show_left(left: Sequence[Pulled], where: str) -> None:
+def show_left(left: Sequence[PulledAccount], where: str) -> None:
     """Report which accounts are left alone, since `pull` could not take them."""
     if left:
         printing.say(f"left alone on {where}, since pull could not take them:")
@@ -81,7 +89,7 @@ def show_left(left: Sequence[Pulled], where: str) -> None:
         printing.say(printing.printable(f"  {brief(one.name)} ({one.subject}): {one.reason}"))
 
 
-def said_text(said: Said) -> str:
+def said_text(said: TargetAnswer) -> str:
     """Return what went wrong, by server; empty when nothing did."""
     failed = [f"{one.server}: {one.text}" for one in said.answers if not one.ok]
     silent = [f"{one}: no answer" for one in said.missing]
@@ -91,12 +99,12 @@ def said_text(said: Said) -> str:
 def delete_on_servers(
     workspace: Workspace,
     remote: Remote,
-    victims_of: Callable[[Target], Sequence[Victim]],
+    victims_of: Callable[[Target], Sequence[OrphanedAccount]],
     *,
-    agree: Callable[[Sequence[Victim]], None],
+    agree: Callable[[Sequence[OrphanedAccount]], None],
     given: Jwt[Any] | None = None,
     approve: Approve = consent.ask_to_sign,
-) -> tuple[tuple[Victim, ...], Said | None]:
+) -> tuple[tuple[OrphanedAccount, ...], TargetAnswer | None]:
     """Delete accounts wherever *remote* says: looked up, shown, consented to, ordered by a signed jwt.
 
     *victims_of* chooses them of what is there; *agree* raises `Refused` unless a person agrees; the order is
@@ -106,28 +114,28 @@ def delete_on_servers(
     """
     user = log_in(workspace, remote, DELETE, approve=approve)
     with open_target(workspace, remote, user) as target:
-        victims = tuple(victims_of(target))
-        show_victims(victims, target.name)
-        report = _looked_at(workspace, target, user, victims)
-        standings = target.standings if target.wants_order and given is None else None
+        orphaned = tuple(victims_of(target))
+        show_victims(orphaned, target.name)
+        report = _looked_at(workspace, target, user, orphaned)
+        server_reports = target.server_reports if target.requires_delete_request and given is None else None
     show_findings(report)
     report.require_clean()
-    if not victims or workspace.settings.dry_run:
-        return victims, None
+    if not orphaned or workspace.settings.dry_run:
+        return orphaned, None
     issuer = None
-    if standings is not None:
-        issuer = order_issuer(workspace.operator(), workspace.known_keys(), standings)
+    if server_reports is not None:
+        issuer = delete_request_issuer(workspace.operator(), workspace.known_keys(), server_reports)
         printing.say(FOR_EVER)
-    agree(victims)
-    accounts = [victim.account for victim in victims]
+    agree(orphaned)
+    accounts = [orphan.account for orphan in orphaned]
     text, again = _ordered(workspace, remote, accounts, issuer, user)
-    _note(workspace, victims)
+    _note(workspace, orphaned)
     with open_target(workspace, remote, again) as target:
         said = target.delete(accounts, given.text if given else text)
-    return victims, said
+    return orphaned, said
 
 
-def delete_remote(workspace: Workspace, remote: Remote, account: Jwt[Any]) -> Said | None:
+def delete_remote(workspace: Workspace, remote: Remote, account: Jwt[Any]) -> TargetAnswer | None:
     """Delete one *account* wherever *remote* says, as `account delete --remote` does; ask on a terminal.
 
     Return what servers said; None with --dry-run, or where no server has it. Raise as `delete_on_servers`,
@@ -146,29 +154,29 @@ def delete_remote(workspace: Workspace, remote: Remote, account: Jwt[Any]) -> Sa
     return said
 
 
-def require_done(said: Said, what: str) -> None:
+def require_done(said: TargetAnswer, what: str) -> None:
     """Raise `ServerError` with the names of the servers that have not done *what*."""
     if not said.ok:
         raise ServerError(f"not every server did {what}: {said_text(said)}", _AGAIN)
 
 
-def show_victims(victims: Sequence[Victim], where: str) -> None:
+def show_victims(orphaned: Sequence[OrphanedAccount], where: str) -> None:
     """Say which accounts are to go, and where they are."""
-    if victims:
+    if orphaned:
         printing.say(click.style(f"to be deleted from {where}:", bold=True))
-    for one in victims:
+    for one in orphaned:
         back = f"; was deleted {printing.moment(one.returned.at)} and is back" if one.returned else ""
         printing.say(
             printing.printable(f"  {brief(one.name)} ({one.account}) on {listed(one.servers)}{back}")
         )
 
 
-def require_number(settings: Settings, victims: Sequence[Victim], expected: int | None) -> None:
-    """Return when *expected* is the number of *victims*, *settings* have --yes, or a person types it.
+def require_number(settings: Settings, orphaned: Sequence[OrphanedAccount], expected: int | None) -> None:
+    """Return when *expected* is the number of *orphaned*, *settings* have --yes, or a person types it.
 
     Raise `Refused` for another number, and `UsageError` where nobody can be asked.
     """
-    count = str(len(victims))
+    count = str(len(orphaned))
     if expected is None and settings.yes:
         return
     typed = str(expected)
@@ -179,8 +187,10 @@ def require_number(settings: Settings, victims: Sequence[Victim], expected: int 
         raise Refused(f"nothing was deleted: the number of accounts to delete is not {quoted(typed)}")
 
 
-def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims: Sequence[Victim]) -> Report:
-    if not victims:  # there may be some that are not offered: is this the right operator?
+def _looked_at(
+    workspace: Workspace, target: Target, user: Creds | None, orphaned: Sequence[OrphanedAccount]
+) -> Report:
+    if not orphaned:  # there may be some that are not offered: is this the right operator?
         found = preflight_delete((), there(workspace, target, user, refusing=())).findings
         return Report(tuple(one for one in found if one.code == _ANOTHER_OPERATOR))
     said = target.who_deletes()
@@ -188,7 +198,7 @@ def _looked_at(workspace: Workspace, target: Target, user: Creds | None, victims
         raise ServerError(f"{listed(said.missing)} did not say whether it deletes accounts", _AGAIN)
     refusing = tuple(answer.server for answer in said.answers if not answer.ok)
     known = there(workspace, target, user, refusing=refusing)
-    return preflight_delete([victim.account for victim in victims], known)
+    return preflight_delete([orphan.account for orphan in orphaned], known)
 
 
 def _ordered(
@@ -211,9 +221,9 @@ def _ordered(
     return signed[0].text if issuer else "", again
 
 
-def _note(workspace: Workspace, victims: Sequence[Victim]) -> None:
+def _note(workspace: Workspace, orphaned: Sequence[OrphanedAccount]) -> None:
     now = int(time.time())
-    noted = {one.account: deleted.Deleted(name=one.name, at=now) for one in victims}
+    noted = {one.account: deleted.DeletedAccount(name=one.name, at=now) for one in orphaned}
     with workspace.lock():
         deleted.note(deleted_path(workspace), noted)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from seedless.change import Change, Placement
+    from seedless.change import Change, StoreWrite
     from seedless.cli._record import Files
     from seedless.cli._workspace import Workspace
     from seedless.cli.consent import Approve
@@ -132,8 +132,8 @@ def show_plan(
         rows = (f"  {_KEY_IN_BRACKETS.sub(named, line)}" for line in lines(change, accounts, names))
         printing.say("\n".join([click.style(heading(change), bold=True), *rows]))
     show_reset_times(plan, workspace)
-    for placement in plan.placements:
-        printing.say(click.style(placed(placement), bold=True))
+    for store_write in plan.store_writes:
+        printing.say(click.style(placed(store_write), bold=True))
     for path in gone:
         printing.say(click.style(f"{shown(path)} (removed)", bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
@@ -163,7 +163,7 @@ def show_reset_times(plan: Plan, workspace: Workspace) -> None:
 
 def show_findings(report: Report) -> None:
     """Say what was found, and what was lifted."""
-    for finding in report.lifted:
+    for finding in report.waived:
         printing.say(printing.printable(f"lifted: {finding.code} {finding.place}: {finding.text}"))
     # One error alone is what the command ends with, and is told there.
     told = report.errors if len(report.errors) == 1 else ()
@@ -174,14 +174,16 @@ def show_findings(report: Report) -> None:
             printing.say(f"  hint: {printing.printable(finding.hint)}")
 
 
-def placed(placement: Placement) -> str:
+def placed(store_write: StoreWrite) -> str:
     """Return the line of a jwt that the store is to have as it is, or to have no more."""
-    jwt = placement.jwt or placement.replaces
+    jwt = store_write.jwt or store_write.replaces
     title = Statement.of(jwt).title if jwt else "nothing"
     done = (
-        "removed" if placement.jwt is None else f"placed at {'/'.join(placement.address) or 'the operator'}"
+        "removed"
+        if store_write.jwt is None
+        else f"placed at {'/'.join(store_write.address) or 'the operator'}"
     )
-    return shown(f"{title} ({done}: {placement.reason})")
+    return shown(f"{title} ({done}: {store_write.reason})")
 
 
 def heading(change: Change) -> str:
@@ -216,7 +218,10 @@ def difference_data(workspace: Workspace, change: Change, accounts: Accounts) ->
 
 def _placeholders(intent: Intent) -> dict[str, str]:
     """Return what to call the keys that have yet to be made."""
-    return {str(key.stand_in): f"a new key for {key.role.name.lower()} {key.name}" for key in intent.new_keys}
+    return {
+        str(key.placeholder_key): f"a new key for {key.role.name.lower()} {key.name}"
+        for key in intent.new_keys
+    }
 
 
 def plan_data(
@@ -245,10 +250,10 @@ def plan_data(
         "changes": changes,
         "placements": [
             {"address": one.address, "removed": one.jwt is None, "reason": one.reason}
-            for one in plan.placements
+            for one in plan.store_writes
         ],
         "files_removed": [str(path) for path in gone],
         "policy": workspace.policy.digest if workspace.policy else None,
         "findings": findings_data(report.findings),
-        "lifted": findings_data(report.lifted),
+        "lifted": findings_data(report.waived),
     }

@@ -13,7 +13,7 @@ from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import LOCKS_US_OUT, visits
 from seedless.cli._rotate_tell import Told, printed, tell
 from seedless.errors import Refused, SeedlessError, UsageError
-from seedless.rotate import Pair, find_pair
+from seedless.rotate import KeyReplacement, find_replacement
 from seedless.rotate import account as rotation
 from seedless.rotate.replacement import is_key, listed_keys, overlapping
 from seedless.signing_pipeline import Intent, NewKey, Plan
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
-    from seedless.rotate.account import Around, Signed
-    from seedless.rotate.connections import Client, Connected
+    from seedless.rotate.account import AccountContext, SignedByKey
+    from seedless.rotate.connections import AccountConnections, ConnectedClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,13 @@ class Wanted:
 class State:
     """How far the rotation is, by the store: the pair (None: nothing is begun), and what stands around."""
 
-    around: Around
-    pair: Pair | None
+    around: AccountContext
+    pair: KeyReplacement | None
     damaged: tuple[str, ...]
 
-    def signed(self, now: int) -> Signed:
+    def signed(self, now: int) -> SignedByKey:
         """Return what stands on the old key."""
-        return rotation.signed_by(self.pair.old, self.around, now) if self.pair else rotation.Signed({})
+        return rotation.signed_by(self.pair.old, self.around, now) if self.pair else rotation.SignedByKey({})
 
 
 def begin(workspace: Workspace, wanted: Wanted) -> None:
@@ -120,13 +120,13 @@ def _first_phase(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
     signed = state.signed(now)
     if pair.is_begun and not len(signed):
         return ()
-    if workspace.settings.plan and signed.leaves:
+    if workspace.settings.plan and signed.activations:
         signed = _without_leaves(signed, pair)
     jwts = _walk(workspace, pair, lambda new: rotation.begin(state.around, pair.old, new, signed, now))
     return (*jwts, *_give_leaves(workspace, state, signed, jwts))
 
 
-def _without_leaves(signed: Signed, pair: Pair) -> Signed:
+def _without_leaves(signed: SignedByKey, pair: KeyReplacement) -> SignedByKey:
     """Return *signed* without activations: imports hold them signed, so they are in no plan made before."""
     if pair.is_begun and not signed.users:
         raise UsageError(
@@ -134,36 +134,38 @@ def _without_leaves(signed: Signed, pair: Pair) -> Signed:
             "run it without --plan",
         )
     printing.say(
-        f"{len(signed.leaves)} activations are not in this plan: run it again without --plan after it"
+        f"{len(signed.activations)} activations are not in this plan: run it again without --plan after it"
     )
-    return rotation.Signed(signed.users, (), signed.revoked, signed.expired)
+    return rotation.SignedByKey(signed.users, (), signed.revoked, signed.expired)
 
 
-def _walk(workspace: Workspace, pair: Pair, plan: Any) -> tuple[Jwt[Any], ...]:  # noqa: ANN401 - PublicKey -> Plan
+def _walk(workspace: Workspace, pair: KeyReplacement, plan: Any) -> tuple[Jwt[Any], ...]:  # noqa: ANN401 - PublicKey -> Plan
     if pair.new is not None:
         given = pair.new
         return sign(workspace, Intent(lambda _: plan(given)))
 
     def made(keys: Mapping[NewKey, PublicKey]) -> Plan:
-        found: Plan = plan(keys[pair.successor])
+        found: Plan = plan(keys[pair.replacement])
         return found
 
-    return sign(workspace, Intent(made, (pair.successor,)))
+    return sign(workspace, Intent(made, (pair.replacement,)))
 
 
 def _give_leaves(
-    workspace: Workspace, state: State, signed: Signed, jwts: Sequence[Jwt[Any]]
+    workspace: Workspace, state: State, signed: SignedByKey, jwts: Sequence[Jwt[Any]]
 ) -> tuple[Jwt[Any], ...]:
     """Put the activations among *jwts* where the old ones stand; return the importing accounts."""
-    if not signed.leaves:
+    if not signed.activations:
         return ()
     around = _read_around(workspace, state.around.name)[0]
     given = [jwt for jwt in jwts if isinstance(jwt.claims.body, Activation)]
-    leaves = list(zip(signed.leaves, given, strict=True))
-    names = {leave.importer for leave in signed.leaves}
+    leaves = list(zip(signed.activations, given, strict=True))
+    names = {leave.importer for leave in signed.activations}
     before = {name: around.importers[name] for name in sorted(names)}
     issuers = {name: issuer_of(workspace, jwt, jwt.claims, None) for name, jwt in before.items()}
-    return sign(workspace, Intent(lambda _: rotation.give_leaves(around, leaves, issuers, workspace.now)))
+    return sign(
+        workspace, Intent(lambda _: rotation.replace_activations(around, leaves, issuers, workspace.now))
+    )
 
 
 def _log_in_early(workspace: Workspace, wanted: Wanted, servers: Visits | None) -> None:
@@ -173,15 +175,15 @@ def _log_in_early(workspace: Workspace, wanted: Wanted, servers: Visits | None) 
         servers.prepare()
 
 
-def _published(state: State, servers: Visits | None, *lifted: str) -> tuple[Connected | None, int]:
+def _published(state: State, servers: Visits | None, *waived: str) -> tuple[AccountConnections | None, int]:
     """Send the account, and those with its activations, where they differ; return who is connected."""
     if servers is None:
         return None, 0
     account = state.around.account
     keys = {str(key) for pair in [state.pair] if pair for key in (pair.old, pair.new)}
     keys |= listed_keys(account.claims).keys()
-    importers = [jwt for jwt in state.around.importers.values() if rotation.has_leave_by(jwt, keys)]
-    with servers.publish([account, *importers], lifted=lifted) as (there, sent):
+    importers = [jwt for jwt in state.around.importers.values() if rotation.has_activation_by(jwt, keys)]
+    with servers.publish([account, *importers], waived=waived) as (there, sent):
         return there.connected(account.claims.sub), sent
 
 
@@ -192,13 +194,13 @@ def _require_moved(workspace: Workspace, state: State) -> None:
     if not pair.is_begun:
         raise Refused(f"no key takes the place of {pair.old} yet", again)
     if len(signed):
-        left = [*signed.users, *(f"an import of {leave.importer}" for leave in signed.leaves)]
+        left = [*signed.users, *(f"an import of {leave.importer}" for leave in signed.activations)]
         raise Refused(f"{pair.old} is still needed by {len(left)} jwts: {', '.join(map(brief, left))}", again)
     if state.damaged:
         raise Refused(f"nobody knows whether it is still needed: {state.damaged[0]}", "restore it first")
 
 
-def _require_disconnected(state: State, seen: Connected | None) -> None:
+def _require_disconnected(state: State, seen: AccountConnections | None) -> None:
     """Raise `Refused` while a client or a leaf node may be connected through the old key."""
     pair = _pair(state)
     clients = seen.by(str(pair.old)) if seen else ()
@@ -216,8 +218,8 @@ def _require_disconnected(state: State, seen: Connected | None) -> None:
         )
 
 
-def _say_locked_out(state: State, signed: Signed, servers: Visits | None) -> None:
-    clients: tuple[Client, ...] = ()
+def _say_locked_out(state: State, signed: SignedByKey, servers: Visits | None) -> None:
+    clients: tuple[ConnectedClient, ...] = ()
     if servers:
         with servers.open() as there:
             clients = there.connected(state.around.account.claims.sub).by(str(_pair(state).old))
@@ -226,7 +228,7 @@ def _say_locked_out(state: State, signed: Signed, servers: Visits | None) -> Non
     names = {jwt.claims.sub: name for name, jwt in state.around.users.items()}
     for client in clients:
         printing.say(printing.printable(f"  connected now: {printed(client, names)}"))
-    for leave in signed.leaves:
+    for leave in signed.activations:
         printing.say(
             printing.printable(
                 f"  the import {leave.index} of {brief(leave.importer)} stops until it is pushed"
@@ -235,7 +237,10 @@ def _say_locked_out(state: State, signed: Signed, servers: Visits | None) -> Non
 
 
 def _tell(
-    workspace: Workspace, state: State, signed: Sequence[Jwt[Any]], how: tuple[str, Connected | None, int]
+    workspace: Workspace,
+    state: State,
+    signed: Sequence[Jwt[Any]],
+    how: tuple[str, AccountConnections | None, int],
 ) -> None:
     pair, (stage, seen, sent) = state.pair, how
     new = pair.new if pair else None
@@ -245,7 +250,7 @@ def _tell(
         new=new,
         stage=stage,
         signed=signed,
-        moved=rotation.signed_by(new, state.around, workspace.now) if new else rotation.Signed({}),
+        moved=rotation.signed_by(new, state.around, workspace.now) if new else rotation.SignedByKey({}),
         left=state.signed(workspace.now),
         seen=seen,
         sent=sent,
@@ -253,7 +258,7 @@ def _tell(
     tell(workspace, told)
 
 
-def _pair(state: State) -> Pair:
+def _pair(state: State) -> KeyReplacement:
     if state.pair is None:
         raise UsageError("no key gives way", "name one with --key")
     return state.pair
@@ -272,26 +277,26 @@ def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> S
         gone = key is not None and is_key(key) and key not in listed_keys(claims)
         if gone or (key is None and wanted.new is None and not overlapping(claims, made)):
             return State(around, None, damaged)
-    return State(around, find_pair(claims, made, key=key, new=wanted.new), damaged)
+    return State(around, find_replacement(claims, made, key=key, new=wanted.new), damaged)
 
 
 def _again(workspace: Workspace, before: State) -> State:
     """Return how far it is now, of the pair that this command is about."""
     around, damaged = _read_around(workspace, before.around.name)
     pair = _pair(before)
-    new = pair.new or made_keys(workspace, around.name).get(pair.successor)
-    now = Pair(around.account.claims, pair.old, new)
+    new = pair.new or made_keys(workspace, around.name).get(pair.replacement)
+    now = KeyReplacement(around.account.claims, pair.old, new)
     if now.is_begun and not workspace.settings.dry_run:
         hand_name_on(workspace, now)
     return State(around, now, damaged)
 
 
-def _read_around(workspace: Workspace, name: str) -> tuple[Around, tuple[str, ...]]:
+def _read_around(workspace: Workspace, name: str) -> tuple[AccountContext, tuple[str, ...]]:
     account: Jwt[Account] = found(workspace, (name,))
     accounts = {one: jwt for one, jwt in workspace.each() if one != name}
     users = dict(workspace.each(name))
     damaged = [jwt.message for jwt in (*accounts.values(), *users.values()) if isinstance(jwt, SeedlessError)]
-    around = rotation.Around(
+    around = rotation.AccountContext(
         operator=workspace.operator(),
         account=account,
         issuer=issuer_of(workspace, account, account.claims, None),

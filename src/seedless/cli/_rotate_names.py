@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from seedless.rotate import successor
+from seedless.rotate import replacement_key
 from seedless.rotate.replacement import ENOUGH
 from seedless.signing_pipeline import NewKey
 
 if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.nkey import PublicKey
-    from seedless.rotate import Pair
+    from seedless.rotate import KeyReplacement
 
 _BEFORE = " before "
 
 
 def made_keys(workspace: Workspace, owner: str) -> dict[NewKey, PublicKey]:
     """Return the keys of the inventory by role and name, successors of keys of *owner* as they were made."""
-    entries = tuple(workspace.keyring())
+    entries = tuple(workspace.inventory())
     found = {NewKey(entry.role, entry.name): entry.public_key for entry in entries}
     for entry in entries:
         _, before, beginning = entry.name.rpartition(_BEFORE)
         for other in entries if before else ():
             if other.role is entry.role and str(other.public_key)[:ENOUGH] == beginning:
-                found[successor(owner, entry.public_key)] = other.public_key
+                found[replacement_key(owner, entry.public_key)] = other.public_key
     return found
 
 
-def hand_name_on(workspace: Workspace, pair: Pair) -> None:
+def hand_name_on(workspace: Workspace, pair: KeyReplacement) -> None:
     """Give the new key of *pair* the name of the old one in the inventory, once both are there."""
-    keyring = workspace.keyring()
-    old = keyring.get(pair.old)
-    new = keyring.get(pair.new) if pair.new else None
+    inventory = workspace.inventory()
+    old = inventory.get(pair.old)
+    new = inventory.get(pair.new) if pair.new else None
     if old is None or new is None or _BEFORE in old.name:
         return
     past = f"{old.name}{_BEFORE}{str(new.public_key)[:ENOUGH]}"

@@ -13,9 +13,9 @@ from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import UNTRUSTED, visits
 from seedless.cli._rotate_stage import Told, tell
 from seedless.errors import Refused, SeedlessError, UsageError
-from seedless.rotate import Pair, find_pair
+from seedless.rotate import KeyReplacement, find_replacement
 from seedless.rotate import operator as rotation
-from seedless.rotate.operator import Seen, Stage, Trust, stage_of
+from seedless.rotate.operator import RotationStage, ServersSeen, ServerTrust, stage_of
 from seedless.rotate.replacement import is_key, listed_keys, overlapping
 from seedless.signing_pipeline import Intent
 from seedless.text import brief
@@ -48,7 +48,7 @@ class State:
     """How far it is, by the store: the pair (None: nothing is begun), all accounts, whether all is signed."""
 
     operator: Jwt[Operator]
-    pair: Pair | None
+    pair: KeyReplacement | None
     accounts: Mapping[str, Jwt[Account]]
     damaged: tuple[str, ...]
     is_signed: bool = False
@@ -57,7 +57,7 @@ class State:
         """Return the accounts of the store that the old key has signed."""
         return rotation.accounts_by(self.pair.old, self.accounts, now) if self.pair else {}
 
-    def stage(self, seen: Seen | None, now: int) -> Stage:
+    def stage(self, seen: ServersSeen | None, now: int) -> RotationStage:
         """Return what comes next, by the store and by what was *seen* of the servers."""
         pair = None if self.is_signed else self.pair
         return stage_of(pair, len(self.by_old(now)), seen, self.operator.claims)
@@ -70,12 +70,12 @@ def begin(workspace: Workspace, wanted: Wanted) -> None:
         state = _read(workspace, wanted)
         for message in state.damaged:
             printing.say(printing.printable(f"warning: {message}: who has signed it is not known"))
-        is_new = state.stage(None, workspace.now) is Stage.ADD
+        is_new = state.stage(None, workspace.now) is RotationStage.ADD
         done = _added(workspace, state) if is_new else ()
         state = _again(workspace, state)
     # What was only just added, no server can know yet; where none is asked, somebody else has to see to it.
     if is_new and servers is None:
-        tell(workspace, _told(workspace, state, done, None, 0, Stage.SPREAD))
+        tell(workspace, _told(workspace, state, done, None, 0, RotationStage.SPREAD))
         return
     if servers is None and not wanted.without_servers:
         raise UsageError(
@@ -88,12 +88,12 @@ def begin(workspace: Workspace, wanted: Wanted) -> None:
 def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], servers: Visits | None) -> None:
     """Sign the accounts again where the servers trust the new key, and push them."""
     seen, sent = _look(servers, state, workspace.now), 0
-    if state.stage(seen, workspace.now) is Stage.REISSUE:
+    if state.stage(seen, workspace.now) is RotationStage.REISSUE:
         with workspace.lock():
             state = _again(workspace, state)
             done = (*done, *_reissued(workspace, state))
             state = _again(workspace, state)
-    if servers and state.stage(seen, workspace.now) is Stage.PUSH:
+    if servers and state.stage(seen, workspace.now) is RotationStage.PUSH:
         with servers.publish(_by(state, _pair(state).new)) as (there, sent):
             seen = _seen(there, state, workspace.now)
     tell(workspace, _told(workspace, state, done, seen, sent))
@@ -105,7 +105,7 @@ def finish(workspace: Workspace, wanted: Wanted) -> None:
     state = _read(workspace, wanted, finishing=True)
     seen = _look(servers, state, workspace.now)
     done: tuple[Jwt[Any], ...] = ()
-    if state.stage(seen, workspace.now) not in {Stage.FORGET, Stage.DONE}:
+    if state.stage(seen, workspace.now) not in {RotationStage.FORGET, RotationStage.DONE}:
         _require_removable(workspace, state, seen)
         with workspace.lock():
             state = _again(workspace, state)
@@ -130,7 +130,7 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
     if servers:
         listed = {state.operator.claims.sub, *listed_keys(state.operator.claims)}
         accounts = [jwt for jwt in state.accounts.values() if str(jwt.issuer) in listed]
-        with servers.publish(accounts, lifted=(UNTRUSTED,)) as (there, sent):
+        with servers.publish(accounts, waived=(UNTRUSTED,)) as (there, sent):
             seen = _seen(there, state, workspace.now)
     tell(workspace, _told(workspace, state, done, seen, sent))
 
@@ -169,28 +169,30 @@ def _reissued(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
     return sign(workspace, Intent(lambda _: plan))
 
 
-def _walk(workspace: Workspace, pair: Pair, plan: Callable[[PublicKey], Plan]) -> tuple[Jwt[Any], ...]:
+def _walk(
+    workspace: Workspace, pair: KeyReplacement, plan: Callable[[PublicKey], Plan]
+) -> tuple[Jwt[Any], ...]:
     given = pair.new
     if given is not None:
         return sign(workspace, Intent(lambda _: plan(given)))
-    return sign(workspace, Intent(lambda made: plan(made[pair.successor]), (pair.successor,)))
+    return sign(workspace, Intent(lambda made: plan(made[pair.replacement]), (pair.replacement,)))
 
 
-def _require_removable(workspace: Workspace, state: State, seen: Seen | None) -> None:
+def _require_removable(workspace: Workspace, state: State, seen: ServersSeen | None) -> None:
     """Raise `Refused` while an account, on servers too, or a server depends on the old key."""
     pair, stage = _pair(state), state.stage(seen, workspace.now)
     again = "seedless rotate operator-key"
-    if stage is Stage.ADD:
+    if stage is RotationStage.ADD:
         raise Refused(f"no key takes the place of {pair.old} yet", again)
-    if stage is Stage.SPREAD and seen and pair.new:
+    if stage is RotationStage.SPREAD and seen and pair.new:
         names = ", ".join(map(str, seen.without(pair.new)))
         raise Refused(
             f"the new key is not trusted yet by {names}", "give them the operator jwt and restart them"
         )
-    if stage is Stage.REISSUE:
+    if stage is RotationStage.REISSUE:
         names = ", ".join(map(brief, state.by_old(workspace.now)))
         raise Refused(f"{pair.old} is still the issuer of {names}", again)
-    if stage is Stage.PUSH and seen:
+    if stage is RotationStage.PUSH and seen:
         raise Refused(
             f"servers hold accounts by {pair.old}: {', '.join(map(brief, seen.by_old))}",
             f"{again} pushes those of the store; what is not in the store: seedless pull, or prune",
@@ -199,7 +201,7 @@ def _require_removable(workspace: Workspace, state: State, seen: Seen | None) ->
         raise Refused(f"nobody knows whether it is still needed: {state.damaged[0]}", "restore it first")
 
 
-def _look(servers: Visits | None, state: State, now: int) -> Seen | None:
+def _look(servers: Visits | None, state: State, now: int) -> ServersSeen | None:
     """Return what the servers say, None where they are not asked."""
     if servers is None:
         return None
@@ -207,14 +209,14 @@ def _look(servers: Visits | None, state: State, now: int) -> Seen | None:
         return _seen(there, state, now)
 
 
-def _seen(servers: Servers, state: State, now: int) -> Seen:
+def _seen(servers: Servers, state: State, now: int) -> ServersSeen:
     """Return whom the servers trust, and which of their accounts the old key has signed."""
-    trusts = tuple(Trust.of(standing) for standing in servers.cluster.standings)
+    trusts = tuple(ServerTrust.of(standing) for standing in servers.cluster.server_reports)
     if state.pair is None:
-        return Seen(trusts)
+        return ServersSeen(trusts)
     old = state.pair.old
     by_old = [jwt.claims.name for jwt in servers.held() if jwt.issuer == old and not is_expired(jwt, now)]
-    return Seen(trusts, tuple(sorted(set(by_old))))
+    return ServersSeen(trusts, tuple(sorted(set(by_old))))
 
 
 def _by(state: State, key: PublicKey | None) -> list[Jwt[Account]]:
@@ -225,9 +227,9 @@ def _told(
     workspace: Workspace,
     state: State,
     signed: tuple[Jwt[Any], ...],
-    seen: Seen | None,
+    seen: ServersSeen | None,
     sent: int,
-    stage: Stage | None = None,
+    stage: RotationStage | None = None,
 ) -> Told:
     return Told(
         operator=state.operator,
@@ -241,7 +243,7 @@ def _told(
     )
 
 
-def _pair(state: State) -> Pair:
+def _pair(state: State) -> KeyReplacement:
     if state.pair is None:
         raise UsageError("no key gives way", "name one with --key")
     return state.pair
@@ -256,15 +258,15 @@ def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> S
     gone = key is not None and is_key(key) and key not in listed_keys(claims)
     idle = key is None and wanted.new is None and not overlapping(claims, made)
     if not finishing or not (gone or idle):
-        pair = find_pair(claims, made, key=key, new=wanted.new)
+        pair = find_replacement(claims, made, key=key, new=wanted.new)
     return State(operator, pair, *_accounts(workspace))
 
 
 def _again(workspace: Workspace, before: State) -> State:
     """Return how far it is now, of the pair that this command is about."""
     operator, pair = found(workspace, ()), _pair(before)
-    new = pair.new or made_keys(workspace, operator.claims.name.strip()).get(pair.successor)
-    now = Pair(operator.claims, pair.old, new)
+    new = pair.new or made_keys(workspace, operator.claims.name.strip()).get(pair.replacement)
+    now = KeyReplacement(operator.claims, pair.old, new)
     if now.is_begun and not workspace.settings.dry_run:
         hand_name_on(workspace, now)
     return State(operator, now, *_accounts(workspace))

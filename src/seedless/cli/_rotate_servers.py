@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.resolver import Cluster
     from seedless.resolver.cluster import Connection
-    from seedless.rotate.connections import Connected
+    from seedless.rotate.connections import AccountConnections
 
 _ENOUGH_SECONDS = 30
 UNTRUSTED = "R001"
@@ -50,17 +50,17 @@ class Servers:
     cluster: Cluster
     user: Creds
 
-    def look(self, accounts: Sequence[Jwt[Account]], *, lifted: Collection[str] = ()) -> Look:
+    def look(self, accounts: Sequence[Jwt[Account]], *, waived: Collection[str] = ()) -> Look:
         """Return how *accounts* differ here, after the preflight of `push`; `Refused` for its findings.
 
-        Those with the codes *lifted* do not count.
+        Those with the codes *waived* do not count.
         """
         from seedless.cli import _push  # noqa: PLC0415 - only where there are servers
 
         chosen = _push.Chosen(tuple(accounts), {}, everything=False)
         found = _push.look(self.workspace, self.cluster, self.user, chosen, force=False)
         report = found.report
-        kept = tuple(one for one in report.findings if one.code not in lifted)
+        kept = tuple(one for one in report.findings if one.code not in waived)
         report = msgspec.structs.replace(report, findings=kept)
         show_findings(report)
         report.require_clean()
@@ -87,7 +87,7 @@ class Servers:
         texts = {text for found in self.cluster.held(accounts).values() for text in found if text}
         return [jwt for jwt in map(readable, sorted(texts)) if jwt]
 
-    def connected(self, account: str) -> Connected:
+    def connected(self, account: str) -> AccountConnections:
         """Return who is connected to *account* (key text)."""
         from seedless.rotate.connections import connected  # noqa: PLC0415 - only where there are servers
 
@@ -114,15 +114,15 @@ class Visits:
     @contextmanager
     def open(self) -> Iterator[Servers]:
         """Log in; raise `ServerError` unless every known server answers."""
-        from seedless.resolver.cluster import connected, survey  # noqa: PLC0415 - only where there are servers
+        from seedless.resolver.cluster import connected, find_servers  # noqa: PLC0415 - only where there are servers
 
         user = self.prepare()
         with connected(login(self._workspace, self._remote, user)) as connection:
-            yield Servers(self._workspace, connection, survey(connection, self._remote.servers), user)
+            yield Servers(self._workspace, connection, find_servers(connection, self._remote.servers), user)
 
     @contextmanager
     def publish(
-        self, accounts: Sequence[Jwt[Account]], *, lifted: Collection[str] = ()
+        self, accounts: Sequence[Jwt[Account]], *, waived: Collection[str] = ()
     ) -> Iterator[tuple[Servers, int]]:
         """Send those of *accounts* that differ, with consent; yield the servers, and how many went.
 
@@ -133,7 +133,7 @@ class Visits:
 
         settings = self._workspace.settings
         with self.open() as there:
-            found = there.look(accounts, lifted=lifted)
+            found = there.look(accounts, waived=waived)
             is_rehearsed = settings.dry_run or settings.plan is not None
             if is_rehearsed or settings.yes or not found.differing:
                 yield there, 0 if is_rehearsed else there.send(found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.cli import printing
 from seedless.cli._rotate_tell import counted, signed_data, text_of
-from seedless.rotate.operator import Stage
+from seedless.rotate.operator import RotationStage
 from seedless.text import brief
 
 if TYPE_CHECKING:
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
-    from seedless.rotate.operator import Seen
+    from seedless.rotate.operator import ServersSeen
 
 _RESTART = (
     "write their configuration again (seedless server config) and restart them one after another, "
     "each when the one before is back"
 )
 _NEXT = {
-    Stage.ADD: "seedless rotate operator-key",
-    Stage.SPREAD: f"give the operator jwt to the servers: {_RESTART}; then run this again",
-    Stage.REISSUE: "run this again: it signs the accounts",
-    Stage.PUSH: "run this again: it pushes the accounts; what is not in the store: seedless pull, or prune",
-    Stage.REMOVE: "seedless rotate operator-key --finish",
-    Stage.FORGET: f"let the servers forget the old key: {_RESTART}; then --finish again, which looks",
-    Stage.DONE: "seedless key delete PUBKEY, for the old key, when no backup wants it any more",
+    RotationStage.ADD: "seedless rotate operator-key",
+    RotationStage.SPREAD: f"give the operator jwt to the servers: {_RESTART}; then run this again",
+    RotationStage.REISSUE: "run this again: it signs the accounts",
+    RotationStage.PUSH: "run this again: it pushes the accounts; what is not in the store: seedless pull, or "
+    "prune",
+    RotationStage.REMOVE: "seedless rotate operator-key --finish",
+    RotationStage.FORGET: f"let the servers forget the old key: {_RESTART}; then --finish again, which looks",
+    RotationStage.DONE: "seedless key delete PUBKEY, for the old key, when no backup wants it any more",
 }
 
 
@@ -45,10 +46,10 @@ class Told:
     operator: Jwt[Operator]
     old: PublicKey | None
     new: PublicKey | None
-    stage: Stage
+    stage: RotationStage
     signed: Sequence[Jwt[Any]]
     by_old: Sequence[str]
-    seen: Seen | None
+    seen: ServersSeen | None
     sent: int
 
 
@@ -116,6 +117,10 @@ def _proven(told: Told) -> list[str]:
 
 def _change(told: Told) -> str:
     if told.old is None:
-        return "every signing key is as it should be" if told.stage is Stage.DONE else "a key has given way"
-    done = "has given way" if told.stage in {Stage.FORGET, Stage.DONE} else "gives way"
+        return (
+            "every signing key is as it should be"
+            if told.stage is RotationStage.DONE
+            else "a key has given way"
+        )
+    done = "has given way" if told.stage in {RotationStage.FORGET, RotationStage.DONE} else "gives way"
     return f"{told.old} {done} to {told.new or 'a new key'}"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from seedless.cli._workspace import Workspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
-    from seedless.rotate.account import Around, Signed
-    from seedless.rotate.connections import Client, Connected
+    from seedless.rotate.account import AccountContext, SignedByKey
+    from seedless.rotate.connections import AccountConnections, ConnectedClient
 
 
 _SHOWN = 20  # lines of one kind that a person reads
@@ -28,14 +28,14 @@ class Told:
     `stage` is overlap or finished. `seen` is None where no server was asked; `sent` counts accounts.
     """
 
-    around: Around
+    around: AccountContext
     old: PublicKey | None
     new: PublicKey | None
     stage: str
     signed: Sequence[Jwt[Any]]
-    moved: Signed
-    left: Signed
-    seen: Connected | None
+    moved: SignedByKey
+    left: SignedByKey
+    seen: AccountConnections | None
     sent: int
 
 
@@ -66,7 +66,7 @@ def text_of(rows: Iterable[str]) -> str:
     return "\n".join(map(printing.printable, rows))
 
 
-def printed(client: Client, names: Mapping[str, str]) -> str:
+def printed(client: ConnectedClient, names: Mapping[str, str]) -> str:
     """Return who a client is, in a few words."""
     called = f", {client.name}" if client.name else ""
     who = brief(names.get(client.user, client.user))
@@ -91,7 +91,7 @@ def shortened(rows: Sequence[str]) -> list[str]:
     return list(rows) if more <= 1 else [*rows[:_SHOWN], f"and {more} more; --json has them all"]
 
 
-def _lines(told: Told, deliver: Sequence[Mapping[str, Any]], clients: Sequence[Client]) -> list[str]:
+def _lines(told: Told, deliver: Sequence[Mapping[str, Any]], clients: Sequence[ConnectedClient]) -> list[str]:
     rows = [f"account {told.around.name}: {_change(told)}", f"signed: {counted(told.signed)}"]
     for what, names in (("revoked", told.left.revoked), ("expired", told.left.expired)):
         if names:
@@ -119,7 +119,7 @@ def _change(told: Told) -> str:
     return f"{told.old} {done} to {told.new or 'no other'}"
 
 
-def _next(told: Told, clients: Sequence[Client]) -> str:
+def _next(told: Told, clients: Sequence[ConnectedClient]) -> str:
     name = told.around.name
     if told.stage == "finished":
         publish = "" if told.seen else f"seedless push {name}; "
@@ -144,7 +144,7 @@ def _names(told: Told) -> dict[str, str]:
     return {jwt.claims.sub: name for name, jwt in told.around.users.items()}
 
 
-def _client_data(client: Client, names: Mapping[str, str]) -> dict[str, Any]:
+def _client_data(client: ConnectedClient, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "server": client.server,
         "connection": client.number,

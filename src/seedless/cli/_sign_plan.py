@@ -28,7 +28,7 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from seedless.change import Change, Placement
+    from seedless.change import Change, StoreWrite
     from seedless.cli.options import Settings
     from seedless.findings import Finding
     from seedless.jwt import Claims, Jwt
@@ -58,7 +58,7 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
     choose_store(workspace, plan)
     with workspace.lock():
         left = left_to_do(workspace, plan)
-        is_done = not left.changes and not left.placements
+        is_done = not left.changes and not left.store_writes
         jwts: tuple[Jwt[Any], ...] = ()
         if not is_done:
             intent = Intent(lambda _: left, is_final=True)
@@ -81,7 +81,7 @@ def sign_plan(settings: Settings, expect: str | None) -> None:
 
 def _creds_left(workspace: Workspace, plan: Plan) -> list[Path]:
     """Return the creds files of the users that *plan* removes: a plan removes no files."""
-    users = [one.address for one in plan.placements if one.jwt is None and len(one.address) == _USER]
+    users = [one.address for one in plan.store_writes if one.jwt is None and len(one.address) == _USER]
     gone = [address for address in users if workspace.store.get(*address) is None]
     return [path for address in gone if (path := workspace.store.creds_path(*address)).exists()]
 
@@ -103,14 +103,14 @@ def left_to_do(workspace: Workspace, plan: Plan) -> Plan:
     if operator is not None and operator not in plan.around:
         plan = msgspec.structs.replace(plan, around=(operator, *plan.around))
     # What a placement takes away can be in the place of what is signed: an operator with another key.
-    away = {one.address: one.replaces for one in plan.placements if one.jwt is None}
+    away = {one.address: one.replaces for one in plan.store_writes if one.jwt is None}
     subjects = Subjects(workspace)
     changes = tuple(one for one in plan.changes if not _is_done(workspace, one, away, subjects))
     done = {change.address for change in plan.changes} - {change.address for change in changes}
-    placements = tuple(
-        one for one in plan.placements if one.address not in done and not _is_placed(workspace, one)
+    store_writes = tuple(
+        one for one in plan.store_writes if one.address not in done and not _is_placed(workspace, one)
     )
-    return msgspec.structs.replace(plan, changes=changes, placements=placements)
+    return msgspec.structs.replace(plan, changes=changes, store_writes=store_writes)
 
 
 class Subjects:
@@ -146,7 +146,7 @@ class Subjects:
 def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None) -> None:
     """Raise `StoreError` unless what the plan was judged against still stands, or is replaced by it."""
     made = {change.draft.claims.sub for change in plan.changes}
-    gone = [one.replaces for one in plan.placements if one.address == () and one.jwt is None]
+    gone = [one.replaces for one in plan.store_writes if one.address == () and one.jwt is None]
     around = [jwt for jwt in plan.around if jwt.claims.sub not in made and jwt not in gone]
     jwts: list[Jwt[Any]] = [operator] if operator and around else []
     jwts += workspace.readable_accounts() if around else []
@@ -180,7 +180,7 @@ def _is_done(
     return False
 
 
-def _is_placed(workspace: Workspace, one: Placement) -> bool:
+def _is_placed(workspace: Workspace, one: StoreWrite) -> bool:
     there = workspace.store.get(*one.address)
     text = there.text if there else None
     if text == (one.jwt.text if one.jwt else None):
@@ -194,7 +194,7 @@ def _is_placed(workspace: Workspace, one: Placement) -> bool:
 def judged_with_placements(workspace: Workspace, plan: Plan) -> Report:
     """Judge *plan* as `judged` does, and what it places: whose it is, and that the store has no later one."""
     report = judged(workspace, plan)
-    placed = [one for one in plan.placements if one.jwt]
+    placed = [one for one in plan.store_writes if one.jwt]
     if not placed:
         return report
     trusted = TrustChain.under(workspace.policy, plan.changes, plan.context) if workspace.policy else None

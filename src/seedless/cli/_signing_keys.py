@@ -15,7 +15,7 @@ from seedless.cli._review import sign
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
-from seedless.plan import Subject, changed
+from seedless.plan import PlanSubject, changed
 from seedless.signing_pipeline import Intent, Plan
 from seedless.store import open_store, operators
 from seedless.text import quoted, shown
@@ -42,7 +42,7 @@ def edit_with_keys(
     workspace: Workspace,
     address: tuple[str, ...],
     change: With,
-    subjects: Sequence[Subject],
+    subjects: Sequence[PlanSubject],
     *,
     reason: str,
     issuer: str | None = None,
@@ -61,7 +61,7 @@ def edit_with_keys(
         def after(made: dict[NewKey, PublicKey]) -> Claims[Any]:
             return change(before.claims, tuple(str(subject.resolve(made)) for subject in subjects))
 
-        rehearsed = after({key: key.stand_in for key in wanted})
+        rehearsed = after({key: key.placeholder_key for key in wanted})
         key = issuer_of(workspace, before, rehearsed, issuer)
         around = workspace.around(rehearsed, keys=(str(key), str(before.issuer)))
 
@@ -77,24 +77,24 @@ def edit_with_keys(
 
 def subjects_for(
     workspace: Workspace, before: Jwt[Any], name: str, given: Sequence[str]
-) -> tuple[Subject, ...]:
+) -> tuple[PlanSubject, ...]:
     """Return whose keys *given* are, each `generate` or a public key of the role of *before*'s subject.
 
     A key that was made under *name* since *before*, and that nothing uses, is taken up: a run that was
     killed, or `seedless key new`, made it. Raise `UsageError` for a key of another role.
     """
     role = PublicKey.parse(before.claims.sub).role
-    subjects: list[Subject] = []
+    subjects: list[PlanSubject] = []
     for text in given:
         if text != GENERATE:
-            subjects.append(Subject(role=role, name=name, public_key=_signing_key(text, role)))
+            subjects.append(PlanSubject(role=role, name=name, public_key=_signing_key(text, role)))
             continue
         count = sum(one.public_key is None or one.name.startswith(name) for one in subjects) + 1
         numbered = name if count == 1 else f"{name} {count}"
         left_over = _left_over(workspace, before, role, numbered)
         if left_over is not None:
             say_taken_up(left_over, numbered)
-        subjects.append(Subject(role=role, name=numbered, public_key=left_over))
+        subjects.append(PlanSubject(role=role, name=numbered, public_key=left_over))
     return tuple(subjects)
 
 
@@ -116,7 +116,7 @@ def _left_over(workspace: Workspace, before: Jwt[Any], role: Role, name: str) ->
     """Return a key that was made for this and is not used: never one that was removed, which is older."""
     made = [
         entry.public_key
-        for entry in workspace.keyring().entries
+        for entry in workspace.inventory().entries
         if (entry.role, entry.name) == (role, name) and entry.at >= before.issued_at
     ]
     used = set(_keys_in_use(workspace)) if made else set()

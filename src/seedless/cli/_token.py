@@ -128,7 +128,7 @@ class OpenTokens:
             if len(change.draft.signing_input) > len(other.draft.signing_input):
                 longest[change.draft.issuer] = change
         for change in longest.values():
-            entry = self._workspace.keyring().get(change.draft.issuer)
+            entry = self._workspace.inventory().get(change.draft.issuer)
             uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(self._workspace)
             module = module_for(self._workspace, uri, is_ours=entry is None)
             size = len(change.draft.signing_input)
@@ -162,8 +162,8 @@ class OpenTokens:
         return KeyCreation(
             self.chosen(),
             root=workspace.root,
-            inventory=workspace.keyring_path,
-            keyring=workspace.keyring,
+            inventory_path=workspace.inventory_path,
+            inventory=workspace.inventory,
             is_used=workspace.is_used,
             now=workspace.now,
         )
@@ -188,7 +188,7 @@ class OpenTokens:
 
     def _one_by_one(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         signers: dict[PublicKey, Signer] = {}
-        for draft in observer.numbered(drafts):
+        for draft in observer.number_signatures(drafts):
             signer = signers.get(draft.issuer)
             if signer is None:
                 signer = signers[draft.issuer] = self.signer(draft.issuer)
@@ -198,7 +198,7 @@ class OpenTokens:
         """Return module and URI of the token that has the key of *issuer*, which may sign for it."""
         if issuer not in places:
             self._require_may_sign(issuer)
-            entry = self._workspace.keyring().get(issuer)
+            entry = self._workspace.inventory().get(issuer)
             uri = named_uri(self._workspace) if entry is None else token_part(KeyUri.parse(entry.uri))
             module, info = self._allowed(uri, is_ours=entry is None)
             places[issuer] = (module, info.uri)
@@ -208,14 +208,14 @@ class OpenTokens:
         """Return the signer of *public_key*, on the token that holds it."""
         self._require_may_sign(public_key)
         allowed = str(public_key) in self._workspace.settings.allow_extractable
-        entry = self._workspace.keyring().get(public_key)
+        entry = self._workspace.inventory().get(public_key)
         key_id = KeyUri.parse(entry.uri).id if entry else None
         token = self.holding(public_key)
         return token.signer(public_key, key_id=key_id, allow_extractable=allowed)
 
     def holding(self, public_key: PublicKey) -> Token:
         """Return the token with *public_key*: where the inventory says, else the one that was named."""
-        entry = self._workspace.keyring().get(public_key)
+        entry = self._workspace.inventory().get(public_key)
         if entry is not None:
             return self._open(token_part(KeyUri.parse(entry.uri)), is_ours=False)
         try:
@@ -238,7 +238,7 @@ class OpenTokens:
 
         Tokens that keep no labels cannot tell, so the role is bound here too when a key is made.
         """
-        entry = self._workspace.keyring().with_raw(public_key.raw)
+        entry = self._workspace.inventory().with_raw(public_key.raw)
         if entry is not None and entry.role is not public_key.role:
             raise NoKey(
                 f"{public_key} is the key of an {entry.role.name.lower()} in the inventory, "
@@ -334,7 +334,7 @@ def open_tokens(
         tokens = OpenTokens(workspace, stack, writable=writable, policy=policy)
         expected = tuple(changes)
         issuers = {change.draft.issuer for change in expected}
-        tokens.require_attested(*(key for key in issuers if workspace.keyring().get(key)))
+        tokens.require_attested(*(key for key in issuers if workspace.inventory().get(key)))
         tokens.require_fits(expected)
         tokens.expected = len(expected)
         yield tokens

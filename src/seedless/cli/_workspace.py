@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from seedless.cli.options import Settings
     from seedless.config import Config
-    from seedless.inventory import KeyEntry, Keyring
+    from seedless.inventory import Inventory, KeyEntry
     from seedless.jwt import Claims, Jwt
     from seedless.nkey import PublicKey, Role
     from seedless.policy import Policy
@@ -39,7 +39,7 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         """Take what the options say; nothing is read yet."""
         self._options = settings
-        self._keyring: tuple[tuple[int, int, int], Keyring] | None = None
+        self._inventory: tuple[tuple[int, int, int], Inventory] | None = None
         self.now = int(time.time())
 
     @functools.cached_property
@@ -128,25 +128,25 @@ class Workspace:
         return self.store
 
     @property
-    def keyring_path(self) -> Path:
+    def inventory_path(self) -> Path:
         """Where the inventory of keys lies."""
         return self.root / "keyring.json"
 
-    def keyring(self) -> Keyring:
+    def inventory(self) -> Inventory:
         """Read the inventory of keys: anew when its file is another than the last time."""
         try:
-            status = self.keyring_path.stat()
+            status = self.inventory_path.stat()
         except OSError:
-            return inventory.load(self.keyring_path)
+            return inventory.load(self.inventory_path)
         mark = (status.st_ino, status.st_mtime_ns, status.st_size)
-        if self._keyring is None or self._keyring[0] != mark:
-            self._keyring = (mark, inventory.load(self.keyring_path))
-        return self._keyring[1]
+        if self._inventory is None or self._inventory[0] != mark:
+            self._inventory = (mark, inventory.load(self.inventory_path))
+        return self._inventory[1]
 
     def note_key(self, *entries: KeyEntry) -> None:
         """Write *entries* into the inventory; call it with the lock held."""
         atomic.sweep(self.root)
-        self.keyring().with_entries(*entries).save(self.keyring_path)
+        self.inventory().with_entries(*entries).save(self.inventory_path)
 
     def operator(self) -> Jwt[Operator]:
         """Return the operator of the store; raise `StoreError` when there is none yet."""
@@ -241,7 +241,7 @@ class Workspace:
     def unused_key(self, role: Role, name: str) -> PublicKey | None:
         """Return the key that was made for *role* and *name*, and that no jwt is about yet."""
         made = [
-            entry.public_key for entry in self.keyring().entries if (entry.role, entry.name) == (role, name)
+            entry.public_key for entry in self.inventory().entries if (entry.role, entry.name) == (role, name)
         ]
         return next((key for key in made if not self.is_used(key)), None)
 
@@ -265,15 +265,15 @@ class Workspace:
 
     def known_keys(self) -> set[str]:
         """Return the public keys, as text, of which the inventory knows where they are."""
-        return {str(entry.public_key) for entry in self.keyring().entries}
+        return {str(entry.public_key) for entry in self.inventory().entries}
 
 
 def _nsc_root() -> Path | None:
     """Return where nsc has its stores, if it has any."""
-    from seedless.migrate import places  # noqa: PLC0415 - only where there is no store of ours
+    from seedless.migrate import nsc_paths  # noqa: PLC0415 - only where there is no store of ours
 
     with contextlib.suppress(SeedlessError):
-        root = places(os.environ).root
+        root = nsc_paths(os.environ).root
         return root if operators(root) else None
     return None
 

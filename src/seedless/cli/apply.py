@@ -62,7 +62,7 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
     with workspace.lock():
         there = standing(
             workspace.store if has_store else None,
-            workspace.keyring(),
+            workspace.inventory(),
             desired,
             prune=prune,
             elsewhere=lambda key: _is_elsewhere(workspace, key),
@@ -168,7 +168,7 @@ def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
     show_plan(workspace, plan, report, wanted.intent, gone)
     data = plan_data(workspace, plan, report, wanted.intent, gone)
     is_same = wanted.is_empty
-    text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.placements)}"
+    text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.store_writes)}"
     text = "nothing differs" if is_same else text
     report.require_clean()
     printing.emit(data, text, as_json=workspace.settings.as_json)

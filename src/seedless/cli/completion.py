@@ -147,13 +147,13 @@ def _contexts(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
 
 
 def _keys(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
-    return [str(entry.public_key) for entry in workspace.keyring()]
+    return [str(entry.public_key) for entry in workspace.inventory()]
 
 
 def _tokens(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
     from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - only for names
 
-    labels = {KeyUri.parse(entry.uri).token for entry in workspace.keyring()}
+    labels = {KeyUri.parse(entry.uri).token for entry in workspace.inventory()}
     return sorted(str(KeyUri(token=label)) for label in labels if label)
 
 

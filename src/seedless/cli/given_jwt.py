@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from seedless.change import Placement, Statement
+from seedless.change import Statement, StoreWrite
 from seedless.cli._review import sign
 from seedless.cli.render import describe
 from seedless.cli.show import ENOUGH, jwt_in, read_jwt
@@ -16,7 +16,7 @@ from seedless.rules import judge_statement
 from seedless.signing_pipeline import Intent, Plan
 from seedless.store.names import require_storable
 from seedless.text import shown
-from seedless.waivers import lift
+from seedless.waivers import waive
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -82,10 +82,10 @@ def place(
 ) -> None:
     """Walk the placement of *jwt*: it is judged as what is signed here is, and not signed."""
     describe.say_unusual([(f"{jwt.claims.body.kind} {jwt.claims.name}", jwt)])
-    plan = Plan((), workspace.now, around, (Placement(address, jwt, before, "imported"),))
+    plan = Plan((), workspace.now, around, (StoreWrite(address, jwt, before, "imported"),))
 
     def judge(workspace: Workspace, plan: Plan) -> Report:
         found = judge_statement(Statement.of(jwt), plan.context)
-        return lift(Report.of(found), workspace.settings.allow)
+        return waive(Report.of(found), workspace.settings.allow)
 
     sign(workspace, Intent(lambda _: plan), judge=judge)

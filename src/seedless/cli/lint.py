@@ -22,15 +22,7 @@ from seedless.creds import parse_creds
 from seedless.decorated import find_jwt, parse_jwt
 from seedless.errors import SeedlessError, UsageError
 from seedless.findings import Finding, Report, Severity
-from seedless.lint import (
-    Surroundings,
-    count,
-    judge_jwt,
-    lint_store,
-    rules,
-    surroundings,
-    unreadable,
-)
+from seedless.lint import LintContext, count, judge_jwt, lint_context, lint_store, rules, unreadable
 from seedless.nats_config import lint as waivers
 from seedless.nats_config.lint import find_server, judge_configuration
 from seedless.rules import code_of
@@ -42,7 +34,7 @@ from seedless.text import printable, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from seedless.lint import Judged
+    from seedless.lint import LintedJwt
     from seedless.store import Store
 
 _FINDINGS = 3
@@ -113,7 +105,7 @@ class Look:
         report = judge_configuration(
             path, os.environ, self.workspace.now, program=self.asked, wants_delete=self.wants_delete
         )
-        self.waived += report.lifted
+        self.waived += report.waived
         return list(report.findings)
 
     def at_store(self, folder: Path | None) -> Iterator[Finding]:
@@ -148,12 +140,12 @@ class Look:
         else:
             yield from self._findings([judge_jwt(shown(path), found, self._around())])
 
-    def _around(self) -> Surroundings:
+    def _around(self) -> LintContext:
         if self.workspace.has_store:
-            return surroundings(self.workspace.store, self.workspace.now, self.workspace.policy)
-        return Surroundings(Context(self.workspace.now))
+            return lint_context(self.workspace.store, self.workspace.now, self.workspace.policy)
+        return LintContext(Context(self.workspace.now))
 
-    def _findings(self, judged: Iterable[Judged]) -> Iterator[Finding]:
+    def _findings(self, judged: Iterable[LintedJwt]) -> Iterator[Finding]:
         for one in judged:
             self.looked_at += 1
             yield from one.findings
@@ -161,7 +153,7 @@ class Look:
     def tell(self, findings: Iterable[Finding], *, strict: bool) -> int:
         """Print *findings*, the gravest first, and return the exit code."""
         report = allow.apart(Report.of(findings), self.workspace.settings.allow)
-        waived = [*self.waived, *report.lifted]
+        waived = [*self.waived, *report.waived]
         counted = {severity: sum(f.severity is severity for f in report.findings) for severity in Severity}
         heavy = len(report.findings) if strict else counted[Severity.ERROR] + counted[Severity.TIMECHECK]
         data: dict[str, Any] = {

@@ -18,14 +18,14 @@ from seedless.cli.key.import_ import WORTH, put_on_token
 from seedless.cli.options import Settings, change_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, StoreError, UsageError
-from seedless.migrate import Held
+from seedless.migrate import KeyFileContent
 from seedless.pkcs11.keys import label_for
 from seedless.store import atomic, operators
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from seedless.jwt import Jwt
-    from seedless.migrate import NscKey, Places
+    from seedless.migrate import NscKey, NscPaths
 
 _FOLDER = click.Path(path_type=Path)
 _STATES = {
@@ -72,18 +72,18 @@ def nsc(
     """
     if replace_seeds and backup is None:
         raise UsageError("seeds are replaced only after a backup", "name a folder for it with --backup")
-    places = nsc_home.places(os.environ, config_dir, data_dir, keystore_dir)
+    places = nsc_home.nsc_paths(os.environ, config_dir, data_dir, keystore_dir)
     workspace = _workspace(settings, places)
     with workspace.lock():
         keys = list(nsc_home.keys_of(workspace.store, places.keys))
         if not settings.dry_run:
-            _import(workspace, [key for key in keys if key.held is Held.SEED])
+            _import(workspace, [key for key in keys if key.held is KeyFileContent.SEED])
             if replace_seeds and backup is not None:
                 _replace(workspace, keys, backup, places)
         _tell(workspace, keys, places)
 
 
-def _workspace(settings: Settings, places: Places) -> Workspace:
+def _workspace(settings: Settings, places: NscPaths) -> Workspace:
     """Return the workspace on the store of nsc that is meant."""
     names = operators(places.root)
     if not names:
@@ -116,12 +116,12 @@ def _is_wanted(workspace: Workspace, key: NscKey) -> bool:
     return consent.agreed(workspace.settings, f"Put {key.public_key} on the token as {shown(label)}?")
 
 
-def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Places) -> None:
+def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: NscPaths) -> None:
     """Copy the seeds of what is on a token into *backup*, and leave the public keys in their places."""
     if backup.resolve().is_relative_to(places.keys.resolve()):
         raise UsageError(f"the backup {shown(backup)} is inside the key store", "name another folder")
     known = workspace.known_keys()
-    done = [key for key in keys if key.held is Held.SEED and str(key.public_key) in known]
+    done = [key for key in keys if key.held is KeyFileContent.SEED and str(key.public_key) in known]
     if not done:
         return
     count = "one file" if len(done) == 1 else f"{len(done)} files"
@@ -135,7 +135,7 @@ def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Pla
     atomic.write({key.path: str(key.public_key) for key in done})
 
 
-def _tell(workspace: Workspace, keys: list[NscKey], places: Places) -> None:
+def _tell(workspace: Workspace, keys: list[NscKey], places: NscPaths) -> None:
     known = workspace.known_keys()
     rows = [
         {
@@ -143,7 +143,7 @@ def _tell(workspace: Workspace, keys: list[NscKey], places: Places) -> None:
             "name": key.name,
             "on_token": str(key.public_key) in known,
             "file": str(key.path),
-            "holds": str(nsc_home.held_in(key.path, key.public_key)),
+            "holds": str(nsc_home.key_file_content(key.path, key.public_key)),
         }
         for key in keys
     ]
@@ -166,7 +166,7 @@ def _tell(workspace: Workspace, keys: list[NscKey], places: Places) -> None:
 
 
 def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
-    held = str(nsc_home.held_in(key.path, key.public_key))
+    held = str(nsc_home.key_file_content(key.path, key.public_key))
     state = _STATES["token" if str(key.public_key) in known else held]
     return f"{str(key.public_key)[:12]}…", shown(key.name), state, held
 

@@ -16,7 +16,7 @@ from seedless.cli.options import Settings, push_options
 from seedless.cli.render import describe
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.resolver import Fate, judge_pulled
+from seedless.resolver import PullStatus, judge_pulled
 from seedless.text import brief, quoted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account
     from seedless.jwt import Jwt
-    from seedless.resolver import Pulled, Target
+    from seedless.resolver import PulledAccount, Target
 
 _FINDINGS = 3
 
@@ -80,10 +80,10 @@ def pull(
     describe.say_unusual((f"account {one.name}", one.jwt) for one in found if one.jwt is not None)
     data = {"dry_run": settings.dry_run, "target": where, "accounts": [_data(one) for one in found]}
     printing.emit(data, _text(found), as_json=settings.as_json)
-    return _FINDINGS if any(one.fate is Fate.REFUSED for one in found) else 0
+    return _FINDINGS if any(one.status is PullStatus.REFUSED for one in found) else 0
 
 
-def _require_replacing(workspace: Workspace, found: Sequence[Pulled]) -> None:
+def _require_replacing(workspace: Workspace, found: Sequence[PulledAccount]) -> None:
     """Ask before jwts of the store are replaced; what is new in it takes nothing away."""
     stored = _stored(workspace)
     names = [one.name for one in found if one.is_written and one.name in stored]
@@ -116,15 +116,15 @@ def _all(target: Target) -> list[str]:
     return sorted(frozenset().union(*target.holdings.values()))
 
 
-def _data(one: Pulled) -> dict[str, Any]:
+def _data(one: PulledAccount) -> dict[str, Any]:
     return {
         "account": one.jwt.claims.name if one.jwt else None,
         "subject": one.subject,
-        "state": str(one.fate),
+        "state": str(one.status),
         "reason": one.reason,
     }
 
 
-def _text(found: Sequence[Pulled]) -> str:
-    rows = [f"{brief(one.name)}: {one.fate}{f' ({one.reason})' if one.reason else ''}" for one in found]
+def _text(found: Sequence[PulledAccount]) -> str:
+    rows = [f"{brief(one.name)}: {one.status}{f' ({one.reason})' if one.reason else ''}" for one in found]
     return "\n".join(map(printing.printable, rows)) or "there are no accounts"

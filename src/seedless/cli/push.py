@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seedless.cli._push import Chosen, Look
-    from seedless.resolver import Sent
+    from seedless.resolver import SentAccount
 
 _FAILED, _FINDINGS, _CHANGES = 1, 3, 5
 
@@ -87,7 +87,7 @@ def push(  # noqa: PLR0913 - one for each option
 
 def _looked_and_sent(
     workspace: Workspace, remote: Remote, chosen: Chosen, *, force: bool, only_look: bool
-) -> tuple[Look, Sequence[Sent]]:
+) -> tuple[Look, Sequence[SentAccount]]:
     """Return what was found at the target, and what was sent with consent: nothing with *only_look*."""
     user = log_in(workspace, remote, UPDATE)
     with open_target(workspace, remote, user) as target:
@@ -118,7 +118,7 @@ def _tell(found: Look, chosen: Chosen) -> None:
 def _emit(
     workspace: Workspace,
     found: Look,
-    sent: Sequence[Sent],
+    sent: Sequence[SentAccount],
     chosen: Chosen,
     pruning: Pruning | None,
     *,
@@ -132,9 +132,9 @@ def _emit(
     printing.emit(data, text, as_json=workspace.settings.as_json)
 
 
-def _note_alive(workspace: Workspace, sent: Sequence[Sent]) -> None:
+def _note_alive(workspace: Workspace, sent: Sequence[SentAccount]) -> None:
     """Forget that accounts were deleted that have been pushed anew."""
-    alive = {one.account.claims.sub for one in sent if one.said is not None}
+    alive = {one.account.claims.sub for one in sent if one.answer is not None}
     path = deleted_path(workspace)
     if alive & delete.load(path).keys():
         with workspace.lock():

@@ -22,7 +22,7 @@ from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.store_tree import Node, SigningKey, Trade
+    from seedless.store_tree import TreeExchange, TreeNode, TreeSigningKey
 
 _MARKS = {"damaged": "red", "error": "red", "warning": "yellow"}
 _FORMATS = ["text", "mermaid", "dot", "svg"]
@@ -53,7 +53,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
     workspace = Workspace(settings)
     findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
     root = store_tree.tree(
-        workspace.store, {str(entry.public_key) for entry in workspace.keyring()}, findings, users=users
+        workspace.store, {str(entry.public_key) for entry in workspace.inventory()}, findings, users=users
     )
     text = _drawn(root, form, detail=detail)
     data = _data(root)
@@ -66,7 +66,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
     printing.emit(data, text.removesuffix("\n"), as_json=settings.as_json)
 
 
-def _drawn(root: Node, form: str, *, detail: bool) -> str:
+def _drawn(root: TreeNode, form: str, *, detail: bool) -> str:
     match form:
         case "mermaid":
             return store_tree.mermaid(root)
@@ -91,7 +91,7 @@ def _svg(source: str) -> str:
     return done.stdout
 
 
-def _data(node: Node) -> dict[str, Any]:
+def _data(node: TreeNode) -> dict[str, Any]:
     if node.damaged:
         data: dict[str, Any] = {"kind": node.kind, "name": node.name, "damaged": node.damaged}
     else:
@@ -103,7 +103,7 @@ def _data(node: Node) -> dict[str, Any]:
     return data | {"findings": findings_data(node.findings), "children": children}
 
 
-def _line(node: Node) -> str:
+def _line(node: TreeNode) -> str:
     name = f"{node.kind} {shown(node.name)}"
     if node.damaged:
         return f"{name}  {click.style('damaged', fg='red')}: {printing.printable(node.damaged)}"
@@ -114,17 +114,17 @@ def _line(node: Node) -> str:
     return f"{line}  {click.style(f'{found}: {codes}', fg=_MARKS[found])}" if found else line
 
 
-def _key_line(key: SigningKey) -> str:
+def _key_line(key: TreeSigningKey) -> str:
     role = f" role {shown(key.role)}" if key.role else ""
     return f"signing key {key.key[:12]}…{role}{'  on a token' if key.on_token else ''}"
 
 
-def _trade_line(word: str, trade: Trade) -> str:
+def _trade_line(word: str, trade: TreeExchange) -> str:
     whose = f" of {trade.account[:12]}…" if trade.account else ""
     return f"{word} {trade.type} {shown(trade.subject)}{whose}{', private' if trade.private else ''}"
 
 
-def _branches(node: Node, *, detail: bool) -> list[str]:
+def _branches(node: TreeNode, *, detail: bool) -> list[str]:
     leaves: list[tuple[str, list[str]]] = [(_key_line(key), []) for key in node.signing_keys]
     if detail:
         leaves += [(_trade_line("export", one), []) for one in node.exports]

@@ -18,7 +18,7 @@ from seedless.cli.show import read_jwt
 from seedless.errors import BadJwt, BadSignature
 from seedless.lint import count
 from seedless.text import shown
-from seedless.verification import Verdict, View, inventory_of, verify_store
+from seedless.verification import StoreView, VerifiedJwt, inventory_of, verify_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,22 +61,24 @@ def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
     return _tell(verdicts, as_json=settings.as_json)
 
 
-def _of_store(workspace: Workspace, jobs: int) -> Iterator[Verdict]:
+def _of_store(workspace: Workspace, jobs: int) -> Iterator[VerifiedJwt]:
     operator = workspace.store.operator
     verdicts = verify_store(workspace.root, operator, workspace.now, jobs=jobs)
     return with_progress(verdicts, count(workspace.store), f"operator {shown(operator)}")
 
 
-def _of_files(workspace: Workspace, files: Iterable[str]) -> Iterator[Verdict]:
-    view = View(workspace.store if workspace.has_store else None, workspace.now, inventory_of(workspace.root))
+def _of_files(workspace: Workspace, files: Iterable[str]) -> Iterator[VerifiedJwt]:
+    view = StoreView(
+        workspace.store if workspace.has_store else None, workspace.now, inventory_of(workspace.root)
+    )
     for file in files:
         try:
             yield view.judge(shown(file), read_jwt(file))
         except (BadJwt, BadSignature) as error:
-            yield Verdict.unreadable(shown(file), error)
+            yield VerifiedJwt.unreadable(shown(file), error)
 
 
-def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
+def _tell(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
     """Print *verdicts* when all are there, and return the exit code."""
     good = True
     widths = [len(title) for title in _HEADER]
@@ -86,16 +88,16 @@ def _tell(verdicts: Iterable[Verdict], *, as_json: bool) -> int:
             spool.add(msgspec.structs.astuple(verdict))
             widths = list(map(max, widths, map(len, _cells(verdict))))
         if as_json:
-            printing.emit_rows({"ok": good}, "jwts", (_data(Verdict(*row)) for row in spool))
+            printing.emit_rows({"ok": good}, "jwts", (_data(VerifiedJwt(*row)) for row in spool))
         else:
             printing.print_table([_HEADER], widths)
-            printing.print_table((_cells(Verdict(*row)) for row in spool), widths)
+            printing.print_table((_cells(VerifiedJwt(*row)) for row in spool), widths)
             for row in spool:
-                _explain(Verdict(*row))
+                _explain(VerifiedJwt(*row))
     return 0 if good else _FINDINGS
 
 
-def _explain(verdict: Verdict) -> None:
+def _explain(verdict: VerifiedJwt) -> None:
     """Print why *verdict* is not good, or what is unusual about the jwt, below the table."""
     if verdict.error:
         word = "bad" if verdict.signature == "bad" else "unreadable"
@@ -104,11 +106,11 @@ def _explain(verdict: Verdict) -> None:
         click.echo(f"warning: G013 {shown(verdict.what)} {printing.printable(verdict.unusual)}")
 
 
-def _cells(verdict: Verdict) -> tuple[str, str, str, str]:
+def _cells(verdict: VerifiedJwt) -> tuple[str, str, str, str]:
     return shown(verdict.what), verdict.signature, verdict.trust, verdict.times
 
 
-def _data(verdict: Verdict) -> dict[str, Any]:
+def _data(verdict: VerifiedJwt) -> dict[str, Any]:
     return {
         "what": verdict.what,
         "ok": verdict.ok,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.change import Placement
+from seedless.change import StoreWrite
 from seedless.claims import signing_key
 from seedless.desired.claims import Writer, is_same
 from seedless.desired.keys import slots
@@ -51,7 +51,7 @@ class Planned:
         if self.intent.new_keys or self.removed:
             return False
         plan = self.intent.rehearsed()
-        return not plan.changes and not plan.placements
+        return not plan.changes and not plan.store_writes
 
 
 def planned(
@@ -150,7 +150,7 @@ class _Planner:
             for name, said in table.get("users", {}).items()
         ]
         made = tuple(change for change in changes if change)
-        return Plan(made, self.writer.now, self._around(made), tuple(self._placements()))
+        return Plan(made, self.writer.now, self._around(made), tuple(self._store_writes()))
 
     def _operator(self, claims: Claims[Any]) -> Change | None:
         return self._placed(PublicKey.parse(claims.sub), (), claims)
@@ -217,12 +217,12 @@ class _Planner:
         reason = f"as {self.desired.file} says"
         return changed(claims, issuer, replaces=there, now=self.writer.now, reason=reason, address=address)
 
-    def _placements(self) -> Iterator[Placement]:
+    def _store_writes(self) -> Iterator[StoreWrite]:
         for address in self.removed:
             there: Any = (
                 self.standing.users[address] if len(address) > 1 else self.standing.accounts[address[0]]  # type: ignore[index]  # of a user
             )
-            yield Placement(address, None, there, f"{self.desired.file} does not say it")
+            yield StoreWrite(address, None, there, f"{self.desired.file} does not say it")
 
     def _around(self, changes: tuple[Change, ...]) -> tuple[Jwt[Any], ...]:
         """Return the jwts that the changes are about: the operator, accounts of users, exporters."""

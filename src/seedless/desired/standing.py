@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account, Operator, User
     from seedless.desired.read import Desired
-    from seedless.inventory import Keyring
+    from seedless.inventory import Inventory
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey, Role
     from seedless.store.files import Store
@@ -39,7 +39,7 @@ class Standing:
 
 def standing(
     store: Store | None,
-    keyring: Keyring,
+    inventory: Inventory,
     desired: Desired,
     *,
     prune: bool,
@@ -54,14 +54,14 @@ def standing(
     accounts = _accounts(store, desired, prune=prune) if store else {}
     users = _users(store, desired, accounts, prune=prune) if store else {}
     called: dict[tuple[Role, str], list[PublicKey]] = defaultdict(list)
-    for entry in keyring:
+    for entry in inventory:
         called[entry.role, entry.name].append(entry.public_key)
     used = {key for jwt in (operator, *accounts.values()) if jwt for key in (jwt.claims.sub, *_keys(jwt))}
     return Standing(
         operator,
         accounts,
         users,
-        frozenset(str(entry.public_key) for entry in keyring),
+        frozenset(str(entry.public_key) for entry in inventory),
         dict(called),
         lambda key: str(key) in used or elsewhere(key),
     )

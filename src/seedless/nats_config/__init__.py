@@ -6,6 +6,6 @@ The package shares nothing with signing but `Finding`: it opens no token and hol
 from __future__ import annotations
 
 from seedless.nats_config.reader import load, parse
-from seedless.nats_config.source import Array, Configuration, Map, Member, Place, Scalar, Value
+from seedless.nats_config.source import Array, Configuration, Map, Member, Scalar, SourcePlace, Value
 
-__all__ = ["Array", "Configuration", "Map", "Member", "Place", "Scalar", "Value", "load", "parse"]
+__all__ = ["Array", "Configuration", "Map", "Member", "Scalar", "SourcePlace", "Value", "load", "parse"]

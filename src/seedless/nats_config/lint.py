@@ -30,8 +30,8 @@ import msgspec
 from seedless.errors import SeedlessError, StoreError
 from seedless.findings import Finding, Report, Severity, error, warning
 from seedless.nats_config import Map, logins, reader, trust, words
-from seedless.nats_config.server import RESOLVER, Server, read_server, text_of
-from seedless.nats_config.source import Place
+from seedless.nats_config.server import RESOLVER, ServerConfiguration, read_server, text_of
+from seedless.nats_config.source import SourcePlace
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def find_server() -> str | None:
 
 
 def s002_the_server_takes_it(
-    server: Server, program: str, environment: Mapping[str, str]
+    server: ServerConfiguration, program: str, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
     """A server reads the configuration without an error (`nats-server -t`).
 
@@ -61,14 +61,16 @@ def s002_the_server_takes_it(
     for line in _refusal(server, path, program, environment):
         placed = _PLACED.fullmatch(line)
         where = f"{placed['file']}:{placed['line']}" if placed else path
-        said = placed["text"] if placed else line
-        if said.startswith(_WARNING):
-            yield warning("S002", where, f"nats-server warns of it: {said}")
+        output = placed["text"] if placed else line
+        if output.startswith(_WARNING):
+            yield warning("S002", where, f"nats-server warns of it: {output}")
         else:
-            yield error("S002", where, f"nats-server refuses it: {said}")
+            yield error("S002", where, f"nats-server refuses it: {output}")
 
 
-def _refusal(server: Server, path: str, program: str, environment: Mapping[str, str]) -> list[str]:
+def _refusal(
+    server: ServerConfiguration, path: str, program: str, environment: Mapping[str, str]
+) -> list[str]:
     """Return what the server says against the file *path*, a line for each error."""
     wanted = {*server.configuration.environment, "PATH", "HOME", "TMPDIR"}
     made = _missing(server)
@@ -89,11 +91,11 @@ def _refusal(server: Server, path: str, program: str, environment: Mapping[str, 
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-    said = done.stderr.decode("utf-8", "replace").removeprefix(_PROGRAM)
-    return [line for line in said.splitlines() if line.strip()] if done.returncode else []
+    output = done.stderr.decode("utf-8", "replace").removeprefix(_PROGRAM)
+    return [line for line in output.splitlines() if line.strip()] if done.returncode else []
 
 
-def _missing(server: Server) -> list[Path]:
+def _missing(server: ServerConfiguration) -> list[Path]:
     """Return the folders that a server would make for the resolver, the deepest first."""
     resolver = server.find(*RESOLVER)
     named = text_of(resolver.value.find("dir")) if resolver and isinstance(resolver.value, Map) else None
@@ -119,7 +121,7 @@ class Waiver:
 
     code: str
     reason: str
-    place: Place
+    place: SourcePlace
     lines: range
 
 
@@ -136,7 +138,7 @@ def _in_file(name: str, text: str) -> Iterator[Waiver]:
         match = _COMMENT.search(line)
         if match is None:
             continue
-        place = Place(name, number, match.start() + 1)
+        place = SourcePlace(name, number, match.start() + 1)
         reach = range(1, len(lines) + 1) if match["whole"] else range(number, _last(lines, number) + 1)
         for code in re.split(r"[ \t]*,[ \t]*", match["codes"]):
             yield Waiver(code, match["reason"] or "", place, reach)
@@ -162,7 +164,7 @@ def waive(findings: Iterable[Finding], given: Collection[Waiver]) -> Report:
         else:
             hint = f"waived at {waiver.place}" + (f": {waiver.reason}" if waiver.reason else "")
             waived.append(msgspec.structs.replace(finding, hint=hint))
-    return msgspec.structs.replace(Report.of(kept), lifted=tuple(waived))
+    return msgspec.structs.replace(Report.of(kept), waived=tuple(waived))
 
 
 def _is_for(waiver: Waiver, finding: Finding) -> bool:
@@ -191,7 +193,7 @@ def s030_waivers_name_a_rule(given: Collection[Waiver], codes: Collection[str]) 
             yield warning("S030", place, text, "docs/reference/rules.md lists them")
 
 
-ServerRule = Callable[[Server], Iterator[Finding]]
+ServerRule = Callable[[ServerConfiguration], Iterator[Finding]]
 """Look at what a configuration says, and yield what there is to say of it."""
 
 RULES: tuple[ServerRule, ...] = (*logins.RULES, *words.RULES, *trust.RULES, *logins.LISTENERS_RULES)
@@ -232,7 +234,7 @@ def judge_configuration(
     return msgspec.structs.replace(
         report,
         findings=tuple(_without_seeds(path, finding) for finding in report.findings),
-        lifted=tuple(_without_seeds(path, finding) for finding in report.lifted),
+        waived=tuple(_without_seeds(path, finding) for finding in report.waived),
     )
 
 
@@ -255,19 +257,19 @@ def _codes() -> frozenset[str]:
 
 
 def _findings(
-    server: Server, environment: Mapping[str, str], program: str | None, *, wants_delete: bool
+    server: ServerConfiguration, environment: Mapping[str, str], program: str | None, *, wants_delete: bool
 ) -> Iterator[Finding]:
-    told = set()
+    notes = set()
     chosen = (*RULES, trust.s023_accounts_can_be_deleted) if wants_delete else RULES
     for rule in chosen:
         for found in rule(server):
-            told |= {found.where.rpartition(":")[0]} if found.severity is Severity.ERROR else set()
+            notes |= {found.where.rpartition(":")[0]} if found.severity is Severity.ERROR else set()
             yield found
     if program is not None:
         yield from (
             found
             for found in s002_the_server_takes_it(server, program, environment)
-            if found.where not in told
+            if found.where not in notes
         )
 
 

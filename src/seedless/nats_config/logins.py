@@ -17,7 +17,7 @@ from seedless.claims import User
 from seedless.errors import BadKey, SeedlessError
 from seedless.findings import error, warning
 from seedless.nats_config.server import PASSWORD, USER, block, is_true, named_system, text_of
-from seedless.nats_config.source import Array, Map, Place, Scalar
+from seedless.nats_config.source import Array, Map, Scalar, SourcePlace
 from seedless.nkey import PublicKey, Role, unpack
 from seedless.text import brief
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seedless.findings import Finding
-    from seedless.nats_config.server import Login, Server
+    from seedless.nats_config.server import ConfiguredLogin, ServerConfiguration
     from seedless.nats_config.source import Member
 
 
 _SEED = re.compile(r"(?<![A-Z2-7])S[OAUNCX][A-Z2-7]{56}(?![A-Z2-7])")
 
 
-def s003_user_is_no_public_key(server: Server) -> Iterator[Finding]:
+def s003_user_is_no_public_key(server: ServerConfiguration) -> Iterator[Finding]:
     """A login by public key stands under `nkey`, not under `user`.
 
     With `user: "U…"` and no password servers let in anyone who knows the public key, which is no secret:
@@ -52,7 +52,7 @@ def s003_user_is_no_public_key(server: Server) -> Iterator[Finding]:
             yield error("S003", str(login.place_of(*USER)), text, hint)
 
 
-def s004_user_has_a_password(server: Server) -> Iterator[Finding]:
+def s004_user_has_a_password(server: ServerConfiguration) -> Iterator[Finding]:
     """A login by name has a password that is not empty.
 
     Without one servers let in anyone who gives the name.
@@ -65,7 +65,7 @@ def s004_user_has_a_password(server: Server) -> Iterator[Finding]:
             yield error("S004", str(login.place_of(*USER)), text, "use an nkey, or give it a password")
 
 
-def s005_nkey_is_a_user_key(server: Server) -> Iterator[Finding]:
+def s005_nkey_is_a_user_key(server: ServerConfiguration) -> Iterator[Finding]:
     """An `nkey` is the public key of a user, `U…`; that of an account in the configuration is `A…`.
 
     Servers do not start with another, nor with a user in a list who has an `nkey` and a name or a password,
@@ -95,7 +95,7 @@ def s005_nkey_is_a_user_key(server: Server) -> Iterator[Finding]:
             yield error("S005", str(member.place), text, "a user's is U…, an account's A…")
 
 
-def s006_no_seed_stands_here(server: Server) -> Iterator[Finding]:
+def s006_no_seed_stands_here(server: ServerConfiguration) -> Iterator[Finding]:
     """No seed stands in a configuration, not even in a comment.
 
     Whoever reads the file has the key.
@@ -108,11 +108,11 @@ def s006_no_seed_stands_here(server: Server) -> Iterator[Finding]:
             column = match.start() - text.rfind("\n", 0, match.start())
             told = "a seed stands here: whoever reads this file has the key"
             yield error(
-                "S006", str(Place(name, line, column)), told, "make a new key, and name its public key"
+                "S006", str(SourcePlace(name, line, column)), told, "make a new key, and name its public key"
             )
 
 
-def s007_somebody_is_asked(server: Server) -> Iterator[Finding]:
+def s007_somebody_is_asked(server: ServerConfiguration) -> Iterator[Finding]:
     """A server asks clients who they are: by users, a token, accounts or an operator.
 
     Everyone is let in by an `authorization` block that names nobody (an empty user counts as none, even with
@@ -134,7 +134,7 @@ def s007_somebody_is_asked(server: Server) -> Iterator[Finding]:
         yield warning("S007", str(root.place), text, "seedless server config writes what a server needs")
 
 
-def asks(server: Server) -> bool:
+def asks(server: ServerConfiguration) -> bool:
     """Report whether a server asks clients for credentials."""
     root = server.configuration.root
     authorization = block(root, "authorization")
@@ -143,7 +143,7 @@ def asks(server: Server) -> bool:
     return bool(server.trusts or token or callout or any(map(_names_a_client, _outside(server))))
 
 
-def _outside(server: Server) -> Iterator[Login]:
+def _outside(server: ServerConfiguration) -> Iterator[ConfiguredLogin]:
     """Yield the logins of clients, but for those of a system account that the configuration defines."""
     accounts = block(server.configuration.root, "accounts")
     name = text_of(named_system(server.configuration.root)) or "$SYS"
@@ -153,16 +153,16 @@ def _outside(server: Server) -> Iterator[Login]:
     yield from (login for login in server.logins if login.who == "client" and id(login.entry) not in inside)
 
 
-def _names_a_client(login: Login) -> bool:
+def _names_a_client(login: ConfiguredLogin) -> bool:
     return bool(login.text(*USER) or login.entry.find("nkey") or login.by_certificate)
 
 
-def anonymous(server: Server) -> bool:
+def anonymous(server: ServerConfiguration) -> bool:
     """Report whether clients without credentials are let in: nobody is asked, or a user stands for them."""
     return not asks(server) or bool(text_of(server.find("no_auth_user")))
 
 
-def s008_nobody_comes_in_unasked(server: Server) -> Iterator[Finding]:
+def s008_nobody_comes_in_unasked(server: ServerConfiguration) -> Iterator[Finding]:
     """No user stands for clients that bring no credentials (`no_auth_user`, `default_sentinel`).
 
     They are let in as that user. Servers do not start when `no_auth_user` is together with an operator, or
@@ -200,7 +200,7 @@ def _is_off(who: str, parent: Map) -> bool:
     return who != "client" and (port is None or (isinstance(port.value, Scalar) and port.value.value == 0))
 
 
-def _no_auth_user_problem(server: Server, name: str) -> str:
+def _no_auth_user_problem(server: ServerConfiguration, name: str) -> str:
     if server.operators:
         return "does not go together with an operator"
     authorization = block(server.configuration.root, "authorization")
@@ -209,7 +209,7 @@ def _no_auth_user_problem(server: Server, name: str) -> str:
     return "" if name in named else f"names {brief(name)}, who is in no list of users"
 
 
-def _sentinel_problem(server: Server, text: str) -> str:
+def _sentinel_problem(server: ServerConfiguration, text: str) -> str:
     if not server.operators:
         return "does not go without an operator"
     try:
@@ -219,7 +219,7 @@ def _sentinel_problem(server: Server, text: str) -> str:
     return "" if isinstance(body, User) and body.bearer_token else "is no bearer jwt of a user"
 
 
-def _open_logins(server: Server) -> Iterator[tuple[Login, str]]:
+def _open_logins(server: ServerConfiguration) -> Iterator[tuple[ConfiguredLogin, str]]:
     """Yield the logins by name without a password, with the name."""
     for login in server.logins:
         name = login.text(*USER)
@@ -262,7 +262,7 @@ _SERVERS = {
 }
 
 
-def s024_servers_log_in(server: Server) -> Iterator[Finding]:
+def s024_servers_log_in(server: ServerConfiguration) -> Iterator[Finding]:
     """Servers that connect to a `cluster` or `gateway` port log in, with a password or a TLS certificate.
 
     Without `authorization` and without `tls` a server of a stranger is let in: on a cluster port it hears
@@ -278,7 +278,7 @@ def s024_servers_log_in(server: Server) -> Iterator[Finding]:
         yield finding("S024", str(_place(listener)), text, hint)
 
 
-def s025_leaf_nodes_log_in(server: Server) -> Iterator[Finding]:
+def s025_leaf_nodes_log_in(server: ServerConfiguration) -> Iterator[Finding]:
     """Servers that connect to the `leafnodes` port log in.
 
     Without `authorization` of its own the port asks as the clients' port does: where clients without
@@ -294,7 +294,7 @@ def s025_leaf_nodes_log_in(server: Server) -> Iterator[Finding]:
         yield finding("S025", str(_place(listener)), text, "give it an authorization of its own")
 
 
-def s026_monitoring_stays_inside(server: Server) -> Iterator[Finding]:
+def s026_monitoring_stays_inside(server: ServerConfiguration) -> Iterator[Finding]:
     """The monitoring port listens on a loopback address.
 
     It asks nobody who they are, and shows connections, names of users, addresses and the subjects of
@@ -307,7 +307,7 @@ def s026_monitoring_stays_inside(server: Server) -> Iterator[Finding]:
             yield warning("S026", str(member.place), text, 'listen on loopback: http: "127.0.0.1:8222"')
 
 
-def s027_profiling_is_off(server: Server) -> Iterator[Finding]:
+def s027_profiling_is_off(server: ServerConfiguration) -> Iterator[Finding]:
     """There is no profiling port (`prof_port`).
 
     It listens on every address, asks nobody, and gives the memory and the command line of the server.
@@ -318,7 +318,7 @@ def s027_profiling_is_off(server: Server) -> Iterator[Finding]:
         yield error("S027", str(member.place), text, "take it out when the profile has been taken")
 
 
-def s028_tls_is_verified(server: Server) -> Iterator[Finding]:
+def s028_tls_is_verified(server: ServerConfiguration) -> Iterator[Finding]:
     """TLS verifies the other side, and credentials do not travel without it where they would have to.
 
     `insecure: true` takes every certificate: whoever is between two servers reads and changes everything.
@@ -369,7 +369,7 @@ def _is_on(member: Member) -> bool:
     return isinstance(member.value, Scalar) and member.value.value not in {0, ""}
 
 
-def _place(listener: Map) -> Place:
+def _place(listener: Map) -> SourcePlace:
     member = listener.find(*_LISTEN)
     return member.place if member is not None else listener.place
 

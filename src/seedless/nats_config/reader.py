@@ -32,7 +32,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seedless.nats_config.source import Place
+    from seedless.nats_config.source import SourcePlace
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -168,7 +168,7 @@ class Reader:
                 source.refuse("a value should stand on this line")
         return self._word(place)
 
-    def _word(self, place: Place) -> Value:
+    def _word(self, place: SourcePlace) -> Value:
         """Read a number, a boolean, a variable or a bare word."""
         source = self.source
         if source.next and (source.next in _DIGITS or source.next == "-"):
@@ -183,7 +183,7 @@ class Reader:
             return self._variable(word[1:], place, start)
         return Scalar(word, place)
 
-    def _variable(self, name: str, place: Place, start: int) -> Value:
+    def _variable(self, name: str, place: SourcePlace, start: int) -> Value:
         if name.startswith(_BCRYPT):
             return Scalar(f"${name}", place)
         for scope in reversed(self.scopes):
@@ -200,7 +200,7 @@ class Reader:
             )
         return value
 
-    def _array(self, place: Place) -> Array:
+    def _array(self, place: SourcePlace) -> Array:
         source, items = self.source, []
         self.files.enter(source)
         source.at += 1
@@ -256,7 +256,7 @@ class Files:
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Take the *environment*; nothing is read yet."""
         self.environment = environment
-        self.used: set[Place] = set()
+        self.used: set[SourcePlace] = set()
         self._texts: dict[str, str] = {}
         self._maps: dict[str, Map] = {}
         self._variables: dict[str, Value | None] = {}
@@ -317,7 +317,7 @@ class Files:
         """Come back from a level."""
         self._depth -= 1
 
-    def variable(self, name: str, place: Place) -> Value | None:
+    def variable(self, name: str, place: SourcePlace) -> Value | None:
         """Return the value that the environment has for *name*, read as servers read it; None without one."""
         if name not in self._variables:
             text = self.environment.get(name)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seedless.jwt import Jwt
-    from seedless.nats_config import Configuration, Member, Place
+    from seedless.nats_config import Configuration, Member, SourcePlace
 
 OPERATOR = ("operator", "operators", "roots", "root", "root_operators", "root_operator")
 TRUSTED = ("trusted", "trusted_keys")
@@ -40,7 +40,7 @@ _LISTENERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class ConfiguredLogin:
     """One entry that lets somebody in; *who* is what logs in with it, as `client` or `leafnode`.
 
     `by_certificate` says that names are taken from TLS certificates and not from what clients say.
@@ -48,38 +48,38 @@ class Login:
 
     who: str
     entry: Map
-    place: Place
+    place: SourcePlace
     by_certificate: bool = False
 
     def text(self, *names: str) -> str | None:
         """Return the string under one of *names*, None if there is none."""
         return text_of(self.entry.find(*names))
 
-    def place_of(self, *names: str) -> Place:
+    def place_of(self, *names: str) -> SourcePlace:
         """Return the place of one of *names*, or of the entry."""
         member = self.entry.find(*names)
         return member.place if member else self.place
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ConfiguredJwt:
     """A jwt that a configuration gives under *key*, verified; or the reason why it cannot be read."""
 
     key: str
-    place: Place
+    place: SourcePlace
     jwt: Jwt[Any] | None
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerConfiguration:
     """What one configuration says."""
 
     configuration: Configuration
     now: int
-    logins: tuple[Login, ...]
-    operators: tuple[Given, ...]
-    preload: tuple[Given, ...]
+    logins: tuple[ConfiguredLogin, ...]
+    operators: tuple[ConfiguredJwt, ...]
+    preload: tuple[ConfiguredJwt, ...]
 
     def find(self, *names: str) -> Member | None:
         """Return the member of the top that counts under one of *names*."""
@@ -122,14 +122,14 @@ class Server:
     @property
     def claimed_system_accounts(self) -> tuple[str, ...]:
         """The system accounts that the operators name."""
-        named = (given.jwt.claims.body.system_account for given in self.operators if given.jwt)
+        named = (configured.jwt.claims.body.system_account for configured in self.operators if configured.jwt)
         return tuple(key for key in named if key)
 
 
-def read_server(configuration: Configuration, now: int) -> Server:
+def read_server(configuration: Configuration, now: int) -> ServerConfiguration:
     """Return what *configuration* says; *now* is Unix seconds."""
     root = configuration.root
-    return Server(
+    return ServerConfiguration(
         configuration,
         now,
         tuple(_logins(root)),
@@ -151,7 +151,7 @@ def text_of(member: Member | None) -> str | None:
     return member.value.value
 
 
-def strings(member: Member | None) -> Iterator[tuple[str, Place]]:
+def strings(member: Member | None) -> Iterator[tuple[str, SourcePlace]]:
     """Yield the strings of *member*, which has one or an array of them, with their places."""
     if member is not None:
         values = member.value.items if isinstance(member.value, Array) else (member.value,)
@@ -166,7 +166,7 @@ def block(parent: Map, *names: str) -> Map | None:
     return member.value if member and isinstance(member.value, Map) else None
 
 
-def _logins(root: Map) -> Iterator[Login]:
+def _logins(root: Map) -> Iterator[ConfiguredLogin]:
     yield from _authorization("client", root)
     accounts = block(root, "accounts")
     for account in accounts.each() if accounts else ():
@@ -178,23 +178,23 @@ def _logins(root: Map) -> Iterator[Login]:
             yield from _authorization(who, listener)
 
 
-def _authorization(who: str, parent: Map) -> Iterator[Login]:
+def _authorization(who: str, parent: Map) -> Iterator[ConfiguredLogin]:
     """Yield the single login of an `authorization` block and those of its list."""
     authorization = block(parent, "authorization")
     if authorization is None:
         return
     mapped = _maps_certificates(parent)
     if authorization.find(*USER, "nkey"):
-        yield Login(who, authorization, authorization.place, mapped)
+        yield ConfiguredLogin(who, authorization, authorization.place, mapped)
     yield from _users(who, authorization, by_certificate=mapped)
 
 
-def _users(who: str, parent: Map, *, by_certificate: bool) -> Iterator[Login]:
+def _users(who: str, parent: Map, *, by_certificate: bool) -> Iterator[ConfiguredLogin]:
     users = parent.find("users")
     if users is not None and isinstance(users.value, Array):
         for entry in users.value.items:
             if isinstance(entry, Map):
-                yield Login(who, entry, entry.place, by_certificate)
+                yield ConfiguredLogin(who, entry, entry.place, by_certificate)
 
 
 def is_true(member: Member | None) -> bool:
@@ -207,32 +207,32 @@ def _maps_certificates(parent: Map) -> bool:
     return tls is not None and is_true(tls.find("verify_and_map"))
 
 
-def _operators(root: Map) -> Iterator[Given]:
+def _operators(root: Map) -> Iterator[ConfiguredJwt]:
     for text, place in strings(root.find(*OPERATOR)):
-        yield _given("", text, place, Operator)
+        yield _configured_jwt("", text, place, Operator)
 
 
-def _preload(root: Map) -> Iterator[Given]:
+def _preload(root: Map) -> Iterator[ConfiguredJwt]:
     entries = block(root, "resolver_preload")
     for entry in entries.each() if entries else ():
         text = text_of(entry)
         if text is None:
-            yield Given(entry.key, entry.place, None, "its value is no text")
+            yield ConfiguredJwt(entry.key, entry.place, None, "its value is no text")
         else:
-            yield _given(entry.key, text, entry.place, None)
+            yield _configured_jwt(entry.key, text, entry.place, None)
 
 
-def _given(key: str, text: str, place: Place, body: type | None) -> Given:
+def _configured_jwt(key: str, text: str, place: SourcePlace, body: type | None) -> ConfiguredJwt:
     try:
         found = jwt.read(_jwt_text(text, place) if body else text)
     except SeedlessError as error:
-        return Given(key, place, None, error.message)
+        return ConfiguredJwt(key, place, None, error.message)
     if body is not None and not isinstance(found.claims.body, body):
-        return Given(key, place, None, f"these are {found.claims.body.kind} claims")
-    return Given(key, place, found)
+        return ConfiguredJwt(key, place, None, f"these are {found.claims.body.kind} claims")
+    return ConfiguredJwt(key, place, found)
 
 
-def _jwt_text(text: str, place: Place) -> str:
+def _jwt_text(text: str, place: SourcePlace) -> str:
     """Return the jwt that *text* is, or that the file of this name holds."""
     if text.startswith("eyJ"):
         return text

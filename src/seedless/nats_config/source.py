@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourcePlace:
     """Where something stands: a file, and line and column, both from 1 (columns are characters)."""
 
     file: str
@@ -43,7 +43,7 @@ class Scalar:
     """
 
     value: str | int | float | bool | datetime
-    place: Place
+    place: SourcePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Array:
     """A list in brackets."""
 
     items: tuple[Value, ...]
-    place: Place
+    place: SourcePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Member:
 
     key: str
     value: Value
-    place: Place
+    place: SourcePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Map:
     """Members as they stand, with those of included files; of a key that stands twice the last counts."""
 
     members: tuple[Member, ...]
-    place: Place
+    place: SourcePlace
 
     def find(self, *names: str) -> Member | None:
         """Return the member that counts under one of *names*; servers fold the case of keys."""
@@ -93,7 +93,7 @@ class Configuration:
 
     root: Map
     files: Mapping[str, str]
-    variables: frozenset[Place]
+    variables: frozenset[SourcePlace]
     environment: frozenset[str]
 
 
@@ -140,11 +140,11 @@ class Source:
             what = "a zero character" if stray[0] == "\0" else "half of a surrogate pair"
             self.refuse(f"{what} stands here", "this is no text file", at=stray.start())
 
-    def place(self, at: int | None = None) -> Place:
+    def place(self, at: int | None = None) -> SourcePlace:
         """Return the place of the offset *at*, by default of what is next."""
         offset = self.at if at is None else at
         line = bisect.bisect_right(self.lines, offset)
-        return Place(self.name, line, offset - self.lines[line - 1] + 1)
+        return SourcePlace(self.name, line, offset - self.lines[line - 1] + 1)
 
     def refuse(self, what: str, hint: str = "", at: int | None = None) -> NoReturn:
         """Raise `StoreError` with the place of *at*, by default of what is next."""

@@ -17,109 +17,113 @@ if TYPE_CHECKING:
     from seedless.findings import Finding
     from seedless.jwt import Jwt
     from seedless.nats_config import Value
-    from seedless.nats_config.server import Given, Server
+    from seedless.nats_config.server import ConfiguredJwt, ServerConfiguration
 
 _KEEPING = frozenset({"FULL", "CACHE"})
 _NOT_TAKEN = {"FULL": ("ttl",), "CACHE": ("interval", "allow_delete")}
 _AGAIN = "write it again: seedless server config"
 
 
-def s012_operator_can_be_read(server: Server) -> Iterator[Finding]:
+def s012_operator_can_be_read(server: ServerConfiguration) -> Iterator[Finding]:
     """An operator is a jwt that verifies, or the name of a file with one.
 
     Servers do not start with another.
     """
-    for given in server.operators:
-        if given.jwt is None:
-            text = f"this is no operator jwt: {given.problem}; servers do not start"
-            yield error("S012", str(given.place), text, _AGAIN)
+    for configured in server.operators:
+        if configured.jwt is None:
+            text = f"this is no operator jwt: {configured.problem}; servers do not start"
+            yield error("S012", str(configured.place), text, _AGAIN)
 
 
-def s013_operator_is_by_itself(server: Server) -> Iterator[Finding]:
+def s013_operator_is_by_itself(server: ServerConfiguration) -> Iterator[Finding]:
     """An operator jwt is issued by the operator's own key.
 
     Servers do not look: they trust the signing keys of a jwt that somebody else has made for this operator.
     """
-    for given, operator in _operators(server):
+    for configured, operator in _operators(server):
         if str(operator.issuer) != operator.claims.sub:
             text = (
                 f"operator {brief(operator.claims.name)} is issued by {operator.issuer}, not by its own key"
             )
-            yield error("S013", str(given.place), text, "find out who made it")
+            yield error("S013", str(configured.place), text, "find out who made it")
 
 
-def s014_operator_holds_now(server: Server) -> Iterator[Finding]:
+def s014_operator_holds_now(server: ServerConfiguration) -> Iterator[Finding]:
     """An operator jwt has not expired, and holds already.
 
     Servers take it all the same; other programs do not.
     """
-    for given, operator in _operators(server):
+    for configured, operator in _operators(server):
         if told := _times(operator, server.now):
-            yield warning("S014", str(given.place), f"operator {brief(operator.claims.name)} {told}", _AGAIN)
+            yield warning(
+                "S014", str(configured.place), f"operator {brief(operator.claims.name)} {told}", _AGAIN
+            )
 
 
-def s015_operator_is_strict(server: Server) -> Iterator[Finding]:
+def s015_operator_is_strict(server: ServerConfiguration) -> Iterator[Finding]:
     """An operator with signing keys keeps its identity out of daily use (`strict_signing_key_usage`).
 
     Otherwise servers trust accounts by the identity as well: whoever gets that key is not held back.
     """
-    for given, operator in _operators(server):
+    for configured, operator in _operators(server):
         body = operator.claims.body
         if body.signing_keys and not body.strict_signing_key_usage:
             text = f"operator {brief(operator.claims.name)} has signing keys and is not strict"
             yield warning(
-                "S015", str(given.place), text, "set strict_signing_key_usage in the operator's claims"
+                "S015", str(configured.place), text, "set strict_signing_key_usage in the operator's claims"
             )
 
 
-def s016_preload_can_be_read(server: Server) -> Iterator[Finding]:
+def s016_preload_can_be_read(server: ServerConfiguration) -> Iterator[Finding]:
     """A preloaded account is an account jwt that verifies, under its own key.
 
     Servers do not start with a damaged one; under another key they take it and refuse its users.
     """
-    for given in server.preload:
-        if given.jwt is None:
-            text = f"this is no account jwt: {given.problem}; servers do not start"
-            yield error("S016", str(given.place), text, _AGAIN)
-        elif not isinstance(given.jwt.claims.body, Account):
-            kind = given.jwt.claims.body.kind
+    for configured in server.preload:
+        if configured.jwt is None:
+            text = f"this is no account jwt: {configured.problem}; servers do not start"
+            yield error("S016", str(configured.place), text, _AGAIN)
+        elif not isinstance(configured.jwt.claims.body, Account):
+            kind = configured.jwt.claims.body.kind
             text = f"this is no account jwt: these are {kind} claims; servers do not start"
-            yield error("S016", str(given.place), text, _AGAIN)
-        elif given.jwt.claims.sub != given.key:
-            text = (
-                f"{brief(given.key)} is not the key of the account in its jwt, {brief(given.jwt.claims.sub)}"
-            )
-            yield error("S016", str(given.place), text, _AGAIN)
+            yield error("S016", str(configured.place), text, _AGAIN)
+        elif configured.jwt.claims.sub != configured.key:
+            sub = configured.jwt.claims.sub
+            text = f"{brief(configured.key)} is not the key of the account in its jwt, {brief(sub)}"
+            yield error("S016", str(configured.place), text, _AGAIN)
 
 
-def s017_preload_is_trusted(server: Server) -> Iterator[Finding]:
+def s017_preload_is_trusted(server: ServerConfiguration) -> Iterator[Finding]:
     """A preloaded account is issued by an operator of the configuration, or one of its signing keys.
 
     Servers start with another, and refuse its users.
     """
     if not server.operators and not server.trusted_keys:
         return
-    for given, account in _accounts(server):
+    for configured, account in _accounts(server):
         if not _is_trusted(server, account):
             name = brief(account.claims.name)
             text = f"account {name} is issued by {account.issuer}, whom this server does not trust"
             yield error(
-                "S017", str(given.place), text, "sign it with the operator, or with its signing key if strict"
+                "S017",
+                str(configured.place),
+                text,
+                "sign it with the operator, or with its signing key if strict",
             )
 
 
-def s018_preload_holds_now(server: Server) -> Iterator[Finding]:
+def s018_preload_holds_now(server: ServerConfiguration) -> Iterator[Finding]:
     """A preloaded account has not expired, and holds already.
 
     Servers refuse its users.
     """
-    for given, account in _accounts(server):
+    for configured, account in _accounts(server):
         if told := _times(account, server.now):
             text = f"account {brief(account.claims.name)} {told}"
-            yield timecheck("S018", str(given.place), text, "sign it again, with a later expiry")
+            yield timecheck("S018", str(configured.place), text, "sign it again, with a later expiry")
 
 
-def s019_system_account_is_one(server: Server) -> Iterator[Finding]:
+def s019_system_account_is_one(server: ServerConfiguration) -> Iterator[Finding]:
     """The configuration and the operator name the same system account.
 
     Servers do not start with two.
@@ -131,7 +135,7 @@ def s019_system_account_is_one(server: Server) -> Iterator[Finding]:
         yield error("S019", str(member.place), text, f"write system_account: {brief(claimed[0])}")
 
 
-def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
+def s020_system_account_is_there(server: ServerConfiguration) -> Iterator[Finding]:
     """There is a system account, and a server that has all accounts in memory has it among them.
 
     Without one nothing can be pushed or watched, and a server whose resolver keeps accounts does not start;
@@ -141,7 +145,7 @@ def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
     if not server.trusts and member is not None and text_of(member) not in _defined(server):
         text = f"there is no account {brief(text_of(member) or '')} for the system: servers do not start"
         yield error("S020", str(member.place), text, "define it in accounts { … }")
-    if not server.operators or not all(given.jwt for given in server.operators):
+    if not server.operators or not all(configured.jwt for configured in server.operators):
         return
     place = str(server.operators[0].place)
     key, keeps = server.system_account, server.resolver in _KEEPING
@@ -151,7 +155,7 @@ def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
             yield error("S020", place, text, _SYSTEM_HINT)
         else:
             yield warning("S020", place, "there is no system account", _SYSTEM_HINT)
-    elif not any(given.key == key for given in server.preload):
+    elif not any(configured.key == key for configured in server.preload):
         text = f"the system account {brief(key)} is not preloaded"
         if server.resolver == "MEM":
             yield error("S020", place, f"{text}: servers do not start", _AGAIN)
@@ -161,7 +165,7 @@ def s020_system_account_is_there(server: Server) -> Iterator[Finding]:
             )
 
 
-def _defined(server: Server) -> set[str]:
+def _defined(server: ServerConfiguration) -> set[str]:
     """Return the names of the accounts that a configuration defines, and of the global one."""
     member = server.find("accounts")
     if member is not None and isinstance(member.value, Map):
@@ -173,7 +177,7 @@ _ALWAYS = {"", "$G"}
 _SYSTEM_HINT = "make one: seedless operator add NAME --sys, or name one in the operator's claims"
 
 
-def s021_operator_stands_alone(server: Server) -> Iterator[Finding]:
+def s021_operator_stands_alone(server: ServerConfiguration) -> Iterator[Finding]:
     """With an operator there are no trusted keys, no users and no accounts in the configuration.
 
     Servers do not start with both.
@@ -192,7 +196,7 @@ def s021_operator_stands_alone(server: Server) -> Iterator[Finding]:
         yield error("S021", str(users.place), text, "take them out: users have jwts")
 
 
-def s022_resolver_fits(server: Server) -> Iterator[Finding]:
+def s022_resolver_fits(server: ServerConfiguration) -> Iterator[Finding]:
     """An operator has a resolver, and preloaded accounts have one that takes them: memory, full or cache.
 
     Servers do not start otherwise. A single operator whose jwt names an account server (`account_server_url`)
@@ -205,7 +209,7 @@ def s022_resolver_fits(server: Server) -> Iterator[Finding]:
         text = f"{problems[0]}: servers do not start"
         yield error("S022", str(member.place), text, "seedless server config writes one")
         return
-    readable = all(given.jwt for given in server.operators)
+    readable = all(configured.jwt for configured in server.operators)
     if server.operators and readable and not server.resolver:
         text = "there is no resolver for the accounts of the operator: servers do not start"
         yield error("S022", str(server.operators[0].place), text, "write resolver: MEMORY, or a full one")
@@ -219,7 +223,7 @@ def _is_empty(value: Value) -> bool:
     return (isinstance(value, Map) and not value.members) or (isinstance(value, Array) and not value.items)
 
 
-def _resolver_problems(server: Server) -> Iterator[str]:
+def _resolver_problems(server: ServerConfiguration) -> Iterator[str]:
     """Yield what a resolver that keeps accounts in a folder has too little of, or too much."""
     member = server.find(*RESOLVER)
     if member is None:
@@ -239,7 +243,7 @@ def _resolver_problems(server: Server) -> Iterator[str]:
         yield "a resolver that keeps accounts needs an operator"
 
 
-def s023_accounts_can_be_deleted(server: Server) -> Iterator[Finding]:
+def s023_accounts_can_be_deleted(server: ServerConfiguration) -> Iterator[Finding]:
     """Where accounts are to be deleted, the resolver is full and has `allow_delete: true`.
 
     Servers refuse to delete otherwise. Asked only with `--wants-delete`.
@@ -254,19 +258,19 @@ def s023_accounts_can_be_deleted(server: Server) -> Iterator[Finding]:
         yield error("S023", str(member.place), text, "write type: full and allow_delete: true")
 
 
-def _operators(server: Server) -> Iterator[tuple[Given, Jwt[Any]]]:
-    return ((given, given.jwt) for given in server.operators if given.jwt)
+def _operators(server: ServerConfiguration) -> Iterator[tuple[ConfiguredJwt, Jwt[Any]]]:
+    return ((configured, configured.jwt) for configured in server.operators if configured.jwt)
 
 
-def _accounts(server: Server) -> Iterator[tuple[Given, Jwt[Any]]]:
+def _accounts(server: ServerConfiguration) -> Iterator[tuple[ConfiguredJwt, Jwt[Any]]]:
     return (
-        (given, given.jwt)
-        for given in server.preload
-        if given.jwt and isinstance(given.jwt.claims.body, Account)
+        (configured, configured.jwt)
+        for configured in server.preload
+        if configured.jwt and isinstance(configured.jwt.claims.body, Account)
     )
 
 
-def _is_trusted(server: Server, account: Jwt[Any]) -> bool:
+def _is_trusted(server: ServerConfiguration, account: Jwt[Any]) -> bool:
     issuer = str(account.issuer)
     return issuer in server.trusted_keys or any(
         may_issue(operator.claims, issuer, account.claims) for _, operator in _operators(server)

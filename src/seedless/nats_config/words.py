@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from seedless.findings import Finding
     from seedless.nats_config import Member, Value
-    from seedless.nats_config.server import Server
+    from seedless.nats_config.server import ServerConfiguration
 
 _TABLE = Path(__file__).with_name("known.json")
 _AUTHORIZATION = {
@@ -109,7 +109,7 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
     return msgspec.json.decode(_TABLE.read_bytes(), type=dict[str, dict[str, dict[str, str]]])
 
 
-def s009_words_are_known(server: Server) -> Iterator[Finding]:
+def s009_words_are_known(server: ServerConfiguration) -> Iterator[Finding]:
     """A word is one that servers know in its block.
 
     Servers do not start with others, such as `nkey_dir`, `type: nkey` or `allow_subscriptions`, which come
@@ -122,7 +122,7 @@ def s009_words_are_known(server: Server) -> Iterator[Finding]:
                 yield error("S009", str(member.place), text, _hint(kind, member.key.lower()))
 
 
-def s010_resolver_takes_the_word(server: Server) -> Iterator[Finding]:
+def s010_resolver_takes_the_word(server: ServerConfiguration) -> Iterator[Finding]:
     """A word in the block of the resolver is one that servers know.
 
     They ignore others without a word.
@@ -133,7 +133,7 @@ def s010_resolver_takes_the_word(server: Server) -> Iterator[Finding]:
         yield warning("S010", str(member.place), text, _near(member.key.lower(), known()["resolver"]))
 
 
-def s011_words_stand_once(server: Server) -> Iterator[Finding]:
+def s011_words_stand_once(server: ServerConfiguration) -> Iterator[Finding]:
     """A word stands once in a block.
 
     Of two servers take the last: a second `authorization` undoes the first.
@@ -148,7 +148,7 @@ def s011_words_stand_once(server: Server) -> Iterator[Finding]:
                 yield warning("S011", str(member.place), text, "put both together")
 
 
-def s029_values_are_of_a_kind(server: Server) -> Iterator[Finding]:
+def s029_values_are_of_a_kind(server: ServerConfiguration) -> Iterator[Finding]:
     """A value is of a kind that servers take for its word: text, a duration, a number, a boolean, a list.
 
     Servers do not start with another, such as `ping_interval: soon` or `debug: "yes"`.

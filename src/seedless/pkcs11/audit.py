@@ -19,10 +19,10 @@ from seedless.errors import BadSignature, PinError, TokenError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
 from seedless.pkcs11 import observer
 from seedless.pkcs11.cryptoki import CKR_OK
-from seedless.pkcs11.keys import ED25519, pairs, papers, read_attributes
+from seedless.pkcs11.keys import ED25519, key_pairs, provenance_of, read_attributes
 from seedless.pkcs11.return_values import explain
 from seedless.pkcs11.session import TokenSession
-from seedless.pkcs11.signing import challenge, proves, sign_with
+from seedless.pkcs11.signing import challenge, proves_key, sign_with
 from seedless.pkcs11.token import Token
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pkcs11.types import Object, Session
 
-    from seedless.pkcs11.keys import Key, Pair, Papers
+    from seedless.pkcs11.keys import Key, KeyPair, KeyProvenance
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.token_info import TokenInfo
 
@@ -42,7 +42,7 @@ _LONG = 1.0  # seconds of a signature that is not worth a median
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TrialSignature:
     """What came of one signature: its bytes, or why there are none."""
 
     message: bytes
@@ -58,7 +58,7 @@ class Trial:
         return True
 
 
-def trial(token: Token, pair: Pair, message: bytes) -> Trial:
+def try_signature(token: Token, pair: KeyPair, message: bytes) -> TrialSignature:
     """Let the key sign *message* in a session of its own; raise `TokenError` if none can be opened."""
     signature = b""
     functions, where, quirks = token.session.module.functions, token.info.where, token.quirks
@@ -74,10 +74,14 @@ def trial(token: Token, pair: Pair, message: bytes) -> Trial:
         finally:
             functions.close_session(session)
     if result != CKR_OK:
-        return Trial(message, refusal=explain(result, "sign", where, quirks).message.rpartition(": ")[2])
+        return TrialSignature(
+            message, refusal=explain(result, "sign", where, quirks).message.rpartition(": ")[2]
+        )
     if len(signature) != SIGNATURE_SIZE:
-        return Trial(message, refusal=f"{len(signature)} bytes came for a signature of {SIGNATURE_SIZE}")
-    return Trial(message, signature)
+        return TrialSignature(
+            message, refusal=f"{len(signature)} bytes came for a signature of {SIGNATURE_SIZE}"
+        )
+    return TrialSignature(message, signature)
 
 
 def existing_key_signs(token: Token, message: bytes) -> tuple[Key | None, bool]:
@@ -88,10 +92,10 @@ def existing_key_signs(token: Token, message: bytes) -> tuple[Key | None, bool]:
     session = token.session
 
     def action(raw: Session) -> tuple[Key | None, bool]:
-        for pair in pairs(raw, token.numbers):
+        for pair in key_pairs(raw, token.numbers):
             key = pair.key
             if key.key_type == ED25519 and key.raw is not None and key.attributes.sign is not False:
-                return key, proves(session, raw, pair, key.raw, token.numbers, message)
+                return key, proves_key(session, raw, pair, key.raw, token.numbers, message)
         return None, False
 
     with session.asking():
@@ -125,7 +129,7 @@ def mechanisms(module: Module, info: TokenInfo) -> frozenset[int]:
 
 
 @contextmanager
-def aside(token: Token, *, writable: bool = False) -> Iterator[Token]:
+def trial_session(token: Token, *, writable: bool = False) -> Iterator[Token]:
     """Open a second session on *token*, which shares its login: an error in one leaves the other."""
     own = token.session
     with TokenSession(own.module, own.slot, own.info, writable=writable) as session:
@@ -133,13 +137,13 @@ def aside(token: Token, *, writable: bool = False) -> Iterator[Token]:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class TrialKey:
     """A key on trial: its objects, the encodings of its public half as the token shows them, its papers."""
 
-    pair: Pair
+    pair: KeyPair
     ec_params: bytes
     ec_point: bytes
-    papers: Papers
+    provenance: KeyProvenance
 
     @property
     def raw(self) -> bytes:
@@ -147,18 +151,18 @@ class Made:
         return self.pair.key.raw or b""
 
 
-def read(token: Token, key: Key) -> Made:
+def read(token: Token, key: Key) -> TrialKey:
     """Read a key that was made on *token* for a trial; raise `TokenError`."""
     pair = pair_of(token, key.raw or b"")
     with token.session.use("read a key"):
         shown = _read(pair.public, Attribute.EC_PARAMS, Attribute.EC_POINT) if pair.public else {}
         mechanism = _read(pair.private, Attribute.KEY_GEN_MECHANISM).get(Attribute.KEY_GEN_MECHANISM)
     made_by = mechanism if isinstance(mechanism, int) else None
-    return Made(
+    return TrialKey(
         pair,
         shown.get(Attribute.EC_PARAMS) or b"",
         shown.get(Attribute.EC_POINT) or b"",
-        papers(key.attributes, made_by, token.info),
+        provenance_of(key.attributes, made_by, token.info),
     )
 
 
@@ -168,7 +172,7 @@ def _read(item: Object, *wanted: Attribute) -> dict[Attribute, Any]:
 
 def discard(token: Token, key: Key) -> None:
     """Delete a key that was made for a trial, in a session of its own; raise `TokenError` if it stays."""
-    with aside(token, writable=True) as own:
+    with trial_session(token, writable=True) as own:
         there: list[Key] = own.keys()
         ours = [one for one in there if (one.id, one.label) == (key.id, key.label)]
         for one in ours:
@@ -189,7 +193,7 @@ def speed(attempt: Callable[[], object], clock: Callable[[], float]) -> float:
     return statistics.median(times[1:])
 
 
-def pair_of(token: Token, raw: bytes) -> Pair:
+def pair_of(token: Token, raw: bytes) -> KeyPair:
     """Return the one pair whose public half is *raw*, as it is on the token now; raise `TokenError`."""
     found = [pair for pair in token.pairs() if pair.key.raw == raw]
     if len(found) != 1:
@@ -198,12 +202,12 @@ def pair_of(token: Token, raw: bytes) -> Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class AuditedKey:
     """One key, its papers, and the trial of it; `agrees` is None where the public object was not tried."""
 
     key: Key
-    papers: Papers
-    trial: Trial
+    provenance: KeyProvenance
+    trial: TrialSignature
     agrees: bool | None
 
     @property
@@ -212,42 +216,44 @@ class Audited:
         return not self.key.attributes.can_leave and self.agrees is not False
 
 
-def audit(token: Token, random: Callable[[int], bytes] = secrets.token_bytes) -> list[Audited]:
+def audit(token: Token, random: Callable[[int], bytes] = secrets.token_bytes) -> list[AuditedKey]:
     """Read and try every private key on *token*; raise `TokenError` if they cannot be listed."""
     pairs = token.pairs()
     mechanisms = [_mechanism(token, pair) for pair in pairs]
     # A key that wants the PIN again is tried in the session itself, which an error ends: so these come last.
     order = sorted(range(len(pairs)), key=lambda at: pairs[at].key.attributes.always_authenticate is True)
-    trials = {at: _tried(token, pairs[at], challenge("audit", random(32))) for at in order}
-    return [_audited(token, pair, mechanisms[at], trials[at]) for at, pair in enumerate(pairs)]
+    trials = {at: _tried_key(token, pairs[at], challenge("audit", random(32))) for at in order}
+    return [_audited_key(token, pair, mechanisms[at], trials[at]) for at, pair in enumerate(pairs)]
 
 
-def _audited(token: Token, pair: Pair, mechanism: int | None, tried: Trial) -> Audited:
+def _audited_key(token: Token, pair: KeyPair, mechanism: int | None, tried: TrialSignature) -> AuditedKey:
     key = pair.key
     agrees = tried.verifies(key.raw) if tried.signature and key.raw is not None else None
-    return Audited(key=key, papers=papers(key.attributes, mechanism, token.info), trial=tried, agrees=agrees)
+    return AuditedKey(
+        key=key, provenance=provenance_of(key.attributes, mechanism, token.info), trial=tried, agrees=agrees
+    )
 
 
-def _mechanism(token: Token, pair: Pair) -> int | None:
+def _mechanism(token: Token, pair: KeyPair) -> int | None:
     with token.session.use("read a key"):
         value = read_attributes(pair.private, [Attribute.KEY_GEN_MECHANISM]).get(Attribute.KEY_GEN_MECHANISM)
     return value if isinstance(value, int) else None
 
 
-def _tried(token: Token, pair: Pair, message: bytes) -> Trial:
+def _tried_key(token: Token, pair: KeyPair, message: bytes) -> TrialSignature:
     key = pair.key
     if key.key_type != ED25519:
-        return Trial(message, refusal=f"no Ed25519 key: {key.key_type}")
+        return TrialSignature(message, refusal=f"no Ed25519 key: {key.key_type}")
     if key.attributes.sign is False:
-        return Trial(message, refusal="not allowed to sign")
+        return TrialSignature(message, refusal="not allowed to sign")
     if key.raw is None:
-        return Trial(message, refusal="there is no public object")
+        return TrialSignature(message, refusal="there is no public object")
     if not key.attributes.always_authenticate:
-        return trial(token, pair, message)
+        return try_signature(token, pair, message)
     try:
         with token.session.module.login, token.session.use("sign") as raw:
-            return Trial(message, sign_with(token.session, raw, pair, message, token.numbers))
+            return TrialSignature(message, sign_with(token.session, raw, pair, message, token.numbers))
     except PinError:
         raise
     except TokenError as error:
-        return Trial(message, refusal=error.message)
+        return TrialSignature(message, refusal=error.message)

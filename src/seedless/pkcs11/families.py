@@ -86,7 +86,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
         """Return the first numbers of this family that are among the *mechanisms* of a token."""
         return next((numbers for numbers in self.numbers if numbers.sign in mechanisms), None)
 
-    def takes_pin(self, pin: bytes) -> bool:
+    def accepts_pin(self, pin: bytes) -> bool:
         """Say whether *pin* has the form that the family wants, as far as one is known."""
         return not self.pin_form or re.fullmatch(self.pin_form.encode(), pin, re.DOTALL) is not None
 

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from seedless.errors import NoToken, PinError, TokenError, UsageError
-from seedless.pin import RefusedPin
+from seedless.pin import RejectedPin
 from seedless.pkcs11.cryptoki import CKR_OK, CKU_SO
 from seedless.pkcs11.module import load
-from seedless.pkcs11.public_objects import stored
+from seedless.pkcs11.public_objects import stored_objects
 from seedless.pkcs11.return_values import explain, name_of
-from seedless.pkcs11.session import TokenSession, encoded
+from seedless.pkcs11.session import TokenSession, encode_pin
 from seedless.pkcs11.token_info import matches
 from seedless.text import between_quotes
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pkcs11.types import Slot
 
     from seedless.pkcs11.module import Module
-    from seedless.pkcs11.public_objects import Content
+    from seedless.pkcs11.public_objects import PublicObject
     from seedless.pkcs11.token_info import TokenInfo
     from seedless.pkcs11.uri import KeyUri
 
@@ -44,7 +44,7 @@ def blank_or_named(module: Path, uri: KeyUri) -> TokenInfo:
     return info
 
 
-def contents(module: Path, uri: KeyUri) -> list[Content]:
+def contents_of(module: Path, uri: KeyUri) -> list[PublicObject]:
     """List what initialising the token would destroy, as far as it can be seen without its PIN.
 
     Private keys cannot; their public halves and certificates tell of them. An empty list proves nothing.
@@ -57,7 +57,7 @@ def contents(module: Path, uri: KeyUri) -> list[Content]:
         TokenSession(loaded, slot, info, writable=False) as session,
         session.use("list what is there") as raw,
     ):
-        return stored(raw)
+        return stored_objects(raw)
 
 
 def initialise_token(
@@ -76,9 +76,9 @@ def initialise_token(
         raise TokenError(
             f"{info.where} is initialised, and would lose its keys", "give its serial to erase it"
         )
-    name, so, user = _label(label), encoded(so_pin, info), encoded(pin, info)
+    name, so, user = _label(label), encode_pin(so_pin, info), encode_pin(pin, info)
     _check_lengths(loaded, info, so, user)
-    refused = RefusedPin.of(loaded.path, info.where, so, who="SO")
+    refused = RejectedPin.of(loaded.path, info.where, so, who="SO")
     refused.check()
     before = {seen.serial for seen in loaded.tokens()}
     with loaded.calls():
@@ -87,13 +87,13 @@ def initialise_token(
         if name_of(result) == "PinIncorrect":
             refused.remember()
         raise _so_refused(result, info)
-    RefusedPin.forget_all()
-    made = _made(loaded, slot.slot_id, label, before)
+    RejectedPin.forget_all()
+    made = _find_again(loaded, slot.slot_id, label, before)
     with _security_officer(loaded, made, so) as session:
         result = loaded.functions.init_pin(session, user)
         if result != CKR_OK:
             raise explain(result, "set the user PIN", made.where, made.quirks)
-    return _made(loaded, made.slot_id, label, before)
+    return _find_again(loaded, made.slot_id, label, before)
 
 
 def _require_initialises(info: TokenInfo) -> None:
@@ -110,10 +110,10 @@ def _require_initialises(info: TokenInfo) -> None:
 
 
 def _target(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
-    found = [seat for seat in module.seats() if matches(seat[1], uri)]
+    found = [slot for slot in module.slots() if matches(slot[1], uri)]
     if len(found) > 1:
         # Whoever names nothing particular means a blank token, never one with keys.
-        found = [seat for seat in found if not seat[1].initialised] or found
+        found = [slot for slot in found if not slot[1].initialised] or found
     if len(found) == 1:
         return found[0]
     there = ", ".join(info.where for info in module.tokens()) or "no token"
@@ -155,7 +155,7 @@ def _so_refused(result: int, info: TokenInfo) -> TokenError:
     return error
 
 
-def _made(module: Module, slot_id: int, label: str, before: set[str]) -> TokenInfo:
+def _find_again(module: Module, slot_id: int, label: str, before: set[str]) -> TokenInfo:
     """Find the token again: drivers may give it another slot, and SoftHSM gives it another serial."""
     ready = [info for info in module.tokens() if info.initialised and info.label == label]
     found = [info for info in ready if info.slot_id == slot_id] or [

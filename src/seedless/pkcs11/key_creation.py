@@ -14,10 +14,10 @@ from pkcs11.exceptions import PKCS11Error
 from pkcs11.mechanisms import KeyType, Mechanism
 
 from seedless.errors import SeedlessError, TokenError
-from seedless.pkcs11.keys import POINT_PREFIXES, Half, Pair, half, paired
+from seedless.pkcs11.keys import POINT_PREFIXES, KeyObject, KeyPair, key_pair_of, read_key_object
 from seedless.pkcs11.public_objects import how_to_create
 from seedless.pkcs11.return_values import is_dislike
-from seedless.pkcs11.signing import challenge, proves
+from seedless.pkcs11.signing import challenge, proves_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ _NO_LABEL: dict[Attribute, Any] = {Attribute.LABEL: DEFAULT}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class KeyRequest:
     """A pair that is to be made: its label and CKA_ID, and random bytes for a challenge."""
 
     label: str
@@ -60,14 +60,16 @@ def require_makes_keys(module: Module, info: TokenInfo) -> None:
         )
 
 
-def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, wanted: Wanted) -> Pair:
+def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, wanted: KeyRequest) -> KeyPair:
     """Make, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, the pair destroyed."""
     public, private = _generated(raw, session.info.quirks, numbers, wanted)
     try:
-        pair = paired(half(private, numbers=numbers), half(public, numbers=numbers))
+        pair = key_pair_of(
+            read_key_object(private, numbers=numbers), read_key_object(public, numbers=numbers)
+        )
         _require_usable(session, raw, numbers, pair, wanted.random)
     except BaseException as error:
-        destroy_halves(error, private, public)
+        destroy_objects(error, private, public)
         raise
     return pair
 
@@ -76,9 +78,9 @@ def finished(
     session: TokenSession,
     raw: Session,
     numbers: Numbers,
-    parts: tuple[str, list[Half], list[Half]],
+    parts: tuple[str, list[KeyObject], list[KeyObject]],
     random: bytes,
-) -> Pair | None:
+) -> KeyPair | None:
     """Return the pair of an interrupted `generate_pair`, read back and tried; else remove what there is.
 
     *parts* are the label of the pair, and the private and public objects that have its CKA_ID. A process that
@@ -91,7 +93,7 @@ def finished(
     if len(privates) > 1 or len(publics) > 1:
         return None
     left = [one.item for one in (*privates, *publics)]
-    pair = paired(privates[0], publics[0] if publics else None) if privates else None
+    pair = key_pair_of(privates[0], publics[0] if publics else None) if privates else None
     if pair is not None and _is_usable(session, raw, numbers, pair, random):
         return pair
     for item in left:
@@ -99,7 +101,7 @@ def finished(
     return None
 
 
-def _is_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: Pair, random: bytes) -> bool:
+def _is_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: KeyPair, random: bytes) -> bool:
     try:
         _require_usable(session, raw, numbers, pair, random)
     except (PKCS11Error, TokenError):
@@ -107,10 +109,12 @@ def _is_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: Pair
     return True
 
 
-def _require_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: Pair, random: bytes) -> None:
+def _require_usable(
+    session: TokenSession, raw: Session, numbers: Numbers, pair: KeyPair, random: bytes
+) -> None:
     """Raise `TokenError` for a new pair that can leave, shows no public key, or signs wrongly."""
     require_stays(pair)
-    if not proves(session, raw, pair, pair.key.raw or b"", numbers, challenge("new key", random)):
+    if not proves_key(session, raw, pair, pair.key.raw or b"", numbers, challenge("new key", random)):
         raise TokenError(
             f"the new key {pair.key.named} on {session.info.where} gave a wrong signature",
             "do not use this token until you know why: its driver, its firmware or its files",
@@ -128,7 +132,7 @@ def vendor_mechanism(number: int) -> Mechanism:
         return member
 
 
-def _generated(raw: Session, quirks: Quirks, numbers: Numbers, wanted: Wanted) -> tuple[Object, Object]:
+def _generated(raw: Session, quirks: Quirks, numbers: Numbers, wanted: KeyRequest) -> tuple[Object, Object]:
     """Try the encodings of the curve, and MODIFIABLE and the label where the token takes them."""
     attempts = list(_attempts(quirks))
     for number, (public, private) in enumerate(attempts, 1):
@@ -156,7 +160,7 @@ def _attempts(quirks: Quirks) -> Iterator[tuple[dict[Attribute, Any], dict[Attri
         yield public, {**STAYS, **modifiable, **label}
 
 
-def require_stays(pair: Pair) -> None:
+def require_stays(pair: KeyPair) -> None:
     """Raise `TokenError` for a new pair whose seed can leave, or whose public half is not shown."""
     key = pair.key
     if key.attributes.can_leave:
@@ -168,9 +172,9 @@ def require_stays(pair: Pair) -> None:
         raise TokenError(f"the token does not show the public key of {key.named}", "use another token")
 
 
-def destroy_halves(error: BaseException, *halves: Object) -> None:
-    """Destroy the *halves* of a new pair; *error*, which is about to be raised, tells if that failed."""
-    for item in halves:
+def destroy_objects(error: BaseException, *objects: Object) -> None:
+    """Destroy the *objects* of a new pair; *error*, which is about to be raised, tells if that failed."""
+    for item in objects:
         try:
             item.destroy()
         except PKCS11Error:
@@ -179,7 +183,7 @@ def destroy_halves(error: BaseException, *halves: Object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class KeyToImport:
     """A key that is to be put on a token: its label, its CKA_ID or None for one by chance."""
 
     software: SoftwareKey
@@ -198,8 +202,8 @@ def require_takes_keys(module: Module, info: TokenInfo) -> None:
 
 
 def import_pair(
-    session: TokenSession, raw: Session, finder: KeyFinder, numbers: Numbers, coming: Coming
-) -> Pair:
+    session: TokenSession, raw: Session, finder: KeyFinder, numbers: Numbers, coming: KeyToImport
+) -> KeyPair:
     """Write, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, nothing left."""
     public_key = coming.software.public_key
     there = finder.on_token(raw, public_key.raw)
@@ -212,12 +216,14 @@ def import_pair(
     try:
         _require_right(session, raw, numbers, coming, pair)
     except BaseException as error:
-        destroy_halves(error, *(item for item in (pair.private, pair.public) if item is not None))
+        destroy_objects(error, *(item for item in (pair.private, pair.public) if item is not None))
         raise
     return pair
 
 
-def _require_right(session: TokenSession, raw: Session, numbers: Numbers, coming: Coming, pair: Pair) -> None:
+def _require_right(
+    session: TokenSession, raw: Session, numbers: Numbers, coming: KeyToImport, pair: KeyPair
+) -> None:
     require_stays(pair)
     public, where = coming.software.public_key.raw, session.info.where
     if pair.key.raw != public:
@@ -225,14 +231,14 @@ def _require_right(session: TokenSession, raw: Session, numbers: Numbers, coming
             f"{where} shows another public key for {pair.key.named} than was put there",
             "do not use this token until you know why: its driver or its firmware",
         )
-    if not proves(session, raw, pair, public, numbers, challenge("imported key", coming.random(32))):
+    if not proves_key(session, raw, pair, public, numbers, challenge("imported key", coming.random(32))):
         raise TokenError(
             f"the imported key {pair.key.named} on {where} gave a wrong signature",
             "its driver does not take a seed of 32 bytes as CKA_VALUE: make a new key on the token",
         )
 
 
-def _free_id(session: TokenSession, raw: Session, finder: KeyFinder, coming: Coming) -> bytes:
+def _free_id(session: TokenSession, raw: Session, finder: KeyFinder, coming: KeyToImport) -> bytes:
     """Return the id that is wanted, or one that no object has; a public object alone takes an id too."""
     taken = finder.taken_ids(raw)
     if coming.id is not None and coming.id in taken:
@@ -245,7 +251,9 @@ def _free_id(session: TokenSession, raw: Session, finder: KeyFinder, coming: Com
     return key_id
 
 
-def _written(session: TokenSession, raw: Session, numbers: Numbers, coming: Coming, key_id: bytes) -> Pair:
+def _written(
+    session: TokenSession, raw: Session, numbers: Numbers, coming: KeyToImport, key_id: bytes
+) -> KeyPair:
     """Try encodings, MODIFIABLE and the label until the token takes both halves; the public one first."""
     attempts = list(_importing_attempts(session.info.quirks, numbers, coming, key_id))
     for number, (public, private) in enumerate(attempts, 1):
@@ -259,20 +267,22 @@ def _written(session: TokenSession, raw: Session, numbers: Numbers, coming: Comi
 
 def _both(
     raw: Session, numbers: Numbers, public: dict[Attribute, Any], private: dict[Attribute, Any]
-) -> Pair:
+) -> KeyPair:
     """Write both halves, or none."""
     made: list[Object] = []
     try:
         for template in (public, private):
             made.append(raw.create_object(template))  # noqa: PERF401 - what was made before an error is needed
-        return paired(half(made[1], numbers=numbers), half(made[0], numbers=numbers))
+        return key_pair_of(
+            read_key_object(made[1], numbers=numbers), read_key_object(made[0], numbers=numbers)
+        )
     except BaseException as error:
-        destroy_halves(error, *reversed(made))
+        destroy_objects(error, *reversed(made))
         raise
 
 
 def _importing_attempts(
-    quirks: Quirks, numbers: Numbers, coming: Coming, key_id: bytes
+    quirks: Quirks, numbers: Numbers, coming: KeyToImport, key_id: bytes
 ) -> Iterator[tuple[dict[Attribute, Any], dict[Attribute, Any]]]:
     labels = ({Attribute.LABEL: coming.label}, {}) if quirks.sets_labels else ({},)
     shapes = [POINT_PREFIXES[name] for name in quirks.points]

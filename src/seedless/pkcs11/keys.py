@@ -110,7 +110,7 @@ def role_of(label: str) -> Role | None:
     return next((role for role, text in _ROLES.items() if text == word), None) if colon and name else None
 
 
-def point(value: bytes | None) -> bytes | None:
+def ec_point(value: bytes | None) -> bytes | None:
     """Return the 32 bytes in CKA_EC_POINT: raw, OCTET STRING (`0420…`) or BIT STRING (`032100…`)."""
     if value is None:
         return None
@@ -194,7 +194,7 @@ _STATEMENTS = {
 }
 
 
-class Half(msgspec.Struct, frozen=True):
+class KeyObject(msgspec.Struct, frozen=True):
     """One object of a key pair, as far as the token lets it be read."""
 
     item: Object
@@ -205,7 +205,7 @@ class Half(msgspec.Struct, frozen=True):
     values: dict[Attribute, Any]
 
 
-class Pair(msgspec.Struct, frozen=True):
+class KeyPair(msgspec.Struct, frozen=True):
     """A private object, the public one that goes with it if there is one, and the key that they make."""
 
     private: Object
@@ -228,14 +228,14 @@ def search(session: Session, template: dict[Attribute, Any]) -> list[Object]:
         raise
 
 
-def halves(
+def key_objects(
     session: Session,
     kind: ObjectClass,
     numbers: Numbers = STANDARD,
     template: dict[Attribute, Any] | None = None,
     *,
     most: int | None = None,
-) -> list[Half]:
+) -> list[KeyObject]:
     """Read the key objects of one class, public or private: all, or those that have what *template* says.
 
     Where there are more than *most*, none is read: the token ignores some of the template.
@@ -244,49 +244,51 @@ def halves(
     found = search(session, {Attribute.CLASS: kind, **(template or {})})
     if most is not None and len(found) > most:
         return []
-    return [half(item, (*_IDENTITY, *statements), numbers) for item in found]
+    return [read_key_object(item, (*_IDENTITY, *statements), numbers) for item in found]
 
 
-def half(
+def read_key_object(
     item: Object,
     wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS.values()),
     numbers: Numbers = STANDARD,
-) -> Half:
+) -> KeyObject:
     """Read one key object."""
     values = read_attributes(item, wanted)
     key_type = type_name(values.get(Attribute.KEY_TYPE), values.get(Attribute.EC_PARAMS), numbers)
-    return Half(
+    return KeyObject(
         item,
         values.get(Attribute.LABEL) or "",
         values.get(Attribute.ID) or b"",
         key_type,
-        point(values.get(Attribute.EC_POINT)) if key_type == ED25519 else None,
+        ec_point(values.get(Attribute.EC_POINT)) if key_type == ED25519 else None,
         values,
     )
 
 
-def pairs(session: Session, numbers: Numbers = STANDARD) -> list[Pair]:
+def key_pairs(session: Session, numbers: Numbers = STANDARD) -> list[KeyPair]:
     """Read all private keys of the token, each with its public half."""
-    publics = halves(session, ObjectClass.PUBLIC_KEY, numbers)
-    return joined(halves(session, ObjectClass.PRIVATE_KEY, numbers), publics)
+    publics = key_objects(session, ObjectClass.PUBLIC_KEY, numbers)
+    return pair_objects(key_objects(session, ObjectClass.PRIVATE_KEY, numbers), publics)
 
 
-def joined(privates: list[Half], publics: list[Half]) -> list[Pair]:
+def pair_objects(privates: list[KeyObject], publics: list[KeyObject]) -> list[KeyPair]:
     """Return the key of each private half, with the public half that goes with it."""
-    by_id: dict[bytes, list[Half]] = {}
-    by_label: dict[str, list[Half]] = {}
+    by_id: dict[bytes, list[KeyObject]] = {}
+    by_label: dict[str, list[KeyObject]] = {}
     for public in publics:
         by_id.setdefault(public.id, []).append(public)
         by_label.setdefault(public.label, []).append(public)
     return [
-        paired(private, partner(private, by_id.get(private.id, []), by_label.get(private.label, [])))
+        key_pair_of(
+            private, public_object_of(private, by_id.get(private.id, []), by_label.get(private.label, []))
+        )
         for private in privates
     ]
 
 
-def paired(private: Half, public: Half | None) -> Pair:
+def key_pair_of(private: KeyObject, public: KeyObject | None) -> KeyPair:
     """Make the key of two halves."""
-    statements = {name: _truth(private.values.get(attribute)) for name, attribute in _STATEMENTS.items()}
+    statements = {name: _boolean(private.values.get(attribute)) for name, attribute in _STATEMENTS.items()}
     key = Key(
         label=private.label,
         id=private.id,
@@ -294,10 +296,12 @@ def paired(private: Half, public: Half | None) -> Pair:
         key_type=private.key_type,
         attributes=KeyAttributes(**statements),
     )
-    return Pair(private.item, public.item if public else None, key)
+    return KeyPair(private.item, public.item if public else None, key)
 
 
-def partner(private: Half, same_id: list[Half], same_label: list[Half]) -> Half | None:
+def public_object_of(
+    private: KeyObject, same_id: list[KeyObject], same_label: list[KeyObject]
+) -> KeyObject | None:
     """Return the public half of *private*: by id; where ids repeat, by label; None if that is not one key."""
     found = [public for public in same_id if public.key_type == private.key_type]
     if not private.id or not _is_one(found):
@@ -309,34 +313,34 @@ def partner(private: Half, same_id: list[Half], same_label: list[Half]) -> Half 
     return found[0] if _is_one(found) else None
 
 
-def _is_one(found: list[Half]) -> bool:
+def _is_one(found: list[KeyObject]) -> bool:
     return len({public.raw for public in found}) == 1
 
 
-def _truth(value: object) -> bool | None:
+def _boolean(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-STATEMENT: Final = "these are statements of the driver, not attestations"
+NOT_ATTESTED: Final = "these are statements of the driver, not attestations"
 SOFTWARE: Final = "software: the files can be copied"
 _UNAVAILABLE = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})  # CK_UNAVAILABLE_INFORMATION, both widths
 _SOFTWARE_FAMILIES = frozenset({"SoftHSM", "NSS softoken"})
 
 
-class Verdict(StrEnum):
+class Provenance(StrEnum):
     """What follows for one key, in the words of *the driver says*."""
 
-    MADE_HERE = "made on this token, not extractable"
-    COULD_LEAVE = "made on this token, but could leave before"
+    CREATED_HERE = "made on this token, not extractable"
+    WAS_EXTRACTABLE = "made on this token, but could leave before"
     IMPORTED = "imported"
-    CAN_LEAVE = "can leave"
-    UNSAID = "not reported by the driver"
+    EXTRACTABLE = "can leave"
+    NOT_REPORTED = "not reported by the driver"
 
 
-class Papers(msgspec.Struct, frozen=True):
+class KeyProvenance(msgspec.Struct, frozen=True):
     """The verdict on one key, the mechanism that made it (None: not told), and remarks to be said with it."""
 
-    verdict: Verdict
+    verdict: Provenance
     mechanism: int | None = None
     remarks: tuple[str, ...] = ()
 
@@ -346,15 +350,15 @@ class Papers(msgspec.Struct, frozen=True):
         return "; ".join((self.verdict, *self.remarks))
 
 
-def papers(attributes: KeyAttributes, mechanism: int | None, info: TokenInfo) -> Papers:
+def provenance_of(attributes: KeyAttributes, mechanism: int | None, info: TokenInfo) -> KeyProvenance:
     """Return what follows from the *attributes* of a private key on a token.
 
     *mechanism* is its CKA_KEY_GEN_MECHANISM, None where the driver gives none (PKCS#11 2.40 §4.4: also
     CK_UNAVAILABLE_INFORMATION, for a key that was not made on the token).
     """
     told = None if mechanism in _UNAVAILABLE else mechanism
-    return Papers(
-        _verdict(attributes, told, reports=info.quirks.reports_origin),
+    return KeyProvenance(
+        _provenance(attributes, told, reports=info.quirks.reports_origin),
         told,
         (SOFTWARE,) if is_software(info) else (),
     )
@@ -366,16 +370,16 @@ def is_software(info: TokenInfo) -> bool:
     return family in _SOFTWARE_FAMILIES or (family == "openCryptoki" and "soft" in info.model.lower())
 
 
-def _verdict(says: KeyAttributes, mechanism: int | None, *, reports: bool) -> Verdict:
+def _provenance(says: KeyAttributes, mechanism: int | None, *, reports: bool) -> Provenance:
     if says.can_leave:
-        return Verdict.CAN_LEAVE
+        return Provenance.EXTRACTABLE
     if not reports:
-        return Verdict.UNSAID
+        return Provenance.NOT_REPORTED
     made_here = says.local is True or (says.local is None and mechanism is not None)
     if says.local is False:
-        return Verdict.IMPORTED
+        return Provenance.IMPORTED
     if not made_here or says.extractable is None:
-        return Verdict.UNSAID
+        return Provenance.NOT_REPORTED
     if says.never_extractable is False or says.always_sensitive is False:
-        return Verdict.COULD_LEAVE
-    return Verdict.MADE_HERE
+        return Provenance.WAS_EXTRACTABLE
+    return Provenance.CREATED_HERE

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pkcs11.types import Slot
 
 
-class Gate:
-    """Enter it as a context, as often nested as you like; `alone` is entered from outside only."""
+class DriverLock:
+    """Enter it as a context, as often nested as you like; `exclusive` is entered from outside only."""
 
     __slots__ = ("_closed", "_condition", "_driver", "_inside", "_one_at_a_time", "_waiting")
 
@@ -60,7 +60,7 @@ class Gate:
         inside[me] = 1
         if self._closed or (self._one_at_a_time and len(inside) > 1):
             self._come_again(me)
-        if observer.current is not observer.NOBODY:
+        if observer.current is not observer.NO_OBSERVER:
             observer.current.entered(self._driver)
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +72,7 @@ class Gate:
         if self._waiting:
             with self._condition:
                 self._condition.notify_all()
-        if observer.current is not observer.NOBODY:
+        if observer.current is not observer.NO_OBSERVER:
             observer.current.left()
 
     def _come_again(self, me: int) -> None:
@@ -88,7 +88,7 @@ class Gate:
                 self._waiting -= 1
 
     @contextmanager
-    def alone(self, patience: float) -> Iterator[bool]:
+    def exclusive(self, patience: float) -> Iterator[bool]:
         """Close the gate, wait at most *patience* seconds until nobody is inside; give whether that is so."""
         with self._condition:
             self._waiting += 1
@@ -111,8 +111,8 @@ _CKR_NEED_TO_CREATE_THREADS = 0x09
 _CKR_ARGUMENTS_BAD = 0x07
 _CKR_CANT_LOCK = 0x0A
 _CKR_ALREADY_INITIALIZED = 0x191
-_PATIENCE = 5.0  # seconds
-_FAREWELL = 0.1  # seconds
+_EXCLUSIVE_WAIT = 5.0  # seconds
+_FINALIZE_WAIT = 0.1  # seconds
 _NO_LOCKING = frozenset({_CKR_ARGUMENTS_BAD, _CKR_NEED_TO_CREATE_THREADS, _CKR_CANT_LOCK})
 
 
@@ -144,7 +144,7 @@ class _Library(_pkcs11.lib):
 class Module:
     """A loaded module. Made by `load`; `login` is held while somebody is asked for a PIN."""
 
-    __slots__ = ("_gate", "_library", "_locking", "_pid", "functions", "generation", "login", "path")
+    __slots__ = ("_library", "_lock", "_locking", "_pid", "functions", "generation", "login", "path")
 
     def __init__(self, path: Path) -> None:
         """Load and initialise the module at *path*; raise `ModuleError`."""
@@ -158,7 +158,7 @@ class Module:
         self.generation = 0  # how often it was started anew; what is older is dead
         self._locking: Final = locking
         self._pid: Final = os.getpid()
-        self._gate: Final = Gate(str(path), one_at_a_time=not locking)
+        self._lock: Final = DriverLock(str(path), one_at_a_time=not locking)
 
     @property
     def description(self) -> str:
@@ -176,7 +176,7 @@ class Module:
         """Allow calls into the module, one thread at a time if it knows no locking; raise as `check`."""
         if os.getpid() != self._pid:
             self.check()
-        return self._gate
+        return self._lock
 
     def start_anew(self, generation: int) -> None:
         """Call C_Finalize and C_Initialize, unless that was done after *generation*; raise `ModuleError`.
@@ -185,8 +185,8 @@ class Module:
         thread hangs in the driver: a new session may do as well.
         """
         self.check()
-        with self._gate.alone(_PATIENCE) as alone:
-            if not alone or self.generation != generation:
+        with self._lock.exclusive(_EXCLUSIVE_WAIT) as exclusive:
+            if not exclusive or self.generation != generation:
                 return
             # Whatever it answers: another part of the program may have called it.
             observer.current.entered(str(self.path))
@@ -201,8 +201,8 @@ class Module:
         """Call C_Finalize for good; not in a forked process, nor while a call of another thread hangs."""
         if self.is_foreign:
             return
-        with self._gate.alone(_FAREWELL) as alone:
-            if alone:
+        with self._lock.exclusive(_FINALIZE_WAIT) as exclusive:
+            if exclusive:
                 self.generation += 1
                 self.functions.finalize()
 
@@ -216,9 +216,9 @@ class Module:
 
     def tokens(self) -> list[TokenInfo]:
         """List the tokens in all slots, blank ones too."""
-        return [info for _, info in self.seats()]
+        return [info for _, info in self.slots()]
 
-    def seats(self) -> list[tuple[Slot, TokenInfo]]:
+    def slots(self) -> list[tuple[Slot, TokenInfo]]:
         """List the slots that hold a token, each with what the token says of itself.
 
         A slot whose token cannot be read is left out: SoftHSM fails so for a token that another process
@@ -226,27 +226,27 @@ class Module:
         """
         generation = self.generation
         try:
-            return self._seats()
+            return self._token_slots()
         except TokenError as error:
             if not is_loss(error):
                 raise
         self.start_anew(generation)
-        return self._seats()
+        return self._token_slots()
 
-    def _seats(self) -> list[tuple[Slot, TokenInfo]]:
+    def _token_slots(self) -> list[tuple[Slot, TokenInfo]]:
         with self.calls():
             with explained("list the slots", str(self.path)):
                 slots = self._library.get_slots()
             found = []
             for slot in slots:
                 try:
-                    found.append((slot, read_info(slot, self.description)))
+                    found.append((slot, read_token_info(slot, self.description)))
                 except PKCS11Error:
                     continue
             return found
 
 
-def read_info(slot: Slot, library: str) -> TokenInfo:
+def read_token_info(slot: Slot, library: str) -> TokenInfo:
     """Ask the token in *slot* what it is now; its flags change with every wrong PIN."""
     token = slot.get_token()
     flags = token.flags
@@ -274,35 +274,35 @@ def read_info(slot: Slot, library: str) -> TokenInfo:
     )
 
 
-def seat(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
+def slot_of(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
     """Return the slot and the token that *uri* means, for this package; raise `NoToken`."""
-    seats = module.seats()
-    found = [seat for seat in seats if matches(seat[1], uri)]
-    ready = [seat for seat in found if seat[1].initialised]
+    slots = module.slots()
+    found = [slot for slot in slots if matches(slot[1], uri)]
+    ready = [slot for slot in found if slot[1].initialised]
     if len(ready) == 1:
         return ready[0]
     if ready and uri == KeyUri():
-        text = f"there are {len(ready)} tokens, and none was named: {_listed(ready)}"
+        text = f"there are {len(ready)} tokens, and none was named: {_names_of(ready)}"
         raise NoToken(text, "name one by its serial, as in pkcs11:serial=NUMBER")
     if ready:
-        raise NoToken(f"{len(ready)} tokens match {uri}: {_listed(ready)}", "add ;serial=… to the URI")
+        raise NoToken(f"{len(ready)} tokens match {uri}: {_names_of(ready)}", "add ;serial=… to the URI")
     if found:
         raise NoToken(
             f"{found[0][1].where} has to be initialised before it can be used", "seedless token init does it"
         )
-    if not seats:
+    if not slots:
         configuration = configuration_of(module.path.name) or "whether the device is plugged in"
         raise NoToken(f"no token matches {uri}: the module shows no token", f"look at {configuration}")
-    there = [seat for seat in seats if seat[1].initialised]
-    shows = _listed(there) or "no initialised token"
+    there = [slot for slot in slots if slot[1].initialised]
+    shows = _names_of(there) or "no initialised token"
     raise NoToken(
         f"no token matches {uri}: the module shows {shows}",
         "name one by its label or serial, as in pkcs11:token=NAME;serial=NUMBER",
     )
 
 
-def _listed(seats: list[tuple[Slot, TokenInfo]]) -> str:
-    return ", ".join(info.where for _, info in seats)
+def _names_of(slots: list[tuple[Slot, TokenInfo]]) -> str:
+    return ", ".join(info.where for _, info in slots)
 
 
 _loaded: dict[Path, Module] = {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Watch(Protocol):
+class DriverObserver(Protocol):
     """Is told what happens; none of these may raise."""
 
     def entered(self, driver: str) -> None:
@@ -44,7 +44,7 @@ class Watch(Protocol):
         """Be held while a person is asked for a PIN, and no driver is called."""
 
 
-class _Nobody:
+class _NoObserver:
     def entered(self, driver: str) -> None:
         pass
 
@@ -64,17 +64,17 @@ class _Nobody:
         return nullcontext()
 
 
-NOBODY: Final[Watch] = _Nobody()
-current: Watch = NOBODY
+NO_OBSERVER: Final[DriverObserver] = _NoObserver()
+current: DriverObserver = NO_OBSERVER
 
 
-def watch_drivers(watch: Watch) -> None:
-    """Let *watch* be told from now on, of all drivers and threads of this process; `NOBODY` ends that."""
-    global current  # noqa: PLW0603 - a process has each driver once, and so its watch
-    current = watch
+def observe_drivers(observer: DriverObserver) -> None:
+    """Report all calls of drivers by all threads of this process to *observer*; `NO_OBSERVER` ends that."""
+    global current  # noqa: PLW0603 - a process has each driver once, and so one observer
+    current = observer
 
 
-def numbered(drafts: Iterable[T]) -> Iterator[T]:
+def number_signatures(drafts: Iterable[T]) -> Iterator[T]:
     """Yield each of *drafts*; the signature that is made before the next is so many of so many."""
     drafts = list(drafts)
     for number, draft in enumerate(drafts, 1):
@@ -83,7 +83,7 @@ def numbered(drafts: Iterable[T]) -> Iterator[T]:
         current.numbered(0, 0)
 
 
-def notice(info: TokenInfo) -> str:
+def touch_notice(info: TokenInfo) -> str:
     """Return what to say when a signature by the token takes long; empty where no touch can be wanted."""
     if info.quirks.touch:
         return f"{info.where} waits: touch it if it blinks (Ctrl-C ends the wait)"

@@ -16,7 +16,7 @@ from pkcs11.constants import Attribute, ObjectClass
 
 from seedless.errors import NoToken, TokenError
 from seedless.pkcs11.keys import read_attributes, search
-from seedless.pkcs11.module import load, seat
+from seedless.pkcs11.module import load, slot_of
 from seedless.pkcs11.session import TokenSession
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _OF_KEYS = (ObjectClass.PUBLIC_KEY, ObjectClass.PRIVATE_KEY, ObjectClass.CERTIFI
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class PublicObject:
     """One object that can be seen without a PIN: what it is, its label and CKA_ID."""
 
     kind: str
@@ -48,10 +48,12 @@ class Content:
     id: bytes
 
 
-def stored(session: Session) -> list[Content]:
+def stored_objects(session: Session) -> list[PublicObject]:
     """List the objects that the token itself stores."""
     return [
-        content for kind in _KINDS for content in _contents(session, {**_of(kind), Attribute.TOKEN: True})
+        content
+        for kind in _KINDS
+        for content in _public_objects(session, {**_of_class(kind), Attribute.TOKEN: True})
     ]
 
 
@@ -93,26 +95,26 @@ def _register(key_id: bytes = b"") -> str:
 
 def _ids_of_keys(module: Module, info: TokenInfo) -> set[bytes]:
     """Return the CKA_IDs in use. Attestation certificates are objects of the session, so none is left out."""
-    slot = next((slot for slot, other in module.seats() if other.slot_id == info.slot_id), None)
+    slot = next((slot for slot, other in module.slots() if other.slot_id == info.slot_id), None)
     if slot is None:
         raise NoToken(f"{info.where} is gone", "plug it in, then run the command again")
     with (
         TokenSession(module, slot, info, writable=False) as session,
         session.use("list what is there") as raw,
     ):
-        return {content.id for kind in _OF_KEYS for content in _contents(raw, _of(kind))}
+        return {content.id for kind in _OF_KEYS for content in _public_objects(raw, _of_class(kind))}
 
 
-def _of(kind: ObjectClass) -> dict[Attribute, Any]:
+def _of_class(kind: ObjectClass) -> dict[Attribute, Any]:
     return {Attribute.CLASS: kind}
 
 
-def _contents(session: Session, template: dict[Attribute, Any]) -> list[Content]:
+def _public_objects(session: Session, template: dict[Attribute, Any]) -> list[PublicObject]:
     found = []
     for item in search(session, template):
         values = read_attributes(item, (Attribute.LABEL, Attribute.ID))
         label, key_id = values.get(Attribute.LABEL) or "", values.get(Attribute.ID) or b""
-        found.append(Content(_KINDS[template[Attribute.CLASS]], label, key_id))
+        found.append(PublicObject(_KINDS[template[Attribute.CLASS]], label, key_id))
     return found
 
 
@@ -122,7 +124,7 @@ def read_certificates(module: Path, uri: KeyUri) -> list[bytes]:
     Raise `ModuleError`, `NoToken` or `TokenError`.
     """
     loaded = load(module)
-    slot, info = seat(loaded, uri)
+    slot, info = slot_of(loaded, uri)
     with TokenSession(loaded, slot, info, writable=False) as session:
         return session.again("read the certificates", _values)
 

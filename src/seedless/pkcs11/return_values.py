@@ -255,7 +255,7 @@ def _name(error: BaseException) -> str:
     return _NAMES.get(int(code[0], 16), "") if code else ""
 
 
-def pin_refused(info: TokenInfo, *, wrong: bool) -> PinError:
+def pin_rejected(info: TokenInfo, *, wrong: bool) -> PinError:
     """Return the error for a user PIN that is wrong, or may not be tried, and what the flags tell."""
     if info.user_pin_locked:
         cause = _CAUSES["PinLocked"]

@@ -23,18 +23,18 @@ import msgspec
 from pkcs11.exceptions import SessionHandleInvalid
 
 from seedless.errors import NoToken, PinError, TokenError
-from seedless.pin import RefusedPin, asks_again
+from seedless.pin import RejectedPin, asks_again
 from seedless.pkcs11 import observer
 from seedless.pkcs11.cryptoki import CKR_OK, CKU_CONTEXT_SPECIFIC, CKU_USER
 from seedless.pkcs11.keys import lenient_mapper
-from seedless.pkcs11.module import read_info
+from seedless.pkcs11.module import read_token_info
 from seedless.pkcs11.return_values import (
     explain,
     explained,
     failed_again,
     is_loss,
     name_of,
-    pin_refused,
+    pin_rejected,
     require_ok,
 )
 
@@ -54,15 +54,15 @@ WRONG_PIN = frozenset({"PinIncorrect", "PinLocked"})
 _FORM = frozenset({"ArgumentsBad", "PinLenRange", "PinInvalid"})
 
 
-def require_try(info: TokenInfo, *, last_try: bool) -> None:
+def require_pin_try(info: TokenInfo, *, last_try: bool) -> None:
     """Raise `PinError` if no PIN may be sent to the token as it is now."""
     if info.user_pin_locked or (info.user_pin_final_try and not last_try):
-        raise pin_refused(info, wrong=False)
+        raise pin_rejected(info, wrong=False)
     if not info.user_pin_initialised:
         raise PinError(f"{info.where} has no user PIN yet", "seedless token init sets one")
 
 
-def ask(pins: PinSource, info: TokenInfo, module: Module) -> bytes | None:
+def ask_user_pin(pins: PinSource, info: TokenInfo, module: Module) -> bytes | None:
     """Return a user PIN that may be sent to the token, None for its pad; raise `PinError` if none may be.
 
     A person who types one that the token has refused before, or that cannot be right, is asked again: it was
@@ -74,17 +74,17 @@ def ask(pins: PinSource, info: TokenInfo, module: Module) -> bytes | None:
         with observer.current.asking():
             given = pins.pin(info.where, info.tries)
         try:
-            return _fit(encoded(given, info), info, module)
+            return _sendable(encode_pin(given, info), info, module)
         except PinError as error:
             if not asks_again(pins, error.message):
                 raise
 
 
-def _fit(pin: bytes, info: TokenInfo, module: Module) -> bytes:
+def _sendable(pin: bytes, info: TokenInfo, module: Module) -> bytes:
     """Return *pin*; raise `PinError` where it must not be sent, or cannot be right."""
-    RefusedPin.of(module.path, info.where, pin).check()
+    RejectedPin.of(module.path, info.where, pin).check()
     quirks = info.quirks
-    if not quirks.takes_pin(pin):
+    if not quirks.accepts_pin(pin):
         raise PinError(
             f"the PIN for {info.where} cannot be right, and it was not sent: it has another form",
             quirks.pin_hint,
@@ -92,7 +92,7 @@ def _fit(pin: bytes, info: TokenInfo, module: Module) -> bytes:
     return pin
 
 
-def encoded(pin: str | None, info: TokenInfo) -> bytes:
+def encode_pin(pin: str | None, info: TokenInfo) -> bytes:
     """Return *pin* as the bytes that PKCS#11 wants; raise `PinError` if there is none."""
     if not pin:
         raise PinError(
@@ -104,7 +104,7 @@ def encoded(pin: str | None, info: TokenInfo) -> bytes:
         raise PinError(f"the PIN for {info.where} is not UTF-8") from None
 
 
-def not_logged_in(result: int, info: TokenInfo) -> TokenError:
+def login_error(result: int, info: TokenInfo) -> TokenError:
     """Return the error for a C_Login that failed, though not for a wrong PIN."""
     name = name_of(result)
     if name == "ObjectHandleInvalid":
@@ -232,7 +232,7 @@ class TokenSession:
     def _make_anew(self, first: TokenError) -> None:
         self.close("its session was lost")
         self.module.start_anew(self._generation)
-        self.slot, self.info = self._seat(first)
+        self.slot, self.info = self._token_slot(first)
         self.epoch += 1
         self._open()
         try:
@@ -241,9 +241,9 @@ class TokenSession:
             self.close("nobody could be logged in again")
             raise
 
-    def _seat(self, first: TokenError) -> tuple[Slot, TokenInfo]:
+    def _token_slot(self, first: TokenError) -> tuple[Slot, TokenInfo]:
         """Find the token again: a device that was plugged in anew may be in another slot."""
-        for slot, info in self.module.seats():
+        for slot, info in self.module.slots():
             if info.initialised and _identity(info) == _identity(self.info):
                 return slot, info
         raise NoToken(f"{first.message}; now the token is gone", "plug it in, then run the command again")
@@ -301,7 +301,7 @@ class TokenSession:
                 info = self._info_now()
             result = self._send_pins(info, self._send_pin)
             if result != CKR_OK and name_of(result) != "UserAlreadyLoggedIn":
-                raise not_logged_in(result, info)
+                raise login_error(result, info)
 
     def _send_pin(self, pin: bytes | None) -> int:
         with self.use("log in") as raw:
@@ -320,8 +320,8 @@ class TokenSession:
                 self._accepted = pin
             if name_of(result) not in WRONG_PIN:
                 return result
-            info = self._remember_refused(pin, result)
-            error = pin_refused(info, wrong=True)
+            info = self._remember_rejected(pin, result)
+            error = pin_rejected(info, wrong=True)
             is_over = info.user_pin_locked or (info.user_pin_final_try and not self._last_try)
             if pin is None or is_over or self._pins is None or not asks_again(self._pins, error.message):
                 raise error
@@ -343,16 +343,16 @@ class TokenSession:
         )
 
     def _pin(self, info: TokenInfo) -> bytes | None:
-        require_try(info, last_try=self._last_try)
+        require_pin_try(info, last_try=self._last_try)
         if self._accepted is not None or self._pins is None:
             return self._accepted
-        return ask(self._pins, info, self.module)
+        return ask_user_pin(self._pins, info, self.module)
 
-    def _remember_refused(self, pin: bytes | None, result: int) -> TokenInfo:
+    def _remember_rejected(self, pin: bytes | None, result: int) -> TokenInfo:
         """Remember that the token refused *pin*; return what the token says of itself now: the tries left."""
         self._accepted = None
         if pin is not None:
-            RefusedPin.of(self.module.path, self.info.where, pin).remember()
+            RejectedPin.of(self.module.path, self.info.where, pin).remember()
         with self.module.calls(), explained("log in", self._where, self._quirks):
             info = self._info_now()
         if name_of(result) == "PinLocked":  # whatever its flags say
@@ -360,7 +360,7 @@ class TokenSession:
         return info
 
     def _info_now(self) -> TokenInfo:
-        return read_info(self.slot, self.info.library)
+        return read_token_info(self.slot, self.info.library)
 
 
 def handle_of(raw: Session) -> int:

@@ -23,7 +23,7 @@ from seedless.errors import BadSignature, NoKey, TokenError, UsageError
 from seedless.nkey import SIGNATURE_SIZE, PublicKey, Role
 from seedless.pkcs11 import observer
 from seedless.pkcs11.families import require_fits, why_no_ed25519
-from seedless.pkcs11.keys import ED25519, POINT_PREFIXES, Pair, halves, joined, paired
+from seedless.pkcs11.keys import ED25519, POINT_PREFIXES, KeyPair, key_objects, key_pair_of, pair_objects
 from seedless.pkcs11.return_values import is_dislike, name_of, require_ok
 from seedless.pkcs11.session import handle_of
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pkcs11.types import Object, Session
 
     from seedless.pkcs11.families import Numbers
-    from seedless.pkcs11.keys import Half, Key
+    from seedless.pkcs11.keys import Key, KeyObject
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.session import TokenSession
     from seedless.pkcs11.token_info import TokenInfo
@@ -85,7 +85,7 @@ def require_touched(result: int, seconds: float, info: TokenInfo) -> None:
         )
 
 
-def sign_with(session: TokenSession, raw: Session, pair: Pair, message: bytes, numbers: Numbers) -> bytes:
+def sign_with(session: TokenSession, raw: Session, pair: KeyPair, message: bytes, numbers: Numbers) -> bytes:
     """Sign with a private object, inside `TokenSession.use`; raise `TokenError`. Nothing is verified."""
     key, functions, handle = pair.key, session.module.functions, handle_of(raw)
     if key.attributes.sign is False:
@@ -113,8 +113,8 @@ def require_whole(signature: bytes, session: TokenSession) -> bytes:
     return signature
 
 
-def proves(
-    session: TokenSession, raw: Session, pair: Pair, public: bytes, numbers: Numbers, message: bytes
+def proves_key(
+    session: TokenSession, raw: Session, pair: KeyPair, public: bytes, numbers: Numbers, message: bytes
 ) -> bool:
     """Say whether the private object signs *message* so that it verifies under *public* (32 bytes)."""
     signature = sign_with(session, raw, pair, message, numbers)
@@ -136,8 +136,8 @@ _NOT_ABSENT = "this does not prove that it is absent: look at the files or the c
 class _Listing(msgspec.Struct, frozen=True):
     """What a token held when it was listed: Ed25519 keys by public key, those without one, and all ids."""
 
-    by_public: dict[bytes, list[Pair]]
-    hidden: list[Pair]
+    by_public: dict[bytes, list[KeyPair]]
+    hidden: list[KeyPair]
     ids: set[bytes]
 
 
@@ -159,11 +159,11 @@ class KeyFinder:
     def forget(self) -> None:
         """Forget all keys and ids: something was deleted, or the handles are those of another session."""
         self._epoch = self._session.epoch
-        self._created: dict[bytes, Pair] = {}
+        self._created: dict[bytes, KeyPair] = {}
         self._listing: _Listing | None = None
         self._searches = 0
 
-    def add(self, pair: Pair) -> None:
+    def add(self, pair: KeyPair) -> None:
         """Remember the new *pair*."""
         self._renew()
         if pair.key.raw is not None:
@@ -171,7 +171,7 @@ class KeyFinder:
         if self._listing is not None:
             self._listing.ids.add(pair.key.id)
 
-    def find(self, raw: Session, public: bytes, key_id: bytes | None = None) -> list[Pair]:
+    def find(self, raw: Session, public: bytes, key_id: bytes | None = None) -> list[KeyPair]:
         """List the Ed25519 keys whose public half is *public*, 32 bytes; *key_id* is where it may be."""
         self._renew()
         if public in self._created:
@@ -188,7 +188,7 @@ class KeyFinder:
             found = self._listed(raw, public)
         return found
 
-    def on_token(self, raw: Session, public: bytes) -> list[Pair]:
+    def on_token(self, raw: Session, public: bytes) -> list[KeyPair]:
         """List as `find`, by the list of all keys, which is not read again for a key that is not in it."""
         self._renew()
         return [self._created[public]] if public in self._created else self._listed(raw, public)
@@ -198,15 +198,17 @@ class KeyFinder:
         self._renew()
         return self._all(raw).ids
 
-    def with_ids(self, raw: Session, ids: Collection[bytes]) -> dict[bytes, tuple[list[Half], list[Half]]]:
+    def with_ids(
+        self, raw: Session, ids: Collection[bytes]
+    ) -> dict[bytes, tuple[list[KeyObject], list[KeyObject]]]:
         """Read the private and the public objects with each of *ids*; many are listed."""
-        found: dict[bytes, tuple[list[Half], list[Half]]] = {one: ([], []) for one in ids}
+        found: dict[bytes, tuple[list[KeyObject], list[KeyObject]]] = {one: ([], []) for one in ids}
         templates = [{Attribute.ID: one} for one in ids] if len(ids) <= FEW_SEARCHES else [None]
         for place, kind in enumerate((ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)):
             for template in templates:
-                for half in halves(raw, kind, self._numbers, template):
-                    if half.id in found:
-                        found[half.id][place].append(half)
+                for item_read in key_objects(raw, kind, self._numbers, template):
+                    if item_read.id in found:
+                        found[item_read.id][place].append(item_read)
         return found
 
     def unfinished(self, raw: Session, labels: Collection[str]) -> list[Object]:
@@ -217,67 +219,69 @@ class KeyFinder:
         wanted = set(labels)
         templates = [{Attribute.LABEL: one} for one in wanted] if len(wanted) <= FEW_SEARCHES else [None]
         return [
-            half.item
+            item_read.item
             for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
             for template in templates
-            for half in halves(raw, kind, self._numbers, template)
-            if half.label in wanted and not half.id and half.values.get(Attribute.EC_PARAMS) is None
+            for item_read in key_objects(raw, kind, self._numbers, template)
+            if item_read.label in wanted
+            and not item_read.id
+            and item_read.values.get(Attribute.EC_PARAMS) is None
         ]
 
     def _renew(self) -> None:
         if self._epoch != self._session.epoch:
             self.forget()
 
-    def _searched(self, raw: Session, public: bytes, key_id: bytes | None) -> list[Pair]:
+    def _searched(self, raw: Session, public: bytes, key_id: bytes | None) -> list[KeyPair]:
         """Search by CKA_ID, and by CKA_EC_POINT, which also shows a second key with this public key."""
         points = self._by_point(raw, public)
-        ids = dict.fromkeys(([key_id] if key_id else []) + [half.id for half in points])
+        ids = dict.fromkeys(([key_id] if key_id else []) + [item_read.id for item_read in points])
         if b"" in ids:
             return []  # halves without an id are paired by their labels
         found = [pair for one in ids for pair in self._with_id(raw, one, points)]
         return [pair for pair in found if pair.key.key_type == ED25519 and pair.key.raw == public]
 
-    def _with_id(self, raw: Session, key_id: bytes, points: list[Half]) -> list[Pair]:
+    def _with_id(self, raw: Session, key_id: bytes, points: list[KeyObject]) -> list[KeyPair]:
         template = {Attribute.ID: key_id}
-        privates = halves(raw, ObjectClass.PRIVATE_KEY, self._numbers, template)
-        mine = [half for half in points if half.id == key_id]
+        privates = key_objects(raw, ObjectClass.PRIVATE_KEY, self._numbers, template)
+        mine = [item_read for item_read in points if item_read.id == key_id]
         if len(privates) == len(mine) == 1 and privates[0].label == mine[0].label:
-            return [paired(privates[0], mine[0])]
-        return joined(privates, halves(raw, ObjectClass.PUBLIC_KEY, self._numbers, template))
+            return [key_pair_of(privates[0], mine[0])]
+        return pair_objects(privates, key_objects(raw, ObjectClass.PUBLIC_KEY, self._numbers, template))
 
-    def _by_point(self, raw: Session, public: bytes) -> list[Half]:
+    def _by_point(self, raw: Session, public: bytes) -> list[KeyObject]:
         """Return the public objects with the point *public*; none where the token does not search by it."""
         quirks = self._session.info.quirks
         for shape in quirks.points if quirks.searches_points else ():
             template = {Attribute.EC_POINT: POINT_PREFIXES[shape] + public}
             try:
-                found = halves(raw, ObjectClass.PUBLIC_KEY, self._numbers, template, most=_FEW_POINTS)
+                found = key_objects(raw, ObjectClass.PUBLIC_KEY, self._numbers, template, most=_FEW_POINTS)
             except PKCS11Error as error:
                 if not is_dislike(error):
                     raise
                 return []
             if found:
-                return [half for half in found if half.raw == public]
+                return [item_read for item_read in found if item_read.raw == public]
         return []
 
-    def _listed(self, raw: Session, public: bytes) -> list[Pair]:
+    def _listed(self, raw: Session, public: bytes) -> list[KeyPair]:
         listing = self._all(raw)
         return listing.by_public.get(public) or self._proved(raw, listing.hidden, public)
 
     def _all(self, raw: Session) -> _Listing:
         """List all keys, unless that was done."""
         if self._listing is None:
-            publics = halves(raw, ObjectClass.PUBLIC_KEY, self._numbers)
-            privates = halves(raw, ObjectClass.PRIVATE_KEY, self._numbers)
-            self._listing = _Listing({}, [], {half.id for half in (*privates, *publics)})
-            for pair in joined(privates, publics):
+            publics = key_objects(raw, ObjectClass.PUBLIC_KEY, self._numbers)
+            privates = key_objects(raw, ObjectClass.PRIVATE_KEY, self._numbers)
+            self._listing = _Listing({}, [], {item_read.id for item_read in (*privates, *publics)})
+            for pair in pair_objects(privates, publics):
                 if pair.key.key_type == ED25519 and pair.key.raw is None:
                     self._listing.hidden.append(pair)
                 elif pair.key.key_type == ED25519 and pair.key.raw is not None:
                     self._listing.by_public.setdefault(pair.key.raw, []).append(pair)
         return self._listing
 
-    def _proved(self, raw: Session, candidates: list[Pair], public: bytes) -> list[Pair]:
+    def _proved(self, raw: Session, candidates: list[KeyPair], public: bytes) -> list[KeyPair]:
         message = challenge("which key", os.urandom(32))
         return [
             msgspec.structs.replace(pair, key=msgspec.structs.replace(pair.key, raw=public))
@@ -285,11 +289,11 @@ class KeyFinder:
             if pair.key.attributes.sign is not False
             # A PIN or a touch for each trial would be too much to ask.
             and not pair.key.attributes.always_authenticate
-            and proves(self._session, raw, pair, public, self._numbers, message)
+            and proves_key(self._session, raw, pair, public, self._numbers, message)
         ]
 
 
-def only(found: list[Pair], public: bytes, where: str) -> Pair:
+def require_one_key(found: list[KeyPair], public: bytes, where: str) -> KeyPair:
     """Return the one key that was *found* for *public* on the token *where*; raise `NoKey` else."""
     if not found:
         raise NoKey(f"no key on {where} has the public key {public.hex()}", _NOT_ABSENT)
@@ -358,7 +362,7 @@ class TokenSigner:
         if self._ceiling is not None and len(message) > self._ceiling:
             require_fits(len(message), self.session.info)
         with self.session.turn:
-            if observer.current is not observer.NOBODY:
+            if observer.current is not observer.NO_OBSERVER:
                 observer.current.signing(self.session.info)
             answer = None
             began = time.monotonic()
@@ -387,14 +391,14 @@ class TokenSigner:
                 return self.session.again("sign", action)
         return self.session.again("sign", action)
 
-    def _seek(self, raw: Session) -> tuple[int, int, list[Pair]]:
+    def _seek(self, raw: Session) -> tuple[int, int, list[KeyPair]]:
         """Return the epoch and the handle of the session as it is, and the keys that match."""
         session = self.session
         return session.epoch, handle_of(raw), self._finder.find(raw, self.public_key.raw, self._id)
 
-    def _take(self, epoch: int, handle: int, found: list[Pair]) -> None:
+    def _take(self, epoch: int, handle: int, found: list[KeyPair]) -> None:
         """Take the one key that was *found*, and prepare its calls."""
-        self._pair = only(found, self.public_key.raw, self.session.info.where)
+        self._pair = require_one_key(found, self.public_key.raw, self.session.info.where)
         self._check(self._pair.key)
         self._epoch, self._prepared = epoch, self._calls(handle)
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from seedless.errors import NoKey, TokenError, UsageError
 from seedless.pin import PinSource, parse_pin_source
-from seedless.pkcs11.keys import pairs
-from seedless.pkcs11.module import load, seat
+from seedless.pkcs11.keys import key_pairs
+from seedless.pkcs11.module import load, slot_of
 from seedless.pkcs11.session import TokenSession
-from seedless.pkcs11.signing import KeyFinder, TokenSigner, Verified, eddsa_numbers, only
+from seedless.pkcs11.signing import KeyFinder, TokenSigner, Verified, eddsa_numbers, require_one_key
 from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from seedless.nkey import PublicKey
     from seedless.pkcs11.families import Numbers, Quirks
-    from seedless.pkcs11.keys import Half, Key, Pair
+    from seedless.pkcs11.keys import Key, KeyObject, KeyPair
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.token_info import TokenInfo
     from seedless.seeds import SoftwareKey
@@ -77,7 +77,7 @@ class Token:
         *key_id* is the CKA_ID that it should have: it is looked for there first, and believed by its bytes.
         """
         there = self._session.again("find a key", lambda session: self._finder.find(session, raw, key_id))
-        return only(there, raw, self.info.where).key
+        return require_one_key(there, raw, self.info.where).key
 
     def generate(
         self,
@@ -94,7 +94,7 @@ class Token:
         refused.
         """
         self._require_creates()
-        if id is not None and self.halves([id])[id][0]:
+        if id is not None and self.objects([id])[id][0]:
             raise TokenError(
                 f"{self.info.where} has a key with the id {id.hex()} already", "choose another id"
             )
@@ -121,11 +121,11 @@ class Token:
     def create(self, label: str, key_id: bytes, random: bytes) -> Key:
         """Create a pair as `generate` does, with a *key_id* that `free_ids` gave, and 32 *random* bytes."""
         # Creating and importing keys is not loaded by who only signs.
-        from seedless.pkcs11.key_creation import Wanted, generate_pair  # noqa: PLC0415
+        from seedless.pkcs11.key_creation import KeyRequest, generate_pair  # noqa: PLC0415
 
         self._require_creates()
         with self._session.use("make a key") as raw:
-            pair = generate_pair(self._session, raw, self._numbers, Wanted(label, key_id, random))
+            pair = generate_pair(self._session, raw, self._numbers, KeyRequest(label, key_id, random))
             self._finder.add(pair)
         return pair.key
 
@@ -134,22 +134,22 @@ class Token:
 
         require_makes_keys(self._session.module, self.info)
 
-    def halves(self, ids: Collection[bytes]) -> dict[bytes, tuple[list[Half], list[Half]]]:
+    def objects(self, ids: Collection[bytes]) -> dict[bytes, tuple[list[KeyObject], list[KeyObject]]]:
         """Read the private and the public objects that have each of *ids*, for this package."""
         return self._session.again("find a key", lambda raw: self._finder.with_ids(raw, ids))
 
     def finish_or_remove(
-        self, label: str, halves: tuple[list[Half], list[Half]], random: bytes
+        self, label: str, objects: tuple[list[KeyObject], list[KeyObject]], random: bytes
     ) -> Key | None:
         """Return the key whose creation was interrupted, if it is whole; else remove what there is of it.
 
-        *halves* are the objects with its CKA_ID, of which only those with its *label*, or none, are looked
+        *objects* are the objects with its CKA_ID, of which only those with its *label*, or none, are looked
         at. A pair that cannot be used is removed, too.
         """
         from seedless.pkcs11.key_creation import finished  # noqa: PLC0415 - as in `create`
 
         with self._session.use("finish a key") as raw:
-            pair = finished(self._session, raw, self._numbers, (label, *halves), random)
+            pair = finished(self._session, raw, self._numbers, (label, *objects), random)
             if pair is not None:
                 self._finder.add(pair)
         return None if pair is None else pair.key
@@ -172,12 +172,12 @@ class Token:
 
         The rest is as with `generate`; refused is also a key that the token has already.
         """
-        from seedless.pkcs11.key_creation import Coming, import_pair, require_takes_keys  # noqa: PLC0415 - likewise
+        from seedless.pkcs11.key_creation import KeyToImport, import_pair, require_takes_keys  # noqa: PLC0415 - likewise
 
         require_takes_keys(self._session.module, self.info)
         with self._session.use("import a key") as raw:
             pair = import_pair(
-                self._session, raw, self._finder, self._numbers, Coming(software, label, id, random)
+                self._session, raw, self._finder, self._numbers, KeyToImport(software, label, id, random)
             )
             self._finder.add(pair)
         return pair.key
@@ -217,7 +217,7 @@ class Token:
         """Delete both halves of *key*, which is one that `keys` returned. Nothing brings it back."""
         with self._session.use("delete a key") as raw:
             # Found and destroyed in one: the handle of another session may mean another object.
-            found = [pair for pair in pairs(raw, self._numbers) if pair.key == key]
+            found = [pair for pair in key_pairs(raw, self._numbers) if pair.key == key]
             self._finder.forget()
             if len(found) == 1:
                 found[0].private.destroy()
@@ -226,9 +226,9 @@ class Token:
         if len(found) != 1:
             raise NoKey(f"{_count(len(found))} on {self.info.where} is {key.named}", "list the keys again")
 
-    def pairs(self, doing: str = "list the keys") -> list[Pair]:
+    def pairs(self, doing: str = "list the keys") -> list[KeyPair]:
         """List the objects of the private keys with their public halves, for this package."""
-        return self._session.again(doing, lambda raw: pairs(raw, self._numbers))
+        return self._session.again(doing, lambda raw: key_pairs(raw, self._numbers))
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def open_token(
     """
     uri, pins, path = _read(uri, pins, module)
     loaded = load(path)
-    slot, info = seat(loaded, uri)
+    slot, info = slot_of(loaded, uri)
     numbers = eddsa_numbers(loaded, info)
     with TokenSession(loaded, slot, info, writable=writable) as session:
         session.log_in(pins, last_try=last_try)
@@ -278,7 +278,7 @@ _OPENED = 'as in open_token("pkcs11:token=ACME", "env:PIN", module="/usr/lib/sof
 
 def find_token(module: Module, uri: KeyUri) -> TokenInfo:
     """Return the one initialised token that *uri* means; raise `NoToken`, which lists what is there."""
-    return seat(module, uri)[1]
+    return slot_of(module, uri)[1]
 
 
 def _count(number: int) -> str:

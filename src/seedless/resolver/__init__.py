@@ -2,59 +2,59 @@
 
 from __future__ import annotations
 
-from seedless.resolver.cluster import Cluster, Login, Place, listed, open_cluster
+from seedless.resolver.cluster import Cluster, ServerAddress, ServerLogin, listed, open_cluster
 from seedless.resolver.delete import (
-    Deleted,
-    Strays,
-    Victim,
+    DeletedAccount,
+    OrphanedAccount,
+    OrphanedAccounts,
+    delete_request,
+    delete_request_issuer,
     named,
-    order,
-    order_issuer,
+    orphaned_accounts,
     require_store,
-    strays,
 )
-from seedless.resolver.preflight import There, preflight, preflight_delete, preflight_rules
-from seedless.resolver.protocol import ASKED, DELETE, INBOX, UPDATE, Answer, Server, Standing
-from seedless.resolver.pull import Fate, Pulled, judge_pulled
-from seedless.resolver.push import Compared, Sent, State, compare, held_jwts, send
-from seedless.resolver.targets import Folder, Preload, Said, Target
+from seedless.resolver.preflight import ServerContext, preflight, preflight_delete, preflight_rules
+from seedless.resolver.protocol import ASKED, DELETE, INBOX, UPDATE, AccountServer, ServerAnswer, ServerReport
+from seedless.resolver.pull import PulledAccount, PullStatus, judge_pulled
+from seedless.resolver.push import ComparedAccount, PushStatus, SentAccount, compare, held_jwts, send
+from seedless.resolver.targets import FolderTarget, MemoryTarget, Target, TargetAnswer
 
 __all__ = [
     "ASKED",
     "DELETE",
     "INBOX",
     "UPDATE",
-    "Answer",
+    "AccountServer",
     "Cluster",
-    "Compared",
-    "Deleted",
-    "Fate",
-    "Folder",
-    "Login",
-    "Place",
-    "Preload",
-    "Pulled",
-    "Said",
-    "Sent",
-    "Server",
-    "Standing",
-    "State",
-    "Strays",
+    "ComparedAccount",
+    "DeletedAccount",
+    "FolderTarget",
+    "MemoryTarget",
+    "OrphanedAccount",
+    "OrphanedAccounts",
+    "PullStatus",
+    "PulledAccount",
+    "PushStatus",
+    "SentAccount",
+    "ServerAddress",
+    "ServerAnswer",
+    "ServerContext",
+    "ServerLogin",
+    "ServerReport",
     "Target",
-    "There",
-    "Victim",
+    "TargetAnswer",
     "compare",
+    "delete_request",
+    "delete_request_issuer",
     "held_jwts",
     "judge_pulled",
     "listed",
     "named",
     "open_cluster",
-    "order",
-    "order_issuer",
+    "orphaned_accounts",
     "preflight",
     "preflight_delete",
     "preflight_rules",
     "require_store",
     "send",
-    "strays",
 ]

@@ -23,8 +23,8 @@ from seedless import client as logins
 from seedless.errors import BadKey, ServerError
 from seedless.nkey import PublicKey, Role
 from seedless.resolver import protocol
-from seedless.resolver.protocol import Answer, Pinged, Server, Standing, nobody_listens
-from seedless.resolver.targets import Said
+from seedless.resolver.protocol import AccountServer, PingAnswer, ServerAnswer, ServerReport, nobody_listens
+from seedless.resolver.targets import TargetAnswer
 from seedless.text import printable
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _DENIED = "permissions violation"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerAddress:
     """How to reach a system: addresses, TLS, and patience in seconds."""
 
     urls: tuple[str, ...]
@@ -68,10 +68,10 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class ServerLogin:
     """A login to a system, as a user of its system account."""
 
-    place: Place
+    place: ServerAddress
     signer: Signer
     jwt: Jwt[Any]
 
@@ -86,7 +86,7 @@ class Question:
 
 
 @dataclass(slots=True)
-class _Open:
+class _SentQuestion:
     """A question that has been sent, and the answers that have come."""
 
     question: Question
@@ -99,7 +99,7 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _Received:
     """Something has come: an answer, a complaint of the server, or the end of the connection."""
 
     come: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,7 +118,7 @@ class _News:
 class Connection:
     """A login at one server, through which all servers of the system are asked."""
 
-    def __init__(self, runner: asyncio.Runner, client: Client, patience: float, news: _News) -> None:
+    def __init__(self, runner: asyncio.Runner, client: Client, patience: float, news: _Received) -> None:
         """Take the *client*, which lives in the loop of *runner*, and what is heard beside answers."""
         self._runner: Final = runner
         self._client: Final = client
@@ -141,7 +141,7 @@ class Connection:
 
     async def _ask(self, questions: Sequence[Question]) -> list[list[bytes]]:
         inbox = self._client.new_inbox()
-        asked = [_Open(question) for question in questions]
+        asked = [_SentQuestion(question) for question in questions]
 
         async def heard(message: Any) -> None:  # noqa: ANN401 - nats-py's message
             found = asked[int(message.subject.rpartition(".")[2])]
@@ -162,7 +162,7 @@ class Connection:
             await subscription.unsubscribe()
         return [one.answers for one in asked]
 
-    async def _all_answered(self, some: Sequence[_Open]) -> bool:
+    async def _all_answered(self, some: Sequence[_SentQuestion]) -> bool:
         """Wait until all questions of *some* are answered, or until for our patience nothing comes."""
         while True:
             self._require_alive()
@@ -177,20 +177,20 @@ class Connection:
                 return all(one.done for one in some)
 
     def _require_alive(self) -> None:
-        said = next(iter(self._news.complaints), "")
-        if _DENIED in said.lower():
-            raise ServerError(f"the server said: {said}", _MAY_NOT)
-        if said or not self._client.is_connected:
-            why = f" ({said})" if said else ""
+        answer = next(iter(self._news.complaints), "")
+        if _DENIED in answer.lower():
+            raise ServerError(f"the server said: {answer}", _MAY_NOT)
+        if answer or not self._client.is_connected:
+            why = f" ({answer})" if answer else ""
             raise ServerError(
                 f"the connection to the server was lost{why}", "run it again: it goes on from there"
             )
 
 
 @contextmanager
-def connected(login: Login) -> Iterator[Connection]:
+def connected(login: ServerLogin) -> Iterator[Connection]:
     """Log in, and log out at the end; raise `ServerError` or, without nats-py, `UsageError`."""
-    news = _News()
+    news = _Received()
     with asyncio.Runner() as runner:
         opening = logins.connect(
             login.place.urls,
@@ -223,16 +223,19 @@ _HINTS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class Cluster:
-    """All servers that answer, and answers of all of them; a `Target`. Made by `survey`."""
+    """All servers that answer, and answers of all of them; a `Target`. Made by `find_servers`."""
 
-    wants_order: Final = True
+    requires_delete_request: Final = True
 
     def __init__(
-        self, connection: Connection, standings: tuple[Standing, ...], holdings: dict[Server, frozenset[str]]
+        self,
+        connection: Connection,
+        server_reports: tuple[ServerReport, ...],
+        holdings: dict[AccountServer, frozenset[str]],
     ) -> None:
-        """Take the servers that hold accounts, each in both *standings* and *holdings*."""
+        """Take the servers that hold accounts, each in both *server_reports* and *holdings*."""
         self._connection: Final = connection
-        self.standings: Final = standings
+        self.server_reports: Final = server_reports
         self.holdings: Final = holdings
 
     @property
@@ -252,80 +255,87 @@ class Cluster:
                 )
         return {account: tuple(map(_text, answers)) for account, answers in zip(accounts, found, strict=True)}
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
         """Send *accounts*; the answers of each."""
         questions = [
             Question(protocol.UPDATE, account.text.encode("ascii"), self._from_all) for account in accounts
         ]
         return [self._said(protocol.UPDATE, answers) for answers in self._connection.ask(questions)]
 
-    def who_deletes(self) -> Said:
+    def who_deletes(self) -> TargetAnswer:
         """Ask with an order that names nothing; `ok` of an answer is that the server would delete."""
-        said = self._order(protocol.MAY_WE_DELETE)
-        answers = tuple(Answer(one.server, protocol.may_delete(one), one.text) for one in said.answers)
-        return Said(answers, said.missing)
+        answer = self._order(protocol.MAY_WE_DELETE)
+        answers = tuple(
+            ServerAnswer(one.server, protocol.may_delete(one), one.text) for one in answer.answers
+        )
+        return TargetAnswer(answers, answer.missing)
 
-    def delete(self, accounts: Sequence[str], order: str) -> Said:  # noqa: ARG002 - the order names them
+    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:  # noqa: ARG002 - the order names them
         """Send *order*, the signed jwt that names *accounts*."""
         return self._order(order)
 
-    def _order(self, order: str) -> Said:
+    def _order(self, order: str) -> TargetAnswer:
         question = Question(protocol.DELETE, order.encode("ascii"), self._from_all)
         return self._said(protocol.DELETE, self._connection.ask([question])[0])
 
-    def _said(self, subject: str, answers: Sequence[bytes]) -> Said:
+    def _said(self, subject: str, answers: Sequence[bytes]) -> TargetAnswer:
         found = protocol.answers_to(subject, answers)
         answered = {answer.server.id for answer in found}
-        return Said(found, tuple(server for server in self.holdings if server.id not in answered))
+        return TargetAnswer(found, tuple(server for server in self.holdings if server.id not in answered))
 
     def _from_all(self, answers: Sequence[bytes]) -> bool:
         return len(answers) >= len(self.holdings)
 
 
 @contextmanager
-def open_cluster(login: Login, servers: int | None = None) -> Iterator[Cluster]:
+def open_cluster(login: ServerLogin, servers: int | None = None) -> Iterator[Cluster]:
     """Log in and look who is there; raise `ServerError` unless all are, *servers* of them where given."""
     with connected(login) as connection:
-        yield survey(connection, servers)
+        yield find_servers(connection, servers)
 
 
-def survey(connection: Connection, servers: int | None = None) -> Cluster:
+def find_servers(connection: Connection, servers: int | None = None) -> Cluster:
     """Return the servers behind *connection*; raise `ServerError` unless every known one answers.
 
     Known are as many as the servers count, and *servers* where it is given.
     """
     there = _there(connection, servers)
     counted = _enough(len(there))
-    standings = protocol.standings(connection.ask([Question(protocol.VARZ, b"", counted)])[0])
-    _require({one.server for one in standings}, there, "did not say whom they trust")
-    holders = {one.server for one in standings if one.operators or _is_account(one.system_account)}
+    server_reports = protocol.server_reports(connection.ask([Question(protocol.VARZ, b"", counted)])[0])
+    _require({one.server for one in server_reports}, there, "did not say whom they trust")
+    holders = {one.server for one in server_reports if one.operators or _is_account(one.system_account)}
     holdings = protocol.listings(connection.ask([Question(protocol.LIST, b"", _enough(len(holders)))])[0])
     _require(set(holdings), holders, "did not say which accounts they hold", _FULL)
     return Cluster(
         connection,
-        tuple(one for one in standings if one.server in holdings),
+        tuple(one for one in server_reports if one.server in holdings),
         dict(sorted(holdings.items(), key=lambda item: (item[0].name, item[0].id))),
     )
 
 
-def listed(servers: Iterator[Server] | Sequence[Server] | dict[Server, Any] | set[Server]) -> str:
+def listed(
+    servers: Iterator[AccountServer]
+    | Sequence[AccountServer]
+    | dict[AccountServer, Any]
+    | set[AccountServer],
+) -> str:
     """Return the names of *servers*, those of the same name with their ids."""
     known = sorted(servers, key=lambda one: (one.name, one.id))
     names = [one.name for one in known]
     return ", ".join(f"{one} ({one.id[:8]}…)" if names.count(one.name) > 1 else str(one) for one in known)
 
 
-def _there(connection: Connection, servers: int | None) -> set[Server]:
+def _there(connection: Connection, servers: int | None) -> set[AccountServer]:
     """Return the servers that answer; raise `ServerError` when one does not that others know."""
     answers = connection.ask([Question(protocol.PING, b"", lambda found: _all_there(found, servers))])[0]
-    pinged = protocol.pings(answers)
+    pinged = protocol.ping_answers(answers)
     if not pinged:
         raise ServerError("no server answered as to a user of its system account", _SYSTEM_USER)
     there = {one.server for one in pinged}
     known = _known(pinged, servers)
     if len(there) < known:
         silent = {name for one in pinged for name in one.routes} - {server.name for server in there}
-        named = f": {listed({Server('', name) for name in silent})} did not" if silent else ""
+        named = f": {listed({AccountServer('', name) for name in silent})} did not" if silent else ""
         raise ServerError(
             f"{len(there)} of {known} servers answered ({listed(there)}){named}",
             f"start it, or wait until the others forget it; {AGAIN}",
@@ -334,11 +344,11 @@ def _there(connection: Connection, servers: int | None) -> set[Server]:
 
 
 def _all_there(answers: Sequence[bytes], servers: int | None) -> bool:
-    pinged = protocol.pings(answers)
+    pinged = protocol.ping_answers(answers)
     return bool(pinged) and len(pinged) >= _known(pinged, servers)
 
 
-def _known(pinged: Sequence[Pinged], servers: int | None) -> int:
+def _known(pinged: Sequence[PingAnswer], servers: int | None) -> int:
     """Return how many servers there are: as many as one counts, or has routes to, and those expected."""
     counts = (max(one.active, 1 + len(one.routes)) for one in pinged)
     return max(servers or 0, *counts)
@@ -348,7 +358,7 @@ def _enough(count: int) -> Callable[[Sequence[bytes]], bool]:
     return lambda answers: len(answers) >= count
 
 
-def _require(found: set[Server], wanted: set[Server], did_not: str, hint: str = "") -> None:
+def _require(found: set[AccountServer], wanted: set[AccountServer], did_not: str, hint: str = "") -> None:
     missing = wanted - found
     if missing:
         raise ServerError(

@@ -21,7 +21,7 @@ from seedless.claims import Generic
 from seedless.errors import Refused, StoreError
 from seedless.jwt import Claims
 from seedless.nkey import PublicKey
-from seedless.resolver.pull import Fate, judge_pulled
+from seedless.resolver.pull import PullStatus, judge_pulled
 from seedless.resolver.push import readable
 from seedless.store import atomic
 from seedless.text import shown
@@ -32,32 +32,32 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account, Operator
     from seedless.jwt import Jwt
-    from seedless.resolver.protocol import Server, Standing
-    from seedless.resolver.pull import Pulled
+    from seedless.resolver.protocol import AccountServer, ServerReport
+    from seedless.resolver.pull import PulledAccount
     from seedless.resolver.targets import Target
 
 
-class Deleted(msgspec.Struct, frozen=True):
+class DeletedAccount(msgspec.Struct, frozen=True):
     """The name of an account that was deleted, and when, in Unix seconds."""
 
     name: str
     at: int
 
 
-def load(path: Path) -> dict[str, Deleted]:
+def load(path: Path) -> dict[str, DeletedAccount]:
     """Return what was deleted, by the key of the account; raise `StoreError` when that cannot be read."""
     data = atomic.read(path)
     if data is None:
         return {}
     try:
-        return msgspec.json.decode(data, type=dict[str, Deleted])
+        return msgspec.json.decode(data, type=dict[str, DeletedAccount])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(
             f"{shown(path)} is damaged: {error}", "move it away: it only helps to name what has come back"
         ) from error
 
 
-def note(path: Path, deleted: Mapping[str, Deleted], alive: Collection[str] = ()) -> None:
+def note(path: Path, deleted: Mapping[str, DeletedAccount], alive: Collection[str] = ()) -> None:
     """Add *deleted* to the file, take out who is *alive* again; call it with the store's lock held."""
     before = load(path)
     after = {key: one for key, one in {**before, **deleted}.items() if key not in alive}
@@ -67,52 +67,52 @@ def note(path: Path, deleted: Mapping[str, Deleted], alive: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Victim:
+class OrphanedAccount:
     """An account to be deleted: its key, its name, who holds it, and when it was deleted before."""
 
     account: str
     name: str
-    servers: tuple[Server, ...]
-    returned: Deleted | None = None
+    servers: tuple[AccountServer, ...]
+    returned: DeletedAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Strays:
+class OrphanedAccounts:
     """Accounts that servers hold and the store does not: to be deleted, and left alone, with the reason.
 
     Left alone is what `pull` could not take into the store: it may be wanted, and nobody could have kept it.
     """
 
-    victims: tuple[Victim, ...]
-    left: tuple[Pulled, ...]
+    orphaned: tuple[OrphanedAccount, ...]
+    left: tuple[PulledAccount, ...]
 
 
-def strays(
+def orphaned_accounts(
     target: Target,
     stored: Mapping[str, Jwt[Account]],
     operator: Jwt[Operator],
-    deleted: Mapping[str, Deleted],
+    deleted: Mapping[str, DeletedAccount],
     now: int,
-) -> Strays:
+) -> OrphanedAccounts:
     """Return the accounts that *target* holds and *stored* (by name) does not, but for system accounts.
 
     *deleted* are those that were deleted before; *now* is Unix seconds.
     """
-    systems = {one.system_account for one in target.standings}
+    systems = {one.system_account for one in target.server_reports}
     wanted = {account.claims.sub for account in stored.values()}
     held: frozenset[str] = frozenset().union(*target.holdings.values())
     found = judge_pulled(target.held(sorted(held - wanted - systems)), operator, stored, now=now)
-    names = {one.subject: one.name for one in found if one.fate is not Fate.REFUSED}
-    left = tuple(one for one in found if one.fate is Fate.REFUSED)
-    return Strays(named(target, sorted(names), deleted, names), left)
+    names = {one.subject: one.name for one in found if one.status is not PullStatus.REFUSED}
+    left = tuple(one for one in found if one.status is PullStatus.REFUSED)
+    return OrphanedAccounts(named(target, sorted(names), deleted, names), left)
 
 
 def named(
     target: Target,
     accounts: Sequence[str],
-    deleted: Mapping[str, Deleted],
+    deleted: Mapping[str, DeletedAccount],
     names: Mapping[str, str] | None = None,
-) -> tuple[Victim, ...]:
+) -> tuple[OrphanedAccount, ...]:
     """Return those of *accounts* that a server holds, by name: as in *names*, or in what servers hold."""
     holders = {
         account: tuple(server for server, keys in target.holdings.items() if account in keys)
@@ -125,8 +125,8 @@ def named(
     for account in held:
         jwt = next(filter(None, map(readable, texts.get(account, ()))), None)
         name = known.get(account) or (jwt.claims.name if jwt else "") or account
-        found.append(Victim(account, name, holders[account], deleted.get(account)))
-    return tuple(sorted(found, key=lambda victim: (victim.name, victim.account)))
+        found.append(OrphanedAccount(account, name, holders[account], deleted.get(account)))
+    return tuple(sorted(found, key=lambda orphan: (orphan.name, orphan.account)))
 
 
 def require_store(damaged: Collection[str], wanted: Collection[str]) -> None:
@@ -141,7 +141,9 @@ def require_store(damaged: Collection[str], wanted: Collection[str]) -> None:
         raise Refused("nothing is pruned: the store has no accounts, so everything would go", _RIGHT_STORE)
 
 
-def order_issuer(operator: Jwt[Operator], known: Collection[str], standings: Sequence[Standing]) -> PublicKey:
+def delete_request_issuer(
+    operator: Jwt[Operator], known: Collection[str], server_reports: Sequence[ServerReport]
+) -> PublicKey:
     """Return the key of *operator* whose order every server obeys: a *known* signing key, or the identity.
 
     Servers of a strict operator do not obey its identity. Raise `Refused` when no key will do.
@@ -149,9 +151,9 @@ def order_issuer(operator: Jwt[Operator], known: Collection[str], standings: Seq
     claims = operator.claims
     candidates = [*(key for key in claims.body.signing_keys if key in known), claims.sub]
     for key in candidates:
-        if all(any(key in _obeyed(one.claims) for one in each.operators) for each in standings):
+        if all(any(key in _obeyed(one.claims) for one in each.operators) for each in server_reports):
             return PublicKey.parse(key)
-    deaf = [str(each.server) for each in standings if not _obeys_any(each, candidates)]
+    deaf = [str(each.server) for each in server_reports if not _obeys_any(each, candidates)]
     raise Refused(
         "nothing is deleted: none of the operator's keys that are known here is trusted by "
         f"{', '.join(deaf) or 'every server'}",
@@ -159,7 +161,7 @@ def order_issuer(operator: Jwt[Operator], known: Collection[str], standings: Seq
     )
 
 
-def _obeys_any(standing: Standing, keys: Sequence[str]) -> bool:
+def _obeys_any(standing: ServerReport, keys: Sequence[str]) -> bool:
     return any(key in _obeyed(one.claims) for one in standing.operators for key in keys)
 
 
@@ -168,7 +170,7 @@ def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:
     return body.signing_keys if body.strict_signing_key_usage else (operator.sub, *body.signing_keys)
 
 
-def order(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
+def delete_request(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
     """Return the claims that order servers to delete *accounts*, for *issuer*, an operator's key."""
     return Claims(sub=str(issuer), body=Generic(data={"accounts": sorted(accounts)}))
 

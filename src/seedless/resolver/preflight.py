@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account, Operator
     from seedless.jwt import Jwt
-    from seedless.resolver.protocol import Server, Standing
+    from seedless.resolver.protocol import AccountServer, ServerReport
 
-PreflightRule = Callable[["Jwt[Account]", "There"], Iterator[Finding]]
+PreflightRule = Callable[["Jwt[Account]", "ServerContext"], Iterator[Finding]]
 """Look at an account that is to be sent, and yield what stands against it."""
 
-DeleteRule = Callable[["Collection[str]", "There"], Iterator[Finding]]
+DeleteRule = Callable[["Collection[str]", "ServerContext"], Iterator[Finding]]
 """Look at accounts (keys) that are to be deleted together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class There:
+class ServerContext:
     """What is known of the servers, and of us: the operator of the store, and the user who is logged in.
 
     `held` maps an account's key to the jwts of it that servers hold, those that can be read; `refusing` are
@@ -45,23 +45,23 @@ class There:
     """
 
     operator: Jwt[Operator]
-    standings: tuple[Standing, ...]
+    server_reports: tuple[ServerReport, ...]
     held: Mapping[str, tuple[Jwt[Any], ...]] = dataclasses.field(default_factory=dict)
     user: Jwt[Any] | None = None
-    refusing: tuple[Server, ...] = ()
+    refusing: tuple[AccountServer, ...] = ()
 
 
-def r001_issuer_is_trusted_there(account: Jwt[Account], there: There) -> Iterator[Finding]:
+def r001_issuer_is_trusted_there(account: Jwt[Account], servers: ServerContext) -> Iterator[Finding]:
     """An account is issued by a key that the operator jwt of every server lists.
 
     A server stores it all the same and refuses its users from the next start on. One whose operator is strict
     trusts no account that the operator's identity has signed.
     """
-    blind = [one.server for one in there.standings if not one.operators]
+    blind = [one.server for one in servers.server_reports if not one.operators]
     if blind:
         text = f"nobody knows whom {_names(blind)} trusts: no operator jwt is shown"
         yield error("R001", "iss", text, "configure it with operator:, not with trusted_keys:")
-    deaf = [one for one in there.standings if one.operators and not _trusts(one, account)]
+    deaf = [one for one in servers.server_reports if one.operators and not _trusts(one, account)]
     if deaf:
         identities = {operator.claims.sub for one in deaf for operator in one.operators}
         strict = ", the operator's identity" if str(account.issuer) in identities else ""
@@ -74,13 +74,13 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], there: There) -> Iterato
         yield error("R001", "iss", text, _SIGN_AGAIN)
 
 
-def r002_is_later_than_what_is_there(account: Jwt[Account], there: There) -> Iterator[Finding]:
+def r002_is_later_than_what_is_there(account: Jwt[Account], servers: ServerContext) -> Iterator[Finding]:
     """An account is issued later than each that a server holds.
 
     A server takes an older one too; between servers it is dropped, so that they disagree. Two of one second
     count as the same when servers compare what they hold.
     """
-    newest = _newest(account, there)
+    newest = _newest(account, servers)
     if newest is None or newest.issued_at < account.issued_at:
         return
     if newest.issued_at == account.issued_at:
@@ -90,27 +90,27 @@ def r002_is_later_than_what_is_there(account: Jwt[Account], there: There) -> Ite
     yield error("R002", "iat", text, _SEE_WHAT_IS_THERE)
 
 
-def r003_fits_into_a_message(account: Jwt[Account], there: There) -> Iterator[Finding]:
+def r003_fits_into_a_message(account: Jwt[Account], servers: ServerContext) -> Iterator[Finding]:
     """An account is no longer than a message may be (`max_payload`).
 
     A server closes the connection on a longer one.
     """
-    smallest = min((one.max_payload for one in there.standings if one.max_payload), default=0)
+    smallest = min((one.max_payload for one in servers.server_reports if one.max_payload), default=0)
     if smallest and len(account.text) > smallest:
-        slow = [one.server for one in there.standings if one.max_payload == smallest]
+        slow = [one.server for one in servers.server_reports if one.max_payload == smallest]
         text = f"has {len(account.text)} bytes; at most {smallest} are taken by {_names(slow)}"
         yield error("R003", "", text, "make it smaller, or raise max_payload there")
 
 
-def r004_servers_are_of_this_operator(_: object, there: There) -> Iterator[Finding]:
+def r004_servers_are_of_this_operator(_: object, servers: ServerContext) -> Iterator[Finding]:
     """Every server trusts the operator of the store.
 
     Otherwise these are somebody else's servers, or those of another store.
     """
-    ours = there.operator.claims
+    ours = servers.operator.claims
     strange = [
         one.server
-        for one in there.standings
+        for one in servers.server_reports
         if one.operators and all(operator.claims.sub != ours.sub for operator in one.operators)
     ]
     if strange:
@@ -118,20 +118,22 @@ def r004_servers_are_of_this_operator(_: object, there: There) -> Iterator[Findi
         yield error("R004", "", text, "is this the right store, the right address?")
 
 
-def r005_system_account_lets_us_in(account: Jwt[Account], there: There) -> Iterator[Finding]:
+def r005_system_account_lets_us_in(account: Jwt[Account], servers: ServerContext) -> Iterator[Finding]:
     """A system account still lets in the user who pushes it.
 
     Otherwise it is the last thing that can be pushed.
     """
-    if there.user is None or all(one.system_account != account.claims.sub for one in there.standings):
+    if servers.user is None or all(
+        one.system_account != account.claims.sub for one in servers.server_reports
+    ):
         return
-    if not trust.did_sign(account, there.user):
+    if not trust.did_sign(account, servers.user):
         yield error(
-            "R005", "nats.signing_keys", f"would lock {_user(there)} out, who is not issued by its keys"
+            "R005", "nats.signing_keys", f"would lock {_user(servers)} out, who is not issued by its keys"
         )
-    elif trust.is_revoked(account, there.user):
+    elif trust.is_revoked(account, servers.user):
         yield error(
-            "R005", "nats.revocations", f"would lock {_user(there)} out, who is revoked in it", _OTHER
+            "R005", "nats.revocations", f"would lock {_user(servers)} out, who is revoked in it", _OTHER
         )
     elif not account.claims.body.limits.conn:
         yield error("R005", "nats.limits.conn", "lets nobody in: it has no connections")
@@ -147,23 +149,23 @@ RULES: tuple[PreflightRule, ...] = (
 """For every account that is to be sent."""
 
 
-def r006_servers_delete(_accounts: Collection[str], there: There) -> Iterator[Finding]:
+def r006_servers_delete(_accounts: Collection[str], servers: ServerContext) -> Iterator[Finding]:
     """Every server deletes accounts when the operator orders it (`allow_delete` of its resolver).
 
     One that does not brings them back to all others.
     """
-    if there.refusing:
-        text = f"accounts are not deleted by {_names(sorted(there.refusing))} (allow_delete is not set)"
+    if servers.refusing:
+        text = f"accounts are not deleted by {_names(sorted(servers.refusing))} (allow_delete is not set)"
         yield error("R006", "", text, "set allow_delete: true in its resolver, and start it again")
 
 
-def r007_system_account_stays(accounts: Collection[str], there: There) -> Iterator[Finding]:
+def r007_system_account_stays(accounts: Collection[str], servers: ServerContext) -> Iterator[Finding]:
     """A system account is not deleted.
 
     Servers do not do it, and could be told nothing more if they did.
     """
-    systems = {one.system_account for one in there.standings}
-    systems.add(there.operator.claims.body.system_account)
+    systems = {one.system_account for one in servers.server_reports}
+    systems.add(servers.operator.claims.body.system_account)
     for account in sorted(systems & set(accounts)):
         yield error(
             "R007", "", f"{account} is the system account", "name another in the operator's claims first"
@@ -184,7 +186,7 @@ def preflight_rules() -> tuple[PreflightRule | DeleteRule, ...]:
 
 
 def preflight(
-    accounts: Sequence[Jwt[Account]], there: There, now: int, reset_time: Collection[str] = ()
+    accounts: Sequence[Jwt[Account]], servers: ServerContext, now: int, reset_time: Collection[str] = ()
 ) -> Report:
     """Return what stands against sending *accounts*: the rules above, and what rules find in the claims.
 
@@ -194,25 +196,27 @@ def preflight(
     (T001) is left to those that the servers have.
     """
     claims = {one.claims.sub: one.claims for one in accounts}
-    context = Context(now=now, operator=there.operator.claims, claims=claims)
+    context = Context(now=now, operator=servers.operator.claims, claims=claims)
     found: list[Finding] = []
     for account in accounts:
         about = f"account {brief(account.claims.name)}"
-        found += [msgspec.structs.replace(one, about=about) for rule in RULES for one in rule(account, there)]
-        found += [one for one in _about_claims(account, there, context) if one.code != _OURS]
+        found += [
+            msgspec.structs.replace(one, about=about) for rule in RULES for one in rule(account, servers)
+        ]
+        found += [one for one in _about_claims(account, servers, context) if one.code != _OURS]
     reset = {
-        f"account {brief(one.claims.name)}" for one in accounts if _is_reset(one, there, now, reset_time)
+        f"account {brief(one.claims.name)}" for one in accounts if _is_reset(one, servers, now, reset_time)
     }
-    lifted = [one for one in _once(found) if one.code == _OLDER and one.about in reset]
-    report = Report.of(one for one in _once(found) if one not in lifted)
-    return msgspec.structs.replace(report, lifted=tuple(lifted))
+    waived = [one for one in _once(found) if one.code == _OLDER and one.about in reset]
+    report = Report.of(one for one in _once(found) if one not in waived)
+    return msgspec.structs.replace(report, waived=tuple(waived))
 
 
-def _about_claims(account: Jwt[Account], there: There, context: Context) -> Iterator[Finding]:
+def _about_claims(account: Jwt[Account], servers: ServerContext, context: Context) -> Iterator[Finding]:
     said: Iterable[Finding] = judge_statement(Statement.of(account), context)
-    newest = _newest(account, there)
+    newest = _newest(account, servers)
     if newest is not None:
-        jwts = {there.operator.claims.sub: there.operator}
+        jwts = {servers.operator.claims.sub: servers.operator}
         before = msgspec.structs.replace(context, jwts=jwts)
         said = mark_existing(said, payload_of(account), newest, before)
     for finding in said:
@@ -222,26 +226,26 @@ def _about_claims(account: Jwt[Account], there: There, context: Context) -> Iter
             yield finding
 
 
-def _is_reset(account: Jwt[Account], there: There, now: int, reset_time: Collection[str]) -> bool:
+def _is_reset(account: Jwt[Account], servers: ServerContext, now: int, reset_time: Collection[str]) -> bool:
     """Tell whether a person has confirmed that what the servers have of *account* is from a fast clock."""
-    newest = _newest(account, there)
+    newest = _newest(account, servers)
     is_ahead = newest is not None and is_from_the_future(newest.issued_at, now)
     return is_ahead and account.claims.sub in reset_time
 
 
-def _newest(account: Jwt[Account], there: There) -> Jwt[Account] | None:
+def _newest(account: Jwt[Account], servers: ServerContext) -> Jwt[Account] | None:
     """Return the latest jwt that a server holds of the subject of *account*, itself left out."""
-    others = (one for one in there.held.get(account.claims.sub, ()) if one.text != account.text)
+    others = (one for one in servers.held.get(account.claims.sub, ()) if one.text != account.text)
     return max(others, key=lambda one: one.issued_at, default=None)
 
 
-def preflight_delete(accounts: Collection[str], there: There) -> Report:
+def preflight_delete(accounts: Collection[str], servers: ServerContext) -> Report:
     """Return what stands against deleting *accounts* (keys)."""
-    found = [finding for rule in DELETE_RULES for finding in rule(accounts, there)]
+    found = [finding for rule in DELETE_RULES for finding in rule(accounts, servers)]
     return Report.of(found)
 
 
-def _trusts(one: Standing, account: Jwt[Account]) -> bool:
+def _trusts(one: ServerReport, account: Jwt[Account]) -> bool:
     return any(trust.did_sign(operator, account) for operator in one.operators)
 
 
@@ -254,11 +258,11 @@ def _once(found: Iterable[Finding]) -> list[Finding]:
     return list(kept.values())
 
 
-def _user(there: There) -> str:
-    return brief(there.user.claims.name) if there.user else ""
+def _user(servers: ServerContext) -> str:
+    return brief(servers.user.claims.name) if servers.user else ""
 
 
-def _names(servers: Iterable[Server]) -> str:
+def _names(servers: Iterable[AccountServer]) -> str:
     return ", ".join(map(str, servers))
 
 

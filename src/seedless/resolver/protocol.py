@@ -47,7 +47,7 @@ _LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Server:
+class AccountServer:
     """One place that holds accounts: a server by its id, or a folder or file, and what to call it."""
 
     id: str
@@ -58,29 +58,29 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServerReport:
     """What a server says of itself: whom it trusts, and how much a message may hold, in bytes."""
 
-    server: Server
+    server: AccountServer
     operators: tuple[Jwt[Operator], ...]
     system_account: str
     max_payload: int
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """What one server said to an update or a delete: whether it did it, and in which words."""
 
-    server: Server
+    server: AccountServer
     ok: bool
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Pinged:
+class PingAnswer:
     """A server that is there: how many it counts with itself, and the names of those it has a route to."""
 
-    server: Server
+    server: AccountServer
     active: int
     routes: frozenset[str]
 
@@ -147,46 +147,46 @@ def nobody_listens(headers: Mapping[str, str] | None, data: bytes) -> bool:
     return not data and headers is not None and headers.get("Status") == "503"
 
 
-def pings(answers: Iterable[bytes]) -> tuple[Pinged, ...]:
+def ping_answers(answers: Iterable[bytes]) -> tuple[PingAnswer, ...]:
     """Read the answers to `PING`, one for each server, by name."""
     found = {}
     for answer in answers:
-        said = _read(answer, _Ping, PING)
-        server = _named(said.server)
-        routes = frozenset(route.name for route in said.statsz.routes if route.name)
-        found[server.id] = Pinged(server, said.statsz.active_servers, routes)
+        reply = _read(answer, _Ping, PING)
+        server = _named(reply.server)
+        routes = frozenset(route.name for route in reply.statsz.routes if route.name)
+        found[server.id] = PingAnswer(server, reply.statsz.active_servers, routes)
     return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
 
 
-def standings(answers: Iterable[bytes]) -> tuple[Standing, ...]:
+def server_reports(answers: Iterable[bytes]) -> tuple[ServerReport, ...]:
     """Read the answers to `VARZ`, one for each server, by name, without operators that cannot be read."""
     found = {}
     for answer in answers:
-        said = _read(answer, _Varz, VARZ)
-        server, data = _named(said.server), said.data
+        reply = _read(answer, _Varz, VARZ)
+        server, data = _named(reply.server), reply.data
         operators = tuple(filter(None, map(_operator, data.trusted_operators_jwt)))
-        found[server.id] = Standing(server, operators, data.system_account, data.max_payload)
+        found[server.id] = ServerReport(server, operators, data.system_account, data.max_payload)
     return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
 
 
-def listings(answers: Iterable[bytes]) -> dict[Server, frozenset[str]]:
+def listings(answers: Iterable[bytes]) -> dict[AccountServer, frozenset[str]]:
     """Read the answers to `LIST`: the accounts that each server with a full resolver holds."""
     read_ones = (_read(answer, _List, LIST) for answer in answers)
-    return {_named(said.server): frozenset(said.data or ()) for said in read_ones}
+    return {_named(reply.server): frozenset(reply.data or ()) for reply in read_ones}
 
 
-def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[Answer, ...]:
+def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[ServerAnswer, ...]:
     """Read the answers to an update or a delete, one for each server, by name."""
     found = {}
     for answer in answers:
-        said = _read(answer, _Update, subject)
-        words = said.error.description if said.error else said.data.message if said.data else ""
-        server = _named(said.server)
-        found[server] = Answer(server, said.error is None, shown(words[:_LONGEST_WORDS]))
+        reply = _read(answer, _Update, subject)
+        words = reply.error.description if reply.error else reply.data.message if reply.data else ""
+        server = _named(reply.server)
+        found[server] = ServerAnswer(server, reply.error is None, shown(words[:_LONGEST_WORDS]))
     return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
 
 
-def may_delete(answer: Answer) -> bool:
+def may_delete(answer: ServerAnswer) -> bool:
     """Tell from its *answer* to `MAY_WE_DELETE` whether a server deletes when a trusted key orders it."""
     return _NO_DELETE not in answer.text
 
@@ -200,8 +200,8 @@ def _read(answer: bytes, kind: type[S], subject: str) -> S:
         ) from error
 
 
-def _named(server: _Server) -> Server:
-    return Server(server.id, server.name)
+def _named(server: _Server) -> AccountServer:
+    return AccountServer(server.id, server.name)
 
 
 def _operator(text: str) -> Jwt[Operator] | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
 
-class Fate(enum.StrEnum):
+class PullStatus(enum.StrEnum):
     """What becomes of an account that servers hold."""
 
     CURRENT = "current"
@@ -37,22 +37,22 @@ class Fate(enum.StrEnum):
     REFUSED = "refused"
 
 
-_WRITTEN = frozenset({Fate.NEW, Fate.NEWER, Fate.OVERWRITES})
+_WRITTEN = frozenset({PullStatus.NEW, PullStatus.NEWER, PullStatus.OVERWRITES})
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class PulledAccount:
     """An account by its key, its latest jwt on the servers (None: there is none to be read), and its fate."""
 
     subject: str
     jwt: Jwt[Account] | None
-    fate: Fate
+    status: PullStatus
     reason: str = ""
 
     @property
     def is_written(self) -> bool:
         """Whether it goes into the store."""
-        return self.fate in _WRITTEN
+        return self.status in _WRITTEN
 
     @property
     def name(self) -> str:
@@ -67,7 +67,7 @@ def judge_pulled(
     *,
     now: int,
     overwrite_newer: bool = False,
-) -> tuple[Pulled, ...]:
+) -> tuple[PulledAccount, ...]:
     """Return what becomes of each account that is *held* (its key, and the texts of the servers) at *now*.
 
     *stored* are the accounts of the store by name. One from the future, of a clock that was fast, does not
@@ -80,11 +80,11 @@ def judge_pulled(
         jwt = max(filter(None, map(readable, texts)), key=lambda one: one.issued_at, default=None)
         reason = _objection(subject, jwt, operator, names.get(subject), takers)
         if reason or jwt is None:
-            found.append(Pulled(subject, jwt, Fate.REFUSED, reason))
+            found.append(PulledAccount(subject, jwt, PullStatus.REFUSED, reason))
             continue
         takers[jwt.claims.name.strip()] = subject
         mine = stored[names[subject]] if subject in names else None
-        found.append(_fate(subject, jwt, mine, now, overwrite_newer=overwrite_newer))
+        found.append(_pull_status(subject, jwt, mine, now, overwrite_newer=overwrite_newer))
     return tuple(sorted(found, key=lambda one: (one.name, one.subject)))
 
 
@@ -117,18 +117,20 @@ def _misnamed(subject: str, name: str, known_as: str | None, takers: Mapping[str
     return ""
 
 
-def _fate(
+def _pull_status(
     subject: str, jwt: Jwt[Account], mine: Jwt[Account] | None, now: int, *, overwrite_newer: bool
-) -> Pulled:
+) -> PulledAccount:
     if mine is None:
-        return Pulled(subject, jwt, Fate.NEW)
+        return PulledAccount(subject, jwt, PullStatus.NEW)
     if mine.text == jwt.text:
-        return Pulled(subject, jwt, Fate.CURRENT)
+        return PulledAccount(subject, jwt, PullStatus.CURRENT)
     reason = f"the store has one of {moment(mine.issued_at)}, the servers one of {moment(jwt.issued_at)}"
     ahead = [is_from_the_future(one.issued_at, now) for one in (jwt, mine)]
     if ahead == [True, False]:
         reason += f", and this clock reads {moment(now)}: see docs/howto/clock.md"
-        return Pulled(subject, jwt, Fate.OVERWRITES if overwrite_newer else Fate.AHEAD, reason)
+        return PulledAccount(
+            subject, jwt, PullStatus.OVERWRITES if overwrite_newer else PullStatus.AHEAD, reason
+        )
     if jwt.issued_at > mine.issued_at:
-        return Pulled(subject, jwt, Fate.NEWER)
-    return Pulled(subject, jwt, Fate.OVERWRITES if overwrite_newer else Fate.OLDER, reason)
+        return PulledAccount(subject, jwt, PullStatus.NEWER)
+    return PulledAccount(subject, jwt, PullStatus.OVERWRITES if overwrite_newer else PullStatus.OLDER, reason)

@@ -17,10 +17,10 @@ from seedless.jwt import Jwt, read
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from seedless.resolver.targets import Said, Target
+    from seedless.resolver.targets import Target, TargetAnswer
 
 
-class State(enum.StrEnum):
+class PushStatus(enum.StrEnum):
     """How an account stands to what servers hold of it."""
 
     CURRENT = "current"
@@ -29,11 +29,11 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedAccount:
     """An account of the store, and the different jwts of it that servers hold and that can be read."""
 
     account: Jwt[Account]
-    state: State
+    state: PushStatus
     held: tuple[Jwt[Any], ...] = ()
 
     @property
@@ -43,38 +43,38 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentAccount:
     """An account, and what servers said to it; None when it was not sent because of a silence before it."""
 
     account: Jwt[Account]
-    said: Said | None
+    answer: TargetAnswer | None
 
     @property
     def ok(self) -> bool:
         """Whether every server has it now."""
-        return self.said is not None and self.said.ok
+        return self.answer is not None and self.answer.ok
 
 
-def compare(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[Compared, ...]:
+def compare(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[ComparedAccount, ...]:
     """Ask *target* what it holds of *accounts*, and return how they stand."""
     held = target.held([account.claims.sub for account in accounts])
     return tuple(_compared(account, held[account.claims.sub]) for account in accounts)
 
 
-def held_jwts(compared: Sequence[Compared]) -> Mapping[str, tuple[Jwt[Any], ...]]:
+def held_jwts(compared: Sequence[ComparedAccount]) -> Mapping[str, tuple[Jwt[Any], ...]]:
     """Return what is held, by the public key of the account, for a preflight."""
     return {one.account.claims.sub: one.held for one in compared}
 
 
-def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[Sent, ...]:
+def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[SentAccount, ...]:
     """Send *accounts* and return what became of each, in the order in which they went."""
-    systems = {one.system_account for one in target.standings}
+    systems = {one.system_account for one in target.server_reports}
     ordered = sorted(accounts, key=lambda account: account.claims.sub in systems)
     found = target.update(ordered)
-    silence = next((number for number, said in enumerate(found) if said.missing), len(found))
+    silence = next((number for number, answer in enumerate(found) if answer.missing), len(found))
     return tuple(
-        Sent(account, None if number > silence and not said.answers else said)
-        for number, (account, said) in enumerate(zip(ordered, found, strict=True))
+        SentAccount(account, None if number > silence and not answer.answers else answer)
+        for number, (account, answer) in enumerate(zip(ordered, found, strict=True))
     )
 
 
@@ -87,10 +87,10 @@ def readable(text: str) -> Jwt[Account] | None:
     return found if isinstance(found.claims.body, Account) else None
 
 
-def _compared(account: Jwt[Account], texts: tuple[str, ...]) -> Compared:
+def _compared(account: Jwt[Account], texts: tuple[str, ...]) -> ComparedAccount:
     if all(text == account.text for text in texts):
-        return Compared(account, State.CURRENT, (account,) if texts else ())
+        return ComparedAccount(account, PushStatus.CURRENT, (account,) if texts else ())
     if not any(texts):
-        return Compared(account, State.NEW)
+        return ComparedAccount(account, PushStatus.NEW)
     found = (readable(text) for text in dict.fromkeys(texts) if text)
-    return Compared(account, State.CHANGED, tuple(jwt for jwt in found if jwt))
+    return ComparedAccount(account, PushStatus.CHANGED, tuple(jwt for jwt in found if jwt))

@@ -21,7 +21,7 @@ from seedless import nats_config
 from seedless.errors import StoreError, UsageError
 from seedless.nats_config import Map
 from seedless.nats_config.server import read_server
-from seedless.resolver.protocol import Answer, Server, Standing
+from seedless.resolver.protocol import AccountServer, ServerAnswer, ServerReport
 from seedless.store import atomic
 from seedless.text import quoted, shown
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TargetAnswer:
     """What became of one update or delete: the answers, and the servers from which none came."""
 
-    answers: tuple[Answer, ...]
-    missing: tuple[Server, ...] = ()
+    answers: tuple[ServerAnswer, ...]
+    missing: tuple[AccountServer, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -55,45 +55,47 @@ class Target(Protocol):
         """What to call it in a sentence."""
 
     @property
-    def wants_order(self) -> bool:
+    def requires_delete_request(self) -> bool:
         """Whether deleting wants a jwt that orders it."""
 
     @property
-    def standings(self) -> tuple[Standing, ...]:
+    def server_reports(self) -> tuple[ServerReport, ...]:
         """Every server, with what it says of itself."""
 
     @property
-    def holdings(self) -> Mapping[Server, frozenset[str]]:
+    def holdings(self) -> Mapping[AccountServer, frozenset[str]]:
         """The public keys of the accounts that each server holds."""
 
     def held(self, accounts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return what the servers hold of each of *accounts*: a text for each server, empty for none."""
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
         """Put each of *accounts* everywhere; after a silence the rest is not sent, and has no answers."""
 
-    def who_deletes(self) -> Said:
+    def who_deletes(self) -> TargetAnswer:
         """Ask every server whether it deletes accounts at all."""
 
-    def delete(self, accounts: Sequence[str], order: str) -> Said:
+    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:
         """Delete *accounts* everywhere, by the *order*, a jwt, where servers want one."""
 
 
 _FILE = re.compile(r"(A[A-Z2-7]{55})\.jwt")
 
 
-class Folder:
+class FolderTarget:
     """A resolver's folder; a `Target` with one server, which is trusted to have the store's operator."""
 
-    wants_order: Final = False
+    requires_delete_request: Final = False
 
     def __init__(self, path: Path, operator: Jwt[Operator]) -> None:
         """Take the folder *path*; raise `UsageError` when there is none."""
         if not path.is_dir():
             raise UsageError(f"there is no folder {shown(path)}", "make it, with mode 0700")
         self._path: Final = path
-        self._server: Final = Server("", str(path))
-        self.standings: Final = (Standing(self._server, (operator,), operator.claims.body.system_account, 0),)
+        self._server: Final = AccountServer("", str(path))
+        self.server_reports: Final = (
+            ServerReport(self._server, (operator,), operator.claims.body.system_account, 0),
+        )
 
     @property
     def name(self) -> str:
@@ -101,7 +103,7 @@ class Folder:
         return str(self._server)
 
     @property
-    def holdings(self) -> Mapping[Server, frozenset[str]]:
+    def holdings(self) -> Mapping[AccountServer, frozenset[str]]:
         """The keys of the accounts in the folder, as they are now."""
         found = (_FILE.fullmatch(name) for name in atomic.names(self._path))
         return {self._server: frozenset(match[1] for match in found if match)}
@@ -110,24 +112,24 @@ class Folder:
         """Read *accounts*; raise `StoreError` when one cannot be read."""
         return {account: (self._text(account),) for account in accounts}
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
         """Write *accounts*: all of them or none."""
         atomic.sweep(self._path)
         atomic.write({self._file(account.claims.sub): account.text for account in accounts})
-        return [Said((Answer(self._server, ok=True, text="written"),)) for _ in accounts]
+        return [TargetAnswer((ServerAnswer(self._server, ok=True, text="written"),)) for _ in accounts]
 
-    def who_deletes(self) -> Said:
+    def who_deletes(self) -> TargetAnswer:
         """Say yes: nobody is asked."""
-        return Said((Answer(self._server, ok=True, text="a folder"),))
+        return TargetAnswer((ServerAnswer(self._server, ok=True, text="a folder"),))
 
-    def delete(self, accounts: Sequence[str], order: str) -> Said:  # noqa: ARG002 - a folder obeys without
+    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:  # noqa: ARG002 - a folder obeys without
         """Rename the files of *accounts*; what is not there is deleted already."""
         for account in accounts:
             file = self._file(account)
             with atomic.told("renamed", file):
                 if file.exists():
                     file.replace(file.with_name(f"{file.name}.deleted"))
-        return Said((Answer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
+        return TargetAnswer((ServerAnswer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
 
     def _file(self, account: str) -> Path:
         return self._path / f"{account}.jwt"
@@ -147,7 +149,7 @@ _LINE_END = re.compile(r"[ \t]*(?:\r?\n){0,2}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _PreloadBlock:
     """A text, where the inside of `resolver_preload` begins in it (None: nowhere), and its entries."""
 
     text: str
@@ -172,25 +174,25 @@ class _Block:
         return text[: self.inside] + new + text[self.inside :].lstrip("\n")
 
 
-class Preload:
+class MemoryTarget:
     """The accounts of a configuration; a `Target` with one server."""
 
-    wants_order: Final = False
+    requires_delete_request: Final = False
 
     def __init__(self, path: Path, environment: Mapping[str, str], now: int) -> None:
         """Read the configuration *path*; raise `StoreError`, or `UsageError` unless accounts are in it."""
         configuration = nats_config.load(path, environment)
-        said = read_server(configuration, now)
-        if said.resolver != "MEM":
+        answer = read_server(configuration, now)
+        if answer.resolver != "MEM":
             raise UsageError(
                 f"the accounts of {shown(path)} are not inside it (resolver: MEMORY)",
                 "push to the servers, --url, or into the folder of the resolver, --dir",
             )
         self._path: Final = path
         self._environment: Final = environment
-        self._server: Final = Server("", str(path))
-        operators = tuple(given.jwt for given in said.operators if given.jwt)
-        self.standings: Final = (Standing(self._server, operators, said.system_account, 0),)
+        self._server: Final = AccountServer("", str(path))
+        operators = tuple(given.jwt for given in answer.operators if given.jwt)
+        self.server_reports: Final = (ServerReport(self._server, operators, answer.system_account, 0),)
         self._block = _block(configuration)
 
     @property
@@ -199,7 +201,7 @@ class Preload:
         return str(self._server)
 
     @property
-    def holdings(self) -> Mapping[Server, frozenset[str]]:
+    def holdings(self) -> Mapping[AccountServer, frozenset[str]]:
         """The keys of the accounts in the configuration."""
         return {self._server: frozenset(self._block.entries)}
 
@@ -208,19 +210,19 @@ class Preload:
         entries = self._block.entries
         return {account: (entries[account][4] if account in entries else "",) for account in accounts}
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[Said]:
+    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
         """Write *accounts* into the configuration: all of them or none."""
         self._write({account.claims.sub: account for account in accounts}, ())
-        return [Said((Answer(self._server, ok=True, text="written"),)) for _ in accounts]
+        return [TargetAnswer((ServerAnswer(self._server, ok=True, text="written"),)) for _ in accounts]
 
-    def who_deletes(self) -> Said:
+    def who_deletes(self) -> TargetAnswer:
         """Say yes: nobody is asked."""
-        return Said((Answer(self._server, ok=True, text="a file"),))
+        return TargetAnswer((ServerAnswer(self._server, ok=True, text="a file"),))
 
-    def delete(self, accounts: Sequence[str], order: str) -> Said:  # noqa: ARG002 - a file obeys without
+    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:  # noqa: ARG002 - a file obeys without
         """Take *accounts* out of the configuration."""
         self._write({}, accounts)
-        return Said((Answer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
+        return TargetAnswer((ServerAnswer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
 
     def _write(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> None:
         texts = {key: match[4] for key, match in self._block.entries.items()}
@@ -237,7 +239,7 @@ class Preload:
         self._block = block
 
 
-def _block(configuration: Configuration) -> _Block:
+def _block(configuration: Configuration) -> _PreloadBlock:
     """Return the block of the first file; raise `StoreError` for accounts that are written elsewhere."""
     file, text = next(iter(configuration.files.items()))
     lines = [0]
@@ -245,7 +247,7 @@ def _block(configuration: Configuration) -> _Block:
         lines.append(lines[-1] + len(line) + 1)
     member = configuration.root.find(_PRELOAD)
     if member is None or not isinstance(member.value, Map):
-        return _Block(text, None, {})
+        return _PreloadBlock(text, None, {})
     entries = {}
     for one in member.value.each():
         match = _ENTRY.match(text, lines[one.place.line - 1] + one.place.column - 1)
@@ -256,7 +258,7 @@ def _block(configuration: Configuration) -> _Block:
             )
         entries[one.key] = match
     place = member.value.place
-    return _Block(text, lines[place.line - 1] + place.column if place.file == file else None, entries)
+    return _PreloadBlock(text, lines[place.line - 1] + place.column if place.file == file else None, entries)
 
 
 def _written(account: Jwt[Any]) -> str:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from seedless.rotate.replacement import Pair, find_pair, listed_keys, successor
+from seedless.rotate.replacement import KeyReplacement, find_replacement, listed_keys, replacement_key
 
-__all__ = ["Pair", "find_pair", "listed_keys", "successor"]
+__all__ = ["KeyReplacement", "find_replacement", "listed_keys", "replacement_key"]

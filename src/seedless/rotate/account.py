@@ -32,7 +32,7 @@ _MOVED = "its issuer gives way"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class AccountContext:
     """An account and what the store has around it, by name; `issuer` is who signs the account.
 
     `importers` are the other accounts of the store; `sources` those that the account imports from.
@@ -58,7 +58,7 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class ImportedActivation:
     """An activation that stands in an import: of which account, at which place."""
 
     importer: str
@@ -67,41 +67,41 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedByKey:
     """What stands on one key: users by name and activations; and the users that are left as they are."""
 
     users: Mapping[str, Jwt[User]]
-    leaves: tuple[Leave, ...] = ()
+    activations: tuple[ImportedActivation, ...] = ()
     revoked: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.users) + len(self.leaves)
+        return len(self.users) + len(self.activations)
 
 
-def signed_by(key: PublicKey, around: Around, now: int) -> Signed:
+def signed_by(key: PublicKey, around: AccountContext, now: int) -> SignedByKey:
     """Return what *key* has signed, of what is *around*, and still holds at *now* (Unix seconds)."""
     by_key = {name: user for name, user in around.users.items() if user.issuer == key}
     expired = [name for name, user in by_key.items() if is_expired(user, now)]
     revoked = [name for name, user in by_key.items() if trust.is_revoked(around.account, user)]
     users = {name: user for name, user in by_key.items() if name not in {*expired, *revoked}}
-    leaves = tuple(
-        leave
+    activations = tuple(
+        activation
         for name, importer in around.importers.items()
-        for leave in _leaves(name, importer)
-        if leave.activation.issuer == key
-        and not is_expired(leave.activation, now)
-        and not trust.is_revoked(around.account, leave.activation)
+        for activation in _leaves(name, importer)
+        if activation.activation.issuer == key
+        and not is_expired(activation.activation, now)
+        and not trust.is_revoked(around.account, activation.activation)
     )
-    return Signed(users, leaves, tuple(revoked), tuple(expired))
+    return SignedByKey(users, activations, tuple(revoked), tuple(expired))
 
 
-def has_leave_by(importer: Jwt[Account], keys: Collection[str]) -> bool:
+def has_activation_by(importer: Jwt[Account], keys: Collection[str]) -> bool:
     """Tell whether an import of *importer* has an activation that one of *keys* (key texts) has signed."""
-    return any(str(leave.activation.issuer) in keys for leave in _leaves("", importer))
+    return any(str(activation.activation.issuer) in keys for activation in _leaves("", importer))
 
 
-def begin(around: Around, old: PublicKey, new: PublicKey, signed: Signed, now: int) -> Plan:
+def begin(around: AccountContext, old: PublicKey, new: PublicKey, signed: SignedByKey, now: int) -> Plan:
     """Return the plan of the first phase: the account lists *new* too, and *new* signs what *old* has."""
     claims = around.account.claims
     if str(new) not in listed_keys(claims):
@@ -109,12 +109,14 @@ def begin(around: Around, old: PublicKey, new: PublicKey, signed: Signed, now: i
     return _plan(around, claims, new, signed, now)
 
 
-def finish(around: Around, old: PublicKey, now: int) -> Plan:
+def finish(around: AccountContext, old: PublicKey, now: int) -> Plan:
     """Return the plan of the second phase: the account lists *old* no more."""
-    return _plan(around, without(around.account.claims, old), old, Signed({}), now)
+    return _plan(around, without(around.account.claims, old), old, SignedByKey({}), now)
 
 
-def replace_at_once(around: Around, old: PublicKey, new: PublicKey, signed: Signed, now: int) -> Plan:
+def replace_at_once(
+    around: AccountContext, old: PublicKey, new: PublicKey, signed: SignedByKey, now: int
+) -> Plan:
     """Return the plan of both phases in one, which locks out whoever logs in with what *old* has signed."""
     claims = around.account.claims
     if str(new) not in listed_keys(claims):
@@ -122,23 +124,25 @@ def replace_at_once(around: Around, old: PublicKey, new: PublicKey, signed: Sign
     return _plan(around, without(claims, old), new, signed, now)
 
 
-def give_leaves(
-    around: Around,
-    leaves: Sequence[tuple[Leave, Jwt[Activation]]],
+def replace_activations(
+    around: AccountContext,
+    activations: Sequence[tuple[ImportedActivation, Jwt[Activation]]],
     issuers: Mapping[str, PublicKey],
     now: int,
 ) -> Plan:
-    """Return the plan by which the importing accounts get their new activations, beside the *leaves* of old.
+    """Return the plan by which importing accounts get new activations, beside the previous *activations*.
 
     *issuers* are the keys that sign the importing accounts, by their names.
     """
     changes: list[Change] = []
-    for name in dict.fromkeys(leave.importer for leave, _ in leaves):
+    for name in dict.fromkeys(activation.importer for activation, _ in activations):
         before = around.importers[name]
         imports = list(before.claims.body.imports)
-        for leave, signed in leaves:
-            if leave.importer == name:
-                imports[leave.index] = msgspec.structs.replace(imports[leave.index], token=signed.text)
+        for activation, signed in activations:
+            if activation.importer == name:
+                imports[activation.index] = msgspec.structs.replace(
+                    imports[activation.index], token=signed.text
+                )
         body = msgspec.structs.replace(before.claims.body, imports=tuple(imports))
         claims = msgspec.structs.replace(before.claims, body=body)
         changes.append(
@@ -150,7 +154,9 @@ def give_leaves(
     return Plan(tuple(changes), now, around.sources(*(change.draft.claims for change in changes)))
 
 
-def _plan(around: Around, account: Claims[Account], new: PublicKey, signed: Signed, now: int) -> Plan:
+def _plan(
+    around: AccountContext, account: Claims[Account], new: PublicKey, signed: SignedByKey, now: int
+) -> Plan:
     changes: list[Change] = []
     if account != around.account.claims:
         changes.append(
@@ -164,9 +170,9 @@ def _plan(around: Around, account: Claims[Account], new: PublicKey, signed: Sign
         changes.append(
             changed(claims, new, replaces=user, now=now, reason=_MOVED, address=(around.name, name))
         )
-    for leave in signed.leaves:
-        claims = _of(leave.activation.claims, account.sub)
-        changes.append(changed(claims, new, replaces=leave.activation, now=now, reason=_MOVED))
+    for activation in signed.activations:
+        claims = _of(activation.activation.claims, account.sub)
+        changes.append(changed(claims, new, replaces=activation.activation, now=now, reason=_MOVED))
     return Plan(tuple(changes), now, around.sources(account))
 
 
@@ -175,7 +181,7 @@ def _of(claims: Claims[Any], account: str) -> Claims[Any]:
     return msgspec.structs.replace(claims, body=msgspec.structs.replace(claims.body, issuer_account=account))
 
 
-def _leaves(name: str, importer: Jwt[Account]) -> Iterator[Leave]:
+def _leaves(name: str, importer: Jwt[Account]) -> Iterator[ImportedActivation]:
     for index, item in enumerate(importer.claims.body.imports):
         if not item.token:
             continue
@@ -184,4 +190,4 @@ def _leaves(name: str, importer: Jwt[Account]) -> Iterator[Leave]:
         except SeedlessError:
             continue
         if isinstance(found.claims.body, Activation):
-            yield Leave(name, index, found)
+            yield ImportedActivation(name, index, found)

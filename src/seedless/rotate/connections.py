@@ -19,7 +19,7 @@ from seedless.text import brief
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from seedless.resolver import Server
+    from seedless.resolver import AccountServer
 
 CONNZ = "$SYS.REQ.SERVER.PING.CONNZ"
 LEAFZ = "$SYS.REQ.SERVER.PING.LEAFZ"
@@ -35,7 +35,7 @@ S = TypeVar("S", "_Connz", "_Leafz")
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ConnectedClient:
     """A connection: at which server, its number there, what it calls itself; `user` and `issuer` are keys."""
 
     server: str
@@ -47,13 +47,13 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class AccountConnections:
     """The clients of an account, and how many leaf nodes of it there are."""
 
-    clients: tuple[Client, ...]
+    clients: tuple[ConnectedClient, ...]
     leafs: int
 
-    def by(self, issuer: str) -> tuple[Client, ...]:
+    def by(self, issuer: str) -> tuple[ConnectedClient, ...]:
         """Return the clients whose user *issuer* has signed."""
         return tuple(client for client in self.clients if client.issuer == issuer)
 
@@ -96,23 +96,23 @@ class _Leafz(msgspec.Struct):
 
 
 def connected(
-    ask: Callable[[Sequence[Question]], list[list[bytes]]], servers: Sequence[Server], account: str
-) -> Connected:
+    ask: Callable[[Sequence[Question]], list[list[bytes]]], servers: Sequence[AccountServer], account: str
+) -> AccountConnections:
     """Ask *servers* who is connected to *account* (key text); raise `ServerError` unless all answer."""
-    clients: list[Client] = []
+    clients: list[ConnectedClient] = []
     for page in range(_MOST_PAGES):
         asked = {"auth": True, "acc": account, "limit": PAGE, "offset": page * PAGE}
         pages = _answers(ask, servers, (CONNZ, json.dumps(asked).encode()), _Connz)
-        clients += [_client(said.server, one) for said in pages for one in said.data.connections or ()]
-        if all(said.data.total <= (page + 1) * PAGE for said in pages):
+        clients += [_client(reply.server, one) for reply in pages for one in reply.data.connections or ()]
+        if all(reply.data.total <= (page + 1) * PAGE for reply in pages):
             break
-    leafs = [one for said in _answers(ask, servers, (LEAFZ, b""), _Leafz) for one in said.data.leafs or ()]
-    return Connected(tuple(clients), sum(one.account == account for one in leafs))
+    leafs = [one for reply in _answers(ask, servers, (LEAFZ, b""), _Leafz) for one in reply.data.leafs or ()]
+    return AccountConnections(tuple(clients), sum(one.account == account for one in leafs))
 
 
 def _answers(
     ask: Callable[[Sequence[Question]], list[list[bytes]]],
-    servers: Sequence[Server],
+    servers: Sequence[AccountServer],
     question: tuple[str, bytes],
     kind: type[S],
 ) -> list[S]:
@@ -120,13 +120,13 @@ def _answers(
     wanted = {server.id for server in servers}
     subject, data = question
     (answers,) = ask([Question(subject, data, lambda found: wanted <= _read(found, kind, subject).keys())])
-    said = _read(answers, kind, subject)
-    silent = [str(server) for server in servers if server.id not in said]
+    reply = _read(answers, kind, subject)
+    silent = [str(server) for server in servers if server.id not in reply]
     if silent:
         raise ServerError(
             f"{', '.join(silent)} did not say who is connected", "--timeout gives servers more seconds"
         )
-    return [said[server.id] for server in servers]
+    return [reply[server.id] for server in servers]
 
 
 def _read(answers: Sequence[bytes], kind: type[S], subject: str) -> dict[str, S]:
@@ -134,11 +134,11 @@ def _read(answers: Sequence[bytes], kind: type[S], subject: str) -> dict[str, S]
         found = [msgspec.json.decode(answer, type=kind) for answer in answers]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ServerError(f"an answer to {subject} cannot be understood", "is it a nats-server?") from error
-    return {said.server.id: said for said in found}
+    return {reply.server.id: reply for reply in found}
 
 
-def _client(server: _Server, one: _Connection) -> Client:
-    return Client(
+def _client(server: _Server, one: _Connection) -> ConnectedClient:
+    return ConnectedClient(
         server=brief(server.name or server.id),
         number=one.cid,
         name=brief(one.name),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.change import Change, Placement
+from seedless.change import Change, StoreWrite
 from seedless.jwt import draft
 from seedless.plan import changed
 from seedless.rotate.replacement import listed_keys, with_new, without
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from seedless.claims import Account, Operator
     from seedless.jwt import Claims, Jwt
     from seedless.nkey import PublicKey
-    from seedless.resolver import Server, Standing
-    from seedless.rotate.replacement import Pair
+    from seedless.resolver import AccountServer, ServerReport
+    from seedless.rotate.replacement import KeyReplacement
 
 
-class Stage(enum.StrEnum):
+class RotationStage(enum.StrEnum):
     """What has to be done next."""
 
     ADD = "add"
@@ -50,52 +50,54 @@ class Stage(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class ServerTrust:
     """A server and the keys (key texts) whose accounts it trusts, by its operator jwts."""
 
-    server: Server
+    server: AccountServer
     keys: frozenset[str]
 
     @classmethod
-    def of(cls, standing: Standing) -> Trust:
+    def of(cls, standing: ServerReport) -> ServerTrust:
         """Return what *standing*, a server's word, says."""
         found = {key for one in standing.operators for key in (one.claims.sub, *listed_keys(one.claims))}
         return cls(standing.server, frozenset(found))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ServersSeen:
     """What the servers said: whom each trusts, and the accounts (names) they hold that the old key signed."""
 
-    trusts: tuple[Trust, ...]
+    trusts: tuple[ServerTrust, ...]
     by_old: tuple[str, ...] = ()
 
-    def without(self, key: PublicKey) -> tuple[Server, ...]:
+    def without(self, key: PublicKey) -> tuple[AccountServer, ...]:
         """Return the servers that do not trust *key*."""
         return tuple(one.server for one in self.trusts if str(key) not in one.keys)
 
-    def beside(self, operator: Claims[Operator]) -> dict[Server, tuple[str, ...]]:
+    def beside(self, operator: Claims[Operator]) -> dict[AccountServer, tuple[str, ...]]:
         """Return the servers that trust keys which *operator* does not list, with those keys."""
         ours = {operator.sub, *listed_keys(operator)}
         found = {one.server: tuple(sorted(one.keys - ours)) for one in self.trusts}
         return {server: keys for server, keys in found.items() if keys}
 
 
-def stage_of(pair: Pair | None, by_old: int, seen: Seen | None, operator: Claims[Operator]) -> Stage:
+def stage_of(
+    pair: KeyReplacement | None, by_old: int, seen: ServersSeen | None, operator: Claims[Operator]
+) -> RotationStage:
     """Return what comes next; *by_old* is how many accounts of the store the old key has signed.
 
     Without *pair* nothing is begun, or all of it is signed. Without *seen* the servers are not asked, and
     what they would have to prove is taken for proven.
     """
     if pair is None:
-        return Stage.FORGET if seen is None or seen.beside(operator) else Stage.DONE
+        return RotationStage.FORGET if seen is None or seen.beside(operator) else RotationStage.DONE
     if pair.new is None or not pair.is_begun:
-        return Stage.ADD
+        return RotationStage.ADD
     if seen is not None and seen.without(pair.new):
-        return Stage.SPREAD
+        return RotationStage.SPREAD
     if by_old:
-        return Stage.REISSUE
-    return Stage.PUSH if seen is not None and seen.by_old else Stage.REMOVE
+        return RotationStage.REISSUE
+    return RotationStage.PUSH if seen is not None and seen.by_old else RotationStage.REMOVE
 
 
 def accounts_by(key: PublicKey, accounts: Mapping[str, Jwt[Account]], now: int) -> dict[str, Jwt[Account]]:
@@ -179,5 +181,5 @@ def new_identity(
         changed(jwt.claims, new, replaces=jwt, now=now, reason="the operator has a new key", address=(name,))
         for name, jwt in accounts.items()
     )
-    gone = Placement((), None, operator, "another identity takes its place")
+    gone = StoreWrite((), None, operator, "another identity takes its place")
     return Plan((first, *moved), now, around, (gone,))

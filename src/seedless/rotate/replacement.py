@@ -29,7 +29,7 @@ ENOUGH = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class KeyReplacement:
     """A signing key of *parent* and its successor, None while nobody has made it."""
 
     parent: Claims[Any]
@@ -37,9 +37,9 @@ class Pair:
     new: PublicKey | None
 
     @property
-    def successor(self) -> NewKey:
+    def replacement(self) -> NewKey:
         """The key that is to be made."""
-        return successor(self.parent.name.strip(), self.old)
+        return replacement_key(self.parent.name.strip(), self.old)
 
     @property
     def is_begun(self) -> bool:
@@ -47,7 +47,7 @@ class Pair:
         return self.new is not None and str(self.new) in listed_keys(self.parent)
 
 
-def successor(owner: str, old: PublicKey) -> NewKey:
+def replacement_key(owner: str, old: PublicKey) -> NewKey:
     """Return the key that takes the place of *old*, as it is called in the inventory and on its token."""
     return NewKey(old.role, f"{owner[:_LONGEST_OWNER]} after {str(old)[:ENOUGH]}")
 
@@ -59,13 +59,13 @@ def listed_keys(parent: Claims[Any]) -> dict[str, Scope | str]:
     return {signing_key(entry): entry for entry in entries}
 
 
-def find_pair(
+def find_replacement(
     parent: Claims[Any],
     made: Mapping[NewKey, PublicKey],
     *,
     key: str | None = None,
     new: PublicKey | None = None,
-) -> Pair:
+) -> KeyReplacement:
     """Return which key of *parent* gives way, and to which.
 
     *key* (key text, or the role of a scope) is the one that gives way: without it the one whose successor is
@@ -73,12 +73,12 @@ def find_pair(
     Raise `UsageError` when it is not clear.
     """
     old = _old(parent, made, key, new)
-    found = new or made.get(successor(parent.name.strip(), old))
+    found = new or made.get(replacement_key(parent.name.strip(), old))
     if found == old:
         raise UsageError(f"{old} cannot take its own place", "name another key, or leave it out")
     if found is not None and found.role is not old.role:
         raise UsageError(f"{found} is not the key of an {old.role.name.lower()}")
-    return Pair(parent, old, found)
+    return KeyReplacement(parent, old, found)
 
 
 def overlapping(parent: Claims[Any], made: Mapping[NewKey, PublicKey]) -> list[PublicKey]:
@@ -87,7 +87,7 @@ def overlapping(parent: Claims[Any], made: Mapping[NewKey, PublicKey]) -> list[P
     owner = parent.name.strip()
     known = {wanted: str(key) for wanted, key in made.items()}
     keys = [PublicKey.parse(text) for text in listed if is_key(text)]
-    return [key for key in keys if known.get(successor(owner, key)) in listed]
+    return [key for key in keys if known.get(replacement_key(owner, key)) in listed]
 
 
 def is_key(text: str) -> bool:

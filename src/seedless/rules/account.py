@@ -33,33 +33,33 @@ _LIMITS = "nats.limits"
 _TRAFFIC = frozenset({"", "system", "owner"})
 
 
-def c051_tiers_or_flat_limits(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c051_tiers_or_flat_limits(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """JetStream limits are given for the whole account or for its tiers, not both.
 
     Servers drop those of the whole where there are tiers: what was signed is not what holds.
     """
-    limits = said.claims.body.limits
+    limits = statement.claims.body.limits
     flat = [name for name in JetStreamLimits.__struct_fields__ if getattr(limits, name)]
     if limits.tiered_limits and flat:
         text = f"{', '.join(flat)} stand beside limits of tiers, and do not hold"
         yield error("C051", f"{_LIMITS}.tiered_limits", text, "give one or the other")
 
 
-def c052_tiers_have_names(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c052_tiers_have_names(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A tier of JetStream limits has a name, such as `R3`.
 
     No stream is in a tier without one.
     """
-    if "" in said.claims.body.limits.tiered_limits:
+    if "" in statement.claims.body.limits.tiered_limits:
         yield error("C052", f"{_LIMITS}.tiered_limits", "a tier has no name", "name it R1, R3, …")
 
 
-def c053_imports_are_within_the_limit(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c053_imports_are_within_the_limit(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account imports no more than its operator allows.
 
     An absent limit is 0: nothing may be imported.
     """
-    limits, count = said.claims.body.limits, len(said.claims.body.imports)
+    limits, count = statement.claims.body.limits, len(statement.claims.body.imports)
     if limits.imports == NO_LIMIT or count <= limits.imports:
         return
     text = f"allows {limits.imports}, there are {count}"
@@ -71,81 +71,81 @@ def c053_imports_are_within_the_limit(said: Statement[Account], _: Context) -> I
         yield finding
 
 
-def c054_exports_are_within_the_limit(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c054_exports_are_within_the_limit(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account exports no more than its operator allows.
 
     An absent limit is 0: nothing may be exported.
     """
-    limit, count = said.claims.body.limits.exports, len(said.claims.body.exports)
+    limit, count = statement.claims.body.limits.exports, len(statement.claims.body.exports)
     if limit != NO_LIMIT and count > limit:
         text = f"allows {limit}, there are {count}"
         yield error("C054", f"{_LIMITS}.exports", text, "-1 is no limit")
 
 
-def c055_wildcard_export_needs_permission(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c055_wildcard_export_needs_permission(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account whose exports are limited exports a wildcard only with `limits.wildcards`.
 
     Without a limit on exports servers do not look at it.
     """
-    limits = said.claims.body.limits
+    limits = statement.claims.body.limits
     if limits.exports == NO_LIMIT or limits.wildcards:
         return
-    for index, export in enumerate(said.claims.body.exports):
+    for index, export in enumerate(statement.claims.body.exports):
         if has_wildcard(export.subject):
             path = f"{at('nats.exports', index)}.subject"
             yield error("C055", path, f"{cited(export.subject)} has a wildcard", "set limits.wildcards")
 
 
-def c056_scopes_have_account_keys(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c056_scopes_have_account_keys(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A scoped signing key is an account key.
 
     Servers refuse the account otherwise.
     """
-    for index, entry in enumerate(said.claims.body.signing_keys):
+    for index, entry in enumerate(statement.claims.body.signing_keys):
         if isinstance(entry, Scope) and not is_key(entry.key, Role.ACCOUNT):
             path = f"{at('nats.signing_keys', index)}.key"
             yield error("C056", path, f"{cited(entry.key)} is no account's public key", "give one, A…")
 
 
-def c057_signing_keys_are_account_keys(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c057_signing_keys_are_account_keys(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A signing key of an account is an account key.
 
     Servers refuse the account otherwise.
     """
-    for index, entry in enumerate(said.claims.body.signing_keys):
+    for index, entry in enumerate(statement.claims.body.signing_keys):
         if not isinstance(entry, Scope) and not is_key(entry, Role.ACCOUNT):
             path = at("nats.signing_keys", index)
             yield error("C057", path, f"{cited(entry)} is no account's public key", "give one, A…")
 
 
-def c058_description_is_not_too_long(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c058_description_is_not_too_long(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A description has at most 8,192 bytes.
 
     Servers refuse the account otherwise.
     """
-    for path, description, _url in described(said.claims.body):
+    for path, description, _url in described(statement.claims.body):
         size = len(description.encode())
         if size > _LONGEST:
             yield error("C058", f"{path}.description", f"has {size} bytes, at most {_LONGEST}", "shorten it")
 
 
-def c059_info_url_is_not_too_long(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c059_info_url_is_not_too_long(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The URL of further information has at most 8,192 bytes.
 
     Servers refuse the account otherwise.
     """
-    for path, _description, text in described(said.claims.body):
+    for path, _description, text in described(statement.claims.body):
         size = len(text.encode())
         if size > _LONGEST:
             yield error("C059", f"{path}.info_url", f"has {size} bytes, at most {_LONGEST}", "shorten it")
 
 
-def c060_info_url_is_a_url(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c060_info_url_is_a_url(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The URL of further information has a scheme and a host.
 
     Servers refuse the account otherwise.
     """
-    for path, _description, text in described(said.claims.body):
+    for path, _description, text in described(statement.claims.body):
         if text and not _has_scheme_and_host(text):
             yield error("C060", f"{path}.info_url", f"{cited(text)} is no URL", "write https://host/path")
 
@@ -157,22 +157,22 @@ def _has_scheme_and_host(text: str) -> bool:
     return found is not None and found.scheme != "" and found.host != ""
 
 
-def c061_cluster_traffic_is_known(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c061_cluster_traffic_is_known(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Traffic between servers of a cluster belongs to the system account or to its owner.
 
     No other account can be named.
     """
-    text = said.claims.body.cluster_traffic
+    text = statement.claims.body.cluster_traffic
     if text not in _TRAFFIC:
         yield error("C061", "nats.cluster_traffic", f"{cited(text)} is unknown", "write system or owner")
 
 
-def c062_self_signed_account_has_no_limits(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c062_self_signed_account_has_no_limits(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account that signs itself, to be signed by an operator later, sets no limits.
 
     Limits are the operator's to give.
     """
-    if is_key(said.issuer, Role.ACCOUNT) and said.claims.body.limits != Limits():
+    if is_key(statement.issuer, Role.ACCOUNT) and statement.claims.body.limits != Limits():
         yield warning("C062", _LIMITS, "a self-signed account has limits", "leave them to the operator")
 
 
@@ -199,24 +199,26 @@ _EVERY_ACCOUNT = "*"
 _TRACE = "nats.trace"
 
 
-def c063_mapping_weight_is_a_percentage(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c063_mapping_weight_is_a_percentage(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The weight of a mapping is at most 100 percent.
 
     Servers refuse the account otherwise.
     """
-    for path, source, targets in _mappings(said):
+    for path, source, targets in _mappings(statement):
         for index, target in enumerate(targets):
             if target.weight > _ALL:
                 text = f"{cited(source)} goes there with {target.weight} percent"
                 yield error("C063", f"{at(path, index)}.weight", text, "write 1 to 100")
 
 
-def c064_mapping_of_a_cluster_is_no_more_than_all(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c064_mapping_of_a_cluster_is_no_more_than_all(
+    statement: Statement[Account], _: Context
+) -> Iterator[Finding]:
     """The weights of a mapping in one cluster are together at most 100 percent.
 
     A weight that is not given is 100.
     """
-    for path, source, targets in _mappings(said):
+    for path, source, targets in _mappings(statement):
         sums: collections.Counter[str] = collections.Counter()
         for index, target in enumerate(targets):
             if target.cluster:
@@ -227,79 +229,79 @@ def c064_mapping_of_a_cluster_is_no_more_than_all(said: Statement[Account], _: C
                     yield error("C064", f"{at(path, index)}.weight", text, "lower the weights")
 
 
-def c065_mapping_is_no_more_than_all(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c065_mapping_is_no_more_than_all(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The weights of a mapping that are for no cluster are together at most 100 percent.
 
     A weight that is not given is 100.
     """
-    for path, source, targets in _mappings(said):
+    for path, source, targets in _mappings(statement):
         total = sum(target.weight or _ALL for target in targets if not target.cluster)
         if total > _ALL:
             yield error("C065", path, f"{cited(source)} goes out with {total} percent", "lower the weights")
 
 
-def c066_callout_accounts_need_users(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c066_callout_accounts_need_users(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Auth callout that may place users in accounts names the users that do it.
 
     Without `auth_users` there is no callout.
     """
-    callout = said.claims.body.authorization
+    callout = statement.claims.body.authorization
     if callout.allowed_accounts and not callout.auth_users:
         path = f"{_AUTHORIZATION}.allowed_accounts"
         yield error("C066", path, "stands without auth_users", "name the users that answer the callout")
 
 
-def c067_callout_users_are_users(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c067_callout_users_are_users(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Those who answer an auth callout are named by user keys.
 
     Servers refuse the account otherwise.
     """
-    for index, key in enumerate(said.claims.body.authorization.auth_users):
+    for index, key in enumerate(statement.claims.body.authorization.auth_users):
         if not is_key(key, Role.USER):
             path = at(f"{_AUTHORIZATION}.auth_users", index)
             yield error("C067", path, f"{cited(key)} is no user's public key", "give one, U…")
 
 
-def c068_callout_accounts_are_all_or_some(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c068_callout_accounts_are_all_or_some(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Auth callout may place users in all accounts (`*`), or in those that are named.
 
     A `*` among others would make them meaningless.
     """
-    accounts = said.claims.body.authorization.allowed_accounts
+    accounts = statement.claims.body.authorization.allowed_accounts
     for index, key in enumerate(accounts):
         if key == _EVERY_ACCOUNT and accounts != (_EVERY_ACCOUNT,):
             path = at(f"{_AUTHORIZATION}.allowed_accounts", index)
             yield error("C068", path, "* stands among others", "leave it alone, or leave it out")
 
 
-def c069_callout_accounts_are_accounts(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c069_callout_accounts_are_accounts(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The accounts in which auth callout may place users are named by account keys.
 
     Servers refuse the account otherwise.
     """
-    for index, key in enumerate(said.claims.body.authorization.allowed_accounts):
+    for index, key in enumerate(statement.claims.body.authorization.allowed_accounts):
         if key != _EVERY_ACCOUNT and not is_key(key, Role.ACCOUNT):
             path = at(f"{_AUTHORIZATION}.allowed_accounts", index)
             yield error("C069", path, f"{cited(key)} is no account's public key", "give one, A…, or *")
 
 
-def c070_callout_key_is_a_curve_key(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c070_callout_key_is_a_curve_key(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The key with which auth callout is encrypted is a curve key.
 
     A key that signs cannot encrypt.
     """
-    key = said.claims.body.authorization.xkey
+    key = statement.claims.body.authorization.xkey
     if key and not is_key(key, Role.CURVE):
         text = f"{cited(key)} is no public curve key"
         yield error("C070", f"{_AUTHORIZATION}.xkey", text, "give one, X…")
 
 
-def c071_trace_destination_is_a_subject(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c071_trace_destination_is_a_subject(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The destination of traces is a subject.
 
     An account with `trace` and no destination is refused.
     """
-    trace = said.claims.body.trace
+    trace = statement.claims.body.trace
     if trace is None:
         return
     tokens = trace.dest.split(".")
@@ -307,28 +309,28 @@ def c071_trace_destination_is_a_subject(said: Statement[Account], _: Context) ->
         yield error("C071", f"{_TRACE}.dest", f"{cited(trace.dest)} is no subject", "write one, as traces")
 
 
-def c072_trace_destination_is_one_subject(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c072_trace_destination_is_one_subject(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The destination of traces has no wildcards.
 
     A message has one subject.
     """
-    trace = said.claims.body.trace
+    trace = statement.claims.body.trace
     if trace and has_wildcard(trace.dest):
         yield error("C072", f"{_TRACE}.dest", f"{cited(trace.dest)} has a wildcard", "write one subject")
 
 
-def c073_trace_sampling_is_a_percentage(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c073_trace_sampling_is_a_percentage(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Traces are sampled for 1 to 100 percent of the messages.
 
     0, which is the same as none given, is read as 100.
     """
-    trace = said.claims.body.trace
+    trace = statement.claims.body.trace
     if trace and not 0 <= trace.sampling <= _ALL:
         yield error("C073", f"{_TRACE}.sampling", f"{trace.sampling} is no percentage", "write 1 to 100")
 
 
-def _mappings(said: Statement[Account]) -> Iterator[tuple[str, str, tuple[WeightedMapping, ...]]]:
-    for source, targets in said.claims.body.mappings.items():
+def _mappings(statement: Statement[Account]) -> Iterator[tuple[str, str, tuple[WeightedMapping, ...]]]:
+    for source, targets in statement.claims.body.mappings.items():
         yield join("nats.mappings", source), source, targets
 
 
@@ -351,14 +353,14 @@ TRAFFIC_RULES = (
 _HINT = f"write $1, or one of {FUNCTIONS}"
 
 
-def c116_mapping_is_taken(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c116_mapping_is_taken(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The targets of a mapping are subjects, whose transforms exist and fit the source.
 
     One wrong target and servers drop the whole mapping, with a line in the log; the account stays, and
     messages go out unmapped. So it is with `$2` of one wildcard, with unknown functions or wrong arguments,
     with `>` that is mapped to no `>`, with `*` in a target, and with a target that is named twice.
     """
-    for source, targets in said.claims.body.mappings.items():
+    for source, targets in statement.claims.body.mappings.items():
         path = join("nats.mappings", source)
         subjects = [target.subject for target in targets]
         if any("" in subject.split(".") or " " in subject for subject in (source, *subjects)):
@@ -372,12 +374,12 @@ def c116_mapping_is_taken(said: Statement[Account], _: Context) -> Iterator[Find
         yield error("C116", where, text, _HINT)
 
 
-def c117_mapping_has_no_stray_braces(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c117_mapping_has_no_stray_braces(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Braces in the target of a mapping are a transform, which is a whole token.
 
     Any other goes out as it is: `q{{wildcard(1)}}` is a subject with braces in it.
     """
-    for source, targets in said.claims.body.mappings.items():
+    for source, targets in statement.claims.body.mappings.items():
         path = join("nats.mappings", source)
         for index, target in enumerate(targets):
             if has_stray_transform(target.subject):

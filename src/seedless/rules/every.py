@@ -18,115 +18,117 @@ if TYPE_CHECKING:
     from seedless.findings import Finding
 
 
-def c001_not_expired(said: Statement[Any], context: Context) -> Iterator[Finding]:
+def c001_not_expired(statement: Statement[Any], context: Context) -> Iterator[Finding]:
     """Claims have not expired.
 
     A server refuses an expired user at login, and cuts it off when the time comes; an expired account is
     refused with all its users.
     """
-    if 0 < said.claims.exp < context.now:
+    if 0 < statement.claims.exp < context.now:
         yield timecheck("C001", "exp", "has expired", "give a later expiry")
 
 
-def c002_valid_already(said: Statement[Any], context: Context) -> Iterator[Finding]:
+def c002_valid_already(statement: Statement[Any], context: Context) -> Iterator[Finding]:
     """Claims hold from now on, or from a time that has come.
 
     Until then servers refuse them as they refuse expired ones.
     """
-    if said.claims.nbf > context.now:
+    if statement.claims.nbf > context.now:
         yield timecheck("C002", "nbf", "does not hold yet", "wait, or give an earlier start")
 
 
-def c003_subject_is_not_empty(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c003_subject_is_not_empty(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject is not empty.
 
     Servers refuse an account or an activation with an empty subject.
     """
     hint = "write a subject, as orders.* or orders.>"
-    for path, text in subjects(said.claims):
+    for path, text in subjects(statement.claims):
         if not text:
             yield error("C003", path, "the subject is empty", hint)
-    if isinstance(said.claims.body, Account):
-        for index, item in enumerate(said.claims.body.imports):
+    if isinstance(statement.claims.body, Account):
+        for index, item in enumerate(statement.claims.body.imports):
             if item.local_subject and not item.subject:  # the official library says it of both
                 path = f"{at('nats.imports', index)}.local_subject"
                 yield error("C003", path, "stands for an empty subject", hint)
 
 
-def c004_subject_has_no_blank(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c004_subject_has_no_blank(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject has no blank in it.
 
     The protocol divides its words with blanks: nobody can publish or subscribe to such a subject.
     """
-    found = [(path, text) for path, text in subjects(said.claims) if " " in text]
+    found = [(path, text) for path, text in subjects(statement.claims) if " " in text]
     # The official library says it twice of a local subject: as a subject, and as one that renames.
     found += [place for place in found if place[0].endswith(".local_subject")]
     for path, text in found:
         yield error("C004", path, f"{cited(text)} has a blank in it", "divide tokens with dots")
 
 
-def c005_subject_has_no_outer_dot(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c005_subject_has_no_outer_dot(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject does not start or end with a dot.
 
     A dot divides two tokens, and neither may be empty.
     """
-    for path, text in subjects(said.claims):
+    for path, text in subjects(statement.claims):
         if text.startswith(".") or text.endswith("."):
             yield error("C005", path, f"{cited(text)} starts or ends with a dot", "leave the dot out")
 
 
-def c006_subject_has_no_empty_token(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c006_subject_has_no_empty_token(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject has no two dots in a row.
 
     Between them would be an empty token, which matches nothing.
     """
-    for path, text in subjects(said.claims):
+    for path, text in subjects(statement.claims):
         if ".." in text:
             yield error("C006", path, f"{cited(text)} has two dots in a row", "leave one out")
 
 
-def c007_publisher_names_no_queue(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c007_publisher_names_no_queue(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A permission to publish names a subject and no queue.
 
     Queues are for subscriptions: `orders.> workers` under `sub` allows the queue `workers`.
     """
-    for path, text, may_queue in permissions(said.claims):
+    for path, text, may_queue in permissions(statement.claims):
         if not may_queue and text.count(" ") == 1:
             said_of = f"{cited(text)} names a queue, which is for subscriptions"
             yield error("C007", path, said_of, "leave the queue out, or allow it under sub")
 
 
-def c008_permission_is_one_subject(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c008_permission_is_one_subject(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A permission is a subject, or a subject and a queue with one blank between.
 
     Anything longer is a list that became one text.
     """
-    for path, text, _queue in permissions(said.claims):
+    for path, text, _queue in permissions(statement.claims):
         if len(text.split(" ")) not in {1, 2}:
             yield error("C008", path, f"{cited(text)} has too many blanks", "write one entry for each")
 
 
-def c009_import_type_is_known(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c009_import_type_is_known(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """An import or an activation is of a stream or of a service.
 
     Without a type servers do not know in which direction messages go, and refuse the account.
     """
-    typed = [(f"{path}.kind", activation.import_type) for path, activation in activations(said.claims)]
-    if isinstance(said.claims.body, Account):
-        typed += [(f"{at('nats.imports', i)}.type", x.type) for i, x in enumerate(said.claims.body.imports)]
+    typed = [(f"{path}.kind", activation.import_type) for path, activation in activations(statement.claims)]
+    if isinstance(statement.claims.body, Account):
+        typed += [
+            (f"{at('nats.imports', i)}.type", x.type) for i, x in enumerate(statement.claims.body.imports)
+        ]
     for path, kind in typed:
         if not kind:
             yield error("C009", path, "does not say what is imported", "write stream or service")
 
 
-def c010_issuer_account_is_an_account(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c010_issuer_account_is_an_account(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A user or an activation that names the account of its issuer names an account key.
 
     Servers look the account up by it, and refuse what names none.
     """
-    named = [(path, activation.issuer_account) for path, activation in activations(said.claims)]
-    if isinstance(said.claims.body, User):
-        named.append(("nats", said.claims.body.issuer_account))
+    named = [(path, activation.issuer_account) for path, activation in activations(statement.claims)]
+    if isinstance(statement.claims.body, User):
+        named.append(("nats", statement.claims.body.issuer_account))
     for path, key in named:
         if key and not is_key(key, Role.ACCOUNT):
             text = f"{cited(key)} is no account's public key"

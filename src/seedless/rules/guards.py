@@ -141,21 +141,21 @@ def g006_clock_is_not_behind(_: Change, context: Context) -> Iterator[Finding]:
     yield error("G006", "iat", f"{text} {moment(newest.issued_at)}", hint)
 
 
-def g007_revocation_is_of_the_past(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def g007_revocation_is_of_the_past(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A revocation is not of a time after the jwt that says it.
 
     It stands against every jwt issued until then. One of everyone (`*`) locks out all users issued in the
     meantime, as a clock that is an hour fast does for an hour.
     """
-    account = said.claims.body
+    account = statement.claims.body
     lists = [("nats.revocations", account.revocations)]
     lists += [
         (f"nats.exports[{index}].revocations", x.revocations) for index, x in enumerate(account.exports)
     ]
     for path, revocations in lists:
         for key, time in revocations.items():
-            if time > said.issued_at:
-                text = f"is {moment(time)}, and the account is of {moment(said.issued_at)}: "
+            if time > statement.issued_at:
+                text = f"is {moment(time)}, and the account is of {moment(statement.issued_at)}: "
                 text += "what is issued until then is revoked too"
                 if key == EVERYONE:
                     hint = "give a time that has come; docs/howto/clock.md is about clocks that were fast"
@@ -165,32 +165,32 @@ def g007_revocation_is_of_the_past(said: Statement[Account], _: Context) -> Iter
                     yield warning("G007", join(path, key), text, hint)
 
 
-def g008_user_fits_into_a_login(said: Statement[User], _: Context) -> Iterator[Finding]:
+def g008_user_fits_into_a_login(statement: Statement[User], _: Context) -> Iterator[Finding]:
     """A user jwt has at most 3,500 bytes.
 
     It is part of the line with which a client logs in, and a server cuts lines off after 4,096 bytes,
     unless its `max_control_line` says otherwise.
     """
-    if said.size > LONGEST_USER:
-        text = f"has {said.size} bytes: servers cut the login off"
+    if statement.size > LONGEST_USER:
+        text = f"has {statement.size} bytes: servers cut the login off"
         yield warning("G008", "", text, "give the permissions to a scope, which users do not carry")
 
 
-def g009_leave_outlives_the_import(said: Statement[Account], context: Context) -> Iterator[Finding]:
+def g009_leave_outlives_the_import(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """The activation of an import does not expire before the account does.
 
     Then servers drop the import, while the account stays and nobody is told. The official library does not
     look at it.
     """
-    for path, _item, activation in tokens(said.claims.body):
+    for path, _item, activation in tokens(statement.claims.body):
         if activation is None or activation.claims.exp <= 0:
             continue
         expiry = activation.claims.exp
         if expiry <= context.now:
             text = f"the activation expired at {moment(expiry)}, and this clock reads {moment(context.now)}"
             yield warning("G009", path, text, "ask the exporting account for another")
-        elif not (ends := said.claims.exp > 0) or expiry < said.claims.exp:
-            end = f"at {moment(said.claims.exp)}" if ends else "never"
+        elif not (ends := statement.claims.exp > 0) or expiry < statement.claims.exp:
+            end = f"at {moment(statement.claims.exp)}" if ends else "never"
             text = f"the activation expires at {moment(expiry)}, and the account {end}"
             yield warning("G009", path, text, "renew it in time")
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
 
 
-def c022_service_imports_do_not_overlap(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c022_service_imports_do_not_overlap(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Services imported from one account have local subjects of which none contains another.
 
     A request on a subject of both would go to one of them, and which one is not said.
     """
-    services = [(path, subject, account) for path, subject, account, _ in _services(said)]
+    services = [(path, subject, account) for path, subject, account, _ in _services(statement)]
     overlapping = _overlapping(services)
     earlier: set[tuple[str, str]] = set()
     for path, subject, account in services:
@@ -42,74 +42,74 @@ def c022_service_imports_do_not_overlap(said: Statement[Account], _: Context) ->
         earlier.add((account, subject))
 
 
-def c023_service_imports_are_not_repeated(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c023_service_imports_are_not_repeated(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """No two services imported from one account have the same local subject.
 
     One of them could never be reached.
     """
-    for path, subject, account, earlier in _services(said):
+    for path, subject, account, earlier in _services(statement):
         if subject in earlier:
             text = f"{cited(subject)} is imported from {cited(account)} already"
             yield error("C023", path, text, "give another local_subject, or leave one out")
 
 
-def c024_only_stream_imports_trace(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c024_only_stream_imports_trace(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Only an import of a stream may allow traces.
 
     Whether a service may be traced is said where it is exported.
     """
-    for path, item in _imports(said):
+    for path, item in _imports(statement):
         if item.type == "service" and item.allow_trace:
             yield error("C024", f"{path}.allow_trace", "only imports of streams have it", "leave it out")
 
 
-def c025_import_names_its_account(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c025_import_names_its_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An import says from which account it is.
 
     Servers refuse one that does not.
     """
-    for path, item in _imports(said):
+    for path, item in _imports(statement):
         if not item.account:
             yield error("C025", f"{path}.account", "does not say from which account", "give its key, A…")
 
 
-def c026_to_is_deprecated(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c026_to_is_deprecated(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An import is renamed by `local_subject`; `to` is its old name.
 
     Servers still obey `to`; of a service it means the other side.
     """
-    for path, item in _imports(said):
+    for path, item in _imports(statement):
         if item.to:
             yield warning("C026", f"{path}.to", "is deprecated", "write local_subject")
 
 
-def c027_local_subject_replaces_to(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c027_local_subject_replaces_to(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An import has `local_subject` or `to`, not both.
 
     They may contradict each other.
     """
-    for path, item in _imports(said):
+    for path, item in _imports(statement):
         if item.local_subject and item.to:
             yield error("C027", f"{path}.to", "stands beside local_subject", "leave it out")
 
 
-def c028_renaming_ends_alike(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c028_renaming_ends_alike(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A local subject and the subject that it renames both end in `>`, or neither does.
 
     The rest of a subject cannot be dropped, nor come from nowhere.
     """
-    for path, item in _renamed(said):
+    for path, item in _renamed(statement):
         if _has_rest(item.local_subject) != _has_rest(item.subject):
             text = f"{cited(item.local_subject)} and {cited(item.subject)} do not both end in >"
             yield error("C028", path, text, "end both in >, or neither")
 
 
-def c029_references_exist(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c029_references_exist(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A local subject refers to wildcards that its subject has: `$2` to the second `*`.
 
     Servers refuse a reference to nothing.
     """
-    for path, item in _renamed(said):
+    for path, item in _renamed(statement):
         stars = _stars(item.subject)
         for number in references(item.local_subject):
             if number > stars:
@@ -117,12 +117,12 @@ def c029_references_exist(said: Statement[Account], _: Context) -> Iterator[Find
                 yield error("C029", path, text, "refer to one that is there")
 
 
-def c030_wildcards_are_taken_over(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c030_wildcards_are_taken_over(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A local subject takes over every `*` of its subject, as `*` or as a reference.
 
     Otherwise messages of several subjects could not be told apart.
     """
-    for path, item in _renamed(said):
+    for path, item in _renamed(statement):
         stars = _stars(item.subject)
         there = [number for number in references(item.local_subject) if number <= stars]
         used = len(there) + _stars(item.local_subject)
@@ -131,32 +131,32 @@ def c030_wildcards_are_taken_over(said: Statement[Account], _: Context) -> Itera
             yield error("C030", path, text, "write $1, $2, … for each *")
 
 
-def c031_only_service_imports_share(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c031_only_service_imports_share(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Only an import of a service shares who asks.
 
     `share` tells the exporting account about the client, for its measurements of latency.
     """
-    for path, item in _imports(said):
+    for path, item in _imports(statement):
         if item.share and item.type != "service":
             yield error("C031", f"{path}.share", "only imports of services have it", "leave it out")
 
 
-def c032_activation_is_readable(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c032_activation_is_readable(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The token of an import is an activation jwt whose signature verifies.
 
     Servers refuse the account otherwise; a URL is no longer taken.
     """
-    for path, _item, activation in tokens(said.claims.body):
+    for path, _item, activation in tokens(statement.claims.body):
         if activation is None:
             yield error("C032", path, "is no activation jwt that can be read", "ask the exporting account")
 
 
-def c033_activation_is_by_the_exporter(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c033_activation_is_by_the_exporter(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is issued by the account that is imported from, or in its name.
 
     Leave by anybody else is no leave.
     """
-    for path, item, activation in tokens(said.claims.body):
+    for path, item, activation in tokens(statement.claims.body):
         if activation is None:
             continue
         if item.account not in {str(activation.issuer), activation.claims.body.issuer_account}:
@@ -164,35 +164,35 @@ def c033_activation_is_by_the_exporter(said: Statement[Account], _: Context) -> 
             yield error("C033", path, text, "ask the exporting account for another")
 
 
-def c034_activation_is_for_this_account(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c034_activation_is_for_this_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is for the account that has it.
 
     Leave given to one account is no leave for another.
     """
-    for path, _item, activation in tokens(said.claims.body):
-        if activation is not None and activation.claims.sub != said.claims.sub:
+    for path, _item, activation in tokens(statement.claims.body):
+        if activation is not None and activation.claims.sub != statement.claims.sub:
             text = f"the activation is for {cited(activation.claims.sub)}"
             yield error("C034", path, text, "ask the exporting account for one for this account")
 
 
-def c035_activation_is_of_its_kind(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c035_activation_is_of_its_kind(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is for a stream where a stream is imported, and for a service where a service is.
 
     One does not stand for the other.
     """
-    for path, item, activation in tokens(said.claims.body):
+    for path, item, activation in tokens(statement.claims.body):
         if activation is not None and activation.claims.body.import_type != item.type:
             kind = activation.claims.body.import_type or "nothing"
             text = f"the activation is for {kind}, the import of a {item.type or 'nothing'}"
             yield error("C035", path, text, "correct the type, or ask for another activation")
 
 
-def c036_activation_covers_the_subject(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c036_activation_covers_the_subject(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The subject of an import is within that of its activation.
 
     Leave for `orders.eu.*` is no leave for `orders.>`.
     """
-    for path, item, activation in tokens(said.claims.body):
+    for path, item, activation in tokens(statement.claims.body):
         if activation is None:
             continue
         wanted = item.to if item.type == "service" and item.to else item.subject
@@ -202,22 +202,22 @@ def c036_activation_covers_the_subject(said: Statement[Account], _: Context) -> 
             yield error("C036", path, text, "import less, or ask for another activation")
 
 
-def _imports(said: Statement[Account]) -> Iterator[tuple[str, Import]]:
-    for index, item in enumerate(said.claims.body.imports):
+def _imports(statement: Statement[Account]) -> Iterator[tuple[str, Import]]:
+    for index, item in enumerate(statement.claims.body.imports):
         yield at("nats.imports", index), item
 
 
-def _renamed(said: Statement[Account]) -> Iterator[tuple[str, Import]]:
+def _renamed(statement: Statement[Account]) -> Iterator[tuple[str, Import]]:
     """Yield the imports that are renamed, with the path of the local subject."""
-    for path, item in _imports(said):
+    for path, item in _imports(statement):
         if item.local_subject:
             yield f"{path}.local_subject", item
 
 
-def _services(said: Statement[Account]) -> Iterator[tuple[str, str, str, set[str]]]:
+def _services(statement: Statement[Account]) -> Iterator[tuple[str, str, str, set[str]]]:
     """Yield path, local subject and account of each imported service, and its predecessors' subjects."""
     earlier: dict[str, set[str]] = {}
-    for path, item in _imports(said):
+    for path, item in _imports(statement):
         if item.type == "service":
             subject = item.to or to_subject(item.local_subject) or item.subject
             before = earlier.setdefault(item.account, set())
@@ -271,27 +271,27 @@ RULES = (
 _Graph = dict[Any, list[Any]]
 
 
-def c123_import_is_from_another_account(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c123_import_is_from_another_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account imports nothing from itself.
 
     What it exports it has already: servers deliver each message twice, as it was published and as it is
     imported.
     """
-    for index, item in enumerate(said.claims.body.imports):
-        if item.account == said.claims.sub:
+    for index, item in enumerate(statement.claims.body.imports):
+        if item.account == statement.claims.sub:
             text = "is the account itself: each message is delivered twice"
             yield warning("C123", f"{at('nats.imports', index)}.account", text, "remove the import")
 
 
-def t017_imports_form_no_cycle(said: Statement[Account], context: Context) -> Iterator[Finding]:
+def t017_imports_form_no_cycle(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """What an account imports does not come from itself, by way of others.
 
     Servers drop an import that closes a cycle when they load the account, with a line in the log at debug
     level. Which of the imports that is depends on which account is loaded first.
     """
     cyclic = _cyclic(context.claims)
-    for index, item in enumerate(said.claims.body.imports):
-        if (said.claims.sub, index) in cyclic:
+    for index, item in enumerate(statement.claims.body.imports):
+        if (statement.claims.sub, index) in cyclic:
             exporter = context.claims[item.account]
             text = (
                 f"{cited(item.subject)} of account {cited(exporter.name)} comes from this account in the end"
@@ -300,38 +300,38 @@ def t017_imports_form_no_cycle(said: Statement[Account], context: Context) -> It
             yield warning("T017", f"{at('nats.imports', index)}.subject", f"{text}: servers drop it", hint)
 
 
-def t018_import_names_its_account(said: Statement[Account], context: Context) -> Iterator[Finding]:
+def t018_import_names_its_account(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """An import has the key of its account where the export has `account_token_position`.
 
     Servers drop it otherwise, be it a wildcard, with a line in the log at debug level.
     """
-    for index, item in enumerate(said.claims.body.imports):
+    for index, item in enumerate(statement.claims.body.imports):
         exporter = context.claims.get(item.account)
         if exporter is None or not isinstance(exporter.body, Account):
             continue
         subject = item.to if item.type == "service" and item.to else item.subject
         export = export_of(exporter.body, item.type, subject)
         position = export.account_token_position if export else 0
-        if position and subject.split(".")[position - 1 : position] != [said.claims.sub]:
+        if position and subject.split(".")[position - 1 : position] != [statement.claims.sub]:
             text = (
                 f"token {position} of {cited(subject)} is not the key of this account, as the export requires"
             )
-            hint = f"write {said.claims.sub} there"
+            hint = f"write {statement.claims.sub} there"
             yield warning("T018", f"{at('nats.imports', index)}.subject", f"{text}: servers drop it", hint)
 
 
-def t019_activation_is_of_use(said: Statement[Activation], context: Context) -> Iterator[Finding]:
+def t019_activation_is_of_use(statement: Statement[Activation], context: Context) -> Iterator[Finding]:
     """An activation is for another account than the one that exports, and for an export that requires one.
 
     Anybody imports a public export without it, and an account has what is its own.
     """
-    account = account_of(said.claims, said.issuer, context.claims)
+    account = account_of(statement.claims, statement.issuer, context.claims)
     if account is None:
         return
-    if said.claims.sub == account.sub:
+    if statement.claims.sub == account.sub:
         yield warning("T019", "sub", "is the account that exports: it requires no activation", "sign none")
         return
-    body = said.claims.body
+    body = statement.claims.body
     export = export_of(account.body, body.import_type, body.subject)
     if export and not export.token_req:
         text = f"{cited(export.subject)} is a public export: everybody may import it without an activation"

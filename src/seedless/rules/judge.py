@@ -98,11 +98,11 @@ def rules() -> tuple[Rule | ChangeRule | PlanRule, ...]:
     return tuple(sorted(found, key=code_of))
 
 
-def judge_statement(said: Statement[Any], context: Context) -> Iterator[Finding]:
-    """Yield what the rules have to say of *said*, a draft or a jwt that stands."""
-    for rule in STATEMENT_RULES[said.claims.body.kind]:
-        for finding in rule(said, context):
-            yield msgspec.structs.replace(finding, about=said.title)
+def judge_statement(statement: Statement[Any], context: Context) -> Iterator[Finding]:
+    """Yield what the rules have to say of *statement*, a draft or a jwt that stands."""
+    for rule in STATEMENT_RULES[statement.claims.body.kind]:
+        for finding in rule(statement, context):
+            yield msgspec.structs.replace(finding, about=statement.title)
 
 
 def judge(changes: Sequence[Change], context: Context) -> Report:
@@ -112,17 +112,19 @@ def judge(changes: Sequence[Change], context: Context) -> Report:
     existing: it stops nothing. What a person has confirmed with `Context.reset_time` is lifted.
     """
     findings: list[Finding] = []
-    lifted: list[Finding] = []
+    waived: list[Finding] = []
     for change in changes:
         for finding in _about_change(change, context):
             named = msgspec.structs.replace(finding, about=change.title)
-            (lifted if _is_confirmed(change, finding, context) else findings).append(named)
-        said = list(judge_statement(change.statement, context))
+            (waived if _is_confirmed(change, finding, context) else findings).append(named)
+        statement = list(judge_statement(change.statement, context))
         before = change.replaces
-        findings += said if before is None else mark_existing(said, change.draft.payload, before, context)
+        findings += (
+            statement if before is None else mark_existing(statement, change.draft.payload, before, context)
+        )
     for plan_rule in PLAN_RULES:
         findings += plan_rule(changes, context)
-    return msgspec.structs.replace(Report.of(findings), lifted=tuple(lifted))
+    return msgspec.structs.replace(Report.of(findings), waived=tuple(waived))
 
 
 def _about_change(change: Change, context: Context) -> Iterator[Finding]:
@@ -198,7 +200,9 @@ def _before(jwt: Jwt[Any], context: Context) -> Context:
     What another change of the plan causes was not there before.
     """
     claims = {one.claims.sub: one.claims for one in (*context.jwts.values(), jwt)}
-    operator = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
+    operator = next(
+        (statement for statement in claims.values() if isinstance(statement.body, Operator)), None
+    )
     return msgspec.structs.replace(context, operator=operator, claims=claims)
 
 
@@ -217,14 +221,14 @@ def _identities(finding: Finding, members: Mapping[str, object]) -> tuple[str, .
     *members* are those of the claims, by their paths; a path that was cut short names no place, and nothing
     is known by it.
     """
-    where, said = finding.where, [finding.code, finding.text]
+    where, statement = finding.where, [finding.code, finding.text]
     if where.endswith("…"):
         return ()
-    found = [_text([*said, where, members.get(where)])]
+    found = [_text([*statement, where, members.get(where)])]
     item = where.rfind("]") + 1
     if item:
         moved = re.sub(r"\[\d+\]", "[]", where)
-        found.append(_text([*said, moved, members.get(where[:item])]))
+        found.append(_text([*statement, moved, members.get(where[:item])]))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from seedless.claims import NO_LIMIT, Account, Generic, JetStreamLimits, Operato
 from seedless.findings import error, warning
 from seedless.nkey import Role
 from seedless.rules.formats import cited, is_key
-from seedless.rules.places import Place, entries, permissions, subjects
+from seedless.rules.places import ClaimText, entries, permissions, subjects
 from seedless.subject import subject_and_queue
 from seedless.wire import at, join
 
@@ -31,23 +31,23 @@ _EVERYONE = "*"
 _NOT_HERE = ("nats.default_permissions", "nats.mappings")  # looked at above, and by C116
 
 
-def c101_has_a_name(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c101_has_a_name(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """Operators, accounts and users have a name.
 
     Stores of jwts and their tools know them by it.
     """
-    if said.claims.body.kind in _NAMED and not said.claims.name:
+    if statement.claims.body.kind in _NAMED and not statement.claims.name:
         yield warning("C101", "name", "has no name", "give it one")
 
 
-def c102_limits_let_something_through(said: Statement[Any], context: Context) -> Iterator[Finding]:
+def c102_limits_let_something_through(statement: Statement[Any], context: Context) -> Iterator[Finding]:
     """A limit of 0 lets nothing through, and an absent limit is 0.
 
     Without `conn` an account has no connections, without `subs` a user is disconnected at once, without
     `payload` at its first message. In a scoped user limits are absent: the scope gives them.
     """
-    body = said.claims.body
-    if isinstance(body, User) and _has_scope(said, context):
+    body = statement.claims.body
+    if isinstance(body, User) and _has_scope(statement, context):
         return
     held, path = (body.limits, "nats.limits") if isinstance(body, Account) else (body, "nats")
     for name in _LIMITS:
@@ -55,59 +55,62 @@ def c102_limits_let_something_through(said: Statement[Any], context: Context) ->
             yield warning("C102", f"{path}.{name}", "a limit of 0 lets nothing through", "-1 is no limit")
 
 
-def c103_scope_limits_survive(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c103_scope_limits_survive(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A scope has no limit of 0.
 
     Other tools drop it when they write the account again, and in a scope an absent limit is none.
     """
-    for path, template in _templates(said):
+    for path, template in _templates(statement):
         for name in _LIMITS:
             if getattr(template, name, None) == 0:
                 text = "a limit of 0 becomes no limit when other tools write it again"
                 yield warning("C103", f"{path}.{name}", text, "write 1, or deny the subjects")
 
 
-def c104_subjects_are_seen(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c104_subjects_are_seen(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject has no tabs, line breaks or other characters that are not seen.
 
     The official library refuses blanks alone. The protocol divides its words with tabs as well: nobody can
     publish or subscribe to such a subject, and a person who reads it takes it for another.
     """
-    places = [*subjects(said.claims), *(Place(path, text) for path, text, _ in permissions(said.claims))]
-    if isinstance(said.claims.body, Account):
-        for path, template in _templates(said):
-            places += [Place(place, text) for place, text, _ in entries(template, path)]
+    places = [
+        *subjects(statement.claims),
+        *(ClaimText(path, text) for path, text, _ in permissions(statement.claims)),
+    ]
+    if isinstance(statement.claims.body, Account):
+        for path, template in _templates(statement):
+            places += [ClaimText(place, text) for place, text, _ in entries(template, path)]
     for path, text in dict.fromkeys(places):
         if _UNSEEN.search(text):
             yield warning("C104", path, f"{cited(text)} has white space or control characters", "retype it")
 
 
-def c118_rest_is_last(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c118_rest_is_last(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """The wildcard `>` is the last token of a subject: `orders.>.x` matches nothing.
 
     Servers ignore a permission with such a subject, with a line in the log: what was to be denied is not.
     They drop imports and mappings of it, and nothing can be imported from such an export. Mappings are
     C116.
     """
-    found = [Place(path, subject_and_queue(text)[0]) for path, text, _ in permissions(said.claims)]
-    if not isinstance(said.claims.body, User):
-        found += [one for one in subjects(said.claims) if not one.path.startswith(_NOT_HERE)]
+    found = [ClaimText(path, subject_and_queue(text)[0]) for path, text, _ in permissions(statement.claims)]
+    if not isinstance(statement.claims.body, User):
+        found += [one for one in subjects(statement.claims) if not one.path.startswith(_NOT_HERE)]
     for path, text in found:
         if ">" in text.split(".")[:-1]:
             hint = "end it in >, or write * for one token"
             yield error("C118", path, f"{cited(text)} has a > that is not last: servers ignore it", hint)
 
 
-def c105_connection_types_are_known(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c105_connection_types_are_known(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A connection type is one that servers know; upper and lower case do not count.
 
     Servers ignore others, and when none is left that they know, they refuse the login.
     """
     held: list[tuple[str, User | Template]] = []
-    if isinstance(said.claims.body, Account):
-        held += _templates(said)
-    elif isinstance(said.claims.body, User):
-        held.append(("nats", said.claims.body))
+    if isinstance(statement.claims.body, Account):
+        held += _templates(statement)
+    elif isinstance(statement.claims.body, User):
+        held.append(("nats", statement.claims.body))
     for path, limits in held:
         types = limits.allowed_connection_types
         unknown = [kind for kind in types if kind.upper() not in _CONNECTIONS]
@@ -121,24 +124,24 @@ def c105_connection_types_are_known(said: Statement[Any], _: Context) -> Iterato
                 yield error("C105", place, text, f"one of {', '.join(sorted(_CONNECTIONS))}")
 
 
-def c106_tags_are_in_lower_case(said: Statement[Any], _: Context) -> Iterator[Finding]:
+def c106_tags_are_in_lower_case(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """Tags are in lower case, without blanks around them.
 
     Tools write them so when they next touch the claims, and templates of scopes look for them so.
     """
-    tags = () if isinstance(said.claims.body, Generic) else said.claims.body.tags
+    tags = () if isinstance(statement.claims.body, Generic) else statement.claims.body.tags
     for index, tag in enumerate(tags):
         if tag != tag.strip().lower():
             text = f"{cited(tag)} loses its case or blanks when other tools write it again"
             yield warning("C106", at("nats.tags", index), text, "write it in lower case")
 
 
-def c107_revocations_name_keys(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c107_revocations_name_keys(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Revocations of an account name users, those of an export accounts, or everyone (`*`).
 
     A name that is no such key revokes nothing.
     """
-    account = said.claims.body
+    account = statement.claims.body
     lists = [("nats.revocations", account.revocations, Role.USER)]
     for index, export in enumerate(account.exports):
         lists.append((f"{at('nats.exports', index)}.revocations", export.revocations, Role.ACCOUNT))
@@ -149,31 +152,33 @@ def c107_revocations_name_keys(said: Statement[Account], _: Context) -> Iterator
                 yield warning("C107", join(path, key), text, f"give one, {role.value}…, or *")
 
 
-def c108_import_is_from_an_account(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c108_import_is_from_an_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The account that is imported from is named by an account key.
 
     The official library takes any text; servers find no account by it, and the import is dead.
     """
-    for index, item in enumerate(said.claims.body.imports):
+    for index, item in enumerate(statement.claims.body.imports):
         if item.account and not is_key(item.account, Role.ACCOUNT):
             text = f"{cited(item.account)} is no account's public key"
             yield warning("C108", f"{at('nats.imports', index)}.account", text, "give one, A…")
 
 
-def _templates(said: Statement[Account]) -> Iterator[tuple[str, Template]]:
-    for index, entry in enumerate(said.claims.body.signing_keys):
+def _templates(statement: Statement[Account]) -> Iterator[tuple[str, Template]]:
+    for index, entry in enumerate(statement.claims.body.signing_keys):
         if isinstance(entry, Scope):
             yield f"{at('nats.signing_keys', index)}.template", entry.template
 
 
-def _has_scope(said: Statement[User], context: Context) -> bool:
+def _has_scope(statement: Statement[User], context: Context) -> bool:
     """Tell whether the issuer is a scope of the account; also when the account is not known."""
-    if not said.claims.body.issuer_account:
+    if not statement.claims.body.issuer_account:
         return False
-    account = context.claims.get(said.claims.body.issuer_account)
+    account = context.claims.get(statement.claims.body.issuer_account)
     if account is None or not isinstance(account.body, Account):
         return True
-    return any(isinstance(entry, Scope) and entry.key == said.issuer for entry in account.body.signing_keys)
+    return any(
+        isinstance(entry, Scope) and entry.key == statement.issuer for entry in account.body.signing_keys
+    )
 
 
 RULES = (c101_has_a_name, c106_tags_are_in_lower_case)
@@ -198,7 +203,7 @@ _MOST = 2**31 - 1
 
 
 def c119_system_account_has_no_jetstream(
-    said: Statement[Operator | Account], context: Context
+    statement: Statement[Operator | Account], context: Context
 ) -> Iterator[Finding]:
     """The system account has no JetStream.
 
@@ -206,11 +211,11 @@ def c119_system_account_has_no_jetstream(
     the system account". One that runs logs an error, and ends at its next start. At an operator it is
     judged by the account that it names.
     """
-    own = isinstance(said.claims.body, Operator)
-    operator: Any = said.claims.body if own else context.operator.body if context.operator else None
+    own = isinstance(statement.claims.body, Operator)
+    operator: Any = statement.claims.body if own else context.operator.body if context.operator else None
     if operator is None or not operator.system_account:
         return
-    account = context.claims.get(operator.system_account) if own else said.claims
+    account = context.claims.get(operator.system_account) if own else statement.claims
     if account is None or account.sub != operator.system_account or not isinstance(account.body, Account):
         return
     if _has_storage(account.body.limits):
@@ -219,13 +224,13 @@ def c119_system_account_has_no_jetstream(
         yield error("C119", where, text, "seedless account edit NAME --js-disable, or name another account")
 
 
-def c120_jetstream_has_storage(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c120_jetstream_has_storage(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Limits of JetStream come with storage: without memory and disk JetStream stays off.
 
     `mem_storage` and `disk_storage` are 0 when they are absent. Servers answer "JetStream not enabled for
     account".
     """
-    limits = said.claims.body.limits
+    limits = statement.claims.body.limits
     parts: list[tuple[str, Limits | JetStreamLimits]] = (
         [(_LIMITS_LIMITS, limits)] if not limits.tiered_limits else []
     )
@@ -244,13 +249,13 @@ def c120_jetstream_has_storage(said: Statement[Account], _: Context) -> Iterator
 _LOCKS_OUT = frozenset({"conn", "subs", "payload"})
 
 
-def c121_limit_is_a_number_or_none(said: Statement[Account | User], _: Context) -> Iterator[Finding]:
+def c121_limit_is_a_number_or_none(statement: Statement[Account | User], _: Context) -> Iterator[Finding]:
     """A limit is 0 or more, or -1 for none.
 
     With a `conn`, `subs` or `payload` below -1 servers refuse every connection, subscription or message, as
     with 0. What they make of others below -1 is documented nowhere.
     """
-    for path, held, names in _held(said):
+    for path, held, names in _held(statement):
         for name in names:
             value = getattr(held, name)
             if value < NO_LIMIT:
@@ -259,7 +264,7 @@ def c121_limit_is_a_number_or_none(said: Statement[Account | User], _: Context) 
                 yield error("C121", f"{path}.{name}", text, "-1 is no limit")
 
 
-def c122_limit_fits_older_servers(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c122_limit_fits_older_servers(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Limits on connections, subscriptions and bytes of a message are below 2,147,483,648.
 
     nats-server 2.15 takes them for no limit. Servers of 2.9 and 2.10 keep 32 bits (`int32(ac.Limits.Conn)`
@@ -267,7 +272,7 @@ def c122_limit_fits_older_servers(said: Statement[Account], _: Context) -> Itera
     locks out.
     """
     for name in _OF_32_BITS:
-        value = getattr(said.claims.body.limits, name)
+        value = getattr(statement.claims.body.limits, name)
         if value > _MOST:
             text = f"{value} has more than 31 bits: servers of 2.10 and before read another number"
             yield warning("C122", f"{_LIMITS_LIMITS}.{name}", text, "-1 is no limit")
@@ -280,9 +285,9 @@ def _has_storage(limits: Limits) -> bool:
     return bool(limits.mem_storage or limits.disk_storage)
 
 
-def _held(said: Statement[Account | User]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+def _held(statement: Statement[Account | User]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     """Yield path, limits, and names of those that count, of an account or a user."""
-    body = said.claims.body
+    body = statement.claims.body
     if isinstance(body, User):
         yield "nats", body, _OF_ALL
         return

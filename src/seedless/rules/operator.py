@@ -24,104 +24,104 @@ _VERSION = "nats.assert_server_version"
 _DOTS = 2
 
 
-def c011_account_server_is_a_url(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c011_account_server_is_a_url(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The account server of an operator is a URL.
 
     Servers do not start with an operator whose account server they cannot parse.
     """
-    text = said.claims.body.account_server_url
+    text = statement.claims.body.account_server_url
     if text and _parsed(text) is None:
         yield error("C011", _SERVER_URL, f"{cited(text)} is no URL", "write nats://host:4222")
 
 
-def c012_account_server_has_a_scheme(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c012_account_server_has_a_scheme(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The URL of the account server begins with its scheme.
 
     Tools decide by it how accounts are pushed: nats, tls, ws and wss to a resolver, http and https by POST.
     """
-    text = said.claims.body.account_server_url
+    text = statement.claims.body.account_server_url
     found = _parsed(text) if text else None
     if found and not found.scheme:
         yield error("C012", _SERVER_URL, f"{cited(text)} has no scheme", "write nats://host:4222")
 
 
-def c013_service_is_a_url(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c013_service_is_a_url(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """Each service URL of an operator is a URL.
 
     Tools connect to them; one that cannot be parsed is of no use.
     """
-    for path, text, found in _services(said):
+    for path, text, found in _services(statement):
         if found is None:
             yield error("C013", path, f"{cited(text)} is no URL", _SERVICE_HINT)
 
 
-def c014_service_has_no_credentials(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c014_service_has_no_credentials(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """A service URL holds no user and no password.
 
     An operator jwt is public: whoever reads it would have them.
     """
-    for path, _text, found in _services(said):
+    for path, _text, found in _services(statement):
         if found and found.has_user:
             yield error("C014", path, "the URL holds a user or a password", "leave them out")
 
 
-def c015_service_has_no_path(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c015_service_has_no_path(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """A service URL ends with its host and port; even a final slash is a path.
 
     NATS servers have no paths.
     """
-    for path, text, found in _services(said):
+    for path, text, found in _services(statement):
         if found and not found.has_user and found.path:
             yield error("C015", path, f"{cited(text)} has a path", _SERVICE_HINT)
 
 
-def c016_service_scheme_is_of_nats(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c016_service_scheme_is_of_nats(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """A service URL is one of a NATS server: its scheme is nats, tls, ws or wss.
 
     `host:4222` is read as a URL with the scheme `host`.
     """
-    for path, text, found in _services(said):
+    for path, text, found in _services(statement):
         if found and not (found.has_user or found.path) and found.scheme not in _SERVICE_SCHEMES:
             yield error("C016", path, f"{cited(text)} is no URL of a NATS server", _SERVICE_HINT)
 
 
-def c017_signing_keys_are_operator_keys(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c017_signing_keys_are_operator_keys(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The signing keys of an operator are operator keys.
 
     Servers refuse an operator with any other.
     """
-    for index, key in enumerate(said.claims.body.signing_keys):
+    for index, key in enumerate(statement.claims.body.signing_keys):
         if not is_key(key, Role.OPERATOR):
             path = at("nats.signing_keys", index)
             yield error("C017", path, f"{cited(key)} is no operator's public key", "give one, O…")
 
 
-def c018_system_account_is_an_account(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c018_system_account_is_an_account(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The system account of an operator is named by an account key.
 
     Servers do not start with any other.
     """
-    key = said.claims.body.system_account
+    key = statement.claims.body.system_account
     if key and not is_key(key, Role.ACCOUNT):
         yield error("C018", "nats.system_account", f"{cited(key)} is no account's public key", "give one, A…")
 
 
-def c019_version_has_three_parts(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c019_version_has_three_parts(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The server version that an operator asks for has three parts: major, minor and update.
 
     Servers that are older than it do not start; one that cannot be read stops them all.
     """
-    text = said.claims.body.assert_server_version
+    text = statement.claims.body.assert_server_version
     if text and text.count(".") != _DOTS:
         yield error("C019", _VERSION, f"{cited(text)} has not three parts", "write 2.10.0")
 
 
-def c020_version_is_numbers(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c020_version_is_numbers(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The parts of the server version are whole numbers.
 
     A suffix such as `-RC1` is not understood.
     """
-    text, parts = _version(said)
+    text, parts = _version(statement)
     bad = [cited(part) for part, value in parts if value is None]
     if bad:
         yield error(
@@ -129,20 +129,20 @@ def c020_version_is_numbers(said: Statement[Operator], _: Context) -> Iterator[F
         )
 
 
-def c021_version_is_not_negative(said: Statement[Operator], _: Context) -> Iterator[Finding]:
+def c021_version_is_not_negative(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The parts of the server version are not negative.
 
     No server has such a version.
     """
-    text, parts = _version(said)
+    text, parts = _version(statement)
     values = [value for _, value in parts if value is not None]
     if len(values) == len(parts) and any(value < 0 for value in values):
         yield error("C021", _VERSION, f"{cited(text)} has a negative part", "write 2.10.0")
 
 
-def _services(said: Statement[Operator]) -> Iterator[tuple[str, str, Url | None]]:
+def _services(statement: Statement[Operator]) -> Iterator[tuple[str, str, Url | None]]:
     """Yield the path, the text and the parts of each service URL that is given."""
-    for index, text in enumerate(said.claims.body.operator_service_urls):
+    for index, text in enumerate(statement.claims.body.operator_service_urls):
         if text:
             yield at("nats.operator_service_urls", index), text, _parsed(text)
 
@@ -153,9 +153,9 @@ def _parsed(text: str) -> Url | None:
     return url.parse(text)
 
 
-def _version(said: Statement[Operator]) -> tuple[str, list[tuple[str, int | None]]]:
+def _version(statement: Statement[Operator]) -> tuple[str, list[tuple[str, int | None]]]:
     """Return the version that is asked for, and its parts with their values if there are three."""
-    text = said.claims.body.assert_server_version
+    text = statement.claims.body.assert_server_version
     parts = text.split(".") if text.count(".") == _DOTS else []
     return text, [(part, number(part)) for part in parts]
 

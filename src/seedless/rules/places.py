@@ -24,14 +24,14 @@ T = TypeVar("T")
 _SUBJECT_AND_QUEUE = 2
 
 
-class Place(NamedTuple):
+class ClaimText(NamedTuple):
     """A text and where it stands."""
 
     path: str
     text: str
 
 
-class Entry(NamedTuple):
+class PermissionEntry(NamedTuple):
     """An entry of a permission: its path, its text, and whether it may name a queue."""
 
     path: str
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     may_queue: bool
 
 
-class Described(NamedTuple):
+class Description(NamedTuple):
     """What is said for people about an account or an export."""
 
     path: str
@@ -47,7 +47,7 @@ class Described(NamedTuple):
     info_url: str
 
 
-class Token(NamedTuple):
+class ActivationToken(NamedTuple):
     """An import with an activation token, and the activation, or None when the token is none."""
 
     path: str
@@ -65,11 +65,11 @@ def _activation(token: str) -> Jwt[Activation] | None:
     return found if isinstance(found.claims.body, Activation) else None
 
 
-def tokens(account: Account) -> Iterator[Token]:
+def tokens(account: Account) -> Iterator[ActivationToken]:
     """Yield the imports of *account* that have an activation token."""
     for index, item in enumerate(account.imports):
         if item.token:
-            yield Token(f"{at('nats.imports', index)}.token", item, _activation(item.token))
+            yield ActivationToken(f"{at('nats.imports', index)}.token", item, _activation(item.token))
 
 
 def activations(claims: Claims[Any]) -> Iterator[tuple[str, Activation]]:
@@ -82,11 +82,11 @@ def activations(claims: Claims[Any]) -> Iterator[tuple[str, Activation]]:
                 yield token.path, token.activation.claims.body
 
 
-def described(account: Account) -> Iterator[Described]:
+def described(account: Account) -> Iterator[Description]:
     """Yield what is said for people about *account* and its exports."""
-    yield Described("nats", account.description, account.info_url)
+    yield Description("nats", account.description, account.info_url)
     for index, export in enumerate(account.exports):
-        yield Described(at("nats.exports", index), export.description, export.info_url)
+        yield Description(at("nats.exports", index), export.description, export.info_url)
 
 
 def _once(walk: Callable[[Claims[Any]], Iterator[T]]) -> Callable[[Claims[Any]], tuple[T, ...]]:
@@ -106,7 +106,7 @@ def _once(walk: Callable[[Claims[Any]], Iterator[T]]) -> Callable[[Claims[Any]],
 
 
 @_once
-def permissions(claims: Claims[Any]) -> Iterator[Entry]:
+def permissions(claims: Claims[Any]) -> Iterator[PermissionEntry]:
     """Yield every entry of the permissions of a user, or of the default permissions of an account."""
     if isinstance(claims.body, User):
         yield from entries(claims.body, "nats")
@@ -114,49 +114,49 @@ def permissions(claims: Claims[Any]) -> Iterator[Entry]:
         yield from entries(claims.body.default_permissions, "nats.default_permissions")
 
 
-def entries(held: Permissions | User | Template, path: str) -> Iterator[Entry]:
+def entries(held: Permissions | User | Template, path: str) -> Iterator[PermissionEntry]:
     """Yield every entry of the permissions that *held* has at *path*; a queue is for subscribers."""
     sides: tuple[tuple[str, Permission, bool], ...] = (("sub", held.sub, True), ("pub", held.pub, False))
     for name, side, may_queue in sides:
         for kind, texts in (("allow", side.allow), ("deny", side.deny)):
             for index, text in enumerate(texts):
-                yield Entry(at(f"{path}.{name}.{kind}", index), text, may_queue)
+                yield PermissionEntry(at(f"{path}.{name}.{kind}", index), text, may_queue)
 
 
 @_once
-def subjects(claims: Claims[Any]) -> Iterator[Place]:
+def subjects(claims: Claims[Any]) -> Iterator[ClaimText]:
     """Yield every subject of *claims*; of a permission its subject, and its queue likewise."""
     for entry in permissions(claims):
         parts = entry.text.split(" ")
         if len(parts) <= _SUBJECT_AND_QUEUE:
-            yield from (Place(entry.path, part) for part in parts)
+            yield from (ClaimText(entry.path, part) for part in parts)
     for path, activation in activations(claims):
-        yield Place(f"{path}.subject", activation.subject)
+        yield ClaimText(f"{path}.subject", activation.subject)
     if isinstance(claims.body, Account):
         yield from _of_imports(claims.body)
         yield from _of_exports(claims.body)
         yield from _of_mappings(claims.body)
 
 
-def _of_imports(account: Account) -> Iterator[Place]:
+def _of_imports(account: Account) -> Iterator[ClaimText]:
     for index, item in enumerate(account.imports):
         path = at("nats.imports", index)
-        yield Place(f"{path}.subject", item.subject)
+        yield ClaimText(f"{path}.subject", item.subject)
         if item.local_subject:
-            yield Place(f"{path}.local_subject", item.local_subject)
+            yield ClaimText(f"{path}.local_subject", item.local_subject)
 
 
-def _of_exports(account: Account) -> Iterator[Place]:
+def _of_exports(account: Account) -> Iterator[ClaimText]:
     for index, item in enumerate(account.exports):
         path = at("nats.exports", index)
-        yield Place(f"{path}.subject", item.subject)
+        yield ClaimText(f"{path}.subject", item.subject)
         if item.service_latency:
-            yield Place(f"{path}.service_latency.results", item.service_latency.results)
+            yield ClaimText(f"{path}.service_latency.results", item.service_latency.results)
 
 
-def _of_mappings(account: Account) -> Iterator[Place]:
+def _of_mappings(account: Account) -> Iterator[ClaimText]:
     for source, targets in account.mappings.items():
         path = join("nats.mappings", source)
-        yield Place(path, source)
+        yield ClaimText(path, source)
         for index, target in enumerate(targets):
-            yield Place(f"{at(path, index)}.subject", target.subject)
+            yield ClaimText(f"{at(path, index)}.subject", target.subject)

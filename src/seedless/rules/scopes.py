@@ -41,13 +41,13 @@ _ONE_TOKEN = "make it one token: no dot, blank, * or >"
 _OTHERS = "give them other names or tags, or the scope another template"
 
 
-def c109_template_functions_exist(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c109_template_functions_exist(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A template in a scope calls a function that servers know, and its braces are in pairs.
 
     Servers refuse every user of a scope with any other function. Braces without their partner stay as they
     are: nobody publishes such a subject, and what was to be denied is not.
     """
-    for path, template in _templates(said):
+    for path, template in _templates(statement):
         for place, text in _entries(path, template):
             for call in calls(text):
                 if not call.function:
@@ -60,14 +60,14 @@ def c109_template_functions_exist(said: Statement[Account], _: Context) -> Itera
                 yield error("C109", place, told, "write {{name()}}, or a subject without braces")
 
 
-def c110_account_fills_its_scopes(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c110_account_fills_its_scopes(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """What a scope takes from its account, the name or a tag, is there, and is one plain token.
 
     Servers put it in as it is: a dot makes two tokens, `*` and `>` open what is beside it. Where there is no
     such tag, an entry of allow is dropped, and one of deny refuses every user.
     """
-    filler = filler_of(None, said.claims)
-    for path, template in _templates(said):
+    filler = filler_of(None, statement.claims)
+    for path, template in _templates(statement):
         for place, text in _entries(path, template):
             for call in calls(text):
                 if not call.function.startswith("account-"):
@@ -79,12 +79,12 @@ def c110_account_fills_its_scopes(said: Statement[Account], _: Context) -> Itera
                     yield from _unfit("C110", place, call, filler)
 
 
-def c111_no_queue_beside_templates(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c111_no_queue_beside_templates(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A list of a scope that has a template has no entry that names a queue, nor one that is no subject.
 
     Servers drop such an entry from allow, and for one in deny they refuse every user of the scope.
     """
-    for path, template in _templates(said):
+    for path, template in _templates(statement):
         for place, entries in lists(template):
             if not any(map(calls, entries)):
                 continue
@@ -95,34 +95,34 @@ def c111_no_queue_beside_templates(said: Statement[Account], _: Context) -> Iter
                     yield error("C111", where, told, "name no queue there, or use no template")
 
 
-def c112_templates_are_in_scopes(said: Statement[Account | User], _: Context) -> Iterator[Finding]:
+def c112_templates_are_in_scopes(statement: Statement[Account | User], _: Context) -> Iterator[Finding]:
     """Only the permissions of a scope have templates.
 
     In those of a user, and in the defaults of an account, `{{name()}}` is a token like any other.
     """
-    for path, text, _queue in permissions(said.claims):
+    for path, text, _queue in permissions(statement.claims):
         if calls(text):
             yield warning("C112", path, f"{cited(text)} is not filled in", "give it to a scope")
 
 
-def c113_scope_may_give_bearer_tokens(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c113_scope_may_give_bearer_tokens(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A scope makes no bearer tokens in an account that does not allow them.
 
     Servers refuse every user of the scope.
     """
-    if said.claims.body.limits.disallow_bearer:
-        for path, template in _templates(said):
+    if statement.claims.body.limits.disallow_bearer:
+        for path, template in _templates(statement):
             if template.bearer_token:
                 text = "the account disallows bearer tokens: servers refuse every user of the scope"
                 yield error("C113", f"{path}.bearer_token", text, "give none, or allow them in the account")
 
 
-def c114_scope_has_networks_and_times(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c114_scope_has_networks_and_times(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The networks, the spans of time and the time zone of a scope are such, as those of a user are.
 
     The official library does not look at them. Servers refuse every user of the scope.
     """
-    for path, template in _templates(said):
+    for path, template in _templates(statement):
         for index, text in enumerate(template.src):
             if not is_network(text):
                 where = at(f"{path}.src", index)
@@ -137,13 +137,13 @@ def c114_scope_has_networks_and_times(said: Statement[Account], _: Context) -> I
             yield error("C114", f"{path}.times_location", text, "write Europe/Berlin; or install tzdata")
 
 
-def c115_scope_names_subjects(said: Statement[Account], _: Context) -> Iterator[Finding]:
+def c115_scope_names_subjects(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Each permission of a scope is a subject or, to subscribe, a subject and a queue.
 
     The official library does not look at them, and servers pass over what is none: what was to be denied is
     not. Beside a template it is C111.
     """
-    for path, template in _templates(said):
+    for path, template in _templates(statement):
         for place, entries in lists(template):
             for index, text in enumerate(entries if not any(map(calls, entries)) else ()):
                 words = text.split(" ", 1 if place.startswith("sub") else 0)
@@ -152,18 +152,18 @@ def c115_scope_names_subjects(said: Statement[Account], _: Context) -> Iterator[
                     yield error("C115", where, f"{cited(text)} is no subject", "write one, as orders.>")
 
 
-def t015_scope_fills_for_the_user(said: Statement[User], context: Context) -> Iterator[Finding]:
+def t015_scope_fills_for_the_user(statement: Statement[User], context: Context) -> Iterator[Finding]:
     """What a scope takes from its user, the name or a tag, is there, and is one plain token.
 
     Servers put it in as it is: the name `*`, or the tag `team:>`, opens the subjects of all others. Where
     there is no such tag, an entry of allow is dropped; one of deny refuses the user, as does a function that
     servers do not know.
     """
-    account = account_of(said.claims, said.issuer, context.claims)
-    scope = scope_of(account, said.issuer) if account else None
+    account = account_of(statement.claims, statement.issuer, context.claims)
+    scope = scope_of(account, statement.issuer) if account else None
     if account is None or scope is None:
         return
-    filler = filler_of(said.claims, account)
+    filler = filler_of(statement.claims, account)
     for place, text in _entries("", scope.template):
         for call in calls(text):
             if call.function in _OF_USERS and (filler.values(call) or ".deny[" not in place):
@@ -202,11 +202,11 @@ def misfits(change: Change, users: Iterable[Jwt[User]], context: Context) -> Ite
     )
     found: dict[str, list[Finding]] = {}
     for jwt in users:
-        said = Statement.of(jwt)
-        known = list(t015_scope_fills_for_the_user(said, before))
-        for finding in t015_scope_fills_for_the_user(said, after):
+        statement = Statement.of(jwt)
+        known = list(t015_scope_fills_for_the_user(statement, before))
+        for finding in t015_scope_fills_for_the_user(statement, after):
             if finding.severity is Severity.ERROR and finding not in known:
-                named = msgspec.structs.replace(finding, about=said.title)
+                named = msgspec.structs.replace(finding, about=statement.title)
                 found.setdefault(jwt.claims.sub, []).append(named)
     for findings in list(found.values())[:_MOST_USERS]:
         yield from findings
@@ -216,16 +216,16 @@ def misfits(change: Change, users: Iterable[Jwt[User]], context: Context) -> Ite
         yield msgspec.structs.replace(rest, about=change.title)
 
 
-def t016_account_allows_bearer_tokens(said: Statement[User], context: Context) -> Iterator[Finding]:
+def t016_account_allows_bearer_tokens(statement: Statement[User], context: Context) -> Iterator[Finding]:
     """A bearer token is of an account that allows them.
 
     Servers refuse the login otherwise. Of a user of a scope, the scope says whether it is one.
     """
-    account = account_of(said.claims, said.issuer, context.claims)
+    account = account_of(statement.claims, statement.issuer, context.claims)
     if account is None or not account.body.limits.disallow_bearer:
         return
-    scope = scope_of(account, said.issuer)
-    if said.claims.body.bearer_token if scope is None else scope.template.bearer_token:
+    scope = scope_of(account, statement.issuer)
+    if statement.claims.body.bearer_token if scope is None else scope.template.bearer_token:
         text = f"is a bearer token, and account {cited(account.name)} disallows them"
         yield error("T016", "nats.bearer_token", text, "leave it out, or allow it in the account")
 
@@ -253,8 +253,8 @@ def _entries(path: str, template: Template) -> Iterator[tuple[str, str]]:
             yield at(f"{path}.{place}", index), text
 
 
-def _templates(said: Statement[Account]) -> Iterator[tuple[str, Template]]:
-    for index, entry in enumerate(said.claims.body.signing_keys):
+def _templates(statement: Statement[Account]) -> Iterator[tuple[str, Template]]:
+    for index, entry in enumerate(statement.claims.body.signing_keys):
         if isinstance(entry, Scope):
             yield f"{at('nats.signing_keys', index)}.template", entry.template
 

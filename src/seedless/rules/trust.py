@@ -22,147 +22,159 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
 
 
-def t001_issuer_is_the_operator(said: Statement[Operator | Account], context: Context) -> Iterator[Finding]:
+def t001_issuer_is_the_operator(
+    statement: Statement[Operator | Account], context: Context
+) -> Iterator[Finding]:
     """An operator or account jwt is issued by the operator's identity or one of its signing keys.
 
     A resolver stores an account that is signed by anybody, and refuses it at its next start. With
     `strict_signing_key_usage` the identity signs nothing but the operator itself. In a managed store, whose
     operator is somebody else, an account that signed itself is a request, and a warning says so.
     """
-    own = isinstance(said.claims.body, Operator)
-    operator: Claims[Any] | None = said.claims if own else context.operator
-    if operator is None or may_issue(operator, said.issuer, said.claims):
+    own = isinstance(statement.claims.body, Operator)
+    operator: Claims[Any] | None = statement.claims if own else context.operator
+    if operator is None or may_issue(operator, statement.issuer, statement.claims):
         return
-    if not own and context.managed and said.issuer == said.claims.sub:
+    if not own and context.managed and statement.issuer == statement.claims.sub:
         name = cited(operator.name)
         text = f"is a request, signed by itself: servers refuse it until operator {name} signs it"
         yield warning("T001", "iss", text, "send it to the operator, who runs: seedless import account FILE")
         return
-    strict = operator.body.strict_signing_key_usage and said.issuer == operator.sub
-    text = f"{said.issuer} is no key that operator {cited(operator.name)} signs accounts with"
+    strict = operator.body.strict_signing_key_usage and statement.issuer == operator.sub
+    text = f"{statement.issuer} is no key that operator {cited(operator.name)} signs accounts with"
     if strict:
         text += ": it is strict, and wants a signing key"
     yield error("T001", "iss", text, "sign with the operator's key or one of its signing keys")
 
 
-def t002_issuer_is_the_account(said: Statement[User], context: Context) -> Iterator[Finding]:
+def t002_issuer_is_the_account(statement: Statement[User], context: Context) -> Iterator[Finding]:
     """A user is issued by its account or, with `issuer_account`, by one of the account's signing keys.
 
     A server finds the account by it, and refuses the login otherwise.
     """
-    account = _account_of(said, context)
-    if account is None or not may_issue(account, said.issuer, said.claims):
-        text = f"{said.issuer} is not its account's key nor one of its signing keys"
+    account = _account_of(statement, context)
+    if account is None or not may_issue(account, statement.issuer, statement.claims):
+        text = f"{statement.issuer} is not its account's key nor one of its signing keys"
         yield error("T002", "iss", text, "sign with a key of the account; a signing key needs issuer_account")
 
 
-def t003_scoped_user_carries_nothing(said: Statement[User], context: Context) -> Iterator[Finding]:
+def t003_scoped_user_carries_nothing(statement: Statement[User], context: Context) -> Iterator[Finding]:
     """A user of a scoped signing key has no permissions or limits of its own.
 
     The scope gives them. Servers refuse a user that has even one, be it a limit of -1.
     """
-    account = _account_of(said, context)
-    if account is None or scope_of(account, said.issuer) is None:
+    account = _account_of(statement, context)
+    if account is None or scope_of(account, statement.issuer) is None:
         return
-    if not carries_nothing(said.claims.body):
+    if not carries_nothing(statement.claims.body):
         text = "carries permissions or limits, and is issued by a scoped signing key, which gives them"
         yield error("T003", "nats", text, "leave them out, or sign with another key of the account")
 
 
-def t004_system_account_exists(said: Statement[Operator], context: Context) -> Iterator[Finding]:
+def t004_system_account_exists(statement: Statement[Operator], context: Context) -> Iterator[Finding]:
     """The system account that an operator names is known here.
 
     A server with such an operator does not start before it has the account.
     """
-    key = said.claims.body.system_account
+    key = statement.claims.body.system_account
     if key and key not in context.claims:
         text = f"names the system account {cited(key)}, which is not in the store"
         yield warning("T004", "nats.system_account", text, "add it, or servers will not start")
 
 
-def t005_expiry_nests(said: Statement[Account | User | Activation], context: Context) -> Iterator[Finding]:
+def t005_expiry_nests(
+    statement: Statement[Account | User | Activation], context: Context
+) -> Iterator[Finding]:
     """A jwt expires no later than the one above it: a user than its account, an account than its operator.
 
     When an account expires, its users are cut off, whatever their jwts say. Servers do not look at the
     expiry of an operator; other tools do.
     """
-    parent = context.operator if isinstance(said.claims.body, Account) else _account_of(said, context)
+    parent = (
+        context.operator if isinstance(statement.claims.body, Account) else _account_of(statement, context)
+    )
     if parent is None or parent.exp <= 0:
         return
-    if said.claims.exp <= 0 or said.claims.exp > parent.exp:
+    if statement.claims.exp <= 0 or statement.claims.exp > parent.exp:
         text = f"outlives {parent.body.kind} {cited(parent.name)}, which expires first"
         yield warning("T005", "exp", text, "renew that one in time, or give an earlier expiry")
 
 
-def t006_revoked_stays_revoked(said: Statement[User | Activation], context: Context) -> Iterator[Finding]:
+def t006_revoked_stays_revoked(
+    statement: Statement[User | Activation], context: Context
+) -> Iterator[Finding]:
     """What is revoked is not issued again unnoticed.
 
     A revocation stands against every jwt issued at its time or before: one issued later is let in, one
     issued earlier is refused.
     """
-    account = _account_of(said, context)
+    account = _account_of(statement, context)
     if account is None:
         return
-    for revocations in _revocations(account.body, said.claims.body):
-        if _stands(revocations, said.claims.sub, said.issued_at):
-            until = max(revocations[key] for key in (said.claims.sub, EVERYONE) if key in revocations)
-            text = f"is {moment(said.issued_at)}, and what is issued until {moment(until)} is revoked"
+    for revocations in _revocations(account.body, statement.claims.body):
+        if _stands(revocations, statement.claims.sub, statement.issued_at):
+            until = max(revocations[key] for key in (statement.claims.sub, EVERYONE) if key in revocations)
+            text = f"is {moment(statement.issued_at)}, and what is issued until {moment(until)} is revoked"
             yield warning("T006", "iat", f"{text}: servers refuse it", "revoke less, or issue later")
-        elif said.claims.sub in revocations:
+        elif statement.claims.sub in revocations:
             yield warning("T006", "sub", "was revoked, and this jwt is let in again", "unrevoke it to say so")
 
 
-def t007_activation_is_by_the_account(said: Statement[Activation], context: Context) -> Iterator[Finding]:
+def t007_activation_is_by_the_account(
+    statement: Statement[Activation], context: Context
+) -> Iterator[Finding]:
     """An activation is issued by the exporting account or, with `issuer_account`, by one of its signing keys.
 
     The official library believes the `issuer_account`; servers look whether the key is the account's.
     """
-    account = _account_of(said, context)
-    if account is None or not may_issue(account, said.issuer, said.claims):
-        text = f"{said.issuer} is not the exporting account's key nor one of its signing keys"
+    account = _account_of(statement, context)
+    if account is None or not may_issue(account, statement.issuer, statement.claims):
+        text = f"{statement.issuer} is not the exporting account's key nor one of its signing keys"
         yield error("T007", "iss", text, "sign with a key of the account; a signing key needs issuer_account")
 
 
-def t008_activation_is_for_an_export(said: Statement[Activation], context: Context) -> Iterator[Finding]:
+def t008_activation_is_for_an_export(statement: Statement[Activation], context: Context) -> Iterator[Finding]:
     """An activation is for a subject of an export of its account, of the same kind.
 
     Leave to import what is not exported is of no use.
     """
-    account = _account_of(said, context)
-    body = said.claims.body
+    account = _account_of(statement, context)
+    body = statement.claims.body
     if account is not None and export_of(account.body, body.import_type, body.subject) is None:
         text = f"account {cited(account.name)} exports no {body.import_type} {cited(body.subject)}"
         yield warning("T008", "nats.subject", text, "export it first")
 
 
-def t009_import_is_exported(said: Statement[Account], context: Context) -> Iterator[Finding]:
+def t009_import_is_exported(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """What is imported is exported by the account that it is from, as the same kind.
 
     Servers take the account, and the import stays dead.
     """
-    for path, item, exporter, export in _known_imports(said, context):
+    for path, item, exporter, export in _known_imports(statement, context):
         if export is None:
             text = f"account {cited(exporter.name)} exports no {item.type} {cited(_wanted(item))}"
             yield warning("T009", f"{path}.subject", text, "export it there first")
 
 
-def t010_private_import_has_leave(said: Statement[Account], context: Context) -> Iterator[Finding]:
+def t010_private_import_has_leave(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """The import of a private export has an activation.
 
     Without one servers do not connect it.
     """
-    for path, item, exporter, export in _known_imports(said, context):
+    for path, item, exporter, export in _known_imports(statement, context):
         if export and export.token_req and not item.token:
             text = f"account {cited(exporter.name)} exports it to those with an activation"
             yield warning("T010", f"{path}.token", text, "ask that account for one")
 
 
-def t011_leave_is_by_a_key_of_the_exporter(said: Statement[Account], context: Context) -> Iterator[Finding]:
+def t011_leave_is_by_a_key_of_the_exporter(
+    statement: Statement[Account], context: Context
+) -> Iterator[Finding]:
     """The activation of an import is by a key that the exporting account has now.
 
     Servers drop the import when a signing key was taken out of that account.
     """
-    for path, item, activation in tokens(said.claims.body):
+    for path, item, activation in tokens(statement.claims.body):
         exporter = _account(context, item.account)
         if exporter and activation and not may_issue(exporter, str(activation.issuer), activation.claims):
             text = (
@@ -171,12 +183,12 @@ def t011_leave_is_by_a_key_of_the_exporter(said: Statement[Account], context: Co
             yield warning("T011", path, text, "ask that account for another")
 
 
-def t012_leave_is_not_revoked(said: Statement[Account], context: Context) -> Iterator[Finding]:
+def t012_leave_is_not_revoked(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """The activation of an import is not revoked by the exporting account.
 
     Servers do not connect the import.
     """
-    for path, item, activation in tokens(said.claims.body):
+    for path, item, activation in tokens(statement.claims.body):
         exporter = _account(context, item.account)
         if exporter is None or activation is None:
             continue
@@ -186,14 +198,14 @@ def t012_leave_is_not_revoked(said: Statement[Account], context: Context) -> Ite
                 yield warning("T012", path, text, "ask that account for another")
 
 
-def t013_strict_account_signs_no_users(said: Statement[User], context: Context) -> Iterator[Finding]:
+def t013_strict_account_signs_no_users(statement: Statement[User], context: Context) -> Iterator[Finding]:
     """Under a strict operator a user is issued by a signing key of its account, not by the identity.
 
     Servers refuse the login. The official library's `DidSign` lets it pass.
     """
     operator = context.operator
-    account = _account_of(said, context)
-    if operator is None or account is None or said.issuer != account.sub:
+    account = _account_of(statement, context)
+    if operator is None or account is None or statement.issuer != account.sub:
         return
     if operator.body.strict_signing_key_usage:
         text = f"is issued by the identity of its account, and operator {cited(operator.name)} is strict"
@@ -201,18 +213,18 @@ def t013_strict_account_signs_no_users(said: Statement[User], context: Context) 
 
 
 def t014_callout_needs_a_system_account(
-    said: Statement[Operator | Account], context: Context
+    statement: Statement[Operator | Account], context: Context
 ) -> Iterator[Finding]:
     """An account has an auth callout only where the operator names a system account.
 
     A server without one ends at the first login that the callout decides on (seen with 2.15.1). At an
     operator it is judged by the accounts that are known.
     """
-    own = isinstance(said.claims.body, Operator)
-    operator: Claims[Any] | None = said.claims if own else context.operator
+    own = isinstance(statement.claims.body, Operator)
+    operator: Claims[Any] | None = statement.claims if own else context.operator
     if operator is None or operator.body.system_account:
         return
-    for claims in context.claims.values() if own else (said.claims,):
+    for claims in context.claims.values() if own else (statement.claims,):
         if isinstance(claims.body, Account) and claims.body.authorization.auth_users:
             text = f"account {cited(claims.name)} has an auth callout, and the operator no system account"
             where = "nats.system_account" if own else "nats.authorization.auth_users"
@@ -224,9 +236,9 @@ def _account(context: Context, key: str) -> Claims[Account] | None:
     return known if known is not None and isinstance(known.body, Account) else None
 
 
-def _account_of(said: Statement[Any], context: Context) -> Claims[Account] | None:
+def _account_of(statement: Statement[Any], context: Context) -> Claims[Account] | None:
     """Return the account for which a user or an activation is issued, if it is known."""
-    return account_of(said.claims, said.issuer, context.claims)
+    return account_of(statement.claims, statement.issuer, context.claims)
 
 
 def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str, int]]:
@@ -285,10 +297,10 @@ def _wanted(item: Import) -> str:
 
 
 def _known_imports(
-    said: Statement[Account], context: Context
+    statement: Statement[Account], context: Context
 ) -> Iterator[tuple[str, Import, Claims[Account], Export | None]]:
     """Yield the imports from accounts that are known, and the export that each is of."""
-    for index, item in enumerate(said.claims.body.imports):
+    for index, item in enumerate(statement.claims.body.imports):
         exporter = _account(context, item.account)
         if exporter is not None:
             path = at("nats.imports", index)

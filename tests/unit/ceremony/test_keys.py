@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from seedless.ceremony.keys import MadeKey, parse, policy_text, to_bytes
-from seedless.ceremony.statements import KEY, own_draft
+from seedless.ceremony.keys import CeremonyKey, parse, policy_text, to_bytes
+from seedless.ceremony.statements import KEY, ceremony_draft
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.nkey import Role
 from seedless.plan_file import digest
@@ -18,7 +18,7 @@ from seedless.seeds import SoftwareKey
 OPERATOR, ACCOUNT = SoftwareKey(Role.OPERATOR, b"o" * 32), SoftwareKey(Role.ACCOUNT, b"a" * 32)
 
 
-def made(key: SoftwareKey, **changes: Any) -> MadeKey:  # noqa: ANN401 - members of a key
+def made(key: SoftwareKey, **changes: Any) -> CeremonyKey:  # noqa: ANN401 - members of a key
     usual = {
         "name": "ACME",
         "holder": "Ada",
@@ -26,7 +26,7 @@ def made(key: SoftwareKey, **changes: Any) -> MadeKey:  # noqa: ANN401 - members
         "at": 1_800_000_000,
         "says": {"serial": "1"},
     }
-    return MadeKey(public_key=key.public_key, **usual | changes)
+    return CeremonyKey(public_key=key.public_key, **usual | changes)
 
 
 def statement(key: SoftwareKey, **changes: Any) -> str:  # noqa: ANN401 - members of a key
@@ -44,13 +44,13 @@ def test_statements_are_read_as_they_were_written() -> None:
 
 def by_another(_: None = None) -> str:
     said = {"name": "ACME", "holder": "Eve", "uri": "pkcs11:", "says": {}}
-    one = own_draft(KEY, digest(str(OPERATOR.public_key).encode()), said, ACCOUNT.public_key, 1)
+    one = ceremony_draft(KEY, digest(str(OPERATOR.public_key).encode()), said, ACCOUNT.public_key, 1)
     return one.complete(ACCOUNT.sign(one.signing_input)).text
 
 
 def with_more() -> str:
     said = {"name": "ACME", "holder": "Eve", "uri": "pkcs11:", "says": {}, "more": "x"}
-    one = own_draft(KEY, digest(str(OPERATOR.public_key).encode()), said, OPERATOR.public_key, 1)
+    one = ceremony_draft(KEY, digest(str(OPERATOR.public_key).encode()), said, OPERATOR.public_key, 1)
     return one.complete(OPERATOR.sign(one.signing_input)).text
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless.change import Change, Context, Newest, Statement
+from seedless.change import Change, Context, NewestJwt, Statement
 from seedless.claims import Generic
 from seedless.deviations import Deviation
 from seedless.findings import Severity
@@ -115,7 +115,7 @@ def test_two_jwts_of_one_subject_in_one_second_g005(
 def test_a_clock_that_is_behind(
     say: Say, named: dict[str, SoftwareKey], plain: Context, newest: int | None, codes: list[Any]
 ) -> None:
-    held = None if newest is None else Newest("account ORDERS", "A", newest)
+    held = None if newest is None else NewestJwt("account ORDERS", "A", newest)
     context = msgspec.structs.replace(plain, newest=held)
     assert _codes(Change(_draft(say, named, NOW)), context=context) == codes
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from seedless.change import Placement
+from seedless.change import StoreWrite
 from seedless.claims import signing_key
 from seedless.cli import _edit, printing
 from seedless.cli._keys import issuer_option
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.change import Change
-    from seedless.resolver import Said
+    from seedless.resolver import TargetAnswer
 
     Users = list[tuple[str, Jwt[Any] | SeedlessError]]
 
@@ -88,7 +88,7 @@ def delete(
     _tell(workspace, jwt, users, files, said)
 
 
-def _delete_remote(workspace: Workspace, remote: Remote, jwt: Jwt[Any]) -> Said | None:
+def _delete_remote(workspace: Workspace, remote: Remote, jwt: Jwt[Any]) -> TargetAnswer | None:
     from seedless.cli._resolver import delete_remote  # noqa: PLC0415 - few delete on servers
 
     return delete_remote(workspace, remote, jwt)
@@ -134,9 +134,9 @@ def deletion(workspace: Workspace, jwt: Jwt[Any], users: Users) -> Plan:
     """Return the plan without the account of *jwt* and its *users*; nothing in it is signed."""
     name = jwt.claims.name.strip()
     gone = [(user, held if isinstance(held, Jwt) else None) for user, held in users]
-    placements = [Placement((name, user), None, held, "its account is deleted") for user, held in gone]
-    placements.append(Placement((name,), None, jwt, "deleted"))
-    return Plan((), workspace.now, (workspace.operator(),), tuple(placements))
+    store_writes = [StoreWrite((name, user), None, held, "its account is deleted") for user, held in gone]
+    store_writes.append(StoreWrite((name,), None, jwt, "deleted"))
+    return Plan((), workspace.now, (workspace.operator(),), tuple(store_writes))
 
 
 def _files(workspace: Workspace, name: str, users: Users, *, creds: bool, seeds: bool) -> dict[Path, None]:
@@ -151,7 +151,7 @@ def _tell(
     jwt: Jwt[Any],
     users: Users,
     files: Sequence[Path] | dict[Path, None],
-    said: Said | None,
+    said: TargetAnswer | None,
 ) -> None:
     name = jwt.claims.name.strip()
     keys = [jwt.claims.sub, *map(signing_key, jwt.claims.body.signing_keys)]
@@ -227,13 +227,13 @@ def _renaming(workspace: Workspace, before: Jwt[Any], new: str, issuer: str | No
     return changed(after, key, replaces=before, now=workspace.now, reason=reason, address=(new,))
 
 
-def _moves(workspace: Workspace, before: Jwt[Any], new: str) -> tuple[Placement, ...]:
+def _moves(workspace: Workspace, before: Jwt[Any], new: str) -> tuple[StoreWrite, ...]:
     """Return where the users go, and last that the old name goes, by which a run that was ended goes on."""
     old = before.claims.name.strip()
-    placements = []
+    store_writes = []
     for user, jwt in workspace.each(old):
         if isinstance(jwt, SeedlessError):
             raise jwt
-        placements.append(Placement((new, user), jwt, workspace.store.get(new, user), f"moves from {old}"))
-        placements.append(Placement((old, user), None, jwt, f"moves to {new}"))
-    return (*placements, Placement((old,), None, before, f"is {new} now"))
+        store_writes.append(StoreWrite((new, user), jwt, workspace.store.get(new, user), f"moves from {old}"))
+        store_writes.append(StoreWrite((old, user), None, jwt, f"moves to {new}"))
+    return (*store_writes, StoreWrite((old,), None, before, f"is {new} now"))

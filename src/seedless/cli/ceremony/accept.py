@@ -12,7 +12,7 @@ from seedless import file_kind
 from seedless import ledger as ledgers
 from seedless.ceremony import documents
 from seedless.ceremony import transcript as results
-from seedless.ceremony.check import Verdict
+from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.check import check as examine
 from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
 from seedless.ceremony.request import parse as parse_request
@@ -25,7 +25,7 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
 from seedless.cli.render import describe
 from seedless.errors import Refused
-from seedless.ledger import Book, is_digest
+from seedless.ledger import OperatorRecord, is_digest
 from seedless.nkey import PublicKey
 from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
@@ -35,8 +35,8 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from seedless.ceremony.check import Checked
-    from seedless.ceremony.request import Request
+    from seedless.ceremony.check import CeremonyCheck
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.signing_pipeline import Plan, Signed
 
 
@@ -75,7 +75,7 @@ def accept(settings: Settings, *, result_file: Path) -> None:
         printing.say("the servers have it after: seedless push")
 
 
-def _own_request(workspace: Workspace, data: bytes) -> Request:
+def _own_request(workspace: Workspace, data: bytes) -> CeremonyRequest:
     """Return the request of the result *data*, as it was prepared here; raise `Refused` for any other."""
     entries = results.parse(data).entries
     first = entries[0] if entries and isinstance(entries[0], dict) else {}
@@ -89,7 +89,7 @@ def _own_request(workspace: Workspace, data: bytes) -> Request:
     return parse_request(held)
 
 
-def _whole(request: Request) -> Plan:
+def _whole(request: CeremonyRequest) -> Plan:
     """Return the plan of *request*, the operator's jwt among what stands around it."""
     plan, operator = request.plan, request.operator
     if operator is None or operator in plan.around:
@@ -97,13 +97,13 @@ def _whole(request: Request) -> Plan:
     return msgspec.structs.replace(plan, around=(operator, *plan.around))
 
 
-def _require_complete(workspace: Workspace, request: Request, data: bytes) -> Checked:
+def _require_complete(workspace: Workspace, request: CeremonyRequest, data: bytes) -> CeremonyCheck:
     """Return the check of *data*; raise `Refused` unless it is complete, real, and not ahead of time."""
     if request.mark:
         raise Refused(f"this is a {request.mark}", "only the real one is accepted")
     policy = workspace.policy.digest if workspace.policy else None
     found = examine(request.data, data, PublicKey.parse(request.operator_key), policy=policy)
-    if found.verdict is not Verdict.COMPLETE:
+    if found.verdict is not CeremonyVerdict.COMPLETE:
         raise Refused(f"the result is {found.verdict}: {found.text}", found.hint)
     for jwt in found.progress.signed if found.progress else ():
         if jwt.issued_at - workspace.now > MOST_AHEAD:
@@ -115,7 +115,9 @@ def _require_complete(workspace: Workspace, request: Request, data: bytes) -> Ch
     return found
 
 
-def _record(workspace: Workspace, request: Request, left: Plan, found: Checked, data: bytes) -> None:
+def _record(
+    workspace: Workspace, request: CeremonyRequest, left: Plan, found: CeremonyCheck, data: bytes
+) -> None:
     """Write what is *left* to do into the store; result and ledger in the same step."""
     progress = found.progress
     if progress is None:
@@ -129,7 +131,7 @@ def _record(workspace: Workspace, request: Request, left: Plan, found: Checked, 
     ledger = ledgers.load(path)
     held = desk.unknown_results_here(workspace, ledger, request.operator_key)
     held.pop(request.digest, None)  # of a run that was killed between result and ledger
-    book = ledger.books.get(request.operator_key, Book(requests=held))
+    book = ledger.books.get(request.operator_key, OperatorRecord(requests=held))
     if request.digest not in book.requests:
         ledger = ledger.with_book(
             request.operator_key, book.ended(request.digest, progress.digest, progress.signed)
@@ -139,4 +141,4 @@ def _record(workspace: Workspace, request: Request, left: Plan, found: Checked, 
     def files(_signed: Sequence[Signed]) -> Mapping[Path, str | None]:
         return kept
 
-    Recorder(workspace, (), files)(signed, left.placements)
+    Recorder(workspace, (), files)(signed, left.store_writes)

@@ -9,7 +9,7 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony import documents, words
-from seedless.ceremony.check import Verdict
+from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.check import check as examine
 from seedless.ceremony.check import recompute as compute_again
 from seedless.cli import _ceremony_desk as desk
@@ -20,7 +20,7 @@ from seedless.policy import read as read_policy
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
-    from seedless.ceremony.check import Checked
+    from seedless.ceremony.check import CeremonyCheck
     from seedless.nkey import PublicKey
 
 _FOUND = 3
@@ -66,7 +66,9 @@ def check(
     request = documents.read(request_file, file_kind.REQUEST)
     result = documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT)
     found = examine(request, result, operator_key, policy=policy)
-    again = compute_again(request, result) if recompute and found.verdict is Verdict.COMPLETE else None
+    again = (
+        compute_again(request, result) if recompute and found.verdict is CeremonyVerdict.COMPLETE else None
+    )
     lines = [
         f"{found.verdict}: {found.text}",
         *([f"hint: {found.hint}"] if found.hint else []),
@@ -79,18 +81,18 @@ def check(
         "recomputed": {"agrees": again.agrees, "text": again.text} if again else None,
     }
     printing.emit(said, "\n".join(map(printable, lines)), as_json=settings.as_json)
-    return 0 if found.verdict is Verdict.COMPLETE and (again is None or again.agrees) else _FOUND
+    return 0 if found.verdict is CeremonyVerdict.COMPLETE and (again is None or again.agrees) else _FOUND
 
 
-def _on_paper(found: Checked) -> list[str]:
+def _on_paper(found: CeremonyCheck) -> list[str]:
     """Return the digests that no file can prove: only paper, or whoever was there, has them besides."""
-    if found.verdict is Verdict.FALSE or found.progress is None or not found.progress.entries:
+    if found.verdict is CeremonyVerdict.FALSE or found.progress is None or not found.progress.entries:
         return []
     return ["request", *(["policy"] if found.policy else []), "transcript"]
 
 
-def _lines(found: Checked) -> list[str]:
-    if found.verdict is Verdict.FALSE or found.request is None or found.progress is None:
+def _lines(found: CeremonyCheck) -> list[str]:
+    if found.verdict is CeremonyVerdict.FALSE or found.request is None or found.progress is None:
         return []
     opened = found.progress.opened or {}
     said = [
@@ -126,7 +128,7 @@ def _driver(says: dict[str, Any]) -> str:
     return f"the driver says {', '.join(told)}" if told else "nothing is said of it"
 
 
-def _data(found: Checked) -> dict[str, Any]:
+def _data(found: CeremonyCheck) -> dict[str, Any]:
     request, progress = found.request, found.progress
     opened = (progress.opened if progress else None) or {}
     return {

@@ -8,7 +8,7 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony import documents
-from seedless.ceremony.keys import differences, told
+from seedless.ceremony.keys import differences, reported_keys
 from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
 from seedless.cli import printing
 from seedless.cli._ceremony_token import driver_says
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from seedless.ceremony.keys import Told
+    from seedless.ceremony.keys import ReportedKey
     from seedless.cli._token import OpenTokens
 
 _FOUND = 3
@@ -44,7 +44,7 @@ def inventory(settings: Settings, *, offline: bool) -> int:
       seedless ceremony inventory --token pkcs11:token=ACME
     """
     workspace = Workspace(settings)
-    known = told(_transcripts(workspace.root / "ceremonies"))
+    known = reported_keys(_transcripts(workspace.root / "ceremonies"))
     if not known:
         raise UsageError(
             "no ceremony was held here", f"transcripts lie in {shown(workspace.root / 'ceremonies')}"
@@ -70,7 +70,7 @@ def _transcripts(folder: Path) -> Iterator[bytes]:
             yield documents.read(path, file_kind.RESULT, file_kind.TRANSCRIPT)
 
 
-def _rows(workspace: Workspace, known: tuple[Told, ...], *, offline: bool) -> Iterator[dict[str, Any]]:
+def _rows(workspace: Workspace, known: tuple[ReportedKey, ...], *, offline: bool) -> Iterator[dict[str, Any]]:
     with open_tokens(workspace) as tokens:
         for one in known:
             state, changed = ("not looked for", ()) if offline else _state(tokens, one)
@@ -83,7 +83,7 @@ def _rows(workspace: Workspace, known: tuple[Told, ...], *, offline: bool) -> It
             }
 
 
-def _state(tokens: OpenTokens, one: Told) -> tuple[str, tuple[str, ...]]:
+def _state(tokens: OpenTokens, one: ReportedKey) -> tuple[str, tuple[str, ...]]:
     try:
         token = tokens.holding(one.public_key)
         now = driver_says(token, token.find(one.public_key.raw))

@@ -11,7 +11,7 @@ from seedless import file_kind
 from seedless import ledger as ledgers
 from seedless.ceremony import documents, words
 from seedless.ceremony.keys import (
-    MadeKey,
+    CeremonyKey,
     parse,
     policy_text,
     require_other_witnesses,
@@ -28,7 +28,7 @@ from seedless.cli.command import command
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.options import Settings, change_options
 from seedless.errors import UsageError
-from seedless.ledger import Book
+from seedless.ledger import OperatorRecord
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.keys import label_for
 from seedless.pkcs11.uri import KeyUri
@@ -143,10 +143,10 @@ def _new_keys(wanted: tuple[str, ...]) -> list[NewKey]:
     return found
 
 
-def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple[MadeKey, str]:
+def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple[CeremonyKey, str]:
     """Return a new key, and the statement about itself that it has signed."""
     token = tokens.holding(entry.public_key)
-    made = MadeKey(
+    made = CeremonyKey(
         public_key=entry.public_key, name=entry.name, holder=holder, uri=entry.uri, at=now,
         says=driver_says(token, token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)),
     )  # fmt: skip
@@ -154,17 +154,17 @@ def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple
     return made, jwt.text
 
 
-def _ledger(workspace: Workspace, made: list[MadeKey]) -> dict[Path, str | None]:
+def _ledger(workspace: Workspace, made: list[CeremonyKey]) -> dict[Path, str | None]:
     """Return the file of a ledger that has a book for the operator; an older book stays."""
     path = desk.ledger_path(workspace)
     ledger = ledgers.load(path)
     operator = next((one.public_key for one in made if one.public_key.role is Role.OPERATOR), None)
     if operator is None or str(operator) in ledger.books:
         return {}
-    return {path: ledger.with_book(str(operator), Book()).text()}
+    return {path: ledger.with_book(str(operator), OperatorRecord()).text()}
 
 
-def _tell(settings: Settings, made: list[MadeKey], output: Path, policy: Policy | None) -> None:
+def _tell(settings: Settings, made: list[CeremonyKey], output: Path, policy: Policy | None) -> None:
     data: dict[str, Any] = {
         "file": str(output), "keys": [desk.key_data(one) for one in made],
         "policy": policy.digest if policy else None,

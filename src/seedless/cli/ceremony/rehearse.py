@@ -13,7 +13,7 @@ import click
 
 from seedless.ceremony import offline
 from seedless.ceremony.check import check
-from seedless.ceremony.rehearsal import Cast, ground_of, signers
+from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers
 from seedless.ceremony.request import REHEARSAL
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
@@ -37,8 +37,8 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from seedless.ceremony.check import Checked
-    from seedless.ceremony.judgement import Ground
+    from seedless.ceremony.check import CeremonyCheck
+    from seedless.ceremony.judgement import ReviewContext
     from seedless.findings import Report
     from seedless.jwt import Draft, Jwt
     from seedless.pkcs11.token import Token
@@ -100,7 +100,7 @@ def rehearse(
         for name in (offline.REQUEST_NAME, offline.RESULT_NAME):
             atomic.require_new(output / name)
     workspace = Workspace(settings)
-    real = desk.ground_of(workspace, request_file, first_use)
+    real = desk.review_context_of(workspace, request_file, first_use)
     report = real.judge()
     module = softhsm or softhsm_module()
     if module is None:
@@ -139,23 +139,25 @@ def _stage(folder: Path, module: Path, real: Iterable[PublicKey]) -> Iterator[_S
         yield _Stage(token, real)
 
 
-def _walk(workspace: Workspace, real: Ground, stage: _Stage, folder: Path) -> tuple[Checked, dict[str, str]]:
+def _walk(
+    workspace: Workspace, real: ReviewContext, stage: _Stage, folder: Path
+) -> tuple[CeremonyCheck, dict[str, str]]:
     """Hold the ceremony with the stand-ins, and check it; return the verdict and the files."""
-    cast = Cast(stage.table, stage.only)
+    mapping = KeyMapping(stage.table, stage.only)
     wanted = real.policy.witnesses
     witnesses = [SoftwareKey.generate(Role.USER) for _ in wanted.keys] if wanted else []
     serial = stage.token.info.serial
-    policy = cast.policy(real.policy, tuple(key.public_key for key in witnesses), serial)
-    ground = ground_of(cast.request(real.request), policy, workspace.now)
+    policy = mapping.policy(real.policy, tuple(key.public_key for key in witnesses), serial)
+    review_context = review_context_of(mapping.request(real.request), policy, workspace.now)
     _show_cast(stage.table)
-    desk.show(workspace, ground, ground.judge())
-    matter = offline.matter(ground, ground.judge())
+    desk.show(workspace, review_context, review_context.judge())
+    content = offline.statement_content(review_context, review_context.judge())
     statements = []
     for key in witnesses[: wanted.threshold if wanted else 0]:
-        one = matter.draft(key.public_key, workspace.now)
+        one = content.draft(key.public_key, workspace.now)
         statements.append(one.complete(key.sign(one.signing_input)).text)
-    sitting = offline.Sitting(
-        ground=ground,
+    run = offline.CeremonyRun(
+        review_context=review_context,
         folder=folder / "ceremony",
         ledger=folder / "ledger.json",
         clock=lambda: workspace.now,
@@ -163,11 +165,11 @@ def _walk(workspace: Workspace, real: Ground, stage: _Stage, folder: Path) -> tu
         present=("nobody: this is a rehearsal",),
         tool=desk.tool(),
     )
-    result = offline.sit(
-        sitting, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(stage)
+    result = offline.run_ceremony(
+        run, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(stage)
     )
-    checked = check(ground.request.data, result, PublicKey.parse(policy.operator))
-    files = {offline.REQUEST_NAME: ground.request.data.decode(), offline.RESULT_NAME: result.decode()}
+    checked = check(review_context.request.data, result, PublicKey.parse(policy.operator))
+    files = {offline.REQUEST_NAME: review_context.request.data.decode(), offline.RESULT_NAME: result.decode()}
     return checked, files
 
 
@@ -180,7 +182,11 @@ def _show_cast(table: Mapping[str, str]) -> None:
 
 
 def _tell(
-    workspace: Workspace, real: Ground, report: Report, table: Mapping[str, str], checked: Checked
+    workspace: Workspace,
+    real: ReviewContext,
+    report: Report,
+    table: Mapping[str, str],
+    checked: CeremonyCheck,
 ) -> None:
     request = real.request
     needs = _needs(workspace, real)
@@ -201,7 +207,7 @@ def _tell(
     printing.emit(data, f"{REHEARSAL} {checked.verdict}: {checked.text}", as_json=workspace.settings.as_json)
 
 
-def _needs(workspace: Workspace, real: Ground) -> list[tuple[str, str]]:
+def _needs(workspace: Workspace, real: ReviewContext) -> list[tuple[str, str]]:
     request, policy = real.request, real.policy
     largest = max(len(change.draft.signing_input) for change in request.plan.changes)
     wanted = policy.witnesses

@@ -9,7 +9,7 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony import documents
-from seedless.ceremony.check import Verdict, check
+from seedless.ceremony.check import CeremonyVerdict, check
 from seedless.ceremony.report import qr_code
 from seedless.ceremony.report import report as page
 from seedless.cli import _ceremony_desk as desk
@@ -55,4 +55,4 @@ def report(
         printing.say("the page has no QR code: that wants segno, as in pip install 'seedless[report]'")
     data = {"verdict": str(checked.verdict), "path": str(output), "has_qr_code": qr is not None}
     printing.emit(data, f"{output}\n{checked.verdict}: {checked.text}", as_json=settings.as_json)
-    return 0 if checked.verdict is Verdict.COMPLETE else _FOUND
+    return 0 if checked.verdict is CeremonyVerdict.COMPLETE else _FOUND

@@ -39,12 +39,12 @@ def review(
       seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
     """
     workspace = Workspace(settings)
-    ground = desk.ground_of(workspace, request_file, first_use)
-    report = ground.judge()
-    desk.show(workspace, ground, report)
+    review_context = desk.review_context_of(workspace, request_file, first_use)
+    report = review_context.judge()
+    desk.show(workspace, review_context, report)
     report.require_clean()
     if checklist is not None:
-        where = [f"key {key}: {desk.place_of(workspace, key)}" for key in ground.request.issuers]
-        atomic.write_new({checklist: page_of(ground, tuple(where))})
-    data = desk.data_of(workspace, ground, report)
-    printing.emit(data, f"sha256 {ground.request.digest}", as_json=settings.as_json)
+        where = [f"key {key}: {desk.place_of(workspace, key)}" for key in review_context.request.issuers]
+        atomic.write_new({checklist: page_of(review_context, tuple(where))})
+    data = desk.data_of(workspace, review_context, report)
+    printing.emit(data, f"sha256 {review_context.request.digest}", as_json=settings.as_json)

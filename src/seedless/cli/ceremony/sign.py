@@ -10,7 +10,7 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony import documents, words
-from seedless.ceremony.offline import Sitting, sit
+from seedless.ceremony.offline import CeremonyRun, run_ceremony
 from seedless.ceremony.transcript import digest as transcript_digest
 from seedless.ceremony.transcript import parse as parse_result
 from seedless.cli import _ceremony_desk as desk
@@ -25,7 +25,7 @@ from seedless.store import root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.ceremony.judgement import Ground
+    from seedless.ceremony.judgement import ReviewContext
     from seedless.findings import Report
 
 
@@ -74,13 +74,13 @@ def sign(
     workspace = Workspace(settings)
     check_token_options(workspace)
     with root_lock(workspace.root).held():
-        ground = desk.ground_of(workspace, request_file, first_use)
+        review_context = desk.review_context_of(workspace, request_file, first_use)
         if settings.dry_run:
-            _try_dry(workspace, ground)
+            _try_dry(workspace, review_context)
             return
-        sitting = Sitting(
-            ground=ground,
-            folder=desk.folder_of(workspace, ground.request.digest),
+        run = CeremonyRun(
+            review_context=review_context,
+            folder=desk.folder_of(workspace, review_context.request.digest),
             ledger=desk.ledger_path(workspace),
             clock=lambda: int(time.time()),
             output=output,
@@ -92,45 +92,45 @@ def sign(
             tool=desk.tool(),
             waits=Clock(say=printing.say),
         )
-        data = sit(
-            sitting,
-            review=lambda _plan, report: _review(workspace, ground, report, expect, clock_checked),
-            keys=lambda: ceremony_tokens(workspace, ground.request),
+        data = run_ceremony(
+            run,
+            review=lambda _plan, report: _review(workspace, review_context, report, expect, clock_checked),
+            keys=lambda: ceremony_tokens(workspace, review_context.request),
         )
-    _tell(settings, ground, data, output)
+    _tell(settings, review_context, data, output)
 
 
 def _review(
     workspace: Workspace,
-    ground: Ground,
+    review_context: ReviewContext,
     report: Report,
     expect: str | None,
     clock_checked: bool,  # noqa: FBT001 - as the command has it
 ) -> bool:
-    desk.show(workspace, ground, report, tell_words=False)
+    desk.show(workspace, review_context, report, tell_words=False)
     if not report.errors:
-        for issuer in ground.request.issuers:
-            kept_attestation(workspace, ground.policy, issuer)  # raises, before anybody types words
-        for key, token in where(workspace, ground.request.issuers):
+        for issuer in review_context.request.issuers:
+            kept_attestation(workspace, review_context.policy, issuer)  # raises, before anybody types words
+        for key, token in where(workspace, review_context.request.issuers):
             printing.say(f"asks      {token} for {key}")
-        desk.agree(ground, expect, clock_checked=clock_checked)
+        desk.agree(review_context, expect, clock_checked=clock_checked)
     return True
 
 
-def _try_dry(workspace: Workspace, ground: Ground) -> None:
-    report = ground.judge()
-    desk.show(workspace, ground, report)
+def _try_dry(workspace: Workspace, review_context: ReviewContext) -> None:
+    report = review_context.judge()
+    desk.show(workspace, review_context, report)
     report.require_clean()
-    data = desk.data_of(workspace, ground, report) | {"dry_run": True}
+    data = desk.data_of(workspace, review_context, report) | {"dry_run": True}
     printing.emit(data, "nothing was signed: --dry-run", as_json=workspace.settings.as_json)
 
 
-def _tell(settings: Settings, ground: Ground, data: bytes, output: Path) -> None:
+def _tell(settings: Settings, review_context: ReviewContext, data: bytes, output: Path) -> None:
     held = parse_result(data)
     digest = transcript_digest(list(held.entries))
     said: dict[str, Any] = {
-        "request": ground.request.digest, "transcript": digest, "file": str(output),
-        "words": list(words.words(bytes.fromhex(digest))), "signed": len(ground.request.plan.changes),
+        "request": review_context.request.digest, "transcript": digest, "file": str(output),
+        "words": list(words.words(bytes.fromhex(digest))), "signed": len(review_context.request.plan.changes),
         "receipts": len(held.receipts or ()),
     }  # fmt: skip
     lines = [f"result: {shown(output)}", f"transcript sha256 {digest}", *words.rows(bytes.fromhex(digest))]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
-from seedless.ceremony.offline import matter
-from seedless.ceremony.statements import why_no_witness
+from seedless.ceremony.offline import statement_content
+from seedless.ceremony.statements import witness_problem
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._ceremony_token import where
@@ -25,8 +25,8 @@ from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.ceremony.judgement import Ground
-    from seedless.ceremony.statements import Matter
+    from seedless.ceremony.judgement import ReviewContext
+    from seedless.ceremony.statements import StatementContent
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
 
@@ -69,18 +69,18 @@ def witness(
     atomic.require_new(output)
     workspace = Workspace(settings)
     check_token_options(workspace)
-    ground = desk.ground_of(workspace, request_file, first_use)
-    report = ground.judge()
-    desk.show(workspace, ground, report, tell_words=False)
+    review_context = desk.review_context_of(workspace, request_file, first_use)
+    report = review_context.judge()
+    desk.show(workspace, review_context, report, tell_words=False)
     report.require_clean()
-    said = matter(ground, report)
+    said = statement_content(review_context, report)
     software = _software(key_file) if key_file else None
     public_key = software.public_key if software else key
     if public_key is None:
         raise UsageError("there is no key to sign with")
-    _require_listed(ground, public_key)
+    _require_listed(review_context, public_key)
     data: dict[str, Any] = {
-        "request": said.request, "policy": said.policy, "lifted": list(said.lifted),
+        "request": said.request, "policy": said.policy, "lifted": list(said.waived),
         "expires": said.expires, "witness": str(public_key), "file": str(output), "dry_run": settings.dry_run,
     }  # fmt: skip
     if settings.dry_run:
@@ -88,14 +88,14 @@ def witness(
         return
     for _, token in where(workspace, [] if software else [public_key]):
         printing.say(f"asks      {token} for {public_key}")
-    desk.agree(ground, expect, clock_checked=clock_checked)
+    desk.agree(review_context, expect, clock_checked=clock_checked)
     jwt = _signed(workspace, said, public_key, software)
     atomic.write_new({output: f"{jwt.text}\n"})
     printing.emit(data, f"{output}: witnessed by {public_key}", as_json=settings.as_json)
 
 
 def _signed(
-    workspace: Workspace, said: Matter, public_key: PublicKey, software: SoftwareKey | None
+    workspace: Workspace, said: StatementContent, public_key: PublicKey, software: SoftwareKey | None
 ) -> Jwt[Any]:
     one = said.draft(public_key, workspace.now)
     if software is not None:
@@ -105,9 +105,9 @@ def _signed(
         return jwt
 
 
-def _require_listed(ground: Ground, public_key: PublicKey) -> None:
+def _require_listed(review_context: ReviewContext, public_key: PublicKey) -> None:
     """Raise `Refused` for a key that the policy does not list: the statement would count for nothing."""
-    why = why_no_witness(public_key, ground.policy.witnesses, ground.request.signers)
+    why = witness_problem(public_key, review_context.policy.witnesses, review_context.request.signers)
     if why:
         raise Refused(why, "[witnesses] of the policy lists who counts")
 

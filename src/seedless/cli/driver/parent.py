@@ -112,9 +112,9 @@ class Parent:
             return code if code >= 0 else 128 - code
         if self._interrupted is not None and code == -signal.SIGINT:
             raise KeyboardInterrupt
-        from seedless.pkcs11.isolation.worker_group import ended  # noqa: PLC0415 - wanted by few
+        from seedless.pkcs11.isolation.worker_group import exit_reason  # noqa: PLC0415 - wanted by few
 
-        raise TokenError(f"cannot go on: the driver {self._driver} {ended(code)}", _AGAIN)
+        raise TokenError(f"cannot go on: the driver {self._driver} {exit_reason(code)}", _AGAIN)
 
     def _kill(self) -> None:
         os.kill(self.child, signal.SIGKILL)

@@ -77,7 +77,7 @@ class Guard:
         os.close(ears)
         _die_with(me)
         _let_signals_through()
-        observer.watch_drivers(self)
+        observer.observe_drivers(self)
 
     def end(self, code: int) -> None:
         """End the child with *code*, past whatever its driver does at the end of a process."""
@@ -104,7 +104,7 @@ class Guard:
         if number == 1 < count and info.quirks.touch and not self._is_announced:
             self._is_announced = True
             self.waits(f"{count} signatures are needed, and {info.where} may require a touch for each")
-        notice = observer.notice(info)
+        notice = observer.touch_notice(info)
         self._send(f"wait touch {number} of {count}: {notice}" if notice and count > 1 else f"wait {notice}")
 
     def numbered(self, number: int, count: int) -> None:

@@ -52,7 +52,7 @@ def attest(settings: Settings, *, public_key: PublicKey, files: tuple[Path, ...]
       seedless key attest OAK3… -c key.pem -c device.pem -c roots.pem --no-token --policy policy.toml
     """
     workspace = Workspace(settings)
-    entry = workspace.keyring().get(public_key)
+    entry = workspace.inventory().get(public_key)
     if entry is None:
         raise UsageError(
             f"{public_key} is not in the inventory", "seedless key take registers a key that is on a token"
@@ -92,13 +92,13 @@ def _on_token(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
 def _keep(workspace: Workspace, found: Attestation) -> None:
     """Write the chain beside the inventory, and into the inventory that it was verified, both at once."""
     with root_lock(workspace.root).held():
-        entry = workspace.keyring().get(found.public_key)
+        entry = workspace.inventory().get(found.public_key)
         if entry is None:
             raise StoreError(f"{found.public_key} is no longer in the inventory", "register it again")
         attested = Attested(sha256=found.digest, at=workspace.now)
-        keyring = workspace.keyring().with_entry(msgspec.structs.replace(entry, attested=attested))
+        inventory = workspace.inventory().with_entry(msgspec.structs.replace(entry, attested=attested))
         path = attestation_path(workspace.root, found.public_key)
-        atomic.write({path: found.chain, workspace.keyring_path: keyring.text()})
+        atomic.write({path: found.chain, workspace.inventory_path: inventory.text()})
 
 
 def _data(found: Attestation, *, kept: bool) -> dict[str, Any]:

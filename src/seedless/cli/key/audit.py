@@ -11,11 +11,11 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.nkey import PublicKey
 from seedless.pkcs11.audit import audit as examine
-from seedless.pkcs11.keys import STATEMENT
+from seedless.pkcs11.keys import NOT_ATTESTED
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.pkcs11.audit import Audited
+    from seedless.pkcs11.audit import AuditedKey
     from seedless.pkcs11.token import Token
 
 _FOUND = 3
@@ -44,12 +44,12 @@ def audit(settings: Settings) -> int:
         data = {
             "token": _token_data(token),
             "at": workspace.now,
-            "statement": STATEMENT,
+            "statement": NOT_ATTESTED,
             "keys": [_data(token, one) for one in found],
         }
     header = ("KEY", *(name.upper() for name in _SAYS), "MECHANISM", "PUBLIC OBJECT", "THE DRIVER SAYS")
     printing.emit(data, printing.table(map(_row, found), header), as_json=settings.as_json)
-    printing.say(f"{STATEMENT}; the public objects were checked by a signature each")
+    printing.say(f"{NOT_ATTESTED}; the public objects were checked by a signature each")
     return 0 if all(one.is_sound for one in found) else _FOUND
 
 
@@ -67,18 +67,18 @@ def _token_data(token: Token) -> dict[str, Any]:
     }
 
 
-def _row(one: Audited) -> tuple[str, ...]:
+def _row(one: AuditedKey) -> tuple[str, ...]:
     says = one.key.attributes
     return (
         shown(one.key.label) or f"(id {one.key.id.hex() or 'none'})",
         *(_WORDS[getattr(says, name)] for name in _SAYS),
-        _MECHANISMS.get(one.papers.mechanism or 0, _mechanism(one) or "-"),
+        _MECHANISMS.get(one.provenance.mechanism or 0, _mechanism(one) or "-"),
         _AGREES.get(one.agrees, f"not tried: {shown(one.trial.refusal)}"),
-        one.papers.text,
+        one.provenance.text,
     )
 
 
-def _data(token: Token, one: Audited) -> dict[str, Any]:
+def _data(token: Token, one: AuditedKey) -> dict[str, Any]:
     key = one.key
     role = key.role
     says = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
@@ -90,8 +90,8 @@ def _data(token: Token, one: Audited) -> dict[str, Any]:
         "type": key.key_type,
         "uri": str(key_uri(token, key.label, key.id)),
         "the_driver_says": says | {"key_gen_mechanism": _mechanism(one) or None},
-        "verdict": str(one.papers.verdict),
-        "remarks": list(one.papers.remarks),
+        "verdict": str(one.provenance.verdict),
+        "remarks": list(one.provenance.remarks),
         "public_object_agrees": one.agrees,
         "not_tried": one.trial.refusal or None,
         "challenge": one.trial.message.hex(),
@@ -99,6 +99,6 @@ def _data(token: Token, one: Audited) -> dict[str, Any]:
     }
 
 
-def _mechanism(one: Audited) -> str:
-    number = one.papers.mechanism
+def _mechanism(one: AuditedKey) -> str:
+    number = one.provenance.mechanism
     return "" if number is None else f"0x{number:x}"

@@ -15,7 +15,7 @@ from seedless.cli.options import Settings, change_options
 from seedless.errors import NoKey, NoToken, Refused, SeedlessError, StoreError, UsageError
 from seedless.store import atomic, open_store, operators, root_lock
 from seedless.text import quoted, shown
-from seedless.trust import ties
+from seedless.trust import dependents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> No
     settings = workspace.settings
     if not settings.dry_run:
         name = _named(settings, name, f"{public_key} would be lost for good")
-        entry = workspace.keyring().get(public_key)
+        entry = workspace.inventory().get(public_key)
         if entry is not None and entry.name:  # else its label tells, once the token is open
             _require_name(name, entry.name, public_key)
     with root_lock(workspace.root).held(), open_tokens(workspace, writable=not settings.dry_run) as tokens:
@@ -81,7 +81,7 @@ def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> No
                 "delete it with the program of the token's maker",
             )
         atomic.sweep(workspace.root)
-        workspace.keyring().without(public_key).save(workspace.keyring_path)
+        workspace.inventory().without(public_key).save(workspace.inventory_path)
     text = f"deleted {public_key} ({shown(called)})"
     printing.emit({"deleted": True} | data, text, as_json=settings.as_json)
 
@@ -91,7 +91,7 @@ def _drop(workspace: Workspace, public_key: PublicKey, name: str | None) -> None
     settings = workspace.settings
     with root_lock(workspace.root).held():
         _refuse_needed(workspace, public_key)
-        entry = workspace.keyring().get(public_key)
+        entry = workspace.inventory().get(public_key)
         if entry is None:
             raise NoKey(f"the inventory does not have {public_key}", "seedless key list shows what it has")
         called, where = entry.name or str(public_key), shown(entry.uri)
@@ -103,7 +103,7 @@ def _drop(workspace: Workspace, public_key: PublicKey, name: str | None) -> None
         warning = f"{public_key} would be forgotten, and not deleted: if {where} turns up, it is on it"
         _require_name(_named(settings, name, warning), called, public_key)
         atomic.sweep(workspace.root)
-        workspace.keyring().without(public_key).save(workspace.keyring_path)
+        workspace.inventory().without(public_key).save(workspace.inventory_path)
     text = (
         f"took {public_key} ({shown(called)}) out of the inventory; no token was touched: it was at {where}"
     )
@@ -115,7 +115,7 @@ def _found(workspace: Workspace, tokens: OpenTokens, public_key: PublicKey) -> t
         token = tokens.holding(public_key)
         return token, _on(token, public_key)
     except (NoToken, NoKey) as error:
-        if workspace.keyring().get(public_key) is not None:
+        if workspace.inventory().get(public_key) is not None:
             lost = "if it is gone for good, --lost takes it out of the inventory"
             error.hint = f"{error.hint}; {lost}" if error.hint else lost
         raise
@@ -137,7 +137,7 @@ def _on(token: Token, public_key: PublicKey) -> Key:
 def _name_of(workspace: Workspace, key: Key, public_key: PublicKey) -> str:
     """Return what is to be typed: the name in the inventory, else that of the label, else the key."""
     name = key.label.partition(":")[2] if key.role else key.label
-    entry = workspace.keyring().get(public_key)
+    entry = workspace.inventory().get(public_key)
     return (entry.name if entry else "") or name or str(public_key)
 
 
@@ -167,7 +167,7 @@ def _refuse_needed(workspace: Workspace, public_key: PublicKey) -> None:
                 raise StoreError(
                     f"{where} cannot be read, and may need the key {public_key}: {jwt.message}", jwt.hint
                 )
-            tied = ties(jwt, public_key, workspace.now)
+            tied = dependents(jwt, public_key, workspace.now)
             found += [f"{where} ({' and '.join(tied)})"] if tied else []
     if found:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""

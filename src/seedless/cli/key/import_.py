@@ -63,7 +63,7 @@ def import_(settings: Settings, *, role: str, name: str, file: str) -> None:
             "a key has one role, which its seed tells: give that, or another seed",
         )
     workspace = Workspace(settings)
-    before = workspace.keyring().get(public_key)
+    before = workspace.inventory().get(public_key)
     _require_one_role(workspace, public_key)
     data = {"public_key": str(public_key), "label": label, "worth": WORTH}
     if settings.dry_run:
@@ -119,7 +119,7 @@ def _noted(workspace: Workspace, token: Token, public_key: PublicKey, name: str,
 
 def _require_one_role(workspace: Workspace, public_key: PublicKey) -> None:
     """Raise `UsageError` where the inventory has the raw key under another role, before a token is opened."""
-    workspace.keyring().with_entry(KeyEntry(public_key=public_key, uri="pkcs11:", role=public_key.role))
+    workspace.inventory().with_entry(KeyEntry(public_key=public_key, uri="pkcs11:", role=public_key.role))
 
 
 def _read(file: str) -> SoftwareKey:

@@ -54,7 +54,7 @@ def list_(
       seedless key list --role account --not-referenced
     """
     workspace = Workspace(settings)
-    rows = [entry_data(entry) | {"state": "noted"} for entry in workspace.keyring().entries]
+    rows = [entry_data(entry) | {"state": "noted"} for entry in workspace.inventory().entries]
     if _is_token_typed():
         with open_tokens(workspace) as tokens:
             rows = _beside(rows, tokens.chosen())

@@ -56,7 +56,7 @@ def take(settings: Settings, *, role: str, name: str, key_id: str | None) -> Non
         token = tokens.chosen()
         key = _one(token, wanted)
         entry = _entry(workspace, token, key, (ROLES[role], name))
-        workspace.keyring().with_entry(entry)  # raises where the raw key has another role
+        workspace.inventory().with_entry(entry)  # raises where the raw key has another role
         signer = token.signer(entry.public_key, allow_extractable=True)
         signer.sign(challenge("take a key", secrets.token_bytes(32)))
         if not settings.dry_run:

@@ -15,7 +15,7 @@ from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, System, new_operator
+from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, SystemAccount, new_operator
 from seedless.seeds import SoftwareKey
 
 
@@ -78,10 +78,12 @@ def add(
     printing.emit(data, text, as_json=settings.as_json)
 
 
-def _system(workspace: Workspace, user: PublicKey, operator: Operator, key: PublicKey | None) -> System:
+def _system(
+    workspace: Workspace, user: PublicKey, operator: Operator, key: PublicKey | None
+) -> SystemAccount:
     """Return the system account, of *key* if given; if *operator* is strict, with a signing key."""
     account = subject_for(workspace, Role.ACCOUNT, SYSTEM_ACCOUNT, key)
     signing = None
     if operator.strict_signing_key_usage:
         signing = subject_for(workspace, Role.ACCOUNT, f"{SYSTEM_ACCOUNT} signing")
-    return System(account=account, user=user, signing=signing)
+    return SystemAccount(account=account, user=user, signing=signing)

@@ -17,7 +17,7 @@ from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.rotate import listed_keys, successor
+from seedless.rotate import listed_keys, replacement_key
 from seedless.rotate.operator import accounts_by, new_identity
 from seedless.signing_pipeline import Intent
 from seedless.text import brief, shown
@@ -81,7 +81,7 @@ def _intent(
     system = operator.claims.body.system_account
     sources = workspace.around(*(jwt.claims for jwt in accounts.values()), keys=(system,))
     around = tuple(jwt for jwt in sources if jwt.claims.sub != operator.claims.sub)
-    wanted = successor(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
+    wanted = replacement_key(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
 
     def plan(key: PublicKey) -> Plan:
         return new_identity(operator, accounts, key, workspace.now, keep_old=keep_old, around=around)
@@ -93,8 +93,8 @@ def _intent(
 
 def _made(workspace: Workspace, operator: Jwt[Operator]) -> PublicKey | None:
     """Return the key that was made for this and is not used yet, if there is one."""
-    wanted = successor(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
-    for entry in workspace.keyring():
+    wanted = replacement_key(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
+    for entry in workspace.inventory():
         if (entry.role, entry.name) == (wanted.role, wanted.name):
             say_taken_up(entry.public_key, entry.name)
             return entry.public_key

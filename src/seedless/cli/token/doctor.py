@@ -14,17 +14,17 @@ from seedless.cli._token import module_for, named_uri, pin_source
 from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, trial_options
-from seedless.doctor import Patient, Verdict, examine
+from seedless.doctor import CheckStatus, ExaminedToken, examine
 from seedless.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from seedless.doctor import Line
+    from seedless.doctor import CheckResult
 
 _PROBLEM = 3
 _TOKEN = 4
-_COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
+_COLOURS = {CheckStatus.OK: "green", CheckStatus.NOTE: "yellow", CheckStatus.PROBLEM: "red"}
 
 
 @command()
@@ -47,7 +47,7 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
     if not no_key:
         question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"
         consent.require(settings, question, done="--no-key looks without it")
-    patient = Patient(
+    patient = ExaminedToken(
         module=module_for(workspace, uri, is_ours=True),
         uri=uri,
         pins=pin_source(workspace),
@@ -60,7 +60,7 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
         lines = list(examined)
     data = {
         "at": workspace.now,
-        "ok": not any(line.verdict is Verdict.PROBLEM for line in lines),
+        "ok": not any(line.verdict is CheckStatus.PROBLEM for line in lines),
         "lines": [
             {"what": line.what, "verdict": str(line.verdict), "found": line.found, "advice": line.advice}
             for line in lines
@@ -70,7 +70,7 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
     return _code(lines)
 
 
-def _shown(lines: Sequence[Line]) -> list[str]:
+def _shown(lines: Sequence[CheckResult]) -> list[str]:
     width = max(len(line.what) for line in lines)
     shown = []
     for line in lines:
@@ -81,8 +81,8 @@ def _shown(lines: Sequence[Line]) -> list[str]:
     return shown
 
 
-def _code(lines: Sequence[Line]) -> int:
-    problems = {line.what for line in lines if line.verdict is Verdict.PROBLEM}
+def _code(lines: Sequence[CheckResult]) -> int:
+    problems = {line.what for line in lines if line.verdict is CheckStatus.PROBLEM}
     if problems & {"token", "PIN"}:
         return _TOKEN
     return _PROBLEM if problems else 0

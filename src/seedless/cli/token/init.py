@@ -14,7 +14,7 @@ from seedless.cli.options import Settings, change_options
 from seedless.cli.token.show import token_data
 from seedless.errors import PinError, UsageError
 from seedless.pin import PromptPin, asks_again, parse_pin_source
-from seedless.pkcs11.initialise import blank_or_named, contents, initialise_token
+from seedless.pkcs11.initialise import blank_or_named, contents_of, initialise_token
 from seedless.pkcs11.module import load
 from seedless.text import between_quotes, quoted, shown
 
@@ -76,7 +76,7 @@ def _serial_to_erase(
     """
     token, which = f"token {quoted(info.label)}", "serial" if info.serial else "label"
     printing.say(f"{token} is initialised already; all that is on it would be lost:")
-    for item in contents(module, uri):
+    for item in contents_of(module, uri):
         printing.say(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
     printing.say("  and what cannot be seen without its PIN")
     if erase is None and not settings.dry_run:

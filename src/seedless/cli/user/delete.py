@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from seedless.change import Placement
+from seedless.change import StoreWrite
 from seedless.cli import _edit, printing
 from seedless.cli._keys import issuer_option
 from seedless.cli._review import sign
@@ -74,7 +74,7 @@ def delete(
         parent = _edit.found(workspace, (account,))
         users = _users(workspace, account, names, rm_creds=rm_creds)
         revoked = [name for name, jwt in users.items() if _is_to_revoke(workspace, parent, jwt, revoke)]
-        gone = tuple(Placement((account, name), None, jwt, "deleted") for name, jwt in users.items())
+        gone = tuple(StoreWrite((account, name), None, jwt, "deleted") for name, jwt in users.items())
         change = _revoking(workspace, parent, [users[name] for name in revoked], issuer)
         plan = Plan(
             (change,) if change else (), workspace.now, (workspace.operator(), parent), gone

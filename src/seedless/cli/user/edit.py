@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from seedless.change import Placement
+from seedless.change import StoreWrite
 from seedless.cli import printing
 from seedless.cli._claims_options import ClaimsOptions, user_edits
 from seedless.cli._edit import found, tell
@@ -86,7 +86,7 @@ def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
         before = found(workspace, (account, old))
         if new == old:
             raise UsageError(f"user {shown(old)} is called so already", "give another name")
-        gone = Placement((account, old), None, before, f"renamed to {new}")
+        gone = StoreWrite((account, old), None, before, f"renamed to {new}")
         done = _renamed(workspace, before, (account, new))
         steps = () if done else (_renaming(workspace, parent, before, new),)
         plan = Plan(steps, workspace.now, (workspace.operator(), parent), (gone,))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import jwt
-from seedless.change import Placement, Statement
+from seedless.change import Statement, StoreWrite
 from seedless.claims import User
 from seedless.cli import printing
 from seedless.cli._review import sign
@@ -24,7 +24,7 @@ from seedless.signing_pipeline import Intent, Plan
 from seedless.store.names import require_storable
 from seedless.text import quoted, shown
 from seedless.trust import may_issue
-from seedless.waivers import lift
+from seedless.waivers import waive
 
 if TYPE_CHECKING:
     from seedless.claims import Account
@@ -55,7 +55,10 @@ def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
         describe.say_unusual([(f"user {user.claims.name}", user)])
         before = _replaced(workspace, user, address, overwrite=overwrite)
         plan = Plan(
-            (), workspace.now, (workspace.operator(), parent), (Placement(address, user, before, "imported"),)
+            (),
+            workspace.now,
+            (workspace.operator(), parent),
+            (StoreWrite(address, user, before, "imported"),),
         )
         _require_clean(workspace, user, plan)
         key = _key_in(text, user)
@@ -129,7 +132,7 @@ def _replaced(
 
 def _require_clean(workspace: Workspace, user: Jwt[User], plan: Plan) -> None:
     """Show what the rules say of *user*, and raise `Refused` for an error."""
-    report = lift(Report.of(judge_statement(Statement.of(user), plan.context)), workspace.settings.allow)
+    report = waive(Report.of(judge_statement(Statement.of(user), plan.context)), workspace.settings.allow)
     for finding in report.findings if len(report.errors) != 1 else ():
         printing.say(
             printing.printable(f"{finding.severity}: {finding.code} {finding.place}: {finding.text}")

@@ -23,7 +23,7 @@ SIGNATURE = struct.Struct(">Q64s")  # the number of the job, and what it came to
 LONGEST_ANSWER = 1 << 16  # of a worker; what goes to one is ours, and as long as the messages are
 
 
-class Kind(enum.IntEnum):
+class FrameKind(enum.IntEnum):
     """What a frame is: the first three go to a worker, the others come from one."""
 
     OPEN = 1
@@ -36,31 +36,31 @@ class Kind(enum.IntEnum):
     HERE = 8
 
 
-_KINDS = {int(kind): kind for kind in Kind}
+_FRAME_KINDS = {int(kind): kind for kind in FrameKind}
 
 
 class BrokenFrame(Exception):
     """Bytes are no frame."""
 
 
-def pack(kind: Kind, body: bytes) -> bytes:
+def pack_frame(kind: FrameKind, body: bytes) -> bytes:
     """Return one frame."""
     return _HEADER.pack(len(body), kind) + body
 
 
-def taken(buffer: bytearray, longest: int) -> Iterator[tuple[Kind, bytes]]:
+def take_frames(buffer: bytearray, longest: int) -> Iterator[tuple[FrameKind, bytes]]:
     """Take the whole frames off the front of *buffer*; raise `BrokenFrame`."""
     at = 0
     try:
         while len(buffer) - at >= _HEADER.size:
             length, number = _HEADER.unpack_from(buffer, at)
-            if length > longest or number not in _KINDS:
+            if length > longest or number not in _FRAME_KINDS:
                 raise BrokenFrame
             begin = at + _HEADER.size
             if len(buffer) - begin < length:
                 return
             at = begin + length
-            yield _KINDS[number], bytes(buffer[begin:at])
+            yield _FRAME_KINDS[number], bytes(buffer[begin:at])
     finally:
         del buffer[:at]
 
@@ -70,7 +70,7 @@ def pack_job(number: int, key: PublicKey, message: bytes) -> bytes:
     return _JOB.pack(number, len(message), bytes([key.role.prefix]) + key.raw) + message
 
 
-def jobs(body: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def unpack_jobs(body: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Return the number, the key for `read_key`, and the message of each job in a body of JOBS."""
     at = 0
     while at < len(body):

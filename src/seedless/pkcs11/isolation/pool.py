@@ -4,7 +4,7 @@ Each worker has its own library, session and login. Every signature is verified 
 the next ones, and delivered once. A worker that crashes, ends, hangs past the deadline, breaks the
 protocol, tells an error or makes a wrong signature is killed. The job that it was at goes to a fresh
 worker, once: Ed25519 gives the same bytes. A job over which two workers are lost closes the pool; what was
-delivered stands. Refused are a second run before the first is over, and use after a fork. `_crew` says what
+delivered stands. Refused are a second run before the first is over, and use after a fork. `_group` says what
 happens to the PIN.
 """
 
@@ -21,8 +21,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from seedless.errors import BadSignature, TokenError, UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.isolation.frames import SIGNATURE, Kind, pack_job
-from seedless.pkcs11.isolation.worker_group import SPOILED, Answer, Crew, Job, Order, WorkerProcess
+from seedless.pkcs11.isolation.frames import SIGNATURE, FrameKind, pack_job
+from seedless.pkcs11.isolation.worker_group import (
+    BROKE_PROTOCOL,
+    OpenRequest,
+    SigningJob,
+    WorkerAnswer,
+    WorkerGroup,
+    WorkerProcess,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -35,17 +42,17 @@ if TYPE_CHECKING:
 
 _AHEAD = 0.1  # seconds of work that a worker has, so that it never waits, nor while a hundred are recorded
 _FEWEST, _MOST = 4, 160  # jobs that it has, slow or fast
-_TOGETHER = 16  # jobs of a batch: it begins with these while the others are drafted
+_BATCH_SIZE = 16  # jobs of a batch: it begins with these while the others are drafted
 
 
 class Pool:
     """Workers that hold one token open. Made by `open_pool`; for one thread at a time."""
 
-    def __init__(self, crew: Crew) -> None:
-        """Take over a *crew* that has opened the token."""
-        self._crew: Final = crew
-        self._again: Final[deque[Job]] = deque()
-        self._blamed: Final[list[Job]] = []  # the last one lost comes last
+    def __init__(self, group: WorkerGroup) -> None:
+        """Take over a *group* that has opened the token."""
+        self._group: Final = group
+        self._again: Final[deque[SigningJob]] = deque()
+        self._blamed: Final[list[SigningJob]] = []  # the last one lost comes last
         self._done: Final[deque[tuple[int, Any]]] = deque()
         self._turn: Final = threading.Lock()
         self._pid: Final = os.getpid()
@@ -88,7 +95,7 @@ class Pool:
         """End the workers; a second time does nothing."""
         if not self._is_closed and os.getpid() == self._pid:
             self._is_closed = True
-            self._crew.dismiss()
+            self._group.dismiss()
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
@@ -114,24 +121,24 @@ class Pool:
         finally:
             self._abandon()
 
-    def _job(self, job: tuple[PublicKey, bytes, Callable[[bytes], Any]]) -> Job:
+    def _job(self, job: tuple[PublicKey, bytes, Callable[[bytes], Any]]) -> SigningJob:
         key, message, complete = job
         if not isinstance(message, bytes):
             raise UsageError(f"a message is bytes, not {type(message).__name__}")
         if key.role is Role.CURVE:
             raise UsageError(f"{key} is a curve key: it encrypts and cannot sign")
         self._number += 1
-        return Job(self._number - 1, key, message, complete)
+        return SigningJob(self._number - 1, key, message, complete)
 
     def _delivered(self, first: int) -> Iterator[tuple[int, Any]]:
         while self._done:
             number, result = self._done.popleft()
             yield number - first, result
 
-    def _fill(self, waiting: Iterator[Job]) -> bool:
+    def _fill(self, waiting: Iterator[SigningJob]) -> bool:
         """Give jobs to the workers that have few; return whether any is unfinished."""
-        workers = [worker for worker in self._crew.ready if len(worker.jobs) <= _window(worker) // 2]
-        batches: dict[WorkerProcess, list[Job]] = {}
+        workers = [worker for worker in self._group.ready if len(worker.jobs) <= _window(worker) // 2]
+        batches: dict[WorkerProcess, list[SigningJob]] = {}
         while workers:
             worker = min(workers, key=lambda one: len(one.jobs))
             if len(worker.jobs) >= _window(worker) or (job := self._next(worker, waiting)) is None:
@@ -142,21 +149,21 @@ class Pool:
             worker.jobs.append(job)
             worker.is_fresh = False
             batches.setdefault(worker, []).append(job)
-            if len(batches[worker]) == _TOGETHER:
+            if len(batches[worker]) == _BATCH_SIZE:
                 _send(worker, batches.pop(worker))
         for worker, batch in batches.items():
             _send(worker, batch)
         return self._is_unfinished() or self._peek(waiting)
 
     def _is_unfinished(self) -> bool:
-        return bool(self._again or self._blamed or any(worker.jobs for worker in self._crew.ready))
+        return bool(self._again or self._blamed or any(worker.jobs for worker in self._group.ready))
 
-    def _peek(self, waiting: Iterator[Job]) -> bool:
+    def _peek(self, waiting: Iterator[SigningJob]) -> bool:
         # It is not the end of all jobs if just now no worker is ready for one.
         self._again.extend(itertools.islice(waiting, 1))
         return bool(self._again)
 
-    def _next(self, worker: WorkerProcess, waiting: Iterator[Job]) -> Job | None:
+    def _next(self, worker: WorkerProcess, waiting: Iterator[SigningJob]) -> SigningJob | None:
         for place, job in reversed(list(enumerate(self._blamed)) if worker.is_fresh else []):
             if job.lost_at <= worker.started:
                 return self._blamed.pop(place)
@@ -164,16 +171,16 @@ class Pool:
 
     def _step(self, longest: float | None = None) -> None:
         """Hear all answers that there are, then raise if one of them is the end."""
-        ends = [end for answer in self._crew.wait(longest) if (end := self._take(answer)) is not None]
+        ends = [end for answer in self._group.wait(longest) if (end := self._take(answer)) is not None]
         if ends:
             raise ends[0]
 
-    def _take(self, answer: Answer) -> TokenError | None:
+    def _take(self, answer: WorkerAnswer) -> TokenError | None:
         worker = answer.worker
         error = answer.lost or self._refusal(worker, answer.signed)
         if error is None:
             return None
-        self._crew.discard(worker)
+        self._group.discard(worker)
         return self._lose(worker, error, answer.patience)
 
     def _refusal(self, worker: WorkerProcess, signed: bytes) -> TokenError | None:
@@ -181,15 +188,15 @@ class Pool:
         if not worker.jobs:  # it was lost over an answer before this one, or makes what nobody wants
             return None
         if not signed or len(signed) % SIGNATURE.size or len(signed) > SIGNATURE.size * len(worker.jobs):
-            return self._crew.blame(worker, SPOILED)
+            return self._group.blame(worker, BROKE_PROTOCOL)
         for number, signature in SIGNATURE.iter_unpack(signed):
             job = worker.jobs[0]
             if number != job.number:
-                return self._crew.blame(worker, SPOILED)
+                return self._group.blame(worker, BROKE_PROTOCOL)
             try:
                 result = job.complete(signature)
             except BadSignature:
-                return self._crew.blame(worker, "made a wrong signature")
+                return self._group.blame(worker, "made a wrong signature")
             worker.jobs.popleft()
             self._done.append((number, result))
         now = time.monotonic()
@@ -219,9 +226,9 @@ class Pool:
         self._blamed.clear()
         self._done.clear()
         if not self._is_closed:
-            for worker in self._crew.ready:
+            for worker in self._group.ready:
                 if worker.jobs:
-                    self._crew.discard(worker)
+                    self._group.discard(worker)
 
 
 def _verifying(key: PublicKey, message: bytes) -> Callable[[bytes], bytes]:
@@ -236,11 +243,11 @@ def _window(worker: WorkerProcess) -> int:
     return max(_FEWEST, min(_MOST, int(_AHEAD / worker.pace))) if worker.pace else _FEWEST
 
 
-def _send(worker: WorkerProcess, batch: list[Job]) -> None:
+def _send(worker: WorkerProcess, batch: list[SigningJob]) -> None:
     """Send jobs as one batch, but suspects one by one: a worker tells all of a batch before the next."""
     for _, group in itertools.groupby(batch, lambda job: job.number if job.is_suspect else -1):
         body = b"".join(pack_job(job.number, job.key, job.message) for job in group)
-        worker.send(Kind.JOBS, body)
+        worker.send(FrameKind.JOBS, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +280,7 @@ def open_pool(
     """
     if workers < 1 or deadline <= 0 or opening <= 0:
         raise UsageError("a pool has at least one worker, and some time for each signature")
-    order = Order(
+    request = OpenRequest(
         uri=uri,
         module=module,
         last_try=last_try,
@@ -281,11 +288,11 @@ def open_pool(
         opening=opening,
         deadline=deadline,
     )
-    crew = Crew(order, pins, workers)
-    pool = Pool(crew)
+    group = WorkerGroup(request, pins, workers)
+    pool = Pool(group)
     try:
-        while not crew.is_full:
-            crew.wait()
+        while not group.is_full:
+            group.wait()
         yield pool
     finally:
         pool.close()

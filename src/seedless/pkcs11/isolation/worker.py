@@ -21,8 +21,16 @@ from typing import TYPE_CHECKING, Final
 
 from seedless.errors import PinError, SeedlessError
 from seedless.pkcs11.binding import load_binding
-from seedless.pkcs11.isolation.frames import SIGNATURE, BrokenFrame, Kind, jobs, pack, read_key, taken
-from seedless.pkcs11.observer import notice
+from seedless.pkcs11.isolation.frames import (
+    SIGNATURE,
+    BrokenFrame,
+    FrameKind,
+    pack_frame,
+    read_key,
+    take_frames,
+    unpack_jobs,
+)
+from seedless.pkcs11.observer import touch_notice
 from seedless.pkcs11.uri import KeyUri
 from seedless.process_memory import forbid_dumps
 
@@ -37,35 +45,35 @@ _CHUNK = 1 << 16  # what a pipe holds; more would be mapped and unmapped for eac
 _SILENCE = 0.002  # seconds in which signatures are gathered; each write wakes the pool
 
 
-class _Pool:
+class _PoolConnection:
     """The pool, seen from here. Between what it is asked and what it tells, a worker runs against the clock.
 
     That is an alarm, which ends a process that hangs in its driver when nobody is left to kill it. A thread
     would see the end of stdin at once, but a process with two threads signs some 5 % slower.
     """
 
-    __slots__ = ("_answers", "_buffer", "_descriptor", "_jobs", "_orders", "_pins", "gone", "patience")
+    __slots__ = ("_answers", "_buffer", "_descriptor", "_jobs", "_pins", "_requests", "gone", "patience")
 
     def __init__(self, descriptor: int, answers: int) -> None:
         self._descriptor: Final = descriptor
         self._answers: Final = answers
         self._buffer: Final = bytearray()
-        self._orders: Final[deque[bytes]] = deque()
+        self._requests: Final[deque[bytes]] = deque()
         self._pins: Final[deque[bytes]] = deque()
         self._jobs: Final[deque[bytes]] = deque()
         self.gone = False
         self.patience = 0.0
 
-    def say(self, kind: Kind, body: bytes) -> None:
+    def say(self, kind: FrameKind, body: bytes) -> None:
         """Send one frame; the clock starts anew."""
-        data = pack(kind, body)
+        data = pack_frame(kind, body)
         while data:
             data = data[os.write(self._answers, data) :]
         self._set_alarm(self.patience)
 
-    def order(self) -> bytes | None:
+    def request(self) -> bytes | None:
         """Wait for what to open; None: the pool is gone."""
-        return self._next(self._orders)
+        return self._next(self._requests)
 
     def pin(self) -> bytes | None:
         """Wait for the PIN; None: the pool is gone."""
@@ -83,11 +91,11 @@ class _Pool:
         return None if self.gone else queue.popleft()
 
     def _listen(self) -> None:
-        queues = {Kind.OPEN: self._orders, Kind.PIN: self._pins, Kind.JOBS: self._jobs}
+        queues = {FrameKind.OPEN: self._requests, FrameKind.PIN: self._pins, FrameKind.JOBS: self._jobs}
         try:
             chunk = os.read(self._descriptor, _CHUNK)
             self._buffer.extend(chunk)
-            for kind, body in taken(self._buffer, 1 << 32):
+            for kind, body in take_frames(self._buffer, 1 << 32):
                 queues[kind].append(body)
         except (OSError, BrokenFrame, KeyError):
             chunk = b""  # as good as gone
@@ -97,45 +105,45 @@ class _Pool:
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE if seconds else 0)
 
 
-class _AskedPin:
+class _PoolPinSource:
     """A PinSource that asks the pool."""
 
     __slots__ = ("_pool",)
 
-    def __init__(self, pool: _Pool) -> None:
+    def __init__(self, pool: _PoolConnection) -> None:
         self._pool: Final = pool
 
     def pin(self, token: str, tries: str) -> str:
         """Ask, and wait for the answer."""
-        self._pool.say(Kind.ASK, json.dumps([token, tries]).encode())
+        self._pool.say(FrameKind.ASK, json.dumps([token, tries]).encode())
         answer = self._pool.pin()
         if answer is None:
             raise PinError("the program that wanted the token has ended")
         return answer.decode("utf-8")
 
 
-def _work(pool: _Pool) -> None:
-    order = pool.order()
-    if order is None:
+def _work(pool: _PoolConnection) -> None:
+    request = pool.request()
+    if request is None:
         return
     load_binding()
     from seedless.pkcs11.token import open_token  # noqa: PLC0415 - behind the line before
 
-    wanted = json.loads(order)
+    wanted = json.loads(request)
     pool.patience = wanted["opening"]
-    uri, module, turns = KeyUri.parse(wanted["uri"]), Path(wanted["module"]), _Turns(wanted["turns"])
+    uri, module, turns = KeyUri.parse(wanted["uri"]), Path(wanted["module"]), _LoginLock(wanted["turns"])
     with ExitStack() as stack:
-        opening = open_token(uri, _AskedPin(pool), module=module, last_try=wanted["last_try"])
+        opening = open_token(uri, _PoolPinSource(pool), module=module, last_try=wanted["last_try"])
         with turns:
             token = stack.enter_context(opening)
         pool.patience = wanted["deadline"]
-        pool.say(Kind.READY, json.dumps([token.info.where, notice(token.info)]).encode())
+        pool.say(FrameKind.READY, json.dumps([token.info.where, touch_notice(token.info)]).encode())
         keys = _Keys(token, frozenset(wanted["allow_extractable"]), turns)
         while (batch := pool.jobs()) is not None:
             _sign(pool, keys, batch)
 
 
-class _Turns:
+class _LoginLock:
     """Turns that the workers of a pool take where one logs in; the end of a process ends its turn.
 
     SoftHSM writes at each login, that for one signature as well, and answers CKR_GENERAL_ERROR, or shows no
@@ -157,7 +165,7 @@ class _Turns:
 class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
     """How each key signs, looked for on the token when it is first wanted."""
 
-    def __init__(self, token: Token, allowed: frozenset[str], turns: _Turns) -> None:
+    def __init__(self, token: Token, allowed: frozenset[str], turns: _LoginLock) -> None:
         super().__init__()
         self._token: Final = token
         self._allowed: Final = allowed
@@ -176,25 +184,25 @@ class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
         return sign
 
 
-def _sign(pool: _Pool, keys: _Keys, batch: bytes) -> None:
+def _sign(pool: _PoolConnection, keys: _Keys, batch: bytes) -> None:
     """Sign one batch; tell each signature, but those of a fast token a few at a time."""
     # What can be done before and after is not done between signatures, where a driver has emptied the caches.
     clock = time.monotonic
-    told, untold = clock(), []
+    reported, unreported = clock(), []
     try:
-        for number, key, message in list(jobs(batch)):
-            untold.append((number, keys[key](message)))
-            if clock() - told >= _SILENCE:
-                _tell(pool, untold)
-                told = clock()
+        for number, key, message in list(unpack_jobs(batch)):
+            unreported.append((number, keys[key](message)))
+            if clock() - reported >= _SILENCE:
+                _report(pool, unreported)
+                reported = clock()
     finally:
-        _tell(pool, untold)
+        _report(pool, unreported)
 
 
-def _tell(pool: _Pool, untold: list[tuple[int, bytes]]) -> None:
-    if untold:
-        pool.say(Kind.SIGNED, b"".join(SIGNATURE.pack(*signed) for signed in untold))
-        untold.clear()
+def _report(pool: _PoolConnection, unreported: list[tuple[int, bytes]]) -> None:
+    if unreported:
+        pool.say(FrameKind.SIGNED, b"".join(SIGNATURE.pack(*signed) for signed in unreported))
+        unreported.clear()
 
 
 def main() -> None:
@@ -205,9 +213,9 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGALRM})
     # The memory of a driver that crashes holds the PIN, and should not become a file.
     forbid_dumps()
-    pool = _Pool(os.dup(0), os.dup(1))
+    pool = _PoolConnection(os.dup(0), os.dup(1))
     with suppress(OSError):
-        pool.say(Kind.HERE, b"null")
+        pool.say(FrameKind.HERE, b"null")
     # A driver that reads stdin or prints would be heard by the pool.
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -221,7 +229,7 @@ def main() -> None:
         failure = {"error": "", "message": f"a worker failed with {type(error).__name__}", "hint": ""}
     if failure is not None:
         with suppress(OSError):
-            pool.say(Kind.FAILED, json.dumps(failure).encode())
+            pool.say(FrameKind.FAILED, json.dumps(failure).encode())
 
 
 if __name__ == "__main__":

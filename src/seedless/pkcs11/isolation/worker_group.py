@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from seedless import errors
 from seedless.errors import PinError, TokenError
-from seedless.pin import RefusedPin, asks_again, without_pins
+from seedless.pin import RejectedPin, asks_again, without_pins
 from seedless.pkcs11 import observer
-from seedless.pkcs11.isolation.frames import LONGEST_ANSWER, BrokenFrame, Kind, pack, taken
+from seedless.pkcs11.isolation.frames import LONGEST_ANSWER, BrokenFrame, FrameKind, pack_frame, take_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ _ROOM = 1 << 19  # bytes of a pipe: what a worker has next is there when it come
 _FLAGS = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s"}
 
 
-class State(enum.Enum):
+class WorkerState(enum.Enum):
     """How far a worker is."""
 
     STARTED = enum.auto()  # and is not heard of yet
@@ -57,7 +57,7 @@ class State(enum.Enum):
     LOST = enum.auto()
 
 
-class Job:
+class SigningJob:
     """A message to be signed, its place among all, how many workers were lost over it, and when the last.
 
     `complete` makes the result of a signature, once it has verified it. A lost worker may have gone further
@@ -105,8 +105,8 @@ class WorkerProcess:
             fcntl.fcntl(self.input, fcntl.F_SETPIPE_SZ, _ROOM)
         self._in: Final = bytearray()
         self._out: Final = bytearray()
-        self.state = State.STARTED
-        self.jobs: Final[deque[Job]] = deque()
+        self.state = WorkerState.STARTED
+        self.jobs: Final[deque[SigningJob]] = deque()
         self.asked: tuple[str, str] | None = None  # for the PIN, and not answered yet
         self.holds_pin = False  # and has not shown yet that it is right
         self.is_fresh = True  # and was given no job yet
@@ -133,13 +133,13 @@ class WorkerProcess:
         return self._process.stdout.fileno()
 
     @property
-    def wants_to_write(self) -> bool:
+    def has_unsent(self) -> bool:
         """Whether the pipe was full."""
         return bool(self._out)
 
-    def send(self, kind: Kind, body: bytes) -> None:
+    def send(self, kind: FrameKind, body: bytes) -> None:
         """Send one frame, now or when the pipe takes it."""
-        self._out.extend(pack(kind, body))
+        self._out.extend(pack_frame(kind, body))
         self.flush()
 
     def flush(self) -> None:
@@ -152,14 +152,14 @@ class WorkerProcess:
         except BrokenPipeError:
             self._out.clear()  # reading will tell why
 
-    def read(self) -> tuple[list[tuple[Kind, bytes]], bool]:
+    def read(self) -> tuple[list[tuple[FrameKind, bytes]], bool]:
         """Read what there is: whole frames, and whether more can come; raise `BrokenFrame`."""
         try:
             chunk = os.read(self.output, _CHUNK)
         except BlockingIOError:
             return [], True
         self._in.extend(chunk)
-        return list(taken(self._in, LONGEST_ANSWER)), bool(chunk)
+        return list(take_frames(self._in, LONGEST_ANSWER)), bool(chunk)
 
     def end(self) -> None:
         """Let it see the end of its input, on which it closes its session and ends."""
@@ -181,14 +181,14 @@ class WorkerProcess:
 
     def release(self) -> None:
         """Free the pipes of a process that has ended."""
-        self.state = State.LOST
+        self.state = WorkerState.LOST
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
 
 
-def ended(code: int) -> str:
+def exit_reason(code: int) -> str:
     """Return how a process with this exit *code* ended, in words."""
     if code >= 0:
         return f"ended its process with exit code {code}"
@@ -224,9 +224,9 @@ def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-SPOILED = "spoiled what was to be said over the pipe"
-PATIENCE = 2  # losses in a row by the driver's doing, and where somebody outside killed the process:
-_PATIENCE_WHEN_KILLED = 5  # no driver does that, but want of memory can, again and again
+BROKE_PROTOCOL = "spoiled what was to be said over the pipe"
+MOST_LOSSES = 2  # losses in a row by the driver's doing, and where somebody outside killed the process:
+_MOST_LOSSES_WHEN_KILLED = 5  # no driver does that, but want of memory can, again and again
 _LONG = 0.5  # seconds of a signature that may wait for a touch
 _GRACE = 1.0  # seconds for a worker to close its session, all together
 _ERRORS = {
@@ -239,7 +239,7 @@ _TRY = "python -m seedless.pkcs11.isolation.worker tells why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class OpenRequest:
     """What each worker opens, and how many seconds it may take to open it and to make one signature."""
 
     uri: KeyUri
@@ -249,7 +249,7 @@ class Order:
     opening: float
     deadline: float
 
-    def told(self, *, last_try: bool, turns: int) -> bytes:
+    def reported(self, *, last_try: bool, turns: int) -> bytes:
         """Return it for a worker, with the descriptor of *turns*; only the first may use the last try."""
         return json.dumps(
             {
@@ -265,38 +265,38 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WorkerAnswer:
     """The body of a SIGNED frame; or, where a worker was lost, why, and the losses that are too many."""
 
     worker: WorkerProcess
     signed: bytes = b""
     lost: TokenError | None = None
-    patience: int = PATIENCE
+    patience: int = MOST_LOSSES
 
 
-class Crew:
+class WorkerGroup:
     """Up to *size* workers. Whatever it raises, it can only be dismissed afterwards."""
 
-    def __init__(self, order: Order, pins: PinSource, size: int) -> None:
+    def __init__(self, request: OpenRequest, pins: PinSource, size: int) -> None:
         """Start nothing yet."""
-        self._order: Final = order
+        self._request: Final = request
         self._pins: Final = pins
         self._size: Final = size
         self._workers: Final[list[WorkerProcess]] = []
         self._selector: Final = selectors.DefaultSelector()
         self._turns: Final = tempfile.TemporaryFile()  # noqa: SIM115 - locked by workers, as long as they live
         self._pin: str | None = None
-        self._sent: RefusedPin | None = None  # the PIN, and the token that it went to last
+        self._sent: RejectedPin | None = None  # the PIN, and the token that it went to last
         self._has_opened = False  # ever
         self._failed_openings = 0  # since then
-        self._where = f"the token {order.uri}"
+        self._where = f"the token {request.uri}"
         self._end: TokenError | None = None  # which the next `wait` raises
         self._notice: str | None = None  # what to say of a slow signature, empty once it was said
 
     @property
     def ready(self) -> list[WorkerProcess]:
         """The workers that sign."""
-        return [worker for worker in self._workers if worker.state is State.READY]
+        return [worker for worker in self._workers if worker.state is WorkerState.READY]
 
     @property
     def is_full(self) -> bool:
@@ -309,11 +309,11 @@ class Crew:
             worker = WorkerProcess(self._pin, self._turns.fileno())
             self._workers.append(worker)
             self._selector.register(worker.output, selectors.EVENT_READ, worker)
-        here = [worker for worker in self._workers if worker.state is State.HERE]
-        if here and not any(worker.state is State.OPENING for worker in self._workers):
+        here = [worker for worker in self._workers if worker.state is WorkerState.HERE]
+        if here and not any(worker.state is WorkerState.OPENING for worker in self._workers):
             self._open(here[0])
 
-    def wait(self, longest: float | None = None) -> list[Answer]:
+    def wait(self, longest: float | None = None) -> list[WorkerAnswer]:
         """Wait until a worker says something, a deadline is over, or *longest* seconds; return what there is.
 
         Raise `PinError`, and `TokenError` if the token cannot be opened (again), but no answer is lost by it.
@@ -322,13 +322,13 @@ class Crew:
             raise self._end
         self.replenish()
         self._watch_full_pipes()
-        answers: list[Answer] = []
+        answers: list[WorkerAnswer] = []
         heard = set()
         for key, events in self._selector.select(self._patience() if longest is None else longest):
             worker = key.data
-            if events & selectors.EVENT_WRITE and worker.state is not State.LOST:
+            if events & selectors.EVENT_WRITE and worker.state is not WorkerState.LOST:
                 worker.flush()
-            if events & selectors.EVENT_READ and worker.state is not State.LOST:
+            if events & selectors.EVENT_READ and worker.state is not WorkerState.LOST:
                 heard.add(worker)
                 answers += self._hear(worker)
         for worker in [worker for worker in self._workers if worker not in heard]:
@@ -341,7 +341,7 @@ class Crew:
 
     def discard(self, worker: WorkerProcess) -> None:
         """End *worker* now. A fresh one takes its place at the next `wait`."""
-        if worker.state is not State.LOST:
+        if worker.state is not WorkerState.LOST:
             self._workers.remove(worker)
             self._selector.unregister(worker.output)
             if worker.is_watched:
@@ -368,34 +368,34 @@ class Crew:
 
     def blame(self, worker: WorkerProcess, did: str) -> TokenError:
         """Return the error that says what the driver in *worker* *did*."""
-        if worker.state is State.STARTED:
+        if worker.state is WorkerState.STARTED:
             return TokenError(
-                f"a process for the driver {self._order.module} {did} before it loaded it", _TRY
+                f"a process for the driver {self._request.module} {did} before it loaded it", _TRY
             )
-        doing, hint = ("open", _LOOK) if worker.state is State.OPENING else ("sign on", _AGAIN)
-        return TokenError(f"cannot {doing} {self._where}: its driver {self._order.module} {did}", hint)
+        doing, hint = ("open", _LOOK) if worker.state is WorkerState.OPENING else ("sign on", _AGAIN)
+        return TokenError(f"cannot {doing} {self._where}: its driver {self._request.module} {did}", hint)
 
     def _open(self, worker: WorkerProcess) -> None:
-        worker.state = State.OPENING
+        worker.state = WorkerState.OPENING
         worker.since = time.monotonic()
-        last_try = self._order.last_try and not self._has_opened
-        worker.send(Kind.OPEN, self._order.told(last_try=last_try, turns=self._turns.fileno()))
+        last_try = self._request.last_try and not self._has_opened
+        worker.send(FrameKind.OPEN, self._request.reported(last_try=last_try, turns=self._turns.fileno()))
 
     def _watch_full_pipes(self) -> None:
         for worker in self._workers:
-            if worker.wants_to_write and not worker.is_watched:
+            if worker.has_unsent and not worker.is_watched:
                 self._selector.register(worker.input, selectors.EVENT_WRITE, worker)
-            elif worker.is_watched and not worker.wants_to_write:
+            elif worker.is_watched and not worker.has_unsent:
                 self._selector.unregister(worker.input)
-            worker.is_watched = worker.wants_to_write
+            worker.is_watched = worker.has_unsent
 
     def _due(self, worker: WorkerProcess) -> float | None:
         """Return when the patience with *worker* ends, None while it has nothing to do or waits for us."""
-        if worker.asked or worker.state is State.HERE:
+        if worker.asked or worker.state is WorkerState.HERE:
             return None
-        if worker.state in {State.STARTED, State.OPENING}:
-            return worker.since + self._order.opening
-        return worker.since + self._order.deadline if worker.jobs else None
+        if worker.state in {WorkerState.STARTED, WorkerState.OPENING}:
+            return worker.since + self._request.opening
+        return worker.since + self._request.deadline if worker.jobs else None
 
     @property
     def _slow(self) -> list[float]:
@@ -406,34 +406,34 @@ class Crew:
         ends = [end for end in map(self._due, self._workers) if end is not None] + self._slow
         return max(0.0, min(ends) - time.monotonic()) if ends else None
 
-    def _hear(self, worker: WorkerProcess) -> list[Answer]:
-        answers: list[Answer] = []
+    def _hear(self, worker: WorkerProcess) -> list[WorkerAnswer]:
+        answers: list[WorkerAnswer] = []
         try:
             frames, is_open = worker.read()
             for kind, body in frames:
-                if kind is Kind.FAILED:
-                    return [*answers, *self._lost(worker, _told(body))]
-                if kind is Kind.SIGNED:
-                    if worker.state is not State.READY:
-                        raise BrokenFrame  # noqa: TRY301 - as in `taken`, one way out for all
+                if kind is FrameKind.FAILED:
+                    return [*answers, *self._lost(worker, _reported_error(body))]
+                if kind is FrameKind.SIGNED:
+                    if worker.state is not WorkerState.READY:
+                        raise BrokenFrame  # noqa: TRY301 - as in `take_frames`, one way out for all
                     worker.holds_pin = False
-                    answers.append(Answer(worker, body))
+                    answers.append(WorkerAnswer(worker, body))
                 else:
                     self._attend(worker, kind, body)
         except (BrokenFrame, ValueError):
-            return [*answers, *self._lost(worker, self.blame(worker, SPOILED))]
+            return [*answers, *self._lost(worker, self.blame(worker, BROKE_PROTOCOL))]
         return answers if is_open else [*answers, *self._lost(worker, None)]
 
-    def _attend(self, worker: WorkerProcess, kind: Kind, body: bytes) -> None:
+    def _attend(self, worker: WorkerProcess, kind: FrameKind, body: bytes) -> None:
         match kind, json.loads(body), worker.state:
-            case Kind.ASK, [str(token), str(tries)], State.OPENING | State.READY:
+            case FrameKind.ASK, [str(token), str(tries)], WorkerState.OPENING | WorkerState.READY:
                 worker.asked = (token, tries)
-            case Kind.HERE, None, State.STARTED:
-                worker.state = State.HERE
-            case Kind.READY, [str(where), str(notice)], State.OPENING:
+            case FrameKind.HERE, None, WorkerState.STARTED:
+                worker.state = WorkerState.HERE
+            case FrameKind.READY, [str(where), str(notice)], WorkerState.OPENING:
                 self._where = where
                 self._notice = notice if self._notice is None else self._notice
-                worker.state = State.READY
+                worker.state = WorkerState.READY
                 worker.holds_pin = False
                 self._has_opened = True
                 self._failed_openings = 0
@@ -444,7 +444,7 @@ class Crew:
         for worker in self._workers:
             if worker.asked and not any(other.holds_pin for other in self._workers):
                 token, tries = worker.asked
-                worker.send(Kind.PIN, self._pin_for(token, tries))
+                worker.send(FrameKind.PIN, self._pin_for(token, tries))
                 worker.asked, worker.holds_pin, worker.since = None, True, time.monotonic()
 
     def _pin_for(self, token: str, tries: str) -> bytes:
@@ -469,22 +469,22 @@ class Crew:
             pin = given.encode("utf-8")
         except UnicodeEncodeError:
             raise PinError(f"the PIN for {token} is not UTF-8") from None
-        self._sent = RefusedPin.of(self._order.module, token, pin)
+        self._sent = RejectedPin.of(self._request.module, token, pin)
         self._sent.check()
         return pin
 
-    def _judge_silence(self, worker: WorkerProcess) -> list[Answer]:
+    def _judge_silence(self, worker: WorkerProcess) -> list[WorkerAnswer]:
         end = self._due(worker)
         if end is None or time.monotonic() < end:
             return []
-        seconds = self._order.deadline if worker.state is State.READY else self._order.opening
+        seconds = self._request.deadline if worker.state is WorkerState.READY else self._request.opening
         return self._lost(worker, self.blame(worker, f"did not answer within {seconds:g} seconds"))
 
-    def _lost(self, worker: WorkerProcess, error: TokenError | None) -> list[Answer]:
+    def _lost(self, worker: WorkerProcess, error: TokenError | None) -> list[WorkerAnswer]:
         """Take *worker* out; it is the end of all if nothing can come of another one."""
         code = worker.kill()
-        patience = _PATIENCE_WHEN_KILLED if error is None and was_killed(code) else PATIENCE
-        error = error or self.blame(worker, ended(code))
+        patience = _MOST_LOSSES_WHEN_KILLED if error is None and was_killed(code) else MOST_LOSSES
+        error = error or self.blame(worker, exit_reason(code))
         if isinstance(error, PinError):
             if worker.holds_pin and self._sent:
                 self._sent.remember()
@@ -492,17 +492,17 @@ class Crew:
                     # The next worker looks at the tries that are left before it asks for another PIN.
                     self._pin = None
                     self.discard(worker)
-                    return [Answer(worker, lost=error, patience=patience)]
+                    return [WorkerAnswer(worker, lost=error, patience=patience)]
             self._end = error
-        if worker.state is not State.READY:
+        if worker.state is not WorkerState.READY:
             self._failed_openings += 1
             if not self._has_opened or self._failed_openings >= patience:
                 self._end = error
         self.discard(worker)
-        return [Answer(worker, lost=error, patience=patience)]
+        return [WorkerAnswer(worker, lost=error, patience=patience)]
 
 
-def _told(body: bytes) -> TokenError:
+def _reported_error(body: bytes) -> TokenError:
     match json.loads(body):
         case {"error": str(name), "message": str(message), "hint": str(hint)}:
             return _ERRORS.get(name, TokenError)(message, hint)
