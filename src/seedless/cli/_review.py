@@ -97,7 +97,7 @@ def _only_shown(
 
         write_plan(workspace, plan, intent, seeds)
     printing.emit(
-        plan_data(workspace, plan, report, intent, gone),
+        lambda: plan_data(workspace, plan, report, intent, gone),
         "nothing was signed: --dry-run",
         as_json=settings.as_json,
     )

@@ -127,7 +127,7 @@ class Workspace:
         self.store = create_store(self.root, operator)
         return self.store
 
-    @property
+    @functools.cached_property
     def inventory_path(self) -> Path:
         """Where the inventory of keys lies."""
         return self.root / "keyring.json"

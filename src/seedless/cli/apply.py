@@ -166,20 +166,27 @@ def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
     report = judged(workspace, plan)
     gone = _gone(workspace, wanted)
     show_plan(workspace, plan, report, wanted.intent, gone)
-    data = plan_data(workspace, plan, report, wanted.intent, gone)
     is_same = wanted.is_empty
     text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.store_writes)}"
     text = "nothing differs" if is_same else text
     report.require_clean()
-    printing.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(
+        lambda: plan_data(workspace, plan, report, wanted.intent, gone),
+        text,
+        as_json=workspace.settings.as_json,
+    )
     return 0 if is_same else _DIFFERS
 
 
 def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: Planned) -> None:
-    data = {
-        "changed": bool(jwts or wanted.removed),
-        "signed": [describe.data(jwt) for jwt in jwts],
-        "removed": [list(address) for address in wanted.removed],
-    }
-    text = f"signed: {len(jwts)}\nremoved: {len(wanted.removed)}" if data["changed"] else "nothing to change"
-    printing.emit(data, text, as_json=workspace.settings.as_json)
+    is_changed = bool(jwts or wanted.removed)
+    text = f"signed: {len(jwts)}\nremoved: {len(wanted.removed)}" if is_changed else "nothing to change"
+    printing.emit(
+        lambda: {
+            "changed": is_changed,
+            "signed": [describe.data(jwt) for jwt in jwts],
+            "removed": [list(address) for address in wanted.removed],
+        },
+        text,
+        as_json=workspace.settings.as_json,
+    )

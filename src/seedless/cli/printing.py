@@ -37,8 +37,11 @@ _unseen: list[str] | None = None  # what was said on a stderr that is not the te
 
 
 def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
-    """Print *data* as one JSON object, or *text* for people, on stdout."""
-    click.echo(_json(data) if as_json else text)
+    """Print *data* as one JSON object, or *text* for people, on stdout.
+
+    *data* may be a function that returns it: of thousands of jwts it is made for JSON only.
+    """
+    click.echo(_json(data() if callable(data) else data) if as_json else text)
 
 
 def emit_rows(data: dict[str, Any], name: str, rows: Iterable[Any]) -> None:

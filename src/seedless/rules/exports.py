@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from seedless.findings import error
 from seedless.rules.formats import cited
+from seedless.rules.places import exports
 from seedless.subject import Subjects, has_wildcard
-from seedless.wire import at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ def c037_export_type_is_known(statement: Statement[Account], _: Context) -> Iter
 
     Without a type servers do not know in which direction messages go, and refuse the account.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if not export.type:
             yield error("C037", f"{path}.type", "does not say what is exported", "write stream or service")
 
@@ -35,7 +35,7 @@ def c038_service_response_is_known(statement: Statement[Account], _: Context) ->
 
     Upper and lower case count.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.type == "service" and export.response_type not in _RESPONSES:
             text = f"{cited(export.response_type)} is no response type"
             yield error("C038", f"{path}.response_type", text, "write Singleton, Stream or Chunked")
@@ -46,7 +46,7 @@ def c039_stream_has_no_response(statement: Statement[Account], _: Context) -> It
 
     Nobody answers the messages of a stream.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.type == "stream" and export.response_type:
             yield error("C039", f"{path}.response_type", "only services have it", "leave it out")
 
@@ -56,7 +56,7 @@ def c040_only_service_exports_trace(statement: Statement[Account], _: Context) -
 
     Whether a stream may be traced is said where it is imported.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.type == "stream" and export.allow_trace:
             yield error("C040", f"{path}.allow_trace", "only exports of services have it", "leave it out")
 
@@ -66,7 +66,7 @@ def c041_only_services_measure_latency(statement: Statement[Account], _: Context
 
     It is the time between request and answer.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.service_latency and export.type != "service":
             yield error("C041", f"{path}.service_latency", "only services have it", "leave it out")
 
@@ -76,7 +76,7 @@ def c042_latency_sampling_is_a_percentage(statement: Statement[Account], _: Cont
 
     The official library cannot write any other number.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         sampling = export.service_latency.sampling if export.service_latency else "headers"
         if sampling != "headers" and not 0 <= sampling <= _MOST_SAMPLING:  # 0 is read as headers
             place = f"{path}.service_latency.sampling"
@@ -88,7 +88,7 @@ def c043_latency_results_have_one_subject(statement: Statement[Account], _: Cont
 
     A message has one subject.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.service_latency and has_wildcard(export.service_latency.results):
             text = f"{cited(export.service_latency.results)} has a wildcard"
             yield error("C043", f"{path}.service_latency.results", text, "write one subject")
@@ -99,7 +99,7 @@ def c044_response_threshold_is_not_negative(statement: Statement[Account], _: Co
 
     It is in nanoseconds.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.response_threshold < 0:
             place = f"{path}.response_threshold"
             yield error("C044", place, f"{export.response_threshold} is negative", "write nanoseconds")
@@ -110,7 +110,7 @@ def c045_only_services_have_a_threshold(statement: Statement[Account], _: Contex
 
     A stream has no answers.
     """
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.response_threshold > 0 and export.type != "service":
             yield error("C045", f"{path}.response_threshold", "only services have it", "leave it out")
 
@@ -153,7 +153,7 @@ def c049_services_do_not_overlap(statement: Statement[Account], _: Context) -> I
 
     Revocations and activations of one would be circumvented through the other.
     """
-    services = [(path, export) for path, export in _exports(statement) if export.type == "service"]
+    services = [(path, export) for path, export in exports(statement.claims) if export.type == "service"]
     for path, outer, inner in _containing(services):
         yield error("C049", path, f"{cited(outer)} contains {cited(inner)}, exported as well", "export one")
 
@@ -163,31 +163,26 @@ def c050_streams_do_not_overlap(statement: Statement[Account], _: Context) -> It
 
     Revocations and activations of one would be circumvented through the other.
     """
-    streams = [(path, export) for path, export in _exports(statement) if export.type != "service"]
+    streams = [(path, export) for path, export in exports(statement.claims) if export.type != "service"]
     for path, outer, inner in _containing(streams):
         yield error("C050", path, f"{cited(outer)} contains {cited(inner)}, exported as well", "export one")
 
 
-def _exports(statement: Statement[Account]) -> Iterator[tuple[str, Export]]:
-    for index, export in enumerate(statement.claims.body.exports):
-        yield at("nats.exports", index), export
-
-
 def _positions(statement: Statement[Account]) -> Iterator[tuple[str, Export, list[str]]]:
     """Yield the exports that say where the importing account stands, and the tokens of their subjects."""
-    for path, export in _exports(statement):
+    for path, export in exports(statement.claims):
         if export.account_token_position:
             yield f"{path}.account_token_position", export, export.subject.split(".")
 
 
-def _containing(exports: Sequence[tuple[str, Export]]) -> Iterator[tuple[str, str, str]]:
+def _containing(pairs: Sequence[tuple[str, Export]]) -> Iterator[tuple[str, str, str]]:
     """Yield each subject that contains that of another export, once, with its path and the other subject."""
-    index = Subjects(export.subject for _, export in exports)
+    index = Subjects(export.subject for _, export in pairs)
     paths: dict[str, str] = {}
-    for path, export in exports:
+    for path, export in pairs:
         paths.setdefault(export.subject, path)
     contained: dict[str, str] = {}
-    for path, inner in exports:
+    for path, inner in pairs:
         for outer in index.containing(inner.subject):
             if paths[outer] != path:
                 contained.setdefault(outer, inner.subject)

@@ -16,7 +16,7 @@ from seedless.wire import at, join
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from seedless.claims import Permission, Permissions, Template
+    from seedless.claims import Export, Permission, Permissions, Template
     from seedless.jwt import Claims, Jwt
 
 T = TypeVar("T")
@@ -82,13 +82,6 @@ def activations(claims: Claims[Any]) -> Iterator[tuple[str, Activation]]:
                 yield token.path, token.activation.claims.body
 
 
-def described(account: Account) -> Iterator[Description]:
-    """Yield what is said for people about *account* and its exports."""
-    yield Description("nats", account.description, account.info_url)
-    for index, export in enumerate(account.exports):
-        yield Description(at("nats.exports", index), export.description, export.info_url)
-
-
 def _once(walk: Callable[[Claims[Any]], Iterator[T]]) -> Callable[[Claims[Any]], tuple[T, ...]]:
     """Return *walk* so that it walks claims once for all rules, which look at the same claims in turn."""
     last: tuple[Claims[Any] | None, tuple[T, ...]] = None, ()
@@ -103,6 +96,20 @@ def _once(walk: Callable[[Claims[Any]], Iterator[T]]) -> Callable[[Claims[Any]],
         return found
 
     return walked
+
+
+@_once
+def exports(claims: Claims[Account]) -> Iterator[tuple[str, Export]]:
+    """Yield the exports of an account, each with its path."""
+    for index, export in enumerate(claims.body.exports):
+        yield at("nats.exports", index), export
+
+
+def described(account: Account) -> Iterator[Description]:
+    """Yield what is said for people about *account* and its exports."""
+    yield Description("nats", account.description, account.info_url)
+    for index, export in enumerate(account.exports):
+        yield Description(at("nats.exports", index), export.description, export.info_url)
 
 
 @_once

@@ -170,9 +170,9 @@ class NscStore:
         data = atomic.read(place)
         if data is None:
             return None
-        before = self._verified_before.get(place) if self._verified_before is not None else None
-        if before is not None and before[0] == data:
-            return before[1]
+        before = self._known(place, data)
+        if before is not None:
+            return before
         found = self._verified(data, place, address)
         if self._verified_before is not None:
             self._verified_before[place] = (data, found)
@@ -255,7 +255,7 @@ class NscStore:
     def seed_path(self, public_key: PublicKey) -> Path:
         """Return where the seed of *public_key* lies, or would: the key store of nsc (`keys.go`)."""
         text = str(public_key)
-        return self._keys / "keys" / text[0] / text[1:3] / f"{text}.nk"
+        return Path(f"{self._keys}/keys/{text[0]}/{text[1:3]}/{text}.nk")
 
     def path(self, *address: str) -> Path:
         """Return the file of *address*."""
@@ -291,6 +291,11 @@ class NscStore:
             for account in self.children():
                 yield from ((account, user) for user in self.children(account))
 
+    def _known(self, place: str, data: bytes | None) -> jwt.Jwt[Any] | None:
+        """Return the jwt that *data* was found to be when the file at *place* was read before."""
+        before = self._verified_before.get(place) if self._verified_before is not None else None
+        return before[1] if before is not None and before[0] == data else None
+
     def _verified(self, data: bytes, path: str, address: Address) -> jwt.Jwt[Any]:
         try:
             found = jwt.read(data.decode("ascii").removesuffix("\n").removesuffix("\r"))
@@ -322,7 +327,9 @@ class NscStore:
         problem = self._misplaced(address, signed)
         if problem:
             raise UsageError(f"the address {'/'.join((self.operator, *address))} {problem}")
-        other = _name_in(atomic.read(place))
+        data = atomic.read(place)
+        before = self._known(place, data)
+        other = before.claims.name.strip() if before else _name_in(data)
         if other not in {"", (self.operator, *address)[-1]}:
             raise StoreError(
                 f"{shown(place)} holds the jwt of {quoted(other)}, and nothing is put in its place",
