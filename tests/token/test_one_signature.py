@@ -24,18 +24,34 @@ CALLS = {
 }  # fmt: skip
 
 
+NEEDLESS_FOR_AN_ACCOUNT = NEEDLESS - {"seedless.pkcs11.key_creation"} | {
+    "seedless.claims.lenient", "seedless.desired", "seedless.lint", "subprocess",
+}  # fmt: skip
+
+
+def loaded_for(desk: Any, misbehaving: Misbehaving, *words: str) -> set[str]:  # noqa: ANN401 - conftest's
+    """Run a command in a process of its own; return the modules that were loaded for it."""
+    env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
+    env |= {"SEEDLESS_MODULE": str(misbehaving.made.module), "PYTHONPROFILEIMPORTTIME": "1"}
+    misbehaving.forget()
+    done = desk.child(*words, "--yes", **env)
+    assert done.code == 0
+    return set(re.findall(r"^import time:[^|]*\|[^|]*\| *(\S+)$", done.err, re.MULTILINE))
+
+
+def dataclasses_of_ours(loaded: set[str]) -> list[Path]:
+    specs = [importlib.util.find_spec(name) for name in loaded if name.startswith("seedless.")]
+    files = [Path(spec.origin) for spec in specs if spec and spec.origin]
+    assert len(files) > 60
+    return [file for file in files if "@dataclass" in file.read_text(encoding="utf-8")]
+
+
 @pytest.fixture
 def signed(desk: Any, misbehaving: Misbehaving) -> set[str]:  # noqa: ANN401 - conftest's
     """Sign an account once; return the modules that were loaded for it."""
     desk.ok("operator", "add", "ACME")
     desk.ok("account", "add", "ORDERS")
-    file = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
-    env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
-    env |= {"SEEDLESS_MODULE": str(misbehaving.made.module), "PYTHONPROFILEIMPORTTIME": "1"}
-    misbehaving.forget()
-    done = desk.child("sign", str(file), "--yes", **env)
-    assert done.code == 0
-    return set(re.findall(r"^import time:[^|]*\|[^|]*\| *(\S+)$", done.err, re.MULTILINE))
+    return loaded_for(desk, misbehaving, "sign", str(desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"))
 
 
 def test_one_signature_asks_its_token_once_for_each_thing(signed: set[str], misbehaving: Misbehaving) -> None:
@@ -49,7 +65,15 @@ def test_one_signature_loads_nothing_that_it_does_not_use(signed: set[str]) -> N
 
 
 def test_one_signature_loads_no_dataclass_of_ours(signed: set[str]) -> None:
-    specs = [importlib.util.find_spec(name) for name in signed if name.startswith("seedless.")]
-    files = [Path(spec.origin) for spec in specs if spec and spec.origin]
-    assert len(files) > 60
-    assert [file for file in files if "@dataclass" in file.read_text(encoding="utf-8")] == []
+    assert dataclasses_of_ours(signed) == []
+
+
+def test_a_new_account_loads_nothing_that_it_does_not_use(
+    desk: Any,  # noqa: ANN401 - conftest's
+    misbehaving: Misbehaving,
+) -> None:
+    desk.ok("operator", "add", "ACME")
+    loaded = loaded_for(desk, misbehaving, "account", "add", "ORDERS")
+    assert {"pkcs11._pkcs11", "seedless.pkcs11.key_creation"} <= loaded
+    assert loaded & NEEDLESS_FOR_AN_ACCOUNT == set()
+    assert dataclasses_of_ours(loaded) == []

@@ -59,11 +59,10 @@ _WORDS = {  # in the order in which servers look for them
     "right": "[rR]ight",
     "random": "[rR]andom",
 }
-_CALLS = {
-    name: re.compile(rf"{{{{{_SPACE}{word}{_SPACE}\((.*)\){_SPACE}}}}}") for name, word in _WORDS.items()
-}
-_COMMA = re.compile(r",[\t\n\f\r ]*")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
+# Text until `re` compiles it: few claims have mappings that call anything.
+_CALLS = {name: rf"{{{{{_SPACE}{word}{_SPACE}\((.*)\){_SPACE}}}}}" for name, word in _WORDS.items()}
+_COMMA = r",[\t\n\f\r ]*"
+_NUMBER = r"[+-]?[0-9]{1,40}"
 _INT32 = range(-(2**31), 2**31)
 _INT64 = range(-(2**63), 2**63)
 _ALL = 100
@@ -175,8 +174,8 @@ def _transform(token: str) -> Transform | str | None:
     if not _has_braces(token):
         return None
     for name, pattern in _CALLS.items():
-        if call := pattern.search(token):
-            return _call(name, _COMMA.split(call[1]))
+        if call := re.search(pattern, token):
+            return _call(name, re.split(_COMMA, call[1]))
     return f"{token!r} is no function that servers know"
 
 
@@ -209,5 +208,5 @@ def _wrong(name: str, arguments: list[str]) -> str:
 
 def _int(text: str) -> int | None:
     """Return the number that Go's strconv.Atoi reads in *text*, or None."""
-    number = int(text) if _NUMBER.fullmatch(text) else None
+    number = int(text) if re.fullmatch(_NUMBER, text) else None
     return number if number is not None and number in _INT64 else None  # None is sought in each of the range

@@ -6,10 +6,10 @@ Commands that edit have the options that remove as well; what no option gives st
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+import msgspec
 from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Template, User, edits, fields
@@ -29,8 +29,7 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimsOptions:
+class ClaimsOptions(msgspec.Struct, frozen=True):
     """What the options say of claims, still as option values."""
 
     values: dict[str, Any]

@@ -118,6 +118,7 @@ class OpenTokens:
         self._opened: dict[tuple[Path, str], Token] = {}
         self._kept: dict[tuple[Path, str], KeptPin] = {}
         self._infos: dict[tuple[Path, KeyUri], TokenInfo] = {}
+        self._meant: dict[tuple[KeyUri, bool], tuple[Path, TokenInfo, KeyUri]] = {}
         self.expected = 0  # jwts that will be signed, for the bar
 
     def require_fits(self, changes: Iterable[Change]) -> None:
@@ -130,9 +131,9 @@ class OpenTokens:
         for change in longest.values():
             entry = self._workspace.inventory().get(change.draft.issuer)
             uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(self._workspace)
-            module = module_for(self._workspace, uri, is_ours=entry is None)
             size = len(change.draft.signing_input)
-            require_fits(size, self._info(module, uri), f"the jwt of {change.title}")
+            info = self._token_meant(uri, is_ours=entry is None)[1]
+            require_fits(size, info, f"the jwt of {change.title}")
 
     def chosen(self) -> Token:
         """Return the token that the person named, or the only one."""
@@ -156,7 +157,7 @@ class OpenTokens:
         from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
 
         uri = named_uri(self._workspace)
-        path, info = self._allowed(uri, is_ours=True)
+        path, info, _ = self._allowed(uri, is_ours=True)
         require_makes_keys(load(path), info)
         workspace = self._workspace
         return KeyCreation(
@@ -200,8 +201,8 @@ class OpenTokens:
             self._require_may_sign(issuer)
             entry = self._workspace.inventory().get(issuer)
             uri = named_uri(self._workspace) if entry is None else token_part(KeyUri.parse(entry.uri))
-            module, info = self._allowed(uri, is_ours=entry is None)
-            places[issuer] = (module, info.uri)
+            module, _, whole = self._allowed(uri, is_ours=entry is None)
+            places[issuer] = (module, whole)
         return places[issuer]
 
     def signer(self, public_key: PublicKey) -> Signer:
@@ -264,31 +265,38 @@ class OpenTokens:
         """Return what the kept certificates attest of *public_key*, as `attestation_of` does."""
         return kept_attestation(self._workspace, self._policy, public_key)
 
-    def _allowed(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo]:
-        """Return the module and the token that *uri* means; raise `Refused` where the policy does not."""
-        module = module_for(self._workspace, uri, is_ours=is_ours)
-        info = self._info(module, uri)
+    def _allowed(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo, KeyUri]:
+        """Return what `_token_meant` does; raise `Refused` where the policy does not let the token sign."""
+        module, info, whole = self._token_meant(uri, is_ours=is_ours)
         if self._policy is not None:
             from seedless.policy import refuse_token  # noqa: PLC0415 - only where a policy is pinned
 
             refuse_token(self._policy, info.serial, info.where)
-        return module, info
+        return module, info, whole
 
-    def _info(self, module: Path, uri: KeyUri) -> TokenInfo:
-        """Return what *module* reports of the token; asked once, since a driver takes its time over slots."""
-        if (module, uri) not in self._infos:
-            self._infos[module, uri] = _info(module, uri)
-        return self._infos[module, uri]
+    def _token_meant(self, uri: KeyUri, *, is_ours: bool) -> tuple[Path, TokenInfo, KeyUri]:
+        """Return the module and the token that *uri* means, and the URI that means no other token.
+
+        Found once, for a thousand issuers can be on one token, and a driver takes its time over slots.
+        """
+        found = self._meant.get((uri, is_ours))
+        if found is None:
+            module = module_for(self._workspace, uri, is_ours=is_ours)
+            if (module, uri) not in self._infos:
+                self._infos[module, uri] = _info(module, uri)
+            info = self._infos[module, uri]
+            found = self._meant[uri, is_ours] = module, info, info.uri
+        return found
 
     def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
         from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_info`
 
-        module, info = self._allowed(uri, is_ours=is_ours)
-        place = (module, str(info.uri))
+        module, _, whole = self._allowed(uri, is_ours=is_ours)
+        place = (module, str(whole))
         if place not in self._opened:
             pins = KeptPin(self._pins)
             opening = open_token(
-                info.uri,
+                whole,
                 pins,
                 module=module,
                 writable=self._writable,

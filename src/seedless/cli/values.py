@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import click
+import msgspec
 
 from seedless import units
 from seedless.claims import TimeRange
 from seedless.text import quoted
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """A time as it was written: a span from now, a date, Unix seconds, or 0 for none."""
 
     text: str

@@ -5,10 +5,11 @@ C_GenerateKeyPair creates a pair that stays on its token. C_CreateObject writes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pkcs11.constants import DEFAULT, Attribute, MechanismFlag, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 from pkcs11.mechanisms import KeyType, Mechanism
@@ -18,9 +19,10 @@ from seedless.pkcs11.keys import POINT_PREFIXES, KeyObject, KeyPair, key_pair_of
 from seedless.pkcs11.public_objects import how_to_create
 from seedless.pkcs11.return_values import is_dislike
 from seedless.pkcs11.signing import challenge, proves_key
+from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pkcs11.types import Object, Session
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from seedless.pkcs11.session import TokenSession
     from seedless.pkcs11.signing import KeyFinder
     from seedless.pkcs11.token_info import TokenInfo
-    from seedless.seeds import SoftwareKey
 
 
 STAYS: dict[Attribute, Any] = {
@@ -42,8 +43,7 @@ UNMODIFIABLE: dict[Attribute, Any] = {Attribute.MODIFIABLE: False}
 _NO_LABEL: dict[Attribute, Any] = {Attribute.LABEL: DEFAULT}
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRequest:
+class KeyRequest(msgspec.Struct, frozen=True):
     """A pair that is to be made: its label and CKA_ID, and random bytes for a challenge."""
 
     label: str
@@ -182,8 +182,7 @@ def destroy_objects(error: BaseException, *objects: Object) -> None:
                 error.hint = "half of the new key is still on the token: delete it by its label"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyToImport:
+class KeyToImport(msgspec.Struct, frozen=True):
     """A key that is to be put on a token: its label, its CKA_ID or None for one by chance."""
 
     software: SoftwareKey

@@ -9,9 +9,9 @@ ykcs11 attests every slot when a session is opened, and shows the certificates a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pkcs11.constants import Attribute, ObjectClass
 
 from seedless.errors import NoToken, TokenError
@@ -39,8 +39,7 @@ _KINDS = {
 _OF_KEYS = (ObjectClass.PUBLIC_KEY, ObjectClass.PRIVATE_KEY, ObjectClass.CERTIFICATE)
 
 
-@dataclass(frozen=True, slots=True)
-class PublicObject:
+class PublicObject(msgspec.Struct, frozen=True):
     """One object that can be seen without a PIN: what it is, its label and CKA_ID."""
 
     kind: str
