@@ -24,7 +24,7 @@ import click
 from seedless.claims import fields
 from seedless.cli.command import SHARED, Command, hide_shared
 from seedless.cli.main import seedless
-from seedless.desired import schema
+from seedless.desired.format import schema_text
 from seedless.findings import Severity
 from seedless.lint import rules as lint_rules
 from seedless.resolver import preflight_rules
@@ -250,7 +250,7 @@ def main() -> None:
     (reference / "cli.md").write_text(cli_page(), encoding="utf-8")
     (reference / "rules.md").write_text(rules_page(), encoding="utf-8")
     (reference / "claims.md").write_text(claims_page(), encoding="utf-8")
-    (reference / "desired-state.schema.json").write_text(schema.text(), encoding="utf-8")
+    (reference / "desired-state.schema.json").write_text(schema_text(), encoding="utf-8")
     page = ROOT / "docs" / "explanation" / "architecture.md"
     page.write_text(architecture_page(page.read_text(encoding="utf-8")), encoding="utf-8")
     if "--demo" in sys.argv:

@@ -133,3 +133,16 @@ class NoKey(TokenError):
 
 class PinError(TokenError):
     """A PIN is wrong, locked, or was not given."""
+
+
+class InvalidValue(ValueError):
+    """A value that is not what its place in a file requires; the sentence continues after the place.
+
+    `path` is that place, where the one who catches it does not have it. The reader of the file gathers all of
+    these, and raises one `SeedlessError`.
+    """
+
+    def __init__(self, sentence: str, path: str = "") -> None:
+        """Take the sentence, and the path."""
+        super().__init__(sentence)
+        self.path = path

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from seedless.desired.format import schema_text
 from seedless.desired.read import read
-from seedless.desired.schema import text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,4 +21,4 @@ def test_the_files_on_the_page_can_be_read(root: Path) -> None:
 
 
 def test_the_schema_is_the_one_that_the_code_makes(root: Path) -> None:
-    assert (root / "docs/reference/desired-state.schema.json").read_text(encoding="utf-8") == text()
+    assert (root / "docs/reference/desired-state.schema.json").read_text(encoding="utf-8") == schema_text()

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from seedless.claims import Account, Operator, Scope, User
 from seedless.claims.effective import effective_template
-from seedless.desired import toml
-from seedless.desired.planned import planned
+from seedless.desired.current_state import CurrentState
+from seedless.desired.export import export_state, has_header, to_toml
+from seedless.desired.planner import plan_desired
 from seedless.desired.read import read
-from seedless.desired.standing import Standing
-from seedless.desired.written import has_header, written
 from seedless.errors import UsageError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
@@ -107,15 +106,13 @@ def whole(claims: Claims[Any]) -> Claims[Any]:
     )
 
 
-def plan_of(text: str, standing: Standing) -> Any:  # noqa: ANN401 - the types are those of planned
-    return planned(
-        read(text.encode(), "f"), standing, now=NOW, seed=lambda: SoftwareKey.generate(Role.USER), prune=True
+def plan_of(text: str, current: CurrentState) -> Any:  # noqa: ANN401 - the types are those of planned
+    return plan_desired(
+        read(text.encode(), "f"), current, now=NOW, seed=lambda: SoftwareKey.generate(Role.USER), prune=True
     )
 
 
-@pytest.mark.parametrize(
-    "write", [lambda said: toml.dumps(said, has_header), json.dumps], ids=["TOML", "JSON"]
-)
+@pytest.mark.parametrize("write", [lambda said: to_toml(said, has_header), json.dumps], ids=["TOML", "JSON"])
 @settings(max_examples=40)
 @given(data=st.data())
 def test_what_is_written_from_a_store_and_applied_to_it_changes_nothing(
@@ -145,11 +142,11 @@ def test_what_is_written_from_a_store_and_applied_to_it_changes_nothing(
     user_body = msgspec.structs.replace(user_body, issuer_account="")
     user = signed(Claims(sub=key(Role.USER, 0), name=user_name, body=user_body), account_keys[0])
     users = {(next(iter(accounts)), user_name): user}
-    text = write(written(operator, accounts, users))
-    found = plan_of(text, Standing(operator, accounts, users))
+    text = write(export_state(operator, accounts, users))
+    found = plan_of(text, CurrentState(operator, accounts, users))
     assert found.is_empty, [change.title for change in found.intent.rehearsed().changes]
     # And it says everything: laid over blank ones, it makes the same claims.
-    blank = Standing(
+    blank = CurrentState(
         signed(blanked(operator.claims, Operator.new()), operator_key),
         {name: signed(blanked(jwt.claims, Account.new()), operator_key) for name, jwt in accounts.items()},
         {where: signed(blanked(user.claims, User.new()), account_keys[0]) for where in users},
@@ -168,4 +165,4 @@ def test_what_is_written_from_a_store_and_applied_to_it_changes_nothing(
     )
 )
 def test_toml_says_what_it_was_given(members: dict[str, Any]) -> None:
-    assert tomllib.loads(toml.dumps(members, has_header)) == members
+    assert tomllib.loads(to_toml(members, has_header)) == members

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from seedless.claims import NO_LIMIT, Account, Operator, Scope, User
+from seedless.desired.claims import with_members
+from seedless.desired.current_state import CurrentState
 from seedless.desired.format import account_kind
-from seedless.desired.merge import with_members
-from seedless.desired.planned import planned
+from seedless.desired.planner import plan_desired
 from seedless.desired.read import read
-from seedless.desired.standing import Standing
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
@@ -36,28 +36,28 @@ class World:
     """A store in memory: applying a file signs with software keys, whose names an inventory knows."""
 
     def __init__(self) -> None:
-        self.standing = Standing()
+        self.current = CurrentState()
         self.keys: dict[PublicKey, SoftwareKey] = {}
 
     def plan(self, text: str, *, prune: bool = False, now: int = NOW) -> Plan:
         desired = read(text.encode(), "file.toml")
-        intent = planned(desired, self.standing, now=now, seed=self._seed, prune=prune).intent
+        intent = plan_desired(desired, self.current, now=now, seed=self._seed, prune=prune).intent
         made = {new: self._new(new.role, new.name) for new in intent.new_keys}
         return intent.plan(made)
 
     def apply(self, text: str, *, prune: bool = False, now: int = NOW) -> Plan:
         plan = self.plan(text, prune=prune, now=now)
-        jwts: dict[tuple[str, ...], Any] = {(): self.standing.operator}
-        jwts |= {(name,): jwt for name, jwt in self.standing.accounts.items()}
-        jwts |= self.standing.users
+        jwts: dict[tuple[str, ...], Any] = {(): self.current.operator}
+        jwts |= {(name,): jwt for name, jwt in self.current.accounts.items()}
+        jwts |= self.current.users
         for change in plan.changes:
             key = self.keys[change.draft.issuer]
             assert change.address is not None
             jwts[change.address] = change.draft.complete(key.sign(change.draft.signing_input))
-        for store_write in plan.store_writes:
-            del jwts[store_write.address]
-        self.standing = dataclasses.replace(
-            self.standing,
+        for write in plan.store_writes:
+            del jwts[write.address]
+        self.current = msgspec.structs.replace(
+            self.current,
             operator=jwts.pop(()),
             accounts={address[0]: jwt for address, jwt in jwts.items() if len(address) == 1},
             users={(address[0], address[1]): jwt for address, jwt in jwts.items() if len(address) == 2},
@@ -65,18 +65,18 @@ class World:
         return plan
 
     def account(self, name: str) -> Claims[Account]:
-        return self.standing.accounts[name].claims
+        return self.current.accounts[name].claims
 
     def user(self, account: str, name: str) -> Claims[User]:
-        return self.standing.users[account, name].claims
+        return self.current.users[account, name].claims
 
     def _new(self, role: Role, name: str) -> PublicKey:
         key = SoftwareKey.generate(role)
         self.keys[key.public_key] = key
-        called = defaultdict(list, self.standing.called)
+        called = defaultdict(list, self.current.called)
         called[role, name] = [*called[role, name], key.public_key]
-        known = self.standing.known | {str(key.public_key)}
-        self.standing = dataclasses.replace(self.standing, known=known, called=dict(called))
+        known = self.current.known | {str(key.public_key)}
+        self.current = msgspec.structs.replace(self.current, known=known, called=dict(called))
         return key.public_key
 
     def _seed(self) -> SoftwareKey:
@@ -181,8 +181,8 @@ def test_the_system_account_is_never_pruned(world: World) -> None:
 
 def test_a_new_system_account_has_the_exports_that_nsc_gives_it(world: World) -> None:
     world.apply('operator.system_account = "SYS"\n[accounts.SYS]')
-    assert world.standing.operator is not None
-    assert world.standing.operator.claims.body.system_account == world.account("SYS").sub
+    assert world.current.operator is not None
+    assert world.current.operator.claims.body.system_account == world.account("SYS").sub
     assert [export.name for export in world.account("SYS").body.exports] == [
         "account-monitoring-streams",
         "account-monitoring-services",
@@ -227,7 +227,7 @@ def test_a_scope_gets_a_key_of_its_own_and_signs_users_that_carry_nothing(world:
         ("bill.{{name()}}",),
         -1,
     )
-    assert str(world.standing.users["ORDERS", "clerk"].issuer) == scope.key
+    assert str(world.current.users["ORDERS", "clerk"].issuer) == scope.key
     assert world.user("ORDERS", "clerk").body == User(issuer_account=world.account("ORDERS").sub)
 
 
@@ -264,9 +264,9 @@ def test_a_plain_signing_key_is_found_again_by_its_name(world: World) -> None:
 def test_accounts_are_signed_by_the_signing_key_of_the_operator() -> None:
     world = World()
     world.apply('[operator]\nname = "ACME"\nsigning_keys.main = {}\n[accounts.ORDERS]')
-    assert world.standing.operator is not None
-    (key,) = world.standing.operator.claims.body.signing_keys
-    assert str(world.standing.accounts["ORDERS"].issuer) == key
+    assert world.current.operator is not None
+    (key,) = world.current.operator.claims.body.signing_keys
+    assert str(world.current.accounts["ORDERS"].issuer) == key
 
 
 def test_an_account_whose_issuer_goes_is_signed_by_another() -> None:
@@ -274,8 +274,8 @@ def test_an_account_whose_issuer_goes_is_signed_by_another() -> None:
     world.apply('[operator]\nname = "ACME"\nsigning_keys.main = {}\n[accounts.ORDERS]')
     plan = world.apply("operator.signing_keys = {}\n[accounts.ORDERS]", prune=True, now=NOW + 1)
     assert addresses(plan) == [(), ("ORDERS",)]
-    assert world.standing.operator is not None
-    assert str(world.standing.accounts["ORDERS"].issuer) == world.standing.operator.claims.sub
+    assert world.current.operator is not None
+    assert str(world.current.accounts["ORDERS"].issuer) == world.current.operator.claims.sub
 
 
 def test_a_signing_key_that_others_depend_on_is_not_pruned(world: World) -> None:
@@ -287,7 +287,7 @@ def test_a_signing_key_that_others_depend_on_is_not_pruned(world: World) -> None
 def test_a_validity_counts_from_the_signature_and_is_kept_while_it_lasts(world: World) -> None:
     text = BASE + 'exp = "30d"\n'
     world.apply(text)
-    assert world.user("ORDERS", "app").exp == world.standing.users["ORDERS", "app"].issued_at + 30 * DAY
+    assert world.user("ORDERS", "app").exp == world.current.users["ORDERS", "app"].issued_at + 30 * DAY
     assert addresses(world.plan(text, now=NOW + 29 * DAY)) == []
     assert addresses(world.plan(text, now=NOW + 31 * DAY)) == [("ORDERS", "app")]
 
@@ -356,7 +356,7 @@ def test_a_key_that_a_killed_run_has_made_is_taken_up(world: World) -> None:
 
 def test_a_key_that_some_jwt_is_about_is_not_taken_for_another_of_the_same_name(world: World) -> None:
     used = world._new(Role.ACCOUNT, "AUDIT")  # of an account that has another name now
-    world.standing = dataclasses.replace(world.standing, is_used=lambda key: key == used)
+    world.current = msgspec.structs.replace(world.current, is_used=lambda key: key == used)
     world.apply("[accounts.AUDIT]")
     assert world.account("AUDIT").sub != str(used)
 
@@ -481,8 +481,8 @@ def test_an_operator_can_be_made_with_everything_that_it_says() -> None:
         '[operator]\nname = "ACME"\naccount_server_url = "nats://localhost:4222"\n'
         "strict_signing_key_usage = true\nsigning_keys.main = {}\nexp = 2030-01-01"
     )
-    assert world.standing.operator is not None
-    claims = world.standing.operator.claims
+    assert world.current.operator is not None
+    claims = world.current.operator.claims
     assert (claims.name, claims.exp) == ("ACME", 1_893_456_000)
     assert claims.body == Operator(
         signing_keys=claims.body.signing_keys,

@@ -17,7 +17,7 @@ Measured with nats-server 2.15.1, by asking `$SYS.REQ.USER.INFO` what a user was
   queue is dropped from allow, and refuses the user in deny.
 - An allow list that ends up empty denies everything.
 
-What desired-state files call templates is another thing (`desired.templates`).
+What desired-state files call templates is another thing (`desired.read`).
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
-from seedless.desired.planned import planned
+from seedless.desired.current_state import current_state
+from seedless.desired.planner import plan_desired
 from seedless.desired.read import read
-from seedless.desired.standing import standing
 from seedless.errors import StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
@@ -30,9 +30,9 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from seedless.desired.planned import Planned
+    from seedless.desired.current_state import CurrentState
+    from seedless.desired.planner import PlannedChanges
     from seedless.desired.read import Desired
-    from seedless.desired.standing import Standing
     from seedless.jwt import Jwt
     from seedless.signing_pipeline import Signed
 
@@ -60,14 +60,14 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
     workspace = Workspace(msgspec.structs.replace(settings, dry_run=settings.dry_run or plan_only))
     has_store = _choose_store(workspace, desired)
     with workspace.lock():
-        there = standing(
+        there = current_state(
             workspace.store if has_store else None,
             workspace.inventory(),
             desired,
             prune=prune,
             elsewhere=lambda key: _is_elsewhere(workspace, key),
         )
-        wanted = planned(
+        wanted = plan_desired(
             desired, there, now=workspace.now, seed=lambda: SoftwareKey.generate(Role.USER), prune=prune
         )
         _say_left_importing(wanted, there)
@@ -119,7 +119,7 @@ def _is_elsewhere(workspace: Workspace, key: PublicKey) -> bool:
     return any(open_store(workspace.root, name).find(key) for name in others)
 
 
-def _say_left_importing(wanted: Planned, there: Standing) -> None:
+def _say_left_importing(wanted: PlannedChanges, there: CurrentState) -> None:
     """Warn of accounts that stay and import from one that is removed: servers drop these imports."""
     gone = {there.accounts[one[0]].claims.sub: one[0] for one in wanted.removed if len(one) != _USER}
     if not gone:
@@ -137,7 +137,7 @@ def _say_left_importing(wanted: Planned, there: Standing) -> None:
             )
 
 
-def _gone(workspace: Workspace, wanted: Planned) -> list[Path]:
+def _gone(workspace: Workspace, wanted: PlannedChanges) -> list[Path]:
     """Return the creds and key files of removed users that are there; a plan in a file removes none."""
     removed = () if workspace.settings.plan else wanted.removed
     paths: list[Path] = []
@@ -149,7 +149,7 @@ def _gone(workspace: Workspace, wanted: Planned) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def _files(workspace: Workspace, wanted: Planned) -> Any:  # noqa: ANN401 - a function
+def _files(workspace: Workspace, wanted: PlannedChanges) -> Any:  # noqa: ANN401 - a function
     """Return what removes the creds of removed users, together with the last of what is signed."""
     creds: dict[Path, str | None] = dict.fromkeys(_gone(workspace, wanted))
 
@@ -161,7 +161,7 @@ def _files(workspace: Workspace, wanted: Planned) -> Any:  # noqa: ANN401 - a fu
     return files
 
 
-def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
+def _tell_plan(workspace: Workspace, wanted: PlannedChanges) -> int:
     plan = wanted.intent.rehearsed()
     report = judged(workspace, plan)
     gone = _gone(workspace, wanted)
@@ -178,7 +178,7 @@ def _tell_plan(workspace: Workspace, wanted: Planned) -> int:
     return 0 if is_same else _DIFFERS
 
 
-def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: Planned) -> None:
+def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: PlannedChanges) -> None:
     is_changed = bool(jwts or wanted.removed)
     text = f"signed: {len(jwts)}\nremoved: {len(wanted.removed)}" if is_changed else "nothing to change"
     printing.emit(

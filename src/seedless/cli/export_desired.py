@@ -12,9 +12,8 @@ from seedless.cli import printing
 from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
-from seedless.desired import toml
-from seedless.desired.schema import text as schema_text
-from seedless.desired.written import has_header, written
+from seedless.desired.export import export_state, has_header, to_toml
+from seedless.desired.format import schema_text
 from seedless.store import atomic
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def _text(workspace: Workspace, kind: str) -> str:
         for account in accounts
         for name in workspace.store.children(account)
     }
-    members: dict[str, Any] = written(workspace.operator(), accounts, users)
+    members: dict[str, Any] = export_state(workspace.operator(), accounts, users)
     if kind == "json":
         return json.dumps(members, indent=2, ensure_ascii=False) + "\n"
-    return f"#:schema {SCHEMA_NAME}\n{toml.dumps(members, has_header)}"
+    return f"#:schema {SCHEMA_NAME}\n{to_toml(members, has_header)}"

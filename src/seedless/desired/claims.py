@@ -1,68 +1,78 @@
-"""The claims that a file wants, with names turned into keys, laid over those that stand."""
+"""The claims that a file describes: its members, with names turned into keys, laid over the existing claims.
+
+Members that a file does not have stay as they are. Named things and entries that it does not have stay too,
+unless it is to be complete (pruned); lists are values and are replaced. Revocations only grow: neither a file
+nor pruning gives access back.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from seedless.claims import Account, Operator, User
+from seedless import typed_json
+from seedless.claims import Account, Operator, Scope, Template, User, signing_key
 from seedless.claims.canonical import canonical
-from seedless.desired.format import account_kind, file_kind
-from seedless.desired.keys import account_key, account_named
-from seedless.desired.merge import keeps, signing_keys, with_members
-from seedless.desired.values import Lasting
-from seedless.errors import UsageError
+from seedless.desired.format import Entries, NamedItems, Table, account_kind, file_kind
+from seedless.desired.key_references import KeyReference, account_key, account_named
+from seedless.desired.values import ValidityPeriod
+from seedless.errors import BadClaims, UsageError
 from seedless.jwt import Claims
+from seedless.nkey import PublicKey
 from seedless.plan import scope_of, system_account
 from seedless.rules.guards import is_from_the_future
 from seedless.trust import EVERYONE, carries_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from seedless.desired.keys import Slot
     from seedless.jwt import Jwt
-    from seedless.nkey import PublicKey
+
 
 _SORTED = ("exports", "imports", "signing_keys")  # what `canonical` changes of these bodies
 _HEAD = ("exp", "renew", "nbf", "aud")
 _ELSEWHERE = (*_HEAD, "name", "public_key", "issuer", "signing_keys", "users")
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(msgspec.Struct, frozen=True):
     """Makes claims: `keys` are those of all names, `users` those of the users by account and name."""
 
-    keys: Mapping[Slot, PublicKey]
+    keys: Mapping[KeyReference, PublicKey]
     users: Mapping[tuple[str, str], str]
     now: int
     prune: bool
 
-    def operator(self, said: Mapping[str, Any], there: Jwt[Operator] | None) -> Claims[Operator]:
+    def operator(self, desired: Mapping[str, Any], current: Jwt[Operator] | None) -> Claims[Operator]:
         """Return the claims of the operator."""
-        body = there.claims.body if there else Operator.new()
-        members = _body(said)
+        body = current.claims.body if current else Operator.new()
+        members = _body(desired)
         named = members.get("system_account")
         if named and account_key(named) is None:
             members["system_account"] = account_named(self.keys, named, "operator.system_account")
         kind: Any = file_kind().members["operator"]
         body = with_members(body, members, kind, "operator", prune=self.prune)
-        if "signing_keys" in said:
-            made = self._made("", said)
+        if "signing_keys" in desired:
+            merged = self._made("", desired)
             kept = () if self.prune else body.signing_keys
-            keys = dict.fromkeys((*kept, *(made[name] for name in said["signing_keys"])))
+            keys = dict.fromkeys((*kept, *(merged[name] for name in desired["signing_keys"])))
             body = msgspec.structs.replace(body, signing_keys=tuple(keys))
-        name = there.claims.name if there else str(said["name"])
-        return self._head(str(self.keys["",]), name, body, said, there)
+        name = current.claims.name if current else str(desired["name"])
+        return self._head(str(self.keys["",]), name, body, desired, current)
 
     def account(
-        self, name: str, said: Mapping[str, Any], there: Jwt[Account] | None, *, where: str, is_system: bool
+        self,
+        name: str,
+        desired: Mapping[str, Any],
+        current: Jwt[Account] | None,
+        *,
+        where: str,
+        is_system: bool,
     ) -> Claims[Account]:
         """Return the claims of the account *name*, which the file says at *where*."""
-        body = there.claims.body if there else (system_account() if is_system else Account.new())
-        members = _body(said)
+        body = current.claims.body if current else (system_account() if is_system else Account.new())
+        members = _body(desired)
         if "imports" in members:
             members["imports"] = [
                 self._import(item, f"{where}.imports[{index}]")
@@ -71,21 +81,25 @@ class Writer:
         if "authorization" in members:
             members["authorization"] = self._authorization(name, members["authorization"], where)
         body = with_members(body, members, account_kind(), where, prune=self.prune)
-        if "signing_keys" in said:
-            keys = self._made(name, said)
-            made = signing_keys(body, said["signing_keys"], keys, f"{where}.signing_keys", prune=self.prune)
-            body = msgspec.structs.replace(body, signing_keys=made)
-        return self._head(str(self.keys[name,]), there.claims.name if there else name, body, said, there)
+        if "signing_keys" in desired:
+            keys = self._made(name, desired)
+            merged = signing_keys(
+                body, desired["signing_keys"], keys, f"{where}.signing_keys", prune=self.prune
+            )
+            body = msgspec.structs.replace(body, signing_keys=merged)
+        return self._head(
+            str(self.keys[name,]), current.claims.name if current else name, body, desired, current
+        )
 
-    def _made(self, account: str, said: Mapping[str, Any]) -> dict[str, str]:
-        """Return the signing keys, as text, that *said* names, of *account* (`""` is the operator)."""
-        return {name: str(self.keys[account, name]) for name in said["signing_keys"]}
+    def _made(self, account: str, desired: Mapping[str, Any]) -> dict[str, str]:
+        """Return the signing keys, as text, that *desired* names, of *account* (`""` is the operator)."""
+        return {name: str(self.keys[account, name]) for name in desired["signing_keys"]}
 
     def user(
         self,
         address: tuple[str, str],
-        said: Mapping[str, Any],
-        there: Jwt[User] | None,
+        desired: Mapping[str, Any],
+        current: Jwt[User] | None,
         *,
         account: Claims[Account],
         issuer: PublicKey,
@@ -94,29 +108,31 @@ class Writer:
     ) -> Claims[User]:
         """Return the claims of the user at *address*, who is to be signed by *issuer*, a key of *account*."""
         is_scoped = scope_of(account, issuer) is not None
-        body = there.claims.body if there else (User() if is_scoped else User.new())
+        body = current.claims.body if current else (User() if is_scoped else User.new())
         if (is_scoped and not carries_nothing(body)) or (was_scoped and not is_scoped):
             body = msgspec.structs.replace(User() if is_scoped else User.new(), tags=body.tags)
-        if there is None or there.issuer != issuer:
+        if current is None or current.issuer != issuer:
             owner = "" if str(issuer) == account.sub else account.sub
             body = msgspec.structs.replace(body, issuer_account=owner)
         kind: Any = account_kind().members["users"]
-        body = with_members(body, _body(said), kind.item, where, prune=self.prune)
-        return self._head(self.users[address], there.claims.name if there else address[1], body, said, there)
+        body = with_members(body, _body(desired), kind.item, where, prune=self.prune)
+        return self._head(
+            self.users[address], current.claims.name if current else address[1], body, desired, current
+        )
 
-    def _head(self, sub: str, name: str, body: Any, said: Mapping[str, Any], there: Any) -> Claims[Any]:  # noqa: ANN401 - any body
+    def _head(self, sub: str, name: str, body: Any, desired: Mapping[str, Any], current: Any) -> Claims[Any]:  # noqa: ANN401 - any body
         """Return whole claims; a validity that still holds keeps its end, as long as nothing else changes."""
-        before = there.claims if there else Claims(sub=sub, name=name, body=body)
-        members = {member: said[member] for member in ("exp", "nbf", "aud") if member in said}
+        before = current.claims if current else Claims(sub=sub, name=name, body=body)
+        members = {member: desired[member] for member in ("exp", "nbf", "aud") if member in desired}
         until = members.pop("exp", before.exp)
-        made = msgspec.structs.replace(before, sub=sub, name=name, body=body, **members)
-        if not isinstance(until, Lasting):
-            return msgspec.structs.replace(made, exp=until)
-        if there and keeps(there, until, said.get("renew", 0), self.now) and is_same(made, before):
-            return made
-        is_next = there is not None and not is_from_the_future(there.issued_at, self.now)
-        at = max(self.now, there.issued_at + 1) if there and is_next else self.now
-        return msgspec.structs.replace(made, exp=until.end(at))
+        merged = msgspec.structs.replace(before, sub=sub, name=name, body=body, **members)
+        if not isinstance(until, ValidityPeriod):
+            return msgspec.structs.replace(merged, exp=until)
+        if current and keeps(current, until, desired.get("renew", 0), self.now) and is_same(merged, before):
+            return merged
+        is_next = current is not None and not is_from_the_future(current.issued_at, self.now)
+        at = max(self.now, current.issued_at + 1) if current and is_next else self.now
+        return msgspec.structs.replace(merged, exp=until.end(at))
 
     def _import(self, item: Mapping[str, Any], where: str) -> dict[str, Any]:
         members = {name: value for name, value in item.items() if name != "from"}
@@ -129,8 +145,8 @@ class Writer:
             members["account"] = account_named(self.keys, item["from"], f"{where}.from")
         return members
 
-    def _authorization(self, account: str, said: Mapping[str, Any], where: str) -> dict[str, Any]:
-        members = dict(said)
+    def _authorization(self, account: str, desired: Mapping[str, Any], where: str) -> dict[str, Any]:
+        members = dict(desired)
         for index, text in enumerate(members.get("allowed_accounts", ())):
             if text != EVERYONE and account_key(text) is None:
                 place = f"{where}.authorization.allowed_accounts[{index}]"
@@ -140,8 +156,8 @@ class Writer:
         return members | ({"auth_users": users} if users else {})
 
 
-def _body(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if name not in _ELSEWHERE}
+def _body(desired: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in desired.items() if name not in _ELSEWHERE}
 
 
 def is_same(one: Claims[Any], other: Claims[Any]) -> bool:
@@ -152,3 +168,117 @@ def is_same(one: Claims[Any], other: Claims[Any]) -> bool:
         return False  # something else differs, which stays as it is
     parts = [msgspec.structs.replace(claims, body=canonical(claims.body)) for claims in (one, other)]
     return parts[0] == parts[1]
+
+
+B = TypeVar("B")
+_REVOKED = "revocations"
+
+
+def with_members(body: B, desired: Mapping[str, Any], kind: Table, path: str, *, prune: bool) -> B:
+    """Return *body* with the members of *desired*, which are those of *kind* in the form of claims.
+
+    Raise `UsageError` with the place, below *path*, of what claims cannot hold.
+    """
+    existing = msgspec.to_builtins(body)
+    merged = _part(existing, desired, kind, prune=prune)
+    try:
+        # Each value was read as its kind wants it: this hardly ever fails, and `typed_json` says where.
+        return msgspec.convert(merged, type(body))
+    except msgspec.ValidationError:
+        try:
+            return typed_json.fit(merged, type(body), path)[0]
+        except BadClaims as error:
+            raise UsageError(error.message, error.hint) from error
+
+
+def _part(
+    existing: Mapping[str, Any], desired: Mapping[str, Any], kind: Table, *, prune: bool
+) -> dict[str, Any]:
+    merged = dict(existing)
+    for name, value in desired.items():
+        member = kind.members.get(name)
+        match member:
+            case Table() if value is False:
+                merged.pop(name, None)
+            case Table():
+                merged[name] = _part(existing.get(name) or {}, value, member, prune=prune)
+            case NamedItems() if name == _REVOKED:
+                merged[name] = latest(existing.get(name, {}), value)
+            case NamedItems():
+                merged[name] = _named(existing.get(name, {}), value, member, prune=prune)
+            case Entries():
+                merged[name] = _entries(existing.get(name, ()), value, member, prune=prune)
+            case _:
+                merged[name] = value
+    return merged
+
+
+def _named(
+    existing: Mapping[str, Any], desired: Mapping[str, Any], kind: NamedItems, *, prune: bool
+) -> dict[str, Any]:
+    merged = {} if prune else dict(existing)
+    for name, value in desired.items():
+        item = kind.item
+        merged[name] = (
+            _part(existing.get(name, {}), value, item, prune=prune) if isinstance(item, Table) else value
+        )
+    return merged
+
+
+def _entries(
+    existing: Sequence[Mapping[str, Any]], desired: Sequence[Mapping[str, Any]], kind: Entries, *, prune: bool
+) -> list[Any]:
+    """Lay each desired entry over the first with its identity that no other has taken."""
+    remaining = list(existing)
+    merged = []
+    for value in desired:
+        identity = _identity(value, kind)
+        current = next((one for one in remaining if _identity(one, kind) == identity), None)
+        if current is not None:
+            remaining.remove(current)
+        merged.append(_part(current or {}, value, kind.item, prune=prune))
+    return merged if prune else [*remaining, *merged]
+
+
+def _identity(value: Mapping[str, Any], kind: Entries) -> tuple[Any, ...]:
+    return tuple(value.get(name, "") for name in kind.identity)
+
+
+def latest(existing: Mapping[str, int], desired: Mapping[str, int]) -> dict[str, int]:
+    """Return the revocations of both, of each key the later one."""
+    return {**existing, **{key: max(time, existing.get(key, time)) for key, time in desired.items()}}
+
+
+def signing_keys(
+    account: Account,
+    desired: Mapping[str, Mapping[str, Any]],
+    keys: Mapping[str, str],
+    path: str,
+    *,
+    prune: bool,
+) -> tuple[Scope | str, ...]:
+    """Return the signing keys of *account* with those of *desired*; *keys* has the key of each name."""
+    entries = {signing_key(entry): entry for entry in account.signing_keys}
+    merged: dict[str, Scope | str] = {} if prune else dict(entries)
+    signing_key_kind: Any = account_kind().members["signing_keys"]
+    kind: Table = signing_key_kind.item.members["template"]
+    for name, value in desired.items():
+        key = keys[name]
+        before = entries.get(key, key)
+        if isinstance(before, str) and not value.keys() & {"role", "template", "description"}:
+            merged[key] = key
+            continue
+        role = "" if name == key else name
+        scope = before if isinstance(before, Scope) else Scope(key=key, role=role, template=Template.new())
+        template = with_members(
+            scope.template, value.get("template", {}), kind, f"{path}.{name}.template", prune=prune
+        )
+        rest = {member: value[member] for member in ("role", "description") if member in value}
+        merged[key] = msgspec.structs.replace(scope, template=template, **rest)
+    return tuple(merged.values())
+
+
+def keeps(jwt: Jwt[Any], desired: ValidityPeriod, renew: int, now: int) -> bool:
+    """Tell whether *jwt* holds no longer than *desired*, and for more than *renew* seconds from *now*."""
+    start = max(now, jwt.issued_at)
+    return renew < jwt.claims.exp - start and 0 < jwt.claims.exp <= desired.end(start)

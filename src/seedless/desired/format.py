@@ -1,15 +1,16 @@
-"""What a desired-state file may say: a table of members, made from the claims themselves.
+"""What a desired-state file may contain, made from the claims themselves, and its JSON Schema for editors.
 
-Members are called as in the claims, and are of the types that they have there; this table only says which
-have a unit, which are named instead of listed, and what a file says beyond claims: names, keys, who issues.
+Members have the names and types that they have in claims, and limits the units of `claims.fields`; here is
+which others have a unit, which are named instead of listed, and what is not in claims: names, keys, issuers.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 from msgspec import inspect
 
 from seedless.claims import Account, Export, Import, Operator, Scope, User
@@ -31,22 +32,17 @@ from seedless.desired.values import (
 )
 from seedless.nkey import Role
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 _UINT64_MAX = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Many:
+class ListOf(msgspec.Struct, frozen=True):
     """A list, which is a value: who says it says all of it."""
 
     item: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A table with these members; what it does not say is left as it stands.
+class Table(msgspec.Struct, frozen=True):
+    """A table with these members; what it does not have is left as it is.
 
     `required` are members that each one has. `optional`: it may be false, which means that there is none.
     """
@@ -56,28 +52,25 @@ class Part:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A table of named things; those that it does not name are left as they stand, or pruned."""
+class NamedItems(msgspec.Struct, frozen=True):
+    """A table of named things; those that it does not name are left as they are, or pruned."""
 
     item: Kind
     what: str = "name"
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(msgspec.Struct, frozen=True):
     """A list of things that are told apart by the members of their `identity`; else as `Named`."""
 
-    item: Part
+    item: Table
     identity: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Anything:
+class Anything(msgspec.Struct, frozen=True):
     """What is held against the table later, once a template has its variables."""
 
 
-Kind = Value | Many | Part | Named | Entries | Anything
+Kind = Value | ListOf | Table | NamedItems | Entries | Anything
 
 _UNITS: dict[str, dict[str, Value]] = {  # by the name of the Struct
     **{
@@ -114,11 +107,11 @@ def _kind(info: inspect.Type) -> Kind:  # noqa: PLR0911 - one for each type
         case inspect.LiteralType(values=words):
             return values.choice(*(str(word) for word in words if word))
         case inspect.VarTupleType(item_type=item):
-            return Many(_kind(item))
+            return ListOf(_kind(item))
         case inspect.DictType(value_type=item):
-            return Named(_kind(item))
+            return NamedItems(_kind(item))
         case inspect.StructType(cls=struct):
-            return Part(_members(struct))
+            return Table(_members(struct))
         case inspect.UnionType(types=types):
             return _union(types)
     raise TypeError(info)
@@ -128,70 +121,128 @@ def _union(types: tuple[inspect.Type, ...]) -> Kind:
     """Return what a member holds that may be absent too."""
     (there,) = (one for one in types if not isinstance(one, inspect.NoneType))
     kind = _kind(there)
-    return Part(kind.members, optional=True) if isinstance(kind, Part) else kind
+    return Table(kind.members, optional=True) if isinstance(kind, Table) else kind
 
 
-def _import() -> Part:
-    return Part({"from": TEXT, **_members(Import), "account": key(Role.ACCOUNT)}, ("subject", "type"))
+def _import() -> Table:
+    return Table({"from": TEXT, **_members(Import), "account": key(Role.ACCOUNT)}, ("subject", "type"))
 
 
-def _export() -> Part:
-    return Part(
-        {**_members(Export), "revocations": Named(MOMENT, "key of an account, or *")}, ("subject", "type")
+def _export() -> Table:
+    return Table(
+        {**_members(Export), "revocations": NamedItems(MOMENT, "key of an account, or *")},
+        ("subject", "type"),
     )
 
 
-def _account() -> Part:
+def _account() -> Table:
     scope = {**_members(Scope, "kind"), "key": key(Role.ACCOUNT)}
-    user = Part({"public_key": key(Role.USER), **_ISSUED, **_members(User, "issuer_account")})
-    return Part(
+    user = Table({"public_key": key(Role.USER), **_ISSUED, **_members(User, "issuer_account")})
+    return Table(
         {
             "public_key": key(Role.ACCOUNT),
             **_ISSUED,
             **_members(Account, "signing_keys"),
             "imports": Entries(_import(), ("type", "account", "subject")),
             "exports": Entries(_export(), ("type", "subject")),
-            "signing_keys": Named(Part(scope), "role, or public key"),
-            "revocations": Named(MOMENT, "key of a user, or *"),
-            "users": Named(user, "name of a user"),
+            "signing_keys": NamedItems(Table(scope), "role, or public key"),
+            "revocations": NamedItems(MOMENT, "key of a user, or *"),
+            "users": NamedItems(user, "name of a user"),
         }
     )
 
 
 @functools.cache
-def file_kind() -> Part:
+def file_kind() -> Table:
     """Return the whole file."""
-    signing_key = Part({"key": key(Role.OPERATOR)})
-    operator = Part(
+    signing_key = Table({"key": key(Role.OPERATOR)})
+    operator = Table(
         {
             "name": TEXT,
             "public_key": key(Role.OPERATOR),
             **_HEAD,
             **_members(Operator),
-            "signing_keys": Named(signing_key, "name, or public key"),
+            "signing_keys": NamedItems(signing_key, "name, or public key"),
         }
     )
-    tenants = Part(
+    tenants = Table(
         {
             "template": TEXT,
             "name": TEXT,
-            "names": Many(TEXT),
-            "vars": Named(Anything(), "name of a variable"),
+            "names": ListOf(TEXT),
+            "vars": NamedItems(Anything(), "name of a variable"),
         },
         ("template",),
     )
-    return Part(
+    return Table(
         {
             "$schema": TEXT,
             "operator": operator,
-            "accounts": Named(account_kind(), "name of an account"),
-            "templates": Named(Anything(), "name of a template"),
-            "tenants": Many(tenants),
+            "accounts": NamedItems(account_kind(), "name of an account"),
+            "templates": NamedItems(Anything(), "name of a template"),
+            "tenants": ListOf(tenants),
         }
     )
 
 
 @functools.cache
-def account_kind() -> Part:
+def account_kind() -> Table:
     """Return the table of one account."""
     return _account()
+
+
+_VARIABLE = {"type": "string", "pattern": r"\{\{.*\}\}"}
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema of a whole file."""
+    whole = _schema(file_kind(), in_template=False)
+    parts = whole["properties"]
+    parts["accounts"]["additionalProperties"] = {"$ref": "#/$defs/account"}
+    parts["templates"]["additionalProperties"] = {"$ref": "#/$defs/template"}
+    scalar = {"type": ["string", "number", "boolean"]}
+    parts["tenants"]["items"]["properties"]["vars"]["additionalProperties"] = scalar
+    return {
+        "$schema": _DIALECT,
+        "title": "Desired state of operator, accounts and users, as seedless apply reads it",
+        **whole,
+        "$defs": {
+            "account": _schema(account_kind(), in_template=False),
+            "template": _schema(account_kind(), in_template=True),
+        },
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as its file contains it."""
+    import json  # noqa: PLC0415 - slow to load, and reading does without
+
+    return json.dumps(schema(), indent=2, ensure_ascii=True) + "\n"
+
+
+def _schema(kind: Kind, *, in_template: bool) -> dict[str, Any]:
+    match kind:
+        case Value():
+            return {"anyOf": [kind.schema, _VARIABLE]} if in_template else dict(kind.schema)
+        case ListOf():
+            return {"type": "array", "items": _schema(kind.item, in_template=in_template)}
+        case Entries():
+            told = f"told apart by {', '.join(kind.identity)}"
+            items = _schema(kind.item, in_template=in_template)
+            return {"type": "array", "description": told, "items": items}
+        case NamedItems():
+            items = _schema(kind.item, in_template=in_template)
+            return {"type": "object", "description": f"by {kind.what}", "additionalProperties": items}
+        case Table():
+            return _part(kind, in_template=in_template)
+        case Anything():
+            return {}
+
+
+def _part(kind: Table, *, in_template: bool) -> dict[str, Any]:
+    members = {name: _schema(member, in_template=in_template) for name, member in kind.members.items()}
+    table: dict[str, Any] = {"type": "object", "properties": members, "additionalProperties": False}
+    if kind.required:
+        table["required"] = list(kind.required)
+    return {"anyOf": [table, {"const": False}]} if kind.optional else table

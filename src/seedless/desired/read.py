@@ -1,35 +1,40 @@
-"""Read a desired-state file, TOML or JSON, strictly: all that is wrong is told, each with its place.
+"""Read a desired-state file, TOML or JSON, strictly: all that is invalid is reported, each with its place.
 
-Refused: members that nobody knows (with the one that was meant), values that are not of their unit, names
-that cannot be names, accounts that stand twice, templates and variables that there are not.
+Refused: unknown members (with the one that was meant), values that are not of their unit, names that cannot
+be names, accounts that are there twice, unknown templates and variables.
+
+A template is the table of an account with `{{variables}}` in its strings, for many accounts alike. A string
+that is one variable and nothing else takes its value as it is, a number too. What ends with parentheses, as
+`{{name()}}`, is a function of servers and is left as it is. Refused: variables without a value, and those
+that the template never uses.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless import wire
-from seedless.desired.format import Anything, Entries, Many, Named, Part, account_kind, file_kind
-from seedless.desired.templates import Place, expand
-from seedless.desired.values import Lasting, Value, Wrong, found
-from seedless.errors import SeedlessError, UsageError
+from seedless.desired.format import Anything, Entries, ListOf, NamedItems, Table, account_kind, file_kind
+from seedless.desired.values import ValidityPeriod, Value, shown_value
+from seedless.errors import InvalidValue, SeedlessError, UsageError
 from seedless.store.names import require_storable
 from seedless.text import printable, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from seedless.desired.format import Kind
+
 
 _SHOWN = 5
 _HINT = "docs/howto/desired-state.md shows what a file may say"
 
 
-@dataclass(frozen=True, slots=True)
-class Desired:
+class Desired(msgspec.Struct, frozen=True):
     """What a file says, its values read: each account by its name, those of templates among them.
 
     `operator` and `accounts` hold only what the file says. `where` is the place of each account in the file.
@@ -37,9 +42,9 @@ class Desired:
     """
 
     file: str
-    operator: Mapping[str, Any] = field(default_factory=dict)
-    accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    where: Mapping[str, str] = field(default_factory=dict)
+    operator: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    accounts: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    where: Mapping[str, str] = msgspec.field(default_factory=dict)
     lists_accounts: bool = False
 
 
@@ -99,14 +104,14 @@ class _Reading:
         match kind:
             case Value():
                 return self._value(value, kind, place)
-            case Part():
+            case Table():
                 return self._part(value, kind, place)
-            case Named():
+            case NamedItems():
                 members = self._table(value, place)
                 return {n: self.take(v, kind.item, (*place, n)) for n, v in members.items()}
-            case Many() | Entries():
+            case ListOf() | Entries():
                 if not isinstance(value, list):
-                    self._wrong(place, f"expected a list, found {found(value)}")
+                    self._wrong(place, f"expected a list, found {shown_value(value)}")
                     return []
                 return [self.take(v, kind.item, (*place, n)) for n, v in enumerate(value)]
             case Anything():
@@ -115,11 +120,11 @@ class _Reading:
     def _value(self, value: Any, kind: Value, place: Place) -> Any:  # noqa: ANN401 - what a file holds
         try:
             return kind.read(value)
-        except Wrong as error:
+        except InvalidValue as error:
             self._wrong(place, str(error))
         return None
 
-    def _part(self, value: Any, kind: Part, place: Place) -> dict[str, Any] | bool:  # noqa: ANN401 - likewise
+    def _part(self, value: Any, kind: Table, place: Place) -> dict[str, Any] | bool:  # noqa: ANN401 - likewise
         if kind.optional and value is False:
             return False
         members = self._table(value, place)
@@ -132,14 +137,14 @@ class _Reading:
                 taken[name] = self.take(item, kind.members[name], (*place, name))
             else:
                 self._wrong((*place, name), f"nothing is known by this name{_meant(name, kind.members)}")
-        if "renew" in taken and not isinstance(taken.get("exp"), Lasting):
+        if "renew" in taken and not isinstance(taken.get("exp"), ValidityPeriod):
             self._wrong((*place, "renew"), 'goes with a validity, as in exp = "30d"')
         return taken
 
     def _table(self, value: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - likewise
         if isinstance(value, dict):
             return value
-        self._wrong(place, f"expected a table, found {found(value)}")
+        self._wrong(place, f"expected a table, found {shown_value(value)}")
         return {}
 
     def _wrong(self, place: Place, sentence: str) -> None:
@@ -179,7 +184,7 @@ class _Reading:
         try:
             table = expand(template, {**variables, "tenant": name}, place)
             self.accounts[name] = self.take(table, account_kind(), place)
-        except Wrong as error:
+        except InvalidValue as error:
             self._not(error.path, str(error))
         self.whose = ""
 
@@ -189,3 +194,55 @@ def _meant(name: str, known: Mapping[str, Any]) -> str:
     if near:
         return f", did you mean {near[0]}?"
     return f": there are {', '.join(known)}" if len(known) <= _SHOWN else ""
+
+
+Place = tuple[str | int, ...]
+"""Names and indices from the file down to a value: a path, which is text, is made only for errors."""
+
+_VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_-]*)\s*\}\}")
+
+
+def expand(template: Any, variables: Mapping[str, Any], place: Place) -> Any:  # noqa: ANN401 - what a file holds
+    """Return *template* with its *variables*; raise `Wrong` with the path at or below its *place*."""
+    for name, value in variables.items():
+        if isinstance(value, dict | list) or value is None:
+            raise InvalidValue(
+                f"the variable {name} is {shown_value(value)}, and not one value", wire.path_of(place)
+            )
+    used = {"tenant"}
+    made = _expanded(template, variables, place, used)
+    unused = [name for name in variables if name not in used]
+    if unused:
+        raise InvalidValue(f"the template has no variable {unused[0]}", wire.path_of(place))
+    return made
+
+
+def _expanded(value: Any, variables: Mapping[str, Any], place: Place, used: set[str]) -> Any:  # noqa: ANN401 - likewise
+    if isinstance(value, str):
+        return _text(value, variables, place, used) if "{{" in value else value
+    if isinstance(value, dict):
+        made: dict[str, Any] = {}
+        for name, item in value.items():
+            inside = (*place, name)
+            written = str(_text(name, variables, inside, used)) if "{{" in name else name
+            if written in made:
+                raise InvalidValue("stands twice", wire.path_of((*place, written)))
+            made[written] = _expanded(item, variables, inside, used)
+        return made
+    if isinstance(value, list):
+        return [_expanded(item, variables, (*place, n), used) for n, item in enumerate(value)]
+    return value
+
+
+def _text(text: str, variables: Mapping[str, Any], place: Place, used: set[str]) -> Any:  # noqa: ANN401 - likewise
+    def value_of(match: re.Match[str]) -> Any:  # noqa: ANN401 - likewise
+        name = match[1]
+        if name not in variables:
+            near = difflib.get_close_matches(name, variables, n=1)
+            meant = f", did you mean {near[0]}?" if near else ""
+            raise InvalidValue(f"nobody gives the variable {name}{meant}", wire.path_of(place))
+        used.add(name)
+        return variables[name]
+
+    whole = _VARIABLE.fullmatch(text)
+    return value_of(whole) if whole else _VARIABLE.sub(lambda match: str(value_of(match)), text)

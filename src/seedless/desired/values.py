@@ -8,17 +8,16 @@ where that would change a jwt each time: a span of time is a validity, which cou
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from seedless import units
-from seedless.errors import BadKey
+from seedless.errors import BadKey, InvalidValue
 from seedless.nkey import PublicKey, Role
 from seedless.text import quoted
 from seedless.wire import Number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 INT64_MAX = 2**63 - 1
 LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -26,17 +25,7 @@ _DAY = 86400
 _LONGEST = 60
 
 
-class Wrong(ValueError):
-    """A value that is not what its place, `path`, wants; the sentence says the rest."""
-
-    def __init__(self, sentence: str, path: str = "") -> None:
-        """Take the sentence, and the path where the one who catches it does not know it."""
-        super().__init__(sentence)
-        self.path = path
-
-
-@dataclass(frozen=True, slots=True)
-class Lasting:
+class ValidityPeriod(msgspec.Struct, frozen=True):
     """A validity, `30d` or `1y`, which counts from the signature."""
 
     span: str
@@ -46,8 +35,7 @@ class Lasting:
         return units.after(self.span, start)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """One value: how it is read from what TOML or JSON gave, how it is shown there, and its JSON Schema."""
 
     read: Callable[[Any], Any]
@@ -59,7 +47,7 @@ def _same(value: Any) -> Any:  # noqa: ANN401 - any value
     return value
 
 
-def found(value: object) -> str:
+def shown_value(value: object) -> str:
     """Return *value* as an error quotes it: cut, and of any type."""
     match value:
         case Number() | float():
@@ -78,13 +66,13 @@ def found(value: object) -> str:
 
 def _text(value: Any) -> str:  # noqa: ANN401 - what a file holds
     if not isinstance(value, str) or isinstance(value, Number):
-        raise Wrong(f"expected text, found {found(value)}")
+        raise InvalidValue(f"expected text, found {shown_value(value)}")
     return value
 
 
 def _flag(value: Any) -> bool:  # noqa: ANN401 - likewise
     if not isinstance(value, bool):
-        raise Wrong(f"expected true or false, found {found(value)}")
+        raise InvalidValue(f"expected true or false, found {shown_value(value)}")
     return value
 
 
@@ -101,9 +89,9 @@ def number(low: int = -(2**63), high: int = INT64_MAX) -> Value:
 
     def read(value: Any) -> int:  # noqa: ANN401 - what a file holds
         if not _is_whole(value):
-            raise Wrong(f"expected a whole number, found {found(value)}")
+            raise InvalidValue(f"expected a whole number, found {shown_value(value)}")
         if not low <= value <= high:
-            raise Wrong(f"{value} is not between {low} and {high}")
+            raise InvalidValue(f"{value} is not between {low} and {high}")
         return int(value)
 
     return Value(read, _same, {"type": "integer", "minimum": low, "maximum": high})
@@ -114,7 +102,7 @@ def choice(*words: str) -> Value:
 
     def read(value: Any) -> str:  # noqa: ANN401 - what a file holds
         if value not in words or not isinstance(value, str):
-            raise Wrong(f"{found(value)} is none of {', '.join(words)}")
+            raise InvalidValue(f"{shown_value(value)} is none of {', '.join(words)}")
         return value
 
     return Value(read, _same, {"enum": list(words)})
@@ -128,9 +116,9 @@ def key(role: Role) -> Value:
         try:
             parsed = PublicKey.parse(text)
         except BadKey as error:
-            raise Wrong(f"{found(value)} is no public key: {error.message}") from error
+            raise InvalidValue(f"{shown_value(value)} is no public key: {error.message}") from error
         if parsed.role is not role:
-            raise Wrong(f"{found(value)} is not the key of an {role.name.lower()}")
+            raise InvalidValue(f"{shown_value(value)} is not the key of an {role.name.lower()}")
         return text  # a key has one spelling
 
     return Value(read, _same, {"type": "string", "pattern": f"^{role.value}[A-Z2-7]{{55}}$"})
@@ -139,15 +127,15 @@ def key(role: Role) -> Value:
 def _number(value: Any) -> int:  # noqa: ANN401 - what a file holds
     is_whole = _is_whole(value)
     if not is_whole and not isinstance(value, str):
-        raise Wrong(f"expected a whole number, found {found(value)}")
+        raise InvalidValue(f"expected a whole number, found {shown_value(value)}")
     try:
         count = value if is_whole else units.parse_number(_text(value))
-    except Wrong:
+    except InvalidValue:
         raise
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise InvalidValue(str(error)) from None
     if not -(2**63) <= count <= INT64_MAX:
-        raise Wrong(f"{found(value)} is beyond 64 bits")
+        raise InvalidValue(f"{shown_value(value)} is beyond 64 bits")
     return int(count)
 
 
@@ -174,12 +162,12 @@ COUNT = Value(
 def _duration(value: Any) -> int:  # noqa: ANN401 - what a file holds
     try:
         nanoseconds = value if _is_whole(value) else units.parse_duration(_text(value))
-    except Wrong:
+    except InvalidValue:
         raise
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise InvalidValue(str(error)) from None
     if not -(2**63) <= nanoseconds <= INT64_MAX:
-        raise Wrong(f"{found(value)} is beyond 64 bits")
+        raise InvalidValue(f"{shown_value(value)} is beyond 64 bits")
     return int(nanoseconds)
 
 
@@ -199,21 +187,23 @@ _NO_MOMENT = "is no time: write 2027-01-31, 2027-01-31T12:00:00Z, Unix seconds, 
 def _moment(value: Any) -> int:  # noqa: ANN401 - what a file holds
     if _is_whole(value):
         if not -(2**63) <= value <= INT64_MAX:
-            raise Wrong(f"{value} is beyond 64 bits")
+            raise InvalidValue(f"{value} is beyond 64 bits")
         return int(value)
     if isinstance(value, str) and not isinstance(value, Number):
         try:
             return units.parse_moment(value)
         except ValueError as error:
-            raise Wrong(str(error) if "1970" in str(error) else f"{found(value)} {_NO_MOMENT}") from None
+            raise InvalidValue(
+                str(error) if "1970" in str(error) else f"{shown_value(value)} {_NO_MOMENT}"
+            ) from None
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime):
-        raise Wrong(f"{found(value)} {_NO_MOMENT}")
+        raise InvalidValue(f"{shown_value(value)} {_NO_MOMENT}")
     try:
         return units.seconds_of(value)
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise InvalidValue(str(error)) from None
 
 
 def _shown_moment(seconds: int) -> int | str:
@@ -234,10 +224,10 @@ MOMENT = Value(_moment, _shown_moment, _MOMENT_SCHEMA)
 def _span(value: Any) -> int:  # noqa: ANN401 - what a file holds
     try:
         return units.parse_span(_text(value))
-    except Wrong:
+    except InvalidValue:
         raise
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise InvalidValue(str(error)) from None
 
 
 SPAN = Value(
@@ -247,11 +237,11 @@ SPAN = Value(
 )
 
 
-def _until(value: Any) -> int | Lasting:  # noqa: ANN401 - what a file holds
+def _until(value: Any) -> int | ValidityPeriod:  # noqa: ANN401 - what a file holds
     if isinstance(value, str) and units.is_span(value):
         if not 0 < units.parse_span(value) <= LAST_SECOND:
-            raise Wrong(f"{found(value)} is no validity: write 12h, 30d, 1y")
-        return Lasting(value)
+            raise InvalidValue(f"{shown_value(value)} is no validity: write 12h, 30d, 1y")
+        return ValidityPeriod(value)
     return _moment(value)
 
 
@@ -270,7 +260,7 @@ def _sampling(value: Any) -> int | str:  # noqa: ANN401 - what a file holds
     if value == "headers":
         return "headers"
     if not _is_whole(value) or not 1 <= value <= 100:  # noqa: PLR2004 - percent
-        raise Wrong(f"{found(value)} is no percentage: write 1 to 100, or headers")
+        raise InvalidValue(f"{shown_value(value)} is no percentage: write 1 to 100, or headers")
     return int(value)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from seedless.diff.change import Accounts, diff_change
-from seedless.diff.compare import diff, unknown_members
+from seedless.diff.compare import Accounts, diff, diff_change, unknown_members
 from seedless.diff.line import Difference, Effect, Wording
 
 __all__ = [

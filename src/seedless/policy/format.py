@@ -20,7 +20,7 @@ import msgspec
 
 from seedless import units
 from seedless.change import Change, Context
-from seedless.errors import BadKey
+from seedless.errors import BadKey, InvalidValue
 from seedless.findings import Finding
 from seedless.nkey import PublicKey, Role
 from seedless.text import quoted
@@ -51,10 +51,6 @@ class PolicyKey(msgspec.Struct, frozen=True):
     describe: Callable[[Any], Description]
     codes: Mapping[str, str] = MappingProxyType({})
     rules: tuple[Callable[[Any, Change, Context], Iterator[Finding]], ...] = ()
-
-
-class InvalidValue(ValueError):
-    """A value that is not what its place requires; the sentence continues after the place."""
 
 
 class Reading:

@@ -1,4 +1,4 @@
-"""Lines for what a user may do: of a user, of the template of a scope, of an account's defaults."""
+"""Lines for users, operators and activations, and for permissions: of users, scopes and account defaults."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from seedless import units
 from seedless.claims import Permissions, Template, User
-from seedless.claims.fields import USER
+from seedless.claims.fields import OPERATOR, TAGS, USER
 from seedless.diff.line import Difference, Effect, Wording, word
 from seedless.diff.members import compared, gate, items, members, rank, together, value
-from seedless.subject import Subjects
+from seedless.subject import Subjects, is_contained_in
 from seedless.trust import carries_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
-    from seedless.claims import ResponsePermission
+    from seedless.claims import Activation, Operator, ResponsePermission
+
 
 Permitted = Permissions | Template | User
 
@@ -130,3 +131,35 @@ def _response(resp: ResponsePermission | None) -> str:
     within = "2m by default" if resp.ttl == 0 else "any time" if resp.ttl < 0 else units.duration(resp.ttl)
     within += f" ({resp.ttl})" if resp.ttl < 0 else ""
     return f"{count} within {within}"
+
+
+def operator(wording: Wording, path: str, sides: tuple[Operator, Operator]) -> Iterator[Difference]:
+    """Yield the lines of an operator's body."""
+    old, new = sides
+    keys = (old.signing_keys, new.signing_keys)
+
+    def named(item: object) -> str:
+        return wording.key(str(item))
+
+    yield from items(wording, f"{path}.signing_keys", "signing keys", keys, added=Effect.WIDENS, show=named)
+    system = (old.system_account, new.system_account)
+    effect = Effect.WIDENS if new.system_account else Effect.NARROWS
+    yield from value(
+        wording, f"{path}.system_account", "system account", system, effect=effect, show=wording.key
+    )
+    yield from members(wording, path, (*OPERATOR, TAGS), sides)
+
+
+def activation(wording: Wording, path: str, sides: tuple[Activation, Activation]) -> Iterator[Difference]:
+    """Yield the lines of an activation's body."""
+    old, new = sides
+    effect = Effect.CHANGES
+    if old.subject and new.subject:
+        inside = is_contained_in(new.subject, old.subject)
+        effect = Effect.NARROWS if inside else Effect.WIDENS
+    subjects, kinds = (old.subject, new.subject), (old.import_type, new.import_type)
+    yield from value(wording, f"{path}.subject", "leave to import", subjects, effect=effect, show=word)
+    yield from value(wording, f"{path}.kind", "kind of import", kinds)
+    issuers = (old.issuer_account, new.issuer_account)
+    yield from value(wording, f"{path}.issuer_account", "exporting account", issuers, show=wording.key)
+    yield from items(wording, f"{path}.tags", "tags", (old.tags, new.tags))

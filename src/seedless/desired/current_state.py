@@ -1,28 +1,26 @@
-"""What stands: the part of a store, and of the inventory of keys, that a desired-state file is about."""
+"""The current state: the part of a store, and of the inventory, that a desired-state file is about."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from seedless.claims import signing_key
+import msgspec
+
+from seedless.claims import Account, Operator, User, signing_key
 from seedless.errors import SeedlessError, UsageError
+from seedless.jwt import Jwt
+from seedless.nkey import PublicKey, Role
 from seedless.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from seedless.claims import Account, Operator, User
     from seedless.desired.read import Desired
     from seedless.inventory import Inventory
-    from seedless.jwt import Jwt
-    from seedless.nkey import PublicKey, Role
     from seedless.store.files import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentState(msgspec.Struct, frozen=True):
     """The operator, all accounts, the users that count, by name; and the keys that are known.
 
     `known` are the public keys of which the inventory knows where they are, `called` those by role and name.
@@ -30,22 +28,22 @@ class Standing:
     """
 
     operator: Jwt[Operator] | None = None
-    accounts: Mapping[str, Jwt[Account]] = field(default_factory=dict)
-    users: Mapping[tuple[str, str], Jwt[User]] = field(default_factory=dict)
+    accounts: Mapping[str, Jwt[Account]] = msgspec.field(default_factory=dict)
+    users: Mapping[tuple[str, str], Jwt[User]] = msgspec.field(default_factory=dict)
     known: frozenset[str] = frozenset()
-    called: Mapping[tuple[Role, str], list[PublicKey]] = field(default_factory=dict)
+    called: Mapping[tuple[Role, str], list[PublicKey]] = msgspec.field(default_factory=dict)
     is_used: Callable[[PublicKey], bool] = lambda _: False
 
 
-def standing(
+def current_state(
     store: Store | None,
     inventory: Inventory,
     desired: Desired,
     *,
     prune: bool,
     elsewhere: Callable[[PublicKey], bool] = lambda _: False,
-) -> Standing:
-    """Read what *desired* is about; None is a store that is yet to be made.
+) -> CurrentState:
+    """Read what *desired* is about; None is a store that does not exist yet.
 
     A damaged file is an error where it matters: of an account or a user that is named, and of any that
     pruning would have to look at. *elsewhere* tells whether another store of the same folder uses a key.
@@ -57,7 +55,7 @@ def standing(
     for entry in inventory:
         called[entry.role, entry.name].append(entry.public_key)
     used = {key for jwt in (operator, *accounts.values()) if jwt for key in (jwt.claims.sub, *_keys(jwt))}
-    return Standing(
+    return CurrentState(
         operator,
         accounts,
         users,
@@ -93,26 +91,26 @@ def _users(
 ) -> dict[tuple[str, str], Jwt[User]]:
     found: dict[tuple[str, str], Jwt[User]] = {}
     for account in accounts:
-        said = desired.accounts.get(account)
-        is_pruned = said is None and prune and desired.lists_accounts
-        loses_keys = said is not None and prune and "signing_keys" in said
-        named = (said or {}).get("users", {})
-        there = (
+        members = desired.accounts.get(account)
+        is_pruned = members is None and prune and desired.lists_accounts
+        loses_keys = members is not None and prune and "signing_keys" in members
+        named = (members or {}).get("users", {})
+        existing = (
             store.children(account)
-            if is_pruned or loses_keys or (prune and "users" in (said or {}))
+            if is_pruned or loses_keys or (prune and "users" in (members or {}))
             else list(named)
         )
-        for user in there:
+        for user in existing:
             jwt = store.get(account, user)
             if jwt is not None:
                 found[account, user] = jwt
     return found
 
 
-def require_same(what: str, name: str, said: object, there: Jwt[Any] | None, file: str) -> None:
-    """Raise `UsageError` when the file names another key than the jwt that stands has."""
-    if said is not None and there is not None and said != there.claims.sub:
+def require_same(what: str, name: str, members: object, existing: Jwt[Any] | None, file: str) -> None:
+    """Raise `UsageError` when the file names another key than the existing jwt has."""
+    if members is not None and existing is not None and members != existing.claims.sub:
         raise UsageError(
-            f"{what} {quoted(name)} is {there.claims.sub} in the store, and {file} says {said}",
+            f"{what} {quoted(name)} is {existing.claims.sub} in the store, and {file} says {members}",
             "a key is for good: leave public_key out, or delete it first",
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Scope, signing_key
-from seedless.desired.standing import Standing, require_same
+from seedless.desired.current_state import CurrentState, require_same
 from seedless.errors import BadKey, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.signing_pipeline import NewKey
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
 
     from seedless.desired.read import Desired
 
-Slot = tuple[str, ...]
+KeyReference = tuple[str, ...]
 """`("",)` the operator, `("", NAME)` a signing key of it, `(ACCOUNT,)`, `(ACCOUNT, NAME)`."""
 
 
-def slots(desired: Desired, standing: Standing) -> dict[Slot, PublicKey | NewKey]:
-    """Return the key of every operator, account and signing key that *desired* names or that stands."""
-    found: dict[Slot, PublicKey | NewKey] = {
-        (name,): PublicKey.parse(jwt.claims.sub) for name, jwt in standing.accounts.items()
+def key_references(desired: Desired, current: CurrentState) -> dict[KeyReference, PublicKey | NewKey]:
+    """Return the key of every operator, account and signing key that *desired* names or that exists."""
+    found: dict[KeyReference, PublicKey | NewKey] = {
+        (name,): PublicKey.parse(jwt.claims.sub) for name, jwt in current.accounts.items()
     }
-    operator = _operator_name(desired, standing)
-    require_same("operator", operator, desired.operator.get("public_key"), standing.operator, desired.file)
+    operator = _operator_name(desired, current)
+    require_same("operator", operator, desired.operator.get("public_key"), current.operator, desired.file)
     found["",] = (
-        PublicKey.parse(standing.operator.claims.sub)
-        if standing.operator
-        else _identity(Role.OPERATOR, operator, desired.operator, standing)
+        PublicKey.parse(current.operator.claims.sub)
+        if current.operator
+        else _identity(Role.OPERATOR, operator, desired.operator, current)
     )
-    for name, said in desired.operator.get("signing_keys", {}).items():
-        found["", name] = _signing_key(Role.OPERATOR, operator, name, said, standing.operator, standing)
+    for name, members in desired.operator.get("signing_keys", {}).items():
+        found["", name] = _signing_key(Role.OPERATOR, operator, name, members, current.operator, current)
     for account, table in desired.accounts.items():
-        there = standing.accounts.get(account)
-        require_same("account", account, table.get("public_key"), there, desired.file)
-        if there is None:
-            found[account,] = _identity(Role.ACCOUNT, account, table, standing)
-        for name, said in table.get("signing_keys", {}).items():
-            found[account, name] = _signing_key(Role.ACCOUNT, account, name, said, there, standing)
+        existing = current.accounts.get(account)
+        require_same("account", account, table.get("public_key"), existing, desired.file)
+        if existing is None:
+            found[account,] = _identity(Role.ACCOUNT, account, table, current)
+        for name, members in table.get("signing_keys", {}).items():
+            found[account, name] = _signing_key(Role.ACCOUNT, account, name, members, existing, current)
     return found
 
 
-def _operator_name(desired: Desired, standing: Standing) -> str:
+def _operator_name(desired: Desired, current: CurrentState) -> str:
     name: str | None = desired.operator.get("name")
-    if standing.operator is not None:
-        return standing.operator.claims.name.strip()
+    if current.operator is not None:
+        return current.operator.claims.name.strip()
     if name is None:
         raise UsageError(
             f"there is no operator yet, and {desired.file} names none", 'say [operator] name = "ACME"'
@@ -60,15 +60,15 @@ def _operator_name(desired: Desired, standing: Standing) -> str:
     return name
 
 
-def _identity(role: Role, name: str, said: Mapping[str, Any], standing: Standing) -> PublicKey | NewKey:
+def _identity(role: Role, name: str, members: Mapping[str, Any], current: CurrentState) -> PublicKey | NewKey:
     """Return the key of an operator or an account that is new."""
-    if "public_key" in said:
-        return PublicKey.parse(said["public_key"])
-    return _made(role, name, standing)
+    if "public_key" in members:
+        return PublicKey.parse(members["public_key"])
+    return _made(role, name, current)
 
 
-def _made(role: Role, name: str, standing: Standing) -> PublicKey | NewKey:
-    unused = (key for key in standing.called.get((role, name), ()) if not standing.is_used(key))
+def _made(role: Role, name: str, current: CurrentState) -> PublicKey | NewKey:
+    unused = (key for key in current.called.get((role, name), ()) if not current.is_used(key))
     return next(unused, None) or NewKey(role, name)
 
 
@@ -76,15 +76,15 @@ def _signing_key(
     role: Role,
     owner: str,
     name: str,
-    said: Mapping[str, Any],
-    there: Any,  # noqa: ANN401 - a jwt, or None
-    standing: Standing,
+    members: Mapping[str, Any],
+    existing: Any,  # noqa: ANN401 - a jwt, or None
+    current: CurrentState,
 ) -> PublicKey | NewKey:
-    key = said.get("key") or as_key(name, role)
+    key = members.get("key") or as_key(name, role)
     if key is not None:
         return PublicKey.parse(key)
-    entries = there.claims.body.signing_keys if there is not None else ()
-    wanted = said.get("role", name)
+    entries = existing.claims.body.signing_keys if existing is not None else ()
+    wanted = members.get("role", name)
     scopes = [entry.key for entry in entries if isinstance(entry, Scope) and entry.role == wanted]
     if len(scopes) > 1:
         raise UsageError(
@@ -95,9 +95,9 @@ def _signing_key(
         return PublicKey.parse(scopes[0])
     held = {signing_key(entry) for entry in entries}
     ours, of_commands = f"{owner}/{name}", f"{owner} {name}"
-    named = (one for called in (ours, of_commands) for one in standing.called.get((role, called), ()))
+    named = (one for called in (ours, of_commands) for one in current.called.get((role, called), ()))
     mine = (one for one in named if str(one) in held)
-    return next(mine, None) or _made(role, ours, standing)
+    return next(mine, None) or _made(role, ours, current)
 
 
 def as_key(name: str, role: Role) -> str | None:
@@ -113,7 +113,7 @@ def account_key(text: str) -> str | None:
     return as_key(text, Role.ACCOUNT)
 
 
-def account_named(names: Mapping[Slot, PublicKey], name: str, where: str) -> str:
+def account_named(names: Mapping[KeyReference, PublicKey], name: str, where: str) -> str:
     """Return the key, as text, of the account *name*; raise `UsageError` with the place that names it."""
     key = names.get((name,))
     if key is None:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from seedless.change import StoreWrite
 from seedless.claims import signing_key
-from seedless.desired.claims import Writer, is_same
-from seedless.desired.keys import slots
-from seedless.desired.merge import latest
-from seedless.desired.standing import require_same
+from seedless.desired.claims import Writer, is_same, latest
+from seedless.desired.current_state import CurrentState, require_same
+from seedless.desired.key_references import key_references
+from seedless.desired.read import Desired
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, revocations, scope_of
+from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import quoted
 from seedless.trust import is_expired, may_issue
@@ -31,14 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from seedless.change import Change
-    from seedless.desired.read import Desired
-    from seedless.desired.standing import Standing
     from seedless.jwt import Claims, Jwt
-    from seedless.seeds import SoftwareKey
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedChanges(msgspec.Struct, frozen=True):
     """An intent, the software keys of its new users, and the addresses that it removes."""
 
     intent: Intent
@@ -54,45 +50,45 @@ class Planned:
         return not plan.changes and not plan.store_writes
 
 
-def planned(
-    desired: Desired, standing: Standing, *, now: int, seed: Callable[[], SoftwareKey], prune: bool = False
-) -> Planned:
-    """Plan what makes *standing* as *desired*; *seed* makes the key of a new user that brings none.
+def plan_desired(
+    desired: Desired, current: CurrentState, *, now: int, seed: Callable[[], SoftwareKey], prune: bool = False
+) -> PlannedChanges:
+    """Plan what makes *current* as *desired*; *seed* makes the key of a new user that brings none.
 
-    Raise `UsageError` for what cannot be: names that there are not, another key for one that stands.
+    Raise `UsageError` for what cannot be: unknown names, another key for an existing name.
     """
     seeds: list[SoftwareKey] = []
     users: dict[tuple[str, str], str] = {}
     for account, table in desired.accounts.items():
-        for name, said in table.get("users", {}).items():
-            there = standing.users.get((account, name))
-            require_same("user", name, said.get("public_key"), there, desired.file)
-            key = there.claims.sub if there else said.get("public_key")
+        for name, members in table.get("users", {}).items():
+            existing = current.users.get((account, name))
+            require_same("user", name, members.get("public_key"), existing, desired.file)
+            key = existing.claims.sub if existing else members.get("public_key")
             if key is None:
                 seeds.append(seed())
                 key = str(seeds[-1].public_key)
             users[account, name] = key
-    _require_seen(desired, standing)
-    keys = slots(desired, standing)
-    removed = tuple(_removed(desired, standing, prune=prune))
+    _require_seen(desired, current)
+    keys = key_references(desired, current)
+    removed = tuple(_removed(desired, current, prune=prune))
     new_keys = tuple(dict.fromkeys(key for key in keys.values() if isinstance(key, NewKey)))
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
         resolved = {slot: made[key] if isinstance(key, NewKey) else key for slot, key in keys.items()}
-        known = standing.known | {str(key) for key in made.values()}
-        return _Planner(desired, standing, Writer(resolved, users, now, prune), removed, known).plan()
+        known = current.known | {str(key) for key in made.values()}
+        return _Planner(desired, current, Writer(resolved, users, now, prune), removed, known).plan()
 
     intent = Intent(plan if new_keys else _once(plan), new_keys)
-    return Planned(intent, tuple(seeds), removed)
+    return PlannedChanges(intent, tuple(seeds), removed)
 
 
-def _require_seen(desired: Desired, standing: Standing) -> None:
-    """Raise `UsageError` for a new name that holds what cannot be seen; what stands stays."""
+def _require_seen(desired: Desired, current: CurrentState) -> None:
+    """Raise `UsageError` for a new name with a character that cannot be seen; existing names stay."""
     users = (
         (account, user) for account, table in desired.accounts.items() for user in table.get("users", {})
     )
-    new = [name for name in desired.accounts if name not in standing.accounts]
-    new += [user for account, user in users if (account, user) not in standing.users]
+    new = [name for name in desired.accounts if name not in current.accounts]
+    new += [user for account, user in users if (account, user) not in current.users]
     for name in new:
         if not name.isprintable():
             raise UsageError(
@@ -107,47 +103,46 @@ def _once(plan: Callable[[Mapping[NewKey, PublicKey]], Plan]) -> Callable[[Mappi
     return lambda _: only()
 
 
-def _removed(desired: Desired, standing: Standing, *, prune: bool) -> Iterator[tuple[str, ...]]:
+def _removed(desired: Desired, current: CurrentState, *, prune: bool) -> Iterator[tuple[str, ...]]:
     """Yield the addresses that pruning removes, users before their accounts."""
     if not prune:
         return
-    system = standing.operator.claims.body.system_account if standing.operator else ""
+    system = current.operator.claims.body.system_account if current.operator else ""
     gone = {
         name
-        for name, jwt in standing.accounts.items()
+        for name, jwt in current.accounts.items()
         if desired.lists_accounts and name not in desired.accounts and jwt.claims.sub != system
     }
-    for account, user in standing.users:
-        said = desired.accounts.get(account, {})
-        if account in gone or ("users" in said and user not in said["users"]):
+    for account, user in current.users:
+        members = desired.accounts.get(account, {})
+        if account in gone or ("users" in members and user not in members["users"]):
             yield account, user
-    yield from ((name,) for name in standing.accounts if name in gone)
+    yield from ((name,) for name in current.accounts if name in gone)
 
 
-@dataclass(frozen=True, slots=True)
-class _Planner:
+class _Planner(msgspec.Struct, frozen=True):
     """Makes the changes of one plan, with all keys there; `known` are those that can sign."""
 
     desired: Desired
-    standing: Standing
+    current: CurrentState
     writer: Writer
     removed: tuple[tuple[str, ...], ...]
     known: frozenset[str]
 
     def plan(self) -> Plan:
-        operator = self.writer.operator(self.desired.operator, self.standing.operator)
+        operator = self.writer.operator(self.desired.operator, self.current.operator)
         gone: dict[str, list[Jwt[Any]]] = defaultdict(list)
         for account, *users in self.removed:
-            gone[account] += [self.standing.users[account, user] for user in users]
+            gone[account] += [self.current.users[account, user] for user in users]
         accounts = {name: self._account(name, operator, gone.get(name, ())) for name in self.desired.accounts}
         self._require_no_orphans(operator, accounts)
         changes = [self._operator(operator)]
         changes += [self._placed(self._issuer_of_account(name, claims, operator), (name,), claims)
                     for name, claims in accounts.items()]  # fmt: skip
         changes += [
-            self._user((account, name), said, accounts[account])
+            self._user((account, name), members, accounts[account])
             for account, table in self.desired.accounts.items()
-            for name, said in table.get("users", {}).items()
+            for name, members in table.get("users", {}).items()
         ]
         made = tuple(change for change in changes if change)
         return Plan(made, self.writer.now, self._around(made), tuple(self._store_writes()))
@@ -157,9 +152,11 @@ class _Planner:
 
     def _account(self, name: str, operator: Claims[Any], gone: Iterable[Jwt[Any]]) -> Claims[Any]:
         """Return the claims of an account, which revokes the users that are *gone*."""
-        said, there = self.desired.accounts[name], self.standing.accounts.get(name)
+        members, existing = self.desired.accounts[name], self.current.accounts.get(name)
         is_system = operator.body.system_account == str(self.writer.keys[name,])
-        claims = self.writer.account(name, said, there, where=self.desired.where[name], is_system=is_system)
+        claims = self.writer.account(
+            name, members, existing, where=self.desired.where[name], is_system=is_system
+        )
         holding: dict[str, int] = {}
         for jwt in gone:
             if not is_expired(jwt, self.writer.now):
@@ -170,30 +167,37 @@ class _Planner:
         return msgspec.structs.replace(claims, body=body)
 
     def _issuer_of_account(self, name: str, claims: Claims[Any], operator: Claims[Any]) -> PublicKey:
-        there = self.standing.accounts.get(name)
-        return self._issuer(operator, claims, there, self.desired.accounts[name].get("issuer"), "")
+        existing = self.current.accounts.get(name)
+        return self._issuer(operator, claims, existing, self.desired.accounts[name].get("issuer"), "")
 
     def _issuer(
-        self, parent: Claims[Any], claims: Claims[Any], there: Jwt[Any] | None, wanted: str | None, owner: str
+        self,
+        parent: Claims[Any],
+        claims: Claims[Any],
+        existing: Jwt[Any] | None,
+        wanted: str | None,
+        owner: str,
     ) -> PublicKey:
         """Return the key of *parent* that signs: as *wanted*, else the one that did, where it still may."""
         if wanted is not None:
             named = self.writer.keys.get((owner, wanted))
             return named or issuing_key(parent, self.known, wanted)
-        if there is not None and may_issue(parent, str(there.issuer), claims):
-            return there.issuer
+        if existing is not None and may_issue(parent, str(existing.issuer), claims):
+            return existing.issuer
         return issuing_key(parent, self.known)
 
-    def _user(self, address: tuple[str, str], said: Mapping[str, Any], account: Claims[Any]) -> Change | None:
-        there = self.standing.users.get(address)
-        before = there.claims if there else account
-        issuer = self._issuer(account, before, there, said.get("issuer"), address[0])
-        standing = self.standing.accounts.get(address[0])
-        was_scoped = bool(there and standing and scope_of(standing.claims, there.issuer))
+    def _user(
+        self, address: tuple[str, str], members: Mapping[str, Any], account: Claims[Any]
+    ) -> Change | None:
+        existing = self.current.users.get(address)
+        before = existing.claims if existing else account
+        issuer = self._issuer(account, before, existing, members.get("issuer"), address[0])
+        current = self.current.accounts.get(address[0])
+        was_scoped = bool(existing and current and scope_of(current.claims, existing.issuer))
         claims = self.writer.user(
             address,
-            said,
-            there,
+            members,
+            existing,
             account=account,
             issuer=issuer,
             was_scoped=was_scoped,
@@ -205,24 +209,24 @@ class _Planner:
         """Return the change that puts *claims* at *address*, None where they are there already."""
         match address:
             case ():
-                there: Jwt[Any] | None = self.standing.operator
+                existing: Jwt[Any] | None = self.current.operator
             case (name,):
-                there = self.standing.accounts.get(name)
+                existing = self.current.accounts.get(name)
             case (account, user):
-                there = self.standing.users.get((account, user))
+                existing = self.current.users.get((account, user))
             case _:
                 raise AssertionError(address)
-        if there is not None and there.issuer == issuer and is_same(claims, there.claims):
+        if existing is not None and existing.issuer == issuer and is_same(claims, existing.claims):
             return None
         reason = f"as {self.desired.file} says"
-        return changed(claims, issuer, replaces=there, now=self.writer.now, reason=reason, address=address)
+        return changed(claims, issuer, replaces=existing, now=self.writer.now, reason=reason, address=address)
 
     def _store_writes(self) -> Iterator[StoreWrite]:
         for address in self.removed:
-            there: Any = (
-                self.standing.users[address] if len(address) > 1 else self.standing.accounts[address[0]]  # type: ignore[index]  # of a user
+            existing: Any = (
+                self.current.users[address] if len(address) > 1 else self.current.accounts[address[0]]  # type: ignore[index]  # of a user
             )
-            yield StoreWrite(address, None, there, f"{self.desired.file} does not say it")
+            yield StoreWrite(address, None, existing, f"{self.desired.file} does not say it")
 
     def _around(self, changes: tuple[Change, ...]) -> tuple[Jwt[Any], ...]:
         """Return the jwts that the changes are about: the operator, accounts of users, exporters."""
@@ -233,26 +237,26 @@ class _Planner:
                 wanted.add(str(self.writer.keys[change.address[0],]))
             wanted |= {item.account for item in getattr(body, "imports", ())}
             wanted.add(getattr(body, "system_account", ""))
-        operator = (self.standing.operator,) if self.standing.operator else ()
+        operator = (self.current.operator,) if self.current.operator else ()
         gone = {one[0] for one in self.removed if len(one) == 1}
-        accounts = (jwt for name, jwt in self.standing.accounts.items() if name not in gone)
+        accounts = (jwt for name, jwt in self.current.accounts.items() if name not in gone)
         return (*operator, *(jwt for jwt in accounts if jwt.claims.sub in wanted))
 
     def _require_no_orphans(self, operator: Claims[Any], accounts: Mapping[str, Claims[Any]]) -> None:
         """Raise `UsageError` when a signing key would go that jwts depend on which the file does not say."""
         removed = set(self.removed)
-        for name, jwt in self.standing.accounts.items():
-            lost = set(self._keys(self.standing.operator)) - set(operator.body.signing_keys)
+        for name, jwt in self.current.accounts.items():
+            lost = set(self._keys(self.current.operator)) - set(operator.body.signing_keys)
             if name not in accounts and (name,) not in removed and str(jwt.issuer) in lost:
                 raise _orphaned("account", name, jwt, "the operator")
-        for (account, user), held in self.standing.users.items():
+        for (account, user), held in self.current.users.items():
             if account not in accounts:
                 continue
-            said = (account, user) in self.writer.users or (account, user) in removed
-            lost = set(self._keys(self.standing.accounts.get(account))) - {
+            members = (account, user) in self.writer.users or (account, user) in removed
+            lost = set(self._keys(self.current.accounts.get(account))) - {
                 signing_key(entry) for entry in accounts[account].body.signing_keys
             }
-            if not said and str(held.issuer) in lost:
+            if not members and str(held.issuer) in lost:
                 raise _orphaned("user", user, held, f"account {account}")
 
     @staticmethod
