@@ -43,15 +43,15 @@ class SigningClient(Client):
     With *tls* nothing is signed for a server that offers no TLS, and nothing is sent to it.
 
     The first connection ends with the error of *sign*. Later, when nats-py reconnects by itself, the error
-    goes to *told* and the next attempt is left to nats-py; a `PinError` closes the client, since a wrong PIN
-    is not to be tried again.
+    goes to *on_error* and the next attempt is left to nats-py; a `PinError` closes the client, since a wrong
+    PIN is not to be tried again.
     """
 
     def __init__(
         self,
         public_key: str,
         sign: Callable[[object], Awaitable[bytes]],
-        told: Callable[[Exception], Awaitable[None]] | None,
+        on_error: Callable[[Exception], Awaitable[None]] | None,
         *,
         tls: bool,
     ) -> None:
@@ -60,7 +60,7 @@ class SigningClient(Client):
         self._public_nkey = public_key
         self._auth_configured = True
         self._sign: Final = sign
-        self._told = told or _log
+        self._on_error = on_error or _log
         self._first_failure: Callable[[Exception], None] | None = None
         self._signed: tuple[object, bytes] = (None, b"")
         self._endings: list[asyncio.Future[None]] = []
@@ -73,7 +73,7 @@ class SigningClient(Client):
             raise UsageError(f"nats-py has no option {name!a}", "look at nats.connect for those it has")
         opening = self.connect(
             **options,
-            error_cb=self._heard,
+            error_cb=self._report_error,
             signature_cb=self._signature,
             user_jwt_cb=None if jwt is None else jwt.encode,
         )
@@ -87,7 +87,7 @@ class SigningClient(Client):
 
     async def abandon(self) -> None:
         """Close what a connection that failed has left open, and call nobody back."""
-        self._told = _ignore
+        self._on_error = _ignore
         self._drop()
         if self.is_connecting:
             await self._close(Client.CLOSED, do_cbs=False)
@@ -125,16 +125,16 @@ class SigningClient(Client):
     async def _later(self, error: SeedlessError) -> None:
         self._drop()
         if isinstance(error, PinError):
-            await self._told(error)
+            await self._on_error(error)
             raise NoServersError from error  # the one error that makes nats-py stop and close
         raise Error(error.message) from error
 
-    async def _heard(self, error: Exception) -> None:
+    async def _report_error(self, error: Exception) -> None:
         if self._first_failure is not None:
             self._drop()
             self._first_failure(error)
         cause = error.__cause__
-        await self._told(cause if isinstance(cause, SeedlessError) else error)
+        await self._on_error(cause if isinstance(cause, SeedlessError) else error)
 
     def _drop(self) -> None:
         transport, self._transport = self._transport, None

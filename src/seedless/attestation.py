@@ -218,8 +218,8 @@ def _hsm(leaf: Certificate) -> tuple[str, int, HsmKey]:
             f"{leaf.name} says that the key was not created on the device: its origin is 0x{origin:02x}",
             "a key that was imported or unwrapped exists elsewhere too; create one on the device",
         )
-    held = _bits(leaf, 5, 8, "the capabilities")
-    if held >> _EXPORTABLE & 1:
+    bits = _bits(leaf, 5, 8, "the capabilities")
+    if bits >> _EXPORTABLE & 1:
         raise Refused(
             f"{leaf.name} says that the key can leave the device: it has exportable-under-wrap",
             "create a key without this capability",
@@ -235,7 +235,7 @@ def _hsm(leaf: Certificate) -> tuple[str, int, HsmKey]:
             object_id=_integer(leaf, f"{_HSM}.6", "the object id"),
             label=_value(leaf, f"{_HSM}.9", _UTF8, "the label").decode("utf-8", "replace"),
             domains=tuple(n + 1 for n in range(16) if domains >> n & 1),
-            capabilities=tuple(_CAPABILITIES.get(n, f"bit {n}") for n in range(64) if held >> n & 1),
+            capabilities=tuple(_CAPABILITIES.get(n, f"bit {n}") for n in range(64) if bits >> n & 1),
         ),
     )
 

@@ -27,10 +27,10 @@ class Statement(msgspec.Struct, Generic[B], frozen=True):
     size: int = 0
 
     @classmethod
-    def of(cls, said: Draft[B] | Jwt[B]) -> Statement[B]:
-        """Return what *said* says."""
-        size = len(said.text) if isinstance(said, Jwt) else len(said.signing_input) + _SIGNATURE
-        return cls(said.claims, str(said.issuer), said.issued_at, size)
+    def of(cls, jwt: Draft[B] | Jwt[B]) -> Statement[B]:
+        """Return what *jwt* says."""
+        size = len(jwt.text) if isinstance(jwt, Jwt) else len(jwt.signing_input) + _SIGNATURE
+        return cls(jwt.claims, str(jwt.issuer), jwt.issued_at, size)
 
     @property
     def title(self) -> str:

@@ -81,7 +81,7 @@ async def require_tls(servers: str | Sequence[str], **options: Any) -> None:  # 
     addresses, taken = _addresses(servers), _options(options)
     if not _asks_for_tls(addresses, taken):
         return
-    taken["error_cb"] = _leave_untold
+    taken["error_cb"] = _ignore
     try:
         await _open(addresses, ("", None), _turn_back, taken)
     except NoTls:
@@ -103,7 +103,7 @@ async def _turn_back(_: object) -> bytes:
     raise _TurnedBackError("a login was not meant")
 
 
-async def _leave_untold(_: Exception) -> None:
+async def _ignore(_: Exception) -> None:
     """Leave what goes wrong to the login that follows."""
 
 
@@ -122,8 +122,8 @@ async def _open(
         if len(failures) >= len(addresses):
             raise _explained(_telling(failures), addresses, public_key) from error
 
-    told = options.pop("error_cb", None)
-    client = _client(public_key, sign, told, tls=_asks_for_tls(addresses, options))
+    on_error = options.pop("error_cb", None)
+    client = _client(public_key, sign, on_error, tls=_asks_for_tls(addresses, options))
     try:
         await client.open({"servers": addresses, **options}, jwt, failed)
     except SeedlessError:
@@ -197,8 +197,8 @@ def _user_jwt(jwt: str | Jwt[Any], user: str) -> str:
 def _options(options: dict[str, Any]) -> dict[str, Any]:
     for name in sorted(_OURS & options.keys()):
         raise UsageError(f"{name} is another way to log in", "leave it out: the signer logs in")
-    told = options.get("error_cb")
-    if told is not None and not inspect.iscoroutinefunction(told):
+    on_error = options.get("error_cb")
+    if on_error is not None and not inspect.iscoroutinefunction(on_error):
         raise UsageError("error_cb is no coroutine function", "write it with async def")
     return dict(options)
 
@@ -229,7 +229,7 @@ def _asks_for_tls(addresses: Sequence[str], options: Mapping[str, object]) -> bo
 def _client(
     public_key: str,
     sign: Callable[[object], Awaitable[bytes]],
-    told: Callable[[Exception], Awaitable[None]] | None,
+    on_error: Callable[[Exception], Awaitable[None]] | None,
     *,
     tls: bool,
 ) -> SigningClient:
@@ -237,7 +237,7 @@ def _client(
         from seedless._nats import SigningClient  # noqa: PLC0415 - nats-py is an extra
     except ImportError as error:
         raise UsageError("logging in wants nats-py", "pip install 'seedless[nats]'") from error
-    return SigningClient(public_key, sign, told, tls=tls)
+    return SigningClient(public_key, sign, on_error, tls=tls)
 
 
 _ERRNO = re.compile(r"\[Errno (\d{1,5})\]")
@@ -277,51 +277,51 @@ def _telling(failures: list[Exception]) -> Exception:
 
 def _explained(error: Exception, addresses: list[str], user: str) -> SeedlessError:
     where, text = _named(addresses), str(error)
-    said = ascii(text.removeprefix("nats: ").strip("'\r\n "))[1:-1][:_LONGEST_ANSWER]
+    reply = ascii(text.removeprefix("nats: ").strip("'\r\n "))[1:-1][:_LONGEST_ANSWER]
     for answer, (kind, message, hint) in _ANSWERS.items():
-        if answer in said.lower():
+        if answer in reply.lower():
             return kind(message.format(where=where, user=user), hint)
     if isinstance(error, OSError):
-        return _unreachable(error, where, said)
+        return _unreachable(error, where, reply)
     if isinstance(error, ImportError):
-        return UsageError(f"{where} cannot be reached: {said}", "ws:// and wss:// want pip install aiohttp")
+        return UsageError(f"{where} cannot be reached: {reply}", "ws:// and wss:// want pip install aiohttp")
     if text.startswith("nats: "):
-        return ServerError(f"the login at {where} failed: {said}", _LOG)
+        return ServerError(f"the login at {where} failed: {reply}", _LOG)
     return ServerError(
         f"what {where} sent cannot be understood ({type(error).__name__})", "is it a NATS server?"
     )
 
 
-def _unreachable(error: OSError, where: str, said: str) -> ServerError:
+def _unreachable(error: OSError, where: str, reply: str) -> ServerError:
     inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
     if isinstance(inner, OSError):  # aiohttp puts what the socket raised into its own
-        error, said = inner, ascii(str(inner))[1:-1][:_LONGEST_ANSWER]
+        error, reply = inner, ascii(str(inner))[1:-1][:_LONGEST_ANSWER]
     if isinstance(error, ssl.SSLCertVerificationError):
         return ServerError(
             f"the certificate of {where} is not trusted: {error.verify_message}",
             "give tls= an SSLContext that knows the certificate's authority",
         )
     if isinstance(error, ssl.SSLError):
-        return ServerError(f"TLS with {where} failed: {said}", "does the server speak TLS there?")
+        return ServerError(f"TLS with {where} failed: {reply}", "does the server speak TLS there?")
     if isinstance(error, TimeoutError):
         return ServerError(f"{where} did not answer in time", "connect_timeout= gives it more seconds")
     return ServerError(
-        f"{where} cannot be reached: {_unreached(error, said)}",
+        f"{where} cannot be reached: {_unreached(error, reply)}",
         "is the server running, is the address right?",
     )
 
 
-def _unreached(error: OSError, said: str) -> str:
-    """Say in words why a server cannot be reached, of which *said* may hold numbers only.
+def _unreached(error: OSError, reply: str) -> str:
+    """Say in words why a server cannot be reached, of which *reply* may hold numbers only.
 
     A name with several addresses fails with one error for all, which has their numbers in its text.
     """
     if isinstance(error, socket.gaierror):
         return (error.strerror or "its name is not known").lower()
-    numbers = {error.errno} if error.errno else {int(one) for one in _ERRNO.findall(said)}
+    numbers = {error.errno} if error.errno else {int(one) for one in _ERRNO.findall(reply)}
     if numbers == {errno.ECONNREFUSED}:
         return "nothing listens there"
-    return ", ".join(os.strerror(one).lower() for one in sorted(numbers)) or said
+    return ", ".join(os.strerror(one).lower() for one in sorted(numbers)) or reply
 
 
 def _named(addresses: list[str]) -> str:

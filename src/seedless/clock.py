@@ -26,7 +26,7 @@ def _sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _say_nothing(_: str) -> None:
+def _no_notice(_: str) -> None:
     pass
 
 
@@ -35,7 +35,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 
     time: Callable[[], float] = _time
     sleep: Callable[[float], None] = _sleep
-    say: Callable[[str], None] = _say_nothing
+    say: Callable[[str], None] = _no_notice
 
     def wait_until(self, second: int) -> None:
         """Return once *second* (Unix seconds) has come; a wait of more than a second is told.

@@ -193,7 +193,10 @@ def _config(values: dict[str, Any]) -> Config:
         policy=_absolute(values["policy"], "policy") if "policy" in values else None,
         uris=MappingProxyType({name: _uri(name, text) for name, text in values.get("uris", {}).items()}),
         contexts=MappingProxyType(
-            {name: _context(said, f"contexts.{name}") for name, said in values.get("contexts", {}).items()}
+            {
+                name: _context(members, f"contexts.{name}")
+                for name, members in values.get("contexts", {}).items()
+            }
         ),
     )
 
@@ -207,17 +210,17 @@ def _require_known(values: dict[str, Any], known: Mapping[str, type], place: str
             raise ValueError(f"{place}{name} is not {_KINDS[known[name]]}")  # noqa: TRY004 - likewise
 
 
-def _context(said: object, place: str) -> ContextEntry:
-    if not isinstance(said, dict):
+def _context(members: object, place: str) -> ContextEntry:
+    if not isinstance(members, dict):
         raise ValueError(f"{place} is not a table")  # noqa: TRY004 - likewise
     names = ("store", "operator", "token", "pin-source", "policy")
-    _require_known(said, dict.fromkeys(names, str), f"{place}.")
+    _require_known(members, dict.fromkeys(names, str), f"{place}.")
     return ContextEntry(
-        store=_absolute(said["store"], f"{place}.store") if "store" in said else None,
-        operator=said.get("operator"),
-        token=said.get("token"),
-        pin_source=said.get("pin-source"),
-        policy=_absolute(said["policy"], f"{place}.policy") if "policy" in said else None,
+        store=_absolute(members["store"], f"{place}.store") if "store" in members else None,
+        operator=members.get("operator"),
+        token=members.get("token"),
+        pin_source=members.get("pin-source"),
+        policy=_absolute(members["policy"], f"{place}.policy") if "policy" in members else None,
     )
 
 

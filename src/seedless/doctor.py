@@ -81,7 +81,7 @@ def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
         tokens = module.tokens()
         yield CheckResult("slots", CheckStatus.OK, f"{len(tokens)} with a token")
         info = find_token(module, patient.uri)
-        yield from _told(info)
+        yield from _description(info)
         yield _mechanisms(info, audit.mechanisms(module, info))
         yield _room(module, info)
         pin = _pin(info, last_try=patient.last_try)
@@ -99,7 +99,7 @@ def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
         yield CheckResult("token", CheckStatus.PROBLEM, error.message, error.hint)
 
 
-def _told(info: TokenInfo) -> Iterator[CheckResult]:
+def _description(info: TokenInfo) -> Iterator[CheckResult]:
     found = f"{info.where}, {info.manufacturer} {info.model}, firmware {info.firmware_version}"
     yield CheckResult("token", CheckStatus.OK, found)
     quirks = info.quirks
@@ -117,16 +117,18 @@ def _told(info: TokenInfo) -> Iterator[CheckResult]:
         )
 
 
-def _mechanisms(info: TokenInfo, there: frozenset[int]) -> CheckResult:
-    numbers = info.quirks.numbers_in(there)
+def _mechanisms(info: TokenInfo, present: frozenset[int]) -> CheckResult:
+    numbers = info.quirks.numbers_in(present)
     if numbers is None:
         why = why_no_ed25519(info.quirks, info.library) or "a newer firmware or driver may know it"
-        none = f"none of {len(there)} signs with Ed25519"
+        none = f"none of {len(present)} signs with Ed25519"
         found = none if info.quirks.numbers else "whatever the driver lists, this device has no Ed25519"
         return CheckResult("mechanisms", CheckStatus.PROBLEM, found, why)
-    makes = "makes pairs" if numbers.generate in there else "lists none that makes pairs"
+    makes = "makes pairs" if numbers.generate in present else "lists none that makes pairs"
     found = f"Ed25519 by 0x{numbers.sign:x}, and it {makes}"
-    return CheckResult("mechanisms", CheckStatus.OK if numbers.generate in there else CheckStatus.NOTE, found)
+    return CheckResult(
+        "mechanisms", CheckStatus.OK if numbers.generate in present else CheckStatus.NOTE, found
+    )
 
 
 def _room(module: Module, info: TokenInfo) -> CheckResult:
@@ -167,13 +169,13 @@ def _pin(info: TokenInfo, *, last_try: bool) -> CheckResult:
 
 
 def _keys(token: Token) -> Iterator[CheckResult]:
-    there: list[Key] = token.keys()
-    leaving = [key for key in there if key.attributes.can_leave]
-    yield CheckResult("keys", CheckStatus.OK, f"{len(there)} private keys")
+    present: list[Key] = token.keys()
+    leaving = [key for key in present if key.attributes.can_leave]
+    yield CheckResult("keys", CheckStatus.OK, f"{len(present)} private keys")
     for key in leaving:
         advice = "make a new one; seedless key audit tells more"
         yield CheckResult("keys", CheckStatus.PROBLEM, f"{key.named} can leave, says the driver", advice)
-    for key in there:
+    for key in present:
         if key.label.partition(":")[2].startswith(LABEL):
             advice = "left by a doctor that was killed: seedless key list, then seedless key delete"
             yield CheckResult("keys", CheckStatus.NOTE, f"a throw-away key, {key.named}", advice)

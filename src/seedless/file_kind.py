@@ -120,15 +120,15 @@ def identify(data: bytes) -> FileKind | None:
     return _word_kind(text) if " " not in text and "=" not in text else _toml_kind(text)
 
 
-def require(data: bytes, name: str | Path, *wanted: FileKind) -> None:
-    """Raise `WrongFile` where *data*, of the file *name*, is recognised as none of the kinds *wanted*.
+def require(data: bytes, name: str | Path, *kinds: FileKind) -> None:
+    """Raise `WrongFile` where *data*, of the file *name*, is recognised as none of the kinds *kinds*.
 
-    The first of *wanted* is the one that the error names.
+    The first of *kinds* is the one that the error names.
     """
     found = identify(data)
-    if found is None or found in wanted:
+    if found is None or found in kinds:
         return
-    first = wanted[0]
+    first = kinds[0]
     made = [f"{first.made_by} makes {first.label}"] if first.made_by else []
     taken = [found.taken_by.replace("FILE", shown(name))] if found.taken_by else []
     raise WrongFile(

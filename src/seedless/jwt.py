@@ -102,7 +102,7 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
     than `read` reads.
     """
     at = _seconds(now)
-    given = Payload(
+    as_given = Payload(
         aud=claims.aud,
         exp=claims.exp,
         iat=at,
@@ -112,8 +112,8 @@ def draft(claims: Claims[B], issuer: PublicKey, now: datetime | int) -> Draft[B]
         sub=claims.sub,
         nats=claims.body,
     )
-    ready = settled(given)
-    payload = ready[0].payload if ready else well_typed(given)
+    ready = settled(as_given)
+    payload = ready[0].payload if ready else well_typed(as_given)
     require_encodable(payload.nats, payload.sub, issuer, claims.version)
     again, data = ready or _made_canonical(payload)
     signing_input = f"{_HEADER}.{base64url.encode(data)}".encode("ascii")
@@ -147,10 +147,10 @@ def _read_lenient(text: str) -> Jwt[Any]:
     head, payload, signature = _parts(text)
     found: dict[Deviation, None] = {}
     try:
-        algorithm, noted = lenient.header(_bytes(head, "header", found))
+        algorithm, deviation = lenient.header(_bytes(head, "header", found))
         if head not in _HEADERS:
             found.setdefault(Deviation("header-spelling", "header"))
-        found |= dict.fromkeys(noted)
+        found |= dict.fromkeys(deviation)
         reading = lenient.read(_bytes(payload, "payload", found))
         decoded = reading.decoded
         issuer = _issuer(decoded.payload)

@@ -60,9 +60,9 @@ def user_key(store: Store, subject: str, *addresses: tuple[str, ...]) -> Softwar
         if text is not None:
             from seedless.creds import parse_user_key  # noqa: PLC0415 - only users have creds
 
-            held = parse_user_key(text)
-            if str(held.public_key) == subject:
-                return held
+            pair = parse_user_key(text)
+            if str(pair.public_key) == subject:
+                return pair
     return found
 
 

@@ -60,9 +60,9 @@ class OperatorRecord:
     requests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     subjects: Mapping[str, LastJwt] = field(default_factory=lambda: MappingProxyType({}))
 
-    def ended(self, request: str, transcript: str, standing: Iterable[Jwt[Any]]) -> OperatorRecord:
-        """Return the book after the ceremony of *request*: the jwts *standing* then, the signed ones last."""
-        subjects = {one.claims.sub: LastJwt.of(one) for one in standing if is_kept(one)}
+    def ended(self, request: str, transcript: str, current: Iterable[Jwt[Any]]) -> OperatorRecord:
+        """Return the book after the ceremony of *request*: the jwts *current* then, the signed ones last."""
+        subjects = {one.claims.sub: LastJwt.of(one) for one in current if is_kept(one)}
         return OperatorRecord(
             last=transcript,
             requests={**self.requests, request: transcript},
@@ -84,8 +84,8 @@ class Ledger:
 
     def known(self, sub: str) -> LastJwt | None:
         """Return the last jwt of *sub* (key text), the latest of all books; None where none is known."""
-        held = (book.subjects[sub] for book in self.books.values() if sub in book.subjects)
-        return max(held, key=lambda known: known.issued_at, default=None)
+        entries = (book.subjects[sub] for book in self.books.values() if sub in book.subjects)
+        return max(entries, key=lambda known: known.issued_at, default=None)
 
     def with_book(self, operator: str, book: OperatorRecord) -> Ledger:
         """Return a ledger with *book* as that of *operator*, of which no request is open any more."""
@@ -98,15 +98,15 @@ class Ledger:
         request: str,
         transcript: str,
         previous: str | None = None,
-        held: Mapping[str, str] = MappingProxyType({}),
+        entries: Mapping[str, str] = MappingProxyType({}),
     ) -> Ledger:
         """Return a ledger in which *request* is never signed again, though its ceremony has not ended.
 
         What it signed until then is not known as what stands; *transcript* is the digest of what was written.
         A ledger that knew nothing of *operator* goes on after the ceremony *previous*, as the request did,
-        and knows the ceremonies *held* (digest of the request → digest of the transcript).
+        and knows the ceremonies *entries* (digest of the request → digest of the transcript).
         """
-        book = self.books.get(operator, OperatorRecord(last=previous, requests=held))
+        book = self.books.get(operator, OperatorRecord(last=previous, requests=entries))
         requests = {**book.requests, request: transcript}
         return self.with_book(
             operator, OperatorRecord(last=book.last, requests=requests, subjects=book.subjects)
@@ -166,10 +166,10 @@ def _operator_record(value: object, path: str) -> OperatorRecord:
     subjects = {}
     for sub, known in found["subjects"].items():
         place = wire.join(f"{path}.subjects", sub)
-        held = _members(known, place, {"sha256": str, "iat": int})
-        if not is_digest(held["sha256"]):
+        entries = _members(known, place, {"sha256": str, "iat": int})
+        if not is_digest(entries["sha256"]):
             raise BadClaims(f"{place}.sha256 is no SHA-256", path=place)
-        subjects[sub] = LastJwt(held["sha256"], held["iat"])
+        subjects[sub] = LastJwt(entries["sha256"], entries["iat"])
     return OperatorRecord(last=found["last"], requests=found["requests"], subjects=subjects)
 
 

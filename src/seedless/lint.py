@@ -260,10 +260,10 @@ def l008_creds_hold_the_jwt_of_the_store(
     """
     try:
         data = store.creds(account, user)
-        held = parse_jwt(data.decode()).strip() if data is not None else jwt.text
+        jwt_text = parse_jwt(data.decode()).strip() if data is not None else jwt.text
     except (StoreError, UnicodeDecodeError):
-        held = ""
-    if held != jwt.text:
+        jwt_text = ""
+    if jwt_text != jwt.text:
         creds = shown(store.creds_path(account, user))
         text = f"is not what its creds file {creds} holds: the jwt of the store counts"
         yield warning("L008", "", text, "make the creds again and deliver them: seedless user creds")

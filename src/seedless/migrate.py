@@ -67,12 +67,12 @@ def nsc_paths(
     `--keystore-dir`. Raise `StoreError` for a configuration that cannot be read.
     """
     mine = home(environment)
-    said = _configuration(config or _xdg(environment, "XDG_CONFIG_HOME", mine / ".config") / "nats/nsc")
+    settings = _configuration(config or _xdg(environment, "XDG_CONFIG_HOME", mine / ".config") / "nats/nsc")
     default = _xdg(environment, "XDG_DATA_HOME", mine / ".local/share") / "nats/nsc"
-    stores = data or (Path(said["store_root"]) if said.get("store_root") else default / "stores")
+    stores = data or (Path(settings["store_root"]) if settings.get("store_root") else default / "stores")
     root = stores.parent if stores.name == STORES else stores
     named = keys or (Path(environment["NKEYS_PATH"]) if environment.get("NKEYS_PATH") else None)
-    return NscPaths(root=root, keys=named or keys_beside(root), operator=said.get("operator") or None)
+    return NscPaths(root=root, keys=named or keys_beside(root), operator=settings.get("operator") or None)
 
 
 def keys_of(store: Store, keys: Path) -> Iterator[NscKey]:
@@ -123,8 +123,8 @@ def back_up(keys: list[NscKey], folder: Path) -> dict[Path, str]:
     for key in keys:
         text = str(key.public_key)
         copy, seed = folder / "keys" / text[0] / text[1:3] / key.path.name, _text(key.path) or ""
-        there = _text(copy)
-        if there not in {None, seed}:
+        existing = _text(copy)
+        if existing not in {None, seed}:
             raise StoreError(
                 f"{shown(copy)} holds something else than {shown(key.path)}", "name an empty folder"
             )
@@ -141,10 +141,10 @@ def _named(jwt: Jwt[Any]) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for entry in body.signing_keys:
         key = signing_key(entry)
-        wanted = f"{name} {entry.role}" if isinstance(entry, Scope) and entry.role else f"{name} signing"
+        title = f"{name} {entry.role}" if isinstance(entry, Scope) and entry.role else f"{name} signing"
         if PublicKey.parse(key).role in {Role.OPERATOR, Role.ACCOUNT}:
-            yield key, wanted if wanted not in seen else f"{wanted} {key[1:7]}"
-            seen.add(wanted)
+            yield key, title if title not in seen else f"{title} {key[1:7]}"
+            seen.add(title)
 
 
 def _xdg(environment: Mapping[str, str], name: str, default: Path) -> Path:
@@ -159,14 +159,14 @@ def _configuration(folder: Path) -> dict[str, str]:
     if text is None:
         return {}
     try:
-        said = json.loads(text)
+        settings = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise StoreError(
             f"{shown(path)} is not JSON", "name the folder of the stores with --data-dir"
         ) from error
     return (
-        {name: value for name, value in said.items() if isinstance(value, str)}
-        if isinstance(said, dict)
+        {name: value for name, value in settings.items() if isinstance(value, str)}
+        if isinstance(settings, dict)
         else {}
     )
 

@@ -75,7 +75,7 @@ class PlanSubject(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_key or made[self.new_key]
 
 
-class Validity(msgspec.Struct, frozen=True, kw_only=True):
+class ValidityPeriod(msgspec.Struct, frozen=True, kw_only=True):
     """From when until when claims hold, in Unix seconds; 0 is no bound."""
 
     start: int = 0
@@ -100,11 +100,11 @@ class SystemAccount(msgspec.Struct, frozen=True, kw_only=True):
             issuer = self.signing.resolve(made)
             body = msgspec.structs.replace(body, signing_keys=(str(issuer),))
             user = msgspec.structs.replace(user, issuer_account=str(account))
-        held = Claims(sub=str(account), name=self.account.name, body=body)
+        claims = Claims(sub=str(account), name=self.account.name, body=body)
         login = Claims(sub=str(self.user), name=SYSTEM_USER, body=user)
         address = (SYSTEM_ACCOUNT, SYSTEM_USER)
         return [
-            Change(draft(held, signer, now), reason="system account", address=address[:1]),
+            Change(draft(claims, signer, now), reason="system account", address=address[:1]),
             Change(draft(login, issuer, now), reason="system user", address=address),
         ]
 
@@ -114,7 +114,7 @@ def new_operator(
     body: Operator,
     *,
     now: int,
-    times: Validity,
+    times: ValidityPeriod,
     signing: PlanSubject | None = None,
     system: SystemAccount | None = None,
 ) -> Intent:
@@ -145,7 +145,7 @@ def new_account(
     operator: Jwt[Operator],
     issuer: PublicKey | None,
     now: int,
-    times: Validity,
+    times: ValidityPeriod,
 ) -> Intent:
     """Plan an account, issued by *issuer*, a key of the *operator*; without one by itself, as a request."""
 
@@ -166,7 +166,7 @@ def new_user(
     issuer: PublicKey,
     around: tuple[Jwt[Any], ...],
     now: int,
-    times: Validity,
+    times: ValidityPeriod,
 ) -> Intent:
     """Plan a user of *account*, issued by *issuer*, which is one of its keys."""
     if str(issuer) != account.claims.sub:

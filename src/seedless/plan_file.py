@@ -142,12 +142,12 @@ def _change(members: Any, where: str) -> Change:  # noqa: ANN401 - what JSON hol
 
 def _store_write(members: Any, where: str) -> StoreWrite:  # noqa: ANN401 - what JSON holds
     require_members(members, _PLACEMENT, where)
-    held, replaces = (_optional(members[name], f"{where}.{name}") for name in ("jwt", "replaces"))
+    jwt_after, replaces = (_optional(members[name], f"{where}.{name}") for name in ("jwt", "replaces"))
     address = _address(members["address"], where)
-    for one in (held, replaces):
+    for one in (jwt_after, replaces):
         if one is not None:
             _require_place(address, Statement.of(one), where)
-    return StoreWrite(address, held, replaces, members["reason"])
+    return StoreWrite(address, jwt_after, replaces, members["reason"])
 
 
 def _address(parts: list[Any], where: str) -> tuple[str, ...]:
@@ -161,28 +161,28 @@ def _address(parts: list[Any], where: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _require_place(address: tuple[str, ...], said: Statement[Any], where: str) -> None:
-    """Raise `UsageError` unless a store may have what is *said* at *address*: its kind, under its name."""
-    if not isinstance(said.claims.body, _KINDS[len(address)]):
-        raise UsageError(f"{where}.address is no place for {said.claims.body.kind} claims", _MADE)
-    name = said.claims.name.strip()
+def _require_place(address: tuple[str, ...], statement: Statement[Any], where: str) -> None:
+    """Raise `UsageError` unless a store may have *statement* at *address*: its kind, under its name."""
+    if not isinstance(statement.claims.body, _KINDS[len(address)]):
+        raise UsageError(f"{where}.address is no place for {statement.claims.body.kind} claims", _MADE)
+    name = statement.claims.name.strip()
     if address and address[-1] != name:
         raise UsageError(f"{where}.address is {shown(address[-1])}, and the claims say {shown(name)}", _MADE)
 
 
 def _require_own_accounts(plan: Plan, where: str) -> None:
     """Raise `UsageError` for a user that is to lie in the folder of another account than its own."""
-    names = {sub: said.name.strip() for sub, said in plan.context.claims.items()}
+    names = {sub: statement.name.strip() for sub, statement in plan.context.claims.items()}
     placed = [(f"changes[{n}]", one.address, one.statement) for n, one in enumerate(plan.changes)]
     placed += [
         (f"placements[{n}]", one.address, Statement.of(one.jwt))
         for n, one in enumerate(plan.store_writes)
         if one.jwt
     ]
-    for place, address, said in placed:
+    for place, address, statement in placed:
         if address is None or len(address) != _USER:
             continue
-        own = names.get(said.claims.body.issuer_account or said.issuer, address[0])
+        own = names.get(statement.claims.body.issuer_account or statement.issuer, address[0])
         if own != address[0]:
             text = f"{where}.{place}.address is in the account {shown(address[0])}, and not in {shown(own)}"
             raise UsageError(text, _MADE)
@@ -193,11 +193,11 @@ def _require_one_each(plan: Plan, where: str) -> None:
 
     Of two that stand one is older: whoever shows it as the predecessor has rolled the other back.
     """
-    standing: dict[str, jwt.Jwt[Any]] = {}
+    current: dict[str, jwt.Jwt[Any]] = {}
     before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.store_writes)]
-    for held in (*plan.around, *filter(None, before)):
-        if standing.setdefault(held.claims.sub, held) != held:
-            text = f"{where} holds two jwts of {shown(held.claims.name)} that stand, and one can"
+    for jwt_after in (*plan.around, *filter(None, before)):
+        if current.setdefault(jwt_after.claims.sub, jwt_after) != jwt_after:
+            text = f"{where} holds two jwts of {shown(jwt_after.claims.name)} that stand, and one can"
             raise UsageError(text, _MADE)
     made = [one.address for one in plan.changes if one.address is not None]
     placed = [one.address for one in plan.store_writes]

@@ -78,15 +78,17 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def context(self) -> Context:
         """What the changes are judged against: the claims as they will stand once the plan is done."""
-        standing = {jwt.claims.sub: jwt for jwt in self.around}
+        current = {jwt.claims.sub: jwt for jwt in self.around}
         gone = {one.replaces.claims.sub for one in self.store_writes if one.replaces and one.jwt is None}
         claims: dict[str, Claims[Any]] = {
-            **{sub: jwt.claims for sub, jwt in standing.items() if sub not in gone},
+            **{sub: jwt.claims for sub, jwt in current.items() if sub not in gone},
             **{one.jwt.claims.sub: one.jwt.claims for one in self.store_writes if one.jwt},
             **{change.draft.claims.sub: change.draft.claims for change in self.changes},
         }
-        operator = next((said for said in claims.values() if isinstance(said.body, Operator)), None)
-        return Context(now=self.prepared_at, operator=operator, claims=claims, jwts=standing)
+        operator = next(
+            (claims_of for claims_of in claims.values() if isinstance(claims_of.body, Operator)), None
+        )
+        return Context(now=self.prepared_at, operator=operator, claims=claims, jwts=current)
 
     @property
     def accounts(self) -> Accounts:

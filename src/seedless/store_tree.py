@@ -87,13 +87,13 @@ def _node(
 ) -> TreeNode:
     kind = ("operator", "account", "user")[len(address)]
     name = (store.operator, *address)[-1]
-    told = findings.get(f"{kind} {'/'.join(address) or name}", ())
+    findings_of = findings.get(f"{kind} {'/'.join(address) or name}", ())
     try:
         jwt = store.get(*address)
         if jwt is None:
             raise StoreError("there is no jwt")
     except SeedlessError as error:
-        return TreeNode(kind=kind, name=name, damaged=error.message, findings=told, children=children)
+        return TreeNode(kind=kind, name=name, damaged=error.message, findings=findings_of, children=children)
     body: Any = jwt.claims.body
     return TreeNode(
         kind=kind,
@@ -104,7 +104,7 @@ def _node(
         signing_keys=tuple(_signing_keys(jwt, on_tokens)),
         exports=tuple(_exports(body)),
         imports=tuple(_imports(body)),
-        findings=told,
+        findings=findings_of,
         children=children,
     )
 
@@ -225,16 +225,16 @@ def _export(one: TreeExchange) -> str:
 def _outside(root: TreeNode) -> dict[str, str]:
     """Return the accounts that are imported from and are not in the tree: key to name of node."""
     inside = {node.subject for node in root.children}
-    wanted = {one.account: None for node in root.children for one in node.imports}
-    return {key: f"x{number}" for number, key in enumerate(key for key in wanted if key not in inside)}
+    outside = {one.account: None for node in root.children for one in node.imports}
+    return {key: f"x{number}" for number, key in enumerate(key for key in outside if key not in inside)}
 
 
 def _trades(root: TreeNode, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
     places = {node.subject: ids[id(node)] for node in root.children} | _outside(root)
     for node in root.children:
         for one in node.imports:
-            leave = ", by activation" if one.private else ""
-            yield places[one.account], ids[id(node)], f"{one.type} {one.subject}{leave}"
+            activation = ", by activation" if one.private else ""
+            yield places[one.account], ids[id(node)], f"{one.type} {one.subject}{activation}"
 
 
 def _mermaid_class(node: TreeNode) -> str:

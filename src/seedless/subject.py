@@ -79,7 +79,7 @@ def subject_and_queue(entry: str) -> tuple[str, str]:
     return (parts[0] if parts else "", " ".join(parts[1:]))
 
 
-class Subjects:
+class SubjectIndex:
     """Subjects by their tokens, to find those that contain another without looking at each of them.
 
     Who asks for each of n subjects has the work of their tokens, not that of n times n.

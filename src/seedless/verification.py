@@ -96,7 +96,7 @@ class StoreView:
         times = _times(jwt, self._now)
         if times == "valid" and account is not None:
             times = _times_below(account, jwt, self._now)
-        return VerifiedJwt(what, self._standing(jwt, account), times, unusual=unusual)
+        return VerifiedJwt(what, self._trust(jwt, account), times, unusual=unusual)
 
     def _account_of(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> Jwt[Any] | None:
         """Return the account of a user or an activation, as far as it is known."""
@@ -106,7 +106,7 @@ class StoreView:
         key = body.issuer_account or str(jwt.issuer)
         return near if near and near.claims.sub == key else self._accounts.get(key)
 
-    def _standing(self, jwt: Jwt[Any], account: Jwt[Any] | None) -> str:
+    def _trust(self, jwt: Jwt[Any], account: Jwt[Any] | None) -> str:
         if self._store is None:
             return "unknown"
         operator = self._operator
@@ -119,10 +119,10 @@ class StoreView:
             case Account():
                 return "trusted" if trust.did_sign(operator, jwt) else self._untrusted(jwt)
             case User() | Activation():
-                return self._standing_below(operator, account, jwt)
+                return self._trust_below(operator, account, jwt)
         return "unknown"
 
-    def _standing_below(self, operator: Jwt[Any], account: Jwt[Any] | None, jwt: Jwt[Any]) -> str:
+    def _trust_below(self, operator: Jwt[Any], account: Jwt[Any] | None, jwt: Jwt[Any]) -> str:
         if account is None:
             return "account is not in the store"
         if not trust.did_sign(operator, account):
@@ -202,13 +202,13 @@ def _batches(units: Iterable[_Unit]) -> Iterator[list[_Unit]]:
 def _by_processes(
     work: functools.partial[list[_Told]], batches: Iterator[list[_Unit]], jobs: int
 ) -> Iterator[VerifiedJwt]:
-    with ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_ignore_interrupts) as pool:
         try:
             waiting = deque(pool.submit(work, batch) for batch in itertools.islice(batches, jobs * _AHEAD))
             while waiting:
-                told = waiting.popleft().result()
+                verified = waiting.popleft().result()
                 waiting.extend(pool.submit(work, batch) for batch in itertools.islice(batches, 1))
-                yield from (VerifiedJwt(*each) for each in told)
+                yield from (VerifiedJwt(*each) for each in verified)
         except BrokenProcessPool as error:
             raise SeedlessError(
                 "a process that verifies has ended before its work was done",
@@ -218,7 +218,7 @@ def _by_processes(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedless.subject import (
-    Subjects,
+    SubjectIndex,
     has_wildcard,
     is_contained_in,
     is_subject,
@@ -71,9 +71,9 @@ SUBJECTS = st.lists(TOKENS, min_size=1, max_size=4).map(".".join)
 
 @given(st.lists(SUBJECTS, max_size=6), SUBJECTS)
 def test_an_index_finds_what_looking_at_each_subject_finds(subjects: list[str], subject: str) -> None:
-    found = list(Subjects(subjects).containing(subject))
+    found = list(SubjectIndex(subjects).containing(subject))
     assert sorted(found) == sorted({other for other in subjects if is_contained_in(subject, other)})
-    assert Subjects(subjects).contain(subject) is any(is_within(subject, other) for other in subjects)
+    assert SubjectIndex(subjects).contain(subject) is any(is_within(subject, other) for other in subjects)
 
 
 @pytest.mark.parametrize(

@@ -87,41 +87,43 @@ def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | N
     file_kind.require(request, "the first file", file_kind.REQUEST)
     file_kind.require(result, "the second file", file_kind.RESULT, file_kind.TRANSCRIPT)
     try:
-        asked = parse(request)
-        given = results.parse(result)
-        _require_same_ceremony(asked, given)
+        request_read = parse(request)
+        result_read = results.parse(result)
+        _require_same_ceremony(request_read, result_read)
         so_far = progress(
-            asked, given.entries, "transcript" if given.receipts is None else "result.transcript"
+            request_read,
+            result_read.entries,
+            "transcript" if result_read.receipts is None else "result.transcript",
         )
-        _require_pinned(asked, so_far, operator)
-        return _examined(asked, given, so_far, policy)
+        _require_pinned(request_read, so_far, operator)
+        return _examined(request_read, result_read, so_far, policy)
     except (WrongFile, MissingPackage):
         raise
     except SeedlessError as error:
         return CeremonyCheck(verdict=CeremonyVerdict.FALSE, text=error.message, hint=error.hint)
 
 
-def _require_same_ceremony(request: CeremonyRequest, given: CeremonyResult) -> None:
-    """Raise `WrongFile` where *given* is about another request, and says nothing about a draft of this one.
+def _require_same_ceremony(request: CeremonyRequest, result_read: CeremonyResult) -> None:
+    """Raise `WrongFile` where *result_read* is about another request, and has no draft of this one.
 
     Raise `Refused` where it does: then the request was changed, or prepared again, after it was signed.
     """
-    first = given.entries[0] if given.entries and isinstance(given.entries[0], dict) else {}
+    first = result_read.entries[0] if result_read.entries and isinstance(result_read.entries[0], dict) else {}
     other = first.get("request")
     if not is_digest(other) or other == request.digest or first.get("previous") != other:
         return  # whatever is wrong then is named by its place
     text = f"the result is that of the request {other}, and this request is {request.digest}"
-    if _has_signed(request, given):
+    if _has_signed(request, result_read):
         raise Refused(text, "the request was changed, or prepared again, after this was signed")
     hint = f"the request lies beside the result where it was signed: ceremonies/{other}/request.json"
     raise WrongFile(text, hint)
 
 
-def _has_signed(request: CeremonyRequest, given: CeremonyResult) -> bool:
-    """Tell whether the entries of *given* name a draft of *request*, as about to be signed or as signed."""
+def _has_signed(request: CeremonyRequest, result_read: CeremonyResult) -> bool:
+    """Report whether entries of *result_read* name a draft of *request*, as intended or as signed."""
     drafts = {change.draft.signing_input.decode() for change in request.plan.changes}
     digests = {draft_digest(change.draft) for change in request.plan.changes}
-    for entry in given.entries:
+    for entry in result_read.entries:
         if isinstance(entry, dict):
             jwt, digest = entry.get("jwt"), entry.get("sha256")
             if (isinstance(jwt, str) and jwt.rpartition(".")[0] in drafts) or (
@@ -132,9 +134,9 @@ def _has_signed(request: CeremonyRequest, given: CeremonyResult) -> bool:
 
 
 def _examined(
-    request: CeremonyRequest, given: CeremonyResult, so_far: CeremonyProgress, policy: str | None
+    request: CeremonyRequest, result_read: CeremonyResult, so_far: CeremonyProgress, policy: str | None
 ) -> CeremonyCheck:
-    if given.receipts is not None and not so_far.is_ended:
+    if result_read.receipts is not None and not so_far.is_ended:
         raise Refused("result.transcript stops before its end, and has receipts", "entries were taken away")
     if so_far.reviewed is None:
         return CeremonyCheck(
@@ -142,12 +144,12 @@ def _examined(
         )
     pinned = _policy(so_far.reviewed["policy"], request, policy)
     witnesses: tuple[Jwt[Any], ...] = ()
-    if so_far.says or given.receipts is not None:
+    if so_far.says or result_read.receipts is not None:
         witnesses = _witnesses(request, so_far, pinned)
     receipts: tuple[Jwt[Any], ...] = ()
     verdict, text = CeremonyVerdict.INCOMPLETE, _so_far(so_far)
-    if given.receipts is not None:
-        receipts = require_receipts(given.receipts, request, so_far.digest, so_far.latest)
+    if result_read.receipts is not None:
+        receipts = require_receipts(result_read.receipts, request, so_far.digest, so_far.latest)
         verdict, text = CeremonyVerdict.COMPLETE, _counted(so_far, receipts)
     attestations, unattested = _attestations(so_far, pinned)
     forbidden = _forbidden(past_review_context(request, so_far, pinned), so_far) or unattested
@@ -204,11 +206,11 @@ def _require_pinned(request: CeremonyRequest, so_far: CeremonyProgress, operator
         found = request.operator_key or "none"
         raise Refused(f"request.operator is {found}, and the pinned operator is {operator}")
     plan = request.plan
-    standing = [*plan.around, *([request.operator] if request.operator else [])]
-    context = msgspec.structs.replace(plan.context, jwts={one.claims.sub: one for one in standing})
+    current = [*plan.around, *([request.operator] if request.operator else [])]
+    context = msgspec.structs.replace(plan.context, jwts={one.claims.sub: one for one in current})
     trusted = TrustChain.under(Policy(operator=str(operator)), plan.changes, context)
-    for place, said in _statements(request):
-        why = trusted.rejection_reason(said)
+    for place, claims in _statements(request):
+        why = trusted.rejection_reason(claims)
         if why:
             raise Refused(f"{place} {why}", "it does not chain to the pinned operator")
     waived = frozenset((so_far.reviewed or {}).get("lifted", ()))
@@ -292,19 +294,19 @@ class _RecordedKeys:
     """Keys that give the signatures of a transcript, and what it says of them."""
 
     jwts: Mapping[bytes, Jwt[Any]]
-    told: Mapping[str, Mapping[str, Any]]
+    reported: Mapping[str, Mapping[str, Any]]
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         for one in drafts:
-            there = self.jwts.get(one.signing_input)
-            if there is None:
+            jwt = self.jwts.get(one.signing_input)
+            if jwt is None:
                 raise _NotSignedError("what has to be signed here was not signed then")
-            yield there
+            yield jwt
 
     def says(self, public_key: PublicKey) -> Mapping[str, Any]:
-        if str(public_key) not in self.told:
+        if str(public_key) not in self.reported:
             raise _NotSignedError("of a key that has to sign here nothing was said then")
-        return self.told[str(public_key)]
+        return self.reported[str(public_key)]
 
 
 def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
@@ -314,16 +316,16 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
 
     Raise `Refused`, or what reading raises, for what is no request or no whole result.
     """
-    request, given = parse(request_data), results.parse(result_data)
-    if given.receipts is None:
+    request, result_read = parse(request_data), results.parse(result_data)
+    if result_read.receipts is None:
         raise Refused(
             "there is a transcript and no result: the ceremony did not end", "finish it, or check it"
         )
-    so_far = progress(request, given.entries)
+    so_far = progress(request, result_read.entries)
     policy = of_canonical(str((so_far.reviewed or {}).get("policy", "")).encode())
     review_context = past_review_context(request, so_far, policy)
     times = iter([entry["at"] for entry in so_far.entries[1:]])
-    keys = _RecordedKeys(_jwts(so_far, given.receipts), so_far.says)
+    keys = _RecordedKeys(_jwts(so_far, result_read.receipts), so_far.says)
     with tempfile.TemporaryDirectory(prefix="seedless-recompute-") as folder:
         run = CeremonyRun(
             review_context=review_context,
@@ -343,7 +345,9 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
             again = (run.folder / TRANSCRIPT_NAME).read_bytes()
     if again == result_data:
         return Recomputation(agrees=True, text="every byte agrees", signatures=len(keys.jwts))
-    return Recomputation(agrees=False, text=_difference(again, given.entries), signatures=len(keys.jwts))
+    return Recomputation(
+        agrees=False, text=_difference(again, result_read.entries), signatures=len(keys.jwts)
+    )
 
 
 def _jwts(so_far: CeremonyProgress, receipts: Iterable[str]) -> dict[bytes, Jwt[Any]]:

@@ -23,16 +23,16 @@ _LONGEST_TEXT = 500  # characters of a reason or a name
 _AGAIN = "get the file again from whoever made it, and compare the digests"
 
 
-def read(path: Path, *wanted: FileKind) -> bytes:
-    """Return what the file at *path*, of one of the kinds *wanted*, holds.
+def read(path: Path, *kinds: FileKind) -> bytes:
+    """Return what the file at *path*, of one of the kinds *kinds*, holds.
 
     Raise `UsageError` for no file and for one of another kind, `StoreError` for a long one.
     """
     data = atomic.read(path)
     if data is None:
-        label, made_by = wanted[0].label, wanted[0].made_by
+        label, made_by = kinds[0].label, kinds[0].made_by
         raise UsageError(f"there is no file {shown(path)}", f"name {label}; {made_by} makes one")
-    file_kind.require(data, path, *wanted)
+    file_kind.require(data, path, *kinds)
     return data
 
 
@@ -59,9 +59,9 @@ def to_bytes(value: Mapping[str, Any]) -> bytes:
     return plan_file.canonical(value) + b"\n"
 
 
-def require_members(members: Any, wanted: Mapping[str, Any], where: str) -> None:  # noqa: ANN401 - what JSON holds
-    """Raise `UsageError` unless *members* is an object with just the members *wanted*, each of its type."""
-    plan_file.require_members(members, wanted, where, _AGAIN)
+def require_members(members: Any, kinds: Mapping[str, Any], where: str) -> None:  # noqa: ANN401 - what JSON holds
+    """Raise `UsageError` unless *members* is an object with just the members *kinds*, each of its type."""
+    plan_file.require_members(members, kinds, where, _AGAIN)
 
 
 def require_plain(text: str, where: str) -> None:

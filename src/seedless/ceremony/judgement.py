@@ -184,9 +184,9 @@ def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
             "R005", "", text, "finish that one: ceremony sign, with its request; or: ceremony abandon"
         )
     if book is None:
-        held = len(review_context.unknown_results)
+        count = len(review_context.unknown_results)
         text = "this machine has no ledger of the operator: it cannot tell what was signed before"
-        text += f"; {held} of its ceremonies have a result here" if held else ""
+        text += f"; {count} of its ceremonies have a result here" if count else ""
         text += "; the request brings the receipt of one" if request.proves_previous else ""
         hint = f"--first-use {review_context.policy.operator} begins one"
         yield msgspec.structs.replace(
@@ -225,8 +225,8 @@ def _ceremony(digest: str | None) -> str:
 
 
 def _predecessor(review_context: ReviewContext, change: Change) -> Iterator[Finding]:
-    said, brought = change.draft.claims, change.replaces
-    known = review_context.book.subjects.get(said.sub) if review_context.book else None
+    claims, brought = change.draft.claims, change.replaces
+    known = review_context.book.subjects.get(claims.sub) if review_context.book else None
     if brought is None:
         if known is not None:
             text = f"the ledger knows a jwt of {moment(known.issued_at)}, and the request says there is none"
@@ -240,7 +240,7 @@ def _predecessor(review_context: ReviewContext, change: Change) -> Iterator[Find
     at = moment(brought.issued_at)
     knows = "an earlier jwt than" if known else "no jwt of this key, and not"
     text = f"the ledger knows {knows} the predecessor of {at}"
-    yield _about(change.title, "R009", said.sub, text, f"--first-use {said.sub} takes it as what stands")
+    yield _about(change.title, "R009", claims.sub, text, f"--first-use {claims.sub} takes it as what stands")
 
 
 def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding]:
@@ -261,8 +261,8 @@ def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding
 
 
 def _older(title: str, jwt: Jwt[Any], known: LastJwt) -> Finding:
-    brought, held = moment(jwt.issued_at), moment(known.issued_at)
-    text = f"the request brings a jwt of {brought}, and the ledger knows another of {held}"
+    brought, count = moment(jwt.issued_at), moment(known.issued_at)
+    text = f"the request brings a jwt of {brought}, and the ledger knows another of {count}"
     return _about(title, "R008", "", text, "somebody has rolled it back: find out who, and why")
 
 

@@ -49,8 +49,8 @@ class CeremonyKey:
 
     def draft(self) -> Draft[Any]:
         """Return the draft of the statement that the key signs."""
-        said = {"name": self.name, "holder": self.holder, "uri": self.uri, "says": dict(self.says)}
-        return ceremony_draft(KEY, _digest(self.public_key), said, self.public_key, self.at)
+        data = {"name": self.name, "holder": self.holder, "uri": self.uri, "says": dict(self.says)}
+        return ceremony_draft(KEY, _digest(self.public_key), data, self.public_key, self.at)
 
 
 def _digest(public_key: PublicKey) -> str:
@@ -80,13 +80,13 @@ def _ceremony_key(text: object, where: str) -> CeremonyKey:
     if not isinstance(text, str):
         raise UsageError(f"{where} is not a jwt")
     jwt: Jwt[Any] = read_ceremony_jwt(text, where)
-    said = jwt.claims.body.data or {}
-    texts = [said.get(name) for name in ("name", "holder", "uri")]
-    if not all(isinstance(one, str) for one in texts) or not isinstance(said.get("says"), dict):
+    data = jwt.claims.body.data or {}
+    texts = [data.get(name) for name in ("name", "holder", "uri")]
+    if not all(isinstance(one, str) for one in texts) or not isinstance(data.get("says"), dict):
         raise Refused(f"{where} does not say name, holder, uri and what the driver says")
     made = CeremonyKey(
-        public_key=jwt.issuer, name=said["name"], holder=said["holder"], uri=said["uri"],
-        at=jwt.issued_at, says=said["says"],
+        public_key=jwt.issuer, name=data["name"], holder=data["holder"], uri=data["uri"],
+        at=jwt.issued_at, says=data["says"],
     )  # fmt: skip
     try:
         label_for(made.public_key.role, made.name)
@@ -124,11 +124,11 @@ def policy_text(
     *witnesses* are public keys, of which *threshold* must have signed; *roots* are those up to which devices
     have to attest the operator's keys (SHA-256 of DER). Raise `UsageError` where no operator's key was made.
     """
-    held = list(made)
-    operator = next((one for one in held if one.public_key.role is Role.OPERATOR), None)
+    all_keys = list(made)
+    operator = next((one for one in all_keys if one.public_key.role is Role.OPERATOR), None)
     if operator is None:
         raise UsageError("there is no operator key that a policy could pin", "make one: --key operator:NAME")
-    serials = sorted({str(one.says["serial"]) for one in held if one.says.get("serial")})
+    serials = sorted({str(one.says["serial"]) for one in all_keys if one.says.get("serial")})
     lines = [f'operator = "{operator.public_key}"']
     if serials:
         lines.append(f"tokens = {json.dumps(serials)}")

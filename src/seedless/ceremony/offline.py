@@ -131,7 +131,7 @@ def run_ceremony(
 
 def _require_readable(run: CeremonyRun, review_context: ReviewContext, report: Report) -> None:
     """Raise `StoreError` when what the ceremony writes at its end would be more than is read again."""
-    head = sum(len(transcript.line(said)) for _, said in _head(run, review_context, report))
+    head = sum(len(transcript.line(members)) for _, members in _head(run, review_context, report))
     keys = _FOR_A_KEY * len(review_context.request.issuers)
     atomic.require_size(
         run.folder / RESULT_NAME, review_context.request.largest_result + head + keys, "would be"
@@ -165,10 +165,10 @@ def _require_output(run: CeremonyRun) -> None:
 def _is_result_of(request: str, path: Path) -> bool:
     """Tell whether a result of the request with the digest *request* lies at *path*."""
     try:
-        there = transcript.parse(atomic.read(path) or b"")
+        entries_read = transcript.parse(atomic.read(path) or b"")
     except SeedlessError:
         return False
-    first = there.entries[0] if there.entries and there.receipts is not None else None
+    first = entries_read.entries[0] if entries_read.entries and entries_read.receipts is not None else None
     return isinstance(first, dict) and first.get("request") == request
 
 
@@ -267,8 +267,8 @@ def _is_same(so_far: CeremonyProgress, run: CeremonyRun, then: ReviewContext) ->
     """Tell whether the transcript begins as *run* would begin at the same time."""
     head = _head(run, then, then.judge())
     entries: list[transcript.TranscriptEntry] = []
-    for (kind, said), there in zip(head, so_far.entries, strict=False):
-        dated = {"at": there["at"], **said}
+    for (kind, members), entries_read in zip(head, so_far.entries, strict=False):
+        dated = {"at": entries_read["at"], **members}
         entries.append(transcript.entry_after(entries, kind, then.request.digest, dated))
     return entries == so_far.entries[: len(head)] and len(so_far.statements) == len(run.statements)
 
@@ -296,18 +296,18 @@ class _OpenCeremony:
         if self.begins_anew:
             self.journal.forget()
         atomic.write({self.run.folder / REQUEST_NAME: request.data.decode()})
-        for kind, said in _head(self.run, self.review_context, report)[len(self.journal.entries) :]:
+        for kind, members in _head(self.run, self.review_context, report)[len(self.journal.entries) :]:
             # The first entry has the time by which the request was judged: the expiry counts against it.
             at = self.review_context.now if kind == "opened" else self.run.clock()
-            self.journal.append(kind, at, **said)
+            self.journal.append(kind, at, **members)
         with keys() as opened:
             for issuer in request.issuers[len(self.so_far.says) :]:
                 says = dict(opened.says(issuer))
                 attestation_of(
                     self.review_context.policy, issuer, attestation_in(says), self.review_context.now
                 )  # raises
-                said = {"public_key": str(issuer), "says": says}
-                self.journal.append("key", self.run.clock(), **said)
+                members = {"public_key": str(issuer), "says": says}
+                self.journal.append("key", self.run.clock(), **members)
             self._keys = opened
             yield self
 

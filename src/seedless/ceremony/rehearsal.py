@@ -39,27 +39,29 @@ class KeyMapping:
     table: Mapping[str, str]
     sign: Sign
 
-    def text(self, said: str) -> str:
-        """Return *said* with the keys of the stand-ins."""
+    def text(self, claims: str) -> str:
+        """Return *claims* with the keys of the stand-ins."""
         for real, other in self.table.items():
-            said = said.replace(real, other)
-        return said
+            claims = claims.replace(real, other)
+        return claims
 
     def key(self, real: PublicKey) -> PublicKey:
         """Return who stands in for *real*, or itself."""
         return PublicKey.parse(self.text(str(real)))
 
-    def claims(self, said: Claims[Any]) -> Claims[Any]:
-        """Return *said* with the keys of the stand-ins, and activations in it signed by them."""
-        changed = self.text(msgspec.json.encode(said.body).decode())
-        body = msgspec.json.decode(changed, type=type(said.body))
+    def claims(self, claims: Claims[Any]) -> Claims[Any]:
+        """Return *claims* with the keys of the stand-ins, and activations in it signed by them."""
+        changed = self.text(msgspec.json.encode(claims.body).decode())
+        body = msgspec.json.decode(changed, type=type(claims.body))
         if isinstance(body, Account):
             imports = tuple(
                 msgspec.structs.replace(one, token=self.jwt(jwt.read(one.token)).text if one.token else "")
                 for one in body.imports
             )
             body = msgspec.structs.replace(body, imports=imports)
-        return msgspec.structs.replace(said, sub=self.text(said.sub), aud=self.text(said.aud), body=body)
+        return msgspec.structs.replace(
+            claims, sub=self.text(claims.sub), aud=self.text(claims.aud), body=body
+        )
 
     def draft(self, one: Draft[Any] | Jwt[Any]) -> Draft[Any]:
         """Return what *one* says, by the stand-in of its issuer, at the same time."""
@@ -87,18 +89,18 @@ class KeyMapping:
         return msgspec.structs.replace(change, draft=self.draft(change.draft), replaces=before)
 
     def _store_write(self, one: StoreWrite) -> StoreWrite:
-        held, before = (None if jwt is None else self.jwt(jwt) for jwt in (one.jwt, one.replaces))
-        return msgspec.structs.replace(one, jwt=held, replaces=before)
+        jwt_after, before = (None if jwt is None else self.jwt(jwt) for jwt in (one.jwt, one.replaces))
+        return msgspec.structs.replace(one, jwt=jwt_after, replaces=before)
 
     def policy(self, real: Policy, witnesses: tuple[PublicKey, ...], serial: str) -> Policy:
         """Return the policy of the rehearsal: its *witnesses*, its token *serial* if any, no attestation."""
         policy = of_canonical(self.text(real.canonical.decode()).encode())
-        wanted = real.witnesses
+        required = real.witnesses
         return msgspec.structs.replace(
             policy,
             tokens=(serial,) if policy.tokens else (),
             attestation=None,  # no device attests a stand-in
-            witnesses=wanted and Witnesses(keys=tuple(map(str, witnesses)), threshold=wanted.threshold),
+            witnesses=required and Witnesses(keys=tuple(map(str, witnesses)), threshold=required.threshold),
         )
 
 
@@ -127,7 +129,7 @@ def _current_jwts(request: CeremonyRequest) -> Iterator[Jwt[Any]]:
     yield from plan.around
     yield from (change.replaces for change in plan.changes if change.replaces)
     for one in plan.store_writes:
-        yield from (held for held in (one.jwt, one.replaces) if held)
+        yield from (jwt_after for jwt_after in (one.jwt, one.replaces) if jwt_after)
     if request.operator is not None:
         yield request.operator
 

@@ -108,8 +108,8 @@ def qr_code(digest: str) -> str | None:
 def _operator_name(request: CeremonyRequest) -> str:
     if request.operator is not None:
         return request.operator.claims.name
-    said = (change.draft.claims for change in request.plan.changes)
-    return next((one.name for one in said if one.sub == request.operator_key), "")
+    claims = (change.draft.claims for change in request.plan.changes)
+    return next((one.name for one in claims if one.sub == request.operator_key), "")
 
 
 def _verdict(checked: CeremonyCheck) -> str:
@@ -142,10 +142,10 @@ def _digests(
         ("Policy", _code(policy)),
         ("Transcript", _code(progress.digest)),
     ]
-    said = words.words(bytes.fromhex(progress.digest))
+    claims = words.words(bytes.fromhex(progress.digest))
     table = "".join(
-        "<tr>" + "".join(f"<td>{word}</td>" for word in said[at : at + 4]) + "</tr>"
-        for at in range(0, len(said), 4)
+        "<tr>" + "".join(f"<td>{word}</td>" for word in claims[at : at + 4]) + "</tr>"
+        for at in range(0, len(claims), 4)
     )
     spoken = f'<div class="digest"><table class="words">{table}</table>{qr or ""}</div>'
     return f"<h2>Digests (SHA-256)</h2>{_table(rows)}<h3>The transcript, to be read aloud</h3>{spoken}"
@@ -192,18 +192,18 @@ def _difference(one: Difference, *, is_new: bool) -> str:
 
 def _people(progress: CeremonyProgress, checked: CeremonyCheck) -> str:
     pinned = checked.policy.witnesses if checked.policy else None
-    wanted = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
+    needed = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
     rows = [("Witness", _code(str(one.issuer))) for one in checked.witnesses]
     rows += [("Receipt by", _code(str(one.issuer))) for one in checked.receipts]
     count = len(progress.statements)
-    return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(wanted)}.</p>{_table(rows)}"
+    return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(needed)}.</p>{_table(rows)}"
 
 
 def _keys(progress: CeremonyProgress, checked: CeremonyCheck) -> str:
     blocks = []
     for key, says in progress.says.items():
         names = sorted(says.keys() - {ATTESTATION})
-        rows = [(_text(str(name)), _text(_said(says[name]))) for name in names]
+        rows = [(_text(str(name)), _text(_value(says[name]))) for name in names]
         attested = checked.attestations.get(key)
         lines = "".join(f"<li>{_text(line)}</li>" for line in attested.lines) if attested else ""
         blocks.append(f"<h3>{_code(key)}</h3>{_table(rows)}")
@@ -220,7 +220,7 @@ def _findings(progress: CeremonyProgress) -> str:
     return f"<h2>Findings</h2><ul>{''.join(f'<li>{_text(one)}</li>' for one in items)}</ul>"
 
 
-def _said(value: Any) -> str:  # noqa: ANN401 - what JSON holds, whoever wrote it
+def _value(value: Any) -> str:  # noqa: ANN401 - what JSON holds, whoever wrote it
     match value:
         case str():
             return value
@@ -275,7 +275,7 @@ def checklist(review_context: ReviewContext, token_lines: tuple[str, ...] = ()) 
     ]
     if len(changes) > _MOST:
         changes = [*changes[: _MOST - 1], f"and {len(changes) - _MOST + 1} more"]
-    wanted = f"{policy.witnesses.threshold} of {len(policy.witnesses.keys)}" if policy.witnesses else "none"
+    needed = f"{policy.witnesses.threshold} of {len(policy.witnesses.keys)}" if policy.witnesses else "none"
     lines = [
         f"CEREMONY {request.mark}".strip(),
         "",
@@ -284,7 +284,7 @@ def checklist(review_context: ReviewContext, token_lines: tuple[str, ...] = ()) 
         f"expires      {moment(request.expires)}",
         f"operator     {request.operator_key}",
         f"policy       {policy.digest}",
-        f"witnesses    {wanted}",
+        f"witnesses    {needed}",
         "",
         "the words of the request, from the paper of whoever prepared it",
         *(f"{first:>3}  {' '.join([_BLANK] * _IN_A_ROW)}" for first in range(1, _WORDS, _IN_A_ROW)),

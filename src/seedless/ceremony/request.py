@@ -87,8 +87,8 @@ class CeremonyRequest:
         """The public key of the operator that it is about, as text; empty when it is about none."""
         if self.operator is not None:
             return self.operator.claims.sub
-        said = (change.draft.claims for change in self.plan.changes)
-        return next((one.sub for one in said if isinstance(one.body, Operator)), "")
+        claims = (change.draft.claims for change in self.plan.changes)
+        return next((one.sub for one in claims if isinstance(one.body, Operator)), "")
 
     @property
     def largest_result(self) -> int:
@@ -117,10 +117,10 @@ class CeremonyRequest:
 
         These are the issuers, and the keys that the operator's jwts list, those of a draft included.
         """
-        said = [one.draft.claims for one in self.plan.changes]
-        said += [one.claims for one in (self.operator, *self.plan.around) if one is not None]
+        claims = [one.draft.claims for one in self.plan.changes]
+        claims += [one.claims for one in (self.operator, *self.plan.around) if one is not None]
         found = {key.raw for key in self.issuers}
-        for one in said:
+        for one in claims:
             if isinstance(one.body, Operator):
                 for text in (one.sub, *one.body.signing_keys):
                     with contextlib.suppress(BadKey):  # the rules have a finding for it
@@ -202,8 +202,8 @@ def _require_receipts(request: CeremonyRequest) -> None:
             found = statements.read_ceremony_jwt(text, where)
         except SeedlessError as error:
             raise UsageError(error.message, error.hint) from error
-        wanted = statements.sha256_of(request.previous) if request.previous else ""
-        if found.claims.aud != statements.RECEIPT or found.claims.sub != wanted:
+        expected = statements.sha256_of(request.previous) if request.previous else ""
+        if found.claims.aud != statements.RECEIPT or found.claims.sub != expected:
             raise UsageError(f"{where} is no receipt of request.previous", "prepare it again")
 
 

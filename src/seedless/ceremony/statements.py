@@ -37,11 +37,11 @@ def sha256_of(digest: str) -> str:
 
 
 def ceremony_draft(
-    audience: str, digest: str, said: dict[str, Any], issuer: PublicKey, now: int, *, expires: int = 0
+    audience: str, digest: str, data: dict[str, Any], issuer: PublicKey, now: int, *, expires: int = 0
 ) -> Draft[Generic]:
     """Return the draft of what *issuer* says about *digest* (hex) for *audience*."""
     name = audience.removeprefix(OWN_AUDIENCE).replace("-", " ")
-    claims = Claims(sub=sha256_of(digest), aud=audience, name=name, exp=expires, body=Generic(data=said))
+    claims = Claims(sub=sha256_of(digest), aud=audience, name=name, exp=expires, body=Generic(data=data))
     return jwts.draft(claims, issuer, now)
 
 
@@ -58,37 +58,37 @@ def read_ceremony_jwt(text: object, where: str) -> Jwt[Generic]:
     return found
 
 
-def require_equal(found: Jwt[Generic], wanted: Draft[Generic], where: str) -> None:
-    """Raise `Refused` unless *found* is just *wanted*, signed; the first member that differs is named."""
+def require_equal(found: Jwt[Generic], expected: Draft[Generic], where: str) -> None:
+    """Raise `Refused` unless *found* is just *expected*, signed; the first member that differs is named."""
     for name, one, other in (
-        ("aud", found.claims.aud, wanted.claims.aud),
-        ("sub", found.claims.sub, wanted.claims.sub),
-        ("iss", str(found.issuer), str(wanted.issuer)),
-        ("iat", found.issued_at, wanted.issued_at),
-        ("exp", found.claims.exp, wanted.claims.exp),
+        ("aud", found.claims.aud, expected.claims.aud),
+        ("sub", found.claims.sub, expected.claims.sub),
+        ("iss", str(found.issuer), str(expected.issuer)),
+        ("iat", found.issued_at, expected.issued_at),
+        ("exp", found.claims.exp, expected.claims.exp),
     ):
         if one != other:
             raise Refused(f"{where}.{name} is {one}, not {other}", "it belongs to something else")
-    if not found.text.startswith(f"{wanted.signing_input.decode()}."):
+    if not found.text.startswith(f"{expected.signing_input.decode()}."):
         raise Refused(f"{where} says something else than it should", "it belongs to something else")
 
 
 def receipt_drafts(request: CeremonyRequest, transcript: str, at: int) -> tuple[Draft[Any], ...]:
     """Return the drafts of the receipts for *transcript* (hex digest), one by each key that signed."""
-    said = {"request": request.digest}
-    return tuple(ceremony_draft(RECEIPT, transcript, said, issuer, at) for issuer in request.issuers)
+    data = {"request": request.digest}
+    return tuple(ceremony_draft(RECEIPT, transcript, data, issuer, at) for issuer in request.issuers)
 
 
 def require_receipts(
     texts: Sequence[str], request: CeremonyRequest, transcript: str, at: int
 ) -> tuple[Jwt[Any], ...]:
     """Return the verified receipts in *texts*; raise `Refused` that names the place of what is wrong."""
-    wanted = receipt_drafts(request, transcript, at)
+    expected = receipt_drafts(request, transcript, at)
     found = [read_ceremony_jwt(text, f"result.receipts[{number}]") for number, text in enumerate(texts)]
-    for number, (jwt, draft) in enumerate(zip(found, wanted, strict=False)):
+    for number, (jwt, draft) in enumerate(zip(found, expected, strict=False)):
         require_equal(jwt, draft, f"result.receipts[{number}]")
-    if len(found) != len(wanted):
-        raise Refused(f"result.receipts holds {len(found)}, and {len(wanted)} keys have signed")
+    if len(found) != len(expected):
+        raise Refused(f"result.receipts holds {len(found)}, and {len(expected)} keys have signed")
     return tuple(found)
 
 
@@ -103,20 +103,20 @@ class StatementContent:
 
     def draft(self, issuer: PublicKey, now: int) -> Draft[Any]:
         """Return the draft of the statement of *issuer*."""
-        said = {"policy": self.policy, "lifted": list(self.waived)}
-        return ceremony_draft(WITNESS, self.request, said, issuer, now, expires=self.expires)
+        data = {"policy": self.policy, "lifted": list(self.waived)}
+        return ceremony_draft(WITNESS, self.request, data, issuer, now, expires=self.expires)
 
 
 def require_witnesses(
     texts: Sequence[str],
     content: StatementContent,
-    wanted: Witnesses | None,
+    expected: Witnesses | None,
     *,
     signers: Collection[bytes],
     prepared_at: int,
     now: int,
 ) -> tuple[Jwt[Any], ...]:
-    """Return the verified statements in *texts*; raise `Refused` unless as many as *wanted* say *content*.
+    """Return the verified statements in *texts*; raise `Refused` unless as many as *expected* say *content*.
 
     *signers* are the raw keys of which none is a witness (`CeremonyRequest.signers`).
     """
@@ -125,32 +125,32 @@ def require_witnesses(
         for number, text in enumerate(texts, 1)
     )
     for number, jwt in enumerate(found, 1):
-        why = witness_problem(jwt.issuer, wanted, signers)
+        why = witness_problem(jwt.issuer, expected, signers)
         if why:
             raise Refused(f"witness {number}: {why}", "leave this statement out")
     counted = {jwt.issuer.raw for jwt in found}
     if len(counted) != len(found):
         raise Refused("a witness has signed twice, and counts once", "leave one of the statements out")
-    if wanted and len(counted) < wanted.threshold:
+    if expected and len(counted) < expected.threshold:
         raise Refused(
-            f"{len(counted)} of {wanted.threshold} witnesses have signed",
+            f"{len(counted)} of {expected.threshold} witnesses have signed",
             "seedless ceremony witness makes a statement; --witness names its file",
         )
     return found
 
 
-def witness_problem(key: PublicKey, wanted: Witnesses | None, signers: Collection[bytes]) -> str:
+def witness_problem(key: PublicKey, expected: Witnesses | None, signers: Collection[bytes]) -> str:
     """Return why a statement by *key* counts for nothing, as a sentence; empty where it counts."""
     if key.raw in signers:
         return f"{key} signs in this ceremony or is a key of the operator, and cannot witness it"
-    if key.raw not in {PublicKey.parse(one).raw for one in (wanted.keys if wanted else ())}:
+    if key.raw not in {PublicKey.parse(one).raw for one in (expected.keys if expected else ())}:
         return f"{key} is no witness of the policy"
     return ""
 
 
 def _statement(text: str, where: str, content: StatementContent, times: tuple[int, int]) -> Jwt[Any]:
     found = read_ceremony_jwt(text.strip(), where)
-    said = found.claims.body.data or {}
+    data = found.claims.body.data or {}
     if found.claims.aud == WITNESS and found.claims.sub != sha256_of(content.request):
         raise Refused(
             f"{where} is a statement about another request, {found.claims.sub}, "
@@ -165,9 +165,9 @@ def _statement(text: str, where: str, content: StatementContent, times: tuple[in
         raise Refused(
             f"{where} is of {moment(found.issued_at)}, and was not signed {span}", "look at the clocks"
         )
-    if found.claims.aud == WITNESS and said.get("policy") != content.policy:
+    if found.claims.aud == WITNESS and data.get("policy") != content.policy:
         raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
-    if found.claims.aud == WITNESS and said.get("lifted") != list(content.waived):
+    if found.claims.aud == WITNESS and data.get("lifted") != list(content.waived):
         raise Refused(f"{where} was signed with other findings lifted", "lift the same, with --allow")
     require_equal(found, content.draft(found.issuer, found.issued_at), where)
     if found.claims.exp <= now:

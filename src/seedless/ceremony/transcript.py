@@ -39,10 +39,10 @@ def attestation_in(says: Mapping[str, Any]) -> bytes | None:
 
 
 def entry_after(
-    entries: list[TranscriptEntry], kind: str, request: str, said: dict[str, Any]
+    entries: list[TranscriptEntry], kind: str, request: str, members: dict[str, Any]
 ) -> TranscriptEntry:
-    """Return the entry of *kind* that *said* makes after *entries*; the first is chained to the *request*."""
-    return {**said, "kind": kind, "n": len(entries), "previous": digest(entries) if entries else request}
+    """Return the entry of *kind* with *members* after *entries*; the first is chained to the *request*."""
+    return {**members, "kind": kind, "n": len(entries), "previous": digest(entries) if entries else request}
 
 
 def line(entry: TranscriptEntry) -> bytes:
@@ -73,13 +73,13 @@ class TranscriptFile:
         self._size = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
         self.entries: list[TranscriptEntry] = read(data)
 
-    def append(self, kind: str, at: int, **said: Any) -> None:  # noqa: ANN401 - what JSON holds
+    def append(self, kind: str, at: int, **members: Any) -> None:  # noqa: ANN401 - what JSON holds
         """Write an entry, dated *at* (Unix seconds), and wait until it is on disk; raise `StoreError`.
 
         A clock that was set back meanwhile dates no entry before the one that it follows.
         """
         at = max([at, *(entry["at"] for entry in self.entries[-1:])])
-        entry = entry_after(self.entries, kind, self.request, {"at": at, **said})
+        entry = entry_after(self.entries, kind, self.request, {"at": at, **members})
         with atomic.told("written", self.path):
             is_new = not self.path.exists()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -236,8 +236,8 @@ def progress(request: CeremonyRequest, entries: Sequence[Any], what: str = "tran
 def _take(so_far: CeremonyProgress, entry: Any, place: str) -> None:  # noqa: ANN401 - what JSON holds
     kind = entry.get("kind") if isinstance(entry, dict) else None
     if not isinstance(kind, str) or kind not in so_far.next_kinds:
-        wanted = " or ".join(so_far.next_kinds) or "no entry"
-        raise Refused(f"{place} is {_named(kind)}, where {wanted} has to be", _ORDER)
+        expected = " or ".join(so_far.next_kinds) or "no entry"
+        raise Refused(f"{place} is {_named(kind)}, where {expected} has to be", _ORDER)
     documents.require_members(entry, _EVERY | _PROGRESS_MEMBERS[kind], place)
     if entry["n"] != len(so_far.entries):
         raise Refused(f"{place}.n is {entry['n']}, not {len(so_far.entries)}", _ORDER)
@@ -284,10 +284,10 @@ def _witnessed(so_far: CeremonyProgress, entry: TranscriptEntry, _place: str) ->
 
 
 def _key(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
-    wanted = str(so_far.request.issuers[len(so_far.says)])
-    if entry["public_key"] != wanted:
-        raise Refused(f"{place}.public_key is {entry['public_key']}, and {wanted} has to sign", _ORDER)
-    so_far.says[wanted] = entry["says"]
+    expected = str(so_far.request.issuers[len(so_far.says)])
+    if entry["public_key"] != expected:
+        raise Refused(f"{place}.public_key is {entry['public_key']}, and {expected} has to sign", _ORDER)
+    so_far.says[expected] = entry["says"]
 
 
 def _intent(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:

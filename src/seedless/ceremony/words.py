@@ -79,10 +79,10 @@ def words(digest: bytes) -> tuple[str, ...]:
 
 def rows(digest: bytes) -> tuple[str, ...]:
     """Return the words of *digest* in rows of eight, each word as wide as the longest."""
-    said = words(digest)
+    spelling = words(digest)
     return tuple(
-        " ".join(f"{word:<11}" for word in said[at : at + IN_A_ROW]).rstrip()
-        for at in range(0, len(said), IN_A_ROW)
+        " ".join(f"{word:<11}" for word in spelling[at : at + IN_A_ROW]).rstrip()
+        for at in range(0, len(spelling), IN_A_ROW)
     )
 
 
@@ -92,8 +92,8 @@ def parse(text: str, first: int = 0) -> bytes:
     Raise `UsageError` with the position of a word that is none, or that belongs to the other list: then one
     was left out, said twice or swapped. Upper and lower case are the same.
     """
-    said = text.split()
-    return bytes(_byte(word, at) for at, word in enumerate(said, first))
+    spelling = text.split()
+    return bytes(_byte(word, at) for at, word in enumerate(spelling, first))
 
 
 def require_same(text: str, digest: bytes, first: int = 0) -> None:
@@ -101,28 +101,28 @@ def require_same(text: str, digest: bytes, first: int = 0) -> None:
 
     *digest* is what is compared, already cut to what *text* should say.
     """
-    said = text.split()
-    for at, (word, byte) in enumerate(zip(said, digest, strict=False), first):
+    spelling = text.split()
+    for at, (word, byte) in enumerate(zip(spelling, digest, strict=False), first):
         if _byte(word, at) != byte:
-            swapped = _LISTS[at % 2][byte].lower() in {one.lower() for one in said}
+            swapped = _LISTS[at % 2][byte].lower() in {one.lower() for one in spelling}
             why = "two words may be swapped" if swapped else "this may be another digest"
             raise UsageError(f"word {at + 1} is not {quoted(word)}", f"compare it with the paper: {why}")
-    if len(said) != len(digest):
+    if len(spelling) != len(digest):
         raise UsageError(
-            f"{len(said)} words were given, there are {len(digest)}", "give every word, in order"
+            f"{len(spelling)} words were given, there are {len(digest)}", "give every word, in order"
         )
 
 
 def _byte(word: str, at: int) -> int:
-    here, there = _BYTES[at % 2], _BYTES[1 - at % 2]
-    found = here.get(word.lower())
+    table, other = _BYTES[at % 2], _BYTES[1 - at % 2]
+    found = table.get(word.lower())
     if found is not None:
         return found
-    if word.lower() in there:
+    if word.lower() in other:
         raise UsageError(
             f"word {at + 1}, {quoted(word)}, does not belong at this place",
             "a word was left out, said twice, or swapped with the one beside it",
         )
-    near = difflib.get_close_matches(word.lower(), here, n=1)
-    hint = f"did you mean {_LISTS[at % 2][here[near[0]]]}?" if near else "it is in neither list of words"
+    near = difflib.get_close_matches(word.lower(), table, n=1)
+    hint = f"did you mean {_LISTS[at % 2][table[near[0]]]}?" if near else "it is in neither list of words"
     raise UsageError(f"word {at + 1}, {quoted(word)}, is none of the words", hint)

@@ -16,7 +16,7 @@ from seedless.claims import Account, Operator, Template, User, edits, fields
 from seedless.claims.settings import with_settings
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
-from seedless.plan import Validity
+from seedless.plan import ValidityPeriod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,21 +44,21 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
         if not self.are_given and not any(others):
             raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
 
-    def times(self, now: int) -> Validity:
+    def times(self, now: int) -> ValidityPeriod:
         """Return from when until when new claims hold."""
-        return self._times(now, Validity())
+        return self._times(now, ValidityPeriod())
 
-    def _times(self, now: int, existing: Validity) -> Validity:
+    def _times(self, now: int, existing: ValidityPeriod) -> ValidityPeriod:
         start: Moment | None = self.values.get("start")
         expiry: Moment | None = self.values.get("expiry")
-        return Validity(
+        return ValidityPeriod(
             start=existing.start if start is None else start.at(now),
             expiry=existing.expiry if expiry is None else expiry.at(now),
         )
 
     def claims(self, existing: Claims[B], now: int) -> Claims[B]:
         """Return *existing* claims with what the options say; spans count from *now* (Unix seconds)."""
-        times = self._times(now, Validity(start=existing.nbf, expiry=existing.exp))
+        times = self._times(now, ValidityPeriod(start=existing.nbf, expiry=existing.exp))
         return replace(existing, body=self.body(existing.body), nbf=times.start, exp=times.expiry)
 
     def body(self, existing: B) -> B:

@@ -9,7 +9,7 @@ from seedless.claims import Permissions, Template, User
 from seedless.claims.fields import OPERATOR, TAGS, USER
 from seedless.diff.line import Difference, Effect, Wording, word
 from seedless.diff.members import compared, gate, items, members, rank, together, value
-from seedless.subject import Subjects, is_contained_in
+from seedless.subject import SubjectIndex, is_contained_in
 from seedless.trust import carries_nothing
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _opened(permitted: Permitted) -> str:
 def _covered(others: Sequence[Hashable]) -> Callable[[object], bool]:
     """Return what tells whether a permission is one of *others*, or within one of them: queues never are."""
     same = {str(other) for other in others}
-    index = Subjects(text for text in same if " " not in text)
+    index = SubjectIndex(text for text in same if " " not in text)
     return lambda item: str(item) in same or (" " not in str(item) and index.contain(str(item)))
 
 

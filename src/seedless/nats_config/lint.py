@@ -72,12 +72,12 @@ def _refusal(
     server: ServerConfiguration, path: str, program: str, environment: Mapping[str, str]
 ) -> list[str]:
     """Return what the server says against the file *path*, a line for each error."""
-    wanted = {*server.configuration.environment, "PATH", "HOME", "TMPDIR"}
+    passed_on = {*server.configuration.environment, "PATH", "HOME", "TMPDIR"}
     made = _missing(server)
     try:
         done = subprocess.run(  # noqa: S603 - the program that was found, and a file that it only reads
             [program, "-t", "-c", path],
-            env={name: environment[name] for name in wanted & environment.keys()},
+            env={name: environment[name] for name in passed_on & environment.keys()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,
@@ -154,11 +154,11 @@ def _last(lines: list[str], number: int) -> int:
     return number
 
 
-def waive(findings: Iterable[Finding], given: Collection[Waiver]) -> Report:
+def waive(findings: Iterable[Finding], waivers_given: Collection[Waiver]) -> Report:
     """Return a report on *findings*, with those apart that a waiver is there for, each with its reason."""
     kept, waived = [], []
     for finding in findings:
-        waiver = next((one for one in given if _is_for(one, finding)), None)
+        waiver = next((one for one in waivers_given if _is_for(one, finding)), None)
         if waiver is None:
             kept.append(finding)
         else:
@@ -179,12 +179,12 @@ def _is_for(waiver: Waiver, finding: Finding) -> bool:
     return file == shown(waiver.place.file) and int(line) in waiver.lines
 
 
-def s030_waivers_name_a_rule(given: Collection[Waiver], codes: Collection[str]) -> Iterator[Finding]:
+def s030_waivers_name_a_rule(waivers_given: Collection[Waiver], codes: Collection[str]) -> Iterator[Finding]:
     """A comment that waives names rules for configurations whose findings can be waived.
 
     Another has no effect.
     """
-    for waiver in given:
+    for waiver in waivers_given:
         place = str(waiver.place)
         if waiver.code in NEVER:
             yield warning("S030", place, f"{waiver.code} cannot be waived", "take it out of the comment")
@@ -228,9 +228,9 @@ def judge_configuration(
     except SeedlessError as failure:
         report = Report.of(s001_configuration_can_be_read(failure))
     else:
-        given = waivers(server.configuration.files)
+        waivers_given = waivers(server.configuration.files)
         found = [*_findings(server, environment, program, wants_delete=wants_delete)]
-        report = waive([*found, *s030_waivers_name_a_rule(given, _codes())], given)
+        report = waive([*found, *s030_waivers_name_a_rule(waivers_given, _codes())], waivers_given)
     return msgspec.structs.replace(
         report,
         findings=tuple(_without_seeds(path, finding) for finding in report.findings),

@@ -106,9 +106,12 @@ def s006_no_seed_stands_here(server: ServerConfiguration) -> Iterator[Finding]:
                 continue
             line = text.count("\n", 0, match.start()) + 1
             column = match.start() - text.rfind("\n", 0, match.start())
-            told = "a seed stands here: whoever reads this file has the key"
+            message = "a seed stands here: whoever reads this file has the key"
             yield error(
-                "S006", str(SourcePlace(name, line, column)), told, "make a new key, and name its public key"
+                "S006",
+                str(SourcePlace(name, line, column)),
+                message,
+                "make a new key, and name its public key",
             )
 
 
@@ -122,10 +125,10 @@ def s007_somebody_is_asked(server: ServerConfiguration) -> Iterator[Finding]:
     if asks(server):
         return
     root = server.configuration.root
-    told = [member for member in map(root.find, ("authorization", "operator", "trusted_keys")) if member]
-    if told:
-        text = f"{told[0].key} names nobody: everyone is let in"
-        yield error("S007", str(told[0].place), text, "name users, or an operator with a jwt")
+    message = [member for member in map(root.find, ("authorization", "operator", "trusted_keys")) if member]
+    if message:
+        text = f"{message[0].key} names nobody: everyone is let in"
+        yield error("S007", str(message[0].place), text, "name users, or an operator with a jwt")
     elif any(login.who == "client" for login in server.logins):
         text = "only the system account has users: everyone else is let in without credentials"
         yield error("S007", str(server.logins[0].place), text, "give another account users")

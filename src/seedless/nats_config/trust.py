@@ -54,9 +54,9 @@ def s014_operator_holds_now(server: ServerConfiguration) -> Iterator[Finding]:
     Servers take it all the same; other programs do not.
     """
     for configured, operator in _operators(server):
-        if told := _times(operator, server.now):
+        if message := _times(operator, server.now):
             yield warning(
-                "S014", str(configured.place), f"operator {brief(operator.claims.name)} {told}", _AGAIN
+                "S014", str(configured.place), f"operator {brief(operator.claims.name)} {message}", _AGAIN
             )
 
 
@@ -118,8 +118,8 @@ def s018_preload_holds_now(server: ServerConfiguration) -> Iterator[Finding]:
     Servers refuse its users.
     """
     for configured, account in _accounts(server):
-        if told := _times(account, server.now):
-            text = f"account {brief(account.claims.name)} {told}"
+        if message := _times(account, server.now):
+            text = f"account {brief(account.claims.name)} {message}"
             yield timecheck("S018", str(configured.place), text, "sign it again, with a later expiry")
 
 

@@ -166,15 +166,15 @@ def read(token: Token, key: Key) -> TrialKey:
     )
 
 
-def _read(item: Object, *wanted: Attribute) -> dict[Attribute, Any]:
-    return read_attributes(item, wanted)
+def _read(item: Object, *attributes: Attribute) -> dict[Attribute, Any]:
+    return read_attributes(item, attributes)
 
 
 def discard(token: Token, key: Key) -> None:
     """Delete a key that was made for a trial, in a session of its own; raise `TokenError` if it stays."""
     with trial_session(token, writable=True) as own:
-        there: list[Key] = own.keys()
-        ours = [one for one in there if (one.id, one.label) == (key.id, key.label)]
+        keys: list[Key] = own.keys()
+        ours = [one for one in keys if (one.id, one.label) == (key.id, key.label)]
         for one in ours:
             own.destroy(one)
         if len(ours) != 1:
@@ -221,8 +221,8 @@ def audit(token: Token, random: Callable[[int], bytes] = secrets.token_bytes) ->
     pairs = token.pairs()
     mechanisms = [_mechanism(token, pair) for pair in pairs]
     # A key that wants the PIN again is tried in the session itself, which an error ends: so these come last.
-    order = sorted(range(len(pairs)), key=lambda at: pairs[at].key.attributes.always_authenticate is True)
-    trials = {at: _tried_key(token, pairs[at], challenge("audit", random(32))) for at in order}
+    sequence = sorted(range(len(pairs)), key=lambda at: pairs[at].key.attributes.always_authenticate is True)
+    trials = {at: _tried_key(token, pairs[at], challenge("audit", random(32))) for at in sequence}
     return [_audited_key(token, pair, mechanisms[at], trials[at]) for at, pair in enumerate(pairs)]
 
 

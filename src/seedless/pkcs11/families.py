@@ -108,8 +108,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
     def means(self, manufacturer: str, model: str, library: str) -> bool:
         """Say whether a token that says this of itself is of this family."""
-        told = ((self.manufacturer, manufacturer), (self.model, model), (self.library, library))
-        return all(re.search(pattern, text, re.IGNORECASE) for pattern, text in told)
+        patterns = ((self.manufacturer, manufacturer), (self.model, model), (self.library, library))
+        return all(re.search(pattern, text, re.IGNORECASE) for pattern, text in patterns)
 
 
 def require_fits(size: int, info: TokenInfo, what: str = "the message") -> None:

@@ -116,9 +116,9 @@ def _target(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
         found = [slot for slot in found if not slot[1].initialised] or found
     if len(found) == 1:
         return found[0]
-    there = ", ".join(info.where for info in module.tokens()) or "no token"
+    present = ", ".join(info.where for info in module.tokens()) or "no token"
     count = f"{len(found)} tokens match" if found else "no token matches"
-    raise NoToken(f"{count} {uri}: the module shows {there}", "name one by ;serial=… or ;slot-id=…")
+    raise NoToken(f"{count} {uri}: the module shows {present}", "name one by ;serial=… or ;slot-id=…")
 
 
 def _label(label: str) -> bytes:

@@ -60,14 +60,14 @@ def require_makes_keys(module: Module, info: TokenInfo) -> None:
         )
 
 
-def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, wanted: KeyRequest) -> KeyPair:
+def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, request: KeyRequest) -> KeyPair:
     """Make, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, the pair destroyed."""
-    public, private = _generated(raw, session.info.quirks, numbers, wanted)
+    public, private = _generated(raw, session.info.quirks, numbers, request)
     try:
         pair = key_pair_of(
             read_key_object(private, numbers=numbers), read_key_object(public, numbers=numbers)
         )
-        _require_usable(session, raw, numbers, pair, wanted.random)
+        _require_usable(session, raw, numbers, pair, request.random)
     except BaseException as error:
         destroy_objects(error, private, public)
         raise
@@ -132,15 +132,15 @@ def vendor_mechanism(number: int) -> Mechanism:
         return member
 
 
-def _generated(raw: Session, quirks: Quirks, numbers: Numbers, wanted: KeyRequest) -> tuple[Object, Object]:
+def _generated(raw: Session, quirks: Quirks, numbers: Numbers, request: KeyRequest) -> tuple[Object, Object]:
     """Try the encodings of the curve, and MODIFIABLE and the label where the token takes them."""
     attempts = list(_attempts(quirks))
     for number, (public, private) in enumerate(attempts, 1):
         try:
             return raw.generate_keypair(
                 KeyType.EC_EDWARDS,
-                id=wanted.id,
-                label=wanted.label,
+                id=request.id,
+                label=request.label,
                 store=True,
                 capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
                 mechanism=vendor_mechanism(numbers.generate),
@@ -205,10 +205,10 @@ def import_pair(
 ) -> KeyPair:
     """Write, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, nothing left."""
     public_key = coming.software.public_key
-    there = finder.on_token(raw, public_key.raw)
-    if there:
+    present = finder.on_token(raw, public_key.raw)
+    if present:
         raise TokenError(
-            f"{session.info.where} has the key {public_key} already, as {there[0].key.named}",
+            f"{session.info.where} has the key {public_key} already, as {present[0].key.named}",
             "one raw key is on a token once and has one role",
         )
     pair = _written(session, raw, numbers, coming, _free_id(session, raw, finder, coming))

@@ -133,18 +133,18 @@ def type_name(key_type: int | None, ec_params: bytes | None, numbers: Numbers = 
         return f"0x{key_type:x}"
 
 
-def read_attributes(item: Object, wanted: Iterable[Attribute]) -> dict[Attribute, Any]:
-    """Read what the token gives of the *wanted* attributes; those that it refuses are missing."""
-    wanted = list(wanted)
+def read_attributes(item: Object, attributes_wanted: Iterable[Attribute]) -> dict[Attribute, Any]:
+    """Read what the token gives of the *attributes_wanted* attributes; those that it refuses are missing."""
+    attributes_wanted = list(attributes_wanted)
     try:
-        return dict(item.get_attributes(wanted))
+        return dict(item.get_attributes(attributes_wanted))
     except PKCS11Error:
         # Some drivers fail the whole request for one attribute that they do not know.
-        return dict(_one_by_one(item, wanted))
+        return dict(_one_by_one(item, attributes_wanted))
 
 
-def _one_by_one(item: Object, wanted: Iterable[Attribute]) -> Iterable[tuple[Attribute, Any]]:
-    for attribute in wanted:
+def _one_by_one(item: Object, attributes_wanted: Iterable[Attribute]) -> Iterable[tuple[Attribute, Any]]:
+    for attribute in attributes_wanted:
         try:
             yield attribute, item[attribute]
         except (PKCS11Error, IndexError):
@@ -249,11 +249,11 @@ def key_objects(
 
 def read_key_object(
     item: Object,
-    wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS.values()),
+    attributes_wanted: tuple[Attribute, ...] = (*_IDENTITY, *_STATEMENTS.values()),
     numbers: Numbers = STANDARD,
 ) -> KeyObject:
     """Read one key object."""
-    values = read_attributes(item, wanted)
+    values = read_attributes(item, attributes_wanted)
     key_type = type_name(values.get(Attribute.KEY_TYPE), values.get(Attribute.EC_PARAMS), numbers)
     return KeyObject(
         item,
@@ -356,10 +356,10 @@ def provenance_of(attributes: KeyAttributes, mechanism: int | None, info: TokenI
     *mechanism* is its CKA_KEY_GEN_MECHANISM, None where the driver gives none (PKCS#11 2.40 §4.4: also
     CK_UNAVAILABLE_INFORMATION, for a key that was not made on the token).
     """
-    told = None if mechanism in _UNAVAILABLE else mechanism
+    known = None if mechanism in _UNAVAILABLE else mechanism
     return KeyProvenance(
-        _provenance(attributes, told, reports=info.quirks.reports_origin),
-        told,
+        _provenance(attributes, known, reports=info.quirks.reports_origin),
+        known,
         (SOFTWARE,) if is_software(info) else (),
     )
 
@@ -370,16 +370,16 @@ def is_software(info: TokenInfo) -> bool:
     return family in _SOFTWARE_FAMILIES or (family == "openCryptoki" and "soft" in info.model.lower())
 
 
-def _provenance(says: KeyAttributes, mechanism: int | None, *, reports: bool) -> Provenance:
-    if says.can_leave:
+def _provenance(reported: KeyAttributes, mechanism: int | None, *, reports: bool) -> Provenance:
+    if reported.can_leave:
         return Provenance.EXTRACTABLE
     if not reports:
         return Provenance.NOT_REPORTED
-    made_here = says.local is True or (says.local is None and mechanism is not None)
-    if says.local is False:
+    made_here = reported.local is True or (reported.local is None and mechanism is not None)
+    if reported.local is False:
         return Provenance.IMPORTED
-    if not made_here or says.extractable is None:
+    if not made_here or reported.extractable is None:
         return Provenance.NOT_REPORTED
-    if says.never_extractable is False or says.always_sensitive is False:
+    if reported.never_extractable is False or reported.always_sensitive is False:
         return Provenance.WAS_EXTRACTABLE
     return Provenance.CREATED_HERE

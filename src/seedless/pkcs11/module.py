@@ -293,8 +293,8 @@ def slot_of(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
     if not slots:
         configuration = configuration_of(module.path.name) or "whether the device is plugged in"
         raise NoToken(f"no token matches {uri}: the module shows no token", f"look at {configuration}")
-    there = [slot for slot in slots if slot[1].initialised]
-    shows = _names_of(there) or "no initialised token"
+    ready_slots = [slot for slot in slots if slot[1].initialised]
+    shows = _names_of(ready_slots) or "no initialised token"
     raise NoToken(
         f"no token matches {uri}: the module shows {shows}",
         "name one by its label or serial, as in pkcs11:token=NAME;serial=NUMBER",

@@ -259,15 +259,15 @@ def pin_rejected(info: TokenInfo, *, wrong: bool) -> PinError:
     """Return the error for a user PIN that is wrong, or may not be tried, and what the flags tell."""
     if info.user_pin_locked:
         cause = _CAUSES["PinLocked"]
-        said = "the PIN was wrong and is now locked" if wrong else cause.text
-        return PinError(f"cannot log in on {info.where}: {said}", cause.hint)
-    said = "the PIN is wrong" if wrong else "the PIN was not tried"
+        text = "the PIN was wrong and is now locked" if wrong else cause.text
+        return PinError(f"cannot log in on {info.where}: {text}", cause.hint)
+    text = "the PIN is wrong" if wrong else "the PIN was not tried"
     if info.user_pin_final_try:
         hint = "make sure of the PIN, then use --last-try: one more wrong PIN locks the token"
-        return PinError(f"cannot log in on {info.where}: {said}, and one try is left", hint)
+        return PinError(f"cannot log in on {info.where}: {text}, and one try is left", hint)
     tries = ", and few tries are left" if info.user_pin_count_low else ""
     return PinError(
-        f"cannot log in on {info.where}: {said}{tries}", "make sure of the PIN before you try again"
+        f"cannot log in on {info.where}: {text}{tries}", "make sure of the PIN before you try again"
     )
 
 

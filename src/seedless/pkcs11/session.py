@@ -72,9 +72,9 @@ def ask_user_pin(pins: PinSource, info: TokenInfo, module: Module) -> bytes | No
         return None
     while True:
         with observer.current.asking():
-            given = pins.pin(info.where, info.tries)
+            text = pins.pin(info.where, info.tries)
         try:
-            return _sendable(encode_pin(given, info), info, module)
+            return _sendable(encode_pin(text, info), info, module)
         except PinError as error:
             if not asks_again(pins, error.message):
                 raise

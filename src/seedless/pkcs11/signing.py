@@ -216,14 +216,18 @@ class KeyFinder:
 
         SoftHSM writes attributes in the order of their numbers: so far it came before its process was killed.
         """
-        wanted = set(labels)
-        templates = [{Attribute.LABEL: one} for one in wanted] if len(wanted) <= FEW_SEARCHES else [None]
+        labels_wanted = set(labels)
+        templates = (
+            [{Attribute.LABEL: one} for one in labels_wanted]
+            if len(labels_wanted) <= FEW_SEARCHES
+            else [None]
+        )
         return [
             item_read.item
             for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
             for template in templates
             for item_read in key_objects(raw, kind, self._numbers, template)
-            if item_read.label in wanted
+            if item_read.label in labels_wanted
             and not item_read.id
             and item_read.values.get(Attribute.EC_PARAMS) is None
         ]

@@ -76,8 +76,8 @@ class Token:
 
         *key_id* is the CKA_ID that it should have: it is looked for there first, and believed by its bytes.
         """
-        there = self._session.again("find a key", lambda session: self._finder.find(session, raw, key_id))
-        return require_one_key(there, raw, self.info.where).key
+        found = self._session.again("find a key", lambda session: self._finder.find(session, raw, key_id))
+        return require_one_key(found, raw, self.info.where).key
 
     def generate(
         self,

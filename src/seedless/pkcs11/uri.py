@@ -184,10 +184,10 @@ def _field(name: str, separator: str) -> str | None:
             "the PKCS#11 URI holds a pin-value",
             "take the PIN out; give it by a prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM",
         )
-    here, there = (_PATH_NAMES, _QUERY_NAMES) if separator == ";" else (_QUERY_NAMES, _PATH_NAMES)
-    if name in here:
-        return here[name]
-    if name in there:
+    own, other = (_PATH_NAMES, _QUERY_NAMES) if separator == ";" else (_QUERY_NAMES, _PATH_NAMES)
+    if name in own:
+        return own[name]
+    if name in other:
         raise BadUri(f"the attribute {name} stands on the wrong side of the ? in the PKCS#11 URI")
     _check_extra(name)
     return None

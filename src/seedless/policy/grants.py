@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account, Activation, Operator, Permissions, Scope, User, signing_key
 from seedless.claims.templates import Filler, Unfillable, calls, filled, lists, widest
-from seedless.subject import Subjects, is_within, overlap, subject_and_queue, to_subject
+from seedless.subject import SubjectIndex, is_within, overlap, subject_and_queue, to_subject
 from seedless.text import shown
 from seedless.trust import account_of, carries_nothing, filler_of, scope_of
 
@@ -30,7 +30,7 @@ class Grant:
 
     where: str
     subject: str
-    denied: Subjects = field(default_factory=Subjects)
+    denied: SubjectIndex = field(default_factory=SubjectIndex)
     entry: str = ""
 
     @property
@@ -158,7 +158,7 @@ def _permitted(
 ) -> Iterator[Grant]:
     """Yield what is permitted at *path*; with a *filler*, to any user that the scope may issue."""
     for name, permission in (("pub", permitted.pub), ("sub", permitted.sub)):
-        denied = Subjects(_denied(permission.deny, templates=filler is not None))
+        denied = SubjectIndex(_denied(permission.deny, templates=filler is not None))
         place = f"{path}.{name}.allow"
         for index, entry in enumerate(permission.allow):
             for text in widest(entry, filler) if filler else (entry,):

@@ -141,26 +141,26 @@ class Connection:
 
     async def _ask(self, questions: Sequence[Question]) -> list[list[bytes]]:
         inbox = self._client.new_inbox()
-        asked = [_SentQuestion(question) for question in questions]
+        sent = [_SentQuestion(question) for question in questions]
 
-        async def heard(message: Any) -> None:  # noqa: ANN401 - nats-py's message
-            found = asked[int(message.subject.rpartition(".")[2])]
+        async def receive(message: Any) -> None:  # noqa: ANN401 - nats-py's message
+            found = sent[int(message.subject.rpartition(".")[2])]
             if nobody_listens(message.headers, message.data):
                 found.nobody = True
             else:
                 found.answers.append(message.data)
             self._news.come.set()
 
-        subscription = await self._client.subscribe(f"{inbox}.*", cb=heard)
-        for start in range(0, len(asked), AT_ONCE):
-            some = asked[start : start + AT_ONCE]
+        subscription = await self._client.subscribe(f"{inbox}.*", cb=receive)
+        for start in range(0, len(sent), AT_ONCE):
+            some = sent[start : start + AT_ONCE]
             for number, one in enumerate(some, start):
                 await self._client.publish(one.question.subject, one.question.data, reply=f"{inbox}.{number}")
             if not await self._all_answered(some):
                 break
         with suppress(Exception):  # a connection that was lost needs no end of its subscription
             await subscription.unsubscribe()
-        return [one.answers for one in asked]
+        return [one.answers for one in sent]
 
     async def _all_answered(self, some: Sequence[_SentQuestion]) -> bool:
         """Wait until all questions of *some* are answered, or until for our patience nothing comes."""
@@ -260,25 +260,25 @@ class Cluster:
         questions = [
             Question(protocol.UPDATE, account.text.encode("ascii"), self._from_all) for account in accounts
         ]
-        return [self._said(protocol.UPDATE, answers) for answers in self._connection.ask(questions)]
+        return [self._answer_of(protocol.UPDATE, answers) for answers in self._connection.ask(questions)]
 
     def who_deletes(self) -> TargetAnswer:
         """Ask with an order that names nothing; `ok` of an answer is that the server would delete."""
-        answer = self._order(protocol.MAY_WE_DELETE)
+        answer = self._send_delete_request(protocol.MAY_WE_DELETE)
         answers = tuple(
             ServerAnswer(one.server, protocol.may_delete(one), one.text) for one in answer.answers
         )
         return TargetAnswer(answers, answer.missing)
 
-    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:  # noqa: ARG002 - the order names them
-        """Send *order*, the signed jwt that names *accounts*."""
-        return self._order(order)
+    def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:  # noqa: ARG002 - the order names them
+        """Send *request*, the signed jwt that names *accounts*."""
+        return self._send_delete_request(request)
 
-    def _order(self, order: str) -> TargetAnswer:
-        question = Question(protocol.DELETE, order.encode("ascii"), self._from_all)
-        return self._said(protocol.DELETE, self._connection.ask([question])[0])
+    def _send_delete_request(self, request: str) -> TargetAnswer:
+        question = Question(protocol.DELETE, request.encode("ascii"), self._from_all)
+        return self._answer_of(protocol.DELETE, self._connection.ask([question])[0])
 
-    def _said(self, subject: str, answers: Sequence[bytes]) -> TargetAnswer:
+    def _answer_of(self, subject: str, answers: Sequence[bytes]) -> TargetAnswer:
         found = protocol.answers_to(subject, answers)
         answered = {answer.server.id for answer in found}
         return TargetAnswer(found, tuple(server for server in self.holdings if server.id not in answered))
@@ -299,10 +299,10 @@ def find_servers(connection: Connection, servers: int | None = None) -> Cluster:
 
     Known are as many as the servers count, and *servers* where it is given.
     """
-    there = _there(connection, servers)
-    counted = _enough(len(there))
+    servers_found = _there(connection, servers)
+    counted = _enough(len(servers_found))
     server_reports = protocol.server_reports(connection.ask([Question(protocol.VARZ, b"", counted)])[0])
-    _require({one.server for one in server_reports}, there, "did not say whom they trust")
+    _require({one.server for one in server_reports}, servers_found, "did not say whom they trust")
     holders = {one.server for one in server_reports if one.operators or _is_account(one.system_account)}
     holdings = protocol.listings(connection.ask([Question(protocol.LIST, b"", _enough(len(holders)))])[0])
     _require(set(holdings), holders, "did not say which accounts they hold", _FULL)
@@ -331,16 +331,16 @@ def _there(connection: Connection, servers: int | None) -> set[AccountServer]:
     pinged = protocol.ping_answers(answers)
     if not pinged:
         raise ServerError("no server answered as to a user of its system account", _SYSTEM_USER)
-    there = {one.server for one in pinged}
+    servers_found = {one.server for one in pinged}
     known = _known(pinged, servers)
-    if len(there) < known:
-        silent = {name for one in pinged for name in one.routes} - {server.name for server in there}
+    if len(servers_found) < known:
+        silent = {name for one in pinged for name in one.routes} - {server.name for server in servers_found}
         named = f": {listed({AccountServer('', name) for name in silent})} did not" if silent else ""
         raise ServerError(
-            f"{len(there)} of {known} servers answered ({listed(there)}){named}",
+            f"{len(servers_found)} of {known} servers answered ({listed(servers_found)}){named}",
             f"start it, or wait until the others forget it; {AGAIN}",
         )
-    return there
+    return servers_found
 
 
 def _all_there(answers: Sequence[bytes], servers: int | None) -> bool:
@@ -358,11 +358,11 @@ def _enough(count: int) -> Callable[[Sequence[bytes]], bool]:
     return lambda answers: len(answers) >= count
 
 
-def _require(found: set[AccountServer], wanted: set[AccountServer], did_not: str, hint: str = "") -> None:
-    missing = wanted - found
+def _require(found: set[AccountServer], expected: set[AccountServer], did_not: str, hint: str = "") -> None:
+    missing = expected - found
     if missing:
         raise ServerError(
-            f"{len(missing)} of {len(wanted)} servers {did_not}: {listed(missing)}", hint or AGAIN
+            f"{len(missing)} of {len(expected)} servers {did_not}: {listed(missing)}", hint or AGAIN
         )
 
 

@@ -99,9 +99,9 @@ def orphaned_accounts(
     *deleted* are those that were deleted before; *now* is Unix seconds.
     """
     systems = {one.system_account for one in target.server_reports}
-    wanted = {account.claims.sub for account in stored.values()}
-    held: frozenset[str] = frozenset().union(*target.holdings.values())
-    found = judge_pulled(target.held(sorted(held - wanted - systems)), operator, stored, now=now)
+    in_store = {account.claims.sub for account in stored.values()}
+    on_servers: frozenset[str] = frozenset().union(*target.holdings.values())
+    found = judge_pulled(target.held(sorted(on_servers - in_store - systems)), operator, stored, now=now)
     names = {one.subject: one.name for one in found if one.status is not PullStatus.REFUSED}
     left = tuple(one for one in found if one.status is PullStatus.REFUSED)
     return OrphanedAccounts(named(target, sorted(names), deleted, names), left)
@@ -118,18 +118,18 @@ def named(
         account: tuple(server for server, keys in target.holdings.items() if account in keys)
         for account in accounts
     }
-    held = [account for account in accounts if holders[account]]
+    on_servers = [account for account in accounts if holders[account]]
     known = names or {}
-    texts = target.held([account for account in held if account not in known])
+    texts = target.held([account for account in on_servers if account not in known])
     found = []
-    for account in held:
+    for account in on_servers:
         jwt = next(filter(None, map(readable, texts.get(account, ()))), None)
         name = known.get(account) or (jwt.claims.name if jwt else "") or account
         found.append(OrphanedAccount(account, name, holders[account], deleted.get(account)))
     return tuple(sorted(found, key=lambda orphan: (orphan.name, orphan.account)))
 
 
-def require_store(damaged: Collection[str], wanted: Collection[str]) -> None:
+def require_store(damaged: Collection[str], in_store: Collection[str]) -> None:
     """Raise `Refused` unless the store tells for certain which accounts are to stay."""
     if damaged:
         names = ", ".join(sorted(damaged))
@@ -137,7 +137,7 @@ def require_store(damaged: Collection[str], wanted: Collection[str]) -> None:
             f"nothing is pruned: {len(damaged)} of the store's files cannot be read: {names}",
             "what cannot be read may be wanted; restore it first",
         )
-    if not wanted:
+    if not in_store:
         raise Refused("nothing is pruned: the store has no accounts, so everything would go", _RIGHT_STORE)
 
 
@@ -161,8 +161,8 @@ def delete_request_issuer(
     )
 
 
-def _obeys_any(standing: ServerReport, keys: Sequence[str]) -> bool:
-    return any(key in _obeyed(one.claims) for one in standing.operators for key in keys)
+def _obeys_any(report: ServerReport, keys: Sequence[str]) -> bool:
+    return any(key in _obeyed(one.claims) for one in report.operators for key in keys)
 
 
 def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:

@@ -213,13 +213,13 @@ def preflight(
 
 
 def _about_claims(account: Jwt[Account], servers: ServerContext, context: Context) -> Iterator[Finding]:
-    said: Iterable[Finding] = judge_statement(Statement.of(account), context)
+    about_claims: Iterable[Finding] = judge_statement(Statement.of(account), context)
     newest = _newest(account, servers)
     if newest is not None:
         jwts = {servers.operator.claims.sub: servers.operator}
         before = msgspec.structs.replace(context, jwts=jwts)
-        said = mark_existing(said, payload_of(account), newest, before)
-    for finding in said:
+        about_claims = mark_existing(about_claims, payload_of(account), newest, before)
+    for finding in about_claims:
         if finding.severity in {Severity.ERROR, Severity.TIMECHECK}:
             yield msgspec.structs.replace(finding, severity=Severity.ERROR)
         elif finding.severity is Severity.EXISTING:

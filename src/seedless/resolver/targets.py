@@ -75,8 +75,8 @@ class Target(Protocol):
     def who_deletes(self) -> TargetAnswer:
         """Ask every server whether it deletes accounts at all."""
 
-    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:
-        """Delete *accounts* everywhere, by the *order*, a jwt, where servers want one."""
+    def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:
+        """Delete *accounts* everywhere, by the *request*, a jwt, where servers want one."""
 
 
 _FILE = re.compile(r"(A[A-Z2-7]{55})\.jwt")
@@ -122,7 +122,7 @@ class FolderTarget:
         """Say yes: nobody is asked."""
         return TargetAnswer((ServerAnswer(self._server, ok=True, text="a folder"),))
 
-    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:  # noqa: ARG002 - a folder obeys without
+    def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:  # noqa: ARG002 - a folder obeys without
         """Rename the files of *accounts*; what is not there is deleted already."""
         for account in accounts:
             file = self._file(account)
@@ -191,7 +191,7 @@ class MemoryTarget:
         self._path: Final = path
         self._environment: Final = environment
         self._server: Final = AccountServer("", str(path))
-        operators = tuple(given.jwt for given in answer.operators if given.jwt)
+        operators = tuple(preloaded.jwt for preloaded in answer.operators if preloaded.jwt)
         self.server_reports: Final = (ServerReport(self._server, operators, answer.system_account, 0),)
         self._block = _block(configuration)
 
@@ -219,7 +219,7 @@ class MemoryTarget:
         """Say yes: nobody is asked."""
         return TargetAnswer((ServerAnswer(self._server, ok=True, text="a file"),))
 
-    def delete(self, accounts: Sequence[str], order: str) -> TargetAnswer:  # noqa: ARG002 - a file obeys without
+    def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:  # noqa: ARG002 - a file obeys without
         """Take *accounts* out of the configuration."""
         self._write({}, accounts)
         return TargetAnswer((ServerAnswer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
@@ -227,10 +227,10 @@ class MemoryTarget:
     def _write(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> None:
         texts = {key: match[4] for key, match in self._block.entries.items()}
         texts |= {key: account.text for key, account in accounts.items()}
-        wanted = {key: text for key, text in texts.items() if key not in gone}
+        entries_wanted = {key: text for key, text in texts.items() if key not in gone}
         text = self._block.edited(accounts, gone)
         block = _block(nats_config.parse(text, str(self._path), self._environment))
-        if {key: match[4] for key, match in block.entries.items()} != wanted:
+        if {key: match[4] for key, match in block.entries.items()} != entries_wanted:
             raise StoreError(
                 f"{shown(self._path)} cannot be changed so that it says what is wanted",
                 "write it anew: seedless server config --mem-resolver",

@@ -51,10 +51,10 @@ class AccountContext:
 
     def sources(self, *claims: Claims[Any]) -> tuple[Jwt[Any], ...]:
         """Return the operator, this account, and the accounts that *claims* import from."""
-        wanted = {item.account for one in claims for item in getattr(one.body, "imports", ())}
-        wanted.add(self.account.claims.sub)
+        sources_needed = {item.account for one in claims for item in getattr(one.body, "imports", ())}
+        sources_needed.add(self.account.claims.sub)
         accounts = (self.account, *self.importers.values())
-        return (self.operator, *(one for one in accounts if one.claims.sub in wanted))
+        return (self.operator, *(one for one in accounts if one.claims.sub in sources_needed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def signed_by(key: PublicKey, around: AccountContext, now: int) -> SignedByKey:
     activations = tuple(
         activation
         for name, importer in around.importers.items()
-        for activation in _leaves(name, importer)
+        for activation in _activations(name, importer)
         if activation.activation.issuer == key
         and not is_expired(activation.activation, now)
         and not trust.is_revoked(around.account, activation.activation)
@@ -98,7 +98,7 @@ def signed_by(key: PublicKey, around: AccountContext, now: int) -> SignedByKey:
 
 def has_activation_by(importer: Jwt[Account], keys: Collection[str]) -> bool:
     """Tell whether an import of *importer* has an activation that one of *keys* (key texts) has signed."""
-    return any(str(activation.activation.issuer) in keys for activation in _leaves("", importer))
+    return any(str(activation.activation.issuer) in keys for activation in _activations("", importer))
 
 
 def begin(around: AccountContext, old: PublicKey, new: PublicKey, signed: SignedByKey, now: int) -> Plan:
@@ -181,7 +181,7 @@ def _of(claims: Claims[Any], account: str) -> Claims[Any]:
     return msgspec.structs.replace(claims, body=msgspec.structs.replace(claims.body, issuer_account=account))
 
 
-def _leaves(name: str, importer: Jwt[Account]) -> Iterator[ImportedActivation]:
+def _activations(name: str, importer: Jwt[Account]) -> Iterator[ImportedActivation]:
     for index, item in enumerate(importer.claims.body.imports):
         if not item.token:
             continue

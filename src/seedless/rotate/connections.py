@@ -58,7 +58,7 @@ class AccountConnections:
         return tuple(client for client in self.clients if client.issuer == issuer)
 
 
-class _Server(msgspec.Struct):
+class _MonitoredServer(msgspec.Struct):
     id: str = ""
     name: str = ""
 
@@ -78,7 +78,7 @@ class _Page(msgspec.Struct):
 
 
 class _Connz(msgspec.Struct):
-    server: _Server
+    server: _MonitoredServer
     data: _Page
 
 
@@ -91,7 +91,7 @@ class _Leafs(msgspec.Struct):
 
 
 class _Leafz(msgspec.Struct):
-    server: _Server
+    server: _MonitoredServer
     data: _Leafs
 
 
@@ -101,8 +101,8 @@ def connected(
     """Ask *servers* who is connected to *account* (key text); raise `ServerError` unless all answer."""
     clients: list[ConnectedClient] = []
     for page in range(_MOST_PAGES):
-        asked = {"auth": True, "acc": account, "limit": PAGE, "offset": page * PAGE}
-        pages = _answers(ask, servers, (CONNZ, json.dumps(asked).encode()), _Connz)
+        query = {"auth": True, "acc": account, "limit": PAGE, "offset": page * PAGE}
+        pages = _answers(ask, servers, (CONNZ, json.dumps(query).encode()), _Connz)
         clients += [_client(reply.server, one) for reply in pages for one in reply.data.connections or ()]
         if all(reply.data.total <= (page + 1) * PAGE for reply in pages):
             break
@@ -117,9 +117,9 @@ def _answers(
     kind: type[S],
 ) -> list[S]:
     """Return what each of *servers* says to *question*, in their order."""
-    wanted = {server.id for server in servers}
+    expected = {server.id for server in servers}
     subject, data = question
-    (answers,) = ask([Question(subject, data, lambda found: wanted <= _read(found, kind, subject).keys())])
+    (answers,) = ask([Question(subject, data, lambda found: expected <= _read(found, kind, subject).keys())])
     reply = _read(answers, kind, subject)
     silent = [str(server) for server in servers if server.id not in reply]
     if silent:
@@ -137,7 +137,7 @@ def _read(answers: Sequence[bytes], kind: type[S], subject: str) -> dict[str, S]
     return {reply.server.id: reply for reply in found}
 
 
-def _client(server: _Server, one: _Connection) -> ConnectedClient:
+def _client(server: _MonitoredServer, one: _Connection) -> ConnectedClient:
     return ConnectedClient(
         server=brief(server.name or server.id),
         number=one.cid,

@@ -57,10 +57,10 @@ class ServerTrust:
     keys: frozenset[str]
 
     @classmethod
-    def of(cls, standing: ServerReport) -> ServerTrust:
-        """Return what *standing*, a server's word, says."""
-        found = {key for one in standing.operators for key in (one.claims.sub, *listed_keys(one.claims))}
-        return cls(standing.server, frozenset(found))
+    def of(cls, report: ServerReport) -> ServerTrust:
+        """Return what *report*, a server's word, says."""
+        found = {key for one in report.operators for key in (one.claims.sub, *listed_keys(one.claims))}
+        return cls(report.server, frozenset(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def overlapping(parent: Claims[Any], made: Mapping[NewKey, PublicKey]) -> list[P
     """Return the keys of *parent* whose successors it lists too."""
     listed = listed_keys(parent)
     owner = parent.name.strip()
-    known = {wanted: str(key) for wanted, key in made.items()}
+    known = {new_key: str(key) for new_key, key in made.items()}
     keys = [PublicKey.parse(text) for text in listed if is_key(text)]
     return [key for key in keys if known.get(replacement_key(owner, key)) in listed]
 

@@ -92,8 +92,8 @@ def c007_publisher_names_no_queue(statement: Statement[Any], _: Context) -> Iter
     """
     for path, text, may_queue in permissions(statement.claims):
         if not may_queue and text.count(" ") == 1:
-            said_of = f"{cited(text)} names a queue, which is for subscriptions"
-            yield error("C007", path, said_of, "leave the queue out, or allow it under sub")
+            text_of = f"{cited(text)} names a queue, which is for subscriptions"
+            yield error("C007", path, text_of, "leave the queue out, or allow it under sub")
 
 
 def c008_permission_is_one_subject(statement: Statement[Any], _: Context) -> Iterator[Finding]:

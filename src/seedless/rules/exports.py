@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from seedless.findings import error
 from seedless.rules.formats import cited
 from seedless.rules.places import exports
-from seedless.subject import Subjects, has_wildcard
+from seedless.subject import SubjectIndex, has_wildcard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ def c039_stream_has_no_response(statement: Statement[Account], _: Context) -> It
 def c040_only_service_exports_trace(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Only an export of a service may allow traces.
 
-    Whether a stream may be traced is said where it is imported.
+    Whether a stream may be traced is statement where it is imported.
     """
     for path, export in exports(statement.claims):
         if export.type == "stream" and export.allow_trace:
@@ -177,7 +177,7 @@ def _positions(statement: Statement[Account]) -> Iterator[tuple[str, Export, lis
 
 def _containing(pairs: Sequence[tuple[str, Export]]) -> Iterator[tuple[str, str, str]]:
     """Yield each subject that contains that of another export, once, with its path and the other subject."""
-    index = Subjects(export.subject for _, export in pairs)
+    index = SubjectIndex(export.subject for _, export in pairs)
     paths: dict[str, str] = {}
     for path, export in pairs:
         paths.setdefault(export.subject, path)

@@ -225,8 +225,8 @@ def g012_no_seed_is_signed(change: Change, _: Context) -> Iterator[Finding]:
     payload = change.draft.payload.decode()
     for path, text in _texts(msgspec.json.decode(payload), "") if holds_seed(payload) else ():
         if holds_seed(text):
-            told = "is or holds a seed, and everybody can read a jwt"
-            yield error("G012", path, told, "give the public key that was meant, and replace the seed")
+            message = "is or holds a seed, and everybody can read a jwt"
+            yield error("G012", path, message, "give the public key that was meant, and replace the seed")
 
 
 def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:

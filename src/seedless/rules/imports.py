@@ -13,7 +13,7 @@ from seedless.findings import error, warning
 from seedless.rules.formats import cited
 from seedless.rules.places import tokens
 from seedless.rules.trust import export_of
-from seedless.subject import Subjects, is_contained_in, overlap, references, to_subject
+from seedless.subject import SubjectIndex, is_contained_in, overlap, references, to_subject
 from seedless.trust import account_of
 from seedless.wire import at
 
@@ -124,8 +124,8 @@ def c030_wildcards_are_taken_over(statement: Statement[Account], _: Context) -> 
     """
     for path, item in _renamed(statement):
         stars = _stars(item.subject)
-        there = [number for number in references(item.local_subject) if number <= stars]
-        used = len(there) + _stars(item.local_subject)
+        covered = [number for number in references(item.local_subject) if number <= stars]
+        used = len(covered) + _stars(item.local_subject)
         if used != stars:
             text = f"takes over {used} wildcards, but {cited(item.subject)} has {stars}"
             yield error("C030", path, text, "write $1, $2, … for each *")
@@ -195,10 +195,10 @@ def c036_activation_covers_the_subject(statement: Statement[Account], _: Context
     for path, item, activation in tokens(statement.claims.body):
         if activation is None:
             continue
-        wanted = item.to if item.type == "service" and item.to else item.subject
+        subject = item.to if item.type == "service" and item.to else item.subject
         allowed = activation.claims.body.subject
-        if not is_contained_in(wanted, allowed):
-            text = f"the activation is for {cited(allowed)}, which does not contain {cited(wanted)}"
+        if not is_contained_in(subject, allowed):
+            text = f"the activation is for {cited(allowed)}, which does not contain {cited(subject)}"
             yield error("C036", path, text, "import less, or ask for another activation")
 
 
@@ -232,7 +232,7 @@ def _overlapping(services: Iterable[tuple[str, str, str]]) -> dict[tuple[str, st
         of_accounts[account][subject] = None
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for account, subjects in of_accounts.items():
-        index = Subjects(subjects)
+        index = SubjectIndex(subjects)
         for subject in subjects:
             for other in index.containing(subject):
                 found[account, subject].add(other)
@@ -350,12 +350,12 @@ def _cyclic(claims: Mapping[str, Claims[Any]]) -> frozenset[tuple[str, int]]:
     for known, found in _last:
         if known is claims:
             return found
-    found = frozenset(_found_cyclic(claims))
+    found = frozenset(_cyclic_accounts(claims))
     _last[:] = [(claims, found)]
     return found
 
 
-def _found_cyclic(claims: Mapping[str, Claims[Any]]) -> Iterator[tuple[str, int]]:
+def _cyclic_accounts(claims: Mapping[str, Claims[Any]]) -> Iterator[tuple[str, int]]:
     """Yield the imports on cycles; subjects are compared only among accounts that import from each other."""
     imports = {key: one.body.imports for key, one in claims.items() if isinstance(one.body, Account)}
     accounts: _Graph = {

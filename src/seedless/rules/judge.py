@@ -93,8 +93,8 @@ def code_of(rule: Rule | ChangeRule | PlanRule) -> str:
 
 def rules() -> tuple[Rule | ChangeRule | PlanRule, ...]:
     """Return every rule once, in the order of the codes within each letter."""
-    held: list[Rule | ChangeRule | PlanRule] = [rule for part in STATEMENT_RULES.values() for rule in part]
-    found = dict.fromkeys([*held, *CHANGE_RULES, *PLAN_RULES])
+    tables: list[Rule | ChangeRule | PlanRule] = [rule for part in STATEMENT_RULES.values() for rule in part]
+    found = dict.fromkeys([*tables, *CHANGE_RULES, *PLAN_RULES])
     return tuple(sorted(found, key=code_of))
 
 
@@ -159,7 +159,7 @@ def mark_existing(
         yield from found
         return
     earlier = judge_statement(Statement.of(before), _before(before, context))
-    known = _Known([finding for finding in earlier if _may_exist(finding)], payload_of(before))
+    known = _PreviousErrors([finding for finding in earlier if _may_exist(finding)], payload_of(before))
     after = _members(payload)
     for finding in found:
         if _may_exist(finding) and known.take(_identities(finding, after)):
@@ -168,7 +168,7 @@ def mark_existing(
             yield finding
 
 
-class _Known:
+class _PreviousErrors:
     """The errors of the jwt that is replaced, each of which one error of the new one can be."""
 
     def __init__(self, findings: Sequence[Finding], payload: bytes) -> None:

@@ -49,9 +49,9 @@ def c102_limits_let_something_through(statement: Statement[Any], context: Contex
     body = statement.claims.body
     if isinstance(body, User) and _has_scope(statement, context):
         return
-    held, path = (body.limits, "nats.limits") if isinstance(body, Account) else (body, "nats")
+    limited, path = (body.limits, "nats.limits") if isinstance(body, Account) else (body, "nats")
     for name in _LIMITS:
-        if getattr(held, name, None) == 0:
+        if getattr(limited, name, None) == 0:
             yield warning("C102", f"{path}.{name}", "a limit of 0 lets nothing through", "-1 is no limit")
 
 
@@ -106,12 +106,12 @@ def c105_connection_types_are_known(statement: Statement[Any], _: Context) -> It
 
     Servers ignore others, and when none is left that they know, they refuse the login.
     """
-    held: list[tuple[str, User | Template]] = []
+    limited: list[tuple[str, User | Template]] = []
     if isinstance(statement.claims.body, Account):
-        held += _templates(statement)
+        limited += _templates(statement)
     elif isinstance(statement.claims.body, User):
-        held.append(("nats", statement.claims.body))
-    for path, limits in held:
+        limited.append(("nats", statement.claims.body))
+    for path, limits in limited:
         types = limits.allowed_connection_types
         unknown = [kind for kind in types if kind.upper() not in _CONNECTIONS]
         for index, kind in enumerate(types):
@@ -238,9 +238,9 @@ def c120_jetstream_has_storage(statement: Statement[Account], _: Context) -> Ite
         (join(f"{_LIMITS_LIMITS}.tiered_limits", name), tier) for name, tier in limits.tiered_limits.items()
     ]
     for path, part in [*parts, *tiers]:
-        given = [name for name in JetStreamLimits.__struct_fields__ if getattr(part, name)]
-        if given and not (part.mem_storage or part.disk_storage):
-            text = f"{', '.join(given)} without storage: JetStream stays off"
+        names_given = [name for name in JetStreamLimits.__struct_fields__ if getattr(part, name)]
+        if names_given and not (part.mem_storage or part.disk_storage):
+            text = f"{', '.join(names_given)} without storage: JetStream stays off"
             yield warning(
                 "C120", path, text, "--js-disk-storage gives it storage, --js-disable removes its limits"
             )
@@ -255,9 +255,9 @@ def c121_limit_is_a_number_or_none(statement: Statement[Account | User], _: Cont
     With a `conn`, `subs` or `payload` below -1 servers refuse every connection, subscription or message, as
     with 0. What they make of others below -1 is documented nowhere.
     """
-    for path, held, names in _held(statement):
+    for path, limited, names in _limits_of(statement):
         for name in names:
-            value = getattr(held, name)
+            value = getattr(limited, name)
             if value < NO_LIMIT:
                 text = f"{value} is no limit that servers know"
                 text += ", and locks out as 0 does" if name in _LOCKS_OUT else ""
@@ -285,7 +285,7 @@ def _has_storage(limits: Limits) -> bool:
     return bool(limits.mem_storage or limits.disk_storage)
 
 
-def _held(statement: Statement[Account | User]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+def _limits_of(statement: Statement[Account | User]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     """Yield path, limits, and names of those that count, of an account or a user."""
     body = statement.claims.body
     if isinstance(body, User):

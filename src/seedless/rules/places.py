@@ -121,9 +121,12 @@ def permissions(claims: Claims[Any]) -> Iterator[PermissionEntry]:
         yield from entries(claims.body.default_permissions, "nats.default_permissions")
 
 
-def entries(held: Permissions | User | Template, path: str) -> Iterator[PermissionEntry]:
-    """Yield every entry of the permissions that *held* has at *path*; a queue is for subscribers."""
-    sides: tuple[tuple[str, Permission, bool], ...] = (("sub", held.sub, True), ("pub", held.pub, False))
+def entries(permissions_of: Permissions | User | Template, path: str) -> Iterator[PermissionEntry]:
+    """Yield every entry of the permissions of *permissions_of* at *path*; a queue is for subscribers."""
+    sides: tuple[tuple[str, Permission, bool], ...] = (
+        ("sub", permissions_of.sub, True),
+        ("pub", permissions_of.pub, False),
+    )
     for name, side, may_queue in sides:
         for kind, texts in (("allow", side.allow), ("deny", side.deny)):
             for index, text in enumerate(texts):

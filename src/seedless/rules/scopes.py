@@ -51,13 +51,13 @@ def c109_template_functions_exist(statement: Statement[Account], _: Context) -> 
         for place, text in _entries(path, template):
             for call in calls(text):
                 if not call.function:
-                    told = (
+                    message = (
                         f"{cited(call.text)} is no function that servers know: they refuse every user of it"
                     )
-                    yield error("C109", place, told, f"write {FUNCTIONS}")
+                    yield error("C109", place, message, f"write {FUNCTIONS}")
             if has_stray_braces(text):
-                told = f"{cited(text)} has braces that are no template"
-                yield error("C109", place, told, "write {{name()}}, or a subject without braces")
+                message = f"{cited(text)} has braces that are no template"
+                yield error("C109", place, message, "write {{name()}}, or a subject without braces")
 
 
 def c110_account_fills_its_scopes(statement: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -73,8 +73,8 @@ def c110_account_fills_its_scopes(statement: Statement[Account], _: Context) -> 
                 if not call.function.startswith("account-"):
                     continue
                 if not filler.values(call) and ".deny[" in place:
-                    told = f"the account has no tag for {cited(call.text)}: servers refuse every user"
-                    yield error("C110", place, told, "give the account the tag")
+                    message = f"the account has no tag for {cited(call.text)}: servers refuse every user"
+                    yield error("C110", place, message, "give the account the tag")
                 else:
                     yield from _unfit("C110", place, call, filler)
 
@@ -90,9 +90,9 @@ def c111_no_queue_beside_templates(statement: Statement[Account], _: Context) ->
                 continue
             for index, text in enumerate(entries):
                 if not is_subject(_emptied(text)):
-                    told = f"{cited(text)} is no subject, and a template is in the same list"
+                    message = f"{cited(text)} is no subject, and a template is in the same list"
                     where = at(f"{path}.{place}", index)
-                    yield error("C111", where, told, "name no queue there, or use no template")
+                    yield error("C111", where, message, "name no queue there, or use no template")
 
 
 def c112_templates_are_in_scopes(statement: Statement[Account | User], _: Context) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from seedless.claims import Account, Activation, Operator, User
 from seedless.findings import error, warning
 from seedless.rules.formats import cited
 from seedless.rules.places import tokens
-from seedless.subject import Subjects
+from seedless.subject import SubjectIndex
 from seedless.trust import EVERYONE, account_of, carries_nothing, may_issue, scope_of
 from seedless.units import moment
 from seedless.wire import at
@@ -112,7 +112,7 @@ def t006_revoked_stays_revoked(
     if account is None:
         return
     for revocations in _revocations(account.body, statement.claims.body):
-        if _stands(revocations, statement.claims.sub, statement.issued_at):
+        if _is_revoked_at(revocations, statement.claims.sub, statement.issued_at):
             until = max(revocations[key] for key in (statement.claims.sub, EVERYONE) if key in revocations)
             text = f"is {moment(statement.issued_at)}, and what is issued until {moment(until)} is revoked"
             yield warning("T006", "iat", f"{text}: servers refuse it", "revoke less, or issue later")
@@ -152,7 +152,7 @@ def t009_import_is_exported(statement: Statement[Account], context: Context) -> 
     """
     for path, item, exporter, export in _known_imports(statement, context):
         if export is None:
-            text = f"account {cited(exporter.name)} exports no {item.type} {cited(_wanted(item))}"
+            text = f"account {cited(exporter.name)} exports no {item.type} {cited(_subject(item))}"
             yield warning("T009", f"{path}.subject", text, "export it there first")
 
 
@@ -193,7 +193,7 @@ def t012_leave_is_not_revoked(statement: Statement[Account], context: Context) -
         if exporter is None or activation is None:
             continue
         for revocations in _revocations(exporter.body, activation.claims.body):
-            if _stands(revocations, activation.claims.sub, activation.issued_at):
+            if _is_revoked_at(revocations, activation.claims.sub, activation.issued_at):
                 text = f"account {cited(exporter.name)} has revoked the activation"
                 yield warning("T012", path, text, "ask that account for another")
 
@@ -249,7 +249,7 @@ def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str
     yield from (export.revocations for export in _exports(account, body.import_type, body.subject))
 
 
-def _stands(revocations: dict[str, int], subject: str, issued_at: int) -> bool:
+def _is_revoked_at(revocations: dict[str, int], subject: str, issued_at: int) -> bool:
     """Tell whether *revocations* stand against a jwt of *subject* that was issued then."""
     return any(key in revocations and issued_at <= revocations[key] for key in (subject, EVERYONE))
 
@@ -266,7 +266,7 @@ def _exports(account: Account, kind: str, subject: str) -> list[Export]:
     return [account.exports[place] for place in sorted(fitting)]
 
 
-def _indexed(account: Account, kind: str) -> tuple[Mapping[str, list[int]], Subjects]:
+def _indexed(account: Account, kind: str) -> tuple[Mapping[str, list[int]], SubjectIndex]:
     """Return where the exports of a *kind* stand in *account*, by subject, and the index of their subjects.
 
     The last accounts are remembered: many import from one, each for several subjects.
@@ -282,16 +282,16 @@ def _indexed(account: Account, kind: str) -> tuple[Mapping[str, list[int]], Subj
             fresh.setdefault(export.subject, []).append(place)
     if len(_indexes) >= _MOST_INDEXES:
         _indexes.clear()
-    index = Subjects(fresh)
+    index = SubjectIndex(fresh)
     _indexes[key] = (account, fresh, index)
     return fresh, index
 
 
 _MOST_INDEXES = 256
-_indexes: dict[tuple[int, str], tuple[Account, Mapping[str, list[int]], Subjects]] = {}
+_indexes: dict[tuple[int, str], tuple[Account, Mapping[str, list[int]], SubjectIndex]] = {}
 
 
-def _wanted(item: Import) -> str:
+def _subject(item: Import) -> str:
     """Return the subject of *item* at the exporting account."""
     return item.to if item.type == "service" and item.to else item.subject
 
@@ -304,7 +304,7 @@ def _known_imports(
         exporter = _account(context, item.account)
         if exporter is not None:
             path = at("nats.imports", index)
-            yield path, item, exporter, export_of(exporter.body, item.type, _wanted(item))
+            yield path, item, exporter, export_of(exporter.body, item.type, _subject(item))
 
 
 RULES = {

@@ -313,13 +313,13 @@ def make_folder(folder: Path) -> None:
             raise
 
 
-def _make_folders(folder: str, made: dict[str, None], there: Container[str]) -> dict[str, None]:
+def _make_folders(folder: str, made: dict[str, None], existing: Container[str]) -> dict[str, None]:
     """Make what is missing of *folder*, and note it in *made*; return the folders that need syncing.
 
-    Those of *there* are known not to be missing.
+    Those of *existing* are known not to be missing.
     """
     missing = []
-    while folder not in there and not os.path.exists(folder):
+    while folder not in existing and not os.path.exists(folder):
         missing.append(folder)
         folder = _folder(folder)
     for new in reversed(missing):

@@ -64,7 +64,7 @@ class _PoolConnection:
         self.gone = False
         self.patience = 0.0
 
-    def say(self, kind: FrameKind, body: bytes) -> None:
+    def send(self, kind: FrameKind, body: bytes) -> None:
         """Send one frame; the clock starts anew."""
         data = pack_frame(kind, body)
         while data:
@@ -115,7 +115,7 @@ class _PoolPinSource:
 
     def pin(self, token: str, tries: str) -> str:
         """Ask, and wait for the answer."""
-        self._pool.say(FrameKind.ASK, json.dumps([token, tries]).encode())
+        self._pool.send(FrameKind.ASK, json.dumps([token, tries]).encode())
         answer = self._pool.pin()
         if answer is None:
             raise PinError("the program that wanted the token has ended")
@@ -129,16 +129,16 @@ def _work(pool: _PoolConnection) -> None:
     load_binding()
     from seedless.pkcs11.token import open_token  # noqa: PLC0415 - behind the line before
 
-    wanted = json.loads(request)
-    pool.patience = wanted["opening"]
-    uri, module, turns = KeyUri.parse(wanted["uri"]), Path(wanted["module"]), _LoginLock(wanted["turns"])
+    options = json.loads(request)
+    pool.patience = options["opening"]
+    uri, module, turns = KeyUri.parse(options["uri"]), Path(options["module"]), _LoginLock(options["turns"])
     with ExitStack() as stack:
-        opening = open_token(uri, _PoolPinSource(pool), module=module, last_try=wanted["last_try"])
+        opening = open_token(uri, _PoolPinSource(pool), module=module, last_try=options["last_try"])
         with turns:
             token = stack.enter_context(opening)
-        pool.patience = wanted["deadline"]
-        pool.say(FrameKind.READY, json.dumps([token.info.where, touch_notice(token.info)]).encode())
-        keys = _Keys(token, frozenset(wanted["allow_extractable"]), turns)
+        pool.patience = options["deadline"]
+        pool.send(FrameKind.READY, json.dumps([token.info.where, touch_notice(token.info)]).encode())
+        keys = _Keys(token, frozenset(options["allow_extractable"]), turns)
         while (batch := pool.jobs()) is not None:
             _sign(pool, keys, batch)
 
@@ -201,7 +201,7 @@ def _sign(pool: _PoolConnection, keys: _Keys, batch: bytes) -> None:
 
 def _report(pool: _PoolConnection, unreported: list[tuple[int, bytes]]) -> None:
     if unreported:
-        pool.say(FrameKind.SIGNED, b"".join(SIGNATURE.pack(*signed) for signed in unreported))
+        pool.send(FrameKind.SIGNED, b"".join(SIGNATURE.pack(*signed) for signed in unreported))
         unreported.clear()
 
 
@@ -215,7 +215,7 @@ def main() -> None:
     forbid_dumps()
     pool = _PoolConnection(os.dup(0), os.dup(1))
     with suppress(OSError):
-        pool.say(FrameKind.HERE, b"null")
+        pool.send(FrameKind.HERE, b"null")
     # A driver that reads stdin or prints would be heard by the pool.
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -229,7 +229,7 @@ def main() -> None:
         failure = {"error": "", "message": f"a worker failed with {type(error).__name__}", "hint": ""}
     if failure is not None:
         with suppress(OSError):
-            pool.say(FrameKind.FAILED, json.dumps(failure).encode())
+            pool.send(FrameKind.FAILED, json.dumps(failure).encode())
 
 
 if __name__ == "__main__":

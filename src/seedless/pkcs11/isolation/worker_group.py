@@ -84,12 +84,12 @@ class WorkerProcess:
         "_in",
         "_out",
         "_process",
-        "asked",
         "holds_pin",
         "is_fresh",
         "is_watched",
         "jobs",
         "pace",
+        "pin_request",
         "since",
         "started",
         "state",
@@ -107,7 +107,7 @@ class WorkerProcess:
         self._out: Final = bytearray()
         self.state = WorkerState.STARTED
         self.jobs: Final[deque[SigningJob]] = deque()
-        self.asked: tuple[str, str] | None = None  # for the PIN, and not answered yet
+        self.pin_request: tuple[str, str] | None = None  # for the PIN, and not answered yet
         self.holds_pin = False  # and has not shown yet that it is right
         self.is_fresh = True  # and was given no job yet
         self.started: Final = time.monotonic()
@@ -323,15 +323,15 @@ class WorkerGroup:
         self.replenish()
         self._watch_full_pipes()
         answers: list[WorkerAnswer] = []
-        heard = set()
+        answered = set()
         for key, events in self._selector.select(self._patience() if longest is None else longest):
             worker = key.data
             if events & selectors.EVENT_WRITE and worker.state is not WorkerState.LOST:
                 worker.flush()
             if events & selectors.EVENT_READ and worker.state is not WorkerState.LOST:
-                heard.add(worker)
-                answers += self._hear(worker)
-        for worker in [worker for worker in self._workers if worker not in heard]:
+                answered.add(worker)
+                answers += self._receive(worker)
+        for worker in [worker for worker in self._workers if worker not in answered]:
             answers += self._judge_silence(worker)
         if self._slow and min(self._slow) <= time.monotonic():
             observer.current.waits(self._notice or "")
@@ -391,7 +391,7 @@ class WorkerGroup:
 
     def _due(self, worker: WorkerProcess) -> float | None:
         """Return when the patience with *worker* ends, None while it has nothing to do or waits for us."""
-        if worker.asked or worker.state is WorkerState.HERE:
+        if worker.pin_request or worker.state is WorkerState.HERE:
             return None
         if worker.state in {WorkerState.STARTED, WorkerState.OPENING}:
             return worker.since + self._request.opening
@@ -406,7 +406,7 @@ class WorkerGroup:
         ends = [end for end in map(self._due, self._workers) if end is not None] + self._slow
         return max(0.0, min(ends) - time.monotonic()) if ends else None
 
-    def _hear(self, worker: WorkerProcess) -> list[WorkerAnswer]:
+    def _receive(self, worker: WorkerProcess) -> list[WorkerAnswer]:
         answers: list[WorkerAnswer] = []
         try:
             frames, is_open = worker.read()
@@ -427,7 +427,7 @@ class WorkerGroup:
     def _attend(self, worker: WorkerProcess, kind: FrameKind, body: bytes) -> None:
         match kind, json.loads(body), worker.state:
             case FrameKind.ASK, [str(token), str(tries)], WorkerState.OPENING | WorkerState.READY:
-                worker.asked = (token, tries)
+                worker.pin_request = (token, tries)
             case FrameKind.HERE, None, WorkerState.STARTED:
                 worker.state = WorkerState.HERE
             case FrameKind.READY, [str(where), str(notice)], WorkerState.OPENING:
@@ -442,10 +442,10 @@ class WorkerGroup:
 
     def _give_pin(self) -> None:
         for worker in self._workers:
-            if worker.asked and not any(other.holds_pin for other in self._workers):
-                token, tries = worker.asked
+            if worker.pin_request and not any(other.holds_pin for other in self._workers):
+                token, tries = worker.pin_request
                 worker.send(FrameKind.PIN, self._pin_for(token, tries))
-                worker.asked, worker.holds_pin, worker.since = None, True, time.monotonic()
+                worker.pin_request, worker.holds_pin, worker.since = None, True, time.monotonic()
 
     def _pin_for(self, token: str, tries: str) -> bytes:
         while True:
@@ -458,15 +458,15 @@ class WorkerGroup:
                     raise
                 self._pin = None
 
-    def _accepted(self, given: str | None, token: str) -> bytes:
-        """Return the bytes of the PIN that is *given*; raise `PinError` for one that must not be sent."""
-        if not given:
+    def _accepted(self, text: str | None, token: str) -> bytes:
+        """Return the bytes of the PIN that is *text*; raise `PinError` for one that must not be sent."""
+        if not text:
             raise PinError(
                 f"no PIN was given for {token}",
                 "give one by a prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM",
             )
         try:
-            pin = given.encode("utf-8")
+            pin = text.encode("utf-8")
         except UnicodeEncodeError:
             raise PinError(f"the PIN for {token} is not UTF-8") from None
         self._sent = RejectedPin.of(self._request.module, token, pin)
