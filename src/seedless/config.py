@@ -4,6 +4,7 @@
     modules = ["/usr/lib/softhsm/libsofthsm2.so"]
     pin-source = "file:/run/secrets/pin"
     policy = "/etc/seedless/policy.toml"
+    context = "production"
     [uris]
     ceremony = "pkcs11:token=ops;serial=1234"
     [contexts.production]
@@ -60,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[Path, ...] = ()
     pin_source: str | None = None
     policy: Path | None = None
+    selected: str | None = None
     uris: Mapping[str, KeyUri] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     contexts: Mapping[str, ContextEntry] = msgspec.field(default_factory=lambda: MappingProxyType({}))
 
@@ -182,7 +184,15 @@ def _require_owned(path: Path, status: os.stat_result, user: int) -> None:
 
 
 def _config(values: dict[str, Any]) -> Config:
-    known = {"store": str, "modules": list, "pin-source": str, "policy": str, "uris": dict, "contexts": dict}
+    known = {
+        "store": str,
+        "modules": list,
+        "pin-source": str,
+        "policy": str,
+        "context": str,
+        "uris": dict,
+        "contexts": dict,
+    }
     _require_known(values, known, "")
     return Config(
         store=_absolute(values["store"], "store") if "store" in values else None,
@@ -191,6 +201,7 @@ def _config(values: dict[str, Any]) -> Config:
         ),
         pin_source=values.get("pin-source"),
         policy=_absolute(values["policy"], "policy") if "policy" in values else None,
+        selected=values.get("context"),
         uris=MappingProxyType({name: _uri(name, text) for name, text in values.get("uris", {}).items()}),
         contexts=MappingProxyType(
             {

@@ -88,6 +88,18 @@ class PublicKey(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=Tr
     def __str__(self) -> str:
         return _spelled(self.role, self.raw)
 
+    @property
+    def fingerprint(self) -> str:
+        """The role and 80 bits of SHA-256 over the raw key, in base32: `O:ABCD-EFGH-IJKL-MNOP`.
+
+        For people who compare keys aloud; 80 bits are out of reach for who searches a key with the same one.
+        """
+        import base64  # noqa: PLC0415 - rarely asked for
+        import hashlib  # noqa: PLC0415 - loads OpenSSL
+
+        text = base64.b32encode(hashlib.sha256(self.raw).digest()[:10]).decode("ascii")
+        return f"{str(self)[0]}:{'-'.join(text[start : start + 4] for start in range(0, 16, 4))}"
+
     def verify(self, signature: bytes, message: bytes) -> None:
         """Raise `BadSignature` unless *signature* (64 bytes) is over *message* (RFC 8032, pure Ed25519).
 

@@ -92,3 +92,88 @@ def test_where_there_is_no_store_that_of_nsc_is_pointed_at(desk: Desk) -> None:
     done = desk.run("operator", "show", SEEDLESS_STORE=None)
     assert done.code == 1
     assert f"hint: there is one of nsc: --store {root}" in done.err
+
+
+@pytest.fixture
+def bare(desk: Desk) -> Desk:
+    """A desk whose configuration does not exist yet, with an operator in its store."""
+    desk.ok("operator", "add", "ACME")
+    desk.env["SEEDLESS_CONFIG"] = ""
+    desk.env["XDG_CONFIG_HOME"] = str(desk.home / "xdg")
+    desk.env.pop("SEEDLESS_STORE")
+    return desk
+
+
+def configuration(desk: Desk) -> str:
+    return (desk.home / "xdg/seedless/config.toml").read_text(encoding="utf-8")
+
+
+def test_a_context_that_is_added_and_selected_is_what_commands_use(bare: Desk) -> None:
+    words = ("context", "add", "production", "--store", str(bare.home / "store"), "--operator", "ACME")
+    bare.ok(*words, "--select")
+    assert configuration(bare) == (
+        f'context = "production"\n[contexts.production]\nstore = "{bare.home}/store"\noperator = "ACME"\n'
+    )
+    assert bare.ok("operator", "show", "--json").data["name"] == "ACME"
+    assert bare.ok("context", "show", "--json").data["context"] == "production"
+    assert "production (selected)" in bare.ok("context", "list").out
+
+
+def test_comments_and_order_of_a_configuration_survive_its_edits(bare: Desk) -> None:
+    path = bare.home / "xdg/seedless/config.toml"
+    path.parent.mkdir(parents=True)
+    written = (
+        '# ours\nmodules = ["/usr/lib/a.so"]  # the only one\n\n[contexts.a]\nstore = "/srv/a" # first\n'
+    )
+    path.write_text(written)
+    bare.ok("context", "add", "b", "--store", "/srv/b")
+    bare.ok("context", "select", "b")
+    bare.ok("context", "select", "a")
+    assert configuration(bare) == f'context = "a"\n{written}\n[contexts.b]\nstore = "/srv/b"\n'
+    bare.ok("context", "select", "--none")
+    bare.ok("context", "remove", "b")
+    assert configuration(bare) == f"{written}\n"
+
+
+def test_an_option_and_a_variable_win_over_the_selected_context(bare: Desk) -> None:
+    bare.ok("context", "add", "nowhere", "--store", str(bare.home / "nowhere"), "--select")
+    assert "the context names this folder" in bare.run("operator", "show").err
+    assert bare.ok("operator", "show", "--store", str(bare.home / "store"), "--json").data["name"] == "ACME"
+    bare.ok("context", "add", "here", "--store", str(bare.home / "store"))
+    assert bare.ok("operator", "show", "--json", SEEDLESS_CONTEXT="here").data["name"] == "ACME"
+
+
+MISTAKES = {
+    "twice": (("add", "a", "--store", "/x"), 'there is a context "a" already'),
+    "a name with a dot": (("add", "a.b", "--store", "/x"), '"a.b" cannot be the name of a context'),
+    "nothing": (("add", "b"), "a context without any setting changes nothing"),
+    "select an unknown one": (("select", "b"), 'there is no context "b" in the configuration'),
+    "select two ways": (("select", "a", "--none"), "a context is selected by its name, or none with --none"),
+    "remove the selected one": (("remove", "a"), 'the context "a" is selected'),
+    "remove an unknown one": (("remove", "b"), 'there is no context "b" in the configuration'),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_changes_no_configuration(bare: Desk, case: str) -> None:
+    bare.ok("context", "add", "a", "--store", "/srv/a", "--select")
+    before = configuration(bare)
+    words, sentence = MISTAKES[case]
+    done = bare.run("context", *words)
+    assert (done.code, done.err.splitlines()[0]) == (2, f"error: {sentence}")
+    assert configuration(bare) == before
+
+
+def test_a_configuration_in_another_layout_is_left_to_a_person(bare: Desk) -> None:
+    path = bare.home / "xdg/seedless/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('contexts = { a = { store = "/srv/a" } }\n')
+    done = bare.run("context", "remove", "a")
+    assert done.code == 1
+    assert "is laid out in a way that only a person can edit" in done.err
+    assert configuration(bare) == 'contexts = { a = { store = "/srv/a" } }\n'
+
+
+def test_the_operator_can_come_from_the_environment(configured: Desk) -> None:
+    words = ("operator", "show", "--store", str(configured.home / "store"), "--json")
+    assert configured.ok(*words, SEEDLESS_OPERATOR="OTHER").data["name"] == "OTHER"

@@ -316,7 +316,7 @@ def test_a_lost_key_that_a_live_jwt_needs_is_not_forgotten(desk: Desk) -> None:
 def test_a_key_that_its_token_has_no_more_is_told_with_the_way_out(desk: Desk) -> None:
     key = spare(desk)
     desk.ok("key", "delete", key, "--lost", "--name", "SPARE")
-    desk.ok("key", "take", "--role", "account", "--name", "SPARE")
+    desk.ok("key", "register", "--role", "account", "--name", "SPARE")
     entry = desk.store / "keyring.json"
     before = entry.read_text(encoding="ascii")
     desk.ok("key", "delete", key, "--name", "SPARE")
@@ -369,14 +369,14 @@ def test_a_key_in_another_role_is_not_deleted(desk: Desk) -> None:
 def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: Desk) -> None:
     desk.token.import_ed25519(bytes(range(32)), label="Private key for Digital Signature", id=b"\x02")
     operator = str(PublicKey(Role.OPERATOR, SOFTWARE.public_key.raw))
-    take = ("key", "take", "--role", "operator", "-n", "ACME", "--id", "02", "--json")
+    take = ("key", "register", "--role", "operator", "-n", "ACME", "--id", "02", "--json")
     assert desk.ok(*take, "--dry-run").data["dry_run"] is True
     assert not (desk.store / "keyring.json").exists()
     data = desk.ok(*take).data
     assert (data["public_key"], data["made"], data["role"]) == (operator, "found", "operator")
     assert desk.ok("operator", "add", "ACME", "--public-key", operator, "--json").data["issuer"] == operator
     assert keys_on(desk) == {(operator, "ACME", "present")}
-    said = refused(desk, "key", "take", "--role", "account", "-n", "ORDERS")
+    said = refused(desk, "key", "register", "--role", "account", "-n", "ORDERS")
     assert f"{KEY} is the same key as {operator}, and a key has one role" in said
 
 
@@ -392,4 +392,4 @@ def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: 
 def test_what_is_not_one_key_is_not_taken(desk: Desk, words: tuple[str, ...], code: int, said: str) -> None:
     desk.token.import_ed25519(bytes(range(32)), label="user:app", id=b"\x02")
     desk.token.import_ed25519(bytes(range(1, 33)), label="user:other", id=b"\x03")
-    assert said in refused(desk, "key", "take", "--role", "account", "-n", "ORDERS", *words, code=code)
+    assert said in refused(desk, "key", "register", "--role", "account", "-n", "ORDERS", *words, code=code)

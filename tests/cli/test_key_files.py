@@ -114,7 +114,7 @@ def test_a_folder_of_key_files_is_sorted_onto_the_token_and_into_the_key_store(d
     (desk.home / "seed.nk").write_text(operator.reveal())
     desk.ok("key", "import", "--role", "operator", "--name", "ACME", str(desk.home / "seed.nk"))
     desk.ok("operator", "add", "ACME", "-k", str(operator.public_key))
-    rows = desk.ok("key", "import-folder", str(desk.home / "old"), "-R", "--json").data["keys"]
+    rows = desk.ok("key", "import", str(desk.home / "old"), "-R", "--json").data["keys"]
     assert {row["public_key"]: row["to"] for row in rows} == {
         str(operator.public_key): "token",
         str(user.public_key): "file",
@@ -135,5 +135,5 @@ def test_a_key_that_a_killed_import_left_on_the_token_is_taken_up_again(desk: De
     desk.ok(*words)
     desk.ok("operator", "add", "ACME", "-k", str(operator.public_key))
     (desk.store / "keyring.json").unlink()
-    desk.ok("key", "import-folder", str(folder))
-    assert str(operator.public_key) in desk.ok("key", "list").out
+    desk.ok("key", "import", str(folder))
+    assert str(operator.public_key) in desk.ok("key", "list", "--long").out

@@ -230,8 +230,8 @@ def test_json_holds_no_character_that_a_terminal_obeys(desk: Desk) -> None:
 def test_a_table_that_is_wider_than_the_terminal_has_each_cell_on_a_line(desk: Desk) -> None:
     desk.ok("operator", "add", "ACME")
     key = desk.ok("operator", "show", "--json").data["subject"]
-    assert desk.ok("key", "list").out.startswith("ROLE      NAME  PUBLIC KEY")
-    terminal = desk.terminal_for("key", "list")
+    assert desk.ok("key", "list", "--long").out.startswith("ROLE      NAME  PUBLIC KEY")
+    terminal = desk.terminal_for("key", "list", "--long")
     assert terminal.end() == 0
     lines = terminal.said.splitlines()
     assert lines[:4] == [

@@ -40,9 +40,9 @@ ASKED = {
     "token doctor": "--token {token}",
     "key delete": "{spare}",
     "key export": "--dir out",
-    "key import-folder": "seeds",
+    "key import": "seeds",
     "key new": "--role account --name NEW",
-    "key take": "--role account --name NEW --id 01",
+    "key register": "--role account --name NEW --id 01",
     "operator add": "NEW --sys",
     "operator edit": "--tag env:prod",
     "operator import": "other.jwt",
@@ -98,12 +98,10 @@ BROUGHT = {
 }
 # Nothing can be lost on a blank token; for another the serial is asked for, see tests/cli/test_devices.py.
 ERASES = {"token init"}
-# Its file is named in the command; a seed from stdin requires consent, see below.
-NAMED = {"key import"}
 # These open a token, or write files without a key or a signature in them; they ask nothing.
 UNASKED = {
     "token list", "token show", "key attest", "key audit", "key list", "key show",
-    "user context",
+    "user context", "context add",
     "ceremony inventory", "ceremony keys", "ceremony prepare", "ceremony accept",
 }  # fmt: skip
 
@@ -124,8 +122,8 @@ def every_command(
 def test_every_command_that_opens_a_token_or_writes_is_known_to_this_test() -> None:
     flags = {name: {flag for param in one.params for flag in param.opts} for name, one in every_command()}
     doing = {name for name, has in flags.items() if has & {"--dry-run", "--pin-source", "--yes"}}
-    assert doing == ASKED.keys() | BROUGHT.keys() | UNASKED | ERASES | NAMED
-    assert {name for name, has in flags.items() if "--yes" in has} == ASKED.keys() | ERASES | NAMED
+    assert doing == ASKED.keys() | BROUGHT.keys() | UNASKED | ERASES
+    assert {name for name, has in flags.items() if "--yes" in has} == ASKED.keys() | ERASES
 
 
 @dataclass

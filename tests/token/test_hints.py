@@ -164,7 +164,7 @@ def test_a_hint_names_a_slot_that_shows_no_key_and_goes_on_to_its_registration(
         "slot 9a shows no key, and ykman piv info confirms it: "
         "create a key with ykman piv keys generate -a ED25519 9a public.pem, "
         "or yubico-piv-tool -a generate -A ED25519 -s 9a --pin-policy=always -o public.pem; "
-        "then seedless key take --role ROLE --name NAME --id 01, and give its public key by --public-key"
+        "then seedless key register --role ROLE --name NAME --id 01, and give its public key by --public-key"
     )
 
 

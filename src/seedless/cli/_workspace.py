@@ -46,9 +46,10 @@ class Workspace:
     def settings(self) -> Settings:
         """What the options say, and for those that were not given the context that they name."""
         options = self._options
-        if options.context is None:
+        name = options.context or self.config.selected
+        if name is None:
             return options
-        said = msgspec.structs.asdict(self.config.context(options.context))
+        said = msgspec.structs.asdict(self.config.context(name)) | {"context": name}
         left: dict[str, Any] = {
             name: str(value) for name, value in said.items() if value and getattr(options, name) is None
         }

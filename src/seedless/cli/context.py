@@ -1,17 +1,20 @@
-"""`seedless context`: the contexts of the configuration, and what a command works with."""
+"""`seedless context`: the contexts of the configuration, and the settings that a command uses."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
+import click
+
 from seedless.cli import printing
 from seedless.cli._workspace import Workspace
 from seedless.cli.command import group
 from seedless.cli.options import Settings, json_options, store_options
 from seedless.config import config_path
-from seedless.errors import SeedlessError
-from seedless.store import operators
+from seedless.config_edit import add_context, remove_context, select_context
+from seedless.errors import SeedlessError, UsageError
+from seedless.store import expanded, operators
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ _COLUMNS = ("store", "operator", "token", "pin_source", "policy")
 
 @group()
 def context() -> None:
-    """List contexts, and show what commands work with."""
+    """Add, select, list and remove contexts: settings with a name."""
 
 
 @context.command(name="list")
@@ -36,11 +39,80 @@ def list_(settings: Settings) -> None:
     """
     workspace = Workspace(settings)
     rows = {name: _row(entry) for name, entry in workspace.config.contexts.items()}
-    told = [(shown(name), *(shown(row[column] or "") for column in _COLUMNS)) for name, row in rows.items()]
+    selected = workspace.config.selected
+    names = {name: f"{shown(name)} (selected)" if name == selected else shown(name) for name in rows}
+    told = [(names[name], *(shown(row[column] or "") for column in _COLUMNS)) for name, row in rows.items()]
     header = ("CONTEXT", "STORE", "OPERATOR", "TOKEN", "PIN SOURCE", "POLICY")
-    data = {"configuration": str(config_path(os.environ)), "contexts": rows}
+    data = {"configuration": str(config_path(os.environ)), "selected": selected, "contexts": rows}
     text = printing.table(told, header) if rows else f"{config_path(os.environ)} has no contexts"
     printing.emit(data, text, as_json=settings.as_json)
+
+
+@context.command()
+@click.argument("name")
+@click.option("--store", metavar="DIR", help="Folder of jwts and creds.")
+@click.option("--operator", metavar="NAME", help="Which operator of the store.")
+@click.option("--token", metavar="URI", help="The token, as in pkcs11:token=ACME.")
+@click.option("--pin-source", metavar="SOURCE", help="prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM.")
+@click.option("--policy", metavar="FILE", help="The policy that is pinned.")
+@click.option("--select", is_flag=True, help="Use it from now on where no context is named.")
+@json_options
+def add(settings: Settings, *, name: str, select: bool) -> None:
+    """Add a context: settings under a name, in the configuration.
+
+    \b
+    Example:
+      seedless context add production --store /srv/nats --operator ACME --select
+    """
+    paths = {"store": settings.store, "policy": settings.policy}
+    values = {key: str(expanded(path).absolute()) for key, path in paths.items() if path is not None}
+    texts = {"operator": settings.operator, "token": settings.token, "pin-source": settings.pin_source}
+    values |= {key: text for key, text in texts.items() if text is not None}
+    if not values:
+        raise UsageError("a context without any setting changes nothing", "give one: --store DIR")
+    path = add_context(os.environ, name, values)
+    if select:
+        select_context(os.environ, name)
+    data = {"configuration": str(path), "context": name, "selected": select} | values
+    printing.emit(data, f"context {name} was added to {path}", as_json=settings.as_json)
+
+
+@context.command()
+@click.argument("name", required=False)
+@click.option("--none", is_flag=True, help="Select no context.")
+@json_options
+def select(settings: Settings, *, name: str | None, none: bool) -> None:
+    """Select the context that commands use where none is named.
+
+    --context and SEEDLESS_CONTEXT win over it, and options over every context.
+
+    \b
+    Example:
+      seedless context select production
+      seedless context select --none
+    """
+    if (name is None) is not none:
+        raise UsageError("a context is selected by its name, or none with --none", "seedless context list")
+    path = select_context(os.environ, name)
+    text = f"no context is selected in {path}" if none else f"context {name} is selected in {path}"
+    printing.emit({"configuration": str(path), "selected": name}, text, as_json=settings.as_json)
+
+
+@context.command()
+@click.argument("name")
+@json_options
+def remove(settings: Settings, *, name: str) -> None:
+    """Remove a context from the configuration.
+
+    The store and the token that it names stay as they are.
+
+    \b
+    Example:
+      seedless context remove staging
+    """
+    path = remove_context(os.environ, name)
+    data = {"configuration": str(path), "removed": name}
+    printing.emit(data, f"context {name} was removed from {path}", as_json=settings.as_json)
 
 
 def _row(entry: ContextEntry) -> dict[str, str | None]:

@@ -40,7 +40,7 @@ _NO_STDOUT = ("stdout is closed, so there is nowhere to write to", "to discard i
 _OF_WRITING = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF})
 _COMMANDS = {
     "token": ("token", "Find, initialise, look at and try tokens."),
-    "key": ("key", "Make, import, list, audit and delete keys on tokens."),
+    "key": ("key", "Create, import, list, audit and delete keys on tokens."),
     "operator": ("operator", "Make, edit and show the operator."),
     "account": ("account", "Make, edit, show and delete accounts."),
     "user": ("user", "Make, show and list users, and write creds files."),
@@ -62,7 +62,7 @@ _COMMANDS = {
     "prune": ("prune", "Delete accounts from servers that the store does not have."),
     "server": ("server", "Write and check configurations of nats-server."),
     "import": ("import_", "Take in accounts and users that others made."),
-    "context": ("context", "List contexts, and show what commands work with."),
+    "context": ("context", "Add, select, list and remove contexts: settings with a name."),
     "migrate": ("migrate", "Come here from another tool."),
     "completion": ("completion", "Print the completion script for a shell."),
     "docs": ("docs", "Show the pages that come with the program."),

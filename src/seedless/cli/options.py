@@ -62,7 +62,10 @@ _STORE = [
         "--store", envvar="SEEDLESS_STORE", metavar="DIR",
         help="Folder of jwts and creds [env: SEEDLESS_STORE; default: ~/.local/share/seedless].",
     ),
-    click.option("--operator", metavar="NAME", help="Which operator of the store."),
+    click.option(
+        "--operator", envvar="SEEDLESS_OPERATOR", metavar="NAME",
+        help="Which operator of the store [env: SEEDLESS_OPERATOR].",
+    ),
 ]  # fmt: skip
 _MODULE = [
     click.option(

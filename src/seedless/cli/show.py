@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+from typing import Any
 
 import click
 
 from seedless import jwt
 from seedless.cli.command import command
-from seedless.cli.options import Settings, json_options
+from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, UsageError
+from seedless.nkey import PublicKey
 from seedless.text import shown
 from seedless.units import size
 
@@ -67,15 +70,42 @@ def read_jwt(name: str) -> jwt.Jwt[object]:
 
 
 @command()
-@click.argument("file", default="-", metavar="FILE")
-@json_options
+@click.argument("file", default="-", metavar="[FILE|NAME|-]")
+@store_options
 def show(settings: Settings, *, file: str) -> None:
     """Show what a jwt says.
 
-    FILE holds the jwt, bare or in a creds file; - is stdin. Its signature is verified first.
+    FILE holds the jwt, bare or in a creds file; - is stdin. Its signature is verified first. A NAME that is
+    no file is looked up in the store: an operator, an account, a user as ACCOUNT/USER, or a public key.
 
     \b
     Example:
       seedless show app.creds
+      seedless show ORDERS
+      seedless show ORDERS/app
     """
-    describe.print_jwt(read_jwt(file), as_json=settings.as_json)
+    jwt = read_jwt(file) if file == "-" or os.path.exists(file) else _named(settings, file)  # noqa: PTH110 - pathlib loads urllib
+    describe.print_jwt(jwt, as_json=settings.as_json)
+
+
+def _named(settings: Settings, name: str) -> jwt.Jwt[Any]:
+    """Return the jwt that *name* has in the store; raise `UsageError` where it has none."""
+    from seedless.cli._workspace import Workspace  # noqa: PLC0415 - only where there is no such file
+
+    try:
+        store = Workspace(settings).store
+        if name == store.operator:
+            found = store.get()
+        else:
+            found = store.get(*name.split("/")) if name.count("/") < 2 else None  # noqa: PLR2004 - account, user
+        if found is None:
+            address = store.find(PublicKey.parse(name))
+            found = None if address is None else store.get(*address)
+    except SeedlessError:
+        found = None
+    if found is None:
+        raise UsageError(
+            f"there is neither a file {shown(name)} nor a jwt of this name in the store",
+            "seedless tree shows the names",
+        )
+    return found

@@ -74,7 +74,7 @@ def how_to_create(module: Module, info: TokenInfo) -> str:
         names = ", ".join(name for name, _ in quirks.slots)
         return (
             f"no slot for signatures is free ({names}), and creating a key overwrites the one that is there: "
-            "use another token, or register a key that is on it, seedless key take --id ID"
+            "use another token, or register a key that is on it, seedless key register --id ID"
         )
     name, key_id = free[0]
     command = quirks.make.replace("{slot}", name)
@@ -89,7 +89,9 @@ def free_slots(module: Module, info: TokenInfo) -> list[tuple[str, bytes]]:
 
 def _register(key_id: bytes = b"") -> str:
     named = f" --id {key_id.hex()}" if key_id else ""
-    return f"then seedless key take --role ROLE --name NAME{named}, and give its public key by --public-key"
+    return (
+        f"then seedless key register --role ROLE --name NAME{named}, and give its public key by --public-key"
+    )
 
 
 def _ids_of_keys(module: Module, info: TokenInfo) -> set[bytes]:

@@ -28,7 +28,7 @@ _AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
 @command()
 @token_options
 def audit(settings: Settings) -> int:
-    """Show the papers of every key; exit 3 when one can leave.
+    """Show the attributes of every key; exit 3 when one can leave.
 
     What the driver says of each key is shown as what the driver says: it is no attestation. Each key signs a
     challenge, by which its public object is checked; exit 3 also when one does not agree.

@@ -17,6 +17,7 @@ from seedless.cli.options import Settings, token_options
 from seedless.errors import SeedlessError
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.uri import KeyUri
 from seedless.store import open_store, operators
 from seedless.text import shown
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from seedless.store import Store
     from seedless.store.files import Address
 
+_NAME, _KEY, _TOKEN = 20, 16, 20  # columns; with the role, the state and the gaps, 80
 _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
 
 
@@ -38,9 +40,16 @@ _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role
 @click.option("--role", multiple=True, type=click.Choice(list(_ROLES)), help="Keys of this role alone.")
 @click.option("--filter", "-f", "part", metavar="TEXT", help="Keys alone whose text or name has this in it.")
 @click.option("--not-referenced", is_flag=True, help="Keys alone that no jwt names.")
+@click.option("--long", "-l", "is_long", is_flag=True, help="Whole public keys, and the URIs of keys.")
 @token_options
 def list_(
-    settings: Settings, *, everything: bool, role: tuple[str, ...], part: str | None, not_referenced: bool
+    settings: Settings,
+    *,
+    everything: bool,
+    role: tuple[str, ...],
+    part: str | None,
+    not_referenced: bool,
+    is_long: bool,
 ) -> None:
     """List the inventory of keys.
 
@@ -51,7 +60,7 @@ def list_(
     Example:
       seedless key list
       seedless key list --token pkcs11:token=ACME
-      seedless key list --role account --not-referenced
+      seedless key list --role account --not-referenced --long
     """
     workspace = Workspace(settings)
     rows = [entry_data(entry) | {"state": "noted"} for entry in workspace.inventory().entries]
@@ -65,21 +74,26 @@ def list_(
     rows = [row for row in rows if _is_wanted(row, role, part)]
     if not_referenced:
         rows = [row for row in rows if row["public_key"] not in named]
-    told = [
-        (
-            row["role"] or "-",
-            shown(row["name"] or ""),
-            row["public_key"] or "-",
-            row["state"],
-            row["uri"] or "-",
-        )
-        for row in rows
-    ]
-    printing.emit(
-        {"keys": rows},
-        printing.table(told, ("ROLE", "NAME", "PUBLIC KEY", "STATE", "URI")),
-        as_json=settings.as_json,
+    header = (
+        ("ROLE", "NAME", "PUBLIC KEY", "STATE", "URI")
+        if is_long
+        else ("ROLE", "NAME", "KEY", "STATE", "TOKEN")
     )
+    table = printing.table([_line(row, is_long=is_long) for row in rows], header)
+    printing.emit({"keys": rows}, table, as_json=settings.as_json)
+
+
+def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
+    """Return the cells of *row*; the short ones fit 80 columns, and a key is found by its beginning."""
+    role, name, key = row["role"] or "-", shown(row["name"] or ""), row["public_key"] or "-"
+    if is_long:
+        return role, name, key, row["state"], row["uri"] or "-"
+    token = KeyUri.parse(row["uri"]).token if row["uri"] else None
+    return role, _cut(name, _NAME), _cut(key, _KEY), row["state"], _cut(shown(token or "-"), _TOKEN)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def entry_data(entry: KeyEntry) -> dict[str, Any]:

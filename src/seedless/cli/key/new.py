@@ -26,7 +26,7 @@ from seedless.text import shown
 @click.option("--software", is_flag=True, help="A key in a file (0600), for a user or a curve key.")
 @change_options
 def new(settings: Settings, *, role: str, name: str | None, software: bool) -> None:
-    """Make an Ed25519 key that cannot leave the token.
+    """Create an Ed25519 key that cannot leave the token.
 
     Where it is is noted in the inventory. Users' and curve keys may be --software: the seed goes into the key
     store beside the store, and the public key is printed.

@@ -8,7 +8,7 @@ _COMMANDS = {
     "add": ("add", "Make the user NAME of an account."),
     "edit": ("edit", "Change a user: permissions, limits, times, tags."),
     "show": ("show", "Show the user NAME of an account."),
-    "list": ("show", "List the users of an account; exit 3 when one is damaged."),
+    "list": ("show", "List users; exit 3 when one is damaged."),
     "creds": ("creds", "Print the creds of a user."),
     "renew": ("renew", "Let users last longer, those named or those that expire."),
     "rename": ("edit", "Give a user another name."),

@@ -32,18 +32,27 @@ def show(settings: Settings, *, name: str, account: str, shown_as: dict[str, Any
 
 
 @command(name="list")
-@account_option
+@click.option("--account", "-a", metavar="NAME", help="Users of this account [default: of all].")
 @store_options
-def list_(settings: Settings, *, account: str) -> int:
-    """List the users of an account; exit 3 when one is damaged.
+def list_(settings: Settings, *, account: str | None) -> int:
+    """List users; exit 3 when one is damaged.
 
     \b
     Example:
+      seedless user list
       seedless user list -a ORDERS
     """
     workspace = Workspace(settings)
-    workspace.account(account)
-    listing = describe.Listing.of(workspace.each(account))
-    data = {"account": account, "users": listing.jwts, "damaged": listing.damaged}
-    printing.emit(data, listing.table("USER"), as_json=settings.as_json)
+    if account is not None:
+        workspace.account(account)
+        listing = describe.Listing.of(workspace.each(account))
+        data = {"account": account, "users": listing.jwts, "damaged": listing.damaged}
+        printing.emit(data, listing.table("USER"), as_json=settings.as_json)
+        return listing.exit_code
+    found = [
+        (f"{name}/{user}", jwt) for name in workspace.store.children() for user, jwt in workspace.each(name)
+    ]
+    listing = describe.Listing.of(found)
+    data = {"users": listing.jwts, "damaged": listing.damaged}
+    printing.emit(data, listing.table("ACCOUNT/USER"), as_json=settings.as_json)
     return listing.exit_code

@@ -1,4 +1,4 @@
-"""`seedless key take`: a key that is on a token already, taken into the inventory with its role."""
+"""`seedless key register`: a key that is on a token already gets an entry in the inventory, with its role."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 @click.option("--name", "-n", required=True, metavar="NAME", help="Whose key it is.")
 @click.option("--id", "key_id", metavar="HEX", help="Which key, by its CKA_ID [default: the only one].")
 @change_options
-def take(settings: Settings, *, role: str, name: str, key_id: str | None) -> None:
-    """Take a key that is on the token into the inventory.
+def register(settings: Settings, *, role: str, name: str, key_id: str | None) -> None:
+    """Register a key that is on the token in the inventory.
 
-    For a key that was made by another program, as on a YubiKey, and for one whose entry was lost. It gets its
-    role here, since it can have no label that tells one. A test signature is verified.
+    For a key that another program created, as on a YubiKey, and for one whose entry was lost. It gets its
+    role here, since its label may contain none. A test signature is verified.
 
     \b
     Example:
-      seedless key take --role operator --name ACME --id 02 --token pkcs11:token=YubiKey%20PIV
+      seedless key register --role operator --name ACME --id 02 --token pkcs11:token=YubiKey%20PIV
     """
     label_for(ROLES[role], name)
     wanted = _bytes(key_id)
@@ -49,8 +49,8 @@ def take(settings: Settings, *, role: str, name: str, key_id: str | None) -> Non
     if not settings.dry_run:
         which = "the key" if wanted is None else f"the key with the id {wanted.hex()}"
         consent.require(
-            settings, f"Sign a challenge with {which}, and note it as {role} {shown(name)}?",
-            done="nothing was signed, and no key was noted",
+            settings, f"Sign a challenge with {which}, and register it as {role} {shown(name)}?",
+            done="nothing was signed, and no key was registered",
         )  # fmt: skip
     with root_lock(workspace.root).held(), open_tokens(workspace) as tokens:
         token = tokens.chosen()
@@ -58,7 +58,7 @@ def take(settings: Settings, *, role: str, name: str, key_id: str | None) -> Non
         entry = _entry(workspace, token, key, (ROLES[role], name))
         workspace.inventory().with_entry(entry)  # raises where the raw key has another role
         signer = token.signer(entry.public_key, allow_extractable=True)
-        signer.sign(challenge("take a key", secrets.token_bytes(32)))
+        signer.sign(challenge("register a key", secrets.token_bytes(32)))
         if not settings.dry_run:
             workspace.note_key(entry)
     if key.attributes.can_leave:

@@ -1,0 +1,108 @@
+"""Less to type: a name is enough, a list is whole, and a table fits the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+KEY = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
+
+
+@pytest.fixture
+def filled(desk: Desk) -> Desk:
+    desk.ok("operator", "add", "ACME")
+    for account, user in (("ORDERS", "app"), ("PAYROLL", "batch")):
+        desk.ok("account", "add", account)
+        desk.ok("user", "add", "-a", account, user)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("ACME", "operator"), ("ORDERS", "account"), ("PAYROLL/batch", "user")]
+)
+def test_a_jwt_of_the_store_is_shown_by_its_name_or_key(filled: Desk, name: str, kind: str) -> None:
+    shown = filled.ok("show", name, "--json").data
+    assert (shown["kind"], shown["name"]) == (kind, name.rpartition("/")[2])
+    assert filled.ok("show", shown["subject"], "--json").data == shown
+
+
+def test_a_file_wins_over_a_name(filled: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(filled.home)
+    filled.ok("account", "show", "PAYROLL", "--raw", "--output", "ORDERS")
+    assert filled.ok("show", "ORDERS", "--json").data["name"] == "PAYROLL"
+
+
+@pytest.mark.parametrize("name", ["NOBODY", "ORDERS/nobody", "../ORDERS", "a/b/c", "ORDERS.jwt"])
+def test_a_name_that_nothing_has_is_a_mistake(filled: Desk, name: str) -> None:
+    done = filled.run("show", name)
+    assert done.code == 2
+    assert done.err == (
+        f"error: there is neither a file {name} nor a jwt of this name in the store\n"
+        "hint: seedless tree shows the names\n"
+    )
+
+
+def test_users_of_all_accounts_are_listed(filled: Desk) -> None:
+    lines = filled.ok("user", "list").out.splitlines()
+    assert lines[0].split() == ["ACCOUNT/USER", "PUBLIC", "KEY", "EXPIRES"]
+    assert [line.split()[0] for line in lines[1:]] == ["ORDERS/app", "PAYROLL/batch"]
+    assert [user["name"] for user in filled.ok("user", "list", "--json").data["users"]] == ["app", "batch"]
+
+
+def test_a_list_of_keys_fits_eighty_columns(desk: Desk) -> None:
+    name = "A-NAME-THAT-IS-LONGER-THAN-A-COLUMN"
+    desk.ok("operator", "add", name)
+    lines = desk.ok("key", "list").out.splitlines()
+    assert lines[0].split() == ["ROLE", "NAME", "KEY", "STATE", "TOKEN"]
+    assert max(map(len, lines)) <= 80
+    assert "A-NAME-THAT-IS-LONG…" in lines[1]
+    key = desk.ok("key", "list", "--json").data["keys"][0]["public_key"]
+    assert f"{key[:15]}…" in lines[1]
+    assert key in desk.ok("key", "list", "--long").out
+
+
+def test_the_public_key_of_a_seed_is_printed_and_nothing_of_the_seed(desk: Desk) -> None:
+    seed = KEY.reveal()
+    done = desk.ok("key", "public", stdin=f"{seed}\n")
+    assert (done.out, done.err) == (f"{KEY.public_key}\n", "")
+    (desk.home / "orders.nk").write_text(seed)
+    (desk.home / "orders.nk").chmod(0o600)
+    both = desk.ok("key", "public", str(desk.home / "orders.nk"), "--fingerprint")
+    assert both.out == f"{KEY.public_key}  A:KZDV-VJ2U-MNDU-YAUF\n"
+    assert seed not in both.out + both.err
+
+
+def test_what_is_no_seed_has_no_public_key(desk: Desk) -> None:
+    done = desk.run("key", "public", stdin="ORDERS\n")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: stdin: ")
+
+
+def test_a_folder_has_no_role_and_a_file_needs_a_name(desk: Desk) -> None:
+    (desk.home / "seeds").mkdir()
+    done = desk.run("key", "import", str(desk.home / "seeds"), "--name", "X")
+    assert done.code == 2
+    assert "is a folder, whose keys have the roles and names of their jwts" in done.err
+    done = desk.run("key", "import", stdin=f"{KEY.reveal()}\n")
+    assert (done.code, done.err) == (
+        2, "error: a key on a token has the name of its owner\nhint: add --name\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("take", "seedless key register"), ("import-folder", "seedless key import")]
+)
+def test_a_command_that_has_moved_names_the_new_one(desk: Desk, old: str, new: str) -> None:
+    done = desk.run("key", old)
+    assert (done.code, done.err) == (
+        2, f'error: there is no command "{old}": use {new}\nhint: seedless key --help\n'
+    )  # fmt: skip
