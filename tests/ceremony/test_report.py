@@ -57,6 +57,8 @@ def test_the_page_shows_verdict_people_digests_words_changes_and_keys(hall: Hall
         checked.policy.digest,
         checked.progress.digest,
         *words.words(bytes.fromhex(checked.progress.digest)),
+        *words.words(bytes.fromhex(checked.policy.digest)),
+        *words.words(bytes.fromhex(checked.request.digest)),
         "account ORDERS (changed: a tag)",
         "tags: added team:a",
         "2 signed; 2 of 3 are needed.",
@@ -121,3 +123,52 @@ def test_the_command_checks_first_and_writes_the_page(hall: Hall, desk: Any) -> 
     page.unlink()
     assert desk.run("ceremony", "report", *words, "--operator-key", other).code == 3
     assert "false" in page.read_text()
+
+
+SAFE = {"label": "operator:ACME signing", "token": "SAFE", "serial": "10be1048", "local": "yes"}
+
+
+def page_with(checked: Any, reported: dict[str, str]) -> Page:  # noqa: ANN401 - a CeremonyCheck
+    """The page of a ceremony whose driver *reported* this of each key."""
+    for key in checked.progress.says:
+        checked.progress.says[key] = dict(reported)
+    return Page(report(checked))
+
+
+def test_a_key_has_its_name_before_it(hall: Hall) -> None:
+    checked = hall.check(*hall.held())
+    key = str(hall.operator.public_key)
+    assert f"operator ACME<br><code>{key}</code>" in report(checked)
+    signer = page_with(checked, SAFE).text
+    assert "operator ACME signing\n" in signer
+    assert "token SAFE, serial 10be1048" in signer
+
+
+def test_the_head_warns_when_keys_are_software_and_only_then(hall: Hall) -> None:
+    checked = hall.check(*hall.held())
+    papers = "made on this token, not extractable; software: the files can be copied"
+    warned = page_with(checked, SAFE | {"papers": papers}).text
+    assert warned.index("Keys in software") < warned.index("Reason")
+    assert ": operator ACME signing. Whoever can copy the files has the keys." in warned
+    hardware = page_with(checked, SAFE | {"papers": "made on this token, not extractable"}).text
+    assert "Keys in software" not in hardware
+
+
+def test_what_is_unknown_here_is_shown_too(hall: Hall) -> None:
+    text = page_with(hall.check(*hall.held()), SAFE | {"brand new": "yes"}).text
+    assert "brand new yes, label operator:ACME signing, local yes" in text
+
+
+def test_the_page_has_lines_for_signatures_and_page_numbers_in_print(hall: Hall) -> None:
+    checked = hall.check(*hall.held())
+    text = report(checked)
+    assert f'"request {checked.request.digest[:16]}"' in text
+    assert 'content: "page " counter(page) " of " counter(pages)' in text
+    after = Page(text).text.split("Signatures\n")[1]
+    assert after.index("Grace\n") < after.index("Ada\n")
+    assert text.count("<td></td><td></td>") == 4  # Grace, Ada, and two who were not named
+
+
+def test_a_block_of_a_key_is_not_split_over_pages(hall: Hall) -> None:
+    text = report(hall.check(*hall.held()))
+    assert re.search(r"@media print [^@]*\.block, tr, [^{]*\{ break-inside: avoid", text, re.DOTALL)

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 from seedless.ceremony import words
 from seedless.ceremony.transcript import ATTESTATION, draft_digest
 from seedless.diff import Accounts, Difference, diff_change
+from seedless.pkcs11.keys import SOFTWARE
 from seedless.text import printable, shown
 from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from seedless.attestation import Attestation
     from seedless.ceremony.check import CeremonyCheck
     from seedless.ceremony.judgement import ReviewContext
     from seedless.ceremony.request import CeremonyRequest
@@ -41,35 +43,51 @@ body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: var(--ink); m
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
-code, .mono { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em;
-              overflow-wrap: anywhere; }
+code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; }
-th { font-weight: 600; color: var(--soft); white-space: nowrap; width: 11rem; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; overflow-wrap: anywhere; }
+th { font-weight: 600; color: var(--soft); width: 11rem; }
 .verdict { border-left: .5rem solid; padding: .6rem 1rem; background: var(--ground); margin: 1rem 0; }
 .complete { border-color: #1a7f37; } .incomplete { border-color: #9a6700; }
 .false, .forbidden { border-color: #cf222e; }
 .verdict strong { text-transform: uppercase; letter-spacing: .05em; }
 .mark { border: 3px solid #cf222e; color: #cf222e; font-weight: 700; text-align: center; padding: .4rem;
         letter-spacing: .3em; margin: 1rem 0; }
-.digest { display: flex; gap: 2rem; align-items: flex-start; }
+.warning { border: 2px solid #9a6700; padding: .5rem 1rem; margin: 1rem 0; }
+.digest { display: flex; gap: 1.5rem; align-items: flex-start; }
+.digest > div { flex: 1; }
 .digest svg { width: 9.5rem; height: 9.5rem; flex: none; }
-.words td { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em; padding-right: 1rem; }
-.words td:nth-child(odd) { color: #0b4a8f; }
-.change { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem .7rem; margin: .8rem 0; }
+.words { display: grid; grid-template-columns: repeat(8, 1fr); gap: .1rem .6rem; margin: .3rem 0 1rem;
+         font: .78em/1.6 ui-monospace, "DejaVu Sans Mono", monospace; }
+.words span:nth-child(odd) { color: #0b4a8f; }
+.block { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem .7rem; margin: .8rem 0; }
 .widens { color: #cf222e; } .narrows { color: #1a7f37; } .changes { color: #9a6700; }
 .effect { font-weight: 600; width: 6rem; }
 .soft { color: var(--soft); }
-@media print { body { font-size: 10.5pt; margin: 0; max-width: none; padding: 0; }
-  .change, tr, .verdict, .digest { break-inside: avoid; } h2, h3 { break-after: avoid; }
+.sign th { width: auto; } .sign td { border-bottom: 1px solid var(--ink); height: 3rem; width: 34%; }
+@media (max-width: 44rem) { body { margin: 1rem auto; padding: 0 .8rem; }
+  .words { grid-template-columns: repeat(4, 1fr); } .digest { display: block; }
+  .facts th, .facts td { display: block; width: auto; padding-bottom: 0; } }
+@media print { body { font-size: 10pt; margin: 0; max-width: none; padding: 0; }
+  .block, tr, .verdict, .warning, .digest, .words, .sign { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+  .words { font-size: 7.5pt; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
-@page { margin: 18mm 16mm; }
+"""
+# The foot of each printed page names its request, so that pages of two ceremonies are not mixed up. Browsers
+# that know no margin boxes (Firefox) leave the foot out and print their own.
+_PAGE = """
+@page { size: A4; margin: 16mm 16mm 20mm;
+  @bottom-left { content: "request %s"; font: 8pt monospace; }
+  @bottom-right { content: "page " counter(page) " of " counter(pages); font: 8pt sans-serif; } }
 """
 _HEAD = """\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 """
+_SHORT = 16  # digits of a digest in the foot: enough to tell papers apart, and no proof of anything
+_LINES = 2  # for signatures of people whom no option named
 
 
 def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
@@ -82,16 +100,20 @@ def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
         parts.append(f'<div class="mark">{_text(request.mark)}</div>')
     parts.append(_verdict(checked))
     if request is not None and progress is not None:
+        names = _names(request, progress)
         parts += [
-            _summary(request, progress),
+            _software(progress, names),
+            _summary(request, progress, names),
             _digests(request, progress, checked, qr),
-            _changes(request, progress),
-            _people(progress, checked),
-            _keys(progress, checked),
+            _changes(request, progress, names),
+            _people(progress, checked, names),
+            _keys(progress, checked, names),
             _findings(progress),
+            _signatures(progress),
         ]
     body = "\n".join(part for part in parts if part)
-    head = f"{_HEAD}<title>{_text(title)}</title><style>{_STYLE}</style></head>"
+    foot = _PAGE % (request.digest[:_SHORT] if request else "not read")
+    head = f"{_HEAD}<title>{_text(title)}</title><style>{_STYLE}{foot}</style></head>"
     return f"{head}\n<body>\n{body}\n</body></html>\n"
 
 
@@ -112,13 +134,43 @@ def _operator_name(request: CeremonyRequest) -> str:
     return next((one.name for one in claims if one.sub == request.operator_key), "")
 
 
+def _names(request: CeremonyRequest, progress: CeremonyProgress) -> dict[str, str]:
+    """Return what each public key is called, with its kind: `account ORDERS`.
+
+    A jwt names its subject. A signing key has no name in claims: the label on its token names it, which the
+    driver reported while it signed.
+    """
+    claims = [jwt.claims for jwt in request.plan.around]
+    claims += [request.operator.claims] if request.operator is not None else []
+    claims += [change.draft.claims for change in request.plan.changes]
+    labels = {key: says["label"] for key, says in progress.says.items() if isinstance(says.get("label"), str)}
+    return {key: label.replace(":", " ", 1) for key, label in labels.items()} | {
+        one.sub: f"{one.body.kind} {one.name}" for one in claims
+    }
+
+
+def _named(key: str, names: Mapping[str, str]) -> str:
+    """Return the name of a key before the key; the key alone where it has none."""
+    return f"{_text(names[key])}<br>{_code(key)}" if names.get(key) else _code(key)
+
+
 def _verdict(checked: CeremonyCheck) -> str:
     hint = f'<br><span class="soft">{_text(checked.hint)}</span>' if checked.hint else ""
     word = str(checked.verdict)
     return f'<div class="verdict {word}"><strong>{word}</strong>: {_text(checked.text)}{hint}</div>'
 
 
-def _summary(request: CeremonyRequest, progress: CeremonyProgress) -> str:
+def _software(progress: CeremonyProgress, names: Mapping[str, str]) -> str:
+    """Return a warning that names the keys whose token was a program, as its driver reported it."""
+    keys = [key for key, says in progress.says.items() if any(SOFTWARE in str(one) for one in says.values())]
+    if not keys:
+        return ""
+    named = ", ".join(names.get(key, key) for key in keys)
+    text = f"<strong>Keys in software</strong>: {_text(named)}. Whoever can copy the files has the keys."
+    return f'<div class="warning">{text}</div>'
+
+
+def _summary(request: CeremonyRequest, progress: CeremonyProgress, names: Mapping[str, str]) -> str:
     opened = progress.opened or {}
     rows = [
         ("Reason", _text(request.reason)),
@@ -126,7 +178,7 @@ def _summary(request: CeremonyRequest, progress: CeremonyProgress) -> str:
         ("Expires", _text(moment(request.expires))),
         ("Held", _text(moment(progress.at)) if opened else "not yet"),
         ("Present", _text(", ".join(opened.get("present", [])) or "nobody was named")),
-        ("Operator", _code(request.operator_key)),
+        ("Operator", _named(request.operator_key, names)),
         ("Programs", _text(f"{request.tool}; {opened.get('tool', '')}".strip("; "))),
     ]
     return _table(rows)
@@ -135,27 +187,25 @@ def _summary(request: CeremonyRequest, progress: CeremonyProgress) -> str:
 def _digests(
     request: CeremonyRequest, progress: CeremonyProgress, checked: CeremonyCheck, qr: str | None
 ) -> str:
-    policy = checked.policy.digest if checked.policy else "not yet"
-    rows = [
-        ("Request", _code(request.digest)),
-        ("Ceremony before", _code(request.previous or "none")),
-        ("Policy", _code(policy)),
-        ("Transcript", _code(progress.digest)),
+    policy = checked.policy.digest if checked.policy else ""
+    spoken = [
+        _spoken("Request", request.digest),
+        _spoken("Policy", policy) if policy else _table([("Policy", "not yet")]),
+        _spoken("Transcript", progress.digest),
     ]
-    claims = words.words(bytes.fromhex(progress.digest))
-    table = "".join(
-        "<tr>" + "".join(f"<td>{word}</td>" for word in claims[at : at + 4]) + "</tr>"
-        for at in range(0, len(claims), 4)
-    )
-    spoken = f'<div class="digest"><table class="words">{table}</table>{qr or ""}</div>'
-    return f"<h2>Digests (SHA-256)</h2>{_table(rows)}<h3>The transcript, to be read aloud</h3>{spoken}"
+    before = _table([("Ceremony before", _code(request.previous or "none"))])
+    intro = "<p>Compare each with the words that were written down in the room.</p>"
+    blocks = f'<div class="digest"><div>{"".join(spoken)}</div>{qr or ""}</div>'
+    return f"<h2>Digests (SHA-256)</h2>{intro}{blocks}{before}"
 
 
-def _changes(request: CeremonyRequest, progress: CeremonyProgress) -> str:
-    names = {jwt.claims.sub: jwt.claims.name for jwt in request.plan.around}
-    if request.operator is not None:
-        names[request.operator.claims.sub] = request.operator.claims.name
-    names |= {change.draft.claims.sub: change.draft.claims.name for change in request.plan.changes}
+def _spoken(name: str, digest: str) -> str:
+    """Return a digest in hex and in words, in rows of eight as `ceremony review` prints them."""
+    spoken = "".join(f"<span>{word}</span>" for word in words.words(bytes.fromhex(digest)))
+    return f'<div><strong>{name}</strong> {_code(digest)}<div class="words">{spoken}</div></div>'
+
+
+def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mapping[str, str]) -> str:
     done, accounts = len(progress.signed), request.plan.accounts
     blocks = [
         _change(change, accounts, names, is_signed=number < done)
@@ -170,17 +220,16 @@ def _changes(request: CeremonyRequest, progress: CeremonyProgress) -> str:
 
 def _change(change: Change, accounts: Accounts, names: Mapping[str, str], *, is_signed: bool) -> str:
     old = change.replaces
-    found = diff_change(change, accounts, names=names)
-    issuer = str(change.draft.issuer)
+    found = diff_change(change, accounts, names={key: name.partition(" ")[2] for key, name in names.items()})
     rows = [
         *(_difference(one, is_new=old is None) for one in found),
-        _row("issuer", f"{_text(names[issuer])} {_code(issuer)}" if names.get(issuer) else _code(issuer)),
+        _row("issuer", _named(str(change.draft.issuer), names)),
         _row("issued", _text(moment(change.draft.issued_at))),
         _row("sha256 of what is signed", _code(draft_digest(change.draft))),
     ]
     state = "" if is_signed else ' <span class="soft">not signed</span>'
     heading = f"{change.title} ({'changed' if old else 'new'}: {change.reason})"
-    return f'<div class="change"><h3>{_text(heading)}{state}</h3><table>{"".join(rows)}</table></div>'
+    return f'<div class="block"><h3>{_text(heading)}{state}</h3>{_facts(rows)}</div>'
 
 
 def _difference(one: Difference, *, is_new: bool) -> str:
@@ -190,26 +239,46 @@ def _difference(one: Difference, *, is_new: bool) -> str:
     return f'<tr><td class="effect">{effect}</td><td>{_text(one.line)}</td></tr>'
 
 
-def _people(progress: CeremonyProgress, checked: CeremonyCheck) -> str:
+def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
     pinned = checked.policy.witnesses if checked.policy else None
     needed = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
     rows = [("Witness", _code(str(one.issuer))) for one in checked.witnesses]
-    rows += [("Receipt by", _code(str(one.issuer))) for one in checked.receipts]
+    rows += [("Receipt by", _named(str(one.issuer), names)) for one in checked.receipts]
     count = len(progress.statements)
     return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(needed)}.</p>{_table(rows)}"
 
 
-def _keys(progress: CeremonyProgress, checked: CeremonyCheck) -> str:
-    blocks = []
-    for key, says in progress.says.items():
-        names = sorted(says.keys() - {ATTESTATION})
-        rows = [(_text(str(name)), _text(_value(says[name]))) for name in names]
-        attested = checked.attestations.get(key)
-        lines = "".join(f"<li>{_text(line)}</li>" for line in attested.lines) if attested else ""
-        blocks.append(f"<h3>{_code(key)}</h3>{_table(rows)}")
-        blocks += [f"<p>Attested by its device, verified again:</p><ul>{lines}</ul>"] if lines else []
+_TOKEN = ("token", "serial", "model", "manufacturer", "firmware", "library")
+
+
+def _keys(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
+    blocks = [_key(key, says, checked.attestations.get(key), names) for key, says in progress.says.items()]
     note = "<p>The tables are statements of a driver, not attestations of a device.</p>"
-    return f"<h2>Keys: what the driver says</h2>{note}{''.join(blocks)}" if blocks else ""
+    return f"<h2>Keys: what the driver reports</h2>{note}{''.join(blocks)}" if blocks else ""
+
+
+def _key(key: str, says: Mapping[str, Any], attested: Attestation | None, names: Mapping[str, str]) -> str:
+    token = ", ".join(f"{name} {_value(says[name])}" for name in _TOKEN if name in says)
+    # Whoever wrote the transcript chose the members: those that are unknown here are shown with the rest.
+    rest = sorted(says.keys() - {ATTESTATION, "papers", *_TOKEN})
+    rows = [
+        _row("Token", _text(token)),
+        _row("Provenance", _text(_value(says["papers"]))) if "papers" in says else "",
+        _row("Attributes", _text(", ".join(f"{name} {_value(says[name])}" for name in rest))),
+    ]
+    lines = "".join(f"<li>{_text(line)}</li>" for line in attested.lines) if attested else ""
+    verified = f"<p>Attested by its device, verified again:</p><ul>{lines}</ul>" if lines else ""
+    name = f"{_text(names[key])}<br>" if names.get(key) else ""
+    return f'<div class="block"><h3>{name}{_code(key)}</h3>{_facts(rows)}{verified}</div>'
+
+
+def _signatures(progress: CeremonyProgress) -> str:
+    """Return a table to sign by hand: a line for each who was present, and empty ones."""
+    people = [*(progress.opened or {}).get("present", []), *[""] * _LINES]
+    rows = "".join(f"<tr><td>{_text(name)}</td><td></td><td></td></tr>" for name in people)
+    head = "<tr><th>Name and role</th><th>Place and date</th><th>Signature</th></tr>"
+    intro = "<p>I was there, and the digests of request, policy and transcript are those on paper.</p>"
+    return f'<h2>Signatures</h2>{intro}<table class="sign">{head}{rows}</table>'
 
 
 def _findings(progress: CeremonyProgress) -> str:
@@ -233,7 +302,11 @@ def _value(value: Any) -> str:  # noqa: ANN401 - what JSON holds, whoever wrote 
 
 
 def _table(rows: Sequence[tuple[str, str]] | Iterable[tuple[str, str]]) -> str:
-    return f"<table>{''.join(_row(name, value) for name, value in rows)}</table>"
+    return _facts(_row(name, value) for name, value in rows)
+
+
+def _facts(rows: Iterable[str]) -> str:
+    return f'<table class="facts">{"".join(rows)}</table>'
 
 
 def _row(name: str, value: str) -> str:

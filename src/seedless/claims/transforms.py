@@ -19,8 +19,8 @@ of all.
   they mean the first token of the subject.
 - Other numbers have 32 bits. Those of partitions may be 0 and less, which is no number of partitions.
 - Source and target end in `>` both, or neither. A target has no `*`.
-- What the weights leave over stays with the source, unless the source itself is among the targets: then it
-  is lost. That can only be where the source has no `*`, since no target has one: `a.$1` is not `a.*`.
+- The rest that the weights leave keeps the source as its subject, unless the source is a target itself: then
+  servers drop the rest. That can only be where the source has no `*`, since no target has one: `a.$1` is not `a.*`.
   What stays becomes a target, with `$1` for its `*`: a source whose own token is `$1` may be a wrong one.
 """
 

@@ -55,10 +55,11 @@ def add(
     cluster: str,
     issuer: str | None,
 ) -> None:
-    """Let messages of a subject go to another.
+    """Map messages of a subject to another.
 
-    Several targets share the messages by their weights, which make at most 100 percent together; what is
-    left of it stays with the source, unless that is a target. A cluster has weights of its own.
+    Several targets share the messages by their weights, at most 100 percent together. The rest keeps the
+    source as its subject. Where the source is a target itself, servers drop the rest. A cluster has weights
+    of its own.
 
     \b
     Example:
