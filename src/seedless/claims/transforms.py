@@ -20,7 +20,8 @@ of all.
 - Other numbers have 32 bits. Those of partitions may be 0 and less, which is no number of partitions.
 - Source and target end in `>` both, or neither. A target has no `*`.
 - The rest that the weights leave keeps the source as its subject, unless the source is a target itself: then
-  servers drop the rest. That can only be where the source has no `*`, since no target has one: `a.$1` is not `a.*`.
+  servers drop the rest. That can only be where the source has no `*`, since no target has one: `a.$1` is
+  not `a.*`.
   What stays becomes a target, with `$1` for its `*`: a source whose own token is `$1` may be a wrong one.
 """
 
