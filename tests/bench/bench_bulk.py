@@ -9,7 +9,6 @@ written last does not count, nor what other programs do.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import json
 import os
 import resource
@@ -29,16 +28,6 @@ if TYPE_CHECKING:
 _COUNT = 1_000
 _ROUNDS = 3
 _SIZE = 800  # of what is signed for a new account, and for a user
-_TEMPLATE = """
-[templates.standard]
-public_key = "{{key}}"
-description = "tenant {{tenant}}"
-limits = { conn = 100, disk_storage = "10G", streams = 10, consumer = 100 }
-[[templates.standard.exports]]
-subject = "{{tenant}}.>"
-type = "stream"
-"""
-_TENANT = '[[tenants]]\ntemplate = "standard"\nname = "t{0:04}"\nvars = {{ key = "{1}" }}\n'
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -157,16 +146,11 @@ def _used(work: Callable[[], object]) -> float:
 
 def _found(folder: Path, env: dict[str, str]) -> None:
     """Make an operator, a policy that pins it, and the file of the tenants."""
-    from seedless.nkey import Role  # noqa: PLC0415 - only here
-    from seedless.seeds import SoftwareKey  # noqa: PLC0415 - likewise
+    from _stores import tenant_keys, tenants  # noqa: PLC0415 - as in `rows`
 
     operator = json.loads(_seedless(env, "operator", "add", "ACME", "--yes", "--json"))["subject"]
     (folder / "policy.toml").write_text(f'operator = "{operator}"\n', encoding="utf-8")
-    keys = (hashlib.sha256(b"%d" % number).digest() for number in range(_COUNT))
-    tenants = [
-        _TENANT.format(number, SoftwareKey(Role.ACCOUNT, key).public_key) for number, key in enumerate(keys)
-    ]
-    (folder / "tenants.toml").write_text(_TEMPLATE + "".join(tenants), encoding="utf-8")
+    (folder / "tenants.toml").write_text(tenants(tenant_keys(_COUNT)), encoding="utf-8")
     shutil.copytree(folder / "store", folder / "founded")
 
 

@@ -245,23 +245,23 @@ class _Planner(msgspec.Struct, frozen=True):
     def _require_no_orphans(self, operator: Claims[Any], accounts: Mapping[str, Claims[Any]]) -> None:
         """Raise `UsageError` when a signing key would go that jwts depend on which the file does not say."""
         removed = set(self.removed)
+        lost = _lost(self.current.operator, operator)
         for name, jwt in self.current.accounts.items():
-            lost = set(self._keys(self.current.operator)) - set(operator.body.signing_keys)
             if name not in accounts and (name,) not in removed and str(jwt.issuer) in lost:
                 raise _orphaned("account", name, jwt, "the operator")
+        lost_by = {name: _lost(self.current.accounts.get(name), claims) for name, claims in accounts.items()}
         for (account, user), held in self.current.users.items():
-            if account not in accounts:
-                continue
-            members = (account, user) in self.writer.users or (account, user) in removed
-            lost = set(self._keys(self.current.accounts.get(account))) - {
-                signing_key(entry) for entry in accounts[account].body.signing_keys
-            }
-            if not members and str(held.issuer) in lost:
+            is_named = (account, user) in self.writer.users or (account, user) in removed
+            if not is_named and str(held.issuer) in lost_by.get(account, ()):
                 raise _orphaned("user", user, held, f"account {account}")
 
-    @staticmethod
-    def _keys(jwt: Jwt[Any] | None) -> list[str]:
-        return [signing_key(entry) for entry in jwt.claims.body.signing_keys] if jwt else []
+
+def _lost(before: Jwt[Any] | None, after: Claims[Any]) -> set[str]:
+    """Return the signing keys (key text) that are in *before*, and not in *after*."""
+    if before is None or before.claims.body.signing_keys == after.body.signing_keys:
+        return set()
+    keys = [{signing_key(entry) for entry in claims.body.signing_keys} for claims in (before.claims, after)]
+    return keys[0] - keys[1]
 
 
 def _orphaned(kind: str, name: str, jwt: Jwt[Any], owner: str) -> UsageError:
