@@ -20,7 +20,7 @@ class Limit(msgspec.Struct, frozen=True):
     """A number that limits: a count, or bytes. −1 is no limit; 0 lets nothing through, or is no limit either.
 
     `member` is its name in claims, `option` that of its option (with underscores), as in nsc; `label` is its
-    name in a review, `help` what it counts.
+    name in a review, `help` what it counts. Few people need an option that `is_rare`: the help folds it.
     """
 
     member: str
@@ -29,6 +29,7 @@ class Limit(msgspec.Struct, frozen=True):
     help: str
     in_bytes: bool = False
     zero_is_unlimited: bool = False
+    is_rare: bool = False
 
     def is_unlimited(self, number: object) -> bool:
         """Tell whether *number* limits nothing; what is no number is the default of a template, no limit."""
@@ -47,6 +48,7 @@ class Flag(msgspec.Struct, frozen=True):
     help: str
     words: tuple[str, str] = ("off", "on")
     widens: bool = False
+    is_rare: bool = False
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -64,6 +66,7 @@ class Text(msgspec.Struct, frozen=True):
     choices: tuple[str, ...] = ()
     no_choice: str = ""
     remove: str = ""
+    is_rare: bool = False
 
 
 class TextList(msgspec.Struct, frozen=True):
@@ -76,6 +79,7 @@ class TextList(msgspec.Struct, frozen=True):
     metavar: str
     remove: str
     short: str = ""
+    is_rare: bool = False
 
 
 class AllowList(msgspec.Struct, frozen=True):
@@ -92,6 +96,7 @@ class AllowList(msgspec.Struct, frozen=True):
     remove: str
     anything: str
     entry: Literal["lower", "upper", "span"] = "lower"
+    is_rare: bool = False
 
 
 Row = Limit | Flag | Text | TextList | AllowList
@@ -123,10 +128,10 @@ OPERATOR: tuple[Row, ...] = (
 ACCOUNT: tuple[Row, ...] = (
     Text(
         "cluster_traffic", "cluster_traffic", "cluster traffic", "Who carries it in a cluster.",
-        choices=("system", "owner", "none"), no_choice="none",
+        choices=("system", "owner", "none"), no_choice="none", is_rare=True,
     ),
     Text("description", "description", "description", "What the account is for."),
-    Text("info_url", "info_url", "info url", "Where it is described."),
+    Text("info_url", "info_url", "info url", "Where it is described.", is_rare=True),
 )  # fmt: skip
 """Members of `Account`."""
 
@@ -156,19 +161,19 @@ JETSTREAM: tuple[Limit | Flag, ...] = (
     Limit("consumer", "js_consumer", "consumers", "JetStream: consumers"),
     Limit(
         "max_ack_pending", "js_max_ack_pending", "max ack pending", "JetStream: messages waiting for an ack",
-        zero_is_unlimited=True,
+        zero_is_unlimited=True, is_rare=True,
     ),
     Limit(
         "mem_max_stream_bytes", "js_max_mem_stream", "mem max stream bytes",
-        "JetStream: bytes of a stream in memory", in_bytes=True, zero_is_unlimited=True,
+        "JetStream: bytes of a stream in memory", in_bytes=True, zero_is_unlimited=True, is_rare=True,
     ),
     Limit(
         "disk_max_stream_bytes", "js_max_disk_stream", "disk max stream bytes",
-        "JetStream: bytes of a stream on disk", in_bytes=True, zero_is_unlimited=True,
+        "JetStream: bytes of a stream on disk", in_bytes=True, zero_is_unlimited=True, is_rare=True,
     ),
     Flag(
         "max_bytes_required", "js_max_bytes_required", "max bytes of a stream",
-        "JetStream: streams must say how large they get.", words=("not required", "required"),
+        "JetStream: streams must say how large they get.", words=("not required", "required"), is_rare=True,
     ),
 )  # fmt: skip
 """Members of `JetStreamLimits`, the limits of a tier, and of the `Limits` of an account without tiers."""
@@ -184,7 +189,8 @@ USER: tuple[Row, ...] = (
         "Remove the times that begin so", anything="any time", entry="span",
     ),
     Text(
-        "times_location", "locale", "time zone", "Time zone of --time, as in Europe/Berlin.", metavar="ZONE"
+        "times_location", "locale", "time zone", "Time zone of --time, as in Europe/Berlin.", metavar="ZONE",
+        is_rare=True,
     ),
     AllowList(
         "allowed_connection_types", "conn_type", "by connections", "STANDARD, WEBSOCKET, LEAFNODE, MQTT, …",
@@ -192,7 +198,7 @@ USER: tuple[Row, ...] = (
     ),
     Flag(
         "proxy_required", "proxy_required", "proxy", "Logins come through a trusted proxy.",
-        words=("not required", "required"),
+        words=("not required", "required"), is_rare=True,
     ),
     Limit("subs", "subs", "subs", "Subscriptions"),
     Limit("data", "data", "data", "Bytes in all", in_bytes=True),

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Template, User, edits, fields
 from seedless.claims.settings import with_settings
+from seedless.cli.command import GroupedOption
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
 from seedless.plan import ValidityPeriod
@@ -100,6 +101,7 @@ def several(
     metavar: str,
     help: str,  # noqa: A002 - click's
     kind: click.ParamType = click.STRING,  # type: ignore[type-arg]  # generic in new versions of click only
+    **rest: Any,  # noqa: ANN401 - click's
 ) -> Decorator:
     """Return an option that may be repeated, or given with commas, as nsc has it; each value is a *kind*."""
 
@@ -108,19 +110,19 @@ def several(
         return tuple(kind.convert(part, param, ctx) for part in parts)
 
     words = f"{help}; may be repeated."
-    return _option(name, *short, multiple=True, metavar=metavar, help=words, callback=split)
+    return _option(name, *short, multiple=True, metavar=metavar, help=words, callback=split, **rest)
 
 
-def _switch(name: str, help: str) -> Decorator:  # noqa: A002 - click's
+def _switch(name: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
     """Return the flags `--name` and `--no-name`; without either it stays as it is."""
     flag = name.replace("_", "-")
-    decorator = click.option(f"--{flag}/--no-{flag}", name, default=None, help=help)
+    decorator = click.option(f"--{flag}/--no-{flag}", name, default=None, help=help, **rest)
     decorator.__name__ = name
     return decorator
 
 
-def _flag(name: str, help: str) -> Decorator:  # noqa: A002 - click's
-    return _option(name, is_flag=True, default=None, help=help)
+def _flag(name: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
+    return _option(name, is_flag=True, default=None, help=help, **rest)
 
 
 _TIMES = [
@@ -145,6 +147,7 @@ _RM_PERMISSIONS = [
     several("rm", metavar="SUBJECT", help="Remove a subject from all permissions"),
     _flag("rm_response_perms", "Remove the leave to answer."),
 ]
+_LIMITS, _JETSTREAM = "Limits", "JetStream"  # headings in the help
 _JS_TIER = _option("js_tier", type=click.IntRange(min=0), help="JetStream: the tier that is limited; 0: all.")
 _JS_ENABLE = _option(
     "js_enable", type=click.IntRange(min=0), metavar="TIER",
@@ -158,49 +161,52 @@ _RM_JETSTREAM = [
     _flag("js_disable", "JetStream: turn off, by removing all its limits."),
     _option(
         "rm_js_tier", type=click.IntRange(min=0), metavar="TIER",
-        help="JetStream: remove the limits of a tier.",
+        help="JetStream: remove the limits of a tier.", cls=GroupedOption, heading=_JETSTREAM, is_rare=True,
     ),
 ]  # fmt: skip
-_SYSTEM_ACCOUNT = _option("system_account", metavar="NAME|KEY", help="The system account.")
+_SYSTEM_ACCOUNT = _option(
+    "system_account", metavar="NAME|KEY", help="The system account.", cls=GroupedOption, heading="Options"
+)
 
 
-def _of_row(row: fields.Row) -> Decorator:
+def _of_row(row: fields.Row, heading: str) -> Decorator:
     """Return the option that sets the member of *row*, or adds to its list."""
+    place: dict[str, Any] = {"cls": GroupedOption, "heading": heading, "is_rare": row.is_rare}
+    short = (row.short,) if isinstance(row, fields.Text | fields.TextList) and row.short else ()
     match row:
         case fields.Limit():
             unlimited = "0 or -1" if row.zero_is_unlimited else "-1"
             kind = SIZE if row.in_bytes else COUNT
-            return _option(row.option, type=kind, help=f"{row.help}. {unlimited} is no limit.")
+            return _option(row.option, type=kind, help=f"{row.help}. {unlimited} is no limit.", **place)
         case fields.Flag():
-            return _switch(row.option, row.help)
+            return _switch(row.option, row.help, **place)
+        case fields.Text(choices=()):
+            return _option(row.option, *short, metavar=row.metavar, help=row.help, **place)
         case fields.Text():
-            short = (row.short,) if row.short else ()
-            if row.choices:
-                return _option(row.option, *short, type=click.Choice(row.choices), help=row.help)
-            return _option(row.option, *short, metavar=row.metavar, help=row.help)
+            return _option(row.option, *short, type=click.Choice(row.choices), help=row.help, **place)
         case fields.TextList():
-            short = (row.short,) if row.short else ()
-            return several(row.option, *short, metavar=row.metavar, help=row.help)
+            return several(row.option, *short, metavar=row.metavar, help=row.help, **place)
         case fields.AllowList():
             value = TIME_RANGE if row.entry == "span" else click.STRING
-            return several(row.option, metavar=row.metavar, help=row.help, kind=value)
+            return several(row.option, metavar=row.metavar, help=row.help, kind=value, **place)
 
 
-def _options(*tables: tuple[fields.Row, ...]) -> list[Decorator]:
-    return [_of_row(row) for table in tables for row in table]
+def _options(table: tuple[fields.Row, ...], heading: str = "Options") -> list[Decorator]:
+    return [_of_row(row, heading) for row in table]
 
 
-def _removals(*tables: tuple[fields.Row, ...]) -> list[Decorator]:
-    """Return the options that remove what the rows of *tables* have, where such an option exists."""
+def _removals(table: tuple[fields.Row, ...], heading: str = "Options") -> list[Decorator]:
+    """Return the options that remove what the rows of *table* have, where such an option exists."""
+    place: dict[str, Any] = {"cls": GroupedOption, "heading": heading}
     found = []
-    for row in (row for table in tables for row in table):
+    for row in table:
         match row:
             case fields.AllowList() | fields.TextList():
                 is_span = isinstance(row, fields.AllowList) and row.entry == "span"
                 metavar = "START" if is_span else row.metavar
-                found.append(several(f"rm_{row.option}", metavar=metavar, help=row.remove))
+                found.append(several(f"rm_{row.option}", metavar=metavar, help=row.remove, **place))
             case fields.Text() if row.remove:
-                found.append(_flag(f"rm_{row.option}", row.remove))
+                found.append(_flag(f"rm_{row.option}", row.remove, **place))
     return found
 
 
@@ -209,7 +215,8 @@ _TAGS = (fields.TAGS,)
 
 def _account(*rest: Decorator) -> list[Decorator]:
     return [
-        *_options(fields.ACCOUNT_LIMITS), _JS_TIER, *_options(fields.JETSTREAM), _JS_ENABLE, *_TRACE,
+        *_options(fields.ACCOUNT_LIMITS, _LIMITS),
+        _JS_TIER, *_options(fields.JETSTREAM, _JETSTREAM), _JS_ENABLE, *_TRACE,
         *_options(fields.ACCOUNT), *_PERMISSIONS, *_TIMES, *_options(_TAGS), *_SET, *rest,
     ]  # fmt: skip
 
@@ -222,7 +229,7 @@ def operator_claims(command: Callable[..., R]) -> Callable[..., R]:
 def operator_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit operator claims."""
     options = [*_options(fields.OPERATOR), _SYSTEM_ACCOUNT, *_TIMES, *_options(_TAGS), *_SET]
-    return _given([*options, *_removals(fields.OPERATOR, _TAGS), *_UNSET], command)
+    return _given([*options, *_removals((*fields.OPERATOR, fields.TAGS)), *_UNSET], command)
 
 
 def account_claims(command: Callable[..., R]) -> Callable[..., R]:
@@ -232,27 +239,29 @@ def account_claims(command: Callable[..., R]) -> Callable[..., R]:
 
 def account_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit account claims."""
-    removing = [*_RM_JETSTREAM, *_RM_PERMISSIONS, *_removals(fields.ACCOUNT, _TAGS), *_UNSET]
+    removing = [*_RM_JETSTREAM, *_RM_PERMISSIONS, *_removals((*fields.ACCOUNT, fields.TAGS)), *_UNSET]
     return _given(_account(*removing), command)
 
 
 def user_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options of new user claims."""
-    return _given([*_PERMISSIONS, *_options(fields.USER), *_TIMES, *_options(_TAGS), *_SET], command)
+    return _given([*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_TIMES, *_options(_TAGS), *_SET], command)
 
 
 def user_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit user claims."""
-    options = [*_PERMISSIONS, *_options(fields.USER), *_TIMES, *_options(_TAGS), *_SET]
-    return _given([*options, *_RM_PERMISSIONS, *_removals(fields.USER, _TAGS), *_UNSET], command)
+    options = [*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_TIMES, *_options(_TAGS), *_SET]
+    return _given(
+        [*options, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_removals(_TAGS), *_UNSET], command
+    )
 
 
 def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options of a new template of a scope."""
-    return _given([*_PERMISSIONS, *_options(fields.USER), *_SET], command)
+    return _given([*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_SET], command)
 
 
 def scope_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit the template of a scope."""
-    options = [*_PERMISSIONS, *_options(fields.USER), *_SET]
-    return _given([*options, *_RM_PERMISSIONS, *_removals(fields.USER), *_UNSET], command)
+    options = [*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_SET]
+    return _given([*options, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_UNSET], command)

@@ -18,17 +18,11 @@ SHARED = (
 )  # fmt: skip
 """Options of `options.py`: who knows one command knows them in all."""
 _RARE = frozenset({
-    "trace_context_subject", "trace_context_sampling", "cluster_traffic", "info_url", "js_tier", "js_enable",
-    "js_disable", "js_max_ack_pending", "js_max_mem_stream", "js_max_disk_stream", "js_max_bytes_required",
-    "rm_js_tier", "rm_latency_sampling", "proxy_required", "locale", "rm_response_perms", "unset", "ca_cert",
-    "client_cert", "client_key", "tls_first", "patience", "servers", "rm_tag",
+    "trace_context_subject", "trace_context_sampling", "js_tier", "js_enable", "js_disable",
+    "rm_latency_sampling", "rm_response_perms", "unset", "ca_cert", "client_cert", "client_key", "tls_first",
+    "patience", "servers", "rm_tag",
 })  # fmt: skip
-"""Options that few people need: the help names them in one line."""
-_LIMITS = frozenset({
-    "conns", "leaf_conns", "subscriptions", "exports", "imports", "data", "payload", "wildcard_exports",
-    "disallow_bearer", "subs", "bearer", "proxy_required", "conn_type", "source_network", "time", "locale",
-    "rm_conn_type", "rm_source_network", "rm_time",
-})  # fmt: skip
+"""Options that few people need, beside those that are `GroupedOption`s: the help names them in one line."""
 _PERMISSIONS = frozenset({
     "allow_pub", "allow_sub", "allow_pubsub", "deny_pub", "deny_sub", "deny_pubsub", "allow_pub_response",
     "response_ttl", "rm", "rm_response_perms",
@@ -44,12 +38,22 @@ _NO_SHARED = "seedless.help.no_shared"
 _OPTION_COLUMN = 34  # characters; a longer option has its description on the next line
 
 
-def group_of(name: str) -> str:
-    """Return the heading under which the help lists the option of the parameter *name*."""
+class GroupedOption(click.Option):
+    """An option with the `heading` under which the help lists it; few people need one that `is_rare`."""
+
+    def __init__(self, *words: Any, heading: str, is_rare: bool = False, **attributes: Any) -> None:  # noqa: ANN401 - click's
+        """Take what `click.Option` takes, and where the help lists it."""
+        super().__init__(*words, **attributes)
+        self.heading = heading
+        self.is_rare = is_rare
+
+
+def _heading_of(param: click.Option, name: str) -> str:
+    """Return the heading under which the help lists *param*, which is called *name*."""
+    if isinstance(param, GroupedOption):
+        return param.heading
     if name in SHARED:
         return "Shared options"
-    if name in _LIMITS:
-        return "Limits"
     if name in _SERVERS:
         return "Connection to servers"
     if name.startswith("js_"):
@@ -83,10 +87,11 @@ class Command(click.Command):
             record, name = param.get_help_record(ctx), _name(param)
             if record is None or not isinstance(param, click.Option) or (hidden and name in SHARED):
                 continue
-            if not shown and (name in SHARED or name in folded):
+            is_rare = name in folded or (isinstance(param, GroupedOption) and param.is_rare)
+            if not shown and (name in SHARED or is_rare):
                 (shared if name in SHARED else rare).append(max(param.opts, key=len))
             else:
-                groups.setdefault(group_of(name), []).append((_switch(record[0]), record[1]))
+                groups.setdefault(_heading_of(param, name), []).append((_switch(record[0]), record[1]))
         for title in sorted(groups, key=_GROUPS.index):
             with formatter.section(title):
                 formatter.write_dl(groups[title], col_max=_OPTION_COLUMN)
