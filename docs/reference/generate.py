@@ -25,6 +25,7 @@ from seedless.claims import fields
 from seedless.cli.command import SHARED, Command, hide_shared
 from seedless.cli.main import seedless
 from seedless.desired.format import schema_text
+from seedless.errors import ExitCode
 from seedless.findings import Severity
 from seedless.lint import rules as lint_rules
 from seedless.resolver import preflight_rules
@@ -41,13 +42,14 @@ ROOT = Path(__file__).parents[2]
 _WIDTH = 100
 _HINT = 3  # position in a call of error, warning or timecheck
 _GENERATED = "<!-- written by docs/reference/generate.py: make docs -->"
+_EXIT_CODES = ", ".join(f"{code:d} {code.meaning}" for code in ExitCode)
 _CLI_HEAD = f"""\
 # Commands
 
 {_GENERATED}
 
-stdout is data, stderr is talk. Exit codes: 0 ok, 1 failed, 2 usage, 3 findings or a bad signature,
-4 token or PIN, 130 interrupted. What `--json` prints is in [json.md](json.md).
+stdout is data, stderr is for people. Exit codes: {_EXIT_CODES}.
+What `--json` prints is in [json.md](json.md).
 """
 _RULES_HEAD = f"""\
 # Rules

@@ -24,13 +24,38 @@ A message says what happened and to what; a hint says what to do. Both are lower
 
 from __future__ import annotations
 
-from typing import ClassVar
+import enum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class ExitCode(enum.IntEnum):
+    """What a command ends with; `meaning` says it for people."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Take the *meaning* beside the code."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    OK = 0, "ok"
+    FAILED = 1, "failed"
+    USAGE = 2, "usage"
+    FINDINGS = 3, "findings or a bad signature"
+    TOKEN = 4, "token or PIN"
+    CHANGES = 5, "there are changes"
+    INTERRUPTED = 130, "interrupted"
 
 
 class SeedlessError(Exception):
     """Root of all errors of this package: a sentence, and a hint on what to do."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
     def __init__(self, message: str, hint: str = "") -> None:
         """Take the *message* (what happened, to what) and the *hint* (what to do)."""
@@ -42,7 +67,7 @@ class SeedlessError(Exception):
 class UsageError(SeedlessError):
     """The command or the call was not given right."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class BadUri(UsageError):
@@ -87,7 +112,7 @@ class BadClaims(_PlacedError):
 class BadSignature(SeedlessError):
     """A signature does not verify under the public key that it should; `rule` as in `BadJwt`."""
 
-    exit_code = 3
+    exit_code = ExitCode.FINDINGS
 
     def __init__(self, message: str, hint: str = "", *, rule: str = "") -> None:
         """Take the sentence, and the *rule* of `wire.RULES` where we are stricter than Go."""
@@ -98,7 +123,7 @@ class BadSignature(SeedlessError):
 class Refused(SeedlessError):
     """Findings stand against what was to be signed, or it is not what was said to be meant."""
 
-    exit_code = 3
+    exit_code = ExitCode.FINDINGS
 
 
 class StoreError(SeedlessError):
@@ -116,7 +141,7 @@ class NoTls(ServerError):
 class TokenError(SeedlessError):
     """A token, or its driver, did not do what was asked."""
 
-    exit_code = 4
+    exit_code = ExitCode.TOKEN
 
 
 class ModuleError(TokenError):

@@ -21,7 +21,7 @@ from seedless.cli.render import describe
 from seedless.desired.current_state import current_state
 from seedless.desired.planner import plan_desired
 from seedless.desired.read import read
-from seedless.errors import StoreError, UsageError
+from seedless.errors import ExitCode, StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic, open_store, operators
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.signing_pipeline import Signed
 
-_DIFFERS = 5
 _USER = 2
 
 
@@ -175,7 +174,7 @@ def _tell_plan(workspace: Workspace, wanted: PlannedChanges) -> int:
         text,
         as_json=workspace.settings.as_json,
     )
-    return 0 if is_same else _DIFFERS
+    return ExitCode.OK if is_same else ExitCode.CHANGES
 
 
 def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: PlannedChanges) -> None:

@@ -17,7 +17,7 @@ from seedless.cli.options import Settings, store_options
 from seedless.cli.show import jwt_in, read_input
 from seedless.diff import Difference, Effect, unknown_members
 from seedless.diff import diff as compare
-from seedless.errors import BadClaims, SeedlessError
+from seedless.errors import BadClaims, ExitCode, SeedlessError
 from seedless.nkey import PublicKey
 from seedless.text import shown
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from seedless.deviations import Unknown
     from seedless.jwt import Claims, Jwt
-
-_CHANGED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def diff(settings: Settings, *, old: str, new: str | None) -> int:
     text = "\n".join(line(one, is_new=before is None) for one in found) or "nothing changes"
     data = {"new": before is None, "differences": [one.data() for one in found]}
     printing.emit(data, text, as_json=settings.as_json)
-    return _CHANGED if found else 0
+    return ExitCode.CHANGES if found else ExitCode.OK
 
 
 def _compared(before: _Side | None, after: _Side, names: Mapping[str, str]) -> tuple[Difference, ...]:

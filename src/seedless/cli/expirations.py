@@ -16,7 +16,7 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.values import SPAN
-from seedless.errors import SeedlessError
+from seedless.errors import ExitCode, SeedlessError
 from seedless.rules.places import tokens
 from seedless.text import shown
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _EXPIRED, _SOON, _LATER, _NEVER = "expired", "soon", "later", "never"
 _COLOURS = {_EXPIRED: "red", _SOON: "yellow"}
-_FINDINGS = 3  # exit code
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
     data = {"within": within, "expirations": listed, "damaged": damaged}
     printing.emit(data, _text(listed, damaged), as_json=settings.as_json)
     urgent = damaged or any(one["state"] in {_EXPIRED, _SOON} for one in listed)
-    return _FINDINGS if urgent else 0
+    return ExitCode.FINDINGS if urgent else ExitCode.OK
 
 
 def _stored(workspace: Workspace) -> Iterator[tuple[tuple[str, ...], Jwt[Any] | SeedlessError]]:

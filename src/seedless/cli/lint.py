@@ -20,7 +20,7 @@ from seedless.cli.options import Settings, lint_options
 from seedless.cli.render.progress import with_progress
 from seedless.creds import parse_creds
 from seedless.decorated import find_jwt, parse_jwt
-from seedless.errors import SeedlessError, UsageError
+from seedless.errors import ExitCode, SeedlessError, UsageError
 from seedless.findings import Finding, Report, Severity
 from seedless.lint import LintContext, count, judge_jwt, lint_context, lint_store, rules, unreadable
 from seedless.nats_config import lint as waivers
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from seedless.lint import LintedJwt
     from seedless.store import Store
 
-_FINDINGS = 3
 _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
@@ -169,7 +168,7 @@ class Look:
         lines = [line for finding in report.findings for line in _lines(finding, str(finding.severity))]
         lines += [line for finding in waived for line in _lines(finding, "waived")]
         printing.emit(data, "\n".join([*lines, summary]), as_json=self.workspace.settings.as_json)
-        return _FINDINGS if heavy else 0
+        return ExitCode.FINDINGS if heavy else ExitCode.OK
 
 
 def _lines(finding: Finding, word: str) -> Iterator[str]:

@@ -25,18 +25,21 @@ from seedless.cli.streams import (
     open_closed_streams,
     write_to_stderr,
 )
+from seedless.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from seedless.cli.driver.supervisor import Guard
 
-_USAGE = 2
-_INTERRUPTED = 130
 _FEW_COLLECTIONS = 50_000  # objects; what a start loads is no garbage, and looking for some takes its time
 _LONGEST = 2000  # characters of a message: what it quotes may be long
 _NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click from 8.2
-_NO_STDOUT = ("stdout is closed, so there is nowhere to write to", "to discard it: >/dev/null", 1)
+_NO_STDOUT = (
+    "stdout is closed, so there is nowhere to write to",
+    "to discard it: >/dev/null",
+    ExitCode.FAILED,
+)
 _OF_WRITING = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF})
 _COMMANDS = {
     "token": ("token", "Find, initialise, look at and try tokens."),
@@ -183,10 +186,10 @@ def _run(words: list[str], run: Run | None) -> int:
         return ended.exit_code
     except _NoArguments as error:
         write_to_stderr(error.ctx.get_help())
-        return _USAGE
+        return ExitCode.USAGE
     except (BrokenPipeError, SystemExit):  # click makes the other of the one
         give_up(sys.stdout)
-        return 1
+        return ExitCode.FAILED
     except (click.Abort, KeyboardInterrupt) as error:
         return _ended(words, error)
     except Exception as error:
@@ -200,7 +203,7 @@ def _ended(words: Sequence[str], error: BaseException) -> int:
     """Tell what ended the command, and return its exit code."""
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         write_to_stderr("\ninterrupted: nothing more was done")
-        return _INTERRUPTED
+        return ExitCode.INTERRUPTED
     return _fail(words, *_told(error))
 
 
@@ -213,21 +216,21 @@ def _told(error: BaseException) -> tuple[str, str, int]:
             return error.message, error.hint, error.exit_code
         case click.UsageError():
             command = error.ctx.command_path if error.ctx else "seedless"
-            return _lowered(error.format_message()), f"{command} --help", _USAGE
+            return _lowered(error.format_message()), f"{command} --help", ExitCode.USAGE
         case click.ClickException():
-            return _lowered(error.format_message()), "", 1
+            return _lowered(error.format_message()), "", ExitCode.FAILED
         case OSError(filename=None) if error.errno in _OF_WRITING:
             # Whatever else writes says where.
-            return f"stdout cannot be written: {os.strerror(error.errno).lower()}", "", 1
+            return f"stdout cannot be written: {os.strerror(error.errno).lower()}", "", ExitCode.FAILED
         case OSError() if error.strerror:
             place = f"{error.filename}: " if error.filename else ""
-            return f"{place}{error.strerror.lower()}", "", 1
+            return f"{place}{error.strerror.lower()}", "", ExitCode.FAILED
         case _:
             kind = type(error).__name__
             return (
                 f"seedless has a bug: {kind}",
                 "run again with SEEDLESS_DEBUG=1 and report what it prints",
-                1,
+                ExitCode.FAILED,
             )
 
 

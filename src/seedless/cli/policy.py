@@ -10,7 +10,7 @@ import click
 from seedless.cli import printing
 from seedless.cli.command import group
 from seedless.cli.options import Settings, json_options
-from seedless.errors import UsageError
+from seedless.errors import ExitCode, UsageError
 from seedless.policy import changes, read, sentences
 from seedless.store import atomic
 from seedless.text import printable, shown
@@ -18,7 +18,6 @@ from seedless.text import printable, shown
 if TYPE_CHECKING:
     from seedless.policy import Policy
 
-_CHANGED = 5
 _FILE = click.Path(path_type=Path)
 
 
@@ -53,7 +52,7 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
     if old and not steps:
         lines = ["nothing changes"]
     printing.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]), as_json=settings.as_json)
-    return _CHANGED if steps else 0
+    return ExitCode.CHANGES if steps else ExitCode.OK
 
 
 @policy.command()

@@ -13,9 +13,8 @@ from seedless.cli._remote import Remote, remote_options
 from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
-from seedless.errors import UsageError
+from seedless.errors import ExitCode, UsageError
 
-_FAILED = 1
 _PATH = click.Path(path_type=Path)
 
 
@@ -67,4 +66,4 @@ def prune(
     else:
         done = prune_target(workspace, remote, expect_count)
     printing.emit({"dry_run": settings.dry_run} | done.data, done.text, as_json=settings.as_json)
-    return 0 if done.ok else _FAILED
+    return ExitCode.OK if done.ok else ExitCode.FAILED

@@ -15,7 +15,7 @@ from seedless.cli.options import Settings, store_options
 from seedless.cli.render.progress import with_progress
 from seedless.cli.render.spool import spooled
 from seedless.cli.show import read_jwt
-from seedless.errors import BadJwt, BadSignature
+from seedless.errors import BadJwt, BadSignature, ExitCode
 from seedless.lint import count
 from seedless.text import shown
 from seedless.verification import StoreView, VerifiedJwt, inventory_of, verify_store
@@ -23,7 +23,6 @@ from seedless.verification import StoreView, VerifiedJwt, inventory_of, verify_s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_FINDINGS = 3
 _HEADER = ("JWT", "SIGNATURE", "TRUST", "TIMES")
 
 
@@ -94,7 +93,7 @@ def _tell(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
             printing.print_table((_cells(VerifiedJwt(*row)) for row in spool), widths)
             for row in spool:
                 _explain(VerifiedJwt(*row))
-    return 0 if good else _FINDINGS
+    return ExitCode.OK if good else ExitCode.FINDINGS
 
 
 def _explain(verdict: VerifiedJwt) -> None:

@@ -16,6 +16,7 @@ from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
+from seedless.errors import ExitCode
 from seedless.policy import read as read_policy
 from seedless.text import printable, shown
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from seedless.ceremony.check import CeremonyCheck
     from seedless.nkey import PublicKey
 
-_FOUND = 3
 _FILE = click.Path(path_type=Path)
 
 
@@ -81,7 +81,8 @@ def check(
         "recomputed": {"agrees": again.agrees, "text": again.text} if again else None,
     }
     printing.emit(said, "\n".join(map(printable, lines)), as_json=settings.as_json)
-    return 0 if found.verdict is CeremonyVerdict.COMPLETE and (again is None or again.agrees) else _FOUND
+    is_good = found.verdict is CeremonyVerdict.COMPLETE and (again is None or again.agrees)
+    return ExitCode.OK if is_good else ExitCode.FINDINGS
 
 
 def _on_paper(found: CeremonyCheck) -> list[str]:

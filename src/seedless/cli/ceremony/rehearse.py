@@ -23,7 +23,7 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
 from seedless.config import softhsm_module
-from seedless.errors import UsageError
+from seedless.errors import ExitCode, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.pin import environment_pin
 from seedless.pkcs11.initialise import blank_or_named, initialise_token
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
     from seedless.pkcs11.token_info import TokenInfo
 
-_FOUND = 3
 _LABEL = "REHEARSAL"
 
 
@@ -113,7 +112,7 @@ def rehearse(
         if output is not None:
             atomic.write_new({output / name: text for name, text in files.items()})
     _tell(workspace, real, report, stage.table, checked)
-    return _FOUND if report.errors else 0
+    return ExitCode.FINDINGS if report.errors else ExitCode.OK
 
 
 def require_softhsm(info: TokenInfo) -> None:

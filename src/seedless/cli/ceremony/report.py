@@ -16,13 +16,13 @@ from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
+from seedless.errors import ExitCode
 from seedless.store import atomic
 
 if TYPE_CHECKING:
     from seedless.nkey import PublicKey
 
 _FILE = click.Path(path_type=Path)
-_FOUND = 3
 
 
 @command()
@@ -55,4 +55,4 @@ def report(
         printing.say("the page has no QR code: that wants segno, as in pip install 'seedless[report]'")
     data = {"verdict": str(checked.verdict), "path": str(output), "has_qr_code": qr is not None}
     printing.emit(data, f"{output}\n{checked.verdict}: {checked.text}", as_json=settings.as_json)
-    return 0 if checked.verdict is CeremonyVerdict.COMPLETE else _FOUND
+    return ExitCode.OK if checked.verdict is CeremonyVerdict.COMPLETE else ExitCode.FINDINGS

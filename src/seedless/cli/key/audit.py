@@ -9,6 +9,7 @@ from seedless.cli._token import key_uri, open_tokens
 from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
+from seedless.errors import ExitCode
 from seedless.nkey import PublicKey
 from seedless.pkcs11.audit import audit as examine
 from seedless.pkcs11.keys import NOT_ATTESTED
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from seedless.pkcs11.audit import AuditedKey
     from seedless.pkcs11.token import Token
 
-_FOUND = 3
 _SAYS = ("sensitive", "extractable", "always_sensitive", "never_extractable", "local", "modifiable")
 _WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "-"}
 _MECHANISMS = {0x1040: "CKM_EC_KEY_PAIR_GEN", 0x1055: "CKM_EC_EDWARDS_KEY_PAIR_GEN"}  # PKCS#11 3.0 §2.3
@@ -50,7 +50,7 @@ def audit(settings: Settings) -> int:
     header = ("KEY", *(name.upper() for name in _SAYS), "MECHANISM", "PUBLIC OBJECT", "THE DRIVER SAYS")
     printing.emit(data, printing.table(map(_row, found), header), as_json=settings.as_json)
     printing.say(f"{NOT_ATTESTED}; the public objects were checked by a signature each")
-    return 0 if all(one.is_sound for one in found) else _FOUND
+    return ExitCode.OK if all(one.is_sound for one in found) else ExitCode.FINDINGS
 
 
 def _token_data(token: Token) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 from seedless import text as safe
 from seedless.cli import printing
 from seedless.diff import diff
-from seedless.errors import SeedlessError
+from seedless.errors import ExitCode, SeedlessError
 from seedless.jwt import plain_payload
 from seedless.rules.guards import spelling
 
@@ -107,4 +107,4 @@ class Listing(msgspec.Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """0, or 3 when something is damaged."""
-        return 3 if self.damaged else 0
+        return ExitCode.FINDINGS if self.damaged else ExitCode.OK

@@ -15,6 +15,7 @@ from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, trial_options
 from seedless.doctor import CheckStatus, ExaminedToken, examine
+from seedless.errors import ExitCode
 from seedless.text import printable
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from seedless.doctor import CheckResult
 
-_PROBLEM = 3
-_TOKEN = 4
 _COLOURS = {CheckStatus.OK: "green", CheckStatus.NOTE: "yellow", CheckStatus.PROBLEM: "red"}
 
 
@@ -84,5 +83,5 @@ def _shown(lines: Sequence[CheckResult]) -> list[str]:
 def _code(lines: Sequence[CheckResult]) -> int:
     problems = {line.what for line in lines if line.verdict is CheckStatus.PROBLEM}
     if problems & {"token", "PIN"}:
-        return _TOKEN
-    return _PROBLEM if problems else 0
+        return ExitCode.TOKEN
+    return ExitCode.FINDINGS if problems else ExitCode.OK

@@ -16,7 +16,7 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.user.reissue import reissued
 from seedless.cli.values import MOMENT, SPAN, Moment
-from seedless.errors import SeedlessError, UsageError
+from seedless.errors import ExitCode, SeedlessError, UsageError
 from seedless.plan import changed
 from seedless.signing_pipeline import Intent, Plan
 from seedless.text import shown
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.claims import Account, User
     from seedless.jwt import Jwt
-
-_FINDINGS = 3  # exit code
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def renew(
         plan = Plan(tuple(changes), workspace.now, tuple(around))
         signed = sign(workspace, Intent(lambda _: plan)) if changes else ()
     _tell(workspace, changes, signed, passed)
-    return _FINDINGS if any(one.is_failure for one in passed) else 0
+    return ExitCode.FINDINGS if any(one.is_failure for one in passed) else ExitCode.OK
 
 
 def _require_choice(names: tuple[str, ...], account: str | None, within: int | None) -> None:
