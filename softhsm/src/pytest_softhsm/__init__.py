@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_softhsm._errors import SoftHSMError
+from pytest_softhsm._keys import KeyPair
 from pytest_softhsm._tokens import SoftHSM, Token
 
-__all__ = ["SoftHSM", "SoftHSMError", "Token"]
+__all__ = ["KeyPair", "SoftHSM", "SoftHSMError", "Token"]

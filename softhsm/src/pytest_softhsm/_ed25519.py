@@ -1,13 +1,14 @@
 """Describe a known Ed25519 key as the two objects that a token stores.
 
-The public object wants the public key, so that is computed here: not in constant time and not fast (some
+The public object requires the public key, so that is computed here: not in constant time and not fast (some
 milliseconds), for keys of tests, which are no secrets. Nothing here can sign.
 """
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
+
+from pytest_softhsm._objects import CKA_EC_PARAMS, CKA_EC_POINT, CKA_VALUE, CKK_EC_EDWARDS, pair
 
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
@@ -15,11 +16,6 @@ _BASE_Y = 4 * pow(5, -1, _P) % _P
 _BASE_X = 15112221349535400772501151409588531511454012693041857206046113283949847762202
 _SEED_LENGTH = 32
 
-_CKO_PUBLIC_KEY, _CKO_PRIVATE_KEY, _CKK_EC_EDWARDS = (bytes(ctypes.c_ulong(value)) for value in (2, 3, 0x40))
-_CKA_CLASS, _CKA_TOKEN, _CKA_PRIVATE, _CKA_LABEL, _CKA_VALUE = "0", "1", "2", "3", "11"
-_CKA_KEY_TYPE, _CKA_ID, _CKA_SENSITIVE, _CKA_SIGN, _CKA_VERIFY = "100", "102", "103", "108", "10a"
-_CKA_EXTRACTABLE, _CKA_EC_PARAMS, _CKA_EC_POINT = "162", "180", "181"
-_TRUE, _FALSE = b"\1", b"\0"
 _EDWARDS25519 = b"\x13\x0cedwards25519"  # a DER PrintableString (PKCS#11 3.0 mechanisms, section 2.3.5)
 _OCTET_STRING_32 = b"\x04\x20"
 
@@ -28,28 +24,12 @@ _Point = tuple[int, int, int, int]
 
 def templates(seed: bytes, *, label: str, id: bytes) -> list[dict[str, str]]:  # noqa: A002 - CKA_ID's own name
     """Return the private and the public object (attribute type and value in hex) of a 32-byte *seed*."""
-    both = {
-        _CKA_KEY_TYPE: _CKK_EC_EDWARDS,
-        _CKA_EC_PARAMS: _EDWARDS25519,
-        _CKA_TOKEN: _TRUE,
-        _CKA_LABEL: label.encode(),
-        _CKA_ID: id,
-    }
-    private = {
-        _CKA_CLASS: _CKO_PRIVATE_KEY,
-        _CKA_PRIVATE: _TRUE,
-        _CKA_SENSITIVE: _TRUE,
-        _CKA_EXTRACTABLE: _FALSE,
-        _CKA_SIGN: _TRUE,
-        _CKA_VALUE: seed,
-    }
-    public = {
-        _CKA_CLASS: _CKO_PUBLIC_KEY,
-        _CKA_PRIVATE: _FALSE,
-        _CKA_VERIFY: _TRUE,
-        _CKA_EC_POINT: _OCTET_STRING_32 + public_key(seed),
-    }
-    return [{kind: value.hex() for kind, value in {**both, **own}.items()} for own in (private, public)]
+    return pair(
+        CKK_EC_EDWARDS, label, id,
+        both={CKA_EC_PARAMS: _EDWARDS25519},
+        private={CKA_VALUE: seed},
+        public={CKA_EC_POINT: _OCTET_STRING_32 + public_key(seed)},
+    )  # fmt: skip
 
 
 def public_key(seed: bytes) -> bytes:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pytest_softhsm import _cryptoki, _find
+from pytest_softhsm import _cryptoki, _find, _pkcs8
 from pytest_softhsm._ed25519 import templates
 from pytest_softhsm._errors import SoftHSMError
 
@@ -57,6 +57,15 @@ class Token:
         length, SoftHSMError if the token refuses.
         """
         objects = templates(seed, label=label, id=id)
+        _run(self, "create_objects", serial=self.serial, pin=self.pin, templates=objects)
+
+    def import_pkcs8(self, data: bytes, *, label: str, id: bytes) -> None:  # noqa: A002 - CKA_ID's own name
+        """Store the RSA, EC or Ed25519 key of a PKCS#8 file (PEM or DER), as `import_ed25519` does.
+
+        An RSA key may sign and decrypt, an EC key sign and derive. SoftHSMError for a file that is none, that
+        is encrypted, for a key of another kind, and if the token refuses.
+        """
+        objects = _pkcs8.templates(data, label=label, id=id)
         _run(self, "create_objects", serial=self.serial, pin=self.pin, templates=objects)
 
 

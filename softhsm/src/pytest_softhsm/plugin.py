@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_softhsm import _find, _tokens
+from pytest_softhsm import _find, _keys, _tokens
 from pytest_softhsm._errors import SoftHSMError
 from pytest_softhsm._tokens import SoftHSM, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_softhsm._keys import KeyPair
+
 _FOLDER = "PYTEST_SOFTHSM_FOLDER"
+_MARKER = "softhsm_tokens(*what): a number of tokens, or a label for each, for the fixture softhsm_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Set SOFTHSM2_CONF now, if the plugin was loaded too late for the hook above."""
+    """Set SOFTHSM2_CONF now, if the plugin was loaded too late for the hook above; register the marker."""
+    config.addinivalue_line("markers", _MARKER)
     _set_up(config)
 
 
@@ -85,6 +89,48 @@ def softhsm_token(softhsm: SoftHSM) -> Iterator[Token]:
     token = softhsm.create()
     yield token
     softhsm.remove(token)
+
+
+@pytest.fixture
+def softhsm_tokens(request: pytest.FixtureRequest, softhsm: SoftHSM) -> Iterator[tuple[Token, ...]]:
+    """Give as many fresh tokens as the marker `softhsm_tokens` asks for; two without it."""
+    marker = request.node.get_closest_marker("softhsm_tokens")
+    tokens: list[Token] = []
+    try:
+        tokens.extend(softhsm.create(label) for label in _labels(marker.args if marker else (2,)))
+        yield tuple(tokens)
+    finally:  # also those that were created before one failed
+        for token in tokens:
+            softhsm.remove(token)
+
+
+def _labels(what: tuple[object, ...]) -> list[str | None]:
+    """Return a label for each token that a marker asks for, None for one that names itself."""
+    match what:
+        case (int() as count,) if count > 0 and count is not True:
+            return [None] * count
+        case [str(), *_] if all(isinstance(one, str) for one in what):
+            return [str(one) for one in what]
+        case _:
+            pytest.fail(f"the marker softhsm_tokens takes a number or labels, not {what!r}", pytrace=False)
+
+
+@pytest.fixture
+def softhsm_rsa_key(softhsm_token: Token) -> KeyPair:
+    """Put a known RSA key pair (2048 bits) on `softhsm_token`."""
+    return _keys.put(softhsm_token, "rsa")
+
+
+@pytest.fixture
+def softhsm_ec_key(softhsm_token: Token) -> KeyPair:
+    """Put a known EC key pair (P-256) on `softhsm_token`."""
+    return _keys.put(softhsm_token, "ec")
+
+
+@pytest.fixture
+def softhsm_ed25519_key(softhsm_token: Token) -> KeyPair:
+    """Put a known Ed25519 key pair on `softhsm_token`."""
+    return _keys.put(softhsm_token, "ed25519")
 
 
 def _set_up(config: pytest.Config) -> None:
