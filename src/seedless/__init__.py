@@ -19,6 +19,8 @@ from __future__ import annotations
 # Not imported from `typing`, which alone takes longer to load than everything else here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from seedless.app.pipeline import Preview
+    from seedless.app.workspace import Workspace
     from seedless.claims import (
         Account,
         Export,
@@ -70,6 +72,7 @@ __all__ = [
     "Permission",
     "Permissions",
     "PinError",
+    "Preview",
     "PublicKey",
     "Refused",
     "Role",
@@ -83,6 +86,7 @@ __all__ = [
     "TokenError",
     "UsageError",
     "User",
+    "Workspace",
     "draft",
     "open_token",
     "read",
@@ -91,6 +95,8 @@ __all__ = [
 ]
 
 _PLACES = {
+    "seedless.app.pipeline": ("Preview",),
+    "seedless.app.workspace": ("Workspace",),
     "seedless.claims": (
         "Account", "Export", "Import", "JetStreamLimits", "Limits", "Operator", "Permission", "Permissions",
         "Scope", "User",

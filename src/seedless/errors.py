@@ -25,7 +25,7 @@ A message says what happened and to what; a hint says what to do. Both are lower
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from typing import Self
@@ -121,9 +121,17 @@ class BadSignature(SeedlessError):
 
 
 class Refused(SeedlessError):
-    """Findings stand against what was to be signed, or it is not what was said to be meant."""
+    """Findings stand against what was to be signed, or it is not what was said to be meant.
+
+    `findings` are all of them, values of `seedless.findings.Finding`; the sentence is about the first error.
+    """
 
     exit_code = ExitCode.FINDINGS
+
+    def __init__(self, message: str, hint: str = "", *, findings: tuple[Any, ...] = ()) -> None:
+        """Take the sentence, and the *findings* where there are some."""
+        super().__init__(message, hint)
+        self.findings = findings
 
 
 class StoreError(SeedlessError):

@@ -86,4 +86,5 @@ class Report(msgspec.Struct, frozen=True):
         if self.errors:
             first = self.errors[0]
             others = f" (and {len(self.errors) - 1} more)" if self.errors[1:] else ""
-            raise Refused(f"{first.code} {first.place}: {first.text}{others}", first.hint)
+            sentence = f"{first.code} {first.place}: {first.text}{others}"
+            raise Refused(sentence, first.hint, findings=self.findings)

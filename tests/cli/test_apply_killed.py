@@ -91,7 +91,7 @@ def test_what_is_signed_in_bulk_is_signed_byte_for_byte_as_one_by_one(
     system: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
-    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: now)
+    monkeypatch.setattr("seedless.app.workspace.time.time", lambda: now)
     few = system.home / "few"
     shutil.copytree(system.store, few)
     (system.home / "few.toml").write_text(tenants(3))
@@ -105,7 +105,7 @@ def test_jobs_are_as_many_sessions_and_sign_the_same_bytes(
     system: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
-    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: now)
+    monkeypatch.setattr("seedless.app.workspace.time.time", lambda: now)
     opened: list[int] = []
 
     def spy(*args: Any, workers: int, **named: Any) -> Any:  # noqa: ANN401 - as it is called

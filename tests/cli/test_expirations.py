@@ -50,7 +50,7 @@ def test_the_first_to_expire_comes_first_and_the_code_says_whether_it_is_near(
 
 def test_what_has_expired_counts_whatever_the_span(system: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     now = system.ok("user", "show", "-a", "ORDERS", "app", "--json").data["expires"] + 1
-    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: float(now))
+    monkeypatch.setattr("seedless.app.workspace.time.time", lambda: float(now))
     assert states(system, "--within", "1d") == (3, [("ORDERS/app", "expired")])
     assert states(system)[0] == 3
 

@@ -65,7 +65,7 @@ def test_a_user_that_has_expired_is_not_revoked_and_nothing_is_signed(
 ) -> None:
     now = user(system, "app").claims.exp + 1
     before = account(system).text
-    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: float(now))
+    monkeypatch.setattr("seedless.app.workspace.time.time", lambda: float(now))
     done = system.ok("user", "delete", "-a", "ORDERS", "app", TOKEN_PIN="0000")
     assert done.out == "user app: deleted\n"
     assert account(system).text == before

@@ -85,7 +85,7 @@ def test_expiry_says_another_end_even_for_one_without(system: Desk) -> None:
 
 def test_who_has_expired_is_renewed_too(system: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     now = user(system, "ORDERS", "short").claims.exp + 1
-    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: float(now))
+    monkeypatch.setattr("seedless.app.workspace.time.time", lambda: float(now))
     assert renewed(system.ok("user", "renew", "-a", "ORDERS", "--within", "1d", "--json")) == ["ORDERS/short"]
     assert user(system, "ORDERS", "short").claims.exp == now + 10 * DAY
 

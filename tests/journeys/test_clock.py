@@ -81,7 +81,7 @@ def test_a_user_that_is_issued_in_the_second_of_its_revocation_is_let_in(
 def fast(desk: Desk, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     """Run a command with a clock that is a day ahead."""
     with monkeypatch.context() as clock:
-        clock.setattr("seedless.cli._workspace.time.time", lambda: REAL() + DAY)
+        clock.setattr("seedless.app.workspace.time.time", lambda: REAL() + DAY)
         desk.ok(*words)
 
 

@@ -15,8 +15,8 @@ from seedless.ceremony.request import parse, prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator, User
 from seedless.cli import _ceremony_desk as desk_of
-from seedless.cli._workspace import Workspace
 from seedless.cli.options import Settings
+from seedless.cli.workspace import Workspace
 from seedless.jwt import Claims, draft
 from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role

@@ -81,7 +81,7 @@ def stored(desk: Desk, *address: str) -> Jwt[Any]:
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
-    monkeypatch.setattr("seedless.cli._workspace.time.time", lambda: REAL() + ahead)
+    monkeypatch.setattr("seedless.app.workspace.time.time", lambda: REAL() + ahead)
 
 
 REAL = time.time

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind, ledger
+from seedless.app.judgement import ceilings
+from seedless.app.key_names import known_names
 from seedless.ceremony import documents, words
 from seedless.ceremony.judgement import EVERYTHING, ReviewContext, waived_texts
 from seedless.ceremony.offline import resumed, unfinished, unknown_results
 from seedless.ceremony.request import parse
 from seedless.change import Statement
 from seedless.cli import consent, printing
-from seedless.cli._judge import ceilings, findings_data
-from seedless.cli._keys import PublicKeyType
-from seedless.cli._names import known_names
-from seedless.cli._review import difference_data, heading, lines, placed, show_findings, show_reset_times
+from seedless.cli.key_options import PublicKeyType
+from seedless.cli.render.findings import findings_data
+from seedless.cli.review import difference_data, heading, lines, placed, show_findings, show_reset_times
 from seedless.diff import Effect, diff_change
 from seedless.errors import BadKey, Refused, UsageError
 from seedless.ledger import LEDGER_NAME
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from seedless.ceremony.keys import CeremonyKey
     from seedless.ceremony.request import CeremonyRequest
     from seedless.change import Change
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.findings import Report
     from seedless.ledger import Ledger
 
@@ -78,19 +79,21 @@ def tool() -> str:
     return f"seedless {version('seedless')}"
 
 
-def ledger_path(workspace: Workspace) -> Path:
+def ledger_path(workspace: CommandWorkspace) -> Path:
     """Return where the ledger of this machine lies."""
     return workspace.root / LEDGER_NAME
 
 
-def folder_of(workspace: Workspace, digest: str) -> Path:
+def folder_of(workspace: CommandWorkspace, digest: str) -> Path:
     """Return where the files of the ceremony of the request with *digest* lie, or would."""
     return workspace.root / "ceremonies" / digest
 
 
-def review_context_of(workspace: Workspace, request_file: Path, first_use: tuple[str, ...]) -> ReviewContext:
+def review_context_of(
+    workspace: CommandWorkspace, request_file: Path, first_use: tuple[str, ...]
+) -> ReviewContext:
     """Read request, policy and ledger, each once; raise `UsageError` where no policy is named."""
-    check_codes(workspace.settings.allow)
+    check_codes(workspace.options.allow)
     request = parse(documents.read(request_file, file_kind.REQUEST))
     if workspace.policy is None:
         raise UsageError(
@@ -102,9 +105,9 @@ def review_context_of(workspace: Workspace, request_file: Path, first_use: tuple
         policy=workspace.policy,
         ledger=known,
         now=workspace.now,
-        allowed=workspace.settings.allow,
+        allowed=workspace.options.allow,
         first_use=first_use,
-        reset_time=workspace.settings.reset_time,
+        reset_time=workspace.options.reset_time,
         ceilings=ceilings(workspace, request.plan.changes),
         unfinished=begun_here(workspace, known, workspace.policy.operator),
         unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
@@ -112,7 +115,7 @@ def review_context_of(workspace: Workspace, request_file: Path, first_use: tuple
     return resumed(review_context, folder_of(workspace, request.digest))
 
 
-def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
+def begun_here(workspace: CommandWorkspace, known: Ledger, operator: str) -> tuple[str, ...]:
     """Return the requests of *operator* whose transcripts here say that they have begun, and not ended.
 
     Their digests; the ledger as it is *known* may have lost them, and says which were given up.
@@ -121,14 +124,14 @@ def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str,
     return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())
 
 
-def unknown_results_here(workspace: Workspace, known: Ledger, operator: str) -> dict[str, str]:
+def unknown_results_here(workspace: CommandWorkspace, known: Ledger, operator: str) -> dict[str, str]:
     """Return the ceremonies of *operator* that have a result here, and that the ledger *known* has not."""
     book = known.books.get(operator)
     return unknown_results(workspace.root / "ceremonies", operator, book.requests if book else ())
 
 
 def show(
-    workspace: Workspace, review_context: ReviewContext, report: Report, *, tell_words: bool = True
+    workspace: CommandWorkspace, review_context: ReviewContext, report: Report, *, tell_words: bool = True
 ) -> None:
     """Show a request: what stands against it first, then what it changes, in the order of danger.
 
@@ -202,7 +205,7 @@ def names_in(request: CeremonyRequest) -> dict[str, str]:
     return {one.claims.sub: one.claims.name for one in said if one.claims.name}
 
 
-def data_of(workspace: Workspace, review_context: ReviewContext, report: Report) -> dict[str, Any]:
+def data_of(workspace: CommandWorkspace, review_context: ReviewContext, report: Report) -> dict[str, Any]:
     """Return a review as --json prints it."""
     request, accounts = review_context.request, review_context.request.plan.accounts
     return {
@@ -274,7 +277,7 @@ def _ask_words(digest: bytes) -> None:
                 break
 
 
-def place_of(workspace: Workspace, key: PublicKey) -> str:
+def place_of(workspace: CommandWorkspace, key: PublicKey) -> str:
     """Return where the inventory says that *key* is, or that it does not know."""
     entry = workspace.inventory().get(key)
     return entry.uri if entry else "the inventory does not know where"

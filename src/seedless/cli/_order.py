@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless import jwt as jwts
+from seedless.app.judgement import judged
 from seedless.claims import Generic
 from seedless.cli import consent, printing
-from seedless.cli._judge import judged
-from seedless.cli._review import sign
+from seedless.cli.review import sign
 from seedless.errors import BadKey, Refused, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.resolver import delete_request
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from seedless.app.workspace import Workspace
     from seedless.change import Change
     from seedless.cli._system_user import Temporary
-    from seedless.cli._workspace import Workspace
-    from seedless.cli.consent import Approve
+    from seedless.cli.consent import Consent
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.findings import Report
     from seedless.jwt import Jwt
     from seedless.signing_pipeline import Plan
@@ -44,12 +45,12 @@ _ORDER = "G004"
 
 
 def sign_order(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     accounts: Sequence[str],
     issuer: PublicKey | None,
     visitor: Temporary | None = None,
     *,
-    approve: Approve = consent.ask_to_sign,
+    approve: Consent = consent.ask_to_sign,
 ) -> tuple[Jwt[Any], ...]:
     """Walk the order of *issuer* (None: there is one) to delete *accounts*, and the user *visitor*."""
     from seedless.plan import changed  # noqa: PLC0415 - likewise
@@ -73,7 +74,7 @@ def sign_order(
     )
 
 
-def write_order(workspace: Workspace, names: Sequence[str], path: Path) -> list[str]:
+def write_order(workspace: CommandWorkspace, names: Sequence[str], path: Path) -> list[str]:
     """Sign an order to delete the accounts *names* (or keys) into the file *path*; return their keys."""
     from seedless.plan import issuing_key  # noqa: PLC0415 - only where it is signed
 
@@ -87,7 +88,7 @@ def write_order(workspace: Workspace, names: Sequence[str], path: Path) -> list[
     return accounts
 
 
-def read_order(workspace: Workspace, path: Path) -> tuple[Jwt[Any], list[str]]:
+def read_order(workspace: CommandWorkspace, path: Path) -> tuple[Jwt[Any], list[str]]:
     """Return the order in the file *path*, by a key of the store's operator, and the accounts it deletes."""
     data = atomic.read(path)
     if data is None:
@@ -102,7 +103,7 @@ def read_order(workspace: Workspace, path: Path) -> tuple[Jwt[Any], list[str]]:
     return found, [str(account) for account in named]
 
 
-def _key(workspace: Workspace, name: str) -> str:
+def _key(workspace: CommandWorkspace, name: str) -> str:
     try:
         if PublicKey.parse(name).role is Role.ACCOUNT:
             return name

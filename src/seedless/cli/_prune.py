@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account
     from seedless.cli._remote import Remote
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
     from seedless.resolver import OrphanedAccount, PulledAccount, Target, TargetAnswer
 
@@ -81,7 +81,7 @@ class Pruning:
         )
 
 
-def require_store(workspace: Workspace) -> dict[str, Jwt[Account]]:
+def require_store(workspace: CommandWorkspace) -> dict[str, Jwt[Account]]:
     """Return the accounts that are to stay, by name; raise `Refused` unless that is certain."""
     found = workspace.each()
     damaged = {name for name, jwt in found if isinstance(jwt, SeedlessError)} | _without_jwt(workspace)
@@ -91,7 +91,7 @@ def require_store(workspace: Workspace) -> dict[str, Jwt[Account]]:
     return wanted
 
 
-def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> Pruning:
+def prune_target(workspace: CommandWorkspace, remote: Remote, expected: int | None) -> Pruning:
     """Delete wherever *remote* says what the store does not have; consent is the number of accounts."""
     wanted = require_store(workspace)
     known = delete.load(deleted_path(workspace))
@@ -107,14 +107,18 @@ def prune_target(workspace: Workspace, remote: Remote, expected: int | None) -> 
         workspace,
         remote,
         chosen,
-        agree=lambda orphaned: require_number(workspace.settings, orphaned, expected),
+        agree=lambda orphaned: require_number(workspace.options, orphaned, expected),
         approve=consent.ask_to_sign if expected is None else consent.given,
     )
     return Pruning(orphaned, said, tuple(left))
 
 
 def prune_by_order(
-    workspace: Workspace, remote: Remote, order: Jwt[Any], accounts: Sequence[str], expected: int | None
+    workspace: CommandWorkspace,
+    remote: Remote,
+    order: Jwt[Any],
+    accounts: Sequence[str],
+    expected: int | None,
 ) -> Pruning:
     """Send an *order* that was signed before, which deletes *accounts* wherever *remote* says."""
     known = delete.load(deleted_path(workspace))
@@ -122,14 +126,14 @@ def prune_by_order(
         workspace,
         remote,
         lambda target: named(target, accounts, known),
-        agree=lambda orphaned: require_number(workspace.settings, orphaned, expected),
+        agree=lambda orphaned: require_number(workspace.options, orphaned, expected),
         approve=consent.ask_to_sign if expected is None else consent.given,
         given=order,
     )
     return Pruning(orphaned, said)
 
 
-def _without_jwt(workspace: Workspace) -> set[str]:
+def _without_jwt(workspace: CommandWorkspace) -> set[str]:
     """Return the names of accounts that have a folder in the store and no jwt in it."""
     stores = stores_of(workspace.root)
     folder = stores / existing_file(os.fspath(stores), workspace.store.operator) / "accounts"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless.app.key_names import keys_in, names_of
 from seedless.cli import consent, printing
-from seedless.cli._judge import findings_data
-from seedless.cli._names import keys_in, names_of
 from seedless.cli._remote import open_target
 from seedless.cli._resolver import deleted_path, left_data, said_data, said_text, there, victim_data
-from seedless.cli._review import line
 from seedless.cli._system_user import is_temporary, log_in
+from seedless.cli.render.findings import findings_data
+from seedless.cli.review import line
 from seedless.diff import diff
 from seedless.errors import SeedlessError, UsageError
 from seedless.resolver import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from seedless.claims import Account
     from seedless.cli._remote import Remote
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.creds import Creds
     from seedless.findings import Report
     from seedless.jwt import Jwt
@@ -70,7 +70,7 @@ class Look:
         return tuple(one for one in self.compared if one.state is not PushStatus.CURRENT)
 
 
-def choose(workspace: Workspace, names: Sequence[str], *, everything: bool) -> Chosen:
+def choose(workspace: CommandWorkspace, names: Sequence[str], *, everything: bool) -> Chosen:
     """Return the accounts of *names*, or all; raise `UsageError` for none of both, or for both."""
     if everything == bool(names):
         raise UsageError(
@@ -85,7 +85,9 @@ def choose(workspace: Workspace, names: Sequence[str], *, everything: bool) -> C
     return Chosen(accounts, damaged, everything=True)
 
 
-def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chosen, *, force: bool) -> Look:
+def look(
+    workspace: CommandWorkspace, target: Target, user: Creds | None, chosen: Chosen, *, force: bool
+) -> Look:
     """Ask *target* what it holds, and judge what is to be sent; with *force* only by the preflight."""
     compared = compare(target, chosen.accounts)
     differing = [one.account for one in compared if one.state is not PushStatus.CURRENT]
@@ -93,7 +95,7 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
         differing,
         there(workspace, target, user, held=held_jwts(compared)),
         workspace.now,
-        workspace.settings.reset_time,
+        workspace.options.reset_time,
     )
     if force:
         kept = tuple(one for one in report.findings if one.code.startswith(_PREFLIGHT))
@@ -110,18 +112,18 @@ def look(workspace: Workspace, target: Target, user: Creds | None, chosen: Chose
     return Look(target.name, compared, apart.orphaned, tuple(back), report, apart.left)
 
 
-def require_sending(workspace: Workspace, found: Look) -> None:
+def require_sending(workspace: CommandWorkspace, found: Look) -> None:
     """Show what differs in *found*, and return when a person agrees that it is sent."""
     printing.say(text(workspace, found, (), lines=True))
     count = len(found.differing)
     what = "this account" if count == 1 else f"these {count} accounts"
     consent.require(
-        workspace.settings, f"Send {what} to {printing.printable(found.where)}?", done="nothing was sent"
+        workspace.options, f"Send {what} to {printing.printable(found.where)}?", done="nothing was sent"
     )
 
 
 def send_later(
-    workspace: Workspace, remote: Remote, user: Creds | None, found: Look
+    workspace: CommandWorkspace, remote: Remote, user: Creds | None, found: Look
 ) -> tuple[SentAccount, ...]:
     """Send what differs in *found* through another login: nobody was connected while a person was asked.
 
@@ -158,7 +160,7 @@ def data(found: Look, sent: Sequence[SentAccount], chosen: Chosen, *, dry_run: b
     }
 
 
-def text(workspace: Workspace, found: Look, sent: Sequence[SentAccount], *, lines: bool) -> str:
+def text(workspace: CommandWorkspace, found: Look, sent: Sequence[SentAccount], *, lines: bool) -> str:
     """Return what people read: a line for each account, with *lines* also what changes in each."""
     answers = {one.account.claims.sub: one for one in sent}
     rows = []
@@ -189,7 +191,7 @@ def _state(one: ComparedAccount, answers: Mapping[str, SentAccount], where: str)
     return f"{one.state}, on {where}" if sent.ok else f"{one.state}, failed: {said_text(sent.answer)}"
 
 
-def _differences(workspace: Workspace, one: ComparedAccount) -> list[str]:
+def _differences(workspace: CommandWorkspace, one: ComparedAccount) -> list[str]:
     before, after = one.newest, one.account
     bare = diff(before.claims if before else None, after.claims)
     names = names_of(workspace, keys_in(each.line for each in bare) - {after.claims.sub})

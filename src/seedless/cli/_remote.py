@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.creds import Creds
     from seedless.resolver import ServerAddress, ServerLogin, Target
 
@@ -112,7 +112,7 @@ def remote_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 @contextmanager
-def open_target(workspace: Workspace, remote: Remote, user: Creds | None) -> Iterator[Target]:
+def open_target(workspace: CommandWorkspace, remote: Remote, user: Creds | None) -> Iterator[Target]:
     """Open the target that *remote* names, logged in as *user* where there are servers."""
     from seedless.resolver import FolderTarget, MemoryTarget, open_cluster  # noqa: PLC0415 - only where one is opened
 
@@ -125,27 +125,27 @@ def open_target(workspace: Workspace, remote: Remote, user: Creds | None) -> Ite
             yield cluster
 
 
-def login(workspace: Workspace, remote: Remote, user: Creds) -> ServerLogin:
+def login(workspace: CommandWorkspace, remote: Remote, user: Creds) -> ServerLogin:
     """Return how *user* logs in to the servers that *remote* names."""
     from seedless.resolver import ServerLogin  # noqa: PLC0415 - only where there are servers
 
     return ServerLogin(place(workspace, remote), user.key, user.jwt)
 
 
-def place(workspace: Workspace, remote: Remote) -> ServerAddress:
+def place(workspace: CommandWorkspace, remote: Remote) -> ServerAddress:
     """Return where the servers are that *remote* names, and how they are reached."""
     from seedless.resolver import ServerAddress  # noqa: PLC0415 - only where there are servers
 
     return ServerAddress(addresses(workspace, remote), _tls(remote), remote.tls_first, remote.patience)
 
 
-def require_tls(workspace: Workspace, remote: Remote) -> None:
+def require_tls(workspace: CommandWorkspace, remote: Remote) -> None:
     """Raise `NoTls` where something is to be signed for servers that offer no TLS though it was asked for."""
-    if not (workspace.settings.dry_run or workspace.settings.plan):
+    if not (workspace.options.dry_run or workspace.options.plan):
         place(workspace, remote).require_tls()
 
 
-def check(workspace: Workspace, remote: Remote) -> None:
+def check(workspace: CommandWorkspace, remote: Remote) -> None:
     """Raise `UsageError` where options contradict each other, or no address is known; opens nothing."""
     given = [
         name
@@ -174,7 +174,7 @@ def check(workspace: Workspace, remote: Remote) -> None:
         _tls(remote)
 
 
-def addresses(workspace: Workspace, remote: Remote) -> tuple[str, ...]:
+def addresses(workspace: CommandWorkspace, remote: Remote) -> tuple[str, ...]:
     """Return the servers to connect to: those of the option, else those that the operator's claims name."""
     if remote.urls:
         found = remote.urls

@@ -10,8 +10,8 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._order import FOR_EVER, sign_order
 from seedless.cli._remote import open_target
-from seedless.cli._review import show_findings
 from seedless.cli._system_user import is_temporary, log_in, temporary
+from seedless.cli.review import show_findings
 from seedless.creds import Creds
 from seedless.errors import Refused, ServerError
 from seedless.findings import Report
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.cli._remote import Remote
-    from seedless.cli._workspace import Workspace
-    from seedless.cli.consent import Approve
+    from seedless.cli.consent import Consent
     from seedless.cli.options import Settings
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.resolver import PulledAccount, Target, TargetAnswer
 
 
-def deleted_path(workspace: Workspace) -> Path:
+def deleted_path(workspace: CommandWorkspace) -> Path:
     """Return where it is noted which accounts of this operator were deleted on servers."""
     return workspace.root / "resolver" / f"{workspace.store.operator}.json"
 
 
-def there(workspace: Workspace, target: Target, user: Creds | None, **held: Any) -> ServerContext:  # noqa: ANN401 - of There
+def there(workspace: CommandWorkspace, target: Target, user: Creds | None, **held: Any) -> ServerContext:  # noqa: ANN401 - of There
     """Return what a preflight wants to know."""
     return ServerContext(
         operator=workspace.operator(),
@@ -97,13 +97,13 @@ def said_text(said: TargetAnswer) -> str:
 
 
 def delete_on_servers(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     remote: Remote,
     victims_of: Callable[[Target], Sequence[OrphanedAccount]],
     *,
     agree: Callable[[Sequence[OrphanedAccount]], None],
     given: Jwt[Any] | None = None,
-    approve: Approve = consent.ask_to_sign,
+    approve: Consent = consent.ask_to_sign,
 ) -> tuple[tuple[OrphanedAccount, ...], TargetAnswer | None]:
     """Delete accounts wherever *remote* says: looked up, shown, consented to, ordered by a signed jwt.
 
@@ -120,7 +120,7 @@ def delete_on_servers(
         server_reports = target.server_reports if target.requires_delete_request and given is None else None
     show_findings(report)
     report.require_clean()
-    if not orphaned or workspace.settings.dry_run:
+    if not orphaned or workspace.options.dry_run:
         return orphaned, None
     issuer = None
     if server_reports is not None:
@@ -135,7 +135,7 @@ def delete_on_servers(
     return orphaned, said
 
 
-def delete_remote(workspace: Workspace, remote: Remote, account: Jwt[Any]) -> TargetAnswer | None:
+def delete_remote(workspace: CommandWorkspace, remote: Remote, account: Jwt[Any]) -> TargetAnswer | None:
     """Delete one *account* wherever *remote* says, as `account delete --remote` does; ask on a terminal.
 
     Return what servers said; None with --dry-run, or where no server has it. Raise as `delete_on_servers`,
@@ -147,7 +147,7 @@ def delete_remote(workspace: Workspace, remote: Remote, account: Jwt[Any]) -> Ta
         workspace,
         remote,
         lambda target: named(target, [key], {}, {key: account.claims.name}),
-        agree=lambda _: consent.require(workspace.settings, "Delete it there?", done="nothing was deleted"),
+        agree=lambda _: consent.require(workspace.options, "Delete it there?", done="nothing was deleted"),
     )
     if said is not None:
         require_done(said, f"delete {brief(account.claims.name)}")
@@ -188,7 +188,7 @@ def require_number(settings: Settings, orphaned: Sequence[OrphanedAccount], expe
 
 
 def _looked_at(
-    workspace: Workspace, target: Target, user: Creds | None, orphaned: Sequence[OrphanedAccount]
+    workspace: CommandWorkspace, target: Target, user: Creds | None, orphaned: Sequence[OrphanedAccount]
 ) -> Report:
     if not orphaned:  # there may be some that are not offered: is this the right operator?
         found = preflight_delete((), there(workspace, target, user, refusing=())).findings
@@ -202,7 +202,7 @@ def _looked_at(
 
 
 def _ordered(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     remote: Remote,
     accounts: Sequence[str],
     issuer: PublicKey | None,
@@ -221,7 +221,7 @@ def _ordered(
     return signed[0].text if issuer else "", again
 
 
-def _note(workspace: Workspace, orphaned: Sequence[OrphanedAccount]) -> None:
+def _note(workspace: CommandWorkspace, orphaned: Sequence[OrphanedAccount]) -> None:
     now = int(time.time())
     noted = {one.account: deleted.DeletedAccount(name=one.name, at=now) for one in orphaned}
     with workspace.lock():

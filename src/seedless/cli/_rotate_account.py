@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Activation
 from seedless.cli import printing
-from seedless.cli._edit import found, issuer_of
-from seedless.cli._review import sign
 from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import LOCKS_US_OUT, visits
 from seedless.cli._rotate_tell import Told, printed, tell
+from seedless.cli.edits import found, issuer_of
+from seedless.cli.review import sign
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.rotate import KeyReplacement, find_replacement
 from seedless.rotate import account as rotation
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seedless.claims import Account
     from seedless.cli._remote import Remote
     from seedless.cli._rotate_servers import Visits
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.rotate.account import AccountContext, SignedByKey
@@ -56,7 +56,7 @@ class State:
         return rotation.signed_by(self.pair.old, self.around, now) if self.pair else rotation.SignedByKey({})
 
 
-def begin(workspace: Workspace, wanted: Wanted) -> None:
+def begin(workspace: CommandWorkspace, wanted: Wanted) -> None:
     """Do the first phase, or what is left of it, publish it, and tell who still depends on the old key."""
     servers = visits(workspace, wanted.remote, without=wanted.without_servers)
     _log_in_early(workspace, wanted, servers)
@@ -69,7 +69,7 @@ def begin(workspace: Workspace, wanted: Wanted) -> None:
     _tell(workspace, state, done, ("overlap", seen, sent))
 
 
-def finish(workspace: Workspace, wanted: Wanted) -> None:
+def finish(workspace: CommandWorkspace, wanted: Wanted) -> None:
     """Do the second phase: refuse while anything depends on the old key, then remove it and publish that."""
     servers = visits(workspace, wanted.remote, without=wanted.without_servers, required=True)
     state = _read(workspace, wanted, finishing=True)
@@ -90,7 +90,7 @@ def finish(workspace: Workspace, wanted: Wanted) -> None:
     _tell(workspace, state, done, ("finished", seen, sent + more))
 
 
-def emergency(workspace: Workspace, wanted: Wanted) -> None:
+def emergency(workspace: CommandWorkspace, wanted: Wanted) -> None:
     """Do both phases at once, after saying whom that locks out."""
     servers = visits(workspace, wanted.remote, without=wanted.without_servers)
     if servers:
@@ -115,12 +115,12 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
     _tell(workspace, state, (*jwts, *leaves), ("finished", seen, sent))
 
 
-def _first_phase(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+def _first_phase(workspace: CommandWorkspace, state: State) -> tuple[Jwt[Any], ...]:
     pair, now = _pair(state), workspace.now
     signed = state.signed(now)
     if pair.is_begun and not len(signed):
         return ()
-    if workspace.settings.plan and signed.activations:
+    if workspace.options.plan and signed.activations:
         signed = _without_leaves(signed, pair)
     jwts = _walk(workspace, pair, lambda new: rotation.begin(state.around, pair.old, new, signed, now))
     return (*jwts, *_give_leaves(workspace, state, signed, jwts))
@@ -139,7 +139,7 @@ def _without_leaves(signed: SignedByKey, pair: KeyReplacement) -> SignedByKey:
     return rotation.SignedByKey(signed.users, (), signed.revoked, signed.expired)
 
 
-def _walk(workspace: Workspace, pair: KeyReplacement, plan: Any) -> tuple[Jwt[Any], ...]:  # noqa: ANN401 - PublicKey -> Plan
+def _walk(workspace: CommandWorkspace, pair: KeyReplacement, plan: Any) -> tuple[Jwt[Any], ...]:  # noqa: ANN401 - PublicKey -> Plan
     if pair.new is not None:
         given = pair.new
         return sign(workspace, Intent(lambda _: plan(given)))
@@ -152,7 +152,7 @@ def _walk(workspace: Workspace, pair: KeyReplacement, plan: Any) -> tuple[Jwt[An
 
 
 def _give_leaves(
-    workspace: Workspace, state: State, signed: SignedByKey, jwts: Sequence[Jwt[Any]]
+    workspace: CommandWorkspace, state: State, signed: SignedByKey, jwts: Sequence[Jwt[Any]]
 ) -> tuple[Jwt[Any], ...]:
     """Put the activations among *jwts* where the old ones stand; return the importing accounts."""
     if not signed.activations:
@@ -168,7 +168,7 @@ def _give_leaves(
     )
 
 
-def _log_in_early(workspace: Workspace, wanted: Wanted, servers: Visits | None) -> None:
+def _log_in_early(workspace: CommandWorkspace, wanted: Wanted, servers: Visits | None) -> None:
     """Choose who logs in before the creds of the system account change, if it is that one."""
     key = workspace.account(wanted.account).claims.sub
     if servers and key == workspace.operator().claims.body.system_account:
@@ -187,7 +187,7 @@ def _published(state: State, servers: Visits | None, *waived: str) -> tuple[Acco
         return there.connected(account.claims.sub), sent
 
 
-def _require_moved(workspace: Workspace, state: State) -> None:
+def _require_moved(workspace: CommandWorkspace, state: State) -> None:
     """Raise `Refused` while something in the store depends on the old key, or cannot be read."""
     pair, signed = _pair(state), state.signed(workspace.now)
     again = f"seedless rotate account-key {state.around.name}"
@@ -237,7 +237,7 @@ def _say_locked_out(state: State, signed: SignedByKey, servers: Visits | None) -
 
 
 def _tell(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     state: State,
     signed: Sequence[Jwt[Any]],
     how: tuple[str, AccountConnections | None, int],
@@ -269,7 +269,7 @@ def _warn(state: State) -> None:
         printing.say(printing.printable(f"warning: {message}: what it depends on is not known"))
 
 
-def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> State:
+def _read(workspace: CommandWorkspace, wanted: Wanted, *, finishing: bool = False) -> State:
     """Return how far it is, by what the account lists; *finishing* finds nothing where nothing overlaps."""
     around, damaged = _read_around(workspace, wanted.account)
     claims, made, key = around.account.claims, made_keys(workspace, around.name), wanted.key
@@ -280,18 +280,18 @@ def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> S
     return State(around, find_replacement(claims, made, key=key, new=wanted.new), damaged)
 
 
-def _again(workspace: Workspace, before: State) -> State:
+def _again(workspace: CommandWorkspace, before: State) -> State:
     """Return how far it is now, of the pair that this command is about."""
     around, damaged = _read_around(workspace, before.around.name)
     pair = _pair(before)
     new = pair.new or made_keys(workspace, around.name).get(pair.replacement)
     now = KeyReplacement(around.account.claims, pair.old, new)
-    if now.is_begun and not workspace.settings.dry_run:
+    if now.is_begun and not workspace.options.dry_run:
         hand_name_on(workspace, now)
     return State(around, now, damaged)
 
 
-def _read_around(workspace: Workspace, name: str) -> tuple[AccountContext, tuple[str, ...]]:
+def _read_around(workspace: CommandWorkspace, name: str) -> tuple[AccountContext, tuple[str, ...]]:
     account: Jwt[Account] = found(workspace, (name,))
     accounts = {one: jwt for one, jwt in workspace.each() if one != name}
     users = dict(workspace.each(name))

@@ -15,14 +15,14 @@ from seedless.rotate.replacement import ENOUGH
 from seedless.signing_pipeline import NewKey
 
 if TYPE_CHECKING:
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.nkey import PublicKey
     from seedless.rotate import KeyReplacement
 
 _BEFORE = " before "
 
 
-def made_keys(workspace: Workspace, owner: str) -> dict[NewKey, PublicKey]:
+def made_keys(workspace: CommandWorkspace, owner: str) -> dict[NewKey, PublicKey]:
     """Return the keys of the inventory by role and name, successors of keys of *owner* as they were made."""
     entries = tuple(workspace.inventory())
     found = {NewKey(entry.role, entry.name): entry.public_key for entry in entries}
@@ -34,7 +34,7 @@ def made_keys(workspace: Workspace, owner: str) -> dict[NewKey, PublicKey]:
     return found
 
 
-def hand_name_on(workspace: Workspace, pair: KeyReplacement) -> None:
+def hand_name_on(workspace: CommandWorkspace, pair: KeyReplacement) -> None:
     """Give the new key of *pair* the name of the old one in the inventory, once both are there."""
     inventory = workspace.inventory()
     old = inventory.get(pair.old)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from seedless.cli import printing
-from seedless.cli._edit import found
-from seedless.cli._review import sign
 from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import UNTRUSTED, visits
 from seedless.cli._rotate_stage import Told, tell
+from seedless.cli.edits import found
+from seedless.cli.review import sign
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.rotate import KeyReplacement, find_replacement
 from seedless.rotate import operator as rotation
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from seedless.claims import Account, Operator
     from seedless.cli._remote import Remote
     from seedless.cli._rotate_servers import Servers, Visits
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.signing_pipeline import Plan
@@ -63,7 +63,7 @@ class State:
         return stage_of(pair, len(self.by_old(now)), seen, self.operator.claims)
 
 
-def begin(workspace: Workspace, wanted: Wanted) -> None:
+def begin(workspace: CommandWorkspace, wanted: Wanted) -> None:
     """Take every step that is proven to be safe, but for the last, and tell which is next."""
     servers = visits(workspace, wanted.remote, without=wanted.without_servers)
     with workspace.lock():
@@ -85,7 +85,9 @@ def begin(workspace: Workspace, wanted: Wanted) -> None:
     _go_on(workspace, state, done, servers)
 
 
-def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], servers: Visits | None) -> None:
+def _go_on(
+    workspace: CommandWorkspace, state: State, done: tuple[Jwt[Any], ...], servers: Visits | None
+) -> None:
     """Sign the accounts again where the servers trust the new key, and push them."""
     seen, sent = _look(servers, state, workspace.now), 0
     if state.stage(seen, workspace.now) is RotationStage.REISSUE:
@@ -99,7 +101,7 @@ def _go_on(workspace: Workspace, state: State, done: tuple[Jwt[Any], ...], serve
     tell(workspace, _told(workspace, state, done, seen, sent))
 
 
-def finish(workspace: Workspace, wanted: Wanted) -> None:
+def finish(workspace: CommandWorkspace, wanted: Wanted) -> None:
     """Remove the old key once nothing depends on it; afterwards tell which servers still trust it."""
     servers = visits(workspace, wanted.remote, without=wanted.without_servers, required=True)
     state = _read(workspace, wanted, finishing=True)
@@ -117,7 +119,7 @@ def finish(workspace: Workspace, wanted: Wanted) -> None:
     tell(workspace, _told(workspace, state, done, seen, 0))
 
 
-def emergency(workspace: Workspace, wanted: Wanted) -> None:
+def emergency(workspace: CommandWorkspace, wanted: Wanted) -> None:
     """Sign all of it at once, push before the servers trust it, and tell what they refuse meanwhile."""
     servers = visits(workspace, wanted.remote, without=wanted.without_servers)
     done: tuple[Jwt[Any], ...] = ()
@@ -135,7 +137,7 @@ def emergency(workspace: Workspace, wanted: Wanted) -> None:
     tell(workspace, _told(workspace, state, done, seen, sent))
 
 
-def _replaced_at_once(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+def _replaced_at_once(workspace: CommandWorkspace, state: State) -> tuple[Jwt[Any], ...]:
     by_old, pair, now = state.by_old(workspace.now), _pair(state), workspace.now
     around = workspace.around(*(jwt.claims for jwt in by_old.values()))
     _say_locked_out(by_old)
@@ -154,13 +156,13 @@ def _say_locked_out(accounts: Mapping[str, Jwt[Account]]) -> None:
     printing.say("who is connected stays; who comes to an account that the server has not loaded is refused")
 
 
-def _added(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+def _added(workspace: CommandWorkspace, state: State) -> tuple[Jwt[Any], ...]:
     pair, now = _pair(state), workspace.now
     around = workspace.around(state.operator.claims)
     return _walk(workspace, pair, lambda new: rotation.add(state.operator, pair.old, new, now, around=around))
 
 
-def _reissued(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
+def _reissued(workspace: CommandWorkspace, state: State) -> tuple[Jwt[Any], ...]:
     by_old, new = state.by_old(workspace.now), _pair(state).new
     if new is None or not by_old:
         return ()
@@ -170,7 +172,7 @@ def _reissued(workspace: Workspace, state: State) -> tuple[Jwt[Any], ...]:
 
 
 def _walk(
-    workspace: Workspace, pair: KeyReplacement, plan: Callable[[PublicKey], Plan]
+    workspace: CommandWorkspace, pair: KeyReplacement, plan: Callable[[PublicKey], Plan]
 ) -> tuple[Jwt[Any], ...]:
     given = pair.new
     if given is not None:
@@ -178,7 +180,7 @@ def _walk(
     return sign(workspace, Intent(lambda made: plan(made[pair.replacement]), (pair.replacement,)))
 
 
-def _require_removable(workspace: Workspace, state: State, seen: ServersSeen | None) -> None:
+def _require_removable(workspace: CommandWorkspace, state: State, seen: ServersSeen | None) -> None:
     """Raise `Refused` while an account, on servers too, or a server depends on the old key."""
     pair, stage = _pair(state), state.stage(seen, workspace.now)
     again = "seedless rotate operator-key"
@@ -224,7 +226,7 @@ def _by(state: State, key: PublicKey | None) -> list[Jwt[Account]]:
 
 
 def _told(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     state: State,
     signed: tuple[Jwt[Any], ...],
     seen: ServersSeen | None,
@@ -249,7 +251,7 @@ def _pair(state: State) -> KeyReplacement:
     return state.pair
 
 
-def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> State:
+def _read(workspace: CommandWorkspace, wanted: Wanted, *, finishing: bool = False) -> State:
     """Return how far it is, by what the operator lists; *finishing* finds nothing where nothing overlaps."""
     operator, key = found(workspace, ()), wanted.key
     claims = operator.claims
@@ -262,22 +264,22 @@ def _read(workspace: Workspace, wanted: Wanted, *, finishing: bool = False) -> S
     return State(operator, pair, *_accounts(workspace))
 
 
-def _again(workspace: Workspace, before: State) -> State:
+def _again(workspace: CommandWorkspace, before: State) -> State:
     """Return how far it is now, of the pair that this command is about."""
     operator, pair = found(workspace, ()), _pair(before)
     new = pair.new or made_keys(workspace, operator.claims.name.strip()).get(pair.replacement)
     now = KeyReplacement(operator.claims, pair.old, new)
-    if now.is_begun and not workspace.settings.dry_run:
+    if now.is_begun and not workspace.options.dry_run:
         hand_name_on(workspace, now)
     return State(operator, now, *_accounts(workspace))
 
 
-def _ended(workspace: Workspace, before: State) -> State:
+def _ended(workspace: CommandWorkspace, before: State) -> State:
     """Return how far it is now that the operator lists the old key no more."""
     return dataclasses.replace(_again(workspace, before), is_signed=True)
 
 
-def _accounts(workspace: Workspace) -> tuple[dict[str, Jwt[Account]], tuple[str, ...]]:
+def _accounts(workspace: CommandWorkspace) -> tuple[dict[str, Jwt[Account]], tuple[str, ...]]:
     each = workspace.each()
     damaged = tuple(jwt.message for _, jwt in each if isinstance(jwt, SeedlessError))
     return {name: jwt for name, jwt in each if not isinstance(jwt, SeedlessError)}, damaged

@@ -12,9 +12,9 @@ import msgspec
 
 from seedless.cli import consent, printing
 from seedless.cli._remote import addresses, login, require_tls
-from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
-from seedless.cli._workspace import Workspace
+from seedless.cli.review import show_findings
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seedless.claims import Account
     from seedless.cli._push import Look
     from seedless.cli._remote import Remote
-    from seedless.cli.consent import Approve
+    from seedless.cli.consent import Consent
     from seedless.creds import Creds
     from seedless.jwt import Jwt
     from seedless.resolver import Cluster
@@ -45,7 +45,7 @@ without_servers_option: Callable[[Any], Any] = click.option(
 class Servers:
     """All servers of the system, through one login."""
 
-    workspace: Workspace
+    workspace: CommandWorkspace
     connection: Connection
     cluster: Cluster
     user: Creds
@@ -97,7 +97,7 @@ class Servers:
 class Visits:
     """Logins to the servers, one after another: between two of them somebody may look, and a token sign."""
 
-    def __init__(self, workspace: Workspace, remote: Remote) -> None:
+    def __init__(self, workspace: CommandWorkspace, remote: Remote) -> None:
         """Take where the servers are; nobody logs in yet."""
         self._workspace = workspace
         self._remote = remote
@@ -131,7 +131,7 @@ class Visits:
         """
         from seedless.cli import _push  # noqa: PLC0415 - only where there are servers
 
-        settings = self._workspace.settings
+        settings = self._workspace.options
         with self.open() as there:
             found = there.look(accounts, waived=waived)
             is_rehearsed = settings.dry_run or settings.plan is not None
@@ -143,7 +143,9 @@ class Visits:
             yield there, there.send(found)
 
 
-def visits(workspace: Workspace, remote: Remote, *, without: bool, required: bool = False) -> Visits | None:
+def visits(
+    workspace: CommandWorkspace, remote: Remote, *, without: bool, required: bool = False
+) -> Visits | None:
     """Return how the servers are asked; None when they are to be left alone, or nobody said where they are.
 
     Raise `UsageError` for a folder or a file, which prove nothing about servers that run, and when it is
@@ -169,14 +171,14 @@ def _holds(user: Creds) -> bool:
     return expiry <= 0 or expiry > time.time() + _ENOUGH_SECONDS
 
 
-def _visitor(workspace: Workspace, remote: Remote, approve: Approve) -> Creds:
+def _visitor(workspace: CommandWorkspace, remote: Remote, approve: Consent) -> Creds:
     from seedless.resolver import UPDATE  # noqa: PLC0415 - only where there are servers
     from seedless.rotate import connections  # noqa: PLC0415 - likewise
 
     # With --plan it is the rotation that goes into the file, and not who logs in to ask.
     asking = workspace
-    if workspace.settings.plan:
-        asking = Workspace(msgspec.structs.replace(workspace.settings, plan=None))
+    if workspace.options.plan:
+        asking = CommandWorkspace(msgspec.structs.replace(workspace.options, plan=None))
     user = log_in(asking, remote, UPDATE, *connections.ASKED, approve=approve)
     if user is None:
         raise UsageError("nobody logs in to a folder", "give --url")

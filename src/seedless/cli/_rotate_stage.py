@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seedless.claims import Operator
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.rotate.operator import ServersSeen
@@ -53,10 +53,10 @@ class Told:
     sent: int
 
 
-def tell(workspace: Workspace, told: Told) -> None:
+def tell(workspace: CommandWorkspace, told: Told) -> None:
     """Print *told* on stdout."""
     data = {
-        "dry_run": workspace.settings.dry_run,
+        "dry_run": workspace.options.dry_run,
         "operator": told.operator.claims.name,
         "old": str(told.old) if told.old else None,
         "new": str(told.new) if told.new else None,
@@ -68,7 +68,7 @@ def tell(workspace: Workspace, told: Told) -> None:
         "by_old_on_servers": list(told.seen.by_old) if told.seen else None,
         "next": _NEXT[told.stage],
     }
-    printing.emit(data, text_of(_lines(told)), as_json=workspace.settings.as_json)
+    printing.emit(data, text_of(_lines(told)), as_json=workspace.options.as_json)
 
 
 def _servers(told: Told) -> list[dict[str, Any]] | None:

@@ -11,7 +11,7 @@ from seedless.text import brief
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.rotate.account import AccountContext, SignedByKey
@@ -39,13 +39,13 @@ class Told:
     sent: int
 
 
-def tell(workspace: Workspace, told: Told) -> None:
+def tell(workspace: CommandWorkspace, told: Told) -> None:
     """Print *told* on stdout."""
     deliver = _to_deliver(workspace, told)
     clients = told.seen.by(str(told.old)) if told.seen and told.old else ()
     names = _names(told)
     data = {
-        "dry_run": workspace.settings.dry_run,
+        "dry_run": workspace.options.dry_run,
         "account": told.around.name,
         "old": str(told.old) if told.old else None,
         "new": str(told.new) if told.new else None,
@@ -58,7 +58,7 @@ def tell(workspace: Workspace, told: Told) -> None:
         "connections": [_client_data(client, names) for client in clients] if told.seen else None,
         "next": _next(told, clients),
     }
-    printing.emit(data, text_of(_lines(told, deliver, clients)), as_json=workspace.settings.as_json)
+    printing.emit(data, text_of(_lines(told, deliver, clients)), as_json=workspace.options.as_json)
 
 
 def text_of(rows: Iterable[str]) -> str:
@@ -130,7 +130,7 @@ def _next(told: Told, clients: Sequence[ConnectedClient]) -> str:
     return f"{wait}; then seedless rotate account-key {name} --finish"
 
 
-def _to_deliver(workspace: Workspace, told: Told) -> list[dict[str, Any]]:
+def _to_deliver(workspace: CommandWorkspace, told: Told) -> list[dict[str, Any]]:
     """Return the users of the new key, and where their creds are, None where their seeds are not here."""
     found = []
     for name, jwt in told.moved.users.items():

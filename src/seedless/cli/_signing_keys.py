@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Scope, signing_key
 from seedless.cli import printing
-from seedless.cli._edit import edit, found, issuer_of
-from seedless.cli._keys import say_taken_up
-from seedless.cli._review import sign
+from seedless.cli.edits import edit, found, issuer_of
+from seedless.cli.key_options import say_taken_up
+from seedless.cli.review import sign
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
@@ -24,7 +24,7 @@ from seedless.trust import is_expired
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Claims
     from seedless.signing_pipeline import NewKey
 
@@ -39,7 +39,7 @@ force_option = click.option(
 
 
 def edit_with_keys(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     address: tuple[str, ...],
     change: With,
     subjects: Sequence[PlanSubject],
@@ -76,7 +76,7 @@ def edit_with_keys(
 
 
 def subjects_for(
-    workspace: Workspace, before: Jwt[Any], name: str, given: Sequence[str]
+    workspace: CommandWorkspace, before: Jwt[Any], name: str, given: Sequence[str]
 ) -> tuple[PlanSubject, ...]:
     """Return whose keys *given* are, each `generate` or a public key of the role of *before*'s subject.
 
@@ -112,7 +112,7 @@ def _signing_key(text: str, role: Role) -> PublicKey:
     return key
 
 
-def _left_over(workspace: Workspace, before: Jwt[Any], role: Role, name: str) -> PublicKey | None:
+def _left_over(workspace: CommandWorkspace, before: Jwt[Any], role: Role, name: str) -> PublicKey | None:
     """Return a key that was made for this and is not used: never one that was removed, which is older."""
     made = [
         entry.public_key
@@ -123,7 +123,7 @@ def _left_over(workspace: Workspace, before: Jwt[Any], role: Role, name: str) ->
     return next((key for key in made if str(key) not in used), None)
 
 
-def _keys_in_use(workspace: Workspace) -> Iterator[str]:
+def _keys_in_use(workspace: CommandWorkspace) -> Iterator[str]:
     """Yield the identities and signing keys of all operators and accounts below the root."""
     for name in operators(workspace.root):
         store = open_store(workspace.root, name)
@@ -160,7 +160,7 @@ def with_keys(
     return replace(claims, body=replace(body, signing_keys=tuple(entries.values())))
 
 
-def issued_by(workspace: Workspace, address: tuple[str, ...], keys: Collection[str]) -> list[Jwt[Any]]:
+def issued_by(workspace: CommandWorkspace, address: tuple[str, ...], keys: Collection[str]) -> list[Jwt[Any]]:
     """Return what *keys* have issued below *address* and holds still: accounts of the operator, or users."""
     jwts = (jwt for _, jwt in workspace.each(*address))
     return [

@@ -11,7 +11,7 @@ from seedless import trust
 from seedless.claims import NO_LIMIT, Permission, User
 from seedless.cli import consent
 from seedless.cli._remote import check, require_tls
-from seedless.cli._review import sign
+from seedless.cli.review import sign
 from seedless.creds import Creds, parse_creds
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.jwt import Claims
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.claims import Account, Operator
     from seedless.cli._remote import Remote
-    from seedless.cli._workspace import Workspace
-    from seedless.cli.consent import Approve
+    from seedless.cli.consent import Consent
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
 
 SECONDS = 120
@@ -46,7 +46,7 @@ class Temporary:
 
 
 def log_in(
-    workspace: Workspace, remote: Remote, *subjects: str, approve: Approve = consent.ask_to_sign
+    workspace: CommandWorkspace, remote: Remote, *subjects: str, approve: Consent = consent.ask_to_sign
 ) -> Creds | None:
     """Return who logs in: creds that are given, those of the store, or a user signed for it.
 
@@ -78,7 +78,7 @@ def is_temporary(user: Creds | None) -> bool:
     return user is not None and user.jwt.claims.name == _TEMPORARY
 
 
-def temporary(workspace: Workspace, remote: Remote, *subjects: str) -> Temporary:
+def temporary(workspace: CommandWorkspace, remote: Remote, *subjects: str) -> Temporary:
     """Return a user who may ask, and send to *subjects*, for two minutes from now."""
     from seedless.plan import changed, issuing_key  # noqa: PLC0415 - only where it is signed
     from seedless.resolver import ASKED, INBOX  # noqa: PLC0415 - likewise
@@ -101,7 +101,7 @@ def temporary(workspace: Workspace, remote: Remote, *subjects: str) -> Temporary
     return Temporary(change, key, (workspace.operator(), account))
 
 
-def _system_account(workspace: Workspace, remote: Remote) -> Jwt[Account]:
+def _system_account(workspace: CommandWorkspace, remote: Remote) -> Jwt[Account]:
     """Return the system account: the one that is named, or else the operator's."""
     if remote.system_account is not None:
         return workspace.account(remote.system_account)
@@ -130,7 +130,7 @@ def _given(path: Path) -> Creds:
         raise StoreError(f"{shown(path)} is no creds file of a user: {reason}") from error
 
 
-def _stored(workspace: Workspace, account: Jwt[Account], name: str) -> Creds:
+def _stored(workspace: CommandWorkspace, account: Jwt[Account], name: str) -> Creds:
     held = account.claims.name.strip()
     user = workspace.user(held, name)
     key = workspace.user_key(held, name, user.claims.sub)
@@ -142,7 +142,7 @@ def _stored(workspace: Workspace, account: Jwt[Account], name: str) -> Creds:
     return Creds(user, key)
 
 
-def _any_stored(workspace: Workspace, account: Jwt[Account]) -> Creds | None:
+def _any_stored(workspace: CommandWorkspace, account: Jwt[Account]) -> Creds | None:
     """Return the first user of *account* whose creds are here and hold now."""
     held = account.claims.name.strip()
     for name in workspace.store.children(held):

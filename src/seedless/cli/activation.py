@@ -9,14 +9,14 @@ import click
 
 from seedless.claims import Activation
 from seedless.cli import printing
-from seedless.cli._keys import issuer_option
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_key, given, kind_of, kind_option, listed
 from seedless.cli.command import group
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
 from seedless.cli.values import MOMENT, Moment
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import decorate_jwt
 from seedless.errors import UsageError
 from seedless.jwt import Claims
@@ -77,7 +77,7 @@ def new(
     """
     if output and settings.plan:
         raise UsageError("a plan is signed later, without a file to write", "leave out --output")
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     exporter = workspace.account(account).claims
     key = issuing_key(exporter, workspace.known_keys(), issuer)
     body = Activation(

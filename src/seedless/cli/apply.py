@@ -11,13 +11,13 @@ import click
 import msgspec
 
 from seedless import units
+from seedless.app.pipeline import preview
 from seedless.cli import printing
-from seedless.cli._judge import judged
-from seedless.cli._review import plan_data, show_plan, sign
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
+from seedless.cli.review import plan_data, show_plan, sign
+from seedless.cli.workspace import CommandWorkspace
 from seedless.desired.current_state import current_state
 from seedless.desired.planner import plan_desired
 from seedless.desired.read import read
@@ -56,7 +56,7 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
       seedless apply tenants.toml --token pkcs11:token=ACME
     """
     desired = _read(file)
-    workspace = Workspace(msgspec.structs.replace(settings, dry_run=settings.dry_run or plan_only))
+    workspace = CommandWorkspace(msgspec.structs.replace(settings, dry_run=settings.dry_run or plan_only))
     has_store = _choose_store(workspace, desired)
     with workspace.lock():
         there = current_state(
@@ -96,10 +96,10 @@ def _read(file: Path) -> Desired:
     return read(data, shown(file.name))
 
 
-def _choose_store(workspace: Workspace, desired: Desired) -> bool:
+def _choose_store(workspace: CommandWorkspace, desired: Desired) -> bool:
     """Take the store of the operator that the file names, or the only one; return whether it is there."""
     name = desired.operator.get("name")
-    asked = workspace.settings.operator
+    asked = workspace.options.operator
     if name and asked and name != asked:
         raise UsageError(
             f"{desired.file} is about operator {shown(name)}, and --operator says {shown(asked)}"
@@ -107,13 +107,13 @@ def _choose_store(workspace: Workspace, desired: Desired) -> bool:
     if name is None:
         return workspace.store is not None
     if name in operators(workspace.root):
-        workspace.settings = msgspec.structs.replace(workspace.settings, operator=name)
+        workspace.settings = msgspec.structs.replace(workspace.options, operator=name)
         return True
     workspace.new_store(name)
     return False
 
 
-def _is_elsewhere(workspace: Workspace, key: PublicKey) -> bool:
+def _is_elsewhere(workspace: CommandWorkspace, key: PublicKey) -> bool:
     others = (name for name in operators(workspace.root) if name != workspace.store.operator)
     return any(open_store(workspace.root, name).find(key) for name in others)
 
@@ -136,9 +136,9 @@ def _say_left_importing(wanted: PlannedChanges, there: CurrentState) -> None:
             )
 
 
-def _gone(workspace: Workspace, wanted: PlannedChanges) -> list[Path]:
+def _gone(workspace: CommandWorkspace, wanted: PlannedChanges) -> list[Path]:
     """Return the creds and key files of removed users that are there; a plan in a file removes none."""
-    removed = () if workspace.settings.plan else wanted.removed
+    removed = () if workspace.options.plan else wanted.removed
     paths: list[Path] = []
     for address in (one for one in removed if len(one) == _USER):
         paths.append(workspace.store.creds_path(*address))
@@ -148,7 +148,7 @@ def _gone(workspace: Workspace, wanted: PlannedChanges) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def _files(workspace: Workspace, wanted: PlannedChanges) -> Any:  # noqa: ANN401 - a function
+def _files(workspace: CommandWorkspace, wanted: PlannedChanges) -> Any:  # noqa: ANN401 - a function
     """Return what removes the creds of removed users, together with the last of what is signed."""
     creds: dict[Path, str | None] = dict.fromkeys(_gone(workspace, wanted))
 
@@ -160,24 +160,19 @@ def _files(workspace: Workspace, wanted: PlannedChanges) -> Any:  # noqa: ANN401
     return files
 
 
-def _tell_plan(workspace: Workspace, wanted: PlannedChanges) -> int:
-    plan = wanted.intent.rehearsed()
-    report = judged(workspace, plan)
-    gone = _gone(workspace, wanted)
-    show_plan(workspace, plan, report, wanted.intent, gone)
+def _tell_plan(workspace: CommandWorkspace, wanted: PlannedChanges) -> int:
+    made = preview(workspace, wanted.intent, lambda jwts: jwts, removed_files=_gone(workspace, wanted))
+    plan = made.plan
+    show_plan(workspace, made)
     is_same = wanted.is_empty
     text = f"to sign: {len(plan.changes)}\nto remove: {len(plan.store_writes)}"
     text = "nothing differs" if is_same else text
-    report.require_clean()
-    printing.emit(
-        lambda: plan_data(workspace, plan, report, wanted.intent, gone),
-        text,
-        as_json=workspace.settings.as_json,
-    )
+    made.report.require_clean()
+    printing.emit(lambda: plan_data(workspace, made), text, as_json=workspace.options.as_json)
     return ExitCode.OK if is_same else ExitCode.CHANGES
 
 
-def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: PlannedChanges) -> None:
+def _tell(workspace: CommandWorkspace, jwts: Sequence[Jwt[Any]], wanted: PlannedChanges) -> None:
     is_changed = bool(jwts or wanted.removed)
     text = f"signed: {len(jwts)}\nremoved: {len(wanted.removed)}" if is_changed else "nothing to change"
     printing.emit(
@@ -187,5 +182,5 @@ def _tell(workspace: Workspace, jwts: Sequence[Jwt[Any]], wanted: PlannedChanges
             "removed": [list(address) for address in wanted.removed],
         },
         text,
-        as_json=workspace.settings.as_json,
+        as_json=workspace.options.as_json,
     )

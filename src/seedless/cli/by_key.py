@@ -21,11 +21,11 @@ def with_names(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
     """
     if not any(_keys_in(values.get(name)) for name in _NAMES):
         return values
-    from seedless.cli._workspace import Workspace  # noqa: PLC0415 - few commands are given a key
+    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - few commands are given a key
     from seedless.errors import SeedlessError  # noqa: PLC0415 - likewise
 
     try:
-        store = Workspace(settings).store
+        store = CommandWorkspace(settings).store
     except SeedlessError:
         return values
     found = dict(values)

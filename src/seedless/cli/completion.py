@@ -18,7 +18,7 @@ from seedless.errors import SeedlessError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
 
 _SETTINGS = ("context", "store", "operator", "policy")
 
@@ -116,52 +116,52 @@ def _names(context: click.Context, parameter: str | None) -> Iterable[str] | Non
     source = _SOURCES.get((words[0], parameter)) or _SOURCES.get(("", parameter))
     if source is None:
         return None
-    from seedless.cli._workspace import Workspace  # noqa: PLC0415 - only for names
+    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - only for names
 
     given: dict[str, Any] = {name: context.params.get(name) for name in _SETTINGS}
     try:
-        return list(source(Workspace(Settings(**given)), context.params))
+        return list(source(CommandWorkspace(Settings(**given)), context.params))
     except (SeedlessError, OSError):
         # There is nobody to tell: what a shell shows while a person types is no place for errors.
         return []
 
 
-def _accounts(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
+def _accounts(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
     return workspace.store.children()
 
 
-def _users(workspace: Workspace, params: dict[str, Any]) -> Iterable[str]:
+def _users(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:
     store = workspace.store
     accounts = [params["account"]] if params.get("account") else store.children()
     return sorted({user for account in accounts for user in store.children(account)})
 
 
-def _operators(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
+def _operators(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
     from seedless.store import operators  # noqa: PLC0415 - only for names
 
     return operators(workspace.root)
 
 
-def _contexts(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
+def _contexts(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
     return workspace.config.contexts
 
 
-def _keys(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
+def _keys(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
     return [str(entry.public_key) for entry in workspace.inventory()]
 
 
-def _tokens(workspace: Workspace, _: dict[str, Any]) -> Iterable[str]:
+def _tokens(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
     from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - only for names
 
     labels = {KeyUri.parse(entry.uri).token for entry in workspace.inventory()}
     return sorted(str(KeyUri(token=label)) for label in labels if label)
 
 
-def _issuers(workspace: Workspace, params: dict[str, Any]) -> Iterable[str]:
+def _issuers(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:
     return [*_roles(workspace, params), *_keys(workspace, params)]
 
 
-def _roles(workspace: Workspace, params: dict[str, Any]) -> Iterable[str]:
+def _roles(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:
     from seedless.claims import Account, Scope  # noqa: PLC0415 - only for roles
 
     store = workspace.store
@@ -179,7 +179,7 @@ def _codes(*_: object) -> Iterable[str]:
     return sorted(code_of(rule) for rule in rules())
 
 
-_SOURCES: dict[tuple[str, str], Callable[[Workspace, dict[str, Any]], Iterable[str]]] = {
+_SOURCES: dict[tuple[str, str], Callable[[CommandWorkspace, dict[str, Any]], Iterable[str]]] = {
     ("account", "name"): _accounts,
     ("account", "old"): _accounts,
     ("account", "names"): _accounts,

@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from seedless.cli._workspace import Workspace
     from seedless.cli.options import Settings
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.signing_pipeline import Plan
 
 _TERMINAL: Final = "/dev/tty"
 _LONGEST = 4096  # bytes of one answer; a terminal gives no longer lines
 
 
-class Approve(Protocol):
+class Consent(Protocol):
     """Decide whether a plan that was shown is signed."""
 
-    def __call__(self, workspace: Workspace, plan: Plan, /) -> bool:
+    def __call__(self, workspace: CommandWorkspace, plan: Plan, /) -> bool:
         """Return whether to go on; raise `UsageError` where nobody can be asked."""
 
 
-def ask_to_sign(workspace: Workspace, plan: Plan) -> bool:
-    """Ask whether *plan* is signed, or done where nothing in it is; the usual `Approve`."""
+def ask_to_sign(workspace: CommandWorkspace, plan: Plan) -> bool:
+    """Ask whether *plan* is signed, or done where nothing in it is; the usual `Consent`."""
     count = len(plan.changes)
     question = f"Sign {'this jwt' if count == 1 else f'these {count} jwts'}?" if count else "Do this?"
-    return agreed(workspace.settings, question, hint=policy_hint(workspace))
+    return agreed(workspace.options, question, hint=policy_hint(workspace))
 
 
-def given(_workspace: Workspace, _plan: Plan) -> bool:
-    """Agree: consent was given before the plan was made, to the same thing; an `Approve`."""
+def given(_workspace: CommandWorkspace, _plan: Plan) -> bool:
+    """Agree: consent was given before the plan was made, to the same thing; an `Consent`."""
     return True
 
 
-def policy_hint(workspace: Workspace) -> str:
+def policy_hint(workspace: CommandWorkspace) -> str:
     """Return that the pinned policy decides where nobody is asked; empty where none is pinned."""
     if workspace.policy is None or workspace.policy_path is None:
         return ""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import group
 from seedless.cli.options import Settings, json_options, store_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.config import config_path
 from seedless.config_edit import add_context, remove_context, select_context
 from seedless.errors import SeedlessError, UsageError
@@ -37,7 +37,7 @@ def list_(settings: Settings) -> None:
     Example:
       seedless context list
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     rows = {name: _row(entry) for name, entry in workspace.config.contexts.items()}
     selected = workspace.config.selected
     names = {name: f"{shown(name)} (selected)" if name == selected else shown(name) for name in rows}
@@ -132,8 +132,8 @@ def show(settings: Settings) -> None:
       seedless context show
       SEEDLESS_CONTEXT=production seedless context show
     """
-    workspace = Workspace(settings)
-    chosen, configuration = workspace.settings, workspace.config
+    workspace = CommandWorkspace(settings)
+    chosen, configuration = workspace.options, workspace.config
     try:
         operator: str | None = workspace.store.operator
     except SeedlessError:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import jwt
+from seedless.app.key_names import keys_in, names_of
 from seedless.cli import printing
-from seedless.cli._names import keys_in, names_of
-from seedless.cli._review import line
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
+from seedless.cli.review import line
 from seedless.cli.show import jwt_in, read_input
+from seedless.cli.workspace import CommandWorkspace
 from seedless.diff import Difference, Effect, unknown_members
 from seedless.diff import diff as compare
 from seedless.errors import BadClaims, ExitCode, SeedlessError
@@ -59,7 +59,7 @@ def diff(settings: Settings, *, old: str, new: str | None) -> int:
       seedless diff ORDERS.old.jwt ORDERS.jwt
       seedless diff orders.json
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     after = _side(old if new is None else new)
     before = _stored(workspace, after.claims.sub) if new is None else _side(old)
     found = _compared(before, after, {})
@@ -93,7 +93,7 @@ def _side(name: str) -> _Side:
         raise
 
 
-def _stored(workspace: Workspace, subject: str) -> _Side | None:
+def _stored(workspace: CommandWorkspace, subject: str) -> _Side | None:
     """Return what the store has for *subject*; raise `BadClaims` when that is no key."""
     try:
         key = PublicKey.parse(subject)

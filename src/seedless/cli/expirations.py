@@ -12,10 +12,10 @@ import click
 
 from seedless.claims import Account
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.values import SPAN
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, SeedlessError
 from seedless.rules.places import tokens
 from seedless.text import shown
@@ -76,7 +76,7 @@ def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
     Example:
       seedless expirations --within 30d
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     now, soon = workspace.now, within or 0
     entries: list[_Entry] = []
     damaged: list[dict[str, Any]] = []
@@ -97,7 +97,7 @@ def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
     return ExitCode.FINDINGS if urgent else ExitCode.OK
 
 
-def _stored(workspace: Workspace) -> Iterator[tuple[tuple[str, ...], Jwt[Any] | SeedlessError]]:
+def _stored(workspace: CommandWorkspace) -> Iterator[tuple[tuple[str, ...], Jwt[Any] | SeedlessError]]:
     """Yield all that the store holds, with its address: the jwt, or why it cannot be read."""
     try:
         yield (), workspace.operator()

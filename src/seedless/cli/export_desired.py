@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.desired.export import export_state, has_header, to_toml
 from seedless.desired.format import schema_text
 from seedless.store import atomic
@@ -44,7 +44,7 @@ def export_desired(settings: Settings, *, output: Path | None, kind: str | None,
       seedless export-desired -o tenants.toml
     """
     kind = "json" if schema else kind or ("json" if output and output.suffix == ".json" else "toml")
-    text = schema_text() if schema else _text(Workspace(settings), kind)
+    text = schema_text() if schema else _text(CommandWorkspace(settings), kind)
     if output:
         atomic.write_new({output: text})
         said = f"{'schema' if schema else 'desired state'}: {output}"
@@ -53,8 +53,8 @@ def export_desired(settings: Settings, *, output: Path | None, kind: str | None,
         printing.emit({"format": kind, "text": text}, text.rstrip("\n"), as_json=settings.as_json)
 
 
-def _text(workspace: Workspace, kind: str) -> str:
-    accounts = {jwt.claims.name.strip(): jwt for jwt in workspace.accounts()}
+def _text(workspace: CommandWorkspace, kind: str) -> str:
+    accounts = {jwt.claims.name.strip(): jwt for jwt in workspace.all_accounts()}
     users: dict[tuple[str, str], Jwt[User]] = {
         (account, name): workspace.user(account, name)
         for account in accounts

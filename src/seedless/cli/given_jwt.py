@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from seedless.change import Statement, StoreWrite
-from seedless.cli._review import sign
 from seedless.cli.render import describe
+from seedless.cli.review import sign
 from seedless.cli.show import ENOUGH, jwt_in, read_jwt
 from seedless.errors import BadJwt, SeedlessError, UsageError
 from seedless.findings import Report
@@ -24,8 +24,9 @@ _PATIENCE = 10
 """Seconds for a server that says nothing."""
 
 if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
     from seedless.claims import Account, Operator
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
 
 
@@ -74,7 +75,7 @@ def _fetched(url: str) -> Jwt[Any]:
 
 
 def place(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     address: tuple[str, ...],
     jwt: Jwt[Any],
     before: Jwt[Any] | None,
@@ -84,8 +85,8 @@ def place(
     describe.say_unusual([(f"{jwt.claims.body.kind} {jwt.claims.name}", jwt)])
     plan = Plan((), workspace.now, around, (StoreWrite(address, jwt, before, "imported"),))
 
-    def judge(workspace: Workspace, plan: Plan) -> Report:
+    def judge(within: Workspace, plan: Plan) -> Report:
         found = judge_statement(Statement.of(jwt), plan.context)
-        return waive(Report.of(found), workspace.settings.allow)
+        return waive(Report.of(found), within.settings.allow)
 
     sign(workspace, Intent(lambda _: plan), judge=judge)

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from seedless.app.arguments import check_new_name
 from seedless.claims import Account
 from seedless.cli import printing
-from seedless.cli._claims_options import ClaimsOptions, account_edits
-from seedless.cli._keys import issuer_option
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace, check_new_name
+from seedless.cli.claims_options import ClaimsOptions, account_edits
 from seedless.cli.command import group
 from seedless.cli.given_jwt import place, read_given
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
 from seedless.cli.user.import_ import import_ as import_user
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key
@@ -80,7 +81,7 @@ def account(
     Example:
       seedless import account ORDERS.jwt --conns 100
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     given = read_given(file, Account)
     with workspace.lock():
         parent = workspace.operator()
@@ -106,7 +107,7 @@ def account(
 
 
 def _standing_account(
-    workspace: Workspace, given: Jwt[Account], name: str, *, overwrite: bool
+    workspace: CommandWorkspace, given: Jwt[Account], name: str, *, overwrite: bool
 ) -> Jwt[Account] | None:
     """Return what the store has of the account; raise `UsageError` unless it may be replaced."""
     before = workspace.store.get(name)
@@ -127,7 +128,7 @@ def _standing_account(
     return before
 
 
-def _as_it_is(workspace: Workspace, given: Jwt[Account], before: Jwt[Account] | None) -> Jwt[Account]:
+def _as_it_is(workspace: CommandWorkspace, given: Jwt[Account], before: Jwt[Account] | None) -> Jwt[Account]:
     if before is not None and before.issued_at > given.issued_at:
         raise UsageError(
             f"account {quoted(given.claims.name)} of the store is newer: issued "
@@ -148,7 +149,7 @@ def _with_our_limits(asked: Claims[Account], before: Jwt[Account] | None) -> Cla
 
 
 def _signed(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     claims: Claims[Account],
     before: Jwt[Account] | None,
     issuer: str | None,

@@ -13,11 +13,11 @@ from seedless import jwt
 from seedless import waivers as allow
 from seedless.change import Context
 from seedless.cli import printing
-from seedless.cli._judge import findings_data
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, lint_options
+from seedless.cli.render.findings import findings_data
 from seedless.cli.render.progress import with_progress
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_creds
 from seedless.decorated import find_jwt, parse_jwt
 from seedless.errors import ExitCode, SeedlessError, UsageError
@@ -60,7 +60,7 @@ def lint(settings: Settings, *, paths: tuple[Path, ...], strict: bool, wants_del
       seedless lint
       seedless lint --strict nats.conf ORDERS.jwt
     """
-    look = Look(Workspace(settings), wants_delete=wants_delete)
+    look = Look(CommandWorkspace(settings), wants_delete=wants_delete)
     judged = [found for path in paths for found in look.at(path)] if paths else list(look.at_store(None))
     return look.tell(judged, strict=strict)
 
@@ -69,7 +69,7 @@ def lint(settings: Settings, *, paths: tuple[Path, ...], strict: bool, wants_del
 class Look:
     """One walk of `lint`: what it looks at, and how many things it has looked at."""
 
-    workspace: Workspace
+    workspace: CommandWorkspace
     wants_delete: bool = False
     looked_at: int = 0
     asked: str | None = None
@@ -78,7 +78,7 @@ class Look:
     def __post_init__(self) -> None:
         """Refuse codes that no rule has, or that cannot be waived, before anything is looked at."""
         more = {code_of(rule) for rule in rules()}
-        allow.check(self.workspace.settings.allow, more, allow.NEVER | waivers.NEVER)
+        allow.check(self.workspace.options.allow, more, allow.NEVER | waivers.NEVER)
 
     def at(self, path: Path) -> Iterator[Finding]:
         """Yield what there is to say of *path*, whatever it is."""
@@ -151,7 +151,7 @@ class Look:
 
     def tell(self, findings: Iterable[Finding], *, strict: bool) -> int:
         """Print *findings*, the gravest first, and return the exit code."""
-        report = allow.apart(Report.of(findings), self.workspace.settings.allow)
+        report = allow.apart(Report.of(findings), self.workspace.options.allow)
         waived = [*self.waived, *report.waived]
         counted = {severity: sum(f.severity is severity for f in report.findings) for severity in Severity}
         heavy = len(report.findings) if strict else counted[Severity.ERROR] + counted[Severity.TIMECHECK]
@@ -167,7 +167,7 @@ class Look:
         summary += f", {len(waived)} waived" if waived else ""
         lines = [line for finding in report.findings for line in _lines(finding, str(finding.severity))]
         lines += [line for finding in waived for line in _lines(finding, "waived")]
-        printing.emit(data, "\n".join([*lines, summary]), as_json=self.workspace.settings.as_json)
+        printing.emit(data, "\n".join([*lines, summary]), as_json=self.workspace.options.as_json)
         return ExitCode.FINDINGS if heavy else ExitCode.OK
 
 

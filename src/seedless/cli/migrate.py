@@ -10,13 +10,13 @@ import click
 import msgspec
 
 from seedless import migrate as nsc_home
+from seedless.app.tokens import open_tokens
 from seedless.cli import consent, printing
-from seedless.cli._token import open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import group
 from seedless.cli.key.import_ import WORTH, put_on_token
 from seedless.cli.options import Settings, change_options
 from seedless.cli.render import describe
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.migrate import KeyFileContent
 from seedless.pkcs11.keys import label_for
@@ -83,7 +83,7 @@ def nsc(
         _tell(workspace, keys, places)
 
 
-def _workspace(settings: Settings, places: NscPaths) -> Workspace:
+def _workspace(settings: Settings, places: NscPaths) -> CommandWorkspace:
     """Return the workspace on the store of nsc that is meant."""
     names = operators(places.root)
     if not names:
@@ -91,10 +91,10 @@ def _workspace(settings: Settings, places: NscPaths) -> Workspace:
             f"there is no store of nsc in {shown(places.root)}", "name its folder with --data-dir"
         )
     name = settings.operator or (places.operator if places.operator in names else None)
-    return Workspace(msgspec.structs.replace(settings, store=str(places.root), operator=name))
+    return CommandWorkspace(msgspec.structs.replace(settings, store=str(places.root), operator=name))
 
 
-def _import(workspace: Workspace, keys: list[NscKey]) -> None:
+def _import(workspace: CommandWorkspace, keys: list[NscKey]) -> None:
     """Put each of *keys* on the token, unless it is in the inventory or the person says no."""
     known = workspace.known_keys()
     left = [key for key in keys if str(key.public_key) not in known and _is_wanted(workspace, key)]
@@ -110,13 +110,13 @@ def _import(workspace: Workspace, keys: list[NscKey]) -> None:
             printing.say(f"imported {key.public_key} as {shown(label)}, and a test signature was verified")
 
 
-def _is_wanted(workspace: Workspace, key: NscKey) -> bool:
+def _is_wanted(workspace: CommandWorkspace, key: NscKey) -> bool:
     """Ask whether *key* goes on the token; all are asked before a token is opened."""
     label = label_for(key.public_key.role, key.name)
-    return consent.agreed(workspace.settings, f"Put {key.public_key} on the token as {shown(label)}?")
+    return consent.agreed(workspace.options, f"Put {key.public_key} on the token as {shown(label)}?")
 
 
-def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: NscPaths) -> None:
+def _replace(workspace: CommandWorkspace, keys: list[NscKey], backup: Path, places: NscPaths) -> None:
     """Copy the seeds of what is on a token into *backup*, and leave the public keys in their places."""
     if backup.resolve().is_relative_to(places.keys.resolve()):
         raise UsageError(f"the backup {shown(backup)} is inside the key store", "name another folder")
@@ -126,7 +126,7 @@ def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Nsc
         return
     count = "one file" if len(done) == 1 else f"{len(done)} files"
     question = f"Leave the public key in place of the seed in {count}, after a backup in {shown(backup)}?"
-    consent.require(workspace.settings, question, done="no seed was replaced")
+    consent.require(workspace.options, question, done="no seed was replaced")
     copies = nsc_home.back_up(done, backup)
     atomic.write(copies)
     for path, text in copies.items():
@@ -135,7 +135,7 @@ def _replace(workspace: Workspace, keys: list[NscKey], backup: Path, places: Nsc
     atomic.write({key.path: str(key.public_key) for key in done})
 
 
-def _tell(workspace: Workspace, keys: list[NscKey], places: NscPaths) -> None:
+def _tell(workspace: CommandWorkspace, keys: list[NscKey], places: NscPaths) -> None:
     known = workspace.known_keys()
     rows = [
         {
@@ -151,18 +151,18 @@ def _tell(workspace: Workspace, keys: list[NscKey], places: NscPaths) -> None:
     damaged = [(name, jwt.message) for name, jwt in jwts if isinstance(jwt, SeedlessError)]
     describe.say_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
     text = printing.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
-    printing.say("nothing was written: --dry-run" if workspace.settings.dry_run else WORTH)
+    printing.say("nothing was written: --dry-run" if workspace.options.dry_run else WORTH)
     for name, error in damaged:
         printing.say(f"warning: {name}: {printing.printable(error)}")
     data = {
-        "dry_run": workspace.settings.dry_run,
+        "dry_run": workspace.options.dry_run,
         "store": str(places.root),
         "operator": workspace.store.operator,
         "keys": rows,
         "damaged": [{"name": name, "error": error} for name, error in damaged],
     }
     text += f"\n\nthe store: --store {quoted(str(places.root))}, or in the configuration: store = …"
-    printing.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(data, text, as_json=workspace.options.as_json)
 
 
 def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
     return f"{str(key.public_key)[:12]}…", shown(key.name), state, held
 
 
-def _jwts(workspace: Workspace) -> list[tuple[str, Jwt[Any] | SeedlessError]]:
+def _jwts(workspace: CommandWorkspace) -> list[tuple[str, Jwt[Any] | SeedlessError]]:
     """Return the jwts of the store with their names, or why they cannot be read."""
     operator = workspace.operator()
     found: list[tuple[str, Jwt[Any] | SeedlessError]] = [(f"operator {operator.claims.name}", operator)]

@@ -6,8 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
-import msgspec
 
+from seedless.app.settings import WorkspaceSettings
 from seedless.cli.by_key import with_names
 
 if TYPE_CHECKING:
@@ -17,25 +17,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(WorkspaceSettings, frozen=True, kw_only=True):
     """What the shared options say; what a command does not offer has its default."""
 
-    context: str | None = None
-    store: str | None = None
-    operator: str | None = None
     as_json: bool = False
-    module: str | None = None
-    token: str | None = None
-    pin_source: str | None = None
-    last_try: bool = False
     dry_run: bool = False
     plan: str | None = None
     yes: bool = False
-    policy: str | None = None
-    allow: tuple[str, ...] = ()
-    allow_extractable: tuple[str, ...] = ()
-    reset_time: tuple[str, ...] = ()
-    jobs: int | None = None
 
 
 def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from seedless.cli import printing
 from seedless.cli._order import read_order, write_order
 from seedless.cli._prune import count_option, prune_by_order, prune_target
 from seedless.cli._remote import Remote, remote_options
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, UsageError
 
 _PATH = click.Path(path_type=Path)
@@ -51,7 +51,7 @@ def prune(
       seedless prune --expect-count 2 --servers 3
       seedless prune ORDERS --write-order delete-orders.jwt
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if bool(names) != (written is not None) or (written and sent):
         raise UsageError(
             "accounts are named for --write-order, and only for that", "leave them out, or give --write-order"

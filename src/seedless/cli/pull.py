@@ -10,10 +10,10 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli._remote import Remote, open_target, remote_options
 from seedless.cli._system_user import log_in
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
 from seedless.cli.render import describe
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.resolver import PullStatus, judge_pulled
@@ -57,7 +57,7 @@ def pull(
       seedless pull ORDERS
       seedless pull --all --url nats://localhost:4222
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     wanted = (*names, *more)
     if everything == bool(wanted):
         raise UsageError("accounts are pulled by name or key, or all of them", "seedless pull --all")
@@ -83,7 +83,7 @@ def pull(
     return _FINDINGS if any(one.status is PullStatus.REFUSED for one in found) else 0
 
 
-def _require_replacing(workspace: Workspace, found: Sequence[PulledAccount]) -> None:
+def _require_replacing(workspace: CommandWorkspace, found: Sequence[PulledAccount]) -> None:
     """Ask before jwts of the store are replaced; what is new in it takes nothing away."""
     stored = _stored(workspace)
     names = [one.name for one in found if one.is_written and one.name in stored]
@@ -93,10 +93,10 @@ def _require_replacing(workspace: Workspace, found: Sequence[PulledAccount]) -> 
     count = len(names)
     what = "this account" if count == 1 else f"these {count} accounts"
     question = f"Replace {what} of the store: {', '.join(map(brief, names))}?"
-    consent.require(workspace.settings, printing.printable(question), done="the store is as it was")
+    consent.require(workspace.options, printing.printable(question), done="the store is as it was")
 
 
-def _stored(workspace: Workspace) -> dict[str, Jwt[Account]]:
+def _stored(workspace: CommandWorkspace) -> dict[str, Jwt[Account]]:
     return {name: jwt for name, jwt in workspace.each() if not isinstance(jwt, SeedlessError)}
 
 

@@ -10,11 +10,11 @@ from seedless.cli import _push, printing
 from seedless.cli._prune import Pruning, count_option, prune_target, require_store
 from seedless.cli._remote import Remote, open_target, remote_options
 from seedless.cli._resolver import deleted_path
-from seedless.cli._review import show_findings
 from seedless.cli._system_user import log_in
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
+from seedless.cli.review import show_findings
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.resolver import UPDATE, delete, send
 from seedless.text import shown
@@ -62,7 +62,7 @@ def push(  # noqa: PLR0913 - one for each option
       seedless push --all --diff
       seedless push --all --prune --expect-count 2
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if prune and not everything:
         raise UsageError("--prune compares all accounts of the store", "give --all too")
     chosen = _push.choose(workspace, (*names, *more), everything=everything)
@@ -86,7 +86,7 @@ def push(  # noqa: PLR0913 - one for each option
 
 
 def _looked_and_sent(
-    workspace: Workspace, remote: Remote, chosen: Chosen, *, force: bool, only_look: bool
+    workspace: CommandWorkspace, remote: Remote, chosen: Chosen, *, force: bool, only_look: bool
 ) -> tuple[Look, Sequence[SentAccount]]:
     """Return what was found at the target, and what was sent with consent: nothing with *only_look*."""
     user = log_in(workspace, remote, UPDATE)
@@ -95,7 +95,7 @@ def _looked_and_sent(
         _tell(found, chosen)
         if not only_look:
             found.report.require_clean()
-        asks = bool(found.differing) and not (only_look or workspace.settings.yes)
+        asks = bool(found.differing) and not (only_look or workspace.options.yes)
         if not asks:
             return found, () if only_look else send(target, [one.account for one in found.differing])
     _push.require_sending(workspace, found)
@@ -116,7 +116,7 @@ def _tell(found: Look, chosen: Chosen) -> None:
 
 
 def _emit(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     found: Look,
     sent: Sequence[SentAccount],
     chosen: Chosen,
@@ -124,15 +124,15 @@ def _emit(
     *,
     only_diff: bool,
 ) -> None:
-    dry = only_diff or workspace.settings.dry_run
+    dry = only_diff or workspace.options.dry_run
     data = _push.data(found, sent, chosen, dry_run=dry) | {"pruned": pruning.data if pruning else None}
     text = _push.text(workspace, found, sent, lines=dry)
     if pruning is not None:
         text += f"\n{pruning.text}"
-    printing.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(data, text, as_json=workspace.options.as_json)
 
 
-def _note_alive(workspace: Workspace, sent: Sequence[SentAccount]) -> None:
+def _note_alive(workspace: CommandWorkspace, sent: Sequence[SentAccount]) -> None:
     """Forget that accounts were deleted that have been pushed anew."""
     alive = {one.account.claims.sub for one in sent if one.answer is not None}
     path = deleted_path(workspace)

@@ -9,10 +9,10 @@ import click
 
 from seedless import server_config
 from seedless.cli import consent, printing
-from seedless.cli._keys import PublicKeyType
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import group
+from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, configuration_options, replacing_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.store import atomic
@@ -76,7 +76,7 @@ def config(
         text = server_config.nkey_users(nkeys)
     else:
         more = {"allow_delete": allow_delete, "interval": interval} if kind == "full" else {}
-        text = _of_operator(Workspace(settings), kind or "", sys_account, folder=folder, **more)
+        text = _of_operator(CommandWorkspace(settings), kind or "", sys_account, folder=folder, **more)
     data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
     if output:
         _require_replacing(settings, output, text)
@@ -96,9 +96,9 @@ def _require_replacing(settings: Settings, output: Path, text: str) -> None:
         consent.require(settings, f"Replace {shown(output)}?", done="the file is as it was")
 
 
-def _of_operator(workspace: Workspace, kind: str, system_name: str | None, **more: Any) -> str:  # noqa: ANN401 - what the writer of *kind* takes
+def _of_operator(workspace: CommandWorkspace, kind: str, system_name: str | None, **more: Any) -> str:  # noqa: ANN401 - what the writer of *kind* takes
     """Return the configuration of *kind* that trusts the operator of the store."""
-    operator, accounts = workspace.operator(), workspace.accounts()
+    operator, accounts = workspace.operator(), workspace.all_accounts()
     named = workspace.account(system_name).claims.sub if system_name else None
     system = named or operator.claims.body.system_account or None
     if kind == "memory":
@@ -126,5 +126,5 @@ def lint_configurations(
     """
     from seedless.cli.lint import Look  # noqa: PLC0415 - only here
 
-    look = Look(Workspace(settings), wants_delete=wants_delete)
+    look = Look(CommandWorkspace(settings), wants_delete=wants_delete)
     return look.tell((found for file in files for found in look.at_configuration(file)), strict=strict)

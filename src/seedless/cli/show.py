@@ -90,10 +90,10 @@ def show(settings: Settings, *, file: str) -> None:
 
 def _named(settings: Settings, name: str) -> jwt.Jwt[Any]:
     """Return the jwt that *name* has in the store; raise `UsageError` where it has none."""
-    from seedless.cli._workspace import Workspace  # noqa: PLC0415 - only where there is no such file
+    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - only where there is no such file
 
     try:
-        store = Workspace(settings).store
+        store = CommandWorkspace(settings).store
         if name == store.operator:
             found = store.get()
         else:

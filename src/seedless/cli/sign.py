@@ -12,12 +12,12 @@ import msgspec
 from seedless import file_kind, jwt
 from seedless.claims import Account, Activation, Operator, User
 from seedless.cli import printing
-from seedless.cli._review import sign as walk
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign as walk
 from seedless.cli.show import jwt_in, read_input
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, resigned
@@ -83,7 +83,7 @@ def sign(
         return
     if expect is not None:
         raise UsageError("--expect is for a plan that is signed", "leave out FILE, or leave out --expect")
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     claims, before = _input(file, kind)
     if upgrade:
         # Reading has done to them what the official library does.
@@ -102,7 +102,7 @@ def _refuse_together(settings: Settings, given: Mapping[str, object]) -> None:
 
 
 def _sign_file(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     file: str,
     given: tuple[Claims[Any], Jwt[Any] | None],
     issuer: str | None,
@@ -127,7 +127,7 @@ def _sign_file(
             files=lambda signed: {output: signed[0][1].text} if output else {},
         )
     printing.emit(
-        describe.data(made), str(output) if output else made.text, as_json=workspace.settings.as_json
+        describe.data(made), str(output) if output else made.text, as_json=workspace.options.as_json
     )
 
 
@@ -169,7 +169,7 @@ def _named(file: str) -> Iterator[None]:
 
 
 def _issuer(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     around: tuple[Jwt[Any], ...],
     claims: Claims[Any],
     given: Jwt[Any] | None,
@@ -208,7 +208,7 @@ def _parent(around: tuple[Jwt[Any], ...], claims: Claims[Any]) -> Claims[Any] | 
 
 
 def _predecessor(
-    workspace: Workspace, claims: Claims[Any], given: Jwt[Any] | None, address: tuple[str, ...] | None
+    workspace: CommandWorkspace, claims: Claims[Any], given: Jwt[Any] | None, address: tuple[str, ...] | None
 ) -> Jwt[Any] | None:
     """Return the latest of what was given and what the store has for the subject.
 
@@ -226,7 +226,7 @@ def _predecessor(
 
 
 def _refuse_other(
-    workspace: Workspace, claims: Claims[Any], address: tuple[str, ...], place: tuple[str, ...] | None
+    workspace: CommandWorkspace, claims: Claims[Any], address: tuple[str, ...], place: tuple[str, ...] | None
 ) -> None:
     there = workspace.store.get(*address)
     what = f"{claims.body.kind} {quoted(claims.name)}"
@@ -242,7 +242,7 @@ def _refuse_other(
         )
 
 
-def _address(claims: Claims[Any], issuer: PublicKey, workspace: Workspace) -> tuple[str, ...]:
+def _address(claims: Claims[Any], issuer: PublicKey, workspace: CommandWorkspace) -> tuple[str, ...]:
     body: Body = claims.body
     name = claims.name.strip()  # as nsc does
     require_storable(name)

@@ -12,10 +12,10 @@ import click
 
 from seedless import store_tree
 from seedless.cli import printing
-from seedless.cli._judge import findings_data
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
+from seedless.cli.render.findings import findings_data
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.lint import lint_store
 from seedless.store import atomic
@@ -50,7 +50,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
       seedless tree
       seedless tree --format mermaid --no-users -o accounts.mmd
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
     root = store_tree.tree(
         workspace.store, {str(entry.public_key) for entry in workspace.inventory()}, findings, users=users

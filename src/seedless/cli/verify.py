@@ -9,12 +9,12 @@ import click
 import msgspec
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render.progress import with_progress
 from seedless.cli.render.spool import spooled
 from seedless.cli.show import read_jwt
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadJwt, BadSignature, ExitCode
 from seedless.lint import count
 from seedless.text import shown
@@ -55,18 +55,18 @@ def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
       seedless verify
       seedless verify ORDERS.jwt app.creds
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     verdicts = _of_files(workspace, files) if files else _of_store(workspace, settings.jobs or _cores())
     return _tell(verdicts, as_json=settings.as_json)
 
 
-def _of_store(workspace: Workspace, jobs: int) -> Iterator[VerifiedJwt]:
+def _of_store(workspace: CommandWorkspace, jobs: int) -> Iterator[VerifiedJwt]:
     operator = workspace.store.operator
     verdicts = verify_store(workspace.root, operator, workspace.now, jobs=jobs)
     return with_progress(verdicts, count(workspace.store), f"operator {shown(operator)}")
 
 
-def _of_files(workspace: Workspace, files: Iterable[str]) -> Iterator[VerifiedJwt]:
+def _of_files(workspace: CommandWorkspace, files: Iterable[str]) -> Iterator[VerifiedJwt]:
     view = StoreView(
         workspace.store if workspace.has_store else None, workspace.now, inventory_of(workspace.root)
     )

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from seedless.cli import _edit, printing
-from seedless.cli._keys import issuer_option
-from seedless.cli._names import names_of
-from seedless.cli._workspace import Workspace
+from seedless.app.key_names import names_of
+from seedless.cli import edits, printing
 from seedless.cli.account.parts import (
     account_option,
     account_or_everyone,
@@ -26,8 +24,10 @@ from seedless.cli.account.parts import (
     with_export,
 )
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.cli.values import MOMENT, Moment
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.plan import revocations as revocations_of
 from seedless.plan import revoked
@@ -76,7 +76,7 @@ def revoke(
     Example:
       seedless account export revoke -a ORDERS -s 'orders.>' -t BILLING
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     key = account_or_everyone(workspace, target)
 
     def with_revocation(body: Account) -> Account:
@@ -94,10 +94,10 @@ def revoke(
 
     reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
     jwt = edit_body(workspace, account, with_revocation, reason=reason, issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")
 
 
-def _known(workspace: Workspace, export: Export) -> list[Jwt[Activation]]:
+def _known(workspace: CommandWorkspace, export: Export) -> list[Jwt[Activation]]:
     """Return the activations for *export* that the accounts of the store have."""
     return [
         token.activation
@@ -131,7 +131,7 @@ def unrevoke(
     Example:
       seedless account export unrevoke -a ORDERS -s 'orders.>' -t BILLING
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     key = account_or_everyone(workspace, target)
 
     def without(body: Account) -> Account:
@@ -146,7 +146,7 @@ def unrevoke(
         return with_export(body, old, msgspec.structs.replace(old, revocations=left))
 
     jwt = edit_body(workspace, account, without, reason=f"unrevoked {subject} for {target}", issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")
 
 
 @command()
@@ -161,7 +161,7 @@ def revocations(settings: Settings, *, account: str, subject: str | None, is_ser
     Example:
       seedless account export revocations -a ORDERS
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     body = workspace.account(account).claims.body
     kind = kind_of(is_service=is_service)
     if subject is not None:

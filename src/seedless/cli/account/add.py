@@ -8,13 +8,13 @@ import click
 
 from seedless.claims import Account, Operator
 from seedless.cli import printing
-from seedless.cli._claims_options import ClaimsOptions, account_claims
-from seedless.cli._keys import issuer_option, public_key_option, subject_for
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
+from seedless.cli.claims_options import ClaimsOptions, account_claims
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option, public_key_option, subject_for
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
+from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import PublicKey, Role
 from seedless.plan import issuing_key, new_account
 from seedless.text import shown
@@ -42,7 +42,7 @@ def add(
     Example:
       seedless account add ORDERS --token pkcs11:token=ACME --js-disk-storage 10G
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     parent = workspace.operator()
     with workspace.lock():
         workspace.refuse_existing(name)
@@ -60,7 +60,7 @@ def add(
     printing.emit(describe.data(jwt), f"account {name}: {jwt.claims.sub}", as_json=settings.as_json)
 
 
-def _issuer(workspace: Workspace, operator: Claims[Operator], wanted: str | None) -> PublicKey | None:
+def _issuer(workspace: CommandWorkspace, operator: Claims[Operator], wanted: str | None) -> PublicKey | None:
     """Return the key of *operator* that issues an account; None where that is the account itself."""
     known = workspace.known_keys()
     issuer = issuing_key(operator, known, wanted)

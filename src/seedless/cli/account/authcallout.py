@@ -13,17 +13,17 @@ from msgspec.structs import replace
 
 from seedless.claims import ExternalAuthorization
 from seedless.claims.edits import listed
-from seedless.cli import _edit, printing
-from seedless.cli._claims_options import several
-from seedless.cli._keys import issuer_option
-from seedless.cli._review import sign
+from seedless.cli import edits, printing
 from seedless.cli._signing_keys import GENERATE
-from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_or_everyone
 from seedless.cli.account.revoke import user_key
+from seedless.cli.claims_options import several
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadKey, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.plan import changed, resigned
@@ -69,11 +69,11 @@ def authcallout(
       seedless account authcallout AUTH --auth-user callout --allowed-account ORDERS --curve generate
     """  # fmt: skip
     _require_sense(curve, given, disable=disable)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     made = SoftwareKey.generate(Role.CURVE) if curve == GENERATE else None
     key = str(made.public_key) if made else _curve(curve)
     with workspace.lock():
-        before = _edit.found(workspace, (name,))
+        before = edits.found(workspace, (name,))
         was = before.claims.body.authorization
         now = ExternalAuthorization() if disable else _changed(workspace, name, was, given, key)
         _require_system_account(workspace, now)
@@ -91,7 +91,7 @@ def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool
         raise UsageError("the curve key is set or removed, not both", "leave out --rm-curve: it is replaced")
 
 
-def _require_system_account(workspace: Workspace, authorization: ExternalAuthorization) -> None:
+def _require_system_account(workspace: CommandWorkspace, authorization: ExternalAuthorization) -> None:
     """Raise `UsageError` for a callout without a system account: a server ends at the first login then.
 
     Seen with nats-server 2.15.1 (auth_callout.go, `newRespInbox` of no system account).
@@ -120,7 +120,7 @@ def _curve(text: str | None) -> str | None:
 
 
 def _changed(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     name: str,
     was: ExternalAuthorization,
     given: Mapping[str, Any],
@@ -138,7 +138,7 @@ def _changed(
     )
 
 
-def _user(workspace: Workspace, account: str, text: str) -> str:
+def _user(workspace: CommandWorkspace, account: str, text: str) -> str:
     key = user_key(workspace, account, text)
     if key == EVERYONE:
         raise UsageError("not everyone can be a user of the service", "name its users")
@@ -146,27 +146,27 @@ def _user(workspace: Workspace, account: str, text: str) -> str:
 
 
 def _signed(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     before: Jwt[Any],
     authorization: ExternalAuthorization,
     made: SoftwareKey | None,
     issuer: str | None,
 ) -> Jwt[Any]:
     after = replace(before.claims, body=replace(before.claims.body, authorization=authorization))
-    key = _edit.issuer_of(workspace, before, after, issuer)
+    key = edits.issuer_of(workspace, before, after, issuer)
     address = (before.claims.name.strip(),)
     step = changed(after, key, replaces=before, now=workspace.now, reason="auth callout", address=address)
     around = workspace.around(after, keys=(str(key), str(before.issuer)))
     seeds: dict[Path, str] = {workspace.store.seed_path(made.public_key): made.reveal()} if made else {}
-    if workspace.settings.plan and not workspace.settings.dry_run:
+    if workspace.options.plan and not workspace.options.dry_run:
         atomic.write(seeds)  # a plan holds no seeds; without its jwt this one opens nothing
     (jwt,) = sign(workspace, resigned(step, around, workspace.now), files=lambda _: seeds)
     return jwt
 
 
-def _tell(workspace: Workspace, name: str, jwt: Jwt[Any] | None, seed: Path | None) -> None:
+def _tell(workspace: CommandWorkspace, name: str, jwt: Jwt[Any] | None, seed: Path | None) -> None:
     if jwt is None or seed is None:
-        _edit.tell(workspace, jwt, f"account {shown(name)}")
+        edits.tell(workspace, jwt, f"account {shown(name)}")
         return
     data = describe.data(jwt) | {
         "changed": True,
@@ -174,4 +174,4 @@ def _tell(workspace: Workspace, name: str, jwt: Jwt[Any] | None, seed: Path | No
         "seed": str(seed),
     }
     text = f"account {shown(name)}: changed\ncurve key: {data['curve']}\nits seed: {seed}"
-    printing.emit(data, text, as_json=workspace.settings.as_json)
+    printing.emit(data, text, as_json=workspace.options.as_json)

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from seedless.change import StoreWrite
 from seedless.claims import signing_key
-from seedless.cli import _edit, printing
-from seedless.cli._keys import issuer_option
+from seedless.cli import edits, printing
 from seedless.cli._remote import Remote, remote_options
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
@@ -70,7 +70,7 @@ def delete(
       seedless account delete ORDERS --rm-creds
       seedless account delete ORDERS --remote --servers 3
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if settings.plan and (rm_creds or rm_nkey):
         raise UsageError("a plan removes jwts alone", "leave out --rm-creds and --rm-nkey, or --plan")
     if settings.plan and on_servers:
@@ -88,13 +88,13 @@ def delete(
     _tell(workspace, jwt, users, files, said)
 
 
-def _delete_remote(workspace: Workspace, remote: Remote, jwt: Jwt[Any]) -> TargetAnswer | None:
+def _delete_remote(workspace: CommandWorkspace, remote: Remote, jwt: Jwt[Any]) -> TargetAnswer | None:
     from seedless.cli._resolver import delete_remote  # noqa: PLC0415 - few delete on servers
 
     return delete_remote(workspace, remote, jwt)
 
 
-def refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> None:
+def refuse_needed(workspace: CommandWorkspace, jwt: Jwt[Any], *, force: bool) -> None:
     """Raise `UsageError` for the system account, and without *force* for one that others depend on."""
     operator = workspace.operator()
     if operator.claims.body.system_account == jwt.claims.sub:
@@ -118,7 +118,7 @@ def refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> None:
             printing.say(printing.printable(f"warning: {', '.join(names)} {verb} {jwt.claims.name}"))
 
 
-def _depending(workspace: Workspace, jwt: Jwt[Any]) -> dict[str, list[str]]:
+def _depending(workspace: CommandWorkspace, jwt: Jwt[Any]) -> dict[str, list[str]]:
     """Return which accounts of the store depend on that of *jwt*, and how."""
     key = jwt.claims.sub
     others = [one.claims for one in workspace.readable_accounts() if one.claims.sub != key]
@@ -130,7 +130,7 @@ def _depending(workspace: Workspace, jwt: Jwt[Any]) -> dict[str, list[str]]:
     }
 
 
-def deletion(workspace: Workspace, jwt: Jwt[Any], users: Users) -> Plan:
+def deletion(workspace: CommandWorkspace, jwt: Jwt[Any], users: Users) -> Plan:
     """Return the plan without the account of *jwt* and its *users*; nothing in it is signed."""
     name = jwt.claims.name.strip()
     gone = [(user, held if isinstance(held, Jwt) else None) for user, held in users]
@@ -139,7 +139,9 @@ def deletion(workspace: Workspace, jwt: Jwt[Any], users: Users) -> Plan:
     return Plan((), workspace.now, (workspace.operator(),), tuple(store_writes))
 
 
-def _files(workspace: Workspace, name: str, users: Users, *, creds: bool, seeds: bool) -> dict[Path, None]:
+def _files(
+    workspace: CommandWorkspace, name: str, users: Users, *, creds: bool, seeds: bool
+) -> dict[Path, None]:
     store = workspace.store
     paths = [store.creds_path(name, user) for user, _ in users] if creds else []
     keys = [PublicKey.parse(jwt.claims.sub) for _, jwt in users if isinstance(jwt, Jwt)] if seeds else []
@@ -147,7 +149,7 @@ def _files(workspace: Workspace, name: str, users: Users, *, creds: bool, seeds:
 
 
 def _tell(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     jwt: Jwt[Any],
     users: Users,
     files: Sequence[Path] | dict[Path, None],
@@ -175,7 +177,7 @@ def _tell(
     lines += [f"deleted on {', '.join(str(one.server) for one in said.answers)}"] if said else []
     lines += [f"removed: {path}" for path in files]
     lines += [f"its key stays on its token: seedless key delete {key}" for key in left]
-    printing.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)
+    printing.emit(data, "\n".join(lines), as_json=workspace.options.as_json)
 
 
 def _count(users: Sequence[object]) -> str:
@@ -196,9 +198,9 @@ def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> Non
     Example:
       seedless account rename ORDERS SALES
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with workspace.lock():
-        before = _edit.found(workspace, (old,))
+        before = edits.found(workspace, (old,))
         done = _left_under(workspace, before, new)
         steps = () if done else (_renaming(workspace, before, new, issuer),)
         around = workspace.around(before.claims, keys=(str(before.issuer),))
@@ -208,7 +210,7 @@ def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> Non
     printing.emit(data, f"account {shown(old)}: is {shown(new)} now", as_json=settings.as_json)
 
 
-def _left_under(workspace: Workspace, before: Jwt[Any], new: str) -> Jwt[Any] | None:
+def _left_under(workspace: CommandWorkspace, before: Jwt[Any], new: str) -> Jwt[Any] | None:
     """Return the account under its *new* name, that a run has left which was ended before it was done.
 
     Raise `UsageError` when the name is another's, or cannot be one.
@@ -220,14 +222,14 @@ def _left_under(workspace: Workspace, before: Jwt[Any], new: str) -> Jwt[Any] | 
     return there
 
 
-def _renaming(workspace: Workspace, before: Jwt[Any], new: str, issuer: str | None) -> Change:
+def _renaming(workspace: CommandWorkspace, before: Jwt[Any], new: str, issuer: str | None) -> Change:
     after = replace(before.claims, name=new)
-    key = _edit.issuer_of(workspace, before, after, issuer)
+    key = edits.issuer_of(workspace, before, after, issuer)
     reason = f"was {before.claims.name}"
     return changed(after, key, replaces=before, now=workspace.now, reason=reason, address=(new,))
 
 
-def _moves(workspace: Workspace, before: Jwt[Any], new: str) -> tuple[StoreWrite, ...]:
+def _moves(workspace: CommandWorkspace, before: Jwt[Any], new: str) -> tuple[StoreWrite, ...]:
     """Return where the users go, and last that the old name goes, by which a run that was ended goes on."""
     old = before.claims.name.strip()
     store_writes = []

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.claims import Scope
-from seedless.cli import _edit
-from seedless.cli._claims_options import ClaimsOptions, account_edits, several
-from seedless.cli._keys import issuer_option
+from seedless.cli import edits
 from seedless.cli._signing_keys import (
     edit_with_keys,
     force_option,
@@ -18,9 +16,11 @@ from seedless.cli._signing_keys import (
     subjects_for,
     with_keys,
 )
-from seedless.cli._workspace import Workspace
+from seedless.cli.claims_options import ClaimsOptions, account_edits, several
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.jwt import Jwt
 from seedless.text import shown
 
@@ -57,8 +57,8 @@ def edit(
       seedless account edit ORDERS --sk generate
     """
     options.require_given(sk, rm_sk, issuer)
-    workspace = Workspace(settings)
-    before = _edit.found(workspace, (name,))
+    workspace = CommandWorkspace(settings)
+    before = edits.found(workspace, (name,))
     refuse_locking_out(
         issued_by(workspace, (name,), rm_sk),
         "a signing key goes",
@@ -73,10 +73,10 @@ def edit(
         return with_keys(options.claims(claims, workspace.now), keys, rm_sk)
 
     jwt = edit_with_keys(workspace, (name,), change, subjects, reason="edited", issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(name)}")
+    edits.tell(workspace, jwt, f"account {shown(name)}")
 
 
-def _bearers(workspace: Workspace, account: str) -> list[Jwt[Any]]:
+def _bearers(workspace: CommandWorkspace, account: str) -> list[Jwt[Any]]:
     """Return the users of *account* that prove no key: by their jwts, or by the scopes that issued them."""
     entries = workspace.account(account).claims.body.signing_keys
     scopes = {one.key for one in entries if isinstance(one, Scope) and one.template.bearer_token}

@@ -8,9 +8,7 @@ import click
 import msgspec
 
 from seedless.claims import Export, ServiceLatency
-from seedless.cli import _edit, printing
-from seedless.cli._keys import issuer_option
-from seedless.cli._workspace import Workspace
+from seedless.cli import edits, printing
 from seedless.cli.account.activation_revocations import revocations, revoke, unrevoke
 from seedless.cli.account.parts import (
     account_option,
@@ -25,8 +23,10 @@ from seedless.cli.account.parts import (
     with_export,
 )
 from seedless.cli.command import group
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.cli.values import DURATION
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
 
@@ -118,7 +118,7 @@ def add(
         made = _changed(Export(subject=subject, type=kind), given)  # type: ignore[arg-type]  # one of two words
         return msgspec.structs.replace(body, exports=(*body.exports, made))
 
-    _sign(Workspace(settings), account, with_new, f"export {kind} {subject}", issuer)
+    _sign(CommandWorkspace(settings), account, with_new, f"export {kind} {subject}", issuer)
 
 
 @export.command()
@@ -154,7 +154,7 @@ def edit(
         base = msgspec.structs.replace(old, service_latency=None) if rm_latency_sampling else old
         return with_export(body, old, _changed(base, given))
 
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if given.get("token_req"):
         _tell_importers(workspace, account, subject, "needs an activation now")
     _sign(workspace, account, with_change, f"export {subject}", issuer)
@@ -182,7 +182,7 @@ def remove(
         gone = exported(account, body, subject, kind_of(is_service=is_service))
         return msgspec.structs.replace(body, exports=tuple(one for one in body.exports if one is not gone))
 
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     _tell_importers(workspace, account, subject, "gets nothing any more")
     _sign(workspace, account, without, f"export {subject} removed", issuer)
 
@@ -197,7 +197,7 @@ def list_(settings: Settings, *, account: str) -> None:
     Example:
       seedless account export list -a ORDERS
     """
-    exports = Workspace(settings).account(account).claims.body.exports
+    exports = CommandWorkspace(settings).account(account).claims.body.exports
     rows = [
         (
             shown(one.subject),
@@ -229,7 +229,7 @@ def _latency(export: Export, given: dict[str, Any]) -> ServiceLatency:
     return ServiceLatency(sampling=given.get("sampling", measured.sampling), results=results)
 
 
-def _tell_importers(workspace: Workspace, account: str, subject: str, what: str) -> None:
+def _tell_importers(workspace: CommandWorkspace, account: str, subject: str, what: str) -> None:
     """Name the accounts of the store that import *subject* from *account*, of which *what* is true."""
     key = workspace.account(account).claims.sub
     for other in workspace.readable_accounts():
@@ -238,11 +238,11 @@ def _tell_importers(workspace: Workspace, account: str, subject: str, what: str)
 
 
 def _sign(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     account: str,
     change: Callable[[Account], Account],
     reason: str,
     issuer: str | None,
 ) -> None:
     jwt = edit_body(workspace, account, change, reason=reason, issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")

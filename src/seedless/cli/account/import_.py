@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from seedless.cli import _edit, printing
-from seedless.cli._keys import issuer_option
-from seedless.cli._names import names_of
-from seedless.cli._workspace import Workspace
+from seedless.app.key_names import names_of
+from seedless.cli import edits, printing
 from seedless.cli.account.import_choice import activation_in, described, found, place
 from seedless.cli.account.parts import (
     account_key,
@@ -27,7 +25,9 @@ from seedless.cli.account.parts import (
     subject_option,
 )
 from seedless.cli.command import group
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
 
@@ -88,7 +88,7 @@ def add(
       seedless account import add -a BILLING --src-account ORDERS --remote-subject 'orders.>'
       seedless account import add -a BILLING --activation orders.activation --local-subject 'in.>'
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     source = account_key(workspace, src_account) if src_account else None
     base = described(workspace, source, remote_subject, kind_of(is_service=is_service), activation)
     new = msgspec.structs.replace(base, **given)
@@ -137,7 +137,7 @@ def edit(
     Example:
       seedless account import edit -a BILLING -s 'orders.>' --activation new.activation
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     said = {("subject" if name == "remote_subject" else name): value for name, value in given.items()}
     if "activation" in said:
         leave = said.pop("activation")
@@ -178,7 +178,7 @@ def remove(
     Example:
       seedless account import remove -a BILLING -s 'orders.>'
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     source = account_key(workspace, src_account) if src_account else None
 
     def without(body: Account) -> Account:
@@ -198,7 +198,7 @@ def list_(settings: Settings, *, account: str) -> None:
     Example:
       seedless account import list -a BILLING
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     imports = workspace.account(account).claims.body.imports
     names = names_of(workspace, {one.account for one in imports})
     rows = [
@@ -217,11 +217,11 @@ def list_(settings: Settings, *, account: str) -> None:
 
 
 def _sign(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     account: str,
     change: Callable[[Account], Account],
     reason: str,
     issuer: str | None,
 ) -> None:
     signed = edit_body(workspace, account, change, reason=reason, issuer=issuer)
-    _edit.tell(workspace, signed, f"account {shown(account)}")
+    edits.tell(workspace, signed, f"account {shown(account)}")

@@ -15,7 +15,7 @@ from seedless.text import quoted
 
 if TYPE_CHECKING:
     from seedless.claims import Account
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DOTS = 2  # of a jwt
@@ -62,7 +62,7 @@ def activation_in(text: str) -> tuple[str, jwt.Jwt[Activation] | None]:
 
 
 def described(
-    workspace: Workspace, source: str | None, subject: str | None, kind: str | None, token: str | None
+    workspace: CommandWorkspace, source: str | None, subject: str | None, kind: str | None, token: str | None
 ) -> Import:
     """Return the import that the options, and the activation *token*, describe.
 
@@ -81,7 +81,7 @@ def described(
     return Import(subject=subject, account=source, type=kind, token=text)  # type: ignore[arg-type]  # one of two words
 
 
-def _exported_kind(workspace: Workspace, source: str, subject: str) -> str:
+def _exported_kind(workspace: CommandWorkspace, source: str, subject: str) -> str:
     """Return as what *source* exports *subject*; a stream where it does both or nobody here knows."""
     accounts = (one.claims for one in workspace.readable_accounts() if one.claims.sub == source)
     exports = (one for account in accounts for one in account.body.exports)

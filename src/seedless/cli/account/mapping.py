@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from seedless.claims import WeightedMapping
-from seedless.cli import _edit, printing
-from seedless.cli._keys import issuer_option
-from seedless.cli._workspace import Workspace
+from seedless.cli import edits, printing
 from seedless.cli.account.parts import account_option, edit_body, listed_account_option, members
 from seedless.cli.command import group
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
 
@@ -76,7 +76,7 @@ def add(
             )
         return (*targets, new)
 
-    _sign(Workspace(settings), account, source, with_target, issuer)
+    _sign(CommandWorkspace(settings), account, source, with_target, issuer)
 
 
 @mapping.command()
@@ -109,7 +109,7 @@ def edit(
         new = msgspec.structs.replace(old, weight=weight)
         return tuple(new if one is old else one for one in targets)
 
-    _sign(Workspace(settings), account, source, with_weight, issuer, must_exist=True)
+    _sign(CommandWorkspace(settings), account, source, with_weight, issuer, must_exist=True)
 
 
 @mapping.command()
@@ -135,7 +135,7 @@ def remove(
         gone = _found(source, targets, target, cluster)
         return tuple(one for one in targets if one not in gone)
 
-    _sign(Workspace(settings), account, source, without, issuer, must_exist=True)
+    _sign(CommandWorkspace(settings), account, source, without, issuer, must_exist=True)
 
 
 @mapping.command(name="list")
@@ -148,7 +148,7 @@ def list_(settings: Settings, *, account: str) -> None:
     Example:
       seedless account mapping list -a ORDERS
     """
-    mappings = Workspace(settings).account(account).claims.body.mappings
+    mappings = CommandWorkspace(settings).account(account).claims.body.mappings
     rows = [
         (
             shown(source),
@@ -176,7 +176,7 @@ def _found(source: str, targets: Targets, target: str | None, cluster: str) -> T
 
 
 def _sign(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     account: str,
     source: str,
     change: Callable[[Targets], Targets],
@@ -195,4 +195,4 @@ def _sign(
         return msgspec.structs.replace(body, mappings=mappings | ({source: targets} if targets else {}))
 
     jwt = edit_body(workspace, account, changed, reason=f"mapping of {source}", issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")

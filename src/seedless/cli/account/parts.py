@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from seedless.cli import _edit
+from seedless.cli import edits
 from seedless.errors import BadKey, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.text import quoted
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.claims import Account, Export, Import
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Claims, Jwt
 
 R = TypeVar("R")
@@ -61,7 +61,7 @@ def given(*options: Callable[[Any], Any]) -> Callable[[Callable[..., R]], Callab
 
 
 def edit_body(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     account: str,
     change: Callable[[Account], Account],
     *,
@@ -73,10 +73,10 @@ def edit_body(
     def changed(claims: Claims[Any]) -> Claims[Any]:
         return msgspec.structs.replace(claims, body=change(claims.body))
 
-    return _edit.edit(workspace, (account,), changed, reason=reason, issuer=issuer)
+    return edits.edit(workspace, (account,), changed, reason=reason, issuer=issuer)
 
 
-def account_key(workspace: Workspace, text: str) -> str:
+def account_key(workspace: CommandWorkspace, text: str) -> str:
     """Return the key, as text, of the account that *text* names: by its key, or by its name in the store."""
     try:
         key = PublicKey.parse(text)
@@ -89,7 +89,7 @@ def account_key(workspace: Workspace, text: str) -> str:
     return str(key)
 
 
-def account_or_everyone(workspace: Workspace, text: str) -> str:
+def account_or_everyone(workspace: CommandWorkspace, text: str) -> str:
     """Return `account_key`, or `*` for every account."""
     return text if text == EVERYONE else account_key(workspace, text)
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from seedless.cli import _edit, printing
-from seedless.cli._keys import issuer_option
-from seedless.cli._workspace import Workspace
+from seedless.cli import edits, printing
 from seedless.cli.account.parts import account_option, edit_body, listed_account_option
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
 from seedless.cli.values import MOMENT, Moment
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_creds
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.nkey import PublicKey, Role
@@ -58,7 +58,7 @@ def revoke(
       seedless account revoke -a ORDERS app
       seedless account revoke -a ORDERS '*' --at 2026-11-01
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if at is not None and at.at(workspace.now) > workspace.now:
         text = f"--at {at.text} has not come yet: this clock reads {moment(workspace.now)}"
         raise UsageError(text, "give a time that has")
@@ -74,12 +74,12 @@ def revoke(
         return replace(body, revocations=revoked(body.revocations, times, workspace.now, is_reset=is_reset))
 
     jwt = edit_body(workspace, account, change, reason=f"revoked: {', '.join(whom)}", issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")
     if jwt is not None:
         printing.say("servers let them in until they have this account: seedless push")
 
 
-def known_users(workspace: Workspace, account: str) -> Iterator[Jwt[User]]:
+def known_users(workspace: CommandWorkspace, account: str) -> Iterator[Jwt[User]]:
     """Yield the users of *account* in the store, and those in their creds, which may be later ones."""
     for name, jwt in workspace.each(account):
         if not isinstance(jwt, SeedlessError):
@@ -104,7 +104,7 @@ def unrevoke(settings: Settings, *, whom: tuple[str, ...], account: str, issuer:
     Example:
       seedless account unrevoke -a ORDERS app
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     standing = workspace.account(account).claims.body.revocations
     keys = [user_key(workspace, account, one, known=standing) for one in whom]
     for key, text in zip(keys, whom, strict=True):
@@ -119,7 +119,7 @@ def unrevoke(settings: Settings, *, whom: tuple[str, ...], account: str, issuer:
         return replace(body, revocations=kept)
 
     jwt = edit_body(workspace, account, change, reason=f"unrevoked: {', '.join(whom)}", issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")
 
 
 @command()
@@ -132,7 +132,7 @@ def revocations(settings: Settings, *, account: str) -> None:
     Example:
       seedless account revocations -a ORDERS
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     users = {
         jwt.claims.sub: jwt.claims.name
         for _, jwt in workspace.each(account)
@@ -148,7 +148,9 @@ def revocations(settings: Settings, *, account: str) -> None:
     printing.emit({"account": account, "revocations": found}, text, as_json=settings.as_json)
 
 
-def user_key(workspace: Workspace, account: str, text: str, known: dict[str, int] | None = None) -> str:
+def user_key(
+    workspace: CommandWorkspace, account: str, text: str, known: dict[str, int] | None = None
+) -> str:
     """Return whom *text* means, as a revocation names them: a key of a user, or `*`.
 
     A text in *known*, revocations that stand, is taken as it is. Raise `UsageError`.

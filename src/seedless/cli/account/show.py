@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
+from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
@@ -26,7 +26,7 @@ def show(settings: Settings, *, name: str, shown_as: dict[str, Any]) -> None:
       seedless account show ORDERS
       seedless account show ORDERS --field nats.limits
     """
-    print_shown(Workspace(settings).account(name), settings, shown_as)
+    print_shown(CommandWorkspace(settings).account(name), settings, shown_as)
 
 
 @command(name="list")
@@ -38,7 +38,7 @@ def list_(settings: Settings) -> int:
     Example:
       seedless account list
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     listing = describe.Listing.of(workspace.each())
     data = {"operator": workspace.store.operator, "accounts": listing.jwts, "damaged": listing.damaged}
     printing.emit(data, listing.table("ACCOUNT"), as_json=settings.as_json)

@@ -13,9 +13,7 @@ import click
 from msgspec.structs import replace
 
 from seedless.claims import Account, Scope, Template, signing_key
-from seedless.cli import _edit, printing
-from seedless.cli._claims_options import ClaimsOptions, scope_claims, scope_edits
-from seedless.cli._keys import issuer_option
+from seedless.cli import edits, printing
 from seedless.cli._signing_keys import (
     GENERATE,
     edit_with_keys,
@@ -25,10 +23,12 @@ from seedless.cli._signing_keys import (
     subjects_for,
     with_keys,
 )
-from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_option, listed_account_option
+from seedless.cli.claims_options import ClaimsOptions, scope_claims, scope_edits
 from seedless.cli.command import group
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
 from seedless.trust import carried_limits
@@ -79,8 +79,8 @@ def add(
       seedless account signing-key add -a ORDERS
       seedless account signing-key add -a ORDERS --role service --allow-sub '{{name()}}.>'
     """
-    workspace = Workspace(settings)
-    before = _edit.found(workspace, (account,))
+    workspace = CommandWorkspace(settings)
+    before = edits.found(workspace, (account,))
     is_scope = role is not None or description is not None or options.are_given
     _refuse_taken(before.claims, sk, role)
     subjects = subjects_for(workspace, before, f"{account} {role or 'signing'}", (sk,))
@@ -96,7 +96,7 @@ def add(
         return with_keys(claims, entries)
 
     jwt = edit_with_keys(workspace, (account,), change, subjects, reason="new signing key", issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")
 
 
 def _refuse_taken(claims: Claims[Account], sk: str, role: str | None) -> None:
@@ -139,8 +139,8 @@ def edit(
       seedless account signing-key edit -a ORDERS service --allow-pub 'orders.{{name()}}' --subs 100
     """
     options.require_given(role is not None, description is not None)
-    workspace = Workspace(settings)
-    old = _entry(_edit.found(workspace, (account,)).claims, key)
+    workspace = CommandWorkspace(settings)
+    old = _entry(edits.found(workspace, (account,)).claims, key)
     if not isinstance(old, Scope):
         users = [jwt for jwt in issued_by(workspace, (account,), {old}) if carried_limits(jwt)]
         refuse_locking_out(
@@ -161,8 +161,8 @@ def edit(
         )
         return with_keys(claims, [new])
 
-    jwt = _edit.edit(workspace, (account,), change, reason=f"signing key {key}", issuer=issuer)
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    jwt = edits.edit(workspace, (account,), change, reason=f"signing key {key}", issuer=issuer)
+    edits.tell(workspace, jwt, f"account {shown(account)}")
 
 
 @signing_key_.command()
@@ -183,8 +183,8 @@ def remove(
     Example:
       seedless account signing-key remove -a ORDERS service
     """
-    workspace = Workspace(settings)
-    claims = _edit.found(workspace, (account,)).claims
+    workspace = CommandWorkspace(settings)
+    claims = edits.found(workspace, (account,)).claims
     gone = {signing_key(_entry(claims, key)) for key in keys}
     refuse_locking_out(
         issued_by(workspace, (account,), gone),
@@ -192,11 +192,11 @@ def remove(
         "issue them again with another key first: seedless user edit -K KEY",
         force=force,
     )
-    jwt = _edit.edit(
+    jwt = edits.edit(
         workspace, (account,), lambda claims: with_keys(claims, (), gone), reason="signing key removed",
         issuer=issuer,
     )  # fmt: skip
-    _edit.tell(workspace, jwt, f"account {shown(account)}")
+    edits.tell(workspace, jwt, f"account {shown(account)}")
 
 
 @signing_key_.command(name="list")
@@ -209,7 +209,7 @@ def list_(settings: Settings, *, account: str) -> None:
     Example:
       seedless account signing-key list -a ORDERS
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     known = workspace.known_keys()
     rows: list[dict[str, Any]] = []
     for entry in workspace.account(account).claims.body.signing_keys:

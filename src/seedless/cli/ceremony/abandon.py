@@ -13,9 +13,9 @@ from seedless.ceremony.request import parse
 from seedless.ceremony.transcript import progress, read
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, confirmed_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import Refused, UsageError
 from seedless.store import atomic, root_lock
 from seedless.text import shown
@@ -39,7 +39,7 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
     Example:
       seedless ceremony abandon request.json
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with root_lock(workspace.root).held():
         request = parse(documents.read(request_file, file_kind.REQUEST))
         path = desk.ledger_path(workspace)

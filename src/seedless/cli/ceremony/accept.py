@@ -10,6 +10,8 @@ import msgspec
 
 from seedless import file_kind
 from seedless import ledger as ledgers
+from seedless.app.recorder import Recorder
+from seedless.app.remaining import remaining
 from seedless.ceremony import documents
 from seedless.ceremony import transcript as results
 from seedless.ceremony.check import CeremonyVerdict
@@ -18,12 +20,11 @@ from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
 from seedless.ceremony.request import parse as parse_request
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._record import Recorder
-from seedless.cli._sign_plan import choose_store, left_to_do
-from seedless.cli._workspace import Workspace
+from seedless.cli._sign_plan import choose_store
 from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
 from seedless.cli.render import describe
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import Refused
 from seedless.ledger import OperatorRecord, is_digest
 from seedless.nkey import PublicKey
@@ -54,13 +55,13 @@ def accept(settings: Settings, *, result_file: Path) -> None:
     Example:
       seedless ceremony accept result.json
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     data = documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT)
     request = _own_request(workspace, data)
     found = _require_complete(workspace, request, data)
     choose_store(workspace, request.plan)
     with workspace.lock():
-        left = left_to_do(workspace, _whole(request))
+        left = remaining(workspace, _whole(request))
         if not settings.dry_run:
             _record(workspace, request, left, found, data)
     signed = found.progress.signed if found.progress else []
@@ -75,7 +76,7 @@ def accept(settings: Settings, *, result_file: Path) -> None:
         printing.say("the servers have it after: seedless push")
 
 
-def _own_request(workspace: Workspace, data: bytes) -> CeremonyRequest:
+def _own_request(workspace: CommandWorkspace, data: bytes) -> CeremonyRequest:
     """Return the request of the result *data*, as it was prepared here; raise `Refused` for any other."""
     entries = results.parse(data).entries
     first = entries[0] if entries and isinstance(entries[0], dict) else {}
@@ -97,7 +98,7 @@ def _whole(request: CeremonyRequest) -> Plan:
     return msgspec.structs.replace(plan, around=(operator, *plan.around))
 
 
-def _require_complete(workspace: Workspace, request: CeremonyRequest, data: bytes) -> CeremonyCheck:
+def _require_complete(workspace: CommandWorkspace, request: CeremonyRequest, data: bytes) -> CeremonyCheck:
     """Return the check of *data*; raise `Refused` unless it is complete, real, and not ahead of time."""
     if request.mark:
         raise Refused(f"this is a {request.mark}", "only the real one is accepted")
@@ -116,7 +117,7 @@ def _require_complete(workspace: Workspace, request: CeremonyRequest, data: byte
 
 
 def _record(
-    workspace: Workspace, request: CeremonyRequest, left: Plan, found: CeremonyCheck, data: bytes
+    workspace: CommandWorkspace, request: CeremonyRequest, left: Plan, found: CeremonyCheck, data: bytes
 ) -> None:
     """Write what is *left* to do into the store; result and ledger in the same step."""
     progress = found.progress

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
+from seedless.app.tokens import open_tokens
 from seedless.ceremony import documents
 from seedless.ceremony.keys import differences, reported_keys
 from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
 from seedless.cli import printing
 from seedless.cli._ceremony_token import driver_says
-from seedless.cli._token import open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import NoKey, NoToken, UsageError
 from seedless.text import shown
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from seedless.app.tokens import OpenTokens
     from seedless.ceremony.keys import ReportedKey
-    from seedless.cli._token import OpenTokens
 
 _FOUND = 3
 
@@ -43,7 +43,7 @@ def inventory(settings: Settings, *, offline: bool) -> int:
     Example:
       seedless ceremony inventory --token pkcs11:token=ACME
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     known = reported_keys(_transcripts(workspace.root / "ceremonies"))
     if not known:
         raise UsageError(
@@ -70,7 +70,9 @@ def _transcripts(folder: Path) -> Iterator[bytes]:
             yield documents.read(path, file_kind.RESULT, file_kind.TRANSCRIPT)
 
 
-def _rows(workspace: Workspace, known: tuple[ReportedKey, ...], *, offline: bool) -> Iterator[dict[str, Any]]:
+def _rows(
+    workspace: CommandWorkspace, known: tuple[ReportedKey, ...], *, offline: bool
+) -> Iterator[dict[str, Any]]:
     with open_tokens(workspace) as tokens:
         for one in known:
             state, changed = ("not looked for", ()) if offline else _state(tokens, one)

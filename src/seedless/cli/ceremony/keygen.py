@@ -9,6 +9,7 @@ import click
 
 from seedless import file_kind
 from seedless import ledger as ledgers
+from seedless.app.tokens import open_tokens
 from seedless.ceremony import documents, words
 from seedless.ceremony.keys import (
     CeremonyKey,
@@ -21,12 +22,11 @@ from seedless.ceremony.keys import (
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
 from seedless.cli._ceremony_token import driver_says
-from seedless.cli._keys import PublicKeyType
-from seedless.cli._token import open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.key.import_ import ROLES
+from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, change_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.ledger import OperatorRecord
 from seedless.nkey import PublicKey, Role
@@ -39,7 +39,7 @@ from seedless.store import atomic, root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.cli._token import OpenTokens
+    from seedless.app.tokens import OpenTokens
     from seedless.inventory import KeyEntry
     from seedless.policy import Policy
 
@@ -93,7 +93,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     Example:
       seedless ceremony keygen ACME --holder Ada --policy-out policy.toml -o keys.json
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     documents.require_plain(holder, "--holder")
     new_keys = _new_keys(wanted or _default_keys(name))
     _check_policy(witness, witnesses, roots)
@@ -154,7 +154,7 @@ def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple
     return made, jwt.text
 
 
-def _ledger(workspace: Workspace, made: list[CeremonyKey]) -> dict[Path, str | None]:
+def _ledger(workspace: CommandWorkspace, made: list[CeremonyKey]) -> dict[Path, str | None]:
     """Return the file of a ledger that has a book for the operator; an older book stays."""
     path = desk.ledger_path(workspace)
     ledger = ledgers.load(path)

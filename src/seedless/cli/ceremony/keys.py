@@ -11,9 +11,9 @@ from seedless.ceremony import documents
 from seedless.ceremony.keys import parse
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.inventory import KeyEntry
 from seedless.store import root_lock
 
@@ -31,7 +31,7 @@ def keys(settings: Settings, *, file: Path) -> None:
     Example:
       seedless ceremony keys keys.json
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     made = [one for one, _ in parse(documents.read(file, file_kind.KEYS))]
     entries = [
         KeyEntry(public_key=one.public_key, uri=one.uri, role=one.public_key.role, name=one.name, at=one.at)

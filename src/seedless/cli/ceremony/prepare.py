@@ -17,10 +17,10 @@ from seedless.ceremony.request import prepare as prepare_request
 from seedless.claims import Operator
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, reset_time_option, write_options
 from seedless.cli.values import Moment, MomentType
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
@@ -69,7 +69,7 @@ def prepare(
     Example:
       seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     moment = at.at(workspace.now) if at else workspace.now
     if moment > workspace.now + MOST_AHEAD:
         text = f"--at is {as_text(moment)}, and this clock reads {as_text(workspace.now)}"
@@ -106,7 +106,7 @@ def _plan(plan_file: Path) -> Plan:
     return planfile.parse(data)
 
 
-def _operator(workspace: Workspace, plan: Plan) -> Jwt[Operator] | None:
+def _operator(workspace: CommandWorkspace, plan: Plan) -> Jwt[Operator] | None:
     """Return the operator as it stands; None where the plan makes it."""
     for change in plan.changes:
         if isinstance(change.draft.claims.body, Operator) and change.replaces is None:
@@ -115,7 +115,7 @@ def _operator(workspace: Workspace, plan: Plan) -> Jwt[Operator] | None:
 
 
 def _previous(
-    workspace: Workspace, plan: Plan, operator: Jwt[Operator] | None
+    workspace: CommandWorkspace, plan: Plan, operator: Jwt[Operator] | None
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the digest of the transcript of the last ceremony that was accepted here, and its receipts.
 

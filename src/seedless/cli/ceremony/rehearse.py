@@ -18,10 +18,10 @@ from seedless.ceremony.request import REHEARSAL
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._ceremony_token import driver_says
-from seedless.cli._review import show_findings
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
+from seedless.cli.review import show_findings
+from seedless.cli.workspace import CommandWorkspace
 from seedless.config import softhsm_module
 from seedless.errors import ExitCode, UsageError
 from seedless.nkey import PublicKey, Role
@@ -98,7 +98,7 @@ def rehearse(
     if output is not None:
         for name in (offline.REQUEST_NAME, offline.RESULT_NAME):
             atomic.require_new(output / name)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     real = desk.review_context_of(workspace, request_file, first_use)
     report = real.judge()
     module = softhsm or softhsm_module()
@@ -139,7 +139,7 @@ def _stage(folder: Path, module: Path, real: Iterable[PublicKey]) -> Iterator[_S
 
 
 def _walk(
-    workspace: Workspace, real: ReviewContext, stage: _Stage, folder: Path
+    workspace: CommandWorkspace, real: ReviewContext, stage: _Stage, folder: Path
 ) -> tuple[CeremonyCheck, dict[str, str]]:
     """Hold the ceremony with the stand-ins, and check it; return the verdict and the files."""
     mapping = KeyMapping(stage.table, stage.only)
@@ -181,7 +181,7 @@ def _show_cast(table: Mapping[str, str]) -> None:
 
 
 def _tell(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     real: ReviewContext,
     report: Report,
     table: Mapping[str, str],
@@ -203,10 +203,10 @@ def _tell(
         "needs": [{"what": label, "text": text} for label, text in needs],
         "refused": [finding.text for finding in report.errors],
     }
-    printing.emit(data, f"{REHEARSAL} {checked.verdict}: {checked.text}", as_json=workspace.settings.as_json)
+    printing.emit(data, f"{REHEARSAL} {checked.verdict}: {checked.text}", as_json=workspace.options.as_json)
 
 
-def _needs(workspace: Workspace, real: ReviewContext) -> list[tuple[str, str]]:
+def _needs(workspace: CommandWorkspace, real: ReviewContext) -> list[tuple[str, str]]:
     request, policy = real.request, real.policy
     largest = max(len(change.draft.signing_input) for change in request.plan.changes)
     wanted = policy.witnesses

@@ -9,9 +9,9 @@ import click
 from seedless.ceremony.report import checklist as page_of
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.store import atomic
 
 
@@ -38,7 +38,7 @@ def review(
     Example:
       seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     review_context = desk.review_context_of(workspace, request_file, first_use)
     report = review_context.judge()
     desk.show(workspace, review_context, report)

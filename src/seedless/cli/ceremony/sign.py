@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
+from seedless.app.tokens import check_token_options, kept_attestation
 from seedless.ceremony import documents, words
 from seedless.ceremony.offline import CeremonyRun, run_ceremony
 from seedless.ceremony.transcript import digest as transcript_digest
@@ -16,10 +17,9 @@ from seedless.ceremony.transcript import parse as parse_result
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._ceremony_token import ceremony_tokens, where
-from seedless.cli._token import check_token_options, kept_attestation
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, ceremony_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.clock import Clock
 from seedless.store import root_lock
 from seedless.text import shown
@@ -71,7 +71,7 @@ def sign(
     Example:
       seedless ceremony sign request.json --policy policy.toml --witness ada.witness -o result.json
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     check_token_options(workspace)
     with root_lock(workspace.root).held():
         review_context = desk.review_context_of(workspace, request_file, first_use)
@@ -101,7 +101,7 @@ def sign(
 
 
 def _review(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     review_context: ReviewContext,
     report: Report,
     expect: str | None,
@@ -117,12 +117,12 @@ def _review(
     return True
 
 
-def _try_dry(workspace: Workspace, review_context: ReviewContext) -> None:
+def _try_dry(workspace: CommandWorkspace, review_context: ReviewContext) -> None:
     report = review_context.judge()
     desk.show(workspace, review_context, report)
     report.require_clean()
     data = desk.data_of(workspace, review_context, report) | {"dry_run": True}
-    printing.emit(data, "nothing was signed: --dry-run", as_json=workspace.settings.as_json)
+    printing.emit(data, "nothing was signed: --dry-run", as_json=workspace.options.as_json)
 
 
 def _tell(settings: Settings, review_context: ReviewContext, data: bytes, output: Path) -> None:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
+from seedless.app.tokens import check_token_options, open_tokens
 from seedless.ceremony.offline import statement_content
 from seedless.ceremony.statements import witness_problem
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli._ceremony_token import where
-from seedless.cli._keys import PublicKeyType
-from seedless.cli._token import check_token_options, open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.key.import_ import tell_open_file
+from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, ceremony_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
@@ -67,7 +67,7 @@ def witness(
     if (key_file is None) == (key is None):
         raise UsageError("your key is in a file or on a token", "give one of --key-file and --key")
     atomic.require_new(output)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     check_token_options(workspace)
     review_context = desk.review_context_of(workspace, request_file, first_use)
     report = review_context.judge()
@@ -95,7 +95,7 @@ def witness(
 
 
 def _signed(
-    workspace: Workspace, said: StatementContent, public_key: PublicKey, software: SoftwareKey | None
+    workspace: CommandWorkspace, said: StatementContent, public_key: PublicKey, software: SoftwareKey | None
 ) -> Jwt[Any]:
     one = said.draft(public_key, workspace.now)
     if software is not None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from seedless.app.tokens import module_for, token_part
 from seedless.attestation import of_objects, parse, verify
 from seedless.cli import printing
-from seedless.cli._keys import PublicKeyType
-from seedless.cli._token import module_for, token_part
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
+from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, attest_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import StoreError, UsageError
 from seedless.inventory import Attested, attestation_path
 from seedless.pkcs11.uri import KeyUri
@@ -51,7 +51,7 @@ def attest(settings: Settings, *, public_key: PublicKey, files: tuple[Path, ...]
       seedless key attest OAK3… -c yubico-ca-certs.pem --policy policy.toml
       seedless key attest OAK3… -c key.pem -c device.pem -c roots.pem --no-token --policy policy.toml
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     entry = workspace.inventory().get(public_key)
     if entry is None:
         raise UsageError(
@@ -80,7 +80,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _on_token(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
+def _on_token(workspace: CommandWorkspace, entry: KeyEntry) -> list[bytes]:
     """Return the certificates on the token where the inventory has the key."""
     # Loading the binding takes longer than all else: files alone need none.
     from seedless.pkcs11.public_objects import read_certificates  # noqa: PLC0415 - see above
@@ -89,7 +89,7 @@ def _on_token(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
     return read_certificates(module_for(workspace, uri, is_ours=False), uri)
 
 
-def _keep(workspace: Workspace, found: Attestation) -> None:
+def _keep(workspace: CommandWorkspace, found: Attestation) -> None:
     """Write the chain beside the inventory, and into the inventory that it was verified, both at once."""
     with root_lock(workspace.root).held():
         entry = workspace.inventory().get(found.public_key)

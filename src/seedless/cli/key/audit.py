@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from seedless.app.tokens import key_uri, open_tokens
 from seedless.cli import printing
-from seedless.cli._token import key_uri, open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
 from seedless.nkey import PublicKey
 from seedless.pkcs11.audit import audit as examine
@@ -37,7 +37,7 @@ def audit(settings: Settings) -> int:
     Example:
       seedless key audit --token pkcs11:token=ACME
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with open_tokens(workspace) as tokens:
         token = tokens.chosen()
         found = examine(token)

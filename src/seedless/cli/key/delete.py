@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.app.tokens import open_tokens
 from seedless.cli import consent, printing
-from seedless.cli._keys import PublicKeyType
-from seedless.cli._token import open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
+from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, change_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import NoKey, NoToken, Refused, SeedlessError, StoreError, UsageError
 from seedless.store import atomic, open_store, operators, root_lock
 from seedless.text import quoted, shown
@@ -20,7 +20,7 @@ from seedless.trust import dependents
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seedless.cli._token import OpenTokens
+    from seedless.app.tokens import OpenTokens
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
     from seedless.pkcs11.keys import Key
@@ -48,7 +48,7 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None, lost:
       seedless key delete AB2X… --dry-run
       seedless key delete AB2X… --lost --name ORDERS
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     _refuse_needed(workspace, public_key)
     if lost:
         _drop(workspace, public_key, name)
@@ -56,8 +56,8 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None, lost:
         _delete(workspace, public_key, name)
 
 
-def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> None:
-    settings = workspace.settings
+def _delete(workspace: CommandWorkspace, public_key: PublicKey, name: str | None) -> None:
+    settings = workspace.options
     if not settings.dry_run:
         name = _named(settings, name, f"{public_key} would be lost for good")
         entry = workspace.inventory().get(public_key)
@@ -86,9 +86,9 @@ def _delete(workspace: Workspace, public_key: PublicKey, name: str | None) -> No
     printing.emit({"deleted": True} | data, text, as_json=settings.as_json)
 
 
-def _drop(workspace: Workspace, public_key: PublicKey, name: str | None) -> None:
+def _drop(workspace: CommandWorkspace, public_key: PublicKey, name: str | None) -> None:
     """Take a key out of the inventory, and say that no token was touched."""
-    settings = workspace.settings
+    settings = workspace.options
     with root_lock(workspace.root).held():
         _refuse_needed(workspace, public_key)
         entry = workspace.inventory().get(public_key)
@@ -110,7 +110,7 @@ def _drop(workspace: Workspace, public_key: PublicKey, name: str | None) -> None
     printing.emit({"deleted": False, "forgotten": True} | data, text, as_json=settings.as_json)
 
 
-def _found(workspace: Workspace, tokens: OpenTokens, public_key: PublicKey) -> tuple[Token, Key]:
+def _found(workspace: CommandWorkspace, tokens: OpenTokens, public_key: PublicKey) -> tuple[Token, Key]:
     try:
         token = tokens.holding(public_key)
         return token, _on(token, public_key)
@@ -134,7 +134,7 @@ def _on(token: Token, public_key: PublicKey) -> Key:
     return on_it[0] if len(on_it) == 1 else key
 
 
-def _name_of(workspace: Workspace, key: Key, public_key: PublicKey) -> str:
+def _name_of(workspace: CommandWorkspace, key: Key, public_key: PublicKey) -> str:
     """Return what is to be typed: the name in the inventory, else that of the label, else the key."""
     name = key.label.partition(":")[2] if key.role else key.label
     entry = workspace.inventory().get(public_key)
@@ -158,7 +158,7 @@ def _require_name(name: str | None, called: str, public_key: PublicKey) -> None:
         )
 
 
-def _refuse_needed(workspace: Workspace, public_key: PublicKey) -> None:
+def _refuse_needed(workspace: CommandWorkspace, public_key: PublicKey) -> None:
     """Raise `Refused` while a live jwt needs the key; `StoreError` where one cannot be read to know that."""
     found = []
     for operator in operators(workspace.root):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.cli import consent, printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, confirmed_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_user_key
 from seedless.errors import StoreError, UsageError
 from seedless.key_store import stored_seed
@@ -58,7 +58,7 @@ def export(
     """
     if user and not account:
         raise UsageError("a user is one of an account", "name that too, with --account")
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     files: dict[Path, str | None] = {}
     keys: list[dict[str, str]] = []
     for jwt, name, key in _found(workspace, account, user):
@@ -83,9 +83,9 @@ def export(
 
 
 def _found(
-    workspace: Workspace, account: str | None, user: str | None
+    workspace: CommandWorkspace, account: str | None, user: str | None
 ) -> Iterator[tuple[Jwt[Any], str, SoftwareKey]]:
-    for owner in [workspace.account(account)] if account else workspace.accounts():
+    for owner in [workspace.account(account)] if account else workspace.all_accounts():
         body, name = owner.claims.body, owner.claims.name.strip()
         xkey = "" if user else body.authorization.xkey
         curve = stored_seed(workspace.store, PublicKey.parse(xkey)) if xkey else None
@@ -98,7 +98,7 @@ def _found(
                 yield jwt, f"{name}/{one}", key
 
 
-def _key_of(workspace: Workspace, jwt: Jwt[Any], path: Path, creds: str | None) -> SoftwareKey | None:
+def _key_of(workspace: CommandWorkspace, jwt: Jwt[Any], path: Path, creds: str | None) -> SoftwareKey | None:
     """Return the key of the user of *jwt*; raise `StoreError` when all there is are *creds* with another."""
     held = parse_user_key(creds) if creds else None
     if held is not None and str(held.public_key) == jwt.claims.sub:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.tokens import key_uri, open_tokens
 from seedless.cli import consent, printing
-from seedless.cli._token import key_uri, open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.show import read_input
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_key
 from seedless.errors import BadKey, NoKey, UsageError
 from seedless.inventory import KeyEntry
@@ -31,7 +31,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seedless.cli._token import OpenTokens
+    from seedless.app.tokens import OpenTokens
     from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
 
@@ -94,7 +94,7 @@ def _import_file(settings: Settings, file: str, name: str, role: Role | None) ->
             "a key has one role, which its seed tells: give that, or another seed",
         )
     label = label_for(public_key.role, name)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     before = workspace.inventory().get(public_key)
     _require_one_role(workspace, public_key)
     data = {"public_key": str(public_key), "label": label, "worth": WORTH}
@@ -119,7 +119,7 @@ def _import_file(settings: Settings, file: str, name: str, role: Role | None) ->
 
 
 def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with workspace.lock():
         names = {
             str(key.public_key): key.name for key in keys_of(workspace.store, keys_beside(workspace.root))
@@ -138,7 +138,7 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
     printing.emit(data, table, as_json=settings.as_json)
 
 
-def _do(workspace: Workspace, found: list[_KeyFile], table: str) -> None:
+def _do(workspace: CommandWorkspace, found: list[_KeyFile], table: str) -> None:
     """Import what is not where it belongs yet, once the *table* of it is agreed to."""
     files = {
         path: one.key.reveal()
@@ -149,9 +149,9 @@ def _do(workspace: Workspace, found: list[_KeyFile], table: str) -> None:
     left = [one for one in found if _to(one) == "token" and str(one.key.public_key) not in known]
     if not files and not left:
         return
-    if not workspace.settings.yes:
+    if not workspace.options.yes:
         printing.say(table)
-    consent.require(workspace.settings, "Import these keys?", done="no key was imported")
+    consent.require(workspace.options, "Import these keys?", done="no key was imported")
     atomic.write(files)
     if left:
         with open_tokens(workspace, writable=True) as tokens:
@@ -183,7 +183,9 @@ def _files(folder: Path, names: dict[str, str], *, recurse: bool) -> Iterator[_K
         yield _KeyFile(path, key, names.get(str(key.public_key)))
 
 
-def put_on_token(workspace: Workspace, tokens: OpenTokens, software: SoftwareKey, name: str) -> KeyEntry:
+def put_on_token(
+    workspace: CommandWorkspace, tokens: OpenTokens, software: SoftwareKey, name: str
+) -> KeyEntry:
     """Put *software* on the token that is meant, under its role and *name*, and note where it is.
 
     One that is there already, from a run that ended before it was noted, is taken up. Either way a test
@@ -200,7 +202,9 @@ def put_on_token(workspace: Workspace, tokens: OpenTokens, software: SoftwareKey
     return _noted(workspace, token, software.public_key, name, made)
 
 
-def _noted(workspace: Workspace, token: Token, public_key: PublicKey, name: str, made: Key) -> KeyEntry:
+def _noted(
+    workspace: CommandWorkspace, token: Token, public_key: PublicKey, name: str, made: Key
+) -> KeyEntry:
     """Note in the inventory that *made*, on *token*, is the imported key of *name*."""
     entry = KeyEntry(
         public_key=public_key,
@@ -214,7 +218,7 @@ def _noted(workspace: Workspace, token: Token, public_key: PublicKey, name: str,
     return entry
 
 
-def _require_one_role(workspace: Workspace, public_key: PublicKey) -> None:
+def _require_one_role(workspace: CommandWorkspace, public_key: PublicKey) -> None:
     """Raise `UsageError` where the inventory has the raw key under another role, before a token is opened."""
     workspace.inventory().with_entry(KeyEntry(public_key=public_key, uri="pkcs11:", role=public_key.role))
 

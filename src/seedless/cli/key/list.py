@@ -8,12 +8,12 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from seedless.app.tokens import key_uri, open_tokens
 from seedless.claims import Account, signing_key
 from seedless.cli import printing
-from seedless.cli._token import key_uri, open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import SeedlessError
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
@@ -62,7 +62,7 @@ def list_(
       seedless key list --token pkcs11:token=ACME
       seedless key list --role account --not-referenced --long
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     rows = [entry_data(entry) | {"state": "noted"} for entry in workspace.inventory().entries]
     if _is_token_typed():
         with open_tokens(workspace) as tokens:
@@ -152,7 +152,7 @@ def _beside(noted: list[dict[str, Any]], token: Token) -> list[dict[str, Any]]:
     return rows + [row | {"state": "not noted"} for row in there if row["public_key"] not in keys_noted]
 
 
-def _named(workspace: Workspace) -> Iterator[tuple[str, dict[str, Any]]]:
+def _named(workspace: CommandWorkspace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each key that a jwt of any store names, with its row."""
     for operator in operators(workspace.root):
         store = open_store(workspace.root, operator)

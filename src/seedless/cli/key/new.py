@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
+from seedless.app.tokens import open_tokens
 from seedless.cli import consent, printing
-from seedless.cli._token import open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.key.list import entry_data
 from seedless.cli.options import Settings, change_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.nkey import Role
 from seedless.pkcs11.keys import label_for
@@ -36,7 +36,7 @@ def new(settings: Settings, *, role: str, name: str | None, software: bool) -> N
       seedless key new --role account --name ORDERS --token pkcs11:token=ACME
       seedless key new --role curve --software
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if software:
         _new_software(workspace, role)
         return
@@ -59,19 +59,19 @@ def new(settings: Settings, *, role: str, name: str | None, software: bool) -> N
         atomic.write(tokens.reported())
 
 
-def _new_software(workspace: Workspace, role: str) -> None:
+def _new_software(workspace: CommandWorkspace, role: str) -> None:
     if role not in {"user", "curve"}:
         raise UsageError(f"the key of an {role} is made on a token", "leave out --software")
     made = SoftwareKey.generate(Role[role.upper()])
     path = workspace.store.seed_path(made.public_key)
-    if not workspace.settings.dry_run:
+    if not workspace.options.dry_run:
         question = f"Create a key of the role {role}, with its seed in a file?"
-        consent.require(workspace.settings, question, done="no key was created")
+        consent.require(workspace.options, question, done="no key was created")
         atomic.write({path: made.reveal()})
     data = {
-        "dry_run": workspace.settings.dry_run,
+        "dry_run": workspace.options.dry_run,
         "public_key": str(made.public_key),
         "role": role,
         "path": str(path),
     }
-    printing.emit(data, f"{made.public_key}\nseed: {path}", as_json=workspace.settings.as_json)
+    printing.emit(data, f"{made.public_key}\nseed: {path}", as_json=workspace.options.as_json)

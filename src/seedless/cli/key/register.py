@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.app.tokens import key_uri, open_tokens
 from seedless.cli import consent, printing
-from seedless.cli._token import key_uri, open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.key.import_ import ROLES
 from seedless.cli.options import Settings, change_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import NoKey, UsageError
 from seedless.inventory import KeyEntry
 from seedless.nkey import PublicKey, Role
@@ -45,7 +45,7 @@ def register(settings: Settings, *, role: str, name: str, key_id: str | None) ->
     """
     label_for(ROLES[role], name)
     wanted = _bytes(key_id)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if not settings.dry_run:
         which = "the key" if wanted is None else f"the key with the id {wanted.hex()}"
         consent.require(
@@ -95,7 +95,7 @@ def _one(token: Token, key_id: bytes | None) -> Key:
     return found[0]
 
 
-def _entry(workspace: Workspace, token: Token, key: Key, whose: tuple[Role, str]) -> KeyEntry:
+def _entry(workspace: CommandWorkspace, token: Token, key: Key, whose: tuple[Role, str]) -> KeyEntry:
     role, name = whose
     if key.raw is None:
         raise NoKey(

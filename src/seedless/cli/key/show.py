@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.tokens import open_tokens
 from seedless.cli import printing
-from seedless.cli._keys import PublicKeyType
-from seedless.cli._token import open_tokens
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.key.list import key_data
+from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, token_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
     Example:
       seedless key show OAK3…
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with open_tokens(workspace) as tokens:
         holder = tokens.holding(public_key)
         found = holder.find(public_key.raw)

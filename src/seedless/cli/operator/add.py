@@ -6,13 +6,13 @@ import click
 
 from seedless.claims import Operator
 from seedless.cli import printing
-from seedless.cli._claims_options import ClaimsOptions, operator_claims
-from seedless.cli._keys import PublicKeyType, public_key_option, subject_for
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
+from seedless.cli.claims_options import ClaimsOptions, operator_claims
 from seedless.cli.command import command
+from seedless.cli.key_options import PublicKeyType, public_key_option, subject_for
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, SystemAccount, new_operator
@@ -48,7 +48,7 @@ def add(
     Example:
       seedless operator add ACME --token pkcs11:token=ACME --sys
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     body = options.body(Operator.new())
     if body.strict_signing_key_usage and not (generate_signing_key or body.signing_keys):
         raise UsageError(
@@ -79,7 +79,7 @@ def add(
 
 
 def _system(
-    workspace: Workspace, user: PublicKey, operator: Operator, key: PublicKey | None
+    workspace: CommandWorkspace, user: PublicKey, operator: Operator, key: PublicKey | None
 ) -> SystemAccount:
     """Return the system account, of *key* if given; if *operator* is strict, with a signing key."""
     account = subject_for(workspace, Role.ACCOUNT, SYSTEM_ACCOUNT, key)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import _edit, printing
-from seedless.cli._claims_options import ClaimsOptions, operator_edits, several
+from seedless.cli import edits, printing
 from seedless.cli._signing_keys import (
     GENERATE,
     edit_with_keys,
@@ -20,10 +19,11 @@ from seedless.cli._signing_keys import (
     subjects_for,
     with_keys,
 )
-from seedless.cli._workspace import Workspace
 from seedless.cli.account.parts import account_key
+from seedless.cli.claims_options import ClaimsOptions, operator_edits, several
 from seedless.cli.command import command, group
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
 
@@ -52,8 +52,8 @@ def edit(
       seedless operator edit --sk generate
     """
     options.require_given(sk, rm_sk)
-    workspace = Workspace(settings)
-    before = _edit.found(workspace, ())
+    workspace = CommandWorkspace(settings)
+    before = edits.found(workspace, ())
     chosen = _with_system_account(workspace, options)
     again = _accounts_again(_left(before.claims, rm_sk))
     refuse_locking_out(issued_by(workspace, (), rm_sk), "a signing key goes", again, force=force)
@@ -65,10 +65,10 @@ def edit(
         return with_keys(chosen.claims(claims, workspace.now), keys, rm_sk)
 
     jwt = edit_with_keys(workspace, (), change, subjects, reason="edited")
-    _edit.tell(workspace, jwt, f"operator {shown(before.claims.name)}")
+    edits.tell(workspace, jwt, f"operator {shown(before.claims.name)}")
 
 
-def _with_system_account(workspace: Workspace, options: ClaimsOptions) -> ClaimsOptions:
+def _with_system_account(workspace: CommandWorkspace, options: ClaimsOptions) -> ClaimsOptions:
     """Return *options* with the key of the system account, which may be named; "" is none."""
     named = options.values.get("system_account")
     if named == "":
@@ -78,7 +78,7 @@ def _with_system_account(workspace: Workspace, options: ClaimsOptions) -> Claims
     return replace_values(options, system_account=account_key(workspace, named))
 
 
-def _refuse_under_callouts(workspace: Workspace) -> None:
+def _refuse_under_callouts(workspace: CommandWorkspace) -> None:
     """Raise `UsageError` when an account has an auth callout: servers want a system account for it."""
     callouts = [one for one in workspace.readable_accounts() if one.claims.body.authorization.auth_users]
     if callouts:
@@ -95,7 +95,7 @@ def replace_values(options: ClaimsOptions, **values: object) -> ClaimsOptions:
 
 
 def _refuse_without_signing_keys(
-    workspace: Workspace, claims: Claims[Any], added: tuple[str, ...], *, force: bool
+    workspace: CommandWorkspace, claims: Claims[Any], added: tuple[str, ...], *, force: bool
 ) -> None:
     """Raise `UsageError` when accounts, or users, are signed by identities, which are to sign no more."""
     if not (claims.body.signing_keys or added):
@@ -156,13 +156,13 @@ def add(settings: Settings, *, sk: str) -> None:
     Example:
       seedless operator signing-key add --token pkcs11:token=ACME
     """
-    workspace = Workspace(settings)
-    before = _edit.found(workspace, ())
+    workspace = CommandWorkspace(settings)
+    before = edits.found(workspace, ())
     if sk in before.claims.body.signing_keys:
         raise UsageError(f"operator {shown(before.claims.name)} has {quoted(sk)} already", "it can sign")
     subjects = subjects_for(workspace, before, f"{before.claims.name} signing", (sk,))
     jwt = edit_with_keys(workspace, (), with_keys, subjects, reason="new signing key")
-    _edit.tell(workspace, jwt, f"operator {shown(before.claims.name)}")
+    edits.tell(workspace, jwt, f"operator {shown(before.claims.name)}")
 
 
 @signing_key_.command()
@@ -179,11 +179,11 @@ def remove(settings: Settings, *, keys: tuple[str, ...], force: bool) -> None:
     Example:
       seedless operator signing-key remove ODSKRJVJ4B3PRQCDNAYQQOGY2WBMKOPJAHTZGKHLGW3GD2ZEYOJTJBTU
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     again = _accounts_again(_left(workspace.operator().claims, keys))
     refuse_locking_out(issued_by(workspace, (), keys), "a signing key goes", again, force=force)
-    jwt = _edit.edit(workspace, (), lambda claims: with_keys(claims, (), keys), reason="signing key removed")
-    _edit.tell(workspace, jwt, f"operator {shown(workspace.store.operator)}")
+    jwt = edits.edit(workspace, (), lambda claims: with_keys(claims, (), keys), reason="signing key removed")
+    edits.tell(workspace, jwt, f"operator {shown(workspace.store.operator)}")
 
 
 @signing_key_.command(name="list")
@@ -195,7 +195,7 @@ def list_(settings: Settings) -> None:
     Example:
       seedless operator signing-key list
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     operator, known = workspace.operator(), workspace.known_keys()
     rows = [
         {"key": key, "known": key in known, "accounts": len(issued_by(workspace, (), {key}))}

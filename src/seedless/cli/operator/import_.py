@@ -11,11 +11,11 @@ import click
 
 from seedless.claims import Operator
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.given_jwt import place, read_given
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.store import create_store, open_store, operators
 from seedless.text import quoted, shown
@@ -46,7 +46,7 @@ def import_(settings: Settings, *, file: str, force: bool) -> None:
             f"operator {quoted(jwt.claims.name)} is signed by {jwt.issuer} and not by itself",
             "ask the operator for its jwt",
         )
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     name = jwt.claims.name.strip()
     before = _standing_operator(workspace, name, jwt, force=force)
     if before is None:
@@ -57,7 +57,9 @@ def import_(settings: Settings, *, file: str, force: bool) -> None:
     printing.emit(data, f"operator {shown(name)}: {jwt.claims.sub}", as_json=settings.as_json)
 
 
-def _standing_operator(workspace: Workspace, name: str, jwt: Jwt[Any], *, force: bool) -> Jwt[Any] | None:
+def _standing_operator(
+    workspace: CommandWorkspace, name: str, jwt: Jwt[Any], *, force: bool
+) -> Jwt[Any] | None:
     """Return the jwt that *jwt* takes the place of; the store of *name* is chosen then."""
     if name not in operators(workspace.root):
         return None

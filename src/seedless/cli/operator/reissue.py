@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.cli import printing
-from seedless.cli._edit import found
-from seedless.cli._keys import public_key_option, say_taken_up
-from seedless.cli._review import sign
 from seedless.cli._rotate_tell import text_of
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
+from seedless.cli.edits import found
+from seedless.cli.key_options import public_key_option, say_taken_up
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.rotate import listed_keys, replacement_key
@@ -50,7 +50,7 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
     Example:
       seedless operator reissue --convert-to-signing-key --token pkcs11:token=ACME
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with workspace.lock():
         operator = found(workspace, ())
         accounts = {} if convert_to_signing_key else _by_identity(workspace, operator)
@@ -71,7 +71,7 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
 
 
 def _intent(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     operator: Jwt[Operator],
     accounts: Mapping[str, Jwt[Account]],
     new: PublicKey | None,
@@ -91,7 +91,7 @@ def _intent(
     return Intent(lambda made: plan(made[wanted]), (wanted,))
 
 
-def _made(workspace: Workspace, operator: Jwt[Operator]) -> PublicKey | None:
+def _made(workspace: CommandWorkspace, operator: Jwt[Operator]) -> PublicKey | None:
     """Return the key that was made for this and is not used yet, if there is one."""
     wanted = replacement_key(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
     for entry in workspace.inventory():
@@ -108,7 +108,7 @@ def _check_new(operator: Jwt[Operator], new: PublicKey | None) -> None:
         )
 
 
-def _by_identity(workspace: Workspace, operator: Jwt[Operator]) -> dict[str, Jwt[Account]]:
+def _by_identity(workspace: CommandWorkspace, operator: Jwt[Operator]) -> dict[str, Jwt[Account]]:
     each = workspace.each()
     for name, jwt in each:
         if isinstance(jwt, SeedlessError):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import SeedlessError, StoreError
 from seedless.store import open_store, operators
 
@@ -28,7 +28,7 @@ def show(settings: Settings, *, shown_as: dict[str, Any]) -> None:
       seedless operator show
       seedless operator show --raw -o ACME.jwt
     """
-    print_shown(Workspace(settings).operator(), settings, shown_as)
+    print_shown(CommandWorkspace(settings).operator(), settings, shown_as)
 
 
 @command(name="list")
@@ -40,7 +40,7 @@ def list_(settings: Settings) -> int:
     Example:
       seedless operator list
     """
-    root = Workspace(settings).root
+    root = CommandWorkspace(settings).root
     found: list[tuple[str, Jwt[Any] | SeedlessError]] = []
     managed = []
     for name in operators(root):

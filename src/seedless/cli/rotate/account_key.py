@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli._keys import PublicKeyType
 from seedless.cli._remote import Remote, remote_options
 from seedless.cli._rotate_servers import without_servers_option
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
+from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.rotate.options import check_phase, emergency_option, finish_option
+from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import PublicKey, Role
 
 
@@ -57,4 +57,4 @@ def account_key(
     check_phase(key, finish=finish, emergency=emergency)
     wanted = steps.Wanted(account=name, key=key, new=new_key, remote=remote, without_servers=without_servers)
     step = steps.finish if finish else steps.emergency if emergency else steps.begin
-    step(Workspace(settings), wanted)
+    step(CommandWorkspace(settings), wanted)

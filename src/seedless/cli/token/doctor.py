@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.tokens import module_for, named_uri, pin_source
 from seedless.cli import consent, printing
-from seedless.cli._token import module_for, named_uri, pin_source
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, trial_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.doctor import CheckStatus, ExaminedToken, examine
 from seedless.errors import ExitCode
 from seedless.text import printable
@@ -41,7 +41,7 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
     Example:
       seedless token doctor --token pkcs11:token=ACME
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     uri = named_uri(workspace)
     if not no_key:
         question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"

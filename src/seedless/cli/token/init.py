@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.tokens import module_for, named_uri
 from seedless.cli import consent, printing
-from seedless.cli._token import module_for, named_uri
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.token.show import token_data
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import PinError, UsageError
 from seedless.pin import PromptPin, asks_again, parse_pin_source
 from seedless.pkcs11.initialise import blank_or_named, contents_of, initialise_token
@@ -46,7 +46,7 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
     Example:
       seedless token init --label ACME
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     uri = named_uri(workspace)
     module = module_for(workspace, uri, is_ours=True)
     info = blank_or_named(module, uri)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from seedless.app.tokens import module_for, named_uri
 from seedless.cli import printing
-from seedless.cli._token import module_for, named_uri
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token
 from seedless.text import shown
@@ -26,7 +26,7 @@ def list_(settings: Settings) -> None:
     Example:
       seedless token list --module /usr/lib/softhsm/libsofthsm2.so
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     module = module_for(workspace, named_uri(workspace), is_ours=True)
     tokens = load(module).tokens()
     rows = [
@@ -54,7 +54,7 @@ def show(settings: Settings) -> None:
     Example:
       seedless token show --token pkcs11:token=ACME
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     uri = named_uri(workspace)
     info = find_token(load(module_for(workspace, uri, is_ours=True)), uri)
     data = token_data(info)

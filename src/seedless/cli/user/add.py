@@ -6,14 +6,14 @@ import click
 
 from seedless.claims import User
 from seedless.cli import printing
-from seedless.cli._claims_options import ClaimsOptions, user_claims
-from seedless.cli._keys import issuer_option, public_key_option, subject_for
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
+from seedless.cli.claims_options import ClaimsOptions, user_claims
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option, public_key_option, subject_for
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
 from seedless.cli.user.reissue import account_option
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.plan import issuing_key, new_user, scope_of
@@ -48,7 +48,7 @@ def add(
       seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub '_INBOX.>'
     """
     software = _software_key(public_key, on_token=on_token)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with workspace.lock():
         parent = workspace.account(account)
         workspace.refuse_existing(account, name)

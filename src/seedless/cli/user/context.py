@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.user.reissue import account_option
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import format_creds
 from seedless.errors import UsageError
 from seedless.store import atomic, home
@@ -45,7 +45,7 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
       seedless user context -a ORDERS app --url nats://localhost:4222
       nats --context ACME-ORDERS-app pub orders.new hello
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     jwt = workspace.user(account, name)
     creds = workspace.store.creds_path(account, name)
     key = None if creds.exists() else workspace.user_key(account, name, jwt.claims.sub)

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.user.reissue import account_option
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import decorate_jwt, format_creds
 from seedless.store import atomic
 
@@ -37,7 +37,7 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
     Example:
       seedless user creds -a ORDERS app -o app.creds
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     jwt = workspace.user(account, name)
     describe.say_unusual([(f"user {account}/{name}", jwt)])
     key = workspace.user_key(account, name, jwt.claims.sub)

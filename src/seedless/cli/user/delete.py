@@ -8,14 +8,14 @@ import click
 from msgspec.structs import replace
 
 from seedless.change import StoreWrite
-from seedless.cli import _edit, printing
-from seedless.cli._keys import issuer_option
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
+from seedless.cli import edits, printing
 from seedless.cli.account.revoke import known_users
 from seedless.cli.command import command
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
+from seedless.cli.review import sign
 from seedless.cli.user.reissue import account_option
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_user_key
 from seedless.errors import UsageError
 from seedless.key_store import stored_seed
@@ -65,13 +65,13 @@ def delete(
     Example:
       seedless user delete -a ORDERS app --rm-creds
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if settings.plan and (rm_creds or rm_nkey):
         raise UsageError(
             "a plan removes users, and no files", "leave out --rm-creds and --rm-nkey, and remove them later"
         )
     with workspace.lock():
-        parent = _edit.found(workspace, (account,))
+        parent = edits.found(workspace, (account,))
         users = _users(workspace, account, names, rm_creds=rm_creds)
         revoked = [name for name, jwt in users.items() if _is_to_revoke(workspace, parent, jwt, revoke)]
         gone = tuple(StoreWrite((account, name), None, jwt, "deleted") for name, jwt in users.items())
@@ -91,7 +91,7 @@ def delete(
 
 
 def _users(
-    workspace: Workspace, account: str, names: Sequence[str], *, rm_creds: bool
+    workspace: CommandWorkspace, account: str, names: Sequence[str], *, rm_creds: bool
 ) -> dict[str, Jwt[User]]:
     """Return the jwts of the users *names*; raise `UsageError` for one that there is not.
 
@@ -106,7 +106,7 @@ def _users(
 
 
 def _is_to_revoke(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     parent: Jwt[Account],
     user: Jwt[User],
     wanted: bool | None,  # noqa: FBT001 - as click gives it
@@ -117,7 +117,7 @@ def _is_to_revoke(
 
 
 def _revoking(
-    workspace: Workspace, parent: Jwt[Account], users: Sequence[Jwt[User]], issuer: str | None
+    workspace: CommandWorkspace, parent: Jwt[Account], users: Sequence[Jwt[User]], issuer: str | None
 ) -> Change | None:
     """Return the change of the account that revokes *users*; None when there are none."""
     if not users:
@@ -135,7 +135,7 @@ def _revoking(
     claims = replace(parent.claims, body=replace(body, revocations=body.revocations | later))
     return changed(
         claims,
-        _edit.issuer_of(workspace, parent, claims, issuer),
+        edits.issuer_of(workspace, parent, claims, issuer),
         replaces=parent,
         now=workspace.now,
         reason="revoked users that are deleted",
@@ -144,7 +144,7 @@ def _revoking(
 
 
 def _files(
-    workspace: Workspace, account: str, names: Sequence[str], users: Users, *, creds: bool, seeds: bool
+    workspace: CommandWorkspace, account: str, names: Sequence[str], users: Users, *, creds: bool, seeds: bool
 ) -> dict[Path, str | None]:
     """Return the files of *users* that go, those that are there."""
     paths = [workspace.store.creds_path(account, name) for name in dict.fromkeys(names)] if creds else []
@@ -158,7 +158,7 @@ def _files(
 
 
 def _tell(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     account: str,
     names: Sequence[str],
     revoked: Sequence[str],
@@ -190,4 +190,4 @@ def _tell(
         for name in dict.fromkeys(names)
     ]
     lines += [f"removed: {shown(path)}" for path in files]
-    printing.emit(data, "\n".join(lines), as_json=workspace.settings.as_json)
+    printing.emit(data, "\n".join(lines), as_json=workspace.options.as_json)

@@ -9,15 +9,15 @@ from msgspec.structs import replace
 
 from seedless.change import StoreWrite
 from seedless.cli import printing
-from seedless.cli._claims_options import ClaimsOptions, user_edits
-from seedless.cli._edit import found, tell
-from seedless.cli._keys import issuer_option
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
+from seedless.cli.claims_options import ClaimsOptions, user_edits
 from seedless.cli.command import command
+from seedless.cli.edits import found, tell
+from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
 from seedless.cli.user.reissue import account_option, reissued
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.plan import changed, resigned
 from seedless.signing_pipeline import Intent, Plan
@@ -45,7 +45,7 @@ def edit(settings: Settings, *, name: str, account: str, issuer: str | None, opt
       seedless user edit -a ORDERS app --allow-pub 'audit.>' --rm 'orders.>' --expiry 90d
     """
     options.require_given(issuer)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with workspace.lock():
         parent = workspace.account(account)
         before = found(workspace, (account, name))
@@ -80,7 +80,7 @@ def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
     Example:
       seedless user rename -a ORDERS app shop
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with workspace.lock():
         parent = workspace.account(account)
         before = found(workspace, (account, old))
@@ -95,11 +95,11 @@ def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
     printing.emit(
         (describe.data(jwt) if jwt else {}) | {"was": old},
         f"user {shown(old)} is now {shown(new)}",
-        as_json=workspace.settings.as_json,
+        as_json=workspace.options.as_json,
     )
 
 
-def _renamed(workspace: Workspace, before: Jwt[Any], address: tuple[str, ...]) -> Jwt[Any] | None:
+def _renamed(workspace: CommandWorkspace, before: Jwt[Any], address: tuple[str, ...]) -> Jwt[Any] | None:
     """Return the jwt under the new name that a run, ended before it was done, has left; else None.
 
     Raise `UsageError` when the name is another's, or cannot be one.
@@ -111,7 +111,7 @@ def _renamed(workspace: Workspace, before: Jwt[Any], address: tuple[str, ...]) -
     return there
 
 
-def _renaming(workspace: Workspace, parent: Jwt[Account], before: Jwt[User], new: str) -> Change:
+def _renaming(workspace: CommandWorkspace, parent: Jwt[Account], before: Jwt[User], new: str) -> Change:
     after, key = reissued(
         parent.claims, workspace.known_keys(), before, lambda claims: replace(claims, name=new)
     )

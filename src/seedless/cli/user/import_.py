@@ -10,12 +10,12 @@ from seedless import jwt
 from seedless.change import Statement, StoreWrite
 from seedless.claims import User
 from seedless.cli import printing
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.review import sign
 from seedless.cli.show import jwt_in, read_input
+from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import format_creds, parse_user_key
 from seedless.errors import BadJwt, SeedlessError, UsageError
 from seedless.findings import Report
@@ -46,7 +46,7 @@ def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
     Example:
       seedless user import app.creds
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     text = read_input(file)
     user = _user_in(text, file)
     with workspace.lock():
@@ -66,7 +66,7 @@ def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
     path = workspace.store.creds_path(*address) if key else None
     data = describe.data(user) | {"account": address[0], "creds": str(path) if path else None}
     line = f"user {shown(user.claims.name)}: imported into account {shown(address[0])}"
-    printing.emit(data, line + (f"\ncreds: {path}" if path else ""), as_json=workspace.settings.as_json)
+    printing.emit(data, line + (f"\ncreds: {path}" if path else ""), as_json=workspace.options.as_json)
 
 
 def _user_in(text: str, file: str) -> Jwt[User]:
@@ -89,7 +89,7 @@ def _user_in(text: str, file: str) -> Jwt[User]:
     return user
 
 
-def _account_of(workspace: Workspace, user: Jwt[User]) -> Jwt[Account]:
+def _account_of(workspace: CommandWorkspace, user: Jwt[User]) -> Jwt[Account]:
     """Return the account of *user*; raise `UsageError` when it is not here, or did not issue the user."""
     wanted = user.claims.body.issuer_account or str(user.issuer)
     found = next((one for one in workspace.readable_accounts() if one.claims.sub == wanted), None)
@@ -108,7 +108,7 @@ def _account_of(workspace: Workspace, user: Jwt[User]) -> Jwt[Account]:
 
 
 def _replaced(
-    workspace: Workspace, user: Jwt[User], address: tuple[str, ...], *, overwrite: bool
+    workspace: CommandWorkspace, user: Jwt[User], address: tuple[str, ...], *, overwrite: bool
 ) -> Jwt[Any] | None:
     """Return what the store has at *address*; raise `UsageError` unless *user* may take its place."""
     before = workspace.store.get(*address)
@@ -130,9 +130,9 @@ def _replaced(
     return before
 
 
-def _require_clean(workspace: Workspace, user: Jwt[User], plan: Plan) -> None:
+def _require_clean(workspace: CommandWorkspace, user: Jwt[User], plan: Plan) -> None:
     """Show what the rules say of *user*, and raise `Refused` for an error."""
-    report = waive(Report.of(judge_statement(Statement.of(user), plan.context)), workspace.settings.allow)
+    report = waive(Report.of(judge_statement(Statement.of(user), plan.context)), workspace.options.allow)
     for finding in report.findings if len(report.errors) != 1 else ():
         printing.say(
             printing.printable(f"{finding.severity}: {finding.code} {finding.place}: {finding.text}")

@@ -12,7 +12,7 @@ import click
 from msgspec.structs import replace
 
 from seedless.claims import Scope, User, signing_key
-from seedless.cli._edit import kept_issuer
+from seedless.cli.edits import kept_issuer
 from seedless.errors import UsageError
 from seedless.plan import scope_of
 from seedless.text import quoted, shown

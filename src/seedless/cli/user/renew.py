@@ -9,13 +9,13 @@ import click
 from msgspec.structs import replace
 
 from seedless.cli import printing
-from seedless.cli._edit import found
-from seedless.cli._review import sign
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
+from seedless.cli.edits import found
 from seedless.cli.options import Settings, sign_options
+from seedless.cli.review import sign
 from seedless.cli.user.reissue import reissued
 from seedless.cli.values import MOMENT, SPAN, Moment
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, SeedlessError, UsageError
 from seedless.plan import changed
 from seedless.signing_pipeline import Intent, Plan
@@ -65,7 +65,7 @@ def renew(
       seedless user renew -a ORDERS app shop --expiry 1y
     """
     _require_choice(names, account, within)
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     with workspace.lock():
         changes: list[Change] = []
         passed: list[_Passed] = []
@@ -94,14 +94,14 @@ def _require_choice(names: tuple[str, ...], account: str | None, within: int | N
 
 
 def _accounts(
-    workspace: Workspace, account: str | None
+    workspace: CommandWorkspace, account: str | None
 ) -> Iterable[tuple[str, Jwt[Account] | SeedlessError]]:
     """Return the account that is meant, or all: the jwt of each, or why it cannot be read."""
     return workspace.each() if account is None else [(account, workspace.account(account))]
 
 
 def _renewed(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     parent: Jwt[Account],
     names: tuple[str, ...],
     within: int | None,
@@ -127,7 +127,7 @@ def _renewed(
 
 
 def _renewal(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     address: tuple[str, ...],
     before: Jwt[User],
     parent: Jwt[Account],
@@ -153,7 +153,7 @@ def _length(before: Jwt[User]) -> int:
 
 
 def _tell(
-    workspace: Workspace, changes: list[Change], signed: tuple[Jwt[Any], ...], passed: list[_Passed]
+    workspace: CommandWorkspace, changes: list[Change], signed: tuple[Jwt[Any], ...], passed: list[_Passed]
 ) -> None:
     addresses = [change.address or () for change in changes]
     data = {
@@ -170,4 +170,4 @@ def _tell(
     for one in passed:
         kind = "user" if one.address[1:] else "account"
         printing.say(f"{kind} {shown('/'.join(one.address))} is passed over: {printing.printable(one.why)}")
-    printing.emit(data, "\n".join(lines) or "nobody is to be renewed", as_json=workspace.settings.as_json)
+    printing.emit(data, "\n".join(lines) or "nobody is to be renewed", as_json=workspace.options.as_json)

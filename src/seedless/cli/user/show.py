@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from seedless.cli import printing
-from seedless.cli._workspace import Workspace
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
 from seedless.cli.user.reissue import account_option
+from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
@@ -28,7 +28,7 @@ def show(settings: Settings, *, name: str, account: str, shown_as: dict[str, Any
       seedless user show -a ORDERS app
       seedless user show -a ORDERS app --field nats.pub.allow
     """
-    print_shown(Workspace(settings).user(account, name), settings, shown_as)
+    print_shown(CommandWorkspace(settings).user(account, name), settings, shown_as)
 
 
 @command(name="list")
@@ -42,7 +42,7 @@ def list_(settings: Settings, *, account: str | None) -> int:
       seedless user list
       seedless user list -a ORDERS
     """
-    workspace = Workspace(settings)
+    workspace = CommandWorkspace(settings)
     if account is not None:
         workspace.account(account)
         listing = describe.Listing.of(workspace.each(account))

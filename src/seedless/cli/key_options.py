@@ -15,7 +15,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
 
 
 class PublicKeyType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -59,7 +59,7 @@ issuer_option = click.option(
 
 
 def subject_for(
-    workspace: Workspace, role: Role, name: str, public_key: PublicKey | None = None
+    workspace: CommandWorkspace, role: Role, name: str, public_key: PublicKey | None = None
 ) -> PlanSubject:
     """Return who the claims are about; a key that was made for this and is not used yet is taken up."""
     if public_key is None:

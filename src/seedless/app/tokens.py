@@ -1,17 +1,15 @@
-"""Tokens for a command: opened when the first key is needed, closed when the walk is over."""
+"""Tokens: opened when the first key is needed, closed when the operation is over or the workspace is left."""
 
 from __future__ import annotations
 
 import itertools
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import msgspec
 
-from seedless.cli._bulk import MANY, KeptPin, in_bulk
-from seedless.cli.driver.supervisor import stand_guard
-from seedless.cli.render.progress import with_progress
+from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.config import choose_module
 from seedless.errors import NoKey
 from seedless.inventory import attestation_path
@@ -26,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from seedless.app.workspace import Workspace
     from seedless.attestation import Attestation
     from seedless.change import Change
-    from seedless.cli._workspace import Workspace
     from seedless.inventory import KeyEntry
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
@@ -58,9 +56,9 @@ def check_token_options(workspace: Workspace) -> None:
 def pin_source(workspace: Workspace) -> PinSource:
     """Return where the PIN comes from: the option, the URI that the person gave, configuration, prompt.
 
-    It is the same one for all walks of a command, since most sources can be read once.
+    It is the same one for all operations of *workspace*, since most sources can be read once.
     """
-    found = _sources.get(workspace)
+    found = _sources.get(workspace) if workspace.pins is None else workspace.pins
     if found is None:
         found = _sources[workspace] = _pin_source(workspace)
     return found
@@ -80,10 +78,11 @@ def _pin_source(workspace: Workspace) -> PinSource:
 def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
     """Return the PKCS#11 module to load for *uri*, which `is_ours` when the person gave it.
 
-    The command goes on in a child process, so that it ends in a sentence whatever the module does.
+    The observer is told first: a command goes on in a child process, so that it ends in a sentence whatever
+    the module does.
     """
     module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=is_ours)
-    stand_guard(module)
+    workspace.observer.before_driver(module)
     load_binding()
     return module
 
@@ -103,22 +102,48 @@ def kept_attestation(
     return attestation_of(policy, public_key, pem, workspace.now)
 
 
+class Sessions:
+    """Tokens that are open, each once, and the PINs that opened them; `close` closes and forgets all of them.
+
+    A workspace that was entered keeps one of these, otherwise each operation has its own.
+    """
+
+    __slots__ = ("_stack", "infos", "meant", "opened", "pins")
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self._stack = ExitStack()
+        self.opened: dict[tuple[Path, str, bool], Token] = {}  # module, URI, writable
+        self.pins: dict[tuple[Path, str], CachedPin] = {}
+        self.infos: dict[tuple[Path, KeyUri], TokenInfo] = {}
+        self.meant: dict[tuple[KeyUri, bool], tuple[Path, TokenInfo, KeyUri]] = {}
+
+    def keep(self, place: tuple[Path, str, bool], opening: AbstractContextManager[Token]) -> Token:
+        """Return the token that *opening* gives, open until `close`."""
+        token = self.opened[place] = self._stack.enter_context(opening)
+        return token
+
+    def close(self) -> None:
+        """Close all tokens; whoever asks again opens them anew."""
+        self.opened.clear()
+        self.pins.clear()
+        self.infos.clear()
+        self.meant.clear()
+        self._stack.close()
+
+
 class OpenTokens:
-    """The tokens of one walk, each opened once; implements `seedless.signing_pipeline.Keys`."""
+    """The tokens of one operation, each opened once; implements `seedless.signing_pipeline.Keys`."""
 
     def __init__(
-        self, workspace: Workspace, stack: ExitStack, *, writable: bool, policy: Policy | None
+        self, workspace: Workspace, sessions: Sessions, *, writable: bool, policy: Policy | None
     ) -> None:
-        """Open tokens into *stack*, those that *policy* lets sign; *writable* to make keys."""
+        """Open tokens into *sessions*, those that *policy* lets sign; *writable* to create keys."""
         self._policy = policy
         self._workspace = workspace
-        self._stack = stack
+        self._sessions = sessions
         self._writable = writable
         self._pins = pin_source(workspace)
-        self._opened: dict[tuple[Path, str], Token] = {}
-        self._kept: dict[tuple[Path, str], KeptPin] = {}
-        self._infos: dict[tuple[Path, KeyUri], TokenInfo] = {}
-        self._meant: dict[tuple[KeyUri, bool], tuple[Path, TokenInfo, KeyUri]] = {}
         self.expected = 0  # jwts that will be signed, for the bar
 
     def require_fits(self, changes: Iterable[Change]) -> None:
@@ -174,7 +199,7 @@ class OpenTokens:
 
         Many drafts in a row for one token are signed by worker processes, while this one does the rest.
         """
-        yield from with_progress(self._signed(drafts), self.expected, "signed")
+        yield from self._workspace.observer.progress(self._signed(drafts), self.expected, "signed")
 
     def _signed(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         places: dict[PublicKey, tuple[Path, KeyUri]] = {}
@@ -184,7 +209,7 @@ class OpenTokens:
             if len(first) < MANY and self._workspace.settings.jobs is None:
                 yield from self._one_by_one(first)
             else:
-                pins = self._kept.get((place[0], str(place[1])), self._pins)
+                pins = self._sessions.pins.get((place[0], str(place[1])), self._pins)
                 yield from in_bulk(self._workspace, place, pins, itertools.chain(first, left))
 
     def _one_by_one(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
@@ -279,22 +304,25 @@ class OpenTokens:
 
         Found once, for a thousand issuers can be on one token, and a driver takes its time over slots.
         """
-        found = self._meant.get((uri, is_ours))
+        known = self._sessions.meant
+        found = known.get((uri, is_ours))
         if found is None:
             module = module_for(self._workspace, uri, is_ours=is_ours)
-            if (module, uri) not in self._infos:
-                self._infos[module, uri] = _info(module, uri)
-            info = self._infos[module, uri]
-            found = self._meant[uri, is_ours] = module, info, info.uri
+            infos = self._sessions.infos
+            if (module, uri) not in infos:
+                infos[module, uri] = _info(module, uri)
+            info = infos[module, uri]
+            found = known[uri, is_ours] = module, info, info.uri
         return found
 
     def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
         from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_info`
 
         module, _, whole = self._allowed(uri, is_ours=is_ours)
-        place = (module, str(whole))
-        if place not in self._opened:
-            pins = KeptPin(self._pins)
+        place = (module, str(whole), self._writable)
+        token = self._sessions.opened.get(place)
+        if token is None:
+            pins = self._sessions.pins.setdefault(place[:2], CachedPin(self._pins))
             opening = open_token(
                 whole,
                 pins,
@@ -302,9 +330,8 @@ class OpenTokens:
                 writable=self._writable,
                 last_try=self._workspace.settings.last_try,
             )
-            self._opened[place] = self._stack.enter_context(opening)
-            self._kept[place] = pins
-        return self._opened[place]
+            token = self._sessions.keep(place, opening)
+        return token
 
 
 def _info(module: Path, uri: KeyUri) -> TokenInfo:
@@ -327,6 +354,19 @@ def key_uri(token: Token, label: str, key_id: bytes) -> KeyUri:
 
 
 @contextmanager
+def _sessions(workspace: Workspace) -> Iterator[Sessions]:
+    """Give the sessions of *workspace*, or some that are closed at the end."""
+    sessions = workspace.sessions or Sessions()
+    try:
+        yield sessions
+    except BaseException:
+        sessions.close()  # a token is dead after an error, and a PIN that was refused is not kept
+        raise
+    if sessions is not workspace.sessions:
+        sessions.close()
+
+
+@contextmanager
 def open_tokens(
     workspace: Workspace,
     *,
@@ -336,10 +376,11 @@ def open_tokens(
 ) -> Iterator[OpenTokens]:
     """Open tokens as they are needed, only those that *policy* lets sign, and close them all at the end.
 
-    The drafts of *changes*, which are to be signed, are held against the tokens before any PIN is asked.
+    Those of a workspace that was entered stay open until it is left, or something fails. The drafts of
+    *changes*, which are to be signed, are held against the tokens before any PIN is asked.
     """
-    with ExitStack() as stack:
-        tokens = OpenTokens(workspace, stack, writable=writable, policy=policy)
+    with _sessions(workspace) as sessions:
+        tokens = OpenTokens(workspace, sessions, writable=writable, policy=policy)
         expected = tuple(changes)
         issuers = {change.draft.issuer for change in expected}
         tokens.require_attested(*(key for key in issuers if workspace.inventory().get(key)))

@@ -1,4 +1,4 @@
-"""Signatures in bulk for a command: worker processes make them, this one verifies and records the while.
+"""Signatures in bulk: worker processes make them, this one verifies and records the while.
 
 The PIN that has opened a token in this process opens it for the workers too: a person is asked once.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from seedless.cli._workspace import Workspace
+    from seedless.app.workspace import Workspace
     from seedless.jwt import Draft, Jwt
     from seedless.pin import PinSource
     from seedless.pkcs11.uri import KeyUri
@@ -23,7 +23,7 @@ MANY = 200
 """Drafts in a row for one token from which on a pool is quicker: its worker takes half a second to start."""
 
 
-class KeptPin:
+class CachedPin:
     """A `PinSource` that asks another once, and gives the same again; its repr shows nothing."""
 
     def __init__(self, pins: PinSource) -> None:
@@ -43,7 +43,7 @@ class KeptPin:
         return asks_again(self._pins, why)
 
     def __repr__(self) -> str:
-        return "KeptPin()"
+        return "CachedPin()"
 
 
 def in_bulk(

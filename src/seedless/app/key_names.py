@@ -14,8 +14,8 @@ from seedless.inventory import Inventory
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from seedless.app.workspace import Workspace
     from seedless.change import Change
-    from seedless.cli._workspace import Workspace
     from seedless.store import Store
 
 _KEY = re.compile(r"\b[AOU][A-Z2-7]{55}\b")
@@ -72,7 +72,7 @@ def _known_to(workspace: Workspace) -> _Known:
 
 
 class _Known:
-    """The names of keys that one command has come across: each file is read once, and only when wanted."""
+    """The names of keys that one workspace has come across: each file is read once, and only when wanted."""
 
     def __init__(self, workspace: Workspace, inventory: Inventory) -> None:
         """Take the names of the *inventory*."""

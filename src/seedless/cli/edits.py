@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.claims import Account, Operator
 from seedless.cli import printing
-from seedless.cli._review import sign
 from seedless.cli.render import describe
+from seedless.cli.review import sign
 from seedless.errors import BadJwt, UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, resigned
@@ -16,12 +16,12 @@ from seedless.text import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from seedless.cli._workspace import Workspace
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Claims, Jwt
 
 
 def edit(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     address: tuple[str, ...],
     change: Callable[[Claims[Any]], Claims[Any]],
     *,
@@ -44,7 +44,7 @@ def edit(
         return jwt
 
 
-def found(workspace: Workspace, address: tuple[str, ...]) -> Jwt[Any]:
+def found(workspace: CommandWorkspace, address: tuple[str, ...]) -> Jwt[Any]:
     """Return the jwt at *address*; raise `UsageError` with the names that there are, or for lossy members."""
     match address:
         case ():
@@ -63,7 +63,9 @@ def found(workspace: Workspace, address: tuple[str, ...]) -> Jwt[Any]:
     return jwt
 
 
-def issuer_of(workspace: Workspace, before: Jwt[Any], after: Claims[Any], wanted: str | None) -> PublicKey:
+def issuer_of(
+    workspace: CommandWorkspace, before: Jwt[Any], after: Claims[Any], wanted: str | None
+) -> PublicKey:
     """Return the key that signs *after*: the one *wanted*, else that of *before* where it still may."""
     if isinstance(after.body, Operator):
         return issuing_key(after, (), wanted or after.sub)
@@ -93,7 +95,7 @@ def kept_issuer(
     return issuing_key(parent, known)
 
 
-def parent_of(workspace: Workspace, jwt: Jwt[Any]) -> Claims[Any]:
+def parent_of(workspace: CommandWorkspace, jwt: Jwt[Any]) -> Claims[Any]:
     """Return the claims of who issues *jwt*: the operator, or the account of a user."""
     if isinstance(jwt.claims.body, Account):
         return workspace.operator().claims
@@ -106,11 +108,11 @@ def parent_of(workspace: Workspace, jwt: Jwt[Any]) -> Claims[Any]:
     )
 
 
-def tell(workspace: Workspace, jwt: Jwt[Any] | None, what: str) -> None:
+def tell(workspace: CommandWorkspace, jwt: Jwt[Any] | None, what: str) -> None:
     """Print what came of an edit: the jwt, or that there was nothing to change."""
     if jwt is None:
-        printing.emit({"changed": False}, f"{what}: nothing to change", as_json=workspace.settings.as_json)
+        printing.emit({"changed": False}, f"{what}: nothing to change", as_json=workspace.options.as_json)
     else:
         printing.emit(
-            describe.data(jwt) | {"changed": True}, f"{what}: changed", as_json=workspace.settings.as_json
+            describe.data(jwt) | {"changed": True}, f"{what}: changed", as_json=workspace.options.as_json
         )

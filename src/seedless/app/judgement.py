@@ -1,4 +1,4 @@
-"""Judgement for a command: the rules, the policy that is pinned, and the findings that were lifted."""
+"""Judgement of a plan: the rules, the policy that is pinned, and the findings that were waived."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from seedless.waivers import waive
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from seedless.app.workspace import Workspace
     from seedless.change import Change, Context
-    from seedless.cli._workspace import Workspace
     from seedless.findings import Finding
     from seedless.jwt import Jwt
     from seedless.signing_pipeline import Plan
@@ -98,18 +98,3 @@ def _standing(plan: Plan, stored: Iterable[Jwt[Any]]) -> Mapping[str, Jwt[Any]]:
         if isinstance(jwt.claims.body, Operator) or jwt.claims.sub in about.claims:
             found.setdefault(jwt.claims.sub, jwt)
     return found
-
-
-def findings_data(findings: Iterable[Finding]) -> list[dict[str, str]]:
-    """Return *findings* as --json prints them."""
-    return [
-        {
-            "code": finding.code,
-            "severity": str(finding.severity),
-            "about": finding.about,
-            "where": finding.where,
-            "text": finding.text,
-            "hint": finding.hint,
-        }
-        for finding in findings
-    ]

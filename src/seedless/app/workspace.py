@@ -1,4 +1,7 @@
-"""What a command works with: configuration, store, keyring and the time, each read when first needed."""
+"""Where a program begins: a store of jwts, the tokens with its keys, and what judges both.
+
+Everything is read when it is first needed: configuration, store, inventory, policy.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +9,169 @@ import contextlib
 import functools
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from seedless import config as configuration
 from seedless import inventory
+from seedless.app import arguments
+from seedless.app.observer import SILENT, Observer
+from seedless.app.settings import WorkspaceSettings
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.inventory import Inventory, KeyEntry
+from seedless.jwt import Claims, Jwt
 from seedless.key_store import creds_text, user_key
-from seedless.store import atomic, create_store, default_root, expanded, open_store, operators
-from seedless.store.names import check_name
+from seedless.nkey import PublicKey, Role
+from seedless.pin import PinSource
+from seedless.pkcs11.uri import KeyUri
+from seedless.seeds import SoftwareKey
+from seedless.store import Store, atomic, create_store, default_root, expanded, open_store, operators
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from seedless.cli.options import Settings
+    from seedless.app.accounts import Accounts
+    from seedless.app.operators import Operators
+    from seedless.app.signing_keys import SigningKeys
+    from seedless.app.tokens import Sessions
+    from seedless.app.users import Users
     from seedless.config import Config
     from seedless.inventory import Inventory, KeyEntry
     from seedless.jwt import Claims, Jwt
     from seedless.nkey import PublicKey, Role
     from seedless.policy import Policy
-    from seedless.seeds import SoftwareKey
-    from seedless.store import Store
+
+
+def system_time() -> float:
+    """Return the time of this machine's clock, in Unix seconds."""
+    return time.time()
 
 
 class Workspace:
-    """The surroundings of one command."""
+    """A store of jwts, the tokens with its keys, and what judges them. It belongs to one thread.
 
-    def __init__(self, settings: Settings) -> None:
-        """Take what the options say; nothing is read yet."""
+    Nothing is read before it is used. `now` is the time (Unix seconds) of the operation that is running.
+    """
+
+    def __init__(
+        self,
+        store: str | PathLike[str] | None = None,
+        *,
+        operator: str | None = None,
+        module: str | PathLike[str] | None = None,
+        token: str | KeyUri | None = None,
+        pin_source: str | PinSource | None = None,
+        policy: str | PathLike[str] | None = None,
+        context: str | None = None,
+        allow: Iterable[str] = (),
+        allow_extractable: Iterable[str | PublicKey] = (),
+        reset_time: Iterable[str | PublicKey] = (),
+        jobs: int | None = None,
+        last_try: bool = False,
+        clock: Callable[[], float] = system_time,
+        observer: Observer = SILENT,
+    ) -> None:
+        """Take what a command takes as options; the defaults are those of the configuration.
+
+        *store* is the folder of jwts, *operator* the one that is meant where it has several. *module* is the
+        PKCS#11 library, *token* an RFC 7512 URI, *pin_source* where the PIN comes from (`env:NAME`,
+        `file:PATH`, `cmd:PROGRAM`, or an object with a method `pin`). *policy* is the file of the pinned
+        policy, *context* one of the configuration. *allow* are codes of findings that are waived,
+        *allow_extractable* keys that may sign although they can leave their token, *reset_time* subjects
+        whose jwts are from a clock that was fast. *jobs* processes sign. *last_try* uses the last try of a
+        PIN. *clock* gives the time in Unix seconds, *observer* is told of drivers and progress. Raise
+        `UsageError` for a value of another type.
+        """
+        self._begin(
+            WorkspaceSettings(
+                store=arguments.text("store", store, PathLike),
+                operator=arguments.text("operator", operator),
+                module=arguments.text("module", module, PathLike),
+                token=arguments.text("token", token, KeyUri),
+                pin_source=pin_source if isinstance(pin_source, str) else None,
+                policy=arguments.text("policy", policy, PathLike),
+                context=arguments.text("context", context),
+                allow=arguments.texts("allow", allow),
+                allow_extractable=arguments.keys("allow_extractable", allow_extractable),
+                reset_time=arguments.keys("reset_time", reset_time),
+                jobs=arguments.count("jobs", jobs),
+                last_try=last_try,
+            ),
+            clock,
+            observer,
+            arguments.pins(pin_source),
+        )
+
+    def _begin(
+        self,
+        settings: WorkspaceSettings,
+        clock: Callable[[], float],
+        observer: Observer,
+        pins: PinSource | None = None,
+    ) -> None:
+        """Take *settings* as they are; nothing is read yet."""
         self._options = settings
         self._inventory: tuple[tuple[int, int, int], Inventory] | None = None
-        self.now = int(time.time())
+        self.clock = clock
+        self.observer = observer
+        self.pins = pins
+        self.sessions: Sessions | None = None
+        self.lock_mark: object | None = None
+        self.now = int(clock())
+
+    def __enter__(self) -> Self:
+        """Keep tokens open from the first signature on."""
+        from seedless.app.tokens import Sessions  # noqa: PLC0415 - only where something is signed
+
+        self.sessions = Sessions()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the tokens, and forget their PINs."""
+        sessions, self.sessions = self.sessions, None
+        if sessions is not None:
+            sessions.close()
+
+    def __repr__(self) -> str:
+        store = self._options.store
+        return f"Workspace({store!r})" if store else "Workspace()"
+
+    @property
+    def operators(self) -> Operators:
+        """The operator: create one with its store, edit it."""
+        from seedless.app.operators import Operators  # noqa: PLC0415 - what signs is loaded when it is used
+
+        return Operators(self)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Its accounts: create, edit, and revoke their users."""
+        from seedless.app.accounts import Accounts  # noqa: PLC0415 - likewise
+
+        return Accounts(self)
+
+    @property
+    def users(self) -> Users:
+        """Their users: create with creds, and edit."""
+        from seedless.app.users import Users  # noqa: PLC0415 - likewise
+
+        return Users(self)
+
+    @property
+    def signing_keys(self) -> SigningKeys:
+        """The keys that sign for the operator and its accounts: add, remove."""
+        from seedless.app.signing_keys import SigningKeys  # noqa: PLC0415 - likewise
+
+        return SigningKeys(self)
 
     @functools.cached_property
-    def settings(self) -> Settings:
-        """What the options say, and for those that were not given the context that they name."""
+    def settings(self) -> WorkspaceSettings:
+        """What was given, and for what was not given the context that is named."""
         options = self._options
         name = options.context or self.config.selected
         if name is None:
@@ -124,7 +251,7 @@ class Workspace:
 
     def new_store(self, operator: str) -> Store:
         """Make and return the store of a new *operator*."""
-        check_new_name(operator)
+        arguments.check_new_name(operator)
         self.store = create_store(self.root, operator)
         return self.store
 
@@ -213,7 +340,7 @@ class Workspace:
         """Return the key of the user *subject*, where its seed is in the key store or in its creds file."""
         return user_key(self.store, subject, (account, user))
 
-    def accounts(self) -> list[Jwt[Account]]:
+    def all_accounts(self) -> list[Jwt[Account]]:
         """Return all accounts of the store, by name; raise `StoreError` when one is damaged."""
         return [self.account(name) for name in self.store.children()]
 
@@ -234,7 +361,7 @@ class Workspace:
 
     def refuse_existing(self, *address: str) -> None:
         """Raise `UsageError` when there is a jwt at *address* already, or can be none."""
-        check_new_name(address[-1])
+        arguments.check_new_name(address[-1])
         if self.store.get(*address) is not None:
             kind = "account" if len(address) == 1 else "user"
             raise UsageError(f"{kind} {quoted(address[-1])} is in the store already", "choose another name")
@@ -252,17 +379,28 @@ class Workspace:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep every other writer out of the folder until the walk is over; `now` is when it is had.
+        """Exclude every other writer of the folder; may be taken again. `now` is when it is had.
 
-        Somebody else may have held it for minutes, and what they signed is later than when the command began.
+        Somebody else may have held it for minutes, and what they signed is later than when this began. A
+        preview that is made and signed inside is one transaction: nothing can have changed in between.
         """
-        with contextlib.nullcontext() if self.settings.dry_run else self.store.lock():
+        with self._excluding_others():
             self.refresh()
-            yield
+            is_outermost = self.lock_mark is None
+            self.lock_mark = self.lock_mark or object()
+            try:
+                yield
+            finally:
+                if is_outermost:
+                    self.lock_mark = None
 
-    def refresh(self) -> None:
-        """Look at the clock again: people and servers take their time."""
-        self.now = max(self.now, int(time.time()))
+    def _excluding_others(self) -> AbstractContextManager[None]:
+        return self.store.lock()
+
+    def refresh(self) -> int:
+        """Look at the clock again, since people and servers take their time; return what `now` is then."""
+        self.now = max(self.now, int(self.clock()))
+        return self.now
 
     def known_keys(self) -> set[str]:
         """Return the public keys, as text, of which the inventory knows where they are."""
@@ -277,13 +415,3 @@ def _nsc_root() -> Path | None:
         root = nsc_paths(os.environ).root
         return root if operators(root) else None
     return None
-
-
-def check_new_name(name: str) -> None:
-    """Raise `UsageError` unless *name* can be one of a file and all of it can be seen."""
-    check_name(name)
-    if not name.isprintable():
-        raise UsageError(
-            f"the name {quoted(name)} holds a character that cannot be seen",
-            "choose another, such as orders or node-7",
-        )

@@ -1,4 +1,4 @@
-"""Record: what was signed goes into the store, key files and creds with it; the last step of the walk.
+"""Record: what was signed goes into the store, key files and creds with it. The last step.
 
 The seed of a user is in the key store, or in the creds file that the user has, at whatever address.
 """
@@ -6,31 +6,30 @@ The seed of a user is in the key store, or in the creds file that the user has, 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedless.change import StoreWrite
 from seedless.errors import StoreError
+from seedless.jwt import Jwt
 from seedless.key_store import key_files, user_key
-from seedless.store import atomic
+from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Signed
+from seedless.store import Store, atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from seedless.app.workspace import Workspace
 
-    from seedless.change import StoreWrite
-    from seedless.cli._workspace import Workspace
-    from seedless.jwt import Jwt
-    from seedless.seeds import SoftwareKey
-    from seedless.signing_pipeline import Signed
-    from seedless.store import Store
-
-    Files = Callable[[Sequence[Signed]], Mapping[Path, str | None]]
+Files = Callable[[Sequence[Signed]], Mapping[Path, str | None]]
+"""Which files are written, or removed (None), together with what was signed."""
 
 _USER = 2
 """Parts of the address of a user."""
 
 
 def no_files(_signed: Sequence[Signed]) -> Mapping[Path, str | None]:
-    """Return no files: what most commands write beside the store."""
+    """Return no files: what most operations write beside the store."""
     return {}
 
 

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import ChainMap
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
-import msgspec
 
-from seedless import signing_pipeline as walk
+from seedless.app.judgement import judged
+from seedless.app.key_names import known_names
+from seedless.app.pipeline import preview
+from seedless.app.recorder import no_files
 from seedless.change import Statement
 from seedless.cli import consent, printing
-from seedless.cli._judge import findings_data, judged
-from seedless.cli._names import known_names
-from seedless.cli._record import Recorder, no_files
-from seedless.cli._token import check_token_options, open_tokens
-from seedless.clock import Clock
+from seedless.cli.render.findings import findings_data
 from seedless.diff import Accounts, Difference, Effect, Wording, diff_change
 from seedless.findings import Severity
 from seedless.text import shown
 from seedless.units import moment
-from seedless.waivers import check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
+    from seedless.app.pipeline import Judge, Preview
+    from seedless.app.recorder import Files
     from seedless.change import Change, StoreWrite
-    from seedless.cli._record import Files
-    from seedless.cli._workspace import Workspace
-    from seedless.cli.consent import Approve
+    from seedless.cli.consent import Consent
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.findings import Report
     from seedless.jwt import Jwt
     from seedless.seeds import SoftwareKey
     from seedless.signing_pipeline import Intent, Plan
+
+R = TypeVar("R")
 
 _EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
 _KEY_IN_BRACKETS = re.compile(r" \(([AOU][A-Z2-7]{55})\)")
@@ -42,86 +43,68 @@ _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
 def sign(
-    workspace: Workspace,
+    workspace: CommandWorkspace,
     intent: Intent,
     *,
     seeds: Sequence[SoftwareKey] = (),
     files: Files = no_files,
     gone: Collection[Path] = (),
-    judge: Callable[[Workspace, Plan], Report] = judged,
-    approve: Approve = consent.ask_to_sign,
+    judge: Judge = judged,
+    approve: Consent = consent.ask_to_sign,
 ) -> tuple[Jwt[Any], ...]:
-    """Walk *intent*: shown, approved, signed, verified, recorded. With --dry-run only shown.
+    """Preview *intent* and sign it, for commands whose work is not an operation of the application yet."""
+    made = preview(
+        workspace, intent, lambda jwts: jwts, seeds=seeds, files=files, removed_files=gone, judge=judge
+    )
+    return _sign(workspace, made, approve)
 
-    What is signed goes to the addresses of the changes, together with *files*; creds are written for new
-    users, whose *seeds* are given, and again for those that are known. Those of *files* that are *gone* then
-    are shown with the plan. With --plan the plan is written.
+
+def sign_preview(
+    workspace: CommandWorkspace, made: Preview[R], *, approve: Consent = consent.ask_to_sign
+) -> R:
+    """Show the preview *made*, and sign it with consent; the end of every command that signs.
+
+    With --dry-run it is only shown, with --plan it is written, and the command ends. Where there is nothing
+    to do, nothing is shown or asked.
     """
-    settings = workspace.settings
-    workspace.refresh()
-    check_token_options(workspace)
-    check(settings.allow)
-    intent = msgspec.structs.replace(intent, reset_time=frozenset(settings.reset_time))
-    if settings.dry_run or settings.plan:
-        plan = intent.rehearsed()
-        _only_shown(workspace, plan, judge(workspace, plan), intent, seeds, gone)
-    return walk.issue(
-        intent,
-        judge=lambda plan: judge(workspace, plan),
-        review=lambda plan, report: _review(workspace, plan, report, intent, gone, approve),
-        keys=lambda plan: open_tokens(
-            workspace,
-            writable=bool(intent.new_keys),
-            policy=workspace.policy,
-            changes=plan.changes,
-        ),
-        record=Recorder(workspace, seeds, files),
-        clock=Clock(say=printing.say),
-    )
+    show_notices(made)
+    return made.sign() if made.is_empty else _sign(workspace, made, approve)
 
 
-def _only_shown(
-    workspace: Workspace,
-    plan: Plan,
-    report: Report,
-    intent: Intent,
-    seeds: Sequence[SoftwareKey],
-    gone: Collection[Path],
-) -> NoReturn:
-    """Show *plan*, with --plan write it, and end the command."""
-    settings = workspace.settings
-    show_plan(workspace, plan, report, intent, gone)
-    report.require_clean()
-    if settings.plan and not settings.dry_run:
-        from seedless.cli._plan import write_plan  # noqa: PLC0415 - only with --plan
+def _sign(workspace: CommandWorkspace, made: Preview[R], approve: Consent) -> R:
+    show_plan(workspace, made)
+    if workspace.options.dry_run or workspace.options.plan:
+        _only_shown(workspace, made)
+    return made.sign(approve=lambda preview: approve(workspace, preview.plan))
 
-        write_plan(workspace, plan, intent, seeds)
-    printing.emit(
-        lambda: plan_data(workspace, plan, report, intent, gone),
-        "nothing was signed: --dry-run",
-        as_json=settings.as_json,
-    )
+
+def _only_shown(workspace: CommandWorkspace, made: Preview[Any]) -> NoReturn:
+    """Write the plan with --plan, or print what was previewed, and end the command."""
+    made.report.require_clean()
+    options = workspace.options
+    if options.plan and not options.dry_run:
+        plan = made.plan
+        digest = made.write(options.plan)
+        written = {"plan": str(Path(options.plan)), "digest": digest}
+        counts = {"changes": len(plan.changes), "placements": len(plan.store_writes)}
+        text = f"plan: {Path(options.plan)}\ndigest: {digest}"
+        printing.emit(written | counts, text, as_json=options.as_json)
+    else:
+        data = functools.partial(plan_data, workspace, made)
+        printing.emit(data, "nothing was signed: --dry-run", as_json=options.as_json)
     raise click.exceptions.Exit(0)
 
 
-def _review(
-    workspace: Workspace,
-    plan: Plan,
-    report: Report,
-    intent: Intent,
-    gone: Collection[Path],
-    approve: Approve,
-) -> bool:
-    show_plan(workspace, plan, report, intent, gone)
-    # Nobody is asked about what is refused anyway; the walk raises it.
-    return bool(report.errors) or approve(workspace, plan)
+def show_notices(made: Preview[Any]) -> None:
+    """Show what a person should read before the plan."""
+    for notice in made.notices:
+        printing.say(printing.printable(str(notice)) if notice.is_warning else str(notice))
 
 
-def show_plan(
-    workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path] = ()
-) -> None:
-    """Show every change of *plan*, what it places, the files that are *gone* then, and what was found."""
-    placeholders, accounts = _placeholders(intent), plan.accounts
+def show_plan(workspace: CommandWorkspace, made: Preview[Any]) -> None:
+    """Show every change of the preview *made*, what it places and removes, and what was found."""
+    plan = made.plan
+    placeholders, accounts = _placeholders(made), plan.accounts
 
     def named(found: re.Match[str]) -> str:
         # By one look-up for each key of a line: a line is not searched for all new keys.
@@ -134,17 +117,17 @@ def show_plan(
     show_reset_times(plan, workspace)
     for store_write in plan.store_writes:
         printing.say(click.style(placed(store_write), bold=True))
-    for path in gone:
+    for path in made.removed_files:
         printing.say(click.style(f"{shown(path)} (removed)", bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
         printing.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
-    show_findings(report)
+    show_findings(made.report)
 
 
-def show_reset_times(plan: Plan, workspace: Workspace) -> None:
+def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
     """Say what is known of the times of the jwts that --reset-time names, before somebody confirms it."""
     reset = [
-        one for one in plan.changes if one.replaces and one.draft.claims.sub in workspace.settings.reset_time
+        one for one in plan.changes if one.replaces and one.draft.claims.sub in workspace.options.reset_time
     ]
     if not reset:
         return
@@ -210,25 +193,23 @@ def line(difference: Difference, *, is_new: bool = False) -> str:
     return f"{effect} {difference.line}"
 
 
-def difference_data(workspace: Workspace, change: Change, accounts: Accounts) -> list[dict[str, Any]]:
+def difference_data(workspace: CommandWorkspace, change: Change, accounts: Accounts) -> list[dict[str, Any]]:
     """Return what *change* changes as --json prints it."""
     found = diff_change(change, accounts, names=known_names(workspace, change))
     return [one.data() for one in found]
 
 
-def _placeholders(intent: Intent) -> dict[str, str]:
-    """Return what to call the keys that have yet to be made."""
+def _placeholders(made: Preview[Any]) -> dict[str, str]:
+    """Return what to call the keys that have yet to be created."""
     return {
-        str(key.placeholder_key): f"a new key for {key.role.name.lower()} {key.name}"
-        for key in intent.new_keys
+        str(key.placeholder_key): f"a new key for {key.role.name.lower()} {key.name}" for key in made.new_keys
     }
 
 
-def plan_data(
-    workspace: Workspace, plan: Plan, report: Report, intent: Intent, gone: Collection[Path] = ()
-) -> dict[str, Any]:
-    """Return *plan*, and the files that are *gone* then, as --json prints it with --dry-run."""
-    new_keys = [f"{key.role.name.lower()}:{key.name}" for key in intent.new_keys]
+def plan_data(workspace: CommandWorkspace, made: Preview[Any]) -> dict[str, Any]:
+    """Return the preview *made* as --json prints it with --dry-run."""
+    plan, report = made.plan, made.report
+    new_keys = [f"{key.role.name.lower()}:{key.name}" for key in made.new_keys]
     accounts = plan.accounts
     changes = [
         {
@@ -252,7 +233,7 @@ def plan_data(
             {"address": one.address, "removed": one.jwt is None, "reason": one.reason}
             for one in plan.store_writes
         ],
-        "files_removed": [str(path) for path in gone],
+        "files_removed": [str(path) for path in made.removed_files],
         "policy": workspace.policy.digest if workspace.policy else None,
         "findings": findings_data(report.findings),
         "lifted": findings_data(report.waived),

@@ -1,0 +1,150 @@
+"""Accounts: created, edited, and the revocations of their users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from seedless.app import edits, revocations
+from seedless.app.arguments import Time
+from seedless.app.edits import Change, Edited
+from seedless.app.pipeline import Preview, preview
+from seedless.app.signing_keys import REMOVED, USERS_AGAIN, issued_by, locking_out, with_keys
+from seedless.app.subjects import signing_key_subjects, subject_for
+from seedless.claims import Account, Operator, Scope
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey, Role
+from seedless.plan import issuing_key, new_account
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["Accounts"]
+
+
+class Accounts:
+    """The accounts of the operator."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take where they are."""
+        self._workspace = workspace
+
+    def get(self, name: str) -> Jwt[Account]:
+        """Return the account *name*, which may be its public key; raise `UsageError` with those there are."""
+        return self._workspace.account(name)
+
+    def names(self) -> list[str]:
+        """Return the names of all accounts, sorted; those too whose files are damaged."""
+        return self._workspace.store.children()
+
+    def add(
+        self,
+        name: str,
+        change: Change[Account] | None = None,
+        *,
+        limits: Mapping[str, Any] | None = None,
+        expiry: Time | None = None,
+        tags: Iterable[str] = (),
+        public_key: PublicKey | str | None = None,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Jwt[Account]]:
+        """Preview a new account; *change* makes its claims of the default ones, which have no limits.
+
+        *limits* are members of `nats.limits` by their JSON names, as in `{"conn": 100}`. The key is created
+        on the token, or is *public_key*. *issuer* is the key of the operator that signs. In a managed store,
+        whose operator is somebody else, the account signs itself: the jwt is a request to that operator.
+        Raise `UsageError` for a name that is taken.
+        """
+        workspace = self._workspace
+        workspace.refresh()
+        now, operator = workspace.now, workspace.operator()
+        workspace.refuse_existing(name)
+        claims = edits.new_claims(name, Account.new(), change)
+        claims = edits.with_terms(claims, now, limits=limits, expiry=expiry, tags=tags)
+        subject, notices = subject_for(workspace, Role.ACCOUNT, name, public_key)
+        intent = new_account(
+            subject,
+            claims.body,
+            operator=operator,
+            issuer=_issuer(workspace, operator.claims, None if issuer is None else str(issuer)),
+            now=now,
+            times=edits.times_of(claims),
+        )
+        return preview(workspace, intent, lambda jwts: jwts[0], notices=notices)
+
+    def edit(
+        self,
+        name: str,
+        change: Change[Account] | None = None,
+        *,
+        limits: Mapping[str, Any] | None = None,
+        expiry: Time | None = None,
+        tags: Iterable[str] = (),
+        add_signing_keys: Iterable[str | PublicKey] = (),
+        remove_signing_keys: Iterable[str | PublicKey] = (),
+        issuer: str | PublicKey | None = None,
+        reason: str = "edited",
+        force: bool = False,
+    ) -> Preview[Edited[Account]]:
+        """Preview the account *name* with what *change* makes of its claims; what is not changed stays.
+
+        *add_signing_keys* are public keys, or `generate` for one that is created on the token. *reason* goes
+        into the review. Raise `UsageError` for what would lock users of the store out: a signing key that is
+        removed, bearer tokens that are refused; with *force* that is a notice.
+        """
+        workspace = self._workspace
+        workspace.refresh()
+        before, now = edits.stored(workspace, (name,)), workspace.now
+        added, removed = tuple(map(str, add_signing_keys)), tuple(map(str, remove_signing_keys))
+        notices = locking_out(issued_by(workspace, (name,), removed), REMOVED, USERS_AGAIN, force=force)
+        after = edits.with_terms(
+            edits.applied(change, before.claims), now, limits=limits, expiry=expiry, tags=tags
+        )
+        if after.body.limits.disallow_bearer and not before.claims.body.limits.disallow_bearer:
+            bearers = _bearers(workspace, name)
+            notices += locking_out(bearers, "bearers are refused", "edit them first", force=force)
+        subjects, reused = signing_key_subjects(workspace, before, f"{name} signing", added)
+        return edits.edit(
+            workspace,
+            (name,),
+            lambda _, keys: with_keys(after, keys, removed),
+            reason=reason,
+            issuer=None if issuer is None else str(issuer),
+            subjects=subjects,
+            notices=(*notices, *reused),
+        )
+
+    def revoke(
+        self,
+        name: str,
+        *users: str | PublicKey,
+        at: Time | None = None,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Edited[Account]]:
+        """Preview the account *name* with *users* revoked: by name, by key, or `*` for all of them.
+
+        What was issued to them until now, or until *at*, holds no longer, on servers that have this account.
+        A revocation that reaches further stays.
+        """
+        return revocations.revoke(self._workspace, name, tuple(map(str, users)), at=at, issuer=issuer)
+
+    def unrevoke(
+        self, name: str, *users: str | PublicKey, issuer: str | PublicKey | None = None
+    ) -> Preview[Edited[Account]]:
+        """Preview the account *name* without the revocations of *users*."""
+        return revocations.unrevoke(self._workspace, name, tuple(map(str, users)), issuer=issuer)
+
+
+def _issuer(workspace: Workspace, operator: Claims[Operator], wanted: str | None) -> PublicKey | None:
+    """Return the key of *operator* that issues an account; None where that is the account itself."""
+    known = workspace.known_keys()
+    issuer = issuing_key(operator, known, wanted)
+    return None if workspace.store.managed and wanted is None and str(issuer) not in known else issuer
+
+
+def _bearers(workspace: Workspace, account: str) -> list[Jwt[Any]]:
+    """Return the users of *account* that prove no key: by their jwts, or by the scopes that issued them."""
+    entries = workspace.account(account).claims.body.signing_keys
+    scopes = {one.key for one in entries if isinstance(one, Scope) and one.template.bearer_token}
+    jwts = (jwt for _, jwt in workspace.each(account) if isinstance(jwt, Jwt))
+    return [jwt for jwt in jwts if jwt.claims.body.bearer_token or str(jwt.issuer) in scopes]

@@ -1,0 +1,228 @@
+"""Edits: a jwt of the store, with something in it changed, is signed again in its place.
+
+A change is a function from claims to claims; new claims are a change of the default ones. So a program says
+what it wants once, and `add` and `edit` take the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from seedless.app import arguments
+from seedless.app.arguments import Time
+from seedless.app.pipeline import Notice, Preview, nothing_to_do, preview
+from seedless.claims import Account, Operator, User
+from seedless.errors import BadJwt, UsageError
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey
+from seedless.plan import PlanSubject, ValidityPeriod, changed, issuing_key
+from seedless.signing_pipeline import Intent, NewKey, Plan
+from seedless.text import quoted
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = [
+    "Change",
+    "Edited",
+    "applied",
+    "edit",
+    "issuer_of",
+    "kept_issuer",
+    "stored",
+    "with_body",
+    "with_terms",
+]
+
+B = TypeVar("B")
+Change = Callable[[Claims[B]], Claims[B]]
+BodyChange = Callable[[B], B]
+
+
+class Edited(msgspec.Struct, Generic[B], frozen=True):
+    """What came of an edit: the jwt in the store, and whether it is another than before."""
+
+    jwt: Jwt[B]
+    changed: bool
+
+
+def edit(
+    workspace: Workspace,
+    address: tuple[str, ...],
+    change: Callable[[Claims[Any], tuple[str, ...]], Claims[Any]],
+    *,
+    reason: str,
+    issuer: str | None = None,
+    subjects: Sequence[PlanSubject] = (),
+    notices: Sequence[Notice] = (),
+) -> Preview[Edited[Any]]:
+    """Return the preview of what *change* makes of the jwt at *address*, in its place.
+
+    *change* gets the claims, and the keys (text) of *subjects*, created on a token or known. The preview is
+    empty when it changes nothing. *issuer* is a key or a role; without it the key that issued the jwt signs
+    again, where it still may.
+    """
+    workspace.refresh()
+    before, now = stored(workspace, address), workspace.now
+    wanted = tuple(key for subject in subjects for key in subject.wanted)
+
+    def after(made: Mapping[NewKey, PublicKey]) -> Claims[Any]:
+        return change(before.claims, tuple(str(subject.resolve(made)) for subject in subjects))
+
+    rehearsed = after({key: key.placeholder_key for key in wanted})
+    if rehearsed == before.claims and issuer is None:
+        return unchanged(workspace, before, notices)
+    key = issuer_of(workspace, before, rehearsed, issuer)
+    around = workspace.around(rehearsed, keys=(str(key), str(before.issuer)))
+
+    def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
+        claims = after(made) if wanted else rehearsed
+        step = changed(claims, key, replaces=before, now=now, reason=reason, address=address)
+        return Plan((step,), now, around)
+
+    return preview(workspace, Intent(plan, wanted), _edited, notices=notices)
+
+
+def _edited(jwts: tuple[Jwt[Any], ...]) -> Edited[Any]:
+    (jwt,) = jwts
+    return Edited(jwt, changed=True)
+
+
+def unchanged(workspace: Workspace, before: Jwt[B], notices: Sequence[Notice] = ()) -> Preview[Edited[B]]:
+    """Return the empty preview of an edit that leaves *before* as it is."""
+    return nothing_to_do(workspace, Edited(before, changed=False), notices)
+
+
+def stored(workspace: Workspace, address: tuple[str, ...]) -> Jwt[Any]:
+    """Return the jwt at *address*; raise `UsageError` with the names that there are, or for lossy members."""
+    match address:
+        case ():
+            jwt: Jwt[Any] = workspace.operator()
+        case (name,):
+            jwt = workspace.account(name)
+        case _:
+            jwt = workspace.user(*address)
+    if jwt.unknown:
+        paths = ", ".join(member.path for member in jwt.unknown)
+        raise BadJwt(
+            f"the jwt has members that would be lost: {paths}",
+            "a newer seedless may know them",
+            path=jwt.unknown[0].path,
+        )
+    return jwt
+
+
+def issuer_of(workspace: Workspace, before: Jwt[Any], after: Claims[Any], wanted: str | None) -> PublicKey:
+    """Return the key that signs *after*: the one *wanted*, else that of *before* where it still may."""
+    if isinstance(after.body, Operator):
+        return issuing_key(after, (), wanted or after.sub)
+    parent, known = parent_of(workspace, before), workspace.known_keys()
+    issuer = kept_issuer(parent, known, before, wanted)
+    is_request = isinstance(after.body, Account) and workspace.store.managed and str(issuer) not in known
+    if is_request and wanted is None:
+        return PublicKey.parse(after.sub)  # to the operator, as nsc makes it
+    return issuer
+
+
+def kept_issuer(
+    parent: Claims[Any], known: Collection[str], before: Jwt[Any], wanted: str | None = None
+) -> PublicKey:
+    """Return the key of *parent* that signs in place of *before*: the one *wanted*, else the same again.
+
+    Another is taken only where the same may not sign for *parent* any more, or nobody knows where it is
+    while another is *known*.
+    """
+    if wanted is not None:
+        return issuing_key(parent, known, wanted)
+    keys = {str(getattr(entry, "key", entry)) for entry in parent.body.signing_keys}
+    if not (isinstance(parent.body, Operator) and parent.body.strict_signing_key_usage):
+        keys.add(parent.sub)
+    if str(before.issuer) in keys and (str(before.issuer) in known or not keys & set(known)):
+        return before.issuer
+    return issuing_key(parent, known)
+
+
+def parent_of(workspace: Workspace, jwt: Jwt[Any]) -> Claims[Any]:
+    """Return the claims of who issues *jwt*: the operator, or the account of a user."""
+    if isinstance(jwt.claims.body, Account):
+        return workspace.operator().claims
+    wanted = jwt.claims.body.issuer_account or str(jwt.issuer)
+    for account in workspace.readable_accounts():
+        if account.claims.sub == wanted:
+            return account.claims
+    raise UsageError(
+        f"the account {wanted} of {quoted(jwt.claims.name)} is not in the store", "import it, or pull it"
+    )
+
+
+def with_body(change: BodyChange[B]) -> Callable[[Claims[B], tuple[str, ...]], Claims[B]]:
+    """Return the change of claims that *change* of their body is."""
+    return lambda claims, _: msgspec.structs.replace(claims, body=change(claims.body))
+
+
+def applied(change: Change[B] | None, claims: Claims[B]) -> Claims[B]:
+    """Return what *change* makes of *claims*; raise `UsageError` for what is no change."""
+    if change is None:
+        return claims
+    if not callable(change):
+        raise arguments.wrong_type("change", change, "a function from claims to claims")
+    made: object = change(claims)
+    if not isinstance(made, Claims) or not isinstance(made.body, type(claims.body)):
+        kind = type(claims.body).__name__
+        raise arguments.wrong_type("what a change returns", made, f"claims of the same kind: {kind}")
+    after: Claims[B] = made
+    if (after.sub, after.name) != (claims.sub, claims.name):
+        raise UsageError(
+            "a change leaves subject and name of the claims as they are", "rename has its own operation"
+        )
+    return after
+
+
+def new_claims(name: str, body: B, change: Change[B] | None) -> Claims[B]:
+    """Return what *change* makes of new claims with this *name* and *body*; the subject is not known yet."""
+    return applied(change, Claims(sub="", name=name, body=body))
+
+
+def times_of(claims: Claims[Any]) -> ValidityPeriod:
+    """Return from when until when *claims* hold."""
+    return ValidityPeriod(start=claims.nbf, expiry=claims.exp)
+
+
+def with_terms(
+    claims: Claims[B],
+    now: int,
+    *,
+    limits: Mapping[str, Any] | None = None,
+    expiry: Time | None = None,
+    tags: Iterable[str] = (),
+) -> Claims[B]:
+    """Return *claims* with what the short arguments of `add` and `edit` say; *now* is Unix seconds.
+
+    *limits* are members of `nats.limits` of an account, of `nats` of a user, by their JSON names.
+    """
+    body: Any = claims.body
+    if limits is not None:
+        body = _limited(body, limits)
+    added = [tag.strip().lower() for tag in arguments.texts("tags", tags)]
+    if added:
+        body = msgspec.structs.replace(body, tags=tuple(dict.fromkeys([*body.tags, *added])))
+    exp = claims.exp if expiry is None else arguments.seconds("expiry", expiry, now)
+    return msgspec.structs.replace(claims, body=body, exp=exp)
+
+
+_USER_LIMITS = ("subs", "data", "payload")
+
+
+def _limited(body: Any, limits: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an account or a user
+    if not isinstance(limits, Mapping):
+        raise arguments.wrong_type("limits", limits, 'a mapping, as in limits={"subs": 100}')
+    names = _USER_LIMITS if isinstance(body, User) else type(body.limits).__struct_fields__
+    for name in limits:
+        if name not in names:
+            raise UsageError(f"there is no limit {quoted(str(name))}", f"there are: {', '.join(names)}")
+    if isinstance(body, User):
+        return msgspec.structs.replace(body, **limits)
+    return msgspec.structs.replace(body, limits=msgspec.structs.replace(body.limits, **limits))

@@ -1,0 +1,219 @@
+"""Operators: created with their store, and edited."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.app import edits
+from seedless.app.arguments import Time, check_new_name
+from seedless.app.edits import Change, Edited
+from seedless.app.pipeline import Notice, Preview, preview
+from seedless.app.signing_keys import (
+    REMOVED,
+    accounts_again,
+    issued_by,
+    keys_left,
+    locking_out,
+    with_keys,
+)
+from seedless.app.subjects import signing_key_subjects, subject_for
+from seedless.app.tokens import pin_source
+from seedless.claims import Account, Operator, User
+from seedless.errors import UsageError
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey, Role
+from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, PlanSubject, SystemAccount, new_operator
+from seedless.seeds import SoftwareKey
+from seedless.store import Store, create_store
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["OperatorAdded", "Operators"]
+
+
+class OperatorAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """A new operator, and the system account with its user where they were created with it."""
+
+    jwt: Jwt[Operator]
+    system_account: Jwt[Account] | None = None
+    system_user: Jwt[User] | None = None
+    creds_path: Path | None = None
+
+
+class Operators:
+    """The operator of a workspace: whose store it is."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take where they are."""
+        self._workspace = workspace
+
+    def get(self) -> Jwt[Operator]:
+        """Return the operator of the store; raise `StoreError` where there is none."""
+        return self._workspace.operator()
+
+    def add(
+        self,
+        name: str,
+        change: Change[Operator] | None = None,
+        *,
+        expiry: Time | None = None,
+        tags: Iterable[str] = (),
+        public_key: PublicKey | str | None = None,
+        system_account: bool | PublicKey | str = False,
+        signing_key: bool = False,
+    ) -> Preview[OperatorAdded]:
+        """Preview a new operator with a store of its own; *change* makes its claims of empty ones.
+
+        Its key is created on the token, or is *public_key*. With *system_account* the system account and its
+        user are created too, True or the key of the account; with *signing_key* a key that signs accounts in
+        place of the identity. The workspace means the new store once it is signed. Raise `StoreError` where
+        there is such an operator.
+        """
+        workspace = self._workspace
+        now = workspace.refresh()
+        claims = edits.new_claims(name, Operator.new(), change)
+        claims = edits.with_terms(claims, now, expiry=expiry, tags=tags)
+        is_strict = claims.body.strict_signing_key_usage
+        if is_strict and not (signing_key or claims.body.signing_keys):
+            raise UsageError(
+                "an operator that requires signing keys signs no accounts without one",
+                "--generate-signing-key creates one; with --sys also that of the system account",
+            )
+        child = _in_new_store(workspace, name)
+        keys = _Keys(workspace)
+        user = SoftwareKey.generate(Role.USER) if system_account is not False else None
+        signing = keys.of(Role.OPERATOR, f"{name} signing") if signing_key else None
+        intent = new_operator(
+            keys.of(Role.OPERATOR, name, public_key),
+            claims.body,
+            now=now,
+            times=edits.times_of(claims),
+            signing=signing,
+            system=keys.system(user.public_key, system_account, is_strict=is_strict) if user else None,
+        )
+
+        def finish(jwts: tuple[Jwt[Any], ...]) -> OperatorAdded:
+            workspace.store = child.store
+            return _added(child.store, jwts)
+
+        return preview(child, intent, finish, seeds=(user,) if user else (), notices=keys.notices)
+
+    def edit(
+        self,
+        change: Change[Operator] | None = None,
+        *,
+        expiry: Time | None = None,
+        add_signing_keys: Iterable[str | PublicKey] = (),
+        remove_signing_keys: Iterable[str | PublicKey] = (),
+        force: bool = False,
+    ) -> Preview[Edited[Operator]]:
+        """Preview the operator with what *change* makes of its claims; servers read it when they start.
+
+        *add_signing_keys* are public keys, or `generate` for one that is created on the token. Raise
+        `UsageError` for what would lock accounts or users of the store out; with *force* that is a notice.
+        """
+        workspace = self._workspace
+        workspace.refresh()
+        before, now = edits.stored(workspace, ()), workspace.now
+        added, removed = tuple(map(str, add_signing_keys)), tuple(map(str, remove_signing_keys))
+        after = edits.with_terms(edits.applied(change, before.claims), now, expiry=expiry)
+        _refuse_under_callouts(workspace, before.claims, after)
+        again = accounts_again(keys_left(before.claims, removed))
+        notices = locking_out(issued_by(workspace, (), removed), REMOVED, again, force=force)
+        if after.body.strict_signing_key_usage and not before.claims.body.strict_signing_key_usage:
+            notices += _signing_keys_alone(workspace, before.claims, added, force=force)
+        subjects, reused = signing_key_subjects(workspace, before, f"{before.claims.name} signing", added)
+        return edits.edit(
+            workspace,
+            (),
+            lambda _, keys: with_keys(after, keys, removed),
+            reason="edited",
+            subjects=subjects,
+            notices=(*notices, *reused),
+        )
+
+
+class _Keys:
+    """The keys that a new operator needs, and what is to be said of those that are reused."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.notices: tuple[Notice, ...] = ()
+
+    def of(self, role: Role, label: str, key: PublicKey | str | None = None) -> PlanSubject:
+        """Return who claims are about, as `subject_for` does."""
+        found, reused = subject_for(self._workspace, role, label, key)
+        self.notices += reused
+        return found
+
+    def system(self, user: PublicKey, key: bool | PublicKey | str, *, is_strict: bool) -> SystemAccount:  # noqa: FBT001 - a key, or whether one is created
+        """Return the system account, of *key* if given; under a strict operator with a signing key."""
+        account = self.of(Role.ACCOUNT, SYSTEM_ACCOUNT, None if isinstance(key, bool) else key)
+        signing = self.of(Role.ACCOUNT, f"{SYSTEM_ACCOUNT} signing") if is_strict else None
+        return SystemAccount(account=account, user=user, signing=signing)
+
+
+def _in_new_store(workspace: Workspace, name: str) -> Workspace:
+    """Return *workspace* with a new store for the operator *name*; nothing is written yet."""
+    check_new_name(name)
+    pins = pin_source(workspace)
+    child = copy.copy(workspace)
+    child.store = create_store(workspace.root, name)
+    child.pins = pins
+    return child
+
+
+def _added(store: Store, jwts: tuple[Jwt[Any], ...]) -> OperatorAdded:
+    if len(jwts) == 1:
+        return OperatorAdded(jwt=jwts[0])
+    operator, account, user = jwts
+    creds = store.creds_path(SYSTEM_ACCOUNT, SYSTEM_USER)
+    return OperatorAdded(jwt=operator, system_account=account, system_user=user, creds_path=creds)
+
+
+def _refuse_under_callouts(workspace: Workspace, before: Claims[Operator], after: Claims[Operator]) -> None:
+    """Raise `UsageError` when the system account goes, and an account has an auth callout: it needs one."""
+    if after.body.system_account or not before.body.system_account:
+        return
+    callouts = [one for one in workspace.readable_accounts() if one.claims.body.authorization.auth_users]
+    if callouts:
+        raise UsageError(
+            f"account {shown(callouts[0].claims.name)} has an auth callout, at which servers "
+            "without a system account end",
+            "disable it first: seedless account authcallout NAME --disable",
+        )
+
+
+def _signing_keys_alone(
+    workspace: Workspace, claims: Claims[Any], added: tuple[str, ...], *, force: bool
+) -> tuple[Notice, ...]:
+    """Raise `UsageError` when accounts, or users, are signed by identities, which are to sign no more."""
+    if not (claims.body.signing_keys or added):
+        raise UsageError("the operator has no signing key that could sign then", "add one: --sk generate")
+    why = "only signing keys are to sign"
+    again = accounts_again(claims.body.signing_keys)
+    notices = locking_out(issued_by(workspace, (), {claims.sub}), why, again, force=force)
+    for account in workspace.readable_accounts():
+        notices += locking_out(
+            issued_by(workspace, (account.claims.name.strip(),), {account.claims.sub}),
+            f"{why}, in account {shown(account.claims.name)} too",
+            _users_again(account.claims),
+            force=force,
+        )
+    return notices
+
+
+def _users_again(account: Claims[Any]) -> str:
+    """Return how users are signed by a signing key of *account*; without a plain one, how one is created."""
+    name = shown(account.name)
+    plain = [key for key in account.body.signing_keys if isinstance(key, str)]
+    if plain:
+        return f"sign them again first: seedless user edit -a {name} NAME --issuer {plain[0]}"
+    return f"make the key first, seedless account signing-key add -a {name}, and sign them again with that"

@@ -1,0 +1,251 @@
+"""The signing pipeline for programs: an operation returns a `Preview`, and `Preview.sign` does the rest.
+
+    preview = workspace.accounts.add("ORDERS")    # a plan, judged; nothing was signed or written
+    jwt = preview.sign()                          # approved, signed, verified, recorded
+
+To call `sign` is the consent of a program. A front end shows the preview and hands over an `Approve`, which
+is asked under the lock and before any token is opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from seedless import signing_pipeline as signing
+from seedless.app.judgement import judged
+from seedless.app.recorder import Files, Recorder, no_files
+from seedless.app.tokens import check_token_options, open_tokens
+from seedless.clock import Clock
+from seedless.errors import Refused, UsageError
+from seedless.findings import Report
+from seedless.jwt import Jwt
+from seedless.nkey import PublicKey
+from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Intent, NewKey, Plan
+from seedless.text import quoted, shown
+from seedless.waivers import check
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["Approve", "Notice", "Preview", "nothing_to_do", "preview"]
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+Judge = Callable[["Workspace", Plan], Report]
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something that a person should read before the plan: one line, safe to print."""
+
+    text: str
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        return f"warning: {self.text}" if self.is_warning else self.text
+
+
+class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
+    """What would be signed: the exact bytes, what rules and policy find, and what goes with it.
+
+    `new_keys` are created by `sign`; until then the plan has placeholder keys for them. `removed_files` go
+    when it is signed. `notices` are for people, before the plan.
+    """
+
+    plan: Plan
+    report: Report
+    job: Job[R_co]
+    new_keys: tuple[NewKey, ...] = ()
+    removed_files: tuple[Path, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do: an edit that changes nothing."""
+        return not (
+            self.plan.changes or self.plan.store_writes or self.removed_files or self.job.writes_files
+        )
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 (hex) of the plan's file; raise `UsageError` while keys have yet to be created."""
+        from seedless import plan_file  # noqa: PLC0415 - few previews are written
+
+        self._require_keys()
+        return plan_file.digest(plan_file.to_bytes(self.plan))
+
+    def sign(self, *, approve: Approve | None = None, expect: str | None = None) -> R_co:
+        """Sign what is previewed into the store, and return what came of it.
+
+        Under the lock: the plan is compared with the store and judged again, *approve* (where given) decides,
+        tokens are opened last, every signature is verified, all of it is recorded together. *expect* is the
+        digest that somebody has reviewed.
+
+        Raise `Refused` for findings that are errors (its `findings` are all of them), for another digest, and
+        when *approve* returns false; `StoreError` when the store has changed since the preview; `TokenError`
+        and `PinError`. Nothing is signed then.
+        """
+        if expect is not None and expect.lower() != self.digest:
+            raise Refused(f"the digest of the plan is not {quoted(expect)}", "this is another plan")
+        return self.job.finish() if self.is_empty else self.job.run(self, approve)
+
+    def write(self, path: str | Path) -> str:
+        """Write the plan to the file *path*, to be signed later by `seedless sign --plan`; return its digest.
+
+        Seeds of new users go into the key store at once, where their creds are made from when the plan is
+        signed. Raise `Refused` for findings that are errors, `UsageError` while keys have yet to be created.
+        """
+        from seedless import plan_file  # noqa: PLC0415 - few previews are written
+        from seedless.store import atomic  # noqa: PLC0415 - likewise
+
+        self.report.require_clean()
+        self._require_keys()
+        data = plan_file.to_bytes(self.plan)
+        atomic.write({**self.job.seed_files(), Path(path): data.decode()})
+        return plan_file.digest(data)
+
+    def _require_keys(self) -> None:
+        if self.new_keys:
+            role, name = self.new_keys[0].role.name.lower(), shown(self.new_keys[0].name)
+            raise UsageError(
+                f"a plan is signed as it is, and the key of {role} {name} is not made yet",
+                f"make it: seedless key new --role {role} --name {name}; it is taken up",
+            )
+
+
+class Approve(Protocol):
+    """Decide whether what was previewed is signed."""
+
+    def __call__(self, preview: Preview[Any], /) -> bool:
+        """Return whether it may be signed; called under the lock, before any token is opened."""
+
+
+class Job(Generic[R_co]):
+    """How a preview is signed: no value, never shown, and it holds the seeds of new users until then."""
+
+    __slots__ = ("_files", "_finish", "_intent", "_judge", "_mark", "_seeds", "_workspace")
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        intent: Intent,
+        finish: Callable[[tuple[Jwt[Any], ...]], R_co],
+        *,
+        seeds: Sequence[SoftwareKey],
+        files: Files,
+        judge: Judge,
+    ) -> None:
+        """Take what `preview` was given."""
+        self._workspace = workspace
+        self._intent = intent
+        self._finish = finish
+        self._seeds = tuple(seeds)
+        self._files = files
+        self._judge = judge
+        self._mark = workspace.lock_mark
+
+    def __repr__(self) -> str:
+        return "Job()"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a preview belongs to its process: write() makes a file of it")
+
+    def seed_files(self) -> dict[Path, str | None]:
+        """Return the files of the key store with the seeds of new users."""
+        return {self._workspace.store.seed_path(key.public_key): key.reveal() for key in self._seeds}
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether files beside the store may be written."""
+        return self._files is not no_files
+
+    def finish(self) -> R_co:
+        """Return the result where there is nothing to sign."""
+        return self._finish(())
+
+    def run(self, preview: Preview[R_co], approve: Approve | None) -> R_co:
+        """Sign *preview*, see `Preview.sign`."""
+        workspace, plan = self._workspace, preview.plan
+        has_places = bool(plan.store_writes) or any(change.address is not None for change in plan.changes)
+        with workspace.lock() if has_places else contextlib.nullcontext():
+            jwts = signing.issue(
+                self._final(plan),
+                judge=self._judgement(preview, has_places=has_places),
+                review=lambda _, report: approve is None or bool(report.errors) or approve(preview),
+                keys=lambda _: open_tokens(
+                    workspace, writable=bool(preview.new_keys), policy=workspace.policy, changes=plan.changes
+                ),
+                record=Recorder(workspace, self._seeds, self._files),
+                clock=Clock(time=workspace.clock, say=workspace.observer.waits),
+            )
+            return self._finish(jwts)
+
+    def _final(self, plan: Plan) -> Intent:
+        """Return an intent for the very bytes of *plan*, as long as no placeholder key is replaced in it."""
+
+        def planned(made: Mapping[NewKey, PublicKey]) -> Plan:
+            is_previewed = all(key == new.placeholder_key for new, key in made.items())
+            return plan if is_previewed else self._intent.planned(made)
+
+        return Intent(planned, self._intent.new_keys, is_final=True)
+
+    def _judgement(self, preview: Preview[R_co], *, has_places: bool) -> Callable[[Plan], Report]:
+        """Return how to judge a plan: *preview* has done so where nothing can have changed since."""
+        workspace = self._workspace
+        is_same_lock = self._mark is not None and self._mark is workspace.lock_mark
+        if has_places and not is_same_lock:
+            from seedless.app.remaining import require_unchanged  # noqa: PLC0415 - not for a command, which has the lock
+
+            require_unchanged(workspace, preview.plan)
+
+        def judge(plan: Plan) -> Report:
+            is_judged = plan is preview.plan and (is_same_lock or not has_places)
+            return preview.report if is_judged else self._judge(workspace, plan)
+
+        return judge
+
+
+def preview(
+    workspace: Workspace,
+    intent: Intent,
+    finish: Callable[[tuple[Jwt[Any], ...]], R],
+    *,
+    seeds: Sequence[SoftwareKey] = (),
+    files: Files = no_files,
+    removed_files: Collection[Path] = (),
+    notices: Sequence[Notice] = (),
+    judge: Judge = judged,
+) -> Preview[R]:
+    """Return the preview of *intent*; every operation ends with it.
+
+    *finish* makes the result of the jwts, once they are recorded, and signs nothing itself. What is signed
+    goes to the addresses of the changes, together with *files*; creds are written for new users, whose
+    *seeds* are given, and again for those that are known.
+    """
+    workspace.refresh()
+    check_token_options(workspace)
+    settings = workspace.settings
+    check(settings.allow)
+    intent = msgspec.structs.replace(intent, reset_time=frozenset(settings.reset_time))
+    plan = intent.rehearsed()
+    return Preview(
+        plan=plan,
+        report=judge(workspace, plan),
+        job=Job(workspace, intent, finish, seeds=seeds, files=files, judge=judge),
+        new_keys=intent.new_keys,
+        removed_files=tuple(removed_files),
+        notices=tuple(notices),
+    )
+
+
+def nothing_to_do(workspace: Workspace, result: R, notices: Sequence[Notice] = ()) -> Preview[R]:
+    """Return an empty preview: to sign it does nothing, asks nobody, and gives *result*."""
+    empty = Plan((), workspace.now)
+    job = Job(workspace, Intent(lambda _: empty), lambda _: result, seeds=(), files=no_files, judge=judged)
+    return Preview(plan=empty, report=Report(), job=job, notices=tuple(notices))

@@ -1,0 +1,136 @@
+"""What of a plan is left to do: the store may have some of it already, or may have changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.change import Change, StoreWrite
+from seedless.claims import Account, Operator, User
+from seedless.errors import SeedlessError, StoreError
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey
+from seedless.signing_pipeline import Plan
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["Subjects", "remaining", "require_unchanged"]
+
+
+def require_unchanged(workspace: Workspace, plan: Plan) -> None:
+    """Raise `StoreError` unless the store is as it was when *plan* was made, and has nothing of it yet."""
+    if any(change.address == () and change.replaces is None for change in plan.changes):
+        # A new operator comes with a store of its own, which has to be new still.
+        if workspace.store.get() is not None:
+            raise StoreError(f"there is already an operator {quoted(workspace.store.operator)}", _AGAIN)
+        return
+    left = remaining(workspace, plan)
+    if (len(left.changes), len(left.store_writes)) != (len(plan.changes), len(plan.store_writes)):
+        done = next(change for change in plan.changes if change not in left.changes) if plan.changes else None
+        what = shown(done.title) if done else "what the plan places"
+        raise StoreError(f"the store has {what} already", _AGAIN)
+
+
+def remaining(workspace: Workspace, plan: Plan) -> Plan:
+    """Return *plan* without what the store has already; raise `StoreError` where it has something else.
+
+    The operator of the store, where there is one, stands around it.
+    """
+    operator = workspace.store.get()
+    _require_around(workspace, plan, operator)
+    if operator is not None and operator not in plan.around:
+        plan = msgspec.structs.replace(plan, around=(operator, *plan.around))
+    # What a store_write takes away can be in the place of what is signed: an operator with another key.
+    away = {one.address: one.replaces for one in plan.store_writes if one.jwt is None}
+    subjects = Subjects(workspace)
+    changes = tuple(one for one in plan.changes if not _is_done(workspace, one, away, subjects))
+    done = {change.address for change in plan.changes} - {change.address for change in changes}
+    store_writes = tuple(
+        one for one in plan.store_writes if one.address not in done and not _is_placed(workspace, one)
+    )
+    return msgspec.structs.replace(plan, changes=changes, store_writes=store_writes)
+
+
+class Subjects:
+    """The jwts of the store by the keys that they are about, read when they are asked for."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take the store of *workspace*."""
+        self._workspace = workspace
+        self._read: dict[tuple[str, ...], dict[str, Jwt[Any]]] = {}
+
+    def get(self, said: Claims[Any], address: tuple[str, ...] | None) -> Jwt[Any] | None:
+        """Return what the store has about the subject of *said*; a user is looked for where *address* is."""
+        match said.body:
+            case Operator():
+                found = self._workspace.store.get()
+                return found if found and found.claims.sub == said.sub else None
+            case Account():
+                return self._in().get(said.sub)
+            case User() if address is not None:
+                return self._in(address[0]).get(said.sub)
+            case User():
+                place = self._workspace.store.find(PublicKey.parse(said.sub))
+                return None if place is None else self._workspace.store.get(*place)
+        return None
+
+    def _in(self, *address: str) -> dict[str, Jwt[Any]]:
+        if address not in self._read:
+            held = (jwt for _, jwt in self._workspace.each(*address) if not isinstance(jwt, SeedlessError))
+            self._read[address] = {jwt.claims.sub: jwt for jwt in held}
+        return self._read[address]
+
+
+def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None) -> None:
+    """Raise `StoreError` unless what the plan was judged against still stands, or is replaced by it."""
+    made = {change.draft.claims.sub for change in plan.changes}
+    gone = [one.replaces for one in plan.store_writes if one.address == () and one.jwt is None]
+    around = [jwt for jwt in plan.around if jwt.claims.sub not in made and jwt not in gone]
+    jwts: list[Jwt[Any]] = [operator] if operator and around else []
+    jwts += workspace.readable_accounts() if around else []
+    standing = {jwt.claims.sub: jwt for jwt in jwts}
+    for jwt in around:
+        there = standing.get(jwt.claims.sub)
+        if there is None or there.text != jwt.text:
+            raise StoreError(f"the store has another jwt of {shown(jwt.claims.name)} than the plan", _AGAIN)
+
+
+def _is_done(
+    workspace: Workspace,
+    change: Change,
+    away: Mapping[tuple[str, ...], Jwt[Any] | None],
+    subjects: Subjects,
+) -> bool:
+    """Tell whether the store has what *change* makes; raise `StoreError` when it has neither that nor before.
+
+    Before is what *change* replaces, wherever that lies, or what goes *away* from its address.
+    """
+    there = None if change.address is None else workspace.store.get(*change.address)
+    if there is not None and there.text.startswith(f"{change.draft.signing_input.decode()}."):
+        return True
+    before = change.replaces
+    if there is None or before is None or there.text != before.text:
+        same = subjects.get(change.draft.claims, change.address)
+        gone = away.get(change.address or ())
+        is_free = there is None or (gone is not None and gone.text == there.text)
+        if not is_free or (same is not None and (before is None or same.text != before.text)):
+            raise StoreError(f"the store has another jwt of {shown(change.title)} than the plan", _AGAIN)
+    return False
+
+
+def _is_placed(workspace: Workspace, one: StoreWrite) -> bool:
+    there = workspace.store.get(*one.address)
+    text = there.text if there else None
+    if text == (one.jwt.text if one.jwt else None):
+        return True
+    if text != (one.replaces.text if one.replaces else None):
+        where = "/".join(one.address) or "the operator"
+        raise StoreError(f"the store has another jwt at {shown(where)} than the plan", _AGAIN)
+    return False
+
+
+_AGAIN = "it has changed since; make the plan again"

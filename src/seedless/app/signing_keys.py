@@ -1,0 +1,200 @@
+"""Signing keys of operators and accounts: created on a token, reused, given; and whom a removal locks out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from seedless.app import edits
+from seedless.app.edits import Edited
+from seedless.app.pipeline import Notice, Preview
+from seedless.app.subjects import GENERATE, signing_key_subjects
+from seedless.claims import Account, Operator, Scope, Template, signing_key
+from seedless.errors import UsageError
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey
+from seedless.text import quoted, shown
+from seedless.trust import carried_limits, is_expired
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["GENERATE", "SigningKeys", "issued_by", "locking_out", "with_keys"]
+
+_SHOWN = 10
+
+
+class SigningKeys:
+    """The keys that sign for the operator (accounts), or for an account (users), in place of its identity."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take whose they are."""
+        self._workspace = workspace
+
+    def add(
+        self,
+        account: str | None = None,
+        key: str | PublicKey = GENERATE,
+        *,
+        role: str | None = None,
+        template: Template | None = None,
+        description: str | None = None,
+        issuer: str | None = None,
+    ) -> Preview[Edited[Any]]:
+        """Preview a new signing key of *account*, or of the operator: created on the token, or a given *key*.
+
+        With a *role*, a *template* or a *description* it is a scope of an account: its users carry no
+        permissions themselves and get those of the template. Raise `UsageError` for a key or a role that is
+        there already.
+        """
+        workspace = self._workspace
+        address = () if account is None else (account,)
+        before = edits.stored(workspace, address)
+        is_scope = not (role is None and template is None and description is None)
+        if is_scope and account is None:
+            raise UsageError("signing keys of an operator have no roles", "leave out role and template")
+        refuse_taken(before.claims, str(key), role)
+        name = f"{before.claims.name if account is None else account} {role or 'signing'}"
+        subjects, notices = signing_key_subjects(workspace, before, name, (str(key),))
+
+        def change(claims: Claims[Any], keys: tuple[str, ...]) -> Claims[Any]:
+            entries: list[Scope | str] = list(keys)
+            if is_scope:
+                made = template if template is not None else Template.new()
+                entries = [
+                    Scope(key=one, role=role or "", template=made, description=description or "")
+                    for one in keys
+                ]
+            return with_keys(claims, entries)
+
+        return edits.edit(
+            workspace,
+            address,
+            change,
+            reason="new signing key",
+            issuer=issuer,
+            subjects=subjects,
+            notices=notices,
+        )
+
+    def remove(
+        self, account: str | None, *keys: str | PublicKey, force: bool = False, issuer: str | None = None
+    ) -> Preview[Edited[Any]]:
+        """Preview the removal of signing *keys* (keys, or roles of scopes) of *account*, or of the operator.
+
+        Raise `UsageError` while something in the store is signed by one of them; with *force* that is a
+        notice. A key that is on a token stays there.
+        """
+        workspace = self._workspace
+        address = () if account is None else (account,)
+        claims = edits.stored(workspace, address).claims
+        gone = {signing_key(entry_of(claims, str(key))) for key in keys}
+        again = accounts_again(keys_left(claims, gone)) if account is None else USERS_AGAIN
+        notices = locking_out(issued_by(workspace, address, gone), REMOVED, again, force=force)
+        return edits.edit(
+            workspace,
+            address,
+            lambda before, _: with_keys(before, (), gone),
+            reason="signing key removed",
+            issuer=issuer,
+            notices=notices,
+        )
+
+
+REMOVED = "a signing key goes"
+USERS_AGAIN = "issue them again with another key first: seedless user edit -K KEY"
+
+
+def with_keys(
+    claims: Claims[Any], added: Sequence[Scope | str], removed: Collection[str] = ()
+) -> Claims[Any]:
+    """Return *claims* of an operator or account with the signing keys *added*, and without *removed*.
+
+    An entry for a key that is there already takes its place where it is a scope. Raise `UsageError` for a
+    removed key that is none.
+    """
+    body: Account | Operator = claims.body
+    entries: dict[str, Scope | str] = {signing_key(entry): entry for entry in body.signing_keys}
+    for key in removed:
+        if key not in entries:
+            there = ", ".join(entries) or "none"
+            raise UsageError(
+                f"{quoted(key)} is no signing key of {body.kind} {shown(claims.name)}", f"there are: {there}"
+            )
+        del entries[key]
+    for entry in added:
+        if isinstance(entry, Scope) or entry not in entries:
+            entries[signing_key(entry)] = entry
+    return replace(claims, body=replace(body, signing_keys=tuple(entries.values())))
+
+
+def refuse_taken(claims: Claims[Any], key: str, role: str | None) -> None:
+    """Raise `UsageError` for a key, or a role, that the operator or account of *claims* has already."""
+    if isinstance(claims.body, Operator):
+        if key in claims.body.signing_keys:
+            raise UsageError(f"operator {shown(claims.name)} has {quoted(key)} already", "it can sign")
+        return
+    for entry in claims.body.signing_keys:
+        taken = {signing_key(entry), entry.role if isinstance(entry, Scope) else ""} & {key, role}
+        if taken - {""}:
+            raise UsageError(
+                f"account {shown(claims.name)} has {quoted(str(taken.pop()))} already",
+                "seedless account signing-key edit changes it",
+            )
+
+
+def entry_of(claims: Claims[Any], wanted: str) -> Scope | str:
+    """Return the signing key that *wanted* names: by its key, or by its role; raise `UsageError`."""
+    entries: tuple[Scope | str, ...] = claims.body.signing_keys
+    for entry in entries:
+        if wanted in {signing_key(entry), entry.role if isinstance(entry, Scope) else None}:
+            return entry
+    named = [entry.role or entry.key if isinstance(entry, Scope) else entry for entry in entries]
+    raise UsageError(
+        f"{quoted(wanted)} is no signing key of {claims.body.kind} {shown(claims.name)}, nor the role of one",
+        f"there are: {', '.join(map(shown, named)) or 'none'}",
+    )
+
+
+def issued_by(workspace: Workspace, address: tuple[str, ...], keys: Collection[str]) -> list[Jwt[Any]]:
+    """Return what *keys* have issued below *address* and holds still: accounts of the operator, or users."""
+    jwts = (jwt for _, jwt in workspace.each(*address))
+    return [
+        jwt
+        for jwt in jwts
+        if isinstance(jwt, Jwt) and str(jwt.issuer) in keys and not is_expired(jwt, workspace.now)
+    ]
+
+
+def with_own_permissions(workspace: Workspace, account: str, key: str) -> list[Jwt[Any]]:
+    """Return the users of *account* that *key* has issued with permissions of their own."""
+    return [jwt for jwt in issued_by(workspace, (account,), {key}) if carried_limits(jwt)]
+
+
+def locking_out(locked_out: Sequence[Jwt[Any]], why: str, cure: str, *, force: bool) -> tuple[Notice, ...]:
+    """Raise `UsageError` when somebody is *locked_out*; with *force* return that as a notice."""
+    if not locked_out:
+        return ()
+    kind = locked_out[0].claims.body.kind
+    names = ", ".join(shown(jwt.claims.name) for jwt in locked_out[:_SHOWN])
+    more = f" and {len(locked_out) - _SHOWN} more" if locked_out[_SHOWN:] else ""
+    count = f"{len(locked_out)} {kind}{'s' if len(locked_out) > 1 else ''}"
+    sentence = f"{why}, which locks out {count}: {names}{more}"
+    if not force:
+        raise UsageError(sentence, f"{cure}, or say --force")
+    return (Notice(sentence, is_warning=True),)
+
+
+def keys_left(claims: Claims[Any], gone: Collection[str]) -> list[str]:
+    """Return the keys that can sign without those *gone*; of an operator that is not strict, its identity."""
+    keys = [key for key in claims.body.signing_keys if key not in gone]
+    return keys if keys or claims.body.strict_signing_key_usage else [claims.sub]
+
+
+def accounts_again(keys: Sequence[str]) -> str:
+    """Return how accounts are signed by the first of *keys*; without one, how one is created."""
+    if keys:
+        return f"sign them again first: seedless account edit NAME --issuer {keys[0]}"
+    return "make the key first, seedless operator signing-key add, and sign them again with that"

@@ -1,0 +1,211 @@
+"""Users: created, with a creds file where their key is a software key, and edited.
+
+A user that a scope issues carries no permissions of its own, and one that no scope issues needs its own. What
+would leave a user without any, or with two, is refused before anything is shown.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from seedless.app import arguments, edits
+from seedless.app.arguments import Time
+from seedless.app.edits import Change, Edited
+from seedless.app.pipeline import Preview, preview
+from seedless.app.subjects import subject_for
+from seedless.claims import Account, Permission, Scope, User, signing_key
+from seedless.errors import UsageError
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey, Role
+from seedless.plan import changed, issuing_key, new_user, resigned, scope_of
+from seedless.seeds import SoftwareKey
+from seedless.text import quoted, shown
+from seedless.trust import carries_nothing
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["UserAdded", "Users", "reissued"]
+
+
+class UserAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """A new user of *account*; `creds_path` is None where its key is on a token, or its own."""
+
+    jwt: Jwt[User]
+    account: str
+    creds_path: Path | None
+
+
+class Users:
+    """The users of accounts."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take where they are."""
+        self._workspace = workspace
+
+    def get(self, account: str, name: str) -> Jwt[User]:
+        """Return the user *name* of *account*; raise `UsageError` with those that there are."""
+        return self._workspace.user(account, name)
+
+    def names(self, account: str) -> list[str]:
+        """Return the names of the users of *account*, sorted; those too whose files are damaged."""
+        return self._workspace.store.children(account)
+
+    def add(
+        self,
+        account: str,
+        name: str,
+        change: Change[User] | None = None,
+        *,
+        publish: Iterable[str] | None = None,
+        subscribe: Iterable[str] | None = None,
+        limits: Mapping[str, Any] | None = None,
+        expiry: Time | None = None,
+        tags: Iterable[str] = (),
+        public_key: PublicKey | str | None = None,
+        on_token: bool = False,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[UserAdded]:
+        """Preview a new user of *account*; *change* makes its claims of the default ones, without limits.
+
+        *publish* and *subscribe* are the subjects that are allowed, all of them where nothing is given. The
+        key is created in software and goes into a creds file; or on the token with *on_token*; or it is the
+        user's own, *public_key*. *issuer* is a key of the account or the role of a scope, whose users have no
+        permissions and limits of their own. Raise `UsageError` for a name that is taken.
+        """
+        workspace = self._workspace
+        now = workspace.refresh()
+        software = _software_key(public_key, on_token=on_token)
+        parent = workspace.account(account)
+        workspace.refuse_existing(account, name)
+        signer = issuing_key(parent.claims, workspace.known_keys(), None if issuer is None else str(issuer))
+        body = User() if scope_of(parent.claims, signer) else User.new()
+        claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe)
+        claims = edits.with_terms(edits.applied(change, claims), now, limits=limits, expiry=expiry, tags=tags)
+        public_key = software.public_key if software else public_key
+        subject, notices = subject_for(workspace, Role.USER, name, public_key)
+        intent = new_user(
+            subject,
+            claims.body,
+            account=parent,
+            issuer=signer,
+            around=(workspace.operator(),),
+            now=now,
+            times=edits.times_of(claims),
+        )
+        creds = workspace.store.creds_path(account, name) if software else None
+        seeds = (software,) if software else ()
+        finish = functools.partial(_added, account, creds)
+        return preview(workspace, intent, finish, seeds=seeds, notices=notices)
+
+    def edit(
+        self,
+        account: str,
+        name: str,
+        change: Change[User] | None = None,
+        *,
+        publish: Iterable[str] | None = None,
+        subscribe: Iterable[str] | None = None,
+        limits: Mapping[str, Any] | None = None,
+        expiry: Time | None = None,
+        tags: Iterable[str] = (),
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Edited[User]]:
+        """Preview the user *name* of *account* with what *change* makes of its claims; its key stays.
+
+        *publish* and *subscribe* take the place of the subjects that are allowed. Its creds file gets the new
+        jwt. Raise `UsageError` for permissions or limits of a user that a scope issues.
+        """
+        workspace = self._workspace
+        workspace.refresh()
+        now, address = workspace.now, (account, name)
+        parent = workspace.account(account)
+        before = edits.stored(workspace, address)
+
+        def changing(claims: Claims[User]) -> Claims[User]:
+            after = edits.applied(change, _allowed(claims, publish, subscribe))
+            return edits.with_terms(after, now, limits=limits, expiry=expiry, tags=tags)
+
+        wanted = None if issuer is None else str(issuer)
+        after, key = reissued(parent.claims, workspace.known_keys(), before, changing, wanted)
+        if after == before.claims and key == before.issuer:
+            return edits.unchanged(workspace, before)
+        step = changed(after, key, replaces=before, now=now, reason="edited", address=address)
+        intent = resigned(step, (workspace.operator(), parent), now)
+        return preview(workspace, intent, lambda jwts: Edited(jwts[0], changed=True))
+
+
+def _added(account: str, creds: Path | None, jwts: tuple[Jwt[Any], ...]) -> UserAdded:
+    return UserAdded(jwt=jwts[0], account=account, creds_path=creds)
+
+
+def _software_key(public_key: PublicKey | str | None, *, on_token: bool) -> SoftwareKey | None:
+    """Return a new key for a creds file, or None where the user's key is given or created on a token."""
+    if on_token and public_key:
+        raise UsageError(
+            "a key is given or made on a token, not both", "leave out --on-token or --public-key"
+        )
+    return None if on_token or public_key else SoftwareKey.generate(Role.USER)
+
+
+def _allowed(
+    claims: Claims[User], publish: Iterable[str] | None, subscribe: Iterable[str] | None
+) -> Claims[User]:
+    body = claims.body
+    if publish is not None:
+        body = replace(body, pub=Permission(allow=arguments.texts("publish", publish), deny=body.pub.deny))
+    if subscribe is not None:
+        body = replace(
+            body, sub=Permission(allow=arguments.texts("subscribe", subscribe), deny=body.sub.deny)
+        )
+    return replace(claims, body=body)
+
+
+def reissued(
+    parent: Claims[Account],
+    known: Collection[str],
+    before: Jwt[User],
+    change: Callable[[Claims[User]], Claims[User]],
+    issuer: str | None = None,
+) -> tuple[Claims[User], PublicKey]:
+    """Return what *change* makes of the claims of *before*, and the key of *parent* that issues them.
+
+    Without an *issuer* (key or role) it is the same key as before. Raise `UsageError` for a user that a
+    scope issues with permissions of its own, and for one without a scope and without any.
+    """
+    key = edits.kept_issuer(parent, known, before, issuer)
+    scope = scope_of(parent, key)
+    body = before.claims.body
+    if scope and not _is_scoped(parent, str(before.issuer)):
+        body = User(issuer_account=parent.sub, tags=body.tags)
+    elif str(key) != parent.sub:
+        body = replace(body, issuer_account=parent.sub)
+    after = change(replace(before.claims, body=body))
+    _require_one_source(after, scope, key)
+    return after, key
+
+
+def _is_scoped(parent: Claims[Account], issuer: str) -> bool:
+    entries = (entry for entry in parent.body.signing_keys if isinstance(entry, Scope))
+    return any(signing_key(entry) == issuer for entry in entries)
+
+
+def _require_one_source(claims: Claims[Any], scope: Scope | None, issuer: PublicKey) -> None:
+    name, nothing = quoted(claims.name), carries_nothing(claims.body)
+    if scope is not None and not nothing:
+        raise UsageError(
+            f"user {name} has no permissions and limits of its own: they come from the scope "
+            f"{shown(scope.role or scope.key)}",
+            "edit that scope, or sign with a key that is no scope: --issuer KEY",
+        )
+    if scope is None and nothing:
+        raise UsageError(
+            f"user {name} would have no permissions and limits: a scope gave them, and {issuer} is none",
+            "name a scope with --issuer ROLE, or give limits: --subs -1 --data -1 --payload -1",
+        )

@@ -1,0 +1,50 @@
+"""What a program does with a store and a token, without the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless import read_strict
+
+if TYPE_CHECKING:
+    from conftest import Office
+
+PROGRAM = """
+from seedless import Workspace
+from msgspec.structs import replace
+
+def described(claims):
+    return replace(claims, body=replace(claims.body, description="orders of the shop"))
+
+with Workspace(**ARGUMENTS) as ws:
+    acme = ws.operators.add("ACME", system_account=True, signing_key=True).sign()
+    orders = ws.accounts.add("ORDERS", limits={"conn": 100}).sign()
+    app = ws.users.add("ORDERS", "app", publish=["orders.>"], subscribe=["_INBOX.>"], expiry="30d").sign()
+    edited = ws.accounts.edit("ORDERS", described, add_signing_keys=["generate"]).sign()
+    again = ws.accounts.edit("ORDERS", described).sign()
+    moved = ws.users.edit("ORDERS", "app", subscribe=["_INBOX.app.>"]).sign()
+    ws.signing_keys.add("ORDERS", role="service").sign()
+    scoped = ws.users.add("ORDERS", "shop", issuer="service").sign()
+    revoked = ws.accounts.revoke("ORDERS", "app").sign()
+    result |= {
+        "operator": acme.jwt.claims.sub, "system": acme.system_user.claims.name, "creds": str(app.creds_path),
+        "account": orders.text, "user": app.jwt.text, "changed": [edited.changed, again.changed],
+        "description": edited.jwt.claims.body.description, "keys": len(edited.jwt.claims.body.signing_keys),
+        "sub": moved.jwt.claims.body.sub.allow, "scoped": scoped.jwt.claims.body.subs,
+        "revoked": list(revoked.jwt.claims.body.revocations), "names": ws.accounts.names(),
+    }
+"""
+
+
+def test_a_program_creates_edits_and_revokes_without_click_or_stdout(office: Office) -> None:
+    found = office.run(PROGRAM)
+    orders, app = read_strict(found["account"]), read_strict(found["user"])
+    assert found["operator"].startswith("O")
+    assert (found["system"], found["names"]) == ("sys", ["ORDERS", "SYS"])
+    assert (orders.claims.body.limits.conn, orders.claims.body.limits.subs) == (100, -1)
+    assert app.claims.body.pub.allow == ("orders.>",)
+    assert app.claims.exp - app.issued_at == 30 * 86_400
+    assert (found["changed"], found["description"], found["keys"]) == ([True, False], "orders of the shop", 1)
+    assert (found["sub"], found["scoped"]) == (["_INBOX.app.>"], 0)
+    assert found["revoked"] == [app.claims.sub]
+    assert f"{found['user']}"[:20] in (office.folder / found["creds"]).read_text()
