@@ -215,13 +215,13 @@ def _hsm(leaf: Certificate) -> tuple[str, int, HsmKey]:
     origin = _bits(leaf, 3, 1, "the origin")
     if origin != _GENERATED:
         raise Refused(
-            f"{leaf.name} says that the key was not created on the device: its origin is 0x{origin:02x}",
+            f"{leaf.name} certifies that the key was not created on the device: its origin is 0x{origin:02x}",
             "a key that was imported or unwrapped exists elsewhere too; create one on the device",
         )
     bits = _bits(leaf, 5, 8, "the capabilities")
     if bits >> _EXPORTABLE & 1:
         raise Refused(
-            f"{leaf.name} says that the key can leave the device: it has exportable-under-wrap",
+            f"{leaf.name} certifies that the key can leave the device: it has exportable-under-wrap",
             "create a key without this capability",
         )
     domains = _bits(leaf, 4, 2, "the domains")

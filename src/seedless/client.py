@@ -186,7 +186,7 @@ def _user_jwt(jwt: str | Jwt[Any], user: str) -> str:
 
     known = read(jwt) if isinstance(jwt, str) else jwt
     if not isinstance(known.claims.body, User):
-        raise UsageError(f"the jwt is of kind {known.claims.body.kind}, a login wants a user's")
+        raise UsageError(f"the jwt is of kind {known.claims.body.kind}, a login requires a user's")
     if known.claims.sub != user:
         raise UsageError(
             f"the jwt is for {known.claims.sub!a}, the signer's key is {user}", "give the jwt of that key"
@@ -236,13 +236,13 @@ def _client(
     try:
         from seedless._nats import SigningClient  # noqa: PLC0415 - nats-py is an extra
     except ImportError as error:
-        raise UsageError("logging in wants nats-py", "pip install 'seedless[nats]'") from error
+        raise UsageError("logging in requires nats-py", "pip install 'seedless[nats]'") from error
     return SigningClient(public_key, sign, on_error, tls=tls)
 
 
 _ERRNO = re.compile(r"\[Errno (\d{1,5})\]")
 _NO_NONCE = "its configuration has to name this user's key, or an operator; nothing was signed"
-_LOG = "the log of the server says why"
+_LOG = "the log of the server shows why"
 _REFUSED = (
     "is the key in its configuration? with a jwt: is the account known there and signed by the operator that "
     f"the server trusts, and is nothing expired or revoked? {_LOG}"
@@ -284,7 +284,9 @@ def _explained(error: Exception, addresses: list[str], user: str) -> SeedlessErr
     if isinstance(error, OSError):
         return _unreachable(error, where, reply)
     if isinstance(error, ImportError):
-        return UsageError(f"{where} cannot be reached: {reply}", "ws:// and wss:// want pip install aiohttp")
+        return UsageError(
+            f"{where} cannot be reached: {reply}", "ws:// and wss:// require pip install aiohttp"
+        )
     if text.startswith("nats: "):
         return ServerError(f"the login at {where} failed: {reply}", _LOG)
     return ServerError(

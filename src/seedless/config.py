@@ -132,7 +132,7 @@ def choose_module(
         raise ModuleError(
             f"the configuration lists {len(config.modules)} PKCS#11 modules: "
             + ", ".join(map(shown, config.modules)),
-            "say which: --module PATH",
+            "name it: --module PATH",
         )
     raise ModuleError("no PKCS#11 module is named", _how_to_name_one())
 

@@ -38,7 +38,7 @@ def find_jwt(text: str) -> str:
         )
     if is_seed or (found is None and any(map(_is_opening, lines))):
         raise BadJwt(
-            "lines of dashes and no block: the jwt has to stand on one line between them",
+            "lines of dashes and no block: the jwt must be on one line between them",
             "remove empty lines and line breaks between the lines of dashes",
         )
     return text if found is None else found

@@ -173,8 +173,10 @@ def _keys(token: Token) -> Iterator[CheckResult]:
     leaving = [key for key in present if key.attributes.can_leave]
     yield CheckResult("keys", CheckStatus.OK, f"{len(present)} private keys")
     for key in leaving:
-        advice = "make a new one; seedless key audit tells more"
-        yield CheckResult("keys", CheckStatus.PROBLEM, f"{key.named} can leave, says the driver", advice)
+        advice = "create another; seedless key audit shows more"
+        yield CheckResult(
+            "keys", CheckStatus.PROBLEM, f"{key.named} can leave, by the driver's report", advice
+        )
     for key in present:
         if key.label.partition(":")[2].startswith(LABEL):
             advice = "left by a doctor that was killed: seedless key list, then seedless key delete"
@@ -240,7 +242,7 @@ def _used(work: Token, key: Key, patient: ExaminedToken) -> Iterator[CheckResult
             if made.provenance.verdict == "made on this token, not extractable"
             else CheckStatus.NOTE
         )
-        yield CheckResult("provenance", verdict, f"the driver says: {made.provenance.text}", NOT_ATTESTED)
+        yield CheckResult("provenance", verdict, f"the driver reports: {made.provenance.text}", NOT_ATTESTED)
         yield from _signing(work, made, patient)
     except TokenError as error:
         yield CheckResult("throw-away key", CheckStatus.PROBLEM, error.message, error.hint)

@@ -26,7 +26,7 @@ from seedless.nats_config.lint import s002_the_server_takes_it
 from seedless.rules import judge_statement
 from seedless.rules.guards import (
     g002_time_is_not_ahead,
-    g004_no_orders_to_resolvers,
+    g004_no_delete_requests,
     g013_spelling_is_the_usual,
 )
 from seedless.text import brief, shown
@@ -57,7 +57,7 @@ PolicyRule = Callable[["Change", "Context"], Iterator[Finding]]
 _TRUST = "T"
 _GUARDS = (
     g002_time_is_not_ahead,
-    g004_no_orders_to_resolvers,
+    g004_no_delete_requests,
 )  # of those on changes, what holds for what stands
 
 

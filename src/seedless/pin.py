@@ -190,19 +190,19 @@ def parse_pin_source(text: str) -> PinSource:
 
 def _environment(rest: str) -> PinSource:
     if not _VARIABLE.fullmatch(rest):
-        raise UsageError("env: wants the name of an environment variable", "as in env:TOKEN_PIN")
+        raise UsageError("env: requires the name of an environment variable", "as in env:TOKEN_PIN")
     return environment_pin(rest)
 
 
 def _file(rest: str) -> PinSource:
     if not rest or "\0" in rest:
-        raise UsageError("file: wants a path", "as in file:/run/secrets/token-pin")
+        raise UsageError("file: requires a path", "as in file:/run/secrets/token-pin")
     return file_pin(Path(rest))
 
 
 def _descriptor(rest: str) -> PinSource:
     if not _DESCRIPTOR.fullmatch(rest):
-        raise UsageError("fd: wants the number of an open descriptor", "as in fd:3")
+        raise UsageError("fd: requires the number of an open descriptor", "as in fd:3")
     return descriptor_pin(int(rest))
 
 
@@ -212,7 +212,7 @@ def _command(rest: str) -> PinSource:
     except ValueError:
         words = []
     if not words or "\0" in rest:
-        raise UsageError("cmd: wants a program and its arguments", "as in cmd:pass show hsm/pin")
+        raise UsageError("cmd: requires a program and its arguments", "as in cmd:pass show hsm/pin")
     return command_pin(words)
 
 
@@ -306,7 +306,7 @@ def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a program"
         raise PinError(
-            f"cannot run {name} for the PIN: {reason}", "cmd: wants a program, no shell"
+            f"cannot run {name} for the PIN: {reason}", "cmd: requires a program, no shell"
         ) from error
     with child:
         try:

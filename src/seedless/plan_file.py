@@ -167,7 +167,7 @@ def _require_place(address: tuple[str, ...], statement: Statement[Any], where: s
         raise UsageError(f"{where}.address is no place for {statement.claims.body.kind} claims", _MADE)
     name = statement.claims.name.strip()
     if address and address[-1] != name:
-        raise UsageError(f"{where}.address is {shown(address[-1])}, and the claims say {shown(name)}", _MADE)
+        raise UsageError(f"{where}.address is {shown(address[-1])}, and the claims have {shown(name)}", _MADE)
 
 
 def _require_own_accounts(plan: Plan, where: str) -> None:
@@ -197,7 +197,7 @@ def _require_one_each(plan: Plan, where: str) -> None:
     before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.store_writes)]
     for jwt_after in (*plan.around, *filter(None, before)):
         if current.setdefault(jwt_after.claims.sub, jwt_after) != jwt_after:
-            text = f"{where} holds two jwts of {shown(jwt_after.claims.name)} that stand, and one can"
+            text = f"{where} holds two jwts of {shown(jwt_after.claims.name)} as current, and one can be"
             raise UsageError(text, _MADE)
     made = [one.address for one in plan.changes if one.address is not None]
     placed = [one.address for one in plan.store_writes]

@@ -143,7 +143,7 @@ def nkey_users(
         if key.role is not Role.USER:
             raise UsageError(f"{key} is not a user's key", "NKey users are public keys that begin with U")
     if len(set(public_keys)) != len(public_keys) or not public_keys:
-        raise UsageError("every NKey user stands once, and at least one does")
+        raise UsageError("every NKey user occurs once, and at least one does")
     if strangers := granted.keys() - set(public_keys):
         raise UsageError(f"there are permissions for {min(strangers)}, who is not among the users")
     users = [_user(key, granted.get(key)) for key in public_keys]
@@ -189,7 +189,7 @@ def _by_key(operator: Jwt[Any], accounts: Sequence[Jwt[Any]]) -> dict[str, Jwt[A
         if not re.fullmatch("A[A-Z2-7]{55}", key):
             raise UsageError(f"the subject {quoted(key)} is not an account's key")
         if key in by_key:
-            raise UsageError(f"the account {key} stands twice", "keep the newer jwt")
+            raise UsageError(f"the account {key} occurs twice", "keep the newer jwt")
         by_key[key] = account
     return by_key
 
@@ -224,5 +224,5 @@ def _path(folder: str) -> str:
 def _string(text: str) -> str:
     """Return *text* in the double quotes of a server's configuration; raise `UsageError` if it cannot be."""
     if not text or not text.isprintable():
-        raise UsageError(f"{quoted(text)} cannot stand in a configuration", "use printable characters")
+        raise UsageError(f"{quoted(text)} cannot be in a configuration", "use printable characters")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

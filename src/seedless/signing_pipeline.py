@@ -49,7 +49,7 @@ class NewKey(msgspec.Struct, frozen=True):
     def placeholder_key(self) -> PublicKey:
         """A public key for nobody, to draft with until the real one is made."""
         return PublicKey(
-            self.role, hashlib.sha256(f"stand-in {self.role.name} {self.name}".encode()).digest()
+            self.role, hashlib.sha256(f"placeholder {self.role.name} {self.name}".encode()).digest()
         )
 
 

@@ -33,7 +33,7 @@ NEVER = frozenset({"G001", "G002", "G004", "G005", "G012", "T001", "T002", "T007
 def check(
     codes: Collection[str], more: Collection[str] = (), never: Collection[str] = NEVER
 ) -> frozenset[str]:
-    """Return *codes*; raise `UsageError` for one that no rule has, or that cannot be lifted.
+    """Return *codes*; raise `UsageError` for one that no rule has, or that cannot be waived.
 
     *more* are codes beside those of the rules for claims, and *never* those whose findings nothing lifts.
     """
@@ -41,14 +41,14 @@ def check(
     for code in codes:
         if code.startswith("P") and code[1:].isdecimal():
             raise UsageError(
-                f"{code} is a finding of the policy, which nothing lifts",
+                f"{code} is a finding of the policy, which nothing waives",
                 "have the policy changed by those who keep it",
             )
         if code not in known:
             raise UsageError(f"no rule has the code {shown(code)}", "docs/reference/rules.md lists them")
         if code in never:
             raise UsageError(
-                f"{code} cannot be lifted: it guards a promise",
+                f"{code} cannot be waived: it guards a promise",
                 "docs/explanation/assurance.md names the promises",
             )
     return frozenset(codes)

@@ -26,7 +26,7 @@ RULES = {
     "loose-base32": "a key that is not the one spelling of 32 bytes: line breaks, unused bits, other lengths",
     "header-spelling": "a header that is not spelled byte for byte as the official library writes it",
     "not-utf8": "bytes that are not UTF-8, or an escaped half of a surrogate pair",
-    "duplicate-name": "a member name that stands twice in one object",
+    "duplicate-name": "a member name that occurs twice in one object",
     "folded-name": "a member name that equals a known one but for upper and lower case",
     "too-deep": "nesting deeper than 100 levels",
     "small-order-key": "a public key, or first half of a signature, that is a point of small order",
@@ -165,7 +165,7 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
     for path, item in walk(value):
         if isinstance(item, Pairs):
             place = join(path, item.twice() or "")
-            raise BadClaims(f"{place}: the name stands twice", "keep one", path=place, rule="duplicate-name")
+            raise BadClaims(f"{place}: the name occurs twice", "keep one", path=place, rule="duplicate-name")
         if isinstance(item, str) and not item.isascii() and re.search(_SURROGATE, item):
             raise BadClaims(f"{path}: an escape is half of a surrogate pair", path=path, rule="not-utf8")
     return value

@@ -102,7 +102,7 @@ def _forged(hall: Hall, **plan: object) -> bytes:
 
 def test_a_request_that_shows_two_jwts_of_one_account_as_standing_is_refused(hall: Hall) -> None:
     later = hall.account_jwt(hall.orders, "ORDERS", T0 + 50, "team:z")
-    with pytest.raises(UsageError, match="two jwts of ORDERS that stand"):
+    with pytest.raises(UsageError, match="two jwts of ORDERS as current"):
         parse(_forged(hall, around=(hall.operator_jwt(), later)))
 
 

@@ -77,7 +77,7 @@ SPELLED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "a name twice": (
         lambda data: data.replace(b'"mark":""', b'"mark":"","mark":""'),
-        "mark: the name stands twice",
+        "mark: the name occurs twice",
     ),
     "a folded name": (lambda data: edited(data, lambda v: v.update(Mark="")), "request.Mark is not known"),
     "a member missing": (lambda data: edited(data, lambda v: v.pop("reason")), "request.reason is missing"),
@@ -282,7 +282,7 @@ LEDGER: dict[str, tuple[Callable[[Hall], Any], str, str]] = {
     "a predecessor that is missing": (
         lambda hall: next_request(hall, None),
         "R007",
-        "and the request says there is none",
+        "and the request has none",
     ),
     "a ceremony before that is missing": (
         lambda hall: next_request(hall, signed_in_it(hall), previous=None),
@@ -321,7 +321,7 @@ def test_a_predecessor_that_was_signed_elsewhere_since_wants_its_key_to_be_named
     request, orders = next_request(after_one, newer), str(after_one.orders.public_key)
     report = judged(after_one, request, now=T0 + 1100, first_use=())
     assert [(one.code, one.hint) for one in report.errors] == [
-        ("R009", f"--first-use {orders} takes it as what stands")
+        ("R009", f"--first-use {orders} accepts it as the baseline")
     ]
     assert codes(
         judged(after_one, request, now=T0 + 1100, first_use=(str(after_one.billing.public_key),))
@@ -383,7 +383,7 @@ WITNESSED: dict[str, tuple[Callable[[Hall], tuple[str, ...]], str]] = {
     ),
     "with something else lifted": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, ledger=_other(h))),
-        "witness 2 was signed with other findings lifted",
+        "witness 2 was signed with other findings waived",
     ),
     "before the request": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, T0)),

@@ -170,7 +170,7 @@ def test_a_file_of_keys_that_was_changed_is_refused(founded: Gap) -> None:
     path.write_text(json.dumps(value, separators=(",", ":")) + "\n")
     done = founded.online.run("ceremony", "keys", str(path))
     assert done.code == 3
-    assert "keys.keys[1] is a key that stands there already" in done.err
+    assert "keys.keys[1] is a key that is listed already" in done.err
 
 
 def test_a_review_opens_no_token_and_asks_for_no_pin(founded: Gap) -> None:

@@ -286,7 +286,7 @@ def test_a_ceremony_that_has_signed_goes_on_under_its_own_policy_only(hall: Hall
     interrupted(hall, after=1)
     other = hall.policy(hall.policy_text + '[names]\naccount = ["*"]\n')
     with pytest.raises(
-        Refused, match=r"began with another policy, other witnesses, people or lifted findings"
+        Refused, match=r"began with another policy, other witnesses, people or waived findings"
     ):
         hall.sit(hall.review_context(hall.request(), policy=other))
 
@@ -311,7 +311,7 @@ def test_a_transcript_that_has_gone_or_was_cut_before_its_intents_is_missed(
         transcript.write_bytes(b"".join(entries[:left]))
     with pytest.raises(
         StoreError,
-        match=r"the ledger says that this ceremony may have signed something, and .*jsonl does not",
+        match=r"by the ledger this ceremony may have signed something, and .*jsonl does not",
     ):
         hall.sit(hall.review_context(hall.request()))
 
@@ -400,7 +400,7 @@ def test_an_unfinished_ceremony_whose_files_are_damaged_is_told(hall: Hall, name
     interrupted(hall, after=1)
     (path,) = hall.folder.rglob(name)
     path.write_text("x\n")
-    with pytest.raises(StoreError, match=r"nobody knows what the ceremony in .* has signed"):
+    with pytest.raises(StoreError, match=r"it is not known what the ceremony in .* has signed"):
         begun(hall)
 
 

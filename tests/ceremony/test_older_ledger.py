@@ -148,7 +148,7 @@ def test_a_result_that_cannot_be_read_is_told(restored: tuple[Hall, Any, Any]) -
     path = hall.folder / "ceremonies" / second.request.digest / "result.json"
     for data in (b"x\n", documents.to_bytes(json.loads(path.read_bytes()) | {"transcript": []})):
         path.write_bytes(data)
-        with pytest.raises(StoreError, match=r"nobody knows what the ceremony in .* has signed"):
+        with pytest.raises(StoreError, match=r"it is not known what the ceremony in .* has signed"):
             review_context(hall, next_request(hall, first, T0 + 2000), T0 + 2100)
 
 

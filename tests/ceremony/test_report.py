@@ -105,7 +105,7 @@ def test_a_false_ceremony_has_a_page_that_says_so_and_nothing_else(hall: Hall) -
     checked = hall.check(request, result.replace(b'"Ada"', b'"Eve"'))
     page = Page(report(checked))
     assert "false" in page.text
-    assert "transcript[1].previous is not the hash of what stands before it" in page.text
+    assert "transcript[1].previous is not the hash of what is before it" in page.text
     assert "What was signed" not in page.text
 
 

@@ -160,10 +160,10 @@ LIFTED: dict[str, tuple[str, CeremonyVerdict, str]] = {
         CeremonyVerdict.FALSE,
         "P005 is a finding of the policy",
     ),
-    "a guard": ("G001 account BILLING", CeremonyVerdict.FALSE, "G001 cannot be lifted"),
+    "a guard": ("G001 account BILLING", CeremonyVerdict.FALSE, "G001 cannot be waived"),
     "a code that lifts more than is listed": (
         "C061 account ORDERS nats.cluster_traffic", CeremonyVerdict.FORBIDDEN,
-        "C061 account BILLING nats.cluster_traffic: it was lifted, and the transcript does not list it",
+        "C061 account BILLING nats.cluster_traffic: it was waived, and the transcript does not list it",
     ),
 }  # fmt: skip
 

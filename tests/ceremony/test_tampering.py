@@ -178,7 +178,7 @@ FORGED: dict[str, tuple[Callable[[list[Any]], None], str]] = {
     "no policy": (_set(1, policy="none"), "transcript[1].policy: this is no policy"),
     "a policy that is no object": (_set(1, policy="[]"), "transcript[1].policy: this is no policy"),
     "a policy without end": (_set(1, policy="[" * 100_000), "transcript[1].policy: this is no policy"),
-    "something lifted": (_set(1, lifted=["C014 account ORDERS"]), "signed with other findings lifted"),
+    "something lifted": (_set(1, lifted=["C014 account ORDERS"]), "signed with other findings waived"),
     "a finding": (_set(1, findings=["warning: C001 account ORDERS: odd"]), "receipts[0].sub is sha256:"),
     "a finding against it": (_set(1, findings=["error: P005 account ORDERS: no"]), "findings holds an error"),
     "what the driver says": (_set(4, says={"token": "safe"}), "receipts[0].sub is sha256:"),
@@ -230,7 +230,7 @@ def test_a_receipt_that_says_anything_else_is_found(
     receipt = one.complete(hall.signing.sign(one.signing_input)).text
     found = forged(hall, held, lambda _: None, receipts=[receipt])
     assert (found.verdict, found.text) == (
-        CeremonyVerdict.FALSE, "result.receipts[0] says something else than it should",
+        CeremonyVerdict.FALSE, "result.receipts[0] differs from what it should contain",
     )  # fmt: skip
 
 
@@ -311,7 +311,7 @@ SPELLED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a space": (lambda data: data.replace(b'"kind":', b'"kind": ', 1), "is not canonical JSON"),
     "an escaped name": (lambda data: data.replace(b'"kind"', b'"k\\u0069nd"', 1), "is not canonical JSON"),
     "an explicit zero": (lambda data: data.replace(b'"n":0', b'"n":0,"nn":0', 1), ".nn is not known"),
-    "a name twice": (lambda data: data.replace(b'"n":0', b'"n":0,"n":0', 1), "the name stands twice"),
+    "a name twice": (lambda data: data.replace(b'"n":0', b'"n":0,"n":0', 1), "the name occurs twice"),
     "a folded name": (lambda data: data.replace(b'"kind":', b'"Kind":', 1), "is not canonical JSON"),
     "a number in another spelling": (lambda data: data.replace(b'"n":0', b'"n":0.0', 1), "is not canonical"),
     "cut off": (lambda data: data[: len(data) // 2], "was cut off"),

@@ -90,7 +90,7 @@ def test_a_signing_key_names_its_account(system: Desk) -> None:
         pytest.param(
             "both",
             'error: account "ORDERS" exports "both" as a stream and as a service\n'
-            "hint: say which: --stream or --service\n",
+            "hint: name it: --stream or --service\n",
             id="ambiguous",
         ),
     ],

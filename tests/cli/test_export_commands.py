@@ -136,7 +136,7 @@ def test_an_export_is_taken_out_and_those_who_import_it_are_named(system: Desk) 
         pytest.param(
             ["remove", "-s", "both"],
             'account "ORDERS" exports "both" as a stream and as a service',
-            "say which: --stream or --service",
+            "name it: --stream or --service",
             id="ambiguous",
         ),
         pytest.param(

@@ -363,7 +363,7 @@ def test_a_key_in_another_role_is_not_deleted(desk: Desk) -> None:
         desk, "key", "delete", str(PublicKey(Role.USER, key.raw)), "--name", "SPARE",
         "--token", desk.token.uri, code=4,
     )  # fmt: skip
-    assert "its label tells another role" in said
+    assert "its label has another role" in said
 
 
 def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: Desk) -> None:
@@ -386,7 +386,7 @@ def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: 
         pytest.param(("--id", "09"), 4, "0 Ed25519 keys with the id 09 are on", id="another-id"),
         pytest.param((), 4, "2 Ed25519 keys are on", id="which-of-two"),
         pytest.param(("--id", "x"), 2, "the id of a key is written in hex", id="no-hex"),
-        pytest.param(("--id", "02"), 4, "its label tells another role", id="another-role"),
+        pytest.param(("--id", "02"), 4, "its label has another role", id="another-role"),
     ],
 )
 def test_what_is_not_one_key_is_not_taken(desk: Desk, words: tuple[str, ...], code: int, said: str) -> None:

@@ -113,10 +113,10 @@ def test_what_is_allowed_is_shown_and_counted_and_ends_with_0(desk: Desk) -> Non
 @pytest.mark.parametrize(
     ("code", "refusal"),
     [
-        ("S001", "S001 cannot be lifted: it guards a promise"),
-        ("S006", "S006 cannot be lifted: it guards a promise"),
-        ("G012", "G012 cannot be lifted: it guards a promise"),
-        ("P001", "P001 is a finding of the policy, which nothing lifts"),
+        ("S001", "S001 cannot be waived: it guards a promise"),
+        ("S006", "S006 cannot be waived: it guards a promise"),
+        ("G012", "G012 cannot be waived: it guards a promise"),
+        ("P001", "P001 is a finding of the policy, which nothing waives"),
         ("S999", "no rule has the code S999"),
     ],
 )

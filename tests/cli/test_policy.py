@@ -144,8 +144,8 @@ def test_a_finding_is_lifted_by_its_code_and_shown_as_lifted(founded: Desk) -> N
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        pytest.param("P005", "P005 is a finding of the policy, which nothing lifts", id="policy"),
-        pytest.param("T001", "T001 cannot be lifted: it guards a promise", id="a promise"),
+        pytest.param("P005", "P005 is a finding of the policy, which nothing waives", id="policy"),
+        pytest.param("T001", "T001 cannot be waived: it guards a promise", id="a promise"),
         pytest.param("C999", "no rule has the code C999", id="unknown"),
     ],
 )

@@ -238,7 +238,7 @@ def test_without_nats_py_a_push_to_servers_is_a_sentence(desk: Desk) -> None:
     done = desk.child("push", "ORDERS", "--url", "nats://127.0.0.1:1", PYTHONPATH=str(desk.home))
     assert (done.code, done.err) == (
         2,
-        "error: logging in wants nats-py\nhint: pip install 'seedless[nats]'\n",
+        "error: logging in requires nats-py\nhint: pip install 'seedless[nats]'\n",
     )
 
 

@@ -246,7 +246,7 @@ def test_a_dry_run_shows_every_jwt_and_signs_none(desk: Desk, old: str) -> None:
     done = desk.ok(*ROTATE, "--dry-run", "--json")
     assert [one["name"] for one in done.data["changes"]] == ["ORDERS", "ops", "pay"]
     assert done.data["new_keys"] == [f"account:ORDERS after {old[:12]}"]
-    assert "user pay (changed: its issuer gives way)" in done.err
+    assert "user pay (changed: its issuer is replaced)" in done.err
     assert desk.files() == files
 
 

@@ -99,7 +99,7 @@ def test_a_second_operator_has_its_own_store_and_must_be_named(desk: Desk) -> No
     done = desk.run("operator", "show")
     assert done.code == 2
     assert 'holds 2 operators: "ACME", "OTHER"' in done.err
-    assert "hint: say which: --operator NAME" in done.err
+    assert "hint: name it: --operator NAME" in done.err
     assert desk.ok("operator", "show", "--operator", "OTHER", "--json").data["name"] == "OTHER"
 
 

@@ -121,7 +121,9 @@ def test_a_server_whose_accounts_are_in_its_configuration_cannot_be_pushed_to(
 ) -> None:
     server = nats_server(memory(ROOT, [SYS], text(SYSTEM)) + "server_name: hub\n")
     with (
-        pytest.raises(ServerError, match="1 of 1 servers did not say which accounts they hold: hub") as told,
+        pytest.raises(
+            ServerError, match="1 of 1 servers did not report which accounts they hold: hub"
+        ) as told,
         open_cluster(ServerLogin(ServerAddress((server.url,)), ADMIN, USER)),
     ):
         pass
@@ -145,7 +147,7 @@ def test_a_user_who_may_not_ask_is_told_what_the_server_said(nats_server: StartS
     server = nats_server(full(ROOT, [SYS]))
     body = User(subs=-1, data=-1, payload=-1, pub=Permission(allow=("orders",)))
     with (
-        pytest.raises(ServerError, match="the server said: permissions violation") as told,
+        pytest.raises(ServerError, match="the server reported: permissions violation") as told,
         open_cluster(ServerLogin(ServerAddress((server.url,)), NOBODY, sign(SYSTEM, NOBODY, body))),
     ):
         pass

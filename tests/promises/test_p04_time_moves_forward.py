@@ -194,7 +194,7 @@ def test_the_way_back_is_for_the_named_subject_alone(frozen: Desk) -> None:
         done = frozen.run("account", "edit", "ORDERS", "--conns", "6", "--reset-time", key)
         assert done.code == 3
     assert (
-        "G001 cannot be lifted"
+        "G001 cannot be waived"
         in frozen.run("account", "edit", "ORDERS", "--conns", "6", "--allow", "G001").err
     )
 

@@ -62,7 +62,7 @@ def test_a_sound_token_is_tried_with_a_key_that_is_gone_afterwards(
     assert ("note", "a program, no device") in of(lines, "provenance")
     assert (
         "ok",
-        "the driver says: made on this token, not extractable; software: the files can be copied",
+        "the driver reports: made on this token, not extractable; software: the files can be copied",
     ) in of(lines, "provenance")
     made, deleted = of(lines, "throw-away key")
     assert made[1].startswith('made: "user:seedless-doctor-00000001" (id ')

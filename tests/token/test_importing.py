@@ -157,5 +157,5 @@ def test_an_imported_key_in_another_role_is_refused_by_its_label(
 ) -> None:
     with opened(softhsm_token, writable=True) as token:
         token.import_key(SOFTWARE, LABEL)
-        with pytest.raises(NoKey, match="its label tells another role"):
+        with pytest.raises(NoKey, match="its label has another role"):
             token.signer(PublicKey(Role.USER, KEY.raw))

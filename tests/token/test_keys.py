@@ -177,7 +177,7 @@ def test_halves_with_the_same_id_and_the_same_label_are_not_paired_by_guessing(
 
 def test_a_key_is_refused_in_another_role_than_its_label_tells(softhsm_token: Made, opened: Open) -> None:
     softhsm_token.import_ed25519(SEED, label="user:u", id=b"\x01")
-    with opened(softhsm_token) as token, pytest.raises(NoKey, match="its label tells another role"):
+    with opened(softhsm_token) as token, pytest.raises(NoKey, match="its label has another role"):
         token.signer(PublicKey(Role.OPERATOR, PUBLIC))
 
 

@@ -218,7 +218,7 @@ def test_a_key_that_the_token_has_not_ends_the_run_behind_the_results_there_are(
 
 
 def test_one_key_in_another_role_is_refused(made: Made) -> None:
-    with pool_of(made) as pool, pytest.raises(NoKey, match="its label tells another role"):
+    with pool_of(made) as pool, pytest.raises(NoKey, match="its label has another role"):
         pool.signer(PublicKey(Role.OPERATOR, KEY.raw)).sign(b"x")
 
 

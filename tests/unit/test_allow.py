@@ -26,13 +26,13 @@ def test_nothing_is_lifted_without_a_code() -> None:
 
 @pytest.mark.parametrize("code", sorted(NEVER))
 def test_what_guards_a_promise_is_not_lifted(code: str) -> None:
-    with pytest.raises(UsageError, match=f"{code} cannot be lifted"):
+    with pytest.raises(UsageError, match=f"{code} cannot be waived"):
         waive(Report.of([error(code, "", "x")]), [code])
 
 
 @pytest.mark.parametrize("code", ["P001", "P012", "P999"])
 def test_nothing_of_the_policy_is_lifted(code: str) -> None:
-    with pytest.raises(UsageError, match="which nothing lifts"):
+    with pytest.raises(UsageError, match="which nothing waives"):
         check([code])
 
 

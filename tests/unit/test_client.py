@@ -243,7 +243,7 @@ def test_a_jwt_that_is_no_users_is_refused() -> None:
         Claims(sub=str(ACCOUNT.public_key), body=Account.new(), name="orders"), ACCOUNT.public_key, NOW
     )
     jwt = made.complete(ACCOUNT.sign(made.signing_input))
-    with pytest.raises(UsageError, match=r"^the jwt is of kind account, a login wants a user's$"):
+    with pytest.raises(UsageError, match=r"^the jwt is of kind account, a login requires a user's$"):
         run(connect("nats://127.0.0.1:1", USER, jwt))
 
 
@@ -507,4 +507,4 @@ except UsageError as error:
     print(error.message, error.hint, sep="; ")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "logging in wants nats-py; pip install 'seedless[nats]'\n"
+    assert done.stdout == "logging in requires nats-py; pip install 'seedless[nats]'\n"

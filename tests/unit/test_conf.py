@@ -197,7 +197,7 @@ def test_the_real_server_accepts_it(folder: Path, name: str) -> None:
 
 
 REFUSED = {
-    "a value on a later line": ("port:\n1", "s.conf:1:6: a value should stand on this line"),
+    "a value on a later line": ("port:\n1", "s.conf:1:6: a value should be on this line"),
     "a key alone": ("port: 1\nserver_name", 's.conf:2:1: "server_name" has no value'),
     "a key alone in a map": ("a: {b }", 's.conf:1:5: "b" has no value'),
     "a separator too many": ("= x", 's.conf:1:1: a key is missing before "="'),
@@ -212,7 +212,7 @@ REFUSED = {
         's.conf:1:7: a value of an array should end here, and "c" follows',
     ),
     "an array with a hole": ("a: [b,,c]", 's.conf:1:7: a value is missing before ","'),
-    "a bracket in a map": ("a: {]}", "s.conf:1:5: a bracket ] stands where a key should be"),
+    "a bracket in a map": ("a: {]}", "s.conf:1:5: a bracket ] is where a key should be"),
     "an open quote": ("a: 'b", "s.conf:1:4: the quote ' is never closed"),
     "an open double quote": ('a: "b\nc', 's.conf:1:4: the quote " is never closed'),
     "an open block": ("a: ( b )", "s.conf:1:4: the block is never closed"),
@@ -228,7 +228,7 @@ REFUSED = {
     "no such variable": ("a: b\nc: $d", 's.conf:2:4: there is no variable "d"'),
     "a variable that comes later": ("a: $b\nb: c", 's.conf:1:4: there is no variable "b"'),
     "a variable that leads to itself": ("a: $LOOP", '$LOOP:1:4: there is no variable "LOOP"'),
-    "a zero character": ("a: b\0", "s.conf:1:5: a zero character stands here"),
+    "a zero character": ("a: b\0", "s.conf:1:5: a zero character is here"),
     "an include of a map": ("include {a}", "s.conf:1:9: the name of a file should follow include"),
     "an include of nothing": ("include \n", "s.conf:1:9: the name of a file should follow include"),
     "an include that is not there": ("\ninclude no.conf", "s.conf:2:1: there is no file no.conf"),

@@ -178,7 +178,7 @@ def test_a_jwt_with_line_breaks_within_has_no_creds_file() -> None:
     [
         pytest.param(
             "-----BEGIN NATS USER JWT-----\neyJ.eyJ.sig\n\n------END NATS USER JWT------\n",
-            "lines of dashes and no block: the jwt has to stand on one line between them",
+            "lines of dashes and no block: the jwt must be on one line between them",
             id="an empty line",
         ),
         pytest.param(
@@ -189,7 +189,7 @@ def test_a_jwt_with_line_breaks_within_has_no_creds_file() -> None:
         pytest.param(
             "-----BEGIN NATS USER JWT-----\neyJ.eyJ.sig\n\n------END NATS USER JWT------\n"
             "-----BEGIN USER NKEY SEED-----\nSU" + "A" * 56 + "\n------END USER NKEY SEED------\n",
-            "lines of dashes and no block: the jwt has to stand on one line between them",
+            "lines of dashes and no block: the jwt must be on one line between them",
             id="an empty line, and a seed",
         ),
     ],

@@ -153,7 +153,7 @@ def damaged(**changes: object) -> str:
         pytest.param(
             damaged().replace(str(ACCOUNT), "A" * 55 + "B"), "the checksum of the key is wrong", id="key"
         ),
-        pytest.param('{"version":1,"version":1,"keys":{}}', "version: the name stands twice", id="twice"),
+        pytest.param('{"version":1,"version":1,"keys":{}}', "version: the name occurs twice", id="twice"),
     ],
 )
 def test_a_damaged_keyring_is_told_by_path_and_place(tmp_path: Path, text: str, sentence: str) -> None:

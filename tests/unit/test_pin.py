@@ -258,7 +258,7 @@ def test_a_command_that_is_not_there_is_named_without_its_arguments() -> None:
 
 @pytest.mark.parametrize("text", ["cmd:", "cmd:   ", "cmd:'open", "cmd:a\0b"])
 def test_a_command_that_cannot_be_read_is_refused_without_being_quoted(text: str) -> None:
-    with pytest.raises(UsageError, match="cmd: wants a program and its arguments"):
+    with pytest.raises(UsageError, match="cmd: requires a program and its arguments"):
         parse_pin_source(text)
 
 

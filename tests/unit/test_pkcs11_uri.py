@@ -72,19 +72,15 @@ SECRET = "s3cret"
         pytest.param(
             f"pkcs11:pin-value={SECRET}", "the PKCS#11 URI holds a pin-value", id="pin-value-in-path"
         ),
-        pytest.param(f"pkcs11:token=a;token={SECRET}", "the attribute token stands twice", id="twice"),
-        pytest.param(f"pkcs11:x-a=1;x-a={SECRET}", "the attribute x-a stands twice", id="vendor-twice"),
+        pytest.param(f"pkcs11:token=a;token={SECRET}", "the attribute token occurs twice", id="twice"),
+        pytest.param(f"pkcs11:x-a=1;x-a={SECRET}", "the attribute x-a occurs twice", id="vendor-twice"),
         pytest.param(
-            f"pkcs11:?pin-source=a&pin-source={SECRET}", "pin-source stands twice", id="query-twice"
+            f"pkcs11:?pin-source=a&pin-source={SECRET}", "pin-source occurs twice", id="query-twice"
         ),
         pytest.param(f"pkcs11:colour={SECRET}", "has no attribute colour", id="unknown"),
         pytest.param(f"pkcs11:Token={SECRET}", "has no attribute Token", id="case"),
-        pytest.param(
-            f"pkcs11:?token={SECRET}", "token stands on the wrong side of the ?", id="path-in-query"
-        ),
-        pytest.param(
-            f"pkcs11:module-path={SECRET}", "module-path stands on the wrong side", id="query-in-path"
-        ),
+        pytest.param(f"pkcs11:?token={SECRET}", "token is on the wrong side of the ?", id="path-in-query"),
+        pytest.param(f"pkcs11:module-path={SECRET}", "module-path is on the wrong side", id="query-in-path"),
         pytest.param(f"pkcs11:{SECRET}", "is not NAME=VALUE", id="no-value"),
         pytest.param(f"pkcs11:={SECRET}", "is not NAME=VALUE", id="no-name"),
         pytest.param(f"pkcs11:token=a;;serial={SECRET}", "is not NAME=VALUE", id="empty-attribute"),

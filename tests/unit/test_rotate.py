@@ -202,7 +202,7 @@ def test_connections_are_asked_for_page_by_page_on_every_server() -> None:
 @pytest.mark.parametrize(
     ("answers", "sentence"),
     [
-        pytest.param([answer(N0, total=0)], "n1 did not say who is connected", id="a server is silent"),
+        pytest.param([answer(N0, total=0)], "n1 did not report who is connected", id="a server is silent"),
         pytest.param([b"{", b"{"], "cannot be understood", id="no JSON"),
     ],
 )

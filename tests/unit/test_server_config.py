@@ -131,8 +131,8 @@ def test_no_name_ends_the_comment_that_it_stands_in(tmp_path: Path, name: str) -
         pytest.param({"interval": "soon"}, "is not a duration", id="interval"),
         pytest.param({"interval": '2m"\nport: 1'}, "is not a duration", id="interval with a line"),
         pytest.param({"timeout": ""}, "is not a duration", id="timeout"),
-        pytest.param({"folder": ""}, "cannot stand in a configuration", id="empty folder"),
-        pytest.param({"folder": "a\nb"}, "cannot stand in a configuration", id="folder with a line"),
+        pytest.param({"folder": ""}, "cannot be in a configuration", id="empty folder"),
+        pytest.param({"folder": "a\nb"}, "cannot be in a configuration", id="folder with a line"),
     ],
 )
 def test_a_setting_that_cannot_be_written_is_refused(change: dict[str, str], reason: str) -> None:
@@ -145,7 +145,7 @@ def test_accounts_and_system_account_must_be_what_they_say() -> None:
     made = draft(Claims(sub=str(USER), body=User.new()), user.public_key, 1)
     other = made.complete(user.sign(made.signing_input))
     for reason, accounts, system in [
-        ("stands twice", [account(FIRST, "A"), account(FIRST, "B")], None),
+        ("occurs twice", [account(FIRST, "A"), account(FIRST, "B")], None),
         ("is not among the accounts", [account(FIRST, "A")], SECOND),
         ("user claims are no account's", [other], None),
     ]:
@@ -188,11 +188,11 @@ def test_only_users_keys_log_in(role: Role) -> None:
 
 def test_nkey_users_are_there_once_each_and_permissions_are_of_one_of_them() -> None:
     other = PublicKey(Role.USER, bytes(32))
-    with pytest.raises(UsageError, match="stands once"):
+    with pytest.raises(UsageError, match="occurs once"):
         nkey_users([USER, USER])
-    with pytest.raises(UsageError, match="stands once"):
+    with pytest.raises(UsageError, match="occurs once"):
         nkey_users([])
     with pytest.raises(UsageError, match="who is not among the users"):
         nkey_users([USER], {other: Permissions()})
-    with pytest.raises(UsageError, match="cannot stand in a configuration"):
+    with pytest.raises(UsageError, match="cannot be in a configuration"):
         nkey_users([USER], {USER: Permissions(pub=Permission(allow=("a\nb",)))})

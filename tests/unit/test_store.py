@@ -354,7 +354,7 @@ def test_of_several_stores_one_must_be_named(store: Store, root: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_store(root)
     assert caught.value.message == f'{root} holds 2 operators: "B b", "OP"'
-    assert caught.value.hint == "say which: --operator NAME"
+    assert caught.value.hint == "name it: --operator NAME"
     assert open_store(root, "B b").operator == "B b"
 
 

@@ -122,7 +122,7 @@ def test_what_a_generic_body_cannot_hold_is_refused_with_its_path(value: object,
         pytest.param(b'{"a":"\xed\xa0\x80"}', "not-utf8", "", "not UTF-8", id="a surrogate as bytes"),
         pytest.param(b'{"a":["\\ud800"]}', "not-utf8", "a[0]", "half of a surrogate", id="half an escape"),
         pytest.param(b'{"\\udc00":1}', "not-utf8", "", "half of a surrogate", id="half an escape in a name"),
-        pytest.param(b'{"a":1,"a":1}', "duplicate-name", "a", "the name stands twice", id="twice"),
+        pytest.param(b'{"a":1,"a":1}', "duplicate-name", "a", "the name occurs twice", id="twice"),
         pytest.param(
             b'{"a":[{"b":1,"\\u0062":2}]}', "duplicate-name", "a[0].b", "twice", id="twice, escaped"
         ),

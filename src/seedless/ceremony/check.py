@@ -174,7 +174,7 @@ def _forbidden(review_context: ReviewContext, so_far: CeremonyProgress) -> str:
     listed = frozenset((so_far.reviewed or {}).get("lifted", ()))
     for text in waived_texts(report):
         if text not in listed:
-            return f"{text}: it was lifted, and the transcript does not list it"
+            return f"{text}: it was waived, and the transcript does not list it"
     return ""
 
 
@@ -305,7 +305,7 @@ class _RecordedKeys:
 
     def says(self, public_key: PublicKey) -> Mapping[str, Any]:
         if str(public_key) not in self.reported:
-            raise _NotSignedError("of a key that has to sign here nothing was said then")
+            raise _NotSignedError("the transcript reports nothing of a key that has to sign here")
         return self.reported[str(public_key)]
 
 

@@ -67,7 +67,7 @@ def require_members(members: Any, kinds: Mapping[str, Any], where: str) -> None:
 def require_plain(text: str, where: str) -> None:
     """Raise `UsageError` for *text* that is empty, long, or not what it looks like."""
     if not text.strip() or len(text) > _LONGEST_TEXT:
-        raise UsageError(f"{where} has 1 to {_LONGEST_TEXT} characters", "say it shortly")
+        raise UsageError(f"{where} has 1 to {_LONGEST_TEXT} characters", "shorten it")
     if printable(text) != text:
         raise UsageError(
             f"{where} holds characters that cannot be seen, or that look like others: {shown(text)}",

@@ -46,7 +46,7 @@ CODES = {
     "R007": "a jwt that the ledger knows is not left out as predecessor",
     "R008": "a jwt that the request brings is not older than the one that the ledger knows",
     "R009": "a predecessor is the jwt that the ledger knows",
-    "R010": "what stands around the changes chains to the pinned operator",
+    "R010": "the jwts around the changes chain to the pinned operator",
     "R011": "there is a ledger for this operator",
     "R012": "the request is no rehearsal",
     "R013": "the ledger knows each ceremony whose result lies on this machine",
@@ -185,7 +185,7 @@ def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
         )
     if book is None:
         count = len(review_context.unknown_results)
-        text = "this machine has no ledger of the operator: it cannot tell what was signed before"
+        text = "this machine has no ledger of the operator: it is not known what was signed before"
         text += f"; {count} of its ceremonies have a result here" if count else ""
         text += "; the request brings the receipt of one" if request.proves_previous else ""
         hint = f"--first-use {review_context.policy.operator} begins one"
@@ -229,7 +229,7 @@ def _predecessor(review_context: ReviewContext, change: Change) -> Iterator[Find
     known = review_context.book.subjects.get(claims.sub) if review_context.book else None
     if brought is None:
         if known is not None:
-            text = f"the ledger knows a jwt of {moment(known.issued_at)}, and the request says there is none"
+            text = f"the ledger knows a jwt of {moment(known.issued_at)}, and the request has none"
             yield _about(change.title, "R007", "", text, "prepare it on a store that has that jwt")
         return
     if not is_kept(brought) or (known is not None and known == LastJwt.of(brought)):
@@ -240,7 +240,9 @@ def _predecessor(review_context: ReviewContext, change: Change) -> Iterator[Find
     at = moment(brought.issued_at)
     knows = "an earlier jwt than" if known else "no jwt of this key, and not"
     text = f"the ledger knows {knows} the predecessor of {at}"
-    yield _about(change.title, "R009", claims.sub, text, f"--first-use {claims.sub} takes it as what stands")
+    yield _about(
+        change.title, "R009", claims.sub, text, f"--first-use {claims.sub} accepts it as the baseline"
+    )
 
 
 def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding]:

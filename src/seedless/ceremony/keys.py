@@ -72,7 +72,7 @@ def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
     raw = [made.public_key.raw for made, _ in found]
     for number, one in enumerate(raw):
         if one in raw[:number]:
-            raise Refused(f"keys.keys[{number}] is a key that stands there already", "a key has one role")
+            raise Refused(f"keys.keys[{number}] is a key that is listed already", "a key has one role")
     return tuple(found)
 
 
@@ -83,7 +83,7 @@ def _ceremony_key(text: object, where: str) -> CeremonyKey:
     data = jwt.claims.body.data or {}
     texts = [data.get(name) for name in ("name", "holder", "uri")]
     if not all(isinstance(one, str) for one in texts) or not isinstance(data.get("says"), dict):
-        raise Refused(f"{where} does not say name, holder, uri and what the driver says")
+        raise Refused(f"{where} lacks name, holder, uri or what the driver reports")
     made = CeremonyKey(
         public_key=jwt.issuer, name=data["name"], holder=data["holder"], uri=data["uri"],
         at=jwt.issued_at, says=data["says"],

@@ -208,7 +208,7 @@ def _resumed(review_context: ReviewContext, so_far: CeremonyProgress) -> ReviewC
         return review_context
     if review_context.clock < so_far.latest:
         raise Refused(
-            f"the clock says {moment(review_context.clock)}, and this ceremony was interrupted at "
+            f"the clock reads {moment(review_context.clock)}, and this ceremony was interrupted at "
             f"{moment(so_far.latest)}",
             "set the clock of this machine right",
         )
@@ -226,15 +226,14 @@ def _open_ceremony(run: CeremonyRun) -> _OpenCeremony:
     ):
         # The ledger is written after the first intent: entries, or all of the transcript, were taken away.
         raise StoreError(
-            "the ledger says that this ceremony may have signed something, "
-            f"and {shown(journal.path)} does not",
+            f"by the ledger this ceremony may have signed something, and {shown(journal.path)} does not",
             "bring the transcript back",
         )
     then = _resumed(review_context, so_far)
     if so_far.intents and not _is_same(so_far, run, then):
         raise Refused(
-            "this ceremony began with another policy, other witnesses, people or lifted findings",
-            f"go on as it began: {shown(journal.path)} tells how",
+            "this ceremony began with another policy, other witnesses, people or waived findings",
+            f"go on as it began: {shown(journal.path)} shows how",
         )
     if so_far.opened is not None and not so_far.intents:
         so_far = CeremonyProgress(review_context.request)
@@ -421,6 +420,6 @@ def _is_of(folder: Path, operator: str) -> bool:
 
 def _unreadable(folder: Path, error: SeedlessError) -> StoreError:
     return StoreError(
-        f"nobody knows what the ceremony in {shown(folder)} has signed: {error.message}",
+        f"it is not known what the ceremony in {shown(folder)} has signed: {error.message}",
         "restore its files from a backup",
     )

@@ -327,10 +327,10 @@ _IN_A_ROW = 4  # half a row of the screen: handwriting wants room
 _BLANK = "_" * 16
 _MOST = 20  # lines of changes; more do not fit on the page
 _STEPS = (
-    "The machine has no network: cables out, radios off. Its clock says the time of day.",
+    "The machine has no network: cables out, radios off. Its clock shows the time of day.",
     "The words above are from the paper of whoever prepared the request. They were read aloud and compared.",
     "The digest of the policy is the one that was written down when the policy was made.",
-    "Each change was read and is wanted. Nothing was lifted that nobody can explain.",
+    "Each change was read and is intended. Nothing was waived that nobody can explain.",
     "Each witness has signed, with a key of their own.",
     "The token is the one that is named below; its serial was read from the device.",
     "The words were typed; the PIN was typed last, and nobody watched.",

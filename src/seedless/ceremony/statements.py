@@ -48,13 +48,13 @@ def ceremony_draft(
 def read_ceremony_jwt(text: object, where: str) -> Jwt[Generic]:
     """Read and verify a generic jwt; raise `Refused` that names the place *where*."""
     if not isinstance(text, str):
-        raise Refused(f"{where} is not a jwt", "this is no paper of a ceremony")
+        raise Refused(f"{where} is not a jwt", "this is no document of a ceremony")
     try:
         found = jwts.read_strict(text)
     except SeedlessError as error:
         raise Refused(f"{where}: {error.message}", error.hint) from error
     if not isinstance(found.claims.body, Generic):
-        raise Refused(f"{where} holds {found.claims.body.kind} claims", "this is no paper of a ceremony")
+        raise Refused(f"{where} holds {found.claims.body.kind} claims", "this is no document of a ceremony")
     return found
 
 
@@ -70,7 +70,7 @@ def require_equal(found: Jwt[Generic], expected: Draft[Generic], where: str) -> 
         if one != other:
             raise Refused(f"{where}.{name} is {one}, not {other}", "it belongs to something else")
     if not found.text.startswith(f"{expected.signing_input.decode()}."):
-        raise Refused(f"{where} says something else than it should", "it belongs to something else")
+        raise Refused(f"{where} differs from what it should contain", "it belongs to something else")
 
 
 def receipt_drafts(request: CeremonyRequest, transcript: str, at: int) -> tuple[Draft[Any], ...]:
@@ -168,7 +168,7 @@ def _statement(text: str, where: str, content: StatementContent, times: tuple[in
     if found.claims.aud == WITNESS and data.get("policy") != content.policy:
         raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
     if found.claims.aud == WITNESS and data.get("lifted") != list(content.waived):
-        raise Refused(f"{where} was signed with other findings lifted", "lift the same, with --allow")
+        raise Refused(f"{where} was signed with other findings waived", "waive the same, with --allow")
     require_equal(found, content.draft(found.issuer, found.issued_at), where)
     if found.claims.exp <= now:
         raise Refused(f"{where} expired at {moment(found.claims.exp)}, and this clock reads {moment(now)}")

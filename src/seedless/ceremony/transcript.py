@@ -242,7 +242,7 @@ def _take(so_far: CeremonyProgress, entry: Any, place: str) -> None:  # noqa: AN
     if entry["n"] != len(so_far.entries):
         raise Refused(f"{place}.n is {entry['n']}, not {len(so_far.entries)}", _ORDER)
     if entry["previous"] != so_far.digest:
-        raise Refused(f"{place}.previous is not the hash of what stands before it", _ORDER)
+        raise Refused(f"{place}.previous is not the hash of what is before it", _ORDER)
     if entry["at"] < so_far.latest:
         raise Refused(f"{place}.at is earlier than that of the entry before it", _ORDER)
     _TAKERS[kind](so_far, entry, place)

@@ -291,7 +291,7 @@ def key_line(made: CeremonyKey) -> str:
 
 def _says(made: CeremonyKey) -> str:
     provenance = made.says.get("papers")
-    return f"the driver says: {provenance}" if provenance else "the driver says nothing"
+    return f"the driver reports: {provenance}" if provenance else "the driver says nothing"
 
 
 def key_data(made: CeremonyKey) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _kind(exporter: Claims[Account], subject: str, wanted: str | None) -> str:
         if kinds:
             raise UsageError(
                 f"account {name} exports {quoted(subject)} as a stream and as a service",
-                "say which: --stream or --service",
+                "name it: --stream or --service",
             )
         raise UsageError(
             f"account {name} exports nothing that holds {quoted(subject)}",

@@ -95,7 +95,7 @@ def s005_nkey_is_a_user_key(server: ServerConfiguration) -> Iterator[Finding]:
             yield error("S005", str(member.place), text, "a user's is U…, an account's A…")
 
 
-def s006_no_seed_stands_here(server: ServerConfiguration) -> Iterator[Finding]:
+def s006_no_seed_is_here(server: ServerConfiguration) -> Iterator[Finding]:
     """No seed stands in a configuration, not even in a comment.
 
     Whoever reads the file has the key.
@@ -106,7 +106,7 @@ def s006_no_seed_stands_here(server: ServerConfiguration) -> Iterator[Finding]:
                 continue
             line = text.count("\n", 0, match.start()) + 1
             column = match.start() - text.rfind("\n", 0, match.start())
-            message = "a seed stands here: whoever reads this file has the key"
+            message = "a seed is here: whoever reads this file has the key"
             yield error(
                 "S006",
                 str(SourcePlace(name, line, column)),
@@ -250,7 +250,7 @@ RULES = (
     s003_user_is_no_public_key,
     s004_user_has_a_password,
     s005_nkey_is_a_user_key,
-    s006_no_seed_stands_here,
+    s006_no_seed_is_here,
     s007_somebody_is_asked,
     s008_nobody_comes_in_unasked,
 )
@@ -260,7 +260,9 @@ _LISTEN = ("listen", "port", "host", "net")
 _LEAF = ("leafnodes", "leaf")
 _REMOTES = ("remotes", "gateways")
 _SERVERS = {
-    ("cluster",): ("a server of a stranger joins the cluster, hears every message and publishes as anyone"),
+    ("cluster",): (
+        "a server of a stranger joins the cluster, receives every message and publishes as anyone"
+    ),
     ("gateway",): ("a stranger's cluster connects, and takes part in every account"),
 }
 

@@ -84,7 +84,7 @@ class Reader:
         if not source.next:
             source.refuse("a brace { is never closed")
         if source.next == "]":
-            source.refuse("a bracket ] stands where a key should be")
+            source.refuse("a bracket ] is where a key should be")
         if source.next == "}":
             source.at += 1
             return False
@@ -165,7 +165,7 @@ class Reader:
             case ".":
                 source.refuse("a number begins with a digit")
             case "\n" | "\r":
-                source.refuse("a value should stand on this line")
+                source.refuse("a value should be on this line")
         return self._word(place)
 
     def _word(self, place: SourcePlace) -> Value:
@@ -195,7 +195,7 @@ class Reader:
         if value is None:
             self.source.refuse(
                 f"there is no variable {named(name)}",
-                "it is a key that stands before, in a block around this one, or in the environment",
+                "define it before this place, in a block around this one, or in the environment",
                 at=start,
             )
         return value

@@ -138,7 +138,7 @@ class Source:
         stray = _NO_TEXT.search(text)
         if stray:
             what = "a zero character" if stray[0] == "\0" else "half of a surrogate pair"
-            self.refuse(f"{what} stands here", "this is no text file", at=stray.start())
+            self.refuse(f"{what} is here", "this is no text file", at=stray.start())
 
     def place(self, at: int | None = None) -> SourcePlace:
         """Return the place of the offset *at*, by default of what is next."""
@@ -256,7 +256,7 @@ class Source:
         """Read a block in parentheses, whose end is alone on its line."""
         end = _BLOCK_END.search(self.text, self.at + 1)
         if end is None:
-            self.refuse("the block is never closed", "its ) stands alone at the beginning of a line")
+            self.refuse("the block is never closed", "its ) is alone at the beginning of a line")
         found = self.text[self.at + 1 : end.start() + 1]
         self.at = end.end()
         return found

@@ -177,7 +177,7 @@ _ALWAYS = {"", "$G"}
 _SYSTEM_HINT = "make one: seedless operator add NAME --sys, or name one in the operator's claims"
 
 
-def s021_operator_stands_alone(server: ServerConfiguration) -> Iterator[Finding]:
+def s021_operator_is_alone(server: ServerConfiguration) -> Iterator[Finding]:
     """With an operator there are no trusted keys, no users and no accounts in the configuration.
 
     Servers do not start with both.
@@ -294,6 +294,6 @@ RULES = (
     s018_preload_holds_now,
     s019_system_account_is_one,
     s020_system_account_is_there,
-    s021_operator_stands_alone,
+    s021_operator_is_alone,
     s022_resolver_fits,
 )

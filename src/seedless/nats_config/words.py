@@ -144,7 +144,7 @@ def s011_words_stand_once(server: ServerConfiguration) -> Iterator[Finding]:
         for member in parent.members:
             other = places.setdefault((member.place.file, member.key), member)
             if other.place != member.place:
-                text = f"{named(member.key)} stands at {other.place} already, and only the last counts"
+                text = f"{named(member.key)} is set at {other.place} already, and only the last counts"
                 yield warning("S011", str(member.place), text, "put both together")
 
 

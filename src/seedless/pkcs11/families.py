@@ -176,8 +176,8 @@ FAMILIES: Final[tuple[Family, ...]] = (
             public_may_be_missing=False,
             asks_for_each=False,
             pin_form=r"@?[0-9A-Fa-f]{4}.{8,64}",
-            pin_hint="a YubiHSM wants the id of its authentication key, 4 hex digits, and then the password, "
-            "8 to 64 characters, as in 0001password",
+            pin_hint="a YubiHSM requires the id of its authentication key, 4 hex digits, and then the "
+            "password, 8 to 64 characters, as in 0001password",
             sessions=16,
             id_size=2,
             causes={
@@ -274,7 +274,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
             public_may_be_missing=False,
             configuration="its daemon pkcsslotd, which has to run, and the group pkcs11, which may use it",
             notes=(
-                "keys are extractable unless told otherwise, which seedless does and reads back",
+                "keys are extractable unless requested otherwise, which seedless does and reads back",
                 "Ed25519 needs 3.27 or newer; the PIN locks after 3 wrong ones",
                 "EP11 and CCA tokens had Ed25519 under a number of IBM's before 3.27; that was not tried",
                 "the serial may be empty: token init --erase then takes the label, and no policy can name it",
@@ -319,7 +319,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
             family="AWS CloudHSM",
             largest_message=16_000,
             pin_form=r"[^:]+:.+",
-            pin_hint="CloudHSM wants the name of the crypto user and the password, as in user:password",
+            pin_hint="CloudHSM requires the name of the crypto user and the password, as in user:password",
             lacks_ed25519="its PKCS#11 library does not list CKM_EDDSA (its own command line signs)",
             source="docs.aws.amazon.com, pkcs11-mechanisms and pkcs11-pin; not tried",
         ),
@@ -336,7 +336,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         manufacturer=r"nCipher|Entrust",
         quirks=Quirks(
             family="Entrust nShield",
-            notes=("Ed25519 is said to be there from 12.80 on; the administrator may refuse templates",),
+            notes=("Ed25519 is documented from 12.80 on; the administrator may refuse templates",),
             source="documents of the vendor; not tried",
         ),
     ),

@@ -74,7 +74,7 @@ _CAUSES: dict[str, _Cause] = {
     "KeyTypeInconsistent": _Cause("the key is no Ed25519 key"),
     "KeySizeRange": _Cause("the key has a size that the token does not take"),
     "MechanismInvalid": _Cause(
-        "it does not know this mechanism", "Ed25519 wants CKM_EDDSA: see seedless token show"
+        "it does not know this mechanism", "Ed25519 requires CKM_EDDSA: see seedless token show"
     ),
     "MechanismParamInvalid": _Cause("it refuses the parameters of the mechanism"),
     "DomainParamsInvalid": _Cause("it does not know the curve Ed25519"),
@@ -157,7 +157,7 @@ _BARE: tuple[tuple[str, _Cause], ...] = (
     ("Buffer was too small", _Cause("the message is too long for the token, or the driver miscounts")),
     (
         "User type invalid",
-        _Cause("this user may not do it", "some devices want their maker's program for this"),
+        _Cause("this user may not do it", "some devices require their maker's program for this"),
     ),
 )
 

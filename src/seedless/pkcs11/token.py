@@ -206,10 +206,10 @@ class Token:
 
     def _require_usable(self, key: Key, public_key: PublicKey, *, allow_extractable: bool) -> None:
         if key.role not in {None, public_key.role}:
-            raise NoKey(f"the key {key.named} is not for {public_key}: its label tells another role")
+            raise NoKey(f"the key {key.named} is not for {public_key}: its label has another role")
         if key.attributes.can_leave and not allow_extractable:
             raise TokenError(
-                f"the key {key.named} can leave {self.info.where}, by what its driver says",
+                f"the key {key.named} can leave {self.info.where}, by what its driver reports",
                 f"make a new key; or, to use it all the same, --allow-extractable {public_key}",
             )
 

@@ -163,7 +163,7 @@ def _read(
             )
         field = _field(name, separator)
         if field in values or name in extra:
-            raise BadUri(f"the attribute {name} stands twice in the PKCS#11 URI")
+            raise BadUri(f"the attribute {name} occurs twice in the PKCS#11 URI")
         if not allowed.fullmatch(raw):
             raise BadUri(
                 f"the attribute {name} holds a character that must be percent-encoded",
@@ -188,7 +188,7 @@ def _field(name: str, separator: str) -> str | None:
     if name in own:
         return own[name]
     if name in other:
-        raise BadUri(f"the attribute {name} stands on the wrong side of the ? in the PKCS#11 URI")
+        raise BadUri(f"the attribute {name} is on the wrong side of the ? in the PKCS#11 URI")
     _check_extra(name)
     return None
 

@@ -179,7 +179,7 @@ class Connection:
     def _require_alive(self) -> None:
         answer = next(iter(self._news.complaints), "")
         if _DENIED in answer.lower():
-            raise ServerError(f"the server said: {answer}", _MAY_NOT)
+            raise ServerError(f"the server reported: {answer}", _MAY_NOT)
         if answer or not self._client.is_connected:
             why = f" ({answer})" if answer else ""
             raise ServerError(
@@ -302,10 +302,10 @@ def find_servers(connection: Connection, servers: int | None = None) -> Cluster:
     servers_found = _there(connection, servers)
     counted = _enough(len(servers_found))
     server_reports = protocol.server_reports(connection.ask([Question(protocol.VARZ, b"", counted)])[0])
-    _require({one.server for one in server_reports}, servers_found, "did not say whom they trust")
+    _require({one.server for one in server_reports}, servers_found, "did not report whom they trust")
     holders = {one.server for one in server_reports if one.operators or _is_account(one.system_account)}
     holdings = protocol.listings(connection.ask([Question(protocol.LIST, b"", _enough(len(holders)))])[0])
-    _require(set(holdings), holders, "did not say which accounts they hold", _FULL)
+    _require(set(holdings), holders, "did not report which accounts they hold", _FULL)
     return Cluster(
         connection,
         tuple(one for one in server_reports if one.server in holdings),

@@ -157,7 +157,7 @@ def delete_request_issuer(
     raise Refused(
         "nothing is deleted: none of the operator's keys that are known here is trusted by "
         f"{', '.join(deaf) or 'every server'}",
-        "seedless key list shows which are; servers want the operator jwt that names them",
+        "seedless key list shows which are; servers require the operator jwt that names them",
     )
 
 

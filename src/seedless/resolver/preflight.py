@@ -59,7 +59,7 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], servers: ServerContext) 
     """
     blind = [one.server for one in servers.server_reports if not one.operators]
     if blind:
-        text = f"nobody knows whom {_names(blind)} trusts: no operator jwt is shown"
+        text = f"it is not known whom {_names(blind)} trusts: no operator jwt is shown"
         yield error("R001", "iss", text, "configure it with operator:, not with trusted_keys:")
     deaf = [one for one in servers.server_reports if one.operators and not _trusts(one, account)]
     if deaf:
@@ -273,7 +273,7 @@ _SEE_WHAT_IS_THERE = (
 _OURS = "T001"
 _OLDER = "R002"
 _SIGN_AGAIN = (
-    "sign it again with a key of that operator; a new key wants its operator jwt on the servers first"
+    "sign it again with a key of that operator; a new key requires its operator jwt on the servers first"
 )
 _ASK = "have the operator sign it (seedless import account FILE), and import what it signed"
 _OTHER = "push as another user"

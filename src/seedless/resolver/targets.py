@@ -232,7 +232,7 @@ class MemoryTarget:
         block = _block(nats_config.parse(text, str(self._path), self._environment))
         if {key: match[4] for key, match in block.entries.items()} != entries_wanted:
             raise StoreError(
-                f"{shown(self._path)} cannot be changed so that it says what is wanted",
+                f"{shown(self._path)} cannot be changed as required",
                 "write it anew: seedless server config --mem-resolver",
             )
         atomic.write({self._path: text})

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims, Jwt
     from seedless.nkey import PublicKey
 
-_MOVED = "its issuer gives way"
+_MOVED = "its issuer is replaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def _plan(
         changes.append(
             changed(
                 account, around.issuer, replaces=around.account, now=now,
-                reason="a signing key gives way", address=(around.name,),
+                reason="a signing key is replaced", address=(around.name,),
             )
         )  # fmt: skip
     for name, user in signed.users.items():

@@ -124,7 +124,7 @@ def _answers(
     silent = [str(server) for server in servers if server.id not in reply]
     if silent:
         raise ServerError(
-            f"{', '.join(silent)} did not say who is connected", "--timeout gives servers more seconds"
+            f"{', '.join(silent)} did not report who is connected", "--timeout gives servers more seconds"
         )
     return [reply[server.id] for server in servers]
 

@@ -110,7 +110,7 @@ def add(
 ) -> Plan:
     """Return the plan by which the operator lists *new* beside *old*; its system account is *around* it."""
     claims = with_new(operator.claims, old, new)
-    return Plan((_operator(operator, claims, now, "a signing key is to give way"),), now, around)
+    return Plan((_operator(operator, claims, now, "a signing key is to be replaced"),), now, around)
 
 
 def reissue(
@@ -138,7 +138,7 @@ def replace_at_once(
     claims = operator.claims
     if str(new) not in listed_keys(claims):
         claims = with_new(claims, old, new)
-    first = _operator(operator, without(claims, old), now, "a signing key gives way at once")
+    first = _operator(operator, without(claims, old), now, "a signing key is replaced at once")
     return Plan((first, *_accounts(accounts, new, now)), now, around)
 
 
@@ -148,7 +148,7 @@ def _operator(operator: Jwt[Operator], claims: Claims[Any], now: int, reason: st
 
 def _accounts(accounts: Mapping[str, Jwt[Account]], new: PublicKey, now: int) -> tuple[Change, ...]:
     return tuple(
-        changed(jwt.claims, new, replaces=jwt, now=now, reason="its issuer gives way", address=(name,))
+        changed(jwt.claims, new, replaces=jwt, now=now, reason="its issuer is replaced", address=(name,))
         for name, jwt in accounts.items()
     )
 

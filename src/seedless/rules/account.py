@@ -41,7 +41,7 @@ def c051_tiers_or_flat_limits(statement: Statement[Account], _: Context) -> Iter
     limits = statement.claims.body.limits
     flat = [name for name in JetStreamLimits.__struct_fields__ if getattr(limits, name)]
     if limits.tiered_limits and flat:
-        text = f"{', '.join(flat)} stand beside limits of tiers, and do not hold"
+        text = f"{', '.join(flat)} are set beside limits of tiers, and do not hold"
         yield error("C051", f"{_LIMITS}.tiered_limits", text, "give one or the other")
 
 
@@ -248,7 +248,7 @@ def c066_callout_accounts_need_users(statement: Statement[Account], _: Context) 
     callout = statement.claims.body.authorization
     if callout.allowed_accounts and not callout.auth_users:
         path = f"{_AUTHORIZATION}.allowed_accounts"
-        yield error("C066", path, "stands without auth_users", "name the users that answer the callout")
+        yield error("C066", path, "is set without auth_users", "name the users that answer the callout")
 
 
 def c067_callout_users_are_users(statement: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -271,7 +271,7 @@ def c068_callout_accounts_are_all_or_some(statement: Statement[Account], _: Cont
     for index, key in enumerate(accounts):
         if key == _EVERY_ACCOUNT and accounts != (_EVERY_ACCOUNT,):
             path = at(f"{_AUTHORIZATION}.allowed_accounts", index)
-            yield error("C068", path, "* stands among others", "leave it alone, or leave it out")
+            yield error("C068", path, "* is among others", "leave it alone, or leave it out")
 
 
 def c069_callout_accounts_are_accounts(statement: Statement[Account], _: Context) -> Iterator[Finding]:

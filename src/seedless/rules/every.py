@@ -50,7 +50,7 @@ def c003_subject_is_not_empty(statement: Statement[Any], _: Context) -> Iterator
         for index, item in enumerate(statement.claims.body.imports):
             if item.local_subject and not item.subject:  # the official library says it of both
                 path = f"{at('nats.imports', index)}.local_subject"
-                yield error("C003", path, "stands for an empty subject", hint)
+                yield error("C003", path, "is read as an empty subject", hint)
 
 
 def c004_subject_has_no_blank(statement: Statement[Any], _: Context) -> Iterator[Finding]:
@@ -118,7 +118,7 @@ def c009_import_type_is_known(statement: Statement[Any], _: Context) -> Iterator
         ]
     for path, kind in typed:
         if not kind:
-            yield error("C009", path, "does not say what is imported", "write stream or service")
+            yield error("C009", path, "does not state what is imported", "write stream or service")
 
 
 def c010_issuer_account_is_an_account(statement: Statement[Any], _: Context) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ def c037_export_type_is_known(statement: Statement[Account], _: Context) -> Iter
     """
     for path, export in exports(statement.claims):
         if not export.type:
-            yield error("C037", f"{path}.type", "does not say what is exported", "write stream or service")
+            yield error("C037", f"{path}.type", "does not state what is exported", "write stream or service")
 
 
 def c038_service_response_is_known(statement: Statement[Account], _: Context) -> Iterator[Finding]:

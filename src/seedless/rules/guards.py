@@ -96,7 +96,7 @@ def g003_holds_at_some_time(change: Change, context: Context) -> Iterator[Findin
         yield error("G003", "exp", text, "give a later --expiry")
 
 
-def g004_no_orders_to_resolvers(change: Change, _: Context) -> Iterator[Finding]:
+def g004_no_delete_requests(change: Change, _: Context) -> Iterator[Finding]:
     """Generic claims with `accounts`, or issued to their own subject, are not signed.
 
     They are orders to a resolver to delete accounts. It obeys them again and again, for ever. Nor are those
@@ -176,7 +176,7 @@ def g008_user_fits_into_a_login(statement: Statement[User], _: Context) -> Itera
         yield warning("G008", "", text, "give the permissions to a scope, which users do not carry")
 
 
-def g009_leave_outlives_the_import(statement: Statement[Account], context: Context) -> Iterator[Finding]:
+def g009_activation_outlives_the_import(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """The activation of an import does not expire before the account does.
 
     Then servers drop the import, while the account stays and nobody is told. The official library does not
@@ -269,7 +269,7 @@ RULES = (
     g001_time_moves_forward,
     g002_time_is_not_ahead,
     g003_holds_at_some_time,
-    g004_no_orders_to_resolvers,
+    g004_no_delete_requests,
     g006_clock_is_not_behind,
     g010_token_can_sign_it,
     g011_nothing_is_lost,
@@ -282,7 +282,7 @@ PLAN_RULES = (g005_one_jwt_a_second,)
 """For all changes of a plan together."""
 
 STATEMENT_RULES: dict[str, tuple[Any, ...]] = {
-    "account": (g007_revocation_is_of_the_past, g009_leave_outlives_the_import),
+    "account": (g007_revocation_is_of_the_past, g009_activation_outlives_the_import),
     "user": (g008_user_fits_into_a_login,),
 }
 """For claims, by whom and when, of each kind."""

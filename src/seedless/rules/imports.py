@@ -70,7 +70,7 @@ def c025_import_names_its_account(statement: Statement[Account], _: Context) -> 
     """
     for path, item in _imports(statement):
         if not item.account:
-            yield error("C025", f"{path}.account", "does not say from which account", "give its key, A…")
+            yield error("C025", f"{path}.account", "does not name its account", "give its key, A…")
 
 
 def c026_to_is_deprecated(statement: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -90,7 +90,7 @@ def c027_local_subject_replaces_to(statement: Statement[Account], _: Context) ->
     """
     for path, item in _imports(statement):
         if item.local_subject and item.to:
-            yield error("C027", f"{path}.to", "stands beside local_subject", "leave it out")
+            yield error("C027", f"{path}.to", "is set beside local_subject", "leave it out")
 
 
 def c028_renaming_ends_alike(statement: Statement[Account], _: Context) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def t001_issuer_is_the_operator(
     strict = operator.body.strict_signing_key_usage and statement.issuer == operator.sub
     text = f"{statement.issuer} is no key that operator {cited(operator.name)} signs accounts with"
     if strict:
-        text += ": it is strict, and wants a signing key"
+        text += ": it is strict, and requires a signing key"
     yield error("T001", "iss", text, "sign with the operator's key or one of its signing keys")
 
 
@@ -117,7 +117,9 @@ def t006_revoked_stays_revoked(
             text = f"is {moment(statement.issued_at)}, and what is issued until {moment(until)} is revoked"
             yield warning("T006", "iat", f"{text}: servers refuse it", "revoke less, or issue later")
         elif statement.claims.sub in revocations:
-            yield warning("T006", "sub", "was revoked, and this jwt is let in again", "unrevoke it to say so")
+            yield warning(
+                "T006", "sub", "was revoked, and this jwt is let in again", "unrevoke it to state so"
+            )
 
 
 def t007_activation_is_by_the_account(
@@ -156,7 +158,7 @@ def t009_import_is_exported(statement: Statement[Account], context: Context) -> 
             yield warning("T009", f"{path}.subject", text, "export it there first")
 
 
-def t010_private_import_has_leave(statement: Statement[Account], context: Context) -> Iterator[Finding]:
+def t010_private_import_has_permission(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """The import of a private export has an activation.
 
     Without one servers do not connect it.
@@ -167,7 +169,7 @@ def t010_private_import_has_leave(statement: Statement[Account], context: Contex
             yield warning("T010", f"{path}.token", text, "ask that account for one")
 
 
-def t011_leave_is_by_a_key_of_the_exporter(
+def t011_permission_is_by_a_key_of_the_exporter(
     statement: Statement[Account], context: Context
 ) -> Iterator[Finding]:
     """The activation of an import is by a key that the exporting account has now.
@@ -183,7 +185,7 @@ def t011_leave_is_by_a_key_of_the_exporter(
             yield warning("T011", path, text, "ask that account for another")
 
 
-def t012_leave_is_not_revoked(statement: Statement[Account], context: Context) -> Iterator[Finding]:
+def t012_permission_is_not_revoked(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """The activation of an import is not revoked by the exporting account.
 
     Servers do not connect the import.
@@ -317,9 +319,9 @@ RULES = {
         t001_issuer_is_the_operator,
         t005_expiry_nests,
         t009_import_is_exported,
-        t010_private_import_has_leave,
-        t011_leave_is_by_a_key_of_the_exporter,
-        t012_leave_is_not_revoked,
+        t010_private_import_has_permission,
+        t011_permission_is_by_a_key_of_the_exporter,
+        t012_permission_is_not_revoked,
         t014_callout_needs_a_system_account,
     ),
     "user": (

@@ -99,5 +99,5 @@ def _only(root: Path) -> str:
         case names:
             raise UsageError(
                 f"{shown(root)} holds {len(names)} operators: {', '.join(map(quoted, names))}",
-                "say which: --operator NAME",
+                "name it: --operator NAME",
             )

@@ -56,16 +56,16 @@ def with_more() -> str:
 
 WRONG = {
     "about another key": (lambda: [by_another()], "keys.keys[0].sub is sha256:"),
-    "with more in it": (lambda: [with_more()], "keys.keys[0] says something else than it should"),
+    "with more in it": (lambda: [with_more()], "keys.keys[0] differs from what it should contain"),
     "without a holder": (lambda: [statement(OPERATOR, holder=" ")], "keys.keys[0].holder has 1 to"),
     "with an unseen letter": (lambda: [statement(OPERATOR, name="A\u200bCME")], "the name of a key has"),
     "of a role that tokens do not have": (
         lambda: [statement(SoftwareKey(Role.SERVER, b"n" * 32))], "is for an operator, an account or a user",
     ),
-    "twice": (lambda: [statement(OPERATOR)] * 2, "keys.keys[1] is a key that stands there already"),
+    "twice": (lambda: [statement(OPERATOR)] * 2, "keys.keys[1] is a key that is listed already"),
     "in two roles": (
         lambda: [statement(OPERATOR), statement(SoftwareKey(Role.ACCOUNT, b"o" * 32))],
-        "keys.keys[1] is a key that stands there already",
+        "keys.keys[1] is a key that is listed already",
     ),
     "that is no text": (lambda: [1], "keys.keys[0] is not a jwt"),
     "that is no jwt": (lambda: ["x"], "keys.keys[0]: a jwt has three parts"),

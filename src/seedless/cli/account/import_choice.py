@@ -39,7 +39,7 @@ def found(account: str, body: Account, subject: str, source: str | None, kind: s
     if len(fitting) > 1 and len(exact) != 1:
         raise UsageError(
             f"account {quoted(account)} imports {quoted(subject)} {len(fitting)} times",
-            "say which: --src-account, --service or --stream, or the local subject",
+            "name it: --src-account, --service or --stream, or the local subject",
         )
     return exact[0] if len(exact) == 1 else fitting[0]
 

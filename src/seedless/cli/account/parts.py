@@ -121,7 +121,7 @@ def exported(account: str, body: Account, subject: str, kind: str | None) -> Exp
     if len(fitting) > 1:
         raise UsageError(
             f"account {quoted(account)} exports {quoted(subject)} as a stream and as a service",
-            "say which: --stream or --service",
+            "name it: --stream or --service",
         )
     return fitting[0]
 

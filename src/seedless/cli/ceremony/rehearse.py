@@ -55,7 +55,7 @@ class _Stage:
         self.token = token
         self.table: dict[str, str] = {}
         for number, key in enumerate(real, 1):
-            made = token.generate(label_for(key.role, f"stand-in {number}"))
+            made = token.generate(label_for(key.role, f"placeholder {number}"))
             self.table[str(key)] = str(PublicKey(key.role, made.raw or b""))
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:

@@ -30,8 +30,8 @@ _AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
 def audit(settings: Settings) -> int:
     """Show the attributes of every key; exit 3 when one can leave.
 
-    What the driver says of each key is shown as what the driver says: it is no attestation. Each key signs a
-    challenge, by which its public object is checked; exit 3 also when one does not agree.
+    What the driver reports of each key is no attestation. Each key signs a challenge, by which its public
+    object is checked; exit 3 also when one does not agree.
 
     \b
     Example:

@@ -125,7 +125,7 @@ def _on(token: Token, public_key: PublicKey) -> Key:
     key = token.find(public_key.raw)
     if key.role not in {None, public_key.role}:
         raise NoKey(
-            f"the key {key.named} is not {public_key}: its label tells another role",
+            f"the key {key.named} is not {public_key}: its label has another role",
             "seedless key list --token shows the public key in its role",
         )
     # A key without a public object was found by a signature, and is on the token without those bytes.

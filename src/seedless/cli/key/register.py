@@ -63,7 +63,7 @@ def register(settings: Settings, *, role: str, name: str, key_id: str | None) ->
             workspace.note_key(entry)
     if key.attributes.can_leave:
         printing.say(
-            f"the key {key.named} can leave its token, by what the driver says: it signs only when named"
+            f"the key {key.named} can leave its token, by what the driver reports: it signs only when named"
         )
     data: dict[str, Any] = {
         "public_key": str(entry.public_key), "role": role, "name": name, "uri": entry.uri,

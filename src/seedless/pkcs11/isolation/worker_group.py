@@ -224,7 +224,7 @@ def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-BROKE_PROTOCOL = "spoiled what was to be said over the pipe"
+BROKE_PROTOCOL = "broke the protocol of its pipe"
 MOST_LOSSES = 2  # losses in a row by the driver's doing, and where somebody outside killed the process:
 _MOST_LOSSES_WHEN_KILLED = 5  # no driver does that, but want of memory can, again and again
 _LONG = 0.5  # seconds of a signature that may wait for a touch
@@ -233,9 +233,9 @@ _ERRORS = {
     error.__name__: error
     for error in (TokenError, errors.ModuleError, errors.NoToken, errors.NoKey, PinError)
 }
-_AGAIN = "so did a fresh process; what was signed before stands: ask the token's maker for a newer driver"
+_AGAIN = "so did a fresh process; what was signed before is kept: ask the token's maker for a newer driver"
 _LOOK = "look at the driver's configuration and at the connection of the token"
-_TRY = "python -m seedless.pkcs11.isolation.worker tells why"
+_TRY = "python -m seedless.pkcs11.isolation.worker shows why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
