@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -79,6 +79,42 @@ class SigningKeys:
             notices=notices,
         )
 
+    def edit(
+        self,
+        account: str,
+        key: str | PublicKey,
+        change: Callable[[Template], Template] | None = None,
+        *,
+        role: str | None = None,
+        description: str | None = None,
+        force: bool = False,
+        issuer: str | None = None,
+    ) -> Preview[Edited[Account]]:
+        """Preview the signing key of *account* that *key* names (a key, or a role) with another template.
+
+        *change* makes it of the one that the scope has. A plain key becomes a scope: raise `UsageError` where
+        it has issued users with permissions of their own; with *force* that is a notice.
+        """
+        workspace, wanted = self._workspace, str(key)
+        workspace.refresh()
+        before = entry_of(edits.stored(workspace, (account,)).claims, wanted)
+        notices: tuple[Notice, ...] = ()
+        if not isinstance(before, Scope):
+            users = with_own_permissions(workspace, account, before)
+            why = "users of a scope carry no permissions of their own"
+            notices = locking_out(users, why, "add a new key as a scope", force=force)
+
+        def changed(claims: Claims[Any], _: tuple[str, ...]) -> Claims[Any]:
+            entry = entry_of(claims, wanted)
+            scope = entry if isinstance(entry, Scope) else Scope(key=entry, template=Template.new())
+            members = {"role": role, "description": description}
+            template = scope.template if change is None else change(scope.template)
+            given = {name: text for name, text in members.items() if text is not None}
+            return with_keys(claims, [replace(scope, template=template, **given)])
+
+        reason = f"signing key {wanted}"
+        return edits.edit(workspace, (account,), changed, reason=reason, issuer=issuer, notices=notices)
+
     def remove(
         self, account: str | None, *keys: str | PublicKey, force: bool = False, issuer: str | None = None
     ) -> Preview[Edited[Any]]:
@@ -90,7 +126,8 @@ class SigningKeys:
         workspace = self._workspace
         address = () if account is None else (account,)
         claims = edits.stored(workspace, address).claims
-        gone = {signing_key(entry_of(claims, str(key))) for key in keys}
+        named = tuple(map(str, keys))
+        gone = set(named) if account is None else {signing_key(entry_of(claims, key)) for key in named}
         again = accounts_again(keys_left(claims, gone)) if account is None else USERS_AGAIN
         notices = locking_out(issued_by(workspace, address, gone), REMOVED, again, force=force)
         return edits.edit(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from seedless.app.edits import issuer_of, stored
 from seedless.claims import Activation
 from seedless.cli import printing
 from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import LOCKS_US_OUT, visits
 from seedless.cli._rotate_tell import Told, printed, tell
-from seedless.cli.edits import found, issuer_of
 from seedless.cli.review import sign
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.rotate import KeyReplacement, find_replacement
@@ -292,7 +292,7 @@ def _again(workspace: CommandWorkspace, before: State) -> State:
 
 
 def _read_around(workspace: CommandWorkspace, name: str) -> tuple[AccountContext, tuple[str, ...]]:
-    account: Jwt[Account] = found(workspace, (name,))
+    account: Jwt[Account] = stored(workspace, (name,))
     accounts = {one: jwt for one, jwt in workspace.each() if one != name}
     users = dict(workspace.each(name))
     damaged = [jwt.message for jwt in (*accounts.values(), *users.values()) if isinstance(jwt, SeedlessError)]

@@ -6,11 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from seedless.app.edits import stored
 from seedless.cli import printing
 from seedless.cli._rotate_names import hand_name_on, made_keys
 from seedless.cli._rotate_servers import UNTRUSTED, visits
 from seedless.cli._rotate_stage import Told, tell
-from seedless.cli.edits import found
 from seedless.cli.review import sign
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.rotate import KeyReplacement, find_replacement
@@ -253,7 +253,7 @@ def _pair(state: State) -> KeyReplacement:
 
 def _read(workspace: CommandWorkspace, wanted: Wanted, *, finishing: bool = False) -> State:
     """Return how far it is, by what the operator lists; *finishing* finds nothing where nothing overlaps."""
-    operator, key = found(workspace, ()), wanted.key
+    operator, key = stored(workspace, ()), wanted.key
     claims = operator.claims
     made = made_keys(workspace, claims.name.strip())
     pair = None
@@ -266,7 +266,7 @@ def _read(workspace: CommandWorkspace, wanted: Wanted, *, finishing: bool = Fals
 
 def _again(workspace: CommandWorkspace, before: State) -> State:
     """Return how far it is now, of the pair that this command is about."""
-    operator, pair = found(workspace, ()), _pair(before)
+    operator, pair = stored(workspace, ()), _pair(before)
     new = pair.new or made_keys(workspace, operator.claims.name.strip()).get(pair.replacement)
     now = KeyReplacement(operator.claims, pair.old, new)
     if now.is_begun and not workspace.options.dry_run:

@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import printing
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
-from seedless.plan import PlanSubject
-from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from seedless.cli.workspace import CommandWorkspace
 
 
 class PublicKeyType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -57,19 +52,10 @@ issuer_option = click.option(
     "--issuer", "-K", metavar="KEY|ROLE", help="Sign with this key, or with the scope of this role."
 )
 
+force_option = click.option(
+    "--force", "-F", is_flag=True, help="Do it although somebody is locked out by it, or depends on it."
+)
 
-def subject_for(
-    workspace: CommandWorkspace, role: Role, name: str, public_key: PublicKey | None = None
-) -> PlanSubject:
-    """Return who the claims are about; a key that was made for this and is not used yet is taken up."""
-    if public_key is None:
-        left_over = workspace.unused_key(role, name)
-        if left_over is not None:
-            say_taken_up(left_over, name)
-            public_key = left_over
-    return PlanSubject(role=role, name=name, public_key=public_key)
-
-
-def say_taken_up(key: PublicKey, name: str) -> None:
-    """Tell that *key* is taken up, which an earlier run made under *name* and nothing uses."""
-    printing.say(f"taking up the key that was made for {key.role.name.lower()} {shown(name)}: {key}")
+account_option = click.option(
+    "--account", "-a", "account", required=True, metavar="NAME", help="The account of the user."
+)

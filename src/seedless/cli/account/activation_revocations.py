@@ -93,8 +93,8 @@ def revoke(
         return with_export(body, old, msgspec.structs.replace(old, revocations=later))
 
     reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
-    jwt = edit_body(workspace, account, with_revocation, reason=reason, issuer=issuer)
-    edits.tell(workspace, jwt, f"account {shown(account)}")
+    edited = edit_body(workspace, account, with_revocation, reason=reason, issuer=issuer)
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 def _known(workspace: CommandWorkspace, export: Export) -> list[Jwt[Activation]]:
@@ -145,8 +145,8 @@ def unrevoke(
         left = {one: time for one, time in old.revocations.items() if one != key}
         return with_export(body, old, msgspec.structs.replace(old, revocations=left))
 
-    jwt = edit_body(workspace, account, without, reason=f"unrevoked {subject} for {target}", issuer=issuer)
-    edits.tell(workspace, jwt, f"account {shown(account)}")
+    edited = edit_body(workspace, account, without, reason=f"unrevoked {subject} for {target}", issuer=issuer)
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @command()

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from seedless.app.edits import Edited, issuer_of, stored
+from seedless.app.revocations import user_key
+from seedless.app.subjects import GENERATE
 from seedless.claims import ExternalAuthorization
 from seedless.claims.edits import listed
 from seedless.cli import edits, printing
-from seedless.cli._signing_keys import GENERATE
 from seedless.cli.account.parts import account_or_everyone
-from seedless.cli.account.revoke import user_key
 from seedless.cli.claims_options import several
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
@@ -73,12 +74,13 @@ def authcallout(
     made = SoftwareKey.generate(Role.CURVE) if curve == GENERATE else None
     key = str(made.public_key) if made else _curve(curve)
     with workspace.lock():
-        before = edits.found(workspace, (name,))
+        before = stored(workspace, (name,))
         was = before.claims.body.authorization
         now = ExternalAuthorization() if disable else _changed(workspace, name, was, given, key)
         _require_system_account(workspace, now)
-        jwt = None if now == was else _signed(workspace, before, now, made, issuer)
-    _tell(workspace, name, jwt, workspace.store.seed_path(made.public_key) if made else None)
+        jwt = before if now == was else _signed(workspace, before, now, made, issuer)
+    edited = Edited(jwt, changed=jwt is not before)
+    _tell(workspace, name, edited, workspace.store.seed_path(made.public_key) if made else None)
 
 
 def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool) -> None:
@@ -153,7 +155,7 @@ def _signed(
     issuer: str | None,
 ) -> Jwt[Any]:
     after = replace(before.claims, body=replace(before.claims.body, authorization=authorization))
-    key = edits.issuer_of(workspace, before, after, issuer)
+    key = issuer_of(workspace, before, after, issuer)
     address = (before.claims.name.strip(),)
     step = changed(after, key, replaces=before, now=workspace.now, reason="auth callout", address=address)
     around = workspace.around(after, keys=(str(key), str(before.issuer)))
@@ -164,10 +166,11 @@ def _signed(
     return jwt
 
 
-def _tell(workspace: CommandWorkspace, name: str, jwt: Jwt[Any] | None, seed: Path | None) -> None:
-    if jwt is None or seed is None:
-        edits.tell(workspace, jwt, f"account {shown(name)}")
+def _tell(workspace: CommandWorkspace, name: str, edited: Edited[Any], seed: Path | None) -> None:
+    if not edited.changed or seed is None:
+        edits.print_edited(workspace, edited, f"account {shown(name)}")
         return
+    jwt = edited.jwt
     data = describe.data(jwt) | {
         "changed": True,
         "curve": jwt.claims.body.authorization.xkey,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from seedless.app.edits import issuer_of, stored
 from seedless.change import StoreWrite
 from seedless.claims import signing_key
-from seedless.cli import edits, printing
+from seedless.cli import printing
 from seedless.cli._remote import Remote, remote_options
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
@@ -200,7 +201,7 @@ def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> Non
     """
     workspace = CommandWorkspace(settings)
     with workspace.lock():
-        before = edits.found(workspace, (old,))
+        before = stored(workspace, (old,))
         done = _left_under(workspace, before, new)
         steps = () if done else (_renaming(workspace, before, new, issuer),)
         around = workspace.around(before.claims, keys=(str(before.issuer),))
@@ -224,7 +225,7 @@ def _left_under(workspace: CommandWorkspace, before: Jwt[Any], new: str) -> Jwt[
 
 def _renaming(workspace: CommandWorkspace, before: Jwt[Any], new: str, issuer: str | None) -> Change:
     after = replace(before.claims, name=new)
-    key = edits.issuer_of(workspace, before, after, issuer)
+    key = issuer_of(workspace, before, after, issuer)
     reason = f"was {before.claims.name}"
     return changed(after, key, replaces=before, now=workspace.now, reason=reason, address=(new,))
 

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from seedless.claims import Scope
 from seedless.cli import edits
-from seedless.cli._signing_keys import (
-    edit_with_keys,
-    force_option,
-    issued_by,
-    refuse_locking_out,
-    subjects_for,
-    with_keys,
-)
 from seedless.cli.claims_options import ClaimsOptions, account_edits, several
 from seedless.cli.command import command
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import force_option, issuer_option
 from seedless.cli.options import Settings, sign_options
+from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
-from seedless.jwt import Jwt
 from seedless.text import shown
-
-if TYPE_CHECKING:
-    from seedless.jwt import Claims
 
 
 @command()
@@ -58,27 +44,16 @@ def edit(
     """
     options.require_given(sk, rm_sk, issuer)
     workspace = CommandWorkspace(settings)
-    before = edits.found(workspace, (name,))
-    refuse_locking_out(
-        issued_by(workspace, (name,), rm_sk),
-        "a signing key goes",
-        "issue them again with another key first: seedless user edit -K KEY",
-        force=force,
-    )
-    if options.values.get("disallow_bearer"):
-        refuse_locking_out(_bearers(workspace, name), "bearers are refused", "edit them first", force=force)
-    subjects = subjects_for(workspace, before, f"{name} signing", sk)
-
-    def change(claims: Claims[Any], keys: tuple[str, ...]) -> Claims[Any]:
-        return with_keys(options.claims(claims, workspace.now), keys, rm_sk)
-
-    jwt = edit_with_keys(workspace, (name,), change, subjects, reason="edited", issuer=issuer)
-    edits.tell(workspace, jwt, f"account {shown(name)}")
-
-
-def _bearers(workspace: CommandWorkspace, account: str) -> list[Jwt[Any]]:
-    """Return the users of *account* that prove no key: by their jwts, or by the scopes that issued them."""
-    entries = workspace.account(account).claims.body.signing_keys
-    scopes = {one.key for one in entries if isinstance(one, Scope) and one.template.bearer_token}
-    jwts = (jwt for _, jwt in workspace.each(account) if isinstance(jwt, Jwt))
-    return [jwt for jwt in jwts if jwt.claims.body.bearer_token or str(jwt.issuer) in scopes]
+    with workspace.lock():
+        edited = sign_preview(
+            workspace,
+            workspace.accounts.edit(
+                name,
+                lambda claims: options.claims(claims, workspace.now),
+                add_signing_keys=sk,
+                remove_signing_keys=rm_sk,
+                issuer=issuer,
+                force=force,
+            ),
+        )
+    edits.print_edited(workspace, edited, f"account {shown(name)}")

@@ -244,5 +244,5 @@ def _sign(
     reason: str,
     issuer: str | None,
 ) -> None:
-    jwt = edit_body(workspace, account, change, reason=reason, issuer=issuer)
-    edits.tell(workspace, jwt, f"account {shown(account)}")
+    edited = edit_body(workspace, account, change, reason=reason, issuer=issuer)
+    edits.print_edited(workspace, edited, f"account {shown(account)}")

@@ -223,5 +223,5 @@ def _sign(
     reason: str,
     issuer: str | None,
 ) -> None:
-    signed = edit_body(workspace, account, change, reason=reason, issuer=issuer)
-    edits.tell(workspace, signed, f"account {shown(account)}")
+    edited = edit_body(workspace, account, change, reason=reason, issuer=issuer)
+    edits.print_edited(workspace, edited, f"account {shown(account)}")

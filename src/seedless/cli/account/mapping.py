@@ -194,5 +194,5 @@ def _sign(
         mappings = {one: to for one, to in body.mappings.items() if one != source or targets}
         return msgspec.structs.replace(body, mappings=mappings | ({source: targets} if targets else {}))
 
-    jwt = edit_body(workspace, account, changed, reason=f"mapping of {source}", issuer=issuer)
-    edits.tell(workspace, jwt, f"account {shown(account)}")
+    edited = edit_body(workspace, account, changed, reason=f"mapping of {source}", issuer=issuer)
+    edits.print_edited(workspace, edited, f"account {shown(account)}")

@@ -18,9 +18,10 @@ from seedless.trust import EVERYONE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seedless.app.edits import Edited
     from seedless.claims import Account, Export, Import
     from seedless.cli.workspace import CommandWorkspace
-    from seedless.jwt import Claims, Jwt
+    from seedless.jwt import Claims
 
 R = TypeVar("R")
 _KEY_LENGTH = 56
@@ -67,8 +68,8 @@ def edit_body(
     *,
     reason: str,
     issuer: str | None = None,
-) -> Jwt[Any] | None:
-    """Sign the account with what *change* makes of its body; None when that changes nothing."""
+) -> Edited[Account]:
+    """Sign the account with what *change* makes of its body."""
 
     def changed(claims: Claims[Any]) -> Claims[Any]:
         return msgspec.structs.replace(claims, body=change(claims.body))

@@ -7,34 +7,22 @@ Users that a scope issues carry nothing themselves: they get the scope's templat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from msgspec.structs import replace
 
-from seedless.claims import Account, Scope, Template, signing_key
+from seedless.app.signing_keys import issued_by
+from seedless.app.subjects import GENERATE
+from seedless.claims import Scope, Template, signing_key
 from seedless.cli import edits, printing
-from seedless.cli._signing_keys import (
-    GENERATE,
-    edit_with_keys,
-    force_option,
-    issued_by,
-    refuse_locking_out,
-    subjects_for,
-    with_keys,
-)
 from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.claims_options import ClaimsOptions, scope_claims, scope_edits
 from seedless.cli.command import group
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import force_option, issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
-from seedless.text import quoted, shown
-from seedless.trust import carried_limits
-
-if TYPE_CHECKING:
-    from seedless.jwt import Claims
+from seedless.text import shown
 
 _sk_option = click.option(
     "--sk",
@@ -80,34 +68,19 @@ def add(
       seedless account signing-key add -a ORDERS --role service --allow-sub '{{name()}}.>'
     """
     workspace = CommandWorkspace(settings)
-    before = edits.found(workspace, (account,))
-    is_scope = role is not None or description is not None or options.are_given
-    _refuse_taken(before.claims, sk, role)
-    subjects = subjects_for(workspace, before, f"{account} {role or 'signing'}", (sk,))
-
-    def change(claims: Claims[Any], keys: tuple[str, ...]) -> Claims[Any]:
-        entries: list[Scope | str] = list(keys)
-        if is_scope:
-            template = options.body(Template.new())
-            entries = [
-                Scope(key=key, role=role or "", template=template, description=description or "")
-                for key in keys
-            ]
-        return with_keys(claims, entries)
-
-    jwt = edit_with_keys(workspace, (account,), change, subjects, reason="new signing key", issuer=issuer)
-    edits.tell(workspace, jwt, f"account {shown(account)}")
-
-
-def _refuse_taken(claims: Claims[Account], sk: str, role: str | None) -> None:
-    """Raise `UsageError` for a key, or a role, that the account has already."""
-    for entry in claims.body.signing_keys:
-        taken = {signing_key(entry), entry.role if isinstance(entry, Scope) else ""} & {sk, role}
-        if taken - {""}:
-            raise UsageError(
-                f"account {shown(claims.name)} has {quoted(str(taken.pop()))} already",
-                "seedless account signing-key edit changes it",
-            )
+    with workspace.lock():
+        edited = sign_preview(
+            workspace,
+            workspace.signing_keys.add(
+                account,
+                sk,
+                role=role,
+                template=options.body(Template.new()) if options.are_given else None,
+                description=description,
+                issuer=issuer,
+            ),
+        )
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @signing_key_.command()
@@ -140,29 +113,14 @@ def edit(
     """
     options.require_given(role is not None, description is not None)
     workspace = CommandWorkspace(settings)
-    old = _entry(edits.found(workspace, (account,)).claims, key)
-    if not isinstance(old, Scope):
-        users = [jwt for jwt in issued_by(workspace, (account,), {old}) if carried_limits(jwt)]
-        refuse_locking_out(
-            users,
-            "users of a scope carry no permissions of their own",
-            "add a new key as a scope",
-            force=force,
+    with workspace.lock():
+        edited = sign_preview(
+            workspace,
+            workspace.signing_keys.edit(
+                account, key, options.body, role=role, description=description, force=force, issuer=issuer
+            ),
         )
-
-    def change(claims: Claims[Any]) -> Claims[Any]:
-        was = _entry(claims, key)
-        scope = was if isinstance(was, Scope) else Scope(key=was, template=Template.new())
-        said = {"role": role, "description": description}
-        new = replace(
-            scope,
-            template=options.body(scope.template),
-            **{name: text for name, text in said.items() if text is not None},
-        )
-        return with_keys(claims, [new])
-
-    jwt = edits.edit(workspace, (account,), change, reason=f"signing key {key}", issuer=issuer)
-    edits.tell(workspace, jwt, f"account {shown(account)}")
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @signing_key_.command()
@@ -184,19 +142,11 @@ def remove(
       seedless account signing-key remove -a ORDERS service
     """
     workspace = CommandWorkspace(settings)
-    claims = edits.found(workspace, (account,)).claims
-    gone = {signing_key(_entry(claims, key)) for key in keys}
-    refuse_locking_out(
-        issued_by(workspace, (account,), gone),
-        "a signing key goes",
-        "issue them again with another key first: seedless user edit -K KEY",
-        force=force,
-    )
-    jwt = edits.edit(
-        workspace, (account,), lambda claims: with_keys(claims, (), gone), reason="signing key removed",
-        issuer=issuer,
-    )  # fmt: skip
-    edits.tell(workspace, jwt, f"account {shown(account)}")
+    with workspace.lock():
+        edited = sign_preview(
+            workspace, workspace.signing_keys.remove(account, *keys, force=force, issuer=issuer)
+        )
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @signing_key_.command(name="list")
@@ -231,16 +181,3 @@ def list_(settings: Settings, *, account: str) -> None:
     ]  # fmt: skip
     text = printing.table(columns, ("SIGNING KEY", "SCOPE", "USERS", "INVENTORY"))
     printing.emit({"account": account, "signing_keys": rows}, text, as_json=settings.as_json)
-
-
-def _entry(claims: Claims[Account], wanted: str) -> Scope | str:
-    """Return the signing key that *wanted* names: by its key, or by its role."""
-    entries = claims.body.signing_keys
-    for entry in entries:
-        if wanted in {signing_key(entry), entry.role if isinstance(entry, Scope) else None}:
-            return entry
-    named = [entry.role or entry.key if isinstance(entry, Scope) else entry for entry in entries]
-    raise UsageError(
-        f"{quoted(wanted)} is no signing key of account {shown(claims.name)}, nor the role of one",
-        f"there are: {', '.join(map(shown, named)) or 'none'}",
-    )

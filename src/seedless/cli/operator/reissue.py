@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.edits import stored
+from seedless.app.subjects import reused
 from seedless.cli import printing
 from seedless.cli._rotate_tell import text_of
 from seedless.cli.command import command
-from seedless.cli.edits import found
-from seedless.cli.key_options import public_key_option, say_taken_up
+from seedless.cli.key_options import public_key_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign
@@ -52,7 +53,7 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
     """
     workspace = CommandWorkspace(settings)
     with workspace.lock():
-        operator = found(workspace, ())
+        operator = stored(workspace, ())
         accounts = {} if convert_to_signing_key else _by_identity(workspace, operator)
         new = public_key or _made(workspace, operator)
         _check_new(operator, new)
@@ -96,7 +97,7 @@ def _made(workspace: CommandWorkspace, operator: Jwt[Operator]) -> PublicKey | N
     wanted = replacement_key(f"{operator.claims.name.strip()} identity", PublicKey.parse(operator.claims.sub))
     for entry in workspace.inventory():
         if (entry.role, entry.name) == (wanted.role, wanted.name):
-            say_taken_up(entry.public_key, entry.name)
+            printing.say(str(reused(entry.public_key, entry.name)))
             return entry.public_key
     return None
 

@@ -13,8 +13,8 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
+from seedless.cli.key_options import account_option
 from seedless.cli.options import Settings, store_options
-from seedless.cli.user.reissue import account_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import format_creds
 from seedless.errors import UsageError

@@ -8,9 +8,9 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
+from seedless.cli.key_options import account_option
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
-from seedless.cli.user.reissue import account_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import decorate_jwt, format_creds
 from seedless.store import atomic

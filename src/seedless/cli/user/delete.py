@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from seedless.app.edits import issuer_of, stored
+from seedless.app.revocations import known_users
 from seedless.change import StoreWrite
-from seedless.cli import edits, printing
-from seedless.cli.account.revoke import known_users
+from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.review import sign
-from seedless.cli.user.reissue import account_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_user_key
 from seedless.errors import UsageError
@@ -71,7 +71,7 @@ def delete(
             "a plan removes users, and no files", "leave out --rm-creds and --rm-nkey, and remove them later"
         )
     with workspace.lock():
-        parent = edits.found(workspace, (account,))
+        parent = stored(workspace, (account,))
         users = _users(workspace, account, names, rm_creds=rm_creds)
         revoked = [name for name, jwt in users.items() if _is_to_revoke(workspace, parent, jwt, revoke)]
         gone = tuple(StoreWrite((account, name), None, jwt, "deleted") for name, jwt in users.items())
@@ -135,7 +135,7 @@ def _revoking(
     claims = replace(parent.claims, body=replace(body, revocations=body.revocations | later))
     return changed(
         claims,
-        edits.issuer_of(workspace, parent, claims, issuer),
+        issuer_of(workspace, parent, claims, issuer),
         replaces=parent,
         now=workspace.now,
         reason="revoked users that are deleted",

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from seedless.app.edits import stored
+from seedless.app.users import reissued
 from seedless.change import StoreWrite
-from seedless.cli import printing
+from seedless.cli import edits, printing
 from seedless.cli.claims_options import ClaimsOptions, user_edits
 from seedless.cli.command import command
-from seedless.cli.edits import found, tell
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
-from seedless.cli.review import sign
-from seedless.cli.user.reissue import account_option, reissued
+from seedless.cli.review import sign, sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.plan import changed, resigned
+from seedless.plan import changed
 from seedless.signing_pipeline import Intent, Plan
 from seedless.text import shown
 
@@ -47,23 +47,13 @@ def edit(settings: Settings, *, name: str, account: str, issuer: str | None, opt
     options.require_given(issuer)
     workspace = CommandWorkspace(settings)
     with workspace.lock():
-        parent = workspace.account(account)
-        before = found(workspace, (account, name))
-        after, key = reissued(
-            parent.claims,
-            workspace.known_keys(),
-            before,
-            lambda claims: options.claims(claims, workspace.now),
-            issuer,
+        edited = sign_preview(
+            workspace,
+            workspace.users.edit(
+                account, name, lambda claims: options.claims(claims, workspace.now), issuer=issuer
+            ),
         )
-        jwt: Jwt[Any] | None = None
-        if after != before.claims or key != before.issuer:
-            step = changed(
-                after, key, replaces=before, now=workspace.now, reason="edited", address=(account, name)
-            )
-            around = (workspace.operator(), parent)
-            (jwt,) = sign(workspace, resigned(step, around, workspace.now))
-    tell(workspace, jwt, f"user {shown(name)}")
+    edits.print_edited(workspace, edited, f"user {shown(name)}")
 
 
 @command()
@@ -83,7 +73,7 @@ def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
     workspace = CommandWorkspace(settings)
     with workspace.lock():
         parent = workspace.account(account)
-        before = found(workspace, (account, old))
+        before = stored(workspace, (account, old))
         if new == old:
             raise UsageError(f"user {shown(old)} is called so already", "give another name")
         gone = StoreWrite((account, old), None, before, f"renamed to {new}")

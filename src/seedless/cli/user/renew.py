@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from seedless.app.edits import stored
+from seedless.app.users import reissued
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.edits import found
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.review import sign
-from seedless.cli.user.reissue import reissued
 from seedless.cli.values import MOMENT, SPAN, Moment
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, SeedlessError, UsageError
@@ -111,7 +111,7 @@ def _renewed(
     account, known = parent.claims.name.strip(), workspace.known_keys()
     for name in dict.fromkeys(names) or workspace.store.children(account):
         try:
-            before = found(workspace, (account, name))
+            before = stored(workspace, (account, name))
             if within is not None and not 0 < before.claims.exp <= workspace.now + within:
                 continue
             why = _reason_against(parent, before, expiry)

@@ -8,10 +8,10 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
+from seedless.cli.key_options import account_option
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
-from seedless.cli.user.reissue import account_option
 from seedless.cli.workspace import CommandWorkspace
 
 
