@@ -8,6 +8,7 @@
     ├── BadKey                    1  text that is no NATS key; `reason` says which way
     ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` says where
     ├── BadClaims                 1  claims that a person or a file wrote, with a wrong value at `path`
+    ├── BadShare                  1  words that are no share of a secret; `places` says which are wrong
     ├── BadSignature              3  a signature that does not verify
     ├── Refused                   3  findings stand against it
     ├── StoreError                1  a file of the store, keyring or configuration
@@ -107,6 +108,15 @@ class BadJwt(_PlacedError):
 
 class BadClaims(_PlacedError):
     """Claims, written by a person or a file, have a wrong value."""
+
+
+class BadShare(SeedlessError):
+    """Words are not a share of a secret, or shares do not belong together; `places` (from 0) are wrong."""
+
+    def __init__(self, message: str, hint: str = "", *, places: tuple[int, ...] = ()) -> None:
+        """Take the sentence, and the *places* of the words that are wrong, where they are known."""
+        super().__init__(message, hint)
+        self.places = places
 
 
 class BadSignature(SeedlessError):

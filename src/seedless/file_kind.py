@@ -61,6 +61,9 @@ KEY_STATEMENT = FileKind("the statement of a ceremony key", "seedless ceremony k
 POLICY = FileKind(
     "a policy", "seedless ceremony keygen NAME --policy-out FILE", "seedless policy explain FILE shows it"
 )
+RECOVERY = FileKind(
+    "the record of a recovery", "seedless recovery create", "seedless recovery restore FILE takes it"
+)
 LEDGER = FileKind("a ledger of ceremonies", "seedless ceremony keygen")
 INVENTORY = FileKind("an inventory of keys", "seedless key new")
 DESIRED = FileKind("a desired state", "seedless export-desired", "seedless apply FILE takes it")
@@ -90,6 +93,7 @@ _FORMATS = {
     "seedless ceremony result": RESULT,
     "seedless ceremony transcript": TRANSCRIPT,
     "seedless ceremony keys": KEYS,
+    "seedless recovery record": RECOVERY,
 }
 OWN = {
     "seedless-ceremony-witness": STATEMENT,
