@@ -70,7 +70,7 @@ def test_tokens_and_keys_come_from_the_inventory_without_a_driver(filled: Desk) 
     keys = filled.ok("key", "list", "--json").data["keys"]
     assert completed(filled, "seedless key show ") == [key["public_key"] for key in keys]
     assert completed(filled, "seedless account list --context ") == []
-    assert completed(filled, "seedless key list --token ") == [f"pkcs11:token={filled.token.label}"]
+    assert completed(filled, "seedless key list --token ") == [filled.token.label]
 
 
 def test_a_damaged_store_completes_nothing_and_prints_no_error(filled: Desk) -> None:

@@ -106,3 +106,26 @@ def test_a_command_that_has_moved_names_the_new_one(desk: Desk, old: str, new: s
     assert (done.code, done.err) == (
         2, f'error: there is no command "{old}": use {new}\nhint: seedless key --help\n'
     )  # fmt: skip
+
+
+def test_a_token_is_named_by_its_label(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME", SEEDLESS_TOKEN=desk.token.label)
+    key = desk.ok("operator", "show", "--json").data["subject"]
+    keys = desk.ok("key", "list", "--token", desk.token.label, "--json").data["keys"]
+    assert [(row["public_key"], row["state"]) for row in keys] == [(key, "present")]
+
+
+NO_TOKENS = {
+    "an unknown label": ("nobody", "no token matches pkcs11:token=nobody"),
+    "a label with a blank and a colon": ("Ada: 1", "no token matches pkcs11:token=Ada:%201"),
+    "another scheme": ("pkcs12:token=ACME", "this is not a PKCS#11 URI"),
+    "an unknown attribute": ("pkcs11:tokn=ACME", "tokn"),
+}
+
+
+@pytest.mark.parametrize("case", NO_TOKENS)
+def test_a_token_that_is_not_there_is_named(desk: Desk, case: str) -> None:
+    given, sentence = NO_TOKENS[case]
+    done = desk.run("token", "show", "--token", given)
+    assert done.code in {2, 4}
+    assert sentence in done.err.splitlines()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -19,6 +20,8 @@ from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*=")
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,11 +43,15 @@ if TYPE_CHECKING:
 
 
 def named_uri(workspace: Workspace) -> KeyUri:
-    """Return the URI of the token that is named, by itself or by a name of the configuration; else any."""
+    """Return the URI of the token that is named: by URI, by a name of the configuration, by label; or any."""
     named = workspace.settings.token
     if not named:
         return KeyUri()
-    return workspace.config.uris.get(named) or KeyUri.parse(named)
+    found = workspace.config.uris.get(named)
+    if found is not None:
+        return found
+    # A label may contain a colon; what begins like a URI of another scheme is a slip, and no label.
+    return KeyUri.parse(named) if _SCHEME.match(named) else KeyUri(token=named)
 
 
 def check_token_options(workspace: Workspace) -> None:

@@ -154,7 +154,7 @@ def _tokens(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
     from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - only for names
 
     labels = {KeyUri.parse(entry.uri).token for entry in workspace.inventory()}
-    return sorted(str(KeyUri(token=label)) for label in labels if label)
+    return sorted(label for label in labels if label)
 
 
 def _issuers(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:

@@ -52,7 +52,7 @@ def list_(settings: Settings) -> None:
 @click.argument("name")
 @click.option("--store", metavar="DIR", help="Folder of jwts and creds.")
 @click.option("--operator", metavar="NAME", help="Which operator of the store.")
-@click.option("--token", metavar="URI", help="The token, as in pkcs11:token=ACME.")
+@click.option("--token", metavar="LABEL|URI", help="The token, as in ACME or pkcs11:token=ACME.")
 @click.option("--pin-source", metavar="SOURCE", help="prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM.")
 @click.option("--policy", metavar="FILE", help="The policy that is pinned.")
 @click.option("--select", is_flag=True, help="Use it from now on where no context is named.")

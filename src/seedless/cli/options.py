@@ -64,8 +64,8 @@ _MODULE = [
 _TOKEN = [
     *_MODULE,
     click.option(
-        "--token", envvar="SEEDLESS_TOKEN", metavar="URI",
-        help="The token, as in pkcs11:token=ACME [env: SEEDLESS_TOKEN; default: the only one].",
+        "--token", envvar="SEEDLESS_TOKEN", metavar="LABEL|URI",
+        help="The token, as in ACME or pkcs11:token=ACME [env: SEEDLESS_TOKEN; default: the only one].",
     ),
     click.option(
         "--pin-source", envvar="SEEDLESS_PIN_SOURCE", metavar="SOURCE",
