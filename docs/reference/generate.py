@@ -42,7 +42,13 @@ ROOT = Path(__file__).parents[2]
 _WIDTH = 100
 _HINT = 3  # position in a call of error, warning or timecheck
 _GENERATED = "<!-- written by docs/reference/generate.py: make docs -->"
-_EXIT_CODES = ", ".join(f"{code:d} {code.meaning}" for code in ExitCode)
+_EXIT_PAGES = {ExitCode.FINDINGS: "exit-code-3", ExitCode.TOKEN: "exit-code-4"}
+_EXIT_CODES = ", ".join(
+    f"{code:d} [{code.meaning}](../howto/{_EXIT_PAGES[code]}.md)"
+    if code in _EXIT_PAGES
+    else f"{code:d} {code.meaning}"
+    for code in ExitCode
+)
 _CLI_HEAD = f"""\
 # Commands
 
