@@ -159,4 +159,4 @@ async def _log(error: Exception) -> None:
 
 
 async def _ignore(error: Exception) -> None:
-    """Leave untold what goes wrong while a connection that failed is closed."""
+    """Do not report what goes wrong while a connection that failed is closed."""

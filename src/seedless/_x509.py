@@ -154,7 +154,7 @@ def _date(now: int) -> dt.datetime:
 
 
 def _why(leaf: Certificate, others: Sequence[Certificate], anchors: Sequence[Certificate], now: int) -> str:
-    """Return where the way up from *leaf* ends, as a sentence; empty where this cannot tell."""
+    """Return where the way up from *leaf* ends, as a sentence; empty where this cannot report."""
     at = leaf
     for _ in range(_MOST_ABOVE):
         why = _untimely(at, now)

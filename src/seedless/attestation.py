@@ -8,10 +8,10 @@ device requires for each signature; it does not prove who holds the device, nor 
 that it was created in *this* ceremony: a certificate has no challenge in it.
 
 **Validity periods.** Every certificate of the chain has to be valid at *now*. Devices have no clock: they
-copy the dates of the attestation certificate into each certificate that they issue, so the dates do not tell
-when the key was created. Yubico's run for decades or until the year 9999: an expired one is wrong or very
-old, or the clock is. Who checks a ceremony later gives the moment of the ceremony as *now*: what was valid
-then stays so.
+copy the dates of the attestation certificate into each certificate that they issue, so the dates do not
+report when the key was created. Yubico's run for decades or until the year 9999: an expired one is wrong or
+very old, or the clock is. Who checks a ceremony later gives the moment of the ceremony as *now*: what was
+valid then stays so.
 
 **An issuer has to be a certificate authority.** A key in a slot of the device can sign anything, also what
 looks like a certificate of the device; its own certificate has no BasicConstraints, so it issues nothing. The

@@ -27,7 +27,7 @@ def encode(data: bytes) -> str:
 
 
 def decode(text: str, what: str) -> bytes:
-    """Return the bytes of which *text* is the spelling; raise `BadJwt`, which says *what* it was."""
+    """Return the bytes of which *text* is the spelling; raise `BadJwt`, which states *what* it was."""
     over = len(text) % 4
     is_plain = "+" in text or "/" in text
     plain = text.replace("-", "+").replace("_", "/")
@@ -55,7 +55,7 @@ def decode_lenient(text: str, what: str) -> bytes:
 
 
 def _loose(text: str, what: str) -> BadJwt:
-    """Tell a spelling that the official library takes, in its leniency, from what is none."""
+    """Distinguish a spelling that the official library takes, in its leniency, from what is none."""
     import base64  # noqa: PLC0415 - only where a spelling is refused
 
     try:

@@ -15,7 +15,7 @@ B = TypeVar("B")
 
 
 class Statement(msgspec.Struct, Generic[B], frozen=True):
-    """Claims, who issues them and when: of a draft, of a jwt that stands, or of neither yet.
+    """Claims, who issues them and when: of a draft, of an existing jwt, or of neither yet.
 
     `issuer` is key text, and may be anything where claims were never drafted; `issued_at` is Unix seconds;
     `size` is how many bytes the jwt has, signature included.
@@ -28,7 +28,7 @@ class Statement(msgspec.Struct, Generic[B], frozen=True):
 
     @classmethod
     def of(cls, jwt: Draft[B] | Jwt[B]) -> Statement[B]:
-        """Return what *jwt* says."""
+        """Return what *jwt* states."""
         size = len(jwt.text) if isinstance(jwt, Jwt) else len(jwt.signing_input) + _SIGNATURE
         return cls(jwt.claims, str(jwt.issuer), jwt.issued_at, size)
 
@@ -70,7 +70,7 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def statement(self) -> Statement[Any]:
-        """What the draft says."""
+        """What the draft states."""
         return Statement.of(self.draft)
 
     @property
@@ -92,14 +92,14 @@ class StoreWrite(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a change is judged against: the time, and the claims that will stand once the plan is done.
+    """What a change is judged against: the time, and the claims that will exist once the plan is done.
 
     `now` is Unix seconds. `claims` maps a subject (key text) to its claims: of the operator, and of the
     accounts that the changes are about, as they are after the plan. `newest` is the latest jwt in the
     store, None where it is not known. `reset_time` are the subjects (key text) of which a person has
     confirmed that a clock was fast when their jwts were signed. `ceilings` maps an issuer (key text) to the
     longest message, in bytes, that its token signs; a key that is not there has no known ceiling. `jwts` maps
-    a subject to the jwt that stands before the plan: a policy asks who issued it. `managed`: the
+    a subject to the jwt that existed before the plan: a policy asks who issued it. `managed`: the
     operator's key is somebody else's, and an account that signs itself is a request to that operator.
     """
 

@@ -1,4 +1,4 @@
-"""Log in to NATS with a user key that any signer holds, on a token or in software. Wants the extra `nats`.
+"""Log in to NATS with a user key that any signer holds. Requires the extra `nats`.
 
 A server is nobody's friend: only user keys sign here, and only what can be a server's nonce and cannot be the
 head of a jwt. A login without a signature is refused too: whoever asks to be a user is not let in as nobody.
@@ -56,8 +56,8 @@ async def connect(
 
     With *jwt*, a user jwt for that key, this is a login of operator mode; without, of a bare NKey user
     (`authorization { users: [ {nkey: U…} ] }`). *options* are those of `nats.connect`. The first connection
-    tries each server once; afterwards nats-py reconnects as its options say, and each time the signer signs.
-    It is called in one thread, so it should do nothing else until the client is closed. What it raises
+    tries each server once; afterwards nats-py reconnects as its options state, and each time the signer
+    signs. It is called in one thread, so it should do nothing else until the client is closed. What it raises
     then goes to `error_cb`; a `PinError` also closes the client.
 
     Raise `UsageError` for a key of another role, a jwt of another key, or another way to log in among the
@@ -76,7 +76,7 @@ async def require_tls(servers: str | Sequence[str], **options: Any) -> None:  # 
     """Raise `NoTls` if a login with the same arguments would, without a login: nothing is signed for it.
 
     For who has to sign something else before the login. Returns where TLS is not asked for, and where no
-    server is reached: the login will tell.
+    server is reached: the login will show why.
     """
     addresses, taken = _addresses(servers), _options(options)
     if not _asks_for_tls(addresses, taken):
@@ -174,7 +174,7 @@ class _Nonces:
         except SeedlessError:
             raise
         except Exception as error:
-            # Not quoted: nobody knows what a foreign signer puts into its errors.
+            # Not quoted: it is not known what a foreign signer puts into its errors.
             raise TokenError(
                 f"the signer of {self._signer.public_key} failed with {type(error).__name__}"
             ) from error
@@ -221,7 +221,7 @@ def _with_scheme(address: str) -> str:
 
 
 def _asks_for_tls(addresses: Sequence[str], options: Mapping[str, object]) -> bool:
-    """Tell whether TLS is asked for; one address is enough, since a reconnect may go to any."""
+    """Report whether TLS is asked for; one address is enough, since a reconnect may go to any."""
     by_address = any(address.startswith(("tls://", "wss://")) for address in addresses)
     return by_address or any(options.get(name) for name in _TLS_OPTIONS)
 
@@ -267,11 +267,11 @@ _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
     "connect url": (UsageError, "{where} is no address of a NATS server", _GIVE_ADDRESS),
     "callbacks must be": (UsageError, "a callback is no coroutine function", "write it with async def"),
 }
-"""What a server, or nats-py, says in lower case: the error that it means."""
+"""What a server, or nats-py, reports in lower case: the error that it means."""
 
 
 def _telling(failures: list[Exception]) -> Exception:
-    """Choose the failure that tells most: that a server said no tells more than that another is down."""
+    """Choose the failure that explains most: a server that refused explains more than one that is down."""
     return next((error for error in reversed(failures) if not isinstance(error, OSError)), failures[-1])
 
 
@@ -314,7 +314,7 @@ def _unreachable(error: OSError, where: str, reply: str) -> ServerError:
 
 
 def _unreached(error: OSError, reply: str) -> str:
-    """Say in words why a server cannot be reached, of which *reply* may hold numbers only.
+    """Report in words why a server cannot be reached, of which *reply* may hold numbers only.
 
     A name with several addresses fails with one error for all, which has their numbers in its text.
     """

@@ -31,23 +31,23 @@ def _no_notice(_: str) -> None:
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """How to learn the time (Unix seconds), how to wait, and whom to tell that a wait takes a while."""
+    """How to learn the time (Unix seconds), how to wait, and whom to notify that a wait takes a while."""
 
     time: Callable[[], float] = _time
     sleep: Callable[[float], None] = _sleep
-    say: Callable[[str], None] = _no_notice
+    notify: Callable[[str], None] = _no_notice
 
     def wait_until(self, second: int) -> None:
-        """Return once *second* (Unix seconds) has come; a wait of more than a second is told.
+        """Return once *second* (Unix seconds) has come; a wait of more than a second is reported.
 
         Raise `Refused` for a second that is more than `MOST_AHEAD` away, and for a clock that does not get
-        there: it was set back, or it stands still.
+        there: it was set back, or it does not move.
         """
         left = second - self.time()
         _require_near(left, second, self.time())
         if left > 1:
             count = math.ceil(left)
-            self.say(f"waiting {count} seconds, until {moment(second)}: nothing is signed before its time")
+            self.notify(f"waiting {count} seconds, until {moment(second)}: nothing is signed before its time")
         while left > 0:
             self.sleep(left)
             before, left = left, second - self.time()

@@ -55,7 +55,7 @@ class ContextEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What the configuration says; all of it may be absent."""
+    """What the configuration states; all of it may be absent."""
 
     store: Path | None = None
     modules: tuple[Path, ...] = ()
@@ -97,7 +97,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
             raise StoreError(f"there is no {shown(path)}", "SEEDLESS_CONFIG names it")
         return Config()
     for place in (path, path.absolute().parent, path.resolve().parent):
-        with atomic.told("read", place):
+        with atomic.store_errors("read", place):
             status = place.stat()
         _require_owned(place, status, os.geteuid())
     import tomllib  # noqa: PLC0415 - only where there is a file

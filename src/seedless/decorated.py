@@ -1,4 +1,4 @@
-"""Decorated text: what stands between lines of dashes, as in creds files and files that nsc writes."""
+"""Decorated text: what is between lines of dashes, as in creds files and files that nsc writes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find_jwt(text: str) -> str:
 
 
 def blocks(text: str) -> Iterator[str]:
-    r"""Yield what stands between lines of dashes.
+    r"""Yield what is between lines of dashes.
 
     The official library's expression is `\s*(?:(?:[-]{3,}.*[-]{3,}\r?\n)([\w\-.=]+)(?:\r?\n[-]{3,}.*[-]{3,}
     (\r?\n|\z)))`. In Python it would take cubic time on long lines of dashes, so it is read line by line.

@@ -2,7 +2,7 @@
 
 A throw-away key is made where that is allowed, used, and deleted whatever happens. Where another program
 creates the keys, one that is there signs a challenge. The PIN is sent once, and not at all when the token
-says that few tries are left, unless that was asked for. Only challenges are signed.
+reports that few tries are left, unless that was asked for. Only challenges are signed.
 """
 
 from __future__ import annotations

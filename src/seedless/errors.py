@@ -5,13 +5,13 @@
     │   ├── BadUri                2  text that is no RFC 7512 URI, or one that we refuse
     │   ├── MissingPackage        2  a Python package of an extra is not installed
     │   └── WrongFile             2  a file of another kind, or of another ceremony, than was needed
-    ├── BadKey                    1  text that is no NATS key; `reason` says which way
-    ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` says where
+    ├── BadKey                    1  text that is no NATS key; `reason` states which way
+    ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` states where
     ├── BadClaims                 1  claims that a person or a file wrote, with a wrong value at `path`
     ├── BadShare                  1  words that are no share of a secret; `places` says which are wrong
     ├── BadSignature              3  a signature that does not verify
-    ├── Refused                   3  findings stand against it
-    ├── StoreError                1  a file of the store, keyring or configuration
+    ├── Refused                   3  findings prevent it
+    ├── StoreError                1  a file of the store, inventory or configuration
     ├── ServerError               1  what a NATS server answered, or that it did not
     │   └── NoTls                 1  TLS was asked for, and a server offers none
     └── TokenError                4  anything about a token
@@ -20,7 +20,7 @@
         ├── NoKey                 4  no key, or more than one, matches
         └── PinError              4  the PIN is wrong, locked or not given
 
-A message says what happened and to what; a hint says what to do. Both are lower case without a period.
+A message states what happened and to what; a hint states what to do. Both are lower case without a period.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(enum.IntEnum):
-    """What a command ends with; `meaning` says it for people."""
+    """What a command ends with; `meaning` states it for people."""
 
     meaning: str
 
@@ -131,7 +131,7 @@ class BadSignature(SeedlessError):
 
 
 class Refused(SeedlessError):
-    """Findings stand against what was to be signed, or it is not what was said to be meant.
+    """Findings prevent what was to be signed, or it is not what was stated to be meant.
 
     `findings` are all of them, values of `seedless.findings.Finding`; the sentence is about the first error.
     """
@@ -145,7 +145,7 @@ class Refused(SeedlessError):
 
 
 class StoreError(SeedlessError):
-    """A file of the store, the keyring or the configuration cannot be read or written."""
+    """A file of the store, the inventory or the configuration cannot be read or written."""
 
 
 class ServerError(SeedlessError):

@@ -1,4 +1,4 @@
-"""What a file is, told from its bytes: before it is judged, and without believing anything that it says.
+"""What a file is, recognised by its bytes before it is judged, without believing what it states.
 
 People carry requests, plans, statements and results between machines, and give a command the wrong one. An
 error then names what the file is, what was needed, and the command that makes that; *false* is left for
@@ -85,7 +85,7 @@ JWTS = {
         ("authorization_response", "an", "seedless sign"),
     )
 }
-"""By the type that the claims say."""
+"""By the type that the claims state."""
 
 _FORMATS = {
     "seedless plan": PLAN,

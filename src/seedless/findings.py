@@ -1,4 +1,4 @@
-"""What rules have to say about claims: findings, and the report that they make together."""
+"""What rules report on claims: findings, and the report that they make together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Severity(enum.StrEnum):
     """How much a finding weighs, heaviest first.
 
-    An error stops the walk. An existing one does not: the jwt that is replaced has it too, and the change
+    An error stops the pipeline. An existing one does not: the jwt that is replaced has it too, and the change
     neither causes nor touches it. A timecheck is about claims that hold at another time: it is shown, and
     whoever asks whether claims hold now counts it as an error, as servers do. A warning is shown.
     """
@@ -51,7 +51,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def error(code: str, where: str, text: str, hint: str = "") -> Finding:
-    """Return a finding that stops the walk."""
+    """Return a finding that stops the pipeline."""
     return Finding(code, Severity.ERROR, where, text, hint)
 
 
@@ -66,7 +66,7 @@ def timecheck(code: str, where: str, text: str, hint: str = "") -> Finding:
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All findings on a plan, the heaviest first; and those that a person has lifted by their code."""
+    """All findings on a plan, the heaviest first; and those that a person has waived by their code."""
 
     findings: tuple[Finding, ...] = ()
     waived: tuple[Finding, ...] = ()
@@ -78,7 +78,7 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """The findings that stop the walk."""
+        """The findings that stop the pipeline."""
         return tuple(f for f in self.findings if f.severity is Severity.ERROR)
 
     def require_clean(self) -> None:

@@ -1,4 +1,4 @@
-"""The keyring: which public key is where. An inventory without secrets, for people to read and keep.
+"""The inventory of keys: which public key is where. Without secrets, for people to read and keep.
 
 A JSON file, `ROOT/keyring.json`:
 
@@ -10,7 +10,7 @@ An entry may have `"attested": {"sha256": "…", "at": 1700000000}`: a device ha
 certificate with this SHA-256 of its DER, verified at this time. The certificates lie in `ROOT/attestations`;
 whoever requires an attestation verifies those again, and does not believe the entry.
 
-`role` is what the key is for (its first letter says the same), `name` what it is called here, `made` how it
+`role` is what the key is for (its first letter states the same), `name` what it is called here, `made` how it
 came to be (token: generated there; import: its seed was known elsewhere before; found: it was there), `at`
 when, in Unix seconds.
 Refused: URIs that bring a module or a PIN's place along, since whoever could write this file would then get
@@ -94,7 +94,7 @@ class Inventory(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, entries: Iterable[KeyEntry]) -> Inventory:
-        """Return the keyring of *entries*."""
+        """Return the inventory of *entries*."""
         return cls({entry.public_key: entry for entry in entries})
 
     @property
@@ -117,23 +117,23 @@ class Inventory(msgspec.Struct, frozen=True):
         return len(self._by_key)
 
     def with_entry(self, entry: KeyEntry) -> Inventory:
-        """Return a keyring with *entry*, in place of an older one of the same public key.
+        """Return an inventory with *entry*, in place of an older one of the same public key.
 
         Raise `UsageError` when the same raw key is there under another role.
         """
         return self.with_entries(entry)
 
     def with_entries(self, *entries: KeyEntry) -> Inventory:
-        """Return a keyring with all *entries*, as `with_entry` does with one."""
+        """Return an inventory with all *entries*, as `with_entry` does with one."""
         mine = {entry.public_key for entry in entries}
         return _gathered((*(one for one in self if one.public_key not in mine), *entries))
 
     def without(self, public_key: PublicKey) -> Inventory:
-        """Return a keyring without the entry of *public_key*."""
+        """Return an inventory without the entry of *public_key*."""
         return Inventory.of(entry for entry in self if entry.public_key != public_key)
 
     def text(self) -> str:
-        """Return the keyring as its file holds it."""
+        """Return the inventory as its file holds it."""
         keys = {
             str(entry.public_key): {
                 "role": entry.role.name.lower(),
@@ -148,12 +148,12 @@ class Inventory(msgspec.Struct, frozen=True):
         return json.dumps({"version": VERSION, "keys": keys}, indent=2, ensure_ascii=True) + "\n"
 
     def save(self, path: Path) -> None:
-        """Write the keyring to *path* (0600, at once); call it with the lock of the root held."""
+        """Write the inventory to *path* (0600, at once); call it with the lock of the root held."""
         atomic.write({path: self.text()})
 
 
 def _gathered(entries: Iterable[KeyEntry]) -> Inventory:
-    """Return the keyring of *entries*; raise `UsageError` when a raw key is there under two roles."""
+    """Return the inventory of *entries*; raise `UsageError` when a raw key is there under two roles."""
     by_raw: dict[bytes, KeyEntry] = {}
     for entry in entries:
         twin = by_raw.setdefault(entry.public_key.raw, entry)
@@ -171,7 +171,7 @@ def attestation_path(root: Path, public_key: PublicKey) -> Path:
 
 
 def load(path: Path) -> Inventory:
-    """Read the keyring at *path*; a missing file is an empty one. Raise `StoreError` with the place."""
+    """Read the inventory at *path*; a missing file is an empty one. Raise `StoreError` with the place."""
     data = atomic.read(path)
     if data is None:
         return Inventory()
@@ -185,7 +185,7 @@ def load(path: Path) -> Inventory:
 
 
 def record(path: Path, lock: AbstractContextManager[object], *entries: KeyEntry) -> None:
-    """Add *entries* to the keyring at *path*, which is read and written while *lock* is held."""
+    """Add *entries* to the inventory at *path*, which is read and written while *lock* is held."""
     with lock:
         inventory = load(path)
         for entry in entries:

@@ -37,7 +37,7 @@ _HEADER, _HEADER_1 = _HEADERS
 
 
 class Claims(msgspec.Struct, Generic[B], frozen=True, kw_only=True, gc=False):
-    """What a jwt says, as it says it: keys as text, times as Unix seconds (0: none), and the body.
+    """What a jwt states, as it states it: keys as text, times as Unix seconds (0: none), and the body.
 
     Who issues it and when is not part of it: that is fixed by `draft`. `version` 1 marks claims that were
     read from a jwt of version 1; they can be read and never signed.
@@ -213,7 +213,7 @@ def _jwt(text: str, decoded: Decoded, issuer: PublicKey, deviations: tuple[Devia
 def read_draft(text: str) -> Draft[Any]:
     """Read the signing input of a draft: header, dot, payload.
 
-    Raise `BadJwt` unless drafting what it says again gives the same bytes.
+    Raise `BadJwt` unless drafting what it states again gives the same bytes.
     """
     header, dot, payload = text.partition(".")
     if not dot or _HEADERS.get(header) != 2:  # noqa: PLR2004 - the version
@@ -233,7 +233,7 @@ def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
     """Read claims that a person or a file wrote, strictly; raise `BadClaims` with the path.
 
     *kind* is operator, account, user, activation, authorization_request, authorization_response or
-    generic; None takes what `nats.type` says. Members that nobody knows are refused.
+    generic; None takes what `nats.type` states. Unknown members are refused.
     """
     from seedless.claims.written import written  # noqa: PLC0415 - only for claims that come as JSON
 
@@ -325,7 +325,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _bad_header(header: str) -> BadJwt:
-    """Tell a header that the official library takes, in its leniency, from one that nobody takes."""
+    """Distinguish a header that the official library takes, in its leniency, from one that nobody takes."""
     from seedless.claims import lenient  # noqa: PLC0415 - only for headers that the library does not write
 
     try:

@@ -71,7 +71,7 @@ class OperatorRecord:
 
 
 def is_kept(jwt: Jwt[Any]) -> bool:
-    """Tell whether a ledger keeps the last one of such jwts: of operators, accounts and users."""
+    """Report whether a ledger keeps the last one of such jwts: of operators, accounts and users."""
     return isinstance(jwt.claims.body, Operator | Account | User)
 
 
@@ -102,7 +102,7 @@ class Ledger:
     ) -> Ledger:
         """Return a ledger in which *request* is never signed again, though its ceremony has not ended.
 
-        What it signed until then is not known as what stands; *transcript* is the digest of what was written.
+        What it signed until then is not known as current; *transcript* is the digest of what was written.
         A ledger that knew nothing of *operator* goes on after the ceremony *previous*, as the request did,
         and knows the ceremonies *entries* (digest of the request → digest of the transcript).
         """
@@ -113,7 +113,7 @@ class Ledger:
         )
 
     def with_open(self, operator: str, request: str) -> Ledger:
-        """Return a ledger that says: something of *request* (digest) may have been signed."""
+        """Return a ledger that states: something of *request* (digest) may have been signed."""
         return Ledger(self.books, {**self.open, operator: request})
 
     def text(self) -> str:
@@ -174,7 +174,7 @@ def _operator_record(value: object, path: str) -> OperatorRecord:
 
 
 def is_digest(text: object) -> bool:
-    """Tell whether *text* is a SHA-256 in lower-case hex."""
+    """Report whether *text* is a SHA-256 in lower-case hex."""
     return isinstance(text, str) and len(text) == _HEX and not text.strip("0123456789abcdef")
 
 

@@ -58,7 +58,7 @@ _TRUST = "T"
 _GUARDS = (
     g002_time_is_not_ahead,
     g004_no_delete_requests,
-)  # of those on changes, what holds for what stands
+)  # of those on changes, what holds for existing jwts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class LintContext:
 
 @dataclass(frozen=True, slots=True)
 class LintedJwt:
-    """One jwt and what there is to say of it; *what* is its name for people."""
+    """One jwt and the findings on it; *what* is its name for people."""
 
     what: str
     findings: tuple[Finding, ...]
 
 
 def judge_jwt(what: str, jwt: Jwt[Any], around: LintContext) -> LintedJwt:
-    """Return what there is to say of *jwt*, which stands, under the name *what*."""
+    """Return the findings on *jwt*, which exists, under the name *what*."""
     found = (msgspec.structs.replace(finding, about=what) for finding in _findings(jwt, around))
     return LintedJwt(what, tuple(found))
 
@@ -90,7 +90,7 @@ def unreadable(what: str, failure: SeedlessError) -> LintedJwt:
 
 
 def l001_jwt_can_be_read(failure: SeedlessError) -> Iterator[Finding]:
-    """A jwt can be read, its signature verifies, and it is what its place in the store says.
+    """A jwt can be read, its signature verifies, and it is what its place in the store states.
 
     What is damaged is not looked at any further, and the rest is.
     """
@@ -131,7 +131,7 @@ def l004_scoped_user_carries_no_lists(jwt: Jwt[User], context: Context) -> Itera
 def l005_account_is_known(jwt: Jwt[Any], context: Context) -> Iterator[Finding]:
     """The account of a user or an activation is known here.
 
-    Without it nothing can be said of trust.
+    Without it nothing can be stated of trust.
     """
     key = _parent(jwt)
     if key and key not in context.claims:
@@ -205,7 +205,7 @@ def count(store: Store) -> int:
 
 
 def lint_store(store: Store, now: int, policy: pinned.Policy | None = None) -> Iterator[LintedJwt]:
-    """Yield each jwt of *store* with what there is to say of it: the operator, each account, its users.
+    """Yield each jwt of *store* with the findings on it: the operator, each account, its users.
 
     *now* is Unix seconds. An account is judged as it was when its users are judged by it: it is read once.
     """
@@ -256,7 +256,7 @@ def l008_creds_hold_the_jwt_of_the_store(
 ) -> Iterator[Finding]:
     """The creds file of a user is a copy of the jwt in the store.
 
-    `nats auth user edit` leaves creds as they were; who connects with them is who the older jwt says.
+    `nats auth user edit` leaves creds as they were; who connects with them is who the older jwt states.
     """
     try:
         data = store.creds(account, user)

@@ -61,7 +61,7 @@ def nsc_paths(
     data: Path | None = None,
     keys: Path | None = None,
 ) -> NscPaths:
-    """Return where nsc keeps its things, as its flags, its variables and its configuration say.
+    """Return where nsc keeps its things, as its flags, its variables and its configuration state.
 
     *config*, *data* and *keys* are the folders of `--config-dir`, `--data-dir` (that of the stores) and
     `--keystore-dir`. Raise `StoreError` for a configuration that cannot be read.
@@ -153,7 +153,7 @@ def _xdg(environment: Mapping[str, str], name: str, default: Path) -> Path:
 
 
 def _configuration(folder: Path) -> dict[str, str]:
-    """Return what `nsc.json` in *folder* says; nothing where there is none."""
+    """Return what `nsc.json` in *folder* states; nothing where there is none."""
     path = folder / "nsc.json"
     text = _text(path)
     if text is None:

@@ -71,7 +71,7 @@ class PublicKey(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=Tr
 
     @classmethod
     def parse(cls, text: str | bytes) -> PublicKey:
-        """Read the 56-character NATS text; raise `BadKey`, whose `reason` tells what is wrong."""
+        """Read the 56-character NATS text; raise `BadKey`, whose `reason` reports what is wrong."""
         if isinstance(text, bytes):
             raise BadKey("a key is text, these are bytes", reason="alphabet")
         if len(text) == _TEXT_LENGTH:
@@ -188,7 +188,7 @@ def unpack(text: str) -> tuple[int, bytes]:
             "look for a lower-case letter, a blank, or 0 for O, 1 for I, 8 for B",
             reason="alphabet",
         )
-    import base64  # noqa: PLC0415 - for seeds, and to tell what is wrong
+    import base64  # noqa: PLC0415 - for seeds, and to report what is wrong
 
     try:
         data = base64.b32decode(text + "=" * (-len(text) % 8))
@@ -207,6 +207,6 @@ def unpack(text: str) -> tuple[int, bytes]:
 
 
 def _shown(text: str) -> str:
-    """Return *text* safe to print and cut: a key in an error is told by its beginning."""
+    """Return *text* safe to print and cut: a key in an error is reported by its beginning."""
     start = text[:8]
     return ascii(start + "…" if len(text) > len(start) else start).replace("\\u2026", "…")

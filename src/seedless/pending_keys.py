@@ -87,7 +87,7 @@ def _text(keys: Sequence[PendingKey]) -> str | None:
 class KeyCreation:
     """Creates keys on one token; call everything with the lock of the root held.
 
-    *inventory* reads the inventory, which lies at *inventory_path*; *is_used* says whether a jwt is about a
+    *inventory* reads the inventory, which lies at *inventory_path*; *is_used* states whether a jwt is about a
     key; *now* is Unix seconds. The token is open for writing, with the user logged in.
     """
 
@@ -135,7 +135,7 @@ class KeyCreation:
         return {key: found[key] for key in keys}
 
     def reported(self) -> dict[Path, str | None]:
-        """Return the file that says so, for `atomic.write`: the keys of this token are no longer pending."""
+        """Return the file for `atomic.write` by which the keys of this token are no longer pending."""
         left = [one for one in load(self._root) if not self._is_here(one)]
         return {self._root / PENDING_NAME: _text(left)}
 
@@ -216,5 +216,5 @@ class KeyCreation:
         atomic.write(files)
 
     def _is_here(self, pending: PendingKey) -> bool:
-        """Say whether the key is to be on this token."""
+        """Report whether the key is to be on this token."""
         return matches(self._token.info, KeyUri.parse(pending.uri))

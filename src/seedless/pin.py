@@ -31,13 +31,13 @@ _OTHER_SOURCES = "give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
 _FORMS = "it is prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM; a PIN itself is never an argument"
 # As text, which `re` compiles when a program is started.
 _LIKE_A_PIN = r"(?ai)(?:^|_)(?:SO_?|USER_?)?PIN(?:_?CODE)?\d*$"
-_named: set[str] = set()  # variables that some source says hold a PIN
+_named: set[str] = set()  # variables that some source names as holding a PIN
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DESCRIPTOR = re.compile(r"\d{1,5}", re.ASCII)
 
 
 class Tries(enum.StrEnum):
-    """How many tries the token says are left; PKCS#11 tells no number, only these."""
+    """How many tries the token reports are left; PKCS#11 reports no number, only these."""
 
     ENOUGH = ""
     LOW = "low"
@@ -70,7 +70,7 @@ class PromptPin:
         self._why = ""
 
     def pin(self, token: str, tries: str) -> str:
-        """Ask, and say in the question why again, and when tries are running out."""
+        """Ask, and report in the question why again, and when tries are running out."""
         warning = {Tries.LOW: " (few tries left)", Tries.LAST: " (LAST try before it locks)"}.get(
             Tries(tries), ""
         )
@@ -81,7 +81,7 @@ class PromptPin:
         return _accepted(self._ask(question), "the PIN that was typed")
 
     def again(self, why: str) -> bool:
-        """Take *why* the last PIN was not accepted; tell whether the next question is worth asking."""
+        """Take *why* the last PIN was not accepted; report whether the next question is worth asking."""
         self._again += 1
         self._why = why
         return self._again <= _MOST_AGAIN
@@ -91,7 +91,7 @@ class PromptPin:
 
 
 def asks_again(source: PinSource, why: str) -> bool:
-    """Tell whether *source* may give another PIN after one that was not accepted, and tell the person *why*.
+    """Report whether *source* may give another PIN after one that was rejected, and show the person *why*.
 
     Only who asks a person has a method `again`: a file or a variable would give the same PIN again.
     """
@@ -295,7 +295,7 @@ def without_pins(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
-    import subprocess  # noqa: PLC0415 - few want it, and it is slow to import
+    import subprocess  # noqa: PLC0415 - few need it, and it is slow to import
 
     name = shlex.quote(Path(words[0]).name)  # the rest may hold a secret
     clean = without_pins(os.environ if environ is None else environ)

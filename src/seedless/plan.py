@@ -75,8 +75,8 @@ class PlanSubject(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_key or made[self.new_key]
 
 
-class ValidityPeriod(msgspec.Struct, frozen=True, kw_only=True):
-    """From when until when claims hold, in Unix seconds; 0 is no bound."""
+class ValidityTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """When claims become valid, and their expiry, in Unix seconds; 0 is no bound."""
 
     start: int = 0
     expiry: int = 0
@@ -114,7 +114,7 @@ def new_operator(
     body: Operator,
     *,
     now: int,
-    times: ValidityPeriod,
+    times: ValidityTimes,
     signing: PlanSubject | None = None,
     system: SystemAccount | None = None,
 ) -> Intent:
@@ -145,7 +145,7 @@ def new_account(
     operator: Jwt[Operator],
     issuer: PublicKey | None,
     now: int,
-    times: ValidityPeriod,
+    times: ValidityTimes,
 ) -> Intent:
     """Plan an account, issued by *issuer*, a key of the *operator*; without one by itself, as a request."""
 
@@ -166,7 +166,7 @@ def new_user(
     issuer: PublicKey,
     around: tuple[Jwt[Any], ...],
     now: int,
-    times: ValidityPeriod,
+    times: ValidityTimes,
 ) -> Intent:
     """Plan a user of *account*, issued by *issuer*, which is one of its keys."""
     if str(issuer) != account.claims.sub:
@@ -210,9 +210,9 @@ def _revocation_times(account: Account) -> list[int]:
 
 
 def revocations(key: str, jwts: Iterable[Jwt[Any]], now: int) -> dict[str, int]:
-    """Return what revokes *key* (key text, or `*` for everyone) now: until when (Unix seconds), by key.
+    """Return what revokes *key* (key text, or `*` for everyone) now: expiry (Unix seconds), by key.
 
-    It stands against every one of *jwts*, those that are known, of its subject. One from the future is
+    It applies to every one of *jwts*, those that are known, of its subject. One from the future is
     revoked by its own key: everyone until then would lock out whoever is issued in the meantime.
     """
     found = {key: now}

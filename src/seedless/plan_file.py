@@ -1,9 +1,9 @@
 """A plan as a file: what was reviewed is what is signed, on another day or another machine.
 
 The file is canonical JSON (RFC 8785) and one line end: members sorted, no blanks, one spelling; its SHA-256,
-as `sha256sum` says it, is the digest of the plan. Drafts are their signing inputs, what stands are whole
+as `sha256sum` states it, is the digest of the plan. Drafts are their signing inputs, existing jwts are whole
 jwts, so that whoever reads the file verifies all of it. Refused: text that is not the canonical one of what
-it says, members that are missing or unknown, drafts that are not canonical themselves, jwts that do not
+it states, members that are missing or unknown, drafts that are not canonical themselves, jwts that do not
 verify, and addresses that are not those of what is to lie there, each with the path.
 """
 
@@ -83,7 +83,7 @@ def parse(data: bytes) -> Plan:
 
 
 def strict(data: bytes) -> Any:  # noqa: ANN401 - what JSON holds
-    """Return what canonical JSON and one line end say; raise `UsageError` for any other spelling."""
+    """Return what canonical JSON and one line end state; raise `UsageError` for any other spelling."""
     text = data.removesuffix(b"\n")
     if text == data:
         raise UsageError("the plan does not end with the end of a line: it was cut off", _MADE)
@@ -97,7 +97,7 @@ def strict(data: bytes) -> Any:  # noqa: ANN401 - what JSON holds
 
 
 def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
-    """Return the plan that *members* say; raise `UsageError` that names the place below *where*."""
+    """Return the plan that *members* state; raise `UsageError` that names the place below *where*."""
     require_members(members, _PLAN, where)
     if members["format"] != FORMAT:
         raise UsageError(f"{where}.format is not {FORMAT!r}", "another version of seedless may read it")
@@ -189,9 +189,9 @@ def _require_own_accounts(plan: Plan, where: str) -> None:
 
 
 def _require_one_each(plan: Plan, where: str) -> None:
-    """Raise `UsageError` where two jwts stand of one subject, two go to one place, or no operator is left.
+    """Raise `UsageError` for two current jwts of one subject, two for one place, or no operator.
 
-    Of two that stand one is older: whoever shows it as the predecessor has rolled the other back.
+    Of two that are current one is older: whoever shows it as the predecessor has rolled the other back.
     """
     current: dict[str, jwt.Jwt[Any]] = {}
     before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.store_writes)]
@@ -216,7 +216,7 @@ def _jwt(text: Any, where: str) -> jwt.Jwt[Any]:  # noqa: ANN401 - what JSON hol
     if not isinstance(text, str):
         raise UsageError(f"{where} is not a jwt", _MADE)
     try:
-        found = jwt.read(text)  # what stands may be spelled unusually; what is to be signed may not
+        found = jwt.read(text)  # an existing jwt may be spelled unusually; what is to be signed may not
     except SeedlessError as error:
         raise UsageError(f"{where}: {error.message}", error.hint) from error
     if found.text != text:

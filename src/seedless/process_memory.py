@@ -44,7 +44,7 @@ def overwrite_variables(names: Iterable[str]) -> None:
 
     `os.environ` is left as it is.
     """
-    import ctypes  # noqa: PLC0415 - only where there is a PIN; a driver wants it in any case
+    import ctypes  # noqa: PLC0415 - only where there is a PIN; a driver requires it in any case
 
     block = list(_block())
     getenv = _libc().getenv

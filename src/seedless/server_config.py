@@ -1,9 +1,9 @@
 """Text of nats-server configurations: an operator with its accounts, or bare NKey users.
 
 The memory resolver is written as nsc 2.13 does (`memresolverconfigbuilder.go`), to the byte; the full one has
-its members and says in its own words what they do. Names from jwts stand in comments, quoted, so that they
+its members and states in its own words what they do. Names from jwts are in comments, quoted, so that they
 cannot end the comment. Refused: an account twice, a system account that is not among the accounts, keys that
-are not users', and values that could not stand in the text.
+are not users', and values that could not be in the text.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def cache(
 ) -> str:
     """Return the configuration of a server that asks others for accounts (`resolver: { type: cache }`).
 
-    It wants servers with a full resolver beside it. *ttl* is a duration as *timeout* is; the rest as `full`.
+    It requires servers with a full resolver beside it. *ttl* is a duration as *timeout* is; the rest as
+    `full`.
     """
     _require_durations(ttl=ttl, timeout=timeout)
     return _CACHE.format(**_members(operator, accounts, system_account, folder), ttl=ttl, timeout=timeout)
@@ -162,7 +163,7 @@ def _require_durations(**durations: str) -> None:
 def _members(
     operator: Jwt[Any], accounts: Sequence[Jwt[Any]], system_account: str | None, folder: str
 ) -> dict[str, str]:
-    """Return what configurations of both kinds of resolver say."""
+    """Return what configurations of both kinds of resolver state."""
     by_key = _by_key(operator, accounts)
     system = system_account or operator.claims.body.system_account
     if system not in by_key:
@@ -216,7 +217,7 @@ def _subjects(name: str, permission: Permission) -> list[str]:
 
 
 def _path(folder: str) -> str:
-    """Return *folder* as nsc writes it, in single quotes, if it can stand there."""
+    """Return *folder* as nsc writes it, in single quotes, if it can be there."""
     text = _string(folder)
     return text if "\\" in text or "'" in text else f"'{folder}'"
 

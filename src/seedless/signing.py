@@ -1,7 +1,7 @@
 """Sign claims with any signer: no store, no rules, no policy.
 
-For programs that have their own place for jwts, such as an auth callout. What is said about claims with a
-store, and who they lock out, only `Workspace` can tell.
+For programs that have their own place for jwts, such as an auth callout. What is stated about claims with a
+store, and who they lock out, only `Workspace` can report.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The one walk: plan, judge, review, sign, verify, record. Nothing else in seedless signs claims.
+"""The signing pipeline: plan, judge, review, sign, verify, record. Nothing else in seedless signs claims.
 
 The token is opened last: what is wrong with the claims, or refused by the reviewer, never touches it.
-Where a key has yet to be made, the walk goes over a stand-in first and over the real key again.
+Where a key has yet to be made, it runs over a placeholder key first and over the real key again.
 What is signed is recorded together, a long plan in parts: one that is killed loses the last part.
 """
 
@@ -64,7 +64,7 @@ class Keys(Protocol):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The changes of one intent, and the jwts around them that stand.
+    """The changes of one intent, and the existing jwts around them.
 
     `around` are the operator, and the accounts that the changes are about, as the store has them;
     `store_writes` are done when all changes are signed. `prepared_at` is Unix seconds.
@@ -77,7 +77,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def context(self) -> Context:
-        """What the changes are judged against: the claims as they will stand once the plan is done."""
+        """What the changes are judged against: the claims as they will be once the plan is done."""
         current = {jwt.claims.sub: jwt for jwt in self.around}
         gone = {one.replaces.claims.sub for one in self.store_writes if one.replaces and one.jwt is None}
         claims: dict[str, Claims[Any]] = {
@@ -123,7 +123,7 @@ class Intent(msgspec.Struct, frozen=True):
         return plan if self.is_final else dated(plan, self.reset_time)
 
     def rehearsed(self) -> Plan:
-        """Return the plan with stand-ins for the keys that have yet to be made."""
+        """Return the plan with placeholder keys for the keys that have yet to be made."""
         return self.planned({key: key.placeholder_key for key in self.new_keys})
 
 
@@ -169,13 +169,13 @@ def issue(
     record: Callable[[Sequence[Signed], Sequence[StoreWrite]], None],
     clock: Clock | None = None,
 ) -> tuple[Jwt[Any], ...]:
-    """Walk *intent* from plan to record and return the jwts, every signature verified.
+    """Run *intent* from plan to record and return the jwts, every signature verified.
 
     *judge* puts a plan before the rules, and before a policy where one is pinned; *review* sees plan and
-    findings and says whether to go on; *keys* opens the tokens for it; *record* writes, up to `BATCH_SIZE` at
-    once, the placements of the plan with the last. Signing waits, once, until *clock* has reached the latest
-    time of the drafts.
-    Raise `Refused` when a finding or the reviewer stands against it; nothing is signed then.
+    findings and states whether to go on; *keys* opens the tokens for it; *record* writes, up to `BATCH_SIZE`
+    at once, the placements of the plan with the last. Signing waits, once, until *clock* has reached the
+    latest time of the drafts. Raise `Refused` when a finding or the reviewer prevent it; nothing is signed
+    then.
     """
     rehearsed = intent.rehearsed()
     report = judge(rehearsed)

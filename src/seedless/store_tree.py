@@ -1,8 +1,8 @@
-"""A store as a tree of nodes, and the tree as a picture: Mermaid, and DOT for Graphviz.
+"""A store as a tree of nodes, and the tree as a diagram: Mermaid, and DOT for Graphviz.
 
 Operator, accounts, users and signing keys are nodes; exports are edges to their subjects, imports from the
 account that offers to the account that takes. Marked are keys on tokens, expiries, findings and files that
-are damaged. Names come from jwts: in a picture they are text in quotes, whatever they hold.
+are damaged. Names come from jwts: in a diagram they are text in quotes, whatever they hold.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TreeSigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeNode:
-    """The operator, an account or a user; `damaged` says why nothing else is known."""
+    """The operator, an account or a user; `damaged` states why nothing else is known."""
 
     kind: str
     name: str

@@ -23,13 +23,13 @@ _LONGEST_INT = 20  # digits: one more than any int64 has
 
 
 def has_wildcard(subject: str) -> bool:
-    """Tell whether a token of *subject* is `*`, or its last one `>`."""
+    """Report whether a token of *subject* is `*`, or its last one `>`."""
     tokens = subject.split(".")
     return "*" in tokens or tokens[-1] == ">"
 
 
 def is_contained_in(subject: str, other: str) -> bool:
-    """Tell whether the official library takes *subject* to be in *other*: `a.b` and `a.*` are in `a.>`.
+    """Report whether the official library takes *subject* to be in *other*: `a.b` and `a.*` are in `a.>`.
 
     It also takes `a.>` to be in `a.*`, which `a.b.c` is not; what decides on access asks `is_within`.
     """
@@ -47,20 +47,20 @@ def is_contained_in(subject: str, other: str) -> bool:
 
 
 def is_within(subject: str, other: str) -> bool:
-    """Tell whether every message of *subject* is one of *other*."""
+    """Report whether every message of *subject* is one of *other*."""
     mine, theirs = subject.split("."), other.split(".")
     open_ended = mine[-1] == ">" and theirs[-1] != ">"
     return not open_ended and is_contained_in(subject, other)
 
 
 def is_subject(text: str) -> bool:
-    """Tell whether *text* is a subject for nats-server 2.15: `>` is the last token (`IsValidSubject`)."""
+    """Report whether *text* is a subject for nats-server 2.15: `>` is the last token (`IsValidSubject`)."""
     tokens = text.split(".")
     return "" not in tokens and not _BLANKS & set(text) and ">" not in tokens[:-1]
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tell whether a message can be of both subjects: `a.*` and `*.b` meet in `a.b`."""
+    """Report whether a message can be of both subjects: `a.*` and `*.b` meet in `a.b`."""
     mine, theirs = one.split("."), other.split(".")
     for index, (token, another) in enumerate(zip(mine, theirs, strict=False)):
         if (token == ">" and index == len(mine) - 1) or (another == ">" and index == len(theirs) - 1):
@@ -97,7 +97,7 @@ class SubjectIndex:
             node[_END] = subject
 
     def containing(self, subject: str) -> Iterator[str]:
-        """Yield each subject of these that `is_contained_in` says *subject* is in, itself included."""
+        """Yield each subject of these that `is_contained_in` states *subject* is in, itself included."""
         nodes = [self._root]
         tokens = subject.split(".")
         for index, token in enumerate(tokens):
@@ -110,7 +110,7 @@ class SubjectIndex:
         yield from (node[_END] for node in nodes if _END in node)
 
     def contain(self, subject: str) -> bool:
-        """Tell whether *subject* `is_within` one of these."""
+        """Report whether *subject* `is_within` one of these."""
         return any(is_within(subject, other) for other in self.containing(subject))
 
 

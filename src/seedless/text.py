@@ -77,7 +77,7 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def between_quotes(text: str) -> str:
-    """Return *text* as it can stand between double quotes: deceivers, quotes and backslashes as escapes."""
+    """Return *text* as it can be between double quotes: deceivers, quotes and backslashes as escapes."""
     text = without_seeds(text)
     return _rewritten(text, _deceivers(text), quotes=True)
 
@@ -100,7 +100,7 @@ def brief(text: str, longest: int = LONGEST) -> str:
 
 
 def holds_seed(text: str) -> bool:
-    """Tell whether *text* holds something like a seed or a private key of nkeys."""
+    """Report whether *text* holds something like a seed or a private key of nkeys."""
     return len(text) >= _SHORTEST_SEED and re.search(_SEED, text) is not None
 
 
@@ -128,14 +128,14 @@ def _rewritten(text: str, deceivers: set[int], *, quotes: bool) -> str:
 
 
 def _deceivers(text: str) -> set[int]:
-    """Return where in *text* characters stand that are printable and not what they look like.
+    """Return where in *text* characters are that are printable and not what they look like.
 
     An accent is loose where a composed letter would look the same, or on too many others.
     """
     if text.isascii():
         return set()
     found = {match.start() for match in re.finditer(_UNSEEN, text)}
-    base, accents = " ", 0  # the letter that accents stand on, and how many there are so far
+    base, accents = " ", 0  # the letter that accents are on, and how many there are so far
     for at, mark in enumerate(text):
         is_accent = not mark.isascii() and unicodedata.category(mark).startswith("M")
         is_loose = is_accent and (not base.isalnum() or accents >= _MOST_MARKS or _is_latin(base))
@@ -148,7 +148,7 @@ def _deceivers(text: str) -> set[int]:
 
 
 def _is_alike(mark: str) -> bool:
-    """Tell whether *mark* is an ASCII character in another dress: full-width, mathematical, a ligature."""
+    """Report whether *mark* is an ASCII character in another dress: full-width, mathematical, a ligature."""
     plain = unicodedata.normalize("NFKC", mark)
     return mark in _SIGNS or (
         plain != mark and plain.isascii() and mark not in _LIKE_ASCII and mark.isprintable()
@@ -161,7 +161,7 @@ def _is_dash_in_word(text: str, at: int) -> bool:
 
 
 def _foreign(word: str) -> list[int]:
-    """Return where in *word* letters of another script stand, if it is Latin or looks as if it were."""
+    """Return where in *word* letters of another script are, if it is Latin or looks as if it were."""
     letters = [(at, mark) for at, mark in enumerate(word) if mark.isalpha()]
     others = [(at, mark) for at, mark in letters if not _is_latin(mark)]
     disguised = all(mark in _LATIN_LOOKING for _, mark in letters)

@@ -30,12 +30,12 @@ _SCALARS = ("times_location", "subs", "data", "payload", "bearer_token", "proxy_
 
 
 def did_sign(parent: Jwt[Any], child: Jwt[Any]) -> bool:
-    """Tell whether *child* is issued by the identity of *parent* or by one of its signing keys."""
+    """Report whether *child* is issued by the identity of *parent* or by one of its signing keys."""
     return may_issue(parent.claims, str(child.issuer), child.claims)
 
 
 def may_issue(parent: Claims[Any], issuer: str, child: Claims[Any]) -> bool:
-    """Tell whether *issuer* (key text) is the identity of *parent*, or a signing key, and may issue *child*.
+    """Report whether *issuer* (key text) is the identity or a signing key of *parent*, and may issue *child*.
 
     A strict operator's identity signs only itself; a user or an activation by a signing key must name its
     account.
@@ -78,7 +78,7 @@ def filler_of(user: Claims[User] | None, account: Claims[Account]) -> Filler:
 
 
 def carries_nothing(user: User) -> bool:
-    """Tell whether *user*, which has yet to be signed, has no permissions and limits of its own."""
+    """Report whether *user*, which has yet to be signed, has no permissions and limits of its own."""
     return user == User(issuer_account=user.issuer_account, tags=user.tags)
 
 
@@ -103,7 +103,7 @@ def refusal(operator: Claims[Operator], account: Claims[Account], user: Jwt[User
 
 
 def is_revoked(account: Jwt[Account], child: Jwt[Any]) -> bool:
-    """Tell whether *account* has revoked *child*: issued at or before the time given for it or for everyone.
+    """Report whether *account* has revoked *child*: issued at or before the time for it or for everyone.
 
     Users are revoked by the account, activations by the exports that they are for. A jwt without a time or
     a subject counts as revoked.
@@ -165,7 +165,7 @@ def dependents(jwt: Jwt[Any], key: PublicKey, now: int) -> tuple[str, ...]:
 
 
 def is_expired(jwt: Jwt[Any], now: int) -> bool:
-    """Tell whether *jwt* has an end, and it has passed at *now* (Unix seconds)."""
+    """Report whether *jwt* has an end, and it has passed at *now* (Unix seconds)."""
     return 0 < jwt.claims.exp <= now
 
 

@@ -30,7 +30,7 @@ _LONGEST = _SECONDS | {"M": 31 * 86400, "y": 366 * 86400}
 _SHORTEST = _SECONDS | {"M": 28 * 86400, "y": 365 * 86400}
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _INT64_MAX = 2**63 - 1
-# Patterns as text: `re` compiles them when they are first wanted, and few commands want them.
+# Patterns as text: `re` compiles them when they are first needed, and few commands need them.
 SPAN_PATTERN = r"(\d{1,6})([smhdwMy])"
 NUMBER_PATTERN = r"(-?)(\d{1,19})(?:\.(\d{1,18}))? ?([kKmMgGtT]?)([iI]?)([bB]?)"
 DURATION_PATTERN = r"(?:\d{1,19}(?:\.\d{1,18})?(?:ns|us|µs|ms|s|m|h))+"
@@ -85,7 +85,7 @@ def span(seconds: int) -> str:
 
 
 def is_span(text: str) -> bool:
-    """Tell whether *text* is a span of time: `90s`, `15m`, `12h`, `30d`, `2w`, `6M`, `1y`."""
+    """Report whether *text* is a span of time: `90s`, `15m`, `12h`, `30d`, `2w`, `6M`, `1y`."""
     return re.fullmatch(SPAN_PATTERN, text, re.ASCII) is not None
 
 
@@ -131,7 +131,7 @@ def _span_parts(text: str) -> tuple[int, str]:
 
 
 def parse_moment(text: str) -> int:
-    """Return the Unix seconds of a date, a time (UTC unless it says so), or of Unix seconds themselves.
+    """Return the Unix seconds of a date, a time (UTC unless it states so), or of Unix seconds themselves.
 
     `2050-01-01 00:00:00 UTC` is how nsc writes a time. Raise ValueError for anything else, and for a time
     before 1970: servers take 0 and less for never.
@@ -143,7 +143,7 @@ def parse_moment(text: str) -> int:
 
 
 def seconds_of(time: datetime) -> int:
-    """Return the Unix seconds of *time*, in UTC unless it says so; raise ValueError before 1970."""
+    """Return the Unix seconds of *time*, in UTC unless it states so; raise ValueError before 1970."""
     seconds = int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
     if seconds <= 0:
         raise ValueError(f"{time} is before 1970, and claims know no such time")

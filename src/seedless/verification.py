@@ -1,4 +1,4 @@
-"""Verify a store, in several processes where it is large: signatures, times, and who stands behind them.
+"""Verify a store, in several processes where it is large: signatures, times, and who signed them.
 
 What is verified is not thereby trusted: a jwt is trusted when it leads to the operator of the store. Of a
 store of any size no more is held than the names of accounts, those of the users of one, and a few batches.
@@ -44,9 +44,9 @@ _AHEAD = 3  # batches for each process, so that none waits
 
 
 class VerifiedJwt(msgspec.Struct, frozen=True, gc=False):
-    """What there is to say of one jwt; *what* is its name for people, *error* why it cannot be read.
+    """What there is to state of one jwt; *what* is its name for people, *error* why it cannot be read.
 
-    `signature` is `good`, `bad`, or `unread` where there was none to verify. `unusual` tells how the text
+    `signature` is `good`, `bad`, or `unread` where there was none to verify. `unusual` reports how the text
     deviates from what the official library writes (G013).
     """
 
@@ -90,7 +90,7 @@ class StoreView:
         return {jwt.claims.sub: jwt for jwt in read if jwt}  # of two with one key, the first by name
 
     def judge(self, what: str, jwt: Jwt[Any], near: Jwt[Any] | None = None) -> VerifiedJwt:
-        """Return what there is to say of *jwt*, named *what*; *near* is the account that it lies with."""
+        """Return the findings on *jwt*, named *what*; *near* is the account that it lies with."""
         unusual = " ".join(spelling(jwt) or ()).strip()
         account = self._account_of(jwt, near)
         times = _times(jwt, self._now)
@@ -130,7 +130,7 @@ class StoreView:
         return _with_current(operator, account, jwt)
 
     def _replaced(self, operator: Jwt[Any]) -> str:
-        """Say that the identity of *operator* is not the key of its name in the inventory, or nothing.
+        """State that the identity of *operator* is not the key of its name in the inventory, or nothing.
 
         `nsc reissue operator` on a shared folder makes a new identity in software, and signs all of it again.
         """
@@ -142,7 +142,7 @@ class StoreView:
         return f"its identity is not the key of the inventory, {former[0]}"
 
     def _untrusted(self, account: Jwt[Any]) -> str:
-        """Say what an account is that no key of the operator has signed."""
+        """State what an account is that no key of the operator has signed."""
         is_managed = self._store is not None and self._store.managed
         is_request = is_managed and str(account.issuer) == account.claims.sub
         return "a request, not signed by the operator yet" if is_request else "not issued by the operator"
@@ -174,7 +174,7 @@ class _Unit(msgspec.Struct, frozen=True):
     further: bool = False
 
 
-_Told = tuple[str, str, str, str | None, str, str]
+_VerdictParts = tuple[str, str, str, str | None, str, str]
 
 
 def _units(store: Store) -> Iterator[_Unit]:
@@ -200,7 +200,7 @@ def _batches(units: Iterable[_Unit]) -> Iterator[list[_Unit]]:
 
 
 def _by_processes(
-    work: functools.partial[list[_Told]], batches: Iterator[list[_Unit]], jobs: int
+    work: functools.partial[list[_VerdictParts]], batches: Iterator[list[_Unit]], jobs: int
 ) -> Iterator[VerifiedJwt]:
     with ProcessPoolExecutor(jobs, initializer=_ignore_interrupts) as pool:
         try:
@@ -237,8 +237,8 @@ def _view(root: Path, operator: str, now: int) -> tuple[Store, StoreView]:
     return store, StoreView(store, now, inventory_of(root))
 
 
-def _verified(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_Told]:
-    """Return what is to be said of *units*, as plain tuples: they go from process to process fast."""
+def _verified(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_VerdictParts]:
+    """Return what is to be stated of *units*, as plain tuples: they go from process to process fast."""
     store, view = _view(root, operator, now)
     found = [verdict for unit in units for verdict in _look(store, view, unit)]
     return [msgspec.structs.astuple(verdict) for verdict in found]
@@ -294,7 +294,7 @@ def _times(jwt: Jwt[Any], now: int) -> str:
 
 
 def _times_below(account: Jwt[Any], jwt: Jwt[Any], now: int) -> str:
-    """Return what stands in the way of *jwt* now: times of its account, times of day."""
+    """Return what prevents *jwt* now: times of its account, times of day."""
     above = _times(account, now)
     if above != "valid":
         return f"its account {above}"
@@ -309,7 +309,7 @@ def _times_below(account: Jwt[Any], jwt: Jwt[Any], now: int) -> str:
 
 
 def _is_in(spans: Iterable[TimeRange], location: str, now: int) -> bool:
-    """Tell whether servers let somebody in *now*; a span whose end is before its start goes past midnight.
+    """Report whether servers let somebody in *now*; a span whose end is before its start goes past midnight.
 
     Without a *location* the server's own time counts; here that of this machine.
     """

@@ -3,7 +3,7 @@
 Writing: field order is the struct's, maps are sorted by UTF-8 bytes, `< > &`, U+2028 and U+2029 are
 escaped, floats have Go's formats. Reading refuses what Go forgives: names twice, bytes that are not
 UTF-8, nesting beyond `MAX_DEPTH`. Numbers that are no plain integers stay text (`Number`) until the
-place where they stand says what they should be.
+place where they are determines what they should be.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class Number(str):
 
 
 class Pairs(list[tuple[str, Any]]):
-    """An object as it stands: its names and values in their order, some of them perhaps more than once."""
+    """An object as it is: its names and values in their order, some of them perhaps more than once."""
 
     def twice(self) -> str | None:
-        """Return the first name that stands more than once."""
+        """Return the first name that occurs more than once."""
         seen: set[str] = set()
         for name, _ in self:
             if name in seen:
@@ -177,7 +177,7 @@ def parse_pairs(data: bytes, text: str) -> Any:  # noqa: ANN401 - JSON is what i
 
 
 def count_text(data: bytes, text: str) -> int:
-    """Return how often *text*, an ASCII word in lower case, stands in the JSON *data* without escapes."""
+    """Return how often *text*, an ASCII word in lower case, is in the JSON *data* without escapes."""
     spelled = f'"{text}"'.encode()
     return sum(found[0].lower() == spelled for found in _STRING.finditer(data))
 
@@ -275,7 +275,7 @@ def _constant(text: str) -> NoReturn:
 
 
 def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | Pairs:
-    """Return the members as a dict, or as `Pairs` where a name stands twice."""
+    """Return the members as a dict, or as `Pairs` where a name occurs twice."""
     members = dict(pairs)
     return members if len(members) == len(pairs) else Pairs(pairs)
 

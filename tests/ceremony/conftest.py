@@ -57,7 +57,7 @@ class SoftKeys:
             self.on_sign()
             yield one.complete(self.keys[one.issuer].sign(one.signing_input))
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
         return {"token": "software", "label": f"{public_key.role.name.lower()}:{public_key}"[:20]}
 
 

@@ -46,9 +46,9 @@ class AttestedKeys:
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         yield from self.keys.sign(drafts)
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
         pem = self.attested.get(public_key)
-        return {**self.keys.says(public_key), **({"attestation": pem} if pem else {})}
+        return {**self.keys.driver_report(public_key), **({"attestation": pem} if pem else {})}
 
 
 def held(hall: Hall, attested: Mapping[PublicKey, str], pins: str = PINS) -> tuple[bytes, bytes]:

@@ -216,7 +216,7 @@ def test_keys_that_read_ahead_see_one_draft_at_a_time(hall: Hall) -> None:
         def sign(self, drafts: Iterable[Any]) -> Iterator[Any]:
             return iter(list(soft.sign(list(drafts))))
 
-        says = soft.says
+        driver_report = soft.driver_report
 
     assert there.sit(there.review_context(there.request()), keys=ReadingAhead()) == usual
 
@@ -244,7 +244,7 @@ def test_what_was_signed_before_the_kill_is_not_signed_again(
 class Stopped:
     """Keys of which nothing can be said: a ceremony ends before its first intent."""
 
-    def says(self, _public_key: Any) -> Any:  # noqa: ANN401 - as of CeremonyKeys
+    def driver_report(self, _public_key: Any) -> Any:  # noqa: ANN401 - as of CeremonyKeys
         raise KeyboardInterrupt
 
 

@@ -130,8 +130,8 @@ SAFE = {"label": "operator:ACME signing", "token": "SAFE", "serial": "10be1048",
 
 def page_with(checked: Any, reported: dict[str, str]) -> Page:  # noqa: ANN401 - a CeremonyCheck
     """The page of a ceremony whose driver *reported* this of each key."""
-    for key in checked.progress.says:
-        checked.progress.says[key] = dict(reported)
+    for key in checked.progress.driver_report:
+        checked.progress.driver_report[key] = dict(reported)
     return Page(report(checked))
 
 

@@ -51,7 +51,7 @@ class Keys:
         for one in drafts:
             yield one.complete(_KEYS[one.issuer].sign(one.signing_input))
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
         return {"label": str(public_key), "serial": "10be1048a1330d40"}
 
 
@@ -130,7 +130,12 @@ def _ceremony() -> tuple[bytes, bytes, bytes]:
 
 TRANSCRIPT, RESULT, LEDGER = _ceremony()
 _MADE = CeremonyKey(
-    public_key=OPERATOR.public_key, name="ACME", holder="Grace", uri=URI, at=NOW, says={"serial": "1"}
+    public_key=OPERATOR.public_key,
+    name="ACME",
+    holder="Grace",
+    uri=URI,
+    at=NOW,
+    driver_report={"serial": "1"},
 )
 STATEMENT = next(iter(Keys().sign([_MADE.draft()]))).text.encode()
 MARK = b'{"managed":false,"name":"ACME","kind":"operator","version":"1"}'

@@ -429,7 +429,7 @@ def test_accounts_are_deleted_only_where_it_is_allowed(
     text = full(ROOT, [SYS[1]], allow_delete=allowed)
     path = tmp_path / "s.conf"
     path.write_text(text)
-    found = lint_configuration(path, {}, NOW, wants_delete=True)
+    found = lint_configuration(path, {}, NOW, requires_delete=True)
     assert [one.code for one in found] == ([] if allowed else ["S023"])
     admin = session(nats_server(text).url, ALICE, sign(SYSTEM, ALICE, "admin", User.new()))
     admin.subscribe("answer")

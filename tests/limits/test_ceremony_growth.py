@@ -53,7 +53,7 @@ class Keys:
             self.left -= 1
             yield one.complete(KEYS[one.issuer].sign(one.signing_input))
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
         return {"label": str(public_key)}
 
 

@@ -95,7 +95,7 @@ class NoKeys:
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         raise AssertionError(f"signed: {drafts}")
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
         raise AssertionError(f"asked: {public_key}")
 
 

@@ -16,7 +16,7 @@ import pytest
 from seedless.claims import Operator
 from seedless.errors import Refused
 from seedless.nkey import Role
-from seedless.plan import PlanSubject, ValidityPeriod, new_operator
+from seedless.plan import PlanSubject, ValidityTimes, new_operator
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import issue
 
@@ -96,7 +96,7 @@ def test_a_refused_review_opens_no_token() -> None:
     subject = PlanSubject(role=Role.OPERATOR, name="ACME", public_key=OPERATOR.public_key)
     with pytest.raises(Refused, match="not confirmed: nothing was signed"):
         issue(
-            new_operator(subject, Operator.new(), now=1_800_000_000, times=ValidityPeriod()),
+            new_operator(subject, Operator.new(), now=1_800_000_000, times=ValidityTimes()),
             review=lambda _plan, _report: False,
             keys=never,
             record=never,

@@ -92,6 +92,6 @@ def test_every_configuration_is_linted_and_no_seed_told(text: str, wants_delete:
     with NamedTemporaryFile("w", suffix=".conf") as file:
         file.write(text)
         file.flush()
-        findings = lint_configuration(Path(file.name), {}, NOW, wants_delete=wants_delete)
+        findings = lint_configuration(Path(file.name), {}, NOW, requires_delete=wants_delete)
     assert all(isinstance(finding, Finding) for finding in findings)
     assert not [finding for finding in findings if USER.reveal()[4:] in f"{finding}"]

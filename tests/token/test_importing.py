@@ -50,9 +50,18 @@ def test_an_imported_key_signs_as_its_seed_does_and_cannot_leave_again(
         assert (key.label, key.raw, len(key.id), key.key_type) == (LABEL, KEY.raw, 8, "ed25519")
     with opened(softhsm_token) as token:
         (found,) = token.keys()
-        says = found.attributes
-        assert (says.sensitive, says.extractable, says.modifiable, says.sign) == (True, False, False, True)
-        assert (says.local, says.always_sensitive, says.never_extractable) == (False, False, False)
+        driver_report = found.attributes
+        assert (
+            driver_report.sensitive,
+            driver_report.extractable,
+            driver_report.modifiable,
+            driver_report.sign,
+        ) == (True, False, False, True)
+        assert (driver_report.local, driver_report.always_sensitive, driver_report.never_extractable) == (
+            False,
+            False,
+            False,
+        )
         assert token.signer(KEY).sign(b"claims") == SOFTWARE.sign(b"claims")
     assert objects(opened, softhsm_token) == [f"PRIVATE_KEY {LABEL}", f"PUBLIC_KEY {LABEL}"]
 

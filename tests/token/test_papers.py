@@ -38,7 +38,7 @@ SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
 
 
 @pytest.mark.parametrize(
-    ("says", "mechanism", "verdict"),
+    ("driver_report", "mechanism", "verdict"),
     [
         pytest.param(MADE, 0x1055, "made on this token, not extractable", id="made-here"),
         pytest.param(MADE, None, "made on this token, not extractable", id="no-mechanism-told"),
@@ -84,9 +84,9 @@ SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
     ],
 )
 def test_the_verdict_follows_from_what_the_driver_says(
-    says: KeyAttributes, mechanism: int | None, verdict: str
+    driver_report: KeyAttributes, mechanism: int | None, verdict: str
 ) -> None:
-    found = provenance_of(says, mechanism, DEVICE)
+    found = provenance_of(driver_report, mechanism, DEVICE)
     assert (str(found.verdict), found.text, found.remarks) == (verdict, verdict, ())
 
 

@@ -38,7 +38,7 @@ class Simulated:
 
     @property
     def clock(self) -> Clock:
-        return Clock(time=lambda: self.now, sleep=self.sleep, say=self.said.append)
+        return Clock(time=lambda: self.now, sleep=self.sleep, notify=self.said.append)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -356,9 +356,9 @@ def test_what_seedless_writes_is_clean(lint: Lint, text: str) -> None:
 
 def test_allow_delete_is_asked_for_only_when_it_is_wanted(lint: Lint) -> None:
     off, on = full(ROOT, [system()]), full(ROOT, [system()], allow_delete=True)
-    assert told(lint(off, wants_delete=True)) == ["S023 8:1"]
-    assert told(lint(memory(ROOT, [system()], S), wants_delete=True)) == ["S023 6:1"]
-    assert lint(on, wants_delete=True) == []
+    assert told(lint(off, requires_delete=True)) == ["S023 8:1"]
+    assert told(lint(memory(ROOT, [system()], S), requires_delete=True)) == ["S023 6:1"]
+    assert lint(on, requires_delete=True) == []
 
 
 def test_no_finding_quotes_a_seed(lint: Lint) -> None:

@@ -18,7 +18,7 @@ from seedless.claims import Account, Operator, User
 from seedless.errors import BadJwt, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
-from seedless.plan import PlanSubject, ValidityPeriod, changed, issuing_key
+from seedless.plan import PlanSubject, ValidityTimes, changed, issuing_key
 from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import quoted
 
@@ -186,9 +186,9 @@ def new_claims(name: str, body: B, change: Change[B] | None) -> Claims[B]:
     return applied(change, Claims(sub="", name=name, body=body))
 
 
-def times_of(claims: Claims[Any]) -> ValidityPeriod:
+def times_of(claims: Claims[Any]) -> ValidityTimes:
     """Return from when until when *claims* hold."""
-    return ValidityPeriod(start=claims.nbf, expiry=claims.exp)
+    return ValidityTimes(start=claims.nbf, expiry=claims.exp)
 
 
 def with_terms(

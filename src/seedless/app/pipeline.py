@@ -182,7 +182,7 @@ class Job(Generic[R_co]):
                     workspace, writable=bool(preview.new_keys), policy=workspace.policy, changes=plan.changes
                 ),
                 record=Recorder(workspace, self._seeds, self._files),
-                clock=Clock(time=workspace.clock, say=workspace.observer.waits),
+                clock=Clock(time=workspace.clock, notify=workspace.observer.waits),
             )
             return self._finish(jwts)
 

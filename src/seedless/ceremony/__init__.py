@@ -1,1 +1,1 @@
-"""The offline ceremony: the one walk, with a gap in it. A request goes in, a result comes out."""
+"""The offline ceremony: the signing pipeline, with a gap in it. A request goes in, a result comes out."""

@@ -3,14 +3,14 @@
 The verdict is *complete*; *incomplete* (every entry is right, and there is no receipt: never valid);
 *forbidden* (every signature is right, and the policy that the transcript names, or a rule, forbids what was
 signed); or *false*, with the place and the sentence. What was signed is judged again, by the policy in the
-transcript and at its time. It asks no clock, no ledger, no token and no network. It cannot tell whether the
+transcript and at its time. It asks no clock, no ledger, no token and no network. It cannot report whether the
 people looked, nor whether the token signed anything else.
 
 Compute a past ceremony anew, all of it but the signatures, which are verified.
 
 The times are those of the transcript, the policy is the one that it holds, the ledger is made of what the
 request brings, less what was taken on first use; the keys give the signatures that are there. What comes out
-has to be the result, byte for byte. It cannot tell what the machine knew beyond that.
+has to be the result, byte for byte. It cannot report what the machine knew beyond that.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class CeremonyVerdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CeremonyCheck:
-    """A verdict, what to say about it, and what was read: None as far as it could not be read."""
+    """A verdict, what to state about it, and what was read: None as far as it could not be read."""
 
     verdict: CeremonyVerdict
     text: str
@@ -144,7 +144,7 @@ def _examined(
         )
     pinned = _policy(so_far.reviewed["policy"], request, policy)
     witnesses: tuple[Jwt[Any], ...] = ()
-    if so_far.says or result_read.receipts is not None:
+    if so_far.driver_report or result_read.receipts is not None:
         witnesses = _witnesses(request, so_far, pinned)
     receipts: tuple[Jwt[Any], ...] = ()
     verdict, text = CeremonyVerdict.INCOMPLETE, _so_far(so_far)
@@ -166,11 +166,11 @@ def _counted(so_far: CeremonyProgress, receipts: Sequence[object]) -> str:
 
 
 def _forbidden(review_context: ReviewContext, so_far: CeremonyProgress) -> str:
-    """Return what stands against the request, judged again; empty where it may be signed."""
+    """Return the problem with the request, judged again; empty where it may be signed."""
     report = review_context.judge()
     for finding in report.errors:
         return f"{finding.code} {finding.place}: {finding.text}"
-    # A code lifts each finding that has it, and a witness signed those that the transcript lists.
+    # A code waives each finding that has it, and a witness signed those that the transcript lists.
     listed = frozenset((so_far.reviewed or {}).get("lifted", ()))
     for text in waived_texts(report):
         if text not in listed:
@@ -184,9 +184,11 @@ def _attestations(so_far: CeremonyProgress, policy: Policy) -> tuple[dict[str, A
     Return the attestations, by public key, and why the policy does not let one of the keys sign.
     """
     found: dict[str, Attestation] = {}
-    for key, says in so_far.says.items():
+    for key, driver_report in so_far.driver_report.items():
         try:
-            attestation = attestation_of(policy, PublicKey.parse(key), attestation_in(says), so_far.at)
+            attestation = attestation_of(
+                policy, PublicKey.parse(key), attestation_in(driver_report), so_far.at
+            )
         except Refused as error:
             return found, error.message
         if attestation is not None:
@@ -228,7 +230,7 @@ def _require_pinned(request: CeremonyRequest, so_far: CeremonyProgress, operator
 
 
 def _was_reset(change: Change, at: int, waived: Collection[str]) -> bool:
-    """Tell whether a ceremony *at* a time *waived* that *change* goes back in time: `--reset-time` did."""
+    """Report whether a ceremony *at* a time *waived* that *change* goes back in time: `--reset-time` did."""
     before = change.replaces
     was_ahead = before is not None and is_from_the_future(before.issued_at, at)
     return was_ahead and f"G001 {change.title} iat" in waived
@@ -291,7 +293,7 @@ class _NotSignedError(Refused):
 
 @dataclass(frozen=True, slots=True)
 class _RecordedKeys:
-    """Keys that give the signatures of a transcript, and what it says of them."""
+    """Keys that give the signatures of a transcript, and what it states of them."""
 
     jwts: Mapping[bytes, Jwt[Any]]
     reported: Mapping[str, Mapping[str, Any]]
@@ -303,7 +305,7 @@ class _RecordedKeys:
                 raise _NotSignedError("what has to be signed here was not signed then")
             yield jwt
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
         if str(public_key) not in self.reported:
             raise _NotSignedError("the transcript reports nothing of a key that has to sign here")
         return self.reported[str(public_key)]
@@ -325,7 +327,7 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
     policy = of_canonical(str((so_far.reviewed or {}).get("policy", "")).encode())
     review_context = past_review_context(request, so_far, policy)
     times = iter([entry["at"] for entry in so_far.entries[1:]])
-    keys = _RecordedKeys(_jwts(so_far, result_read.receipts), so_far.says)
+    keys = _RecordedKeys(_jwts(so_far, result_read.receipts), so_far.driver_report)
     with tempfile.TemporaryDirectory(prefix="seedless-recompute-") as folder:
         run = CeremonyRun(
             review_context=review_context,

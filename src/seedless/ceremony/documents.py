@@ -37,7 +37,7 @@ def read(path: Path, *kinds: FileKind) -> bytes:
 
 
 def parse(data: bytes, what: str) -> Any:  # noqa: ANN401 - what JSON holds
-    """Return what *data*, called *what*, says; raise `UsageError` unless it is canonical JSON."""
+    """Return what *data*, called *what*, states; raise `UsageError` unless it is canonical JSON."""
     atomic.require_size(what, len(data))
     if not data.endswith(b"\n"):
         raise UsageError(f"{what} does not end with the end of a line: it was cut off", _AGAIN)

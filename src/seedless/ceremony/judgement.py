@@ -2,7 +2,7 @@
 
 What a request brings along is believed only as far as it chains to the operator that the policy pins, and
 is what the ledger knows. First come the findings about the request itself, then those of the policy and the
-rules. Lifted are what --allow names, and with --first-use what the ledger does not know yet: never what is
+rules. Waived are what --allow names, and with --first-use what the ledger does not know yet: never what is
 older than what it knows.
 """
 
@@ -55,20 +55,20 @@ CODES = {
 
 EVERYTHING = "all"
 _OLDER = "restore the newest ledger of this machine from its backup, and find out who put an older one here"
-_UNKNOWN = frozenset({"R009", "R011"})  # what --first-use lifts
-_RESET_TIME = "G001"  # what --reset-time lifts
+_UNKNOWN = frozenset({"R009", "R011"})  # what --first-use waives
+_RESET_TIME = "G001"  # what --reset-time waives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewContext:
     """What a machine that signs goes by: the request, and its own policy, ledger and clock.
 
-    `now` is Unix seconds. `allowed` are codes to lift, `first_use` public keys (text) of which the ledger may
-    know nothing, or `all`. `ceilings` and `reset_time` as in `Context`. `unfinished` are the digests of the
-    operator's requests whose ceremonies have begun, by their transcripts. `unknown_results` are ceremonies
-    with a result on this machine that the ledger lacks: digests of transcripts by those of requests. A
-    rehearsal is judged as one only where it is meant. `resumed_at` is the time of day where `now` is that of
-    a ceremony that was interrupted, else 0.
+    `now` is Unix seconds. `allowed` are codes to waive, `first_use` public keys (text) of which the ledger
+    may know nothing, or `all`. `ceilings` and `reset_time` as in `Context`. `unfinished` are the digests of
+    the operator's requests whose ceremonies have begun, by their transcripts. `unknown_results` are
+    ceremonies with a result on this machine that the ledger lacks: digests of transcripts by those of
+    requests. A rehearsal is judged as one only where it is meant. `resumed_at` is the time of day where `now`
+    is that of a ceremony that was interrupted, else 0.
     """
 
     request: CeremonyRequest
@@ -96,7 +96,7 @@ class ReviewContext:
 
     @property
     def plan(self) -> Plan:
-        """The plan of the request, the operator's jwt among what stands around it."""
+        """The plan of the request, the operator's jwt among what is around it."""
         plan, operator = self.request.plan, self.request.operator
         others = tuple(one for one in plan.around if one != operator)
         return msgspec.structs.replace(plan, around=(operator, *others) if operator else others)
@@ -129,12 +129,12 @@ class ReviewContext:
 
 
 def waived_texts(report: Report) -> tuple[str, ...]:
-    """Return what was lifted, as witnesses sign it: code and place of each finding, sorted."""
+    """Return what was waived, as witnesses sign it: code and place of each finding, sorted."""
     return tuple(sorted({f"{finding.code} {finding.place}".strip() for finding in report.waived}))
 
 
 def finding_texts(report: Report) -> tuple[str, ...]:
-    """Return the findings that stand and were shown, as the transcript holds them."""
+    """Return the findings that remain and were shown, as the transcript holds them."""
     return tuple(f"{one.severity}: {one.code} {one.place}: {one.text}" for one in report.findings)
 
 
@@ -277,7 +277,7 @@ def _about(about: str, code: str, where: str, text: str, hint: str) -> Finding:
 
 
 def past_review_context(request: CeremonyRequest, so_far: CeremonyProgress, policy: Policy) -> ReviewContext:
-    """Return the ground by which *request* was judged when its transcript says so, without that machine.
+    """Return the review context that *request* had by its transcript, without that machine.
 
     The clock is that of the transcript, the ledger is made of what the request brings, less what was taken
     on first use. What the machine knew beyond that, and the ceilings of its tokens, could only refuse more.

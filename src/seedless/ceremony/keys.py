@@ -1,12 +1,12 @@
-"""Keys made for ceremonies: each says itself who holds it, and what its driver says of it.
+"""Keys made for ceremonies: each states itself who holds it, and what its driver states of it.
 
 A file of statements, one by each key, signed by that key: whoever reads it knows that somebody held the keys
-when the statements were made. What the driver says is a statement of the driver, and no attestation. Refused
-are a statement by another key than it is about, one raw key twice, and a role or a name that is none.
+when the statements were made. What the driver states is a statement of the driver, and no attestation.
+Refused are a statement by another key than it is about, one raw key twice, and a role or a name that is none.
 
-The keys that transcripts say exist, and what was said of each: to be laid beside what tokens show.
+The keys that transcripts state exist, and what was stated of each: to be laid beside what tokens show.
 
-Transcripts are read for the entries that tell of keys, and for nothing else: whether to believe one is for
+Transcripts are read for the entries that report of keys, and for nothing else: whether to believe one is for
 `check`. The last word about a key counts.
 """
 
@@ -38,18 +38,18 @@ _MEMBERS = {"format": str, "keys": list}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CeremonyKey:
-    """A key, what it is called, who holds its token, where it is (URI) and what the driver says of it."""
+    """A key, what it is called, who holds its token, where it is (URI) and what the driver states of it."""
 
     public_key: PublicKey
     name: str
     holder: str
     uri: str
     at: int
-    says: Mapping[str, Any] = field(default_factory=dict)
+    driver_report: Mapping[str, Any] = field(default_factory=dict)
 
     def draft(self) -> Draft[Any]:
         """Return the draft of the statement that the key signs."""
-        data = {"name": self.name, "holder": self.holder, "uri": self.uri, "says": dict(self.says)}
+        data = {"name": self.name, "holder": self.holder, "uri": self.uri, "says": dict(self.driver_report)}
         return ceremony_draft(KEY, _digest(self.public_key), data, self.public_key, self.at)
 
 
@@ -86,7 +86,7 @@ def _ceremony_key(text: object, where: str) -> CeremonyKey:
         raise Refused(f"{where} lacks name, holder, uri or what the driver reports")
     made = CeremonyKey(
         public_key=jwt.issuer, name=data["name"], holder=data["holder"], uri=data["uri"],
-        at=jwt.issued_at, says=data["says"],
+        at=jwt.issued_at, driver_report=data["says"],
     )  # fmt: skip
     try:
         label_for(made.public_key.role, made.name)
@@ -128,7 +128,9 @@ def policy_text(
     operator = next((one for one in all_keys if one.public_key.role is Role.OPERATOR), None)
     if operator is None:
         raise UsageError("there is no operator key that a policy could pin", "make one: --key operator:NAME")
-    serials = sorted({str(one.says["serial"]) for one in all_keys if one.says.get("serial")})
+    serials = sorted(
+        {str(one.driver_report["serial"]) for one in all_keys if one.driver_report.get("serial")}
+    )
     lines = [f'operator = "{operator.public_key}"']
     if serials:
         lines.append(f"tokens = {json.dumps(serials)}")
@@ -142,11 +144,11 @@ def policy_text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedKey:
-    """A key of which a transcript tells: when it was used last (Unix seconds), and what was said of it."""
+    """A key in transcripts: when it was used last (Unix seconds), and what the driver reported of it then."""
 
     public_key: PublicKey
     at: int
-    says: Mapping[str, Any] = field(default_factory=dict)
+    driver_report: Mapping[str, Any] = field(default_factory=dict)
 
 
 def reported_keys(transcripts: Iterable[bytes]) -> tuple[ReportedKey, ...]:
@@ -170,16 +172,16 @@ def _at(entry: object) -> int:
 def _key(entry: object, at: int) -> ReportedKey | None:
     if not isinstance(entry, dict) or entry.get("kind") != "key":
         return None
-    key, says = entry.get("public_key"), entry.get("says")
-    if not isinstance(key, str) or not isinstance(says, dict):
+    key, driver_report = entry.get("public_key"), entry.get("says")
+    if not isinstance(key, str) or not isinstance(driver_report, dict):
         return None
     try:
-        return ReportedKey(public_key=PublicKey.parse(key), at=at, says=says)
+        return ReportedKey(public_key=PublicKey.parse(key), at=at, driver_report=driver_report)
     except SeedlessError:
         return None
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of what is said *now* otherwise than *before*; library and firmware may change."""
+    """Return the names of what is stated *now* otherwise than *before*; library and firmware may change."""
     names = sorted((before.keys() | now.keys()) - {"library", "firmware"})
     return tuple(name for name in names if before.get(name) != now.get(name))

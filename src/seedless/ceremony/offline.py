@@ -1,15 +1,15 @@
-"""The ceremony on the machine that signs: the one walk, with a transcript, and nothing but files around it.
+"""The ceremony on the machine that signs: the signing pipeline, with a transcript, and only files around it.
 
-`run_ceremony` runs `seedless.signing_pipeline.issue`, as every command does: its judge is the ground, its
-keys write what they do into the transcript, its record ends it with receipts, a result and the ledger. An
+`run_ceremony` runs `seedless.signing_pipeline.issue`, as every command does: its judge is the review context,
+its keys write what they do into the transcript, its record ends it with receipts, a result and the ledger. An
 interrupted ceremony goes on where it stopped: what is in the transcript is not done again. Once something may
 have been signed (an intent is on disk) the judgement is that of the time at which it began, and to go on with
 another policy, other witnesses or other findings is refused. Until then it begins anew, and the clock of now
 decides: a request that has expired since is not signed.
 
-Ceremonies that were held, as the files of a machine that signs tell of them: what no ledger can hide.
+Ceremonies that were held, as the files of a machine that signs report of them: what no ledger can hide.
 
-A ceremony is unfinished where its transcript says that something may have been signed, and no result lies
+A ceremony is unfinished where its transcript states that something may have been signed, and no result lies
 beside it. One that has ended has a result, which the ledger knows, unless that is lost, or an older one was
 restored. Refused is a file that cannot be read: it may be of such a ceremony.
 """
@@ -57,13 +57,13 @@ REQUEST_NAME, TRANSCRIPT_NAME, RESULT_NAME = "request.json", "transcript.jsonl",
 
 
 class CeremonyKeys(Protocol):
-    """Open tokens: sign, and tell what the driver says of a key."""
+    """Open tokens: sign, and report what the driver states of a key."""
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         """Yield the jwt of each draft, one after the other, signed by the key of its issuer and verified."""
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
-        """Return what the driver says of the key and its token, as JSON holds it: texts, numbers, null."""
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
+        """Return what the driver states of the key and its token, as JSON holds it: texts, numbers, null."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def run_ceremony(
 ) -> bytes:
     """Hold the ceremony, or go on with it, and return the file of its result.
 
-    *review* and *keys* as in `issue`. Raise `Refused` where findings, witnesses or the reviewer stand against
+    *review* and *keys* as in `issue`. Raise `Refused` where findings, witnesses or the reviewer prevent
     it, `StoreError` for a transcript that is not the one that the ledger knows, and `UsageError` for names
     that no check would take, and for an output in whose place the files of the ceremony lie.
     """
@@ -141,7 +141,7 @@ def _require_readable(run: CeremonyRun, review_context: ReviewContext, report: R
     atomic.require_size(run.ledger, len(review_context.ledger.text()) + subjects, "would be")
 
 
-_FOR_A_KEY = 48 * 1024  # bytes of a result, at most: what is said of it, its attestation, and its receipt
+_FOR_A_KEY = 48 * 1024  # bytes of a result, at most: what is stated of it, its attestation, and its receipt
 _FOR_A_SUBJECT = 300  # bytes of a ledger, at most
 
 
@@ -163,7 +163,7 @@ def _require_output(run: CeremonyRun) -> None:
 
 
 def _is_result_of(request: str, path: Path) -> bool:
-    """Tell whether a result of the request with the digest *request* lies at *path*."""
+    """Report whether a result of the request with the digest *request* lies at *path*."""
     try:
         entries_read = transcript.parse(atomic.read(path) or b"")
     except SeedlessError:
@@ -183,7 +183,7 @@ def statement_content(review_context: ReviewContext, report: Report) -> Statemen
 
 
 def resumed(review_context: ReviewContext, folder: Path) -> ReviewContext:
-    """Return the ground by which the request is judged where the files of its ceremony lie in *folder*.
+    """Return the review context for a request whose ceremony has files in *folder*.
 
     It is *review_context*, unless something of the request may have been signed already: then the time is the
     one at which that ceremony began, since it has to be finished as it was reviewed. `review` and `sign` both
@@ -263,7 +263,7 @@ def _head(
 
 
 def _is_same(so_far: CeremonyProgress, run: CeremonyRun, then: ReviewContext) -> bool:
-    """Tell whether the transcript begins as *run* would begin at the same time."""
+    """Report whether the transcript begins as *run* would begin at the same time."""
     head = _head(run, then, then.judge())
     entries: list[transcript.TranscriptEntry] = []
     for (kind, members), entries_read in zip(head, so_far.entries, strict=False):
@@ -290,7 +290,7 @@ class _OpenCeremony:
     def opened(
         self, report: Report, keys: Callable[[], AbstractContextManager[CeremonyKeys]]
     ) -> Iterator[_OpenCeremony]:
-        """Write how the ceremony begins, open the keys, and write what is said of them."""
+        """Write how the ceremony begins, open the keys, and write what is stated of them."""
         request = self.review_context.request
         if self.begins_anew:
             self.journal.forget()
@@ -300,12 +300,12 @@ class _OpenCeremony:
             at = self.review_context.now if kind == "opened" else self.run.clock()
             self.journal.append(kind, at, **members)
         with keys() as opened:
-            for issuer in request.issuers[len(self.so_far.says) :]:
-                says = dict(opened.says(issuer))
+            for issuer in request.issuers[len(self.so_far.driver_report) :]:
+                driver_report = dict(opened.driver_report(issuer))
                 attestation_of(
-                    self.review_context.policy, issuer, attestation_in(says), self.review_context.now
+                    self.review_context.policy, issuer, attestation_in(driver_report), self.review_context.now
                 )  # raises
-                members = {"public_key": str(issuer), "says": says}
+                members = {"public_key": str(issuer), "says": driver_report}
                 self.journal.append("key", self.run.clock(), **members)
             self._keys = opened
             yield self
@@ -332,7 +332,7 @@ class _OpenCeremony:
             )
         if number >= self.so_far.intents:
             self.journal.append("intent", at, change=number, sha256=draft_digest(draft))
-        self._open_ledger()  # behind the intent: a ledger that says so has a transcript that says it, too
+        self._open_ledger()  # behind the intent: a ledger that states so has a transcript that states it, too
         (jwt,) = self._keys.sign([draft])
         self.journal.append("signed", self.run.clock(), change=number, jwt=jwt.text)
         return jwt

@@ -1,9 +1,9 @@
 """A rehearsal: the ceremony of a request with other keys, everything else as it is.
 
-Each key that has signed or is to sign gets a stand-in. Wherever its text stands in a jwt, a draft or the
-policy, that of the stand-in is put, and the jwts are signed again. So nothing that a rehearsal makes is worth
-anything under the real operator, and all of it is marked. Accounts and users whose keys sign nothing keep
-them.
+Each key that has signed or is to sign gets a placeholder key. Wherever its text is in a jwt, a draft or the
+policy, that of the placeholder key is put, and the jwts are signed again. So nothing that a rehearsal makes
+is worth anything under the real operator, and all of it is marked. Accounts and users whose keys sign nothing
+keep them.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeyMapping:
-    """Who stands in for whom: public keys, as text, and the signatures of the stand-ins."""
+    """Which placeholder key replaces which key, as text, and the signatures of the placeholder keys."""
 
     table: Mapping[str, str]
     sign: Sign
 
     def text(self, claims: str) -> str:
-        """Return *claims* with the keys of the stand-ins."""
+        """Return *claims* with the keys of the placeholder keys."""
         for real, other in self.table.items():
             claims = claims.replace(real, other)
         return claims
 
     def key(self, real: PublicKey) -> PublicKey:
-        """Return who stands in for *real*, or itself."""
+        """Return the placeholder key for *real*, or itself."""
         return PublicKey.parse(self.text(str(real)))
 
     def claims(self, claims: Claims[Any]) -> Claims[Any]:
-        """Return *claims* with the keys of the stand-ins, and activations in it signed by them."""
+        """Return *claims* with the keys of the placeholder keys, and activations in it signed by them."""
         changed = self.text(msgspec.json.encode(claims.body).decode())
         body = msgspec.json.decode(changed, type=type(claims.body))
         if isinstance(body, Account):
@@ -64,11 +64,11 @@ class KeyMapping:
         )
 
     def draft(self, one: Draft[Any] | Jwt[Any]) -> Draft[Any]:
-        """Return what *one* says, by the stand-in of its issuer, at the same time."""
+        """Return what *one* states, by the placeholder key of its issuer, at the same time."""
         return draft(self.claims(one.claims), self.key(one.issuer), one.issued_at)
 
     def jwt(self, one: Jwt[Any]) -> Jwt[Any]:
-        """Return *one* signed by the stand-in of its issuer; one that names no key of the cast stays."""
+        """Return *one* signed by the placeholder key of its issuer; without a key of the mapping it stays."""
         again = self.draft(one)
         is_same = again.issuer == one.issuer and one.text.startswith(f"{again.signing_input.decode()}.")
         return one if is_same else self.sign(again)
@@ -99,13 +99,13 @@ class KeyMapping:
         return msgspec.structs.replace(
             policy,
             tokens=(serial,) if policy.tokens else (),
-            attestation=None,  # no device attests a stand-in
+            attestation=None,  # no device attests a placeholder key
             witnesses=required and Witnesses(keys=tuple(map(str, witnesses)), threshold=required.threshold),
         )
 
 
 def signers(request: CeremonyRequest) -> tuple[PublicKey, ...]:
-    """Return the keys that have signed what stands in *request* or are to sign, operators' and accounts'."""
+    """Return the keys that have signed what is in *request* or are to sign, operators' and accounts'."""
     found = dict.fromkeys(request.issuers)
     for one in _current_jwts(request):
         found[one.issuer] = None
@@ -118,7 +118,7 @@ def signers(request: CeremonyRequest) -> tuple[PublicKey, ...]:
 
 
 def review_context_of(request: CeremonyRequest, policy: Policy, now: int) -> ReviewContext:
-    """Return the ground of a rehearsal: a ledger that knows what *request* brings, and the clock of today."""
+    """Return the review context of a rehearsal: a ledger with what *request* brings, and today's clock."""
     subjects = {one.claims.sub: LastJwt.of(one) for one in _current_jwts(request) if is_kept(one)}
     ledger = Ledger({policy.operator: OperatorRecord(last=request.previous, subjects=subjects)})
     return ReviewContext(request=request, policy=policy, ledger=ledger, now=now, is_rehearsal=True)

@@ -6,7 +6,7 @@ the extra `report`) holds the digest of the transcript; a page is whole without 
 
 The checklist of a ceremony: one page to print, to tick and to sign by hand.
 
-It tells neither the digest of the request nor its words: whoever compared this page with the screen would
+It has neither the digest of the request nor its words: whoever compared this page with the screen would
 compare the file of the request with itself. They are copied by hand from the paper of whoever prepared it.
 """
 
@@ -86,7 +86,7 @@ _HEAD = """\
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 """
-_SHORT = 16  # digits of a digest in the foot: enough to tell papers apart, and no proof of anything
+_SHORT = 16  # digits of a digest in the foot: enough to distinguish printed pages, and no proof of anything
 _LINES = 2  # for signatures of people whom no option named
 
 
@@ -143,7 +143,11 @@ def _names(request: CeremonyRequest, progress: CeremonyProgress) -> dict[str, st
     claims = [jwt.claims for jwt in request.plan.around]
     claims += [request.operator.claims] if request.operator is not None else []
     claims += [change.draft.claims for change in request.plan.changes]
-    labels = {key: says["label"] for key, says in progress.says.items() if isinstance(says.get("label"), str)}
+    labels = {
+        key: driver_report["label"]
+        for key, driver_report in progress.driver_report.items()
+        if isinstance(driver_report.get("label"), str)
+    }
     return {key: label.replace(":", " ", 1) for key, label in labels.items()} | {
         one.sub: f"{one.body.kind} {one.name}" for one in claims
     }
@@ -162,7 +166,11 @@ def _verdict(checked: CeremonyCheck) -> str:
 
 def _software(progress: CeremonyProgress, names: Mapping[str, str]) -> str:
     """Return a warning that names the keys whose token was a program, as its driver reported it."""
-    keys = [key for key, says in progress.says.items() if any(SOFTWARE in str(one) for one in says.values())]
+    keys = [
+        key
+        for key, driver_report in progress.driver_report.items()
+        if any(SOFTWARE in str(one) for one in driver_report.values())
+    ]
     if not keys:
         return ""
     named = ", ".join(names.get(key, key) for key in keys)
@@ -252,19 +260,24 @@ _TOKEN = ("token", "serial", "model", "manufacturer", "firmware", "library")
 
 
 def _keys(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
-    blocks = [_key(key, says, checked.attestations.get(key), names) for key, says in progress.says.items()]
+    blocks = [
+        _key(key, driver_report, checked.attestations.get(key), names)
+        for key, driver_report in progress.driver_report.items()
+    ]
     note = "<p>The tables are statements of a driver, not attestations of a device.</p>"
     return f"<h2>Keys: what the driver reports</h2>{note}{''.join(blocks)}" if blocks else ""
 
 
-def _key(key: str, says: Mapping[str, Any], attested: Attestation | None, names: Mapping[str, str]) -> str:
-    token = ", ".join(f"{name} {_value(says[name])}" for name in _TOKEN if name in says)
+def _key(
+    key: str, driver_report: Mapping[str, Any], attested: Attestation | None, names: Mapping[str, str]
+) -> str:
+    token = ", ".join(f"{name} {_value(driver_report[name])}" for name in _TOKEN if name in driver_report)
     # Whoever wrote the transcript chose the members: those that are unknown here are shown with the rest.
-    rest = sorted(says.keys() - {ATTESTATION, "papers", *_TOKEN})
+    rest = sorted(driver_report.keys() - {ATTESTATION, "papers", *_TOKEN})
     rows = [
         _row("Token", _text(token)),
-        _row("Provenance", _text(_value(says["papers"]))) if "papers" in says else "",
-        _row("Attributes", _text(", ".join(f"{name} {_value(says[name])}" for name in rest))),
+        _row("Provenance", _text(_value(driver_report["papers"]))) if "papers" in driver_report else "",
+        _row("Attributes", _text(", ".join(f"{name} {_value(driver_report[name])}" for name in rest))),
     ]
     lines = "".join(f"<li>{_text(line)}</li>" for line in attested.lines) if attested else ""
     verified = f"<p>Attested by its device, verified again:</p><ul>{lines}</ul>" if lines else ""
@@ -323,7 +336,7 @@ def _text(text: str) -> str:
 
 _WIDTH = 78
 _WORDS = 32  # of a SHA-256
-_IN_A_ROW = 4  # half a row of the screen: handwriting wants room
+_IN_A_ROW = 4  # half a row of the screen: handwriting requires room
 _BLANK = "_" * 16
 _MOST = 20  # lines of changes; more do not fit on the page
 _STEPS = (

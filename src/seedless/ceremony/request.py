@@ -42,9 +42,9 @@ _MEMBERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CeremonyRequest:
-    """A plan, and who asks for it: why, until when (Unix seconds), with which program.
+    """A plan, and who asks for it: why, expiry (Unix seconds), with which program.
 
-    `operator` is the operator's jwt as it stands, None when the plan makes the first one. `previous` is the
+    `operator` is the operator's jwt as it is, None when the plan makes the first one. `previous` is the
     digest of the transcript of the ceremony before, None when there was none; `receipts` are those of that
     transcript (jwt text), as far as they are known where it is prepared. `mark` is REHEARSAL, or empty.
     """

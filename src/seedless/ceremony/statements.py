@@ -39,7 +39,7 @@ def sha256_of(digest: str) -> str:
 def ceremony_draft(
     audience: str, digest: str, data: dict[str, Any], issuer: PublicKey, now: int, *, expires: int = 0
 ) -> Draft[Generic]:
-    """Return the draft of what *issuer* says about *digest* (hex) for *audience*."""
+    """Return the draft of what *issuer* states about *digest* (hex) for *audience*."""
     name = audience.removeprefix(OWN_AUDIENCE).replace("-", " ")
     claims = Claims(sub=sha256_of(digest), aud=audience, name=name, exp=expires, body=Generic(data=data))
     return jwts.draft(claims, issuer, now)
@@ -94,7 +94,7 @@ def require_receipts(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementContent:
-    """What a witness signs: the digests of request and policy, what was lifted, until when it holds."""
+    """What a witness signs: the digests of request and policy, what was waived, and the expiry."""
 
     request: str
     policy: str
@@ -116,7 +116,7 @@ def require_witnesses(
     prepared_at: int,
     now: int,
 ) -> tuple[Jwt[Any], ...]:
-    """Return the verified statements in *texts*; raise `Refused` unless as many as *expected* say *content*.
+    """Return the verified statements in *texts*; raise `Refused` unless *expected* many state *content*.
 
     *signers* are the raw keys of which none is a witness (`CeremonyRequest.signers`).
     """

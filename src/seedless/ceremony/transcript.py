@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 FORMAT = "seedless ceremony transcript 1"
 ATTESTATION = "attestation"
-"""What `says` of a key calls the certificates (PEM) by which its device attests it."""
+"""What `driver_report` of a key calls the certificates (PEM) by which its device attests it."""
 TranscriptEntry = dict[str, Any]
 
 
-def attestation_in(says: Mapping[str, Any]) -> bytes | None:
-    """Return the certificates (PEM) in what is said of a key; None where there are none."""
-    pem = says.get(ATTESTATION)
+def attestation_in(driver_report: Mapping[str, Any]) -> bytes | None:
+    """Return the certificates (PEM) in what is stated of a key; None where there are none."""
+    pem = driver_report.get(ATTESTATION)
     return None if pem is None else str(pem).encode()
 
 
@@ -80,7 +80,7 @@ class TranscriptFile:
         """
         at = max([at, *(entry["at"] for entry in self.entries[-1:])])
         entry = entry_after(self.entries, kind, self.request, {"at": at, **members})
-        with atomic.told("written", self.path):
+        with atomic.store_errors("written", self.path):
             is_new = not self.path.exists()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -159,7 +159,7 @@ def _parsed(data: bytes) -> CeremonyResult:
 
 
 def _is_transcript(data: bytes) -> bool:
-    """Tell a transcript, also one that was cut off in its first line, by how that begins."""
+    """Recognise a transcript, also one that was cut off in its first line, by how that begins."""
     return data.startswith(_FIRST) or _FIRST.startswith(data)
 
 
@@ -177,14 +177,14 @@ _PROGRESS_MEMBERS: dict[str, dict[str, Any]] = {
 
 @dataclass(slots=True)
 class CeremonyProgress:
-    """What a transcript says was done: its entries by their kind, and the jwts that were signed."""
+    """What a transcript states was done: its entries by their kind, and the jwts that were signed."""
 
     request: CeremonyRequest
     entries: list[TranscriptEntry] = field(default_factory=list)
     opened: TranscriptEntry | None = None
     reviewed: TranscriptEntry | None = None
     statements: list[str] = field(default_factory=list)
-    says: dict[str, dict[str, Any]] = field(default_factory=dict)
+    driver_report: dict[str, dict[str, Any]] = field(default_factory=dict)
     intents: int = 0
     signed: list[Jwt[Any]] = field(default_factory=list)
     is_ended: bool = False
@@ -209,8 +209,8 @@ class CeremonyProgress:
         """The kinds that the next entry may be of."""
         if self.opened is None or self.reviewed is None:
             return ("opened",) if self.opened is None else ("reviewed",)
-        if len(self.says) < len(self.request.issuers):
-            return ("key",) if self.says else ("witnessed", "key")
+        if len(self.driver_report) < len(self.request.issuers):
+            return ("key",) if self.driver_report else ("witnessed", "key")
         if self.intents > len(self.signed):
             return ("signed",)
         if self.intents < len(self.request.plan.changes):
@@ -284,10 +284,10 @@ def _witnessed(so_far: CeremonyProgress, entry: TranscriptEntry, _place: str) ->
 
 
 def _key(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
-    expected = str(so_far.request.issuers[len(so_far.says)])
+    expected = str(so_far.request.issuers[len(so_far.driver_report)])
     if entry["public_key"] != expected:
         raise Refused(f"{place}.public_key is {entry['public_key']}, and {expected} has to sign", _ORDER)
-    so_far.says[expected] = entry["says"]
+    so_far.driver_report[expected] = entry["says"]
 
 
 def _intent(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:

@@ -290,7 +290,7 @@ def key_line(made: CeremonyKey) -> str:
 
 
 def _says(made: CeremonyKey) -> str:
-    provenance = made.says.get("papers")
+    provenance = made.driver_report.get("papers")
     return f"the driver reports: {provenance}" if provenance else "the driver says nothing"
 
 
@@ -303,5 +303,5 @@ def key_data(made: CeremonyKey) -> dict[str, Any]:
         "holder": made.holder,
         "uri": made.uri,
         "at": made.at,
-        "the_driver_says": dict(made.says),
+        "the_driver_says": dict(made.driver_report),
     }

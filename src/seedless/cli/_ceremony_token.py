@@ -50,7 +50,7 @@ class TokenKeys:
             observer.current.numbered(next(self.numbers), self.expected)
             yield draft.complete(self.signers[draft.issuer].sign(draft.signing_input))
 
-    def says(self, public_key: PublicKey) -> Mapping[str, str]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, str]:
         """Return what the driver says of the key and its token, and the certificates that attest it."""
         token = self.tokens.holding(public_key)
         attestation = self.tokens.attestation(public_key)

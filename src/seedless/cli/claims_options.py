@@ -17,7 +17,7 @@ from seedless.claims.settings import with_settings
 from seedless.cli.command import GroupedOption
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
-from seedless.plan import ValidityPeriod
+from seedless.plan import ValidityTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,21 +45,21 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
         if not self.are_given and not any(others):
             raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
 
-    def times(self, now: int) -> ValidityPeriod:
+    def times(self, now: int) -> ValidityTimes:
         """Return from when until when new claims hold."""
-        return self._times(now, ValidityPeriod())
+        return self._times(now, ValidityTimes())
 
-    def _times(self, now: int, existing: ValidityPeriod) -> ValidityPeriod:
+    def _times(self, now: int, existing: ValidityTimes) -> ValidityTimes:
         start: Moment | None = self.values.get("start")
         expiry: Moment | None = self.values.get("expiry")
-        return ValidityPeriod(
+        return ValidityTimes(
             start=existing.start if start is None else start.at(now),
             expiry=existing.expiry if expiry is None else expiry.at(now),
         )
 
     def claims(self, existing: Claims[B], now: int) -> Claims[B]:
         """Return *existing* claims with what the options say; spans count from *now* (Unix seconds)."""
-        times = self._times(now, ValidityPeriod(start=existing.nbf, expiry=existing.exp))
+        times = self._times(now, ValidityTimes(start=existing.nbf, expiry=existing.exp))
         return replace(existing, body=self.body(existing.body), nbf=times.start, exp=times.expiry)
 
     def body(self, existing: B) -> B:

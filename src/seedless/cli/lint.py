@@ -102,7 +102,7 @@ class Look:
         if self.asked is None:
             printing.say(f"nats-server is not installed: {shown(path)} is judged without it")
         report = judge_configuration(
-            path, os.environ, self.workspace.now, program=self.asked, wants_delete=self.wants_delete
+            path, os.environ, self.workspace.now, program=self.asked, requires_delete=self.wants_delete
         )
         self.waived += report.waived
         return list(report.findings)

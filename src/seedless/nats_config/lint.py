@@ -71,7 +71,7 @@ def s002_the_server_takes_it(
 def _refusal(
     server: ServerConfiguration, path: str, program: str, environment: Mapping[str, str]
 ) -> list[str]:
-    """Return what the server says against the file *path*, a line for each error."""
+    """Return what the server states against the file *path*, a line for each error."""
     passed_on = {*server.configuration.environment, "PATH", "HOME", "TMPDIR"}
     made = _missing(server)
     try:
@@ -194,7 +194,7 @@ def s030_waivers_name_a_rule(waivers_given: Collection[Waiver], codes: Collectio
 
 
 ServerRule = Callable[[ServerConfiguration], Iterator[Finding]]
-"""Look at what a configuration says, and yield what there is to say of it."""
+"""Look at what a configuration states, and yield the findings on it."""
 
 RULES: tuple[ServerRule, ...] = (*logins.RULES, *words.RULES, *trust.RULES, *logins.LISTENERS_RULES)
 _SEED = re.compile(r"S[OAUNCX][A-Z2-7]{40,}")
@@ -214,7 +214,7 @@ def judge_configuration(
     now: int,
     *,
     program: str | None = None,
-    wants_delete: bool = False,
+    requires_delete: bool = False,
 ) -> Report:
     """Return a report on the configuration *path*, with the findings apart that its comments waive.
 
@@ -229,7 +229,7 @@ def judge_configuration(
         report = Report.of(s001_configuration_can_be_read(failure))
     else:
         waivers_given = waivers(server.configuration.files)
-        found = [*_findings(server, environment, program, wants_delete=wants_delete)]
+        found = [*_findings(server, environment, program, requires_delete=requires_delete)]
         report = waive([*found, *s030_waivers_name_a_rule(waivers_given, _codes())], waivers_given)
     return msgspec.structs.replace(
         report,
@@ -244,10 +244,10 @@ def lint_configuration(
     now: int,
     *,
     program: str | None = None,
-    wants_delete: bool = False,
+    requires_delete: bool = False,
 ) -> list[Finding]:
     """Return the findings of `judge_configuration` that are not waived, the gravest first."""
-    report = judge_configuration(path, environment, now, program=program, wants_delete=wants_delete)
+    report = judge_configuration(path, environment, now, program=program, requires_delete=requires_delete)
     return list(report.findings)
 
 
@@ -257,10 +257,10 @@ def _codes() -> frozenset[str]:
 
 
 def _findings(
-    server: ServerConfiguration, environment: Mapping[str, str], program: str | None, *, wants_delete: bool
+    server: ServerConfiguration, environment: Mapping[str, str], program: str | None, *, requires_delete: bool
 ) -> Iterator[Finding]:
     notes = set()
-    chosen = (*RULES, trust.s023_accounts_can_be_deleted) if wants_delete else RULES
+    chosen = (*RULES, trust.s023_accounts_can_be_deleted) if requires_delete else RULES
     for rule in chosen:
         for found in rule(server):
             notes |= {found.where.rpartition(":")[0]} if found.severity is Severity.ERROR else set()

@@ -33,7 +33,7 @@ _SEED = re.compile(r"(?<![A-Z2-7])S[OAUNCX][A-Z2-7]{56}(?![A-Z2-7])")
 
 
 def s003_user_is_no_public_key(server: ServerConfiguration) -> Iterator[Finding]:
-    """A login by public key stands under `nkey`, not under `user`.
+    """A login by public key is under `nkey`, not under `user`.
 
     With `user: "U…"` and no password servers let in anyone who knows the public key, which is no secret:
     they ask for no signature.
@@ -96,7 +96,7 @@ def s005_nkey_is_a_user_key(server: ServerConfiguration) -> Iterator[Finding]:
 
 
 def s006_no_seed_is_here(server: ServerConfiguration) -> Iterator[Finding]:
-    """No seed stands in a configuration, not even in a comment.
+    """No seed is in a configuration, not even in a comment.
 
     Whoever reads the file has the key.
     """
@@ -161,12 +161,12 @@ def _names_a_client(login: ConfiguredLogin) -> bool:
 
 
 def anonymous(server: ServerConfiguration) -> bool:
-    """Report whether clients without credentials are let in: nobody is asked, or a user stands for them."""
+    """Report whether clients without credentials are let in: none is asked, or a user is set for them."""
     return not asks(server) or bool(text_of(server.find("no_auth_user")))
 
 
 def s008_nobody_comes_in_unasked(server: ServerConfiguration) -> Iterator[Finding]:
-    """No user stands for clients that bring no credentials (`no_auth_user`, `default_sentinel`).
+    """No user is configured for clients that bring no credentials (`no_auth_user`, `default_sentinel`).
 
     They are let in as that user. Servers do not start when `no_auth_user` is together with an operator, or
     names no user of a list; nor when `default_sentinel` is without an operator, or no bearer jwt of a user.
@@ -238,7 +238,7 @@ def _role(text: str) -> Role | None:
 
 
 def _checks(text: str) -> bool:
-    """Tell whether the checksum in *text* holds."""
+    """Report whether the checksum in *text* holds."""
     try:
         unpack(text)
     except BadKey:
@@ -270,7 +270,7 @@ _SERVERS = {
 def s024_servers_log_in(server: ServerConfiguration) -> Iterator[Finding]:
     """Servers that connect to a `cluster` or `gateway` port log in, with a password or a TLS certificate.
 
-    Without `authorization` and without `tls` a server of a stranger is let in: on a cluster port it hears
+    Without `authorization` and without `tls` a server of a stranger is let in: on a cluster port it receives
     every message of every account. `reject_unknown_cluster` asks for a name only, which is no secret.
     """
     for names, consequence in _SERVERS.items():
@@ -287,7 +287,7 @@ def s025_leaf_nodes_log_in(server: ServerConfiguration) -> Iterator[Finding]:
     """Servers that connect to the `leafnodes` port log in.
 
     Without `authorization` of its own the port asks as the clients' port does: where clients without
-    credentials are let in, so is a leaf node, which hears and publishes all that its account may.
+    credentials are let in, so is a leaf node, which receives and publishes all that its account may.
     """
     listener = block(server.configuration.root, *_LEAF)
     if listener is None or not _listens(listener) or block(listener, "authorization"):

@@ -3,7 +3,7 @@
 Read a configuration with the files that it includes and the variables that it uses.
 
 As nats-server does: an include is looked up in the folder of the file that names it, even when it begins
-with a slash; a variable is a key that stands earlier in an enclosing block of the same file, or else comes
+with a slash; a variable is a key that is earlier in an enclosing block of the same file, or else comes
 from the environment; a word that begins with `$2a$` is a bcrypt hash. Refused beyond that: includes that come
 back to themselves (a server reads until it is killed), more than 50 levels, more than 100,000 included keys.
 """
@@ -76,7 +76,7 @@ class Reader:
         return members
 
     def _goes_on(self, *, top: bool) -> bool:
-        """Pass over what stands before a key, and tell whether there is one."""
+        """Skip what is before a key, and report whether there is one."""
         source = self.source
         source.skip_to_key(top=top)
         if top:
@@ -91,13 +91,13 @@ class Reader:
         return True
 
     def _separated(self, *, top: bool) -> bool:
-        """Pass over what ends a value; tell whether the map goes on."""
+        """Skip what ends a value; report whether the map goes on."""
         source = self.source
         while True:
             source.skip_indent()
             if source.skip_comment():
                 continue
-            if source.next == "/":  # servers pass over a lone one
+            if source.next == "/":  # servers skip a lone one
                 source.at += 1
                 if not top:
                     return True
@@ -113,7 +113,7 @@ class Reader:
             elif top and not source.next:
                 return False
             else:
-                source.refuse(f"a value should end here, and {source.told} follows", "begin a new line")
+                source.refuse(f"a value should end here, and {source.upcoming} follows", "begin a new line")
 
     def _entries(self, *, top: bool) -> list[Member]:
         """Read a key and its value, or an include: the members of the other file."""
@@ -210,7 +210,7 @@ class Reader:
                 source.at += 1
                 break
             if not source.next or source.next in {",", "/"}:
-                source.refuse(f"a value is missing before {source.told}")
+                source.refuse(f"a value is missing before {source.upcoming}")
             items.append(self._value())
             if not self._another():
                 break
@@ -218,7 +218,7 @@ class Reader:
         return Array(tuple(items), place)
 
     def _another(self) -> bool:
-        """Pass over what stands between two values of an array; tell whether another may follow."""
+        """Skip what is between two values of an array; report whether another may follow."""
         source = self.source
         while True:
             source.skip_indent()
@@ -230,7 +230,9 @@ class Reader:
             if source.next and (source.next in _LINE_ENDS or source.next in {",", "/"}):
                 source.at += 1
                 return True
-            source.refuse(f"a value of an array should end here, and {source.told} follows", "write a comma")
+            source.refuse(
+                f"a value of an array should end here, and {source.upcoming} follows", "write a comma"
+            )
 
 
 DEEPEST = 50

@@ -1,4 +1,4 @@
-"""What a configuration says about who is let in: logins, operators, preloaded accounts, the system account.
+"""What a configuration states about who is let in: logins, operators, preloaded accounts, the system account.
 
 It reads, and judges nothing. An operator that is named by a file is read as servers do, from the folder in
 which they are started, which here is the current one; or else beside the configuration.
@@ -43,7 +43,7 @@ _LISTENERS = (
 class ConfiguredLogin:
     """One entry that lets somebody in; *who* is what logs in with it, as `client` or `leafnode`.
 
-    `by_certificate` says that names are taken from TLS certificates and not from what clients say.
+    `by_certificate` states that names are taken from TLS certificates and not from what clients state.
     """
 
     who: str
@@ -73,7 +73,7 @@ class ConfiguredJwt:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfiguration:
-    """What one configuration says."""
+    """What one configuration states."""
 
     configuration: Configuration
     now: int
@@ -127,7 +127,7 @@ class ServerConfiguration:
 
 
 def read_server(configuration: Configuration, now: int) -> ServerConfiguration:
-    """Return what *configuration* says; *now* is Unix seconds."""
+    """Return what *configuration* states; *now* is Unix seconds."""
     root = configuration.root
     return ServerConfiguration(
         configuration,

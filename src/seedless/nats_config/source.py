@@ -1,4 +1,4 @@
-"""What a configuration says: scalars, arrays and maps, each with its place in a file.
+"""What a configuration states: scalars, arrays and maps, each with its place in a file.
 
 The text of one file, and the smallest things in it: blanks, comments, strings, numbers.
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourcePlace:
-    """Where something stands: a file, and line and column, both from 1 (columns are characters)."""
+    """Where something is: a file, and line and column, both from 1 (columns are characters)."""
 
     file: str
     line: int
@@ -39,7 +39,7 @@ class SourcePlace:
 class Scalar:
     """A string, a number (suffixes such as kb applied), a boolean or a time.
 
-    A variable has the value that it stands for, and the place where it is used.
+    A variable has the value that it represents, and the place where it is used.
     """
 
     value: str | int | float | bool | datetime
@@ -65,7 +65,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Members as they stand, with those of included files; of a key that stands twice the last counts."""
+    """Members as they are, with those of included files; of a key that occurs twice the last counts."""
 
     members: tuple[Member, ...]
     place: SourcePlace
@@ -110,7 +110,7 @@ _QUOTED = re.compile(r'[^"\\]*')
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\"}
 _HEX = re.compile("[0-9a-fA-F]{2}")
 _BLOCK_END = re.compile(r"\n\)(?=\n|\Z)")
-_NO_TEXT = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")  # what stands for a byte (PEP 383) may be there
+_NO_TEXT = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")  # what represents a byte (PEP 383) may be there
 _SECRET = re.compile("[SP][A-Z2-7]{30,}")
 _SHOWN = 40
 _INTEGER = re.compile(r"(-?[0-9]+)([kKmMgGtTpPeE][bBiI]*)?(?=[\n\r}\];,\t ]|\Z)")
@@ -156,7 +156,7 @@ class Source:
         return self.text[self.at : self.at + 1]
 
     @property
-    def told(self) -> str:
+    def upcoming(self) -> str:
         """The next character, for a sentence."""
         return quoted(self.next) if self.next else "the end of the file"
 
@@ -168,27 +168,27 @@ class Source:
         return found
 
     def skip(self) -> None:
-        """Pass over blanks and ends of lines."""
+        """Skip blanks and ends of lines."""
         self.take(_SPACE)
 
     def skip_indent(self) -> None:
-        """Pass over tabs and spaces."""
+        """Skip tabs and spaces."""
         self.take(_INDENT)
 
     def skip_to_key(self, *, top: bool) -> None:
-        """Pass over blanks and comments; at the *top* over opening braces too, which are counted."""
+        """Skip blanks and comments; at the *top* opening braces too, which are counted."""
         blank = _TOP_SPACE if top else _SPACE
         while (skipped := self.take(blank)) or self.take(_COMMENT):
             self.open_braces += skipped.count("{")
 
     def skip_comment(self) -> bool:
-        """Pass over a comment to the end of its line, and tell whether there was one."""
+        """Skip a comment to the end of its line, and report whether there was one."""
         return bool(self.take(_COMMENT))
 
     def key(self) -> tuple[str, bool]:
-        """Read a key; tell whether it was in quotes."""
+        """Read a key; report whether it was in quotes."""
         if self.next in {"=", ":"}:
-            self.refuse(f"a key is missing before {self.told}")
+            self.refuse(f"a key is missing before {self.upcoming}")
         if self.next in {"'", '"'}:
             return self._until(self.next), True
         return self.take(_KEY), False
@@ -223,7 +223,7 @@ class Source:
         return _text(found)
 
     def bare(self) -> tuple[str, bool]:
-        """Read a bare word; tell whether it is plain: neither escapes nor a quote at its end."""
+        """Read a bare word; report whether it is plain: neither escapes nor a quote at its end."""
         start = self.at
         found = _text(b"".join(self._pieces(_BARE)))
         plain = "\\" not in self.text[start : self.at]

@@ -278,7 +278,7 @@ def _is_trusted(server: ServerConfiguration, account: Jwt[Any]) -> bool:
 
 
 def _times(found: Jwt[Any], now: int) -> str:
-    """Say what is wrong with the times of *found*; servers compare as strictly (`jwt` `claims.go`)."""
+    """State what is wrong with the times of *found*; servers compare as strictly (`jwt` `claims.go`)."""
     if 0 < found.claims.exp < now:
         return "has expired"
     return "does not hold yet" if found.claims.nbf > now else ""

@@ -80,7 +80,7 @@ _INSIDE: dict[str, dict[str, str]] = {
 _BY_NAME = {"accounts": "account", "mappings": "mapping"}
 """Blocks whose words are names, with the kind of each block below."""
 _LENIENT = frozenset({"resolver"})
-"""Blocks that pass over words that they do not know."""
+"""Blocks that skip words that they do not know."""
 _EXACT = frozenset({"resolver", "ocsp"})
 """Blocks whose words are in lower case alone; elsewhere servers fold the case."""
 _WITHOUT_VARIABLES = frozenset({"mapping", "tls", "certificate", "ocsp", "ocsp cache", "ocsp peer"})
@@ -134,7 +134,7 @@ def s010_resolver_takes_the_word(server: ServerConfiguration) -> Iterator[Findin
 
 
 def s011_words_stand_once(server: ServerConfiguration) -> Iterator[Finding]:
-    """A word stands once in a block.
+    """A word occurs once in a block.
 
     Of two servers take the last: a second `authorization` undoes the first.
     """
@@ -222,7 +222,7 @@ def _near(word: str, words: Iterable[str]) -> str:
 
 
 def _maps(value: Map | Array, seen: set[int]) -> Iterator[Map]:
-    """Yield *value* and the maps below it, each once, however often a variable stands for it."""
+    """Yield *value* and the maps below it, each once, however often a variable represents it."""
     waiting: list[Map | Array] = [value]
     while waiting:
         found = waiting.pop()

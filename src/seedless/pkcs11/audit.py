@@ -50,7 +50,7 @@ class TrialSignature:
     refusal: str = ""
 
     def verifies(self, public: bytes) -> bool:
-        """Say whether the signature is one of *message* under *public*, 32 bytes."""
+        """Report whether the signature is one of *message* under *public*, 32 bytes."""
         try:
             PublicKey(Role.USER, public).verify(self.signature, self.message)
         except BadSignature:
@@ -108,7 +108,7 @@ def padded_challenge(purpose: str, random: bytes, size: int) -> bytes:
 
 
 def largest_message(attempt: Callable[[int], bool], longest: int = LARGEST_TRIED) -> int:
-    """Return the largest size in bytes, up to *longest*, for which *attempt* says yes; 0 for none.
+    """Return the largest size in bytes, up to *longest*, for which *attempt* reports yes; 0 for none.
 
     Found by halving: at most 16 attempts. It is taken that a token which signs some size signs all below.
     """
@@ -138,7 +138,7 @@ def trial_session(token: Token, *, writable: bool = False) -> Iterator[Token]:
 
 @dataclass(frozen=True, slots=True)
 class TrialKey:
-    """A key on trial: its objects, the encodings of its public half as the token shows them, its papers."""
+    """A key on trial: its objects, the encodings of its public half as shown, its provenance."""
 
     pair: KeyPair
     ec_params: bytes
@@ -203,7 +203,7 @@ def pair_of(token: Token, raw: bytes) -> KeyPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedKey:
-    """One key, its papers, and the trial of it; `agrees` is None where the public object was not tried."""
+    """One key, its provenance and its trial; `agrees` is None where the public object was not tried."""
 
     key: Key
     provenance: KeyProvenance
@@ -220,7 +220,7 @@ def audit(token: Token, random: Callable[[int], bytes] = secrets.token_bytes) ->
     """Read and try every private key on *token*; raise `TokenError` if they cannot be listed."""
     pairs = token.pairs()
     mechanisms = [_mechanism(token, pair) for pair in pairs]
-    # A key that wants the PIN again is tried in the session itself, which an error ends: so these come last.
+    # A key that requires the PIN again is tried in the session itself, which an error ends: so it comes last.
     sequence = sorted(range(len(pairs)), key=lambda at: pairs[at].key.attributes.always_authenticate is True)
     trials = {at: _tried_key(token, pairs[at], challenge("audit", random(32))) for at in sequence}
     return [_audited_key(token, pair, mechanisms[at], trials[at]) for at, pair in enumerate(pairs)]

@@ -165,7 +165,7 @@ class Functions(msgspec.Struct, frozen=True):
         return _prepared(self._by_name["C_SignInit"], self._by_name["C_Sign"], numbers, size)
 
     def pin_lengths(self, slot_id: int) -> tuple[int, int]:
-        """Return the shortest and the longest PIN in bytes that the token in the slot says it takes."""
+        """Return the shortest and the longest PIN in bytes that the token in the slot reports it takes."""
         info = _TokenInfo()
         if self._by_name["C_GetTokenInfo"](slot_id, ctypes.byref(info)) != CKR_OK:
             return 0, 0
@@ -183,7 +183,7 @@ class Functions(msgspec.Struct, frozen=True):
         return public, private
 
     def is_logged_in(self, session: int) -> bool:
-        """Say whether the user is logged in to the token of *session*, by this process."""
+        """Report whether the user is logged in to the token of *session*, by this process."""
         info = _SessionInfo()
         result = self._by_name["C_GetSessionInfo"](session, ctypes.byref(info))
         return result == CKR_OK and info.state in _LOGGED_IN_STATES
@@ -192,7 +192,7 @@ class Functions(msgspec.Struct, frozen=True):
 def _prepared(
     init: Callable[..., int], sign: Callable[..., int], numbers: tuple[int, int, int], size: int
 ) -> Callable[[bytes], tuple[int, bytes]]:
-    """Return C_SignInit and C_Sign in one, all that they want but the message made once and not for each.
+    """Return C_SignInit and C_Sign in one, all that they require but the message made once and not for each.
 
     Beside a token that signs in 0.2 ms, what ctypes makes can be measured, and so can each attribute.
     """

@@ -43,7 +43,7 @@ LUNA: Final = Numbers(0x80000C03, 0x80000C01, 0x80000012)
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a family of devices. The defaults are those of a device that nobody knows.
+    """What is known of a family of devices. The defaults are those of an unknown device.
 
     `largest_message` is in bytes, None where no ceiling is known. `points` are the shapes in which
     CKA_EC_POINT was seen; all three are read from every device. `id_size` is the length of the CKA_ID of a
@@ -53,7 +53,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     that is one of `slots` (each with its CKA_ID), which `make_lists` lists. `reset` is how a device whose
     label is fixed is initialised. `causes` are names of CKR values that mean something else here: what, and
     what to do. `configuration` is what to look at where C_Initialize fails. `pin_form` is a pattern that a
-    PIN must match before it is sent. `lacks_ed25519` says why the family cannot sign, where that is known.
+    PIN must match before it is sent. `lacks_ed25519` reports why the family cannot sign, where that is known.
     """
 
     family: str = "unknown"
@@ -87,7 +87,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
         return next((numbers for numbers in self.numbers if numbers.sign in mechanisms), None)
 
     def accepts_pin(self, pin: bytes) -> bool:
-        """Say whether *pin* has the form that the family wants, as far as one is known."""
+        """Report whether *pin* has the form that the family requires, as far as one is known."""
         return not self.pin_form or re.fullmatch(self.pin_form.encode(), pin, re.DOTALL) is not None
 
 
@@ -95,9 +95,9 @@ GENERAL: Final = Quirks()
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the table: patterns for what the token and its library say, all of which must be found.
+    """A row of the table: patterns for what the token and its library report, all of which must be found.
 
-    `file` is a pattern for the name of the module, for what happens before it tells anything.
+    `file` is a pattern for the name of the module, for what happens before it reports anything.
     """
 
     quirks: Quirks
@@ -107,7 +107,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
 
     def means(self, manufacturer: str, model: str, library: str) -> bool:
-        """Say whether a token that says this of itself is of this family."""
+        """Report whether a token that reports this of itself is of this family."""
         patterns = ((self.manufacturer, manufacturer), (self.model, model), (self.library, library))
         return all(re.search(pattern, text, re.IGNORECASE) for pattern, text in patterns)
 

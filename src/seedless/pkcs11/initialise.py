@@ -34,7 +34,7 @@ _LABEL_SIZE = 32
 
 
 def blank_or_named(module: Path, uri: KeyUri) -> TokenInfo:
-    """Return the token that *uri* means, blank or not; for a URI that says nothing, the one blank token.
+    """Return the token that *uri* means, blank or not; for a URI without attributes, the one blank token.
 
     Raise `ModuleError`, `NoToken` if none or several match, or `TokenError` for one that another program
     initialises.
@@ -47,7 +47,8 @@ def blank_or_named(module: Path, uri: KeyUri) -> TokenInfo:
 def contents_of(module: Path, uri: KeyUri) -> list[PublicObject]:
     """List what initialising the token would destroy, as far as it can be seen without its PIN.
 
-    Private keys cannot; their public halves and certificates tell of them. An empty list proves nothing.
+    Private keys cannot; their public halves and certificates are evidence of them. An empty list proves
+    nothing.
     """
     loaded = load(module)
     slot, info = _target(loaded, uri)

@@ -85,7 +85,7 @@ def finished(
 
     *parts* are the label of the pair, and the private and public objects that have its CKA_ID. A process that
     is killed while its token creates a pair can leave the public half alone, or the private one, whose public
-    key nobody can tell then, or (SoftHSM) a private object whose seed was not written, which fails to sign.
+    key nobody can report then, or (SoftHSM) a private object whose seed was not written, which fails to sign.
     Nobody has used such a key yet. A token with several that could be meant is left as it is.
     """
     label = parts[0]
@@ -105,7 +105,7 @@ def _is_usable(session: TokenSession, raw: Session, numbers: Numbers, pair: KeyP
     try:
         _require_usable(session, raw, numbers, pair, random)
     except (PKCS11Error, TokenError):
-        return False  # where the session is lost, removing it fails as well, and tells so
+        return False  # where the session is lost, removing it fails as well, and reports so
     return True
 
 
@@ -126,7 +126,7 @@ def vendor_mechanism(number: int) -> Mechanism:
     try:
         return Mechanism(number)
     except ValueError:
-        # The binding wants a member; so this is one, that its class does not list.
+        # The binding requires a member; so this is one, that its class does not list.
         member = int.__new__(Mechanism, number)
         member._name_, member._value_ = f"VENDOR_{number:08X}", number
         return member
@@ -173,7 +173,7 @@ def require_stays(pair: KeyPair) -> None:
 
 
 def destroy_objects(error: BaseException, *objects: Object) -> None:
-    """Destroy the *objects* of a new pair; *error*, which is about to be raised, tells if that failed."""
+    """Destroy the *objects* of a new pair; *error*, which is about to be raised, reports if that failed."""
     for item in objects:
         try:
             item.destroy()
@@ -192,7 +192,7 @@ class KeyToImport(msgspec.Struct, frozen=True):
 
 
 def require_takes_keys(module: Module, info: TokenInfo) -> None:
-    """Raise `TokenError` if this family of devices takes no keys from its user; say what makes one."""
+    """Raise `TokenError` if this family of devices takes no keys from its user; report what makes one."""
     if info.quirks.make:
         raise TokenError(
             f"{info.where} ({info.quirks.family}) takes no keys from its user through PKCS#11",

@@ -51,7 +51,7 @@ _LONGEST_NAME = 200
 
 
 class KeyAttributes(msgspec.Struct, frozen=True, kw_only=True):
-    """What the driver says of a private key; None where it says nothing. A statement, not an attestation."""
+    """What the driver reports of a private key, without attestation; None where it reports nothing."""
 
     sensitive: bool | None = None
     extractable: bool | None = None
@@ -64,7 +64,7 @@ class KeyAttributes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def can_leave(self) -> bool:
-        """Whether the driver says that the seed can be read or wrapped."""
+        """Whether the driver reports that the seed can be read or wrapped."""
         return self.extractable is True or self.sensitive is False
 
 
@@ -88,7 +88,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def role(self) -> Role | None:
-        """The role in the label, None if the label tells none."""
+        """The role in the label, None if the label reports none."""
         return role_of(self.label)
 
 
@@ -105,7 +105,7 @@ def label_for(role: Role, name: str) -> str:
 
 
 def role_of(label: str) -> Role | None:
-    """Return the role that *label* tells, None if it tells none."""
+    """Return the role that *label* reports, None if it reports none."""
     word, colon, name = label.partition(":")
     return next((role for role, text in _ROLES.items() if text == word), None) if colon and name else None
 
@@ -123,7 +123,7 @@ def ec_point(value: bytes | None) -> bytes | None:
 def type_name(key_type: int | None, ec_params: bytes | None, numbers: Numbers = STANDARD) -> str:
     """Return "ed25519", or the lower-case PKCS#11 name of another kind of key, or its number."""
     if key_type in {STANDARD.key_type, numbers.key_type} and ec_params in _ED25519_PARAMS:
-        # Under CKK_EC, as in IBM's numbers, only the curve tells it from P-256.
+        # Under CKK_EC, as in IBM's numbers, only the curve distinguishes it from P-256.
         return ED25519 if ec_params or key_type != KeyType.EC else "ec"
     if key_type is None:
         return "unknown"
@@ -214,7 +214,7 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 
 def search(session: Session, template: dict[Attribute, Any]) -> list[Object]:
-    """List the objects that have what *template* says; raise what the binding raises."""
+    """List the objects that match *template*; raise what the binding raises."""
     # Into a list at once: an open search blocks every other operation of the session.
     under_way = _pkcs11.SearchIter(session, template, _BATCH)  # type: ignore[attr-defined]  # the stub lacks it
     try:
@@ -236,7 +236,7 @@ def key_objects(
     *,
     most: int | None = None,
 ) -> list[KeyObject]:
-    """Read the key objects of one class, public or private: all, or those that have what *template* says.
+    """Read the key objects of one class, public or private: all, or those that match *template*.
 
     Where there are more than *most*, none is read: the token ignores some of the template.
     """
@@ -328,7 +328,7 @@ _SOFTWARE_FAMILIES = frozenset({"SoftHSM", "NSS softoken"})
 
 
 class Provenance(StrEnum):
-    """What follows for one key, in the words of *the driver says*."""
+    """What follows for one key from what the driver reports."""
 
     CREATED_HERE = "made on this token, not extractable"
     WAS_EXTRACTABLE = "made on this token, but could leave before"
@@ -338,7 +338,7 @@ class Provenance(StrEnum):
 
 
 class KeyProvenance(msgspec.Struct, frozen=True):
-    """The verdict on one key, the mechanism that made it (None: not told), and remarks to be said with it."""
+    """The provenance of one key, the mechanism that created it (None: not reported), and remarks."""
 
     verdict: Provenance
     mechanism: int | None = None
@@ -365,7 +365,7 @@ def provenance_of(attributes: KeyAttributes, mechanism: int | None, info: TokenI
 
 
 def is_software(info: TokenInfo) -> bool:
-    """Say whether the token is known to be a program, whose keys lie in files."""
+    """Report whether the token is known to be a program, whose keys lie in files."""
     family = info.quirks.family
     return family in _SOFTWARE_FAMILIES or (family == "openCryptoki" and "soft" in info.model.lower())
 

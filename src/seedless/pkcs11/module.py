@@ -47,12 +47,12 @@ class DriverLock:
         self._one_at_a_time: Final = one_at_a_time
         self._condition: Final = threading.Condition(threading.Lock())
         self._inside: Final[dict[int, int]] = {}  # thread → how deep
-        self._waiting = 0  # threads, who want to be told when somebody leaves
+        self._waiting = 0  # threads that wait for another to leave
         self._closed = False
 
     def __enter__(self) -> None:
-        # Without the lock, which would be taken twice for each signature: whoever comes puts itself down
-        # before it looks, whoever wants to be alone closes before it looks, so one of them sees the other.
+        # Without the condition, which would be taken twice for each signature: a thread that enters registers
+        # before it looks, one that requires exclusive access closes before it looks, so one sees the other.
         me, inside = threading.get_ident(), self._inside
         if me in inside:
             inside[me] += 1
@@ -219,7 +219,7 @@ class Module:
         return [info for _, info in self.slots()]
 
     def slots(self) -> list[tuple[Slot, TokenInfo]]:
-        """List the slots that hold a token, each with what the token says of itself.
+        """List the slots that hold a token, each with what the token reports of itself.
 
         A slot whose token cannot be read is left out: SoftHSM fails so for a token that another process
         deleted. A driver that has lost its device, or was shut down, is started anew. Raise `TokenError`.

@@ -1,6 +1,6 @@
-"""Whoever watches what this process does with drivers: told when a thread enters one and when it leaves.
+"""The observer of drivers: notified when a thread of this process enters one and when it leaves.
 
-A driver can hang, crash, or wait for a touch; then this process can say nothing, and somebody outside can.
+A driver can hang, crash, or wait for a touch; then this process cannot report it, and another one can.
 Nothing is decided here and no time measured. There is one watch for the whole process, as there is one of
 each driver; without one nothing happens.
 """
@@ -23,22 +23,22 @@ T = TypeVar("T")
 
 
 class DriverObserver(Protocol):
-    """Is told what happens; none of these may raise."""
+    """Is notified of what happens; none of these may raise."""
 
     def entered(self, driver: str) -> None:
-        """Hear that a thread, which was outside, is about to call *driver*, the path of a module."""
+        """Note that a thread, which was outside, is about to call *driver*, the path of a module."""
 
     def left(self) -> None:
-        """Hear that the thread is back."""
+        """Note that the thread is back."""
 
     def signing(self, info: TokenInfo) -> None:
-        """Hear that what is asked of the driver now is a signature, by the token of *info*."""
+        """Note that the next call of the driver is a signature, by the token of *info*."""
 
     def numbered(self, number: int, count: int) -> None:
-        """Hear that the signature that comes next is *number* of *count*; 0 of 0 for one by itself."""
+        """Note that the signature that comes next is *number* of *count*; 0 of 0 for one by itself."""
 
     def waits(self, notice: str) -> None:
-        """Hear that a signature by a worker has taken half a second, and what a person may be told."""
+        """Note that a signature by a worker has taken half a second; *notice* may be shown to a person."""
 
     def asking(self) -> AbstractContextManager[None]:
         """Be held while a person is asked for a PIN, and no driver is called."""
@@ -84,7 +84,7 @@ def number_signatures(drafts: Iterable[T]) -> Iterator[T]:
 
 
 def touch_notice(info: TokenInfo) -> str:
-    """Return what to say when a signature by the token takes long; empty where no touch can be wanted."""
+    """Return what to report when a signature by the token takes long; empty where no touch can be wanted."""
     if info.quirks.touch:
         return f"{info.where} waits: touch it if it blinks (Ctrl-C ends the wait)"
     if info.quirks.family == GENERAL.family:

@@ -161,7 +161,7 @@ _BARE: tuple[tuple[str, _Cause], ...] = (
     ),
 )
 
-# What tells a token's dislike of one attribute or encoding, so that another is worth a try.
+# What shows a token's dislike of one attribute or encoding, so that another is worth a try.
 _DISLIKES = frozenset(
     {
         "ArgumentsBad",
@@ -177,7 +177,7 @@ _DISLIKES = frozenset(
 )
 
 
-# What tells that a session, a login or a handle is gone, so that a new one is worth a try.
+# What shows that a session, a login or a handle is gone, so that a new one is worth a try.
 _LOSSES = frozenset(
     {
         "CryptokiNotInitialized",
@@ -229,12 +229,12 @@ def require_ok(value: int) -> None:
 
 
 def is_dislike(error: Exception) -> bool:
-    """Say whether the token refused the template, and might take another."""
+    """Report whether the token refused the template, and might take another."""
     return _name(error) in _DISLIKES
 
 
 def is_loss(error: BaseException) -> bool:
-    """Say whether an error that `explained` made tells of a lost session, login or handle."""
+    """Report whether an error that `explained` made is about a lost session, login or handle."""
     return isinstance(error.__cause__, PKCS11Error) and _name(error.__cause__) in _LOSSES
 
 
@@ -256,7 +256,7 @@ def _name(error: BaseException) -> str:
 
 
 def pin_rejected(info: TokenInfo, *, wrong: bool) -> PinError:
-    """Return the error for a user PIN that is wrong, or may not be tried, and what the flags tell."""
+    """Return the error for a user PIN that is wrong, or may not be tried, and what the flags report."""
     if info.user_pin_locked:
         cause = _CAUSES["PinLocked"]
         text = "the PIN was wrong and is now locked" if wrong else cause.text

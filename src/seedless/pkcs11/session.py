@@ -93,7 +93,7 @@ def _sendable(pin: bytes, info: TokenInfo, module: Module) -> bytes:
 
 
 def encode_pin(pin: str | None, info: TokenInfo) -> bytes:
-    """Return *pin* as the bytes that PKCS#11 wants; raise `PinError` if there is none."""
+    """Return *pin* as the bytes that PKCS#11 requires; raise `PinError` if there is none."""
     if not pin:
         raise PinError(
             f"no PIN was given for {info.where}", "give one by a prompt, env:NAME, file:PATH, fd:N or cmd:…"
@@ -203,7 +203,7 @@ class TokenSession:
 
     def _require_young(self) -> None:
         if self._generation != self.module.generation:
-            # The driver would say so of the handle, or take it for another's.
+            # The driver would reject the handle, or take it for another's.
             raise SessionHandleInvalid(_OUTLIVED)
 
     def again(self, doing: str, action: Callable[[Session], T]) -> T:
@@ -272,7 +272,7 @@ class TokenSession:
         self._accepted = self._pins = None
 
     def log_in(self, pins: PinSource, *, last_try: bool) -> None:
-        """Log the user in, if the token wants that and this process has not done so; raise `PinError`.
+        """Log the user in, if the token requires that and this process has not done so; raise `PinError`.
 
         Threads wait for one another, so that one is asked for the PIN and a wrong one is sent once.
         """
@@ -349,13 +349,13 @@ class TokenSession:
         return ask_user_pin(self._pins, info, self.module)
 
     def _remember_rejected(self, pin: bytes | None, result: int) -> TokenInfo:
-        """Remember that the token refused *pin*; return what the token says of itself now: the tries left."""
+        """Remember that the token rejected *pin*; return what it reports of itself now: the tries left."""
         self._accepted = None
         if pin is not None:
             RejectedPin.of(self.module.path, self.info.where, pin).remember()
         with self.module.calls(), explained("log in", self._where, self._quirks):
             info = self._info_now()
-        if name_of(result) == "PinLocked":  # whatever its flags say
+        if name_of(result) == "PinLocked":  # whatever its flags report
             info = msgspec.structs.replace(info, user_pin_locked=True)
         return info
 

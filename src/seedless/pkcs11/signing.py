@@ -116,7 +116,7 @@ def require_whole(signature: bytes, session: TokenSession) -> bytes:
 def proves_key(
     session: TokenSession, raw: Session, pair: KeyPair, public: bytes, numbers: Numbers, message: bytes
 ) -> bool:
-    """Say whether the private object signs *message* so that it verifies under *public* (32 bytes)."""
+    """Report whether the private object signs *message* so that it verifies under *public* (32 bytes)."""
     signature = sign_with(session, raw, pair, message, numbers)
     try:
         PublicKey(Role.USER, public).verify(signature, message)
@@ -145,7 +145,7 @@ class KeyFinder:
     """Finds the keys of one session, and remembers those that it listed until the session is another.
 
     Every method is called inside `TokenSession.use`. What is created or deleted in this session has to be
-    told: `add`, `forget`.
+    reported by `add` and `forget`.
     """
 
     __slots__ = ("_created", "_epoch", "_listing", "_numbers", "_searches", "_session")
@@ -355,7 +355,7 @@ class TokenSigner:
 
     @property
     def logs_in_for_each(self) -> bool:
-        """Whether the key wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE)."""
+        """Whether the key requires the PIN for each signature (CKA_ALWAYS_AUTHENTICATE)."""
         return self._pair.key.attributes.always_authenticate is True
 
     def sign(self, message: bytes, /) -> bytes:

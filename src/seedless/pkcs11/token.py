@@ -1,7 +1,7 @@
 """Tokens: found by a URI, opened for the shortest time, and what can be done with the keys on one.
 
 Exactly one token must match, and exactly one key: labels and ids repeat, so a key is found by its public key.
-Refused are a key in another role than its label tells, and a key that can leave the token unless that is
+Refused are a key in another role than its label reports, and a key that can leave the token unless that is
 allowed by name. Threads that share a `Token` take turns; to sign at the same time, each opens its own.
 """
 
@@ -49,7 +49,7 @@ class Token:
 
     @property
     def info(self) -> TokenInfo:
-        """What the token said of itself when it was opened."""
+        """What the token reported of itself when it was opened."""
         return self._session.info
 
     @property
@@ -189,8 +189,8 @@ class Token:
 
         *key_id* is the CKA_ID that it should have, as for `find`.
 
-        Raise `NoKey` if none or several match, or if the label of the key tells another role; `TokenError`
-        for a key that, by what the driver says, can leave the token, unless *allow_extractable*.
+        Raise `NoKey` if none or several match, or if the label of the key reports another role; `TokenError`
+        for a key that, by what the driver reports, can leave the token, unless *allow_extractable*.
         """
         return Verified(self._signer(public_key, key_id, allow_extractable=allow_extractable))
 

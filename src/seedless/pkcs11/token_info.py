@@ -1,4 +1,4 @@
-"""What a token says of itself, as values; and whether a URI means it.
+"""What a token reports of itself, as values; and whether a URI means it.
 
 Text from a token is foreign: `where` escapes what could move a terminal's cursor.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What C_GetTokenInfo and C_GetSlotInfo say (PKCS#11 2.40 §3.2). A blank token has no label.
+    """What C_GetTokenInfo and C_GetSlotInfo report (PKCS#11 2.40 §3.2). A blank token has no label.
 
     `library` is what the driver calls itself: its maker, its name and its version.
     """
@@ -64,7 +64,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tries(self) -> Tries:
-        """What the flags tell of the tries that the user PIN has left."""
+        """What the flags report of the tries that the user PIN has left."""
         if self.user_pin_final_try:
             return Tries.LAST
         return Tries.LOW if self.user_pin_count_low else Tries.ENOUGH
@@ -84,7 +84,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def matches(info: TokenInfo, uri: KeyUri) -> bool:
-    """Say whether *uri* means this token: what it says of token and slot is so (RFC 7512 §2.5)."""
+    """Report whether *uri* means this token: its attributes of token and slot are those (RFC 7512 §2.5)."""
     pairs = (
         (uri.token, info.label),
         (uri.manufacturer, info.manufacturer),

@@ -18,14 +18,14 @@ from seedless.errors import BadUri
 _SCHEME = "pkcs11:"
 _TYPES = ("public", "private", "cert", "secret-key", "data")
 _SLOT_ID_LIMIT = 1 << 64
-# RFC 7512 §2.3: what may stand unencoded besides letters, digits and "-._~".
+# RFC 7512 §2.3: what may be unencoded besides letters, digits and "-._~".
 _PATH_SAFE = ":[]@!$'()*+,=&"
 _QUERY_SAFE = ":[]@!$'()*+,=/?|"
 _UNRESERVED = r"A-Za-z0-9._~\-"
 _PATH_VALUE = re.compile(f"(?:[{_UNRESERVED}{re.escape(_PATH_SAFE)}]|%[0-9A-Fa-f]{{2}})*")
 _QUERY_VALUE = re.compile(f"(?:[{_UNRESERVED}{re.escape(_QUERY_SAFE)}]|%[0-9A-Fa-f]{{2}})*")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_VERSION = r"([0-9]{1,3})(?:\.([0-9]{1,3}))?"  # as text: `re` compiles it when it is first wanted
+_VERSION = r"([0-9]{1,3})(?:\.([0-9]{1,3}))?"  # as text: `re` compiles it when it is first needed
 _SLOT_ID = r"[0-9]{1,20}"  # likewise
 _VERSION_LIMIT = 255  # CK_VERSION holds two bytes
 
@@ -53,7 +53,7 @@ _TEXT_NAMES = tuple((_PATH_NAMES | _QUERY_NAMES).items())
 
 
 class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
-    """What a PKCS#11 URI says; None where it says nothing (RFC 7512 §2.3, §2.4).
+    """The attributes of a PKCS#11 URI; None where one is missing (RFC 7512 §2.3, §2.4).
 
     Text is UTF-8 without NUL, `id` is bytes, `slot_id` a number below 2**64, `library_version` is `3` or
     `3.2`. `extra` and `extra_query` hold vendor attributes (`x-…`), sorted by name.

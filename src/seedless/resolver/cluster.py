@@ -1,12 +1,12 @@
 """Questions to all servers of a system over one login, each answered as often as there are servers.
 
-Questions go out together, some dozens at a time; each ends when it has as many answers as it wants, or when
-for the patience of the connection nothing has come at all. Nothing is sent again and nothing reconnects: what
-is lost is told, and the same command finishes the work.
+Questions go out together, some dozens at a time; each ends when it has as many answers as it requires, or
+when for the patience of the connection nothing has come at all. Nothing is sent again and nothing reconnects:
+what is lost is reported, and the same command finishes the work.
 
-The servers of a system as a target: who is there, what each holds, and what each says to a change.
+The servers of a system as a target: who is there, what each holds, and what each reports to a change.
 
-How many servers there are is not guessed from a wait: each says how many it counts, and those that are in
+How many servers there are is not guessed from a wait: each reports how many it counts, and those that are in
 routes and stay silent are named. A server with an operator that does not answer as a full resolver does is as
 good as missing; one that shows neither operator nor resolver (somebody else's leaf node) does not count.
 """
@@ -119,7 +119,7 @@ class Connection:
     """A login at one server, through which all servers of the system are asked."""
 
     def __init__(self, runner: asyncio.Runner, client: Client, patience: float, news: _Received) -> None:
-        """Take the *client*, which lives in the loop of *runner*, and what is heard beside answers."""
+        """Take the *client*, which lives in the loop of *runner*, and what is received beside answers."""
         self._runner: Final = runner
         self._client: Final = client
         self._patience: Final = patience
@@ -263,14 +263,14 @@ class Cluster:
         return [self._answer_of(protocol.UPDATE, answers) for answers in self._connection.ask(questions)]
 
     def who_deletes(self) -> TargetAnswer:
-        """Ask with an order that names nothing; `ok` of an answer is that the server would delete."""
+        """Ask with a delete request that names nothing; `ok` of an answer is that the server would delete."""
         answer = self._send_delete_request(protocol.MAY_WE_DELETE)
         answers = tuple(
             ServerAnswer(one.server, protocol.may_delete(one), one.text) for one in answer.answers
         )
         return TargetAnswer(answers, answer.missing)
 
-    def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:  # noqa: ARG002 - the order names them
+    def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:  # noqa: ARG002 - in the request
         """Send *request*, the signed jwt that names *accounts*."""
         return self._send_delete_request(request)
 

@@ -1,13 +1,13 @@
-"""Which accounts were deleted on servers, and when: names and keys, never the orders that did it.
+"""Which accounts were deleted on servers, and when: names and keys, never the delete requests.
 
 A server that was down during a delete brings the account back to all others; who remembers knows it again.
 The file is JSON: `{"A…": {"name": "ORDERS", "at": 1795309226}}`.
 
-Prune: which accounts servers hold and the store does not, and the order that deletes them.
+Prune: which accounts servers hold and the store does not, and the delete request that deletes them.
 
-The order is a generic jwt by a key that servers trust (nats-server 2.15, `accounts.go`). It never expires and
-works again after the account is made anew: whoever has it can delete the account at any time. So it is sent
-at once, and kept nowhere.
+The delete request is a generic jwt by a key that servers trust (nats-server 2.15, `accounts.go`). It never
+expires and works again after the account is made anew: whoever has it can delete the account at any time. So
+it is sent at once, and kept nowhere.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def named(
 
 
 def require_store(damaged: Collection[str], in_store: Collection[str]) -> None:
-    """Raise `Refused` unless the store tells for certain which accounts are to stay."""
+    """Raise `Refused` unless the store determines which accounts are to stay."""
     if damaged:
         names = ", ".join(sorted(damaged))
         raise Refused(
@@ -144,7 +144,7 @@ def require_store(damaged: Collection[str], in_store: Collection[str]) -> None:
 def delete_request_issuer(
     operator: Jwt[Operator], known: Collection[str], server_reports: Sequence[ServerReport]
 ) -> PublicKey:
-    """Return the key of *operator* whose order every server obeys: a *known* signing key, or the identity.
+    """Return the key whose delete requests every server obeys: a *known* signing key, or the identity.
 
     Servers of a strict operator do not obey its identity. Raise `Refused` when no key will do.
     """
@@ -171,7 +171,7 @@ def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:
 
 
 def delete_request(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
-    """Return the claims that order servers to delete *accounts*, for *issuer*, an operator's key."""
+    """Return the claims that request servers to delete *accounts*, for *issuer*, an operator's key."""
     return Claims(sub=str(issuer), body=Generic(data={"accounts": sorted(accounts)}))
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from seedless.resolver.protocol import AccountServer, ServerReport
 
 PreflightRule = Callable[["Jwt[Account]", "ServerContext"], Iterator[Finding]]
-"""Look at an account that is to be sent, and yield what stands against it."""
+"""Look at an account that is to be sent, and yield the problems with it."""
 
 DeleteRule = Callable[["Collection[str]", "ServerContext"], Iterator[Finding]]
 """Look at accounts (keys) that are to be deleted together."""
@@ -41,7 +41,7 @@ class ServerContext:
     """What is known of the servers, and of us: the operator of the store, and the user who is logged in.
 
     `held` maps an account's key to the jwts of it that servers hold, those that can be read; `refusing` are
-    servers that say that they delete nothing.
+    servers that report that they delete nothing.
     """
 
     operator: Jwt[Operator]
@@ -150,7 +150,7 @@ RULES: tuple[PreflightRule, ...] = (
 
 
 def r006_servers_delete(_accounts: Collection[str], servers: ServerContext) -> Iterator[Finding]:
-    """Every server deletes accounts when the operator orders it (`allow_delete` of its resolver).
+    """Every server deletes accounts when the operator requests it (`allow_delete` of its resolver).
 
     One that does not brings them back to all others.
     """
@@ -162,7 +162,7 @@ def r006_servers_delete(_accounts: Collection[str], servers: ServerContext) -> I
 def r007_system_account_stays(accounts: Collection[str], servers: ServerContext) -> Iterator[Finding]:
     """A system account is not deleted.
 
-    Servers do not do it, and could be told nothing more if they did.
+    Servers do not do it, and could be sent nothing more if they did.
     """
     systems = {one.system_account for one in servers.server_reports}
     systems.add(servers.operator.claims.body.system_account)
@@ -188,10 +188,10 @@ def preflight_rules() -> tuple[PreflightRule | DeleteRule, ...]:
 def preflight(
     accounts: Sequence[Jwt[Account]], servers: ServerContext, now: int, reset_time: Collection[str] = ()
 ) -> Report:
-    """Return what stands against sending *accounts*: the rules above, and what rules find in the claims.
+    """Return the problems with sending *accounts*: the rules above, and what rules find in the claims.
 
     That one has expired, or does not hold yet (a timecheck), counts as an error, as it does for servers; an
-    error that is on the servers already does not. That one is older than what servers hold is lifted for
+    error that is on the servers already does not. That one is older than what servers hold is waived for
     those in *reset_time* (key text) where theirs is from the future. Whether the store's operator trusts it
     (T001) is left to those that the servers have.
     """
@@ -227,7 +227,7 @@ def _about_claims(account: Jwt[Account], servers: ServerContext, context: Contex
 
 
 def _is_reset(account: Jwt[Account], servers: ServerContext, now: int, reset_time: Collection[str]) -> bool:
-    """Tell whether a person has confirmed that what the servers have of *account* is from a fast clock."""
+    """Report whether a person has confirmed that what the servers have of *account* is from a fast clock."""
     newest = _newest(account, servers)
     is_ahead = newest is not None and is_from_the_future(newest.issued_at, now)
     return is_ahead and account.claims.sub in reset_time
@@ -240,7 +240,7 @@ def _newest(account: Jwt[Account], servers: ServerContext) -> Jwt[Account] | Non
 
 
 def preflight_delete(accounts: Collection[str], servers: ServerContext) -> Report:
-    """Return what stands against deleting *accounts* (keys)."""
+    """Return the problems with deleting *accounts* (keys)."""
     found = [finding for rule in DELETE_RULES for finding in rule(accounts, servers)]
     return Report.of(found)
 
@@ -250,7 +250,7 @@ def _trusts(one: ServerReport, account: Jwt[Account]) -> bool:
 
 
 def _once(found: Iterable[Finding]) -> list[Finding]:
-    """Return *found*, what is said of the servers and not of an account only once."""
+    """Return *found*, what is reported of the servers and not of an account only once."""
     kept: dict[tuple[str, ...], Finding] = {}
     for one in found:
         key = (one.code, one.text) if one.code == "R004" else (one.code, one.about, one.where, one.text)

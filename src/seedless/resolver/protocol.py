@@ -39,8 +39,7 @@ MAY_WE_DELETE = (
     "ZXNzLWFza3Mtd2hldGhlci1hY2NvdW50cy1jYW4tYmUtZGVsZXRlZCIsIm5hdHMiOnsidmVyc2lvbiI6Mn19."
     "WbMq8u1U1JRGSkPLLjKLtDC4atMeAo2gwL1tTXdUeqZrttuGAkPReDi-9SfUPCAEDkJyMiWsl3kxniXGJPMxAQ"
 )
-"""An order that names no account, by a key that nobody has: the reason for which a server refuses it tells
-whether it deletes at all."""
+"""A delete request without accounts, by an unknown key: why a server refuses it shows whether it deletes."""
 
 _NO_DELETE = "delete must be enabled"
 _LONGEST_WORDS = 300
@@ -59,7 +58,7 @@ class AccountServer:
 
 @dataclass(frozen=True, slots=True)
 class ServerReport:
-    """What a server says of itself: whom it trusts, and how much a message may hold, in bytes."""
+    """What a server reports of itself: whom it trusts, and how much a message may hold, in bytes."""
 
     server: AccountServer
     operators: tuple[Jwt[Operator], ...]
@@ -69,7 +68,7 @@ class ServerReport:
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """What one server said to an update or a delete: whether it did it, and in which words."""
+    """What one server reported to an update or a delete: whether it did it, and in which words."""
 
     server: AccountServer
     ok: bool
@@ -143,7 +142,7 @@ def lookup(account: str) -> str:
 
 
 def nobody_listens(headers: Mapping[str, str] | None, data: bytes) -> bool:
-    """Tell whether a message is the server's word that no server takes the question."""
+    """Report whether a message is the server's word that no server takes the question."""
     return not data and headers is not None and headers.get("Status") == "503"
 
 
@@ -187,7 +186,7 @@ def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[ServerAnswer, ..
 
 
 def may_delete(answer: ServerAnswer) -> bool:
-    """Tell from its *answer* to `MAY_WE_DELETE` whether a server deletes when a trusted key orders it."""
+    """Report from its *answer* to `MAY_WE_DELETE` whether a server deletes when a trusted key requests it."""
     return _NO_DELETE not in answer.text
 
 

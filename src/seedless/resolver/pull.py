@@ -95,7 +95,7 @@ def _objection(
     known_as: str | None,
     takers: Mapping[str, str],
 ) -> str:
-    """Return what stands against taking *jwt*, or nothing."""
+    """Return the problem with taking *jwt*, or nothing."""
     if jwt is None:
         return "no server has a jwt of it that can be read"
     if jwt.claims.sub != subject:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PushStatus(enum.StrEnum):
-    """How an account stands to what servers hold of it."""
+    """How an account compares with what servers hold of it."""
 
     CURRENT = "current"
     NEW = "new"
@@ -44,7 +44,7 @@ class ComparedAccount:
 
 @dataclass(frozen=True, slots=True)
 class SentAccount:
-    """An account, and what servers said to it; None when it was not sent because of a silence before it."""
+    """An account, and what servers answered; None when it was not sent because of a silence before it."""
 
     account: Jwt[Account]
     answer: TargetAnswer | None
@@ -56,7 +56,7 @@ class SentAccount:
 
 
 def compare(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[ComparedAccount, ...]:
-    """Ask *target* what it holds of *accounts*, and return how they stand."""
+    """Ask *target* what it holds of *accounts*, and return their status."""
     held = target.held([account.claims.sub for account in accounts])
     return tuple(_compared(account, held[account.claims.sub]) for account in accounts)
 

@@ -8,7 +8,7 @@ Deleted accounts are renamed to `.jwt.deleted`, as servers do.
 A configuration whose accounts are inside it (`resolver: MEMORY`) as a target; servers reload it.
 
 Only the entries of `resolver_preload` are changed, everything else stays as it was written. The new text is
-read again before it replaces the old one, and has to say what was wanted.
+read again before it replaces the old one, and has to report what was wanted.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Target(Protocol):
 
     @property
     def requires_delete_request(self) -> bool:
-        """Whether deleting wants a jwt that orders it."""
+        """Whether deleting requires a delete request."""
 
     @property
     def server_reports(self) -> tuple[ServerReport, ...]:
-        """Every server, with what it says of itself."""
+        """Every server, with what it reports of itself."""
 
     @property
     def holdings(self) -> Mapping[AccountServer, frozenset[str]]:
@@ -76,7 +76,7 @@ class Target(Protocol):
         """Ask every server whether it deletes accounts at all."""
 
     def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:
-        """Delete *accounts* everywhere, by the *request*, a jwt, where servers want one."""
+        """Delete *accounts* everywhere, by the *request*, a jwt, where servers require one."""
 
 
 _FILE = re.compile(r"(A[A-Z2-7]{55})\.jwt")
@@ -119,14 +119,14 @@ class FolderTarget:
         return [TargetAnswer((ServerAnswer(self._server, ok=True, text="written"),)) for _ in accounts]
 
     def who_deletes(self) -> TargetAnswer:
-        """Say yes: nobody is asked."""
+        """Report yes: nobody is asked."""
         return TargetAnswer((ServerAnswer(self._server, ok=True, text="a folder"),))
 
     def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:  # noqa: ARG002 - a folder obeys without
         """Rename the files of *accounts*; what is not there is deleted already."""
         for account in accounts:
             file = self._file(account)
-            with atomic.told("renamed", file):
+            with atomic.store_errors("renamed", file):
                 if file.exists():
                     file.replace(file.with_name(f"{file.name}.deleted"))
         return TargetAnswer((ServerAnswer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
@@ -216,7 +216,7 @@ class MemoryTarget:
         return [TargetAnswer((ServerAnswer(self._server, ok=True, text="written"),)) for _ in accounts]
 
     def who_deletes(self) -> TargetAnswer:
-        """Say yes: nobody is asked."""
+        """Report yes: nobody is asked."""
         return TargetAnswer((ServerAnswer(self._server, ok=True, text="a file"),))
 
     def delete(self, accounts: Sequence[str], request: str) -> TargetAnswer:  # noqa: ARG002 - a file obeys without

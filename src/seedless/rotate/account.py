@@ -1,7 +1,7 @@
-"""A signing key of an account gives way: which users and activations it signed, and the plans that move them.
+"""Replace a signing key of an account: which users and activations it signed, and the plans that move them.
 
 Users that are revoked are left as they are: signed again, they would be let in again. So are those that have
-expired. What the key signed for others, and is in no import of this store, nobody knows here.
+expired. What the key signed for others, and is in no import of this store, is not known here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class AccountContext:
 
 @dataclass(frozen=True, slots=True)
 class ImportedActivation:
-    """An activation that stands in an import: of which account, at which place."""
+    """An activation that is in an import: of which account, at which place."""
 
     importer: str
     index: int
@@ -68,7 +68,7 @@ class ImportedActivation:
 
 @dataclass(frozen=True, slots=True)
 class SignedByKey:
-    """What stands on one key: users by name and activations; and the users that are left as they are."""
+    """What depends on one key: users by name and activations; and the users that are left as they are."""
 
     users: Mapping[str, Jwt[User]]
     activations: tuple[ImportedActivation, ...] = ()
@@ -97,7 +97,7 @@ def signed_by(key: PublicKey, around: AccountContext, now: int) -> SignedByKey:
 
 
 def has_activation_by(importer: Jwt[Account], keys: Collection[str]) -> bool:
-    """Tell whether an import of *importer* has an activation that one of *keys* (key texts) has signed."""
+    """Report whether an import of *importer* has an activation that one of *keys* (key texts) has signed."""
     return any(str(activation.activation.issuer) in keys for activation in _activations("", importer))
 
 

@@ -1,4 +1,4 @@
-"""Who is connected, and which key issued the user: what servers say of it (nats-server 2.15, `monitor.go`).
+"""Who is connected, and which key issued the user, as servers report (nats-server 2.15, `monitor.go`).
 
 `CONNZ` names the issuer of every client of an account. `LEAFZ` counts leaf nodes without their issuers, so of
 these nothing is known but that they are there.
@@ -116,7 +116,7 @@ def _answers(
     question: tuple[str, bytes],
     kind: type[S],
 ) -> list[S]:
-    """Return what each of *servers* says to *question*, in their order."""
+    """Return what each of *servers* reports to *question*, in their order."""
     expected = {server.id for server in servers}
     subject, data = question
     (answers,) = ask([Question(subject, data, lambda found: expected <= _read(found, kind, subject).keys())])

@@ -1,9 +1,9 @@
-"""A signing key of the operator gives way, past barriers that the servers' own words prove.
+"""Replace a signing key of the operator, past barriers that the servers' own words prove.
 
 A server learns another operator jwt only when it starts anew. So the new key is added and spread first, by a
 rolling restart; when every server trusts it, the accounts are signed again and pushed; when no server holds
 an account by the old key any more, that is removed; and a second rolling restart makes the servers forget it.
-Where it stands follows from the store and from what the servers say. Refused: a step before its barrier.
+How far it is follows from the store and from what the servers report. Refused: a step before its barrier.
 
 The operator gets a new identity key: what is signed again, and what servers must change.
 
@@ -58,14 +58,14 @@ class ServerTrust:
 
     @classmethod
     def of(cls, report: ServerReport) -> ServerTrust:
-        """Return what *report*, a server's word, says."""
+        """Return what *report* of a server contains."""
         found = {key for one in report.operators for key in (one.claims.sub, *listed_keys(one.claims))}
         return cls(report.server, frozenset(found))
 
 
 @dataclass(frozen=True, slots=True)
 class ServersSeen:
-    """What the servers said: whom each trusts, and the accounts (names) they hold that the old key signed."""
+    """What servers reported: whom each trusts, and the accounts (names) by the old key that they hold."""
 
     trusts: tuple[ServerTrust, ...]
     by_old: tuple[str, ...] = ()

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _LONGEST_OWNER = 150
 ENOUGH = 12
-"""Characters of a key that tell it from all others of one owner."""
+"""Characters of a key that distinguish it from all others of one owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyReplacement:
-    """A signing key of *parent* and its successor, None while nobody has made it."""
+    """A signing key of *parent* and its replacement key, None while nobody has made it."""
 
     parent: Claims[Any]
     old: PublicKey
@@ -66,11 +66,11 @@ def find_replacement(
     key: str | None = None,
     new: PublicKey | None = None,
 ) -> KeyReplacement:
-    """Return which key of *parent* gives way, and to which.
+    """Return which key of *parent* is replaced, and by which.
 
-    *key* (key text, or the role of a scope) is the one that gives way: without it the one whose successor is
-    listed already, else the only one. *made* are the keys of the inventory; *new* a successor that is given.
-    Raise `UsageError` when it is not clear.
+    *key* (key text, or the role of a scope) is the one that is replaced: without it the one whose replacement
+    key is listed already, else the only one. *made* are the keys of the inventory; *new* a replacement key
+    that is given. Raise `UsageError` when it is not clear.
     """
     old = _old(parent, made, key, new)
     found = new or made.get(replacement_key(parent.name.strip(), old))
@@ -82,7 +82,7 @@ def find_replacement(
 
 
 def overlapping(parent: Claims[Any], made: Mapping[NewKey, PublicKey]) -> list[PublicKey]:
-    """Return the keys of *parent* whose successors it lists too."""
+    """Return the keys of *parent* whose replacement keys it lists too."""
     listed = listed_keys(parent)
     owner = parent.name.strip()
     known = {new_key: str(key) for new_key, key in made.items()}
@@ -91,7 +91,7 @@ def overlapping(parent: Claims[Any], made: Mapping[NewKey, PublicKey]) -> list[P
 
 
 def is_key(text: str) -> bool:
-    """Tell whether *text* is a public key: what a jwt lists need not be one."""
+    """Report whether *text* is a public key: what a jwt lists need not be one."""
     try:
         PublicKey.parse(text)
     except BadKey:

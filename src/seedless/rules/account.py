@@ -67,7 +67,7 @@ def c053_imports_are_within_the_limit(statement: Statement[Account], _: Context)
     yield finding
     if (
         limits.imports > NO_LIMIT and limits != Limits()
-    ):  # the official library counts twice, and says it twice
+    ):  # the official library counts twice, and states it twice
         yield finding
 
 

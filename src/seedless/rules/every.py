@@ -48,7 +48,7 @@ def c003_subject_is_not_empty(statement: Statement[Any], _: Context) -> Iterator
             yield error("C003", path, "the subject is empty", hint)
     if isinstance(statement.claims.body, Account):
         for index, item in enumerate(statement.claims.body.imports):
-            if item.local_subject and not item.subject:  # the official library says it of both
+            if item.local_subject and not item.subject:  # the official library states it of both
                 path = f"{at('nats.imports', index)}.local_subject"
                 yield error("C003", path, "is read as an empty subject", hint)
 
@@ -59,7 +59,7 @@ def c004_subject_has_no_blank(statement: Statement[Any], _: Context) -> Iterator
     The protocol divides its words with blanks: nobody can publish or subscribe to such a subject.
     """
     found = [(path, text) for path, text in subjects(statement.claims) if " " in text]
-    # The official library says it twice of a local subject: as a subject, and as one that renames.
+    # The official library states it twice of a local subject: as a subject, and as one that renames.
     found += [place for place in found if place[0].endswith(".local_subject")]
     for path, text in found:
         yield error("C004", path, f"{cited(text)} has a blank in it", "divide tokens with dots")

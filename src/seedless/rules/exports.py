@@ -118,7 +118,7 @@ def c045_only_services_have_a_threshold(statement: Statement[Account], _: Contex
 def c046_token_position_needs_a_wildcard(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The place of the importing account in a subject is given only for subjects with wildcards.
 
-    The account's key stands in place of a `*`.
+    The account's key replaces a `*`.
     """
     for path, export, _tokens in _positions(statement):
         if not has_wildcard(export.subject):
@@ -169,7 +169,7 @@ def c050_streams_do_not_overlap(statement: Statement[Account], _: Context) -> It
 
 
 def _positions(statement: Statement[Account]) -> Iterator[tuple[str, Export, list[str]]]:
-    """Yield the exports that say where the importing account stands, and the tokens of their subjects."""
+    """Yield the exports that state where the importing account is, and the tokens of their subjects."""
     for path, export in exports(statement.claims):
         if export.account_token_position:
             yield f"{path}.account_token_position", export, export.subject.split(".")

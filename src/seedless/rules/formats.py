@@ -13,7 +13,7 @@ from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
 from seedless.text import quoted
 
-_NUMBER = r"[+-]?[0-9]+"  # as text: `re` compiles it when it is first wanted
+_NUMBER = r"[+-]?[0-9]+"  # as text: `re` compiles it when it is first needed
 _INT64 = range(-(2**63), 2**63)
 _TIME = r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,][0-9]+)?"  # likewise
 _HOURS, _SIXTY = range(24), range(60)
@@ -26,7 +26,7 @@ def cited(text: str) -> str:
 
 
 def is_key(text: str, role: Role) -> bool:
-    """Tell whether *text* is a public key of *role*, in its one spelling."""
+    """Report whether *text* is a public key of *role*, in its one spelling."""
     try:
         return PublicKey.parse(text).role is role
     except BadKey:
@@ -46,7 +46,7 @@ def number(text: str) -> int | None:
 
 
 def is_network(text: str) -> bool:
-    """Tell whether *text* is an address and the length of its prefix: `10.0.0.0/8`, without a zone."""
+    """Report whether *text* is an address and the length of its prefix: `10.0.0.0/8`, without a zone."""
     address, _, length = text.partition("/")
     bits = number(length)
     if "%" in address or not length.isdecimal() or bits is None:
@@ -58,7 +58,7 @@ def is_network(text: str) -> bool:
 
 
 def is_time_of_day(text: str) -> bool:
-    """Tell whether *text* is a time such as `8:00:00`: the hour may have one digit, the second a fraction."""
+    """Report whether *text* is a time as `8:00:00`: the hour may have one digit, the second a fraction."""
     return second_of_day(text) is not None
 
 
@@ -74,7 +74,7 @@ def second_of_day(text: str) -> float | None:
 
 
 def is_time_zone(name: str) -> bool:
-    """Tell whether this machine's zone database has *name*, spelled so; empty, UTC and Local are known."""
+    """Report whether this machine's zone database has *name*, spelled so; empty, UTC and Local are known."""
     if name in {"", "UTC", "Local"}:
         return True
     if ".." in name or name.startswith(("/", "\\")):

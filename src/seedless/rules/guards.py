@@ -35,7 +35,7 @@ OWN_AUDIENCE = "seedless-"
 
 
 def is_from_the_future(issued_at: int, now: int) -> bool:
-    """Tell whether nothing may follow a jwt of *issued_at* at *now*: a second later is too far ahead."""
+    """Report whether nothing may follow a jwt of *issued_at* at *now*: a second later is too far ahead."""
     return issued_at - now >= MOST_AHEAD
 
 
@@ -60,7 +60,7 @@ def g001_time_moves_forward(change: Change, context: Context) -> Iterator[Findin
 def g002_time_is_not_ahead(change: Change, context: Context) -> Iterator[Finding]:
     """`iat` is at most a minute ahead.
 
-    A jwt from the future outlives its revocation, which stands only against what was issued before it.
+    A jwt from the future outlives its revocation, which applies only to what was issued before it.
     """
     before, at = change.replaces, change.draft.issued_at
     if at - context.now <= MOST_AHEAD:
@@ -99,7 +99,7 @@ def g003_holds_at_some_time(change: Change, context: Context) -> Iterator[Findin
 def g004_no_delete_requests(change: Change, _: Context) -> Iterator[Finding]:
     """Generic claims with `accounts`, or issued to their own subject, are not signed.
 
-    They are orders to a resolver to delete accounts. It obeys them again and again, for ever. Nor are those
+    They are requests to a resolver to delete accounts. It obeys them again and again, for ever. Nor are those
     whose audience begins with `seedless-`: they would pass for a receipt or a witness of a ceremony.
     """
     claims = change.draft.claims
@@ -116,7 +116,7 @@ def g004_no_delete_requests(change: Change, _: Context) -> Iterator[Finding]:
 def g005_one_jwt_a_second(changes: Sequence[Change], _: Context) -> Iterator[Finding]:
     """A plan has no two jwts of one subject in one second.
 
-    They would share a `jti`, which does not cover what they say, and servers take an equal `jti` for
+    They would share a `jti`, which does not cover what they state, and servers take an equal `jti` for
     nothing new.
     """
     seen = set()
@@ -142,9 +142,9 @@ def g006_clock_is_not_behind(_: Change, context: Context) -> Iterator[Finding]:
 
 
 def g007_revocation_is_of_the_past(statement: Statement[Account], _: Context) -> Iterator[Finding]:
-    """A revocation is not of a time after the jwt that says it.
+    """A revocation is not of a time after the jwt that states it.
 
-    It stands against every jwt issued until then. One of everyone (`*`) locks out all users issued in the
+    It applies to every jwt issued until then. One of everyone (`*`) locks out all users issued in the
     meantime, as a clock that is an hour fast does for an hour.
     """
     account = statement.claims.body
@@ -169,7 +169,7 @@ def g008_user_fits_into_a_login(statement: Statement[User], _: Context) -> Itera
     """A user jwt has at most 3,500 bytes.
 
     It is part of the line with which a client logs in, and a server cuts lines off after 4,096 bytes,
-    unless its `max_control_line` says otherwise.
+    unless its `max_control_line` states otherwise.
     """
     if statement.size > LONGEST_USER:
         text = f"has {statement.size} bytes: servers cut the login off"
@@ -179,8 +179,8 @@ def g008_user_fits_into_a_login(statement: Statement[User], _: Context) -> Itera
 def g009_activation_outlives_the_import(statement: Statement[Account], context: Context) -> Iterator[Finding]:
     """The activation of an import does not expire before the account does.
 
-    Then servers drop the import, while the account stays and nobody is told. The official library does not
-    look at it.
+    Then servers drop the import, while the account stays and nobody is notified. The official library does
+    not look at it.
     """
     for path, _item, activation in tokens(statement.claims.body):
         if activation is None or activation.claims.exp <= 0:
@@ -209,7 +209,7 @@ def g010_token_can_sign_it(change: Change, context: Context) -> Iterator[Finding
 def g011_nothing_is_lost(change: Change, _: Context) -> Iterator[Finding]:
     """The jwt that is replaced has no members that this program does not know.
 
-    They are not in what is signed: whatever a newer program said with them would be lost unseen.
+    They are not in what is signed: whatever a newer program stated with them would be lost unseen.
     """
     for member in change.replaces.unknown if change.replaces else ():
         text = f"{cited(member.text)} is in the jwt that is replaced, is unknown here and would be lost"
@@ -219,7 +219,7 @@ def g011_nothing_is_lost(change: Change, _: Context) -> Iterator[Finding]:
 def g012_no_seed_is_signed(change: Change, _: Context) -> Iterator[Finding]:
     """No text of the claims holds a seed or a private key of nkeys.
 
-    A jwt is public: servers hand it to whoever asks. A seed stands in one where somebody gave it in the place
+    A jwt is public: servers hand it to whoever asks. A seed is in one where somebody gave it in the place
     of a name or of a public key.
     """
     payload = change.draft.payload.decode()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def c022_service_imports_do_not_overlap(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Services imported from one account have local subjects of which none contains another.
 
-    A request on a subject of both would go to one of them, and which one is not said.
+    A request on a subject of both would go to one of them, and which one is not stated.
     """
     services = [(path, subject, account) for path, subject, account, _ in _services(statement)]
     overlapping = _overlapping(services)
@@ -56,7 +56,7 @@ def c023_service_imports_are_not_repeated(statement: Statement[Account], _: Cont
 def c024_only_stream_imports_trace(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Only an import of a stream may allow traces.
 
-    Whether a service may be traced is said where it is exported.
+    Whether a service may be traced is stated where it is exported.
     """
     for path, item in _imports(statement):
         if item.type == "service" and item.allow_trace:
@@ -64,7 +64,7 @@ def c024_only_stream_imports_trace(statement: Statement[Account], _: Context) ->
 
 
 def c025_import_names_its_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
-    """An import says from which account it is.
+    """An import states from which account it is.
 
     Servers refuse one that does not.
     """
@@ -120,7 +120,7 @@ def c029_references_exist(statement: Statement[Account], _: Context) -> Iterator
 def c030_wildcards_are_taken_over(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A local subject takes over every `*` of its subject, as `*` or as a reference.
 
-    Otherwise messages of several subjects could not be told apart.
+    Otherwise messages of several subjects could not be distinguished.
     """
     for path, item in _renamed(statement):
         stars = _stars(item.subject)
@@ -134,7 +134,7 @@ def c030_wildcards_are_taken_over(statement: Statement[Account], _: Context) -> 
 def c031_only_service_imports_share(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Only an import of a service shares who asks.
 
-    `share` tells the exporting account about the client, for its measurements of latency.
+    `share` informs the exporting account about the client, for its measurements of latency.
     """
     for path, item in _imports(statement):
         if item.share and item.type != "service":
@@ -154,7 +154,7 @@ def c032_activation_is_readable(statement: Statement[Account], _: Context) -> It
 def c033_activation_is_by_the_exporter(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is issued by the account that is imported from, or in its name.
 
-    Leave by anybody else is no leave.
+    Permission by anybody else is no permission.
     """
     for path, item, activation in tokens(statement.claims.body):
         if activation is None:
@@ -167,7 +167,7 @@ def c033_activation_is_by_the_exporter(statement: Statement[Account], _: Context
 def c034_activation_is_for_this_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is for the account that has it.
 
-    Leave given to one account is no leave for another.
+    Permission for one account is no permission for another.
     """
     for path, _item, activation in tokens(statement.claims.body):
         if activation is not None and activation.claims.sub != statement.claims.sub:
@@ -178,7 +178,7 @@ def c034_activation_is_for_this_account(statement: Statement[Account], _: Contex
 def c035_activation_is_of_its_kind(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is for a stream where a stream is imported, and for a service where a service is.
 
-    One does not stand for the other.
+    One does not represent the other.
     """
     for path, item, activation in tokens(statement.claims.body):
         if activation is not None and activation.claims.body.import_type != item.type:
@@ -382,7 +382,7 @@ def _cyclic_accounts(claims: Mapping[str, Claims[Any]]) -> Iterator[tuple[str, i
 
 
 def _feeds(earlier: Import, item: Import) -> bool:
-    """Tell whether *item* takes from its exporter what that one has by *earlier*."""
+    """Report whether *item* takes from its exporter what that one has by *earlier*."""
     here = to_subject(earlier.local_subject) or earlier.subject
     return earlier.type == item.type and overlap(here, item.subject)
 

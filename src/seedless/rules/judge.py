@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
 Rule = Callable[["Statement[Any]", "Context"], Iterator[Finding]]
-"""Look at claims, by whom and when, and yield what there is to say of them."""
+"""Look at claims, by whom and when, and yield the findings on them."""
 
 ChangeRule = Callable[["Change", "Context"], Iterator[Finding]]
 """Look at a draft beside the jwt that it replaces."""
@@ -99,17 +99,17 @@ def rules() -> tuple[Rule | ChangeRule | PlanRule, ...]:
 
 
 def judge_statement(statement: Statement[Any], context: Context) -> Iterator[Finding]:
-    """Yield what the rules have to say of *statement*, a draft or a jwt that stands."""
+    """Yield what the rules report on *statement*, a draft or an existing jwt."""
     for rule in STATEMENT_RULES[statement.claims.body.kind]:
         for finding in rule(statement, context):
             yield msgspec.structs.replace(finding, about=statement.title)
 
 
 def judge(changes: Sequence[Change], context: Context) -> Report:
-    """Return what all rules have to say about all *changes*.
+    """Return the findings of all rules on all *changes*.
 
     An error that the jwt which is replaced has too, and that the change neither causes nor touches, is
-    existing: it stops nothing. What a person has confirmed with `Context.reset_time` is lifted.
+    existing: it stops nothing. What a person has confirmed with `Context.reset_time` is waived.
     """
     findings: list[Finding] = []
     waived: list[Finding] = []
@@ -133,7 +133,7 @@ def _about_change(change: Change, context: Context) -> Iterator[Finding]:
 
 
 def _is_confirmed(change: Change, finding: Finding, context: Context) -> bool:
-    """Tell whether *finding* says that a jwt goes back in time, which a person has confirmed for its subject.
+    """Report whether *finding* is of a jwt that goes back in time, as a person has confirmed for its subject.
 
     Only where the jwt that is replaced is from the future: nothing could follow it otherwise.
     """
@@ -152,7 +152,7 @@ def mark_existing(
     """Yield *findings* on the claims in *payload* (JSON), as existing those errors that *before* has too.
 
     Guards and rules of trust are about the signature that is made now: their findings never are. *before* is
-    judged only where there is an error to compare, among the claims that stand before the plan.
+    judged only where there is an error to compare, among the claims that exist before the plan.
     """
     found = list(findings)
     if not any(map(_may_exist, found)):
@@ -181,7 +181,7 @@ class _PreviousErrors:
                 self._by_identity.setdefault(identity, []).append(number)
 
     def take(self, identities: Sequence[str]) -> bool:
-        """Tell whether there is one with one of *identities* that was not taken; it is then."""
+        """Report whether there is one with one of *identities* that was not taken; it is then."""
         for identity in identities:
             for number in self._by_identity.get(identity, ()):
                 if number not in self._taken:
@@ -215,7 +215,7 @@ def _members(payload: bytes) -> dict[str, object]:
 
 
 def _identities(finding: Finding, members: Mapping[str, object]) -> tuple[str, ...]:
-    """Return by what an error is known again: its code, place and words, and what stands at that place.
+    """Return by what an error is known again: its code, place and words, and what is at that place.
 
     An item of a list may have moved: then its number does not count, but all that the item holds does.
     *members* are those of the claims, by their paths; a path that was cut short names no place, and nothing

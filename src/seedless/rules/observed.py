@@ -170,7 +170,7 @@ def _templates(statement: Statement[Account]) -> Iterator[tuple[str, Template]]:
 
 
 def _has_scope(statement: Statement[User], context: Context) -> bool:
-    """Tell whether the issuer is a scope of the account; also when the account is not known."""
+    """Report whether the issuer is a scope of the account; also when the account is not known."""
     if not statement.claims.body.issuer_account:
         return False
     account = context.claims.get(statement.claims.body.issuer_account)
@@ -279,7 +279,7 @@ def c122_limit_fits_older_servers(statement: Statement[Account], _: Context) -> 
 
 
 def _has_storage(limits: Limits) -> bool:
-    """Tell whether servers turn JetStream on: by the tiers where there are some, else by the flat limits."""
+    """Report whether servers turn JetStream on: by the tiers if there are some, else by flat limits."""
     if limits.tiered_limits:
         return any(tier.mem_storage or tier.disk_storage for tier in limits.tiered_limits.values())
     return bool(limits.mem_storage or limits.disk_storage)

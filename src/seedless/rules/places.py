@@ -25,7 +25,7 @@ _SUBJECT_AND_QUEUE = 2
 
 
 class ClaimText(NamedTuple):
-    """A text and where it stands."""
+    """A text and where it is."""
 
     path: str
     text: str
@@ -40,7 +40,7 @@ class PermissionEntry(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What is said for people about an account or an export."""
+    """What is stated for people about an account or an export."""
 
     path: str
     description: str
@@ -106,7 +106,7 @@ def exports(claims: Claims[Account]) -> Iterator[tuple[str, Export]]:
 
 
 def described(account: Account) -> Iterator[Description]:
-    """Yield what is said for people about *account* and its exports."""
+    """Yield what is stated for people about *account* and its exports."""
     yield Description("nats", account.description, account.info_url)
     for index, export in enumerate(account.exports):
         yield Description(at("nats.exports", index), export.description, export.info_url)

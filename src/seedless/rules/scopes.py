@@ -140,7 +140,7 @@ def c114_scope_has_networks_and_times(statement: Statement[Account], _: Context)
 def c115_scope_names_subjects(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Each permission of a scope is a subject or, to subscribe, a subject and a queue.
 
-    The official library does not look at them, and servers pass over what is none: what was to be denied is
+    The official library does not look at them, and servers skip what is none: what was to be denied is
     not. Beside a template it is C111.
     """
     for path, template in _templates(statement):
@@ -219,7 +219,7 @@ def misfits(change: Change, users: Iterable[Jwt[User]], context: Context) -> Ite
 def t016_account_allows_bearer_tokens(statement: Statement[User], context: Context) -> Iterator[Finding]:
     """A bearer token is of an account that allows them.
 
-    Servers refuse the login otherwise. Of a user of a scope, the scope says whether it is one.
+    Servers refuse the login otherwise. Of a user of a scope, the scope states whether it is one.
     """
     account = account_of(statement.claims, statement.issuer, context.claims)
     if account is None or not account.body.limits.disallow_bearer:

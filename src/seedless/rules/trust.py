@@ -1,4 +1,4 @@
-"""Who may sign for whom (Tnnn): what a server would refuse later, or take otherwise, is said here."""
+"""Who may sign for whom (Tnnn): what a server would refuse later, or take otherwise, is stated here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def t001_issuer_is_the_operator(
 
     A resolver stores an account that is signed by anybody, and refuses it at its next start. With
     `strict_signing_key_usage` the identity signs nothing but the operator itself. In a managed store, whose
-    operator is somebody else, an account that signed itself is a request, and a warning says so.
+    operator is somebody else, an account that signed itself is a request, and a warning states so.
     """
     own = isinstance(statement.claims.body, Operator)
     operator: Claims[Any] | None = statement.claims if own else context.operator
@@ -87,7 +87,7 @@ def t005_expiry_nests(
 ) -> Iterator[Finding]:
     """A jwt expires no later than the one above it: a user than its account, an account than its operator.
 
-    When an account expires, its users are cut off, whatever their jwts say. Servers do not look at the
+    When an account expires, its users are cut off, whatever their jwts state. Servers do not look at the
     expiry of an operator; other tools do.
     """
     parent = (
@@ -105,7 +105,7 @@ def t006_revoked_stays_revoked(
 ) -> Iterator[Finding]:
     """What is revoked is not issued again unnoticed.
 
-    A revocation stands against every jwt issued at its time or before: one issued later is let in, one
+    A revocation applies to every jwt issued at its time or before: one issued later is let in, one
     issued earlier is refused.
     """
     account = _account_of(statement, context)
@@ -138,7 +138,7 @@ def t007_activation_is_by_the_account(
 def t008_activation_is_for_an_export(statement: Statement[Activation], context: Context) -> Iterator[Finding]:
     """An activation is for a subject of an export of its account, of the same kind.
 
-    Leave to import what is not exported is of no use.
+    Permission to import what is not exported is of no use.
     """
     account = _account_of(statement, context)
     body = statement.claims.body
@@ -244,7 +244,7 @@ def _account_of(statement: Statement[Any], context: Context) -> Claims[Account] 
 
 
 def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str, int]]:
-    """Yield the lists of *account* that may stand against *body*, as servers choose them."""
+    """Yield the lists of *account* that may apply to *body*, as servers choose them."""
     if isinstance(body, User):
         yield account.revocations
         return
@@ -252,7 +252,7 @@ def _revocations(account: Account, body: User | Activation) -> Iterator[dict[str
 
 
 def _is_revoked_at(revocations: dict[str, int], subject: str, issued_at: int) -> bool:
-    """Tell whether *revocations* stand against a jwt of *subject* that was issued then."""
+    """Report whether *revocations* apply to a jwt of *subject* that was issued then."""
     return any(key in revocations and issued_at <= revocations[key] for key in (subject, EVERYONE))
 
 
@@ -269,7 +269,7 @@ def _exports(account: Account, kind: str, subject: str) -> list[Export]:
 
 
 def _indexed(account: Account, kind: str) -> tuple[Mapping[str, list[int]], SubjectIndex]:
-    """Return where the exports of a *kind* stand in *account*, by subject, and the index of their subjects.
+    """Return where the exports of a *kind* are in *account*, by subject, and the index of their subjects.
 
     The last accounts are remembered: many import from one, each for several subjects.
     """

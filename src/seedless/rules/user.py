@@ -85,7 +85,7 @@ def c079_time_zone_is_known(statement: Statement[User], _: Context) -> Iterator[
 def c080_callout_request_names_its_user(
     statement: Statement[AuthorizationRequest], _: Context
 ) -> Iterator[Finding]:
-    """An auth callout request says for which user key an answer is wanted.
+    """An auth callout request states for which user key an answer is wanted.
 
     The answer is a jwt for it.
     """
@@ -96,7 +96,7 @@ def c080_callout_request_names_its_user(
 def c081_callout_request_is_for_a_user(
     statement: Statement[AuthorizationRequest], _: Context
 ) -> Iterator[Finding]:
-    """The key for which an auth callout wants an answer is a user key.
+    """The key for which an auth callout requires an answer is a user key.
 
     No other can log in.
     """
@@ -130,7 +130,7 @@ def c083_callout_answer_is_to_a_server(
         yield error("C083", "aud", text, "take server_id.id of the request")
 
 
-def c084_callout_answer_says_something(
+def c084_callout_answer_has_content(
     statement: Statement[AuthorizationResponse], _: Context
 ) -> Iterator[Finding]:
     """An auth callout answer holds a user jwt or an error.
@@ -141,7 +141,7 @@ def c084_callout_answer_says_something(
         yield error("C084", "nats", "holds neither a jwt nor an error", "give one")
 
 
-def c085_callout_answer_says_one_thing(
+def c085_callout_answer_has_one_content(
     statement: Statement[AuthorizationResponse], _: Context
 ) -> Iterator[Finding]:
     """An auth callout answer does not hold both a user jwt and an error.
@@ -184,8 +184,8 @@ REQUEST_RULES = (
 RESPONSE_RULES = (
     c082_callout_answer_is_for_a_user,
     c083_callout_answer_is_to_a_server,
-    c084_callout_answer_says_something,
-    c085_callout_answer_says_one_thing,
+    c084_callout_answer_has_content,
+    c085_callout_answer_has_one_content,
     c086_callout_answer_is_for_an_account,
 )
 """For auth callout answers."""

@@ -1,7 +1,7 @@
 """How files are made to last: few of them one by one, many by one flush of their file system.
 
 A flush of each of a thousand files and folders takes a thousand turns of the disk; `syncfs` (Linux) takes one
-for all, and tells errors since 5.8. What lies on another file system, or where there is no `syncfs`, is
+for all, and reports errors since 5.8. What lies on another file system, or where there is no `syncfs`, is
 flushed by itself.
 
 Files that appear whole or not at all, several of them together; errors as one sentence with the path.
@@ -46,7 +46,7 @@ class Flush:
         self._covered: dict[str, bool] = {}
 
     def covers(self, folder: Path | str) -> bool:
-        """Say whether what is in *folder*, and its names, are left to `finish`: not on another device."""
+        """Report whether what is in *folder*, and its names, are left to `finish`: not on another device."""
         if self._device is None:
             return False
         place = os.fspath(folder)
@@ -69,7 +69,7 @@ def flushing(count: int, folder: str) -> Iterator[Flush]:
         return
     while not os.path.exists(folder):
         folder = os.path.dirname(folder) or "."
-    # Before anything is written: an error of the disk is told to those who had the file system open.
+    # Before anything is written: an error of the disk is reported to those who had the file system open.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield Flush(descriptor)
@@ -109,7 +109,7 @@ def write(files: Mapping[Path, str | None] | Mapping[str, str | None]) -> None:
     # As text: a thousand objects of pathlib take as long as the disk.
     texts = {os.fspath(path): text for path, text in files.items()}
     first = next(iter(texts))
-    with told("written", first), flushing(len(texts), _folder(first)) as flush:
+    with store_errors("written", first), flushing(len(texts), _folder(first)) as flush:
         batch = _Batch(flush)
         try:
             batch.stage(texts)
@@ -234,7 +234,7 @@ def read(path: Path | str) -> bytes | None:
 
     A file of more than `units.LARGEST_FILE` bytes is refused.
     """
-    with told("read", path):
+    with store_errors("read", path):
         try:
             # A pipe without a writer would block the opening.
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -269,7 +269,7 @@ def names(folder: Path | str) -> list[str]:
 
     A missing folder has none.
     """
-    with told("read", folder):
+    with store_errors("read", folder):
         try:
             return [name for name in os.listdir(folder) if not name.startswith(".")]
         except FileNotFoundError:
@@ -286,7 +286,7 @@ def sweep(folder: Path | str) -> None:
 
 
 @contextmanager
-def told(done: str, path: Path | str) -> Iterator[None]:
+def store_errors(done: str, path: Path | str) -> Iterator[None]:
     """Turn an `OSError` into a `StoreError`: *path* cannot be *done* (read, written), and why."""
     try:
         yield
@@ -305,7 +305,7 @@ def _problem(done: str, path: Path | str, error: OSError | ValueError) -> StoreE
 def make_folder(folder: Path) -> None:
     """Make *folder* and its missing parents, with mode 0700; raise `StoreError`."""
     made: dict[str, None] = {}
-    with told("made", folder):
+    with store_errors("made", folder):
         try:
             _make_folders(os.fspath(folder), made, ())
         except BaseException:
@@ -314,7 +314,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _make_folders(folder: str, made: dict[str, None], existing: Container[str]) -> dict[str, None]:
-    """Make what is missing of *folder*, and note it in *made*; return the folders that need syncing.
+    """Make what is missing of *folder*, and add it to *made*; return the folders that need syncing.
 
     Those of *existing* are known not to be missing.
     """
@@ -373,7 +373,7 @@ def _folder(path: str) -> str:
 
 def sync_folder(folder: Path | str) -> None:
     """Make what was renamed or removed in *folder* last; raise `StoreError`."""
-    with told("written", folder):
+    with store_errors("written", folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _sync(descriptor)

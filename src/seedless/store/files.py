@@ -1,4 +1,4 @@
-"""What the journeys ask of a store.
+"""What the rest of the package requires of a store.
 
 The file `.nsc`, by which nsc and we know a folder to be a store.
 
@@ -10,7 +10,7 @@ A store in the layout of nsc 2.13 (`cmd/store/store.go`), so that both tools can
 
 With `nsc --all-dirs ROOT` it is ROOT/OP, ROOT/creds/OP and ROOT/keys/U instead.
 
-Every jwt is verified when it is read, and must be of the kind and the name that its place says; a damaged
+Every jwt is verified when it is read, and must be of the kind and the name that its place states; a damaged
 file is an error that names it, and the others stay readable. A name is not a path (`names.file_name`).
 Refused when writing: names too long for a file, and jwts at the place of another.
 """
@@ -63,7 +63,7 @@ class Store(Protocol):
         """Return the names of the operator's accounts, or of the users of an account, sorted."""
 
     def find(self, subject: PublicKey) -> Address | None:
-        """Return where the jwt lies whose subject is *subject*; damaged files are passed over."""
+        """Return where the jwt lies whose subject is *subject*; damaged files are skipped."""
 
     def put(
         self, changes: Mapping[Address, Jwt[Any] | None], extra: Mapping[Path, str | None] | None = None
@@ -71,7 +71,7 @@ class Store(Protocol):
         """Write *changes* and the *extra* files, None removes one: all or nothing."""
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keep all other writers out, those of the keyring too; `put` takes it by itself."""
+        """Keep all other writers out, those of the inventory too; `put` takes it by itself."""
 
     def creds(self, account: str, user: str) -> bytes | None:
         """Return what the creds file of *user* holds, None if there is none; raise `StoreError`."""
@@ -87,7 +87,7 @@ MARK_NAME = ".nsc"
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """What `.nsc` says, in nsc's order of members; *managed*: the operator's key is somebody else's."""
+    """What `.nsc` states, in nsc's order of members; *managed*: the operator's key is somebody else's."""
 
     managed: bool = False
     name: str
@@ -190,7 +190,7 @@ class NscStore:
         return sorted(name for name in accounts if os.path.exists(self._place(name)))
 
     def find(self, subject: PublicKey) -> Address | None:
-        """Return where the jwt lies whose subject is *subject*; damaged files are passed over."""
+        """Return where the jwt lies whose subject is *subject*; damaged files are skipped."""
         text = str(subject)
         for address in self._addresses(subject.role):
             try:
@@ -208,7 +208,7 @@ class NscStore:
     ) -> None:
         """Write *changes* and the *extra* files, None removes one: all or nothing, as file systems can.
 
-        Raise `UsageError` when a name cannot be one of a file or a jwt is not what its address says, and
+        Raise `UsageError` when a name cannot be one of a file or a jwt is not what its address states, and
         `StoreError` when something cannot be written; then everything is as it was.
         """
         # A run that is killed between the files is run again: creds first, for what is in the store counts
@@ -305,7 +305,7 @@ class NscStore:
             raise StoreError(f"{shown(path)} is damaged: {error.message}", _RESTORE) from error
         problem = self._misplaced(address, found)
         if problem:
-            raise StoreError(f"{shown(path)} {problem}", "put it where its name says, or import it again")
+            raise StoreError(f"{shown(path)} {problem}", "put it where its name belongs, or import it again")
         return found
 
     def _misplaced(self, address: Address, found: jwt.Jwt[Any]) -> str:
@@ -365,20 +365,20 @@ def keys_beside(root: Path) -> Path:
 
 
 def _is_flat(root: Path) -> bool:
-    """Tell whether stores lie in *root* itself: it has one, and no folder called `stores`."""
+    """Report whether stores lie in *root* itself: it has one, and no folder called `stores`."""
     if os.path.lexists(root / STORES):
         return False
     return any((root / file / MARK_NAME).is_file() for file in atomic.names(root))
 
 
 def _called(file: str, place: str) -> str:
-    """Return the name whose file is called *file*; its jwt at *place* says whether nsc has left it."""
+    """Return the name whose file is called *file*; its jwt at *place* states whether nsc has left it."""
     name = name_of(file)
     return file if name != file and _name_in(atomic.read(place)) == file else name
 
 
 def _name_in(data: bytes | None) -> str:
-    """Return the name that the jwt *data* says, which is not verified; nothing where it says none."""
+    """Return the name that the jwt *data* states, which is not verified; nothing where it states none."""
     try:
         payload = base64url.decode_lenient((data or b"").decode("ascii").split(".")[1], "payload")
         name = msgspec.json.decode(payload, type=_Named).name

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from seedless.errors import StoreError
-from seedless.store.atomic import make_folder, told
+from seedless.store.atomic import make_folder, store_errors
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ class FolderLock:
 
     def _open(self) -> int:
         make_folder(self._path.parent)
-        with told("written", self._path):
+        with store_errors("written", self._path):
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def _flock(self, descriptor: int) -> None:
         until = time.monotonic() + self._wait
-        with told("locked", self._path):
+        with store_errors("locked", self._path):
             while True:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -46,7 +46,7 @@ _NO_HOME = "the home folder of this user is not known"
 
 
 def root_lock(root: Path) -> FolderLock:
-    """Return the lock of *root*, for who writes there before there is a store (a key in the keyring)."""
+    """Return the lock of *root*, for who writes there before there is a store (a key in the inventory)."""
     return FolderLock(root)
 
 

@@ -88,7 +88,7 @@ def test_a_file_of_another_format_is_refused() -> None:
 
 def test_the_policy_pins_operator_tokens_and_witnesses() -> None:
     witnesses = [str(SoftwareKey(Role.USER, bytes([n]) * 32).public_key) for n in (1, 2)]
-    text = policy_text([made(ACCOUNT, says={"serial": "2"}), made(OPERATOR)], witnesses, 1)
+    text = policy_text([made(ACCOUNT, driver_report={"serial": "2"}), made(OPERATOR)], witnesses, 1)
     policy = read_policy(text.encode())
     assert policy.operator == str(OPERATOR.public_key)
     assert policy.tokens == ("1", "2")
@@ -97,7 +97,7 @@ def test_the_policy_pins_operator_tokens_and_witnesses() -> None:
 
 
 def test_a_serial_cannot_break_out_of_the_policy() -> None:
-    text = policy_text([made(OPERATOR, says={"serial": '1"]\nstrict = "'})])
+    text = policy_text([made(OPERATOR, driver_report={"serial": '1"]\nstrict = "'})])
     assert read_policy(text.encode()).tokens == ('1"]\nstrict = "',)
 
 

@@ -113,8 +113,8 @@ def _lines(found: CeremonyCheck) -> list[str]:
         said.append(f"witnesses   {f'{signed}, {wanted.threshold} required' if wanted else 'none required'}")
     said += [f"witness     {one.issuer}" for one in found.witnesses]
     said += [f"lifted      {text}" for text in (found.progress.reviewed or {}).get("lifted", [])]
-    for key, says in found.progress.says.items():
-        said.append(f"key         {key}: {_driver(says)}")
+    for key, driver_report in found.progress.driver_report.items():
+        said.append(f"key         {key}: {_driver(driver_report)}")
         if key in found.attestations:
             said += [f"attested    {line}" for line in found.attestations[key].lines]
     said += [
@@ -124,8 +124,10 @@ def _lines(found: CeremonyCheck) -> list[str]:
     return said
 
 
-def _driver(says: dict[str, Any]) -> str:
-    told = [f"{name} {says[name]}" for name in ("token", "serial", "papers") if says.get(name)]
+def _driver(driver_report: dict[str, Any]) -> str:
+    told = [
+        f"{name} {driver_report[name]}" for name in ("token", "serial", "papers") if driver_report.get(name)
+    ]
     return f"the driver says {', '.join(told)}" if told else "nothing is said of it"
 
 
@@ -146,7 +148,7 @@ def _data(found: CeremonyCheck) -> dict[str, Any]:
         "present": opened.get("present", []),
         "lifted": ((progress.reviewed if progress else None) or {}).get("lifted", []),
         "witnesses": [str(one.issuer) for one in found.witnesses],
-        "keys": sorted(progress.says) if progress else [],
+        "keys": sorted(progress.driver_report) if progress else [],
         "attested": {
             key: {"device": one.device, "serial": one.serial, "sha256": one.digest, "root": one.root}
             for key, one in sorted(found.attestations.items())

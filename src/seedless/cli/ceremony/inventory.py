@@ -80,7 +80,7 @@ def _rows(
                 "public_key": str(one.public_key),
                 "state": state,
                 "changed": list(changed),
-                "token": str(one.says.get("token", "")),
+                "token": str(one.driver_report.get("token", "")),
                 "at": one.at,
             }
 
@@ -91,5 +91,5 @@ def _state(tokens: OpenTokens, one: ReportedKey) -> tuple[str, tuple[str, ...]]:
         now = driver_says(token, token.find(one.public_key.raw))
     except (NoKey, NoToken):
         return "missing", ()
-    changed = differences(one.says, now)
+    changed = differences(one.driver_report, now)
     return (f"changed: {', '.join(changed)}" if changed else "present"), changed

@@ -148,7 +148,7 @@ def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple
     token = tokens.holding(entry.public_key)
     made = CeremonyKey(
         public_key=entry.public_key, name=entry.name, holder=holder, uri=entry.uri, at=now,
-        says=driver_says(token, token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)),
+        driver_report=driver_says(token, token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)),
     )  # fmt: skip
     (jwt,) = tokens.sign([made.draft()])
     return made, jwt.text

@@ -62,7 +62,7 @@ class _Stage:
         for one in drafts:
             yield one.complete(self.token.signer(one.issuer).sign(one.signing_input))
 
-    def says(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
         return driver_says(self.token, self.token.find(public_key.raw))
 
     def only(self, one: Draft[Any]) -> Jwt[Any]:

@@ -90,7 +90,7 @@ def sign(
             ),
             present=present,
             tool=desk.tool(),
-            waits=Clock(say=printing.say),
+            waits=Clock(notify=printing.say),
         )
         data = run_ceremony(
             run,

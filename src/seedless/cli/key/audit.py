@@ -68,10 +68,10 @@ def _token_data(token: Token) -> dict[str, Any]:
 
 
 def _row(one: AuditedKey) -> tuple[str, ...]:
-    says = one.key.attributes
+    driver_report = one.key.attributes
     return (
         shown(one.key.label) or f"(id {one.key.id.hex() or 'none'})",
-        *(_WORDS[getattr(says, name)] for name in _SAYS),
+        *(_WORDS[getattr(driver_report, name)] for name in _SAYS),
         _MECHANISMS.get(one.provenance.mechanism or 0, _mechanism(one) or "-"),
         _AGREES.get(one.agrees, f"not tried: {shown(one.trial.refusal)}"),
         one.provenance.text,
@@ -81,7 +81,7 @@ def _row(one: AuditedKey) -> tuple[str, ...]:
 def _data(token: Token, one: AuditedKey) -> dict[str, Any]:
     key = one.key
     role = key.role
-    says = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
+    driver_report = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
     return {
         "public_key": str(PublicKey(role, key.raw)) if role and key.raw else None,
         "raw": key.raw.hex() if key.raw else None,
@@ -89,7 +89,7 @@ def _data(token: Token, one: AuditedKey) -> dict[str, Any]:
         "label": key.label,
         "type": key.key_type,
         "uri": str(key_uri(token, key.label, key.id)),
-        "the_driver_says": says | {"key_gen_mechanism": _mechanism(one) or None},
+        "the_driver_says": driver_report | {"key_gen_mechanism": _mechanism(one) or None},
         "verdict": str(one.provenance.verdict),
         "remarks": list(one.provenance.remarks),
         "public_object_agrees": one.agrees,

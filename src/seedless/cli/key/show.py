@@ -34,8 +34,8 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
         holder = tokens.holding(public_key)
         found = holder.find(public_key.raw)
         data = key_data(holder, found) | {"public_key": str(public_key)}
-    says = {name: getattr(found.attributes, name) for name in found.attributes.__struct_fields__}
-    data |= {"the_driver_says": says}
+    driver_report = {name: getattr(found.attributes, name) for name in found.attributes.__struct_fields__}
+    data |= {"the_driver_says": driver_report}
     lines = [
         f"{name.replace('_', ' '):<20} {_word(value)}"
         for name, value in data.items()
@@ -43,7 +43,7 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
     ]
     lines += [
         "the driver says:",
-        *(f"  {name.replace('_', ' '):<20} {_word(value)}" for name, value in says.items()),
+        *(f"  {name.replace('_', ' '):<20} {_word(value)}" for name, value in driver_report.items()),
     ]
     printing.emit(data, "\n".join(lines), as_json=settings.as_json)
 

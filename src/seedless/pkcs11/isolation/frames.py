@@ -1,7 +1,7 @@
-"""What a pool and its workers say to one another: frames over two pipes.
+"""What a pool and its workers report to one another: frames over two pipes.
 
 A frame is the length of its body (4 bytes, big-endian), its kind (1 byte) and the body. A body is JSON, the
-bytes of a PIN, or numbers and bytes packed as `pack_job` and `SIGNATURE` say. Refused is a frame that is
+bytes of a PIN, or numbers and bytes packed as in `pack_job` and `SIGNATURE`. Refused is a frame that is
 longer than its reader takes or of no kind that there is: the stream is broken then, and so is the worker.
 """
 

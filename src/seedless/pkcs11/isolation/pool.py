@@ -1,10 +1,10 @@
 """Signatures in bulk, by worker processes: a driver that crashes or hangs costs one worker and no result.
 
 Each worker has its own library, session and login. Every signature is verified here, while the workers make
-the next ones, and delivered once. A worker that crashes, ends, hangs past the deadline, breaks the
-protocol, tells an error or makes a wrong signature is killed. The job that it was at goes to a fresh
-worker, once: Ed25519 gives the same bytes. A job over which two workers are lost closes the pool; what was
-delivered stands. Refused are a second run before the first is over, and use after a fork. `_group` says what
+the next ones, and delivered once. A worker that crashes, ends, hangs past the deadline, breaks the protocol,
+reports an error or makes a wrong signature is killed. The job that it was at goes to a fresh worker, once:
+Ed25519 gives the same bytes. A job over which two workers are lost closes the pool; what was delivered is
+kept. Refused are a second run before the first is over, and use after a fork. `worker_group.py` explains what
 happens to the PIN.
 """
 
@@ -170,7 +170,7 @@ class Pool:
         return self._again.popleft() if self._again else next(waiting, None)
 
     def _step(self, longest: float | None = None) -> None:
-        """Hear all answers that there are, then raise if one of them is the end."""
+        """Take all answers that there are, then raise if one of them is the end."""
         ends = [end for answer in self._group.wait(longest) if (end := self._take(answer)) is not None]
         if ends:
             raise ends[0]
@@ -185,7 +185,7 @@ class Pool:
 
     def _refusal(self, worker: WorkerProcess, signed: bytes) -> TokenError | None:
         """Put the signatures among the results, or return what is wrong with the first bad one."""
-        if not worker.jobs:  # it was lost over an answer before this one, or makes what nobody wants
+        if not worker.jobs:  # it was lost over an answer before this one, or makes what is no longer needed
             return None
         if not signed or len(signed) % SIGNATURE.size or len(signed) > SIGNATURE.size * len(worker.jobs):
             return self._group.blame(worker, BROKE_PROTOCOL)
@@ -244,7 +244,7 @@ def _window(worker: WorkerProcess) -> int:
 
 
 def _send(worker: WorkerProcess, batch: list[SigningJob]) -> None:
-    """Send jobs as one batch, but suspects one by one: a worker tells all of a batch before the next."""
+    """Send jobs as one batch, but suspects one by one: a worker reports all of a batch before the next."""
     for _, group in itertools.groupby(batch, lambda job: job.number if job.is_suspect else -1):
         body = b"".join(pack_job(job.number, job.key, job.message) for job in group)
         worker.send(FrameKind.JOBS, body)

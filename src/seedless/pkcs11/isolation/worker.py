@@ -46,7 +46,7 @@ _SILENCE = 0.002  # seconds in which signatures are gathered; each write wakes t
 
 
 class _PoolConnection:
-    """The pool, seen from here. Between what it is asked and what it tells, a worker runs against the clock.
+    """The pool, seen from here. Between a request and its answer a worker runs against the clock.
 
     That is an alarm, which ends a process that hangs in its driver when nobody is left to kill it. A thread
     would see the end of stdin at once, but a process with two threads signs some 5 % slower.
@@ -138,7 +138,7 @@ def _work(pool: _PoolConnection) -> None:
             token = stack.enter_context(opening)
         pool.patience = options["deadline"]
         pool.send(FrameKind.READY, json.dumps([token.info.where, touch_notice(token.info)]).encode())
-        keys = _Keys(token, frozenset(options["allow_extractable"]), turns)
+        keys = _KeySigners(token, frozenset(options["allow_extractable"]), turns)
         while (batch := pool.jobs()) is not None:
             _sign(pool, keys, batch)
 
@@ -162,8 +162,8 @@ class _LoginLock:
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
 
-class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
-    """How each key signs, looked for on the token when it is first wanted."""
+class _KeySigners(dict[bytes, "Callable[[bytes], bytes]"]):
+    """How each key signs, looked for on the token when it is first needed."""
 
     def __init__(self, token: Token, allowed: frozenset[str], turns: _LoginLock) -> None:
         super().__init__()
@@ -184,8 +184,8 @@ class _Keys(dict[bytes, "Callable[[bytes], bytes]"]):
         return sign
 
 
-def _sign(pool: _PoolConnection, keys: _Keys, batch: bytes) -> None:
-    """Sign one batch; tell each signature, but those of a fast token a few at a time."""
+def _sign(pool: _PoolConnection, keys: _KeySigners, batch: bytes) -> None:
+    """Sign one batch; report each signature, but those of a fast token a few at a time."""
     # What can be done before and after is not done between signatures, where a driver has emptied the caches.
     clock = time.monotonic
     reported, unreported = clock(), []
@@ -206,7 +206,7 @@ def _report(pool: _PoolConnection, unreported: list[tuple[int, bytes]]) -> None:
 
 
 def main() -> None:
-    """Serve the pool at the other ends of stdin and stdout until it is gone or an error has been told."""
+    """Serve the pool at the other ends of stdin and stdout until it is gone or an error has been reported."""
     # Ctrl-C in a terminal reaches us as well; the pool decides what it means. It was blocked when we began.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -216,7 +216,7 @@ def main() -> None:
     pool = _PoolConnection(os.dup(0), os.dup(1))
     with suppress(OSError):
         pool.send(FrameKind.HERE, b"null")
-    # A driver that reads stdin or prints would be heard by the pool.
+    # A driver that reads stdin or prints would reach the pool.
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)

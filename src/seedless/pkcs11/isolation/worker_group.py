@@ -50,8 +50,8 @@ _FLAGS = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s"}
 class WorkerState(enum.Enum):
     """How far a worker is."""
 
-    STARTED = enum.auto()  # and is not heard of yet
-    HERE = enum.auto()  # and waits to be told what to open
+    STARTED = enum.auto()  # and has not reported yet
+    HERE = enum.auto()  # and waits for the request that names what to open
     OPENING = enum.auto()
     READY = enum.auto()
     LOST = enum.auto()
@@ -61,7 +61,7 @@ class SigningJob:
     """A message to be signed, its place among all, how many workers were lost over it, and when the last.
 
     `complete` makes the result of a signature, once it has verified it. A lost worker may have gone further
-    than it told, so what it had is suspect, and is given out alone.
+    than it reported, so what it had is suspect, and is given out alone.
     """
 
     __slots__ = ("complete", "is_suspect", "key", "losses", "lost_at", "message", "number")
@@ -150,7 +150,7 @@ class WorkerProcess:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            self._out.clear()  # reading will tell why
+            self._out.clear()  # reading will report why
 
     def read(self) -> tuple[list[tuple[FrameKind, bytes]], bool]:
         """Read what there is: whole frames, and whether more can come; raise `BrokenFrame`."""
@@ -200,7 +200,7 @@ def exit_reason(code: int) -> str:
 
 
 def was_killed(code: int) -> bool:
-    """Say whether somebody outside ended the process."""
+    """Report whether somebody outside ended the process."""
     return -code in {signal.SIGKILL, signal.SIGTERM}
 
 
@@ -209,7 +209,7 @@ def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
     # Blocked, not ignored: the worker inherits it, and a Ctrl-C before it is ready would end in a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        # -P: the folder that a person stands in may hold a module of any name.
+        # -P: the folder that a person is in may hold a module of any name.
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, *flags, "-P", "-m", "seedless.pkcs11.isolation.worker"],
             stdin=subprocess.PIPE,
@@ -226,7 +226,7 @@ def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
 
 BROKE_PROTOCOL = "broke the protocol of its pipe"
 MOST_LOSSES = 2  # losses in a row by the driver's doing, and where somebody outside killed the process:
-_MOST_LOSSES_WHEN_KILLED = 5  # no driver does that, but want of memory can, again and again
+_MOST_LOSSES_WHEN_KILLED = 5  # no driver does that, but lack of memory can, again and again
 _LONG = 0.5  # seconds of a signature that may wait for a touch
 _GRACE = 1.0  # seconds for a worker to close its session, all together
 _ERRORS = {
@@ -291,7 +291,7 @@ class WorkerGroup:
         self._failed_openings = 0  # since then
         self._where = f"the token {request.uri}"
         self._end: TokenError | None = None  # which the next `wait` raises
-        self._notice: str | None = None  # what to say of a slow signature, empty once it was said
+        self._notice: str | None = None  # what to report of a slow signature, empty once it was reported
 
     @property
     def ready(self) -> list[WorkerProcess]:
@@ -314,7 +314,7 @@ class WorkerGroup:
             self._open(here[0])
 
     def wait(self, longest: float | None = None) -> list[WorkerAnswer]:
-        """Wait until a worker says something, a deadline is over, or *longest* seconds; return what there is.
+        """Wait until a worker reports, a deadline is over, or *longest* seconds; return what there is.
 
         Raise `PinError`, and `TokenError` if the token cannot be opened (again), but no answer is lost by it.
         """
@@ -367,7 +367,7 @@ class WorkerGroup:
             self._turns.close()
 
     def blame(self, worker: WorkerProcess, did: str) -> TokenError:
-        """Return the error that says what the driver in *worker* *did*."""
+        """Return the error that reports what the driver in *worker* *did*."""
         if worker.state is WorkerState.STARTED:
             return TokenError(
                 f"a process for the driver {self._request.module} {did} before it loaded it", _TRY
@@ -399,7 +399,7 @@ class WorkerGroup:
 
     @property
     def _slow(self) -> list[float]:
-        """When each signature of now will have taken long, if there is anything to say of it yet."""
+        """When each signature of now will have taken long, if there is anything to report of it yet."""
         return [worker.since + _LONG for worker in self.ready if worker.jobs] if self._notice else []
 
     def _patience(self) -> float | None:

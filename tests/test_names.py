@@ -1,0 +1,120 @@
+"""Names in the package: a class name exists once, and private words that were replaced do not come back.
+
+The words of the field are those of the NATS documentation, of PKCS#11 and of Python. A word of the table was
+used in this code in place of one of them. Members of JSON keep their names: quoted names are not looked at.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src/seedless"
+
+# Class names that several modules define still. Take out what is unique; put nothing in.
+REPEATED = {
+    "Accounts": {"app/accounts.py", "diff/compare.py"},
+    "Look": {"cli/_push.py", "cli/lint.py"},
+    "State": {"cli/_rotate_account.py", "cli/_rotate_operator.py"},
+    "Told": {"cli/_rotate_stage.py", "cli/_rotate_tell.py"},
+    "Wanted": {"cli/_rotate_account.py", "cli/_rotate_operator.py"},
+    "_Names": {"app/key_names.py", "cli/completion.py", "desired/export.py"},
+    "_Reading": {"claims/lenient.py", "desired/read.py"},
+}
+
+# Packages in which the words below are still used. Take out what is translated; put nothing in.
+NOT_YET = frozenset({"app", "claims", "cli", "desired", "diff", "policy"})
+
+# Each private word, as a pattern for a word of a name or of a text, and what is written for it.
+REPLACED = {
+    "says?|said|tells?|told|untold": "report, state, contain, return",
+    "hears?|heard": "receive",
+    "wants?": "require",
+    "gives? way|gave way": "is replaced",
+    "(?<!root/)keyrings?": "inventory",
+    "lift|lifts|lifted": "waive",
+    "stand-?ins?|stand ins?": "placeholder key",
+    "stands|standing": "exists, current, is",
+    "successors?": "replacement key",
+    "crews?": "worker group",
+    "victims?|strays": "orphaned account",
+    "visitors?": "temporary user",
+    "the walk|the one walk": "signing pipeline",
+    "sitting": "ceremony run",
+    "pass(es|ed)? over": "skip",
+    "nobody knows": "it is not known",
+    "papers": "provenance",
+    "spoken": "described",
+    "until when": "expiry",
+}
+# The tables of words that are read aloud, and what a person says there.
+EXEMPT = {"ceremony/words.py", "ceremony/report.py"}
+TRANSLATED = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.relative_to(PACKAGE).parts[0] not in NOT_YET and str(path.relative_to(PACKAGE)) not in EXEMPT
+]
+
+
+def classes(package: Path) -> dict[str, set[str]]:
+    """The modules that define each class name."""
+    modules: dict[str, set[str]] = defaultdict(set)
+    for path in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                modules[node.name].add(str(path.relative_to(package)))
+    return modules
+
+
+def words_of(source: str) -> list[tuple[int, str]]:
+    """The comments, texts and names of *source*, each with its line; a name is split into its words."""
+    words = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            words.append(
+                (token.start[0], re.sub(r"_+|(?<=[a-z])(?=[A-Z])", " ", token.string).strip().lower())
+            )
+        elif token.type == tokenize.COMMENT or (token.type == tokenize.STRING and " " in token.string):
+            words.append((token.start[0], token.string.lower()))
+    return words
+
+
+def private(source: str) -> list[str]:
+    """Each private word in *source*, with its line and what to write for it."""
+    return [
+        f"line {line}: {match[0]} ({better})"
+        for line, text in words_of(source)
+        for word, better in REPLACED.items()
+        if (match := re.search(rf"(?<![\w-])({word})(?![\w-])", text))
+    ]
+
+
+def test_a_class_name_exists_once_in_the_package() -> None:
+    assert {name: modules for name, modules in classes(PACKAGE).items() if len(modules) > 1} == REPEATED
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_words_do_not_come_back(path: Path) -> None:
+    assert private(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_private_word_is_found_in_names_comments_and_texts() -> None:
+    source = 'class KeyringFile:\n    """What a file says."""\n\n\n'
+    source += 'lifted_codes = f"{a} gives way"  # nobody knows\n'
+    assert private(source) == [
+        "line 1: keyring (inventory)",
+        "line 2: says (report, state, contain, return)",
+        "line 5: lifted (waive)",
+        "line 5: gives way (is replaced)",
+        "line 5: nobody knows (it is not known)",
+    ]
+
+
+def test_a_quoted_name_may_be_a_member_of_json() -> None:
+    assert private('{"lifted": value["says"]}') == []
