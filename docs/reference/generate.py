@@ -1,6 +1,7 @@
 """Write the pages that follow from the code: `make docs` runs this, and tests compare.
 
 - `cli.md` from the --help of every command
+- `python.md` from the public names of the package, their signatures and docstrings
 - `rules.md` from the docstrings of the rules
 - `claims.md` from the table of the members of claims
 - `desired-state.schema.json` from the table of what a desired-state file may say
@@ -17,10 +18,13 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import seedless as package
+from seedless import Preview, Workspace
 from seedless.claims import fields
 from seedless.cli.command import SHARED, Command, hide_shared
 from seedless.cli.main import seedless
@@ -94,6 +98,35 @@ _CLAIMS_TAIL = """\
 """
 _SHARED_HEAD = """A command takes those that its help names behind *Shared*; `--help --all` describes them
 with the others."""
+_PYTHON_HEAD = f"""\
+# The Python API
+
+{_GENERATED}
+
+[Create accounts and users from Python](../tutorial/python.md) is the way in. `help()` shows the same in
+Python.
+
+## What is stable
+
+- **Stable**: the names of `seedless` on this page, the modules `seedless.claims` and `seedless.errors`, and
+  what the methods of a `Workspace` take and return. A change of them that breaks programs is in the
+  [changelog](../changelog.md) and in a new minor version, as long as there is no 1.0.
+- **Public, not stable**: other modules without an underscore in their path. They are documented where they
+  are defined, and may be renamed.
+- **Private**: names with an underscore, and `seedless.cli`, whose interface is the command line.
+
+Hints: `typing.get_type_hints` works on every name of `seedless`, on every Struct and on the methods of a
+workspace, `inspect.signature` on everything. The package is typed (`py.typed`).
+
+## Threads, processes, event loops
+
+- A `Workspace` belongs to one thread. Several of them, in threads or processes, exclude each other by the
+  lock of the store.
+- Operations block: for the lock, a PIN, a token. In an event loop call them by `asyncio.to_thread`.
+- A driver (a PKCS#11 module) runs in the process that signs, and can crash or hang it. The command forks for
+  that reason, a library never does; `jobs=1` lets a worker process sign.
+- The owner's configuration and a pinned policy are read once for each workspace.
+"""
 _FAMILIES = {
     "G": ("Guards", "Time, size, and what must never be signed."),
     "T": ("Trust", "Who may sign for whom."),
@@ -252,11 +285,90 @@ def readme(demo: str, text: str) -> str:
     return _DEMO_BLOCK.sub(lambda _: demo, text)
 
 
+def python_page() -> str:
+    """Return `python.md`."""
+    parts = [_PYTHON_HEAD, "## Workspace\n", *_class(Workspace)]
+    for name, kind in _members():
+        parts += [f"### `Workspace.{name}`\n", f"{_first(kind)}\n", *_methods(kind, name)]
+    parts += ["## Preview\n", f"{_paragraphs(Preview)}\n", *_methods(Preview, "preview")]
+    parts.append("## Names of `seedless`\n")
+    for name in package.__all__:
+        value = getattr(package, name)
+        if value is not Workspace:
+            parts.append(_entry(name, value))
+    return "\n".join(parts)
+
+
+def _members() -> Iterator[tuple[str, type]]:
+    """Yield the properties of a workspace that are groups of operations, with the class of each."""
+    blank = Workspace()
+    for name, value in sorted(vars(Workspace).items()):
+        if isinstance(value, property) and not name.startswith("_"):
+            returned = str(value.fget.__annotations__.get("return", "")) if value.fget else ""
+            if returned.isidentifier() and returned.endswith("s"):
+                yield name, type(getattr(blank, name))
+
+
+def _class(kind: type) -> Iterator[str]:
+    yield f"{inspect.getdoc(kind)}\n"
+    yield _block(f"{kind.__name__}", vars(kind)["__init__"])
+    yield f"{_paragraphs(vars(kind)['__init__'])}\n"
+
+
+def _methods(kind: type, owner: str) -> Iterator[str]:
+    for name, function in vars(kind).items():
+        if isinstance(function, FunctionType) and not name.startswith("_"):
+            yield _block(f"{owner}.{name}", function)
+            yield f"{_paragraphs(function)}\n"
+
+
+def _entry(name: str, value: Any) -> str:  # noqa: ANN401 - a class or a function
+    first = _first(value)
+    if isinstance(value, FunctionType):
+        return f"{_block(name, value)}\n{_paragraphs(value)}\n"
+    fields = getattr(value, "__struct_fields__", ())
+    members = f" Members: {', '.join(f'`{field}`' for field in fields)}." if fields else ""
+    return f"- **`{name}`** (`{value.__module__}`): {first}{members}\n"
+
+
+def _block(name: str, function: FunctionType) -> str:
+    signature = inspect.signature(function)
+    parts: list[str] = []
+    for one in signature.parameters.values():
+        if one.kind is inspect.Parameter.KEYWORD_ONLY and not any(part.startswith("*") for part in parts):
+            parts.append("*")
+        if one.name != "self":
+            star = "*" if one.kind is inspect.Parameter.VAR_POSITIONAL else ""
+            parts.append(f"{star}{one.name}: {one.annotation}{_default(one.default)}")
+    returned = signature.return_annotation
+    arrow = "" if returned in {inspect.Signature.empty, "None"} else f" -> {returned}"
+    line = f"{name}({', '.join(parts)}){arrow}"
+    if len(line) > _WIDTH:
+        line = f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){arrow}"
+    return f"```python\n{line}\n```\n"
+
+
+def _default(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return ""
+    return f" = {value.__name__ if isinstance(value, FunctionType) else repr(value)}"
+
+
+def _first(value: object) -> str:
+    return " ".join((inspect.getdoc(value) or "").partition("\n\n")[0].split())
+
+
+def _paragraphs(value: object) -> str:
+    parts = (inspect.getdoc(value) or "").split("\n\n")
+    return "\n\n".join(textwrap.fill(" ".join(part.split()), 110) for part in parts)
+
+
 def main() -> None:
     """Write the pages; with --demo also the block in the README."""
     reference = ROOT / "docs" / "reference"
     (reference / "cli.md").write_text(cli_page(), encoding="utf-8")
     (reference / "rules.md").write_text(rules_page(), encoding="utf-8")
+    (reference / "python.md").write_text(python_page(), encoding="utf-8")
     (reference / "claims.md").write_text(claims_page(), encoding="utf-8")
     (reference / "desired-state.schema.json").write_text(schema_text(), encoding="utf-8")
     page = ROOT / "docs" / "explanation" / "architecture.md"

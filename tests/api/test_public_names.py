@@ -100,6 +100,18 @@ def test_hints_and_signatures_of_each_name_can_be_looked_up(name: str) -> None:
         inspect.signature(function)
 
 
+OPERATIONS = [*(type(getattr(seedless.Workspace(), name)) for name in (
+    "operators", "accounts", "users", "signing_keys",
+)), seedless.Preview]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OPERATIONS, ids=lambda kind: kind.__name__)
+def test_hints_of_what_a_workspace_does_can_be_looked_up(kind: type) -> None:
+    functions = [function for function in methods(kind) if function.__name__ != "__init__"]
+    assert [f.__name__ for f in functions if "return" not in typing.get_type_hints(f)] == []
+    typing.get_type_hints(seedless.Workspace.__init__)
+
+
 @pytest.mark.parametrize("kind", structs(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_the_hints_of_each_struct_can_be_looked_up(kind: type) -> None:
     assert set(typing.get_type_hints(kind)) >= set(kind.__struct_fields__)  # type: ignore[attr-defined]

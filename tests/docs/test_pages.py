@@ -39,6 +39,15 @@ def test_the_page_of_claims_is_made_from_the_table_of_their_members(root: Path, 
     assert page == generate.claims_page(), _MAKE_DOCS
 
 
+def test_the_page_of_the_python_api_says_what_signatures_and_docstrings_say(
+    root: Path, generate: ModuleType
+) -> None:
+    page = (root / "docs/reference/python.md").read_text(encoding="utf-8")
+    assert page == generate.python_page(), _MAKE_DOCS
+    assert "### `Workspace.accounts`" in page
+    assert "## Preview" in page
+
+
 def test_every_rule_stands_on_its_page_once_with_how_grave_it_is(root: Path) -> None:
     page = (root / "docs/reference/rules.md").read_text(encoding="utf-8")
     codes = re.findall(r"^### ([A-Z]\d{3}) ", page, re.MULTILINE)
