@@ -24,7 +24,7 @@ def made(key: SoftwareKey, **changes: Any) -> CeremonyKey:  # noqa: ANN401 - mem
         "holder": "Ada",
         "uri": "pkcs11:token=SAFE",
         "at": 1_800_000_000,
-        "says": {"serial": "1"},
+        "driver_report": {"serial": "1"},
     }
     return CeremonyKey(public_key=key.public_key, **usual | changes)
 
