@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import msgspec
 
-from seedless import wire
+from seedless import strict_json, wire
 from seedless.errors import BadClaims, BadUri, SeedlessError, StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
@@ -47,9 +47,28 @@ ATTESTATIONS = "attestations"
 """The folder beside the inventory with the certificates of attested keys, `PUBLIC_KEY.pem` each."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ATTESTED: dict[str, type] = {"sha256": str, "at": int}
-_MEMBERS: dict[str, type] = {"role": str, "name": str, "uri": str, "made": str, "at": int}
 _MADE: tuple[Made, ...] = get_args(Made)
+
+
+class _AttestedMembers(msgspec.Struct, frozen=True):
+    sha256: str
+    at: int
+
+
+class _KeyMembers(msgspec.Struct, frozen=True):
+    role: str
+    name: str
+    uri: str
+    made: str
+    at: int
+    attested: _AttestedMembers | None = None
+
+
+class _InventoryFile(msgspec.Struct, frozen=True):
+    """The members of the file."""
+
+    version: int
+    keys: dict[str, _KeyMembers]
 
 
 class Attested(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,24 +213,24 @@ def record(path: Path, lock: AbstractContextManager[object], *entries: KeyEntry)
 
 
 def _inventory(value: object) -> Inventory:
-    members = _members(value, "", {"version": int, "keys": dict})
-    if members["version"] != VERSION:
-        raise BadClaims(f"it is of version {members['version']}, this program reads {VERSION}")
+    strict_json.require_version(value, VERSION)
     entries: list[KeyEntry] = []
-    for text, item in members["keys"].items():
+    for text, members in strict_json.read(value, _InventoryFile).keys.items():
         path = wire.join("keys", text)
-        attested = item.get("attested") if isinstance(item, dict) else None
-        found = _members(item, path, _MEMBERS if attested is None else {**_MEMBERS, "attested": dict})
-        if attested is not None:
-            _members(attested, wire.join(path, "attested"), _ATTESTED)
+        attested = members.attested
         try:
-            role = _role(found["role"])
-            rest = {"public_key": PublicKey.parse(text), "role": role}
-            if attested is not None:
-                rest["attested"] = Attested(**attested)
-            entries.append(KeyEntry(**found | rest))
+            entry = KeyEntry(
+                public_key=PublicKey.parse(text),
+                uri=members.uri,
+                role=_role(members.role),
+                name=members.name,
+                made=cast("Made", members.made),  # which `KeyEntry` checks
+                at=members.at,
+                attested=None if attested is None else Attested(sha256=attested.sha256, at=attested.at),
+            )
         except SeedlessError as error:
             raise BadClaims(f"{path}: {error.message}", error.hint, path=path) from error
+        entries.append(entry)
     try:
         return _gathered(entries)
     except UsageError as error:
@@ -223,21 +242,3 @@ def _role(name: str) -> Role:
     if role is None:
         raise BadClaims(f"there is no role {quoted(name)}")
     return role
-
-
-def _members(value: object, path: str, types: dict[str, type]) -> dict[str, Any]:
-    """Return *value* if it is an object with these members and no others, each of its type."""
-    if not isinstance(value, dict):
-        raise BadClaims(f"{path or 'it'} is not an object", path=path)
-    for name in value.keys() | types.keys():
-        place = wire.join(path, name)
-        if name not in types:
-            raise BadClaims(f"{place}: nothing is known by this name", path=place)
-        if name not in value:
-            raise BadClaims(f"{place} is missing", path=place)
-        if type(value[name]) is not types[name]:
-            raise BadClaims(f"{place} is not {_KINDS[types[name]]}", path=place)
-    return value
-
-
-_KINDS: dict[type, str] = {int: "an integer", str: "text", dict: "an object"}

@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from seedless import wire
+import msgspec
+
+from seedless import strict_json, wire
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadClaims, SeedlessError, StoreError
 from seedless.store import atomic
@@ -37,6 +39,25 @@ if TYPE_CHECKING:
 LEDGER_NAME = "ledger.json"
 VERSION = 1
 _HEX = 64  # digits of a SHA-256
+
+
+class _SubjectMembers(msgspec.Struct, frozen=True):
+    sha256: str
+    iat: int
+
+
+class _OperatorMembers(msgspec.Struct, frozen=True):
+    last: str | None
+    requests: dict[str, str]
+    subjects: dict[str, _SubjectMembers]
+
+
+class _LedgerFile(msgspec.Struct, frozen=True):
+    """The members of the file."""
+
+    version: int
+    open: dict[str, str]
+    operators: dict[str, _OperatorMembers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,44 +168,30 @@ def load(path: Path) -> Ledger:
 
 
 def _ledger(value: object) -> Ledger:
-    members = _members(value, "", {"version": int, "open": dict, "operators": dict})
-    if members["version"] != VERSION:
-        raise BadClaims(f"it is of version {members['version']}, this program reads {VERSION}")
-    if not all(is_digest(request) for request in members["open"].values()):
+    strict_json.require_version(value, VERSION)
+    members = strict_json.read(value, _LedgerFile)
+    if not all(map(is_digest, members.open.values())):
         raise BadClaims("open holds something that is no SHA-256", path="open")
     books = {
-        key: _operator_record(one, wire.join("operators", key)) for key, one in members["operators"].items()
+        key: _operator_record(record, wire.join("operators", key))
+        for key, record in members.operators.items()
     }
-    return Ledger(books, members["open"])
+    return Ledger(books, members.open)
 
 
-def _operator_record(value: object, path: str) -> OperatorRecord:
-    found = _members(value, path, {"last": (str, type(None)), "requests": dict, "subjects": dict})
-    digests = [found["last"], *found["requests"], *found["requests"].values()]
+def _operator_record(members: _OperatorMembers, path: str) -> OperatorRecord:
+    digests = [members.last, *members.requests, *members.requests.values()]
     if not all(digest is None or is_digest(digest) for digest in digests):
         raise BadClaims(f"{path} holds something that is no SHA-256", path=path)
     subjects = {}
-    for sub, known in found["subjects"].items():
-        place = wire.join(f"{path}.subjects", sub)
-        entries = _members(known, place, {"sha256": str, "iat": int})
-        if not is_digest(entries["sha256"]):
-            raise BadClaims(f"{place}.sha256 is no SHA-256", path=place)
-        subjects[sub] = LastJwt(entries["sha256"], entries["iat"])
-    return OperatorRecord(last=found["last"], requests=found["requests"], subjects=subjects)
+    for sub, known in members.subjects.items():
+        if not is_digest(known.sha256):
+            place = f"{wire.join(f'{path}.subjects', sub)}.sha256"
+            raise BadClaims(f"{place} is no SHA-256", path=place)
+        subjects[sub] = LastJwt(known.sha256, known.iat)
+    return OperatorRecord(last=members.last, requests=members.requests, subjects=subjects)
 
 
 def is_digest(text: object) -> bool:
     """Report whether *text* is a SHA-256 in lower-case hex."""
     return isinstance(text, str) and len(text) == _HEX and not text.strip("0123456789abcdef")
-
-
-def _members(value: object, path: str, types: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadClaims(f"{path or 'it'} is not an object", path=path)
-    for name in sorted(value.keys() | types.keys()):
-        place = wire.join(path, name)
-        if name not in types or name not in value:
-            raise BadClaims(f"{place} is {'missing' if name in types else 'not known'}", path=place)
-        if not isinstance(value[name], types[name]) or isinstance(value[name], bool | wire.Number):
-            raise BadClaims(f"{place} is of the wrong type", path=place)
-    return value

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from seedless import strict_json, wire
 from seedless.errors import SeedlessError, StoreError
 from seedless.inventory import KeyEntry
 from seedless.nkey import PublicKey, Role
@@ -42,7 +43,7 @@ _VERSION: Final = 1
 Until = Literal["registered", "reported"]
 
 
-class PendingKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PendingKey(msgspec.Struct, frozen=True):
     """A key that is about to be created: `uri` names its token, its label and its CKA_ID."""
 
     role: Literal["operator", "account", "user"]
@@ -56,9 +57,9 @@ class PendingKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return NewKey(Role[self.role.upper()], self.name)
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _File(msgspec.Struct, frozen=True):
     version: Literal[1]
-    keys: list[PendingKey]
+    keys: tuple[PendingKey, ...]
 
 
 def load(root: Path) -> list[PendingKey]:
@@ -68,12 +69,12 @@ def load(root: Path) -> list[PendingKey]:
     if data is None:
         return []
     try:
-        keys = msgspec.json.decode(data, type=_File).keys
+        keys = list(strict_json.read(wire.parse(data), _File).keys)
         for key in keys:
             KeyUri.parse(key.uri)
-    except (msgspec.DecodeError, UnicodeDecodeError, SeedlessError) as error:
+    except SeedlessError as error:
         raise StoreError(
-            f"{shown(path)} is damaged: {getattr(error, 'message', error)}",
+            f"{shown(path)} is damaged: {error.message}",
             "restore it from a backup; or move it away, and look at seedless key list --token …",
         ) from error
     return keys
@@ -81,7 +82,7 @@ def load(root: Path) -> list[PendingKey]:
 
 def _text(keys: Sequence[PendingKey]) -> str | None:
     """Return the file of *keys*, None for no file."""
-    return msgspec.json.encode(_File(_VERSION, list(keys))).decode() + "\n" if keys else None
+    return msgspec.json.encode(_File(_VERSION, tuple(keys))).decode() + "\n" if keys else None
 
 
 class KeyCreation:

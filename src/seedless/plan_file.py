@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
-from seedless import jwt, wire
+import msgspec
+
+from seedless import jwt, strict_json, wire
 from seedless.change import Change, Statement, StoreWrite
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadClaims, SeedlessError, UsageError
@@ -21,18 +23,35 @@ from seedless.signing_pipeline import Plan
 from seedless.store.names import require_storable
 from seedless.text import shown
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+S = TypeVar("S")
 
 FORMAT = "seedless plan 1"
 _KINDS: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
 _USER = 2  # parts of the address of one
 
-_PLAN = {"format": str, "prepared_at": int, "around": list, "changes": list, "placements": list}
-_CHANGE = {"address": (list, type(None)), "draft": str, "reason": str, "replaces": (str, type(None))}
-_PLACEMENT = {
-    "address": list, "jwt": (str, type(None)), "reason": str, "replaces": (str, type(None)),
-}  # fmt: skip
+
+class _ChangeMembers(msgspec.Struct, frozen=True):
+    address: tuple[Any, ...] | None
+    draft: str
+    reason: str
+    replaces: str | None
+
+
+class _StoreWriteMembers(msgspec.Struct, frozen=True):
+    address: tuple[Any, ...]
+    jwt: str | None
+    reason: str
+    replaces: str | None
+
+
+class _PlanMembers(msgspec.Struct, frozen=True):
+    """The members of the file."""
+
+    format: str
+    prepared_at: int
+    around: tuple[str, ...]
+    changes: tuple[_ChangeMembers, ...]
+    placements: tuple[_StoreWriteMembers, ...]
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - what JSON holds
@@ -96,61 +115,55 @@ def strict(data: bytes) -> Any:  # noqa: ANN401 - what JSON holds
     return value
 
 
-def plan_of(members: Any, where: str) -> Plan:  # noqa: ANN401 - what JSON holds
-    """Return the plan that *members* state; raise `UsageError` that names the place below *where*."""
-    require_members(members, _PLAN, where)
-    if members["format"] != FORMAT:
+def plan_of(value: object, where: str) -> Plan:
+    """Return the plan that *value*, parsed JSON, is; raise `UsageError` with the place below *where*."""
+    members = members_of(value, _PlanMembers, where, _MADE)
+    if members.format != FORMAT:
         raise UsageError(f"{where}.format is not {FORMAT!r}", "another version of seedless may read it")
     plan = Plan(
-        tuple(_change(one, f"{where}.changes[{n}]") for n, one in enumerate(members["changes"])),
-        members["prepared_at"],
-        tuple(_jwt(one, f"{where}.around[{n}]") for n, one in enumerate(members["around"])),
-        tuple(_store_write(one, f"{where}.placements[{n}]") for n, one in enumerate(members["placements"])),
+        tuple(_change(one, f"{where}.changes[{n}]") for n, one in enumerate(members.changes)),
+        members.prepared_at,
+        tuple(_jwt(one, f"{where}.around[{n}]") for n, one in enumerate(members.around)),
+        tuple(_store_write(one, f"{where}.placements[{n}]") for n, one in enumerate(members.placements)),
     )
     _require_own_accounts(plan, where)
     _require_one_each(plan, where)
     return plan
 
 
-def require_members(members: Any, wanted: Mapping[str, Any], where: str, hint: str = "") -> None:  # noqa: ANN401 - what JSON holds
-    """Raise `UsageError` unless *members* is an object with just the members *wanted*, each of its type."""
-    hint = hint or _MADE
-    if not isinstance(members, dict):
-        raise UsageError(f"{where} is not an object", hint)
-    for name in sorted(wanted.keys() ^ members.keys()):
-        known = "is missing" if name in wanted else "is not known"
-        raise UsageError(f"{wire.join(where, name)} {known}", hint)
-    for name, kind in wanted.items():
-        if not isinstance(members[name], kind) or isinstance(members[name], bool | wire.Number):
-            raise UsageError(f"{where}.{name} is of the wrong type", hint)
-
-
-def _change(members: Any, where: str) -> Change:  # noqa: ANN401 - what JSON holds
-    require_members(members, _CHANGE, where)
+def members_of(value: object, kind: type[S], where: str, hint: str) -> S:
+    """Return *value*, parsed JSON, as the Struct *kind*; raise `UsageError` with the place and *hint*."""
     try:
-        draft = jwt.read_draft(members["draft"])
+        return strict_json.read(value, kind, where)
+    except BadClaims as error:
+        raise UsageError(error.message, hint) from error
+
+
+def _change(members: _ChangeMembers, where: str) -> Change:
+    try:
+        draft = jwt.read_draft(members.draft)
     except SeedlessError as error:
         raise UsageError(f"{where}.draft: {error.message}", error.hint) from error
-    replaces = _optional(members["replaces"], f"{where}.replaces")
+    replaces = _optional(members.replaces, f"{where}.replaces")
     if replaces is not None and replaces.claims.sub != draft.claims.sub:
         raise UsageError(f"{where}.replaces is about another subject than the draft", _MADE)
-    address = None if members["address"] is None else _address(members["address"], where)
+    address = None if members.address is None else _address(members.address, where)
     if address is not None:
         _require_place(address, Statement.of(draft), where)
-    return Change(draft, replaces, members["reason"], address)
+    return Change(draft, replaces, members.reason, address)
 
 
-def _store_write(members: Any, where: str) -> StoreWrite:  # noqa: ANN401 - what JSON holds
-    require_members(members, _PLACEMENT, where)
-    jwt_after, replaces = (_optional(members[name], f"{where}.{name}") for name in ("jwt", "replaces"))
-    address = _address(members["address"], where)
+def _store_write(members: _StoreWriteMembers, where: str) -> StoreWrite:
+    jwt_after = _optional(members.jwt, f"{where}.jwt")
+    replaces = _optional(members.replaces, f"{where}.replaces")
+    address = _address(members.address, where)
     for one in (jwt_after, replaces):
         if one is not None:
             _require_place(address, Statement.of(one), where)
-    return StoreWrite(address, jwt_after, replaces, members["reason"])
+    return StoreWrite(address, jwt_after, replaces, members.reason)
 
 
-def _address(parts: list[Any], where: str) -> tuple[str, ...]:
+def _address(parts: tuple[Any, ...], where: str) -> tuple[str, ...]:
     if len(parts) > _USER or not all(isinstance(part, str) for part in parts):
         raise UsageError(f"{where}.address is not one of an operator, an account or a user", _MADE)
     for part in parts:
@@ -212,9 +225,7 @@ def _optional(text: str | None, where: str) -> jwt.Jwt[Any] | None:
     return None if text is None else _jwt(text, where)
 
 
-def _jwt(text: Any, where: str) -> jwt.Jwt[Any]:  # noqa: ANN401 - what JSON holds
-    if not isinstance(text, str):
-        raise UsageError(f"{where} is not a jwt", _MADE)
+def _jwt(text: str, where: str) -> jwt.Jwt[Any]:
     try:
         found = jwt.read(text)  # an existing jwt may be spelled unusually; what is to be signed may not
     except SeedlessError as error:

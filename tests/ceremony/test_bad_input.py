@@ -83,11 +83,11 @@ SPELLED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a member missing": (lambda data: edited(data, lambda v: v.pop("reason")), "request.reason is missing"),
     "a member of another kind": (
         lambda data: edited(data, lambda v: v.update(expires="1")),
-        "expires is of the wrong",
+        "expires is not an integer",
     ),
     "true for a number": (
         lambda data: edited(data, lambda v: v.update(expires=True)),
-        "expires is of the wrong",
+        "expires is not an integer",
     ),
     "bidirectional characters": (
         lambda data: edited(data, lambda v: v.update(reason="two \u202estnuocca")),

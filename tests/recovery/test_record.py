@@ -64,7 +64,7 @@ def changed(place: tuple[Any, ...], value: object) -> bytes:
         (("format",), "seedless recovery record 9", "record.format is not 'seedless recovery record 1'"),
         (("threshold",), 1, "record.threshold is not between 2 and the number of shares"),
         (("threshold",), 4, "record.threshold is not between 2 and the number of shares"),
-        (("threshold",), True, "record.threshold is of the wrong type"),
+        (("threshold",), True, "record.threshold is not an integer"),
         (("words",), 21, IMPOSSIBLE),
         (("identifier",), 2**15, IMPOSSIBLE),
         (("more",), 1, "record.more is not known"),

@@ -141,7 +141,7 @@ def damaged(**changes: object) -> str:
         pytest.param(damaged(at="1"), f"keys.{ACCOUNT}.at is not an integer", id="type"),
         pytest.param(damaged(at=True), f"keys.{ACCOUNT}.at is not an integer", id="a boolean"),
         pytest.param(damaged(uri=None), f"keys.{ACCOUNT}.uri is missing", id="missing"),
-        pytest.param(damaged(seed="SU"), f"keys.{ACCOUNT}.seed: nothing is known by this name", id="unknown"),
+        pytest.param(damaged(seed="SU"), f"keys.{ACCOUNT}.seed is not known", id="unknown"),
         pytest.param(damaged(made="hand"), f"keys.{ACCOUNT}: a key is made by one of", id="made"),
         pytest.param(damaged(role="king"), f'keys.{ACCOUNT}: there is no role "king"', id="role"),
         pytest.param(damaged(uri="x"), f"keys.{ACCOUNT}: this is not a PKCS#11 URI", id="uri"),

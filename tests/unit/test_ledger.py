@@ -84,7 +84,7 @@ DAMAGED = {
     "a subject whose time is true": (
         json.dumps({"version": 1, "open": {}, "operators": {"O1": {
             "last": None, "requests": {}, "subjects": {"A1": {"sha256": REQUEST, "iat": True}}}}}),
-        "operators.O1.subjects.A1.iat is of the wrong type",
+        "operators.O1.subjects.A1.iat is not an integer",
     ),
     "a digest in capitals": (
         json.dumps({"version": 1, "open": {}, "operators": {"O1": {

@@ -6,7 +6,7 @@ off, members that are missing or not known, and texts with characters that canno
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedless import file_kind, plan_file, wire
 from seedless.errors import BadClaims, UsageError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.file_kind import FileKind
+
+S = TypeVar("S")
 
 _LONGEST_TEXT = 500  # characters of a reason or a name
 _AGAIN = "get the file again from whoever made it, and compare the digests"
@@ -59,9 +61,9 @@ def to_bytes(value: Mapping[str, Any]) -> bytes:
     return plan_file.canonical(value) + b"\n"
 
 
-def require_members(members: Any, kinds: Mapping[str, Any], where: str) -> None:  # noqa: ANN401 - what JSON holds
-    """Raise `UsageError` unless *members* is an object with just the members *kinds*, each of its type."""
-    plan_file.require_members(members, kinds, where, _AGAIN)
+def members_of(value: object, kind: type[S], where: str) -> S:
+    """Return *value*, parsed JSON, as the Struct *kind*; raise `UsageError` with the place below *where*."""
+    return plan_file.members_of(value, kind, where, _AGAIN)
 
 
 def require_plain(text: str, where: str) -> None:

@@ -16,6 +16,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless import plan_file
 from seedless.ceremony import documents
 from seedless.ceremony import transcript as results
@@ -33,7 +35,13 @@ if TYPE_CHECKING:
 
 
 FORMAT = "seedless ceremony keys 1"
-_MEMBERS = {"format": str, "keys": list}
+
+
+class _KeysMembers(msgspec.Struct, frozen=True):
+    """The members of the file."""
+
+    format: str
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +72,10 @@ def to_bytes(statements: Sequence[str]) -> bytes:
 
 def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
     """Return the keys in a file, each with its statement; raise `UsageError` or `Refused` with the place."""
-    members = documents.parse(data, "the file of keys")
-    documents.require_members(members, _MEMBERS, "keys")
-    if members["format"] != FORMAT:
+    members = documents.members_of(documents.parse(data, "the file of keys"), _KeysMembers, "keys")
+    if members.format != FORMAT:
         raise UsageError(f"keys.format is not {FORMAT!r}", "another version of seedless may read it")
-    found = [(_ceremony_key(text, f"keys.keys[{n}]"), str(text)) for n, text in enumerate(members["keys"])]
+    found = [(_ceremony_key(text, f"keys.keys[{n}]"), text) for n, text in enumerate(members.keys)]
     raw = [made.public_key.raw for made, _ in found]
     for number, one in enumerate(raw):
         if one in raw[:number]:
@@ -76,9 +83,7 @@ def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
     return tuple(found)
 
 
-def _ceremony_key(text: object, where: str) -> CeremonyKey:
-    if not isinstance(text, str):
-        raise UsageError(f"{where} is not a jwt")
+def _ceremony_key(text: str, where: str) -> CeremonyKey:
     jwt: Jwt[Any] = read_ceremony_jwt(text, where)
     data = jwt.claims.body.data or {}
     texts = [data.get(name) for name in ("name", "holder", "uri")]

@@ -32,12 +32,22 @@ if TYPE_CHECKING:
 
 FORMAT = "seedless ceremony request 1"
 REHEARSAL = "REHEARSAL"
-_READ = {"format", "plan", "operator", "receipts"}  # members that are not taken as they are
 _ENTRIES = 600  # bytes that the entries of one change have at most, beside what is signed: intent and signed
-_MEMBERS = {
-    "format": str, "plan": dict, "operator": (str, type(None)), "prepared_by": str, "reason": str,
-    "expires": int, "tool": str, "previous": (str, type(None)), "receipts": list, "mark": str,
-}  # fmt: skip
+
+
+class _RequestMembers(msgspec.Struct, frozen=True):
+    """The members of the file."""
+
+    format: str
+    plan: dict[str, Any]  # which `plan_file` reads
+    operator: str | None
+    prepared_by: str
+    reason: str
+    expires: int
+    tool: str
+    previous: str | None
+    receipts: tuple[Any, ...]
+    mark: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,15 +160,19 @@ def prepare(plan: Plan, *, at: int, reset_time: Collection[str] = (), **header: 
 
 def parse(data: bytes) -> CeremonyRequest:
     """Read a request; raise `UsageError`, or `StoreError` for one that is too long, that names the place."""
-    members = documents.parse(data, "the request")
-    documents.require_members(members, _MEMBERS, "request")
-    if members["format"] != FORMAT:
+    members = documents.members_of(documents.parse(data, "the request"), _RequestMembers, "request")
+    if members.format != FORMAT:
         raise UsageError(f"request.format is not {FORMAT!r}", "another version of seedless may read it")
     request = CeremonyRequest(
-        plan=plan_file.plan_of(members["plan"], "request.plan"),
-        operator=None if members["operator"] is None else _operator(members["operator"]),
-        receipts=tuple(members["receipts"]),
-        **{name: members[name] for name in _MEMBERS if name not in _READ},
+        plan=plan_file.plan_of(members.plan, "request.plan"),
+        operator=None if members.operator is None else _operator(members.operator),
+        prepared_by=members.prepared_by,
+        reason=members.reason,
+        expires=members.expires,
+        tool=members.tool,
+        previous=members.previous,
+        receipts=members.receipts,
+        mark=members.mark,
     )
     _require_sound(request)
     return request

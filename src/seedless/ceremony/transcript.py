@@ -12,6 +12,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless import jwt, plan_file
 from seedless.ceremony import documents
 from seedless.errors import Refused, SeedlessError
@@ -110,7 +112,14 @@ def _write_all(descriptor: int, data: bytes, at: int) -> None:
 
 RESULT_FORMAT = "seedless ceremony result 1"
 _FIRST = b'{"at":'  # of the entry that opens a transcript
-_MEMBERS = {"format": str, "receipts": list, "transcript": list}
+
+
+class _ResultMembers(msgspec.Struct, frozen=True):
+    """The members of the file of a result."""
+
+    format: str
+    receipts: tuple[str, ...]
+    transcript: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +157,10 @@ def parse(data: bytes) -> CeremonyResult:
 def _parsed(data: bytes) -> CeremonyResult:
     if _is_transcript(data):
         return CeremonyResult(tuple(read(data)), None)
-    members = documents.parse(data, "the result")
-    documents.require_members(members, _MEMBERS, "result")
-    if members["format"] != RESULT_FORMAT:
+    members = documents.members_of(documents.parse(data, "the result"), _ResultMembers, "result")
+    if members.format != RESULT_FORMAT:
         raise Refused(f"result.format is not {RESULT_FORMAT!r}", "another version of seedless may read it")
-    for number, one in enumerate(members["receipts"]):
-        if not isinstance(one, str):
-            raise Refused(f"result.receipts[{number}] is not text")
-    return CeremonyResult(tuple(members["transcript"]), tuple(members["receipts"]))
+    return CeremonyResult(members.transcript, members.receipts)
 
 
 def _is_transcript(data: bytes) -> bool:
@@ -163,16 +168,62 @@ def _is_transcript(data: bytes) -> bool:
     return data.startswith(_FIRST) or _FIRST.startswith(data)
 
 
-_EVERY = {"at": int, "kind": str, "n": int, "previous": str}
-_PROGRESS_MEMBERS: dict[str, dict[str, Any]] = {
-    "opened": {"format": str, "request": str, "tool": str, "mark": str, "present": list},
-    "reviewed": {"policy": str, "findings": list, "lifted": list},
-    "witnessed": {"statement": str},
-    "key": {"public_key": str, "says": dict},
-    "intent": {"change": int, "sha256": str},
-    "signed": {"change": int, "jwt": str},
-    "ended": {"signed": int},
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """The members of every entry."""
+
+    at: int
+    kind: str
+    n: int
+    previous: str
+
+
+class _Opened(_Entry, frozen=True, kw_only=True):
+    format: str
+    request: str
+    tool: str
+    mark: str
+    present: tuple[Any, ...]
+
+
+class _Reviewed(_Entry, frozen=True, kw_only=True):
+    policy: str
+    findings: tuple[Any, ...]
+    lifted: tuple[Any, ...]
+
+
+class _Witnessed(_Entry, frozen=True, kw_only=True):
+    statement: str
+
+
+class _KeyOpened(_Entry, frozen=True, kw_only=True):
+    public_key: str
+    says: dict[str, Any]
+
+
+class _Intent(_Entry, frozen=True, kw_only=True):
+    change: int
+    sha256: str
+
+
+class _Signed(_Entry, frozen=True, kw_only=True):
+    change: int
+    jwt: str
+
+
+class _Ended(_Entry, frozen=True, kw_only=True):
+    signed: int
+
+
+_ENTRIES: dict[str, type[_Entry]] = {
+    "opened": _Opened,
+    "reviewed": _Reviewed,
+    "witnessed": _Witnessed,
+    "key": _KeyOpened,
+    "intent": _Intent,
+    "signed": _Signed,
+    "ended": _Ended,
 }
+"""The entries of a transcript, by their kind."""
 
 
 @dataclass(slots=True)
@@ -238,7 +289,7 @@ def _take(so_far: CeremonyProgress, entry: Any, place: str) -> None:  # noqa: AN
     if not isinstance(kind, str) or kind not in so_far.next_kinds:
         expected = " or ".join(so_far.next_kinds) or "no entry"
         raise Refused(f"{place} is {_named(kind)}, where {expected} has to be", _ORDER)
-    documents.require_members(entry, _EVERY | _PROGRESS_MEMBERS[kind], place)
+    documents.members_of(entry, _ENTRIES[kind], place)
     if entry["n"] != len(so_far.entries):
         raise Refused(f"{place}.n is {entry['n']}, not {len(so_far.entries)}", _ORDER)
     if entry["previous"] != so_far.digest:
@@ -249,7 +300,7 @@ def _take(so_far: CeremonyProgress, entry: Any, place: str) -> None:  # noqa: AN
 
 
 def _named(kind: object) -> str:
-    return kind if isinstance(kind, str) and kind in _PROGRESS_MEMBERS else "no entry of a transcript"
+    return kind if isinstance(kind, str) and kind in _ENTRIES else "no entry of a transcript"
 
 
 def _opened(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,7 +22,7 @@ from seedless.recovery.paths import key_of, path_of
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
     from typing import Self
 
     from seedless.recovery.slip39 import Share
@@ -35,11 +35,6 @@ _TAG = b"seedless recovery share 1\0"
 _WORDS = (slip39.word_count(16), slip39.word_count(32))
 _MOST_INDEX = 2**32 - 1
 _MOST_IDENTIFIER = 2**15 - 1
-_MEMBERS = {
-    "format": str, "at": int, "identifier": int, "threshold": int, "words": int, "shares": list, "keys": list,
-}  # fmt: skip
-_SHARE = {"number": int, "holder": str, "sha256": str}
-_KEY = {"role": str, "name": str, "index": int, "path": str, "public_key": str}
 
 
 class ShareRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +43,26 @@ class ShareRecord(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     holder: str
     sha256: str
+
+
+class _KeyMembers(msgspec.Struct, frozen=True):
+    role: str
+    name: str
+    index: int
+    path: str
+    public_key: str
+
+
+class _RecordMembers(msgspec.Struct, frozen=True):
+    """The members of the file."""
+
+    format: str
+    at: int
+    identifier: int
+    threshold: int
+    words: int
+    shares: tuple[ShareRecord, ...]
+    keys: tuple[_KeyMembers, ...]
 
 
 class KeyName(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,47 +188,41 @@ def share_digest(share: Share) -> str:
 
 def parse(data: bytes, what: str = "the record") -> RecoveryRecord:
     """Read a record; raise `UsageError` with the place of what is wrong."""
-    members = documents.parse(data, what)
-    documents.require_members(members, _MEMBERS, "record")
-    if members["format"] != FORMAT:
+    members = documents.members_of(documents.parse(data, what), _RecordMembers, "record")
+    if members.format != FORMAT:
         raise UsageError(f"record.format is not {FORMAT!r}", "another version of seedless may read it")
+    for number, share in enumerate(members.shares):
+        _require_share(share, f"record.shares[{number}]")
     record = RecoveryRecord(
-        at=members["at"],
-        identifier=members["identifier"],
-        threshold=members["threshold"],
-        words=members["words"],
-        shares=_each(members["shares"], _share, "record.shares"),
-        keys=_each(members["keys"], _key, "record.keys"),
+        at=members.at,
+        identifier=members.identifier,
+        threshold=members.threshold,
+        words=members.words,
+        shares=members.shares,
+        keys=tuple(_key(key, f"record.keys[{number}]") for number, key in enumerate(members.keys)),
     )
     _require_possible(record)
     return record
 
 
-def _each(items: Sequence[Any], read: Callable[[Any, str], Any], where: str) -> tuple[Any, ...]:
-    return tuple(read(item, f"{where}[{number}]") for number, item in enumerate(items))
-
-
-def _share(members: Mapping[str, Any], where: str) -> ShareRecord:
-    documents.require_members(members, _SHARE, where)
-    documents.require_plain(members["holder"], f"{where}.holder")
-    if not _DIGEST.fullmatch(members["sha256"]):
+def _require_share(share: ShareRecord, where: str) -> None:
+    documents.require_plain(share.holder, f"{where}.holder")
+    if not _DIGEST.fullmatch(share.sha256):
         raise UsageError(f"{where}.sha256 is no SHA-256 in hexadecimal", _AGAIN)
-    return ShareRecord(**members)
 
 
-def _key(members: Mapping[str, Any], where: str) -> KeyRecord:
-    documents.require_members(members, _KEY, where)
-    if members["role"] not in ROLES or not 0 <= members["index"] <= _MOST_INDEX:
+def _key(members: _KeyMembers, where: str) -> KeyRecord:
+    if members.role not in ROLES or not 0 <= members.index <= _MOST_INDEX:
         raise UsageError(f"{where} has a role or an index that no key has", _AGAIN)
-    key = KeyName(role=ROLES[members["role"]], name=members["name"], index=members["index"])
+    key = KeyName(role=ROLES[members.role], name=members.name, index=members.index)
     try:
-        entry = KeyRecord(key=key, public_key=PublicKey.parse(members["public_key"]))
+        entry = KeyRecord(key=key, public_key=PublicKey.parse(members.public_key))
         require_label(key)
     except SeedlessError as error:
         raise UsageError(f"{where}: {error.message}", _AGAIN) from error
     if entry.public_key.role is not key.role:
         raise UsageError(f"{where}.public_key is of another role", _AGAIN)
-    if entry.path != members["path"]:
+    if entry.path != members.path:
         raise UsageError(f"{where}.path is not the path of this role, name and index", _AGAIN)
     return entry
 
