@@ -69,8 +69,8 @@ _RULES_HEAD = f"""\
 Every change is put before every rule before a token is opened. A finding is an *error*, and nothing is
 signed; a *warning*, which is shown; or a *timecheck*, about claims that hold at another time, which is shown
 too. An error about claims (C) that the jwt which is replaced has too, and that the change neither causes nor
-touches, is shown as *existing* and stops nothing. Under each rule: what it wants, what comes of breaking it,
-how grave a finding is, and the cures that its findings name.
+touches, is shown as *existing* and stops nothing. Under each rule: what it requires, what follows from
+breaking it, how grave a finding is, and the cures that its findings name.
 """
 _CLAIMS_HEAD = f"""\
 # Members of claims

@@ -33,7 +33,7 @@ class Permission(Part, frozen=True, kw_only=True):
 
 
 class ResponsePermission(Part, frozen=True, kw_only=True):
-    """Leave to answer: `max` messages within `ttl` nanoseconds; both are always written."""
+    """Permission to respond: `max` messages within `ttl` nanoseconds; both are always written."""
 
     max: Int64 = msgspec.field(default_factory=int)
     ttl: Int64 = msgspec.field(default_factory=int)

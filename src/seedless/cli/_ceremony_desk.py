@@ -70,7 +70,7 @@ def _first_use(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
 
 first_use_option = click.option(
     "--first-use", multiple=True, metavar="PUBKEY|all", callback=_first_use,
-    help="Take the jwt of this key that the request brings as what stands: the ledger does not know it.",
+    help="Take the jwt of this key that the request brings as the current one: the ledger does not know it.",
 )  # fmt: skip
 
 

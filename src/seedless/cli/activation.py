@@ -32,7 +32,7 @@ _NEVER = Moment("0")
 
 @group()
 def activation() -> None:
-    """Give other accounts leave to import private exports."""
+    """Sign activations: permissions to import private exports."""
 
 
 @activation.command()
@@ -43,8 +43,8 @@ def activation() -> None:
 )
 @kind_option
 @given(
-    click.option("--expiry", type=MOMENT, help="Until when: 30d, 1y, 2027-01-31, or 0 for ever."),
-    click.option("--start", type=MOMENT, help="From when."),
+    click.option("--expiry", type=MOMENT, help="Expiry: 30d, 1y, 2027-01-31, or 0 for none."),
+    click.option("--start", type=MOMENT, help="Not valid before."),
 )
 @click.option(
     "--output",

@@ -126,8 +126,8 @@ def _flag(name: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401
 
 
 _TIMES = [
-    _option("expiry", type=MOMENT, help="Until when: 30d, 1y, 2027-01-31, or 0 for ever."),
-    _option("start", type=MOMENT, help="From when; 0 for always."),
+    _option("expiry", type=MOMENT, help="Expiry: 30d, 1y, 2027-01-31, or 0 for none."),
+    _option("start", type=MOMENT, help="Not valid before; 0 for no such time."),
 ]
 _SET = [
     _option("set_", multiple=True, metavar="PATH=VALUE", help="Any member, as in limits.conn=10."),
@@ -140,12 +140,12 @@ _PERMISSIONS = [
         for side, words in (("pub", "publish"), ("sub", "subscribe"), ("pubsub", "do both"))
     ),
     _option("allow_pub_response", type=int, is_flag=False, flag_value=1, metavar="COUNT",
-            help="Leave to answer so many times."),
+            help="Permission to respond so many times."),
     _option("response_ttl", type=DURATION, help="How long answers are allowed, as in 5s."),
 ]  # fmt: skip
 _RM_PERMISSIONS = [
     several("rm", metavar="SUBJECT", help="Remove a subject from all permissions"),
-    _flag("rm_response_perms", "Remove the leave to answer."),
+    _flag("rm_response_perms", "Remove the permission to respond."),
 ]
 _LIMITS, _JETSTREAM = "Limits", "JetStream"  # headings in the help
 _JS_TIER = _option("js_tier", type=click.IntRange(min=0), help="JetStream: the tier that is limited; 0: all.")

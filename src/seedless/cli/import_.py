@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @group(name="import")
 def import_() -> None:
-    """Take in accounts and users that others made."""
+    """Import accounts and users that others created."""
 
 
 def _also_here(command: click.Command, before: str, name: str) -> click.Command:

@@ -38,7 +38,7 @@ _STATES = {
 
 @group()
 def migrate() -> None:
-    """Come here from another tool."""
+    """Migrate from another tool."""
 
 
 @migrate.command()
@@ -47,7 +47,7 @@ def migrate() -> None:
 @click.option("--keystore-dir", type=_FOLDER, metavar="DIR", help="Where its keys are [env: NKEYS_PATH].")
 @click.option("--backup", type=_FOLDER, metavar="DIR", help="Copy the seeds here before they are replaced.")
 @click.option(
-    "--replace-seeds", is_flag=True, help="Leave the public key in place of each seed; wants --backup."
+    "--replace-seeds", is_flag=True, help="Leave the public key in place of each seed; requires --backup."
 )
 @change_options
 def nsc(

@@ -106,7 +106,7 @@ _JUDGE = [
     *_POLICY,
     click.option(
         "--allow", multiple=True, metavar="CODE",
-        help="Lift the finding with this code; not of the policy, nor one that guards a promise.",
+        help="Waive the finding with this code; not of the policy, nor one that guards a promise.",
     ),
     click.option(
         "--allow-extractable", multiple=True, metavar="PUBKEY", callback=_public_keys,

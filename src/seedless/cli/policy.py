@@ -59,7 +59,7 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
 @click.argument("file", type=_FILE)
 @json_options
 def explain(settings: Settings, *, file: Path) -> None:
-    """Say what a policy wants, to be read aloud.
+    """Describe a policy in words, to be read aloud.
 
     FILE holds the policy; each rule in it becomes a sentence.
 

@@ -34,7 +34,7 @@ _FAILED, _FINDINGS, _CHANGES = 1, 3, 5
 @click.option("--all", "-A", "everything", is_flag=True, help="All accounts of the store.")
 @click.option("--diff", "-D", "only_diff", is_flag=True, help="Show what differs, and send nothing.")
 @click.option("--prune", "-P", is_flag=True, help="Then delete there what the store does not have.")
-@click.option("--force", "-F", is_flag=True, help="Send although rules stand against the claims themselves.")
+@click.option("--force", "-F", is_flag=True, help="Send in spite of findings about the claims themselves.")
 @count_option
 @remote_options
 @push_options
@@ -52,7 +52,7 @@ def push(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Push accounts to the servers.
 
-    Only what differs is sent, and nothing at all when something stands against it at any server: who issued
+    Only what differs is sent, and nothing at all when a check fails at any server: who issued
     it, how old it is, how long. Every server's answer is told. The user who logs in is one of the system
     account: from creds, or signed to live for two minutes. With --diff, exit 5 when something differs.
 

@@ -66,7 +66,8 @@ def sign(
     always later.
 
     Without FILE, --plan names a plan that a command wrote before. It is signed as it is, into the store, and
-    only where the store is still as it was. Without a terminal that wants --expect with its digest, or --yes.
+    only where the store is still as it was. Without a terminal that requires --expect with its digest, or
+    --yes.
 
     \b
     Example:

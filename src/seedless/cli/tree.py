@@ -43,7 +43,7 @@ _FORMATS = ["text", "mermaid", "dot", "svg"]
 def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Path | None) -> None:
     """Draw the operator, its accounts and their users.
 
-    Mermaid is drawn by many web pages, DOT by Graphviz; svg wants the program dot of Graphviz.
+    Mermaid is drawn by many web pages, DOT by Graphviz; svg requires the program dot of Graphviz.
 
     \b
     Example:

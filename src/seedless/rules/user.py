@@ -85,7 +85,7 @@ def c079_time_zone_is_known(statement: Statement[User], _: Context) -> Iterator[
 def c080_callout_request_names_its_user(
     statement: Statement[AuthorizationRequest], _: Context
 ) -> Iterator[Finding]:
-    """An auth callout request states for which user key an answer is wanted.
+    """An auth callout request states for which user key an answer is requested.
 
     The answer is a jwt for it.
     """

@@ -14,7 +14,7 @@ _COMMANDS = {
     "abandon": ("abandon", "Give a ceremony up that has begun, for good."),
     "accept": ("accept", "Take the result of a ceremony into the store."),
     "check": ("check", "Check a ceremony afterwards: no token, no store, no network."),
-    "rehearse": ("rehearse", "Walk the whole ceremony on a throw-away token."),
+    "rehearse": ("rehearse", "Rehearse the whole ceremony on a temporary token."),
     "inventory": ("inventory", "Lay the keys of the transcripts beside the tokens."),
     "report": ("report", "Write the page of a ceremony: HTML that prints well."),
 }
@@ -27,7 +27,7 @@ ceremony = LazyGroup(
     help="""Sign on a machine without a network, and check it afterwards.
 
 \b
-The walk:
+The steps:
   seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
   seedless ceremony review request.json
   seedless ceremony witness request.json --key-file ada.nk -o ada.witness

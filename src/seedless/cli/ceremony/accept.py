@@ -49,7 +49,7 @@ def accept(settings: Settings, *, result_file: Path) -> None:
 
     Only for a request that was prepared here, for the operator of this store, and where the store is still as
     it was then. Every signature, the chain, the witnesses and the receipts are verified first. What is in the
-    store already is passed over, so that it can be run again. Publish with `seedless push`.
+    store already is skipped, so that it can be run again. Publish with `seedless push`.
 
     \b
     Example:

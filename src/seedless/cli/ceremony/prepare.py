@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")
 @click.option(
     "--expires", type=MomentType(), default="7d", show_default=True, metavar="TIME",
-    help="Until when it may be signed.",
+    help="Expiry: the request is not signed afterwards.",
 )  # fmt: skip
 @click.option(
     "--at",

@@ -85,9 +85,9 @@ def rehearse(
     softhsm: Path | None,
     output: Path | None,
 ) -> int:
-    """Walk the whole ceremony on a throw-away token.
+    """Rehearse the whole ceremony on a temporary token.
 
-    Each key gets a stand-in on a SoftHSM token that is deleted at the end; who stands in for whom is shown.
+    Each key gets a placeholder on a SoftHSM token that is deleted at the end; which replaces which is shown.
     Everything that is made is marked REHEARSAL, and `accept` refuses it. No real token is touched. At the end
     stands what the real ceremony will need; exit code 3 when it would be refused today.
 

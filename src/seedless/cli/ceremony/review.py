@@ -30,7 +30,7 @@ def review(
 ) -> None:
     """Judge and show a request, without token or PIN.
 
-    It goes by the policy, the ledger and the clock of this machine. What stands against the request is shown
+    It goes by the policy, the ledger and the clock of this machine. Findings about the request are shown
     first; exit code 3 when something does. Then come the changes, those that widen access first, the digest
     of the policy, and the digest of the request in words.
 

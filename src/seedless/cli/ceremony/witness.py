@@ -57,7 +57,7 @@ def witness(
 
     The request is judged and shown as `review` does, by the policy and the ledger of the machine that signs;
     then you type its words. The statement binds the digests
-    of request and policy, what is lifted, and the expiry. Whether you count is for the policy: its
+    of request and policy, what is waived, and the expiry. Whether you count is for the policy: its
     [witnesses] lists keys. Your key is a file with its seed, or on a token.
 
     \b

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--dir", "-d", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to."
 )
 @click.option("--account", "-a", metavar="NAME", help="Of this account alone.")
-@click.option("--user", metavar="NAME", help="Of this user alone; wants --account.")
+@click.option("--user", metavar="NAME", help="Of this user alone; requires --account.")
 @click.option("--users/--no-users", default=True, help="Keys of users, which is the default.")
 @click.option("--curves/--no-curves", default=True, help="Curve keys of auth callout, which is the default.")
 @click.option("--include-jwts", is_flag=True, help="Copy the jwts of the users too.")

@@ -54,7 +54,7 @@ def list_(
     """List the inventory of keys.
 
     With --token also what is on that token, which asks for its PIN. With --all also the keys that jwts of the
-    store name: of users, whose seeds are in creds, and those whose place nobody noted.
+    store name: of users, whose seeds are in creds, and those whose place is not registered.
 
     \b
     Example:

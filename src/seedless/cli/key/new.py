@@ -28,8 +28,8 @@ from seedless.text import shown
 def new(settings: Settings, *, role: str, name: str | None, software: bool) -> None:
     """Create an Ed25519 key that cannot leave the token.
 
-    Where it is is noted in the inventory. Users' and curve keys may be --software: the seed goes into the key
-    store beside the store, and the public key is printed.
+    Its place is recorded in the inventory. Users' and curve keys may be --software: the seed goes into the
+    key store beside the store, and the public key is printed.
 
     \b
     Example:

@@ -45,7 +45,7 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
 
     What servers must change is listed. Accounts that the old key has signed are signed by the new one. With
     --convert-to-signing-key they stay as they are, and nobody is locked out while servers are restarted one
-    after another; afterwards seedless rotate operator-key lets the old key give way.
+    after another; afterwards seedless rotate operator-key replaces the previous key.
 
     \b
     Example:

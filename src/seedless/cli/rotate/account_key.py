@@ -16,12 +16,12 @@ from seedless.nkey import PublicKey, Role
 
 @command(name="account-key")
 @click.argument("name")
-@click.option("--key", metavar="KEY|ROLE", help="The key that gives way [default: the only one].")
+@click.option("--key", metavar="KEY|ROLE", help="The key that is replaced [default: the only one].")
 @click.option(
     "--new-key",
     type=PublicKeyType(Role.ACCOUNT),
     metavar="A…",
-    help="The key that takes its place; without it one is made on the token.",
+    help="The replacement key; without it one is made on the token.",
 )
 @finish_option
 @emergency_option
@@ -39,13 +39,13 @@ def account_key(
     without_servers: bool,
     remote: Remote,
 ) -> None:
-    """Let a signing key of the account NAME give way to a new one.
+    """Replace a signing key of the account NAME by a new one.
 
-    The first phase adds the new key beside the old one, with the same role and template, signs again what
-    the old one has signed (users, and activations in imports of this store), writes the creds anew and pushes
-    the account. It tells which creds are to be delivered, and who is still connected through the old key. Run
-    again, it goes on from there. The second phase, --finish, removes the old key; it is refused while
-    anything, also a connection, depends on it.
+    The first phase adds the new key beside the previous one, with the same role and template, signs again
+    what the previous one has signed (users, and activations in imports of this store), writes the creds anew
+    and pushes the account. It reports which creds are to be delivered, and who is still connected through the
+    previous key. Run again, it goes on from there. The second phase, --finish, removes the previous key; it
+    is refused while anything, also a connection, depends on it.
 
     \b
     Example:

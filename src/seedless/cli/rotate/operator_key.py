@@ -15,12 +15,12 @@ from seedless.nkey import PublicKey, Role
 
 
 @command(name="operator-key")
-@click.option("--key", metavar="O…", help="The key that gives way [default: the only one].")
+@click.option("--key", metavar="O…", help="The key that is replaced [default: the only one].")
 @click.option(
     "--new-key",
     type=PublicKeyType(Role.OPERATOR),
     metavar="O…",
-    help="The key that takes its place; without it one is made on the token.",
+    help="The replacement key; without it one is made on the token.",
 )
 @finish_option
 @emergency_option
@@ -37,7 +37,7 @@ def operator_key(
     without_servers: bool,
     remote: Remote,
 ) -> None:
-    """Let a signing key of the operator give way to a new one.
+    """Replace a signing key of the operator by a new one.
 
     Servers learn another operator jwt only when they start anew, so there are barriers, and the servers' own
     words prove that each is passed. Each run says where it stands and what comes next, and takes what steps

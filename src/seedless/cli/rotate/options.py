@@ -10,7 +10,7 @@ finish_option = click.option("--finish", is_flag=True, help="The second phase: t
 
 
 emergency_option = click.option(
-    "--emergency", is_flag=True, help="Both phases at once, after saying whom that locks out. Wants --key."
+    "--emergency", is_flag=True, help="Both phases at once, after saying whom that locks out. Requires --key."
 )
 
 

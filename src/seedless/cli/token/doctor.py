@@ -27,12 +27,12 @@ _COLOURS = {CheckStatus.OK: "green", CheckStatus.NOTE: "yellow", CheckStatus.PRO
 
 
 @command()
-@click.option("--no-key", is_flag=True, help="Make no throw-away key: nothing is written on the token.")
+@click.option("--no-key", is_flag=True, help="Create no temporary key: nothing is written on the token.")
 @trial_options
 def doctor(settings: Settings, *, no_key: bool) -> int:
     """Try what the token can do, and say what to do.
 
-    A throw-away key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
+    A temporary key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
     is there signs a challenge, which may require a touch. It tells the encodings, the speed of a signature
     and the largest message; beside that, the size of a typical account. The PIN is sent once, and not at all
     when few tries are left, unless --last-try. Exit 3 for a problem, 4 when the token cannot be opened.

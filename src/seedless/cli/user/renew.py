@@ -43,7 +43,7 @@ class _Passed:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--account", "-a", metavar="NAME", help="Users of this account [default: of all].")
 @click.option("--within", type=SPAN, metavar="SPAN", help="Those that expire within, as in 30d, or have.")
-@click.option("--expiry", type=MOMENT, help="Until when [default: as long as they had].")
+@click.option("--expiry", type=MOMENT, help="Expiry [default: the validity that they had].")
 @sign_options
 def renew(
     settings: Settings,
@@ -56,7 +56,7 @@ def renew(
     """Let users last longer, those named or those that expire.
 
     Keys and permissions stay. The new jwt lasts as long as the old one did, from now; --expiry says another
-    end. Creds files get the new jwt. Users that are revoked are passed over, as are those that never expire.
+    end. Creds files get the new jwt. Users that are revoked are skipped, as are those that never expire.
     The exit code is 3 when one cannot be renewed: it is damaged, or its scope is gone.
 
     \b
