@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from seedless.app import edits, revocations
+from seedless.app import deletion, edits, renaming, revocations
 from seedless.app.arguments import Time
+from seedless.app.deletion import AccountDeleted
 from seedless.app.edits import Change, Edited
 from seedless.app.pipeline import Preview, preview
 from seedless.app.signing_keys import REMOVED, USERS_AGAIN, issued_by, locking_out, with_keys
@@ -133,6 +134,23 @@ class Accounts:
     ) -> Preview[Edited[Account]]:
         """Preview the account *name* without the revocations of *users*."""
         return revocations.unrevoke(self._workspace, name, tuple(map(str, users)), issuer=issuer)
+
+    def delete(
+        self, name: str, *, creds: bool = False, seeds: bool = False, force: bool = False
+    ) -> Preview[AccountDeleted]:
+        """Preview the store without the account *name* and its users; without their *creds* and *seeds* too.
+
+        Keys stay on their tokens, and servers that have the account keep it. Raise `UsageError` for the
+        system account, and for one that others import from; with *force* that is a notice.
+        """
+        return deletion.delete_account(self._workspace, name, creds=creds, seeds=seeds, force=force)
+
+    def rename(
+        self, old: str, new: str, *, issuer: str | PublicKey | None = None
+    ) -> Preview[Edited[Account]]:
+        """Preview the account *old* under the name *new*; users and creds move with it, its key stays."""
+        key = None if issuer is None else str(issuer)
+        return renaming.rename_account(self._workspace, old, new, issuer=key)
 
 
 def _issuer(workspace: Workspace, operator: Claims[Operator], wanted: str | None) -> PublicKey | None:

@@ -1,13 +1,9 @@
-"""Users: created, with a creds file where their key is a software key, and edited.
-
-A user that a scope issues carries no permissions of its own, and one that no scope issues needs its own. What
-would leave a user without any, or with two, is refused before anything is shown.
-"""
+"""Users: created, with a creds file where their key is a software key, edited, renamed and deleted."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +12,23 @@ from msgspec.structs import replace
 
 from seedless.app import arguments, edits
 from seedless.app.arguments import Time
+from seedless.app.deletion import UsersDeleted, delete_users
 from seedless.app.edits import Change, Edited
 from seedless.app.pipeline import Preview, preview
+from seedless.app.reissue import reissued
+from seedless.app.renaming import rename_user
 from seedless.app.subjects import subject_for
-from seedless.claims import Account, Permission, Scope, User, signing_key
+from seedless.claims import Permission, User
 from seedless.errors import UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.plan import changed, issuing_key, new_user, resigned, scope_of
 from seedless.seeds import SoftwareKey
-from seedless.text import quoted, shown
-from seedless.trust import carries_nothing
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["UserAdded", "Users", "reissued"]
+__all__ = ["UserAdded", "Users"]
 
 
 class UserAdded(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +137,29 @@ class Users:
         intent = resigned(step, (workspace.operator(), parent), now)
         return preview(workspace, intent, lambda jwts: Edited(jwts[0], changed=True))
 
+    def delete(
+        self,
+        account: str,
+        *names: str,
+        revoke: bool | None = None,
+        creds: bool = False,
+        seeds: bool = False,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[UsersDeleted]:
+        """Preview *account* without the users *names*; those whose jwts still hold are revoked.
+
+        *revoke* says of all that they are revoked, or not. *creds* and *seeds* are removed too where they
+        are.
+        """
+        key = None if issuer is None else str(issuer)
+        return delete_users(
+            self._workspace, account, names, revoke=revoke, creds=creds, seeds=seeds, issuer=key
+        )
+
+    def rename(self, account: str, old: str, new: str) -> Preview[Edited[User]]:
+        """Preview the user *old* of *account* under the name *new*; its key stays, its creds move along."""
+        return rename_user(self._workspace, account, old, new)
+
 
 def _added(account: str, creds: Path | None, jwts: tuple[Jwt[Any], ...]) -> UserAdded:
     return UserAdded(jwt=jwts[0], account=account, creds_path=creds)
@@ -165,47 +185,3 @@ def _allowed(
             body, sub=Permission(allow=arguments.texts("subscribe", subscribe), deny=body.sub.deny)
         )
     return replace(claims, body=body)
-
-
-def reissued(
-    parent: Claims[Account],
-    known: Collection[str],
-    before: Jwt[User],
-    change: Callable[[Claims[User]], Claims[User]],
-    issuer: str | None = None,
-) -> tuple[Claims[User], PublicKey]:
-    """Return what *change* makes of the claims of *before*, and the key of *parent* that issues them.
-
-    Without an *issuer* (key or role) it is the same key as before. Raise `UsageError` for a user that a
-    scope issues with permissions of its own, and for one without a scope and without any.
-    """
-    key = edits.kept_issuer(parent, known, before, issuer)
-    scope = scope_of(parent, key)
-    body = before.claims.body
-    if scope and not _is_scoped(parent, str(before.issuer)):
-        body = User(issuer_account=parent.sub, tags=body.tags)
-    elif str(key) != parent.sub:
-        body = replace(body, issuer_account=parent.sub)
-    after = change(replace(before.claims, body=body))
-    _require_one_source(after, scope, key)
-    return after, key
-
-
-def _is_scoped(parent: Claims[Account], issuer: str) -> bool:
-    entries = (entry for entry in parent.body.signing_keys if isinstance(entry, Scope))
-    return any(signing_key(entry) == issuer for entry in entries)
-
-
-def _require_one_source(claims: Claims[Any], scope: Scope | None, issuer: PublicKey) -> None:
-    name, nothing = quoted(claims.name), carries_nothing(claims.body)
-    if scope is not None and not nothing:
-        raise UsageError(
-            f"user {name} has no permissions and limits of its own: they come from the scope "
-            f"{shown(scope.role or scope.key)}",
-            "edit that scope, or sign with a key that is no scope: --issuer KEY",
-        )
-    if scope is None and nothing:
-        raise UsageError(
-            f"user {name} would have no permissions and limits: a scope gave them, and {issuer} is none",
-            "name a scope with --issuer ROLE, or give limits: --subs -1 --data -1 --payload -1",
-        )

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
-from msgspec.structs import replace
 
-from seedless.app.edits import stored
-from seedless.app.users import reissued
-from seedless.change import StoreWrite
 from seedless.cli import edits, printing
 from seedless.cli.claims_options import ClaimsOptions, user_edits
 from seedless.cli.command import command
 from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
-from seedless.cli.review import sign, sign_preview
+from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
-from seedless.plan import changed
-from seedless.signing_pipeline import Intent, Plan
 from seedless.text import shown
-
-if TYPE_CHECKING:
-    from seedless.change import Change
-    from seedless.claims import Account, User
-    from seedless.jwt import Jwt
 
 
 @command()
@@ -72,44 +58,6 @@ def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
     """
     workspace = CommandWorkspace(settings)
     with workspace.lock():
-        parent = workspace.account(account)
-        before = stored(workspace, (account, old))
-        if new == old:
-            raise UsageError(f"user {shown(old)} is called so already", "give another name")
-        gone = StoreWrite((account, old), None, before, f"renamed to {new}")
-        done = _renamed(workspace, before, (account, new))
-        steps = () if done else (_renaming(workspace, parent, before, new),)
-        plan = Plan(steps, workspace.now, (workspace.operator(), parent), (gone,))
-        left = {workspace.store.creds_path(account, old): None} if done else {}
-        jwt = next(iter(sign(workspace, Intent(lambda _: plan), files=lambda _: left)), done)
-    printing.emit(
-        (describe.data(jwt) if jwt else {}) | {"was": old},
-        f"user {shown(old)} is now {shown(new)}",
-        as_json=workspace.options.as_json,
-    )
-
-
-def _renamed(workspace: CommandWorkspace, before: Jwt[Any], address: tuple[str, ...]) -> Jwt[Any] | None:
-    """Return the jwt under the new name that a run, ended before it was done, has left; else None.
-
-    Raise `UsageError` when the name is another's, or cannot be one.
-    """
-    there = workspace.store.get(*address)
-    if there is None or there.claims.sub != before.claims.sub:
-        workspace.refuse_existing(*address)
-        return None
-    return there
-
-
-def _renaming(workspace: CommandWorkspace, parent: Jwt[Account], before: Jwt[User], new: str) -> Change:
-    after, key = reissued(
-        parent.claims, workspace.known_keys(), before, lambda claims: replace(claims, name=new)
-    )
-    return changed(
-        after,
-        key,
-        replaces=before,
-        now=workspace.now,
-        reason=f"renamed from {before.claims.name}",
-        address=(parent.claims.name.strip(), new),
-    )
+        edited = sign_preview(workspace, workspace.users.rename(account, old, new))
+    data = describe.data(edited.jwt) | {"was": old}
+    printing.emit(data, f"user {shown(old)} is now {shown(new)}", as_json=settings.as_json)

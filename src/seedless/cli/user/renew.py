@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from seedless.app.edits import stored
-from seedless.app.users import reissued
+from seedless.app.reissue import reissued
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, sign_options
