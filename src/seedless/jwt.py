@@ -235,13 +235,13 @@ def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
     *kind* is operator, account, user, activation, authorization_request, authorization_response or
     generic; None takes what `nats.type` states. Unknown members are refused.
     """
-    from seedless.claims.written import written  # noqa: PLC0415 - only for claims that come as JSON
+    from seedless.claims.from_json import from_json  # noqa: PLC0415 - only for claims that come as JSON
 
     try:
         raw = data.encode() if isinstance(data, str) else data
     except UnicodeEncodeError:
         raise BadClaims("the text holds half of a surrogate pair", rule="not-utf8") from None
-    return _claims(Decoded(written(kind, raw)))
+    return _claims(Decoded(from_json(kind, raw)))
 
 
 def payload_of(jwt: Jwt[Any]) -> bytes:
@@ -272,9 +272,9 @@ def _made_canonical(payload: Payload[Any]) -> tuple[Decoded, bytes]:
 def _decode(data: bytes) -> Decoded:
     decoded = decode_canonical(data)
     if decoded is None:
-        from seedless.claims.explain import explain  # noqa: PLC0415 - only for what is not canonical
+        from seedless.claims.decoding import decode  # noqa: PLC0415 - only for what is not canonical
 
-        decoded = explain(data)
+        decoded = decode(data)
     return decoded
 
 

@@ -333,9 +333,9 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "ceremony/documents.py": ("request", "result", "transcript"),
     "ceremony/rehearsal.py": (),  # what this program has written a moment before
     "claims/codec.py": ("payload of a jwt",),
-    "claims/explain.py": ("payload of a jwt",),
+    "claims/decoding.py": ("payload of a jwt",),
     "claims/lenient.py": ("payload of a jwt",),
-    "claims/written.py": ("claims",),
+    "claims/from_json.py": ("claims",),
     "cli/account/parts.py": (),  # its own claims
     "claims/settings.py": ("setting",),
     "cli/render/describe.py": ("input of a command",),

@@ -2,7 +2,7 @@
 
 Reading has two paths. The fast one decodes straight into the claims and encodes them again: the same
 bytes mean that nothing was unknown, repeated, folded, spaced or reordered. Everything else takes the
-slow path (`explain`), which says what is wrong and where, or reads it as the official library does.
+slow path (`decoding`), which reports what is invalid and where, or reads it as the official library does.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
 
 
 def _is_plain(body: object) -> bool:
-    """Tell whether *body* holds only what servers read as it is written; `explain` knows the rest.
+    """Tell whether *body* holds only what servers read as it is written; `decoding` reads the rest.
 
     Numbers of a scope pass through float64 there, a sampling of 0 is spelled headers, and numbers without
     sign end at 64 bits, which msgspec cannot state.

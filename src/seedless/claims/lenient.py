@@ -1,8 +1,8 @@
 """Payloads as the official library reads them: everything that Go's encoding/json forgives, with its meaning.
 
 What is forgiven here is never written: each such place is a `Deviation`, named by the rule of `wire.RULES`
-that `explain`, the strict reader, refuses it by. The result is the same JSON in its plain spelling, which the
-strict reader then reads; nothing is accepted here that it would not accept in that spelling.
+that `decoding`, the strict reader, refuses it by. The result is the same JSON in its plain spelling, which
+that then reads; nothing is accepted here that it would not accept in that spelling.
 
 Source: encoding/json of Go 1.27 (and 1.25, which behaves the same), tried with structs like those of
 nats-io/jwt:
@@ -26,7 +26,7 @@ import msgspec
 from msgspec import inspect
 
 from seedless import typed_json, wire
-from seedless.claims import explain, legacy
+from seedless.claims import decoding, version_1
 from seedless.claims.account import Export, Import, Scope
 from seedless.claims.codec import KINDS, VERSION, Decoded, Standard
 from seedless.claims.common import Int64, Part
@@ -91,11 +91,11 @@ class _Kind(msgspec.Struct, frozen=True):
 
     @property
     def is_generic(self) -> bool:
-        return not self.is_v1 and self.name not in {*KINDS, *explain.OLD}
+        return not self.is_v1 and self.name not in {*KINDS, *decoding.OLD}
 
     @property
     def is_callout(self) -> bool:
-        return self.name in explain.CALLOUT
+        return self.name in decoding.CALLOUT
 
     @property
     def is_unnamed_v1(self) -> bool:
@@ -111,11 +111,11 @@ def read(data: bytes) -> Lenient:
         raise BadClaims("the payload is not a JSON object")
     kind = _identify(value)
     if not kind.is_generic:
-        explain.refuse_old(kind.name, "type" if kind.is_v1 else "nats.type")
+        decoding.refuse_old(kind.name, "type" if kind.is_v1 else "nats.type")
     if kind.is_typed and not (
         kind.is_v1 or kind.is_unnamed_v1 or (kind.is_callout and kind.version < VERSION)
     ):
-        explain.require_version(kind.version)
+        decoding.require_version(kind.version)
     plain = reading.folded(value, _type_of(kind))
     return reading.result(_decoded(reading, kind, plain), is_generic=kind.is_generic)
 
@@ -140,26 +140,26 @@ def _type_of(kind: _Kind) -> inspect.StructType:
 def _decoded(reading: _Reading, kind: _Kind, members: dict[str, Any]) -> Decoded:
     if not kind.is_typed:
         if not kind.is_generic:  # version 1 of a kind of one's own
-            return explain.version_1(members, kind.name)
+            return decoding.version_1(members, kind.name)
         if members.pop("type", None) is not None:
             reading.note("empty-type", "type")
-        return explain.generic(members)
+        return decoding.generic(members)
     members.setdefault("nats", {})
     top = members.pop("type", None)
     if kind.is_v1 or kind.is_unnamed_v1:
         if kind.is_unnamed_v1:
             reading.note("empty-type", "nats.version")
             reading.forget("nats.type", "nats.version")
-        return explain.version_1(members, kind.name)
+        return decoding.version_1(members, kind.name)
     if top is not None:
         reading.note("empty-type", "type")
-    decoded = explain.typed(kind.name, members)
-    return decoded if kind.version == VERSION else explain.marked(decoded)
+    decoded = decoding.typed(kind.name, members)
+    return decoded if kind.version == VERSION else decoding.marked(decoded)
 
 
 def marked(decoded: Decoded) -> Decoded:
     """Return *decoded*, generic claims under a header of version 1, which are read with its `tags`."""
-    return explain.marked(decoded)
+    return decoding.marked(decoded)
 
 
 def header(data: bytes) -> tuple[str, tuple[Deviation, ...]]:
@@ -170,7 +170,7 @@ def header(data: bytes) -> tuple[str, tuple[Deviation, ...]]:
     if members.get("typ", "").upper() != "JWT":
         raise BadClaims("the header is not the one of a NATS jwt", 'its typ is "JWT"')
     algorithm: str = members.get("alg", "")
-    if explain.lower(algorithm) not in {"ed25519", "ed25519-nkey"}:
+    if decoding.lower(algorithm) not in {"ed25519", "ed25519-nkey"}:
         raise BadClaims("the header is not the one of a NATS jwt", 'its alg is "ed25519-nkey"')
     return algorithm, tuple(reading.deviations)
 
@@ -181,7 +181,7 @@ def _identify(value: Pairs) -> _Kind:
         found = _Reading().folded(value, _struct_info(_Identifier))
     except BadClaims:
         top, kind = _said(value, "type"), _said(_last(value, "nats"), "type")
-        if top or (isinstance(kind, str) and kind in {*KINDS, *explain.OLD}):
+        if top or (isinstance(kind, str) and kind in {*KINDS, *decoding.OLD}):
             raise
         return _Kind("", 0, is_v1=False)  # DecodeGeneric does not look at it
     if found.get("type"):
@@ -233,7 +233,7 @@ class _Reading:
         for path, item in wire.walk(value):
             if isinstance(item, Pairs) and (twice := item.twice()) is not None:
                 self.note("duplicate-name", join(path, twice))
-        explain.refuse_escaped_headers(value, data)
+        decoding.refuse_escaped_headers(value, data)
         return value
 
     def folded(self, value: object, kind: inspect.StructType) -> dict[str, Any]:
@@ -347,9 +347,9 @@ class _Reading:
     def _scope(self, value: Pairs, path: str) -> dict[str, Any]:
         """Read a scope as Go does: as any JSON, written again with its names sorted, and then as a scope."""
         entry = plain_of(value)
-        explain.floats(entry, path)  # for its errors
-        explain.require_scope_kind(entry, path)
-        return self._struct(_sorted(explain.through_floats(entry, path)), _struct_info(Scope), _ZERO, path)
+        decoding.floats(entry, path)  # for its errors
+        decoding.require_scope_kind(entry, path)
+        return self._struct(_sorted(decoding.through_floats(entry, path)), _struct_info(Scope), _ZERO, path)
 
 
 def _struct_info(kind: Any) -> inspect.StructType:  # noqa: ANN401 - a type
@@ -476,7 +476,7 @@ def _fields(struct: type) -> tuple[dict[str, inspect.Type], dict[str, str]]:
 def _payload(kind: str, *, is_v1: bool) -> inspect.StructType:
     """Return the type of a whole payload of *kind*, with `type` and `version` where Go reads them."""
     if is_v1:
-        return _struct_info(legacy.payload(kind))
+        return _struct_info(version_1.payload(kind))
     head = [("type", str, ""), ("version", Int64, 0)]
     body = msgspec.defstruct("Body", head, bases=(KINDS[kind],), kw_only=True, frozen=True)
     return _struct_info(_whole(body))

@@ -1,6 +1,6 @@
 """Claims that a person or a file wrote: read strictly, so that a slip is found before it is signed.
 
-Refused beyond what `explain` refuses: unknown members, other spellings, a signing key that stands twice,
+Refused beyond what `decoding` refuses: unknown members, other spellings, a signing key that stands twice,
 limits of a template that servers would read differently.
 """
 
@@ -15,8 +15,8 @@ from seedless import typed_json, wire
 from seedless.claims.account import Account, Scope, signing_key
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Payload, Standard
 from seedless.claims.common import NO_LIMIT
+from seedless.claims.decoding import floats, require_scope_kind
 from seedless.claims.effective import through_float
-from seedless.claims.explain import floats, require_scope_kind
 from seedless.claims.generic import Generic
 from seedless.errors import BadClaims
 
@@ -28,7 +28,7 @@ _SHOWN = 5
 _TEMPLATE_LIMITS = ("subs", "data", "payload")
 
 
-def written(kind: str | None, data: bytes) -> Payload[Any]:
+def from_json(kind: str | None, data: bytes) -> Payload[Any]:
     """Read the JSON *data* as claims of *kind* (None: what `nats.type` says); raise `BadClaims`.
 
     `iss`, `iat` and `jti` may be there and mean nothing: a draft sets them. Absent limits of a template

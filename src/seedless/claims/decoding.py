@@ -14,7 +14,7 @@ from seedless import typed_json, wire
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Decoded, Payload, Standard
 from seedless.claims.common import Int64, Part
 from seedless.claims.generic import Generic
-from seedless.claims.legacy import migrate
+from seedless.claims.version_1 import migrate
 from seedless.deviations import Unknown
 from seedless.errors import BadClaims
 from seedless.wire import Number
@@ -42,7 +42,7 @@ class _Head(Part, frozen=True, kw_only=True):
     version: Int64 = 0
 
 
-def explain(data: bytes) -> Decoded:
+def decode(data: bytes) -> Decoded:
     """Read the payload *data* by the official library's rules; raise `BadClaims` where it is refused."""
     value = _object(wire.parse(data), "the payload")
     refuse_escaped_headers(value, data)
