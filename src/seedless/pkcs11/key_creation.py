@@ -33,13 +33,19 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token_info import TokenInfo
 
 
+# All four are given, though they are the defaults of the standard: openCryptoki and NSS create
+# extractable keys by default, and SoftHSM imports without SENSITIVE as readable.
 STAYS: dict[Attribute, Any] = {
     Attribute.PRIVATE: True,
     Attribute.SENSITIVE: True,
     Attribute.EXTRACTABLE: False,
     Attribute.SIGN: True,
 }
+# Tried first and given up where a driver refuses it: a modifiable key can be relabelled, so that it
+# passes for another role, but no attribute lets its seed out afterwards.
 UNMODIFIABLE: dict[Attribute, Any] = {Attribute.MODIFIABLE: False}
+# ykcs11 answers a label with FunctionNotSupported; the binding adds an empty one unless DEFAULT removes
+# it.
 _NO_LABEL: dict[Attribute, Any] = {Attribute.LABEL: DEFAULT}
 
 
@@ -62,6 +68,9 @@ def require_makes_keys(module: Module, info: TokenInfo) -> None:
 
 def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, request: KeyRequest) -> KeyPair:
     """Make, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, the pair destroyed."""
+    # What was asked for is no proof: openCryptoki's unwrap ignored SENSITIVE and EXTRACTABLE. So both
+    # halves are read back, and the pair has to sign something that verifies, before its public key is
+    # told to anybody.
     public, private = _generated(raw, session.info.quirks, numbers, request)
     try:
         pair = key_pair_of(
@@ -89,6 +98,8 @@ def finished(
     Nobody has used such a key yet. A token with several that could be meant is left as it is.
     """
     label = parts[0]
+    # A label may be missing on the half that was written last when the process was killed; another label
+    # is another key with the same id, which is not ours to remove.
     privates, publics = ([one for one in kind if one.label in {label, ""}] for kind in parts[1:])
     if len(privates) > 1 or len(publics) > 1:
         return None
@@ -96,6 +107,7 @@ def finished(
     pair = key_pair_of(privates[0], publics[0] if publics else None) if privates else None
     if pair is not None and _is_usable(session, raw, numbers, pair, random):
         return pair
+    # Public first or private first does not matter: nothing has been signed by it, and no jwt names it.
     for item in left:
         item.destroy()
     return None
@@ -137,6 +149,8 @@ def _generated(raw: Session, quirks: Quirks, numbers: Numbers, request: KeyReque
     attempts = list(_attempts(quirks))
     for number, (public, private) in enumerate(attempts, 1):
         try:
+            # `store=True`: the binding's default creates session objects, which are gone with the session
+            # and with them the key. A YubiHSM refuses session objects altogether.
             return raw.generate_keypair(
                 KeyType.EC_EDWARDS,
                 id=request.id,
@@ -205,6 +219,8 @@ def import_pair(
 ) -> KeyPair:
     """Write, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, nothing left."""
     public_key = coming.software.public_key
+    # By the list of all keys: a search by id would miss a copy under another id, and two private objects
+    # with one public key make every later command ambiguous.
     present = finder.on_token(raw, public_key.raw)
     if present:
         raise TokenError(
@@ -225,6 +241,8 @@ def _require_right(
 ) -> None:
     require_stays(pair)
     public, where = coming.software.public_key.raw, session.info.where
+    # openCryptoki accepts a wrong CKA_EC_POINT beside the seed; SoftHSM accepts 64 bytes and DER as
+    # CKA_VALUE, and fails at the first signature only.
     if pair.key.raw != public:
         raise TokenError(
             f"{where} shows another public key for {pair.key.named} than was put there",
@@ -239,6 +257,8 @@ def _require_right(
 
 def _free_id(session: TokenSession, raw: Session, finder: KeyFinder, coming: KeyToImport) -> bytes:
     """Return the id that is wanted, or one that no object has; a public object alone takes an id too."""
+    # Ids of public objects count too: an orphan that a killed key generation left would be paired with
+    # the new private key.
     taken = finder.taken_ids(raw)
     if coming.id is not None and coming.id in taken:
         raise TokenError(
@@ -270,6 +290,8 @@ def _both(
     """Write both halves, or none."""
     made: list[Object] = []
     try:
+        # The public half first. If the process is killed between them, an orphan public object is left,
+        # which is harmless; a private one without public half could not be named.
         for template in (public, private):
             made.append(raw.create_object(template))  # noqa: PERF401 - what was made before an error is needed
         return key_pair_of(
@@ -301,6 +323,8 @@ def _importing_attempts(
         }
         private = {
             Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+            # The bare seed of 32 bytes. CKA_EC_POINT does not belong on the private object (SoftHSM:
+            # AttributeTypeInvalid).
             Attribute.VALUE: coming.software.reveal_raw(),
             **STAYS,
             **modifiable,

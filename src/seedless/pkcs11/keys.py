@@ -36,9 +36,13 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token_info import TokenInfo
 
 
+# CKA_EC_PARAMS of Ed25519 is a PrintableString in PKCS#11 3.0 and an OID in 3.1; each driver accepts one
+# of them and answers the other with an error of its own. Vendors had theirs before the standard.
 _EC_PARAMS_LUNA = bytes.fromhex("130745643235353139")  # PrintableString "Ed25519"
 _EC_PARAMS_GNUPG = bytes.fromhex("06092b06010401da470f01")  # 1.3.6.1.4.1.11591.15.1
 _ED25519_PARAMS = frozenset({EC_PARAMS_NAME, EC_PARAMS_OID, _EC_PARAMS_GNUPG, _EC_PARAMS_LUNA, b"", None})
+# The same for CKA_EC_POINT: 3.0 wanted DER, 3.1 the 32 bytes of RFC 8032. OpenSC changed from one to the
+# other between 0.23 and 0.27.
 POINT_PREFIXES = {
     "raw": b"",
     "0420": b"\x04\x20",
@@ -47,6 +51,8 @@ POINT_PREFIXES = {
 ED25519 = "ed25519"
 
 _ROLES = {Role.OPERATOR: "operator", Role.ACCOUNT: "account", Role.USER: "user"}
+# A YubiHSM keeps labels over 40 bytes in a second object, with more round trips; SoftHSM 2.7 takes 255
+# bytes.
 _LONGEST_NAME = 200
 
 
@@ -99,6 +105,8 @@ def label_for(role: Role, name: str) -> str:
         raise UsageError(
             f"a key on a token is for an operator, an account or a user, not for a {role.name.lower()}"
         )
+    # Printable: the label goes into reviews, prompts and URIs, where a control character could hide
+    # another name.
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise UsageError(f"the name of a key has 1 to {_LONGEST_NAME} printable characters")
     return f"{word}:{name}"
@@ -137,6 +145,8 @@ def read_attributes(item: Object, attributes_wanted: Iterable[Attribute]) -> dic
     """Read what the token gives of the *attributes_wanted* attributes; those that it refuses are missing."""
     attributes_wanted = list(attributes_wanted)
     try:
+        # In one call, since each is a round trip to a device. What the token refuses is silently absent
+        # in the answer.
         return dict(item.get_attributes(attributes_wanted))
     except PKCS11Error:
         # Some drivers fail the whole request for one attribute that they do not know.
@@ -153,6 +163,9 @@ def _one_by_one(item: Object, attributes_wanted: Iterable[Attribute]) -> Iterabl
 
 def lenient_mapper() -> AttributeMapper:
     """Return an attribute mapper that never raises: odd values read as None, enumerations as numbers."""
+    # The binding's own mapper raises ValueError for CK_UNAVAILABLE_INFORMATION (KEY_GEN_MECHANISM of
+    # imported keys), for an empty date and for any vendor's number; one odd object would end the list of
+    # all keys.
     mapper = AttributeMapper()
     for attribute, (pack, unpack) in ATTRIBUTE_TYPES.items():
         mapper.register_handler(attribute, pack, _lenient(unpack))
@@ -216,6 +229,8 @@ class KeyPair(msgspec.Struct, frozen=True):
 def search(session: Session, template: dict[Attribute, Any]) -> list[Object]:
     """List the objects that match *template*; raise what the binding raises."""
     # Into a list at once: an open search blocks every other operation of the session.
+    # Not `get_objects`: that runs until the search is collected, and until then C_SignInit answers
+    # OperationActive; collected in another thread it leaves the lock of the session held for ever.
     under_way = _pkcs11.SearchIter(session, template, _BATCH)  # type: ignore[attr-defined]  # the stub lacks it
     try:
         under_way.__enter__()
@@ -241,6 +256,8 @@ def key_objects(
     Where there are more than *most*, none is read: the token ignores some of the template.
     """
     statements = _STATEMENTS.values() if kind == ObjectClass.PRIVATE_KEY else ()
+    # Always by class. An unfiltered search of SoftHSM raises AttributeValueInvalid for the whole list
+    # when one object is half-written, as a killed process leaves it.
     found = search(session, {Attribute.CLASS: kind, **(template or {})})
     if most is not None and len(found) > most:
         return []
@@ -273,6 +290,8 @@ def key_pairs(session: Session, numbers: Numbers = STANDARD) -> list[KeyPair]:
 
 def pair_objects(privates: list[KeyObject], publics: list[KeyObject]) -> list[KeyPair]:
     """Return the key of each private half, with the public half that goes with it."""
+    # Private objects have no CKA_EC_POINT on SoftHSM, OpenSC and others (AttributeTypeInvalid), so halves
+    # are paired by what both of them have.
     by_id: dict[bytes, list[KeyObject]] = {}
     by_label: dict[str, list[KeyObject]] = {}
     for public in publics:
@@ -304,6 +323,8 @@ def public_object_of(
 ) -> KeyObject | None:
     """Return the public half of *private*: by id; where ids repeat, by label; None if that is not one key."""
     found = [public for public in same_id if public.key_type == private.key_type]
+    # Ids repeat where people copy examples (`--id 01`), labels where keys are created again; only both
+    # together are taken for proof, and a signature proves it in the end.
     if not private.id or not _is_one(found):
         found = [
             public
@@ -324,6 +345,7 @@ def _boolean(value: object) -> bool | None:
 NOT_ATTESTED: Final = "these are statements of the driver, not attestations"
 SOFTWARE: Final = "software: the files can be copied"
 _UNAVAILABLE = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})  # CK_UNAVAILABLE_INFORMATION, both widths
+# Of openCryptoki only the soft token: its other tokens are cards (EP11, CCA, ICSF).
 _SOFTWARE_FAMILIES = frozenset({"SoftHSM", "NSS softoken"})
 
 
@@ -371,15 +393,20 @@ def is_software(info: TokenInfo) -> bool:
 
 
 def _provenance(reported: KeyAttributes, mechanism: int | None, *, reports: bool) -> Provenance:
+    # First, whatever else is reported: a key that can leave now is not saved by having been created here.
     if reported.can_leave:
         return Provenance.EXTRACTABLE
     if not reports:
         return Provenance.NOT_REPORTED
+    # NSS reports CKA_LOCAL false for keys that it created, ykcs11 leaves CKA_KEY_GEN_MECHANISM out: each
+    # alone would misjudge a family, which `reports_origin` knows.
     made_here = reported.local is True or (reported.local is None and mechanism is not None)
     if reported.local is False:
         return Provenance.IMPORTED
     if not made_here or reported.extractable is None:
         return Provenance.NOT_REPORTED
+    # A key may be created extractable, wrapped out, and then made unextractable with C_SetAttributeValue;
+    # these two attributes remember it (PKCS#11 2.40 §4.9).
     if reported.never_extractable is False or reported.always_sensitive is False:
         return Provenance.WAS_EXTRACTABLE
     return Provenance.CREATED_HERE

@@ -107,11 +107,16 @@ class DriverLock:
                 self._condition.notify_all()
 
 
+# Drivers that cannot lock answer C_Initialize with one of these (PKCS#11 2.40 §5.4). They are loaded
+# without locking and get one thread at a time, instead of being refused.
 _CKR_NEED_TO_CREATE_THREADS = 0x09
 _CKR_ARGUMENTS_BAD = 0x07
 _CKR_CANT_LOCK = 0x0A
 _CKR_ALREADY_INITIALIZED = 0x191
+# Long enough for any signature without a touch. A call that hangs longer may hang for ever (a device that
+# was unplugged in the middle): then no C_Finalize is called under it, which crashes drivers.
 _EXCLUSIVE_WAIT = 5.0  # seconds
+# At the end of the process nobody is to wait for a call that hangs.
 _FINALIZE_WAIT = 0.1  # seconds
 _NO_LOCKING = frozenset({_CKR_ARGUMENTS_BAD, _CKR_NEED_TO_CREATE_THREADS, _CKR_CANT_LOCK})
 
@@ -123,15 +128,22 @@ class _Library(_pkcs11.lib):
     """
 
     functions: cryptoki.Functions
+    # python-pkcs11 0.10.1 calls C_Initialize(NULL), which promises one thread, and releases the GIL in
+    # each call. Measured with two threads: SoftHSM crashes or hangs in 25 of 25 runs, ykcs11 returns
+    # signatures that do not verify. With CKF_OS_LOCKING_OK all of them are clean.
     locking = True
 
     def initialize(self) -> None:
         """Call C_Initialize, before the binding calls any other function; raise `ModuleError`."""
+        # By the function list and not by exported names: C_GetFunctionList is the one export that the
+        # standard promises.
         self.functions = cryptoki.functions_of(self)
         result = self.functions.initialize(os_locking=True)
         self.locking = result not in _NO_LOCKING
         if not self.locking:
             result = self.functions.initialize(os_locking=False)
+        # Another wrapper in this process (PyKCS11, OpenSSL's engine) would call C_Finalize when it is
+        # collected, and every session of ours with it.
         if result == _CKR_ALREADY_INITIALIZED:
             raise ModuleError(
                 f"another part of this program has initialised {self.so}",
@@ -150,6 +162,8 @@ class Module:
         """Load and initialise the module at *path*; raise `ModuleError`."""
         self.path: Final = path
         cryptoki.require_module(path)
+        # The binding caches libraries by the *spelling* of the path; a second spelling ends in `already
+        # initialized`. `load` below resolves the path first, so there is one spelling.
         with explained("load the module", str(path)):
             self._library: Final = _Library(str(path))
         locking = self._library.locking
@@ -174,6 +188,9 @@ class Module:
 
     def calls(self) -> AbstractContextManager[object]:
         """Allow calls into the module, one thread at a time if it knows no locking; raise as `check`."""
+        # One comparison for each signature instead of a lock: drivers do not survive a fork, and what
+        # happens differs (SoftHSM goes on with the login of the parent, ykcs11 breaks the parent,
+        # openCryptoki reports that it is not initialised).
         if os.getpid() != self._pid:
             self.check()
         return self._lock
@@ -194,6 +211,8 @@ class Module:
             self.generation += 1
             result = self.functions.initialize(os_locking=self._locking)
             observer.current.left()
+            # Already initialised is right here: another thread or library may have been faster, and
+            # sessions of this process are dead in any case.
             if result not in {cryptoki.CKR_OK, _CKR_ALREADY_INITIALIZED}:
                 raise _not_initialised(result, self.path)
 
@@ -240,6 +259,8 @@ class Module:
             found = []
             for slot in slots:
                 try:
+                    # One slot at a time: where another process deleted a token, SoftHSM answers
+                    # GeneralError for it, and the binding's `get_tokens` would fail for all.
                     found.append((slot, read_token_info(slot, self.description)))
                 except PKCS11Error:
                     continue
@@ -254,11 +275,15 @@ def read_token_info(slot: Slot, library: str) -> TokenInfo:
         label=token.label,
         manufacturer=token.manufacturer_id,
         model=token.model,
+        # The binding strips blanks; some drivers pad the field with NULs, against the standard, which
+        # pads with blanks.
         serial=token.serial.rstrip(b"\0").decode("utf-8", "replace"),
         slot_id=slot.slot_id,
         slot_description=slot.slot_description,
         slot_manufacturer=slot.manufacturer_id,
         hardware_version="{}.{}".format(*token.hardware_version),
+        # ykcs11 packs 5.7.4 as major 5 and minor 74: read as a version as it stands, it would be 5.74,
+        # newer than any bar.
         firmware_version=firmware_of(token.manufacturer_id, token.model, token.firmware_version),
         initialised=TokenFlag.TOKEN_INITIALIZED in flags,
         login_required=TokenFlag.LOGIN_REQUIRED in flags,
@@ -278,6 +303,7 @@ def slot_of(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
     """Return the slot and the token that *uri* means, for this package; raise `NoToken`."""
     slots = module.slots()
     found = [slot for slot in slots if matches(slot[1], uri)]
+    # A blank token has the label of nothing and matches an empty URI: SoftHSM always shows one.
     ready = [slot for slot in found if slot[1].initialised]
     if len(ready) == 1:
         return ready[0]
@@ -315,10 +341,14 @@ def load(path: Path) -> Module:
     One file under two names is one module.
     """
     try:
+        # Distributions link one file to several names, and C_Initialize under a second name ends in
+        # `already initialized`.
         real = path.resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ModuleError(f"cannot load the PKCS#11 module {path}: {reason}", _WHERE_MODULES_ARE) from error
+    # Two threads that load one module at once would both call C_Initialize, and the second would take the
+    # first for a stranger.
     with _loading:
         module = _loaded.get(real)
         if module is None:

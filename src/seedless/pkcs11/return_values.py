@@ -99,6 +99,8 @@ _CAUSES: dict[str, _Cause] = {
 }
 
 # CKR values that the binding leaves as text, and those that our own calls see (PKCS#11 2.40 pkcs11t.h).
+# The binding raises a bare PKCS11Error with text for some of these (0x1b, 0x68, 0x140, 0x190), and has no
+# attribute with the number; so the number is read out of the text.
 _NAMES: dict[int, str] = {
     0x002: "HostMemory",
     0x003: "SlotIDInvalid",
@@ -162,6 +164,8 @@ _BARE: tuple[tuple[str, _Cause], ...] = (
 )
 
 # What shows a token's dislike of one attribute or encoding, so that another is worth a try.
+# To the encoding of the curve that they do not know a YubiHSM and openCryptoki answer 0x140
+# (CurveNotSupported); other drivers complain of the template, each in its own word.
 _DISLIKES = frozenset(
     {
         "ArgumentsBad",
@@ -178,6 +182,8 @@ _DISLIKES = frozenset(
 
 
 # What shows that a session, a login or a handle is gone, so that a new one is worth a try.
+# A YubiHSM whose connector was restarted answers DeviceRemoved, then ObjectHandleInvalid; SoftHSM whose
+# folder was remounted NoSuchKey, which is no loss by itself.
 _LOSSES = frozenset(
     {
         "CryptokiNotInitialized",
@@ -241,6 +247,8 @@ def is_loss(error: BaseException) -> bool:
 def failed_again(error: TokenError, first: TokenError) -> TokenError:
     """Return the error for what failed once more after the session had been made anew."""
     before, now = (one.message.rpartition(": ")[2] for one in (first, error))
+    # Both are shown: the second error alone (the token is gone) would hide that the first was about
+    # something else.
     which = "as before" if before == now else f"before that, {before}"
     return type(error)(f"{error.message} ({which}; the driver was started anew in between)", error.hint)
 
@@ -262,6 +270,8 @@ def pin_rejected(info: TokenInfo, *, wrong: bool) -> PinError:
         text = "the PIN was wrong and is now locked" if wrong else cause.text
         return PinError(f"cannot log in on {info.where}: {text}", cause.hint)
     text = "the PIN is wrong" if wrong else "the PIN was not tried"
+    # The flag is read after the wrong PIN, from the token: a person has to know before the next try that
+    # it is the last.
     if info.user_pin_final_try:
         hint = "make sure of the PIN, then use --last-try: one more wrong PIN locks the token"
         return PinError(f"cannot log in on {info.where}: {text}, and one try is left", hint)

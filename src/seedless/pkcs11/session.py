@@ -50,7 +50,12 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token_info import TokenInfo
 
 
+# Only these count as a wrong PIN, which is remembered and never sent again. Any other failure of C_Login
+# leaves the PIN as good as it was.
 WRONG_PIN = frozenset({"PinIncorrect", "PinLocked"})
+# What drivers answer to a PIN that cannot be right by its form: ykcs11 ArgumentsBad below six characters,
+# yubihsm_pkcs11 without the four hex digits of an authentication key. No try is lost by it, and the hint
+# has to be about the form.
 _FORM = frozenset({"ArgumentsBad", "PinLenRange", "PinInvalid"})
 
 
@@ -101,6 +106,7 @@ def encode_pin(pin: str | None, info: TokenInfo) -> bytes:
     try:
         return pin.encode("utf-8")
     except UnicodeEncodeError:
+        # `from None`: the UnicodeEncodeError holds the PIN, and a traceback would print it.
         raise PinError(f"the PIN for {info.where} is not UTF-8") from None
 
 
@@ -155,6 +161,7 @@ class TokenSession:
         self._quirks: Final = info.quirks
         self._why_dead = ""
         self._writable: Final = writable
+        # Reentrant: logging in uses the session while it already holds the turn.
         self.turn: Final = threading.RLock()
         self._pins: PinSource | None = None
         self._last_try = False
@@ -165,8 +172,12 @@ class TokenSession:
 
     def _open(self) -> None:
         with self.module.calls(), explained("open a session", self._where, self._quirks):
+            # Read anew and not from `info`: a Token of the binding keeps the flags of the moment when it
+            # was made.
             token = self.slot.get_token()
             self._generation = self.module.generation
+            # Without a PIN: `open(user_pin=…)` of the binding leaks a session for each wrong PIN, and its
+            # `close` would call C_Logout, which logs out all sessions of this process on the token.
             self._raw = token.open(rw=self._writable, attribute_mapper=lenient_mapper())
 
     @contextmanager
@@ -188,6 +199,7 @@ class TokenSession:
         What it answers is judged by the caller. This is `again` without what a signature rarely needs.
         """
         with self.module.calls():
+            # A handle of an earlier epoch may be that of another object after C_Initialize.
             if epoch != self.epoch or self._raw is None or self._generation != self.module.generation:
                 return None
             try:
@@ -230,6 +242,8 @@ class TokenSession:
                         first = error
 
     def _make_anew(self, first: TokenError) -> None:
+        # First close, then start anew: the epoch of its handles has to end before others exist, which may
+        # have the same numbers.
         self.close("its session was lost")
         self.module.start_anew(self._generation)
         self.slot, self.info = self._token_slot(first)
@@ -255,11 +269,15 @@ class TokenSession:
             if raw is None:
                 return
             self._why_dead = why
+            # A forked child has a copy of the handles and no driver that knows it. With ykcs11 the
+            # *parent* gets DeviceRemoved when the child calls anything.
             if self.module.is_foreign:
                 return
             with self.module.calls():
                 # After the driver was started anew, the number may be that of another session.
                 if self._generation == self.module.generation:
+                    # Whatever it answers. C_CloseAllSessions would close those of other parts of the
+                    # program, and C_Logout would log them out.
                     self.module.functions.close_session(handle_of(raw))
 
     def __enter__(self) -> Self:
@@ -292,10 +310,15 @@ class TokenSession:
                 return
 
     def _log_in(self) -> None:
+        # A token without CKF_LOGIN_REQUIRED shows its private objects to everybody; asking for a PIN
+        # would teach people to type one for nothing.
         if not self.info.login_required or self._pins is None:
             return
         with self.asking():
             with self.use("log in") as raw:
+                # The state of a login belongs to token and process. A second C_Login answers
+                # UserAlreadyLoggedIn without looking at the PIN: a wrong one would pass for right, and be
+                # cached.
                 if self.module.functions.is_logged_in(handle_of(raw)):
                     return
                 info = self._info_now()
@@ -316,10 +339,14 @@ class TokenSession:
         while True:
             pin = self._pin(info)
             result = send(pin)
+            # Cached only after the token accepted it, and never for a driver that answers
+            # UserAlreadyLoggedIn: then nobody has compared it.
             if result == CKR_OK:
                 self._accepted = pin
             if name_of(result) not in WRONG_PIN:
                 return result
+            # Remembered before anything else can fail: another thread or the next session of this process
+            # must not spend the next try on the same PIN.
             info = self._remember_rejected(pin, result)
             error = pin_rejected(info, wrong=True)
             is_over = info.user_pin_locked or (info.user_pin_final_try and not self._last_try)
@@ -329,6 +356,8 @@ class TokenSession:
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Hold what a person may be asked under, before any call: this session, then the module's logins."""
+        # Always in this order. A thread that held the module's login and waited for the session of
+        # another would wait for ever.
         with self.turn, self.module.login:
             yield
 
@@ -355,6 +384,8 @@ class TokenSession:
             RejectedPin.of(self.module.path, self.info.where, pin).remember()
         with self.module.calls(), explained("log in", self._where, self._quirks):
             info = self._info_now()
+        # The answer is the surer of the two: the flags come from another call, and drivers differ in when
+        # they set them.
         if name_of(result) == "PinLocked":  # whatever its flags report
             info = msgspec.structs.replace(info, user_pin_locked=True)
         return info
@@ -374,4 +405,5 @@ def _is_outlived(error: TokenError) -> bool:
 
 
 def _identity(info: TokenInfo) -> tuple[str, str, str, str]:
+    # All four: an openCryptoki token may have an empty serial, and labels repeat.
     return info.manufacturer, info.model, info.serial, info.label

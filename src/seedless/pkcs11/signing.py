@@ -39,8 +39,12 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token_info import TokenInfo
 
 
+# Below the 15 seconds of a YubiKey, so that a slow clock or a busy machine still counts as a wait for a
+# touch, and far above the second that the slowest signature without one takes.
 UNTOUCHED_AFTER = 10.0
 """Seconds after which a signature that failed is taken to have waited for a touch: a YubiKey waits 15."""
+# Drivers agree on no value for it: ykcs11 reports UserNotLoggedIn, which elsewhere means a lost login and
+# would be tried again.
 _UNTOUCHED = frozenset({"FunctionCancelled", "FunctionFailed", "FunctionRejected", "UserNotLoggedIn"})
 _CHALLENGE = "seedless challenge v1"
 
@@ -60,6 +64,9 @@ def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:
     """Return the numbers of Ed25519 on the token; raise `TokenError` unless it lists CKM_EDDSA or its own."""
     with module.calls():
         result, mechanisms = module.functions.mechanisms(info.slot_id)
+    # The list of mechanisms is asked of the slot and needs no login: a token that cannot sign is refused
+    # before anybody types a PIN. `get_tokens(mechanisms=…)` of the binding never matches anything
+    # (0.10.1).
     numbers = info.quirks.numbers_in(mechanisms) if result == 0 else None
     if numbers is None:
         why = why_no_ed25519(info.quirks, info.library)
@@ -92,11 +99,17 @@ def sign_with(session: TokenSession, raw: Session, pair: KeyPair, message: bytes
         raise TokenError(
             f"the key {key.named} on {session.info.where} is not allowed to sign", "make a key with CKA_SIGN"
         )
+    # Before the first call of several: the observer counts the time of all of them, and asks for a touch
+    # after half a second.
     observer.current.signing(session.info)
     require_ok(functions.sign_init(handle, numbers.sign, pair.private.handle or 0))
+    # Only for keys that require it. OpenSC answers ArgumentsBad to a context login for any other key, a
+    # YubiHSM `User type invalid`, and each costs the session.
     if key.attributes.always_authenticate:
         session.affirm(raw)
     began = time.monotonic()
+    # With a buffer of the right size at once. The binding first asks for the length (C_Sign with NULL):
+    # another call, and NSS softoken answers more than the 64 bytes which it then requires.
     result, signature = functions.sign(handle, message, SIGNATURE_SIZE)
     require_touched(result, time.monotonic() - began, session.info)
     require_ok(result)
@@ -105,6 +118,9 @@ def sign_with(session: TokenSession, raw: Session, pair: KeyPair, message: bytes
 
 def require_whole(signature: bytes, session: TokenSession) -> bytes:
     """Return a *signature* of 64 bytes; raise `TokenError` for another length."""
+    # A shorter signature would fail to verify later, with a sentence that blames the key. A CanoKey
+    # signed the first 32 bytes of a message alone: that is what verifying finds, this finds wrong
+    # lengths.
     if len(signature) != SIGNATURE_SIZE:
         raise TokenError(
             f"{session.info.where} returned {len(signature)} bytes for a signature of {SIGNATURE_SIZE}",
@@ -128,7 +144,11 @@ def proves_key(
 FEW_SEARCHES: Final = 8
 """Keys that are searched for one by one in a session; for the next one all keys are listed."""
 
+# A driver that ignores CKA_EC_POINT in a template answers with all public objects; reading thousands of
+# them to find one key would take longer than the list by id.
 _FEW_POINTS = 4  # public objects with one point; a token that gives more does not search by it
+# Each trial is a signature: on a device over USB some hundred milliseconds, on a token that counts
+# signatures a trace in its log.
 _MOST_TRIALS = 16
 _NOT_ABSENT = "this does not prove that it is absent: look at the files or the connection of the token"
 
@@ -183,6 +203,8 @@ class KeyFinder:
                 return found
         is_fresh = self._listing is None
         found = self._listed(raw, public)
+        # Only a list that is not fresh is read again: a key that is absent must not double the time of
+        # every command, and a list of 10,000 keys takes a second on SoftHSM.
         if not found and not is_fresh:  # another program may have put it there since
             self._listing = None
             found = self._listed(raw, public)
@@ -203,6 +225,8 @@ class KeyFinder:
     ) -> dict[bytes, tuple[list[KeyObject], list[KeyObject]]]:
         """Read the private and the public objects with each of *ids*; many are listed."""
         found: dict[bytes, tuple[list[KeyObject], list[KeyObject]]] = {one: ([], []) for one in ids}
+        # A search by a template is linear in most drivers: SoftHSM needs 0.2 s of 10,000 pairs for each.
+        # Eight searches cost about as much as two lists.
         templates = [{Attribute.ID: one} for one in ids] if len(ids) <= FEW_SEARCHES else [None]
         for place, kind in enumerate((ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)):
             for template in templates:
@@ -249,6 +273,8 @@ class KeyFinder:
         template = {Attribute.ID: key_id}
         privates = key_objects(raw, ObjectClass.PRIVATE_KEY, self._numbers, template)
         mine = [item_read for item_read in points if item_read.id == key_id]
+        # The usual case without another search. Labels are compared too, since ids repeat where people
+        # copy examples.
         if len(privates) == len(mine) == 1 and privates[0].label == mine[0].label:
             return [key_pair_of(privates[0], mine[0])]
         return pair_objects(privates, key_objects(raw, ObjectClass.PUBLIC_KEY, self._numbers, template))
@@ -256,6 +282,8 @@ class KeyFinder:
     def _by_point(self, raw: Session, public: bytes) -> list[KeyObject]:
         """Return the public objects with the point *public*; none where the token does not search by it."""
         quirks = self._session.info.quirks
+        # PKCS#11 3.0 wrote DER here, 3.1 the raw bytes of RFC 8032; drivers search by the exact bytes
+        # that they stored, so each shape is another search.
         for shape in quirks.points if quirks.searches_points else ():
             template = {Attribute.EC_POINT: POINT_PREFIXES[shape] + public}
             try:

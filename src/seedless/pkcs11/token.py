@@ -217,9 +217,14 @@ class Token:
         """Delete both halves of *key*, which is one that `keys` returned. Nothing brings it back."""
         with self._session.use("delete a key") as raw:
             # Found and destroyed in one: the handle of another session may mean another object.
+            # Compared by all that is known of the key and not by its id: nothing brings a wrong one back.
             found = [pair for pair in key_pairs(raw, self._numbers) if pair.key == key]
+            # Before the objects go: if the second C_DestroyObject fails, what is remembered would name a
+            # handle that is dead.
             self._finder.forget()
             if len(found) == 1:
+                # The private half first: what is left after an error is a public object, which signs
+                # nothing. On a YubiHSM destroying the public object does nothing, since both are one.
                 found[0].private.destroy()
                 if found[0].public is not None:
                     found[0].public.destroy()
@@ -251,6 +256,8 @@ def open_token(
     """
     uri, pins, path = _read(uri, pins, module)
     loaded = load(path)
+    # The order is the promise *the token is opened last*: module, slot, mechanisms, session, and the PIN
+    # when all of these are known to be right.
     slot, info = slot_of(loaded, uri)
     numbers = eddsa_numbers(loaded, info)
     with TokenSession(loaded, slot, info, writable=writable) as session:
