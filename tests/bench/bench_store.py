@@ -30,6 +30,8 @@ sys.exit(code)
 
 def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows; each time is that of the whole command."""
+    from bench_bulk import _used  # noqa: PLC0415 - as it is wanted
+
     large = f"verify {_LARGE} jwts"
     yield {
         "name": f"{large}: two processes, beside one",
@@ -41,8 +43,8 @@ def rows() -> Iterator[dict[str, Any]]:
         "name": "bare PyNaCl: two processes, beside one", "ours": _bare(2), "beside": _bare(1), "rounds": 9,
     }  # fmt: skip
     yield {
-        "name": f"{large}: two processes, beside bare PyNaCl in two",
-        "ours": _seconds(_LARGE, 2), "beside": _bare(2, _LARGE),
+        "name": f"{large}: two processes, processor time, beside bare PyNaCl in two",
+        "ours": lambda: _used(lambda: _verify(_LARGE, 2)), "beside": lambda: _used(_bare(2, _LARGE)),
         "most": 1.6, "items": _LARGE, "rounds": _ROUNDS,
     }  # fmt: skip
     yield {
