@@ -151,12 +151,12 @@ def show(
     show_reset_times(request.plan, workspace)
     for store_write in request.plan.store_writes:
         printing.say(click.style(placed(store_write), bold=True))
-    for label, text in facts(review_context):
-        printing.say(f"{label:<10} {printable(text)}")
+    rows = [(label, printable(text)) for label, text in facts(review_context)]
     if tell_words:
-        printing.say(f"{'request':<10} sha256 {request.digest}")
-        for row in words.rows(bytes.fromhex(request.digest)):
-            printing.say(f"           {row}")
+        rows.append(("request", f"sha256 {request.digest}"))
+        rows += [("", row) for row in words.rows(bytes.fromhex(request.digest))]
+    for line in printing.labelled(rows, 10):
+        printing.say(line)
 
 
 def facts(review_context: ReviewContext) -> list[tuple[str, str]]:

@@ -48,7 +48,7 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
         "against": old.digest if old else None,
         "changes": [{"step": step, "text": text} for step, text in steps],
     }
-    lines = [f"{step:<8} {printable(text)}" for step, text in steps]
+    lines = printing.labelled(((step, printable(text)) for step, text in steps), 8)
     if old and not steps:
         lines = ["nothing changes"]
     printing.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]), as_json=settings.as_json)

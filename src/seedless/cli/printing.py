@@ -20,6 +20,7 @@ __all__ = [
     "emit",
     "emit_rows",
     "keep_unseen",
+    "labelled",
     "moment",
     "print_table",
     "printable",
@@ -126,6 +127,11 @@ def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
     """Print *rows* as columns of these *widths*, without holding them."""
     for page in _pages(rows):
         click.echo(_lines(page, widths))
+
+
+def labelled(rows: Iterable[tuple[str, str]], width: int, indent: str = "") -> list[str]:
+    """Return a line for each label and text, with the texts below each other; no label continues a text."""
+    return [f"{indent}{label:<{width}} {text}" for label, text in rows]
 
 
 def _lines(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> str:

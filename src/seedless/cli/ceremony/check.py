@@ -23,6 +23,7 @@ from seedless.text import printable, shown
 if TYPE_CHECKING:
     from seedless.ceremony.check import CeremonyCheck
     from seedless.nkey import PublicKey
+    from seedless.policy import Policy
 
 _FILE = click.Path(path_type=Path)
 
@@ -95,33 +96,37 @@ def _on_paper(found: CeremonyCheck) -> list[str]:
 def _lines(found: CeremonyCheck) -> list[str]:
     if found.verdict is CeremonyVerdict.FALSE or found.request is None or found.progress is None:
         return []
-    opened = found.progress.opened or {}
-    said = [
-        *([found.request.mark] if found.request.mark else []),
-        f"reason      {found.request.reason}",
-        f"prepared    {printing.moment(found.request.plan.prepared_at)} by {found.request.prepared_by}",
-        f"began       {printing.moment(found.progress.at) if opened else 'not yet'}",
-        f"present     {', '.join(opened.get('present', [])) or 'nobody was named'}",
-        f"request     sha256 {found.request.digest}",
-        f"policy      sha256 {found.policy.digest if found.policy else 'not yet'}",
-        f"transcript  sha256 {found.progress.digest}",
-        *(f"            {row}" for row in words.rows(bytes.fromhex(found.progress.digest))),
+    request, progress, policy = found.request, found.progress, found.policy
+    opened = progress.opened or {}
+    rows = [
+        ("reason", request.reason),
+        ("prepared", f"{printing.moment(request.plan.prepared_at)} by {request.prepared_by}"),
+        ("began", printing.moment(progress.at) if opened else "not yet"),
+        ("present", ", ".join(opened.get("present", [])) or "nobody was named"),
+        ("request", f"sha256 {request.digest}"),
+        ("policy", f"sha256 {policy.digest if policy else 'not yet'}"),
+        ("transcript", f"sha256 {progress.digest}"),
+        *(("", row) for row in words.rows(bytes.fromhex(progress.digest))),
     ]
-    wanted = found.policy.witnesses if found.policy else None
-    if found.policy:
-        signed = f"{len(found.witnesses)} of {len(wanted.keys)} signed" if wanted else ""
-        said.append(f"witnesses   {f'{signed}, {wanted.threshold} required' if wanted else 'none required'}")
-    said += [f"witness     {one.issuer}" for one in found.witnesses]
-    said += [f"lifted      {text}" for text in (found.progress.reviewed or {}).get("lifted", [])]
-    for key, driver_report in found.progress.driver_report.items():
-        said.append(f"key         {key}: {_driver(driver_report)}")
+    if policy:
+        rows.append(("witnesses", _witnesses(found, policy)))
+    rows += [("witness", str(one.issuer)) for one in found.witnesses]
+    rows += [("lifted", text) for text in (progress.reviewed or {}).get("lifted", [])]
+    for key, driver_report in progress.driver_report.items():
+        rows.append(("key", f"{key}: {_driver(driver_report)}"))
         if key in found.attestations:
-            said += [f"attested    {line}" for line in found.attestations[key].lines]
-    said += [
-        f"signed      {one.claims.body.kind} {one.claims.name or one.claims.sub}"
-        for one in found.progress.signed
+            rows += [("attested", line) for line in found.attestations[key].lines]
+    rows += [
+        ("signed", f"{jwt.claims.body.kind} {jwt.claims.name or jwt.claims.sub}") for jwt in progress.signed
     ]
-    return said
+    return [*([request.mark] if request.mark else []), *printing.labelled(rows, 11)]
+
+
+def _witnesses(found: CeremonyCheck, policy: Policy) -> str:
+    if not policy.witnesses:
+        return "none required"
+    keys, threshold = policy.witnesses.keys, policy.witnesses.threshold
+    return f"{len(found.witnesses)} of {len(keys)} signed, {threshold} required"
 
 
 def _driver(driver_report: dict[str, Any]) -> str:

@@ -190,8 +190,8 @@ def _tell(
     request = real.request
     needs = _needs(workspace, real)
     printing.say(click.style("the real ceremony will need", bold=True))
-    for label, text in needs:
-        printing.say(f"  {label:<11} {text}")
+    for line in printing.labelled(needs, 11, "  "):
+        printing.say(line)
     show_findings(report)
     if report.errors:
         printing.say("today the real request would be refused: see above")

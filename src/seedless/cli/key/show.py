@@ -16,7 +16,12 @@ from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from seedless.nkey import PublicKey
+
+
+_LABELS = 20  # characters
 
 
 @command()
@@ -36,16 +41,17 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
         data = key_data(holder, found) | {"public_key": str(public_key)}
     driver_report = {name: getattr(found.attributes, name) for name in found.attributes.__struct_fields__}
     data |= {"the_driver_says": driver_report}
+    own = ((name, value) for name, value in data.items() if not isinstance(value, dict))
     lines = [
-        f"{name.replace('_', ' '):<20} {_word(value)}"
-        for name, value in data.items()
-        if not isinstance(value, dict)
-    ]
-    lines += [
+        *printing.labelled(_rows(own), _LABELS),
         "the driver says:",
-        *(f"  {name.replace('_', ' '):<20} {_word(value)}" for name, value in driver_report.items()),
+        *printing.labelled(_rows(driver_report.items()), _LABELS, "  "),
     ]
     printing.emit(data, "\n".join(lines), as_json=settings.as_json)
+
+
+def _rows(members: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str]]:
+    return ((name.replace("_", " "), _word(value)) for name, value in members)
 
 
 def _word(value: object) -> str:

@@ -57,7 +57,7 @@ def text(jwt: Jwt[Any]) -> str:
     tail += [("G013", safe.printable(" ".join(unusual).strip()))] if unusual else []
     rows = [*head, *said, *tail]
     width = min(max(len(label) for label, _ in rows), _WIDEST)
-    return "\n".join(f"{label.ljust(width)}  {value}" for label, value in rows)
+    return "\n".join(printing.labelled(rows, width + 1))
 
 
 def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:

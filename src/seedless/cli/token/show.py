@@ -58,7 +58,8 @@ def show(settings: Settings) -> None:
     uri = named_uri(workspace)
     info = find_token(load(module_for(workspace, uri, is_ours=True)), uri)
     data = token_data(info)
-    text = "\n".join(f"{name.replace('_', ' '):<20} {shown(str(value))}" for name, value in data.items())
+    rows = ((name.replace("_", " "), shown(str(value))) for name, value in data.items())
+    text = "\n".join(printing.labelled(rows, 20))
     printing.emit(data, text, as_json=settings.as_json)
 
 
