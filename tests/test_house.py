@@ -1,4 +1,4 @@
-"""The size of modules and functions, and the names that say nothing."""
+"""Modules are one subject each, functions are short, and names have a meaning."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "softhsm/src").rglob("*.py")])
 LONGEST_MODULE = 600
 LONGEST_FUNCTION = 40
+FRAGMENT = 60
+"""Lines below which a module that one other imports belongs into that one."""
+
+# Fragments that stay, each with its reason. Commands are loaded by their names, so nothing imports them.
+FRAGMENTS = {
+    "app/observer.py": "the port that front ends implement, public",
+    "cli/arguments.py": "runs before anything of the command line is loaded",
+    "cli/by_key.py": "goes into options",
+    "cli/render/spool.py": "goes into verify, or into another file of render",
+    "recovery/paths.py": "the paths are a format, which other programs can read about in one place",
+}
 EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Handler|Base(?![a-z0-9])")
 
 
@@ -31,9 +42,55 @@ def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return total
 
 
+def importers(package: Path) -> dict[Path, set[Path]]:
+    """The modules of *package*, each with those that import it, for types too."""
+    names = {_dotted(path, package): path for path in package.rglob("*.py")}
+    users: dict[Path, set[Path]] = {path: set() for path in names.values()}
+    for path in names.values():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    module = names.get(f"{node.module}.{alias.name}") or names.get(node.module or "")
+                    if module is not None:
+                        users[module].add(path)
+    return users
+
+
+def _dotted(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def fragments(package: Path) -> set[str]:
+    """The short modules of *package* that exactly one other imports."""
+    return {
+        str(path.relative_to(package))
+        for path, users in importers(package).items()
+        if path.stem not in {"__init__", "__main__"}
+        and len(path.read_text(encoding="utf-8").splitlines()) < FRAGMENT
+        and len(users) == 1
+    }
+
+
+def test_a_module_is_one_subject_and_no_fragment_of_another() -> None:
+    found = fragments(ROOT / "src/seedless") | fragments(ROOT / "softhsm/src/pytest_softhsm")
+    assert found == FRAGMENTS.keys()
+    assert all(FRAGMENTS.values())
+
+
+def test_a_fragment_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "seedless"
+    package.mkdir()
+    (package / "whole.py").write_text("from seedless import part\nfrom seedless.shared import x\n")
+    (package / "other.py").write_text("from seedless.shared import x\n")
+    (package / "part.py").write_text("x = 1\n")
+    (package / "shared.py").write_text("x = 1\n")
+    assert fragments(package) == {"part.py"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_and_functions_stay_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < LONGEST_MODULE
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
     assert [(name, lines) for name, lines in functions(path) if lines >= LONGEST_FUNCTION] == []
 
 
@@ -48,7 +105,7 @@ def test_a_long_function_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_names_say_something_and_modules_begin_with_what_they_decide(path: Path) -> None:
+def test_names_have_a_meaning_and_modules_begin_with_their_purpose(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     assert [name for name in classes if EMPTY_NAMES.search(name)] == []

@@ -54,7 +54,9 @@ REPLACED = {
     "until when": "expiry",
 }
 # The tables of words that are read aloud, and what a person says there.
-EXEMPT = {"ceremony/words.py", "ceremony/report.py"}
+EXEMPT = {"ceremony/report.py", "ceremony/words.py", "recovery/slip39_words.py"}
+# Fields of Structs that are members of JSON.
+MEMBERS = {"ceremony/transcript.py": {"lifted", "says"}}
 TRANSLATED = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -101,7 +103,9 @@ def test_a_class_name_exists_once_in_the_package() -> None:
 
 @pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_private_words_do_not_come_back(path: Path) -> None:
-    assert private(path.read_text(encoding="utf-8")) == []
+    members = MEMBERS.get(str(path.relative_to(PACKAGE)), set())
+    found = private(path.read_text(encoding="utf-8"))
+    assert [line for line in found if line.split()[2] not in members] == []
 
 
 def test_a_private_word_is_found_in_names_comments_and_texts() -> None:

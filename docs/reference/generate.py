@@ -5,7 +5,7 @@
 - `rules.md` from the docstrings of the rules
 - `claims.md` from the table of the members of claims
 - `desired-state.schema.json` from the table of what a desired-state file may say
-- in `architecture.md`, the modules of each package; a new room is put on its floor by hand
+- `modules.md` from the docstrings of the modules, in the layers of `architecture.md`
 - the block in `README.md` that shows what the demo prints, with --demo
 """
 
@@ -139,7 +139,16 @@ _FAMILIES = {
     "S": ("Server configurations", "What `seedless lint` finds in configurations of nats-server."),
     "L": ("Files and stores", "What `seedless lint` finds in jwts as files, and in a store."),
 }
-_PACKAGE_ROW = re.compile(r"^(\| `(\w+)/` \| [^|]* \|)[^|]*\|$", re.MULTILINE)
+_LAYER = re.compile(r"^### (\d .*)$", re.MULTILINE)
+_ROOM = re.compile(r"^\| `([\w.]+)/?` \|", re.MULTILINE)
+_MODULES_HEAD = f"""\
+# Modules
+
+{_GENERATED}
+
+Every module of the package, with the first sentence of its docstring, in the layers of the
+[architecture](../explanation/architecture.md): a module imports from its own layer and from lower ones.
+"""
 _DEMO_BLOCK = re.compile(r"(?<=^```text\n)Keys on a token.*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -270,14 +279,24 @@ def _text(part: ast.expr, known: dict[str, Any]) -> str:
             return ""
 
 
-def architecture_page(text: str) -> str:
-    """Return the page *text* of the architecture with the modules that its packages have now."""
-    return _PACKAGE_ROW.sub(lambda row: f"{row[1]} {' '.join(_modules(row[2]))} |", text)
+def modules_page(architecture: str) -> str:
+    """Return `modules.md`: the layers are those of the page *architecture*."""
+    parts = [_MODULES_HEAD]
+    _, *layers = _LAYER.split(architecture.partition("\n## Promises")[0])
+    for title, text in zip(layers[::2], layers[1::2], strict=True):
+        rows = [row for room in _ROOM.findall(text) for row in _module_rows(room)]
+        parts.append("\n".join([f"## {title}", "", "| module | purpose |", "|---|---|", *rows, ""]))
+    return "\n".join(parts)
 
 
-def _modules(package: str) -> Iterator[str]:
-    folder = ROOT / "src" / "seedless" / package
-    yield from sorted(f"`{path.relative_to(folder).with_suffix('')}`" for path in folder.rglob("*.py"))
+def _module_rows(room: str) -> Iterator[str]:
+    """Yield a row for the module *room* (a file), or for each module of the package of that name."""
+    package = ROOT / "src" / "seedless"
+    paths = sorted((package / room).rglob("*.py")) if (package / room).is_dir() else [package / room]
+    for path in paths:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        first = text.partition("\n")[0].replace("|", "\\|")
+        yield f"| `{path.relative_to(package)}` | {first} |"
 
 
 def readme(demo: str, text: str) -> str:
@@ -372,7 +391,7 @@ def main() -> None:
     (reference / "claims.md").write_text(claims_page(), encoding="utf-8")
     (reference / "desired-state.schema.json").write_text(schema_text(), encoding="utf-8")
     page = ROOT / "docs" / "explanation" / "architecture.md"
-    page.write_text(architecture_page(page.read_text(encoding="utf-8")), encoding="utf-8")
+    (reference / "modules.md").write_text(modules_page(page.read_text(encoding="utf-8")), encoding="utf-8")
     if "--demo" in sys.argv:
         script = ROOT / "docs" / "tutorial" / "demo.py"
         demo = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, encoding="utf-8", check=True)

@@ -68,7 +68,7 @@ _TRIED = (
     ("OpenSC, simulated cards", "0.23, 0.27", _BY_HAND, "OpenPGP signs with both, PIV with 0.27"),
 )
 _MISBEHAVING = """
-A module that misbehaves on purpose, `tests/token/misbehaving.c`, stands for the faults, and for the names and
+A module that misbehaves on purpose, `tests/token/misbehaving.c`, plays the faults, and for the names and
 shapes of all families.
 """
 

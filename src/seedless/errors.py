@@ -8,7 +8,7 @@
     ├── BadKey                    1  text that is no NATS key; `reason` states which way
     ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` states where
     ├── BadClaims                 1  claims that a person or a file wrote, with a wrong value at `path`
-    ├── BadShare                  1  words that are no share of a secret; `places` says which are wrong
+    ├── BadShare                  1  words that are no share of a secret; `places` has which are wrong
     ├── BadSignature              3  a signature that does not verify
     ├── Refused                   3  findings prevent it
     ├── StoreError                1  a file of the store, inventory or configuration

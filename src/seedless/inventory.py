@@ -55,7 +55,7 @@ class _AttestedMembers(msgspec.Struct, frozen=True):
     at: int
 
 
-class _KeyMembers(msgspec.Struct, frozen=True):
+class _InventoryMembers(msgspec.Struct, frozen=True):
     role: str
     name: str
     uri: str
@@ -68,7 +68,7 @@ class _InventoryFile(msgspec.Struct, frozen=True):
     """The members of the file."""
 
     version: int
-    keys: dict[str, _KeyMembers]
+    keys: dict[str, _InventoryMembers]
 
 
 class Attested(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,7 +86,7 @@ def test_a_damaged_account_is_told_and_the_others_are_pushed(desk: Desk, folder:
 
 
 @pytest.mark.parametrize(
-    ("words", "answer"),
+    ("words", "said"),
     [
         pytest.param(("push",), "accounts are pushed by name, or all of them", id="no accounts"),
         pytest.param(("push", "ORDERS", "--all"), "by name, or all of them", id="a name and all"),

@@ -1,4 +1,4 @@
-"""docs/explanation/architecture.md is the law of the floors, and true."""
+"""docs/explanation/architecture.md lists the layers, and imports keep to them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
-_FLOOR = re.compile(r"^### (\d) ", re.MULTILINE)
-_ROW = re.compile(r"^\| `([\w.]+/?)` \| .* \| ?(.*) \|$", re.MULTILINE)
+_LAYER = re.compile(r"^### (\d) ", re.MULTILINE)
+_ROW = re.compile(r"^\| `([\w.]+/?)` \| .* \|$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +22,9 @@ def page(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def floors(page: str) -> dict[str, int]:
-    """The floor of each room: the name of a module, or of a package."""
-    _, *parts = _FLOOR.split(page.partition("\n## Promises")[0])
+def layers(page: str) -> dict[str, int]:
+    """The layer of each room: the name of a module, or of a package."""
+    _, *parts = _LAYER.split(page.partition("\n## Promises")[0])
     numbered = zip(parts[::2], parts[1::2], strict=True)
     return {row[1]: int(number) for number, text in numbered for row in _ROW.finditer(text)}
 
@@ -44,42 +45,43 @@ def imported(path: Path) -> set[str]:
     return {name for name in names if name.startswith("seedless.")}
 
 
-def upward(package: Path, floors: dict[str, int]) -> list[str]:
-    """Each import from a lower to a higher floor."""
+def upward(package: Path, layers: dict[str, int]) -> list[str]:
+    """Each import from a lower to a higher layer."""
     found = []
     for path in sorted(package.rglob("*.py")):
         first = path.relative_to(package).parts[0]
-        here = floors.get(first, floors.get(f"{first}/", 0))
+        here = layers.get(first, layers.get(f"{first}/", 0))
         for name in sorted(imported(path)):
             room = name.split(".")[1]
-            there = floors.get(f"{room}.py", floors.get(f"{room}/", 0))
+            there = layers.get(f"{room}.py", layers.get(f"{room}/", 0))
             if there > here:
-                found.append(f"{path.relative_to(package)} (floor {here}) imports {name} (floor {there})")
+                found.append(f"{path.relative_to(package)} (layer {here}) imports {name} (layer {there})")
     return found
 
 
-def test_every_room_stands_on_one_floor_and_is_there(root: Path, page: str, floors: dict[str, int]) -> None:
-    assert set(floors) == rooms(root / "src/seedless")
-    assert len(_ROW.findall(page)) == len(floors)
+def test_every_room_is_in_one_layer_and_exists(root: Path, page: str, layers: dict[str, int]) -> None:
+    assert set(layers) == rooms(root / "src/seedless")
+    assert len(_ROW.findall(page)) == len(layers)
 
 
-def test_every_module_of_a_package_is_named(root: Path, page: str, floors: dict[str, int]) -> None:
-    named = {room: set(re.findall(r"`([\w/]+)`", cell)) for room, cell in _ROW.findall(page)}
-    for room in floors:
-        if room.endswith("/"):
-            folder = root / "src/seedless" / room
-            there = {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.py")}
-            assert named[room] == there, f"{room}: make docs"
+def test_the_page_of_modules_lists_every_module_with_its_docstring(
+    root: Path, page: str, generate: ModuleType
+) -> None:
+    modules = (root / "docs/reference/modules.md").read_text(encoding="utf-8")
+    assert modules == generate.modules_page(page), "make docs"
+    package = root / "src/seedless"
+    listed = re.findall(r"^\| `([\w/.]+)` \| \S", modules, re.MULTILINE)
+    assert sorted(listed) == sorted(str(path.relative_to(package)) for path in package.rglob("*.py"))
 
 
-def test_no_import_goes_upward(root: Path, floors: dict[str, int]) -> None:
-    assert upward(root / "src/seedless", floors) == []
+def test_no_import_goes_upward(root: Path, layers: dict[str, int]) -> None:
+    assert upward(root / "src/seedless", layers) == []
 
 
 def test_an_import_that_goes_upward_is_found(tmp_path: Path) -> None:
     (tmp_path / "nkey.py").write_text("def late():\n    from seedless.plan import Subject\n")
     (tmp_path / "plan.py").write_text("import seedless.nkey\n")
     assert upward(tmp_path, {"nkey.py": 0, "plan.py": 4}) == [
-        "nkey.py (floor 0) imports seedless.plan (floor 4)",
-        "nkey.py (floor 0) imports seedless.plan.Subject (floor 4)",
+        "nkey.py (layer 0) imports seedless.plan (layer 4)",
+        "nkey.py (layer 0) imports seedless.plan.Subject (layer 4)",
     ]

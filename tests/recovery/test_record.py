@@ -133,7 +133,7 @@ def test_another_secret_is_refused_before_anything_is_imported() -> None:
     assert [str(key.public_key) for key in RECORD.require_keys(SECRET)] == [
         str(entry.public_key) for entry in RECORD.keys
     ]
-    with pytest.raises(Refused, match="and the record says"):
+    with pytest.raises(Refused, match="and the record has"):
         RECORD.require_keys(bytes(32))
 
 

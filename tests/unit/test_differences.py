@@ -33,7 +33,7 @@ def scoped(template: str) -> str:
     [
         ("unknown members", '{"sbus":5}'),
         ("other spellings", '{"exports":[{"service_latency":{"sampling":"HEADERS"}}]}'),
-        ("a signing key that stands twice", '{"signing_keys":["a","a"]}'),
+        ("a signing key that is listed twice", '{"signing_keys":["a","a"]}'),
         ("0 in a template", scoped('{"subs":0}')),
         ("a template's number that float64 cannot hold", scoped('{"data":9007199254740993}')),
         ("a kind or a version", '{"type":"user"}'),

@@ -168,7 +168,7 @@ def _is_transcript(data: bytes) -> bool:
     return data.startswith(_FIRST) or _FIRST.startswith(data)
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+class _EntryMembers(msgspec.Struct, frozen=True, kw_only=True):
     """The members of every entry."""
 
     at: int
@@ -177,7 +177,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     previous: str
 
 
-class _Opened(_Entry, frozen=True, kw_only=True):
+class _Opened(_EntryMembers, frozen=True, kw_only=True):
     format: str
     request: str
     tool: str
@@ -185,36 +185,36 @@ class _Opened(_Entry, frozen=True, kw_only=True):
     present: tuple[Any, ...]
 
 
-class _Reviewed(_Entry, frozen=True, kw_only=True):
+class _Reviewed(_EntryMembers, frozen=True, kw_only=True):
     policy: str
     findings: tuple[Any, ...]
     lifted: tuple[Any, ...]
 
 
-class _Witnessed(_Entry, frozen=True, kw_only=True):
+class _Witnessed(_EntryMembers, frozen=True, kw_only=True):
     statement: str
 
 
-class _KeyOpened(_Entry, frozen=True, kw_only=True):
+class _KeyOpened(_EntryMembers, frozen=True, kw_only=True):
     public_key: str
     says: dict[str, Any]
 
 
-class _Intent(_Entry, frozen=True, kw_only=True):
+class _Intent(_EntryMembers, frozen=True, kw_only=True):
     change: int
     sha256: str
 
 
-class _Signed(_Entry, frozen=True, kw_only=True):
+class _Signed(_EntryMembers, frozen=True, kw_only=True):
     change: int
     jwt: str
 
 
-class _Ended(_Entry, frozen=True, kw_only=True):
+class _Ended(_EntryMembers, frozen=True, kw_only=True):
     signed: int
 
 
-_ENTRIES: dict[str, type[_Entry]] = {
+_ENTRIES: dict[str, type[_EntryMembers]] = {
     "opened": _Opened,
     "reviewed": _Reviewed,
     "witnessed": _Witnessed,

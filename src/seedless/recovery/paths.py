@@ -23,7 +23,7 @@ _31_BITS = slip10.HARDENED - 1
 
 
 def path_of(role: Role, name: str, index: int = 0) -> tuple[int, ...]:
-    """Return the path of the key of *role* with *name*; *index* tells keys of the same name apart."""
+    """Return the path of the key of *role* with *name*; *index* distinguishes keys of the same name."""
     named = index.to_bytes(4, "little") + f"{role.name.lower()}:{name}".encode()
     numbers = struct.unpack("<4I", hashlib.sha256(named).digest()[:16])
     return (PURPOSE, *(number & _31_BITS for number in numbers))

@@ -2,7 +2,7 @@
 
 It has no secret: which keys there are, on which paths, with which public keys; who holds which share, and a
 digest of each. A value of a share is 16 or 32 uniform bytes where two or more are required, so its digest
-tells nothing about it, and a forged or foreign share is refused as it is typed.
+shows nothing about it, and a forged or foreign share is refused as it is typed.
 """
 
 from __future__ import annotations
@@ -167,14 +167,14 @@ class RecoveryRecord(msgspec.Struct, frozen=True, kw_only=True):
             if software.public_key != entry.public_key:
                 raise Refused(
                     f"the key {shown(entry.key.text)} that is derived is {software.public_key}, "
-                    f"and the record says {entry.public_key}",
+                    f"and the record has {entry.public_key}",
                     "the record was changed, or belongs to another secret: nothing was imported",
                 )
         return found
 
 
 def share_digest(share: Share) -> str:
-    """Return the SHA-256, in hexadecimal, of what tells *share* from every other one.
+    """Return the SHA-256, in hexadecimal, of what distinguishes *share* from every other one.
 
     It is of a tag, identifier (2 bytes, big-endian), flag, exponent, groups, numbers, thresholds and value.
     """

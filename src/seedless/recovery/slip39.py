@@ -30,11 +30,11 @@ MOST_SHARES = 16
 EXPONENT = 1
 """Of new shares: 20,000 rounds of PBKDF2. Without a passphrase more of them protect nothing."""
 _INDEX = {word: index for index, word in enumerate(WORDS)}
-_ABBREVIATED = 4  # letters that tell a word
+_ABBREVIATED = 4  # letters that identify a word
 _BITS = 10  # of a word
 _HEADER, _CHECKSUM = 4, 3  # words
 _SHORTEST = 20  # words
-_DIGEST = 4  # bytes that tell whether the shares belong together
+_DIGEST = 4  # bytes that show whether the shares belong together
 _SECRET_AT, _DIGEST_AT = 255, 254  # where the polynomials have the secret, and its digest
 _ROUNDS = 4
 _GENERATOR = (
@@ -174,7 +174,7 @@ def wrong_places(indices: Sequence[int]) -> tuple[int, ...] | None:
 
 
 def _explains(syndrome: int, behind: int) -> bool:
-    """Tell whether one wrong word with so many words *behind* it gives *syndrome*."""
+    """Report whether one wrong word with so many words *behind* it gives *syndrome*."""
     reached = [0]
     for bit in range(_BITS):
         effect = _polymod([1 << bit, *[0] * behind], 0)
@@ -229,7 +229,7 @@ def split(
 
 
 def combine(shares: Iterable[Share], passphrase: bytes = b"") -> bytes:
-    """Return the secret of *shares*, exactly as many as their thresholds say; raise `BadShare`.
+    """Return the secret of *shares*, exactly as many as their thresholds require; raise `BadShare`.
 
     A wrong *passphrase* gives another secret, without an error: that is what the standard intends.
     """
