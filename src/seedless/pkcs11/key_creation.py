@@ -70,7 +70,7 @@ def generate_pair(session: TokenSession, raw: Session, numbers: Numbers, request
     """Make, read back and try a pair, inside `TokenSession.use`; raise `TokenError`, the pair destroyed."""
     # What was asked for is no proof: openCryptoki's unwrap ignored SENSITIVE and EXTRACTABLE. So both
     # halves are read back, and the pair has to sign something that verifies, before its public key is
-    # told to anybody.
+    # reported.
     public, private = _generated(raw, session.info.quirks, numbers, request)
     try:
         pair = key_pair_of(

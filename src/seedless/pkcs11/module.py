@@ -282,7 +282,7 @@ def read_token_info(slot: Slot, library: str) -> TokenInfo:
         slot_description=slot.slot_description,
         slot_manufacturer=slot.manufacturer_id,
         hardware_version="{}.{}".format(*token.hardware_version),
-        # ykcs11 packs 5.7.4 as major 5 and minor 74: read as a version as it stands, it would be 5.74,
+        # ykcs11 packs 5.7.4 as major 5 and minor 74: read as a version as it is, it would be 5.74,
         # newer than any bar.
         firmware_version=firmware_of(token.manufacturer_id, token.model, token.firmware_version),
         initialised=TokenFlag.TOKEN_INITIALIZED in flags,
