@@ -18,7 +18,6 @@ from seedless.app.pipeline import Notice, Preview, preview
 from seedless.app.revocations import known_users
 from seedless.change import Change, StoreWrite
 from seedless.claims import Account, User, signing_key
-from seedless.creds import parse_user_key
 from seedless.errors import SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
@@ -265,6 +264,8 @@ def _user_files(
     if seeds:
         keys = {PublicKey.parse(jwt.claims.sub): None for jwt in users.values()}
         for name in (name for name in names if name not in users):  # deleted before: its creds name its key
+            from seedless.creds import parse_user_key  # noqa: PLC0415 - `account add` loads this
+
             text = workspace.creds(account, name)
             keys |= {parse_user_key(text).public_key: None} if text is not None else {}
         paths += map(workspace.store.seed_path, keys)

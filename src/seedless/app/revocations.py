@@ -17,7 +17,6 @@ from seedless.app.arguments import Time
 from seedless.app.edits import Edited
 from seedless.app.pipeline import Preview
 from seedless.claims import Account, User
-from seedless.creds import parse_creds
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
@@ -99,6 +98,8 @@ def _edit(
 
 def known_users(workspace: Workspace, account: str) -> Iterator[Jwt[User]]:
     """Yield the users of *account* in the store, and those in their creds, which may be later ones."""
+    from seedless.creds import parse_creds  # noqa: PLC0415 - a new account, which loads this, has no users
+
     for name, jwt in workspace.each(account):
         if not isinstance(jwt, SeedlessError):
             yield jwt
