@@ -188,8 +188,8 @@ def exports(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iter
         elif one:
             text = _listed(title, _export_facts(one))
             effect = _WIDENS if now else _NARROWS
-            told = wording.added(text) if now else f"removed {text}"
-            yield Difference(effect, "export", told, (place,), was, now)
+            change = wording.added(text) if now else f"removed {text}"
+            yield Difference(effect, "export", change, (place,), was, now)
         both = (was.revocations if was else {}, now.revocations if now else {})
         yield from revocations(wording, f"{place}.revocations", f"export {title} revocation", both)
     yield from _reordered(f"{path}.exports", "exports", (old, new), order)
@@ -210,8 +210,8 @@ def imports(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iter
         elif one:
             text = _listed(title, _import_facts(one))
             effect = _WIDENS if now else _NARROWS
-            told = wording.added(text) if now else f"removed {text}"
-            yield Difference(effect, "import", told, (place,), was, now)
+            change = wording.added(text) if now else f"removed {text}"
+            yield Difference(effect, "import", change, (place,), was, now)
     yield from _reordered(f"{path}.imports", "imports", (old, new), order)
 
 
@@ -230,7 +230,7 @@ def mappings(wording: Wording, path: str, sides: tuple[Account, Account]) -> Ite
 def _paired(
     old: Sequence[T], new: Sequence[T], key: Callable[[T], Hashable]
 ) -> Iterator[tuple[int, T | None, T | None]]:
-    """Yield what stands in *new* with its partner in *old*, then what is only in *old*; with its index."""
+    """Yield what is in *new* with its partner in *old*, then what is only in *old*; with its index."""
     waiting: dict[Hashable, deque[tuple[int, T]]] = defaultdict(deque)
     for index, item in enumerate(old):
         waiting[key(item)].append((index, item))

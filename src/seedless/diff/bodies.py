@@ -37,7 +37,7 @@ def user(wording: Wording, path: str, sides: tuple[User, User]) -> Iterator[Diff
 def template(
     wording: Wording, path: str, label: str, sides: tuple[Template | User, Template | User]
 ) -> Iterator[Difference]:
-    """Yield the lines of the permissions and limits of a user, or of a scope; *label* stands before each."""
+    """Yield the lines of the permissions and limits of a user, or of a scope; *label* precedes each."""
     yield from permissions(wording, path, label, sides)
     yield from members(wording, path, USER, sides, label)
 
@@ -75,9 +75,9 @@ def permissions(
 
 
 def is_open(permitted: Permitted) -> bool:
-    """Tell whether nothing at all is said of what may be published and subscribed."""
-    said = (permitted.pub.allow, permitted.pub.deny, permitted.sub.allow, permitted.sub.deny, permitted.resp)
-    return not any(said)
+    """Tell whether nothing restricts what may be published and subscribed."""
+    pub, sub = permitted.pub, permitted.sub
+    return not any((pub.allow, pub.deny, sub.allow, sub.deny, permitted.resp))
 
 
 def _opened(permitted: Permitted) -> str:

@@ -70,28 +70,28 @@ class Passage:
         return tuple(subject for subject in reserved if subject in found)
 
 
-def grants(said: Statement[Any], context: Context) -> Iterator[Grant]:
+def grants(statement: Statement[Any], context: Context) -> Iterator[Grant]:
     """Yield what the claims give access to: allowed, exported, activated.
 
     No allowed subjects at all are everything; but a user with no permissions of its own has the account's
     defaults. What a scope gives is judged with the account, whichever users it may issue; where it has
     templates, also with each user that is signed, as they are filled for it.
     """
-    body = said.claims.body
+    body = statement.claims.body
     match body:
         case User():
-            scope = _scope_of(said, context)
+            scope = _scope_of(statement, context)
             if scope is None:
-                yield from _permitted(_own_or_default(body, said, context), "nats")
+                yield from _permitted(_own_or_default(body, statement, context), "nats")
             elif _has_templates(scope):
-                yield from _filled(said.claims, scope, context)
+                yield from _filled(statement.claims, scope, context)
         case Account():
             if body.default_permissions != Permissions():
                 yield from _permitted(body.default_permissions, "nats.default_permissions")
             for index, entry in enumerate(body.signing_keys):
                 if isinstance(entry, Scope):
                     place = f"nats.signing_keys[{index}].template"
-                    yield from _permitted(entry.template, place, filler_of(None, said.claims))
+                    yield from _permitted(entry.template, place, filler_of(None, statement.claims))
             for index, export in enumerate(body.exports):
                 yield Grant(f"nats.exports[{index}].subject", export.subject)
         case Activation():
@@ -111,13 +111,13 @@ def passages(account: Account) -> Iterator[Passage]:
         yield Passage(f"nats.imports[{index}].subject", _ends(item))
 
 
-def answers(said: Statement[Any], context: Context) -> Iterator[str]:
+def answers(statement: Statement[Any], context: Context) -> Iterator[str]:
     """Yield where claims permit to answer: on whatever subject a request names, denied or not."""
-    body = said.claims.body
+    body = statement.claims.body
     match body:
         case User():
-            scope = _scope_of(said, context)
-            if scope is None and _own_or_default(body, said, context).resp:
+            scope = _scope_of(statement, context)
+            if scope is None and _own_or_default(body, statement, context).resp:
                 yield "nats.resp"
             elif scope and _has_templates(scope) and scope.template.resp:
                 yield "nats"
@@ -129,20 +129,20 @@ def answers(said: Statement[Any], context: Context) -> Iterator[str]:
                     yield f"nats.signing_keys[{index}].template.resp"
 
 
-def _scope_of(said: Statement[Any], context: Context) -> Scope | None:
+def _scope_of(statement: Statement[Any], context: Context) -> Scope | None:
     """Return the scope that issues a user; none also for one that servers refuse as it carries limits."""
-    account = account_of(said.claims, said.issuer, context.claims)
-    return scope_of(account, said.issuer) if account and carries_nothing(said.claims.body) else None
+    account = account_of(statement.claims, statement.issuer, context.claims)
+    return scope_of(account, statement.issuer) if account and carries_nothing(statement.claims.body) else None
 
 
 def _has_templates(scope: Scope) -> bool:
     return any(calls(entry) for _, entries in lists(scope.template) for entry in entries)
 
 
-def _own_or_default(user: User, said: Statement[Any], context: Context) -> User | Permissions:
+def _own_or_default(user: User, statement: Statement[Any], context: Context) -> User | Permissions:
     if user.pub.allow or user.pub.deny or user.sub.allow or user.sub.deny or user.resp:
         return user
-    account = account_of(said.claims, said.issuer, context.claims)
+    account = account_of(statement.claims, statement.issuer, context.claims)
     return user if account is None else account.body.default_permissions
 
 

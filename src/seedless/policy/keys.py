@@ -136,13 +136,13 @@ def _validity(reading: Reading, place: str, value: object) -> Validity:
 
 
 def _witnesses(reading: Reading, place: str, value: object) -> Witnesses:
-    held = reading.table(place, value, ("keys", "threshold"))
+    entries = reading.table(place, value, ("keys", "threshold"))
     roles = (role for role in Role if role is not Role.CURVE)
     members = table({"keys": many(form.public_key(*roles)), "threshold": one(form.count)})(
-        reading, place, held
+        reading, place, entries
     )
     keys, threshold = members.get("keys", ()), members.get("threshold")
-    if "keys" not in held or "threshold" not in held:
+    if "keys" not in entries or "threshold" not in entries:
         reading.errors.append(f"{place} has keys and a threshold: how many of them must have signed")
     elif threshold is not None and not 1 <= threshold <= len(set(keys)):
         reading.errors.append(f"{place}.threshold is not between 1 and the {len(set(keys))} keys")
@@ -150,11 +150,11 @@ def _witnesses(reading: Reading, place: str, value: object) -> Witnesses:
 
 
 def _attestation(reading: Reading, place: str, value: object) -> AttestationPins:
-    held = reading.table(place, value, ("roots", "required"))
-    if "roots" not in held:
+    entries = reading.table(place, value, ("roots", "required"))
+    if "roots" not in entries:
         reading.errors.append(f"{place} has roots: the SHA-256 digests of the roots that are trusted")
     required = many(form.choice("operator", "account", "user"))
-    members = table({"roots": many(form.digest), "required": required})(reading, place, held)
+    members = table({"roots": many(form.digest), "required": required})(reading, place, entries)
     return AttestationPins(roots=members.get("roots", ()), required=members.get("required", ()))
 
 
@@ -232,28 +232,28 @@ def _attested(pins: AttestationPins) -> Description:
 
 
 def _p002_issuer_may_sign_this(policy: Policy, change: Change, _: Context) -> Iterator[Finding]:
-    said = change.statement
-    role, kind = _issuer_role(policy, said), said.claims.body.kind
+    statement = change.statement
+    role, kind = _issuer_role(policy, statement), statement.claims.body.kind
     if kind not in (policy.sign or {}).get(role, ()):
         text = f"no {role.replace('-', ' ')}{'' if role.endswith('key') else ' key'} may sign {kind} jwts"
         yield error("P002", "iss", text, _HINT)
 
 
-def _issuer_role(policy: Policy, said: Statement[Any]) -> str:
-    role = _ROLES.get(said.issuer[:1], "")
-    owner = getattr(said.claims.body, "issuer_account", "") or said.issuer
-    if role == "operator" and said.issuer != policy.operator:
+def _issuer_role(policy: Policy, statement: Statement[Any]) -> str:
+    role = _ROLES.get(statement.issuer[:1], "")
+    owner = getattr(statement.claims.body, "issuer_account", "") or statement.issuer
+    if role == "operator" and statement.issuer != policy.operator:
         return "operator-signing-key"
-    return "account-signing-key" if role == "account" and said.issuer != owner else role
+    return "account-signing-key" if role == "account" and statement.issuer != owner else role
 
 
 def _p003_holds_no_longer(policy: Policy, change: Change, _: Context) -> Iterator[Finding]:
     bounds = policy.validity.get(change.draft.claims.body.kind)
     if bounds is None or bounds.longest is None:
         return
-    held = _held(change)
-    if held is None or held > bounds.longest:
-        length = "for ever" if held is None else f"for {units.span(held)}"
+    seconds = _validity_of(change)
+    if seconds is None or seconds > bounds.longest:
+        length = "for ever" if seconds is None else f"for {units.span(seconds)}"
         text = f"holds {length}, and the policy says {units.span(bounds.longest)} at most"
         yield error("P003", "exp", text, "give an earlier --expiry")
 
@@ -261,13 +261,13 @@ def _p003_holds_no_longer(policy: Policy, change: Change, _: Context) -> Iterato
 def _p004_holds_long_enough(policy: Policy, change: Change, _: Context) -> Iterator[Finding]:
     bounds = policy.validity.get(change.draft.claims.body.kind)
     least = bounds.shortest if bounds else None
-    held = _held(change)
-    if least is not None and held is not None and held < least:
-        text = f"holds for {units.span(max(held, 0))}, and the policy says {units.span(least)} at least"
+    seconds = _validity_of(change)
+    if least is not None and seconds is not None and seconds < least:
+        text = f"holds for {units.span(max(seconds, 0))}, and the policy says {units.span(least)} at least"
         yield error("P004", "exp", text, "give a later --expiry")
 
 
-def _held(change: Change) -> int | None:
+def _validity_of(change: Change) -> int | None:
     """Return the seconds from `iat` to `exp`; None is for ever."""
     exp = change.draft.claims.exp
     return exp - change.draft.issued_at if exp > 0 else None
@@ -289,29 +289,29 @@ def _p006_has_each_tag(policy: Policy, change: Change, _: Context) -> Iterator[F
 
 def _p007_nothing_is_too_wide(policy: Policy, change: Change, context: Context) -> Iterator[Finding]:
     for grant in grants(change.statement, context):
-        held = [subject for subject in policy.too_wide if grant.is_as_wide_as(subject)]
-        if held:
-            text = f"gives access to {grant.text}, which is as wide as {' and '.join(held)}"
+        covered = [subject for subject in policy.too_wide if grant.is_as_wide_as(subject)]
+        if covered:
+            text = f"gives access to {grant.text}, which is as wide as {' and '.join(covered)}"
             yield error("P007", grant.where, text, "name what is needed")
 
 
 def _p008_nothing_reaches_what_is_reserved(
     policy: Policy, change: Change, context: Context
 ) -> Iterator[Finding]:
-    said = change.statement
-    for grant in grants(said, context):
-        held = " and ".join(subject for subject in policy.reserved if grant.reaches(subject))
-        if held:
-            text = f"gives access to {grant.text}, which reaches {held}"
-            yield error("P008", grant.where, text, f"name what is needed, or deny {held}")
-    for where in answers(said, context):
-        held = " and ".join(policy.reserved)
-        text = f"permits answers on any subject that a request names, which reaches {held}"
+    statement = change.statement
+    for grant in grants(statement, context):
+        reached = " and ".join(subject for subject in policy.reserved if grant.reaches(subject))
+        if reached:
+            text = f"gives access to {grant.text}, which reaches {reached}"
+            yield error("P008", grant.where, text, f"name what is needed, or deny {reached}")
+    for where in answers(statement, context):
+        reached = " and ".join(policy.reserved)
+        text = f"permits answers on any subject that a request names, which reaches {reached}"
         yield error("P008", where, text, "allow the subjects of replies instead: --allow-pub '_INBOX.>'")
-    for passage in passages(said.claims.body) if isinstance(said.claims.body, Account) else ():
-        if held := " and ".join(passage.reaches(policy.reserved)):
+    for passage in passages(statement.claims.body) if isinstance(statement.claims.body, Account) else ():
+        if reached := " and ".join(passage.reaches(policy.reserved)):
             source, target = map(shown, passage.subjects)
-            text = f"carries messages between {source} and {target}, one of which reaches {held}"
+            text = f"carries messages between {source} and {target}, one of which reaches {reached}"
             yield error("P008", passage.where, text, _HINT)
 
 
@@ -330,10 +330,10 @@ def _p009_no_wildcard_exports(_policy: Policy, change: Change, _: Context) -> It
 
 def _p010_no_limit_is_higher(policy: Policy, change: Change, _: Context) -> Iterator[Finding]:
     body = change.draft.claims.body
-    for kind, path, held in _limited(body):
+    for kind, path, limits in _limited(body):
         for name, most in policy.limits.get(kind, {}).items():
-            number = getattr(held, name, 0)
-            if not hasattr(held, name):  # a tier has the limits of JetStream alone
+            number = getattr(limits, name, 0)
+            if not hasattr(limits, name):  # a tier has the limits of JetStream alone
                 continue
             row = LIMITS[kind][name]
             is_unlimited = row.is_unlimited(number)
@@ -358,8 +358,8 @@ def _limited(body: object) -> Iterator[tuple[str, str, object]]:
 
 
 def _p011_operator_is_strict(policy: Policy, change: Change, context: Context) -> Iterator[Finding]:
-    body, standing = change.draft.claims.body, context.jwts.get(policy.operator)
-    operator = context.operator or (standing.claims if standing else None)
+    body, current = change.draft.claims.body, context.jwts.get(policy.operator)
+    operator = context.operator or (current.claims if current else None)
     operator = change.draft.claims if isinstance(body, Operator) else operator
     if operator is None or not operator.body.strict_signing_key_usage:
         where = "nats.strict_signing_key_usage" if isinstance(body, Operator) else ""
@@ -442,7 +442,9 @@ KEYS: tuple[PolicyKey, ...] = (
     ),
     PolicyKey(
         "witnesses", "witnesses", _witnesses,
-        lambda held: iter([("", f"A ceremony is witnessed by {held.threshold} of {_all(held.keys)}.")]),
+        lambda required: iter(
+            [("", f"A ceremony is witnessed by {required.threshold} of {_all(required.keys)}.")]
+        ),
     ),
     PolicyKey(
         "attestation", "attestation", _attestation, _attested,

@@ -32,47 +32,47 @@ class TrustChain:
 
     @classmethod
     def under(cls, policy: Policy, changes: Sequence[Change], context: Context) -> TrustChain:
-        """Gather what stands and what is drafted, as far as it chains to the operator of *policy*."""
-        said = [*map(Statement.of, context.jwts.values()), *(change.statement for change in changes)]
-        said += [Statement.of(change.replaces) for change in changes if change.replaces]
+        """Gather what exists and what is drafted, as far as it chains to the operator of *policy*."""
+        statements = [*map(Statement.of, context.jwts.values()), *(change.statement for change in changes)]
+        statements += [Statement.of(change.replaces) for change in changes if change.replaces]
         keys = {policy.operator}
-        for one in _about(said, Operator):
-            if one.claims.sub == policy.operator == one.issuer:
-                keys.update(one.claims.body.signing_keys)
+        for statement in _about(statements, Operator):
+            if statement.claims.sub == policy.operator == statement.issuer:
+                keys.update(statement.claims.body.signing_keys)
         accounts: dict[str, set[str]] = {}
-        for one in _about(said, Account):
-            if one.issuer in keys:
-                held = accounts.setdefault(one.claims.sub, {one.claims.sub})
-                held.update(map(signing_key, one.claims.body.signing_keys))
+        for statement in _about(statements, Account):
+            if statement.issuer in keys:
+                held = accounts.setdefault(statement.claims.sub, {statement.claims.sub})
+                held.update(map(signing_key, statement.claims.body.signing_keys))
         return cls(policy.operator, frozenset(keys), {key: frozenset(held) for key, held in accounts.items()})
 
-    def rejection_reason(self, said: Statement[Any]) -> str:
-        """Return why *said* does not chain to the operator; nothing when it does."""
-        body = said.claims.body
+    def rejection_reason(self, statement: Statement[Any]) -> str:
+        """Return why *statement* does not chain to the operator; nothing when it does."""
+        body = statement.claims.body
         if isinstance(body, Operator):
-            if said.claims.sub != self.operator:
-                return f"is of the operator {said.claims.sub}, and the policy pins {self.operator}"
-            if said.issuer != self.operator:
-                return f"is issued by {said.issuer}, and not by the operator itself"
+            if statement.claims.sub != self.operator:
+                return f"is of the operator {statement.claims.sub}, and the policy pins {self.operator}"
+            if statement.issuer != self.operator:
+                return f"is issued by {statement.issuer}, and not by the operator itself"
             return ""
-        if said.issuer.startswith(_LETTERS[Role.OPERATOR]) or isinstance(body, Account):
-            known = said.issuer in self.operator_keys
-            return "" if known else f"is issued by {said.issuer}, no key of the pinned operator"
-        if said.issuer.startswith(_LETTERS[Role.ACCOUNT]):
-            return self._reason_of_account(said)
+        if statement.issuer.startswith(_LETTERS[Role.OPERATOR]) or isinstance(body, Account):
+            known = statement.issuer in self.operator_keys
+            return "" if known else f"is issued by {statement.issuer}, no key of the pinned operator"
+        if statement.issuer.startswith(_LETTERS[Role.ACCOUNT]):
+            return self._reason_of_account(statement)
         return ""
 
-    def _reason_of_account(self, said: Statement[Any]) -> str:
-        body = said.claims.body
-        account = said.issuer
+    def _reason_of_account(self, statement: Statement[Any]) -> str:
+        body = statement.claims.body
+        account = statement.issuer
         if isinstance(body, User | Activation | AuthorizationResponse):
-            account = body.issuer_account or said.issuer
+            account = body.issuer_account or statement.issuer
         else:
-            account = next((sub for sub, keys in self.accounts.items() if said.issuer in keys), account)
+            account = next((sub for sub, keys in self.accounts.items() if statement.issuer in keys), account)
         if account not in self.accounts:
             return f"is of the account {account}, which does not chain to the pinned operator"
-        if said.issuer not in self.accounts[account]:
-            return f"is issued by {said.issuer}, no key of its account"
+        if statement.issuer not in self.accounts[account]:
+            return f"is issued by {statement.issuer}, no key of its account"
         return ""
 
 
@@ -119,5 +119,5 @@ def _under_plan(policy: Policy, changes: Sequence[Change]) -> Callable[[Change, 
 _LETTERS = {Role.OPERATOR: "O", Role.ACCOUNT: "A"}
 
 
-def _about(said: Iterable[Statement[Any]], kind: type) -> list[Statement[Any]]:
-    return [one for one in said if isinstance(one.claims.body, kind)]
+def _about(statements: Iterable[Statement[Any]], kind: type) -> list[Statement[Any]]:
+    return [statement for statement in statements if isinstance(statement.claims.body, kind)]
