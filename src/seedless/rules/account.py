@@ -33,6 +33,8 @@ _LIMITS = "nats.limits"
 _TRAFFIC = frozenset({"", "system", "owner"})
 
 
+# nats-io/jwt v2.8.2, account_claims.go:124-134. Its decoder zeroes the flat limits as soon as there are
+# tiers, while its encoder writes both: a jwt with both means something else after a round trip.
 def c051_tiers_or_flat_limits(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """JetStream limits are given for the whole account or for its tiers, not both.
 
@@ -54,6 +56,8 @@ def c052_tiers_have_names(statement: Statement[Account], _: Context) -> Iterator
         yield error("C052", f"{_LIMITS}.tiered_limits", "a tier has no name", "name it R1, R3, …")
 
 
+# account_claims.go, OperatorLimits and Account.Validate. -2 gives one finding and not two: only -1 is
+# `NoLimit` there.
 def c053_imports_are_within_the_limit(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account imports no more than its operator allows.
 
@@ -71,6 +75,8 @@ def c053_imports_are_within_the_limit(statement: Statement[Account], _: Context)
         yield finding
 
 
+# account_claims.go. A null among the exports makes the library's Validate panic; reading refuses it
+# before any rule (`null-entry`).
 def c054_exports_are_within_the_limit(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account exports no more than its operator allows.
 
@@ -82,6 +88,8 @@ def c054_exports_are_within_the_limit(statement: Statement[Account], _: Context)
         yield error("C054", f"{_LIMITS}.exports", text, "-1 is no limit")
 
 
+# account_claims.go. With `exports` -1 the flag is not looked at, so `wildcards` means nothing in an
+# unlimited account.
 def c055_wildcard_export_needs_permission(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account whose exports are limited exports a wildcard only with `limits.wildcards`.
 
@@ -96,6 +104,8 @@ def c055_wildcard_export_needs_permission(statement: Statement[Account], _: Cont
             yield error("C055", path, f"{cited(export.subject)} has a wildcard", "set limits.wildcards")
 
 
+# signingkeys.go:88-92. Role and template of a scope are validated nowhere in the library; C109 to C115 do
+# it.
 def c056_scopes_have_account_keys(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A scoped signing key is an account key.
 
@@ -118,6 +128,7 @@ def c057_signing_keys_are_account_keys(statement: Statement[Account], _: Context
             yield error("C057", path, f"{cited(entry)} is no account's public key", "give one, A…")
 
 
+# types.go:36-52, for accounts and exports alike.
 def c058_description_is_not_too_long(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A description has at most 8,192 bytes.
 
@@ -140,6 +151,8 @@ def c059_info_url_is_not_too_long(statement: Statement[Account], _: Context) -> 
             yield error("C059", f"{path}.info_url", f"has {size} bytes, at most {_LONGEST}", "shorten it")
 
 
+# types.go:36-52. By the rules of Go's url.Parse, which `claims/url.py` follows: Python's urlsplit takes
+# other texts.
 def c060_info_url_is_a_url(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The URL of further information has a scheme and a host.
 
@@ -167,6 +180,8 @@ def c061_cluster_traffic_is_known(statement: Statement[Account], _: Context) -> 
         yield error("C061", "nats.cluster_traffic", f"{cited(text)} is unknown", "write system or owner")
 
 
+# account_claims.go:401-410. Such a jwt is the signing request of `nsc import account`: it proves that
+# somebody has the account's key.
 def c062_self_signed_account_has_no_limits(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An account that signs itself, to be signed by an operator later, sets no limits.
 
@@ -199,6 +214,7 @@ _EVERY_ACCOUNT = "*"
 _TRACE = "nats.trace"
 
 
+# account_claims.go:137-177. The weight has eight bits: 256 cannot be written at all, 101 to 255 can.
 def c063_mapping_weight_is_a_percentage(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The weight of a mapping is at most 100 percent.
 
@@ -211,6 +227,8 @@ def c063_mapping_weight_is_a_percentage(statement: Statement[Account], _: Contex
                 yield error("C063", f"{at(path, index)}.weight", text, "write 1 to 100")
 
 
+# account_claims.go:152-177. The library adds up for each cluster and reports each entry that goes beyond;
+# so does this.
 def c064_mapping_of_a_cluster_is_no_more_than_all(
     statement: Statement[Account], _: Context
 ) -> Iterator[Finding]:
@@ -229,6 +247,7 @@ def c064_mapping_of_a_cluster_is_no_more_than_all(
                     yield error("C064", f"{at(path, index)}.weight", text, "lower the weights")
 
 
+# account_claims.go:143-177. Two targets without a weight are 200 percent, which people meet first.
 def c065_mapping_is_no_more_than_all(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The weights of a mapping that are for no cluster are together at most 100 percent.
 
@@ -262,6 +281,7 @@ def c067_callout_users_are_users(statement: Statement[Account], _: Context) -> I
             yield error("C067", path, f"{cited(key)} is no user's public key", "give one, U…")
 
 
+# account_claims.go:210-234. One finding for each `*`, as there.
 def c068_callout_accounts_are_all_or_some(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Auth callout may place users in all accounts (`*`), or in those that are named.
 
@@ -285,6 +305,8 @@ def c069_callout_accounts_are_accounts(statement: Statement[Account], _: Context
             yield error("C069", path, f"{cited(key)} is no account's public key", "give one, A…, or *")
 
 
+# account_claims.go:210-234. The library compares the prefix after masking its low bits; keys here have
+# one spelling (`nkey.unpack`).
 def c070_callout_key_is_a_curve_key(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The key with which auth callout is encrypted is a curve key.
 
@@ -296,6 +318,7 @@ def c070_callout_key_is_a_curve_key(statement: Statement[Account], _: Context) -
         yield error("C070", f"{_AUTHORIZATION}.xkey", text, "give one, X…")
 
 
+# account_claims.go. A trace without destination is `{}` in JSON, and a server refuses the account for it.
 def c071_trace_destination_is_a_subject(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The destination of traces is a subject.
 
@@ -319,6 +342,8 @@ def c072_trace_destination_is_one_subject(statement: Statement[Account], _: Cont
         yield error("C072", f"{_TRACE}.dest", f"{cited(trace.dest)} has a wildcard", "write one subject")
 
 
+# account_claims.go:300. Validate itself writes 100 into the struct for 0, so that validating before
+# encoding changes what is signed. Here rules never write.
 def c073_trace_sampling_is_a_percentage(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Traces are sampled for 1 to 100 percent of the messages.
 
@@ -353,6 +378,8 @@ TRAFFIC_RULES = (
 _HINT = f"write $1, or one of {FUNCTIONS}"
 
 
+# server/accounts.go (`AddWeightedMappings`) and subject_transform.go of nats-server 2.15: the library
+# looks at subjects and weights alone, and the error is a line in the log of the server.
 def c116_mapping_is_taken(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The targets of a mapping are subjects, whose transforms exist and fit the source.
 
@@ -364,6 +391,7 @@ def c116_mapping_is_taken(statement: Statement[Account], _: Context) -> Iterator
         path = join("nats.mappings", source)
         subjects = [target.subject for target in targets]
         if any("" in subject.split(".") or " " in subject for subject in (source, *subjects)):
+            # Each cause is reported once.
             continue  # C003 to C006: servers refuse the account
         found = unfit(source, targets)
         if found is None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from seedless.findings import Finding
 
 
+# claims.go:285-294. For the library a time check, which blocks only IsBlocking(true); servers ask for
+# that when they load an account (server.go:2197-2211).
 def c001_not_expired(statement: Statement[Any], context: Context) -> Iterator[Finding]:
     """Claims have not expired.
 
@@ -37,6 +39,7 @@ def c002_valid_already(statement: Statement[Any], context: Context) -> Iterator[
         yield timecheck("C002", "nbf", "does not hold yet", "wait, or give an earlier start")
 
 
+# types.go:176-192. An empty subject gets this finding alone.
 def c003_subject_is_not_empty(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject is not empty.
 
@@ -53,6 +56,7 @@ def c003_subject_is_not_empty(statement: Statement[Any], _: Context) -> Iterator
                 yield error("C003", path, "is read as an empty subject", hint)
 
 
+# types.go:176-192. Only 0x20 counts; tabs pass here and are C104.
 def c004_subject_has_no_blank(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject has no blank in it.
 
@@ -85,6 +89,7 @@ def c006_subject_has_no_empty_token(statement: Statement[Any], _: Context) -> It
             yield error("C006", path, f"{cited(text)} has two dots in a row", "leave one out")
 
 
+# types.go:335-387. A queue group belongs to a subscription; in `pub` the second word would never match.
 def c007_publisher_names_no_queue(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A permission to publish names a subject and no queue.
 
@@ -96,6 +101,7 @@ def c007_publisher_names_no_queue(statement: Statement[Any], _: Context) -> Iter
             yield error("C007", path, text_of, "leave the queue out, or allow it under sub")
 
 
+# types.go:335-387. Split at single blanks: two blanks in a row are three words.
 def c008_permission_is_one_subject(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A permission is a subject, or a subject and a queue with one blank between.
 
@@ -106,6 +112,8 @@ def c008_permission_is_one_subject(statement: Statement[Any], _: Context) -> Ite
             yield error("C008", path, f"{cited(text)} has too many blanks", "write one entry for each")
 
 
+# imports.go:62-122, activation_claims.go:110-118. In an activation the member is `kind`, since `type` is
+# the kind of claims there; version 1 had `type` for it.
 def c009_import_type_is_known(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """An import or an activation is of a stream or of a service.
 
@@ -121,6 +129,7 @@ def c009_import_type_is_known(statement: Statement[Any], _: Context) -> Iterator
             yield error("C009", path, "does not state what is imported", "write stream or service")
 
 
+# user_claims.go:125-131, activation_claims.go:110-118, authorization_claims.go:228-245.
 def c010_issuer_account_is_an_account(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A user or an activation that names the account of its issuer names an account key.
 

@@ -30,6 +30,7 @@ def c037_export_type_is_known(statement: Statement[Account], _: Context) -> Iter
             yield error("C037", f"{path}.type", "does not state what is exported", "write stream or service")
 
 
+# exports.go:153-202; the words are compared with their case, `singleton` is unknown.
 def c038_service_response_is_known(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A service answers once (`Singleton`, the default), in parts (`Chunked`) or with a `Stream`.
 
@@ -71,6 +72,7 @@ def c041_only_services_measure_latency(statement: Statement[Account], _: Context
             yield error("C041", f"{path}.service_latency", "only services have it", "leave it out")
 
 
+# exports.go:153-202. Sampling 0 is not *none* but *by the headers of the request*.
 def c042_latency_sampling_is_a_percentage(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Latency is sampled for 1 to 100 percent of the requests, or when headers ask for it.
 
@@ -115,6 +117,7 @@ def c045_only_services_have_a_threshold(statement: Statement[Account], _: Contex
             yield error("C045", f"{path}.response_threshold", "only services have it", "leave it out")
 
 
+# exports.go:153-202. Positions count from 1.
 def c046_token_position_needs_a_wildcard(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The place of the importing account in a subject is given only for subjects with wildcards.
 
@@ -148,6 +151,8 @@ def c048_token_position_is_a_star(statement: Statement[Account], _: Context) -> 
             yield error("C048", path, text, "count tokens from 1")
 
 
+# exports.go:248-295. The library walks a Go map, so its findings come in any order; tests compare them as
+# multisets.
 def c049_services_do_not_overlap(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """No exported service contains another.
 

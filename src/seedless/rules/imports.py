@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
 
 
+# imports.go:128-160. What is compared is `to`, else the local subject with `*` for `$n`, else the
+# subject.
 def c022_service_imports_do_not_overlap(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Services imported from one account have local subjects of which none contains another.
 
@@ -42,6 +44,7 @@ def c022_service_imports_do_not_overlap(statement: Statement[Account], _: Contex
         earlier.add((account, subject))
 
 
+# imports.go:128-160. An identical pair breaks this rule and C022, as in the library.
 def c023_service_imports_are_not_repeated(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """No two services imported from one account have the same local subject.
 
@@ -63,6 +66,7 @@ def c024_only_stream_imports_trace(statement: Statement[Account], _: Context) ->
             yield error("C024", f"{path}.allow_trace", "only imports of streams have it", "leave it out")
 
 
+# imports.go:62-122. The library looks only whether it is empty, not whether it is a key: that is C108.
 def c025_import_names_its_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An import states from which account it is.
 
@@ -104,6 +108,7 @@ def c028_renaming_ends_alike(statement: Statement[Account], _: Context) -> Itera
             yield error("C028", path, text, "end both in >, or neither")
 
 
+# types.go:107-144. Go's Atoi reads the number, so `$01`, `$+1` and `$-1` are references too.
 def c029_references_exist(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A local subject refers to wildcards that its subject has: `$2` to the second `*`.
 

@@ -31,6 +31,7 @@ _EVERYONE = "*"
 _NOT_HERE = ("nats.default_permissions", "nats.mappings")  # looked at above, and by C116
 
 
+# nsc and the folder layout address everything by name; servers use keys and do not look at it.
 def c101_has_a_name(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """Operators, accounts and users have a name.
 
@@ -40,6 +41,8 @@ def c101_has_a_name(statement: Statement[Any], _: Context) -> Iterator[Finding]:
         yield warning("C101", "name", "has no name", "give it one")
 
 
+# JSON drops zeros, so *no limits given* and *all limits zero* are the same bytes: an account without
+# `conn` allows no connection, a user without `subs` is disconnected at once.
 def c102_limits_let_something_through(statement: Statement[Any], context: Context) -> Iterator[Finding]:
     """A limit of 0 lets nothing through, and an absent limit is 0.
 
@@ -55,6 +58,8 @@ def c102_limits_let_something_through(statement: Statement[Any], context: Contex
             yield warning("C102", f"{path}.{name}", "a limit of 0 lets nothing through", "-1 is no limit")
 
 
+# signingkeys.go:164: in a template an absent limit means -1, and an explicit 0 is dropped when it is
+# written. A 0 does not survive the first tool that reads and writes the account.
 def c103_scope_limits_survive(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A scope has no limit of 0.
 
@@ -101,6 +106,8 @@ def c118_rest_is_last(statement: Statement[Any], _: Context) -> Iterator[Finding
             yield error("C118", path, f"{cited(text)} has a > that is not last: servers ignore it", hint)
 
 
+# server/client.go:6818-6839 compares in upper case and ignores what it does not know, unless nothing
+# known is left: then the login is refused.
 def c105_connection_types_are_known(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A connection type is one that servers know; upper and lower case do not count.
 
@@ -124,6 +131,8 @@ def c105_connection_types_are_known(statement: Statement[Any], _: Context) -> It
                 yield error("C105", place, text, f"one of {', '.join(sorted(_CONNECTIONS))}")
 
 
+# types.go:426-461: the library's Add and Contains fold to lower case, its JSON does not. A tag in upper
+# case is one that `nsc edit --rm-tag` cannot find.
 def c106_tags_are_in_lower_case(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """Tags are in lower case, without blanks around them.
 
@@ -136,6 +145,7 @@ def c106_tags_are_in_lower_case(statement: Statement[Any], _: Context) -> Iterat
             yield warning("C106", at("nats.tags", index), text, "write it in lower case")
 
 
+# A revocation of what is no key never matches. Servers and library take it.
 def c107_revocations_name_keys(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Revocations of an account name users, those of an export accounts, or everyone (`*`).
 
@@ -202,6 +212,8 @@ _OF_32_BITS = ("subs", "payload", "conn", "leaf")
 _MOST = 2**31 - 1
 
 
+# A running server logs `jetstream can not be enabled on the system account`; at its next start it ends
+# with that.
 def c119_system_account_has_no_jetstream(
     statement: Statement[Operator | Account], context: Context
 ) -> Iterator[Finding]:
@@ -249,6 +261,8 @@ def c120_jetstream_has_storage(statement: Statement[Account], _: Context) -> Ite
 _LOCKS_OUT = frozenset({"conn", "subs", "payload"})
 
 
+# Servers clamp limits from 64 to 32 bits and take the minimum of user, account and server, for which -1
+# is infinite and -2 is less than anything (client.go:942-995).
 def c121_limit_is_a_number_or_none(statement: Statement[Account | User], _: Context) -> Iterator[Finding]:
     """A limit is 0 or more, or -1 for none.
 

@@ -24,6 +24,7 @@ _VERSION = "nats.assert_server_version"
 _DOTS = 2
 
 
+# operator_claims.go:98-112; Encode refuses it too, so nsc cannot write such a jwt.
 def c011_account_server_is_a_url(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The account server of an operator is a URL.
 
@@ -65,6 +66,7 @@ def c014_service_has_no_credentials(statement: Statement[Operator], _: Context) 
             yield error("C014", path, "the URL holds a user or a password", "leave them out")
 
 
+# operator_claims.go:72-158. Even the path `/` counts.
 def c015_service_has_no_path(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """A service URL ends with its host and port; even a final slash is a path.
 
@@ -75,6 +77,7 @@ def c015_service_has_no_path(statement: Statement[Operator], _: Context) -> Iter
             yield error("C015", path, f"{cited(text)} has a path", _SERVICE_HINT)
 
 
+# operator_claims.go:72-158; the scheme is compared in lower case.
 def c016_service_scheme_is_of_nats(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """A service URL is one of a NATS server: its scheme is nats, tls, ws or wss.
 
@@ -96,6 +99,7 @@ def c017_signing_keys_are_operator_keys(statement: Statement[Operator], _: Conte
             yield error("C017", path, f"{cited(key)} is no operator's public key", "give one, O…")
 
 
+# operator_claims.go. That it is an account of this operator is not looked at there: T004.
 def c018_system_account_is_an_account(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The system account of an operator is named by an account key.
 
@@ -106,6 +110,7 @@ def c018_system_account_is_an_account(statement: Statement[Operator], _: Context
         yield error("C018", "nats.system_account", f"{cited(key)} is no account's public key", "give one, A…")
 
 
+# operator_claims.go:51-69. A server that is older than this version does not start.
 def c019_version_has_three_parts(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The server version that an operator asks for has three parts: major, minor and update.
 
@@ -116,6 +121,7 @@ def c019_version_has_three_parts(statement: Statement[Operator], _: Context) -> 
         yield error("C019", _VERSION, f"{cited(text)} has not three parts", "write 2.10.0")
 
 
+# operator_claims.go:51-69. Go's Atoi takes `+3` and `01`.
 def c020_version_is_numbers(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
     """The parts of the server version are whole numbers.
 

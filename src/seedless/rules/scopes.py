@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from seedless.findings import Finding
     from seedless.jwt import Jwt
 
+# A template of one scope may fit none of ten thousand users; the reader needs the kind of it and the
+# count.
 _MOST_USERS = 10  # that are named one by one
 
 _OF_USERS = {"name": "name", "tag": "nats.tags"}  # functions, and where their value is in a user
@@ -41,6 +43,8 @@ _ONE_TOKEN = "make it one token: no dot, blank, * or >"
 _OTHERS = "give them other names or tags, or the scope another template"
 
 
+# server/auth.go:473-652 matches `{{2}([^}]+)}{2}`; names in any case. The library validates nothing of a
+# template but that it is a subject, which `{{tag( a )}}` is not.
 def c109_template_functions_exist(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A template in a scope calls a function that servers know, and its braces are in pairs.
 
@@ -60,6 +64,7 @@ def c109_template_functions_exist(statement: Statement[Account], _: Context) -> 
                 yield error("C109", place, message, "write {{name()}}, or a subject without braces")
 
 
+# Measured: the tag `x:>` opens everything behind the place of `{{account-tag(x)}}`.
 def c110_account_fills_its_scopes(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """What a scope takes from its account, the name or a tag, is there, and is one plain token.
 
@@ -79,6 +84,8 @@ def c110_account_fills_its_scopes(statement: Statement[Account], _: Context) -> 
                     yield from _unfit("C110", place, call, filler)
 
 
+# server/auth.go: an entry of allow that does not come out as a subject is dropped; if none is left, `deny
+# >` is added. An entry of deny fails the login.
 def c111_no_queue_beside_templates(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A list of a scope that has a template has no entry that names a queue, nor one that is no subject.
 
@@ -152,6 +159,7 @@ def c115_scope_names_subjects(statement: Statement[Account], _: Context) -> Iter
                     yield error("C115", where, f"{cited(text)} is no subject", "write one, as orders.>")
 
 
+# Several tags of one name make a product, of which servers take 4,096 at most.
 def t015_scope_fills_for_the_user(statement: Statement[User], context: Context) -> Iterator[Finding]:
     """What a scope takes from its user, the name or a tag, is there, and is one plain token.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _TIME_HINT = "write hours, minutes and seconds: 08:00:00"
 
 
+# user_claims.go:53-57, by Go's ParseCIDR: it takes `/08`, and refuses octets with a leading zero, zones
+# and blanks.
 def c074_source_is_a_network(statement: Statement[User], _: Context) -> Iterator[Finding]:
     """The networks that a user may come from are addresses with the length of a prefix.
 
@@ -39,6 +41,8 @@ def c075_time_range_has_a_start(statement: Statement[User], _: Context) -> Itera
             yield error("C075", f"{at('nats.times', index)}.start", "is missing", _TIME_HINT)
 
 
+# user_claims.go:53-57, layout 15:04:05: the hour may have one digit, minute and second have two, and
+# fractions pass.
 def c076_start_is_a_time(statement: Statement[User], _: Context) -> Iterator[Finding]:
     """The start of a span is a time of day.
 
@@ -71,6 +75,8 @@ def c078_end_is_a_time(statement: Statement[User], _: Context) -> Iterator[Findi
             yield error("C078", path, f"{cited(span.end)} is no time of day", _TIME_HINT)
 
 
+# user_claims.go:53-57. By time.LoadLocation: names of files, so with their case, and by the zone database
+# of the machine that validates. Servers use their own.
 def c079_time_zone_is_known(statement: Statement[User], _: Context) -> Iterator[Finding]:
     """The place whose time counts is in the zone database; upper and lower case count.
 
@@ -130,6 +136,8 @@ def c083_callout_answer_is_to_a_server(
         yield error("C083", "aud", text, "take server_id.id of the request")
 
 
+# authorization_claims.go:228-245. Servers refuse an answer with any finding of the library, a warning too
+# (auth_callout.go).
 def c084_callout_answer_has_content(
     statement: Statement[AuthorizationResponse], _: Context
 ) -> Iterator[Finding]:
