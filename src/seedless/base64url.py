@@ -14,6 +14,8 @@ import msgspec
 from seedless.errors import BadJwt
 
 _ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder(bytes)
+# Four letters are three bytes; two are 12 bits of which 8 count, three are 18 of which 16 count. Where
+# the rest is not zero Go decodes the same bytes, so one jwt would have several texts, and several hashes.
 _ENDS = ("", "", "AQgw", "AEIMQUYcgkosw048")
 """The last letters that leave no bits over, by how many letters there are beyond groups of four."""
 _LETTERS = re.compile("[A-Za-z0-9_-]*")
@@ -48,6 +50,8 @@ def decode_lenient(text: str, what: str) -> bytes:
     """
     import base64  # noqa: PLC0415 - only for what is spelled unusually
 
+    # Go's decoder skips CR and LF anywhere, also between the letters: a jwt that a mail program has
+    # wrapped still decodes.
     bare = text.replace("\r", "").replace("\n", "")
     if not _LETTERS.fullmatch(bare) or len(bare) % 4 == 1:
         raise BadJwt(f"the {what} is not base64url", _LOOK)

@@ -32,14 +32,21 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.signer import Signer
 
+# Far above what servers send, and below the shortest signing input of a jwt of version 1, which names an
+# issuer of 56 characters.
 MAX_NONCE = 64
 """Bytes of the longest nonce that is signed; a nats-server sends 15 or 22."""
 
+# nats-server sends plain base64url; `+`, `/` and `=` are taken for servers that encode otherwise, and
+# none of them makes a jwt or a challenge.
 _NONCE = re.compile(rb"[A-Za-z0-9+/_=-]+")
+# nats-py would send these beside the signature: a password to a server that did not ask for it.
 _OURS = frozenset(
     {"user", "password", "user_credentials", "nkeys_seed", "nkeys_seed_str", "signature_cb", "user_jwt_cb"}
 )
 _SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
+# nats-py 2.16 sends CONNECT with jwt and signed nonce in plain text to a server that offers no TLS, also
+# for `tls://` and with a context. So TLS is required here, before anything is signed.
 _TLS_OPTIONS = ("tls", "tls_hostname", "tls_handshake_first")
 _LONGEST_ANSWER = 200
 _GIVE_ADDRESS = "give nats://host:4222"
@@ -95,6 +102,8 @@ async def require_tls(servers: str | Sequence[str], **options: Any) -> None:  # 
         return
 
 
+# Raised in the place of the signature: by then TLS has been agreed on, and the server has been sent
+# nothing.
 class _TurnedBackError(SeedlessError):
     """A server that may be logged in to was reached, and left."""
 
@@ -119,6 +128,7 @@ async def _open(
 
     def failed(error: Exception) -> None:
         failures.append(error)
+        # Each address once: nats-py counts attempts for each server, 60 by default.
         if len(failures) >= len(addresses):
             raise _explained(_telling(failures), addresses, public_key) from error
 
@@ -132,6 +142,7 @@ async def _open(
         # nats-py lets an INFO that it cannot read end in all kinds of errors.
         raise _explained(error, addresses, public_key) from error
     finally:
+        # Else tasks of nats-py outlive the error.
         if not client.is_connected:
             await client.abandon()
     return client
@@ -150,6 +161,8 @@ def signable_nonce(nonce: bytes) -> bytes:
         raise ServerError(
             f"the server's nonce has {len(nonce)} bytes, at most {MAX_NONCE} are signed", _NOTHING_SIGNED
         )
+    # A server that is somebody's enemy sends the head of a jwt as its nonce; a signature over that is a
+    # jwt by this user.
     if b"." in nonce:
         raise ServerError("the server's nonce has a dot, as the head of a jwt has", _NOTHING_SIGNED)
     if not _NONCE.fullmatch(nonce):
@@ -164,10 +177,14 @@ class _Nonces:
 
     def __init__(self, signer: Signer) -> None:
         self._signer: Final = checked(signer)
+        # One thread: drivers that take no locking are called by one, and a PIN pad asks for one thing at
+        # a time.
         self._thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seedless-signer")
 
     async def sign(self, nonce: object) -> bytes:
         text = nonce if isinstance(nonce, str) else ""
+        # surrogatepass: an INFO with half of a surrogate pair has to end in the sentence below, and not
+        # in UnicodeEncodeError.
         message = signable_nonce(text.encode("utf-8", "surrogatepass"))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._signer.sign, message)
@@ -215,6 +232,8 @@ def _with_scheme(address: str) -> str:
     scheme, separator, rest = address.partition("://")
     if not separator:
         return address
+    # Schemes have no case (RFC 3986); nats-py compares them as they are, and takes TLS:// for the name of
+    # a host, without TLS.
     if scheme.lower() not in _SCHEMES:
         raise UsageError(f"{_named([address])} is no address of a NATS server", _GIVE_ADDRESS)
     return f"{scheme.lower()}://{rest}"
@@ -222,6 +241,7 @@ def _with_scheme(address: str) -> str:
 
 def _asks_for_tls(addresses: Sequence[str], options: Mapping[str, object]) -> bool:
     """Report whether TLS is asked for; one address is enough, since a reconnect may go to any."""
+    # wss is TLS as well, although nats-py has another way to it.
     by_address = any(address.startswith(("tls://", "wss://")) for address in addresses)
     return by_address or any(options.get(name) for name in _TLS_OPTIONS)
 
@@ -251,6 +271,8 @@ _TOO_SLOW = (
     "where the token takes more than 2 seconds, the server has to wait: authorization { timeout: … }, in "
     f"seconds; else {_LOG}"
 )
+# nats-server answers a login that it refuses with one sentence for all reasons; which of them it is only
+# its log shows.
 _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
     "authorization violation": (
         ServerError,
@@ -328,5 +350,6 @@ def _unreached(error: OSError, reply: str) -> str:
 
 def _named(addresses: list[str]) -> str:
     """Return the servers as a person may see them: without the user and the password of a URL."""
+    # A URL may hold user and password, and errors go into logs of pipelines.
     shown = [ascii(address.rpartition("@")[2].rpartition("//")[2])[1:-1] for address in addresses]
     return shown[0] if len(shown) == 1 else f"one of {', '.join(shown)}"

@@ -49,13 +49,16 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
             count = math.ceil(left)
             self.notify(f"waiting {count} seconds, until {moment(second)}: nothing is signed before its time")
         while left > 0:
+            # A loop and not one sleep: sleeping may end early, and the clock may be set while it lasts.
             self.sleep(left)
             before, left = left, second - self.time()
+            # Time that stands still or goes back would keep the loop for ever.
             if left >= before:
                 _require_near(math.inf, second, self.time())
 
 
 def _require_near(left: float, second: int, now: float) -> None:
+    # The same bar as G002, so that what may be dated may be waited for, and no longer.
     if left > MOST_AHEAD:
         raise Refused(
             f"the jwts are dated {moment(second)}, and this clock reads {moment(int(now))}",

@@ -19,6 +19,8 @@ from seedless.jwt import Jwt, read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
+# BEGIN lines have five dashes on each side, END lines six. Readers require three; the bytes are compared
+# with what the official library writes.
 _JWT = """\
 -----BEGIN NATS {kind} JWT-----
 {jwt}
@@ -37,6 +39,7 @@ NKEYs are sensitive and should be treated as secrets.
 *************************************************************
 """
 # A line that begins like a seed. Go's TrimSpace, unlike Python's \s, keeps U+001C to U+001F.
+# The library's second way: for a file that somebody cut down to the seed.
 _SEED_LINE = re.compile(r"^[^\S\n\x1c-\x1f]*S[OAU].*$", re.MULTILINE)
 _DECORATED = (Role.OPERATOR, Role.ACCOUNT, Role.USER)
 
@@ -73,12 +76,16 @@ def parse_key(text: str) -> SoftwareKey:
     It is the second block, or without one the first line that begins like a seed.
     """
     found = list(blocks(text))
+    # By position and never by label, as creds_utils.go does: every client reads the second block as the
+    # seed, whatever its lines of dashes call it.
     if len(found) > 1:
         seed = found[1]
     elif line := _SEED_LINE.search(text):
         seed = line.group().rstrip("\r")
     else:
         raise BadKey("the text holds no seed", "a creds file has it in its second block", reason="prefix")
+    # Not quoted in the error: where people swap the blocks, this is the place where a seed of another
+    # kind would be printed.
     if seed[:2] not in {"SO", "SA", "SU"}:
         raise BadKey(
             "where the seed should be is something else",
@@ -119,6 +126,8 @@ def _require_pair(jwt: Jwt[Any], key: SoftwareKey) -> None:
     if not isinstance(body, User):
         raise UsageError(f"the claims of a creds file are a user's, these are {body.kind} claims")
     _require_user(key)
+    # A client would send the jwt and sign the nonce with another key, and the server would answer
+    # `Authorization Violation`, which is all that it ever answers.
     if jwt.claims.sub != str(key.public_key):
         raise SeedlessError(
             f"the seed is of {key.public_key}, which is not the subject of the jwt",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DASHES = "---"
+# Only to tell whether a file holds a seed where the jwt should be, which is then not quoted. Whether the
+# seed is right is for `seeds`.
 _SEED = re.compile(r"S[OAUNCX][A-Z2-7]{56}")
 _BODY = re.compile(r"[\w\-.=]+", re.ASCII)
 
@@ -29,6 +31,8 @@ def find_jwt(text: str) -> str:
     That is a seed where the jwt should be, and lines of dashes without a block: an empty line beside the jwt
     is enough, and servers and clients then take all of the file for a jwt.
     """
+    # Not `parse_jwt`: that returns the whole text where there is no block, as the library does, and the
+    # error would be about the base64 of a line of dashes.
     found = next(blocks(text), None)
     is_seed = found is not None and _SEED.fullmatch(found) is not None
     lines = text.split("\n")

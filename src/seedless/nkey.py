@@ -20,12 +20,18 @@ KEY_SIZE = 32
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _ALPHABET = frozenset(_LETTERS)
 _TEXT_LENGTH = 56
+# `int(text, 32)` reads 56 letters in one call of C; base64.b32decode is several times slower and accepts
+# spellings that are refused here.
 _PYTHONS_DIGITS = str.maketrans(_LETTERS, "0123456789ABCDEFGHIJKLMNOPQRSTUV")  # of base 32
 _PAIRS = tuple(high + low for high in _LETTERS for low in _LETTERS)  # two letters, ten bits
+# A store of thousands of accounts names few issuers; each account's key is met some times in a row and
+# then no more.
 _KNOWN = 1024  # keys: an operator's issuers, and the accounts of a while
 _LONG_ENOUGH = 40  # to be what is left of a seed
 
 # The encodings of the points of order 1, 2, 4 and 8 without their sign bit, as libsodium refuses them.
+# Go's Ed25519 accepts such a key, for which anybody can make a signature that verifies; libsodium refuses
+# it. A jwt by one proves nothing, so it is refused with a sentence of its own.
 _SMALL_ORDER = frozenset(
     bytes.fromhex(point)
     for point in (
@@ -56,6 +62,8 @@ class Role(enum.Enum):
         return (ord(self.value) - ord("A")) << 3
 
 
+# Whole bytes. nkeys masks the low three bits of a prefix in some of its functions and not in others, so
+# one key would have eight spellings.
 _ROLES = {role.prefix: role for role in Role}
 
 
@@ -75,6 +83,8 @@ class PublicKey(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=Tr
         if isinstance(text, bytes):
             raise BadKey("a key is text, these are bytes", reason="alphabet")
         if len(text) == _TEXT_LENGTH:
+            # The length is looked at first: nkeys 0.4.11 checks none, and a key of 31 bytes with a right
+            # checksum makes Ed25519 panic in Go.
             return _parsed(text)
         if text.strip()[:1] in {"S", "P"} and len(text) > _LONG_ENOUGH:
             # Not quoted: whoever pasted a secret here should not find it in a log.
@@ -106,6 +116,7 @@ class PublicKey(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=Tr
         Small-order keys and non-canonical signatures are refused, as libsodium does.
         """
         crypto_sign_open, bad_signature = _libsodium()
+        # An X25519 key has 32 bytes too, and libsodium would take them for a point of the other curve.
         if self.role is Role.CURVE:
             raise BadSignature(f"{self} is a curve key: it encrypts and cannot sign")
         if len(signature) != SIGNATURE_SIZE:
@@ -161,6 +172,7 @@ _SEED_HINT = "never paste seeds; the public key of a seed is what `seedless key 
 
 def pack(data: bytes) -> str:
     """Return base32 (upper case, no padding) of *data* and its CRC-16, little-endian."""
+    # Over the prefix too: a key whose role letter was changed by hand fails here.
     checksum = binascii.crc_hqx(data, 0)  # CRC-16/XMODEM
     return base32(data + checksum.to_bytes(2, "little"))
 
@@ -197,6 +209,8 @@ def unpack(text: str) -> tuple[int, bytes]:
     body, checksum = data[:-2], data[-2:]
     if len(body) < 1:
         raise BadKey(f"no key has {len(text)} characters", reason="length")
+    # A seed has 58 letters for 288 bits: its last letter carries two unused bits, so there are four
+    # spellings that Go reads as one seed.
     if pack(body) != text:
         if binascii.crc_hqx(body, 0).to_bytes(2, "little") == checksum:
             raise BadKey("the last character of the key is not spelled the usual way", reason="alphabet")

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+# PKCS#11 has no bar; SoftHSM takes 255 bytes, CloudHSM a user and a password.
 _LONGEST = 1024
 _MOST_AGAIN = 9  # questions in a row; a function that answers always the same ends, too
 _OTHER_SOURCES = "give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
 _FORMS = "it is prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM; a PIN itself is never an argument"
 # As text, which `re` compiles when a program is started.
+# Whoever has a PIN in a variable has often two: one that this program was told of, and the one that
+# another tool reads.
 _LIKE_A_PIN = r"(?ai)(?:^|_)(?:SO_?|USER_?)?PIN(?:_?CODE)?\d*$"
 _named: set[str] = set()  # variables that some source names as holding a PIN
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -126,6 +129,8 @@ def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) 
     Reading takes the variable out of *environ*, so that no child inherits it, and out of what the system
     shows of this process.
     """
+    # Read at the first use and not when the option is parsed: a command that needs no PIN leaves the
+    # variable where it is.
     variables = os.environ if environ is None else environ
     _named.add(name)
 
@@ -167,6 +172,8 @@ def uri_pin_source(text: str | None, *, is_ours: bool) -> PinSource | None:
     """
     if not text or not is_ours:
         return None
+    # RFC 7512 §2.4 allows a command here, which is why only a URI that the person gave is followed: one
+    # from a file of somebody else would run a program.
     if text.startswith("|"):
         return parse_pin_source(f"cmd:{text[1:]}")
     if text.startswith("/"):
@@ -268,6 +275,8 @@ def _read_file(path: Path) -> str:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise PinError(f"{path} is not a regular file", "for a pipe use fd:N")
+        # Of the open descriptor, so that it is the file that is read. Who may write it could choose the
+        # PIN, and lock the token by it.
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise PinError(f"{path} holds a PIN and is open to others than its owner", f"chmod 600 {path}")
         return _decoded(os.read(descriptor, _LONGEST * 4), f"the PIN in {path}")
@@ -278,6 +287,7 @@ def _read_file(path: Path) -> str:
 def _read_line(number: int) -> str:
     line = bytearray()
     try:
+        # Byte by byte: what follows the line belongs to whoever reads the descriptor next.
         while len(line) < _LONGEST * 4 and (byte := os.read(number, 1)) not in {b"", b"\n"}:
             line += byte
     except OSError as error:
@@ -301,7 +311,12 @@ def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
     clean = without_pins(os.environ if environ is None else environ)
     try:
         child = subprocess.Popen(  # noqa: S603 - the owner's own words, and no shell
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean
+            # Its stderr is ours: pass and gpg talk to the person there. Its stdin is empty, since a plan
+            # may be piped into this program.
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=clean,
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a program"
@@ -341,7 +356,9 @@ class RejectedPin(msgspec.Struct, frozen=True):
         parts = (os.path.realpath(path), where, who)
         import hashlib  # noqa: PLC0415 - OpenSSL takes long to load, and only a PIN needs it
 
+        # With lengths: without them (`a`, `bc`) and (`ab`, `c`) would have one digest.
         framed = [len(part).to_bytes(4, "big") + part for part in (*map(os.fsencode, parts), pin)]
+        # Keyed by random bytes of this process, so that no digest is of use outside of it.
         digest = hashlib.blake2b(b"".join(framed), key=cls._key, digest_size=32).digest()
         return cls(digest, where)
 

@@ -44,6 +44,8 @@ ALWAYS_REFUSED = frozenset(
 """The rules that hold for every reader; what breaks another is read by `jwt.read` and reported."""
 
 MAX_DEPTH = 100
+# int() of a text takes quadratic time, and int64 has 19 digits and a sign; longer ones stay text, and the
+# place where they are refuses them by name.
 _LONGEST_INT = 20
 _LONGEST_PATH = 400
 _LONGEST_NAME = 80
@@ -52,8 +54,13 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _SURROGATE = "[\ud800-\udfff]"  # compiled by `re` when a text that is not ASCII comes
 _PLAIN_NAME = re.compile(r"[\w*>$-]+")
 _BRACKET = re.compile(rb"[\[\]{}]")
+# encoding/json escapes these for HTML by default (SetEscapeHTML), and the official library does not turn
+# that off. Without it a name with `&` would have other bytes than nsc writes.
 _ESCAPES = tuple((ord(mark), mark.encode(), b"\\u%04x" % ord(mark)) for mark in "<>&")
+# Line ends in JavaScript before ES2019; encoding/json escapes them whatever its options are.
 _WIDE_ESCAPES = tuple((mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\u2028\u2029")
+# Sorts by code points, which is the order of UTF-8 bytes that Go sorts the keys of maps by; UTF-16 order,
+# as JavaScript has it, would differ beyond U+FFFF.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -107,6 +114,7 @@ def go_number(number: float) -> str:
     digits = (whole + fraction).strip("0")
     leading = len(whole) if whole != "0" else len(fraction.lstrip("0")) - len(fraction)
     point = int(power or 0) + leading  # the value is 0.DIGITS times ten to the power of point
+    # Go writes 1e-7 where Python writes 1e-07, and digits in full up to 1e21 where Python stops at 1e16.
     if 1e-6 <= abs(number) < 1e21:  # noqa: PLR2004 - the bounds of encoding/json's floatEncoder
         return sign + _plain(digits, point)
     exponent = point - 1
@@ -127,6 +135,8 @@ def generic(value: object, path: str = "") -> object:
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float):
+        # Generic claims pass through float64 in Go: 2^53+1 comes out as 2^53. Another spelling would
+        # change in the first tool that reads and writes it.
         return msgspec.Raw(go_number(to_float(value, path)).encode())
     if isinstance(value, dict):
         return {_name(name, path): generic(item, join(path, name)) for name, item in value.items()}

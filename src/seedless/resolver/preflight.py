@@ -57,10 +57,14 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], servers: ServerContext) 
     A server stores it all the same and refuses its users from the next start on. One whose operator is strict
     trusts no account that the operator's identity has signed.
     """
+    # With `trusted_keys` a server shows no operator jwt in VARZ, and nobody can say from outside whether
+    # it trusts signing keys.
     blind = [one.server for one in servers.server_reports if not one.operators]
     if blind:
         text = f"it is not known whom {_names(blind)} trusts: no operator jwt is shown"
         yield error("R001", "iss", text, "configure it with operator:, not with trusted_keys:")
+    # By what each server has loaded and not by the store: a server that was not restarted since a
+    # rotation still has the operator jwt of before.
     deaf = [one for one in servers.server_reports if one.operators and not _trusts(one, account)]
     if deaf:
         identities = {operator.claims.sub for one in deaf for operator in one.operators}
@@ -81,6 +85,8 @@ def r002_is_later_than_what_is_there(account: Jwt[Account], servers: ServerConte
     count as the same when servers compare what they hold.
     """
     newest = _newest(account, servers)
+    # Measured with nats-server 2.15.1: an older jwt is answered with `200 jwt updated`, and stays on that
+    # server alone.
     if newest is None or newest.issued_at < account.issued_at:
         return
     if newest.issued_at == account.issued_at:
@@ -95,6 +101,8 @@ def r003_fits_into_a_message(account: Jwt[Account], servers: ServerContext) -> I
 
     A server closes the connection on a longer one.
     """
+    # The smallest: an update goes to all servers at once, and the connection over which it goes is closed
+    # by the first that finds it too long.
     smallest = min((one.max_payload for one in servers.server_reports if one.max_payload), default=0)
     if smallest and len(account.text) > smallest:
         slow = [one.server for one in servers.server_reports if one.max_payload == smallest]
@@ -135,6 +143,7 @@ def r005_system_account_lets_us_in(account: Jwt[Account], servers: ServerContext
         yield error(
             "R005", "nats.revocations", f"would lock {_user(servers)} out, who is revoked in it", _OTHER
         )
+    # 0 and not -1: the absent limit is zero connections.
     elif not account.claims.body.limits.conn:
         yield error("R005", "nats.limits.conn", "lets nobody in: it has no connections")
 
@@ -165,6 +174,7 @@ def r007_system_account_stays(accounts: Collection[str], servers: ServerContext)
     Servers do not do it, and could be sent nothing more if they did.
     """
     systems = {one.system_account for one in servers.server_reports}
+    # Also that of the store: servers may have been started with another one.
     systems.add(servers.operator.claims.body.system_account)
     for account in sorted(systems & set(accounts)):
         yield error(

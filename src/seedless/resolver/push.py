@@ -68,9 +68,12 @@ def held_jwts(compared: Sequence[ComparedAccount]) -> Mapping[str, tuple[Jwt[Any
 
 def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[SentAccount, ...]:
     """Send *accounts* and return what became of each, in the order in which they went."""
+    # What servers report, and not the store: they may differ while the system account is replaced.
     systems = {one.system_account for one in target.server_reports}
     ordered = sorted(accounts, key=lambda account: account.claims.sub in systems)
     found = target.update(ordered)
+    # After a silence it is not known whether the server is gone or slow. What follows is not sent, so
+    # that the report says what is certain.
     silence = next((number for number, answer in enumerate(found) if answer.missing), len(found))
     return tuple(
         SentAccount(account, None if number > silence and not answer.answers else answer)
@@ -92,5 +95,7 @@ def _compared(account: Jwt[Account], texts: tuple[str, ...]) -> ComparedAccount:
         return ComparedAccount(account, PushStatus.CURRENT, (account,) if texts else ())
     if not any(texts):
         return ComparedAccount(account, PushStatus.NEW)
+    # A server may hold a jwt that cannot be read here, of a newer version; it differs, and that is all
+    # that is known of it.
     found = (readable(text) for text in dict.fromkeys(texts) if text)
     return ComparedAccount(account, PushStatus.CHANGED, tuple(jwt for jwt in found if jwt))

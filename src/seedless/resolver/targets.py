@@ -79,6 +79,7 @@ class Target(Protocol):
         """Delete *accounts* everywhere, by the *request*, a jwt, where servers require one."""
 
 
+# Other names in the folder are left alone: servers keep `.jwt.deleted` there.
 _FILE = re.compile(r"(A[A-Z2-7]{55})\.jwt")
 
 
@@ -128,6 +129,8 @@ class FolderTarget:
             file = self._file(account)
             with atomic.store_errors("renamed", file):
                 if file.exists():
+                    # Renamed and not removed, as servers do it: a delete by mistake can be undone by
+                    # hand.
                     file.replace(file.with_name(f"{file.name}.deleted"))
         return TargetAnswer((ServerAnswer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
 
@@ -144,6 +147,8 @@ class FolderTarget:
 
 _PRELOAD = "resolver_preload"
 _ENTRY = re.compile(r"""(["']?)(A[A-Z2-7]{55})\1[ \t]*[:=]?[ \t]*(["']?)([\w\-.=]+)\3[ \t]*[,;]?""", re.ASCII)
+# nsc writes the name of the account above its entry; a deleted account takes its comment along, any other
+# comment stays.
 _COMMENT = re.compile(r"(?:[ \t]*// Account [^\n]*\n)?[ \t]*\Z")
 _LINE_END = re.compile(r"[ \t]*(?:\r?\n){0,2}")
 
@@ -230,6 +235,8 @@ class MemoryTarget:
         entries_wanted = {key: text for key, text in texts.items() if key not in gone}
         text = self._block.edited(accounts, gone)
         block = _block(nats_config.parse(text, str(self._path), self._environment))
+        # The text is edited by expressions and checked by the parser that reads configurations as servers
+        # do: where the two disagree nothing is written.
         if {key: match[4] for key, match in block.entries.items()} != entries_wanted:
             raise StoreError(
                 f"{shown(self._path)} cannot be changed as required",

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# syncfs waits for everything on the file system, also for what other programs have written: for few files
+# one fsync each is sooner done.
 MANY = 64
 """Files from which on their file system is flushed as a whole: it may hold much that others wrote."""
 
@@ -80,12 +82,15 @@ def flushing(count: int, folder: str) -> Iterator[Flush]:
 @functools.cache
 def _syncfs() -> Any:  # noqa: ANN401 - a function of the C library, or None
     try:
+        # Python has no os.syncfs; glibc and musl have the function.
         return ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):
         return None
 
 
 _PREFIX, _SUFFIX = ".seedless-", ".tmp"
+# O_EXCL and O_NOFOLLOW: in a folder that others may write, somebody could put a link under a guessed
+# name, and the text would go where it leads.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space and run it again; nothing was changed"),
@@ -109,6 +114,8 @@ def write(files: Mapping[Path, str | None] | Mapping[str, str | None]) -> None:
     # As text: a thousand objects of pathlib take as long as the disk.
     texts = {os.fspath(path): text for path, text in files.items()}
     first = next(iter(texts))
+    # Whole file systems are flushed twice, after the texts and after the renames: a rename that lasts
+    # while its text does not would leave an empty file after a crash.
     with store_errors("written", first), flushing(len(texts), _folder(first)) as flush:
         batch = _Batch(flush)
         try:
@@ -202,12 +209,15 @@ class _Batch:
         if folder not in self._changed:
             self._changed |= _make_folders(folder, self._made, self._changed)
         temporary = f"{folder}/{self._name}-{len(self._staged)}{_SUFFIX}"
+        # Beside the target, since a rename is one step only within a file system.
         self._staged[path] = temporary  # before it is there, as all notes are: a signal may come in between
         _write_new(temporary, data, sync=not self._flush.covers(folder))
 
     def _replace(self, path: str) -> None:
         """Put the temporary file in the place of *path*, where in a new folder nothing can be."""
         self._before[path] = None if _folder(path) in self._made else read(path)
+        # The mode is that of the new file, 0600: a file that was opened to others on purpose has to be
+        # opened again, and a seed is never readable by accident.
         os.replace(self._staged[path], path)
 
     def _remove(self, path: str) -> None:
@@ -237,6 +247,8 @@ def read(path: Path | str) -> bytes | None:
     with store_errors("read", path):
         try:
             # A pipe without a writer would block the opening.
+            # Opened first and looked at afterwards, by its descriptor: between a look at the name and the
+            # opening it could become another file.
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None

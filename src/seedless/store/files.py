@@ -115,6 +115,7 @@ def read_mark(folder: Path) -> Mark | None:
         ) from error
 
 
+# An address is as long as the chain of names that leads to it: (), (account,), (account, user).
 _BODIES: tuple[type, ...] = (Operator, Account, User)  # by the length of the address
 
 
@@ -192,6 +193,8 @@ class NscStore:
     def find(self, subject: PublicKey) -> Address | None:
         """Return where the jwt lies whose subject is *subject*; damaged files are skipped."""
         text = str(subject)
+        # A walk over all files: the layout of nsc knows names and no keys, and an index beside it would
+        # be wrong as soon as nsc writes.
         for address in self._addresses(subject.role):
             try:
                 found = self.get(*address)
@@ -218,6 +221,8 @@ class NscStore:
         files: dict[str, str | None] = {path: text for path, text in others.items() if text is not None}
         for address, signed in changes.items():
             if signed is not None:
+                # Without a newline, as nsc writes them: it would get into configurations that nsc
+                # generates.
                 files[self._checked(address, signed)] = signed.text
         files |= {path: None for path, text in others.items() if text is None}
         files |= {self._place(*address): None for address, signed in changes.items() if signed is None}
@@ -298,6 +303,7 @@ class NscStore:
 
     def _verified(self, data: bytes, path: str, address: Address) -> jwt.Jwt[Any]:
         try:
+            # nsc copies imported files byte for byte, with the newline that an editor has left.
             found = jwt.read(data.decode("ascii").removesuffix("\n").removesuffix("\r"))
         except UnicodeDecodeError as error:
             raise StoreError(f"{shown(path)} is damaged: it is not ASCII", _RESTORE) from error
@@ -330,6 +336,8 @@ class NscStore:
         data = atomic.read(place)
         before = self._known(place, data)
         other = before.claims.name.strip() if before else _name_in(data)
+        # On a file system that folds case `orders` and `ORDERS` are one file: the second account would
+        # silently replace the first.
         if other not in {"", (self.operator, *address)[-1]}:
             raise StoreError(
                 f"{shown(place)} holds the jwt of {quoted(other)}, and nothing is put in its place",
@@ -347,6 +355,8 @@ class NscStore:
         return mark_text(self.folder.name, managed=self.managed)
 
     def _write(self, files: Mapping[str, str | None]) -> None:
+        # Only folders that are written to, and only under the lock: another run may be between writing
+        # and renaming.
         for folder in {os.path.dirname(path) for path in files} - self._swept:
             if f"{folder}/".startswith(f"{self.root}/"):
                 atomic.sweep(folder)

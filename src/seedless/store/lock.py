@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_NAME = ".seedless.lock"
+# A command that asks for a PIN holds the lock: whoever waits may wait for a person, which the hint says.
 WAIT_SECONDS = 30.0
+# flock has no time-out, and SIGALRM would be a signal for the whole program, which may have a handler.
 _POLL_SECONDS = 0.02
 
 
@@ -34,6 +36,8 @@ class FolderLock:
         """Lock *folder*, which is made if need be, and *wait* as many seconds for others."""
         self._path = folder / LOCK_NAME
         self._wait = wait
+        # flock belongs to the open file and not to the thread: two threads of one process with
+        # descriptors of their own would block each other, and one that comes again would wait for itself.
         self._threads = threading.RLock()
         self._held = False
 
@@ -63,6 +67,7 @@ class FolderLock:
     def _open(self) -> int:
         make_folder(self._path.parent)
         with store_errors("written", self._path):
+            # O_CLOEXEC: a child that inherited the descriptor would hold the lock as long as it lives.
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def _flock(self, descriptor: int) -> None:

@@ -205,6 +205,8 @@ def was_killed(code: int) -> bool:
 
 
 def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
+    # A worker runs under the flags of its parent: without -I or -E it would read variables that the
+    # parent was told to ignore.
     flags = [flag for name, flag in _FLAGS.items() if getattr(sys.flags, name)]
     # Blocked, not ignored: the worker inherits it, and a Ctrl-C before it is ready would end in a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -225,9 +227,15 @@ def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
 
 
 BROKE_PROTOCOL = "broke the protocol of its pipe"
+# One may be bad luck (a device that was unplugged), the second in a row is the driver; a third attempt
+# would only cost the person time.
 MOST_LOSSES = 2  # losses in a row by the driver's doing, and where somebody outside killed the process:
 _MOST_LOSSES_WHEN_KILLED = 5  # no driver does that, but lack of memory can, again and again
+# As ykman does: sooner and every signature of a slow token would ask for a touch, later and people have
+# given up.
 _LONG = 0.5  # seconds of a signature that may wait for a touch
+# Closing a session is one call; a driver that takes longer hangs, and a killed process closes its
+# sessions as well.
 _GRACE = 1.0  # seconds for a worker to close its session, all together
 _ERRORS = {
     error.__name__: error
@@ -310,6 +318,7 @@ class WorkerGroup:
             self._workers.append(worker)
             self._selector.register(worker.output, selectors.EVENT_READ, worker)
         here = [worker for worker in self._workers if worker.state is WorkerState.HERE]
+        # One after the other: two that log in at once with a wrong PIN would cost two tries.
         if here and not any(worker.state is WorkerState.OPENING for worker in self._workers):
             self._open(here[0])
 
@@ -378,6 +387,8 @@ class WorkerGroup:
     def _open(self, worker: WorkerProcess) -> None:
         worker.state = WorkerState.OPENING
         worker.since = time.monotonic()
+        # Only the first worker may spend the last try: once the token was opened, the PIN is known to be
+        # right, and a rejection means that something else has changed.
         last_try = self._request.last_try and not self._has_opened
         worker.send(FrameKind.OPEN, self._request.reported(last_try=last_try, turns=self._turns.fileno()))
 
@@ -442,6 +453,7 @@ class WorkerGroup:
 
     def _give_pin(self) -> None:
         for worker in self._workers:
+            # For the same reason, where keys ask for the PIN at each signature.
             if worker.pin_request and not any(other.holds_pin for other in self._workers):
                 token, tries = worker.pin_request
                 worker.send(FrameKind.PIN, self._pin_for(token, tries))
@@ -483,6 +495,7 @@ class WorkerGroup:
     def _lost(self, worker: WorkerProcess, error: TokenError | None) -> list[WorkerAnswer]:
         """Take *worker* out; it is the end of all if nothing can come of another one."""
         code = worker.kill()
+        # Somebody outside, or the kernel for lack of memory: no reason to blame the driver.
         patience = _MOST_LOSSES_WHEN_KILLED if error is None and was_killed(code) else MOST_LOSSES
         error = error or self.blame(worker, exit_reason(code))
         if isinstance(error, PinError):
