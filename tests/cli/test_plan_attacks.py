@@ -204,7 +204,7 @@ def a_draft_of_the_future(forger: Forger) -> None:
         (an_account_of_an_attacker, "no key of the pinned operator"),
         (an_attackers_operator_around_it, "the store has another jwt of ACME"),
         (nothing_around_and_a_key_of_no_operator, "no key of the pinned operator"),
-        (another_jwt_of_the_account_around_it, "holds two jwts of ORDERS that stand"),
+        (another_jwt_of_the_account_around_it, "holds two jwts of ORDERS as current"),
         (two_drafts_for_one_place, "has one address twice"),
         (the_operator_is_taken_away, "takes the operator away"),
         (an_order_to_delete, "G004"),

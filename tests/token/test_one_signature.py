@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NEEDLESS = {
     "asn1crypto", "asyncio", "dataclasses", "email", "importlib.metadata", "nats", "random", "secrets",
-    "seedless.claims.url", "seedless.cli._sign_plan", "seedless.creds", "seedless.migrate",
+    "seedless.claims.url", "seedless.app.plans", "seedless.creds", "seedless.migrate",
     "seedless.pkcs11.isolation", "seedless.pkcs11.key_creation", "seedless.plan_file",
     "seedless.policy", "ssl", "tomllib", "zoneinfo._zoneinfo",
 }  # fmt: skip

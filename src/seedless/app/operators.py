@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = ["OperatorAdded", "Operators"]
+
+W = TypeVar("W", bound="Workspace")
 
 
 class OperatorAdded(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,7 @@ class Operators:
                 "an operator that requires signing keys signs no accounts without one",
                 "--generate-signing-key creates one; with --sys also that of the system account",
             )
-        child = _in_new_store(workspace, name)
+        child = in_new_store(workspace, name)
         keys = _Keys(workspace)
         user = SoftwareKey.generate(Role.USER) if system_account is not False else None
         signing = keys.of(Role.OPERATOR, f"{name} signing") if signing_key else None
@@ -160,8 +162,8 @@ class _Keys:
         return SystemAccount(account=account, user=user, signing=signing)
 
 
-def _in_new_store(workspace: Workspace, name: str) -> Workspace:
-    """Return *workspace* with a new store for the operator *name*; nothing is written yet."""
+def in_new_store(workspace: W, name: str) -> W:
+    """Return a copy of *workspace* with a new store for the operator *name*; nothing is written yet."""
     check_new_name(name)
     pins = pin_source(workspace)
     child = copy.copy(workspace)

@@ -36,7 +36,9 @@ from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from seedless.app.accounts import Accounts
+    from seedless.app.desired import DesiredState
     from seedless.app.operators import Operators
+    from seedless.app.plans import Plans
     from seedless.app.signing_keys import SigningKeys
     from seedless.app.tokens import Sessions
     from seedless.app.users import Users
@@ -168,6 +170,20 @@ class Workspace:
         from seedless.app.signing_keys import SigningKeys  # noqa: PLC0415 - likewise
 
         return SigningKeys(self)
+
+    @property
+    def desired(self) -> DesiredState:
+        """The store as a file describes it: apply, export."""
+        from seedless.app.desired import DesiredState  # noqa: PLC0415 - likewise
+
+        return DesiredState(self)
+
+    @property
+    def plans(self) -> Plans:
+        """Plans in files, to be signed as they are."""
+        from seedless.app.plans import Plans  # noqa: PLC0415 - likewise
+
+        return Plans(self)
 
     @functools.cached_property
     def settings(self) -> WorkspaceSettings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,13 +11,9 @@ from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.desired.export import export_state, has_header, to_toml
+from seedless.desired.export import has_header, to_toml
 from seedless.desired.format import schema_text
 from seedless.store import atomic
-
-if TYPE_CHECKING:
-    from seedless.claims import User
-    from seedless.jwt import Jwt
 
 SCHEMA_NAME = "desired-state.schema.json"
 
@@ -54,13 +49,7 @@ def export_desired(settings: Settings, *, output: Path | None, kind: str | None,
 
 
 def _text(workspace: CommandWorkspace, kind: str) -> str:
-    accounts = {jwt.claims.name.strip(): jwt for jwt in workspace.all_accounts()}
-    users: dict[tuple[str, str], Jwt[User]] = {
-        (account, name): workspace.user(account, name)
-        for account in accounts
-        for name in workspace.store.children(account)
-    }
-    members: dict[str, Any] = export_state(workspace.operator(), accounts, users)
+    members = workspace.desired.export()
     if kind == "json":
         return json.dumps(members, indent=2, ensure_ascii=False) + "\n"
     return f"#:schema {SCHEMA_NAME}\n{to_toml(members, has_header)}"

@@ -11,11 +11,12 @@ import msgspec
 
 from seedless import file_kind, jwt
 from seedless.claims import Account, Activation, Operator, User
-from seedless.cli import printing
+from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign as walk
+from seedless.cli.review import sign_preview
 from seedless.cli.show import jwt_in, read_input
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
@@ -78,9 +79,7 @@ def sign(
     if file is None:
         given = {"kind": kind, "issuer": issuer, "output": output, "upgrade": upgrade, "record": record}
         _refuse_together(settings, given)
-        from seedless.cli._sign_plan import sign_plan  # noqa: PLC0415 - only for plans
-
-        sign_plan(settings, expect)
+        _sign_plan(settings, expect)
         return
     if expect is not None:
         raise UsageError("--expect is for a plan that is signed", "leave out FILE, or leave out --expect")
@@ -90,6 +89,31 @@ def sign(
         # Reading has done to them what the official library does.
         claims = msgspec.structs.replace(claims, version=2)
     _sign_file(workspace, file, (claims, before), issuer, output, record=record)
+
+
+def _sign_plan(settings: Settings, expect: str | None) -> None:
+    """Sign the plan in the file of --plan; whoever gives its digest has reviewed it, and is not asked."""
+    from seedless.app.plans import read_file, with_store_of  # noqa: PLC0415 - only for plans
+
+    workspace = CommandWorkspace(msgspec.structs.replace(settings, plan=None))
+    approve = consent.ask_to_sign if expect is None else consent.given
+    path = settings.plan or ""
+    workspace = with_store_of(workspace, read_file(path, expect=expect)[0])
+    with workspace.lock():
+        signed = sign_preview(workspace, workspace.plans.preview(path, expect=expect), approve=approve)
+    for file in signed.creds_left:
+        printing.say(f"the creds stay: {shown(file)}; its user is removed")
+    skipped = f"\nin the store already: {signed.passed}" if signed.passed else ""
+    printing.emit(
+        lambda: {
+            "digest": signed.digest,
+            "signed": [describe.data(jwt) for jwt in signed.jwts],
+            "passed": signed.passed,
+            "creds_left": [str(file) for file in signed.creds_left],
+        },
+        f"signed: {len(signed.jwts)}{skipped}",
+        as_json=settings.as_json,
+    )
 
 
 def _refuse_together(settings: Settings, given: Mapping[str, object]) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from seedless import file_kind
 from seedless import ledger as ledgers
+from seedless.app.plans import with_store_of
 from seedless.app.recorder import Recorder
 from seedless.app.remaining import remaining
 from seedless.ceremony import documents
@@ -20,7 +21,6 @@ from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
 from seedless.ceremony.request import parse as parse_request
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._sign_plan import choose_store
 from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
 from seedless.cli.render import describe
@@ -59,7 +59,7 @@ def accept(settings: Settings, *, result_file: Path) -> None:
     data = documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT)
     request = _own_request(workspace, data)
     found = _require_complete(workspace, request, data)
-    choose_store(workspace, request.plan)
+    workspace = with_store_of(workspace, request.plan)
     with workspace.lock():
         left = remaining(workspace, _whole(request))
         if not settings.dry_run:

@@ -1,0 +1,95 @@
+"""A program applies a desired state and signs a plan that it wrote, without a terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless import Workspace
+from seedless.app.desired import Applied
+from seedless.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+STATE = """
+[operator]
+name = "ACME"
+[accounts.ORDERS]
+[accounts.ORDERS.users.app]
+[accounts.PAYROLL]
+"""
+
+
+@pytest.fixture
+def workspace(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A workspace on the store and the token of the desk, while stdin and stdout are closed."""
+    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+    monkeypatch.setenv("SEEDLESS_CONFIG", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.home))
+    for name in ("stdin", "stdout"):
+        closed = io.StringIO()
+        closed.close()
+        monkeypatch.setattr(sys, name, closed)
+    with Workspace(
+        desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN"
+    ) as found:
+        yield found
+
+
+def test_a_desired_state_is_previewed_and_applied(workspace: Workspace, desk: Desk) -> None:
+    file = desk.home / "tenants.toml"
+    file.write_text(STATE)
+    made = workspace.desired.preview(file)
+    assert [change.draft.claims.name for change in made.plan.changes] == ["ACME", "ORDERS", "PAYROLL", "app"]
+    assert not desk.store.exists() or not list(desk.store.rglob("*.jwt"))
+    applied = made.sign()
+    assert (len(applied.jwts), applied.removed, applied.is_changed) == (4, (), True)
+    assert workspace.user("ORDERS", "app").claims.name == "app"
+    again = workspace.desired.preview(file)
+    assert again.is_empty
+    assert again.sign() == Applied()
+
+
+def test_what_the_file_no_longer_names_is_removed_with_its_creds(workspace: Workspace, desk: Desk) -> None:
+    file = desk.home / "tenants.toml"
+    file.write_text(STATE)
+    workspace.desired.preview(file).sign()
+    creds = workspace.store.creds_path("ORDERS", "app")
+    assert creds.exists()
+    file.write_text(STATE.replace("[accounts.ORDERS.users.app]", "[accounts.ORDERS.users.web]"))
+    made = workspace.desired.preview(file, prune=True)
+    assert creds in made.removed_files
+    assert made.sign().removed == (("ORDERS", "app"),)
+    assert not creds.exists()
+    assert workspace.store.children("ORDERS") == ["web"]
+
+
+def test_a_store_exports_what_applies_to_it_without_a_change(workspace: Workspace, desk: Desk) -> None:
+    file = desk.home / "tenants.toml"
+    file.write_text(STATE)
+    workspace.desired.preview(file).sign()
+    state = workspace.desired.export()
+    assert state["operator"]["name"] == "ACME"
+    assert sorted(state["accounts"]) == ["ORDERS", "PAYROLL"]
+
+
+def test_a_plan_is_written_and_signed_later_by_its_digest(workspace: Workspace, desk: Desk) -> None:
+    file = desk.home / "tenants.toml"
+    file.write_text(STATE)
+    workspace.desired.preview(file).sign()
+    plan = desk.home / "limits.plan"
+    digest = workspace.accounts.edit("ORDERS", limits={"conn": 5}).write(plan)
+    with pytest.raises(Refused, match="the digest of the plan is not"):
+        workspace.plans.preview(plan, expect="0" * 64)
+    signed = workspace.plans.preview(plan, expect=digest).sign()
+    assert (signed.digest, len(signed.jwts), signed.passed) == (digest, 1, 0)
+    assert workspace.account("ORDERS").claims.body.limits.conn == 5
+    again = workspace.plans.preview(plan)
+    assert again.is_empty
+    assert again.sign().passed == 1
