@@ -20,6 +20,7 @@ errors, each with its place.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import Any
 
 import msgspec
 
-from seedless.errors import BadUri, ModuleError, StoreError, UsageError
+from seedless.errors import BadClaims, BadUri, ModuleError, StoreError, UsageError
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic, expanded, home
 from seedless.text import quoted, shown
@@ -183,74 +184,73 @@ def _require_owned(path: Path, status: os.stat_result, user: int) -> None:
         )
 
 
+class _ContextMembers(msgspec.Struct, frozen=True, rename="kebab"):
+    store: str | None = None
+    operator: str | None = None
+    token: str | None = None
+    pin_source: str | None = None
+    policy: str | None = None
+
+
+class _ConfigMembers(msgspec.Struct, frozen=True, rename="kebab"):
+    """The members of the file."""
+
+    store: str | None = None
+    modules: tuple[str, ...] = ()
+    pin_source: str | None = None
+    policy: str | None = None
+    context: str | None = None
+    uris: dict[str, str] = msgspec.field(default_factory=dict)
+    contexts: dict[str, _ContextMembers] = msgspec.field(default_factory=dict)
+
+
 def _config(values: dict[str, Any]) -> Config:
-    known = {
-        "store": str,
-        "modules": list,
-        "pin-source": str,
-        "policy": str,
-        "context": str,
-        "uris": dict,
-        "contexts": dict,
-    }
-    _require_known(values, known, "")
+    from seedless import strict_json  # noqa: PLC0415 - only where there is a file
+
+    try:
+        members = strict_json.read(values, _ConfigMembers)
+    except BadClaims as error:
+        # Becomes a StoreError with the name of the file; what is an object in JSON is a table in TOML.
+        message = re.sub(r"an object$", "a table", error.message)
+        raise ValueError(message) from error
     return Config(
-        store=_absolute(values["store"], "store") if "store" in values else None,
+        store=_absolute(members.store, "store"),
         modules=tuple(
-            _absolute(value, f"modules[{index}]") for index, value in enumerate(values.get("modules", []))
+            path
+            for index, value in enumerate(members.modules)
+            if (path := _absolute(value, f"modules[{index}]"))
         ),
-        pin_source=values.get("pin-source"),
-        policy=_absolute(values["policy"], "policy") if "policy" in values else None,
-        selected=values.get("context"),
-        uris=MappingProxyType({name: _uri(name, text) for name, text in values.get("uris", {}).items()}),
+        pin_source=members.pin_source,
+        policy=_absolute(members.policy, "policy"),
+        selected=members.context,
+        uris=MappingProxyType({name: _uri(name, text) for name, text in members.uris.items()}),
         contexts=MappingProxyType(
-            {
-                name: _context(members, f"contexts.{name}")
-                for name, members in values.get("contexts", {}).items()
-            }
+            {name: _context(context, f"contexts.{name}") for name, context in members.contexts.items()}
         ),
     )
 
 
-def _require_known(values: dict[str, Any], known: Mapping[str, type], place: str) -> None:
-    for name, value in values.items():
-        if name not in known:
-            # Becomes a StoreError with the name of the file.
-            raise ValueError(f"nothing is known by the name {quoted(place + name)}")
-        if not isinstance(value, known[name]):
-            raise ValueError(f"{place}{name} is not {_KINDS[known[name]]}")  # noqa: TRY004 - likewise
-
-
-def _context(members: object, place: str) -> ContextEntry:
-    if not isinstance(members, dict):
-        raise ValueError(f"{place} is not a table")  # noqa: TRY004 - likewise
-    names = ("store", "operator", "token", "pin-source", "policy")
-    _require_known(members, dict.fromkeys(names, str), f"{place}.")
+def _context(members: _ContextMembers, place: str) -> ContextEntry:
     return ContextEntry(
-        store=_absolute(members["store"], f"{place}.store") if "store" in members else None,
-        operator=members.get("operator"),
-        token=members.get("token"),
-        pin_source=members.get("pin-source"),
-        policy=_absolute(members["policy"], f"{place}.policy") if "policy" in members else None,
+        store=_absolute(members.store, f"{place}.store"),
+        operator=members.operator,
+        token=members.token,
+        pin_source=members.pin_source,
+        policy=_absolute(members.policy, f"{place}.policy"),
     )
 
 
-_KINDS: dict[type, str] = {str: "text", list: "a list", dict: "a table"}
-
-
-def _absolute(value: object, place: str) -> Path:
-    if not isinstance(value, str):
-        raise ValueError(f"{place} is not text")  # noqa: TRY004 - likewise
+def _absolute(value: str | None, place: str) -> Path | None:
+    if value is None:
+        return None
     path = expanded(value)
     if not path.is_absolute() or not value.isprintable():
         raise ValueError(f"{place} is not an absolute path")
     return path
 
 
-def _uri(name: str, value: object) -> KeyUri:
+def _uri(name: str, value: str) -> KeyUri:
     place = f"uris.{name}" if name.isprintable() else f"uris.{quoted(name)}"
-    if not isinstance(value, str):
-        raise ValueError(f"{place} is not text")  # noqa: TRY004 - likewise
     try:
         return KeyUri.parse(value)
     except BadUri as error:

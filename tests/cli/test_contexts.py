@@ -70,7 +70,7 @@ def test_contexts_are_listed_and_shown(configured: Desk) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('[contexts.a]\nshop = "x"', 'nothing is known by the name "contexts.a.shop"'),
+        ('[contexts.a]\nshop = "x"', "contexts.a.shop is not known"),
         ("[contexts.a]\noperator = 1", "contexts.a.operator is not text"),
         ('[contexts.a]\nstore = "here"', "contexts.a.store is not an absolute path"),
         ("[contexts]\na = 1", "contexts.a is not a table"),

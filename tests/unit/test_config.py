@@ -56,8 +56,8 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         pytest.param("store", "expected '=' after a key", id="not toml"),
-        pytest.param('stroe = "/nats"', 'nothing is known by the name "stroe"', id="unknown name"),
-        pytest.param('"a\\u001b" = 1', r'nothing is known by the name "a\x1b"', id="unprintable name"),
+        pytest.param('stroe = "/nats"', "stroe is not known", id="unknown name"),
+        pytest.param('"a\\u001b" = 1', r'"a\u001b" is not known', id="unprintable name"),
         pytest.param("store = 1", "store is not text", id="number"),
         pytest.param('store = "nats"', "store is not an absolute path", id="relative store"),
         pytest.param('modules = "/lib/a.so"', "modules is not a list", id="no list"),
