@@ -52,7 +52,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
             # A loop and not one sleep: sleeping may end early, and the clock may be set while it lasts.
             self.sleep(left)
             before, left = left, second - self.time()
-            # Time that stands still or goes back would keep the loop for ever.
+            # Time that does not move or goes back would keep the loop for ever.
             if left >= before:
                 _require_near(math.inf, second, self.time())
 

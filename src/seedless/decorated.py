@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DASHES = "---"
-# Only to tell whether a file holds a seed where the jwt should be, which is then not quoted. Whether the
+# Only to detect whether a file holds a seed where the jwt should be, which is then not quoted. Whether the
 # seed is right is for `seeds`.
 _SEED = re.compile(r"S[OAUNCX][A-Z2-7]{56}")
 _BODY = re.compile(r"[\w\-.=]+", re.ASCII)

@@ -1,8 +1,19 @@
-"""PINs: where they come from, and which of them a token has rejected.
+"""PINs: where they come from, which of them a token has rejected, and what others can read.
 
-A PIN is never an argument, never shown, never left for a child to inherit. A wrong PIN is never sent twice,
-whoever tries: the memory of rejected PINs is one for all who open tokens in this process and in its workers.
-No PIN is stored in it, only a digest under a key of this process.
+A PIN is never an argument, never shown, never left for a child to inherit. A source is asked when a token is
+about to be opened and not before; the process that asks writes no core file from then on. Refused are a file
+that others can read, an empty PIN, and more than one line. Every source but the prompt reads once and
+remembers, because a descriptor can be read only once; what it remembers is in no repr. A command that prints
+a PIN runs without a shell and without the variables that hold PINs. A source that a URI names counts only if
+the person gave that URI: whoever writes a file that we read must not choose what we run.
+
+A wrong PIN is never sent twice, whoever tries: the memory of rejected PINs is one for all who open tokens in
+this process and in its workers. No PIN is stored in it, only a digest under a key of this process. The
+binding is not imported here: a pool has no driver in its own process.
+
+Linux shows in `/proc/PID/environ`, and macOS in `ps -E`, the memory where a program found its environment
+when it started; taking a variable out of `os.environ` leaves it there. So it is overwritten. Core files and
+debuggers are kept away for good: a process that has held a PIN may still have it in memory that was freed.
 """
 
 from __future__ import annotations
@@ -12,17 +23,82 @@ import os
 import re
 import shlex
 import stat
+import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import msgspec
 
 from seedless.errors import PinError, UsageError
-from seedless.process_memory import forbid_dumps, overwrite_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
     from typing import Self
+
+
+_PR_SET_DUMPABLE = 4
+_ENV_START, _ENV_END = (
+    47,
+    48,
+)  # of proc_pid_stat(5), where they have the numbers 50 and 51, behind pid and comm
+
+
+def forbid_dumps() -> None:
+    """Write no core file of this process from now on, and let only root read its memory.
+
+    It holds for the children of a fork, and not for programs that are started. On Linux the files of the
+    process in /proc belong to root then, so a debugger and `py-spy` need root as well.
+    """
+    import resource  # noqa: PLC0415 - only where there is a PIN
+
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # A core that goes to a program (core_pattern with |) ignores the limit, and heeds this.
+        with suppress(OSError, AttributeError):
+            _libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def overwrite_variables(names: Iterable[str]) -> None:
+    """Overwrite the values of the environment variables *names* with zeros, where the process was given them.
+
+    `os.environ` is left as it is.
+    """
+    import ctypes  # noqa: PLC0415 - only where there is a PIN; a driver requires it in any case
+
+    block = list(_block())
+    getenv = _libc().getenv
+    getenv.restype = ctypes.c_void_p
+    for name in map(os.fsencode, names):
+        # Where it is now: Python and others may have put it elsewhere since.
+        if address := getenv(name):
+            ctypes.memset(address, 0, len(ctypes.string_at(address)))
+        for start, entry in block:
+            if entry.startswith(name + b"="):
+                ctypes.memset(start + len(name) + 1, 0, len(entry) - len(name) - 1)
+
+
+def _block() -> Iterator[tuple[int, bytes]]:
+    """Yield the entries with which this process was started, NAME=VALUE, and their addresses."""
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415 - see above
+
+    try:
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        at, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+    except (OSError, ValueError, IndexError):
+        return
+    for entry in ctypes.string_at(at, end - at).split(b"\0") if at else ():
+        yield at, entry
+        at += len(entry) + 1
+
+
+def _libc() -> Any:  # noqa: ANN401 - ctypes has no types for it
+    import ctypes  # noqa: PLC0415 - see above
+
+    return ctypes.CDLL(None)
 
 
 # PKCS#11 has no bar; SoftHSM takes 255 bytes, CloudHSM a user and a password.
@@ -31,7 +107,7 @@ _MOST_AGAIN = 9  # questions in a row; a function that answers always the same e
 _OTHER_SOURCES = "give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
 _FORMS = "it is prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM; a PIN itself is never an argument"
 # As text, which `re` compiles when a program is started.
-# Whoever has a PIN in a variable has often two: one that this program was told of, and the one that
+# Whoever has a PIN in a variable has often two: one that this program was given, and the one that
 # another tool reads.
 _LIKE_A_PIN = r"(?ai)(?:^|_)(?:SO_?|USER_?)?PIN(?:_?CODE)?\d*$"
 _named: set[str] = set()  # variables that some source names as holding a PIN

@@ -204,7 +204,7 @@ os.write(2, str(found).encode())
 def test_a_variable_that_was_set_again_is_overwritten_where_it_was_and_where_it_is() -> None:
     code = """
 import ctypes, os
-from seedless.process_memory import overwrite_variables
+from seedless.pin import overwrite_variables
 getenv = ctypes.CDLL(None).getenv
 getenv.restype = ctypes.c_char_p
 os.environ["GIVEN"] = "the second"

@@ -1,8 +1,19 @@
 """What a ceremony signs about itself: receipts and statements of witnesses.
 
-They are generic jwts with an audience of their own, never to be taken for claims. Every key that signed in a
-ceremony also signs the digest of its transcript: the receipt. Witnesses are people who have reviewed a
-request, and sign which one, under which policy, with which findings waived.
+They are generic jwts with an audience of their own, never to be taken for claims. The subject is a digest and
+no key, so that no server takes one for a delete request (those are issued to their own subject); the audience
+is a fixed word, which the rules refuse for anything else (G004). To read one is to draft again what it should
+contain: it is right only if every byte is.
+
+Every key that signed in a ceremony also signs the digest of its transcript: the receipt. A transcript whose
+hashes were all computed again has another digest, and nobody without the keys has a receipt for it. Refused
+are a receipt that is missing, that is by another key, or that contains anything else.
+
+Witnesses have reviewed a request, and sign which one, under which policy, with which findings waived. Who
+counts, and how many are needed, comes from the policy; a key counts once, whatever its role, by its 32 bytes.
+A key that signs in the ceremony, or is the operator's, is no witness whatever the policy lists: it would
+confirm itself. Refused are a statement by such a key, or by one that the policy does not list, about another
+request, another policy or other waived findings, one that has expired, and too few.
 """
 
 from __future__ import annotations

@@ -1,8 +1,18 @@
 """The transcript of a ceremony, its progress, and the result that comes out.
 
-A transcript is what was done, in order, each entry with the hash of the one before. Progress is how far one
-has come, read against its request: one order of entries, each where it has to be. The result is the
-transcript and the receipts in one file.
+A transcript is what was done, in order, each entry with the hash of the one before. An entry is one line of
+canonical JSON, on disk (fsync) before what follows it is done. The first one names the request. The digest of
+a transcript is the SHA-256 of its last line; since each line holds that of the line before, it covers them
+all. A last line that was cut off by a crash was never an entry. Each entry has the time at which it was
+written, so that a ceremony that went on another day reports both days.
+
+Progress is how far a transcript has come, read against its request: one order of entries, each where it has
+to be. Read are the chain of hashes, the kinds and members of the entries, and what each states of the
+request: every signature verified, every signed jwt that of its draft. Refused is everything else, with its
+place. Policy, witnesses and receipts are for `check`, and for whoever continues a ceremony.
+
+The result is the transcript and the receipts in one file. A transcript alone is read too: then it is not
+complete, however far it has come.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Digests as words that can be read aloud, and read back.
+"""Digests as words that can be read aloud, and read back: the PGP word list (Juola, Zimmermann, 1995).
 
-The PGP word list (Juola and Zimmermann, 1995): 256 words for even positions, 256 others for odd ones.
+There are 256 words for even positions, with two syllables, and 256 others for odd ones, with three, so that a
+word that is left out, repeated or swapped with its neighbour is noticed. Refused are a number of words that
+is not that of the digest, a word that is in neither list, one at the wrong place, and one that is not the
+digest's: each with its position, counted from 1.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 It decides nothing about a key and changes nothing. A key that cannot be tried is reported with the reason,
 and the others are tried all the same. Trial signatures are made in sessions of their own, so that a refusal
-does not end the session of the caller.
+does not end the session of the caller. Only challenges are signed, never claims. The login of the token holds
+for all sessions of this process; a key that asks for the PIN for each signature is tried in the session
+itself, since no PIN is at hand.
 """
 
 from __future__ import annotations

@@ -1,6 +1,14 @@
 """Create Ed25519 keys on a token, or import them; believe nothing until it was read back.
 
-C_GenerateKeyPair creates a pair that stays on its token. C_CreateObject writes an imported one.
+A pair is created by C_GenerateKeyPair, so that it stays on its token. One that came out readable, or whose
+test signature does not verify, is destroyed before the error is raised. Encodings, MODIFIABLE and the label
+are tried until the token accepts one combination; a family whose keys are created by another program is
+refused, with the command.
+
+A key whose seed exists already is written by C_CreateObject, read back, and signs a challenge; of a pair that
+came out wrong both halves are destroyed before the error is raised. Refused are an id that is taken, a key
+that the token has already, in whichever role, and families of devices whose drivers accept no keys from the
+user (a YubiKey's overwrites the slot without asking when the management key is given).
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ objects are listed by class. The private half of an Ed25519 key often has no CKA
 gives the key its bytes: found by CKA_ID, then by label. What a public object claims proves nothing;
 signatures are verified.
 
+Three shapes of CKA_EC_POINT and two of CKA_EC_PARAMS are accepted: PKCS#11 3.0 required DER, 3.1 the raw
+bytes of RFC 8032, and devices do as they like. An attribute with an odd value reads as None and never raises.
+
 Key provenance is reported by the driver, and not attested: a driver can report what it likes, and one that
 reports nothing gets no credit. Nothing is refused here; whoever signs refuses a key that can leave the token.
 """

@@ -1,12 +1,19 @@
 """Sign with keys on a token: find the key of a public key, sign by CKM_EDDSA, verify.
 
-CKM_EDDSA without parameter is pure Ed25519 (PKCS#11 3.0 §2.3.14).
+CKM_EDDSA without parameter is pure Ed25519 (PKCS#11 3.0 §2.3.14). C_SignInit and C_Sign are called on the
+module itself, once each, for a signature of 64 bytes. Test signatures are over a challenge that can never be
+taken for claims.
 
 Labels and ids repeat, so neither decides which key is meant. A key is searched for by its CKA_ID, where that
 is known, and by its CKA_EC_POINT, where the token searches by it; all keys are listed only when both find
 nothing, or when many keys are needed: then they are listed once for the session, because a search takes some
-drivers as long as a list. Where a token shows no public half (it may be missing, or live in a certificate),
+drivers as long as a list. Where a token shows no public half (it may be missing, or be in a certificate),
 each key that could be meant signs a challenge; the one whose signature verifies is it.
+
+A signer finds its key once for each session, and prepares its two calls once. Whatever they return but
+success takes the slow path: the session is closed, opened again if it was lost, explained. A signature is
+given to nobody before it was verified in software; a wrong one is an error of the token, and is not tried
+again.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], servers: ServerContext) 
     A server stores it all the same and refuses its users from the next start on. One whose operator is strict
     trusts no account that the operator's identity has signed.
     """
-    # With `trusted_keys` a server shows no operator jwt in VARZ, and nobody can say from outside whether
+    # With `trusted_keys` a server shows no operator jwt in VARZ, and it cannot be seen from outside whether
     # it trusts signing keys.
     blind = [one.server for one in servers.server_reports if not one.operators]
     if blind:

@@ -73,7 +73,7 @@ def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[SentAccount,
     ordered = sorted(accounts, key=lambda account: account.claims.sub in systems)
     found = target.update(ordered)
     # After a silence it is not known whether the server is gone or slow. What follows is not sent, so
-    # that the report says what is certain.
+    # that the report has what is certain.
     silence = next((number for number, answer in enumerate(found) if answer.missing), len(found))
     return tuple(
         SentAccount(account, None if number > silence and not answer.answers else answer)

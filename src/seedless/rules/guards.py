@@ -28,7 +28,7 @@ MOST_AHEAD = 60
 """Seconds that the time of a jwt may lie in the future."""
 
 # MAX_CONTROL_LINE_SIZE of nats-server is 4,096; the CONNECT line holds the jwt, the signature of the
-# nonce, and what the client tells of itself.
+# nonce, and what the client reports of itself.
 LONGEST_USER = 3500
 """Bytes of a user jwt that fit into a login: with all else in it, a line has at most 4,096."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_NAME = ".seedless.lock"
-# A command that asks for a PIN holds the lock: whoever waits may wait for a person, which the hint says.
+# A command that asks for a PIN holds the lock: whoever waits may wait for a person, as the hint explains.
 WAIT_SECONDS = 30.0
 # flock has no time-out, and SIGALRM would be a signal for the whole program, which may have a handler.
 _POLL_SECONDS = 0.02

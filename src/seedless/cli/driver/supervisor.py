@@ -23,9 +23,8 @@ import click
 from seedless.cli import printing
 from seedless.cli.driver.parent import FATAL, Parent
 from seedless.errors import UsageError
-from seedless.pin import without_pins
+from seedless.pin import forbid_dumps, overwrite_variables, without_pins
 from seedless.pkcs11 import observer
-from seedless.process_memory import forbid_dumps, overwrite_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from seedless.errors import PinError, SeedlessError
+from seedless.pin import forbid_dumps
 from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.isolation.frames import (
     SIGNATURE,
@@ -32,7 +33,6 @@ from seedless.pkcs11.isolation.frames import (
 )
 from seedless.pkcs11.observer import touch_notice
 from seedless.pkcs11.uri import KeyUri
-from seedless.process_memory import forbid_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

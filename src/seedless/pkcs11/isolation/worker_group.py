@@ -206,7 +206,7 @@ def was_killed(code: int) -> bool:
 
 def _started(environ: dict[str, str], turns: int) -> subprocess.Popen[bytes]:
     # A worker runs under the flags of its parent: without -I or -E it would read variables that the
-    # parent was told to ignore.
+    # parent ignores.
     flags = [flag for name, flag in _FLAGS.items() if getattr(sys.flags, name)]
     # Blocked, not ignored: the worker inherits it, and a Ctrl-C before it is ready would end in a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
