@@ -18,7 +18,9 @@ _BLANKS = frozenset(" \t\n\r\f")  # of nats-server's IsValidSubject, which diffe
 _REFERENCE = re.compile(r"\$[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
 _Node = dict[str, Any]
+# A dot cannot be a token, so it needs no other kind of node.
 _END = "."  # in a node: the subject that ends there; no token holds a dot
+# int() of thousands of digits takes quadratic time, and Python refuses more than 4,300.
 _LONGEST_INT = 20  # digits: one more than any int64 has
 
 
@@ -50,6 +52,8 @@ def is_within(subject: str, other: str) -> bool:
     """Report whether every message of *subject* is one of *other*."""
     mine, theirs = subject.split("."), other.split(".")
     open_ended = mine[-1] == ">" and theirs[-1] != ">"
+    # The library's rule is kept for what it validates; access is decided by this one, which matches
+    # messages.
     return not open_ended and is_contained_in(subject, other)
 
 
@@ -75,6 +79,8 @@ def subject_and_queue(entry: str) -> tuple[str, str]:
 
     Servers divide them at any white space, and take none around them into account (`splitSubjectQueue`).
     """
+    # Any white space, as strings.Fields: a tab between subject and queue is a queue for servers, and no
+    # blank for the library's rules.
     parts = [part for part in _SPACE.split(entry) if part]
     return (parts[0] if parts else "", " ".join(parts[1:]))
 
@@ -127,6 +133,7 @@ def references(renaming: str) -> tuple[int, ...]:
 
 def _reference(token: str) -> int | None:
     """Return the number of a `$n` token, read as Go's strconv.Atoi reads it, or None."""
+    # With a sign, and with leading zeros, as Atoi takes them: `$+1` refers to the first wildcard.
     if not _REFERENCE.fullmatch(token):
         return None
     sign, digits = token[1:].rstrip("0123456789"), token[1:].lstrip("+-").lstrip("0")

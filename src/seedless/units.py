@@ -26,8 +26,11 @@ _BYTES = (
 )  # fmt: skip
 _NANOSECONDS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+# A policy that allows `1y` must allow what `--expiry 1y` signs, also in a leap year; one that requires
+# `1M` must be met in February.
 _LONGEST = _SECONDS | {"M": 31 * 86400, "y": 366 * 86400}
 _SHORTEST = _SECONDS | {"M": 28 * 86400, "y": 365 * 86400}
+# datetime ends there, and claims hold any number.
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _INT64_MAX = 2**63 - 1
 # Patterns as text: `re` compiles them when they are first needed, and few commands need them.

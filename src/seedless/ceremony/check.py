@@ -84,6 +84,8 @@ def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | N
     files of another kind, and for the result of another ceremony, `MissingPackage` for an attestation that
     cannot be read without the extra `attest`, and nothing else.
     """
+    # Files that were swapped, or of another ceremony, are a slip of whoever checks, and no forgery: they
+    # get a sentence and no verdict.
     file_kind.require(request, "the first file", file_kind.REQUEST)
     file_kind.require(result, "the second file", file_kind.RESULT, file_kind.TRANSCRIPT)
     try:
@@ -95,6 +97,8 @@ def check(request: bytes, result: bytes, operator: PublicKey, *, policy: str | N
             result_read.entries,
             "transcript" if result_read.receipts is None else "result.transcript",
         )
+        # Before anything is judged: under another operator everything would be complete, and worth
+        # nothing.
         _require_pinned(request_read, so_far, operator)
         return _examined(request_read, result_read, so_far, policy)
     except (WrongFile, MissingPackage):
@@ -142,6 +146,8 @@ def _examined(
         return CeremonyCheck(
             verdict=CeremonyVerdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far
         )
+    # The policy is the one in the transcript, since the file may have changed since; that it is the right
+    # one only its digest on paper tells.
     pinned = _policy(so_far.reviewed["policy"], request, policy)
     witnesses: tuple[Jwt[Any], ...] = ()
     if so_far.driver_report or result_read.receipts is not None:
@@ -151,7 +157,9 @@ def _examined(
     if result_read.receipts is not None:
         receipts = require_receipts(result_read.receipts, request, so_far.digest, so_far.latest)
         verdict, text = CeremonyVerdict.COMPLETE, _counted(so_far, receipts)
+    # As of the time of the ceremony: a certificate that has expired since proves what it proved then.
     attestations, unattested = _attestations(so_far, pinned)
+    # Judged again, since the transcript itself only states that there was no finding.
     forbidden = _forbidden(past_review_context(request, so_far, pinned), so_far) or unattested
     found = CeremonyCheck(
         verdict=verdict, text=text, request=request, progress=so_far, policy=pinned,

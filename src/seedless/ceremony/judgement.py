@@ -55,7 +55,11 @@ CODES = {
 
 EVERYTHING = "all"
 _OLDER = "restore the newest ledger of this machine from its backup, and find out who put an older one here"
+# Only what the ledger does not know *yet*. What is older than what it knows (R007, R008) is waived by
+# nothing: that would be the rollback which the ledger is for.
 _UNKNOWN = frozenset({"R009", "R011"})  # what --first-use waives
+# For one subject and with its name in the statements of the witnesses; `--allow G001` would waive it for
+# all.
 _RESET_TIME = "G001"  # what --reset-time waives
 
 
@@ -87,6 +91,8 @@ class ReviewContext:
     @property
     def clock(self) -> int:
         """The time of day on this machine, in Unix seconds."""
+        # A resumed ceremony is judged as of its beginning, but entries and waits go by the clock on the
+        # wall.
         return self.resumed_at or self.now
 
     @property
@@ -98,6 +104,7 @@ class ReviewContext:
     def plan(self) -> Plan:
         """The plan of the request, the operator's jwt among what is around it."""
         plan, operator = self.request.plan, self.request.operator
+        # The operator first: what is trusted of the accounts hangs on it.
         others = tuple(one for one in plan.around if one != operator)
         return msgspec.structs.replace(plan, around=(operator, *others) if operator else others)
 
@@ -113,6 +120,8 @@ class ReviewContext:
         )
         report = judge_by_rules(plan.changes, context)
         own = [*self._about_the_request(context), *judge_by_policy(self.policy, plan.changes, context)]
+        # The request first: with another operator or an old ledger the findings about its claims mean
+        # nothing.
         found = Report.of([*own, *report.findings]).findings
         whole = waive(msgspec.structs.replace(report, findings=found), self.allowed)
         return _with_first_use(whole, self._may_be_unknown)
@@ -152,6 +161,7 @@ def _newest(review_context: ReviewContext) -> NewestJwt | None:
     jwts = [*plan.around, *(change.replaces for change in plan.changes if change.replaces)]
     known = book.subjects.items() if book else ()
     others = [NewestJwt(f"the jwt of {sub} in the ledger", sub, one.issued_at) for sub, one in known]
+    # The preparation too: a clock that is behind it is slow, even where the store is empty.
     others.append(NewestJwt("the request", "", plan.prepared_at))
     return NewestJwt.of(jwts, others, without=review_context.reset_time)
 
@@ -168,6 +178,8 @@ def _header(review_context: ReviewContext) -> Iterator[Finding]:
     if request.expires <= review_context.now:
         text = f"expired at {moment(request.expires)}, and this clock reads {moment(review_context.now)}"
         yield _finding("R002", "expires", text, "prepare it again")
+    # A request from the future would be dated ahead of this clock, and its jwts would outlive their
+    # revocation.
     ahead = request.plan.prepared_at - review_context.now
     if ahead > MOST_AHEAD:
         at, now = moment(request.plan.prepared_at), moment(review_context.now)
@@ -177,12 +189,16 @@ def _header(review_context: ReviewContext) -> Iterator[Finding]:
 
 def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
     book, request = review_context.book, review_context.request
+    # By the ledger and by the transcripts on disk: a ledger that was lost or put back hides no ceremony
+    # that has begun.
     begun = review_context.ledger.open.get(review_context.policy.operator)
     for other in sorted({*review_context.unfinished, *([begun] if begun else [])} - {request.digest}):
         text = f"must wait: the ceremony of the request {other} has begun and has not ended"
         yield _finding(
             "R005", "", text, "finish that one: ceremony sign, with its request; or: ceremony abandon"
         )
+    # A machine without a ledger cannot tell the newest jwt from the oldest. So it stops, instead of
+    # beginning a ledger by itself: whoever deletes the file would have a rollback.
     if book is None:
         count = len(review_context.unknown_results)
         text = "this machine has no ledger of the operator: it is not known what was signed before"
@@ -209,6 +225,8 @@ def _not_the_next(request: CeremonyRequest, book: OperatorRecord) -> Finding:
     """Return R006: either the request is older than the ledger, or the ledger is older than the request."""
     text = f"follows {_ceremony(request.previous)}, and the ledger's last is {_ceremony(book.last)}"
     hint = "accept the last result, and prepare it again"
+    # Either side may be the old one. A receipt by a key of the operator proves that the ceremony was
+    # held, and so that the ledger is behind.
     if request.previous is not None and request.previous not in book.requests.values():
         if request.proves_previous:
             text += (
@@ -232,6 +250,7 @@ def _predecessor(review_context: ReviewContext, change: Change) -> Iterator[Find
             text = f"the ledger knows a jwt of {moment(known.issued_at)}, and the request has none"
             yield _about(change.title, "R007", "", text, "prepare it on a store that has that jwt")
         return
+    # By digest and time: two jwts of one second are two jwts.
     if not is_kept(brought) or (known is not None and known == LastJwt.of(brought)):
         return
     if known is not None and brought.issued_at <= known.issued_at:
@@ -298,6 +317,8 @@ def past_review_context(request: CeremonyRequest, so_far: CeremonyProgress, poli
     return ReviewContext(
         request=request,
         policy=policy,
+        # The check has no ledger of that machine. It takes what the request brought for known, which is
+        # the most that it can: what the machine knew beyond that could only have refused more.
         ledger=Ledger() if began else Ledger({policy.operator: book}),
         now=so_far.at,
         allowed=tuple(code for code, _, _ in waived if code not in _UNKNOWN),

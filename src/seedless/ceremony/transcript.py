@@ -82,6 +82,8 @@ class TranscriptFile:
         self.path = path
         self.request = request
         data = atomic.read(path) or b""
+        # A last line without its end was cut off by a crash and was never acknowledged, so it is
+        # overwritten by the next entry.
         self._size = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
         self.entries: list[TranscriptEntry] = read(data)
 
@@ -90,20 +92,27 @@ class TranscriptFile:
 
         A clock that was set back meanwhile dates no entry before the one that it follows.
         """
+        # Else the check would find an entry before its predecessor, and call a true transcript false
+        # because somebody set the clock.
         at = max([at, *(entry["at"] for entry in self.entries[-1:])])
         entry = entry_after(self.entries, kind, self.request, {"at": at, **members})
         with atomic.store_errors("written", self.path):
             is_new = not self.path.exists()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
+                # Before the write: a longer remainder of a line that was cut off would follow the new
+                # one.
                 os.ftruncate(descriptor, self._size)
                 data = line(entry)
                 atomic.require_size(self.path, self._size + len(data), "would be")
                 _write_all(descriptor, data, self._size)
+                # On disk before the token signs. Whatever was signed has an intent that outlives a crash,
+                # so no signature can exist of which the transcript knows nothing.
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             if is_new:
+                # The name of a new file is in the folder, and the folder has to be on disk as well.
                 atomic.sync_folder(self.path.parent)
         self._size += len(data)
         self.entries.append(entry)
@@ -121,6 +130,7 @@ def _write_all(descriptor: int, data: bytes, at: int) -> None:
 
 
 RESULT_FORMAT = "seedless ceremony result 1"
+# Canonical JSON sorts the members, and `at` is the first of each entry; a result begins with `format`.
 _FIRST = b'{"at":'  # of the entry that opens a transcript
 
 
@@ -270,8 +280,11 @@ class CeremonyProgress:
         """The kinds that the next entry may be of."""
         if self.opened is None or self.reviewed is None:
             return ("opened",) if self.opened is None else ("reviewed",)
+        # Witnesses come before keys, so that nobody signs what was not witnessed.
         if len(self.driver_report) < len(self.request.issuers):
             return ("key",) if self.driver_report else ("witnessed", "key")
+        # After an intent there is its signature or nothing: two open intents would be two drafts of which
+        # either may exist.
         if self.intents > len(self.signed):
             return ("signed",)
         if self.intents < len(self.request.plan.changes):
@@ -335,6 +348,7 @@ def _reviewed(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> N
     for name in ("findings", "lifted"):
         if not all(isinstance(one, str) for one in entry[name]):
             raise Refused(f"{place}.{name} is not a list of texts")
+    # This program never writes such an entry: another one did, and signed in spite of it.
     if any(one.startswith("error") for one in entry["findings"]):
         raise Refused(f"{place}.findings holds an error, against which nothing is signed")
     so_far.reviewed = entry
@@ -353,6 +367,8 @@ def _key(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
 
 def _intent(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     _require_change(entry, so_far.intents, place)
+    # The first intent decides, and no later one: what was begun in time may end after the expiry, or a
+    # power cut would leave half a rotation.
     if not so_far.intents and entry["at"] >= so_far.request.expires:
         raise Refused(f"{place}.at is not before the expiry of the request", "nothing was to be signed then")
     if entry["sha256"] != draft_digest(so_far.request.plan.changes[so_far.intents].draft):
@@ -364,9 +380,11 @@ def _signed(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> Non
     number = len(so_far.signed)
     _require_change(entry, number, place)
     draft = so_far.request.plan.changes[number].draft
+    # Before it is verified: a jwt of somebody else would verify as well.
     if not entry["jwt"].startswith(f"{draft.signing_input.decode()}."):
         raise Refused(f"{place}.jwt is not that of request.plan.changes[{number}].draft")
     try:
+        # Strict: what a ceremony signs is canonical, and any other spelling was not made by it.
         so_far.signed.append(jwt.read_strict(entry["jwt"]))
     except SeedlessError as error:
         raise Refused(f"{place}.jwt: {error.message}", error.hint) from error

@@ -35,10 +35,13 @@ from seedless.errors import BadClaims
 from seedless.wire import Number, Pairs, at, join
 
 _ZERO: Final = object()  # the zero value of Go: the member is left out
+# encoding/json folds the case of names by simple folding, in which ſ (U+017F) is an s and the Kelvin sign
+# a k: `"ſub"` is read as `sub`.
 _FOLDED = {0x17F: "s", 0x212A: "k"}
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = "[\ud800-\udfff]"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# Go replaces each wrong byte by U+FFFD, Python a whole wrong sequence by one: the name would be another.
 _ERRORS = "seedless.one-for-each-byte"
 
 
@@ -72,6 +75,8 @@ class _Header(Part, frozen=True, kw_only=True):
     alg: str = ""
 
 
+# When a name occurs twice, Go reads the second value into the first: a shorter list keeps the elements
+# behind it in its capacity, and a later, longer one shows them again.
 class _Cells(list[Any]):
     """A list as Go's slices are: `used` elements, and after them those of a longer list before."""
 
@@ -285,6 +290,8 @@ class _Reading:
         if isinstance(kind, inspect.VarTupleType):
             if isinstance(kind.item_type, inspect.UnionType):
                 return self._signing_keys(item, old, path)
+            # Old jwts have one text with commas here, which CIDRList reads; it is read anew each time and
+            # not into what was there.
             if name == "src":  # it is read anew each time (types.go, `CIDRList`)
                 is_text = isinstance(item, str) and not isinstance(item, Number)
                 return item if is_text else self._value(item, kind, _ZERO, path)
@@ -323,6 +330,7 @@ class _Reading:
             return _ZERO
         if not isinstance(value, Pairs):
             raise typed_json.mismatch(value, "an object", path)
+        # Two objects of one name are merged in Go, member by member.
         before = old if isinstance(old, dict) else {}
         return before | plain_of(value)
 
@@ -347,6 +355,8 @@ class _Reading:
     def _scope(self, value: Pairs, path: str) -> dict[str, Any]:
         """Read a scope as Go does: as any JSON, written again with its names sorted, and then as a scope."""
         entry = plain_of(value)
+        # Numbers in scopes pass through float64, since the library decodes them as any JSON first: 2^53+1
+        # is rounded, and 2^63-1 ends in an error.
         decoding.floats(entry, path)  # for its errors
         decoding.require_scope_kind(entry, path)
         return self._struct(_sorted(decoding.through_floats(entry, path)), _struct_info(Scope), _ZERO, path)

@@ -200,6 +200,7 @@ def s008_nobody_comes_in_unasked(server: ServerConfiguration) -> Iterator[Findin
 def _is_off(who: str, parent: Map) -> bool:
     """Report whether *parent* is the block of a listener without a port: servers do not look at it."""
     port = parent.find("port", "listen")
+    # A websocket or MQTT block without a port is no listener: servers do not read the rest of it.
     return who != "client" and (port is None or (isinstance(port.value, Scalar) and port.value.value == 0))
 
 
@@ -259,6 +260,8 @@ RULES = (
 _LISTEN = ("listen", "port", "host", "net")
 _LEAF = ("leafnodes", "leaf")
 _REMOTES = ("remotes", "gateways")
+# Measured: a cluster port without authorization or TLS lets a stranger's server in, which then receives
+# every message of every account.
 _SERVERS = {
     ("cluster",): (
         "a server of a stranger joins the cluster, receives every message and publishes as anyone"
@@ -391,6 +394,8 @@ def _reach(member: Member, parent: Map) -> bool:
     host = text_of(parent.find("host", "net")) or "" if not isinstance(value, str) or ":" not in value else ""
     if isinstance(value, str) and ":" in value:
         host = value.rpartition(":")[0].strip("[]")
+    # By its name and not by looking it up: lint asks no network, and the machine that runs the server may
+    # resolve otherwise.
     if host == "localhost":
         return False
     try:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from seedless.nats_config.source import SourcePlace
 
 
+# nats-server, conf/lex.go: these words, in any case, and only bare. In quotes they are text.
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# conf/parse.go: `$2a$…` is the hash of a password and no variable.
 _BCRYPT = "2a$"
 _LINE_ENDS = frozenset("\r\n")
 _DIGITS = frozenset("0123456789")
@@ -50,6 +52,8 @@ class Reader:
         """Take the *source*, of which nothing is read yet."""
         self.source = source
         self.files = files
+        # A variable is looked for in the blocks around its place, from the inside out, then in the
+        # environment: a key that comes later in the file is not found.
         self.scopes: list[dict[str, Member]] = []
 
     def top(self) -> Map:
@@ -97,6 +101,8 @@ class Reader:
             source.skip_indent()
             if source.skip_comment():
                 continue
+            # Servers accept more than they document. What they accept has to be read here, or a
+            # configuration that runs could not be linted.
             if source.next == "/":  # servers skip a lone one
                 source.at += 1
                 if not top:
@@ -120,6 +126,7 @@ class Reader:
         source = self.source
         start = source.at
         key, in_quotes = source.key()
+        # A key in quotes is a key: `"include": x` includes nothing.
         if not in_quotes and key.lower() == "include" and source.next and source.next not in {"=", ":"}:
             found = self.files.include(source, self._include_name(), start)
             return list(found.each())
@@ -235,7 +242,10 @@ class Reader:
             )
 
 
+# Configurations have five or six levels. Without a bar a file of ten thousand braces would end in
+# RecursionError.
 DEEPEST = 50
+# Twenty files that include one another twice each are a million keys.
 _MOST_INCLUDED = 100_000
 _ENVIRONMENT_KEY = "pk"
 
@@ -281,6 +291,8 @@ class Files:
 
     def include(self, source: Source, name: str, at: int) -> Map:
         """Return what the file *name* holds, which *source* includes at the offset *at*."""
+        # Also for an absolute name: Go's Join makes it relative to the folder, which is what servers
+        # read.
         path = os.path.normpath(f"{Path(source.name).parent}/{name}")  # as Go's filepath.Join
         if path not in self._maps:
             try:
@@ -302,6 +314,8 @@ class Files:
             raise StoreError(
                 f"there is no file {shown(path)}", "servers look beside the file that includes it"
             )
+        # Servers read bytes. What is no UTF-8 is found where it matters, with its place, and not by
+        # refusing the file.
         return data.decode("utf-8", "surrogateescape")
 
     def map(self, text: str, name: str) -> Map:
@@ -323,6 +337,7 @@ class Files:
         """Return the value that the environment has for *name*, read as servers read it; None without one."""
         if name not in self._variables:
             text = self.environment.get(name)
+            # Set before it is read: a variable whose value is its own name would be looked up for ever.
             self._variables[name] = None  # one that leads to itself has no value
             if text is not None:
                 source = Source(f"{_ENVIRONMENT_KEY}={text}", f"${name}")

@@ -104,6 +104,7 @@ _TOP_SPACE = re.compile(f"[{_BLANKS}{{]*")
 _INDENT = re.compile(r"[\t ]*")
 _COMMENT = re.compile(r"(?:#|//)[^\r\n]*")
 _KEY = re.compile(f"(?s:.)[^{_BLANKS}=:]*")
+# Up to what ends a bare word in conf/lex.go; a `#` within a word is part of it.
 _BARE = re.compile(r"[^\n\r;,\]}\t '\\]*")
 _FILE = re.compile(r"[^\n\r;}\t ']*")
 _QUOTED = re.compile(r'[^"\\]*')
@@ -111,6 +112,8 @@ _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\"}
 _HEX = re.compile("[0-9a-fA-F]{2}")
 _BLOCK_END = re.compile(r"\n\)(?=\n|\Z)")
 _NO_TEXT = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")  # what represents a byte (PEP 383) may be there
+# What looks like a seed is not quoted in an error, even where its checksum is wrong: it may be a seed
+# with a typing error.
 _SECRET = re.compile("[SP][A-Z2-7]{30,}")
 _SHOWN = 40
 _INTEGER = re.compile(r"(-?[0-9]+)([kKmMgGtTpPeE][bBiI]*)?(?=[\n\r}\];,\t ]|\Z)")
