@@ -95,6 +95,8 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         uri = KeyUri.parse(self.uri)
+        # The query of a PKCS#11 URI names a module and where the PIN is (RFC 7512 §2.4). From a file that
+        # others may have written, either would send the PIN to a program of their choice.
         if uri.without_query() != uri:
             raise BadUri(
                 f"the URI of {self.public_key} names a module or a PIN source",
@@ -175,6 +177,8 @@ def _gathered(entries: Iterable[KeyEntry]) -> Inventory:
     """Return the inventory of *entries*; raise `UsageError` when a raw key is there under two roles."""
     by_raw: dict[bytes, KeyEntry] = {}
     for entry in entries:
+        # Roles are letters in front of the same 32 bytes: a key with two of them could sign as operator
+        # what it was asked to sign as a user.
         twin = by_raw.setdefault(entry.public_key.raw, entry)
         if twin is not entry:
             raise UsageError(
@@ -226,6 +230,8 @@ def _inventory(value: object) -> Inventory:
                 name=members.name,
                 made=cast("Made", members.made),  # which `KeyEntry` checks
                 at=members.at,
+                # Only the digest and the time; the certificates lie beside, and a policy verifies them
+                # again at each signature.
                 attested=None if attested is None else Attested(sha256=attested.sha256, at=attested.at),
             )
         except SeedlessError as error:

@@ -151,6 +151,7 @@ class Ledger:
             for key, book in self.books.items()
         }
         whole = {"version": VERSION, "open": dict(self.open), "operators": operators}
+        # Sorted and indented, so that people can compare two of them line by line.
         return json.dumps(whole, indent=2, sort_keys=True) + "\n"
 
 
@@ -170,6 +171,8 @@ def load(path: Path) -> Ledger:
 def _ledger(value: object) -> Ledger:
     strict_json.require_version(value, VERSION)
     members = strict_json.read(value, _LedgerFile)
+    # A ledger that is damaged is no empty one. Everything that it does not know could be rolled back, so
+    # nothing is signed until it is restored.
     if not all(map(is_digest, members.open.values())):
         raise BadClaims("open holds something that is no SHA-256", path="open")
     books = {

@@ -125,6 +125,8 @@ def new_operator(
         signer = signing.resolve(made) if signing else identity
         changed = body
         if signing:
+            # Behind those that were given: their order is that of the person who wrote them, and it is in
+            # the bytes.
             changed = msgspec.structs.replace(changed, signing_keys=(*body.signing_keys, str(signer)))
         accounts: list[Change] = []
         if system:
@@ -169,6 +171,8 @@ def new_user(
     times: ValidityTimes,
 ) -> Intent:
     """Plan a user of *account*, issued by *issuer*, which is one of its keys."""
+    # Only with a signing key: an `issuer_account` that names the issuer itself would be another spelling
+    # of the same.
     if str(issuer) != account.claims.sub:
         body = msgspec.structs.replace(body, issuer_account=account.claims.sub)
 
@@ -198,6 +202,8 @@ def changed(
     """
     times = [now]
     if replaces is not None:
+        # Never the same second: both would have one `jti`, and servers would take the second for nothing
+        # new.
         times.append(replaces.issued_at + 1)
     if isinstance(claims.body, Account):
         times += [time for time in _revocation_times(claims.body) if not is_from_the_future(time, now)]

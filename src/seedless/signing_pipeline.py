@@ -49,7 +49,9 @@ class NewKey(msgspec.Struct, frozen=True):
     def placeholder_key(self) -> PublicKey:
         """A public key for nobody, to draft with until the real one is made."""
         return PublicKey(
-            self.role, hashlib.sha256(f"placeholder {self.role.name} {self.name}".encode()).digest()
+            # The same for the same name, so that a dry run that is repeated shows the same.
+            self.role,
+            hashlib.sha256(f"placeholder {self.role.name} {self.name}".encode()).digest(),
         )
 
 
@@ -79,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True):
     def context(self) -> Context:
         """What the changes are judged against: the claims as they will be once the plan is done."""
         current = {jwt.claims.sub: jwt for jwt in self.around}
+        # What the plan deletes is not there any more for its own changes: an import from a deleted
+        # account is judged as one from nobody.
         gone = {one.replaces.claims.sub for one in self.store_writes if one.replaces and one.jwt is None}
         claims: dict[str, Claims[Any]] = {
             **{sub: jwt.claims for sub, jwt in current.items() if sub not in gone},
@@ -140,6 +144,8 @@ def dated(plan: Plan, reset_time: Collection[str] = ()) -> Plan:
         before, claims = change.replaces, change.draft.claims
         if before and claims.sub in reset_time and is_from_the_future(before.issued_at, now):
             at = now
+        # After the revocation and not at it: servers refuse `iat` at or before its time. The clock then
+        # waits for that second.
         at = max([at, *_times_of_revocation(change, accounts, now)])
         if at != change.draft.issued_at:
             again = draft(claims, change.draft.issuer, at)
@@ -157,6 +163,8 @@ def _times_of_revocation(change: Change, accounts: Mapping[str, Claims[Any]], no
     if account is None or not isinstance(account.body, Account):
         return []
     times = revocation_times(account.body, claims)
+    # A revocation from the future is left alone: waiting for it would take as long as the clock was fast,
+    # and G007 names it.
     return [time + 1 for time in times if not is_from_the_future(time, now)]
 
 
@@ -180,12 +188,16 @@ def issue(
     rehearsed = intent.rehearsed()
     report = judge(rehearsed)
     agreed = review(rehearsed, report)
+    # After the review: the person sees the findings in their place in the changes, and not one sentence
+    # without them.
     report.require_clean()
     if not agreed:
         raise Refused("not confirmed: nothing was signed")
     with keys(rehearsed) as opened:
         plan = rehearsed
         if intent.new_keys:
+            # Made again and judged again with the real keys: subjects, issuers and `jti` are others now,
+            # and only these bytes are signed.
             plan = intent.planned(opened.create(intent.new_keys))
             judge(plan).require_clean()
         # Last, so that typing a PIN counts as waiting; and once for all, for bulk runs have thousands.
@@ -198,6 +210,8 @@ def _record(
 ) -> Iterator[Jwt[Any]]:
     jwts = keys.sign(change.draft for change in plan.changes)
     signed = zip(plan.changes, jwts, strict=True)
+    # Counted and not looked ahead: to learn whether another jwt follows, the next one would have to be
+    # signed first.
     left = len(plan.changes)
     while left > BATCH_SIZE:
         batch = list(itertools.islice(signed, BATCH_SIZE))
@@ -205,5 +219,6 @@ def _record(
         yield from (jwt for _, jwt in batch)
         left -= BATCH_SIZE
     batch = list(signed)
+    # With the last batch: what is removed from the store goes when all that takes its place is there.
     record(batch, plan.store_writes)
     yield from (jwt for _, jwt in batch)

@@ -35,8 +35,8 @@ from seedless.errors import BadClaims
 from seedless.wire import Number, Pairs, at, join
 
 _ZERO: Final = object()  # the zero value of Go: the member is left out
-# encoding/json folds the case of names by simple folding, in which ſ (U+017F) is an s and the Kelvin sign
-# a k: `"ſub"` is read as `sub`.
+# encoding/json folds the case of names by simple folding, in which U+017F, the long s, is an s and U+212A,
+# the Kelvin sign, a k.
 _FOLDED = {0x17F: "s", 0x212A: "k"}
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = "[\ud800-\udfff]"

@@ -35,6 +35,8 @@ _BYTES = ctypes.c_char_p
 _POINTER = ctypes.c_void_p
 _FIRST = ctypes.sizeof(_POINTER)  # behind the version, which is padded to one pointer
 _LISTS = 3  # function lists of an object of the binding: PKCS#11 2.40, 3.0 and 3.2
+# By position in CK_FUNCTION_LIST (PKCS#11 2.40 pkcs11f.h), which is fixed for all versions; 3.x appends
+# in lists of its own.
 _SIGNATURES: dict[str, tuple[int, tuple[type, ...]]] = {
     "C_Initialize": (0, (_POINTER,)),
     "C_Finalize": (1, (_POINTER,)),
@@ -115,6 +117,7 @@ class Functions(msgspec.Struct, frozen=True):
         if result != CKR_OK or not count.value:
             return result, frozenset()
         numbers = (_ULONG * count.value)()
+        # The second call may return fewer: a driver may count what it then leaves out.
         result = listed(slot_id, numbers, ctypes.byref(count))
         return result, frozenset(numbers[: count.value])
 

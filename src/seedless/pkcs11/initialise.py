@@ -73,6 +73,7 @@ def initialise_token(
     loaded = load(module)
     slot, info = _target(loaded, uri)
     _require_initialises(info)
+    # By its serial, typed in full: labels repeat, and nothing brings the keys back.
     if info.initialised and (not erase or erase != info.name_to_erase):
         raise TokenError(
             f"{info.where} is initialised, and would lose its keys", "give its serial to erase it"
@@ -81,6 +82,8 @@ def initialise_token(
     _check_lengths(loaded, info, so, user)
     refused = RejectedPin.of(loaded.path, info.where, so, who="SO")
     refused.check()
+    # SoftHSM gives an initialised token a new serial, so the serial cannot find it again; what was there
+    # before rules the others out.
     before = {seen.serial for seen in loaded.tokens()}
     with loaded.calls():
         result = loaded.functions.init_token(info.slot_id, so, name)
@@ -88,9 +91,13 @@ def initialise_token(
         if name_of(result) == "PinIncorrect":
             refused.remember()
         raise _so_refused(result, info)
+    # What was wrong for the old token may be right for the new one, which has the same place and perhaps
+    # the same label.
     RejectedPin.forget_all()
     made = _find_again(loaded, slot.slot_id, label, before)
     with _security_officer(loaded, made, so) as session:
+        # If this fails the token has a label and no user PIN; another `token init --erase` begins again,
+        # since there is nothing on it.
         result = loaded.functions.init_pin(session, user)
         if result != CKR_OK:
             raise explain(result, "set the user PIN", made.where, made.quirks)
@@ -135,6 +142,7 @@ def _label(label: str) -> bytes:
 
 def _check_lengths(module: Module, info: TokenInfo, so: bytes, user: bytes) -> None:
     """Refuse a PIN that the token would refuse after it has erased itself."""
+    # Before C_InitToken, which erases first and refuses the user PIN afterwards.
     shortest, longest = module.functions.pin_lengths(info.slot_id)
     for which, value in (("SO PIN", so), ("user PIN", user)):
         if longest and not shortest <= len(value) <= longest:

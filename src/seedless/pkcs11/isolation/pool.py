@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from seedless.signer import Signer
 
 _AHEAD = 0.1  # seconds of work that a worker has, so that it never waits, nor while a hundred are recorded
+# At least some, for tokens that take a tenth of a second each; at most so many that few are lost with a
+# worker.
 _FEWEST, _MOST = 4, 160  # jobs that it has, slow or fast
 _BATCH_SIZE = 16  # jobs of a batch: it begins with these while the others are drafted
 
@@ -108,6 +110,7 @@ class Pool:
     ) -> Iterator[tuple[int, Any]]:
         first = self._number
         waiting = map(self._job, jobs)
+        # Without waiting: it only looks whether a worker has ended meanwhile.
         self._step(0.0)  # a worker may have been lost since the last run
         try:
             while self._fill(waiting):
@@ -165,6 +168,8 @@ class Pool:
 
     def _next(self, worker: WorkerProcess, waiting: Iterator[SigningJob]) -> SigningJob | None:
         for place, job in reversed(list(enumerate(self._blamed)) if worker.is_fresh else []):
+            # A job that has cost a worker goes to one that was started afterwards: in the same process it
+            # could be the driver's state that is wrong, and not the job.
             if job.lost_at <= worker.started:
                 return self._blamed.pop(place)
         return self._again.popleft() if self._again else next(waiting, None)
@@ -195,11 +200,15 @@ class Pool:
                 return self._group.blame(worker, BROKE_PROTOCOL)
             try:
                 result = job.complete(signature)
+            # The worker is ended and not asked again: a driver that made one wrong signature, by a race
+            # or a flipped bit, cannot be trusted with the next.
             except BadSignature:
                 return self._group.blame(worker, "made a wrong signature")
             worker.jobs.popleft()
             self._done.append((number, result))
         now = time.monotonic()
+        # Half of what was measured now: a token that another program uses as well gets slower and faster
+        # again.
         worker.pace = (worker.pace + (now - worker.since) * SIGNATURE.size / len(signed)) / 2
         worker.since = now
         return None
@@ -211,6 +220,8 @@ class Pool:
         for job in worker.jobs:
             job.is_suspect = True
         job = worker.jobs.popleft()
+        # In front and in their order: the oldest have waited longest, and who reads the results keeps
+        # what is out of order in memory.
         self._again.extendleft(reversed(worker.jobs))
         worker.jobs.clear()
         job.losses += 1
@@ -245,6 +256,8 @@ def _window(worker: WorkerProcess) -> int:
 
 def _send(worker: WorkerProcess, batch: list[SigningJob]) -> None:
     """Send jobs as one batch, but suspects one by one: a worker reports all of a batch before the next."""
+    # A batch is answered as a whole, so of a batch that kills its worker nobody could say which job it
+    # was.
     for _, group in itertools.groupby(batch, lambda job: job.number if job.is_suspect else -1):
         body = b"".join(pack_job(job.number, job.key, job.message) for job in group)
         worker.send(FrameKind.JOBS, body)

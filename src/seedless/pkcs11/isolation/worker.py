@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
 
 _GRACE = 0.5  # seconds, to close the session once stdin has ended, and for the pool to act before we do
+# 64 KiB, the size of a pipe on Linux.
 _CHUNK = 1 << 16  # what a pipe holds; more would be mapped and unmapped for each read
+# Ten signatures of SoftHSM: gathered they cost one write and one wake-up of the pool instead of ten.
 _SILENCE = 0.002  # seconds in which signatures are gathered; each write wakes the pool
 
 
@@ -102,6 +104,8 @@ class _PoolConnection:
         self.gone = not chunk
 
     def _set_alarm(self, seconds: float) -> None:
+        # With the default action, which ends the process: a handler would run only when the driver
+        # returns, which is what it may never do.
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE if seconds else 0)
 
 
