@@ -149,8 +149,10 @@ def _findings(jwt: Jwt[Any], around: LintContext) -> Iterator[Finding]:
     if isinstance(jwt.claims.body, User):
         yield from l004_scoped_user_carries_no_lists(jwt, context)
     for finding in judge_statement(Statement.of(jwt), context):
+        # Without the account each rule of trust would report the same lack in other words.
         if not (strangers and finding.code.startswith(_TRUST)):
             yield finding
+    # The guards look at drafts; this is the draft that the jwt once was.
     signed = jwt.text.rpartition(".")[0].encode("ascii")
     change = Change(Draft(jwt.claims, jwt.issuer, jwt.issued_at, jwt.id, signed))
     yield from g013_spelling_is_the_usual(msgspec.structs.replace(change, replaces=jwt), context)
@@ -158,6 +160,8 @@ def _findings(jwt: Jwt[Any], around: LintContext) -> Iterator[Finding]:
         yield from guard(change, context)
     if around.policy:
         near = {context.operator.sub if context.operator else "", _parent(jwt)}
+        # Only what the jwt hangs on: with all jwts of a store of thousands the chain of trust would be
+        # built for each of them anew.
         jwts = {key: context.jwts[key] for key in near & context.jwts.keys()}
         for rule in around.policy:
             yield from rule(change, msgspec.structs.replace(context, jwts=jwts))
@@ -263,6 +267,7 @@ def l008_creds_hold_the_jwt_of_the_store(
         jwt_text = parse_jwt(data.decode()).strip() if data is not None else jwt.text
     except (StoreError, UnicodeDecodeError):
         jwt_text = ""
+    # Compared as text and not by time: a copy of the same second with another body has the same `jti`.
     if jwt_text != jwt.text:
         creds = shown(store.creds_path(account, user))
         text = f"is not what its creds file {creds} holds: the jwt of the store counts"

@@ -341,7 +341,7 @@ def test_a_key_that_was_made_for_it_is_taken_up_and_one_that_was_removed_is_not(
         "public_key"
     ]
     done = orders.ok("account", "edit", "ORDERS", "--sk", "generate")
-    assert f"taking up the key that was made for account ORDERS signing: {third}" in done.err
+    assert f"reusing the key that was created for account ORDERS signing: {third}" in done.err
     assert set(body(orders).signing_keys) == {second, third}
 
 
@@ -380,7 +380,7 @@ def test_a_plan_with_a_new_key_says_how_to_make_it_first(orders: Desk) -> None:
     plan = str(orders.home / "sk.plan")
     done = orders.run("account", "edit", "ORDERS", "--sk", "generate", "--plan", plan)
     assert done.code == 2
-    assert "make it: seedless key new --role account --name ORDERS signing" in done.err
+    assert "create it: seedless key new --role account --name 'ORDERS signing'; it is reused" in done.err
     key = orders.ok("key", "new", "--role", "account", "--name", "ORDERS signing", "--json").data[
         "public_key"
     ]

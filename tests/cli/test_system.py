@@ -380,6 +380,6 @@ def test_a_key_that_an_earlier_try_made_is_taken_up(desk: Desk) -> None:
     made = desk.ok("key", "new", "--role", "account", "--name", "ORDERS", "--json").data["public_key"]
     done = desk.ok("account", "add", "ORDERS", "--json")
     assert done.data["subject"] == made
-    assert f"taking up the key that was made for account ORDERS: {made}" in done.err
+    assert f"reusing the key that was created for account ORDERS: {made}" in done.err
     assert PublicKey.parse(made).role is Role.ACCOUNT
     assert desk.ok("account", "add", "OTHER", "--json").data["subject"] != made

@@ -123,6 +123,8 @@ def issuer_of(workspace: Workspace, before: Jwt[Any], after: Claims[Any], wanted
     issuer = kept_issuer(parent, known, before, wanted)
     is_request = isinstance(after.body, Account) and workspace.store.managed and str(issuer) not in known
     if is_request and wanted is None:
+        # In a managed store the operator's key is somebody else's. A self-signed account is the request
+        # that `nsc import account` re-signs.
         return PublicKey.parse(after.sub)  # to the operator, as nsc makes it
     return issuer
 
@@ -140,6 +142,8 @@ def kept_issuer(
     keys = {str(getattr(entry, "key", entry)) for entry in parent.body.signing_keys}
     if not (isinstance(parent.body, Operator) and parent.body.strict_signing_key_usage):
         keys.add(parent.sub)
+    # The same key again, so that an edit changes what was edited and nothing else (nsc #328: *too easy to
+    # resign with an unexpected key*).
     if str(before.issuer) in keys and (str(before.issuer) in known or not keys & set(known)):
         return before.issuer
     return issuing_key(parent, known)
@@ -206,6 +210,8 @@ def with_terms(
     body: Any = claims.body
     if limits is not None:
         body = _limited(body, limits)
+    # As the official library's TagList does; it does not do so for what it reads, so tags in upper case
+    # exist.
     added = [tag.strip().lower() for tag in arguments.texts("tags", tags)]
     if added:
         body = msgspec.structs.replace(body, tags=tuple(dict.fromkeys([*body.tags, *added])))

@@ -10,6 +10,7 @@ is asked under the lock and before any token is opened.
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -115,7 +116,7 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
             role, name = self.new_keys[0].role.name.lower(), shown(self.new_keys[0].name)
             raise UsageError(
                 f"a plan is signed as it is, and the key of {role} {name} is not made yet",
-                f"make it: seedless key new --role {role} --name {name}; it is taken up",
+                f"create it: seedless key new --role {role} --name {shlex.quote(name)}; it is reused",
             )
 
 
@@ -148,6 +149,8 @@ class Job(Generic[R_co]):
         self._seeds = tuple(seeds)
         self._files = files
         self._judge = judge
+        # Whether the lock is the one under which the preview was made: then nothing in the store can be
+        # another since.
         self._mark = workspace.lock_mark
 
     def __repr__(self) -> str:
@@ -177,6 +180,7 @@ class Job(Generic[R_co]):
             jwts = signing.issue(
                 self._final(plan),
                 judge=self._judgement(preview, has_places=has_places),
+                # Nobody is asked about what is refused anyway.
                 review=lambda _, report: approve is None or bool(report.errors) or approve(preview),
                 keys=lambda _: open_tokens(
                     workspace, writable=bool(preview.new_keys), policy=workspace.policy, changes=plan.changes
@@ -190,6 +194,8 @@ class Job(Generic[R_co]):
         """Return an intent for the very bytes of *plan*, as long as no placeholder key is replaced in it."""
 
         def planned(made: Mapping[NewKey, PublicKey]) -> Plan:
+            # With real keys the bytes are others than those that were previewed, and the plan is made
+            # once more.
             is_previewed = all(key == new.placeholder_key for new, key in made.items())
             return plan if is_previewed else self._intent.planned(made)
 

@@ -37,7 +37,7 @@ def subject_for(
 
 def reused(key: PublicKey, name: str) -> Notice:
     """Return that *key* is reused, which an earlier run created under *name* and nothing uses."""
-    return Notice(f"taking up the key that was made for {key.role.name.lower()} {shown(name)}: {key}")
+    return Notice(f"reusing the key that was created for {key.role.name.lower()} {shown(name)}: {key}")
 
 
 def signing_key_subjects(

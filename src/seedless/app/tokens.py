@@ -47,6 +47,8 @@ def named_uri(workspace: Workspace) -> KeyUri:
     named = workspace.settings.token
     if not named:
         return KeyUri()
+    # A name of the configuration first: whoever wrote it there means that token, whatever labels are
+    # plugged in.
     found = workspace.config.uris.get(named)
     if found is not None:
         return found
@@ -90,6 +92,8 @@ def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
     """
     module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=is_ours)
     workspace.observer.before_driver(module)
+    # Here and not at the top: importing the binding takes as long as the rest of a command that needs no
+    # token.
     load_binding()
     return module
 

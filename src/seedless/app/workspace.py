@@ -223,6 +223,8 @@ class Workspace:
         from seedless import file_kind  # noqa: PLC0415 - only where a policy is pinned
         from seedless.policy import read  # noqa: PLC0415 - likewise
 
+        # Read once for a workspace: a policy that somebody changes while a command runs does not judge
+        # half of it.
         data = atomic.read(self.policy_path)
         if data is None:
             raise StoreError(f"there is no policy {shown(self.policy_path)}", "--policy names it")
@@ -282,6 +284,8 @@ class Workspace:
             status = self.inventory_path.stat()
         except OSError:
             return inventory.load(self.inventory_path)
+        # The inode too: files are replaced by rename, so each write has another, even within one tick of
+        # the clock.
         mark = (status.st_ino, status.st_mtime_ns, status.st_size)
         if self._inventory is None or self._inventory[0] != mark:
             self._inventory = (mark, inventory.load(self.inventory_path))

@@ -196,6 +196,7 @@ def _moment(value: Any) -> int:  # noqa: ANN401 - what a file holds
             raise InvalidValue(
                 str(error) if "1970" in str(error) else f"{shown_value(value)} {_NO_MOMENT}"
             ) from None
+    # A datetime is a date to Python, and TOML has both.
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime):

@@ -84,6 +84,8 @@ def signed_by(key: PublicKey, around: AccountContext, now: int) -> SignedByKey:
     by_key = {name: user for name, user in around.users.items() if user.issuer == key}
     expired = [name for name, user in by_key.items() if is_expired(user, now)]
     revoked = [name for name, user in by_key.items() if trust.is_revoked(around.account, user)]
+    # Users that are revoked or have expired stay as they are: signed again, with a later `iat`, a revoked
+    # one would be let in.
     users = {name: user for name, user in by_key.items() if name not in {*expired, *revoked}}
     activations = tuple(
         activation
@@ -91,6 +93,8 @@ def signed_by(key: PublicKey, around: AccountContext, now: int) -> SignedByKey:
         for activation in _activations(name, importer)
         if activation.activation.issuer == key
         and not is_expired(activation.activation, now)
+        # Of the exporting account, which is this one: a revoked activation that is signed again would be
+        # good again.
         and not trust.is_revoked(around.account, activation.activation)
     )
     return SignedByKey(users, activations, tuple(revoked), tuple(expired))
@@ -111,6 +115,8 @@ def begin(around: AccountContext, old: PublicKey, new: PublicKey, signed: Signed
 
 def finish(around: AccountContext, old: PublicKey, now: int) -> Plan:
     """Return the plan of the second phase: the account lists *old* no more."""
+    # The account alone: that nothing depends on the previous key was looked at before, in the store and
+    # on the servers.
     return _plan(around, without(around.account.claims, old), old, SignedByKey({}), now)
 
 
@@ -186,6 +192,8 @@ def _activations(name: str, importer: Jwt[Account]) -> Iterator[ImportedActivati
         if not item.token:
             continue
         try:
+            # Activations live in the importing accounts as text, since no server stores them by
+            # themselves.
             found = jwts.read(item.token)
         except SeedlessError:
             continue

@@ -89,14 +89,20 @@ def stage_of(
     Without *pair* nothing is begun, or all of it is signed. Without *seen* the servers are not asked, and
     what they would have to prove is taken for proven.
     """
+    # No file remembers how far a rotation is; the stage follows from the store and from what servers
+    # report, so a run that was killed anywhere is finished by the same command.
     if pair is None:
         return RotationStage.FORGET if seen is None or seen.beside(operator) else RotationStage.DONE
     if pair.new is None or not pair.is_begun:
         return RotationStage.ADD
+    # Before the accounts: servers read the operator jwt only when they start, and refuse an account by a
+    # key that they do not know.
     if seen is not None and seen.without(pair.new):
         return RotationStage.SPREAD
     if by_old:
         return RotationStage.REISSUE
+    # Servers may hold accounts by the previous key which the store does not have; removing the key would
+    # lock their users out at the next start.
     return RotationStage.PUSH if seen is not None and seen.by_old else RotationStage.REMOVE
 
 
@@ -175,11 +181,15 @@ def new_identity(
         operator.claims, sub=str(new), body=msgspec.structs.replace(body, signing_keys=keys)
     )
     # Another subject: it has no predecessor, and so need not follow one whose clock was fast.
+    # One second later where it can be, so that whoever sorts both jwts by time finds the new identity
+    # last.
     at = now if is_from_the_future(operator.issued_at, now) else max(now, operator.issued_at + 1)
     first = Change(draft(claims, new, at), reason="a new identity key", address=())
     moved = tuple(
         changed(jwt.claims, new, replaces=jwt, now=now, reason="the operator has a new key", address=(name,))
         for name, jwt in accounts.items()
     )
+    # The store has one operator jwt: the previous one goes when everything that names it has been signed
+    # again.
     gone = StoreWrite((), None, operator, "another identity takes its place")
     return Plan((first, *moved), now, around, (gone,))
