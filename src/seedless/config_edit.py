@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")  # a bare key of TOML
-_TABLE = re.compile(r"^\s*\[", re.MULTILINE)
+_TABLE = re.compile(
+    r"^[ \t]*\[", re.MULTILINE
+)  # no `\s`: of many empty lines each would be tried to the last
 _SELECTED = re.compile(r"^context\s*=.*\n?", re.MULTILINE)
 
 
@@ -68,7 +70,7 @@ def remove_context(environment: Mapping[str, str], name: str) -> Path:
         raise UsageError(f"there is no context {quoted(name)} in the configuration", f"there are: {names}")
     if before.get("context") == name:
         raise UsageError(f"the context {quoted(name)} is selected", "seedless context select --none")
-    table = re.compile(rf"^\[contexts\.{re.escape(name)}\][^\n]*\n(?:(?!\s*\[)[^\n]*\n?)*", re.MULTILINE)
+    table = re.compile(rf"^\[contexts\.{re.escape(name)}\][^\n]*\n(?:(?![ \t]*\[)[^\n]*\n?)*", re.MULTILINE)
     after = {key: value for key, value in before.items() if key != "contexts"}
     return _write(path, table.sub("", text), after | ({"contexts": contexts} if contexts else {}))
 

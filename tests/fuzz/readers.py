@@ -21,6 +21,7 @@ import samples
 from seedless import (
     attestation,
     config,
+    config_edit,
     creds,
     file_kind,
     inventory,
@@ -115,6 +116,11 @@ def _server(data: bytes, folder: Path) -> object:
 
 def _config(data: bytes, folder: Path) -> object:
     return config.load({"SEEDLESS_CONFIG": str(_file(data, folder / "config" / "config.toml"))})
+
+
+def _edited_config(data: bytes, folder: Path) -> object:
+    path = _file(data, folder / "config" / "config.toml")
+    return config_edit.select_context({"SEEDLESS_CONFIG": str(path)}, None)
 
 
 def _nsc(data: bytes, folder: Path) -> object:
@@ -306,6 +312,7 @@ READERS: dict[str, Reader] = {
         lambda data, folder: pin.file_pin(_file(data, folder / "pin")).pin("a token", None), (b"1234\n",)
     ),
     "configuration": Reader(_config, (samples.CONFIG,)),
+    "configuration that is edited": Reader(_edited_config, (samples.CONFIG,)),
     "configuration of nsc": Reader(_nsc, (b'{"store_root":"/home/a/stores","operator":"ACME"}',)),
     "key file of nsc": Reader(_nk, (samples.USER.reveal().encode(), str(samples.USER.public_key).encode())),
     "store": Reader(_store, (samples.OPERATOR_JWT.text.encode(),)),
@@ -342,6 +349,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "cli/render/shown.py": ("input of a command",),
     "cli/render/spool.py": (),  # a file that this process has written
     "config.py": ("configuration",),
+    "config_edit.py": ("configuration that is edited",),
     "desired/read.py": ("desired state",),
     "file_kind.py": ("kind of a file",),
     "ledger.py": ("ledger",),
