@@ -48,3 +48,56 @@ def test_a_program_creates_edits_and_revokes_without_click_or_stdout(office: Off
     assert (found["sub"], found["scoped"]) == (["_INBOX.app.>"], 0)
     assert found["revoked"] == [app.claims.sub]
     assert f"{found['user']}"[:20] in (office.folder / found["creds"]).read_text()
+
+
+SHARING = """
+from msgspec.structs import replace
+from seedless import Export, Import, Workspace
+
+with Workspace(**ARGUMENTS) as ws:
+    ws.operators.add("ACME").sign()
+    for name in ("ORDERS", "BILLING"):
+        ws.accounts.add(name).sign()
+    ws.exports.add("ORDERS", Export(subject="orders.>", type="service")).sign()
+    taken = ws.imports.add("BILLING", Import(account="ORDERS", subject="orders.>")).sign()
+    closing = ws.exports.edit("ORDERS", "orders.>", lambda export: replace(export, token_req=True))
+    renamed = ws.imports.edit("BILLING", "orders.>", lambda one: replace(one, local_subject="in.>")).sign()
+    mapped = ws.mappings.add("ORDERS", "old.*", "new.$1", weight=90).sign()
+    ws.mappings.edit("ORDERS", "old.*", "new.$1", 50).sign()
+    unmapped = ws.mappings.remove("ORDERS", "old.*").sign()
+    left = ws.imports.remove("BILLING", "in.>", source="ORDERS").sign()
+    gone = ws.exports.remove("ORDERS", "orders.>").sign()
+    ws.users.add("BILLING", "app").sign()
+    user = ws.users.rename("BILLING", "app", "shop").sign()
+    account = ws.accounts.rename("BILLING", "SALES").sign()
+    deleted = ws.users.delete("SALES", "shop", creds=True, seeds=True).sign()
+    closed = ws.accounts.delete("SALES").sign()
+    result |= {
+        "type": taken.jwt.claims.body.imports[0].type, "notices": [str(one) for one in closing.notices],
+        "local": renamed.jwt.claims.body.imports[0].local_subject,
+        "weight": mapped.jwt.claims.body.mappings["old.*"][0].weight,
+        "mapped": unmapped.jwt.claims.body.mappings,
+        "imports": len(left.jwt.claims.body.imports), "exports": len(gone.jwt.claims.body.exports),
+        "user": user.jwt.claims.name, "account": account.jwt.claims.name, "revoked": deleted.revoked,
+        "removed": len(deleted.removed), "left": ws.accounts.names(), "key": len(closed.keys_left),
+    }
+"""
+
+
+def test_a_program_shares_subjects_renames_and_deletes(office: Office) -> None:
+    found = office.run(SHARING)
+    assert found == {
+        "type": "service",
+        "notices": ["account BILLING imports orders.>, and needs an activation now"],
+        "local": "in.>",
+        "weight": 90,
+        "mapped": {},
+        "imports": 0,
+        "exports": 0,
+        "user": "shop",
+        "account": "SALES",
+        "revoked": ["shop"],
+        "removed": 2,
+        "left": ["ORDERS"],
+        "key": 1,
+    }

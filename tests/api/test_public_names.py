@@ -101,7 +101,7 @@ def test_hints_and_signatures_of_each_name_can_be_looked_up(name: str) -> None:
 
 
 OPERATIONS = [*(type(getattr(seedless.Workspace(), name)) for name in (
-    "operators", "accounts", "users", "signing_keys",
+    "operators", "accounts", "users", "signing_keys", "exports", "imports", "mappings",
 )), seedless.Preview]  # fmt: skip
 
 

@@ -262,10 +262,10 @@ def _user_files(
     """Return the files of *users* that go, those that are there."""
     paths = [workspace.store.creds_path(account, name) for name in dict.fromkeys(names)] if creds else []
     if seeds:
+        from seedless.creds import parse_user_key  # noqa: PLC0415 - see `known_users`
+
         keys = {PublicKey.parse(jwt.claims.sub): None for jwt in users.values()}
         for name in (name for name in names if name not in users):  # deleted before: its creds name its key
-            from seedless.creds import parse_user_key  # noqa: PLC0415 - `account add` loads this
-
             text = workspace.creds(account, name)
             keys |= {parse_user_key(text).public_key: None} if text is not None else {}
         paths += map(workspace.store.seed_path, keys)

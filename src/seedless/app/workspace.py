@@ -37,6 +37,8 @@ from seedless.text import quoted, shown
 if TYPE_CHECKING:
     from seedless.app.accounts import Accounts
     from seedless.app.desired import DesiredState
+    from seedless.app.exports_imports import Exports, Imports
+    from seedless.app.mappings import Mappings
     from seedless.app.operators import Operators
     from seedless.app.plans import Plans
     from seedless.app.signing_keys import SigningKeys
@@ -163,6 +165,27 @@ class Workspace:
         from seedless.app.users import Users  # noqa: PLC0415 - likewise
 
         return Users(self)
+
+    @property
+    def exports(self) -> Exports:
+        """What its accounts let others import: add, edit, remove."""
+        from seedless.app.exports_imports import Exports  # noqa: PLC0415 - likewise
+
+        return Exports(self)
+
+    @property
+    def imports(self) -> Imports:
+        """What its accounts import from others: add, edit, remove."""
+        from seedless.app.exports_imports import Imports  # noqa: PLC0415 - likewise
+
+        return Imports(self)
+
+    @property
+    def mappings(self) -> Mappings:
+        """Where messages of a subject go in an account: add, edit, remove."""
+        from seedless.app.mappings import Mappings  # noqa: PLC0415 - likewise
+
+        return Mappings(self)
 
     @property
     def signing_keys(self) -> SigningKeys:

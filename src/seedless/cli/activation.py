@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.exports_imports import account_key, listed
 from seedless.claims import Activation
 from seedless.cli import printing
-from seedless.cli.account.parts import account_key, given, kind_of, kind_option, listed
+from seedless.cli.account.parts import given, kind_of, kind_option
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options

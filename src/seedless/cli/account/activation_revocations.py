@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from seedless.app.exports_imports import exported, with_export
 from seedless.app.key_names import names_of
 from seedless.cli import edits, printing
 from seedless.cli.account.parts import (
     account_option,
     account_or_everyone,
     edit_body,
-    exported,
     kind_of,
     kind_option,
     listed_account_option,
     subject_option,
-    with_export,
 )
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
@@ -12,28 +12,21 @@ from seedless.cli import edits, printing
 from seedless.cli.account.activation_revocations import revocations, revoke, unrevoke
 from seedless.cli.account.parts import (
     account_option,
-    edit_body,
-    exported,
     given,
     kind_of,
     kind_option,
     listed_account_option,
     members,
     subject_option,
-    with_export,
 )
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.review import sign_preview
 from seedless.cli.values import DURATION
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.text import quoted, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from seedless.claims import Account
 
 _RESPONSES = ("Singleton", "Stream", "Chunked")
 
@@ -107,18 +100,12 @@ def add(
     Example:
       seedless account export add -a ORDERS -s 'orders.>' --private
     """
-    kind = kind_of(is_service=is_service) or ""
-
-    def with_new(body: Account) -> Account:
-        if any((one.type, one.subject) == (kind, subject) for one in body.exports):
-            raise UsageError(
-                f"account {quoted(account)} exports {kind} {quoted(subject)} already",
-                "seedless account export edit changes it",
-            )
-        made = _changed(Export(subject=subject, type=kind), given)  # type: ignore[arg-type]  # one of two words
-        return msgspec.structs.replace(body, exports=(*body.exports, made))
-
-    _sign(CommandWorkspace(settings), account, with_new, f"export {kind} {subject}", issuer)
+    kind = kind_of(is_service=is_service)
+    new = _changed(Export(subject=subject, type=kind or ""), given)
+    workspace = CommandWorkspace(settings)
+    with workspace.lock():
+        edited = sign_preview(workspace, workspace.exports.add(account, new, issuer=issuer))
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @export.command()
@@ -149,15 +136,17 @@ def edit(
       seedless account export edit -a ORDERS -s 'orders.>' --public
     """
 
-    def with_change(body: Account) -> Account:
-        old = exported(account, body, subject, kind_of(is_service=is_service))
+    def change(old: Export) -> Export:
         base = msgspec.structs.replace(old, service_latency=None) if rm_latency_sampling else old
-        return with_export(body, old, _changed(base, given))
+        return _changed(base, given)
 
+    kind = kind_of(is_service=is_service)
     workspace = CommandWorkspace(settings)
-    if given.get("token_req"):
-        _tell_importers(workspace, account, subject, "needs an activation now")
-    _sign(workspace, account, with_change, f"export {subject}", issuer)
+    with workspace.lock():
+        edited = sign_preview(
+            workspace, workspace.exports.edit(account, subject, change, kind=kind, issuer=issuer)
+        )
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @export.command()
@@ -177,14 +166,11 @@ def remove(
     Example:
       seedless account export remove -a ORDERS -s 'orders.>'
     """
-
-    def without(body: Account) -> Account:
-        gone = exported(account, body, subject, kind_of(is_service=is_service))
-        return msgspec.structs.replace(body, exports=tuple(one for one in body.exports if one is not gone))
-
+    kind = kind_of(is_service=is_service)
     workspace = CommandWorkspace(settings)
-    _tell_importers(workspace, account, subject, "gets nothing any more")
-    _sign(workspace, account, without, f"export {subject} removed", issuer)
+    with workspace.lock():
+        edited = sign_preview(workspace, workspace.exports.remove(account, subject, kind=kind, issuer=issuer))
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @export.command(name="list")
@@ -227,22 +213,3 @@ def _latency(export: Export, given: dict[str, Any]) -> ServiceLatency:
             "it is not said where measurements of latency go", "name a subject with --latency SUBJECT"
         )
     return ServiceLatency(sampling=given.get("sampling", measured.sampling), results=results)
-
-
-def _tell_importers(workspace: CommandWorkspace, account: str, subject: str, what: str) -> None:
-    """Name the accounts of the store that import *subject* from *account*, of which *what* is true."""
-    key = workspace.account(account).claims.sub
-    for other in workspace.readable_accounts():
-        if any((one.account, one.subject) == (key, subject) for one in other.claims.body.imports):
-            printing.say(f"account {shown(other.claims.name)} imports {shown(subject)}, and {what}")
-
-
-def _sign(
-    workspace: CommandWorkspace,
-    account: str,
-    change: Callable[[Account], Account],
-    reason: str,
-    issuer: str | None,
-) -> None:
-    edited = edit_body(workspace, account, change, reason=reason, issuer=issuer)
-    edits.print_edited(workspace, edited, f"account {shown(account)}")

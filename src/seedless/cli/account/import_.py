@@ -5,18 +5,18 @@ What nsc calls --token is --activation here: a token is a device.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import Any
 
 import click
 import msgspec
 
+from seedless.app.exports_imports import account_key, exported_kind
 from seedless.app.key_names import names_of
+from seedless.claims import Activation, Import
 from seedless.cli import edits, printing
-from seedless.cli.account.import_choice import activation_in, described, found, place
 from seedless.cli.account.parts import (
-    account_key,
     account_option,
-    edit_body,
     given,
     kind_of,
     kind_option,
@@ -27,15 +27,15 @@ from seedless.cli.account.parts import (
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.review import sign_preview
+from seedless.cli.show import read_jwt
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.text import quoted, shown
+from seedless.jwt import Jwt, read
+from seedless.text import shown
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from seedless.claims import Account
-
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_DOTS = 2  # of a jwt
 _source_option = click.option("--src-account", metavar="NAME|KEY", help="The account that exports it.")
 _remote_option = click.option("--remote-subject", metavar="SUBJECT", help="Its subject in that account.")
 _IMPORT = (
@@ -90,18 +90,11 @@ def add(
     """
     workspace = CommandWorkspace(settings)
     source = account_key(workspace, src_account) if src_account else None
-    base = described(workspace, source, remote_subject, kind_of(is_service=is_service), activation)
+    base = _described(workspace, source, remote_subject, kind_of(is_service=is_service), activation)
     new = msgspec.structs.replace(base, **given)
-
-    def with_import(body: Account) -> Account:
-        if any(place(one) == place(new) for one in body.imports):
-            raise UsageError(
-                f"account {quoted(account)} imports {new.type} {quoted(new.subject)} from there already",
-                "seedless account import edit changes it",
-            )
-        return msgspec.structs.replace(body, imports=(*body.imports, new))
-
-    _sign(workspace, account, with_import, f"import {new.type} {new.subject}", issuer)
+    with workspace.lock():
+        edited = sign_preview(workspace, workspace.imports.add(account, new, issuer=issuer))
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @import_.command()
@@ -141,17 +134,18 @@ def edit(
     said = {("subject" if name == "remote_subject" else name): value for name, value in given.items()}
     if "activation" in said:
         leave = said.pop("activation")
-        said["token"] = activation_in(leave)[0] if leave else ""
-    source = account_key(workspace, src_account) if src_account else None
+        said["token"] = _activation_in(leave)[0] if leave else ""
 
-    def with_change(body: Account) -> Account:
-        old = found(account, body, subject, source, kind_of(is_service=is_service))
-        new = msgspec.structs.replace(old, **said)
-        return msgspec.structs.replace(
-            body, imports=tuple(new if one is old else one for one in body.imports)
+    def change(old: Import) -> Import:
+        return msgspec.structs.replace(old, **said)
+
+    kind = kind_of(is_service=is_service)
+    with workspace.lock():
+        edited = sign_preview(
+            workspace,
+            workspace.imports.edit(account, subject, change, source=src_account, kind=kind, issuer=issuer),
         )
-
-    _sign(workspace, account, with_change, f"import {subject}", issuer)
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @import_.command()
@@ -178,14 +172,14 @@ def remove(
     Example:
       seedless account import remove -a BILLING -s 'orders.>'
     """
+    kind = kind_of(is_service=is_service)
     workspace = CommandWorkspace(settings)
-    source = account_key(workspace, src_account) if src_account else None
-
-    def without(body: Account) -> Account:
-        gone = found(account, body, subject, source, kind_of(is_service=is_service))
-        return msgspec.structs.replace(body, imports=tuple(one for one in body.imports if one is not gone))
-
-    _sign(workspace, account, without, f"import {subject} removed", issuer)
+    with workspace.lock():
+        edited = sign_preview(
+            workspace,
+            workspace.imports.remove(account, subject, source=src_account, kind=kind, issuer=issuer),
+        )
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @import_.command(name="list")
@@ -216,12 +210,38 @@ def list_(settings: Settings, *, account: str) -> None:
     printing.emit(data, text, as_json=settings.as_json)
 
 
-def _sign(
-    workspace: CommandWorkspace,
-    account: str,
-    change: Callable[[Account], Account],
-    reason: str,
-    issuer: str | None,
-) -> None:
-    edited = edit_body(workspace, account, change, reason=reason, issuer=issuer)
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+def _activation_in(text: str) -> tuple[str, Jwt[Activation] | None]:
+    """Return the token that *text* is or that lies in the file *text*, and the activation that it is.
+
+    A URL is taken as it is, and is none. Raise `UsageError` for no such file, and for another jwt.
+    """
+    if _URL.match(text):
+        return text, None
+    is_jwt = text.startswith("eyJ") and text.count(".") == _DOTS
+    found: Jwt[Any] = read(text) if is_jwt else read_jwt(text)
+    if not isinstance(found.claims.body, Activation):
+        raise UsageError(
+            f"the token is a jwt of kind {found.claims.body.kind}, and not an activation",
+            "seedless activation new makes one, in the exporting account",
+        )
+    return found.text, found
+
+
+def _described(
+    workspace: CommandWorkspace, source: str | None, subject: str | None, kind: str | None, token: str | None
+) -> Import:
+    """Return the import that the options, and the activation *token*, describe.
+
+    Raise `UsageError` when neither says from which account it is, or what.
+    """
+    text, leave = _activation_in(token) if token is not None else ("", None)
+    if leave is not None:
+        body = leave.claims.body
+        source = source or body.issuer_account or str(leave.issuer)
+        subject = subject or body.subject
+        kind = kind or body.import_type
+    if not source or not subject:
+        missing = "--remote-subject" if source else "--src-account"
+        raise UsageError(f"{missing} is missing", "an import says from which account it is, and what")
+    kind = kind or exported_kind(workspace, source, subject)
+    return Import(subject=subject, account=source, type=kind, token=text)  # type: ignore[arg-type]  # one of two words

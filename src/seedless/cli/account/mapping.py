@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
-import msgspec
 
-from seedless.claims import WeightedMapping
 from seedless.cli import edits, printing
-from seedless.cli.account.parts import account_option, edit_body, listed_account_option, members
+from seedless.cli.account.parts import account_option, listed_account_option, members
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
-from seedless.text import quoted, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from seedless.claims import Account
-
-    Targets = tuple[WeightedMapping, ...]
+from seedless.text import shown
 
 _from_option = click.option(
     "--from", "-f", "source", required=True, metavar="SUBJECT", help="The subject that is mapped."
@@ -66,17 +55,13 @@ def add(
       seedless account mapping add -a ORDERS --from orders --to orders.v1 --weight 90
       seedless account mapping add -a ORDERS --from orders --to orders.v2 --weight 10
     """
-    new = WeightedMapping(subject=target, weight=weight or 0, cluster=cluster)
-
-    def with_target(targets: Targets) -> Targets:
-        if any((one.subject, one.cluster) == (target, cluster) for one in targets):
-            raise UsageError(
-                f"{quoted(source)} goes to {quoted(target)} already",
-                "seedless account mapping edit changes it",
-            )
-        return (*targets, new)
-
-    _sign(CommandWorkspace(settings), account, source, with_target, issuer)
+    workspace = CommandWorkspace(settings)
+    with workspace.lock():
+        edited = sign_preview(
+            workspace,
+            workspace.mappings.add(account, source, target, weight=weight, cluster=cluster, issuer=issuer),
+        )
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @mapping.command()
@@ -103,13 +88,13 @@ def edit(
     Example:
       seedless account mapping edit -a ORDERS --from orders --to orders.v2 --weight 50
     """
-
-    def with_weight(targets: Targets) -> Targets:
-        (old,) = _found(source, targets, target, cluster)
-        new = msgspec.structs.replace(old, weight=weight)
-        return tuple(new if one is old else one for one in targets)
-
-    _sign(CommandWorkspace(settings), account, source, with_weight, issuer, must_exist=True)
+    workspace = CommandWorkspace(settings)
+    with workspace.lock():
+        edited = sign_preview(
+            workspace,
+            workspace.mappings.edit(account, source, target, weight, cluster=cluster, issuer=issuer),
+        )
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @mapping.command()
@@ -128,14 +113,12 @@ def remove(
     Example:
       seedless account mapping remove -a ORDERS --from orders
     """
-
-    def without(targets: Targets) -> Targets:
-        if target is None and not cluster:
-            return ()
-        gone = _found(source, targets, target, cluster)
-        return tuple(one for one in targets if one not in gone)
-
-    _sign(CommandWorkspace(settings), account, source, without, issuer, must_exist=True)
+    workspace = CommandWorkspace(settings)
+    with workspace.lock():
+        edited = sign_preview(
+            workspace, workspace.mappings.remove(account, source, target, cluster=cluster, issuer=issuer)
+        )
+    edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 
 @mapping.command(name="list")
@@ -162,37 +145,3 @@ def list_(settings: Settings, *, account: str) -> None:
     data = {source: [members(one) for one in targets] for source, targets in mappings.items()}
     text = printing.table(rows, ("FROM", "TO", "WEIGHT", "CLUSTER"))
     printing.emit({"account": account, "mappings": data}, text, as_json=settings.as_json)
-
-
-def _found(source: str, targets: Targets, target: str | None, cluster: str) -> Targets:
-    """Return those of *targets* that are meant, one or all of a cluster; raise `UsageError` for none."""
-    found = tuple(one for one in targets if target in {None, one.subject} and cluster == one.cluster)
-    if found:
-        return found
-    there = ", ".join(f"{one.subject}{f' in {one.cluster}' if one.cluster else ''}" for one in targets)
-    where = f" in cluster {quoted(cluster)}" if cluster else ""
-    goes = "goes nowhere" if target is None else f"does not go to {quoted(target)}"
-    raise UsageError(f"{quoted(source)} {goes}{where}", f"it goes to: {there}")
-
-
-def _sign(
-    workspace: CommandWorkspace,
-    account: str,
-    source: str,
-    change: Callable[[Targets], Targets],
-    issuer: str | None,
-    *,
-    must_exist: bool = False,
-) -> None:
-    """Sign the account with what *change* makes of the targets of *source*; without any it is not mapped."""
-
-    def changed(body: Account) -> Account:
-        if source not in body.mappings and must_exist:
-            there = ", ".join(body.mappings) or "none yet"
-            raise UsageError(f"account {quoted(account)} does not map {quoted(source)}", f"it maps: {there}")
-        targets = change(body.mappings.get(source, ()))
-        mappings = {one: to for one, to in body.mappings.items() if one != source or targets}
-        return msgspec.structs.replace(body, mappings=mappings | ({source: targets} if targets else {}))
-
-    edited = edit_body(workspace, account, changed, reason=f"mapping of {source}", issuer=issuer)
-    edits.print_edited(workspace, edited, f"account {shown(account)}")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import click
 
+from seedless.app.exports_imports import account_key
 from seedless.app.signing_keys import issued_by
 from seedless.app.subjects import GENERATE
 from seedless.cli import edits, printing
-from seedless.cli.account.parts import account_key
 from seedless.cli.claims_options import ClaimsOptions, operator_edits, several
 from seedless.cli.command import command, group
 from seedless.cli.key_options import force_option

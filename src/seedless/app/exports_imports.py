@@ -1,0 +1,265 @@
+"""Exports and imports of accounts: what others may import, and what comes from others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
+
+from seedless.app import arguments, edits
+from seedless.app.edits import Edited
+from seedless.app.pipeline import Notice, Preview
+from seedless.claims import Account, Export, Import
+from seedless.errors import BadKey, UsageError
+from seedless.nkey import PublicKey, Role
+from seedless.subject import is_contained_in
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["Exports", "Imports", "Kind", "account_key", "exported", "exported_kind", "imported", "listed"]
+
+Kind = Literal["stream", "service"]
+"""What is exported and imported: messages, or answers to requests."""
+
+_KEY_LENGTH = 56
+
+
+class Exports:
+    """What accounts export: subjects that others may import."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take whose they are."""
+        self._workspace = workspace
+
+    def add(
+        self, account: str, export: Export, *, issuer: str | PublicKey | None = None
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* with a new *export*; raise `UsageError` for a subject that it exports already."""
+        if not isinstance(export, Export):
+            raise arguments.wrong_type("export", export, 'an Export(subject="…", type="stream")')
+
+        def change(body: Account) -> Account:
+            if any((one.type, one.subject) == (export.type, export.subject) for one in body.exports):
+                raise UsageError(
+                    f"account {quoted(account)} exports {export.type} {quoted(export.subject)} already",
+                    "seedless account export edit changes it",
+                )
+            return replace(body, exports=(*body.exports, export))
+
+        return _edit(self._workspace, account, change, f"export {export.type} {export.subject}", issuer)
+
+    def edit(
+        self,
+        account: str,
+        subject: str,
+        change: Callable[[Export], Export],
+        *,
+        kind: Kind | None = None,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* with what *change* makes of its export of *subject*.
+
+        *kind* says which, where a stream and a service have this subject. The accounts of the store that
+        import it, and need an activation from now on, are in the notices. Raise `UsageError` where there is
+        no such export.
+        """
+        workspace = self._workspace
+        before = exported(account, workspace.account(account).claims.body, subject, kind)
+        is_closed = change(before).token_req and not before.token_req
+        notices = _importers(workspace, account, subject, "needs an activation now") if is_closed else ()
+
+        def changed(body: Account) -> Account:
+            old = exported(account, body, subject, kind)
+            return with_export(body, old, change(old))
+
+        return _edit(workspace, account, changed, f"export {subject}", issuer, notices)
+
+    def remove(
+        self, account: str, subject: str, *, kind: Kind | None = None, issuer: str | PublicKey | None = None
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* without its export of *subject*; imports of it bring nothing any more.
+
+        The accounts of the store that import it are in the notices. Raise `UsageError` where there is none.
+        """
+
+        def change(body: Account) -> Account:
+            gone = exported(account, body, subject, kind)
+            return replace(body, exports=tuple(one for one in body.exports if one is not gone))
+
+        notices = _importers(self._workspace, account, subject, "gets nothing any more")
+        return _edit(self._workspace, account, change, f"export {subject} removed", issuer, notices)
+
+
+class Imports:
+    """What accounts import: subjects of other accounts."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take whose they are."""
+        self._workspace = workspace
+
+    def add(
+        self, account: str, new: Import, *, issuer: str | PublicKey | None = None
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* with the import *new*; its `account` is the name or the key of the exporting one.
+
+        Without a type it is that of the export, where the store has it, else a stream. Raise `UsageError` for
+        what is imported already.
+        """
+        if not isinstance(new, Import):
+            raise arguments.wrong_type("new", new, 'an Import(account="…", subject="…")')
+        source = account_key(self._workspace, new.account)
+        kind = new.type or exported_kind(self._workspace, source, new.subject)
+        new = replace(new, account=source, type=kind)
+
+        def change(body: Account) -> Account:
+            if any(_place(one) == _place(new) for one in body.imports):
+                raise UsageError(
+                    f"account {quoted(account)} imports {new.type} {quoted(new.subject)} from there already",
+                    "seedless account import edit changes it",
+                )
+            return replace(body, imports=(*body.imports, new))
+
+        return _edit(self._workspace, account, change, f"import {new.type} {new.subject}", issuer)
+
+    def edit(
+        self,
+        account: str,
+        subject: str,
+        change: Callable[[Import], Import],
+        *,
+        source: str | None = None,
+        kind: Kind | None = None,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* with what *change* makes of its import of *subject*, the local or the remote one.
+
+        *source*, the name or the key of the exporting account, and *kind* say which where there are several.
+        Raise `UsageError` where there is none.
+        """
+        exporter = None if source is None else account_key(self._workspace, source)
+
+        def changed(body: Account) -> Account:
+            old = imported(account, body, subject, exporter, kind)
+            new = change(old)
+            return replace(body, imports=tuple(new if one is old else one for one in body.imports))
+
+        return _edit(self._workspace, account, changed, f"import {subject}", issuer)
+
+    def remove(
+        self,
+        account: str,
+        subject: str,
+        *,
+        source: str | None = None,
+        kind: Kind | None = None,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* without its import of *subject*; the arguments are those of `edit`."""
+        exporter = None if source is None else account_key(self._workspace, source)
+
+        def change(body: Account) -> Account:
+            gone = imported(account, body, subject, exporter, kind)
+            return replace(body, imports=tuple(one for one in body.imports if one is not gone))
+
+        return _edit(self._workspace, account, change, f"import {subject} removed", issuer)
+
+
+def _edit(
+    workspace: Workspace,
+    account: str,
+    change: Callable[[Account], Account],
+    reason: str,
+    issuer: str | PublicKey | None,
+    notices: tuple[Notice, ...] = (),
+) -> Preview[Edited[Account]]:
+    key = None if issuer is None else str(issuer)
+    changed = edits.with_body(change)
+    return edits.edit(workspace, (account,), changed, reason=reason, issuer=key, notices=notices)
+
+
+def _importers(workspace: Workspace, account: str, subject: str, what: str) -> tuple[Notice, ...]:
+    """Return the accounts of the store that import *subject* from *account*, of which *what* is true."""
+    key = workspace.account(account).claims.sub
+    return tuple(
+        Notice(f"account {shown(other.claims.name)} imports {shown(subject)}, and {what}")
+        for other in workspace.readable_accounts()
+        if any((one.account, one.subject) == (key, subject) for one in other.claims.body.imports)
+    )
+
+
+def account_key(workspace: Workspace, text: str) -> str:
+    """Return the key, as text, of the account that *text* names: by its key, or by its name in the store."""
+    try:
+        key = PublicKey.parse(text)
+    except BadKey as error:
+        if len(text) == _KEY_LENGTH and text.startswith(Role.ACCOUNT.value):
+            raise UsageError(f"{quoted(text)}: {error.message}", error.hint) from error
+        return workspace.account(text).claims.sub
+    if key.role is not Role.ACCOUNT:
+        raise UsageError(f"{key} is not the key of an account", "name an account, or its key: A…")
+    return str(key)
+
+
+def listed(parts: tuple[Export, ...] | tuple[Import, ...]) -> str:
+    """Return *parts* for a hint: `stream orders.>, service pay`."""
+    return ", ".join(f"{one.type or 'unknown'} {one.subject}" for one in parts) or "none yet"
+
+
+def exported(account: str, body: Account, subject: str, kind: str | None) -> Export:
+    """Return the export of *subject*; raise `UsageError` when there is none, or a *kind* has to be said."""
+    fitting = [one for one in body.exports if one.subject == subject and kind in {None, one.type}]
+    if not fitting:
+        raise UsageError(
+            f"account {quoted(account)} exports no {f'{kind} ' if kind else ''}{quoted(subject)}",
+            f"it exports: {listed(body.exports)}",
+        )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"account {quoted(account)} exports {quoted(subject)} as a stream and as a service",
+            "name it: --stream or --service",
+        )
+    return fitting[0]
+
+
+def with_export(body: Account, old: Export, new: Export) -> Account:
+    """Return *body* with *new* in the place of its export *old*."""
+    return replace(body, exports=tuple(new if one is old else one for one in body.exports))
+
+
+def imported(account: str, body: Account, subject: str, source: str | None, kind: str | None) -> Import:
+    """Return the import of *subject*, the local or the remote one; raise `UsageError` for none or several."""
+    fitting = [
+        one
+        for one in body.imports
+        if subject in {one.subject, one.local_subject or one.subject}
+        and source in {None, one.account}
+        and kind in {None, one.type}
+    ]
+    exact = [one for one in fitting if subject == (one.local_subject or one.subject)]
+    if not fitting:
+        raise UsageError(
+            f"account {quoted(account)} has no such import of {quoted(subject)}",
+            f"it imports: {listed(body.imports)}",
+        )
+    if len(fitting) > 1 and len(exact) != 1:
+        raise UsageError(
+            f"account {quoted(account)} imports {quoted(subject)} {len(fitting)} times",
+            "name it: --src-account, --service or --stream, or the local subject",
+        )
+    return exact[0] if len(exact) == 1 else fitting[0]
+
+
+def exported_kind(workspace: Workspace, source: str, subject: str) -> Kind:
+    """Return as what *source* exports *subject*; a stream where it does both or nobody here knows."""
+    accounts = (one.claims for one in workspace.readable_accounts() if one.claims.sub == source)
+    exports = (one for account in accounts for one in account.body.exports)
+    kinds = {one.type for one in exports if is_contained_in(subject, one.subject)}
+    return "service" if kinds == {"service"} else "stream"
+
+
+def _place(one: Import) -> tuple[str, str, str, str]:
+    """Return what an account has once: type, account, and both subjects of an import."""
+    return one.type, one.account, one.subject, one.local_subject or one.subject
