@@ -31,6 +31,8 @@ B = TypeVar("B")
 
 _TYPED = frozenset(KINDS.values())
 _MAX_SAMPLING = 100
+# A datetime in a tag would be signed as text that nobody wrote; these are handed to the reader as they
+# are, which refuses them by their path.
 _NOT_JSON = (
     bytes, bytearray, memoryview, dt.datetime, dt.date, dt.time, dt.timedelta,
     decimal.Decimal, uuid.UUID,
@@ -45,8 +47,11 @@ def require_encodable(body: Any, sub: str, issuer: PublicKey, version: int) -> N
             f"claims of version {version} can be read and not signed",
             "--upgrade signs them again, as version 2",
         )
+    # nkeys answers `curve key is not valid for sign/verify`; here it ends before a token is asked.
     if issuer.role is Role.CURVE:
         raise BadClaims(f"{issuer} is a curve key: it encrypts and cannot sign", path="iss")
+    # The library checks the prefix of the issuer when it encodes and when it decodes (claims.go), so such
+    # a jwt could be read by nobody.
     if issuer.role not in body.issuers:
         roles = " or ".join(role.name.lower() for role in body.issuers)
         raise BadClaims(f"{body.kind} claims are issued by an {roles} key, not by {issuer}", path="iss")
@@ -77,6 +82,8 @@ def settled(payload: Payload[Any]) -> tuple[Decoded, bytes] | None:
     except BadClaims:
         return None
     decoded = decode_canonical(data)
+    # What is signed must come back from its bytes. Anything else goes the long way, which names the
+    # member.
     if decoded is None or decoded.payload != payload or not _is_canonical(decoded.payload.nats):
         return None
     return decoded, data
@@ -174,10 +181,14 @@ def canonical(body: B) -> B:
         )
     if not isinstance(body, Account):
         return body
+    # A map in the library: of two entries with one key the later wins when it is read, so the earlier
+    # would be signed for nothing.
     keys = {signing_key(entry): entry for entry in body.signing_keys}
     exports = tuple(_export(export, index) for index, export in enumerate(body.exports))
     return msgspec.structs.replace(
         body,
+        # As Encode does it (account_claims.go), by subject alone: Python's sort is stable, and two of one
+        # subject keep their order.
         imports=tuple(sorted(body.imports, key=lambda item: item.subject)),
         exports=tuple(sorted(exports, key=lambda item: item.subject)),
         signing_keys=tuple(keys[key] for key in sorted(keys)),
@@ -188,6 +199,7 @@ def _export(export: Export, index: int) -> Export:
     if export.service_latency is None or _is_percentage(export.service_latency):
         return export
     sampling = export.service_latency.sampling
+    # 0 is `headers` for the library, which writes the word.
     if sampling == 0:
         latency = msgspec.structs.replace(export.service_latency, sampling="headers")
         return msgspec.structs.replace(export, service_latency=latency)

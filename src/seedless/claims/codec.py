@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 VERSION = 2
 _UINT64_MAX = 2**64 - 1
+# Scopes are read through `map[string]interface{}` (signingkeys.go:144-175), in which each number is a
+# float64.
 _EXACT = 2**53  # the integers up to here are float64s
 
 
@@ -97,6 +99,8 @@ def encode(payload: Payload[Any]) -> bytes:
         return _encode_generic(payload, body)
     data = wire.encode(payload)
     tail = _TAILS[body.kind]
+    # `type` and `version` are the last members of every body, and are written here as bytes: as members
+    # of the Structs somebody could set them.
     return data[:-2] + (tail if data.endswith(b'"nats":{}}') else b"," + tail)
 
 
@@ -150,6 +154,7 @@ def decode_canonical(data: bytes) -> Decoded | None:
         return None
     try:
         payload = _decoder(kind).decode(data)
+        # The one test of canonical: no list of rules could be as complete as writing it again.
         same = encode(payload) == data
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadClaims):
         return None
@@ -158,6 +163,8 @@ def decode_canonical(data: bytes) -> Decoded | None:
 
 def _kind(data: bytes) -> str | None:
     for kind, tail in _TAILS.items():
+        # By its end and without parsing: what is canonical ends in its kind, and all else is read the
+        # long way, which decides.
         if data.endswith(tail):
             return kind
     return None

@@ -48,6 +48,8 @@ FUNCTIONS = (
 """What a target may call, for people."""
 
 _SPACE = r"[\t\n\f\r ]*"  # Go's \s, which is narrower than Python's
+# The order matters: each expression is searched anywhere in the token, and `split` is within
+# `splitFromLeft`.
 _WORDS = {  # in the order in which servers look for them
     "wildcard": "[wW]ildcard",
     "partition": "[pP]artition",
@@ -63,6 +65,7 @@ _WORDS = {  # in the order in which servers look for them
 # Text until `re` compiles it: few claims have mappings that call anything.
 _CALLS = {name: rf"{{{{{_SPACE}{word}{_SPACE}\((.*)\){_SPACE}}}}}" for name, word in _WORDS.items()}
 _COMMA = r",[\t\n\f\r ]*"
+# Forty digits are beyond any int64; without a bar int() of a long text takes quadratic time.
 _NUMBER = r"[+-]?[0-9]{1,40}"
 _INT32 = range(-(2**31), 2**31)
 _INT64 = range(-(2**63), 2**63)
@@ -182,6 +185,7 @@ def _transform(token: str) -> Transform | str | None:
 
 def _call(name: str, arguments: list[str]) -> Transform | str:
     """Return the call of a function that exists, or why its *arguments* (texts) are wrong."""
+    # partition takes any count of wildcards behind its number, none at all meaning the whole subject.
     fewest, most = {"wildcard": (1, 1), "random": (1, 1), "partition": (1, len(arguments))}.get(name, (2, 2))
     if not fewest <= len(arguments) <= most:
         return f"{name} takes {fewest} argument{'s' if fewest > 1 else ''}, not {len(arguments)}"

@@ -90,6 +90,7 @@ def _require_seen(desired: Desired, current: CurrentState) -> None:
     new = [name for name in desired.accounts if name not in current.accounts]
     new += [user for account, user in users if (account, user) not in current.users]
     for name in new:
+        # Only new names: one that exists has to stay editable, or nothing could ever repair it.
         if not name.isprintable():
             raise UsageError(
                 f"{desired.file}: the name {quoted(name)} holds a character that cannot be seen",
@@ -99,6 +100,8 @@ def _require_seen(desired: Desired, current: CurrentState) -> None:
 
 def _once(plan: Callable[[Mapping[NewKey, PublicKey]], Plan]) -> Callable[[Mapping[NewKey, PublicKey]], Plan]:
     """Return *plan* made only once: no key has yet to be made."""
+    # The plan of a thousand tenants takes a while to make, and it is needed for the review and for the
+    # signature.
     only = functools.cache(lambda: plan({}))
     return lambda _: only()
 
@@ -107,6 +110,7 @@ def _removed(desired: Desired, current: CurrentState, *, prune: bool) -> Iterato
     """Yield the addresses that pruning removes, users before their accounts."""
     if not prune:
         return
+    # Never the system account: without it nobody could push what follows.
     system = current.operator.claims.body.system_account if current.operator else ""
     gone = {
         name

@@ -46,6 +46,8 @@ _BODIES: dict[type, Callable[..., Iterator[Difference]]] = {
     Activation: activation,
 }
 _EXPIRING = (Operator, Account, User, Activation)
+# An auth callout request holds the password with which somebody logs in; a review goes to terminals and
+# logs.
 _SECRET = frozenset({"nats.connect_opts.pass", "nats.connect_opts.auth_token"})
 _INDEX = re.compile(r"\[\d+\]")
 _ENDLESS = float("inf")
@@ -66,7 +68,10 @@ def diff(
     describe = _BODIES.get(type(new.body))
     if describe and type(base.body) is type(new.body):
         lines += describe(wording, BODY, (base.body, new.body))
+    # Whatever no line above names: a member that is added to the claims some day is shown, and not signed
+    # unseen.
     lines += _uncovered(wording, base, new, lines)
+    # Stable: lines of one effect stay in the order of the members.
     return tuple(lines) if old is None else tuple(sorted(lines, key=lambda line: _DANGER[line.effect]))
 
 
@@ -93,6 +98,7 @@ def _nothing(new: Claims[Any]) -> Claims[Any]:
 
 def _registered(wording: Wording, old: Claims[Any], new: Claims[Any]) -> Iterator[Difference]:
     kinds = (old.body.kind, new.body.kind)
+    # Another kind under one subject is never a small change, whichever way it goes.
     yield from value(wording, f"{BODY}.type", "kind", kinds, effect=Effect.WIDENS)
     effect = Effect.CHANGES if wording.is_new else Effect.WIDENS
     yield from value(wording, "sub", "subject", (old.sub, new.sub), effect=effect, show=wording.key)
@@ -274,6 +280,7 @@ def with_scope(
     scope = scope_of(account, issuer) if account is not None else None
     if account is None or scope is None or not carries_nothing(claims.body):
         return claims, scope
+    # With the numbers that servers read: absent limits of a template are -1, those of a user 0.
     given = msgspec.structs.asdict(effective_template(scope.template))
     permitted = filled(scope.template, filler_of(claims, account))
     if not isinstance(permitted, Unfillable):

@@ -140,6 +140,8 @@ def _has_templates(scope: Scope) -> bool:
 
 
 def _own_or_default(user: User, statement: Statement[Any], context: Context) -> User | Permissions:
+    # server/accounts.go:4136-4144: the defaults of the account hold for a user that has none of these at
+    # all.
     if user.pub.allow or user.pub.deny or user.sub.allow or user.sub.deny or user.resp:
         return user
     account = account_of(statement.claims, statement.issuer, context.claims)
@@ -166,6 +168,7 @@ def _permitted(
                 subject = _subscribed(subject) if name == "sub" else subject
                 written = "" if subject == entry else entry
                 yield Grant(f"{place}[{index}]", subject, denied, written)
+        # `resp` alone turns off publishing everything (measured): only answers are left.
         if not permission.allow and not (name == "pub" and permitted.resp):
             yield Grant(place, EVERYTHING, denied)
 
@@ -192,6 +195,8 @@ def _denied(entries: Sequence[str], *, templates: bool) -> Iterator[str]:
 
 def _mapped(target: str) -> str:
     """Return a subject within which a mapping's *target* stays; functions may give several tokens."""
+    # What a function yields is not computed: `{{partition(3,1)}}` is any token, and `split` several. So
+    # the widest is taken.
     kept: list[str] = []
     for token in to_subject(target).split("."):
         if "{{" in token or "}}" in token:

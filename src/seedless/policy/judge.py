@@ -39,6 +39,8 @@ def read(data: bytes, name: str = "the policy") -> Policy:
 
 
 def _of_values(values: dict[str, Any], name: str = "the policy") -> Policy:
+    # All errors at once: a policy is written by hand, and each attempt may be a trip to the machine
+    # offline.
     reading = Reading()
     fields = reading.fields(KEYS, values)
     if "operator" not in values:
@@ -64,6 +66,8 @@ def of_canonical(data: bytes) -> Policy:
         policy = _of_values(values)
     except StoreError as error:
         raise StoreError(f"this is no valid policy: {error.message}", _CHANGED) from error
+    # One spelling for each policy: its digest is on paper, and another text of the same meaning would
+    # have another.
     if policy.canonical != data:
         raise StoreError("this is no policy as a transcript holds it: another spelling", _CHANGED)
     return policy
@@ -81,6 +85,7 @@ def sentences(policy: Policy) -> dict[str, str]:
 def changes(old: Policy, new: Policy) -> tuple[tuple[str, str], ...]:
     """Return what differs in *new*: `removed` sentences first, then `changed`, then `added` ones."""
     before, after = sentences(old), sentences(new)
+    # First, since a rule that is gone is what nobody would notice.
     removed = [("removed", text) for place, text in before.items() if place not in after]
     changed = [
         ("changed", f"{before[place]} -> {text}")

@@ -37,10 +37,14 @@ class TrustChain:
         statements += [Statement.of(change.replaces) for change in changes if change.replaces]
         keys = {policy.operator}
         for statement in _about(statements, Operator):
+            # Only what the operator issued itself: a jwt of the operator by one of its signing keys would
+            # let whoever holds that key add others.
             if statement.claims.sub == policy.operator == statement.issuer:
                 keys.update(statement.claims.body.signing_keys)
         accounts: dict[str, set[str]] = {}
         for statement in _about(statements, Account):
+            # Also drafts of this plan, so that an operator and its accounts can be signed together; the
+            # operator's own draft has to pass first.
             if statement.issuer in keys:
                 held = accounts.setdefault(statement.claims.sub, {statement.claims.sub})
                 held.update(map(signing_key, statement.claims.body.signing_keys))

@@ -50,6 +50,8 @@ def load(path: Path) -> dict[str, DeletedAccount]:
     if data is None:
         return {}
     try:
+        # It is no part of what is signed: without it only the sentence that an account has come back is
+        # lost.
         return msgspec.json.decode(data, type=dict[str, DeletedAccount])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(
@@ -101,6 +103,7 @@ def orphaned_accounts(
     systems = {one.system_account for one in target.server_reports}
     in_store = {account.claims.sub for account in stored.values()}
     on_servers: frozenset[str] = frozenset().union(*target.holdings.values())
+    # Judged as a pull would: what could not be taken into the store may be somebody's only copy.
     found = judge_pulled(target.held(sorted(on_servers - in_store - systems)), operator, stored, now=now)
     names = {one.subject: one.name for one in found if one.status is not PullStatus.REFUSED}
     left = tuple(one for one in found if one.status is PullStatus.REFUSED)
@@ -137,6 +140,7 @@ def require_store(damaged: Collection[str], in_store: Collection[str]) -> None:
             f"nothing is pruned: {len(damaged)} of the store's files cannot be read: {names}",
             "what cannot be read may be wanted; restore it first",
         )
+    # An empty store is a wrong path far more often than a wish to delete everything.
     if not in_store:
         raise Refused("nothing is pruned: the store has no accounts, so everything would go", _RIGHT_STORE)
 
@@ -149,6 +153,7 @@ def delete_request_issuer(
     Servers of a strict operator do not obey its identity. Raise `Refused` when no key will do.
     """
     claims = operator.claims
+    # A signing key before the identity, which may lie in a safe.
     candidates = [*(key for key in claims.body.signing_keys if key in known), claims.sub]
     for key in candidates:
         if all(any(key in _obeyed(one.claims) for one in each.operators) for each in server_reports):
@@ -172,6 +177,8 @@ def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:
 
 def delete_request(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
     """Return the claims that request servers to delete *accounts*, for *issuer*, an operator's key."""
+    # server/accounts.go: the issuer is the subject, and the body lists the accounts. G004 lets no other
+    # command sign such claims.
     return Claims(sub=str(issuer), body=Generic(data={"accounts": sorted(accounts)}))
 
 

@@ -100,6 +100,7 @@ def _objection(
         return "no server has a jwt of it that can be read"
     if jwt.claims.sub != subject:
         return f"its jwt is about {jwt.claims.sub}"
+    # A resolver stores what anybody has signed; pulled into the store it would be signed again by us.
     if not trust.did_sign(operator, jwt):
         return f"is issued by {jwt.issuer}, with which {brief(operator.claims.name)} signs no accounts"
     return _misnamed(subject, jwt.claims.name.strip(), known_as, takers)
@@ -110,6 +111,7 @@ def _misnamed(subject: str, name: str, known_as: str | None, takers: Mapping[str
         require_storable(name)
     except UsageError as error:
         return error.message
+    # A store finds accounts by name: renamed elsewhere, it would lie here twice under one key.
     if known_as is not None and known_as != name:
         return f"is called {brief(known_as)} in the store, and {brief(name)} on the servers"
     if takers.get(name, subject) != subject:
@@ -126,6 +128,8 @@ def _pull_status(
         return PulledAccount(subject, jwt, PullStatus.CURRENT)
     reason = f"the store has one of {moment(mine.issued_at)}, the servers one of {moment(jwt.issued_at)}"
     ahead = [is_from_the_future(one.issued_at, now) for one in (jwt, mine)]
+    # Theirs is from a clock that was fast and ours is the way back from it: time alone would bring the
+    # wrong one home.
     if ahead == [True, False]:
         reason += f", and this clock reads {moment(now)}: see docs/howto/clock.md"
         return PulledAccount(
