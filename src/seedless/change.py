@@ -29,6 +29,8 @@ class Statement(msgspec.Struct, Generic[B], frozen=True):
     @classmethod
     def of(cls, jwt: Draft[B] | Jwt[B]) -> Statement[B]:
         """Return what *jwt* states."""
+        # The length of a signature is known before it is made, so what is too long is refused before a
+        # PIN is asked.
         size = len(jwt.text) if isinstance(jwt, Jwt) else len(jwt.signing_input) + _SIGNATURE
         return cls(jwt.claims, str(jwt.issuer), jwt.issued_at, size)
 

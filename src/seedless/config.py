@@ -97,6 +97,8 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         if environment.get("SEEDLESS_CONFIG"):
             raise StoreError(f"there is no {shown(path)}", "SEEDLESS_CONFIG names it")
         return Config()
+    # Whoever may write the file, or replace it in its folder, chooses the module, and the module gets the
+    # PIN.
     for place in (path, path.absolute().parent, path.resolve().parent):
         with atomic.store_errors("read", place):
             status = place.stat()
@@ -123,10 +125,13 @@ def choose_module(
     """
     if named:
         return expanded(named).absolute()
+    # A URI in an inventory or a plan may come from somebody else; then only modules that the owner has
+    # listed are loaded (RFC 7512 §2.3, and its security considerations).
     if uri.module_path is not None and uri_is_ours:
         return Path(uri.module_path).absolute()
     if uri.module_path is not None or uri.module_name is not None:
         return _listed(config, uri)
+    # One is meant; with several a wrong guess would hand the PIN to another vendor's library.
     if len(config.modules) == 1:
         return config.modules[0]
     if config.modules:

@@ -27,6 +27,7 @@ _ESCAPED_BYTES = range(0xDC80, 0xDD00)  # what os.fsdecode makes of bytes that a
 # Printable for Python, though nothing is seen: fillers, variation selectors, joiners (Unicode 16,
 # Default_Ignorable_Code_Point), and the blank pattern of Braille. A pattern as text: `re` compiles it when
 # the first text comes that is not ASCII.
+# `str.isprintable` asks for the category alone, in which these are letters and marks.
 _UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 _SIGNS = frozenset(
     "\u2024\u2027\u00b7\u2219\u22c5\u0589\u06d4"  # a dot
@@ -44,6 +45,7 @@ _LATIN_LOOKING = frozenset(
 )
 _WORD = r"\w+"
 _LIKE_ASCII = frozenset("\u2026\u00b5")  # an ellipsis and a micro are what they look like
+# More of them climb over the line above, and hide what is there.
 _MOST_MARKS = 2  # on one letter; Thai and Vietnamese need two
 # Seeds and private keys of nkeys (58 and 108 characters of base32), also in longer text, also with some
 # characters missing at their end. No public key (56) and no `jti` (52) is among them. All in lower case too.
@@ -53,6 +55,8 @@ _SEED = (
     "|P(?<![A-Z2-7].)[A-Z2-7]{100,}"
     "|s(?<![a-z2-7].)[oauncx][a-z2-7]{56}(?![a-z2-7])"
 )
+# A seed of which people have cut off the end is still most of a seed: five characters are 25 bits to
+# guess.
 _SHORTEST_SEED = 53
 LONGEST = 160
 """Characters of a value that are shown before it is cut."""
@@ -132,6 +136,7 @@ def _deceivers(text: str) -> set[int]:
 
     An accent is loose where a composed letter would look the same, or on too many others.
     """
+    # Nearly all names are, and looking at each character costs more than the rest of a review.
     if text.isascii():
         return set()
     found = {match.start() for match in re.finditer(_UNSEEN, text)}

@@ -65,6 +65,8 @@ def try_signature(token: Token, pair: KeyPair, message: bytes) -> TrialSignature
     signature = b""
     functions, where, quirks = token.session.module.functions, token.info.where, token.quirks
     with token.session.module.calls():
+        # A session of its own: a message that is too long wedges the session of some drivers for good,
+        # and the token is still needed.
         result, session = functions.open_session(token.session.slot.slot_id, writable=False)
         if result != CKR_OK:
             raise explain(result, "open a session", where, quirks)
@@ -114,6 +116,7 @@ def largest_message(attempt: Callable[[int], bool], longest: int = LARGEST_TRIED
 
     Found by halving: at most 16 attempts. It is taken that a token which signs some size signs all below.
     """
+    # The usual case of software tokens, with one signature instead of sixteen.
     if attempt(longest):
         return longest
     good, bad = 0, longest

@@ -38,6 +38,8 @@ class Numbers(msgspec.Struct, frozen=True):
 
 
 STANDARD: Final = Numbers(0x1057, 0x1055, 0x40)  # CKM_EDDSA and so on (PKCS#11 3.0 §2.3)
+# Vendors had Ed25519 before the standard had numbers for it. openCryptoki lists CKM_EDDSA since 3.27,
+# before that the one of IBM.
 IBM: Final = Numbers(0x8001001C, 0x1040, 0x03)  # CKM_IBM_ED25519_SHA512, CKM_EC_KEY_PAIR_GEN, CKK_EC
 LUNA: Final = Numbers(0x80000C03, 0x80000C01, 0x80000012)
 
@@ -94,6 +96,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 GENERAL: Final = Quirks()
 
 
+# A row and not a class: a device is added by writing down what is known of it, with its source, and
+# nothing else in the package asks for names of vendors.
 class Family(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table: patterns for what the token and its library report, all of which must be found.
 
@@ -128,6 +132,8 @@ def require_fits(size: int, info: TokenInfo, what: str = "the message") -> None:
 
 _YUBICO = r"^Yubico"
 
+# ykcs11 makes keys for the security officer alone, whose PIN is the management key; to a user it answers
+# `User type invalid`.
 _PIV_KEY = (
     "create a key with ykman piv keys generate -a ED25519 {slot} public.pem, "
     "or yubico-piv-tool -a generate -A ED25519 -s {slot} --pin-policy=always -o public.pem"

@@ -20,6 +20,8 @@ _HEADER = struct.Struct(">IB")
 _JOB = struct.Struct(">QI33s")
 _ROLES = {role.prefix: role for role in Role}
 SIGNATURE = struct.Struct(">Q64s")  # the number of the job, and what it came to; SIGNED holds one or more
+# A driver that overwrites memory may write anything into the pipe; a length of four gigabytes must not
+# make the pool wait for as many bytes.
 LONGEST_ANSWER = 1 << 16  # of a worker; what goes to one is ours, and as long as the messages are
 
 
@@ -54,6 +56,7 @@ def take_frames(buffer: bytearray, longest: int) -> Iterator[tuple[FrameKind, by
     try:
         while len(buffer) - at >= _HEADER.size:
             length, number = _HEADER.unpack_from(buffer, at)
+            # Checked before the body has come, for the same reason.
             if length > longest or number not in _FRAME_KINDS:
                 raise BrokenFrame
             begin = at + _HEADER.size
