@@ -132,7 +132,7 @@ def _facts(quirks: Quirks) -> Iterator[str]:
         if not quirks.sets_labels:
             yield f"seedless token init refuses it: {quirks.reset}"
         if quirks.touch:
-            yield "a signature may want a touch"
+            yield "a signature may require a touch"
         if quirks.sessions is not None:
             yield f"sessions: {quirks.sessions}"
     yield from (f"{name}: {text}; {hint}" for name, (text, hint) in quirks.causes.items())

@@ -1,4 +1,4 @@
-"""From what is wanted to a plan: new operators, accounts and users, and jwts that are signed again."""
+"""From an intent to a plan: new operators, accounts and users, and jwts that are signed again."""
 
 from __future__ import annotations
 

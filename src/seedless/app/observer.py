@@ -1,4 +1,4 @@
-"""Who is told what happens while an operation runs: nobody, unless a front end wants to."""
+"""Reports of what happens while an operation runs: to nobody, unless a front end asks for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order that makes servers delete accounts: signed by the walk, and in a file only where it is asked for.
+"""The order that makes servers delete accounts: signed by the pipeline, and in a file only where it is asked for.
 
 Rule G004 refuses such orders everywhere. It is lifted here alone, for the one draft that is shown as one.
 """

@@ -1,4 +1,4 @@
-"""Jwts that others made, taken into the store as they are: read, judged, placed by the one walk."""
+"""Jwts that others made, taken into the store as they are: read, judged, recorded by the one pipeline."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tokens through PKCS#11: the only package that imports the binding, and only when a token is wanted."""
+"""Tokens through PKCS#11: the only package that imports the binding, and only when a token is needed."""

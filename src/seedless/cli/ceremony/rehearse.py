@@ -1,4 +1,4 @@
-"""`seedless ceremony rehearse`: the whole walk on a throw-away token, and what the real one will need."""
+"""`seedless ceremony rehearse`: the whole ceremony on a temporary token, and what the real one will need."""
 
 from __future__ import annotations
 

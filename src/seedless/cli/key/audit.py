@@ -1,4 +1,4 @@
-"""`seedless key audit`: the papers of every key on a token."""
+"""`seedless key audit`: the provenance of every key on a token."""
 
 from __future__ import annotations
 
