@@ -1,6 +1,6 @@
-"""The order that makes servers delete accounts: signed by the pipeline, and in a file only where it is asked for.
+"""The request that makes servers delete accounts: signed by the pipeline, and in a file only on demand.
 
-Rule G004 refuses such orders everywhere. It is lifted here alone, for the one draft that is shown as one.
+Rule G004 refuses such requests everywhere. It is waived here alone, for the one draft that is shown as one.
 """
 
 from __future__ import annotations
