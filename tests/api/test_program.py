@@ -101,3 +101,18 @@ def test_a_program_shares_subjects_renames_and_deletes(office: Office) -> None:
         "left": ["ORDERS"],
         "key": 1,
     }
+
+
+def test_a_program_renews_users_that_expire(office: Office) -> None:
+    ws = office.workspace()
+    ws.operators.add("ACME").sign()
+    ws.accounts.add("ORDERS").sign()
+    short = ws.users.add("ORDERS", "short", expiry="1d").sign().jwt
+    ws.users.add("ORDERS", "forever").sign()
+    renewed = ws.users.renew("ORDERS", "short", "forever", expiry="30d").sign()
+    assert renewed.addresses == (("ORDERS", "short"), ("ORDERS", "forever"))
+    assert renewed.jwts[0].claims.exp > short.claims.exp + 28 * 86_400
+    ws.users.add("ORDERS", "unlimited").sign()
+    skipped = ws.users.renew("ORDERS", "unlimited").sign()
+    assert (skipped.jwts, [one.why for one in skipped.skipped]) == ((), ["it never expires"])
+    assert ws.users.renew(within="1h").sign().jwts == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from seedless.app.edits import Change, Edited
 from seedless.app.pipeline import Preview, preview
 from seedless.app.reissue import reissued
 from seedless.app.renaming import rename_user
+from seedless.app.renewal import UsersRenewed, renew_users
 from seedless.app.subjects import subject_for
 from seedless.claims import Permission, User
 from seedless.errors import UsageError
@@ -155,6 +157,20 @@ class Users:
         return delete_users(
             self._workspace, account, names, revoke=revoke, creds=creds, seeds=seeds, issuer=key
         )
+
+    def renew(
+        self,
+        account: str | None = None,
+        *names: str,
+        within: timedelta | int | str | None = None,
+        expiry: Time | None = None,
+    ) -> Preview[UsersRenewed]:
+        """Preview a later end for users: *names* of *account*, or those that expire *within* a span, or have.
+
+        Without *account* they are of all accounts. The new jwt lasts as long as the old one did, from now, or
+        until *expiry*. Users that are revoked are skipped, and those that never expire; the result says why.
+        """
+        return renew_users(self._workspace, account, names, within=within, expiry=expiry)
 
     def rename(self, account: str, old: str, new: str) -> Preview[Edited[User]]:
         """Preview the user *old* of *account* under the name *new*; its key stays, its creds move along."""

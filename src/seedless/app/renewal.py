@@ -1,0 +1,152 @@
+"""Renewal: users that expire get a later end, and keep their keys and permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from seedless import units
+from seedless.app import arguments
+from seedless.app.arguments import Time
+from seedless.app.edits import stored
+from seedless.app.pipeline import Preview, nothing_to_do, preview
+from seedless.app.reissue import reissued
+from seedless.change import Change
+from seedless.claims import Account, User
+from seedless.errors import SeedlessError, UsageError
+from seedless.jwt import Jwt
+from seedless.plan import changed
+from seedless.signing_pipeline import Intent, Plan
+from seedless.trust import is_revoked
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["NotRenewed", "UsersRenewed", "renew_users"]
+
+
+class NotRenewed(msgspec.Struct, frozen=True):
+    """A user, or an account, that is not renewed, and why; a failure is one that somebody has to look at."""
+
+    address: tuple[str, ...]
+    why: str
+    is_failure: bool = False
+
+
+class UsersRenewed(msgspec.Struct, frozen=True, kw_only=True):
+    """The jwts of the users that were renewed, their addresses, and who was not."""
+
+    jwts: tuple[Jwt[User], ...]
+    addresses: tuple[tuple[str, ...], ...]
+    skipped: tuple[NotRenewed, ...]
+
+
+def renew_users(
+    workspace: Workspace,
+    account: str | None,
+    names: Sequence[str],
+    *,
+    within: timedelta | int | str | None = None,
+    expiry: Time | None = None,
+) -> Preview[UsersRenewed]:
+    """Preview a later end for users: those of *names*, or those that expire *within* a span, or have."""
+    if names and account is None:
+        raise UsageError("it is not said of which account the users are", "name it with --account")
+    if not names and within is None:
+        raise UsageError("it is not said which users are renewed", "name them, or say --within 30d")
+    now, span = workspace.refresh(), _span(within)
+    end = None if expiry is None else arguments.seconds("expiry", expiry, now)
+    changes: list[Change] = []
+    skipped: list[NotRenewed] = []
+    around: list[Jwt[Any]] = [workspace.operator()]
+    for name, parent in _accounts(workspace, account):
+        if isinstance(parent, SeedlessError):
+            skipped.append(NotRenewed((name,), parent.message, is_failure=True))
+            continue
+        around.append(parent)
+        for one in _renewed(workspace, parent, names, span, end):
+            if isinstance(one, NotRenewed):
+                skipped.append(one)
+            else:
+                changes.append(one)
+    addresses = tuple(change.address or () for change in changes)
+
+    def finish(jwts: tuple[Jwt[Any], ...]) -> UsersRenewed:
+        return UsersRenewed(jwts=jwts, addresses=addresses, skipped=tuple(skipped))
+
+    if not changes:
+        return nothing_to_do(workspace, finish(()))
+    plan = Plan(tuple(changes), now, tuple(around))
+    return preview(workspace, Intent(lambda _: plan), finish)
+
+
+def _span(within: timedelta | int | str | None) -> int | None:
+    """Return *within* in seconds; raise `UsageError`."""
+    match within:
+        case None | int():
+            return within
+        case timedelta():
+            return int(within.total_seconds())
+        case str():
+            try:
+                return units.parse_span(within)
+            except ValueError as error:
+                raise UsageError(f"within: {error}", "write 30d or 12h") from error
+    raise arguments.wrong_type("within", within, "a timedelta, seconds, or text as in 30d")
+
+
+def _accounts(
+    workspace: Workspace, account: str | None
+) -> Iterable[tuple[str, Jwt[Account] | SeedlessError]]:
+    """Return the account that is meant, or all: the jwt of each, or why it cannot be read."""
+    return workspace.each() if account is None else [(account, workspace.account(account))]
+
+
+def _renewed(
+    workspace: Workspace, parent: Jwt[Account], names: Sequence[str], within: int | None, end: int | None
+) -> Iterator[Change | NotRenewed]:
+    """Yield a change for each user of *parent* that is to be renewed, and why others are not."""
+    account, known = parent.claims.name.strip(), workspace.known_keys()
+    for name in dict.fromkeys(names) or workspace.store.children(account):
+        address = (account, name)
+        try:
+            before = stored(workspace, address)
+            if within is not None and not 0 < before.claims.exp <= workspace.now + within:
+                continue
+            why = _reason_against(parent, before, end)
+            yield NotRenewed(address, why) if why else _change(workspace, address, parent, before, known, end)
+        except SeedlessError as error:
+            if names:
+                raise
+            yield NotRenewed(address, error.message, is_failure=True)
+
+
+def _change(
+    workspace: Workspace,
+    address: tuple[str, ...],
+    parent: Jwt[Account],
+    before: Jwt[User],
+    known: Collection[str],
+    end: int | None,
+) -> Change:
+    now = workspace.now
+    until = now + _length(before) if end is None else end
+    after, key = reissued(parent.claims, known, before, lambda claims: replace(claims, exp=until))
+    return changed(after, key, replaces=before, now=now, reason="renewed", address=address)
+
+
+def _reason_against(parent: Jwt[Account], before: Jwt[User], end: int | None) -> str:
+    if is_revoked(parent, before):
+        return "it is revoked"
+    if before.claims.exp <= 0 and end is None:
+        return "it never expires"
+    return ""
+
+
+def _length(before: Jwt[User]) -> int:
+    """Return for how many seconds the jwt was good when it was issued."""
+    return max(before.claims.exp - max(before.issued_at, before.claims.nbf), 1)
