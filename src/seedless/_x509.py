@@ -77,25 +77,31 @@ def parse(data: bytes, where: str) -> list[Certificate]:
 def _certificate(value: x509.Certificate) -> Certificate:
     names = value.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     key = value.public_key()
-    constraints = [one.value for one in value.extensions if isinstance(one.value, x509.BasicConstraints)]
+    constraints = [
+        extension.value
+        for extension in value.extensions
+        if isinstance(extension.value, x509.BasicConstraints)
+    ]
     return Certificate(
         value=value,
         der=value.public_bytes(serialization.Encoding.DER),
         name=shown(value.subject.rfc4514_string()) or "(no name)",
         common_name=str(names[0].value) if len(names) == 1 else "",
         extensions={
-            one.oid.dotted_string: one.value.value
-            for one in value.extensions
-            if isinstance(one.value, x509.UnrecognizedExtension)
+            extension.oid.dotted_string: extension.value.value
+            for extension in value.extensions
+            if isinstance(extension.value, x509.UnrecognizedExtension)
         },
         ed25519=key.public_bytes_raw() if isinstance(key, Ed25519PublicKey) else None,
-        is_authority=any(one.ca for one in constraints),
+        is_authority=any(constraint.ca for constraint in constraints),
     )
 
 
 def to_pem(certificates: Sequence[Certificate]) -> str:
     """Return *certificates* as PEM text."""
-    return "".join(one.value.public_bytes(serialization.Encoding.PEM).decode() for one in certificates)
+    return "".join(
+        certificate.value.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates
+    )
 
 
 def chain(
@@ -105,7 +111,7 @@ def chain(
 
     *now* is in Unix seconds; every certificate has to be valid then.
     """
-    anchors = [one for one in others if one.digest in roots]
+    anchors = [other for other in others if other.digest in roots]
     if not anchors:
         raise Refused(
             "no certificate that was given is a root that the policy pins",
@@ -117,7 +123,7 @@ def chain(
     above = _above(leaf, others)
     verifier = (
         PolicyBuilder()
-        .store(Store([one.value for one in anchors]))
+        .store(Store([anchor.value for anchor in anchors]))
         .time(_date(now))
         .extension_policies(ca_policy=authorities, ee_policy=ExtensionPolicy.permit_all())
         .build_client_verifier()
@@ -134,7 +140,9 @@ def _above(leaf: Certificate, others: Sequence[Certificate]) -> list[Certificate
     """Return those of *others* that can be above *leaf* by their names; raise `Refused` for too many."""
     found: dict[bytes, Certificate] = {}
     names = {leaf.value.issuer}
-    while more := {one.der: one for one in others if one.value.subject in names and one.der not in found}:
+    while more := {
+        other.der: other for other in others if other.value.subject in names and other.der not in found
+    }:
         found |= more
         names = {one.value.issuer for one in more.values()}
     if len(found) > _MOST_ABOVE:
@@ -162,14 +170,14 @@ def _why(leaf: Certificate, others: Sequence[Certificate], anchors: Sequence[Cer
             return why
         if at.value.issuer == at.value.subject:
             return f"it ends at {at.name} with the SHA-256 {at.digest}, a root that the policy does not pin"
-        issuers = [one for one in others if one.value.subject == at.value.issuer and one is not at]
+        issuers = [other for other in others if other.value.subject == at.value.issuer and other is not at]
         if not issuers:
             issuer = shown(at.value.issuer.rfc4514_string())
             return f"the certificate of {issuer}, which issued {at.name}, is not among those that were given"
         signers = [one for one in issuers if _has_signed(one, at)]
         if not signers:
             return f"{at.name} is not signed by the key of {issuers[0].name}"
-        at = next((one for one in signers if one.is_authority), signers[0])
+        at = next((signer for signer in signers if signer.is_authority), signers[0])
         if not at.is_authority:
             return f"{at.name} is not a certificate authority, and issued a certificate"
     return ""

@@ -173,7 +173,7 @@ def verify(
 
 def _leaf(certificates: Sequence[Certificate], public_key: PublicKey) -> Certificate:
     """Return the one attestation certificate of *public_key*: a slot's own certificate has the same key."""
-    of_key = [one for one in certificates if one.ed25519 == public_key.raw]
+    of_key = [certificate for certificate in certificates if certificate.ed25519 == public_key.raw]
     if not of_key:
         raise Refused(
             f"no certificate that was given is of the key {public_key}",

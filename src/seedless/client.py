@@ -345,7 +345,7 @@ def _unreached(error: OSError, reply: str) -> str:
     numbers = {error.errno} if error.errno else {int(one) for one in _ERRNO.findall(reply)}
     if numbers == {errno.ECONNREFUSED}:
         return "nothing listens there"
-    return ", ".join(os.strerror(one).lower() for one in sorted(numbers)) or reply
+    return ", ".join(os.strerror(number).lower() for number in sorted(numbers)) or reply
 
 
 def _named(addresses: list[str]) -> str:

@@ -81,12 +81,12 @@ def written(plan: Plan) -> dict[str, Any]:
         ],
         "placements": [
             {
-                "address": list(one.address),
-                "jwt": one.jwt.text if one.jwt else None,
-                "reason": one.reason,
-                "replaces": one.replaces.text if one.replaces else None,
+                "address": list(write.address),
+                "jwt": write.jwt.text if write.jwt else None,
+                "reason": write.reason,
+                "replaces": write.replaces.text if write.replaces else None,
             }
-            for one in plan.store_writes
+            for write in plan.store_writes
         ],
     }
 
@@ -207,17 +207,17 @@ def _require_one_each(plan: Plan, where: str) -> None:
     Of two that are current one is older: whoever shows it as the predecessor has rolled the other back.
     """
     current: dict[str, jwt.Jwt[Any]] = {}
-    before = [*(one.replaces for one in plan.changes), *(one.replaces for one in plan.store_writes)]
+    before = [*(change.replaces for change in plan.changes), *(write.replaces for write in plan.store_writes)]
     for jwt_after in (*plan.around, *filter(None, before)):
         if current.setdefault(jwt_after.claims.sub, jwt_after) != jwt_after:
             text = f"{where} holds two jwts of {shown(jwt_after.claims.name)} as current, and one can be"
             raise UsageError(text, _MADE)
-    made = [one.address for one in plan.changes if one.address is not None]
-    placed = [one.address for one in plan.store_writes]
+    made = [change.address for change in plan.changes if change.address is not None]
+    placed = [write.address for write in plan.store_writes]
     for addresses in (made, placed):
         if len(set(addresses)) < len(addresses):
             raise UsageError(f"{where} has one address twice", _MADE)
-    if any(one.address == () and one.jwt is None for one in plan.store_writes) and () not in made:
+    if any(write.address == () and write.jwt is None for write in plan.store_writes) and () not in made:
         raise UsageError(f"{where} takes the operator away, and puts none in its place", _MADE)
 
 

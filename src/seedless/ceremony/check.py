@@ -307,8 +307,8 @@ class _RecordedKeys:
     reported: Mapping[str, Mapping[str, Any]]
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
-        for one in drafts:
-            jwt = self.jwts.get(one.signing_input)
+        for draft in drafts:
+            jwt = self.jwts.get(draft.signing_input)
             if jwt is None:
                 raise _NotSignedError("what has to be signed here was not signed then")
             yield jwt

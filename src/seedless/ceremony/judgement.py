@@ -150,8 +150,8 @@ def finding_texts(report: Report) -> tuple[str, ...]:
 def _with_first_use(report: Report, is_meant: Any) -> Report:  # noqa: ANN401 - a question about a finding
     waived: list[Finding] = []
     kept: list[Finding] = []
-    for one in report.findings:
-        (waived if one.code in _UNKNOWN and is_meant(one) else kept).append(one)
+    for finding in report.findings:
+        (waived if finding.code in _UNKNOWN and is_meant(finding) else kept).append(finding)
     return Report(tuple(kept), (*report.waived, *waived))
 
 
@@ -267,7 +267,7 @@ def _predecessor(review_context: ReviewContext, change: Change) -> Iterator[Find
 def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding]:
     plan, book = review_context.plan, review_context.book
     trusted = TrustChain.under(review_context.policy, plan.changes, context)
-    jwts = [*plan.around, *(one.jwt for one in plan.store_writes if one.jwt)]
+    jwts = [*plan.around, *(write.jwt for write in plan.store_writes if write.jwt)]
     for jwt in jwts:
         title, why = Statement.of(jwt).title, trusted.rejection_reason(Statement.of(jwt))
         if why:

@@ -130,11 +130,11 @@ def policy_text(
     have to attest the operator's keys (SHA-256 of DER). Raise `UsageError` where no operator's key was made.
     """
     all_keys = list(made)
-    operator = next((one for one in all_keys if one.public_key.role is Role.OPERATOR), None)
+    operator = next((key for key in all_keys if key.public_key.role is Role.OPERATOR), None)
     if operator is None:
         raise UsageError("there is no operator key that a policy could pin", "make one: --key operator:NAME")
     serials = sorted(
-        {str(one.driver_report["serial"]) for one in all_keys if one.driver_report.get("serial")}
+        {str(key.driver_report["serial"]) for key in all_keys if key.driver_report.get("serial")}
     )
     lines = [f'operator = "{operator.public_key}"']
     if serials:

@@ -354,12 +354,12 @@ class _OpenCeremony:
             self.journal.append("ended", self.run.clock(), signed=len(self.signed))
         digest = transcript.digest(self.journal.entries)
         receipts = list(self._keys.sign(receipt_drafts(request, digest, self.journal.entries[-1]["at"])))
-        self.result = transcript.to_bytes(self.journal.entries, [one.text for one in receipts])
+        self.result = transcript.to_bytes(self.journal.entries, [receipt.text for receipt in receipts])
         # A ledger that begins knows the ceremonies that have a result here, so that none is missed later.
         book = self.review_context.book or OperatorRecord(
             last=request.previous, requests=self.review_context.unknown_results
         )
-        placed = [one.jwt for one in self.review_context.plan.store_writes if one.jwt]
+        placed = [write.jwt for write in self.review_context.plan.store_writes if write.jwt]
         ended = book.ended(request.digest, digest, [*self.review_context.plan.around, *placed, *self.signed])
         ledger = self.review_context.ledger.with_book(self.review_context.policy.operator, ended)
         text = self.result.decode()

@@ -128,8 +128,8 @@ def _current_jwts(request: CeremonyRequest) -> Iterator[Jwt[Any]]:
     plan = request.plan
     yield from plan.around
     yield from (change.replaces for change in plan.changes if change.replaces)
-    for one in plan.store_writes:
-        yield from (jwt_after for jwt_after in (one.jwt, one.replaces) if jwt_after)
+    for write in plan.store_writes:
+        yield from (jwt_after for jwt_after in (write.jwt, write.replaces) if jwt_after)
     if request.operator is not None:
         yield request.operator
 

@@ -131,7 +131,7 @@ def _operator_name(request: CeremonyRequest) -> str:
     if request.operator is not None:
         return request.operator.claims.name
     claims = (change.draft.claims for change in request.plan.changes)
-    return next((one.name for one in claims if one.sub == request.operator_key), "")
+    return next((claim.name for claim in claims if claim.sub == request.operator_key), "")
 
 
 def _names(request: CeremonyRequest, progress: CeremonyProgress) -> dict[str, str]:
@@ -250,8 +250,8 @@ def _difference(one: Difference, *, is_new: bool) -> str:
 def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
     pinned = checked.policy.witnesses if checked.policy else None
     needed = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
-    rows = [("Witness", _code(str(one.issuer))) for one in checked.witnesses]
-    rows += [("Receipt by", _named(str(one.issuer), names)) for one in checked.receipts]
+    rows = [("Witness", _code(str(witness.issuer))) for witness in checked.witnesses]
+    rows += [("Receipt by", _named(str(receipt.issuer), names)) for receipt in checked.receipts]
     count = len(progress.statements)
     return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(needed)}.</p>{_table(rows)}"
 

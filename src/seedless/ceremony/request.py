@@ -98,7 +98,7 @@ class CeremonyRequest:
         if self.operator is not None:
             return self.operator.claims.sub
         claims = (change.draft.claims for change in self.plan.changes)
-        return next((one.sub for one in claims if isinstance(one.body, Operator)), "")
+        return next((claim.sub for claim in claims if isinstance(claim.body, Operator)), "")
 
     @property
     def largest_result(self) -> int:
@@ -127,7 +127,7 @@ class CeremonyRequest:
 
         These are the issuers, and the keys that the operator's jwts list, those of a draft included.
         """
-        claims = [one.draft.claims for one in self.plan.changes]
+        claims = [change.draft.claims for change in self.plan.changes]
         claims += [one.claims for one in (self.operator, *self.plan.around) if one is not None]
         found = {key.raw for key in self.issuers}
         for one in claims:
@@ -147,10 +147,10 @@ def prepare(plan: Plan, *, at: int, reset_time: Collection[str] = (), **header: 
     """
     changes = tuple(
         changed(
-            one.draft.claims, one.draft.issuer,
-            replaces=one.replaces, now=at, reason=one.reason, address=one.address,
+            change.draft.claims, change.draft.issuer,
+            replaces=change.replaces, now=at, reason=change.reason, address=change.address,
         )
-        for one in plan.changes
+        for change in plan.changes
     )  # fmt: skip
     again = msgspec.structs.replace(plan, changes=changes, prepared_at=at)
     request = CeremonyRequest(plan=dated(again, reset_time), **header)
@@ -203,7 +203,7 @@ def _require_sound(request: CeremonyRequest) -> None:
     if request.expires <= request.plan.prepared_at:
         raise UsageError("request.expires is not after request.plan.prepared_at", "give it some days")
     _require_one_operator(request)
-    kept = [one.draft.claims.sub for one in request.plan.changes if one.address is not None]
+    kept = [change.draft.claims.sub for change in request.plan.changes if change.address is not None]
     if len(set(kept)) < len(kept):
         raise UsageError("request.plan.changes has two drafts of one subject", "sign one of them")
 

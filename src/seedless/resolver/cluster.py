@@ -302,13 +302,15 @@ def find_servers(connection: Connection, servers: int | None = None) -> Cluster:
     servers_found = _there(connection, servers)
     counted = _enough(len(servers_found))
     server_reports = protocol.server_reports(connection.ask([Question(protocol.VARZ, b"", counted)])[0])
-    _require({one.server for one in server_reports}, servers_found, "did not report whom they trust")
-    holders = {one.server for one in server_reports if one.operators or _is_account(one.system_account)}
+    _require({report.server for report in server_reports}, servers_found, "did not report whom they trust")
+    holders = {
+        report.server for report in server_reports if report.operators or _is_account(report.system_account)
+    }
     holdings = protocol.listings(connection.ask([Question(protocol.LIST, b"", _enough(len(holders)))])[0])
     _require(set(holdings), holders, "did not report which accounts they hold", _FULL)
     return Cluster(
         connection,
-        tuple(one for one in server_reports if one.server in holdings),
+        tuple(report for report in server_reports if report.server in holdings),
         dict(sorted(holdings.items(), key=lambda item: (item[0].name, item[0].id))),
     )
 

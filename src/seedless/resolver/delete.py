@@ -100,7 +100,7 @@ def orphaned_accounts(
 
     *deleted* are those that were deleted before; *now* is Unix seconds.
     """
-    systems = {one.system_account for one in target.server_reports}
+    systems = {report.system_account for report in target.server_reports}
     in_store = {account.claims.sub for account in stored.values()}
     on_servers: frozenset[str] = frozenset().union(*target.holdings.values())
     # Judged as a pull would: what could not be taken into the store may be somebody's only copy.
@@ -167,7 +167,7 @@ def delete_request_issuer(
 
 
 def _obeys_any(report: ServerReport, keys: Sequence[str]) -> bool:
-    return any(key in _obeyed(one.claims) for one in report.operators for key in keys)
+    return any(key in _obeyed(operator.claims) for operator in report.operators for key in keys)
 
 
 def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:

@@ -59,13 +59,13 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], servers: ServerContext) 
     """
     # With `trusted_keys` a server shows no operator jwt in VARZ, and it cannot be seen from outside whether
     # it trusts signing keys.
-    blind = [one.server for one in servers.server_reports if not one.operators]
+    blind = [report.server for report in servers.server_reports if not report.operators]
     if blind:
         text = f"it is not known whom {_names(blind)} trusts: no operator jwt is shown"
         yield error("R001", "iss", text, "configure it with operator:, not with trusted_keys:")
     # By what each server has loaded and not by the store: a server that was not restarted since a
     # rotation still has the operator jwt of before.
-    deaf = [one for one in servers.server_reports if one.operators and not _trusts(one, account)]
+    deaf = [report for report in servers.server_reports if report.operators and not _trusts(report, account)]
     if deaf:
         identities = {operator.claims.sub for one in deaf for operator in one.operators}
         strict = ", the operator's identity" if str(account.issuer) in identities else ""
@@ -103,9 +103,9 @@ def r003_fits_into_a_message(account: Jwt[Account], servers: ServerContext) -> I
     """
     # The smallest: an update goes to all servers at once, and the connection over which it goes is closed
     # by the first that finds it too long.
-    smallest = min((one.max_payload for one in servers.server_reports if one.max_payload), default=0)
+    smallest = min((report.max_payload for report in servers.server_reports if report.max_payload), default=0)
     if smallest and len(account.text) > smallest:
-        slow = [one.server for one in servers.server_reports if one.max_payload == smallest]
+        slow = [report.server for report in servers.server_reports if report.max_payload == smallest]
         text = f"has {len(account.text)} bytes; at most {smallest} are taken by {_names(slow)}"
         yield error("R003", "", text, "make it smaller, or raise max_payload there")
 
@@ -117,9 +117,9 @@ def r004_servers_are_of_this_operator(_: object, servers: ServerContext) -> Iter
     """
     ours = servers.operator.claims
     strange = [
-        one.server
-        for one in servers.server_reports
-        if one.operators and all(operator.claims.sub != ours.sub for operator in one.operators)
+        report.server
+        for report in servers.server_reports
+        if report.operators and all(operator.claims.sub != ours.sub for operator in report.operators)
     ]
     if strange:
         text = f"another operator than {brief(ours.name)} ({ours.sub}) is trusted by {_names(strange)}"
@@ -132,7 +132,7 @@ def r005_system_account_lets_us_in(account: Jwt[Account], servers: ServerContext
     Otherwise it is the last thing that can be pushed.
     """
     if servers.user is None or all(
-        one.system_account != account.claims.sub for one in servers.server_reports
+        report.system_account != account.claims.sub for report in servers.server_reports
     ):
         return
     if not trust.did_sign(account, servers.user):
@@ -173,7 +173,7 @@ def r007_system_account_stays(accounts: Collection[str], servers: ServerContext)
 
     Servers do not do it, and could be sent nothing more if they did.
     """
-    systems = {one.system_account for one in servers.server_reports}
+    systems = {report.system_account for report in servers.server_reports}
     # Also that of the store: servers may have been started with another one.
     systems.add(servers.operator.claims.body.system_account)
     for account in sorted(systems & set(accounts)):

@@ -69,7 +69,7 @@ def held_jwts(compared: Sequence[ComparedAccount]) -> Mapping[str, tuple[Jwt[Any
 def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[SentAccount, ...]:
     """Send *accounts* and return what became of each, in the order in which they went."""
     # What servers report, and not the store: they may differ while the system account is replaced.
-    systems = {one.system_account for one in target.server_reports}
+    systems = {report.system_account for report in target.server_reports}
     ordered = sorted(accounts, key=lambda account: account.claims.sub in systems)
     found = target.update(ordered)
     # After a silence it is not known whether the server is gone or slow. What follows is not sent, so

@@ -51,10 +51,10 @@ class AccountContext:
 
     def sources(self, *claims: Claims[Any]) -> tuple[Jwt[Any], ...]:
         """Return the operator, this account, and the accounts that *claims* import from."""
-        sources_needed = {item.account for one in claims for item in getattr(one.body, "imports", ())}
+        sources_needed = {item.account for claim in claims for item in getattr(claim.body, "imports", ())}
         sources_needed.add(self.account.claims.sub)
         accounts = (self.account, *self.importers.values())
-        return (self.operator, *(one for one in accounts if one.claims.sub in sources_needed))
+        return (self.operator, *(account for account in accounts if account.claims.sub in sources_needed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def connected(
         if all(reply.data.total <= (page + 1) * PAGE for reply in pages):
             break
     leafs = [one for reply in _answers(ask, servers, (LEAFZ, b""), _Leafz) for one in reply.data.leafs or ()]
-    return AccountConnections(tuple(clients), sum(one.account == account for one in leafs))
+    return AccountConnections(tuple(clients), sum(leaf.account == account for leaf in leafs))
 
 
 def _answers(

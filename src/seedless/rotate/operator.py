@@ -59,7 +59,11 @@ class ServerTrust:
     @classmethod
     def of(cls, report: ServerReport) -> ServerTrust:
         """Return what *report* of a server contains."""
-        found = {key for one in report.operators for key in (one.claims.sub, *listed_keys(one.claims))}
+        found = {
+            key
+            for operator in report.operators
+            for key in (operator.claims.sub, *listed_keys(operator.claims))
+        }
         return cls(report.server, frozenset(found))
 
 
@@ -72,12 +76,12 @@ class ServersSeen:
 
     def without(self, key: PublicKey) -> tuple[AccountServer, ...]:
         """Return the servers that do not trust *key*."""
-        return tuple(one.server for one in self.trusts if str(key) not in one.keys)
+        return tuple(trust.server for trust in self.trusts if str(key) not in trust.keys)
 
     def beside(self, operator: Claims[Operator]) -> dict[AccountServer, tuple[str, ...]]:
         """Return the servers that trust keys which *operator* does not list, with those keys."""
         ours = {operator.sub, *listed_keys(operator)}
-        found = {one.server: tuple(sorted(one.keys - ours)) for one in self.trusts}
+        found = {trust.server: tuple(sorted(trust.keys - ours)) for trust in self.trusts}
         return {server: keys for server, keys in found.items() if keys}
 
 
