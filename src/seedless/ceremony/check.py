@@ -147,7 +147,7 @@ def _examined(
             verdict=CeremonyVerdict.INCOMPLETE, text=_so_far(so_far), request=request, progress=so_far
         )
     # The policy is the one in the transcript, since the file may have changed since; that it is the right
-    # one only its digest on paper tells.
+    # one only its digest on paper shows.
     pinned = _policy(so_far.reviewed["policy"], request, policy)
     witnesses: tuple[Jwt[Any], ...] = ()
     if so_far.driver_report or result_read.receipts is not None:

@@ -197,7 +197,7 @@ def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
         yield _finding(
             "R005", "", text, "finish that one: ceremony sign, with its request; or: ceremony abandon"
         )
-    # A machine without a ledger cannot tell the newest jwt from the oldest. So it stops, instead of
+    # A machine without a ledger cannot distinguish the newest jwt from the oldest. So it stops, instead of
     # beginning a ledger by itself: whoever deletes the file would have a rollback.
     if book is None:
         count = len(review_context.unknown_results)

@@ -256,7 +256,7 @@ def _window(worker: WorkerProcess) -> int:
 
 def _send(worker: WorkerProcess, batch: list[SigningJob]) -> None:
     """Send jobs as one batch, but suspects one by one: a worker reports all of a batch before the next."""
-    # A batch is answered as a whole, so of a batch that kills its worker nobody could say which job it
+    # A batch is answered as a whole, so of a batch that kills its worker it would not be known which job it
     # was.
     for _, group in itertools.groupby(batch, lambda job: job.number if job.is_suspect else -1):
         body = b"".join(pack_job(job.number, job.key, job.message) for job in group)
