@@ -1,4 +1,4 @@
-"""Add, select and remove contexts in the owner's configuration, whose comments and order stay as they are.
+"""Edit the owner's configuration: modules and contexts; comments and order stay as they are.
 
 A table is appended, a table is cut out, a line is replaced: as text, since the standard library reads TOML
 and does not write it. The result is read again, and written only when it holds what was meant and the rest
@@ -44,6 +44,20 @@ def add_context(environment: Mapping[str, str], name: str, values: Mapping[str, 
     gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
     contexts = {**before.get("contexts", {}), name: dict(values)}
     return _write(path, f"{text}{gap}[contexts.{name}]\n{lines}", before | {"contexts": contexts})
+
+
+def add_module(environment: Mapping[str, str], module: Path) -> Path | None:
+    """List *module* for commands that name none, unless modules are listed; return the file if written.
+
+    With other modules in the list the person has to name the one that is meant: the file is left as it is.
+    """
+    path, text, before = _read(environment)
+    if before.get("modules"):
+        return None
+    if "modules" in before:
+        raise StoreError(f"{shown(path)} has an empty list of modules", f"add {shown(module)} to it by hand")
+    line = f"modules = [{_toml(str(module))}]\n"
+    return _write(path, line + text, before | {"modules": [str(module)]})
 
 
 def select_context(environment: Mapping[str, str], name: str | None) -> Path:

@@ -10,21 +10,22 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from seedless import config_edit
 from seedless.app.bulk import MANY, CachedPin, in_bulk
-from seedless.config import choose_module
-from seedless.errors import NoKey
+from seedless.config import choose_module, softhsm_module
+from seedless.errors import ModuleError, NoKey
 from seedless.inventory import attestation_path
 from seedless.pin import parse_pin_source, uri_pin_source
-from seedless.pkcs11 import observer
+from seedless.pkcs11 import observer, softhsm
 from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
-from seedless.store import atomic
+from seedless.store import atomic, expanded
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*=")
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from seedless.app.workspace import Workspace
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey
     from seedless.pending_keys import KeyCreation
     from seedless.pin import PinSource
+    from seedless.pkcs11.softhsm import PrivateSetup
     from seedless.pkcs11.token import Token
     from seedless.pkcs11.token_info import TokenInfo
     from seedless.policy import Policy
@@ -96,6 +98,24 @@ def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
     # token.
     load_binding()
     return module
+
+
+def private_softhsm(
+    environment: Mapping[str, str], module: str | None, *, dry_run: bool = False
+) -> PrivateSetup:
+    """Set SoftHSM up for this user alone, and list its module, or the *module* that is named, as theirs.
+
+    `written` of what is returned are the files and folders that are new. Raise `ModuleError` where SoftHSM is
+    not installed, `StoreError` and `UsageError` as `seedless.pkcs11.softhsm.set_up`.
+    """
+    path = expanded(module).absolute() if module else softhsm_module()
+    if path is None:
+        raise ModuleError("SoftHSM is not installed", "apt install softhsm2, or dnf install softhsm")
+    setup = softhsm.set_up(environment, dry_run=dry_run)
+    if dry_run:
+        return setup
+    listed = config_edit.add_module(environment, path)
+    return msgspec.structs.replace(setup, written=setup.written + ((listed,) if listed else ()))
 
 
 def kept_attestation(

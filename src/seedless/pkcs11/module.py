@@ -23,7 +23,7 @@ from pkcs11.constants import TokenFlag
 from pkcs11.exceptions import PKCS11Error
 
 from seedless.errors import ModuleError, NoToken, TokenError
-from seedless.pkcs11 import cryptoki, observer
+from seedless.pkcs11 import cryptoki, observer, softhsm
 from seedless.pkcs11.families import configuration_of, firmware_of
 from seedless.pkcs11.return_values import explain, explained, is_loss
 from seedless.pkcs11.token_info import TokenInfo, matches
@@ -376,4 +376,6 @@ def _finalize_all() -> None:
 def _not_initialised(result: int, path: Path) -> ModuleError:
     cause = explain(result, "initialise the module", str(path))
     configuration = configuration_of(path.name) or "the driver's configuration"
-    return ModuleError(cause.message, f"look at {configuration}")
+    error = ModuleError(cause.message, f"look at {configuration}")
+    # For any CKR value: what SoftHSM answers differs between its versions, the file that it needs does not.
+    return softhsm.explain_initialise(error, os.environ) if "softhsm" in path.name else error

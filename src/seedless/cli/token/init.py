@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.tokens import module_for, named_uri
+from seedless.app.tokens import module_for, named_uri, private_softhsm
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
     metavar="SERIAL",
     help="The serial of a token that holds keys and shall lose them; its label if it has none.",
 )
+@click.option("--softhsm", is_flag=True, help="Set up SoftHSM for yourself first, and use its module.")
 @change_options
-def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None) -> None:
+def init(
+    settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None, softhsm: bool
+) -> None:
     """Initialise a token; one with keys only if named.
 
     A token that was initialised before loses all that is on it: its serial has to be typed, or given with
@@ -42,10 +46,22 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
 
     PINs are asked twice on the terminal, or come from --so-pin-source and --pin-source.
 
+    With --softhsm, SoftHSM gets a configuration and a folder of tokens that only you can read, where you have
+    none yet, and its module is listed in your configuration: later commands find both by themselves.
+
+    \b
+    From nothing to a first account and user, on Debian and Ubuntu (apt install softhsm2):
+      seedless token init --softhsm --label ACME
+      seedless operator add ACME --sys
+      seedless account add ORDERS
+      seedless user add -a ORDERS app
+
     \b
     Example:
       seedless token init --label ACME
     """
+    if softhsm and not _set_softhsm_up(settings, label):
+        return
     workspace = CommandWorkspace(settings)
     uri = named_uri(workspace)
     module = module_for(workspace, uri, is_ours=True)
@@ -65,6 +81,20 @@ def init(settings: Settings, *, label: str, so_pin_source: str | None, erase: st
     if sum(one.label == made.label for one in load(module).tokens()) > 1:
         printing.say("another token has this label: name them by their serials")
     printing.emit(token_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
+
+
+def _set_softhsm_up(settings: Settings, label: str) -> bool:
+    """Make the private set-up, and report what was written; return False for a dry run, which ends here."""
+    setup = private_softhsm(os.environ, settings.module, dry_run=settings.dry_run)
+    if settings.dry_run:
+        paths = ", ".join(map(shown, setup.written)) or "nothing for SoftHSM"
+        data = {"dry_run": True, "label": label, "would_write": [str(path) for path in setup.written]}
+        printing.emit(data, f"would write {paths}, and initialise a token", as_json=settings.as_json)
+        return False
+    for path in setup.written:
+        printing.say(f"wrote {shown(path)}")
+    printing.say(f"SoftHSM reads {shown(setup.configuration)}")
+    return True
 
 
 def _serial_to_erase(

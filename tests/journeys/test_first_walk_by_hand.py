@@ -1,0 +1,139 @@
+"""The README's first steps by hand, as a normal user with nothing but a home."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest_softhsm
+
+_ROOT = Path(__file__).parents[2]
+_NOBODY = 65534
+_CONSOLE = re.compile(r"## First steps by hand\n.*?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_USES_SEEDLESS = (sys.executable, "-c", "import seedless.cli.main")
+
+
+class Newcomer:
+    """A normal user with an empty home and one variable; a test as root drops to one if it can."""
+
+    def __init__(self, home: Path, softhsm: pytest_softhsm.SoftHSM) -> None:
+        self.home = home
+        self.module = softhsm.module
+        self.drop: tuple[str, ...] = ()
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
+        (home / "pin").write_text("1234\n", "ascii")
+        (home / "pin").chmod(0o600)
+        self.env["SEEDLESS_PIN_SOURCE"] = f"file:{home / 'pin'}"
+        if os.geteuid() == 0:
+            drop = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
+            # A checkout below /root can be read by root alone: there the walk is root's.
+            can = (
+                shutil.which("setpriv")
+                and not subprocess.run(
+                    [*drop, *_USES_SEEDLESS], env=self.env, cwd="/", capture_output=True, check=False
+                ).returncode
+            )
+            if can:
+                self.drop = drop
+                os.chown(home, _NOBODY, _NOBODY)
+                os.chown(home / "pin", _NOBODY, _NOBODY)
+
+    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.drop, sys.executable, "-m", "seedless", *words],
+            cwd=self.home,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def newcomer(softhsm: pytest_softhsm.SoftHSM) -> Iterator[Newcomer]:
+    # pytest's own folders can be entered by the user of the tests alone.
+    with tempfile.TemporaryDirectory(prefix="newcomer-") as folder:
+        yield Newcomer(Path(folder), softhsm)
+
+
+def test_the_first_steps_of_the_readme_run_as_a_normal_user_with_one_variable(newcomer: Newcomer) -> None:
+    match = _CONSOLE.search((_ROOT / "README.md").read_text("utf-8"))
+    assert match is not None
+    lines = [line.removeprefix("$ seedless ").replace("'", "").split() for line in match[1].splitlines()]
+    assert lines[0] == ["token", "init", "--softhsm", "--label", "ACME"]
+    assert lines[1][0] == "operator", "the second command signs the first jwt"
+    assert not any(word == "export" for line in lines for word in line)
+    for words in lines:
+        more = ["--so-pin-source", newcomer.env["SEEDLESS_PIN_SOURCE"]] if words[1:2] == ["init"] else []
+        consent = ["--yes"] if words[0] in {"token", "operator", "account", "user"} else []
+        done = newcomer.run(*words, *more, *consent)
+        assert done.returncode == 0, (words, done.stderr)
+    assert "account ORDERS  A" in done.stdout
+    assert (newcomer.home / "trust.conf").is_file()
+    tokens = newcomer.home / ".local/share/softhsm2"
+    assert stat.S_IMODE(tokens.stat().st_mode) == 0o700
+
+
+def init(newcomer: Newcomer, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    so_pin = newcomer.env["SEEDLESS_PIN_SOURCE"]
+    return newcomer.run("token", "init", "--label", "ACME", "--so-pin-source", so_pin, "--yes", *words, **env)
+
+
+def test_what_was_written_is_printed_and_a_second_time_nothing_is_replaced(newcomer: Newcomer) -> None:
+    first = init(newcomer, "--softhsm")
+    configuration = newcomer.home / ".config/softhsm2/softhsm2.conf"
+    for path in (
+        configuration,
+        newcomer.home / ".local/share/softhsm2",
+        newcomer.home / ".config/seedless/config.toml",
+    ):
+        assert f"wrote {path}\n" in first.stderr
+    before = configuration.read_text("utf-8")
+    again = init(newcomer, "--softhsm")
+    assert again.returncode == 0
+    assert "wrote" not in again.stderr
+    assert configuration.read_text("utf-8") == before
+
+
+def test_a_dry_run_of_the_set_up_writes_nothing(newcomer: Newcomer) -> None:
+    done = init(newcomer, "--softhsm", "--dry-run")
+    assert done.returncode == 0
+    assert f"would write {newcomer.home}/.config/softhsm2/softhsm2.conf" in done.stdout
+    assert sorted(path.name for path in newcomer.home.iterdir()) == ["pin"]
+
+
+def test_modules_that_are_listed_already_stay_as_they_are(newcomer: Newcomer) -> None:
+    folder = newcomer.home / ".config/seedless"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f'# mine\nmodules = ["{newcomer.module}"]\n', "utf-8")
+    if newcomer.drop:
+        for path in (newcomer.home / ".config", folder, folder / "config.toml"):
+            os.chown(path, _NOBODY, _NOBODY)
+    assert init(newcomer, "--softhsm").returncode == 0
+    assert (folder / "config.toml").read_text("utf-8") == f'# mine\nmodules = ["{newcomer.module}"]\n'
+
+
+def test_a_configuration_of_softhsm_that_cannot_be_read_is_named_with_what_to_do(newcomer: Newcomer) -> None:
+    if os.access("/etc/softhsm/softhsm2.conf", os.R_OK) and not newcomer.drop:
+        done = init(newcomer, "--module", str(newcomer.module), SOFTHSM2_CONF=str(newcomer.home / "none"))
+        assert "you cannot read" in done.stderr
+        assert "SOFTHSM2_CONF names it" in done.stderr
+        return
+    done = init(newcomer, "--module", str(newcomer.module))
+    assert done.returncode == 4
+    assert "you cannot read /etc/softhsm/softhsm2.conf, SoftHSM's configuration" in done.stderr
+    assert "seedless token init --softhsm --label LABEL" in done.stderr
