@@ -82,6 +82,7 @@ class SigningClient(Client):
             await opening
         finally:
             self._first_failure = None
+        # Else a server that closes the connection after CONNECT would look like one that let us in.
         if not self.is_connected:  # nats-py takes the end of the stream for a login
             raise Error("nats: the server closed the connection")
 
@@ -97,6 +98,8 @@ class SigningClient(Client):
         if initial_connection:
             nonce = info.get("nonce")
             try:
+                # Before the nonce is signed: a signature for a server that is refused afterwards was made
+                # for nothing, and may have cost a touch.
                 if self._tls:
                     self._require_tls(info)
                 self._signed = (nonce, await self._sign(nonce))
@@ -113,6 +116,8 @@ class SigningClient(Client):
         if address.scheme == "wss" or self.options["tls_handshake_first"]:
             return  # TLS was there before this INFO
         if info.get("tls_available"):
+            # `tls_available` is what a server says that takes both (allow_non_tls); nats-py goes on in
+            # plain text there.
             info["tls_required"] = True  # a server that leaves it to us; nats-py does not look at that
         if address.scheme == "ws" or not info.get("tls_required"):
             where = brief(address.netloc.rpartition("@")[2])
@@ -126,6 +131,7 @@ class SigningClient(Client):
         self._drop()
         if isinstance(error, PinError):
             await self._on_error(error)
+            # A PIN that was rejected must not be sent again by each reconnect, until the token is locked.
             raise NoServersError from error  # the one error that makes nats-py stop and close
         raise Error(error.message) from error
 
@@ -145,6 +151,8 @@ class SigningClient(Client):
 
     def _signature(self, nonce: str) -> bytes:
         signed, signature = self._signed
+        # The signature was made while the INFO was read, in another thread, since nats-py asks for it in
+        # a function that must not wait.
         if signed != nonce or not signature:
             raise SeedlessError(
                 "this version of nats-py asks for signatures in a way that is not known",

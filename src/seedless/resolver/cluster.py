@@ -140,11 +140,14 @@ class Connection:
         return self._runner.run(self._ask(questions))
 
     async def _ask(self, questions: Sequence[Question]) -> list[list[bytes]]:
+        # One subscription for all questions, the number of each behind it: nats-py's `request` takes the
+        # first answer, and servers answer one by one.
         inbox = self._client.new_inbox()
         sent = [_SentQuestion(question) for question in questions]
 
         async def receive(message: Any) -> None:  # noqa: ANN401 - nats-py's message
             found = sent[int(message.subject.rpartition(".")[2])]
+            # The end of the question: no other answer comes after it.
             if nobody_listens(message.headers, message.data):
                 found.nobody = True
             else:
@@ -156,6 +159,8 @@ class Connection:
             some = sent[start : start + AT_ONCE]
             for number, one in enumerate(some, start):
                 await self._client.publish(one.question.subject, one.question.data, reply=f"{inbox}.{number}")
+            # What was not sent cannot have been done, and the report can say so. Sent on into a silence,
+            # each account would have an unknown end.
             if not await self._all_answered(some):
                 break
         with suppress(Exception):  # a connection that was lost needs no end of its subscription
@@ -190,6 +195,8 @@ class Connection:
 @contextmanager
 def connected(login: ServerLogin) -> Iterator[Connection]:
     """Log in, and log out at the end; raise `ServerError` or, without nats-py, `UsageError`."""
+    # Complaints of a server come beside the answers and not as one: a user who may not ask would wait for
+    # the whole patience otherwise.
     news = _Received()
     with asyncio.Runner() as runner:
         opening = logins.connect(
@@ -245,6 +252,7 @@ class Cluster:
 
     def held(self, accounts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Ask for *accounts*; raise `ServerError` unless every server answers."""
+        # Of every server: between two that hold different jwts, one answer would be chance.
         questions = [Question(protocol.lookup(account), b"", self._from_all) for account in accounts]
         found = self._connection.ask(questions)
         for account, answers in zip(accounts, found, strict=True):
@@ -264,6 +272,7 @@ class Cluster:
 
     def who_deletes(self) -> TargetAnswer:
         """Ask with a delete request that names nothing; `ok` of an answer is that the server would delete."""
+        # Asked before anything is signed, since a signed delete request is good for ever.
         answer = self._send_delete_request(protocol.MAY_WE_DELETE)
         answers = tuple(
             ServerAnswer(one.server, protocol.may_delete(one), one.text) for one in answer.answers
@@ -336,6 +345,7 @@ def _there(connection: Connection, servers: int | None) -> set[AccountServer]:
     servers_found = {one.server for one in pinged}
     known = _known(pinged, servers)
     if len(servers_found) < known:
+        # By name, since routes know no ids of servers that have not answered.
         silent = {name for one in pinged for name in one.routes} - {server.name for server in servers_found}
         named = f": {listed({AccountServer('', name) for name in silent})} did not" if silent else ""
         raise ServerError(
@@ -352,6 +362,7 @@ def _all_there(answers: Sequence[bytes], servers: int | None) -> bool:
 
 def _known(pinged: Sequence[PingAnswer], servers: int | None) -> int:
     """Return how many servers there are: as many as one counts, or has routes to, and those expected."""
+    # The larger of both: a server that has just started counts itself alone and has its routes already.
     counts = (max(one.active, 1 + len(one.routes)) for one in pinged)
     return max(servers or 0, *counts)
 

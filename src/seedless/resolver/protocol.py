@@ -84,6 +84,7 @@ class PingAnswer:
     routes: frozenset[str]
 
 
+# The members that are needed, of many: servers add some with each version, and unknown ones are skipped.
 class _Server(msgspec.Struct):
     id: str
     name: str = ""
@@ -127,6 +128,8 @@ class _Failed(msgspec.Struct):
     description: str = ""
 
 
+# `data` and `error` exclude each other (nats-server, server/accounts.go:4280-4336); a delete answers
+# without naming accounts.
 class _Update(msgspec.Struct):
     server: _Server
     data: _Done | None = None
@@ -138,11 +141,15 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 def lookup(account: str) -> str:
     """Return the subject that asks for the jwt of *account*; an empty answer: there is none."""
+    # Every full resolver answers it. PACK is answered by one server of the cluster alone (a queue group), so it
+    # cannot say what each of them holds.
     return f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP"
 
 
 def nobody_listens(headers: Mapping[str, str] | None, data: bytes) -> bool:
     """Report whether a message is the server's word that no server takes the question."""
+    # nats-server sends it for a request on a subject without a subscription; without it a wrong account
+    # would look like a server that is slow.
     return not data and headers is not None and headers.get("Status") == "503"
 
 
@@ -163,6 +170,8 @@ def server_reports(answers: Iterable[bytes]) -> tuple[ServerReport, ...]:
     for answer in answers:
         reply = _read(answer, _Varz, VARZ)
         server, data = _named(reply.server), reply.data
+        # An operator jwt that cannot be read here counts for none: R001 then reports that it is not known
+        # whom the server trusts.
         operators = tuple(filter(None, map(_operator, data.trusted_operators_jwt)))
         found[server.id] = ServerReport(server, operators, data.system_account, data.max_payload)
     return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
@@ -179,6 +188,7 @@ def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[ServerAnswer, ..
     found = {}
     for answer in answers:
         reply = _read(answer, _Update, subject)
+        # A server's own words, cut and escaped: they may hold what somebody put into a jwt.
         words = reply.error.description if reply.error else reply.data.message if reply.data else ""
         server = _named(reply.server)
         found[server] = ServerAnswer(server, reply.error is None, shown(words[:_LONGEST_WORDS]))
@@ -187,6 +197,8 @@ def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[ServerAnswer, ..
 
 def may_delete(answer: ServerAnswer) -> bool:
     """Report from its *answer* to `MAY_WE_DELETE` whether a server deletes when a trusted key requests it."""
+    # server/accounts.go:4358-4410 looks whether deleting is enabled before it looks who asks, so a request by a
+    # key that nobody trusts learns it and deletes nothing.
     return _NO_DELETE not in answer.text
 
 
