@@ -141,8 +141,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 def lookup(account: str) -> str:
     """Return the subject that asks for the jwt of *account*; an empty answer: there is none."""
-    # Every full resolver answers it. PACK is answered by one server of the cluster alone (a queue group), so it
-    # cannot say what each of them holds.
+    # Every full resolver answers it. PACK is answered by one server of the cluster alone (a queue group), so
+    # it cannot say what each of them holds.
     return f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP"
 
 
@@ -197,8 +197,8 @@ def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[ServerAnswer, ..
 
 def may_delete(answer: ServerAnswer) -> bool:
     """Report from its *answer* to `MAY_WE_DELETE` whether a server deletes when a trusted key requests it."""
-    # server/accounts.go:4358-4410 looks whether deleting is enabled before it looks who asks, so a request by a
-    # key that nobody trusts learns it and deletes nothing.
+    # server/accounts.go:4358-4410 looks whether deleting is enabled before it looks who asks, so a request by
+    # a key that nobody trusts learns it and deletes nothing.
     return _NO_DELETE not in answer.text
 
 
