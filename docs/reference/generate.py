@@ -111,9 +111,9 @@ Python.
 - **Stable**: the names of `seedless` on this page, the modules `seedless.claims` and `seedless.errors`, and
   what the methods of a `Workspace` take and return. A change of them that breaks programs is in the
   [changelog](../changelog.md) and in a new minor version, as long as there is no 1.0.
-- **Public, not stable**: other modules without an underscore in their path. They are documented where they
-  are defined, and may be renamed.
-- **Private**: names with an underscore, and `seedless.cli`, whose interface is the command line.
+- **Public, not stable**: other modules that list their names in `__all__`. They are documented where they are
+  defined, and may be renamed.
+- **Private**: everything else. The interface of `seedless.cli` is the command line.
 
 Hints: `typing.get_type_hints` works on every name of `seedless`, on every Struct and on the methods of a
 workspace, `inspect.signature` on everything. The package is typed (`py.typed`).

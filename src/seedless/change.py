@@ -9,6 +9,8 @@ import msgspec
 
 from seedless.jwt import Claims, Draft, Jwt
 
+__all__ = ["Change", "Context", "NewestJwt", "Statement", "StoreWrite"]
+
 _SIGNATURE = len(".") + 86  # 64 bytes in base64url
 
 B = TypeVar("B")

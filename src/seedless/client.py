@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.signer import Signer
 
+__all__ = ["MAX_NONCE", "connect", "require_tls", "signable_nonce"]
+
 # Far above what servers send, and below the shortest signing input of a jwt of version 1, which names an
 # issuer of 56 characters.
 MAX_NONCE = 64

@@ -19,6 +19,16 @@ from seedless.jwt import Jwt, read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
+__all__ = [
+    "Creds",
+    "decorate_jwt",
+    "decorate_seed",
+    "format_creds",
+    "parse_creds",
+    "parse_key",
+    "parse_user_key",
+]
+
 # BEGIN lines have five dashes on each side, END lines six. Readers require three; the bytes are compared
 # with what the official library writes.
 _JWT = """\

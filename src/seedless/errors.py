@@ -31,6 +31,30 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from typing import Self
 
+__all__ = [
+    "BadClaims",
+    "BadJwt",
+    "BadKey",
+    "BadShare",
+    "BadSignature",
+    "BadUri",
+    "ExitCode",
+    "InvalidValue",
+    "MissingPackage",
+    "ModuleError",
+    "NoKey",
+    "NoTls",
+    "NoToken",
+    "PinError",
+    "Refused",
+    "SeedlessError",
+    "ServerError",
+    "StoreError",
+    "TokenError",
+    "UsageError",
+    "WrongFile",
+]
+
 
 class ExitCode(enum.IntEnum):
     """What a command ends with; `meaning` states it for people."""

@@ -12,6 +12,8 @@ from seedless.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+__all__ = ["Finding", "Report", "Severity", "error", "timecheck", "warning"]
+
 
 class Severity(enum.StrEnum):
     """How much a finding weighs, heaviest first.

@@ -37,6 +37,19 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+__all__ = [
+    "ATTESTATIONS",
+    "INVENTORY_NAME",
+    "VERSION",
+    "Attested",
+    "Inventory",
+    "KeyEntry",
+    "Made",
+    "attestation_path",
+    "load",
+    "record",
+]
+
 INVENTORY_NAME = "keyring.json"
 VERSION = 1
 

@@ -22,6 +22,20 @@ from seedless.deviations import Deviation, Unknown
 from seedless.errors import BadClaims, BadJwt, BadKey, UsageError
 from seedless.nkey import PublicKey
 
+__all__ = [
+    "MAX_SIZE",
+    "Claims",
+    "Draft",
+    "Jwt",
+    "claims_from_json",
+    "draft",
+    "payload_of",
+    "plain_payload",
+    "read",
+    "read_draft",
+    "read_strict",
+]
+
 B = TypeVar("B")
 
 MAX_SIZE = 1024 * 1024

@@ -15,6 +15,8 @@ import msgspec
 
 from seedless.errors import BadKey, BadSignature
 
+__all__ = ["KEY_SIZE", "SIGNATURE_SIZE", "PublicKey", "Role", "base32", "pack", "unpack"]
+
 SIGNATURE_SIZE = 64
 KEY_SIZE = 32
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

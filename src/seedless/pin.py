@@ -36,6 +36,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
     from typing import Self
 
+__all__ = [
+    "PinSource",
+    "PromptPin",
+    "RejectedPin",
+    "Tries",
+    "asks_again",
+    "command_pin",
+    "descriptor_pin",
+    "environment_pin",
+    "file_pin",
+    "forbid_dumps",
+    "overwrite_variables",
+    "parse_pin_source",
+    "uri_pin_source",
+    "without_pins",
+]
+
 
 _PR_SET_DUMPABLE = 4
 _ENV_START, _ENV_END = (

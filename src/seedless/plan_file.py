@@ -23,6 +23,8 @@ from seedless.signing_pipeline import Plan
 from seedless.store.names import require_storable
 from seedless.text import shown
 
+__all__ = ["FORMAT", "canonical", "digest", "members_of", "parse", "plan_of", "strict", "to_bytes", "written"]
+
 S = TypeVar("S")
 
 FORMAT = "seedless plan 1"

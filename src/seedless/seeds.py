@@ -10,6 +10,8 @@ import os
 from seedless.errors import BadKey
 from seedless.nkey import KEY_SIZE, PublicKey, Role, pack, unpack
 
+__all__ = ["SoftwareKey"]
+
 _SEED_PREFIX = 18 << 3  # "S"
 _TEXT_LENGTH = 58
 _TOP_BITS = 0xF8

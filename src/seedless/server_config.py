@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.nkey import PublicKey
 
+__all__ = ["cache", "full", "memory", "nkey_users"]
+
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+", re.ASCII)
 
 _FULL = """\

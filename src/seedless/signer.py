@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from seedless.nkey import PublicKey
 
+__all__ = ["Signer", "checked"]
+
 
 class Signer(Protocol):
     """Sign bytes with one Ed25519 key, wherever it lives."""

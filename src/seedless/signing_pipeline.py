@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from seedless.findings import Report
     from seedless.jwt import Claims, Draft
 
+__all__ = ["BATCH_SIZE", "Intent", "Keys", "NewKey", "Plan", "Signed", "dated", "issue"]
+
 Signed = tuple[Change, Jwt[Any]]
 """A change, and its draft completed."""
 

@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 
     from seedless.jwt import Claims, Jwt
 
+__all__ = [
+    "EVERYONE",
+    "account_of",
+    "carried_limits",
+    "carries_nothing",
+    "dependents",
+    "did_sign",
+    "filler_of",
+    "is_expired",
+    "is_revoked",
+    "may_issue",
+    "refusal",
+    "revocation_times",
+    "scope_of",
+]
+
 
 EVERYONE = "*"
 _LISTS = ("src", "times", "allowed_connection_types")

@@ -100,9 +100,8 @@ def test_hints_and_signatures_of_each_name_can_be_looked_up(name: str) -> None:
         inspect.signature(function)
 
 
-OPERATIONS = [*(type(getattr(seedless.Workspace(), name)) for name in (
-    "operators", "accounts", "users", "signing_keys", "exports", "imports", "mappings",
-)), seedless.Preview]  # fmt: skip
+GROUPS = ("operators", "accounts", "users", "signing_keys", "exports", "imports", "mappings")
+OPERATIONS = [*(type(getattr(seedless.Workspace(), name)) for name in GROUPS), seedless.Preview]
 
 
 @pytest.mark.parametrize("kind", OPERATIONS, ids=lambda kind: kind.__name__)
@@ -128,3 +127,42 @@ def test_help_of_each_name_has_a_sentence(name: str) -> None:
     value = getattr(seedless, name)
     assert inspect.getdoc(value)
     assert pydoc.plain(pydoc.render_doc(value))
+
+
+PUBLIC = (
+    "errors",
+    "jwt",
+    "nkey",
+    "seeds",
+    "signer",
+    "signing",
+    "creds",
+    "client",
+    "server_config",
+    "findings",
+)
+
+
+def with_names() -> list[str]:
+    """Return the modules outside of the command line that list their public names."""
+    modules = (module.name for module in pkgutil.walk_packages(seedless.__path__, "seedless."))
+    own = [name for name in modules if not f"{name}.".startswith("seedless.cli.") and "._" not in name]
+    return [name for name in own if hasattr(importlib.import_module(name), "__all__")]
+
+
+@pytest.mark.parametrize("name", with_names())
+def test_a_module_that_lists_its_public_names_has_them_described(name: str) -> None:
+    module = importlib.import_module(name)
+    assert list(module.__all__)
+    for public in module.__all__:
+        value = getattr(module, public)
+        if isinstance(value, FunctionType | type):
+            assert inspect.getdoc(value), public
+
+
+def test_what_programs_import_by_name_lists_its_names() -> None:
+    folder = PACKAGE / "app"
+    wanted = {f"seedless.{name}" for name in PUBLIC} | {
+        f"seedless.app.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"
+    }
+    assert wanted - set(with_names()) == set()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from seedless.pin import PinSource
     from seedless.pkcs11.uri import KeyUri
 
+__all__ = ["MANY", "CachedPin", "in_bulk"]
+
 MANY = 200
 """Drafts in a row for one token from which on a pool is quicker: its worker takes half a second to start."""
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.signing_pipeline import Plan
 
+__all__ = ["ceilings", "judged"]
+
 
 def judged(workspace: Workspace, plan: Plan) -> Report:
     """Put *plan* before the rules and the policy, and lift what --allow names.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.store import Store
 
+__all__ = ["keys_in", "known_names", "names_of"]
+
 _KEY = re.compile(r"\b[AOU][A-Z2-7]{55}\b")
 
 

@@ -21,6 +21,8 @@ from seedless.store import Store, atomic
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
+__all__ = ["Files", "Recorder", "no_files"]
+
 Files = Callable[[Sequence[Signed]], Mapping[Path, str | None]]
 """Which files are written, or removed (None), together with what was signed."""
 

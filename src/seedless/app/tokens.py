@@ -22,6 +22,19 @@ from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic, expanded
 
+__all__ = [
+    "OpenTokens",
+    "Sessions",
+    "check_token_options",
+    "kept_attestation",
+    "key_uri",
+    "module_for",
+    "named_uri",
+    "open_tokens",
+    "pin_source",
+    "token_part",
+]
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*=")
 
 if TYPE_CHECKING:

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey, Role
     from seedless.policy import Policy
 
+__all__ = ["Workspace", "system_time"]
+
 
 def system_time() -> float:
     """Return the time of this machine's clock, in Unix seconds."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from seedless.seeds import SoftwareKey
     from seedless.signer import Signer
 
+__all__ = ["Token", "find_token", "open_token"]
+
 _UNIQUE = 8
 """Bytes of a random CKA_ID that no other key has."""
 

@@ -15,6 +15,8 @@ import msgspec
 
 from seedless.errors import BadUri
 
+__all__ = ["KeyUri"]
+
 _SCHEME = "pkcs11:"
 _TYPES = ("public", "private", "cert", "secret-key", "data")
 _SLOT_ID_LIMIT = 1 << 64
