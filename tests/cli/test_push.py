@@ -256,7 +256,7 @@ def test_on_a_terminal_the_number_of_the_accounts_is_typed(
     terminal.wait_for("How many accounts are deleted? Type their number: ")
     terminal.type(f"{typed}\n")
     assert terminal.end() == code
-    said = terminal.answer
+    said = terminal.said
     assert ("deleted: FORMER" in said) == (code == 0)
     assert f"FORMER ({key})" in said
     assert [name for name in left if f"{key}.jwt" not in held(folder)] == []
