@@ -17,7 +17,7 @@ from seedless.claims import Account, Operator, Scope, signing_key
 from seedless.errors import BadKey, StoreError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
-from seedless.store import atomic, home, keys_beside
+from seedless.store import addresses, atomic, home, keys_beside
 from seedless.store.files import STORES
 from seedless.text import shown
 
@@ -80,7 +80,7 @@ def keys_of(store: Store, keys: Path) -> Iterator[NscKey]:
 
     *keys* is the key store. Raise `StoreError` for a damaged jwt.
     """
-    for address in ((), *((name,) for name in store.children())):
+    for address in addresses(store, Role.OPERATOR, Role.ACCOUNT):
         jwt = store.get(*address)
         if jwt is not None:
             for text, name in _named(jwt):

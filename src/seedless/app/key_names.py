@@ -10,13 +10,14 @@ from weakref import WeakKeyDictionary
 
 from seedless.errors import SeedlessError
 from seedless.inventory import Inventory
+from seedless.nkey import Role
+from seedless.store import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from seedless.app.workspace import Workspace
     from seedless.change import Change
-    from seedless.store import Store
 
 __all__ = ["keys_in", "known_names", "names_of"]
 
@@ -98,21 +99,11 @@ class _Known:
     def _of_role(self, role: str) -> Iterator[tuple[str, str]]:
         """Yield key and name of what the store has of a *role* (first letter of a key), one at a time."""
         store = self._workspace.store
-        for address in _addresses(store, role):
+        for address in addresses(store, *(one for one in Role if one.value == role)):
             with contextlib.suppress(SeedlessError):
                 found = store.get(*address)
                 if found is not None:
                     yield found.claims.sub, address[-1] if address else store.operator
-
-
-def _addresses(store: Store, role: str) -> Iterator[tuple[str, ...]]:
-    if role == "O":
-        yield ()
-    for account in store.children() if role in {"A", "U"} else ():
-        if role == "A":
-            yield (account,)
-        else:
-            yield from ((account, user) for user in store.children(account))
 
 
 _known: WeakKeyDictionary[Workspace, _Known] = WeakKeyDictionary()

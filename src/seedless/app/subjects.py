@@ -11,7 +11,7 @@ from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.plan import PlanSubject
-from seedless.store import open_store, operators
+from seedless.store import addresses, open_store, operators
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _keys_in_use(workspace: Workspace) -> Iterator[str]:
     """Yield the identities and signing keys of all operators and accounts below the root."""
     for name in operators(workspace.root):
         store = open_store(workspace.root, name)
-        for address in ((), *((account,) for account in store.children())):
+        for address in addresses(store, Role.OPERATOR, Role.ACCOUNT):
             try:
                 jwt = store.get(*address)
             except SeedlessError:

@@ -127,6 +127,20 @@ class _Named(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+def addresses(store: Store, *roles: Role) -> Iterator[Address]:
+    """Yield where the jwts of *roles* lie, of operator, accounts and users in this order; names are sorted.
+
+    Folders are listed as they are reached, so that whoever stops early reads few.
+    """
+    if Role.OPERATOR in roles:
+        yield ()
+    if Role.ACCOUNT in roles:
+        yield from ((account,) for account in store.children())
+    if Role.USER in roles:
+        for account in store.children():
+            yield from ((account, user) for user in store.children(account))
+
+
 class NscStore:
     """One operator's folder below *root*; a `Store`. Made by `open_store` and `create_store`."""
 
@@ -195,7 +209,7 @@ class NscStore:
         text = str(subject)
         # A walk over all files: the layout of nsc knows names and no keys, and an index beside it would
         # be wrong as soon as nsc writes.
-        for address in self._addresses(subject.role):
+        for address in addresses(self, subject.role):
             try:
                 found = self.get(*address)
             except StoreError:
@@ -286,15 +300,6 @@ class NscStore:
         *_, folder, _, file = self._place(account, user).split("/")
         operator = self._text.rpartition("/")[2]
         return f"{self._keys}/creds/{operator}/{folder}/{file.removesuffix('.jwt')}.creds"
-
-    def _addresses(self, role: Role) -> Iterator[Address]:
-        if role is Role.OPERATOR:
-            yield ()
-        elif role is Role.ACCOUNT:
-            yield from ((account,) for account in self.children())
-        elif role is Role.USER:
-            for account in self.children():
-                yield from ((account, user) for user in self.children(account))
 
     def _known(self, place: str, data: bytes | None) -> jwt.Jwt[Any] | None:
         """Return the jwt that *data* was found to be when the file at *place* was read before."""
