@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from seedless import config
@@ -90,6 +89,8 @@ def remove_context(environment: Mapping[str, str], name: str) -> Path:
 
 
 def _read(environment: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:
+    import tomllib  # noqa: PLC0415 - a command with a token loads this module, and edits nothing
+
     config.load(environment)  # raises for what is damaged, or what others can write
     path = config.config_path(environment)
     text = (atomic.read(path) or b"").decode("utf-8")
@@ -97,6 +98,8 @@ def _read(environment: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:
 
 
 def _write(path: Path, text: str, meant: dict[str, Any]) -> Path:
+    import tomllib  # noqa: PLC0415 - likewise
+
     try:
         found: object = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

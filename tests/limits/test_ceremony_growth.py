@@ -16,7 +16,7 @@ from seedless.change import Change
 from seedless.claims import Account, Operator, User
 from seedless.cli import _ceremony_desk as desk_of
 from seedless.cli.options import Settings
-from seedless.cli.workspace import Workspace
+from seedless.cli.workspace import CommandWorkspace
 from seedless.jwt import Claims, draft
 from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role
@@ -145,7 +145,7 @@ def test_a_ceremony_is_checked_and_reported_in_one_pass(
 
 
 def test_a_request_is_shown_in_one_pass(growth: Callable[..., float], most: float, tmp_path: Path) -> None:
-    workspace = Workspace(Settings(store=str(tmp_path)))
+    workspace = CommandWorkspace(Settings(store=str(tmp_path)))
 
     def shown(request: CeremonyRequest) -> None:
         review_context = ReviewContext(
