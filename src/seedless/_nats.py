@@ -116,7 +116,7 @@ class SigningClient(Client):
         if address.scheme == "wss" or self.options["tls_handshake_first"]:
             return  # TLS was there before this INFO
         if info.get("tls_available"):
-            # `tls_available` is what a server says that takes both (allow_non_tls); nats-py goes on in
+            # `tls_available` is what a server announces that accepts both (allow_non_tls); nats-py goes on in
             # plain text there.
             info["tls_required"] = True  # a server that leaves it to us; nats-py does not look at that
         if address.scheme == "ws" or not info.get("tls_required"):

@@ -76,7 +76,7 @@ def observe_drivers(observer: DriverObserver) -> None:
 
 def number_signatures(drafts: Iterable[T]) -> Iterator[T]:
     """Yield each of *drafts*; the signature that is made before the next is so many of so many."""
-    # To count them: a person at a device that requires touches is told *3 of 50*.
+    # To count them: a person at a device that requires touches reads *3 of 50*.
     drafts = list(drafts)
     for number, draft in enumerate(drafts, 1):
         current.numbered(number, len(drafts))

@@ -159,7 +159,7 @@ class Connection:
             some = sent[start : start + AT_ONCE]
             for number, one in enumerate(some, start):
                 await self._client.publish(one.question.subject, one.question.data, reply=f"{inbox}.{number}")
-            # What was not sent cannot have been done, and the report can say so. Sent on into a silence,
+            # What was not sent cannot have been done, and the report can state so. Sent on into a silence,
             # each account would have an unknown end.
             if not await self._all_answered(some):
                 break

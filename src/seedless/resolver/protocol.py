@@ -142,7 +142,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 def lookup(account: str) -> str:
     """Return the subject that asks for the jwt of *account*; an empty answer: there is none."""
     # Every full resolver answers it. PACK is answered by one server of the cluster alone (a queue group), so
-    # it cannot say what each of them holds.
+    # it does not report what each of them holds.
     return f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP"
 
 
