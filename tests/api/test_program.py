@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless import read_strict
+from seedless import Export, Role, SoftwareKey, read_strict
+from seedless.claims import ExternalAuthorization
 
 if TYPE_CHECKING:
     from conftest import Office
@@ -116,3 +117,21 @@ def test_a_program_renews_users_that_expire(office: Office) -> None:
     skipped = ws.users.renew("ORDERS", "unlimited").sign()
     assert (skipped.jwts, [one.why for one in skipped.skipped]) == ((), ["it never expires"])
     assert ws.users.renew(within="1h").sign().jwts == ()
+
+
+def test_a_program_sets_an_auth_callout_and_revokes_activations(office: Office) -> None:
+    ws = office.workspace()
+    ws.operators.add("ACME", system_account=True).sign()
+    orders = ws.accounts.add("ORDERS").sign().claims.sub
+    service = ws.users.add("ORDERS", "callout").sign().jwt.claims.sub
+    curve = SoftwareKey.generate(Role.CURVE)
+    callout = ExternalAuthorization(auth_users=(service,), xkey=str(curve.public_key))
+    edited = ws.auth_callouts.edit("ORDERS", lambda _: callout, curve_key=curve).sign()
+    assert edited.jwt.claims.body.authorization == callout
+    assert edited.seed_path is not None
+    assert edited.seed_path.read_text() == curve.reveal()
+    assert not ws.auth_callouts.edit("ORDERS", lambda was: was).sign().changed
+    ws.exports.add("ORDERS", Export(subject="orders.>", type="stream", token_req=True)).sign()
+    revoked = ws.exports.revoke("ORDERS", "orders.>", "ORDERS").sign().jwt.claims.body.exports[0]
+    assert list(revoked.revocations) == [orders]
+    assert ws.exports.unrevoke("ORDERS", "orders.>", "ORDERS").sign().changed

@@ -100,7 +100,7 @@ def test_hints_and_signatures_of_each_name_can_be_looked_up(name: str) -> None:
         inspect.signature(function)
 
 
-GROUPS = ("operators", "accounts", "users", "signing_keys", "exports", "imports", "mappings")
+GROUPS = ("operators", "accounts", "users", "signing_keys", "exports", "imports", "mappings", "auth_callouts")
 OPERATIONS = [*(type(getattr(seedless.Workspace(), name)) for name in GROUPS), seedless.Preview]
 
 

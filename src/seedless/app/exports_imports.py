@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from seedless.app import arguments, edits
+from seedless.app.arguments import Time
 from seedless.app.edits import Edited
 from seedless.app.pipeline import Notice, Preview
-from seedless.claims import Account, Export, Import
+from seedless.claims import Account, Activation, Export, Import
 from seedless.errors import BadKey, UsageError
+from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
+from seedless.plan import revocations, revoked
+from seedless.rules.places import tokens
 from seedless.subject import is_contained_in
 from seedless.text import quoted, shown
+from seedless.trust import EVERYONE
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
@@ -91,6 +96,65 @@ class Exports:
 
         notices = _importers(self._workspace, account, subject, "gets nothing any more")
         return _edit(self._workspace, account, change, f"export {subject} removed", issuer, notices)
+
+    def revoke(
+        self,
+        account: str,
+        subject: str,
+        target: str,
+        *,
+        at: Time | None = None,
+        kind: Kind | None = None,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* with activations of *target* (a name, a key, or `*`) for *subject* revoked.
+
+        Those that were issued until now, or until *at*, count no more; later ones do. Raise `UsageError` for
+        a public export, which needs none.
+        """
+        workspace = self._workspace
+        now, key = workspace.refresh(), account_or_everyone(workspace, target)
+        until = None if at is None else arguments.seconds("at", at, now)
+        is_reset = workspace.account(account).claims.sub in workspace.settings.reset_time
+
+        def change(body: Account) -> Account:
+            old = exported(account, body, subject, kind)
+            if not old.token_req:
+                raise UsageError(
+                    f"the export {quoted(subject)} is public: there is no leave to take back",
+                    "seedless account export edit --private asks for leave",
+                )
+            times = {key: until} if until else revocations(key, _activations(workspace, old), now)
+            later = revoked(old.revocations, times, now, is_reset=is_reset)
+            return with_export(body, old, replace(old, revocations=later))
+
+        reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
+        return _edit(workspace, account, change, reason, issuer)
+
+    def unrevoke(
+        self,
+        account: str,
+        subject: str,
+        target: str,
+        *,
+        kind: Kind | None = None,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Edited[Account]]:
+        """Preview *account* with the activations of *target* for *subject* counting again."""
+        key = account_or_everyone(self._workspace, target)
+
+        def change(body: Account) -> Account:
+            old = exported(account, body, subject, kind)
+            if key not in old.revocations:
+                whose = "everyone" if key == EVERYONE else quoted(target)
+                raise UsageError(
+                    f"the export {quoted(subject)} has no revocation of {whose}",
+                    "seedless account export revocations lists them",
+                )
+            left = {one: time for one, time in old.revocations.items() if one != key}
+            return with_export(body, old, replace(old, revocations=left))
+
+        return _edit(self._workspace, account, change, f"unrevoked {subject} for {target}", issuer)
 
 
 class Imports:
@@ -201,6 +265,23 @@ def account_key(workspace: Workspace, text: str) -> str:
     if key.role is not Role.ACCOUNT:
         raise UsageError(f"{key} is not the key of an account", "name an account, or its key: A…")
     return str(key)
+
+
+def account_or_everyone(workspace: Workspace, text: str) -> str:
+    """Return `account_key`, or `*` for every account."""
+    return text if text == EVERYONE else account_key(workspace, text)
+
+
+def _activations(workspace: Workspace, export: Export) -> list[Jwt[Activation]]:
+    """Return the activations for *export* that the accounts of the store have."""
+    return [
+        token.activation
+        for jwt in workspace.readable_accounts()
+        for token in tokens(jwt.claims.body)
+        if token.activation is not None
+        and token.activation.claims.body.import_type == export.type
+        and is_contained_in(token.activation.claims.body.subject, export.subject)
+    ]
 
 
 def listed(parts: tuple[Export, ...] | tuple[Import, ...]) -> str:

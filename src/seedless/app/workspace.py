@@ -36,6 +36,7 @@ from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from seedless.app.accounts import Accounts
+    from seedless.app.auth_callout import AuthCallouts
     from seedless.app.desired import DesiredState
     from seedless.app.exports_imports import Exports, Imports
     from seedless.app.mappings import Mappings
@@ -181,6 +182,13 @@ class Workspace:
         from seedless.app.exports_imports import Imports  # noqa: PLC0415 - likewise
 
         return Imports(self)
+
+    @property
+    def auth_callouts(self) -> AuthCallouts:
+        """Services that decide on logins to its accounts: edit."""
+        from seedless.app.auth_callout import AuthCallouts  # noqa: PLC0415 - likewise
+
+        return AuthCallouts(self)
 
     @property
     def mappings(self) -> Mappings:

@@ -5,18 +5,13 @@ A revocation stands against every activation of the account that was issued at i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
-import msgspec
 
-from seedless.app.exports_imports import exported, with_export
+from seedless.app.exports_imports import exported
 from seedless.app.key_names import names_of
 from seedless.cli import edits, printing
 from seedless.cli.account.parts import (
     account_option,
-    account_or_everyone,
-    edit_body,
     kind_of,
     kind_option,
     listed_account_option,
@@ -25,19 +20,11 @@ from seedless.cli.account.parts import (
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, Moment
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
-from seedless.plan import revocations as revocations_of
-from seedless.plan import revoked
-from seedless.rules.places import tokens
-from seedless.subject import is_contained_in
-from seedless.text import quoted, shown
+from seedless.text import shown
 from seedless.trust import EVERYONE
-
-if TYPE_CHECKING:
-    from seedless.claims import Account, Activation, Export
-    from seedless.jwt import Jwt
 
 _target_option = click.option(
     "--target-account",
@@ -76,36 +63,14 @@ def revoke(
       seedless account export revoke -a ORDERS -s 'orders.>' -t BILLING
     """
     workspace = CommandWorkspace(settings)
-    key = account_or_everyone(workspace, target)
-
-    def with_revocation(body: Account) -> Account:
-        old = exported(account, body, subject, kind_of(is_service=is_service))
-        if not old.token_req:
-            raise UsageError(
-                f"the export {quoted(subject)} is public: there is no leave to take back",
-                "seedless account export edit --private asks for leave",
-            )
-        given = at.at(workspace.now)
-        times = {key: given} if given else revocations_of(key, _known(workspace, old), workspace.now)
-        is_reset = workspace.account(account).claims.sub in settings.reset_time
-        later = revoked(old.revocations, times, workspace.now, is_reset=is_reset)
-        return with_export(body, old, msgspec.structs.replace(old, revocations=later))
-
-    reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
-    edited = edit_body(workspace, account, with_revocation, reason=reason, issuer=issuer)
+    kind = kind_of(is_service=is_service)
+    with workspace.lock():
+        until = at.at(workspace.now) or None
+        edited = sign_preview(
+            workspace,
+            workspace.exports.revoke(account, subject, target, at=until, kind=kind, issuer=issuer),
+        )
     edits.print_edited(workspace, edited, f"account {shown(account)}")
-
-
-def _known(workspace: CommandWorkspace, export: Export) -> list[Jwt[Activation]]:
-    """Return the activations for *export* that the accounts of the store have."""
-    return [
-        token.activation
-        for jwt in workspace.readable_accounts()
-        for token in tokens(jwt.claims.body)
-        if token.activation is not None
-        and token.activation.claims.body.import_type == export.type
-        and is_contained_in(token.activation.claims.body.subject, export.subject)
-    ]
 
 
 @command()
@@ -131,20 +96,11 @@ def unrevoke(
       seedless account export unrevoke -a ORDERS -s 'orders.>' -t BILLING
     """
     workspace = CommandWorkspace(settings)
-    key = account_or_everyone(workspace, target)
-
-    def without(body: Account) -> Account:
-        old = exported(account, body, subject, kind_of(is_service=is_service))
-        if key not in old.revocations:
-            whose = "everyone" if key == EVERYONE else quoted(target)
-            raise UsageError(
-                f"the export {quoted(subject)} has no revocation of {whose}",
-                "seedless account export revocations lists them",
-            )
-        left = {one: time for one, time in old.revocations.items() if one != key}
-        return with_export(body, old, msgspec.structs.replace(old, revocations=left))
-
-    edited = edit_body(workspace, account, without, reason=f"unrevoked {subject} for {target}", issuer=issuer)
+    kind = kind_of(is_service=is_service)
+    with workspace.lock():
+        edited = sign_preview(
+            workspace, workspace.exports.unrevoke(account, subject, target, kind=kind, issuer=issuer)
+        )
     edits.print_edited(workspace, edited, f"account {shown(account)}")
 
 

@@ -9,35 +9,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec.structs import replace
 
-from seedless.app.edits import Edited, issuer_of, stored
+from seedless.app.edits import Edited
+from seedless.app.exports_imports import account_or_everyone
 from seedless.app.revocations import user_key
 from seedless.app.subjects import GENERATE
 from seedless.claims import ExternalAuthorization
 from seedless.claims.edits import listed
 from seedless.cli import edits, printing
-from seedless.cli.account.parts import account_or_everyone
 from seedless.cli.claims_options import several
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
-from seedless.cli.review import sign
+from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadKey, UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.plan import changed, resigned
 from seedless.seeds import SoftwareKey
-from seedless.store import atomic
 from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from seedless.jwt import Jwt
+    from seedless.app.auth_callout import CalloutEdited
 
 
 @command()
@@ -73,14 +69,15 @@ def authcallout(
     workspace = CommandWorkspace(settings)
     made = SoftwareKey.generate(Role.CURVE) if curve == GENERATE else None
     key = str(made.public_key) if made else _curve(curve)
+
+    def change(was: ExternalAuthorization) -> ExternalAuthorization:
+        return ExternalAuthorization() if disable else _changed(workspace, name, was, given, key)
+
     with workspace.lock():
-        before = stored(workspace, (name,))
-        was = before.claims.body.authorization
-        now = ExternalAuthorization() if disable else _changed(workspace, name, was, given, key)
-        _require_system_account(workspace, now)
-        jwt = before if now == was else _signed(workspace, before, now, made, issuer)
-    edited = Edited(jwt, changed=jwt is not before)
-    _tell(workspace, name, edited, workspace.store.seed_path(made.public_key) if made else None)
+        edited = sign_preview(
+            workspace, workspace.auth_callouts.edit(name, change, curve_key=made, issuer=issuer)
+        )
+    _tell(workspace, name, edited)
 
 
 def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool) -> None:
@@ -91,20 +88,6 @@ def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool
         raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
     if curve is not None and given["rm_curve"]:
         raise UsageError("the curve key is set or removed, not both", "leave out --rm-curve: it is replaced")
-
-
-def _require_system_account(workspace: CommandWorkspace, authorization: ExternalAuthorization) -> None:
-    """Raise `UsageError` for a callout without a system account: a server ends at the first login then.
-
-    Seen with nats-server 2.15.1 (auth_callout.go, `newRespInbox` of no system account).
-    """
-    operator = workspace.operator().claims
-    if authorization.auth_users and not operator.body.system_account:
-        raise UsageError(
-            f"operator {shown(operator.name)} has no system account, and servers end at the "
-            "first login that a callout decides on",
-            "name one: seedless operator edit --system-account NAME",
-        )
 
 
 def _curve(text: str | None) -> str | None:
@@ -147,30 +130,11 @@ def _user(workspace: CommandWorkspace, account: str, text: str) -> str:
     return key
 
 
-def _signed(
-    workspace: CommandWorkspace,
-    before: Jwt[Any],
-    authorization: ExternalAuthorization,
-    made: SoftwareKey | None,
-    issuer: str | None,
-) -> Jwt[Any]:
-    after = replace(before.claims, body=replace(before.claims.body, authorization=authorization))
-    key = issuer_of(workspace, before, after, issuer)
-    address = (before.claims.name.strip(),)
-    step = changed(after, key, replaces=before, now=workspace.now, reason="auth callout", address=address)
-    around = workspace.around(after, keys=(str(key), str(before.issuer)))
-    seeds: dict[Path, str] = {workspace.store.seed_path(made.public_key): made.reveal()} if made else {}
-    if workspace.options.plan and not workspace.options.dry_run:
-        atomic.write(seeds)  # a plan holds no seeds; without its jwt this one opens nothing
-    (jwt,) = sign(workspace, resigned(step, around, workspace.now), files=lambda _: seeds)
-    return jwt
-
-
-def _tell(workspace: CommandWorkspace, name: str, edited: Edited[Any], seed: Path | None) -> None:
-    if not edited.changed or seed is None:
-        edits.print_edited(workspace, edited, f"account {shown(name)}")
+def _tell(workspace: CommandWorkspace, name: str, edited: CalloutEdited) -> None:
+    jwt, seed = edited.jwt, edited.seed_path
+    if seed is None:
+        edits.print_edited(workspace, Edited(jwt, edited.changed), f"account {shown(name)}")
         return
-    jwt = edited.jwt
     data = describe.data(jwt) | {
         "changed": True,
         "curve": jwt.claims.body.authorization.xkey,

@@ -9,18 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from seedless.app.exports_imports import account_key
-from seedless.cli import edits
-from seedless.trust import EVERYONE
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seedless.app.edits import Edited
     from seedless.app.exports_imports import Kind
-    from seedless.claims import Account
-    from seedless.cli.workspace import CommandWorkspace
-    from seedless.jwt import Claims
 
 R = TypeVar("R")
 _KEY_LENGTH = 56
@@ -58,27 +50,6 @@ def given(*options: Callable[[Any], Any]) -> Callable[[Callable[..., R]], Callab
         return made
 
     return decorate
-
-
-def edit_body(
-    workspace: CommandWorkspace,
-    account: str,
-    change: Callable[[Account], Account],
-    *,
-    reason: str,
-    issuer: str | None = None,
-) -> Edited[Account]:
-    """Sign the account with what *change* makes of its body."""
-
-    def changed(claims: Claims[Any]) -> Claims[Any]:
-        return msgspec.structs.replace(claims, body=change(claims.body))
-
-    return edits.edit(workspace, (account,), changed, reason=reason, issuer=issuer)
-
-
-def account_or_everyone(workspace: CommandWorkspace, text: str) -> str:
-    """Return `account_key`, or `*` for every account."""
-    return text if text == EVERYONE else account_key(workspace, text)
 
 
 def kind_of(*, is_service: bool | None) -> Kind | None:
