@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless import Export, Role, SoftwareKey, read_strict
+from seedless import Export, Import, Role, SoftwareKey, read_strict
 from seedless.claims import ExternalAuthorization
 
 if TYPE_CHECKING:
@@ -135,3 +135,15 @@ def test_a_program_sets_an_auth_callout_and_revokes_activations(office: Office) 
     revoked = ws.exports.revoke("ORDERS", "orders.>", "ORDERS").sign().jwt.claims.body.exports[0]
     assert list(revoked.revocations) == [orders]
     assert ws.exports.unrevoke("ORDERS", "orders.>", "ORDERS").sign().changed
+
+
+def test_a_program_signs_an_activation_that_another_account_imports_with(office: Office) -> None:
+    ws = office.workspace()
+    ws.operators.add("ACME").sign()
+    for name in ("ORDERS", "BILLING"):
+        ws.accounts.add(name).sign()
+    ws.exports.add("ORDERS", Export(subject="orders.>", type="stream", token_req=True)).sign()
+    activation = ws.exports.activate("ORDERS", "orders.eu.>", "BILLING", expiry="30d").sign()
+    assert activation.claims.exp - activation.issued_at == 30 * 86_400
+    new = Import(account="ORDERS", subject="orders.eu.>", token=activation.text)
+    assert ws.imports.add("BILLING", new).sign().jwt.claims.body.imports[0].token == activation.text

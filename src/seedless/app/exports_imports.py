@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from seedless.app import arguments, edits
 from seedless.app.arguments import Time
 from seedless.app.edits import Edited
-from seedless.app.pipeline import Notice, Preview
+from seedless.app.pipeline import Notice, Preview, preview
 from seedless.claims import Account, Activation, Export, Import
 from seedless.errors import BadKey, UsageError
-from seedless.jwt import Jwt
+from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
-from seedless.plan import revocations, revoked
+from seedless.plan import changed, issuing_key, resigned, revocations, revoked
 from seedless.rules.places import tokens
 from seedless.subject import is_contained_in
 from seedless.text import quoted, shown
@@ -96,6 +96,38 @@ class Exports:
 
         notices = _importers(self._workspace, account, subject, "gets nothing any more")
         return _edit(self._workspace, account, change, f"export {subject} removed", issuer, notices)
+
+    def activate(
+        self,
+        account: str,
+        subject: str,
+        target: str,
+        *,
+        kind: Kind | None = None,
+        expiry: Time = 0,
+        start: Time = 0,
+        issuer: str | PublicKey | None = None,
+    ) -> Preview[Jwt[Activation]]:
+        """Preview an activation: *target* (a name, or a key) may import *subject* from *account*.
+
+        No store keeps it: it is handed to the importing account. Raise `UsageError` where *account* exports
+        nothing that contains *subject*.
+        """
+        workspace = self._workspace
+        now, exporter = workspace.refresh(), workspace.account(account).claims
+        key = issuing_key(exporter, workspace.known_keys(), None if issuer is None else str(issuer))
+        found, notices = _activated_kind(exporter, subject, kind)
+        own = "" if str(key) == exporter.sub else exporter.sub
+        claims = Claims(
+            sub=account_key(workspace, target),
+            name=subject,
+            body=Activation(subject=subject, import_type=found, issuer_account=own),
+            exp=arguments.seconds("expiry", expiry, now),
+            nbf=arguments.seconds("start", start, now),
+        )
+        change = changed(claims, key, replaces=None, now=now, reason=f"leave for {target}")
+        around = workspace.around(claims, keys=(exporter.sub,))
+        return preview(workspace, resigned(change, around, now), lambda jwts: jwts[0], notices=notices)
 
     def revoke(
         self,
@@ -282,6 +314,30 @@ def _activations(workspace: Workspace, export: Export) -> list[Jwt[Activation]]:
         and token.activation.claims.body.import_type == export.type
         and is_contained_in(token.activation.claims.body.subject, export.subject)
     ]
+
+
+def _activated_kind(
+    exporter: Claims[Account], subject: str, wanted: Kind | None
+) -> tuple[Kind, tuple[Notice, ...]]:
+    """Return the type of the exports of *exporter* that contain *subject*, and a notice if none needs it."""
+    fitting = [one for one in exporter.body.exports if is_contained_in(subject, one.subject)]
+    kinds = {one.type for one in fitting if one.type}
+    if wanted is None and len(kinds) != 1:
+        name = quoted(exporter.name)
+        if kinds:
+            raise UsageError(
+                f"account {name} exports {quoted(subject)} as a stream and as a service",
+                "name it: --stream or --service",
+            )
+        raise UsageError(
+            f"account {name} exports nothing that holds {quoted(subject)}",
+            f"it exports: {listed(exporter.body.exports)}",
+        )
+    kind = wanted or kinds.pop()
+    fitting = [one for one in fitting if one.type == kind]
+    if not fitting or any(one.token_req for one in fitting):
+        return kind, ()
+    return kind, (Notice(f"the export {shown(subject)} is public: nobody needs this activation"),)
 
 
 def listed(parts: tuple[Export, ...] | tuple[Import, ...]) -> str:
