@@ -117,7 +117,8 @@ def test_two_keys_that_match(founded: Desk) -> None:
                      "name one by its label or serial", id="no such token"),
         pytest.param("pkcs11:token=A?pin-value=1234", 2, "the PKCS#11 URI holds a pin-value\n",
                      "take the PIN out", id="a PIN in the URI"),
-        pytest.param("ACME", 2, "this is not a PKCS#11 URI\n", "it begins with pkcs11:", id="not a URI"),
+        pytest.param("pkcs12:token=ACME", 2, "this is not a PKCS#11 URI\n", "it begins with pkcs11:",
+                     id="another scheme"),
     ],
 )  # fmt: skip
 def test_a_token_that_is_not_named_right(founded: Desk, uri: str, code: int, message: str, hint: str) -> None:

@@ -73,7 +73,7 @@ def test_bad_arguments_and_bad_claims_never_load_the_module(tokenless: Desk) -> 
         (2, ("account", "add", "a/b")),
         (2, ("account", "add", "ORDERS")),
         (2, ("account", "add", "NEW", "-K", "nobody")),
-        (2, ("account", "add", "NEW", "--token", "no URI")),
+        (2, ("account", "add", "NEW", "--token", "pkcs12:token=ACME")),
         (2, ("account", "add", "NEW", "--pin-source", "1234")),
         (2, ("user", "add", "app")),
         (2, ("user", "add", "-a", "NOBODY", "app")),
