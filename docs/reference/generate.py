@@ -322,10 +322,9 @@ def _members() -> Iterator[tuple[str, type]]:
     """Yield the properties of a workspace that are groups of operations, with the class of each."""
     blank = Workspace()
     for name, value in sorted(vars(Workspace).items()):
-        if isinstance(value, property) and not name.startswith("_"):
-            returned = str(value.fget.__annotations__.get("return", "")) if value.fget else ""
-            if returned.isidentifier() and returned.endswith("s"):
-                yield name, type(getattr(blank, name))
+        # A group is imported when it is used; other properties read files.
+        if isinstance(value, property) and "from seedless.app." in inspect.getsource(value.fget or _members):
+            yield name, type(getattr(blank, name))
 
 
 def _class(kind: type) -> Iterator[str]:

@@ -100,8 +100,17 @@ def test_hints_and_signatures_of_each_name_can_be_looked_up(name: str) -> None:
         inspect.signature(function)
 
 
-GROUPS = ("operators", "accounts", "users", "signing_keys", "exports", "imports", "mappings", "auth_callouts")
-OPERATIONS = [*(type(getattr(seedless.Workspace(), name)) for name in GROUPS), seedless.Preview]
+def groups() -> list[type]:
+    """Return the classes of a workspace's groups of operations: what its properties import."""
+    blank = seedless.Workspace()
+    properties = {
+        name: value for name, value in vars(seedless.Workspace).items() if isinstance(value, property)
+    }
+    found = [name for name, one in properties.items() if "from seedless.app." in inspect.getsource(one.fget)]
+    return [type(getattr(blank, name)) for name in found]
+
+
+OPERATIONS = [*groups(), seedless.Preview]
 
 
 @pytest.mark.parametrize("kind", OPERATIONS, ids=lambda kind: kind.__name__)
