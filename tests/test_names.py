@@ -20,10 +20,6 @@ PACKAGE = Path(__file__).parents[1] / "src/seedless"
 # Class names that several modules define still. Take out what is unique; put nothing in.
 REPEATED = {
     "Accounts": {"app/accounts.py", "diff/compare.py"},
-    "Look": {"cli/_push.py", "cli/lint.py"},
-    "State": {"cli/_rotate_account.py", "cli/_rotate_operator.py"},
-    "Told": {"cli/_rotate_stage.py", "cli/_rotate_tell.py"},
-    "Wanted": {"cli/_rotate_account.py", "cli/_rotate_operator.py"},
     "_Names": {"app/key_names.py", "cli/completion.py", "desired/export.py"},
     "_Reading": {"claims/lenient.py", "desired/read.py"},
 }

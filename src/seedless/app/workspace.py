@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from seedless.app.mappings import Mappings
     from seedless.app.operators import Operators
     from seedless.app.plans import Plans
+    from seedless.app.resolver.operations import Resolver
+    from seedless.app.rotations.operations import Rotations
     from seedless.app.signing_keys import SigningKeys
     from seedless.app.tokens import Sessions
     from seedless.app.users import Users
@@ -196,6 +198,20 @@ class Workspace:
         from seedless.app.mappings import Mappings  # noqa: PLC0415 - likewise
 
         return Mappings(self)
+
+    @property
+    def resolver(self) -> Resolver:
+        """The servers that hold accounts: push, pull, prune, delete."""
+        from seedless.app.resolver.operations import Resolver  # noqa: PLC0415 - likewise
+
+        return Resolver(self)
+
+    @property
+    def rotations(self) -> Rotations:
+        """The rotations of signing keys: begin, go on, finish."""
+        from seedless.app.rotations.operations import Rotations  # noqa: PLC0415 - likewise
+
+        return Rotations(self)
 
     @property
     def signing_keys(self) -> SigningKeys:

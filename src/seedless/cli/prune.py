@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import printing
-from seedless.cli._order import read_order, write_order
-from seedless.cli._prune import count_option, prune_by_order, prune_target
-from seedless.cli._remote import Remote, remote_options
+from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
+from seedless.cli.remote import count_option, open_session, remote_options
+from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import ExitCode, UsageError
+from seedless.errors import ExitCode, Refused, UsageError
+from seedless.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.app.resolver.delete import DeletePreview, OnServersDeleted
+    from seedless.app.resolver.remote import Remote
+    from seedless.jwt import Jwt
 
 _PATH = click.Path(path_type=Path)
 
@@ -57,13 +65,72 @@ def prune(
             "accounts are named for --write-order, and only for that", "leave them out, or give --write-order"
         )
     if written is not None:
-        accounts = write_order(workspace, names, written)
+        accounts = sign_preview(workspace, workspace.resolver.delete_request(names, written))
         data = {"dry_run": False, "order": str(written), "accounts": accounts}
         printing.emit(data, f"order to delete: {written}", as_json=settings.as_json)
         return 0
-    if sent is not None:
-        done = prune_by_order(workspace, remote, *read_order(workspace, sent), expect_count)
-    else:
-        done = prune_target(workspace, remote, expect_count)
-    printing.emit({"dry_run": settings.dry_run} | done.data, done.text, as_json=settings.as_json)
-    return ExitCode.OK if done.ok else ExitCode.FAILED
+    request = workspace.resolver.read_delete_request(sent) if sent is not None else None
+    data, text, ok = prune_target(workspace, remote, expect_count, request)
+    printing.emit({"dry_run": settings.dry_run} | data, text, as_json=settings.as_json)
+    return ExitCode.OK if ok else ExitCode.FAILED
+
+
+def prune_target(
+    workspace: CommandWorkspace,
+    remote: Remote,
+    expected: int | None,
+    request: tuple[Jwt[Any], list[str]] | None = None,
+) -> tuple[dict[str, Any], str, bool]:
+    """Delete what the store does not have, or the accounts of *request*; consent is their number.
+
+    Return what --json prints, what people read, and whether nothing is left to be done.
+    """
+    from seedless.app.resolver import delete  # noqa: PLC0415 - not for --help
+    from seedless.cli.render import resolver as render  # noqa: PLC0415 - likewise
+    from seedless.resolver import DELETE  # noqa: PLC0415 - likewise
+
+    if request is None:
+        delete.require_store(workspace)
+    approve = consent.ask_to_sign if expected is None else consent.given
+    with open_session(workspace, remote, DELETE, approve=approve) as session:
+        if request is None:
+            found = delete.preview_prune(session)
+        else:
+            found = delete.preview_requested(session, *request)
+        done = send_delete(workspace, found, _by_number(workspace.options, expected))
+    return render.delete_data(found, done), render.delete_text(found, done), done.ok
+
+
+def send_delete(
+    workspace: CommandWorkspace, found: DeletePreview, approve: Callable[[DeletePreview], bool]
+) -> OnServersDeleted:
+    """Show the deletion *found*, and do it with consent; not with --dry-run."""
+    from seedless.app.resolver.delete import OnServersDeleted  # noqa: PLC0415 - not for --help
+    from seedless.cli.render import resolver as render  # noqa: PLC0415 - likewise
+
+    render.show_delete(found)
+    found.report.require_clean()
+    if found.is_empty or workspace.options.dry_run:
+        return OnServersDeleted(found.orphaned)
+    for notice in found.notices:
+        printing.say(str(notice))
+    return found.send(approve=approve)
+
+
+def _by_number(settings: Settings, expected: int | None) -> Callable[[DeletePreview], bool]:
+    """Return the consent to a deletion: the number of accounts, *expected* or typed, or --yes.
+
+    It raises `Refused` for another number, and `UsageError` where nobody can be asked.
+    """
+
+    def approve(found: DeletePreview) -> bool:
+        if expected is None and settings.yes:
+            return True
+        typed = str(expected)
+        if expected is None:
+            typed = consent.answer("How many accounts are deleted? Type their number: ")
+        if typed != str(len(found.orphaned)):
+            raise Refused(f"nothing was deleted: the number of accounts to delete is not {quoted(typed)}")
+        return True
+
+    return approve

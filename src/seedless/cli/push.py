@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import _push, printing
-from seedless.cli._prune import Pruning, count_option, prune_target, require_store
-from seedless.cli._remote import Remote, open_target, remote_options
-from seedless.cli._resolver import deleted_path
-from seedless.cli._system_user import log_in
+from seedless.app.resolver.delete import require_store
+from seedless.app.resolver.push import choose, preview_push
+from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
-from seedless.cli.review import show_findings
+from seedless.cli.prune import prune_target
+from seedless.cli.remote import count_option, open_session, remote_options
+from seedless.cli.render import resolver as render
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.resolver import UPDATE, delete, send
-from seedless.text import shown
+from seedless.resolver import UPDATE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from seedless.cli._push import Chosen, Look
-    from seedless.resolver import SentAccount
+    from seedless.app.resolver.push import PushPreview
+    from seedless.app.resolver.remote import Remote
 
 _FAILED, _FINDINGS, _CHANGES = 1, 3, 5
 
@@ -65,77 +64,36 @@ def push(  # noqa: PLR0913 - one for each option
     workspace = CommandWorkspace(settings)
     if prune and not everything:
         raise UsageError("--prune compares all accounts of the store", "give --all too")
-    chosen = _push.choose(workspace, (*names, *more), everything=everything)
+    chosen = choose(workspace, (*names, *more), everything=everything)
     if prune:
         require_store(workspace)
-    only_look = only_diff or settings.dry_run
-    found, sent = _looked_and_sent(workspace, remote, chosen, force=force, only_look=only_look)
-    if not only_look:
-        _note_alive(workspace, sent)
+    is_only_shown = only_diff or settings.dry_run
+    with open_session(workspace, remote, UPDATE) as session:
+        found = preview_push(session, chosen, force=force)
+        render.show_push(found)
+        sent = () if is_only_shown else found.send(approve=consent_to_send(workspace)).accounts
     failed = not all(one.ok for one in sent)
-    pruning = None
+    pruned, pruned_text, is_pruned = None, "", True
     if prune and not failed and not only_diff:
-        pruning = prune_target(workspace, remote, expect_count)
-    _emit(workspace, found, sent, chosen, pruning, only_diff=only_diff)
-    if failed or (pruning is not None and not pruning.ok):
+        pruned, pruned_text, is_pruned = prune_target(workspace, remote, expect_count)
+    data = render.push_data(found, sent, dry_run=is_only_shown) | {"pruned": pruned}
+    text = render.push_text(workspace, found, sent, lines=is_only_shown)
+    printing.emit(data, "\n".join(filter(None, (text, pruned_text))), as_json=settings.as_json)
+    if failed or not is_pruned:
         printing.say("error: not every server has everything: run it again when they answer")
         return _FAILED
-    if chosen.damaged or found.report.errors:
+    if found.damaged or found.report.errors:
         return _FINDINGS
-    return _CHANGES if only_diff and (found.differing or (prune and found.others)) else 0
+    return _CHANGES if only_diff and (not found.is_empty or (prune and found.others)) else 0
 
 
-def _looked_and_sent(
-    workspace: CommandWorkspace, remote: Remote, chosen: Chosen, *, force: bool, only_look: bool
-) -> tuple[Look, Sequence[SentAccount]]:
-    """Return what was found at the target, and what was sent with consent: nothing with *only_look*."""
-    user = log_in(workspace, remote, UPDATE)
-    with open_target(workspace, remote, user) as target:
-        found = _push.look(workspace, target, user, chosen, force=force)
-        _tell(found, chosen)
-        if not only_look:
-            found.report.require_clean()
-        asks = bool(found.differing) and not (only_look or workspace.options.yes)
-        if not asks:
-            return found, () if only_look else send(target, [one.account for one in found.differing])
-    _push.require_sending(workspace, found)
-    return found, _push.send_later(workspace, remote, user, found)
+def consent_to_send(workspace: CommandWorkspace) -> Callable[[PushPreview], bool] | None:
+    """Return who agrees that accounts are sent: with --yes nobody is asked, else a person who sees them."""
 
+    def approve(found: PushPreview) -> bool:
+        printing.say(render.push_text(workspace, found, (), lines=True))
+        count = len(found.differing)
+        what = "this account" if count == 1 else f"these {count} accounts"
+        return consent.agreed(workspace.options, f"Send {what} to {printing.printable(found.where)}?")
 
-def _tell(found: Look, chosen: Chosen) -> None:
-    """Say what stands against it, and what is not as it should be."""
-    show_findings(found.report)
-    for name, reason in chosen.damaged.items():
-        printing.say(printing.printable(f"warning: {shown(name)} is not pushed: {reason}"))
-    for name in found.returned:
-        printing.say(
-            printing.printable(
-                f"warning: {name} was deleted and is back: push --all --prune deletes it again"
-            )
-        )
-
-
-def _emit(
-    workspace: CommandWorkspace,
-    found: Look,
-    sent: Sequence[SentAccount],
-    chosen: Chosen,
-    pruning: Pruning | None,
-    *,
-    only_diff: bool,
-) -> None:
-    dry = only_diff or workspace.options.dry_run
-    data = _push.data(found, sent, chosen, dry_run=dry) | {"pruned": pruning.data if pruning else None}
-    text = _push.text(workspace, found, sent, lines=dry)
-    if pruning is not None:
-        text += f"\n{pruning.text}"
-    printing.emit(data, text, as_json=workspace.options.as_json)
-
-
-def _note_alive(workspace: CommandWorkspace, sent: Sequence[SentAccount]) -> None:
-    """Forget that accounts were deleted that have been pushed anew."""
-    alive = {one.account.claims.sub for one in sent if one.answer is not None}
-    path = deleted_path(workspace)
-    if alive & delete.load(path).keys():
-        with workspace.lock():
-            delete.note(path, {}, alive)
+    return None if workspace.options.yes else approve

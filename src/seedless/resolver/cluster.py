@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from seedless import client as logins
-from seedless.errors import BadKey, ServerError
+from seedless.errors import BadKey, ServerError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.resolver import protocol
 from seedless.resolver.protocol import AccountServer, PingAnswer, ServerAnswer, ServerReport, nobody_listens
@@ -64,6 +64,7 @@ class ServerAddress:
 
     def require_tls(self) -> None:
         """Raise `NoTls` if a login would; for who signs something before it."""
+        require_no_loop()
         asyncio.run(logins.require_tls(self.urls, **self.options()))
 
 
@@ -192,9 +193,22 @@ class Connection:
             )
 
 
+def require_no_loop() -> None:
+    """Raise `UsageError` in a thread whose event loop is running: it would wait for itself."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UsageError(
+        "servers are asked by a loop of their own, and an event loop is running in this thread",
+        "await the function whose name ends with _async, or call this one by asyncio.to_thread",
+    )
+
+
 @contextmanager
 def connected(login: ServerLogin) -> Iterator[Connection]:
     """Log in, and log out at the end; raise `ServerError` or, without nats-py, `UsageError`."""
+    require_no_loop()
     # Complaints of a server come beside the answers and not as one: a user who may not ask would wait for
     # the whole patience otherwise.
     news = _Received()

@@ -46,6 +46,12 @@ class TargetAnswer:
         """Whether every server has done it."""
         return not self.missing and bool(self.answers) and all(answer.ok for answer in self.answers)
 
+    @property
+    def failures(self) -> str:
+        """What went wrong, by server; empty when nothing did."""
+        failed = [f"{one.server}: {one.text}" for one in self.answers if not one.ok]
+        return "; ".join([*failed, *(f"{one}: no answer" for one in self.missing)])
+
 
 class Target(Protocol):
     """Where accounts are held."""

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli import printing
-from seedless.cli._remote import Remote, remote_options
+from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
+from seedless.cli.remote import open_session, remote_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.text import shown
+from seedless.text import brief, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seedless.app.deletion import AccountDeleted
+    from seedless.app.resolver.remote import Remote
     from seedless.jwt import Jwt
     from seedless.resolver import TargetAnswer
 
@@ -75,9 +76,16 @@ def delete(
 
 
 def _delete_remote(workspace: CommandWorkspace, remote: Remote, jwt: Jwt[Any]) -> TargetAnswer | None:
-    from seedless.cli._resolver import delete_remote  # noqa: PLC0415 - few delete on servers
+    """Delete the account on servers, with consent; return what they answered, None with --dry-run."""
+    from seedless.app.resolver.delete import preview_delete  # noqa: PLC0415 - few delete on servers
+    from seedless.cli.prune import send_delete  # noqa: PLC0415 - likewise
+    from seedless.resolver import DELETE  # noqa: PLC0415 - likewise
 
-    return delete_remote(workspace, remote, jwt)
+    with open_session(workspace, remote, DELETE) as session:
+        found = preview_delete(session, jwt)
+        done = send_delete(workspace, found, lambda _: consent.agreed(workspace.options, "Delete it there?"))
+    done.require_done(f"delete {brief(jwt.claims.name)}")
+    return done.answer
 
 
 def _tell(workspace: CommandWorkspace, deleted: AccountDeleted, said: TargetAnswer | None) -> None:

@@ -9,11 +9,11 @@ import click
 from seedless.app.edits import stored
 from seedless.app.subjects import reused
 from seedless.cli import printing
-from seedless.cli._rotate_tell import text_of
 from seedless.cli.command import command
 from seedless.cli.key_options import public_key_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
+from seedless.cli.render.rotation import text_of
 from seedless.cli.review import sign
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import SeedlessError, StoreError, UsageError

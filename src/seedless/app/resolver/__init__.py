@@ -1,0 +1,1 @@
+"""Operations on servers: log in, push, pull, prune and delete."""

@@ -1,0 +1,142 @@
+"""A session with a target: connected when it is used, and not while a person is asked.
+
+Servers end logins that are silent, and those of a user who was signed for two minutes. So a session can be
+disconnected and connects again by itself, as the same user as long as that is valid, else as another
+temporary one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from seedless.app.pipeline import Preview
+from seedless.app.resolver.login import log_in
+from seedless.app.resolver.remote import Remote, login
+from seedless.claims import Account
+from seedless.creds import Creds
+from seedless.errors import UsageError
+from seedless.jwt import Jwt
+from seedless.resolver import FolderTarget, MemoryTarget, ServerContext, Target
+from seedless.resolver.cluster import Connection, connected, find_servers
+from seedless.resolver.push import readable
+from seedless.rotate import connections as monitoring
+from seedless.rotate.connections import AccountConnections
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["SignNeeded", "TargetSession", "sign_at_once"]
+
+R = TypeVar("R")
+
+_ENOUGH_SECONDS = 30
+
+
+class SignNeeded(Protocol):
+    """Sign what an operation needs on its way: who logs in, a delete request."""
+
+    def __call__(self, needed: Preview[R], /, *, is_agreed: bool) -> R:
+        """Return the result of the preview *needed*; *is_agreed*: somebody has agreed to what it is for."""
+
+
+def sign_at_once(needed: Preview[R], /, *, is_agreed: bool) -> R:  # noqa: ARG001 - a program agrees by its call
+    """Sign *needed*: a program that calls an operation has agreed to what the operation needs."""
+    return needed.sign()
+
+
+class TargetSession:
+    """A session with the servers, the folder or the file that a `Remote` names; it belongs to one thread."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        remote: Remote,
+        subjects: Sequence[str] = (),
+        *,
+        sign: SignNeeded = sign_at_once,
+        check_tls: bool = True,
+    ) -> None:
+        """Take where the target is; nobody logs in yet. A temporary user may send to *subjects* only."""
+        self.workspace = workspace
+        self.remote = remote
+        self.sign = sign
+        self._subjects = tuple(subjects)
+        self._check_tls = check_tls
+        self._user: Creds | None = None
+        self._is_logged_in = False
+        self._stack = contextlib.ExitStack()
+        self._connection: Connection | None = None
+        self._target: Target | None = None
+
+    def __enter__(self) -> Self:
+        """Return it; it connects when it is used."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Log out."""
+        self.disconnect()
+
+    def log_in(self) -> Creds | None:
+        """Return who logs in, None for a folder or a file; sign a temporary user where one is needed."""
+        if not self._is_logged_in or not self._is_valid():
+            needed = log_in(self.workspace, self.remote, *self._subjects, check_tls=self._check_tls)
+            # Who agreed to the first login of an operation has agreed to those that it takes later.
+            self._user = self.sign(needed, is_agreed=self._is_logged_in)
+            self._is_logged_in = True
+        return self._user
+
+    def _is_valid(self) -> bool:
+        """Report whether the user is let in for long enough to ask."""
+        expiry = 0 if self._user is None else self._user.jwt.claims.exp
+        return expiry <= 0 or expiry > self.workspace.clock() + _ENOUGH_SECONDS
+
+    @property
+    def target(self) -> Target:
+        """The target, connected; raise `ServerError` unless every known server answers."""
+        if self._target is None:
+            user = self.log_in()
+            with contextlib.ExitStack() as stack:
+                self._target = self._opened(stack, user)
+                self._stack = stack.pop_all()
+        return self._target
+
+    def _opened(self, stack: contextlib.ExitStack, user: Creds | None) -> Target:
+        remote, workspace = self.remote, self.workspace
+        if remote.folder is not None:
+            return FolderTarget(remote.folder, workspace.operator())
+        if remote.configuration is not None:
+            return MemoryTarget(remote.configuration, os.environ, workspace.now)
+        if user is None:
+            raise UsageError("nobody logs in to the servers", "name a user with --creds or --system-user")
+        self._connection = stack.enter_context(connected(login(workspace, remote, user)))
+        return find_servers(self._connection, remote.servers)
+
+    def disconnect(self) -> None:
+        """Log out; it connects again when it is used."""
+        self._target = self._connection = None
+        self._stack.close()
+
+    def context(self, **known: Any) -> ServerContext:  # noqa: ANN401 - members of ServerContext
+        """Return what a preflight looks at, with what else is *known*."""
+        return ServerContext(
+            operator=self.workspace.operator(),
+            server_reports=self.target.server_reports,
+            user=self._user.jwt if self._user else None,
+            **known,
+        )
+
+    def accounts(self) -> list[Jwt[Account]]:
+        """Return every account jwt that a server holds and that can be read."""
+        accounts = sorted(frozenset().union(*self.target.holdings.values()))
+        texts = {text for found in self.target.held(accounts).values() for text in found if text}
+        return [jwt for jwt in map(readable, sorted(texts)) if jwt]
+
+    def connections(self, account: str) -> AccountConnections:
+        """Return who is connected to *account* (key text); raise `UsageError` for a folder or a file."""
+        servers = tuple(self.target.holdings)
+        if self._connection is None:
+            raise UsageError("nobody is connected to a folder or a file", "name the servers")
+        return monitoring.connected(self._connection.ask, servers, account)

@@ -1,0 +1,62 @@
+"""What a program rotates: `Workspace.rotations`.
+
+sign_all(workspace.rotations.account_key("ORDERS").begin())        # the keys overlap
+workspace.resolver.push("ORDERS").send()                           # and creds are delivered
+sign_all(workspace.rotations.account_key("ORDERS").finish(seen))   # the previous key is removed
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedless.app import arguments
+from seedless.app.rotations.account import AccountKeyRotation, account_key_rotation
+from seedless.app.rotations.operator import OperatorKeyRotation, operator_key_rotation
+from seedless.app.rotations.steps import RotationStep, sign_all
+from seedless.nkey import PublicKey
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["RotationStep", "Rotations", "sign_all"]
+
+
+class Rotations:
+    """The rotations of signing keys of the operator and of its accounts."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take whose keys are rotated."""
+        self._workspace = workspace
+
+    def account_key(
+        self,
+        name: str,
+        key: str | PublicKey | None = None,
+        *,
+        new_key: str | PublicKey | None = None,
+        ending: bool = False,
+    ) -> AccountKeyRotation:
+        """Return how far the rotation of a signing key of the account *name* is: begin, finish, or both.
+
+        *key* is the one that is replaced, or the role of a scope; without it the one whose rotation was
+        begun, else the only one. *new_key* is the replacement; without it one is created on the token. Raise
+        `UsageError` where it is not clear; with *ending* a rotation that is over is none.
+        """
+        old, new = _keys(key, new_key)
+        return account_key_rotation(self._workspace, name, old, new, ending=ending)
+
+    def operator_key(
+        self,
+        key: str | PublicKey | None = None,
+        *,
+        new_key: str | PublicKey | None = None,
+        ending: bool = False,
+    ) -> OperatorKeyRotation:
+        """Return how far the rotation of a signing key of the operator is; arguments as of `account_key`."""
+        old, new = _keys(key, new_key)
+        return operator_key_rotation(self._workspace, old, new, ending=ending)
+
+
+def _keys(key: object, new_key: object) -> tuple[str | None, PublicKey | None]:
+    new = arguments.text("new_key", new_key, PublicKey)
+    return arguments.text("key", key, PublicKey), None if new is None else PublicKey.parse(new)

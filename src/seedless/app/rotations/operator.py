@@ -1,0 +1,223 @@
+"""Rotation of a signing key of the operator, from barrier to barrier, each proven by what servers report.
+
+A server loads another operator jwt only when it starts anew. So the replacement key is added and spread
+first; when every server trusts it, the accounts are signed again and pushed; when no server holds an account
+by the previous key, that is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.app.edits import stored
+from seedless.app.pipeline import Notice, Preview
+from seedless.app.resolver.session import TargetSession
+from seedless.app.rotations.steps import RotationStep, find, find_again, known_replacement, step
+from seedless.claims import Account, Operator
+from seedless.errors import Refused, SeedlessError
+from seedless.jwt import Jwt
+from seedless.nkey import PublicKey
+from seedless.rotate import KeyReplacement, listed_keys
+from seedless.rotate import operator as rotation
+from seedless.rotate.operator import RotationStage, ServersSeen, ServerTrust, stage_of
+from seedless.text import brief, printable
+from seedless.trust import is_expired
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["OperatorKeyReport", "OperatorKeyRotation", "operator_key_rotation"]
+
+UNTRUSTED_ISSUER = "R001"
+"""The preflight finding that an emergency waives: it pushes before the servers trust the key."""
+
+
+class OperatorKeyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a rotation: its keys (None: not known any more), its stage, what was signed and seen.
+
+    `by_old` are the accounts of the store by the previous key; `seen` is None where no server was asked;
+    `sent` counts accounts.
+    """
+
+    operator: Jwt[Operator]
+    old: PublicKey | None
+    new: PublicKey | None
+    stage: RotationStage
+    signed: tuple[Jwt[Any], ...]
+    by_old: tuple[str, ...]
+    seen: ServersSeen | None
+    sent: int
+
+
+class OperatorKeyRotation:
+    """A rotation as far as it is by the store: `replacement` is None where no key is replaced (any more)."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        operator: Jwt[Operator],
+        replacement: KeyReplacement | None,
+        *,
+        has_ended: bool = False,
+    ) -> None:
+        """Take the operator and the key; *has_ended*: the previous key was removed just now."""
+        self._workspace = workspace
+        self._has_ended = has_ended
+        self.operator = operator
+        self.replacement = replacement
+        each = workspace.each()
+        self.damaged = tuple(jwt.message for _, jwt in each if isinstance(jwt, SeedlessError))
+        self.accounts: dict[str, Jwt[Account]] = {
+            name: jwt for name, jwt in each if not isinstance(jwt, SeedlessError)
+        }
+
+    @property
+    def by_old(self) -> dict[str, Jwt[Account]]:
+        """The accounts of the store that the previous key has signed, by name."""
+        if self.replacement is None:
+            return {}
+        return rotation.accounts_by(self.replacement.old, self.accounts, self._workspace.now)
+
+    def stage(self, seen: ServersSeen | None = None) -> RotationStage:
+        """Return what comes next, by the store and by what was *seen* of the servers.
+
+        Where they are not asked, what they would have to prove is taken for proven.
+        """
+        pair = None if self._has_ended else self.replacement
+        return stage_of(pair, len(self.by_old), seen, self.operator.claims)
+
+    def again(self, *, has_ended: bool = False) -> OperatorKeyRotation:
+        """Return the same rotation, as the store is now; *has_ended*: the previous key was removed."""
+        operator = stored(self._workspace, ())
+        pair = find_again(self._workspace, operator.claims, known_replacement(self.replacement))
+        return OperatorKeyRotation(self._workspace, operator, pair, has_ended=has_ended)
+
+    def seen(self, session: TargetSession) -> ServersSeen:
+        """Ask whom the servers trust, and which of their accounts the previous key has signed."""
+        trusts = tuple(ServerTrust.of(report) for report in session.target.server_reports)
+        if self.replacement is None:
+            return ServersSeen(trusts)
+        old, now = self.replacement.old, self._workspace.now
+        by_old = {
+            jwt.claims.name for jwt in session.accounts() if jwt.issuer == old and not is_expired(jwt, now)
+        }
+        return ServersSeen(trusts, tuple(sorted(by_old)))
+
+    def add(self) -> Preview[RotationStep]:
+        """Preview the operator with the replacement key beside the previous one; empty where it has it."""
+        workspace, pair = self._workspace, known_replacement(self.replacement)
+        notices = tuple(
+            Notice(f"{message}: who has signed it is not known", is_warning=True) for message in self.damaged
+        )
+        if self.stage() is not RotationStage.ADD:
+            return step(workspace, (), pair, None, notices=notices)
+        around, now = workspace.around(self.operator.claims), workspace.refresh()
+        return step(
+            workspace,
+            (),
+            pair,
+            lambda new: rotation.add(self.operator, pair.old, new, now, around=around),
+            notices=notices,
+        )
+
+    def reissue(self) -> Preview[RotationStep]:
+        """Preview the accounts of the previous key, signed by its replacement; empty where there are none."""
+        workspace, pair, by_old = self._workspace, known_replacement(self.replacement), self.by_old
+        if pair.new is None or not by_old:
+            return step(workspace, (), pair, None)
+        around, now = self._around(by_old), workspace.refresh()
+        return step(workspace, (), pair, lambda new: rotation.reissue(by_old, new, around, now))
+
+    def remove(self, seen: ServersSeen | None = None) -> Preview[RotationStep]:
+        """Preview the operator without the previous key.
+
+        Raise `Refused` while an account, on servers too, or a server depends on it, by what was *seen*.
+        """
+        self.require_removable(seen)
+        workspace, pair = self._workspace, known_replacement(self.replacement)
+        around, now = workspace.around(self.operator.claims), workspace.refresh()
+        plan = rotation.remove(self.operator, pair.old, now, around=around)
+        return step(workspace, (), pair, lambda _: plan)
+
+    def replace_at_once(self) -> Preview[RotationStep]:
+        """Preview all of it at once; the notices name what servers may refuse until they start anew."""
+        workspace, pair, by_old = self._workspace, known_replacement(self.replacement), self.by_old
+        around, now = self._around(by_old), workspace.refresh()
+        names = ", ".join(map(brief, by_old)) or "no account"
+        rows = (
+            f"until a server starts anew with the new operator jwt, it may refuse: {names}",
+            "who is connected stays; who comes to an account that the server has not loaded is refused",
+        )
+        return step(
+            workspace,
+            (),
+            pair,
+            lambda new: rotation.replace_at_once(self.operator, by_old, (pair.old, new), around, now),
+            notices=[Notice(printable(row)) for row in rows],
+        )
+
+    def _around(self, accounts: Mapping[str, Jwt[Account]]) -> tuple[Jwt[Any], ...]:
+        return self._workspace.around(*(jwt.claims for jwt in accounts.values()))
+
+    def to_push(self) -> list[Jwt[Account]]:
+        """Return the accounts that the operator has signed with a key that it lists."""
+        listed = {self.operator.claims.sub, *listed_keys(self.operator.claims)}
+        return [jwt for jwt in self.accounts.values() if str(jwt.issuer) in listed]
+
+    def by_new(self) -> list[Jwt[Account]]:
+        """Return the accounts that the replacement key has signed."""
+        new = known_replacement(self.replacement).new
+        return [jwt for jwt in self.accounts.values() if jwt.issuer == new]
+
+    def require_removable(self, seen: ServersSeen | None = None) -> None:
+        """Raise `Refused` while an account, on servers too, or a server depends on the previous key."""
+        pair, stage = known_replacement(self.replacement), self.stage(seen)
+        again = "seedless rotate operator-key"
+        if stage is RotationStage.ADD:
+            raise Refused(f"no key takes the place of {pair.old} yet", again)
+        if stage is RotationStage.SPREAD and seen and pair.new:
+            names = ", ".join(map(str, seen.without(pair.new)))
+            raise Refused(
+                f"the new key is not trusted yet by {names}", "give them the operator jwt and restart them"
+            )
+        if stage is RotationStage.REISSUE:
+            names = ", ".join(map(brief, self.by_old))
+            raise Refused(f"{pair.old} is still the issuer of {names}", again)
+        if stage is RotationStage.PUSH and seen:
+            raise Refused(
+                f"servers hold accounts by {pair.old}: {', '.join(map(brief, seen.by_old))}",
+                f"{again} pushes those of the store; what is not in the store: seedless pull, or prune",
+            )
+        if self.damaged:
+            raise Refused(f"nobody knows whether it is still needed: {self.damaged[0]}", "restore it first")
+
+    def report(
+        self,
+        signed: Sequence[Jwt[Any]],
+        seen: ServersSeen | None = None,
+        sent: int = 0,
+        stage: RotationStage | None = None,
+    ) -> OperatorKeyReport:
+        """Return what came of it: *signed* jwts, what was *seen*, and how many accounts were *sent*."""
+        return OperatorKeyReport(
+            operator=self.operator,
+            old=self.replacement.old if self.replacement else None,
+            new=self.replacement.new if self.replacement else None,
+            stage=stage or self.stage(seen),
+            signed=tuple(signed),
+            by_old=tuple(self.by_old),
+            seen=seen,
+            sent=sent,
+        )
+
+
+def operator_key_rotation(
+    workspace: Workspace, key: str | None, new: PublicKey | None, *, ending: bool
+) -> OperatorKeyRotation:
+    """Return how far the rotation of a key of the operator is, see `Rotations.operator_key`."""
+    operator = stored(workspace, ())
+    pair = find(workspace, operator.claims, key, new, ending=ending)
+    return OperatorKeyRotation(workspace, operator, pair)

@@ -1,0 +1,114 @@
+"""Where accounts are pushed to: the options of a target and a login, and a session with it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from msgspec.structs import replace
+
+from seedless.app.resolver.remote import Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.app.pipeline import Preview
+    from seedless.app.resolver.session import TargetSession
+    from seedless.cli.consent import Consent
+    from seedless.cli.workspace import CommandWorkspace
+
+R = TypeVar("R")
+
+_PATH: Any = click.Path(path_type=Path)
+_OPTIONS = [
+    click.option(
+        "--url", "-u", "--account-jwt-server-url", "urls", multiple=True, metavar="URL",
+        help="A server, as nats://host:4222 [default: as the operator's claims say].",
+    ),
+    click.option(
+        "--dir", "folder", type=_PATH, metavar="DIR", help="A resolver's folder, instead of servers."
+    ),
+    click.option(
+        "--config", "configuration", type=_PATH, metavar="FILE",
+        help="A configuration with resolver: MEMORY, instead of servers.",
+    ),
+    click.option(
+        "--creds", type=_PATH, metavar="FILE|env:NAME",
+        help="Log in with these creds of a user of the system account.",
+    ),
+    click.option("--system-account", metavar="NAME", help="The system account [default: the operator's]."),
+    click.option("--system-user", metavar="NAME", help="Log in as this user of the system account."),
+    click.option(
+        "--temporary-user", is_flag=True,
+        help="Log in as a user of two minutes, signed by the system account's key on the token.",
+    ),
+    click.option(
+        "--ca-cert", type=_PATH, envvar="NATS_CA", metavar="FILE",
+        help="TLS: who vouches for the servers [env: NATS_CA].",
+    ),
+    click.option(
+        "--client-cert", type=_PATH, envvar="NATS_CERT", metavar="FILE",
+        help="TLS: our certificate [env: NATS_CERT].",
+    ),
+    click.option(
+        "--client-key", type=_PATH, envvar="NATS_KEY", metavar="FILE",
+        help="TLS: the key of our certificate [env: NATS_KEY].",
+    ),
+    click.option("--tls-first", is_flag=True, help="TLS before the server says anything."),
+    click.option(
+        "--timeout", "patience", type=click.FloatRange(0.1, 600), default=5.0, show_default=True,
+        metavar="SECONDS", help="How long to wait when nothing comes.",
+    ),
+    click.option(
+        "--servers", type=click.IntRange(1), metavar="N",
+        help="How many servers there are [default: as many as they know of each other].",
+    ),
+]  # fmt: skip
+
+
+def remote_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Remote` as `remote`, with the options of a target and a login."""
+
+    @functools.wraps(command)
+    def with_remote(*args: Any, **values: Any) -> R:  # noqa: ANN401 - click's values
+        mine = {name: values.pop(name) for name in list(values) if name in Remote.__struct_fields__}
+        return command(*args, remote=Remote(**mine), **values)
+
+    for option in reversed(_OPTIONS):
+        with_remote = option(with_remote)
+    return with_remote
+
+
+without_servers_option: Callable[[Any], Any] = click.option(
+    "--without-servers", is_flag=True, help="Ask no servers: you vouch for what they would have to prove."
+)
+count_option: Callable[[Any], Any] = click.option(
+    "--expect-count",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Delete without asking when it is this many accounts.",
+)
+
+
+def open_session(
+    workspace: CommandWorkspace, remote: Remote, *subjects: str, approve: Consent | None = None
+) -> TargetSession:
+    """Return a session with *remote*; *approve* (default: a question) is asked about who logs in first.
+
+    What is signed on the way is shown like all that is signed.
+    """
+    from seedless.cli import consent  # noqa: PLC0415 - not for --help
+    from seedless.cli.review import sign_preview  # noqa: PLC0415 - likewise
+    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - likewise
+
+    ask, options = approve or consent.ask_to_sign, workspace.options
+    # With --plan it is the work that goes into the file, and not who logs in to ask.
+    shown_by = CommandWorkspace(replace(options, plan=None)) if options.plan else workspace
+
+    def sign(needed: Preview[R], /, *, is_agreed: bool) -> R:
+        return sign_preview(shown_by, needed, approve=consent.given if is_agreed else ask)
+
+    is_only_shown = options.dry_run or options.plan is not None
+    return workspace.resolver.open(remote, *subjects, sign=sign, check_tls=not is_only_shown)

@@ -1,0 +1,220 @@
+"""How a rotation is printed: what was signed, what is proven, what is to be delivered, what comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless.app.rotations.account import described
+from seedless.cli import printing
+from seedless.rotate.operator import RotationStage
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from seedless.app.rotations.account import AccountKeyReport
+    from seedless.app.rotations.operator import OperatorKeyReport
+    from seedless.cli.workspace import CommandWorkspace
+    from seedless.jwt import Jwt
+    from seedless.rotate.connections import ConnectedClient
+
+_SHOWN = 20  # lines of one kind that a person reads
+_RESTART = (
+    "write their configuration again (seedless server config) and restart them one after another, "
+    "each when the one before is back"
+)
+_NEXT = {
+    RotationStage.ADD: "seedless rotate operator-key",
+    RotationStage.SPREAD: f"give the operator jwt to the servers: {_RESTART}; then run this again",
+    RotationStage.REISSUE: "run this again: it signs the accounts",
+    RotationStage.PUSH: "run this again: it pushes the accounts; what is not in the store: seedless pull, or "
+    "prune",
+    RotationStage.REMOVE: "seedless rotate operator-key --finish",
+    RotationStage.FORGET: f"let the servers forget the old key: {_RESTART}; then --finish again, which looks",
+    RotationStage.DONE: "seedless key delete PUBKEY, for the old key, when no backup wants it any more",
+}
+
+
+def print_account_key(workspace: CommandWorkspace, report: AccountKeyReport) -> None:
+    """Print what came of the rotation of a key of an account."""
+    deliver = _to_deliver(workspace, report)
+    clients = report.seen.by(str(report.old)) if report.seen and report.old else ()
+    names = _names(report)
+    data = {
+        "dry_run": workspace.options.dry_run,
+        "account": report.around.name,
+        "old": str(report.old) if report.old else None,
+        "new": str(report.new) if report.new else None,
+        "stage": report.stage,
+        "signed": [signed_data(jwt) for jwt in report.signed],
+        "deliver": deliver,
+        "revoked": list(report.left.revoked),
+        "expired": list(report.left.expired),
+        "pushed": report.sent if report.seen else None,
+        "connections": [_client_data(client, names) for client in clients] if report.seen else None,
+        "next": _account_next(report, clients),
+    }
+    printing.emit(data, text_of(_account_lines(report, deliver, clients)), as_json=workspace.options.as_json)
+
+
+def text_of(rows: Iterable[str]) -> str:
+    """Return *rows* as lines, each safe to print."""
+    return "\n".join(map(printing.printable, rows))
+
+
+def signed_data(jwt: Jwt[Any]) -> dict[str, Any]:
+    """Return which jwt was signed, as --json prints it."""
+    return {"kind": jwt.claims.body.kind, "name": jwt.claims.name, "subject": jwt.claims.sub}
+
+
+def counted(jwts: Iterable[Jwt[Any]]) -> str:
+    """Return how many jwts of each kind there are: `1 account, 3 users`."""
+    kinds = [jwt.claims.body.kind for jwt in jwts]
+    found = ((kind, kinds.count(kind)) for kind in dict.fromkeys(kinds))
+    return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in found) or "nothing"
+
+
+def shortened(rows: Sequence[str]) -> list[str]:
+    """Return *rows*, of many only the first, and how many more there are."""
+    more = len(rows) - _SHOWN
+    return list(rows) if more <= 1 else [*rows[:_SHOWN], f"and {more} more; --json has them all"]
+
+
+def _account_lines(
+    report: AccountKeyReport, deliver: Sequence[Mapping[str, Any]], clients: Sequence[ConnectedClient]
+) -> list[str]:
+    rows = [f"account {report.around.name}: {_account_change(report)}", f"signed: {counted(report.signed)}"]
+    for what, names in (("revoked", report.left.revoked), ("expired", report.left.expired)):
+        if names:
+            rows.append(f"left as they are, {what}: {', '.join(map(brief, names))}")
+    if report.seen is not None:
+        rows.append(f"pushed: {report.sent} {'account' if report.sent == 1 else 'accounts'}")
+    is_new = report.stage != "finished" or any(jwt.claims.body.kind == "user" for jwt in report.signed)
+    rows += shortened(
+        [
+            f"to be delivered to {brief(one['user'])}: {one['creds'] or 'its jwt; its seed is not here'}"
+            for one in (deliver if is_new else ())
+        ]
+    )
+    rows += shortened(
+        [f"still connected by the old key: {described(client, report.around)}" for client in clients]
+    )
+    if report.seen is not None and report.seen.leafs:
+        rows.append(f"leaf nodes, of which servers do not say by which key: {report.seen.leafs}")
+    return [*rows, f"next: {_account_next(report, clients)}"]
+
+
+def _account_change(report: AccountKeyReport) -> str:
+    if report.old is None:
+        return "no key gives way"
+    done = "has given way" if report.stage == "finished" else "gives way"
+    return f"{report.old} {done} to {report.new or 'no other'}"
+
+
+def _account_next(report: AccountKeyReport, clients: Sequence[ConnectedClient]) -> str:
+    name = report.around.name
+    if report.stage == "finished":
+        publish = "" if report.seen else f"seedless push {name}; "
+        return f"{publish}seedless key delete {report.old or 'PUBKEY'}, when no backup wants it any more"
+    if report.seen is None:
+        return f"seedless push {name}; deliver the creds; then seedless rotate account-key {name} --finish"
+    wait = "deliver the creds, let the clients connect again" if clients else "deliver the creds"
+    return f"{wait}; then seedless rotate account-key {name} --finish"
+
+
+def _to_deliver(workspace: CommandWorkspace, report: AccountKeyReport) -> list[dict[str, Any]]:
+    """Return the users of the new key, and where their creds are, None where their seeds are not here."""
+    found = []
+    for name, jwt in report.moved.users.items():
+        path = workspace.store.creds_path(report.around.name, name)
+        has_creds = workspace.creds(report.around.name, name) is not None
+        found.append({"user": name, "subject": jwt.claims.sub, "creds": str(path) if has_creds else None})
+    return found
+
+
+def _names(report: AccountKeyReport) -> dict[str, str]:
+    return {jwt.claims.sub: name for name, jwt in report.around.users.items()}
+
+
+def _client_data(client: ConnectedClient, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "server": client.server,
+        "connection": client.number,
+        "name": client.name,
+        "user": names.get(client.user),
+        "subject": client.user,
+        "address": client.address,
+    }
+
+
+def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -> None:
+    """Print what came of the rotation of a key of the operator."""
+    data = {
+        "dry_run": workspace.options.dry_run,
+        "operator": report.operator.claims.name,
+        "old": str(report.old) if report.old else None,
+        "new": str(report.new) if report.new else None,
+        "stage": str(report.stage),
+        "signed": [signed_data(jwt) for jwt in report.signed],
+        "by_old": list(report.by_old),
+        "pushed": report.sent if report.seen else None,
+        "servers": _servers(report),
+        "by_old_on_servers": list(report.seen.by_old) if report.seen else None,
+        "next": _NEXT[report.stage],
+    }
+    printing.emit(data, text_of(_operator_lines(report)), as_json=workspace.options.as_json)
+
+
+def _servers(report: OperatorKeyReport) -> list[dict[str, Any]] | None:
+    if report.seen is None:
+        return None
+    beside = report.seen.beside(report.operator.claims)
+    return [
+        {
+            "server": one.server.name,
+            "id": one.server.id,
+            "trusts_new": None if report.new is None else str(report.new) in one.keys,
+            "trusts_old": None if report.old is None else str(report.old) in one.keys,
+            "trusts_others": list(beside.get(one.server, ())),
+        }
+        for one in report.seen.trusts
+    ]
+
+
+def _operator_lines(report: OperatorKeyReport) -> list[str]:
+    rows = [f"operator {brief(report.operator.claims.name)}: {_operator_change(report)}"]
+    if report.signed:
+        rows.append(f"signed: {counted(report.signed)}")
+    if report.sent:
+        rows.append(f"pushed: {report.sent} {'account' if report.sent == 1 else 'accounts'}")
+    rows += _proven(report) if report.seen else ["proven: nothing, no server was asked"]
+    if report.by_old:
+        rows.append(f"still by the old key: {', '.join(map(brief, report.by_old))}")
+    return [*rows, f"stage: {report.stage}", f"next: {_NEXT[report.stage]}"]
+
+
+def _proven(report: OperatorKeyReport) -> list[str]:
+    """Return what the servers say of themselves, a line for each."""
+    rows = []
+    beside = report.seen.beside(report.operator.claims) if report.seen else {}
+    for one in report.seen.trusts if report.seen else ():
+        said = []
+        if report.new is not None:
+            said.append("trusts the new key" if str(report.new) in one.keys else "does not trust the new key")
+        if one.server in beside:
+            said.append(f"trusts {', '.join(beside[one.server])}, which the operator does not list")
+        rows.append(f"{one.server}: {'; '.join(said) or 'trusts what the operator lists'}")
+    if report.seen and report.seen.by_old:
+        rows.append(f"on the servers by the old key: {', '.join(map(brief, report.seen.by_old))}")
+    return rows
+
+
+def _operator_change(report: OperatorKeyReport) -> str:
+    if report.old is None:
+        return (
+            "every signing key is as it should be"
+            if report.stage is RotationStage.DONE
+            else "a key has given way"
+        )
+    done = "has given way" if report.stage in {RotationStage.FORGET, RotationStage.DONE} else "gives way"
+    return f"{report.old} {done} to {report.new or 'a new key'}"
