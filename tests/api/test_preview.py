@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from conftest import Office
+    from office import Office
 
     from seedless import Account, Preview
 

@@ -8,7 +8,7 @@ from seedless import Export, Import, Role, SoftwareKey, read_strict
 from seedless.claims import ExternalAuthorization
 
 if TYPE_CHECKING:
-    from conftest import Office
+    from office import Office
 
 PROGRAM = """
 from seedless import Workspace

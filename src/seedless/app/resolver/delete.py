@@ -144,7 +144,8 @@ class DeletePreview(msgspec.Struct, frozen=True, kw_only=True):
             needed = _preview_request(session.workspace, accounts, issuer, lambda jwt: jwt.text)
             text = session.sign(needed, is_agreed=True)
         _note_deleted(session.workspace, self.orphaned)
-        return OnServersDeleted(self.orphaned, session.target.delete(accounts, text))
+        with session:
+            return OnServersDeleted(self.orphaned, session.target.delete(accounts, text))
 
 
 def deleted_path(workspace: Workspace) -> Path:

@@ -116,7 +116,9 @@ class PushPreview(msgspec.Struct, frozen=True, kw_only=True):
             self.session.disconnect()
             if not approve(self):
                 raise Refused("not confirmed: nothing was sent")
-        sent = send(self.session.target, [one.account for one in self.differing]) if self.differing else ()
+        with self.session as session:
+            accounts = [one.account for one in self.differing]
+            sent = send(session.target, accounts) if accounts else ()
         _note_alive(self.session.workspace, sent)
         return Pushed(sent)
 

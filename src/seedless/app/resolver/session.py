@@ -67,17 +67,21 @@ class TargetSession:
         self._check_tls = check_tls
         self._user: Creds | None = None
         self._is_logged_in = False
+        self._entered = 0
         self._stack = contextlib.ExitStack()
         self._connection: Connection | None = None
         self._target: Target | None = None
 
     def __enter__(self) -> Self:
-        """Return it; it connects when it is used."""
+        """Return it; it connects when it is used, and stays so until the outermost `with` ends."""
+        self._entered += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Log out."""
-        self.disconnect()
+        """Log out where the outermost `with` ends."""
+        self._entered -= 1
+        if not self._entered:
+            self.disconnect()
 
     def log_in(self) -> Creds | None:
         """Return who logs in, None for a folder or a file; sign a temporary user where one is needed."""
@@ -95,7 +99,7 @@ class TargetSession:
 
     @property
     def target(self) -> Target:
-        """The target, connected; raise `ServerError` unless every known server answers."""
+        """The target, connected, to be used in a `with`; raise `ServerError` unless all known servers answer."""
         if self._target is None:
             user = self.log_in()
             with contextlib.ExitStack() as stack:
@@ -130,13 +134,15 @@ class TargetSession:
 
     def accounts(self) -> list[Jwt[Account]]:
         """Return every account jwt that a server holds and that can be read."""
-        accounts = sorted(frozenset().union(*self.target.holdings.values()))
-        texts = {text for found in self.target.held(accounts).values() for text in found if text}
+        with self:
+            accounts = sorted(frozenset().union(*self.target.holdings.values()))
+            texts = {text for found in self.target.held(accounts).values() for text in found if text}
         return [jwt for jwt in map(readable, sorted(texts)) if jwt]
 
     def connections(self, account: str) -> AccountConnections:
         """Return who is connected to *account* (key text); raise `UsageError` for a folder or a file."""
-        servers = tuple(self.target.holdings)
-        if self._connection is None:
-            raise UsageError("nobody is connected to a folder or a file", "name the servers")
-        return monitoring.connected(self._connection.ask, servers, account)
+        with self:
+            servers = tuple(self.target.holdings)
+            if self._connection is None:
+                raise UsageError("nobody is connected to a folder or a file", "name the servers")
+            return monitoring.connected(self._connection.ask, servers, account)
