@@ -99,7 +99,7 @@ class TargetSession:
 
     @property
     def target(self) -> Target:
-        """The target, connected, to be used in a `with`; raise `ServerError` unless all known servers answer."""
+        """The target, connected, for use in a `with`; raise `ServerError` unless all known servers answer."""
         if self._target is None:
             user = self.log_in()
             with contextlib.ExitStack() as stack:
