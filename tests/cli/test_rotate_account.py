@@ -255,7 +255,7 @@ def test_the_first_phase_goes_through_a_plan_file(desk: Desk, old: str) -> None:
     (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
     path = str(desk.home / "rotation.plan")
     done = desk.run(*ROTATE, "--plan", path)
-    assert f"seedless key new --role account --name ORDERS after {old[:12]}" in done.err
+    assert f"seedless key new --role account --name 'ORDERS after {old[:12]}'" in done.err
     desk.ok("key", "new", "--role", "account", "--name", f"ORDERS after {old[:12]}")
     digest = desk.ok(*ROTATE, "--plan", path, "--json").data["digest"]
     env = {"SEEDLESS_POLICY": str(desk.home / "policy.toml")}
