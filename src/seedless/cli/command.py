@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 SHARED = (
     "module", "token", "pin_source", "last_try", "context", "store", "operator", "policy", "allow",
-    "allow_extractable", "reset_time", "dry_run", "plan", "yes", "jobs", "as_json", "quiet", "help",
+    "allow_extractable", "reset_time", "dry_run", "plan", "yes", "jobs", "verbose", "as_json", "quiet",
+    "help",
 )  # fmt: skip
 """Options of `options.py`: who knows one command knows them in all."""
 _RARE = frozenset({

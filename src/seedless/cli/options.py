@@ -24,6 +24,7 @@ class Settings(WorkspaceSettings, frozen=True, kw_only=True):
     dry_run: bool = False
     plan: str | None = None
     yes: bool = False
+    verbose: bool = False
 
 
 def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -41,6 +42,12 @@ _JSON = [
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     click.option("--quiet", "-q", is_flag=True, help="Print no notes on stderr; errors and questions only."),
 ]
+_VERBOSE = [
+    click.option(
+        "--verbose", "-v", is_flag=True,
+        help="Show every line of a review, those that every new jwt of the kind has as well.",
+    )
+]  # fmt: skip
 _STORE = [
     click.option(
         "--context", envvar="SEEDLESS_CONTEXT", metavar="NAME",
@@ -184,12 +191,14 @@ def attest_options(command: Callable[..., R]) -> Callable[..., R]:
 
 def sign_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with all that signing wants."""
-    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JSON], command)
+    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_VERBOSE, *_JSON], command)
 
 
 def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with the options of `sign_options` and --jobs."""
-    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JOBS, *_JSON], command)
+    return _gathered(
+        [*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JOBS, *_VERBOSE, *_JSON], command
+    )
 
 
 def judge_options(command: Callable[..., R]) -> Callable[..., R]:

@@ -15,10 +15,13 @@ from seedless.app.key_names import known_names
 from seedless.app.pipeline import preview
 from seedless.app.recorder import no_files
 from seedless.change import Statement
+from seedless.claims import Account, User
 from seedless.cli import consent, printing
 from seedless.cli.render.findings import findings_data
-from seedless.diff import Accounts, Difference, Effect, Wording, diff_change
+from seedless.diff import Accounts, Difference, Effect, Wording, diff, diff_change
 from seedless.findings import Severity
+from seedless.jwt import Claims
+from seedless.plan import system_account
 from seedless.text import shown
 from seedless.units import moment
 
@@ -112,7 +115,8 @@ def show_plan(workspace: CommandWorkspace, made: Preview[Any]) -> None:
 
     for change in plan.changes:
         names = ChainMap(placeholders, known_names(workspace, change))  # type: ignore[arg-type]  # it is only read
-        rows = (f"  {_KEY_IN_BRACKETS.sub(named, line)}" for line in lines(change, accounts, names))
+        shown_lines = lines(change, accounts, names, folds=not workspace.options.verbose)
+        rows = (f"  {_KEY_IN_BRACKETS.sub(named, line)}" for line in shown_lines)
         printing.say("\n".join([click.style(heading(change), bold=True), *rows]))
     show_reset_times(plan, workspace)
     for store_write in plan.store_writes:
@@ -174,15 +178,46 @@ def heading(change: Change) -> str:
     return f"{shown(change.title)} ({'changed' if change.replaces else 'new'}: {shown(change.reason)})"
 
 
-def lines(change: Change, accounts: Accounts, names: Mapping[str, str]) -> list[str]:
-    """Return what differs, a member a line, what widens access first; safe to print."""
+def lines(change: Change, accounts: Accounts, names: Mapping[str, str], *, folds: bool = False) -> list[str]:
+    """Return what differs, a member a line, what widens access first; safe to print.
+
+    With *folds* the lines of a new jwt that every new one of its kind has are one, which names them.
+    """
     found = diff_change(change, accounts, names=names)
-    rows = [line(difference, is_new=change.replaces is None) for difference in found]
+    usual = _usual(change) if folds and change.replaces is None else frozenset()
+    folded = [one for one in found if (one.label, one.text) in usual]
+    rows = [line(one, is_new=change.replaces is None) for one in found if one not in folded]
+    if folded:
+        labels = ", ".join(dict.fromkeys(one.label for one in folded))
+        rows.append(f"as usual: {labels} (-v shows them)")
     issuer = Wording(names).key(str(change.draft.issuer))
     if change.replaces and change.replaces.issuer != change.draft.issuer:
         issuer = f"{Wording(names).key(str(change.replaces.issuer))} -> {issuer}"
     issued = f"issued: {printing.moment(change.draft.issued_at)}"
     return [*rows, f"issuer: {issuer}", issued]
+
+
+def _usual(change: Change) -> frozenset[tuple[str, str]]:
+    """Return the lines that every new account or user has; of a system account its exports among them."""
+    body = change.draft.claims.body
+    if isinstance(body, Account):
+        # A draft has its exports in Go's order.
+        exports = sorted(body.exports, key=lambda export: export.subject)
+        is_system = exports == sorted(system_account().exports, key=lambda export: export.subject)
+        return _of_kind(Account, is_system=is_system)
+    return _of_kind(User) if isinstance(body, User) else frozenset()
+
+
+@functools.cache
+def _of_kind(kind: type[Account | User], *, is_system: bool = False) -> frozenset[tuple[str, str]]:
+    """Return the lines of claims with a default body: a line is folded only where it is the very same.
+
+    What a user may publish and subscribe is never folded: the default is everything.
+    """
+    body = system_account() if is_system else kind.new()
+    found = diff(None, Claims(sub="", name="", body=body))
+    members = (one for one in found if all(path.startswith("nats.") for path in one.paths))
+    return frozenset((one.label, one.text) for one in members if one.label != "permissions")
 
 
 def line(difference: Difference, *, is_new: bool = False) -> str:
