@@ -92,7 +92,7 @@ def test_a_damaged_account_is_told_and_the_others_are_pushed(desk: Desk, folder:
         pytest.param(("push", "ORDERS", "--all"), "by name, or all of them", id="a name and all"),
         pytest.param(("push", "NOBODY"), 'there is no account "NOBODY"', id="an unknown name"),
         pytest.param(("push", "ORDERS", "--prune"), "--prune compares all accounts", id="prune by name"),
-        pytest.param(("push", "--all"), "nobody has said where the servers are", id="no address"),
+        pytest.param(("push", "--all"), "it is not known where the servers are", id="no address"),
         pytest.param(
             ("push", "--all", "--url", "https://x"), "https://x is no address of a nats-server", id="http"
         ),

@@ -67,14 +67,14 @@ def test_what_a_person_reads_are_lines_with_what_is_next_at_the_end(desk: Desk, 
     new = next(key for key in keys_of(desk) if key != old)
     folder = desk.store / "keys/creds/ACME/ORDERS"
     assert lines == [
-        f"account ORDERS: {old} gives way to {new}",
+        f"account ORDERS: {old} is replaced by {new}",
         "signed: 1 account, 2 users",
         f"to be delivered to ops: {folder}/ops.creds",
         f"to be delivered to pay: {folder}/pay.creds",
         "next: seedless push ORDERS; deliver the creds; then seedless rotate account-key ORDERS --finish",
     ]
     lines = desk.ok(*ROTATE, "--finish", ALONE).out.splitlines()
-    assert lines[:2] == [f"account ORDERS: {old} has given way to {new}", "signed: 1 account"]
+    assert lines[:2] == [f"account ORDERS: {old} was replaced by {new}", "signed: 1 account"]
     assert len(lines) == 3
 
 
@@ -92,7 +92,7 @@ def test_the_second_phase_lists_the_new_key_alone_and_again_signs_nothing(desk: 
     done = desk.ok(*ROTATE, "--finish", ALONE, "--json").data
     assert (done["stage"], done["old"], done["new"], keys_of(desk)) == ("finished", old, new, [new])
     assert done["next"] == (
-        f"seedless push ORDERS; seedless key delete {old}, when no backup wants it any more"
+        f"seedless push ORDERS; seedless key delete {old}, when no backup requires it any more"
     )
     files = desk.files()
     for words in ((), ("--key", old)):
@@ -125,7 +125,7 @@ def test_the_second_phase_wants_to_ask_the_servers(desk: Desk, old: str) -> None
     desk.ok(*ROTATE)
     done = desk.run(*ROTATE, "--finish")
     assert (done.code, old in keys_of(desk)) == (2, True)
-    assert "nobody has said where the servers are" in done.err
+    assert "it is not known where the servers are" in done.err
 
 
 def test_the_second_phase_before_the_first_is_refused(desk: Desk, old: str) -> None:
@@ -283,7 +283,7 @@ def test_an_emergency_again_does_away_with_no_other_key(desk: Desk, old: str) ->
 def test_an_emergency_wants_to_know_its_key(desk: Desk, old: str, words: list[str]) -> None:
     done = desk.run(*ROTATE, "--emergency", *words)
     assert (done.code, keys_of(desk)) == (2, [old])
-    assert "an emergency is about one key, and nobody has said which" in done.err
+    assert "an emergency is about one key, and none is named" in done.err
 
 
 def test_an_emergency_ends_a_rotation_that_was_begun(desk: Desk, old: str) -> None:

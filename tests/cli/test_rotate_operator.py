@@ -83,14 +83,14 @@ def test_the_old_key_stays_while_an_account_cannot_be_read(desk: Desk, old: str)
     (desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("damaged")
     done = desk.run(*ROTATE, "--finish", ALONE)
     assert (done.code, len(listed(desk))) == (3, 2)
-    assert "nobody knows whether it is still needed" in done.err
+    assert "it is not known whether it is still needed" in done.err
 
 
 def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(desk: Desk, old: str) -> None:
     lines = desk.ok(*ROTATE).out.splitlines()
     new = next(key for key in listed(desk) if key != old)
     assert lines[:5] == [
-        f"operator ACME: {old} gives way to {new}",
+        f"operator ACME: {old} is replaced by {new}",
         "signed: 1 operator",
         "proven: nothing, no server was asked",
         "still by the old key: ORDERS, SYS",

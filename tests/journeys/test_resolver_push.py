@@ -309,7 +309,7 @@ def test_an_order_goes_across_a_gap_in_a_file_that_somebody_named(
     desk.ok(*words, "--expect-count", "1")  # as the review said: it works again
     assert key not in accounts(server)
     path.write_text((desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").read_text())
-    assert "is no order to delete accounts" in desk.run(*words).err
+    assert "is no delete request" in desk.run(*words).err
     assert desk.run("prune", "SYS", "--write-order", str(path)).code == 3
     assert desk.run("prune", "ORDERS").code == 2
 

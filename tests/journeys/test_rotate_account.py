@@ -184,7 +184,7 @@ def test_a_leaf_node_whose_key_nobody_tells_keeps_the_old_key(
     while done.code == 0 and time.monotonic() < end:
         done = desk.run(*ROTATE, "ORDERS", "--finish", "--url", hub.url, "--dry-run")
     assert (done.code, old in listed(desk)) == (3, True)
-    assert "1 leaf nodes are connected, and servers do not say by which key" in done.err
+    assert "1 leaf nodes are connected, and servers do not report by which key" in done.err
 
 
 def test_a_server_that_is_not_there_is_told_and_what_is_signed_stays(desk: Desk, old: str) -> None:

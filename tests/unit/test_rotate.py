@@ -1,4 +1,4 @@
-"""Rotation: which key gives way, what is next, and who is connected."""
+"""Rotation: which key is replaced, what is next, and who is connected."""
 
 from __future__ import annotations
 

@@ -29,9 +29,15 @@ _PATH = click.Path(path_type=Path)
 @command()
 @click.argument("names", nargs=-1, metavar="[NAME|KEY]...")
 @click.option(
-    "--write-order", "written", type=_PATH, metavar="FILE", help="Sign the order for NAMEs into a file, 0600."
+    "--write-order",
+    "written",
+    type=_PATH,
+    metavar="FILE",
+    help="Sign the delete request for NAMEs into a file, 0600.",
 )
-@click.option("--send-order", "sent", type=_PATH, metavar="FILE", help="Send the order that is in a file.")
+@click.option(
+    "--send-order", "sent", type=_PATH, metavar="FILE", help="Send the delete request that is in a file."
+)
 @count_option
 @remote_options
 @push_options
@@ -46,12 +52,13 @@ def prune(
 ) -> int:
     """Delete accounts from servers that the store does not have.
 
-    Servers delete by an order that a key of the operator signs, when their resolver has allow_delete. The
+    Servers delete by a request that a key of the operator signs, when their resolver has allow_delete. The
     accounts are listed, and their number is to be typed. Nothing is pruned when the store has a file that
     cannot be read, or no account, or when servers trust another operator.
 
-    Where the operator's key is on another machine than the servers are reached from, --write-order signs an
-    order for the accounts that are named, and --send-order sends it. Whoever has the file can delete them.
+    Where the operator's key is on another machine than the servers are reached from, --write-order signs a
+    delete request for the accounts that are named, and --send-order sends it. Whoever has the file can
+    delete them.
 
     \b
     Example:
@@ -67,7 +74,7 @@ def prune(
     if written is not None:
         accounts = sign_preview(workspace, workspace.resolver.delete_request(names, written))
         data = {"dry_run": False, "order": str(written), "accounts": accounts}
-        printing.emit(data, f"order to delete: {written}", as_json=settings.as_json)
+        printing.emit(data, f"delete request: {written}", as_json=settings.as_json)
         return 0
     request = workspace.resolver.read_delete_request(sent) if sent is not None else None
     data, text, ok = prune_target(workspace, remote, expect_count, request)

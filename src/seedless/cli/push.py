@@ -52,7 +52,7 @@ def push(  # noqa: PLR0913 - one for each option
     """Push accounts to the servers.
 
     Only what differs is sent, and nothing at all when a check fails at any server: who issued
-    it, how old it is, how long. Every server's answer is told. The user who logs in is one of the system
+    it, how old it is, how long. Every server's answer is reported. The user who logs in is one of the system
     account: from creds, or signed to live for two minutes. With --diff, exit 5 when something differs.
 
     \b

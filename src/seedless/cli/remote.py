@@ -25,7 +25,7 @@ _PATH: Any = click.Path(path_type=Path)
 _OPTIONS = [
     click.option(
         "--url", "-u", "--account-jwt-server-url", "urls", multiple=True, metavar="URL",
-        help="A server, as nats://host:4222 [default: as the operator's claims say].",
+        help="A server, as nats://host:4222 [default: those of the operator's claims].",
     ),
     click.option(
         "--dir", "folder", type=_PATH, metavar="DIR", help="A resolver's folder, instead of servers."
@@ -56,7 +56,7 @@ _OPTIONS = [
         "--client-key", type=_PATH, envvar="NATS_KEY", metavar="FILE",
         help="TLS: the key of our certificate [env: NATS_KEY].",
     ),
-    click.option("--tls-first", is_flag=True, help="TLS before the server says anything."),
+    click.option("--tls-first", is_flag=True, help="TLS before the server sends anything."),
     click.option(
         "--timeout", "patience", type=click.FloatRange(0.1, 600), default=5.0, show_default=True,
         metavar="SECONDS", help="How long to wait when nothing comes.",

@@ -133,7 +133,7 @@ def reissue(
 def remove(operator: Jwt[Operator], old: PublicKey, now: int, *, around: tuple[Jwt[Any], ...] = ()) -> Plan:
     """Return the plan by which the operator lists *old* no more; its system account is *around* it."""
     claims = without(operator.claims, old)
-    return Plan((_operator(operator, claims, now, "a signing key has given way"),), now, around)
+    return Plan((_operator(operator, claims, now, "a signing key was replaced"),), now, around)
 
 
 def replace_at_once(

@@ -62,11 +62,11 @@ __all__ = [
 R = TypeVar("R")
 
 _FOR_EVER = """\
-What is signed for this is an order to delete. It never expires, and it works again after an account is made
+What is signed for this is a delete request. It never expires, and it works again after an account is made
 anew: whoever gets it can delete these accounts at any time. So it is sent at once and kept nowhere.
 A server that is down now brings the accounts back when it returns; push --prune finds them then."""
 _IN_A_FILE = """\
-What is signed is an order to delete. It never expires, and it works again after an account is made anew:
+What is signed is a delete request. It never expires, and it works again after an account is made anew:
 whoever gets this file can delete these accounts at any time. Keep it as a key; destroy it when it is sent."""
 _DELETE_REQUEST = "G004"
 _ANOTHER_OPERATOR = "R004"
@@ -200,7 +200,7 @@ def _report(session: TargetSession, orphaned: Sequence[OrphanedAccount]) -> Repo
         return Report(tuple(one for one in found if one.code == _ANOTHER_OPERATOR))
     answer = session.target.who_deletes()
     if answer.missing:
-        raise ServerError(f"{listed(answer.missing)} did not say whether it deletes accounts", _AGAIN)
+        raise ServerError(f"{listed(answer.missing)} did not report whether it deletes accounts", _AGAIN)
     refusing = tuple(one.server for one in answer.answers if not one.ok)
     return preflight_delete([orphan.account for orphan in orphaned], session.context(refusing=refusing))
 
@@ -281,9 +281,11 @@ def read_request(workspace: Workspace, path: Path) -> tuple[Jwt[Any], list[str]]
     body, operator = found.claims.body, workspace.operator().claims
     accounts = (body.data or {}).get("accounts") if isinstance(body, Generic) else None
     if not isinstance(accounts, list) or found.claims.sub != str(found.issuer):
-        raise Refused(f"{shown(path)} is no order to delete accounts", "prune --write-order FILE writes one")
+        raise Refused(f"{shown(path)} is no delete request", "prune --write-order FILE writes one")
     if str(found.issuer) not in {operator.sub, *operator.body.signing_keys}:
-        raise Refused(f"the order in {shown(path)} is by {found.issuer}, no key of {shown(operator.name)}")
+        raise Refused(
+            f"the delete request in {shown(path)} is by {found.issuer}, no key of {shown(operator.name)}"
+        )
     return found, [str(account) for account in accounts]
 
 

@@ -120,7 +120,7 @@ def addresses(workspace: Workspace, remote: Remote) -> tuple[str, ...]:
         named = (body.account_server_url,) if body.account_server_url else body.operator_service_urls
         found = tuple(named)
     if not found:
-        raise UsageError("nobody has said where the servers are", "--url nats://host:4222, --dir or --config")
+        raise UsageError("it is not known where the servers are", "--url nats://host:4222, --dir or --config")
     for url in found:
         if not url.lower().startswith(_SCHEMES):
             raise UsageError(

@@ -122,7 +122,7 @@ class AccountKeyRotation:
         """Preview the second phase: the account without the previous key.
 
         *seen* is who is connected, None where that is not asked. Raise `Refused` while a jwt of the store, a
-        client or a leaf node depends on the previous key, or that cannot be told.
+        client or a leaf node depends on the previous key, or that is not known.
         """
         self.require_moved()
         self.require_disconnected(seen)
@@ -195,7 +195,9 @@ class AccountKeyRotation:
             names = ", ".join(map(brief, left))
             raise Refused(f"{pair.old} is still needed by {len(left)} jwts: {names}", again)
         if self.damaged:
-            raise Refused(f"nobody knows whether it is still needed: {self.damaged[0]}", "restore it first")
+            raise Refused(
+                f"it is not known whether it is still needed: {self.damaged[0]}", "restore it first"
+            )
 
     def require_disconnected(self, seen: AccountConnections | None) -> None:
         """Raise `Refused` while a client or a leaf node may be connected through the previous key."""
@@ -208,7 +210,7 @@ class AccountKeyRotation:
             )
         if seen and seen.leafs:
             raise Refused(
-                f"{seen.leafs} leaf nodes are connected, and servers do not say by which key",
+                f"{seen.leafs} leaf nodes are connected, and servers do not report by which key",
                 "see that they have new creds, and finish with --without-servers and a push",
             )
 

@@ -192,7 +192,9 @@ class OperatorKeyRotation:
                 f"{again} pushes those of the store; what is not in the store: seedless pull, or prune",
             )
         if self.damaged:
-            raise Refused(f"nobody knows whether it is still needed: {self.damaged[0]}", "restore it first")
+            raise Refused(
+                f"it is not known whether it is still needed: {self.damaged[0]}", "restore it first"
+            )
 
     def report(
         self,

@@ -67,7 +67,9 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
         "reissued": sorted(accounts),
         "servers_must": servers,
     }
-    text = f"operator {shown(operator.claims.name)}: {operator.claims.sub} gives way to {jwts[0].claims.sub}"
+    text = (
+        f"operator {shown(operator.claims.name)}: {operator.claims.sub} is replaced by {jwts[0].claims.sub}"
+    )
     printing.emit(data, text_of([text, "what must change:", *servers]), as_json=settings.as_json)
 
 

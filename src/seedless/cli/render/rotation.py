@@ -31,7 +31,7 @@ _NEXT = {
     "prune",
     RotationStage.REMOVE: "seedless rotate operator-key --finish",
     RotationStage.FORGET: f"let the servers forget the old key: {_RESTART}; then --finish again, which looks",
-    RotationStage.DONE: "seedless key delete PUBKEY, for the old key, when no backup wants it any more",
+    RotationStage.DONE: "seedless key delete PUBKEY, for the old key, when no backup requires it any more",
 }
 
 
@@ -100,22 +100,22 @@ def _account_lines(
         [f"still connected by the old key: {described(client, report.around)}" for client in clients]
     )
     if report.seen is not None and report.seen.leafs:
-        rows.append(f"leaf nodes, of which servers do not say by which key: {report.seen.leafs}")
+        rows.append(f"leaf nodes, of which servers do not report by which key: {report.seen.leafs}")
     return [*rows, f"next: {_account_next(report, clients)}"]
 
 
 def _account_change(report: AccountKeyReport) -> str:
     if report.old is None:
-        return "no key gives way"
-    done = "has given way" if report.stage == "finished" else "gives way"
-    return f"{report.old} {done} to {report.new or 'no other'}"
+        return "no key is replaced"
+    done = "was replaced" if report.stage == "finished" else "is replaced"
+    return f"{report.old} {done} by {report.new or 'no other'}"
 
 
 def _account_next(report: AccountKeyReport, clients: Sequence[ConnectedClient]) -> str:
     name = report.around.name
     if report.stage == "finished":
         publish = "" if report.seen else f"seedless push {name}; "
-        return f"{publish}seedless key delete {report.old or 'PUBKEY'}, when no backup wants it any more"
+        return f"{publish}seedless key delete {report.old or 'PUBKEY'}, when no backup requires it any more"
     if report.seen is None:
         return f"seedless push {name}; deliver the creds; then seedless rotate account-key {name} --finish"
     wait = "deliver the creds, let the clients connect again" if clients else "deliver the creds"
@@ -194,16 +194,18 @@ def _operator_lines(report: OperatorKeyReport) -> list[str]:
 
 
 def _proven(report: OperatorKeyReport) -> list[str]:
-    """Return what the servers say of themselves, a line for each."""
+    """Return what the servers report of themselves, a line for each."""
     rows = []
     beside = report.seen.beside(report.operator.claims) if report.seen else {}
     for one in report.seen.trusts if report.seen else ():
-        said = []
+        words = []
         if report.new is not None:
-            said.append("trusts the new key" if str(report.new) in one.keys else "does not trust the new key")
+            words.append(
+                "trusts the new key" if str(report.new) in one.keys else "does not trust the new key"
+            )
         if one.server in beside:
-            said.append(f"trusts {', '.join(beside[one.server])}, which the operator does not list")
-        rows.append(f"{one.server}: {'; '.join(said) or 'trusts what the operator lists'}")
+            words.append(f"trusts {', '.join(beside[one.server])}, which the operator does not list")
+        rows.append(f"{one.server}: {'; '.join(words) or 'trusts what the operator lists'}")
     if report.seen and report.seen.by_old:
         rows.append(f"on the servers by the old key: {', '.join(map(brief, report.seen.by_old))}")
     return rows
@@ -214,7 +216,7 @@ def _operator_change(report: OperatorKeyReport) -> str:
         return (
             "every signing key is as it should be"
             if report.stage is RotationStage.DONE
-            else "a key has given way"
+            else "a key was replaced"
         )
-    done = "has given way" if report.stage in {RotationStage.FORGET, RotationStage.DONE} else "gives way"
-    return f"{report.old} {done} to {report.new or 'a new key'}"
+    done = "was replaced" if report.stage in {RotationStage.FORGET, RotationStage.DONE} else "is replaced"
+    return f"{report.old} {done} by {report.new or 'a new key'}"

@@ -55,9 +55,9 @@ def operator_key(
     """Replace a signing key of the operator by a new one.
 
     Servers learn another operator jwt only when they start anew, so there are barriers, and the servers' own
-    words prove that each is passed. Each run says where it stands and what comes next, and takes what steps
+    reports prove that each is passed. Each run reports its stage and what comes next, and takes what steps
     it may: add the new key; when every server trusts it, sign the accounts again and push them; with
-    --finish, when no server holds an account by the old key, remove that; then tell which still trust it.
+    --finish, when no server holds an account by the old key, remove that; then report which still trust it.
 
     \b
     Example:
@@ -98,7 +98,7 @@ def _begin(
         return found.report(signed, stage=RotationStage.SPREAD)
     if servers is None and not is_vouched_for:
         raise UsageError(
-            "nobody has said where the servers are, which have to prove that they trust the new key",
+            "it is not known where the servers are, which have to prove that they trust the new key",
             "--url nats://host:4222, or --without-servers: then you vouch for it",
         )
     seen, sent = _seen(found, servers), 0

@@ -25,6 +25,6 @@ def check_phase(key: str | None, *, finish: bool, emergency: bool) -> None:
         raise UsageError("--finish and --emergency are two ways to end it", "give one")
     if emergency and (key is None or not is_key(key)):
         raise UsageError(
-            "an emergency is about one key, and nobody has said which",
+            "an emergency is about one key, and none is named",
             "--key PUBKEY names the key that must go",
         )
