@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +45,14 @@ def test_any_path_that_is_unset_gives_claims_or_a_sentence(path: str) -> None:
         made = with_settings(BODY, (), [path])
         assert len(msgspec.json.encode(made)) <= len(msgspec.json.encode(BODY))
         assert with_settings(made, (), [path] if not path.endswith("]") else ()) == made
+
+
+@pytest.mark.parametrize("setting", ['mappings."\udcffa"=[{"subject":"c"}]', "description=\udcff"])
+def test_a_setting_that_is_not_utf_8_is_refused_in_its_path_too(setting: str) -> None:
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        with_settings(Account.new(), [setting])
+
+
+def test_a_path_to_unset_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        with_settings(Account.new(), [], ['mappings."\udcffa"'])

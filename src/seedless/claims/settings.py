@@ -53,6 +53,10 @@ def steps_of(path: str) -> tuple[Step, ...]:
 
 def _path(text: str) -> tuple[tuple[Step, ...], str]:
     """Return the steps that *text* begins with, and the rest of it."""
+    try:
+        text.encode()  # a path too: a name that is not UTF-8 could be set, and then never be written
+    except UnicodeEncodeError:
+        raise UsageError(f"{quoted(text)} is not UTF-8", "write it in UTF-8") from None
     text = text.removeprefix("nats.")
     steps: list[Step] = []
     position = 0
@@ -92,11 +96,7 @@ def _set(body: B, setting: str) -> B:
 def _readings(text: str, setting: str) -> Iterator[object]:
     """Yield what *text* may mean: JSON where it is that, then the text itself."""
     try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"--set {quoted(setting)} is not UTF-8", "write it in UTF-8") from None
-    try:
-        yield wire.parse(data)
+        yield wire.parse(text.encode())
     except BadClaims as error:
         if text[:1] in {"{", "["}:
             raise UsageError(f"--set {quoted(setting)}: {error.message}", "write JSON") from error
