@@ -22,6 +22,8 @@ from seedless.claims import Account, Operator
 from seedless.cli.main import seedless
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
+from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord, ShareRecord, share_digest
+from seedless.recovery.slip39 import split
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ ASKED = {
     "sign": "ORDERS.jwt --record",
     "ceremony keygen": "NEW --holder Ada -o keys.json --policy-out new.toml",
     "ceremony abandon": "first.json --store begun",
+    "recovery create": "NEW --threshold 2 --shares 2 -o new.record",
+    "recovery restore": "given.record",
+    "recovery derive": "given.record --role account --name NEW -o new.record",
     "rotate account-key": "OLD --without-servers",
     "rotate operator-key": "--without-servers",
     "push": "--all --dir servers",
@@ -204,6 +209,7 @@ def write_files(desk: Desk, witness: str, operator: str) -> None:
     account, user, other = (SoftwareKey.generate(role) for role in (Role.ACCOUNT, Role.USER, Role.OPERATOR))
     (home / "request.jwt").write_text(self_signed(Account.new(), account, "NEW"))
     (home / "other.jwt").write_text(self_signed(Operator.new(), other, "OTHER"))
+    (home / "given.record").write_bytes(given_record())
     (home / "seed.nk").write_text(account.reveal())
     (home / "seeds").mkdir()
     (home / "seeds/user.nk").write_text(user.reveal())
@@ -221,6 +227,18 @@ def write_files(desk: Desk, witness: str, operator: str) -> None:
     ledger.parent.mkdir(0o700)
     digest = hashlib.sha256((home / "first.json").read_bytes()).hexdigest()
     ledger.write_text(json.dumps({"version": 1, "open": {operator: digest}, "operators": {}}))
+
+
+def given_record() -> bytes:
+    shares = split(bytes(32), 2, 2, identifier=1)
+    key = KeyName(role=Role.ACCOUNT, name="RECOVERED")
+    return RecoveryRecord(
+        at=AT, identifier=1, threshold=2, words=33,
+        shares=tuple(
+            ShareRecord(number=share.number + 1, holder="Ada", sha256=share_digest(share)) for share in shares
+        ),
+        keys=(KeyRecord(key=key, public_key=key.derive(bytes(32)).public_key),),
+    ).to_bytes()  # fmt: skip
 
 
 def without_terminal(place: Place, name: str, stdin: bytes | None) -> tuple[int, str]:

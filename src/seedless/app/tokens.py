@@ -299,9 +299,10 @@ class OpenTokens:
         return token
 
     def _require_may_sign(self, public_key: PublicKey) -> None:
-        """Raise `NoKey` for a key of another role, `Refused` for one whose attestation the policy misses."""
+        """Raise `NoKey` for a key of another role, `Refused` for one that the policy does not let sign."""
         self._require_role(public_key)
         self.require_attested(public_key)
+        self._require_recoverable(public_key)
 
     def _require_role(self, public_key: PublicKey) -> None:
         """Raise `NoKey` where the inventory has the raw key in another role; its label is looked at later.
@@ -329,6 +330,16 @@ class OpenTokens:
         for key in public_keys:
             if is_attestation_required(policy, key):
                 self.attestation(key)
+
+    def _require_recoverable(self, public_key: PublicKey) -> None:
+        """Raise `Refused` where the policy requires or forbids that shares restore *public_key*."""
+        if self._policy is None or self._policy.recoverable == "allowed":
+            return
+        from seedless.policy import require_recoverable  # noqa: PLC0415 - only where a policy is pinned
+        from seedless.recovery.kept import is_recorded  # noqa: PLC0415 - likewise
+
+        is_kept = is_recorded(self._workspace.root, public_key)
+        require_recoverable(self._policy, public_key, is_recorded=is_kept)
 
     def attestation(self, public_key: PublicKey) -> Attestation | None:
         """Return what the kept certificates attest of *public_key*, as `attestation_of` does."""

@@ -60,6 +60,7 @@ _COMMANDS = {
     "policy": ("policy", "Check and explain the policy that is pinned."),
     "ceremony": ("ceremony", "Sign on a machine without a network, and check it afterwards."),
     "rotate": ("rotate", "Replace signing keys by new ones."),
+    "recovery": ("recovery", "Restore keys from shares of one secret."),
     "push": ("push", "Push accounts to the servers."),
     "pull": ("pull", "Pull accounts from the servers."),
     "prune": ("prune", "Delete accounts from servers that the store does not have."),
@@ -77,7 +78,7 @@ _SECTIONS = {
     "From files": ("apply", "export-desired", "sign"),
     "Look and check": ("show", "tree", "diff", "verify", "lint", "expirations", "policy"),
     "Servers": ("push", "pull", "prune", "server"),
-    "Rotation and ceremonies": ("rotate", "ceremony"),
+    "Rotation and ceremonies": ("rotate", "ceremony", "recovery"),
     "This program": ("context", "completion", "docs", "help"),
 }
 

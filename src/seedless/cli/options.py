@@ -184,6 +184,11 @@ def change_options(command: Callable[..., R]) -> Callable[..., R]:
     return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_YES, *_JSON], command)
 
 
+def recovery_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with the options of `change_options` and --policy."""
+    return _gathered([*_TOKEN, *_STORE, *_POLICY, *_DRY_RUN, *_YES, *_JSON], command)
+
+
 def attest_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with --module, the options of the store, --policy and --dry-run."""
     return _gathered([*_MODULE, *_STORE, *_POLICY, *_DRY_RUN, *_JSON], command)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from seedless.policy.devices import attestation_of, is_attestation_required, refuse_token, require_attested
+from seedless.policy.devices import (
+    attestation_of,
+    is_attestation_required,
+    refuse_recoverable,
+    refuse_token,
+    require_attested,
+    require_recoverable,
+)
 from seedless.policy.judge import Rule, changes, judge, of_canonical, read, rules, sentences
 from seedless.policy.keys import CODES, AttestationPins, Policy, Validity, Witnesses
 
@@ -19,8 +26,10 @@ __all__ = [
     "judge",
     "of_canonical",
     "read",
+    "refuse_recoverable",
     "refuse_token",
     "require_attested",
+    "require_recoverable",
     "rules",
     "sentences",
 ]

@@ -1,4 +1,4 @@
-"""Which tokens a policy lets sign (P012), and which keys by what their devices attest (P014)."""
+"""Which tokens a policy lets sign (P012), and which keys: by attestations (P014), by shares (P015)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from seedless.attestation import parse, verify
 from seedless.errors import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from seedless.attestation import Attestation
-    from seedless.nkey import PublicKey
+    from seedless.nkey import PublicKey, Role
     from seedless.policy.keys import Policy
 
 
@@ -69,3 +71,45 @@ def require_attested(policy: Policy, public_key: PublicKey, pem: bytes | None, n
             "use one that it lists in tokens",
         )
     return found
+
+
+def refuse_recoverable(policy: Policy | None, roles: Iterable[Role]) -> None:
+    """Raise `Refused` unless *policy* lets keys of *roles* be restored from shares; no policy refuses none.
+
+    Keys of an operator are created before there is a policy that pins it.
+    """
+    if policy is None:
+        return
+    if policy.recoverable == "forbidden":
+        raise Refused(
+            "P015 the policy forbids keys that shares restore",
+            'recoverable = "allowed" in the policy; whoever brings enough shares together has the keys then',
+        )
+    names = {role.name.lower() for role in roles}
+    attested = [role for role in (policy.attestation.required if policy.attestation else ()) if role in names]
+    if attested:
+        raise Refused(
+            f"P015 the policy requires that a device attests the key of {' and '.join(attested)}, "
+            "and a key that shares restore is imported: no device attests it",
+            "choose one of both for these keys: attestation.required or shares",
+        )
+
+
+def require_recoverable(policy: Policy | None, public_key: PublicKey, *, is_recorded: bool) -> None:
+    """Raise `Refused` where *policy* requires or forbids that shares restore *public_key*.
+
+    *is_recorded* is whether a record of shares lists it.
+    """
+    if policy is None:
+        return
+    if policy.recoverable == "forbidden" and is_recorded:
+        raise Refused(
+            f"P015 shares restore {public_key}, and the policy forbids such keys",
+            "create a new key (seedless key new), or have the policy changed by those who keep it",
+        )
+    is_needed = public_key.role.name.lower() in {"operator", "account"}
+    if policy.recoverable == "required" and is_needed and not is_recorded:
+        raise Refused(
+            f"P015 no record lists shares that restore {public_key}, and the policy requires them",
+            "create the key with seedless recovery create or recovery derive",
+        )

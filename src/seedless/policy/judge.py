@@ -13,7 +13,7 @@ import msgspec
 
 from seedless.errors import StoreError
 from seedless.policy.format import Reading
-from seedless.policy.keys import KEYS, Policy
+from seedless.policy.keys import KEYS, Policy, contradictions
 from seedless.policy.trust_chain import chain_rule
 from seedless.text import printable
 
@@ -45,6 +45,7 @@ def _of_values(values: dict[str, Any], name: str = "the policy") -> Policy:
     fields = reading.fields(KEYS, values)
     if "operator" not in values:
         reading.errors.append('operator is missing: say operator = "O…", the operator that is trusted here')
+    reading.errors += contradictions(fields)
     if reading.errors:
         hint = "docs/reference/policy.md has every key"
         raise StoreError(f"{name}: {printable('; '.join(reading.errors))}", hint)

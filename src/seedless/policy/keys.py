@@ -95,6 +95,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     named: Mapping[str, Texts] = _NOTHING
     witnesses: Witnesses | None = None
     attestation: AttestationPins | None = None
+    recoverable: str = "forbidden"
 
     @property
     def stated_keys(self) -> Iterator[tuple[PolicyKey, Any]]:
@@ -226,6 +227,24 @@ def _attested(pins: AttestationPins) -> Description:
     if pins.required:
         roles = _either([_a(role).lower() for role in pins.required])
         yield ".required", f"The key of {roles} signs only if its device attests it."
+
+
+RECOVERABLE = {
+    "required": "The key of an operator or an account signs only if shares restore it.",
+    "allowed": "Shares may restore keys.",
+    "forbidden": "Shares restore no key.",
+}
+
+
+def contradictions(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what no key can comply with in the *fields* of a policy."""
+    pins = fields.get("attestation")
+    roles = [role for role in ("operator", "account") if pins is not None and role in pins.required]
+    if fields.get("recoverable") == "required" and roles:
+        yield (
+            f"recoverable and attestation.required exclude each other for the key of {_either(roles)}: "
+            "a key that shares restore is imported, and a device attests none that is"
+        )
 
 
 # Rules: what is against a policy in a change.
@@ -449,6 +468,11 @@ KEYS: tuple[PolicyKey, ...] = (
     PolicyKey(
         "attestation", "attestation", _attestation, _attested,
         {"P014": ".required"},  # judged when a key is to sign: `devices`
+    ),
+    PolicyKey(
+        "recoverable", "recoverable", one(form.choice(*RECOVERABLE)),
+        lambda word: iter([("", RECOVERABLE[word])]),
+        {"P015": ""},  # judged when a key is created, restored, or to sign: `devices`
     ),
 )  # fmt: skip
 """In the order in which a policy is read aloud and its rules are applied."""

@@ -82,6 +82,12 @@ def _by_beginning() -> dict[str, int]:
     return {word[:_ABBREVIATED]: index for index, word in enumerate(WORDS)}
 
 
+def word_of(typed: str) -> str | None:
+    """Return the word of the list that was *typed*, whole or by its first four letters; None for no word."""
+    index = word_index(typed)
+    return None if index is None else WORDS[index]
+
+
 def similar_word(typed: str) -> str | None:
     """Return the word of the list that is like *typed*, which is not in it, without a look at a checksum."""
     found = difflib.get_close_matches(typed.lower(), WORDS, n=1)

@@ -1,0 +1,153 @@
+"""Secrets in shares, for a workspace: create keys that can be restored, restore them, derive further ones.
+
+The policy is asked first, the token last; what was imported is recorded together: the record of shares at a
+path that the caller names and beside the inventory, the keys in the inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from seedless import file_kind
+from seedless.app.tokens import named_uri, pin_source
+from seedless.app.workspace import Workspace
+from seedless.ceremony import documents
+from seedless.config import choose_module
+from seedless.errors import Refused, UsageError
+from seedless.inventory import KeyEntry
+from seedless.nkey import Role
+from seedless.policy import refuse_recoverable
+from seedless.recovery import journeys, kept
+from seedless.recovery import record as records
+from seedless.recovery.journeys import NewShares, Outcome, TokenPlace
+from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord
+from seedless.store import atomic, root_lock
+from seedless.text import shown
+
+
+def read_record(path: Path) -> RecoveryRecord:
+    """Return the record at *path*; raise `UsageError` for none, or for one that was changed."""
+    return records.parse(documents.read(path, file_kind.RECOVERY), shown(path))
+
+
+def chosen_keys(record: RecoveryRecord, names: Iterable[str]) -> tuple[KeyRecord, ...]:
+    """Return the keys of *record* that *names* (`ROLE:NAME`) say, all of them if there is none."""
+    by_name = {entry.key.text: entry for entry in record.keys}
+    chosen = []
+    for name in names:
+        entry = by_name.get(KeyName.parse(name).text)
+        if entry is None:
+            raise UsageError(f"the record has no key {shown(name)}", f"it has {', '.join(by_name)}")
+        chosen.append(entry)
+    return tuple(dict.fromkeys(chosen)) or record.keys
+
+
+def require_possible(workspace: Workspace, keys: Iterable[KeyName]) -> None:
+    """Raise `Refused` where the policy lets no shares restore keys of these roles."""
+    refuse_recoverable(workspace.policy, (key.role for key in keys))
+
+
+def require_same_operator(workspace: Workspace, record: RecoveryRecord) -> None:
+    """Raise `Refused` where *record* has keys of an operator, and not the one that the policy pins."""
+    policy = workspace.policy
+    operators = [str(one.public_key) for one in record.keys if one.public_key.role is Role.OPERATOR]
+    if policy is not None and operators and policy.operator not in operators:
+        raise Refused(
+            f"the policy pins the operator {policy.operator}, and the record has {' and '.join(operators)}",
+            "name the record of this operator, or with --policy the policy of the other one",
+        )
+
+
+def create(workspace: Workspace, new: NewShares, output: Path, *, allowed: Collection[str] = ()) -> Outcome:
+    """Create a secret, its shares and *new.keys* on the token; write the record to *output*.
+
+    *allowed* are ways to a disk that are accepted: `swap`, `core-pipe`. The outcome has the `failure` of an
+    import after all shares were read back: the record is written then, and `restore` goes on. Raise
+    `SeedlessError` for whatever came before; nothing is on the token then.
+    """
+    require_possible(workspace, new.keys)
+    _require_new_names(workspace, new.keys)
+    atomic.require_new(output)
+    outcome = journeys.create(new, _place(workspace), workspace.now, allowed=allowed)
+    _write(workspace, outcome, {output: outcome.record.to_bytes().decode()})
+    return outcome
+
+
+def restore(
+    workspace: Workspace,
+    record: RecoveryRecord,
+    keys: Sequence[KeyRecord],
+    *,
+    allowed: Collection[str] = (),
+) -> Outcome:
+    """Restore *keys* of *record* from shares that are typed, and import them to the token."""
+    require_possible(workspace, (entry.key for entry in keys))
+    require_same_operator(workspace, record)
+    outcome = journeys.restore(record, keys, _place(workspace), allowed=allowed)
+    _write(workspace, outcome, {})
+    return outcome
+
+
+def derive(
+    workspace: Workspace,
+    record: RecoveryRecord,
+    key: KeyName,
+    output: Path,
+    *,
+    allowed: Collection[str] = (),
+) -> Outcome:
+    """Import another *key* of the secret of *record*, and write the record that has it to *output*."""
+    require_possible(workspace, [key])
+    require_same_operator(workspace, record)
+    _require_new_names(workspace, [key], index=key.index)
+    atomic.require_new(output)
+    outcome = journeys.derive(record, key, _place(workspace), workspace.now, allowed=allowed)
+    _write(workspace, outcome, {output: outcome.record.to_bytes().decode()})
+    return outcome
+
+
+def _place(workspace: Workspace) -> TokenPlace:
+    """Return the token that is named; the driver is loaded in the process of the secret, and not here."""
+    uri = named_uri(workspace)
+    module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=True)
+    last_try = workspace.settings.last_try
+    return TokenPlace(uri=uri, pins=pin_source(workspace), module=module, last_try=last_try)
+
+
+def _require_new_names(workspace: Workspace, keys: Iterable[KeyName], index: int = 0) -> None:
+    """Raise `UsageError` for a name that the inventory has: two keys of one name would be mixed up."""
+    names = {(entry.role, entry.name): entry for entry in workspace.inventory()}
+    for key in keys:
+        entry = names.get((key.role, key.name))
+        if entry is not None and not index:
+            raise UsageError(
+                f"the inventory has a key {shown(key.label)} already: {entry.public_key}",
+                "choose another name; a key that replaces it has an --index (recovery derive)",
+            )
+
+
+def _write(workspace: Workspace, outcome: Outcome, files: dict[Path, str]) -> None:
+    """Write *files*, the record beside the inventory, and the inventory: all or none."""
+    workspace.refresh()
+    with root_lock(workspace.root).held():
+        entries = [
+            KeyEntry(
+                public_key=key.entry.public_key,
+                uri=key.uri,
+                role=key.entry.key.role,
+                name=key.entry.key.name,
+                made="import",
+                at=workspace.now,
+            )
+            for key in outcome.placed
+        ]
+        others: dict[Path, str | None] = {
+            kept.path_of(workspace.root, outcome.record): outcome.record.to_bytes().decode()
+        }
+        if entries:
+            others[workspace.inventory_path] = workspace.inventory().with_entries(*entries).text()
+        if files:
+            atomic.write_new(files, others)
+        else:
+            atomic.write(others)

@@ -1,0 +1,31 @@
+"""`seedless recovery`: keys that shares restore, for those who must have the same public key again."""
+
+from __future__ import annotations
+
+from seedless.cli.lazy import LazyGroup
+
+_COMMANDS = {
+    "create": ("create", "Create keys that shares of one secret restore."),
+    "restore": ("restore", "Restore keys on another token, from shares."),
+    "check": ("check", "Check shares against a record."),
+    "derive": ("derive", "Import a further key of the same secret."),
+    "form": ("form", "Write blank forms for shares."),
+}
+
+recovery = LazyGroup(
+    "recovery",
+    table=_COMMANDS,
+    package=__name__,
+    help="""Restore keys from shares of one secret.
+
+Whoever brings enough shares together has all keys: it is for those who must restore the same public key, and
+a pinned policy has to allow it. A second token with a signing key needs no secret outside of tokens.
+
+\b
+Steps, on a machine without a network:
+  seedless recovery form --shares 3 --threshold 2 -o forms.html
+  seedless recovery create ACME --shares 3 --threshold 2 -o record.json --token pkcs11:token=ACME
+  seedless recovery check record.json
+  seedless recovery restore record.json --token pkcs11:token=SPARE
+""",
+)

@@ -1,0 +1,81 @@
+"""What the commands that show or take shares have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from seedless.cli import printing
+from seedless.recovery.secret_terminal import recorders
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.recovery.journeys import Outcome
+    from seedless.recovery.record import RecoveryRecord
+
+R = TypeVar("R")
+PATH = click.Path(path_type=Path)
+
+
+def ways_option(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* the options --allow-swap and --allow-core-pipe, as the tuple `allowed`."""
+    for name, text in (
+        ("core-pipe", "Accept that the kernel hands core files to a program."),
+        ("swap", "Accept that this machine has swap."),
+    ):
+        command = click.option(f"--allow-{name}", "allowed", flag_value=name, multiple=True, help=text)(
+            command
+        )
+    return command
+
+
+record_argument = click.argument("record", type=PATH, metavar="RECORD")
+output_option = click.option(
+    "--output", "-o", required=True, type=PATH, metavar="FILE", help="Where the record is written."
+)
+
+
+def warn_of_recorders() -> None:
+    """Print what may record the terminal."""
+    for warning in recorders():
+        printing.say(f"warning: {warning}")
+
+
+def outcome_data(outcome: Outcome, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - what JSON has
+    """Return *outcome* as --json prints it."""
+    record = outcome.record
+    uris = {key.entry.public_key: key.uri for key in outcome.placed}
+    return {
+        "record": record.digest,
+        "identifier": record.identifier,
+        "threshold": record.threshold,
+        "shares": [
+            {"number": share.number, "holder": share.holder, "sha256": share.sha256}
+            for share in record.shares
+        ],
+        "keys": [
+            {
+                "role": entry.key.role.name.lower(),
+                "name": entry.key.name,
+                "index": entry.key.index,
+                "path": entry.path,
+                "public_key": str(entry.public_key),
+                "uri": uris.get(entry.public_key),
+            }
+            for entry in record.keys
+        ],
+        **more,
+    }
+
+
+def record_text(record: RecoveryRecord) -> str:
+    """Return *record* for people: digest, holders, keys."""
+    shares = [f"  share {share.number}  {share.sha256}  {shown(share.holder)}" for share in record.shares]
+    keys = [f"  {entry.public_key}  {shown(entry.key.text)}" for entry in record.keys]
+    head = f"record sha256 {record.digest}"
+    needed = f"{record.threshold} of {len(record.shares)} shares, identifier {record.identifier}"
+    return "\n".join([head, needed, *shares, *keys])

@@ -1,0 +1,53 @@
+"""`seedless recovery restore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from seedless.app import recovery
+from seedless.cli import consent, printing
+from seedless.cli.command import command
+from seedless.cli.options import Settings, recovery_options
+from seedless.cli.recovery.options import outcome_data, record_argument, warn_of_recorders, ways_option
+from seedless.cli.workspace import CommandWorkspace
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@command()
+@record_argument
+@click.option("--key", "names", multiple=True, metavar="ROLE:NAME", help="Restore only this key.")
+@ways_option
+@recovery_options
+def restore(settings: Settings, *, record: Path, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+    """Restore keys on another token, from shares.
+
+    The holders type shares of RECORD. Each share is checked as it is typed: its words, its checksum, and its
+    digest in the record, so that a share of another set, or a forged one, is refused at once. The public keys
+    are compared with the record, and with the policy, before anything is imported. A test signature of each
+    key is verified.
+
+    \b
+    Example:
+      seedless recovery restore record.json --token pkcs11:token=SPARE
+    """
+    workspace = CommandWorkspace(settings)
+    known = recovery.read_record(record)
+    keys = recovery.chosen_keys(known, names)
+    recovery.require_possible(workspace, (entry.key for entry in keys))
+    recovery.require_same_operator(workspace, known)
+    labels = [entry.key.text for entry in keys]
+    if settings.dry_run:
+        text = f"would restore {', '.join(map(shown, labels))}"
+        printing.emit({"dry_run": True, "keys": labels}, text, as_json=settings.as_json)
+        return
+    warn_of_recorders()
+    names_of_keys = ", ".join(map(shown, labels))
+    consent.require(settings, f"Restore {names_of_keys} on the token?", done="nothing was restored")
+    outcome = recovery.restore(workspace, known, keys, allowed=allowed)
+    lines = [f"{key.entry.public_key}\n{key.uri}" for key in outcome.placed]
+    printing.emit(outcome_data(outcome), "\n".join(lines), as_json=settings.as_json)

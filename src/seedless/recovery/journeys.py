@@ -1,0 +1,310 @@
+"""Create a secret and its shares, restore keys from them, check them, derive further keys.
+
+Order of `create`: secret, keys, shares shown, all read back, import, test signature, record. Whatever ends it
+before the import leaves nothing on the token. The functions with an underscore run in the process of the
+secret; what they return is public.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.errors import NoKey, Refused, SeedlessError, TokenError, UsageError
+from seedless.pin import PinSource
+from seedless.pkcs11.signing import challenge
+from seedless.pkcs11.uri import KeyUri
+from seedless.recovery import dialogue, record, secret_process, slip39
+from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord, ShareRecord, share_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from seedless.pkcs11.keys import Key
+    from seedless.pkcs11.token import Token
+    from seedless.recovery.secret_process import SecretProcess
+    from seedless.recovery.slip39 import Share
+    from seedless.seeds import SoftwareKey
+
+SECRET_SIZES = {256: 32, 128: 16}
+_THROWS = {32: 100, 16: 50}  # of a die: 2.58 bits each
+
+
+class TokenPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """The token to import to, how to open it, and the PKCS#11 module."""
+
+    uri: KeyUri
+    pins: PinSource
+    module: Path
+    last_try: bool = False
+
+
+class NewShares(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be created; `size` is that of the secret in bytes. Raise `UsageError` for what cannot be."""
+
+    keys: tuple[KeyName, ...]
+    holders: tuple[str, ...]
+    threshold: int
+    size: int = 32
+    has_dice: bool = False
+
+    def __post_init__(self) -> None:
+        count = len(self.holders)
+        if not 2 <= self.threshold <= count <= slip39.MOST_SHARES:  # noqa: PLR2004 - one is the secret
+            raise UsageError(
+                f"{self.threshold} of {count} shares are not possible",
+                f"at least 2, and at most as many as there are shares: up to {slip39.MOST_SHARES}",
+            )
+        if len({key.text for key in self.keys}) != len(self.keys):
+            raise UsageError("a key is named twice", "name each key once")
+
+
+class PlacedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that is on the token now: its entry in the record, and its URI."""
+
+    entry: KeyRecord
+    uri: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A record, the keys of it that were imported, and why the import failed, if it did."""
+
+    record: RecoveryRecord
+    placed: tuple[PlacedKey, ...] = ()
+    failure: SeedlessError | None = None
+
+
+def create(new: NewShares, place: TokenPlace, now: int, *, allowed: Collection[str] = ()) -> Outcome:
+    """Create a secret and its shares on the terminal, and import the keys; return the record of it.
+
+    *allowed* are ways to a disk, as `secret_process.run` takes them. Where the import fails after all shares
+    were read back, the outcome has the record and the `failure`: `restore` goes on.
+    """
+    return _outcome(secret_process.run(lambda process: _create(process, new, place, now), allowed=allowed))
+
+
+def restore(
+    known: RecoveryRecord,
+    keys: Sequence[KeyRecord],
+    place: TokenPlace,
+    *,
+    allowed: Collection[str] = (),
+) -> Outcome:
+    """Restore the secret of *known* on the terminal, and import *keys* of it."""
+    return _outcome(
+        secret_process.run(lambda process: _restore(process, known, keys, place), allowed=allowed)
+    )
+
+
+def derive(
+    known: RecoveryRecord, key: KeyName, place: TokenPlace, now: int, *, allowed: Collection[str] = ()
+) -> Outcome:
+    """Restore the secret of *known*, and import another *key* of it; the record has it, too."""
+    if any(entry.key == key for entry in known.keys):
+        raise UsageError(
+            f"the record has the key {key.text} already",
+            "seedless recovery restore imports it; a key that replaces it has another --index",
+        )
+    return _outcome(
+        secret_process.run(lambda process: _derive(process, known, key, place, now), allowed=allowed)
+    )
+
+
+def check(
+    known: RecoveryRecord, *, is_one_share: bool = False, allowed: Collection[str] = ()
+) -> tuple[ShareRecord, ...]:
+    """Check shares of *known* that are typed on the terminal, and return which they are.
+
+    As many as restore the secret, whose public keys are compared with the record; or *is_one_share* alone.
+    """
+    numbers: list[int] = secret_process.run(
+        lambda process: _check(process, known, is_one_share=is_one_share), allowed=allowed
+    )
+    return tuple(share for share in known.shares if share.number in numbers)
+
+
+def _outcome(result: dict[str, Any]) -> Outcome:
+    """Return what the process of the secret has reported."""
+    known = record.parse(result["record"].encode())
+    entries = {str(entry.public_key): entry for entry in known.keys}
+    placed = tuple(PlacedKey(entry=entries[key], uri=uri) for key, uri in result["placed"].items())
+    failure = secret_process.error_of(*result["failure"]) if "failure" in result else None
+    return Outcome(record=known, placed=placed, failure=failure)
+
+
+# In the process of the secret.
+
+
+def _create(process: SecretProcess, new: NewShares, place: TokenPlace, now: int) -> dict[str, Any]:
+    _require_takes_keys(place)
+    dice = dialogue.ask_dice(process.terminal, _THROWS[new.size]) if new.has_dice else b""
+    secret = _new_secret(new.size, dice)
+    keys = [key.derive(secret) for key in new.keys]
+    identifier = secrets.randbelow(1 << 15)
+    shares = slip39.split(secret, new.threshold, len(new.holders), identifier=identifier)
+    _hand_out(process, shares, new.holders)
+    known = RecoveryRecord(
+        at=now,
+        identifier=identifier,
+        threshold=new.threshold,
+        words=slip39.word_count(new.size),
+        shares=tuple(
+            ShareRecord(number=share.number + 1, holder=holder, sha256=share_digest(share))
+            for share, holder in zip(shares, new.holders, strict=True)
+        ),
+        keys=tuple(
+            KeyRecord(key=key, public_key=software.public_key)
+            for key, software in zip(new.keys, keys, strict=True)
+        ),
+    )
+    return _imported(process, known, known.keys, keys, place)
+
+
+def _new_secret(size: int, dice: bytes) -> bytes:
+    """Return *size* random bytes; *dice* are mixed in, and cannot make them worse."""
+    return hmac.digest(os.urandom(64), dice, hashlib.sha512)[:size] if dice else os.urandom(size)
+
+
+def _hand_out(process: SecretProcess, shares: Sequence[Share], holders: Sequence[str]) -> None:
+    """Show each share to its holder, then have all of them read back."""
+    texts = [slip39.encode(share) for share in shares]
+    for number, (words, holder) in enumerate(zip(texts, holders, strict=True), 1):
+        dialogue.show_share(process.terminal, words, number, holder)
+    for number, (words, holder) in enumerate(zip(texts, holders, strict=True), 1):
+        dialogue.read_back(process.terminal, words, number, holder)
+
+
+def _restore(
+    process: SecretProcess, known: RecoveryRecord, entries: Sequence[KeyRecord], place: TokenPlace
+) -> dict[str, Any]:
+    _require_takes_keys(place)
+    secret = _typed_secret(process, known)
+    keys = [entry.key.derive(secret) for entry in entries]
+    return _imported(process, known, entries, keys, place, keeps_failure=False)
+
+
+def _derive(
+    process: SecretProcess, known: RecoveryRecord, key: KeyName, place: TokenPlace, now: int
+) -> dict[str, Any]:
+    _require_takes_keys(place)
+    software = key.derive(_typed_secret(process, known))
+    entry = KeyRecord(key=key, public_key=software.public_key)
+    longer = msgspec.structs.replace(known, at=now, keys=(*known.keys, entry))
+    return _imported(process, longer, [entry], [software], place, keeps_failure=False)
+
+
+def _check(process: SecretProcess, known: RecoveryRecord, *, is_one_share: bool) -> list[int]:
+    if is_one_share:
+        share = dialogue.ask_share(process.terminal, known, "The share to check:", ())
+        return [share.number + 1]
+    given = _typed_shares(process, known)
+    known.require_keys(slip39.combine(given))
+    return [share.number + 1 for share in given]
+
+
+def _typed_secret(process: SecretProcess, known: RecoveryRecord) -> bytes:
+    """Return the secret of the shares that are typed, if the public keys below it are those of the record."""
+    secret = slip39.combine(_typed_shares(process, known))
+    known.require_keys(secret)
+    return secret
+
+
+def _typed_shares(process: SecretProcess, known: RecoveryRecord) -> list[Share]:
+    given: list[Share] = []
+    while len(given) < known.threshold:
+        title = f"Share {len(given) + 1} of {known.threshold} that are required:"
+        given.append(dialogue.ask_share(process.terminal, known, title, given))
+    return given
+
+
+def _require_takes_keys(place: TokenPlace) -> None:
+    """Raise `TokenError` for no token, and for one that takes no keys: before anybody has typed a word."""
+    from seedless.pkcs11.key_creation import require_takes_keys  # noqa: PLC0415 - in the child
+    from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.token import find_token  # noqa: PLC0415 - likewise
+
+    module = load(place.module)
+    try:
+        require_takes_keys(module, find_token(module, place.uri))
+    except TokenError as error:
+        if isinstance(error, NoKey) or not error.hint.startswith("instead of an import"):
+            raise
+        raise TokenError(
+            f"{error.message}: keys that are restored cannot be put there",
+            "restore on a token that takes keys, such as a YubiHSM 2 (--token); or create a new signing key "
+            "on this device, and let the operator list it",
+        ) from error
+
+
+def _imported(
+    process: SecretProcess,
+    known: RecoveryRecord,
+    entries: Sequence[KeyRecord],
+    keys: Sequence[SoftwareKey],
+    place: TokenPlace,
+    *,
+    keeps_failure: bool = True,
+) -> dict[str, Any]:
+    """Import *keys*, with a test signature of each, all or none; return the record and where they are."""
+    placed: dict[str, str] = {}
+    result: dict[str, Any] = {"record": known.to_bytes().decode(), "placed": placed}
+    try:
+        with _opened(process, place) as token:
+            process.begin_import()
+            uris = _import_all(token, entries, keys)
+    except SeedlessError as error:
+        if not keeps_failure:
+            raise
+        result["failure"] = [type(error).__name__, error.message, error.hint]
+    else:
+        placed.update(uris)
+    return result
+
+
+@contextmanager
+def _opened(process: SecretProcess, place: TokenPlace) -> Iterator[Token]:
+    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_require_takes_keys`
+
+    with process.terminal.main_screen():  # where the PIN is asked
+        opening = open_token(
+            place.uri, place.pins, module=place.module, writable=True, last_try=place.last_try
+        )
+        with opening as token:
+            yield token
+
+
+def _import_all(token: Token, entries: Sequence[KeyRecord], keys: Sequence[SoftwareKey]) -> dict[str, str]:
+    """Import what is not there yet; where one key fails, those of this run are deleted again."""
+    new: list[Key] = []
+    uris: dict[str, str] = {}
+    try:
+        for entry, software in zip(entries, keys, strict=True):
+            found = _import(token, entry, software, new)
+            uri = msgspec.structs.replace(token.info.uri, object=entry.key.label, id=found.id, type="private")
+            uris[str(software.public_key)] = str(uri)
+    except BaseException:
+        for key in new:
+            token.destroy(key)
+        raise
+    return uris
+
+
+def _import(token: Token, entry: KeyRecord, software: SoftwareKey, new: list[Key]) -> Key:
+    """Return the key on *token* after a test signature; one that is there already is used."""
+    try:
+        found = token.find(software.public_key.raw)
+    except NoKey:
+        found = token.import_key(software, entry.key.label)
+        new.append(found)
+    signer = token.signer(software.public_key)
+    signer.sign(challenge("restore a key", secrets.token_bytes(32)))
+    if signer.public_key != entry.public_key:
+        raise Refused(f"{signer.public_key} is not the key of the record, {entry.public_key}")
+    return found

@@ -1,0 +1,67 @@
+"""Memory of the process that has a secret: out of swap, out of cores, and a machine that writes it nowhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_MCL_CURRENT_AND_FUTURE = 3
+_MADV_DONTDUMP = 16
+
+
+def lock_memory() -> bool:
+    """Keep all memory of this process, now and later, out of swap; tell whether the system let it.
+
+    For who is not root, `RLIMIT_MEMLOCK` is smaller than a process of Python. A lock ends with a fork.
+    """
+    try:
+        return int(_libc().mlockall(_MCL_CURRENT_AND_FUTURE)) == 0
+    except (OSError, AttributeError):
+        return False
+
+
+def locked_buffer(size: int) -> memoryview:
+    """Return *size* zero bytes in pages of their own: out of swap where the system lets it, out of cores."""
+    import ctypes  # noqa: PLC0415 - help of a command loads this module, and needs none of it
+    import mmap  # noqa: PLC0415 - likewise
+
+    pages = mmap.mmap(-1, size)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+    with suppress(OSError, AttributeError):
+        # As a pointer: of a bare number ctypes passes 32 bits.
+        _libc().mlock(ctypes.c_void_p(address), ctypes.c_size_t(size))
+        _libc().madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), _MADV_DONTDUMP)
+    return memoryview(pages)
+
+
+def end_with_parent(parent: int, number: int) -> bool:
+    """Have the kernel send signal *number* when the process *parent* ends; tell whether it lives still."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            _libc().prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    return os.getppid() == parent
+
+
+def ways_to_disk(proc: Path = Path("/proc")) -> list[str]:
+    """Return how this machine may write the memory of a process to a disk or to a program: none if empty.
+
+    A core pattern with a `|` hands cores to a program, whatever the limit of their size.
+    """
+    found = []
+    with suppress(OSError):
+        if len((proc / "swaps").read_text().splitlines()) > 1:
+            found.append("swap")
+    with suppress(OSError):
+        if (proc / "sys/kernel/core_pattern").read_text().startswith("|"):
+            found.append("core-pipe")
+    return found
+
+
+def _libc() -> Any:  # noqa: ANN401 - ctypes has no types for it
+    import ctypes  # noqa: PLC0415 - see above
+
+    return ctypes.CDLL(None)

@@ -1,0 +1,245 @@
+"""All work with a secret, in a process of its own that ends; its parent receives public values only.
+
+Python cannot clear memory, drivers and libraries copy what they are given, and no `del` and no collection
+changes that: measured, after every object within reach was overwritten, a key was still in the process. So
+the secret, the typed words, the PIN and the driver are in a child. It cannot be dumped or debugged (but by
+root), writes no core, locks its memory where it may, and ends by `os._exit`. The kernel takes its pages back.
+
+The child reports stages and one result as lines of JSON on a pipe. It is forked before the driver is loaded,
+for drivers do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from seedless import errors
+from seedless.errors import BadShare, SeedlessError, TokenError, UsageError
+from seedless.pin import forbid_dumps, overwrite_variables, without_pins
+from seedless.recovery.protected_memory import end_with_parent, lock_memory, ways_to_disk
+from seedless.recovery.secret_terminal import SecretTerminal, TerminalState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+_GRACE = 3.0  # seconds for a child that was interrupted
+_CHUNK = 1 << 16
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+IMPORTING = "import"
+"""The stage from which on keys may be on the token."""
+_WAYS = {
+    "swap": (
+        "this machine has swap: secrets in memory may be written to a disk",
+        "turn it off (swapoff -a), or say --allow-swap if it is encrypted with a key that is thrown away",
+    ),
+    "core-pipe": (
+        "the kernel hands core files to a program (kernel.core_pattern begins with |)",
+        "set it to core (sysctl kernel.core_pattern=core), or say --allow-core-pipe",
+    ),
+}
+
+
+class _Ended(BaseException):
+    """A signal that ends programs has come."""
+
+
+class SecretProcess:
+    """What the work sees of its process: the terminal, and the pipe to the parent."""
+
+    def __init__(self, pipe: int, terminal: SecretTerminal) -> None:
+        """Take the *pipe* to write to, and the *terminal*."""
+        self._pipe = pipe
+        self.terminal = terminal
+
+    def begin_import(self) -> None:
+        """Tell the parent that keys are imported from now on, and let no signal but KILL end that."""
+        self.report({"stage": IMPORTING})
+        for number in (signal.SIGINT, *_ENDING):
+            signal.signal(number, signal.SIG_IGN)
+
+    def report(self, message: dict[str, Any]) -> None:
+        """Send *message*, which has public values only, to the parent."""
+        os.write(self._pipe, json.dumps(message).encode() + b"\n")
+
+
+def require_no_way_to_disk(allowed: Collection[str]) -> None:
+    """Raise `UsageError` where memory may be written to a disk, unless that way is *allowed*."""
+    for way in ways_to_disk():
+        if way not in allowed:
+            raise UsageError(*_WAYS[way])
+
+
+def run(work: Callable[[SecretProcess], Any], *, allowed: Collection[str] = ()) -> Any:  # noqa: ANN401 - JSON
+    """Do *work* in a child process on the controlling terminal, and return its result, as JSON has it.
+
+    Raise what the work has raised, without its cause; `UsageError` without a terminal, or on a machine that
+    may write memory to a disk in a way that is not *allowed*; `TokenError` for a child that was killed.
+    """
+    require_no_way_to_disk(allowed)
+    state = TerminalState()  # raises where there is no terminal
+    sys.stdout.flush()
+    sys.stderr.flush()
+    hears, speaks = os.pipe()
+    parent = os.getpid()
+    child = os.fork()
+    if not child:
+        os.close(hears)
+        _work(work, speaks, parent)
+    os.close(speaks)
+    _forget_pins()
+    watching = _Parent(child, hears)
+    try:
+        return watching.result()
+    finally:
+        os.close(hears)
+        state.restore(is_left=watching.is_left)
+
+
+def _forget_pins() -> None:
+    """Leave no PIN in the environment of the parent, which needs none."""
+    names = os.environ.keys() - without_pins(os.environ).keys()
+    overwrite_variables(names)
+    for name in names:
+        del os.environ[name]
+
+
+# The child.
+
+
+def _work(work: Callable[[SecretProcess], Any], pipe: int, parent: int) -> NoReturn:
+    code = 1
+    try:
+        _protect(parent)
+        with SecretTerminal() as terminal:
+            process = SecretProcess(pipe, terminal)
+            message = _outcome(work, process)
+        process.report(message)
+        code = 0
+    except BaseException:  # noqa: BLE001, S110 - the parent is gone, or an interrupt: it sees how this ended
+        pass
+    finally:
+        os._exit(code)
+
+
+def _protect(parent: int) -> None:
+    forbid_dumps()
+    lock_memory()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in _ENDING:
+        signal.signal(number, _end)
+    if not end_with_parent(parent, signal.SIGTERM):
+        raise _Ended
+
+
+def _end(*_: object) -> NoReturn:
+    raise _Ended
+
+
+def _outcome(work: Callable[[SecretProcess], Any], process: SecretProcess) -> dict[str, Any]:
+    """Return the message with the result of *work*, or with its error: one that has a sentence.
+
+    Of other errors the kind alone is reported, since their texts may quote anything.
+    """
+    try:
+        return {"result": work(process)}
+    except KeyboardInterrupt:
+        return {"interrupted": True}
+    except BadShare:
+        return {"error": ["SeedlessError", "a share was not accepted", "run the command again"]}
+    except SeedlessError as error:
+        return {"error": [type(error).__name__, error.message, error.hint]}
+    except Exception as error:  # noqa: BLE001 - a bug, which must not print what it saw
+        return {"bug": type(error).__name__}
+
+
+# The parent.
+
+
+class _Parent:
+    """Reads what the child reports, until its end."""
+
+    def __init__(self, child: int, hears: int) -> None:
+        self._child = child
+        self._hears = hears
+        self._left = b""
+        self._stage = ""
+        self._message: dict[str, Any] = {}
+        self.is_left = False  # whether the child has left the terminal as it was
+
+    def result(self) -> Any:  # noqa: ANN401 - JSON
+        try:
+            while self._read():
+                pass
+        except BaseException:
+            # Keys that were imported by now are recorded: nobody would find them again.
+            if "result" not in self._end():
+                raise
+            return self._message["result"]
+        return self._answer(self._wait())
+
+    def _wait(self) -> int:
+        status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
+        self.is_left = status == 0
+        return status
+
+    def _read(self) -> bool:
+        """Read what there is; tell whether more may come."""
+        chunk = os.read(self._hears, _CHUNK)
+        *lines, self._left = (self._left + chunk).split(b"\n")
+        for message in map(json.loads, lines):
+            if "stage" in message:
+                self._stage = message["stage"]
+            else:
+                self._message = message
+        return bool(chunk)
+
+    def _end(self) -> dict[str, Any]:
+        """Give the child time to leave the terminal as it was, then kill it; return its last message."""
+        with suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGTERM)
+        end = time.monotonic() + _GRACE
+        while select.select([self._hears], [], [], max(end - time.monotonic(), 0))[0] and self._read():
+            pass
+        with suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGKILL)
+        self._wait()
+        return self._message
+
+    def _answer(self, status: int) -> Any:  # noqa: ANN401 - JSON
+        match self._message:
+            case {"result": result}:
+                return result
+            case {"interrupted": True} if self._stage != IMPORTING:
+                raise KeyboardInterrupt
+            case {"error": [kind, message, hint]}:
+                raise error_of(kind, message, hint)
+            case {"bug": kind}:
+                raise SeedlessError(
+                    f"seedless has a bug: {kind}, in the process that has the secret; {self._done()}",
+                    "report it; what the process had in memory was not printed",
+                )
+        how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        raise TokenError(f"the process that has the secret was ended {how}: {self._done()}", _LOOK)
+
+    def _done(self) -> str:
+        return "keys may be on the token" if self._stage == IMPORTING else "nothing was imported"
+
+
+_LOOK = "seedless key list --token URI shows what is there; run the command again"
+
+
+def error_of(kind: str, message: str, hint: str) -> SeedlessError:
+    """Return the error of the class called *kind*, as the child has reported it."""
+    made = getattr(errors, kind, SeedlessError)
+    try:
+        error = made(message, hint)
+    except TypeError:  # one that takes more than a sentence
+        error = SeedlessError(message, hint)
+    return error if isinstance(error, SeedlessError) else SeedlessError(message, hint)

@@ -1,0 +1,215 @@
+"""Whole recoveries on a terminal and on real tokens: create, read back, restore elsewhere, sign there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from seedless.recovery import slip39
+from seedless.recovery.slip39_words import WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest_softhsm
+
+    Desk = Any  # the fixture in tests/conftest.py
+    Holders = Any  # the class in conftest.py
+    Created = Callable[..., tuple[Path, list[list[str]]]]
+
+CREATE = (
+    "recovery",
+    "create",
+    "ACME",
+    "--threshold",
+    "2",
+    "--shares",
+    "3",
+    "--key",
+    "operator:ACME",
+    "--yes",
+)
+
+
+def on_token(desk: Desk, uri: str | None = None) -> list[str]:
+    """The labels of the keys on a token."""
+    listed = desk.ok("key", "list", "--token", uri or desk.token.uri, "--json").data["keys"]
+    return sorted(row["uri"].partition("object=")[2].partition(";")[0] for row in listed if row["uri"])
+
+
+def other_word(word: str) -> str:
+    return WORDS[(WORDS.index(word) + 512) % 1024]
+
+
+def test_an_operator_is_created_lost_and_restored_on_another_token_where_it_signs(
+    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+) -> None:
+    record = desk.home / "record.json"
+    people = holders(desk.terminal_for(*CREATE, "--key", "account:SYS", "--holder", "Ada", "--holder", "Bo",
+                                       "--holder", "Cy", "-o", str(record)))  # fmt: skip
+    people.write_down_all()
+    people.terminal.wait_for("Share 1: Ada")
+    typed = list(people.shares[0])
+    typed[6] = other_word(typed[6])
+    people.type_share(typed)
+    people.terminal.wait_for("not what was shown: word 7.")
+    people.terminal.wait_for("Word 7: ")
+    people.terminal.type(f"{people.shares[0][6]}\n")
+    people.read_back(2)
+    people.read_back(3)
+    assert people.terminal.end() == 0, people.terminal.said
+    data = json.loads(record.read_bytes())
+    operator, system = (key["public_key"] for key in data["keys"])
+    assert [share["holder"] for share in data["shares"]] == ["Ada", "Bo", "Cy"]
+    assert on_token(desk) == ["account:SYS", "operator:ACME"]
+    desk.ok("operator", "add", "ACME", "--public-key", operator)
+    softhsm.remove(desk.token)
+
+    spare = softhsm.create("SPARE", pin=desk.token.pin)
+    again = holders(desk.terminal_for("recovery", "restore", str(record), "--token", spare.uri, "--yes"))
+    again.terminal.wait_for("Share 1 of 2 that are required:")
+    again.type_share(people.shares[2])
+    again.terminal.wait_for("Share 2 of 2 that are required:")
+    again.type_share(people.shares[0])
+    assert again.terminal.end() == 0, again.terminal.said
+    assert operator in again.terminal.said
+    assert on_token(desk, spare.uri) == ["account:SYS", "operator:ACME"]
+    listed = {row["public_key"]: row["uri"] for row in desk.ok("key", "list", "--json").data["keys"]}
+    assert spare.serial in listed[operator]
+    assert spare.serial in listed[system]
+    desk.ok("account", "add", "ORDERS", "--token", spare.uri)
+    shown = desk.ok("show", str(desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"), "--json").data
+    assert shown["issuer"] == operator
+    desk.ok("verify")
+
+
+def test_shares_of_20_words_with_dice_restore_one_key_of_the_record(
+    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+) -> None:
+    record = desk.home / "record.json"
+    words = ("--bits", "128", "--dice", "--key", "account:SYS", "-o", str(record))
+    people = holders(desk.terminal_for(*CREATE, *words))
+    people.terminal.wait_for("Throw a die 50 times")
+    people.terminal.wait_for("50 more: ")
+    people.terminal.type("1 2 3 7\n")
+    people.terminal.wait_for("a die shows 1 to 6; this line does not count")
+    people.terminal.wait_for("50 more: ")
+    people.terminal.type("16243 51263 " * 5 + "\n")
+    people.write_down_all()
+    people.read_back_all()
+    assert people.terminal.end() == 0, people.terminal.said
+    assert {len(share) for share in people.shares} == {20}
+    spare = softhsm.create("SPARE", pin=desk.token.pin)
+    restore = ("recovery", "restore", str(record), "--key", "account:SYS", "--token", spare.uri, "--yes")
+    again = holders(desk.terminal_for(*restore))
+    again.type_share(people.shares[0])
+    again.type_share([word[:4] for word in people.shares[1]])
+    assert again.terminal.end() == 0, again.terminal.said
+    assert on_token(desk, spare.uri) == ["account:SYS"]
+
+
+def test_restoring_what_the_token_has_already_is_a_test_signature_and_no_second_key(
+    desk: Desk, created: Created, holders: Holders
+) -> None:
+    record, shares = created()
+    again = holders(desk.terminal_for("recovery", "restore", str(record), "--yes"))
+    again.type_share(shares[1])
+    again.type_share(shares[2])
+    assert again.terminal.end() == 0, again.terminal.said
+    assert on_token(desk) == ["operator:ACME"]
+
+
+def test_words_and_shares_that_are_wrong_are_refused_as_they_are_typed(
+    desk: Desk, created: Created, holders: Holders
+) -> None:
+    record, shares = created()
+    read = [slip39.decode(share) for share in shares]
+    forged = slip39.split(bytes(32), 2, 3, identifier=read[0].common.identifier)[1]
+    foreign = slip39.split(bytes(32), 2, 3, identifier=read[0].common.identifier ^ 1)[1]
+    people = holders(desk.terminal_for("recovery", "check", str(record)))
+    say = people.terminal
+    say.wait_for("Share 1 of 2 that are required:")
+    people.type_share(slip39.encode(forged))
+    say.wait_for("this is not the share 2 of holder 2 that the record lists; it is forged")
+    people.type_share(slip39.encode(foreign))
+    say.wait_for("this share is of another set: its identifier is")
+    say.wait_for("Words 1 to 33, some on a line: ")
+    say.type(f"{shares[0][0]} {shares[0][1][:-1]}qq {shares[0][2]}\n")
+    say.wait_for("word 2 is not in the list")
+    say.wait_for("Words 2 to 33, some on a line: ")
+    say.type(" ".join([*shares[0][1:20], other_word(shares[0][20]), *shares[0][21:]]) + "\n")
+    say.wait_for("the checksum is wrong: word 21 may be; compare it with the paper")
+    assert shares[0][20] not in say.said.partition("word 21 may be")[2]
+    say.wait_for("Word 21: ")
+    say.type(f"{shares[0][20]}\n")
+    say.wait_for("Share 2 of 2 that are required:")
+    people.type_share(shares[0])
+    say.wait_for("share 1 was typed already; another one is required")
+    people.type_share(shares[2])
+    assert say.end() == 0, say.said
+    assert "the shares restore the 1 keys of the record; nothing was imported" in say.said
+
+
+def test_a_holder_checks_one_share_alone(desk: Desk, created: Created, holders: Holders) -> None:
+    record, shares = created()
+    with (desk.home / "out").open("wb") as out:
+        words = ("recovery", "check", str(record), "--one-share", "--json")
+        people = holders(desk.terminal_for(*words, stdout=out))
+        people.type_share(shares[1])
+        assert people.terminal.end() == 0, people.terminal.said
+    data = json.loads((desk.home / "out").read_bytes())
+    assert (data["shares"], data["keys"]) == ([{"number": 2, "holder": "holder 2"}], [])
+
+
+def test_a_further_key_is_derived_and_its_record_restores_both(
+    desk: Desk, created: Created, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+) -> None:
+    record, shares = created()
+    longer = desk.home / "longer.json"
+    words = ("recovery", "derive", str(record), "--role", "account", "--name", "ORDERS", "-o", str(longer))
+    people = holders(desk.terminal_for(*words, "--yes"))
+    people.type_share(shares[0])
+    people.type_share(shares[1])
+    assert people.terminal.end() == 0, people.terminal.said
+    names = [key["name"] for key in json.loads(longer.read_bytes())["keys"]]
+    assert names == ["ACME", "ORDERS"]
+    assert on_token(desk) == ["account:ORDERS", "operator:ACME"]
+    spare = softhsm.create("SPARE", pin=desk.token.pin)
+    again = holders(desk.terminal_for("recovery", "restore", str(longer), "--token", spare.uri, "--yes"))
+    again.type_share(shares[0])
+    again.type_share(shares[2])
+    assert again.terminal.end() == 0, again.terminal.said
+    assert on_token(desk, spare.uri) == ["account:ORDERS", "operator:ACME"]
+
+
+def test_the_share_can_be_seen_again_by_whoever_wrote_it_down_wrongly(desk: Desk, holders: Holders) -> None:
+    record = desk.home / "record.json"
+    people = holders(desk.terminal_for(*CREATE, "-o", str(record)))
+    people.write_down_all()
+    people.terminal.wait_for("Words 1 to 33, some on a line: ")
+    people.terminal.type("?\n")
+    assert people.write_down(1) == people.shares[0]
+    people.shares.pop()
+    people.read_back_all()
+    assert people.terminal.end() == 0, people.terminal.said
+
+
+def test_a_wrong_pin_after_the_read_back_keeps_the_shares_and_tells_how_to_go_on(
+    desk: Desk, holders: Holders
+) -> None:
+    record = desk.home / "record.json"
+    desk.env["TOKEN_PIN"] = "wrong-pin"
+    people = holders(desk.terminal_for(*CREATE, "-o", str(record)))
+    people.write_down_all()
+    people.read_back_all()
+    assert people.terminal.end() == 4
+    assert "no key was imported" in people.terminal.said
+    assert f"seedless recovery restore {record} --token URI imports the keys" in people.terminal.said
+    desk.env["TOKEN_PIN"] = desk.token.pin
+    assert on_token(desk) == []
+    again = holders(desk.terminal_for("recovery", "restore", str(record), "--yes"))
+    again.type_share(people.shares[0])
+    again.type_share(people.shares[1])
+    assert again.terminal.end() == 0, again.terminal.said
+    assert on_token(desk) == ["operator:ACME"]
