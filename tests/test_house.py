@@ -23,6 +23,7 @@ FRAGMENTS = {
     "cli/by_key.py": "goes into options",
     "cli/render/spool.py": "goes into verify, or into another file of render",
     "recovery/paths.py": "the paths are a format, which other programs can read about in one place",
+    "recovery/form.py": "the text of a form is not of the command line, and nothing secret",
 }
 EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Handler|Base(?![a-z0-9])")
 
