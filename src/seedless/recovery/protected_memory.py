@@ -1,4 +1,4 @@
-"""Memory of the process that has a secret: out of swap, out of cores, and a machine that writes it nowhere."""
+"""Memory of the process that has a secret: out of swap, out of cores; and ways of a machine to a disk."""
 
 from __future__ import annotations
 
