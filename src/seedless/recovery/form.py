@@ -16,7 +16,7 @@ p { margin: 2mm 0; }
 """
 _LINES = ("Holder", "Operator", "Date and place", "Bag number", "Signature")
 _RULES = (
-    "By hand, with a pen, in capital letters. The first four letters of a word tell which one it is.",
+    "By hand, with a pen, in capital letters. The first four letters of a word identify it.",
     "No camera, no copy, no file. Whoever brings enough shares together is the operator.",
 )
 

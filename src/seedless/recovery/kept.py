@@ -39,5 +39,5 @@ def records(root: Path) -> Iterator[RecoveryRecord]:
 
 
 def is_recorded(root: Path, public_key: PublicKey) -> bool:
-    """Tell whether a record below *root* lists *public_key*."""
+    """Return whether a record below *root* lists *public_key*."""
     return any(entry.public_key == public_key for known in records(root) for entry in known.keys)

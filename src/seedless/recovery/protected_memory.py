@@ -14,7 +14,7 @@ _MADV_DONTDUMP = 16
 
 
 def lock_memory() -> bool:
-    """Keep all memory of this process, now and later, out of swap; tell whether the system let it.
+    """Keep all memory of this process, now and later, out of swap; return whether the system let it.
 
     For who is not root, `RLIMIT_MEMLOCK` is smaller than a process of Python. A lock ends with a fork.
     """
@@ -39,7 +39,7 @@ def locked_buffer(size: int) -> memoryview:
 
 
 def end_with_parent(parent: int, number: int) -> bool:
-    """Have the kernel send signal *number* when the process *parent* ends; tell whether it lives still."""
+    """Have the kernel send signal *number* when the process *parent* ends; return whether it lives still."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             _libc().prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)

@@ -37,16 +37,16 @@ IMPORTING = "import"
 _WAYS = {
     "swap": (
         "this machine has swap: secrets in memory may be written to a disk",
-        "turn it off (swapoff -a), or say --allow-swap if it is encrypted with a key that is thrown away",
+        "turn it off (swapoff -a), or give --allow-swap if it is encrypted with a key that is thrown away",
     ),
     "core-pipe": (
         "the kernel hands core files to a program (kernel.core_pattern begins with |)",
-        "set it to core (sysctl kernel.core_pattern=core), or say --allow-core-pipe",
+        "set it to core (sysctl kernel.core_pattern=core), or give --allow-core-pipe",
     ),
 }
 
 
-class _Ended(BaseException):
+class _Terminated(BaseException):
     """A signal that ends programs has come."""
 
 
@@ -59,7 +59,7 @@ class SecretProcess:
         self.terminal = terminal
 
     def begin_import(self) -> None:
-        """Tell the parent that keys are imported from now on, and let no signal but KILL end that."""
+        """Report to the parent that keys are imported from now on, and let no signal but KILL end that."""
         self.report({"stage": IMPORTING})
         for number in (signal.SIGINT, *_ENDING):
             signal.signal(number, signal.SIG_IGN)
@@ -86,19 +86,19 @@ def run(work: Callable[[SecretProcess], Any], *, allowed: Collection[str] = ()) 
     state = TerminalState()  # raises where there is no terminal
     sys.stdout.flush()
     sys.stderr.flush()
-    hears, speaks = os.pipe()
+    receives, sends = os.pipe()
     parent = os.getpid()
     child = os.fork()
     if not child:
-        os.close(hears)
-        _work(work, speaks, parent)
-    os.close(speaks)
+        os.close(receives)
+        _work(work, sends, parent)
+    os.close(sends)
     _forget_pins()
-    watching = _Parent(child, hears)
+    watching = _Parent(child, receives)
     try:
         return watching.result()
     finally:
-        os.close(hears)
+        os.close(receives)
         state.restore(is_left=watching.is_left)
 
 
@@ -135,11 +135,11 @@ def _protect(parent: int) -> None:
     for number in _ENDING:
         signal.signal(number, _end)
     if not end_with_parent(parent, signal.SIGTERM):
-        raise _Ended
+        raise _Terminated
 
 
 def _end(*_: object) -> NoReturn:
-    raise _Ended
+    raise _Terminated
 
 
 def _outcome(work: Callable[[SecretProcess], Any], process: SecretProcess) -> dict[str, Any]:
@@ -165,9 +165,9 @@ def _outcome(work: Callable[[SecretProcess], Any], process: SecretProcess) -> di
 class _Parent:
     """Reads what the child reports, until its end."""
 
-    def __init__(self, child: int, hears: int) -> None:
+    def __init__(self, child: int, receives: int) -> None:
         self._child = child
-        self._hears = hears
+        self._receives = receives
         self._left = b""
         self._stage = ""
         self._message: dict[str, Any] = {}
@@ -190,8 +190,8 @@ class _Parent:
         return status
 
     def _read(self) -> bool:
-        """Read what there is; tell whether more may come."""
-        chunk = os.read(self._hears, _CHUNK)
+        """Read what there is; return whether more may come."""
+        chunk = os.read(self._receives, _CHUNK)
         *lines, self._left = (self._left + chunk).split(b"\n")
         for message in map(json.loads, lines):
             if "stage" in message:
@@ -205,7 +205,7 @@ class _Parent:
         with suppress(ProcessLookupError):
             os.kill(self._child, signal.SIGTERM)
         end = time.monotonic() + _GRACE
-        while select.select([self._hears], [], [], max(end - time.monotonic(), 0))[0] and self._read():
+        while select.select([self._receives], [], [], max(end - time.monotonic(), 0))[0] and self._read():
             pass
         with suppress(ProcessLookupError):
             os.kill(self._child, signal.SIGKILL)

@@ -36,7 +36,7 @@ _RECORDERS = {
 
 
 def recorders() -> list[str]:
-    """Return warnings about what may record the terminal; `script` cannot be told."""
+    """Return warnings about what may record the terminal; `script` is not noticed."""
     return [warning for name, warning in _RECORDERS.items() if os.environ.get(name)]
 
 

@@ -1,6 +1,6 @@
 """The 1,024 words of SLIP-0039, in their order.
 
-Source: satoshilabs/slips, `slip-0039/wordlist.txt`. The first four letters of a word tell which one it is.
+Source: satoshilabs/slips, `slip-0039/wordlist.txt`. The first four letters of a word identify it.
 """
 
 from __future__ import annotations
