@@ -20,6 +20,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from seedless.app.pipeline import Preview
+    from seedless.app.resolver.remote import Remote
     from seedless.app.workspace import Workspace
     from seedless.claims import (
         Account,
@@ -75,6 +76,7 @@ __all__ = [
     "Preview",
     "PublicKey",
     "Refused",
+    "Remote",
     "Role",
     "Scope",
     "SeedlessError",
@@ -96,6 +98,7 @@ __all__ = [
 
 _PLACES = {
     "seedless.app.pipeline": ("Preview",),
+    "seedless.app.resolver.remote": ("Remote",),
     "seedless.app.workspace": ("Workspace",),
     "seedless.claims": (
         "Account", "Export", "Import", "JetStreamLimits", "Limits", "Operator", "Permission", "Permissions",

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless import Refused, UsageError, Workspace
-from seedless.app.resolver.remote import Remote
+from seedless import Refused, Remote, UsageError, Workspace
 from seedless.app.rotations.steps import sign_all
 from seedless.creds import parse_creds
 
@@ -41,8 +40,7 @@ with Workspace(**ARGUMENTS) as ws:
 """
 
 ROTATE = """
-from seedless import Workspace
-from seedless.app.resolver.remote import Remote
+from seedless import Remote, Workspace
 from seedless.app.rotations.operations import sign_all
 
 there = Remote(urls=(URL,), temporary_user=True)
@@ -117,7 +115,10 @@ def test_a_previous_key_stays_while_a_client_is_connected_by_it(
         rotation = ws.rotations.account_key("ORDERS", ending=True)
         with pytest.raises(Refused, match="1 connections still use the old key: app at"):
             rotation.finish(seen)
-        emergency = rotation.replace_at_once(seen)
+        with pytest.raises(UsageError, match="an emergency is about one key, and none is named"):
+            rotation.replace_at_once(seen)
+        old = ws.account("ORDERS").claims.body.signing_keys[0]
+        emergency = ws.rotations.account_key("ORDERS", str(old)).replace_at_once(seen)
     client.close()
     assert [notice.text.partition(":")[0] for notice in emergency.notices] == [
         "this locks out, until they have their new creds",
@@ -184,3 +185,23 @@ def test_a_target_of_another_type_ends_in_a_sentence(office: Office) -> None:
         ws.resolver.push("ORDERS", remote=4222)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="name two targets"):
         ws.resolver.push("ORDERS", remote=Remote(urls=("nats://localhost",), folder=office.folder))
+
+
+def test_a_program_rotates_a_key_of_the_operator_as_far_as_servers_prove(
+    office: Office, server: NatsServer
+) -> None:
+    with office.workspace() as ws, ws.resolver.open(server.url) as session:
+        ws.resolver.push(everything=True, remote=server.url).send()
+        (old,) = ws.operator().claims.body.signing_keys
+        sign_all(ws.rotations.operator_key().add())
+        rotation = ws.rotations.operator_key()
+        assert [str(rotation.stage()), str(rotation.stage(rotation.seen(session)))] == ["reissue", "spread"]
+        with pytest.raises(Refused, match="the new key is not trusted yet by "):
+            rotation.remove(rotation.seen(session))
+        assert len(sign_all(rotation.reissue())) == 3
+        rotation = rotation.again()
+        assert (str(rotation.stage()), rotation.by_old) == ("remove", {})
+        sign_all(rotation.remove())
+        (new,) = ws.operator().claims.body.signing_keys
+        assert (new != old, {str(jwt.issuer) for jwt in ws.all_accounts()}) == (True, {new})
+        assert ws.rotations.operator_key(ending=True).replacement is None

@@ -99,6 +99,17 @@ def is_key(text: str) -> bool:
     return True
 
 
+def require_named(key: str | None) -> None:
+    """Raise `UsageError` unless *key* is a public key: in an emergency nobody guesses which key must go.
+
+    The same again, after it was killed, must not remove the key that has just been created.
+    """
+    if key is None or not is_key(key):
+        raise UsageError(
+            "an emergency is about one key, and none is named", "--key PUBKEY names the key that must go"
+        )
+
+
 def with_new(claims: Claims[Any], old: PublicKey, new: PublicKey) -> Claims[Any]:
     """Return *claims* with *new* beside *old*, and with the same role and template where it is a scope."""
     entries = list(claims.body.signing_keys)

@@ -23,6 +23,7 @@ from seedless.rotate import KeyReplacement, listed_keys
 from seedless.rotate import account as rotation
 from seedless.rotate.account import AccountContext, SignedByKey
 from seedless.rotate.connections import AccountConnections, ConnectedClient
+from seedless.rotate.replacement import require_named
 from seedless.text import brief, printable
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ class AccountKeyRotation:
         around: AccountContext,
         replacement: KeyReplacement | None,
         damaged: tuple[str, ...],
+        key: str | None = None,
     ) -> None:
-        """Take the account, what is around it, and why some of that cannot be read."""
+        """Take the account, what is around it, what of that cannot be read, and the *key* that is named."""
         self._workspace = workspace
+        self._key = key
         self.around = around
         self.replacement = replacement
         self.damaged = damaged
@@ -95,7 +98,7 @@ class AccountKeyRotation:
         """Return the same rotation, as the store is now."""
         around, damaged = _read(self._workspace, self.around.name)
         pair = find_again(self._workspace, around.account.claims, known_replacement(self.replacement))
-        return AccountKeyRotation(self._workspace, around, pair, damaged)
+        return AccountKeyRotation(self._workspace, around, pair, damaged, self._key)
 
     def begin(self, *, activations: bool = True) -> Preview[RotationStep]:
         """Preview the first phase, or what is left of it; the accounts that import follow in a second step.
@@ -131,7 +134,11 @@ class AccountKeyRotation:
         return step(self._workspace, (self.around.name,), pair, lambda _: plan)
 
     def replace_at_once(self, seen: AccountConnections | None = None) -> Preview[RotationStep]:
-        """Preview both phases in one; the notices name whom that locks out, *seen* clients among them."""
+        """Preview both phases in one; the notices name whom that locks out, *seen* clients among them.
+
+        Raise `UsageError` unless the key that is replaced was named by its public key.
+        """
+        require_named(self._key)
         pair, now, signed = known_replacement(self.replacement), self._workspace.refresh(), self.depending
         return step(
             self._workspace,
@@ -237,7 +244,7 @@ def account_key_rotation(
     """Return how far the rotation of a key of the account *name* is, see `Rotations.account_key`."""
     around, damaged = _read(workspace, name)
     pair = find(workspace, around.account.claims, key, new, ending=ending)
-    return AccountKeyRotation(workspace, around, pair, damaged)
+    return AccountKeyRotation(workspace, around, pair, damaged, key)
 
 
 def described(client: ConnectedClient, around: AccountContext) -> str:

@@ -23,6 +23,7 @@ from seedless.nkey import PublicKey
 from seedless.rotate import KeyReplacement, listed_keys
 from seedless.rotate import operator as rotation
 from seedless.rotate.operator import RotationStage, ServersSeen, ServerTrust, stage_of
+from seedless.rotate.replacement import require_named
 from seedless.text import brief, printable
 from seedless.trust import is_expired
 
@@ -60,11 +61,13 @@ class OperatorKeyRotation:
         workspace: Workspace,
         operator: Jwt[Operator],
         replacement: KeyReplacement | None,
+        key: str | None = None,
         *,
         has_ended: bool = False,
     ) -> None:
-        """Take the operator and the key; *has_ended*: the previous key was removed just now."""
+        """Take the operator and the *key* that is named; *has_ended*: the previous key was just removed."""
         self._workspace = workspace
+        self._key = key
         self._has_ended = has_ended
         self.operator = operator
         self.replacement = replacement
@@ -93,7 +96,7 @@ class OperatorKeyRotation:
         """Return the same rotation, as the store is now; *has_ended*: the previous key was removed."""
         operator = stored(self._workspace, ())
         pair = find_again(self._workspace, operator.claims, known_replacement(self.replacement))
-        return OperatorKeyRotation(self._workspace, operator, pair, has_ended=has_ended)
+        return OperatorKeyRotation(self._workspace, operator, pair, self._key, has_ended=has_ended)
 
     def seen(self, session: TargetSession) -> ServersSeen:
         """Ask whom the servers trust, and which of their accounts the previous key has signed."""
@@ -143,7 +146,11 @@ class OperatorKeyRotation:
         return step(workspace, (), pair, lambda _: plan)
 
     def replace_at_once(self) -> Preview[RotationStep]:
-        """Preview all of it at once; the notices name what servers may refuse until they start anew."""
+        """Preview all of it at once; the notices name what servers may refuse until they start anew.
+
+        Raise `UsageError` unless the key that is replaced was named by its public key.
+        """
+        require_named(self._key)
         workspace, pair, by_old = self._workspace, known_replacement(self.replacement), self.by_old
         around, now = self._around(by_old), workspace.refresh()
         names = ", ".join(map(brief, by_old)) or "no account"
@@ -222,4 +229,4 @@ def operator_key_rotation(
     """Return how far the rotation of a key of the operator is, see `Rotations.operator_key`."""
     operator = stored(workspace, ())
     pair = find(workspace, operator.claims, key, new, ending=ending)
-    return OperatorKeyRotation(workspace, operator, pair)
+    return OperatorKeyRotation(workspace, operator, pair, key)

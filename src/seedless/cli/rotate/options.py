@@ -15,16 +15,10 @@ emergency_option = click.option(
 
 
 def check_phase(key: str | None, *, finish: bool, emergency: bool) -> None:
-    """Raise `UsageError` for two ends, and for an emergency without the key that it is about.
-
-    The same command again, after it was killed, must not do away with the key that has just been made.
-    """
-    from seedless.rotate.replacement import is_key  # noqa: PLC0415 - not for --help
+    """Raise `UsageError` for two ends, and for an emergency without the key that it is about."""
+    from seedless.rotate.replacement import require_named  # noqa: PLC0415 - not for --help
 
     if finish and emergency:
         raise UsageError("--finish and --emergency are two ways to end it", "give one")
-    if emergency and (key is None or not is_key(key)):
-        raise UsageError(
-            "an emergency is about one key, and none is named",
-            "--key PUBKEY names the key that must go",
-        )
+    if emergency:
+        require_named(key)
