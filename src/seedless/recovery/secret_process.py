@@ -186,7 +186,7 @@ class _Parent:
 
     def _wait(self) -> int:
         status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
-        self.is_left = status == 0
+        self.is_left = status >= 0  # whatever ended it, unless it was killed
         return status
 
     def _read(self) -> bool:
