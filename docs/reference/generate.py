@@ -123,6 +123,8 @@ workspace, `inspect.signature` on everything. The package is typed (`py.typed`).
 - A `Workspace` belongs to one thread. Several of them, in threads or processes, exclude each other by the
   lock of the store.
 - Operations block: for the lock, a PIN, a token. In an event loop call them by `asyncio.to_thread`.
+- Servers are asked by a loop of their own: where one is running already, `push`, `pull` and `login` of
+  `Workspace.resolver` raise `UsageError`; await `push_async`, `pull_async`, `login_async`.
 - A driver (a PKCS#11 module) runs in the process that signs, and can crash or hang it. The command forks for
   that reason, a library never does; `jobs=1` lets a worker process sign.
 - The owner's configuration and a pinned policy are read once for each workspace.

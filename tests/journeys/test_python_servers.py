@@ -48,6 +48,7 @@ with Workspace(**ARGUMENTS) as ws:
     first = ws.resolver.push(everything=True, remote=there)
     first.send().require_done()
     old = ws.account("ORDERS").claims.body.signing_keys[0]
+    named = {str(entry.public_key): entry.name for entry in ws.inventory()}
     rotation = ws.rotations.account_key("ORDERS")
     signed = sign_all(rotation.begin())
     both = ws.account("ORDERS").claims.body.signing_keys
@@ -64,6 +65,7 @@ with Workspace(**ARGUMENTS) as ws:
         "sent": [one.account.claims.name for one in pushed.accounts], "ok": [pushed.ok, last.ok],
         "empty": again.is_empty, "clients": len(seen.clients), "is_done": ws.rotations.account_key(
             "ORDERS", ending=True).is_done,
+        "named": named[old], "names": {str(entry.public_key): entry.name for entry in ws.inventory()},
     }
 """
 
@@ -98,6 +100,8 @@ def test_a_program_rotates_pushes_and_revokes_without_click_or_stdout(
     assert (sorted(found["both"]), found["left"]) == (sorted([found["old"], new]), [new])
     assert (found["finished"], found["ok"], found["empty"]) == (1, [True, True], True)
     assert (found["clients"], found["is_done"]) == (0, True)
+    assert found["names"][new] == found["named"]
+    assert found["names"][found["old"]] == f"{found['named']} before {new[:12]}"
     assert str(creds_of(office)[1].issuer) == new
     assert session(server.url, *creds_of(office)).refusal == "Authorization Violation"
 
