@@ -216,7 +216,7 @@ def load(path: Path) -> Inventory:
     except SeedlessError as error:
         raise StoreError(
             f"{shown(path)} is damaged: {error.message}",
-            "restore it from a backup, or list the tokens and take the keys in again",
+            "restore it from a backup, or move it away and run: seedless key register --all",
         ) from error
 
 

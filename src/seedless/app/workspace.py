@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from seedless.app.auth_callout import AuthCallouts
     from seedless.app.desired import DesiredState
     from seedless.app.exports_imports import Exports, Imports
+    from seedless.app.keys import KeyManagement
     from seedless.app.mappings import Mappings
     from seedless.app.operators import Operators
     from seedless.app.plans import Plans
@@ -219,6 +220,13 @@ class Workspace:
         from seedless.app.signing_keys import SigningKeys  # noqa: PLC0415 - likewise
 
         return SigningKeys(self)
+
+    @property
+    def keys(self) -> KeyManagement:
+        """Keys on tokens and the inventory of them: create, register, audit, export, delete."""
+        from seedless.app.keys import KeyManagement  # noqa: PLC0415 - likewise
+
+        return KeyManagement(self)
 
     @property
     def desired(self) -> DesiredState:

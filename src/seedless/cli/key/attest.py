@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from seedless.app.tokens import module_for, token_part
-from seedless.attestation import of_objects, parse, verify
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, attest_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import StoreError, UsageError
-from seedless.inventory import Attested, attestation_path
-from seedless.pkcs11.uri import KeyUri
-from seedless.store import atomic, root_lock
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
     from seedless.attestation import Attestation
-    from seedless.inventory import KeyEntry
     from seedless.nkey import PublicKey
 
 _FILE = click.Path(path_type=Path)
@@ -52,53 +45,12 @@ def attest(settings: Settings, *, public_key: PublicKey, files: tuple[Path, ...]
       seedless key attest OAK3… -c key.pem -c device.pem -c roots.pem --no-token --policy policy.toml
     """
     workspace = CommandWorkspace(settings)
-    entry = workspace.inventory().get(public_key)
-    if entry is None:
-        raise UsageError(
-            f"{public_key} is not in the inventory", "seedless key take registers a key that is on a token"
-        )
-    pins = workspace.policy.attestation if workspace.policy else None
-    if pins is None:
-        raise UsageError(
-            "no policy that pins the roots of attestations is named",
-            "name one with --policy; [attestation] roots has the SHA-256 of each root certificate",
-        )
-    given = [one for path in files for one in parse(_read(path), shown(path))]
-    objects = [] if no_token else of_objects(_on_token(workspace, entry), public_key)
-    found = verify([*given, *objects], public_key, pins.roots, workspace.now)
-    if not settings.dry_run:
-        _keep(workspace, found)
+    found, entry = workspace.keys.attest(
+        public_key, files, reads_token=not no_token, dry_run=settings.dry_run
+    )
     name = printable(f"{entry.role.name.lower()} {shown(entry.name)} {public_key}")
     lines = [name, *(f"  {printable(line)}" for line in found.lines), _PROVES]
     printing.emit(_data(found, kept=not settings.dry_run), "\n".join(lines), as_json=settings.as_json)
-
-
-def _read(path: Path) -> bytes:
-    data = atomic.read(path)
-    if data is None:
-        raise UsageError(f"there is no {shown(path)}", "name a file with certificates")
-    return data
-
-
-def _on_token(workspace: CommandWorkspace, entry: KeyEntry) -> list[bytes]:
-    """Return the certificates on the token where the inventory has the key."""
-    # Loading the binding takes longer than all else: files alone need none.
-    from seedless.pkcs11.public_objects import read_certificates  # noqa: PLC0415 - see above
-
-    uri = token_part(KeyUri.parse(entry.uri))
-    return read_certificates(module_for(workspace, uri, is_ours=False), uri)
-
-
-def _keep(workspace: CommandWorkspace, found: Attestation) -> None:
-    """Write the chain beside the inventory, and into the inventory that it was verified, both at once."""
-    with root_lock(workspace.root).held():
-        entry = workspace.inventory().get(found.public_key)
-        if entry is None:
-            raise StoreError(f"{found.public_key} is no longer in the inventory", "register it again")
-        attested = Attested(sha256=found.digest, at=workspace.now)
-        inventory = workspace.inventory().with_entry(msgspec.structs.replace(entry, attested=attested))
-        path = attestation_path(workspace.root, found.public_key)
-        atomic.write({path: found.chain, workspace.inventory_path: inventory.text()})
 
 
 def _data(found: Attestation, *, kept: bool) -> dict[str, Any]:

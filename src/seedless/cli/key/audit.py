@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless.app.tokens import key_uri, open_tokens
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
 from seedless.nkey import PublicKey
-from seedless.pkcs11.audit import audit as examine
 from seedless.pkcs11.keys import NOT_ATTESTED
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from seedless.app.keys import AuditReport
     from seedless.pkcs11.audit import AuditedKey
-    from seedless.pkcs11.token import Token
 
 _SAYS = ("sensitive", "extractable", "always_sensitive", "never_extractable", "local", "modifiable")
 _WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "-"}
@@ -38,23 +36,21 @@ def audit(settings: Settings) -> int:
       seedless key audit --token pkcs11:token=ACME
     """
     workspace = CommandWorkspace(settings)
-    with open_tokens(workspace) as tokens:
-        token = tokens.chosen()
-        found = examine(token)
-        data = {
-            "token": _token_data(token),
-            "at": workspace.now,
-            "statement": NOT_ATTESTED,
-            "keys": [_data(token, one) for one in found],
-        }
+    report = workspace.keys.audit()
+    data = {
+        "token": _token_data(report),
+        "at": workspace.now,
+        "statement": NOT_ATTESTED,
+        "keys": [_data(one, uri) for one, uri in zip(report.keys, report.uris, strict=True)],
+    }
     header = ("KEY", *(name.upper() for name in _SAYS), "MECHANISM", "PUBLIC OBJECT", "THE DRIVER SAYS")
-    printing.emit(data, printing.table(map(_row, found), header), as_json=settings.as_json)
+    printing.emit(data, printing.table(map(_row, report.keys), header), as_json=settings.as_json)
     printing.say(f"{NOT_ATTESTED}; the public objects were checked by a signature each")
-    return ExitCode.OK if all(one.is_sound for one in found) else ExitCode.FINDINGS
+    return ExitCode.OK if report.is_sound else ExitCode.FINDINGS
 
 
-def _token_data(token: Token) -> dict[str, Any]:
-    info = token.info
+def _token_data(report: AuditReport) -> dict[str, Any]:
+    info = report.token
     return {
         "label": info.label,
         "serial": info.serial,
@@ -62,7 +58,7 @@ def _token_data(token: Token) -> dict[str, Any]:
         "model": info.model,
         "firmware_version": info.firmware_version,
         "family": info.quirks.family,
-        "module": str(token.session.module.path),
+        "module": str(report.module),
         "library": info.library,
     }
 
@@ -78,7 +74,7 @@ def _row(one: AuditedKey) -> tuple[str, ...]:
     )
 
 
-def _data(token: Token, one: AuditedKey) -> dict[str, Any]:
+def _data(one: AuditedKey, uri: str) -> dict[str, Any]:
     key = one.key
     role = key.role
     driver_report = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
@@ -88,7 +84,7 @@ def _data(token: Token, one: AuditedKey) -> dict[str, Any]:
         "role": role.name.lower() if role else None,
         "label": key.label,
         "type": key.key_type,
-        "uri": str(key_uri(token, key.label, key.id)),
+        "uri": uri,
         "the_driver_says": driver_report | {"key_gen_mechanism": _mechanism(one) or None},
         "verdict": str(one.provenance.verdict),
         "remarks": list(one.provenance.remarks),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,18 +10,7 @@ from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, confirmed_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.creds import parse_user_key
-from seedless.errors import StoreError, UsageError
-from seedless.key_store import stored_seed
-from seedless.nkey import PublicKey
-from seedless.store import atomic
 from seedless.text import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from seedless.jwt import Jwt
-    from seedless.seeds import SoftwareKey
 
 
 @command()
@@ -56,64 +44,25 @@ def export(
     Example:
       seedless key export --account ORDERS --dir /media/safe/users
     """
-    if user and not account:
-        raise UsageError("a user is one of an account", "name that too, with --account")
-    workspace = CommandWorkspace(settings)
-    files: dict[Path, str | None] = {}
-    keys: list[dict[str, str]] = []
-    for jwt, name, key in _found(workspace, account, user):
-        if not (curves if str(key.public_key).startswith("X") else users):
-            continue
-        path = folder / f"{key.public_key}.nk"
-        files[path] = key.reveal()
-        keys.append({"public_key": str(key.public_key), "name": name, "path": str(path)})
-        if include_jwts:
-            files[folder / f"{key.public_key}.jwt"] = jwt.text
-    _require_free(files, force=force)
-    data = {"dry_run": settings.dry_run, "folder": str(folder), "keys": keys}
-    told = [(shown(one["name"]), one["public_key"], one["path"]) for one in keys]
-    table = printing.table(told, ("NAME", "PUBLIC KEY", "FILE"))
-    if files and not settings.dry_run:
+    exported = CommandWorkspace(settings).keys.export(
+        folder,
+        account=account,
+        user=user,
+        users=users,
+        curves=curves,
+        include_jwts=include_jwts,
+        replaces=force,
+    )
+    rows = [
+        {"public_key": str(one.public_key), "name": one.name, "path": str(one.path)} for one in exported.keys
+    ]
+    cells = [(shown(row["name"]), row["public_key"], row["path"]) for row in rows]
+    table = printing.table(cells, ("NAME", "PUBLIC KEY", "FILE"))
+    if not exported.is_empty and not settings.dry_run:
         if not settings.yes:
             printing.say(table)
         consent.require(settings, "Write these seeds into files?", done="no file was written")
-        atomic.write(files)
+        exported.run()
     printing.say("each of these files is a secret; keys on a token have none")
+    data = {"dry_run": settings.dry_run, "folder": str(folder), "keys": rows}
     printing.emit(data, table, as_json=settings.as_json)
-
-
-def _found(
-    workspace: CommandWorkspace, account: str | None, user: str | None
-) -> Iterator[tuple[Jwt[Any], str, SoftwareKey]]:
-    for owner in [workspace.account(account)] if account else workspace.all_accounts():
-        body, name = owner.claims.body, owner.claims.name.strip()
-        xkey = "" if user else body.authorization.xkey
-        curve = stored_seed(workspace.store, PublicKey.parse(xkey)) if xkey else None
-        if curve is not None:
-            yield owner, name, curve
-        for one in [user] if user else workspace.store.children(name):
-            jwt = workspace.user(name, one)
-            key = _key_of(workspace, jwt, workspace.store.creds_path(name, one), workspace.creds(name, one))
-            if key is not None:
-                yield jwt, f"{name}/{one}", key
-
-
-def _key_of(workspace: CommandWorkspace, jwt: Jwt[Any], path: Path, creds: str | None) -> SoftwareKey | None:
-    """Return the key of the user of *jwt*; raise `StoreError` when all there is are *creds* with another."""
-    held = parse_user_key(creds) if creds else None
-    if held is not None and str(held.public_key) == jwt.claims.sub:
-        return held
-    stored = stored_seed(workspace.store, PublicKey.parse(jwt.claims.sub))
-    if held is not None and stored is None:
-        raise StoreError(
-            f"{shown(path)} holds the seed of {held.public_key}, and its user is {jwt.claims.sub}",
-            "restore the creds of that user, or take the file away",
-        )
-    return stored
-
-
-def _require_free(files: dict[Path, str | None], *, force: bool) -> None:
-    for path, text in files.items():
-        there = atomic.read(path)
-        if there is not None and not force and there.decode(errors="replace") != text:
-            raise UsageError(f"{shown(path)} holds something else", "name an empty folder, or say --force")

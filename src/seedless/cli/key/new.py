@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from seedless.app.tokens import open_tokens
+from seedless.app.keys import IN_FILES, ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.key.import_ import ROLES
 from seedless.cli.key.list import entry_data
 from seedless.cli.options import Settings, change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.nkey import Role
 from seedless.pkcs11.keys import label_for
-from seedless.seeds import SoftwareKey
-from seedless.signing_pipeline import NewKey
-from seedless.store import atomic, root_lock
 from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.inventory import KeyEntry
 
 
 @command()
-@click.option("--role", required=True, type=click.Choice([*ROLES, "curve"]), help="What the key is for.")
+@click.option("--role", required=True, type=click.Choice([*ON_TOKENS, "curve"]), help="What the key is for.")
 @click.option("--name", "-n", metavar="NAME", help="Whose key it is; a key on a token must have one.")
 @click.option("--software", is_flag=True, help="A key in a file (0600), for a user or a curve key.")
 @change_options
@@ -40,38 +40,37 @@ def new(settings: Settings, *, role: str, name: str | None, software: bool) -> N
     if software:
         _new_software(workspace, role)
         return
-    if name is None or role not in ROLES:
+    if name is None or role not in ON_TOKENS:
         raise UsageError(
             f"a key of the role {role} on a token has a name",
             "give --name, or --software for users and curve keys",
         )
-    wanted = NewKey(ROLES[role], name)
-    label = label_for(wanted.role, name)
+    label = label_for(ON_TOKENS[role], name)
     if settings.dry_run:
         printing.emit(
             {"dry_run": True, "label": label}, f"would make {shown(label)}", as_json=settings.as_json
         )
         return
     consent.require(settings, f"Create the key {shown(label)} on the token?", done="no key was created")
-    with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
-        entry = tokens.create_and_report([wanted])[wanted]
+
+    def report(entry: KeyEntry) -> None:
         printing.emit(entry_data(entry), f"{entry.public_key}\n{entry.uri}", as_json=settings.as_json)
-        atomic.write(tokens.reported())
+
+    workspace.keys.create(role, name, report=report)
 
 
 def _new_software(workspace: CommandWorkspace, role: str) -> None:
-    if role not in {"user", "curve"}:
+    settings = workspace.options
+    if role not in IN_FILES:
         raise UsageError(f"the key of an {role} is made on a token", "leave out --software")
-    made = SoftwareKey.generate(Role[role.upper()])
-    path = workspace.store.seed_path(made.public_key)
-    if not workspace.options.dry_run:
+    if not settings.dry_run:
         question = f"Create a key of the role {role}, with its seed in a file?"
-        consent.require(workspace.options, question, done="no key was created")
-        atomic.write({path: made.reveal()})
+        consent.require(settings, question, done="no key was created")
+    key = workspace.keys.create_in_file(role, dry_run=settings.dry_run)
     data = {
-        "dry_run": workspace.options.dry_run,
-        "public_key": str(made.public_key),
+        "dry_run": settings.dry_run,
+        "public_key": str(key.public_key),
         "role": role,
-        "path": str(path),
+        "path": str(key.path),
     }
-    printing.emit(data, f"{made.public_key}\nseed: {path}", as_json=workspace.options.as_json)
+    printing.emit(data, f"{key.public_key}\nseed: {key.path}", as_json=settings.as_json)

@@ -1,76 +1,90 @@
-"""`seedless key register`: a key that is on a token already gets an entry in the inventory, with its role."""
+"""`seedless key register`: keys that are on a token get entries in the inventory, with their roles."""
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.app.tokens import key_uri, open_tokens
+from seedless.app.keys import ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.key.import_ import ROLES
+from seedless.cli.key.list import entry_data
 from seedless.cli.options import Settings, change_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import NoKey, UsageError
-from seedless.inventory import KeyEntry
-from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.keys import ED25519, label_for
-from seedless.pkcs11.signing import challenge
-from seedless.store import root_lock
+from seedless.errors import UsageError
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.pkcs11.keys import Key
-    from seedless.pkcs11.token import Token
+    from seedless.app.keys import KeyRegistration, RegisteredKeys
 
 
 @command()
-@click.option(
-    "--role", required=True, type=click.Choice(list(ROLES)), help="What the key is for, from now on."
-)
-@click.option("--name", "-n", required=True, metavar="NAME", help="Whose key it is.")
+@click.option("--role", type=click.Choice(list(ON_TOKENS)), help="What the key is for, from now on.")
+@click.option("--name", "-n", metavar="NAME", help="Whose key it is.")
 @click.option("--id", "key_id", metavar="HEX", help="Which key, by its CKA_ID [default: the only one].")
+@click.option("--all", "-A", "is_all", is_flag=True, help="Every key whose label contains its role and name.")
 @change_options
-def register(settings: Settings, *, role: str, name: str, key_id: str | None) -> None:
-    """Register a key that is on the token in the inventory.
+def register(
+    settings: Settings, *, role: str | None, name: str | None, key_id: str | None, is_all: bool
+) -> None:
+    """Register keys that are on the token in the inventory.
 
-    For a key that another program created, as on a YubiKey, and for one whose entry was lost. It gets its
-    role here, since its label may contain none. A test signature is verified.
+    For a key that another program created, as on a YubiKey: it gets its role and name here, since its label
+    may contain none. A test signature is verified.
+
+    With --all an inventory that was lost is rebuilt: keys that seedless created or imported have role and
+    name in their labels. Each signs a challenge; keys that the inventory has stay as they are.
 
     \b
     Example:
       seedless key register --role operator --name ACME --id 02 --token pkcs11:token=YubiKey%20PIV
+      seedless key register --all --token pkcs11:token=ACME
     """
-    label_for(ROLES[role], name)
-    wanted = _bytes(key_id)
     workspace = CommandWorkspace(settings)
-    if not settings.dry_run:
-        which = "the key" if wanted is None else f"the key with the id {wanted.hex()}"
-        consent.require(
-            settings, f"Sign a challenge with {which}, and register it as {role} {shown(name)}?",
-            done="nothing was signed, and no key was registered",
-        )  # fmt: skip
-    with root_lock(workspace.root).held(), open_tokens(workspace) as tokens:
-        token = tokens.chosen()
-        key = _one(token, wanted)
-        entry = _entry(workspace, token, key, (ROLES[role], name))
-        workspace.inventory().with_entry(entry)  # raises where the raw key has another role
-        signer = token.signer(entry.public_key, allow_extractable=True)
-        signer.sign(challenge("register a key", secrets.token_bytes(32)))
-        if not settings.dry_run:
-            workspace.note_key(entry)
-    if key.attributes.can_leave:
-        printing.say(
-            f"the key {key.named} can leave its token, by what the driver reports: it signs only when named"
+    if is_all:
+        _register_all(workspace, is_alone=role is name is key_id is None)
+        return
+    if role is None or name is None:
+        raise UsageError(
+            "a key is registered with its role and its name",
+            "add --role and --name, or --all for the keys whose labels contain them",
         )
-    data: dict[str, Any] = {
-        "public_key": str(entry.public_key), "role": role, "name": name, "uri": entry.uri,
-        "made": entry.made, "at": entry.at,
-    }  # fmt: skip
+    by_id = _bytes(key_id)
+    registration = workspace.keys.register(role, name, key_id=by_id)
+    which = "the key" if by_id is None else f"the key with the id {by_id.hex()}"
+    question = f"Sign a challenge with {which}, and register it as {role} {shown(name)}?"
+    registered = _run(workspace, registration, question)
+    data = entry_data(registered.entries[0])
+    del data["attested"]
+    _emit(workspace, data, registered)
+
+
+def _register_all(workspace: CommandWorkspace, *, is_alone: bool) -> None:
+    if not is_alone:
+        raise UsageError("the keys of --all have their roles and names in their labels", "add nothing else")
+    question = "Sign a challenge with every key of the token, and register those with role and name?"
+    registered = _run(workspace, workspace.keys.register_all(), question)
+    if not registered.entries:
+        printing.say("the token has no key with a role and a name that the inventory does not have")
+    _emit(workspace, {"keys": [entry_data(entry) for entry in registered.entries]}, registered)
+
+
+def _run(workspace: CommandWorkspace, registration: KeyRegistration, question: str) -> RegisteredKeys:
+    settings = workspace.options
+    if not settings.dry_run:
+        consent.require(settings, question, done="nothing was signed, and no key was registered")
+    registered = registration.run(dry_run=settings.dry_run)
+    for notice in registered.notices:
+        printing.say(str(notice))
+    return registered
+
+
+def _emit(workspace: CommandWorkspace, data: dict[str, Any], registered: RegisteredKeys) -> None:
+    settings = workspace.options
     would = {"dry_run": True} if settings.dry_run else {}
-    printing.emit(would | data, f"{entry.public_key}\n{entry.uri}", as_json=settings.as_json)
+    text = "\n".join(f"{entry.public_key}\n{entry.uri}" for entry in registered.entries)
+    printing.emit(would | data, text, as_json=settings.as_json)
 
 
 def _bytes(key_id: str | None) -> bytes | None:
@@ -80,33 +94,3 @@ def _bytes(key_id: str | None) -> bytes | None:
         raise UsageError(
             "the id of a key is written in hex", "as seedless key audit --json shows it"
         ) from None
-
-
-def _one(token: Token, key_id: bytes | None) -> Key:
-    keys: list[Key] = token.keys()
-    found = [key for key in keys if key.key_type == ED25519 and key_id in {None, key.id}]
-    if len(found) != 1:
-        which = "" if key_id is None else f" with the id {key_id.hex()}"
-        there = ", ".join(key.named for key in keys) or "no key"
-        raise NoKey(
-            f"{len(found)} Ed25519 keys{which} are on {token.info.where}, and not one: there is {there}",
-            "name one by --id",
-        )
-    return found[0]
-
-
-def _entry(workspace: CommandWorkspace, token: Token, key: Key, whose: tuple[Role, str]) -> KeyEntry:
-    role, name = whose
-    if key.raw is None:
-        raise NoKey(
-            f"the key {key.named} on {token.info.where} has no public object, so nobody knows what it is",
-            "a certificate in its slot, or its public key as an object, shows it",
-        )
-    return KeyEntry(
-        public_key=PublicKey(role, key.raw),
-        uri=str(key_uri(token, key.label, key.id)),
-        role=role,
-        name=name,
-        made="found",
-        at=workspace.now,
-    )
