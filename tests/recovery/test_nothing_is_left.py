@@ -239,7 +239,7 @@ def test_an_interruption_before_the_last_word_leaves_nothing_on_the_token(
         time.sleep(0.02)
     assert not Path(f"/proc/{child}").exists() or Path(f"/proc/{child}/stat").read_text().split()[2] == "Z"
     if number is signal.SIGINT:  # what ends the leader of the session hangs its terminal up
-        assert people.terminal.said.count("\x1b[?1049h") == people.terminal.said.count("\x1b[?1049l")
+        assert people.terminal.said.count("\x1b[?1049h") <= people.terminal.said.count("\x1b[?1049l")
     assert desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"] == []
     assert not record.exists()
     assert not (desk.store / "recovery").exists()

@@ -186,7 +186,7 @@ class _Parent:
 
     def _wait(self) -> int:
         status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
-        self.is_left = status >= 0  # whatever ended it, unless it was killed
+        self.is_left = status == 0  # a second signal can come before it has left
         return status
 
     def _read(self) -> bool:
