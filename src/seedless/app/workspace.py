@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from seedless.app.resolver.operations import Resolver
     from seedless.app.rotations.operations import Rotations
     from seedless.app.signing_keys import SigningKeys
+    from seedless.app.token_management import TokenManagement
     from seedless.app.tokens import Sessions
     from seedless.app.users import Users
     from seedless.config import Config
@@ -227,6 +228,13 @@ class Workspace:
         from seedless.app.keys import KeyManagement  # noqa: PLC0415 - likewise
 
         return KeyManagement(self)
+
+    @property
+    def tokens(self) -> TokenManagement:
+        """Tokens: list, show, initialise, examine."""
+        from seedless.app.token_management import TokenManagement  # noqa: PLC0415 - likewise
+
+        return TokenManagement(self)
 
     @property
     def desired(self) -> DesiredState:

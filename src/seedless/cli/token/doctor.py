@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import time
 from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.tokens import module_for, named_uri, pin_source
+from seedless.app.tokens import check_token_options
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, trial_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.doctor import CheckStatus, ExaminedToken, examine
+from seedless.doctor import CheckStatus
 from seedless.errors import ExitCode
 from seedless.text import printable
 
@@ -42,21 +39,11 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
       seedless token doctor --token pkcs11:token=ACME
     """
     workspace = CommandWorkspace(settings)
-    uri = named_uri(workspace)
+    check_token_options(workspace)
     if not no_key:
         question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"
         consent.require(settings, question, done="--no-key looks without it")
-    patient = ExaminedToken(
-        module=module_for(workspace, uri, is_ours=True),
-        uri=uri,
-        pins=pin_source(workspace),
-        last_try=settings.last_try,
-        makes_key=not no_key,
-        random=secrets.token_bytes,
-        clock=time.perf_counter,
-    )
-    with contextlib.closing(examine(patient)) as examined:
-        lines = list(examined)
+    lines = workspace.tokens.examine(creates_key=not no_key)
     data = {
         "at": workspace.now,
         "ok": not any(line.verdict is CheckStatus.PROBLEM for line in lines),

@@ -7,23 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.tokens import module_for, named_uri, private_softhsm
+from seedless.app.tokens import private_softhsm
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.token.show import token_data
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import PinError, UsageError
+from seedless.errors import PinError
 from seedless.pin import PromptPin, asks_again, parse_pin_source
-from seedless.pkcs11.initialise import blank_or_named, contents_of, initialise_token
-from seedless.pkcs11.module import load
 from seedless.text import between_quotes, quoted, shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from seedless.pkcs11.token_info import TokenInfo
-    from seedless.pkcs11.uri import KeyUri
+    from seedless.app.token_management import TokenInitialisation
 
 
 @command()
@@ -63,11 +58,10 @@ def init(
     if softhsm and not _set_softhsm_up(settings, label):
         return
     workspace = CommandWorkspace(settings)
-    uri = named_uri(workspace)
-    module = module_for(workspace, uri, is_ours=True)
-    info = blank_or_named(module, uri)
-    if info.initialised:
-        erase = _serial_to_erase(settings, module, uri, info, erase)
+    initialisation = workspace.tokens.initialise(label)
+    info = initialisation.token
+    if not initialisation.is_blank:
+        erase = _serial_to_erase(settings, initialisation, erase)
     if settings.dry_run:
         printing.emit(
             {"dry_run": True, "token": token_data(info), "label": label},
@@ -77,8 +71,8 @@ def init(
         return
     so_pin = _new_pin(so_pin_source, label, "SO PIN")
     pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
-    made = initialise_token(module, uri, label=label, so_pin=so_pin, pin=pin, erase=erase)
-    if sum(one.label == made.label for one in load(module).tokens()) > 1:
+    made = initialisation.run(so_pin=so_pin, pin=pin, erase=erase)
+    if sum(one.label == made.label for one in workspace.tokens.list()) > 1:
         printing.say("another token has this label: name them by their serials")
     printing.emit(token_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
 
@@ -97,27 +91,22 @@ def _set_softhsm_up(settings: Settings, label: str) -> bool:
     return True
 
 
-def _serial_to_erase(
-    settings: Settings, module: Path, uri: KeyUri, info: TokenInfo, erase: str | None
-) -> str:
+def _serial_to_erase(settings: Settings, initialisation: TokenInitialisation, erase: str | None) -> str:
     """Return the serial of a token that is to lose its keys: given, or typed by a person who saw them.
 
     --yes does not stand for it: a script that names no token would erase whichever is in the slot.
     """
-    token, which = f"token {quoted(info.label)}", "serial" if info.serial else "label"
-    printing.say(f"{token} is initialised already; all that is on it would be lost:")
-    for item in contents_of(module, uri):
+    info = initialisation.token
+    which = "serial" if info.serial else "label"
+    printing.say(f"token {quoted(info.label)} is initialised already; all that is on it would be lost:")
+    for item in initialisation.contents():
         printing.say(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
     printing.say("  and what cannot be seen without its PIN")
-    if erase is None and not settings.dry_run:
-        erase = consent.answer(f"Type its {which} to erase it: ", add=f"--erase {which.upper()}")
-    if erase is None:
+    if erase is None and settings.dry_run:
         return info.name_to_erase
-    if not erase or erase != info.name_to_erase:
-        raise UsageError(
-            f"{token} was left as it is: its {which} is not {quoted(erase)}",
-            "the device tells it, and so does seedless token list",
-        )
+    if erase is None:
+        erase = consent.answer(f"Type its {which} to erase it: ", add=f"--erase {which.upper()}")
+    initialisation.require_named(erase)
     return erase
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless.app.tokens import module_for, named_uri
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.pkcs11.module import load
-from seedless.pkcs11.token import find_token
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -26,9 +23,8 @@ def list_(settings: Settings) -> None:
     Example:
       seedless token list --module /usr/lib/softhsm/libsofthsm2.so
     """
-    workspace = CommandWorkspace(settings)
-    module = module_for(workspace, named_uri(workspace), is_ours=True)
-    tokens = load(module).tokens()
+    management = CommandWorkspace(settings).tokens
+    tokens = management.list()
     rows = [
         (
             shown(info.label) or "(blank)",
@@ -39,7 +35,7 @@ def list_(settings: Settings) -> None:
         )
         for info in tokens
     ]
-    data = {"module": str(module), "tokens": [token_data(info) for info in tokens]}
+    data = {"module": str(management.module()), "tokens": [token_data(info) for info in tokens]}
     printing.emit(
         data, printing.table(rows, ("TOKEN", "SERIAL", "MODEL", "STATE", "URI")), as_json=settings.as_json
     )
@@ -54,10 +50,7 @@ def show(settings: Settings) -> None:
     Example:
       seedless token show --token pkcs11:token=ACME
     """
-    workspace = CommandWorkspace(settings)
-    uri = named_uri(workspace)
-    info = find_token(load(module_for(workspace, uri, is_ours=True)), uri)
-    data = token_data(info)
+    data = token_data(CommandWorkspace(settings).tokens.show())
     rows = ((name.replace("_", " "), shown(str(value))) for name, value in data.items())
     text = "\n".join(printing.labelled(rows, 20))
     printing.emit(data, text, as_json=settings.as_json)

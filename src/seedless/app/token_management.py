@@ -1,0 +1,126 @@
+"""Tokens: list, show, initialise and examine them. No claims are signed; only examining asks for the PIN."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedless.app.tokens import module_for, named_uri, pin_source
+from seedless.errors import UsageError
+from seedless.pkcs11.uri import KeyUri
+from seedless.text import quoted
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+    from seedless.doctor import CheckResult
+    from seedless.pkcs11.public_objects import PublicObject
+    from seedless.pkcs11.token_info import TokenInfo
+
+__all__ = ["TokenInitialisation", "TokenManagement"]
+
+
+class TokenManagement:
+    """Tokens of the module that the workspace names; `Workspace.tokens`."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Work on the module and the token of *workspace*."""
+        self._workspace = workspace
+
+    def module(self) -> Path:
+        """Return the PKCS#11 library in use: that of the workspace, of the configuration, or the only one."""
+        return module_for(self._workspace, named_uri(self._workspace), is_ours=True)
+
+    def list(self) -> tuple[TokenInfo, ...]:
+        """Return the tokens that the module shows, blank ones too."""
+        path = self.module()
+        from seedless.pkcs11.module import load  # noqa: PLC0415 - the binding takes long to load
+
+        return tuple(load(path).tokens())
+
+    def show(self) -> TokenInfo:
+        """Return what the token of the workspace reports of itself; raise `NoToken` for none or several."""
+        path = self.module()
+        from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
+        from seedless.pkcs11.token import find_token  # noqa: PLC0415 - likewise
+
+        return find_token(load(path), named_uri(self._workspace))
+
+    def initialise(self, label: str) -> TokenInitialisation:
+        """Return the initialisation of the token of the workspace, or of the only blank one, as *label*.
+
+        Raise `ModuleError`, `NoToken`, and `TokenError` for a token that another program initialises.
+        """
+        path = self.module()
+        from seedless.pkcs11.initialise import blank_or_named  # noqa: PLC0415 - likewise
+
+        uri = named_uri(self._workspace)
+        return TokenInitialisation(path, uri, blank_or_named(path, uri), label)
+
+    def examine(self, *, creates_key: bool = True) -> tuple[CheckResult, ...]:
+        """Return what the token can do, a result for each thing; a token that fails is the last of them.
+
+        A temporary key is created, used and deleted, unless not *creates_key*. The PIN is sent once, and not
+        when few tries are left, unless the workspace has `last_try`.
+        """
+        workspace = self._workspace
+        path = self.module()
+        from seedless.doctor import ExaminedToken, examine  # noqa: PLC0415 - likewise
+
+        examined = ExaminedToken(
+            module=path,
+            uri=named_uri(workspace),
+            pins=pin_source(workspace),
+            last_try=workspace.settings.last_try,
+            makes_key=creates_key,
+            random=secrets.token_bytes,
+            clock=time.perf_counter,
+        )
+        with contextlib.closing(examine(examined)) as results:
+            return tuple(results)
+
+
+class TokenInitialisation:
+    """A token that gets a label and PINs; `run` does it. One that has keys loses all of them."""
+
+    def __init__(self, module: Path, uri: KeyUri, token: TokenInfo, label: str) -> None:
+        """Initialise *token*, which *uri* names on *module*, as *label*."""
+        self.token = token
+        self.label = label
+        self._module = module
+        self._uri = uri
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing can be lost."""
+        return not self.token.initialised
+
+    def contents(self) -> tuple[PublicObject, ...]:
+        """Return what would be lost, as far as it can be seen without a PIN: private keys cannot."""
+        from seedless.pkcs11.initialise import contents_of  # noqa: PLC0415 - see `TokenManagement.list`
+
+        return tuple(contents_of(self._module, self._uri))
+
+    def require_named(self, erase: str | None) -> None:
+        """Raise `UsageError` unless *erase* is the serial (else the label) of a token that is not blank."""
+        if not self.is_blank and (not erase or erase != self.token.name_to_erase):
+            token, which = f"token {quoted(self.token.label)}", "serial" if self.token.serial else "label"
+            raise UsageError(
+                f"{token} was left as it is: its {which} is not {quoted(erase or '')}",
+                "the device tells it, and so does seedless token list",
+            )
+
+    def run(self, *, so_pin: str, pin: str, erase: str | None = None) -> TokenInfo:
+        """Initialise it with the PINs of the security officer (SO) and of the user; return what it is then.
+
+        *erase* names a token that is initialised already, as `require_named` requires it. Raise `PinError`
+        for a wrong SO PIN, which is not sent again, and `TokenError`.
+        """
+        from seedless.pkcs11.initialise import initialise_token  # noqa: PLC0415 - see `TokenManagement.list`
+
+        self.require_named(erase)
+        return initialise_token(
+            self._module, self._uri, label=self.label, so_pin=so_pin, pin=pin, erase=erase
+        )
