@@ -112,6 +112,7 @@ def test_a_previous_key_stays_while_a_client_is_connected_by_it(
     there = Remote(urls=(server.url,))
     with office.workspace() as ws:
         ws.resolver.push(everything=True, remote=there).send()
+        (old,) = ws.account("ORDERS").claims.body.signing_keys
         client = session(server.url, *creds_of(office))
         sign_all(ws.rotations.account_key("ORDERS").begin())
         ws.resolver.push("ORDERS", remote=there).send().require_done()
@@ -121,7 +122,6 @@ def test_a_previous_key_stays_while_a_client_is_connected_by_it(
             rotation.finish(seen)
         with pytest.raises(UsageError, match="an emergency is about one key, and none is named"):
             rotation.replace_at_once(seen)
-        old = ws.account("ORDERS").claims.body.signing_keys[0]
         emergency = ws.rotations.account_key("ORDERS", str(old)).replace_at_once(seen)
     client.close()
     assert [notice.text.partition(":")[0] for notice in emergency.notices] == [
