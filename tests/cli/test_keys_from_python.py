@@ -126,3 +126,34 @@ def test_the_command_rebuilds_an_inventory_that_was_lost(desk: Desk) -> None:
     assert again.data == {"keys": []}
     said = desk.run("key", "register", "--all", "--role", "account")
     assert (said.code, "have their roles and names in their labels" in said.err) == (2, True)
+
+
+def test_a_seed_is_imported_and_marked_as_such(workspace: Workspace) -> None:
+    key = SoftwareKey.generate(Role.ACCOUNT)
+    importing = workspace.keys.import_key(key.reveal(), "ORDERS")
+    assert (importing.label, importing.previous) == ("account:ORDERS", None)
+    assert workspace.keys.entries() == ()
+    entry = importing.run()
+    assert (entry.public_key, entry.made, entry.name) == (key.public_key, "import", "ORDERS")
+    assert workspace.keys.import_key(key, "ORDERS").previous == entry
+    with pytest.raises(UsageError, match="the seed is of the role account"):
+        workspace.keys.import_key(key, "ORDERS", role="operator")
+
+
+def test_the_key_files_of_a_folder_go_where_they_belong(workspace: Workspace, desk: Desk) -> None:
+    workspace.operators.add("ACME").sign()
+    folder, user, other = (
+        desk.home / "keys",
+        SoftwareKey.generate(Role.USER),
+        SoftwareKey.generate(Role.ACCOUNT),
+    )
+    folder.mkdir()
+    for key in (user, other):
+        (folder / f"{key.public_key}.nk").write_text(key.reveal())
+    with workspace.lock():
+        importing = workspace.keys.import_folder(folder)
+        assert sorted(one.destination for one in importing.keys) == ["file", "nowhere: no jwt names it"]
+        assert importing.run() == ()
+    assert workspace.store.seed_path(user.public_key).read_text().strip() == user.reveal()
+    with workspace.lock():
+        assert workspace.keys.import_folder(folder).is_empty

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
+from seedless import Workspace
+from seedless.app.migration import NscMigration
 from seedless.claims import Account, Operator, Scope, User
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
@@ -169,3 +173,30 @@ def test_a_damaged_key_file_is_named(desk: Desk, nsc: Path) -> None:
     assert done.code == 1
     assert f"{OPERATOR.public_key}.nk does not hold the key that it is named after" in done.err
     assert SIGNING.reveal() not in done.err
+
+
+def test_a_program_migrates_with_its_streams_closed(
+    desk: Desk, nsc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+    monkeypatch.setenv("SEEDLESS_CONFIG", "")
+    for name in ("stdin", "stdout"):
+        closed = io.StringIO()
+        closed.close()
+        monkeypatch.setattr(sys, name, closed)
+    workspace = Workspace(module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN")
+    migration = NscMigration(
+        workspace, config=desk.home / ".config/nats/nsc", data=nsc / "stores", keystore=nsc / "keys"
+    )
+    with migration.workspace.lock():
+        missing = migration.missing()
+        assert {key.public_key for key in missing} == {key.public_key for key in MOVED}
+        entries = migration.import_keys(missing)
+        assert [entry.made for entry in entries] == ["import"] * len(MOVED)
+        assert migration.missing() == ()
+        replacement = migration.replacement(desk.home / "backup")
+        assert len(replacement.keys) == len(MOVED)
+        replacement.run()
+        assert migration.replacement(desk.home / "backup").is_empty
+    assert seed_file(nsc, ACCOUNT).read_text() == str(ACCOUNT.public_key)
+    assert migration.workspace.account("ORDERS").claims.sub == str(ACCOUNT.public_key)

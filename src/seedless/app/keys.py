@@ -15,6 +15,7 @@ import msgspec
 
 from seedless import attestation
 from seedless.app.key_deletion import KeyDeletion, require_unneeded
+from seedless.app.key_import import FolderImport, KeyImport
 from seedless.app.pipeline import Notice
 from seedless.app.tokens import key_uri, module_for, open_tokens, token_part
 from seedless.attestation import Attestation
@@ -142,6 +143,23 @@ class KeyManagement:
         if not dry_run:
             atomic.write({path: key.reveal()})
         return CreatedKeyFile(key.public_key, path)
+
+    def import_key(self, seed: str | SoftwareKey, name: str, *, role: str | Role | None = None) -> KeyImport:
+        """Return the import of the key of *seed* (`S…`) onto the token, as *name*'s.
+
+        Raise `BadKey`, and `UsageError` where the seed is of another *role*, or the inventory has the key so.
+        """
+        key = seed if isinstance(seed, SoftwareKey) else SoftwareKey.parse(seed)
+        return KeyImport(self._workspace, key, name, None if role is None else _role(role, ON_TOKENS))
+
+    def import_folder(self, folder: str | Path, *, recurse: bool = False) -> FolderImport:
+        """Return the import of the seeds in the files `*.nk` of *folder*, and with *recurse* of its folders.
+
+        Keys of the operator and of accounts that a jwt of the store names go onto the token, those of users
+        and curve keys into the key store. Hold the lock of the workspace around this and `run`.
+        """
+        self._workspace.refresh()
+        return FolderImport(self._workspace, Path(folder), recurse=recurse)
 
     def register(self, role: str | Role, name: str, *, key_id: bytes | None = None) -> KeyRegistration:
         """Return the registration of one key that another program created, in its *role* from now on.

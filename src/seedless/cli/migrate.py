@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from seedless import migrate as nsc_home
-from seedless.app.tokens import open_tokens
+from seedless.app.key_import import WORTH
+from seedless.app.migration import NscMigration
 from seedless.cli import consent, printing
 from seedless.cli.command import group
-from seedless.cli.key.import_ import WORTH, put_on_token
 from seedless.cli.options import Settings, change_options
 from seedless.cli.render import describe
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import SeedlessError, StoreError, UsageError
-from seedless.migrate import KeyFileContent
+from seedless.errors import SeedlessError, UsageError
 from seedless.pkcs11.keys import label_for
-from seedless.store import atomic, operators
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seedless.app.workspace import Workspace
+    from seedless.inventory import KeyEntry
     from seedless.jwt import Jwt
-    from seedless.migrate import NscKey, NscPaths
+    from seedless.migrate import NscKey
 
 _FOLDER = click.Path(path_type=Path)
 _STATES = {
@@ -72,70 +72,47 @@ def nsc(
     """
     if replace_seeds and backup is None:
         raise UsageError("seeds are replaced only after a backup", "name a folder for it with --backup")
-    places = nsc_home.nsc_paths(os.environ, config_dir, data_dir, keystore_dir)
-    workspace = _workspace(settings, places)
-    with workspace.lock():
-        keys = list(nsc_home.keys_of(workspace.store, places.keys))
+    migration = NscMigration(
+        CommandWorkspace(settings), config=config_dir, data=data_dir, keystore=keystore_dir
+    )
+    with migration.workspace.lock():
+        keys = migration.keys()
         if not settings.dry_run:
-            _import(workspace, [key for key in keys if key.held is KeyFileContent.SEED])
+            _import(settings, migration)
             if replace_seeds and backup is not None:
-                _replace(workspace, keys, backup, places)
-        _tell(workspace, keys, places)
+                _replace(settings, migration, backup)
+        _tell(settings, migration, keys)
 
 
-def _workspace(settings: Settings, places: NscPaths) -> CommandWorkspace:
-    """Return the workspace on the store of nsc that is meant."""
-    names = operators(places.root)
-    if not names:
-        raise StoreError(
-            f"there is no store of nsc in {shown(places.root)}", "name its folder with --data-dir"
-        )
-    name = settings.operator or (places.operator if places.operator in names else None)
-    return CommandWorkspace(msgspec.structs.replace(settings, store=str(places.root), operator=name))
+def _import(settings: Settings, migration: NscMigration) -> None:
+    """Put each missing key on the token, unless the person refuses; all questions come first."""
+    agreed = [key for key in migration.missing() if _is_agreed(settings, key)]
+    migration.import_keys(agreed, report=_report)
 
 
-def _import(workspace: CommandWorkspace, keys: list[NscKey]) -> None:
-    """Put each of *keys* on the token, unless it is in the inventory or the person says no."""
-    known = workspace.known_keys()
-    left = [key for key in keys if str(key.public_key) not in known and _is_wanted(workspace, key)]
-    if not left:
-        return
-    with open_tokens(workspace, writable=True) as tokens:
-        for key in left:
-            label = label_for(key.public_key.role, key.name)
-            software = nsc_home.seed_in(key.path)
-            if software is None:
-                raise UsageError(f"{shown(key.path)} holds no seed any more", "run it again")
-            put_on_token(workspace, tokens, software, key.name)
-            printing.say(f"imported {key.public_key} as {shown(label)}, and a test signature was verified")
-
-
-def _is_wanted(workspace: CommandWorkspace, key: NscKey) -> bool:
-    """Ask whether *key* goes on the token; all are asked before a token is opened."""
+def _is_agreed(settings: Settings, key: NscKey) -> bool:
     label = label_for(key.public_key.role, key.name)
-    return consent.agreed(workspace.options, f"Put {key.public_key} on the token as {shown(label)}?")
+    return consent.agreed(settings, f"Put {key.public_key} on the token as {shown(label)}?")
 
 
-def _replace(workspace: CommandWorkspace, keys: list[NscKey], backup: Path, places: NscPaths) -> None:
+def _report(entry: KeyEntry) -> None:
+    label = label_for(entry.role, entry.name)
+    printing.say(f"imported {entry.public_key} as {shown(label)}, and a test signature was verified")
+
+
+def _replace(settings: Settings, migration: NscMigration, backup: Path) -> None:
     """Copy the seeds of what is on a token into *backup*, and leave the public keys in their places."""
-    if backup.resolve().is_relative_to(places.keys.resolve()):
-        raise UsageError(f"the backup {shown(backup)} is inside the key store", "name another folder")
-    known = workspace.known_keys()
-    done = [key for key in keys if key.held is KeyFileContent.SEED and str(key.public_key) in known]
-    if not done:
+    replacement = migration.replacement(backup)
+    if replacement.is_empty:
         return
-    count = "one file" if len(done) == 1 else f"{len(done)} files"
+    count = "one file" if len(replacement.keys) == 1 else f"{len(replacement.keys)} files"
     question = f"Leave the public key in place of the seed in {count}, after a backup in {shown(backup)}?"
-    consent.require(workspace.options, question, done="no seed was replaced")
-    copies = nsc_home.back_up(done, backup)
-    atomic.write(copies)
-    for path, text in copies.items():
-        if (atomic.read(path) or b"").decode() != text:
-            raise UsageError(f"the backup {shown(path)} does not hold what was written", "try another disk")
-    atomic.write({key.path: str(key.public_key) for key in done})
+    consent.require(settings, question, done="no seed was replaced")
+    replacement.run()
 
 
-def _tell(workspace: CommandWorkspace, keys: list[NscKey], places: NscPaths) -> None:
+def _tell(settings: Settings, migration: NscMigration, keys: Sequence[NscKey]) -> None:
+    workspace, root = migration.workspace, str(migration.paths.root)
     known = workspace.known_keys()
     rows = [
         {
@@ -151,18 +128,18 @@ def _tell(workspace: CommandWorkspace, keys: list[NscKey], places: NscPaths) -> 
     damaged = [(name, jwt.message) for name, jwt in jwts if isinstance(jwt, SeedlessError)]
     describe.say_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
     text = printing.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
-    printing.say("nothing was written: --dry-run" if workspace.options.dry_run else WORTH)
+    printing.say("nothing was written: --dry-run" if settings.dry_run else WORTH)
     for name, error in damaged:
         printing.say(f"warning: {name}: {printing.printable(error)}")
     data = {
-        "dry_run": workspace.options.dry_run,
-        "store": str(places.root),
+        "dry_run": settings.dry_run,
+        "store": root,
         "operator": workspace.store.operator,
         "keys": rows,
         "damaged": [{"name": name, "error": error} for name, error in damaged],
     }
-    text += f"\n\nthe store: --store {quoted(str(places.root))}, or in the configuration: store = …"
-    printing.emit(data, text, as_json=workspace.options.as_json)
+    text += f"\n\nthe store: --store {quoted(root)}, or in the configuration: store = …"
+    printing.emit(data, text, as_json=settings.as_json)
 
 
 def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
@@ -171,7 +148,7 @@ def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
     return f"{str(key.public_key)[:12]}…", shown(key.name), state, held
 
 
-def _jwts(workspace: CommandWorkspace) -> list[tuple[str, Jwt[Any] | SeedlessError]]:
+def _jwts(workspace: Workspace) -> list[tuple[str, Jwt[Any] | SeedlessError]]:
     """Return the jwts of the store with their names, or why they cannot be read."""
     operator = workspace.operator()
     found: list[tuple[str, Jwt[Any] | SeedlessError]] = [(f"operator {operator.claims.name}", operator)]

@@ -9,6 +9,7 @@ import click
 
 from seedless import file_kind
 from seedless import ledger as ledgers
+from seedless.app.keys import ON_TOKENS
 from seedless.app.tokens import open_tokens
 from seedless.ceremony import documents, words
 from seedless.ceremony.keys import (
@@ -23,7 +24,6 @@ from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
 from seedless.cli._ceremony_token import driver_says
 from seedless.cli.command import command
-from seedless.cli.key.import_ import ROLES
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, change_options
 from seedless.cli.workspace import CommandWorkspace
@@ -136,10 +136,10 @@ def _new_keys(wanted: tuple[str, ...]) -> list[NewKey]:
     found = []
     for text in wanted:
         role, colon, name = text.partition(":")
-        if not colon or role not in ROLES:
-            raise UsageError(f"{shown(text)} is not ROLE:NAME", f"a role is one of {', '.join(ROLES)}")
-        label_for(ROLES[role], name)
-        found.append(NewKey(ROLES[role], name))
+        if not colon or role not in ON_TOKENS:
+            raise UsageError(f"{shown(text)} is not ROLE:NAME", f"a role is one of {', '.join(ON_TOKENS)}")
+        label_for(ON_TOKENS[role], name)
+        found.append(NewKey(ON_TOKENS[role], name))
     return found
 
 

@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-import secrets
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.tokens import key_uri, open_tokens
+from seedless.app.key_import import WORTH
+from seedless.app.keys import ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.show import read_input
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_key
-from seedless.errors import BadKey, NoKey, UsageError
-from seedless.inventory import KeyEntry
-from seedless.migrate import keys_of
-from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.keys import label_for
-from seedless.pkcs11.signing import challenge
-from seedless.seeds import SoftwareKey
-from seedless.store import atomic, keys_beside, root_lock
+from seedless.errors import BadKey, UsageError
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from seedless.app.tokens import OpenTokens
-    from seedless.pkcs11.keys import Key
-    from seedless.pkcs11.token import Token
-
-_ON_TOKENS = {Role.OPERATOR, Role.ACCOUNT}
-ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER)}
-WORTH = (
-    "the seed of this key was outside a token before: whoever has a copy can sign with it. "
-    "The token says of it that it was not made there (LOCAL), for as long as it is there"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _KeyFile:
-    path: Path
-    key: SoftwareKey
-    name: str | None
+    from seedless.nkey import Role
+    from seedless.seeds import SoftwareKey
 
 
 @command(name="import")
-@click.option("--role", type=click.Choice(list(ROLES)), help="What the key of a file is for.")
+@click.option("--role", type=click.Choice(list(ON_TOKENS)), help="What the key of a file is for.")
 @click.option("--name", "-n", metavar="NAME", help="Whose key it is; needed for the key of a file.")
 @click.option("--recurse", "-R", is_flag=True, help="Of a folder, its folders too.")
 @click.argument("source", default="-", metavar="[FILE|DIR|-]")
@@ -81,35 +56,24 @@ def import_(settings: Settings, *, role: str | None, name: str | None, recurse: 
         return
     if name is None:
         raise UsageError("a key on a token has the name of its owner", "add --name")
-    _import_file(settings, source, name, None if role is None else ROLES[role])
+    _import_file(settings, source, name, None if role is None else ON_TOKENS[role])
 
 
 def _import_file(settings: Settings, file: str, name: str, role: Role | None) -> None:
-    software = read_key(file)
-    public_key = software.public_key
-    if role not in {None, public_key.role} or public_key.role not in ROLES.values():
-        wanted = "one of operator, account and user" if role is None else f"the role {role.name.lower()}"
-        raise UsageError(
-            f"the seed is of the role {public_key.role.name.lower()}, and not of {wanted}",
-            "a key has one role, which its seed tells: give that, or another seed",
-        )
-    label = label_for(public_key.role, name)
-    workspace = CommandWorkspace(settings)
-    before = workspace.inventory().get(public_key)
-    _require_one_role(workspace, public_key)
-    data = {"public_key": str(public_key), "label": label, "worth": WORTH}
+    key = read_key(file)
+    importing = CommandWorkspace(settings).keys.import_key(key, name, role=role)
+    public_key, label = importing.public_key, shown(importing.label)
+    data = {"public_key": str(public_key), "label": importing.label, "worth": WORTH}
     if settings.dry_run:
-        text = f"would import {public_key} as {shown(label)}"
+        text = f"would import {public_key} as {label}"
         printing.emit({"dry_run": True} | data, text, as_json=settings.as_json)
         return
     if file == "-":  # a file was named in the command; nothing names what stdin is
-        question = f"Put {public_key} on the token as {shown(label)}?"
+        question = f"Put {public_key} on the token as {label}?"
         consent.require(settings, question, done="no key was imported")
-    with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
-        token = tokens.chosen()
-        entry = _noted(workspace, token, public_key, name, token.import_key(software, label))
-    if before is not None and before.uri != entry.uri:
-        printing.say(f"the inventory had this key at {shown(before.uri)}; now it has the new place")
+    entry, previous = importing.run(), importing.previous
+    if previous is not None and previous.uri != entry.uri:
+        printing.say(f"the inventory had this key at {shown(previous.uri)}; now it has the new place")
     printing.say(f"imported, and a test signature was verified; {WORTH}")
     if file != "-":
         printing.say(f"{shown(file)} was not deleted: destroy it, and every other copy of the seed")
@@ -121,106 +85,23 @@ def _import_file(settings: Settings, file: str, name: str, role: Role | None) ->
 def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
     workspace = CommandWorkspace(settings)
     with workspace.lock():
-        names = {
-            str(key.public_key): key.name for key in keys_of(workspace.store, keys_beside(workspace.root))
-        }
-        found = list(_files(folder, names, recurse=recurse))
+        importing = workspace.keys.import_folder(folder, recurse=recurse)
         rows = [
-            {"public_key": str(one.key.public_key), "path": str(one.path), "to": _to(one)} for one in found
+            {"public_key": str(one.public_key), "path": str(one.path), "to": one.destination}
+            for one in importing.keys
         ]
         table = printing.table(
             [(row["public_key"], row["to"], shown(row["path"])) for row in rows],
             ("PUBLIC KEY", "TO", "FILE"),
         )
-        if not settings.dry_run:
-            _do(workspace, found, table)
+        if not settings.dry_run and not importing.is_empty:
+            if not settings.yes:
+                printing.say(table)
+            consent.require(settings, "Import these keys?", done="no key was imported")
+            if importing.run():
+                printing.say(WORTH)
     data = {"dry_run": settings.dry_run, "keys": rows}
     printing.emit(data, table, as_json=settings.as_json)
-
-
-def _do(workspace: CommandWorkspace, found: list[_KeyFile], table: str) -> None:
-    """Import what is not where it belongs yet, once the *table* of it is agreed to."""
-    files = {
-        path: one.key.reveal()
-        for one in found
-        if _to(one) == "file" and not (path := workspace.store.seed_path(one.key.public_key)).exists()
-    }
-    known = workspace.known_keys()
-    left = [one for one in found if _to(one) == "token" and str(one.key.public_key) not in known]
-    if not files and not left:
-        return
-    if not workspace.options.yes:
-        printing.say(table)
-    consent.require(workspace.options, "Import these keys?", done="no key was imported")
-    atomic.write(files)
-    if left:
-        with open_tokens(workspace, writable=True) as tokens:
-            for one in left:
-                put_on_token(workspace, tokens, one.key, one.name or "")
-        printing.say(WORTH)
-
-
-def _to(one: _KeyFile) -> str:
-    if one.key.public_key.role not in _ON_TOKENS:
-        return "file"
-    return "token" if one.name is not None else "nowhere: no jwt names it"
-
-
-def _files(folder: Path, names: dict[str, str], *, recurse: bool) -> Iterator[_KeyFile]:
-    """Yield the keys in the files of *folder*; those that contain public keys are skipped."""
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {shown(folder)}", "name the one that the .nk files are in")
-    for path in sorted(folder.rglob("*.nk") if recurse else folder.glob("*.nk")):
-        text = (atomic.read(path) or b"").decode("ascii", errors="replace").strip()
-        if not text.startswith("S"):
-            continue
-        try:
-            key = SoftwareKey.parse(text)
-        except BadKey as error:
-            raise UsageError(
-                f"{shown(path)}: {error.message}", "take it out of the folder, or restore it"
-            ) from error
-        yield _KeyFile(path, key, names.get(str(key.public_key)))
-
-
-def put_on_token(
-    workspace: CommandWorkspace, tokens: OpenTokens, software: SoftwareKey, name: str
-) -> KeyEntry:
-    """Put *software* on the token that is meant, under its role and *name*, and note where it is.
-
-    One that is there already, from a run that ended before it was noted, is taken up. Either way a test
-    signature was verified.
-    """
-    token = tokens.chosen()
-    try:
-        made = token.find(software.public_key.raw)
-    except NoKey:
-        made = token.import_key(software, label_for(software.public_key.role, name))
-    else:
-        signer = token.signer(software.public_key, allow_extractable=True)
-        signer.sign(challenge("import a key", secrets.token_bytes(32)))
-    return _noted(workspace, token, software.public_key, name, made)
-
-
-def _noted(
-    workspace: CommandWorkspace, token: Token, public_key: PublicKey, name: str, made: Key
-) -> KeyEntry:
-    """Note in the inventory that *made*, on *token*, is the imported key of *name*."""
-    entry = KeyEntry(
-        public_key=public_key,
-        uri=str(key_uri(token, label_for(public_key.role, name), made.id)),
-        role=public_key.role,
-        name=name,
-        made="import",
-        at=workspace.now,
-    )
-    workspace.note_key(entry)
-    return entry
-
-
-def _require_one_role(workspace: CommandWorkspace, public_key: PublicKey) -> None:
-    """Raise `UsageError` where the inventory has the raw key under another role, before a token is opened."""
-    workspace.inventory().with_entry(KeyEntry(public_key=public_key, uri="pkcs11:", role=public_key.role))
 
 
 def read_key(file: str) -> SoftwareKey:

@@ -1,0 +1,181 @@
+"""Put keys whose seeds exist already on a token, from one seed or from the key files of a folder.
+
+Imported keys stay marked: the token reports of them that they were not created there (LOCAL).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from seedless.app.tokens import OpenTokens, key_uri, open_tokens
+from seedless.errors import BadKey, NoKey, UsageError
+from seedless.inventory import KeyEntry
+from seedless.migrate import keys_of
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.keys import Key, label_for
+from seedless.pkcs11.signing import challenge
+from seedless.seeds import SoftwareKey
+from seedless.store import atomic, keys_beside, root_lock
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+    from seedless.pkcs11.token import Token
+
+__all__ = ["WORTH", "FolderImport", "KeyImport", "KeyInFile", "put_on_token"]
+
+WORTH = (
+    "the seed of this key was outside a token before: whoever has a copy can sign with it. "
+    "The token says of it that it was not made there (LOCAL), for as long as it is there"
+)
+"""What an imported key is worth, for whoever imports one."""
+
+_ON_TOKENS = frozenset({Role.OPERATOR, Role.ACCOUNT})
+_ROLES = frozenset({Role.OPERATOR, Role.ACCOUNT, Role.USER})
+
+
+class KeyImport:
+    """A key that is put on the token of the workspace; `run` does it.
+
+    `previous` is its entry in the inventory, where the key is on a token already.
+    """
+
+    def __init__(self, workspace: Workspace, key: SoftwareKey, name: str, role: Role | None) -> None:
+        """Import *key* as *name*'s; raise `UsageError` for another *role*, or one that the inventory has."""
+        self.public_key = key.public_key
+        if role not in {None, self.public_key.role} or self.public_key.role not in _ROLES:
+            wanted = "one of operator, account and user" if role is None else f"the role {role.name.lower()}"
+            raise UsageError(
+                f"the seed is of the role {self.public_key.role.name.lower()}, and not of {wanted}",
+                "a key has one role, which its seed tells: give that, or another seed",
+            )
+        self.label = label_for(self.public_key.role, name)
+        self.previous = workspace.inventory().get(self.public_key)
+        # Raises where the inventory has the raw key under another role, before a token is opened.
+        workspace.inventory().with_entry(
+            KeyEntry(public_key=self.public_key, uri="pkcs11:", role=self.public_key.role)
+        )
+        self._workspace = workspace
+        self._key = key
+        self._name = name
+
+    def run(self) -> KeyEntry:
+        """Import it, verify a test signature, and register it; raise `TokenError`, `PinError`."""
+        workspace = self._workspace
+        workspace.refresh()
+        with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
+            token = tokens.chosen()
+            imported = token.import_key(self._key, self.label)
+            return _register(workspace, token, self.public_key, self._name, imported)
+
+
+class KeyInFile(msgspec.Struct, frozen=True):
+    """A key in a file of a folder; `destination` is `token`, `file`, or `nowhere` and why."""
+
+    public_key: PublicKey
+    path: Path
+    name: str | None
+
+    @property
+    def destination(self) -> str:
+        """Where it is imported to."""
+        if self.public_key.role not in _ON_TOKENS:
+            return "file"
+        return "token" if self.name is not None else "nowhere: no jwt names it"
+
+
+class FolderImport:
+    """The keys in the files of a folder, each put where it belongs; call `run` under the same lock."""
+
+    def __init__(self, workspace: Workspace, folder: Path, *, recurse: bool) -> None:
+        """Read the key files of *folder*, and with *recurse* of the folders in it."""
+        self._workspace = workspace
+        self._seeds = dict(_files(folder, _names(workspace), recurse=recurse))
+        self.keys = tuple(self._seeds)
+
+    def _missing_files(self) -> dict[Path, str | None]:
+        path = self._workspace.store.seed_path
+        return {
+            path(one.public_key): key.reveal()
+            for one, key in self._seeds.items()
+            if one.destination == "file" and not path(one.public_key).exists()
+        }
+
+    def _missing_on_token(self) -> list[KeyInFile]:
+        known = self._workspace.known_keys()
+        return [one for one in self.keys if one.destination == "token" and str(one.public_key) not in known]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all keys are where they belong."""
+        return not self._missing_files() and not self._missing_on_token()
+
+    def run(self) -> tuple[KeyEntry, ...]:
+        """Import what is missing: seeds into the key store, and keys onto the token; return those entries."""
+        workspace = self._workspace
+        atomic.write(self._missing_files())
+        missing = self._missing_on_token()
+        if not missing:
+            return ()
+        with open_tokens(workspace, writable=True) as tokens:
+            return tuple(put_on_token(workspace, tokens, self._seeds[one], one.name or "") for one in missing)
+
+
+def _names(workspace: Workspace) -> dict[str, str]:
+    keys: Iterable[tuple[str, str]] = (
+        (str(key.public_key), key.name) for key in keys_of(workspace.store, keys_beside(workspace.root))
+    )
+    return dict(keys)
+
+
+def _files(folder: Path, names: dict[str, str], *, recurse: bool) -> Iterator[tuple[KeyInFile, SoftwareKey]]:
+    """Yield the keys in the files of *folder*; those that contain public keys are skipped."""
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {shown(folder)}", "name the one that the .nk files are in")
+    for path in sorted(folder.rglob("*.nk") if recurse else folder.glob("*.nk")):
+        text = (atomic.read(path) or b"").decode("ascii", errors="replace").strip()
+        if not text.startswith("S"):
+            continue
+        try:
+            key = SoftwareKey.parse(text)
+        except BadKey as error:
+            raise UsageError(
+                f"{shown(path)}: {error.message}", "take it out of the folder, or restore it"
+            ) from error
+        yield KeyInFile(key.public_key, path, names.get(str(key.public_key))), key
+
+
+def put_on_token(workspace: Workspace, tokens: OpenTokens, software: SoftwareKey, name: str) -> KeyEntry:
+    """Put *software* on the token that is meant, under its role and *name*, and register it.
+
+    One that is on it already, from a run that ended before it was registered, is used. Either way a test
+    signature was verified.
+    """
+    token = tokens.chosen()
+    try:
+        key = token.find(software.public_key.raw)
+    except NoKey:
+        key = token.import_key(software, label_for(software.public_key.role, name))
+    else:
+        signer = token.signer(software.public_key, allow_extractable=True)
+        signer.sign(challenge("import a key", secrets.token_bytes(32)))
+    return _register(workspace, token, software.public_key, name, key)
+
+
+def _register(workspace: Workspace, token: Token, public_key: PublicKey, name: str, key: Key) -> KeyEntry:
+    """Register in the inventory that *key*, on *token*, is the imported key of *name*."""
+    entry = KeyEntry(
+        public_key=public_key,
+        uri=str(key_uri(token, label_for(public_key.role, name), key.id)),
+        role=public_key.role,
+        name=name,
+        made="import",
+        at=workspace.now,
+    )
+    workspace.note_key(entry)
+    return entry
