@@ -91,6 +91,33 @@ def test_a_user_that_is_signed_again_gets_new_creds(desk: Desk) -> None:
     assert after.jwt.text != before.jwt.text
 
 
+def test_claims_that_the_store_has_are_not_signed_again(desk: Desk) -> None:
+    desk.found_system()
+    stored = desk.ok("account", "show", "ORDERS", "--json").data["jwt"]
+    before, file = desk.files(), written(desk, account_claims(desk))
+    done = desk.ok("sign", file, "--record", "--pin-source", "env:NOT_SET")
+    assert (done.out, done.err) == (f"{stored}\n", "account ORDERS: nothing to change\n")
+    data = desk.ok("sign", file, "--record", "--json").data
+    assert (data["jwt"], data["changed"]) == (stored, False)
+    assert desk.files() == before
+
+
+def test_an_output_has_the_jwt_of_the_store_where_there_is_nothing_to_change(desk: Desk) -> None:
+    desk.found_system()
+    stored = desk.ok("account", "show", "ORDERS", "--json").data["jwt"]
+    target = desk.home / "ORDERS.jwt"
+    done = desk.ok("sign", written(desk, account_claims(desk)), "--record", "-o", str(target))
+    assert (done.out, target.read_text()) == (f"{target}\n", stored)
+
+
+def test_claims_that_the_store_has_by_another_key_are_signed(desk: Desk) -> None:
+    desk.found_system()
+    desk.ok("operator", "signing-key", "add")
+    signing_key = desk.ok("operator", "show", "--json").data["claims"]["nats"]["signing_keys"][-1]
+    done = desk.ok("sign", written(desk, account_claims(desk)), "--record", "-K", signing_key, "--json")
+    assert (done.data["issuer"], done.data["changed"]) == (signing_key, True)
+
+
 def test_an_operator_is_signed_again_by_itself(desk: Desk) -> None:
     desk.found_system()
     before = desk.ok("operator", "show", "--json").data

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from seedless import file_kind, jwt
+from seedless.change import Statement
 from seedless.claims import Account, Activation, Operator, User
 from seedless.cli import consent, printing
 from seedless.cli.command import command
@@ -19,9 +20,11 @@ from seedless.cli.review import sign as walk
 from seedless.cli.review import sign_preview
 from seedless.cli.show import jwt_in, read_input
 from seedless.cli.workspace import CommandWorkspace
+from seedless.desired.claims import is_same
 from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, resigned
+from seedless.store import atomic
 from seedless.store.names import require_storable
 from seedless.text import quoted, shown
 
@@ -64,7 +67,7 @@ def sign(
 
     FILE holds claims (JSON) or a jwt; - is stdin. The jwt goes to stdout, or into a file, or with --record
     into the store. What the store has for the same subject is taken as its predecessor: the new one is
-    always later.
+    always later. With --record, claims that the store has already are not signed again; a jwt is.
 
     Without FILE, --plan names a plan that a command wrote before. It is signed as it is, into the store, and
     only where the store is still as it was. Without a terminal that requires --expect with its digest, or
@@ -142,6 +145,11 @@ def _sign_file(
     address = _address(claims, key, workspace) if record else None
     with workspace.lock() if record else contextlib.nullcontext():
         replaced = _predecessor(workspace, claims, before, address)
+        # Whoever gives a jwt wants it signed again; claims state how the store is to be.
+        states = record and before is None and claims.sub not in workspace.options.reset_time
+        if states and replaced is not None and _is_as_recorded(claims, replaced, key if issuer else None):
+            _print_unchanged(workspace, replaced, output)
+            return
         with _named(file):
             change = changed(
                 claims, key, replaces=replaced, now=workspace.now, reason="signed as given", address=address
@@ -151,9 +159,23 @@ def _sign_file(
             resigned(change, around, workspace.now),
             files=lambda signed: {output: signed[0][1].text} if output else {},
         )
-    printing.emit(
-        describe.data(made), str(output) if output else made.text, as_json=workspace.options.as_json
-    )
+    data = describe.data(made) | ({"changed": True} if record else {})
+    printing.emit(data, str(output) if output else made.text, as_json=workspace.options.as_json)
+
+
+def _is_as_recorded(claims: Claims[Any], stored: Jwt[Any], issuer: PublicKey | None) -> bool:
+    """Say whether *stored* has these *claims* by *issuer*, where the person names one."""
+    is_same_issuer = issuer is None or issuer == stored.issuer
+    return is_same_issuer and is_same(claims, stored.claims)
+
+
+def _print_unchanged(workspace: CommandWorkspace, stored: Jwt[Any], output: Path | None) -> None:
+    """Print the jwt of the store, or write it to *output*, as is done with one that was signed."""
+    printing.say(f"{shown(Statement.of(stored).title)}: nothing to change")
+    if output is not None and not workspace.options.dry_run:
+        atomic.write({output: stored.text})
+    data = describe.data(stored) | {"changed": False}
+    printing.emit(data, str(output) if output else stored.text, as_json=workspace.options.as_json)
 
 
 def _input(file: str, kind: str | None) -> tuple[Claims[Any], Jwt[Any] | None]:
