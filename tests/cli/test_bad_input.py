@@ -182,7 +182,8 @@ def test_a_keyring_that_brings_its_own_module(founded: Desk) -> None:
         inventory.read_text().replace(";type=private", ";type=private?module-path=/tmp/evil.so")
     )
     refused(
-        founded, 1, f"{inventory} is damaged: keys.O", "restore it from a backup, or list the tokens",
+        founded, 1, f"{inventory} is damaged: keys.O",
+            "restore it from a backup, or move it away and run: seedless key register --all",
         "account", "add", "ORDERS",
     )  # fmt: skip
 

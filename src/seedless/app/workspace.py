@@ -37,6 +37,7 @@ from seedless.text import quoted, shown
 if TYPE_CHECKING:
     from seedless.app.accounts import Accounts
     from seedless.app.auth_callout import AuthCallouts
+    from seedless.app.claims_signing import ClaimsSigning
     from seedless.app.desired import DesiredState
     from seedless.app.exports_imports import Exports, Imports
     from seedless.app.keys import KeyManagement
@@ -242,6 +243,13 @@ class Workspace:
         from seedless.app.desired import DesiredState  # noqa: PLC0415 - likewise
 
         return DesiredState(self)
+
+    @property
+    def claims(self) -> ClaimsSigning:
+        """Claims of any kind, signed as they are given."""
+        from seedless.app.claims_signing import ClaimsSigning  # noqa: PLC0415 - likewise
+
+        return ClaimsSigning(self)
 
     @property
     def plans(self) -> Plans:
