@@ -5,58 +5,24 @@ The activations of imports count too: an import whose activation has expired bri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.claims import Account
+from seedless.app.expirations import ExpiryState
+from seedless.app.expirations import expirations as expiring
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.values import SPAN
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import ExitCode, SeedlessError
-from seedless.rules.places import tokens
+from seedless.errors import ExitCode
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from seedless.app.expirations import Expiration
 
-    from seedless.jwt import Jwt
-
-_EXPIRED, _SOON, _LATER, _NEVER = "expired", "soon", "later", "never"
-_COLOURS = {_EXPIRED: "red", _SOON: "yellow"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A jwt at a place, and until when it holds: Unix seconds, 0 for ever."""
-
-    place: tuple[str, ...]
-    jwt: Jwt[Any]
-
-    @property
-    def expires(self) -> int:
-        return max(self.jwt.claims.exp, 0)
-
-    def state(self, now: int, within: int) -> str:
-        if not self.expires:
-            return _NEVER
-        if self.expires <= now:
-            return _EXPIRED
-        return _SOON if self.expires <= now + within else _LATER
-
-    def data(self, now: int, within: int) -> dict[str, Any]:
-        claims = self.jwt.claims
-        return {
-            "kind": claims.body.kind,
-            "address": self.place,
-            "name": claims.name,
-            "subject": claims.sub,
-            "expires": self.expires or None,
-            "state": self.state(now, within),
-        }
+_COLOURS = {ExpiryState.EXPIRED: "red", ExpiryState.SOON: "yellow"}
 
 
 @command()
@@ -76,45 +42,24 @@ def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
     Example:
       seedless expirations --within 30d
     """
-    workspace = CommandWorkspace(settings)
-    now, soon = workspace.now, within or 0
-    entries: list[_Entry] = []
-    damaged: list[dict[str, Any]] = []
-    for place, found in _stored(workspace):
-        if isinstance(found, SeedlessError):
-            damaged.append({"address": place, "error": found.message})
-        else:
-            entries += _entries(place, found)
-    wanted = {_EXPIRED, _SOON} | (set() if within is not None else {_LATER} if skip else {_LATER, _NEVER})
-    rows = sorted(
-        (one for one in entries if one.state(now, soon) in wanted),
-        key=lambda one: (not one.expires, one.expires, one.place),
-    )
-    listed = [one.data(now, soon) for one in rows]
+    report = expiring(CommandWorkspace(settings), within, never=not skip)
+    listed = [_data(one) for one in report.entries]
+    damaged = [{"address": one.address, "error": one.error} for one in report.damaged]
     data = {"within": within, "expirations": listed, "damaged": damaged}
     printing.emit(data, _text(listed, damaged), as_json=settings.as_json)
-    urgent = damaged or any(one["state"] in {_EXPIRED, _SOON} for one in listed)
-    return ExitCode.FINDINGS if urgent else ExitCode.OK
+    return ExitCode.FINDINGS if report.is_urgent else ExitCode.OK
 
 
-def _stored(workspace: CommandWorkspace) -> Iterator[tuple[tuple[str, ...], Jwt[Any] | SeedlessError]]:
-    """Yield all that the store holds, with its address: the jwt, or why it cannot be read."""
-    try:
-        yield (), workspace.operator()
-    except SeedlessError as error:
-        yield (), error
-    for account, found in workspace.each():
-        yield (account,), found
-        for user, jwt in workspace.each(account):
-            yield (account, user), jwt
-
-
-def _entries(place: tuple[str, ...], jwt: Jwt[Any]) -> Iterator[_Entry]:
-    yield _Entry(place, jwt)
-    if isinstance(jwt.claims.body, Account):
-        for token in tokens(jwt.claims.body):
-            if token.activation is not None:
-                yield _Entry(place, token.activation)
+def _data(one: Expiration) -> dict[str, Any]:
+    claims = one.jwt.claims
+    return {
+        "kind": claims.body.kind,
+        "address": one.address,
+        "name": claims.name,
+        "subject": claims.sub,
+        "expires": one.expires or None,
+        "state": str(one.state),
+    }
 
 
 def _text(listed: list[dict[str, Any]], damaged: list[dict[str, Any]]) -> str:
