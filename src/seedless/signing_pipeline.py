@@ -17,7 +17,7 @@ import msgspec
 from seedless.change import Change, Context, StoreWrite
 from seedless.claims import Account, Activation, Operator, User
 from seedless.clock import Clock
-from seedless.diff import Accounts
+from seedless.diff import AccountClaims
 from seedless.errors import Refused
 from seedless.jwt import Jwt, draft
 from seedless.nkey import PublicKey, Role
@@ -97,9 +97,9 @@ class Plan(msgspec.Struct, frozen=True):
         return Context(now=self.prepared_at, operator=operator, claims=claims, jwts=current)
 
     @property
-    def accounts(self) -> Accounts:
+    def accounts(self) -> AccountClaims:
         """The accounts around the changes, before the plan and after it."""
-        return Accounts({jwt.claims.sub: jwt.claims for jwt in self.around}, self.context.claims)
+        return AccountClaims({jwt.claims.sub: jwt.claims for jwt in self.around}, self.context.claims)
 
     @property
     def latest(self) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +20,19 @@ if TYPE_CHECKING:
     Desk = Any  # the fixture in tests/conftest.py
 
 OTHER = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
+
+# Runs a command and kills it as soon as the signature is recorded.
+_KILLED = """
+import os, signal, sys
+from seedless.app.pipeline import Job
+from seedless.cli.main import main
+run = Job.run
+def killed(*arguments):
+    run(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+Job.run = killed
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -60,6 +76,15 @@ def test_a_file_gets_the_activation_in_armour(system: Desk) -> None:
     assert done.out == f"activation: {path}\n"
     assert path.read_text().startswith("-----BEGIN NATS ACTIVATION JWT-----\neyJ")
     assert path.stat().st_mode & 0o777 == 0o600
+    assert read(parse_jwt(path.read_text())).claims.sub == OTHER
+
+
+def test_a_kill_after_the_signature_leaves_its_file(system: Desk) -> None:
+    path = system.home / "leave"
+    words = ["activation", "new", "-a", "ORDERS", "-t", OTHER, "-s", "orders.>", "-o", str(path)]
+    killed = [sys.executable, "-c", _KILLED, *system.agreed(*words)]
+    run = subprocess.run(killed, env=system.env_with(), capture_output=True, check=False)
+    assert run.returncode == -signal.SIGKILL, run.stderr
     assert read(parse_jwt(path.read_text())).claims.sub == OTHER
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from seedless.change import Change
 from seedless.claims import Export
 from seedless.cli import review
-from seedless.diff import Accounts
+from seedless.diff import AccountClaims
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
 from seedless.plan import system_account
@@ -78,7 +78,7 @@ def test_what_a_new_user_may_publish_and_subscribe_is_always_shown(acme: Desk) -
 def test_an_account_with_one_export_more_than_a_system_account_shows_all_of_them() -> None:
     system = system_account()
     more = replace(system, exports=(*system.exports, Export(subject="$SYS.>", type="stream")))
-    shown = [review.lines(new(body), Accounts(), {}, folds=True) for body in (system, more)]
+    shown = [review.lines(new(body), AccountClaims(), {}, folds=True) for body in (system, more)]
     assert [sum(row.startswith("export: ") for row in rows) for rows in shown] == [0, 3]
 
 

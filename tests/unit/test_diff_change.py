@@ -9,7 +9,7 @@ import pytest
 
 from seedless.change import Change
 from seedless.claims import Account, Permission, Scope, Template, User
-from seedless.diff import Accounts, diff_change
+from seedless.diff import AccountClaims, diff_change
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
@@ -55,7 +55,7 @@ def lines(
     made = draft(old[0], old[1].public_key, NOW - 9)
     replaced = made.complete(old[1].sign(made.signing_input))
     change = Change(draft(new[0], new[1].public_key, NOW), replaced)
-    found = diff_change(change, Accounts(before, before if after is None else after))
+    found = diff_change(change, AccountClaims(before, before if after is None else after))
     return [f"{one.effect} {one.line}" for one in found if one.label != "account"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
@@ -11,12 +13,15 @@ from seedless.app import arguments, edits
 from seedless.app.arguments import Time
 from seedless.app.edits import Edited
 from seedless.app.pipeline import Notice, Preview, preview
+from seedless.app.recorder import no_files
 from seedless.claims import Account, Activation, Export, Import
+from seedless.creds import decorate_jwt
 from seedless.errors import BadKey, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.plan import changed, issuing_key, resigned, revocations, revoked
 from seedless.rules.places import tokens
+from seedless.signing_pipeline import Signed
 from seedless.subject import is_contained_in
 from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
@@ -107,10 +112,12 @@ class Exports:
         expiry: Time = 0,
         start: Time = 0,
         issuer: str | PublicKey | None = None,
+        output: str | Path | None = None,
     ) -> Preview[Jwt[Activation]]:
         """Preview an activation: *target* (a name, or a key) may import *subject* from *account*.
 
-        No store keeps it: it is handed to the importing account. Raise `UsageError` where *account* exports
+        No store keeps it: it is handed to the importing account, in the file *output* (0600) where that is
+        given, which is written in the step that records. Raise `UsageError` where *account* exports
         nothing that contains *subject*.
         """
         workspace = self._workspace
@@ -127,7 +134,9 @@ class Exports:
         )
         change = changed(claims, key, replaces=None, now=now, reason=f"leave for {target}")
         around = workspace.around(claims, keys=(exporter.sub,))
-        return preview(workspace, resigned(change, around, now), lambda jwts: jwts[0], notices=notices)
+        files = no_files if output is None else functools.partial(_activation_file, Path(output))
+        intent = resigned(change, around, now)
+        return preview(workspace, intent, lambda jwts: jwts[0], files=files, notices=notices)
 
     def revoke(
         self,
@@ -338,6 +347,11 @@ def _activated_kind(
     if not fitting or any(one.token_req for one in fitting):
         return kind, ()
     return kind, (Notice(f"the export {shown(subject)} is public: nobody needs this activation"),)
+
+
+def _activation_file(path: Path, signed: Sequence[Signed]) -> Mapping[Path, str | None]:
+    ((_, jwt),) = signed
+    return {path: decorate_jwt(jwt)}
 
 
 def listed(parts: tuple[Export, ...] | tuple[Import, ...]) -> str:

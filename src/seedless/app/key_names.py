@@ -26,10 +26,10 @@ _KEY = re.compile(r"\b[AOU][A-Z2-7]{55}\b")
 
 def known_names(workspace: Workspace, change: Change) -> Mapping[str, str]:
     """Return the names of keys for the lines of *change*, each looked up when it is asked for."""
-    return _Names(_known_to(workspace), change.draft.claims.sub)
+    return _KnownNames(_known_to(workspace), change.draft.claims.sub)
 
 
-class _Names(Mapping[str, str]):
+class _KnownNames(Mapping[str, str]):
     """The names of keys that are known, as a mapping that cannot be listed; the key *without* has none."""
 
     def __init__(self, known: _Known, without: str) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.ceremony import words
 from seedless.ceremony.transcript import ATTESTATION, draft_digest
-from seedless.diff import Accounts, Difference, diff_change
+from seedless.diff import AccountClaims, Difference, diff_change
 from seedless.pkcs11.keys import SOFTWARE
 from seedless.text import printable, shown
 from seedless.units import moment
@@ -226,7 +226,7 @@ def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
     return f"<h2>What was signed: {done} of {len(blocks)}</h2>" + "".join([*blocks, *placed])
 
 
-def _change(change: Change, accounts: Accounts, names: Mapping[str, str], *, is_signed: bool) -> str:
+def _change(change: Change, accounts: AccountClaims, names: Mapping[str, str], *, is_signed: bool) -> str:
     old = change.replaces
     found = diff_change(change, accounts, names={key: name.partition(" ")[2] for key, name in names.items()})
     rows = [

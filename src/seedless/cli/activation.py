@@ -15,9 +15,7 @@ from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, Moment
 from seedless.cli.workspace import CommandWorkspace
-from seedless.creds import decorate_jwt
 from seedless.errors import UsageError
-from seedless.store import atomic
 
 _NEVER = Moment("0")
 
@@ -80,10 +78,9 @@ def new(
             expiry=given.get("expiry", _NEVER).text,
             start=given.get("start", _NEVER).text,
             issuer=issuer,
+            output=output,
         ),
     )
-    if output:
-        atomic.write({output: decorate_jwt(jwt)})
     printing.emit(
         describe.data(jwt), f"activation: {output}" if output else jwt.text, as_json=settings.as_json
     )

@@ -43,7 +43,7 @@ def completion(settings: Settings, *, shell: str) -> None:
     printing.emit({"shell": shell, "script": script}, script, as_json=settings.as_json)
 
 
-class _Names(ShellComplete):
+class _NameComplete(ShellComplete):
     """The completion of click, with names from the store, the inventory and the configuration."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
@@ -55,15 +55,15 @@ class _Names(ShellComplete):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-class _Bash(_Names, BashComplete):
+class _Bash(_NameComplete, BashComplete):
     """For bash."""
 
 
-class _Zsh(_Names, ZshComplete):
+class _Zsh(_NameComplete, ZshComplete):
     """For zsh."""
 
 
-class _Fish(_Names, FishComplete):
+class _Fish(_NameComplete, FishComplete):
     """For fish."""
 
 

@@ -18,7 +18,7 @@ from seedless.change import Statement
 from seedless.claims import Account, User
 from seedless.cli import consent, printing
 from seedless.cli.render.findings import findings_data
-from seedless.diff import Accounts, Difference, Effect, Wording, diff, diff_change
+from seedless.diff import AccountClaims, Difference, Effect, Wording, diff, diff_change
 from seedless.findings import Severity
 from seedless.jwt import Claims
 from seedless.plan import system_account
@@ -178,7 +178,9 @@ def heading(change: Change) -> str:
     return f"{shown(change.title)} ({'changed' if change.replaces else 'new'}: {shown(change.reason)})"
 
 
-def lines(change: Change, accounts: Accounts, names: Mapping[str, str], *, folds: bool = False) -> list[str]:
+def lines(
+    change: Change, accounts: AccountClaims, names: Mapping[str, str], *, folds: bool = False
+) -> list[str]:
     """Return what differs, a member a line, what widens access first; safe to print.
 
     With *folds* the lines of a new jwt that every new one of its kind has are one, which names them.
@@ -228,7 +230,9 @@ def line(difference: Difference, *, is_new: bool = False) -> str:
     return f"{effect} {difference.line}"
 
 
-def difference_data(workspace: CommandWorkspace, change: Change, accounts: Accounts) -> list[dict[str, Any]]:
+def difference_data(
+    workspace: CommandWorkspace, change: Change, accounts: AccountClaims
+) -> list[dict[str, Any]]:
     """Return what *change* changes as --json prints it."""
     found = diff_change(change, accounts, names=known_names(workspace, change))
     return [one.data() for one in found]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _OWN = ("signing_keys", "imports", "authorization", "system_account", "issuer_account")
 
 
-class _Names(msgspec.Struct, frozen=True):
+class _NamesByKey(msgspec.Struct, frozen=True):
     """What to call accounts: their names by key."""
 
     accounts: Mapping[str, str]
@@ -51,7 +51,7 @@ def export_state(
     users: Mapping[tuple[str, str], Jwt[User]],
 ) -> dict[str, Any]:
     """Return the members of the file that says all of *operator*, *accounts* and *users*, by their names."""
-    names = _Names({jwt.claims.sub: name for name, jwt in accounts.items()})
+    names = _NamesByKey({jwt.claims.sub: name for name, jwt in accounts.items()})
     return {
         "operator": _operator(operator, names),
         "accounts": {
@@ -71,7 +71,7 @@ def has_header(path: tuple[str, ...]) -> bool:
     return False
 
 
-def _operator(jwt: Jwt[Operator], names: _Names) -> dict[str, Any]:
+def _operator(jwt: Jwt[Operator], names: _NamesByKey) -> dict[str, Any]:
     body = jwt.claims.body
     made = {"name": jwt.claims.name.strip(), **_head(jwt.claims), **_body(body, Operator.new(), "operator")}
     if body.system_account:
@@ -81,7 +81,7 @@ def _operator(jwt: Jwt[Operator], names: _Names) -> dict[str, Any]:
     return made
 
 
-def _account(jwt: Jwt[Account], names: _Names, users: Mapping[str, Jwt[User]]) -> dict[str, Any]:
+def _account(jwt: Jwt[Account], names: _NamesByKey, users: Mapping[str, Jwt[User]]) -> dict[str, Any]:
     body = jwt.claims.body
     made = {**_head(jwt.claims), **_body(body, Account.new(), "account")}
     if body.imports:
@@ -143,7 +143,7 @@ def _shown(value: Any, default: Any, kind: Kind) -> Any:  # noqa: ANN401 - any m
             return value
 
 
-def _import(one: Any, names: _Names) -> dict[str, Any]:  # noqa: ANN401 - an Import
+def _import(one: Any, names: _NamesByKey) -> dict[str, Any]:  # noqa: ANN401 - an Import
     imports: Any = account_kind().members["imports"]
     members = _part(one, type(one)(), imports.item)
     name = names.account(one.account)
@@ -153,7 +153,7 @@ def _import(one: Any, names: _Names) -> dict[str, Any]:  # noqa: ANN401 - an Imp
     return {"account": one.account, **members}
 
 
-def _authorization(body: Account, names: _Names, users: Mapping[str, Jwt[User]]) -> dict[str, Any]:
+def _authorization(body: Account, names: _NamesByKey, users: Mapping[str, Jwt[User]]) -> dict[str, Any]:
     called = {jwt.claims.sub: name for name, jwt in users.items()}
     members = body.authorization
     made = {

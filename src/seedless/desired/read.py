@@ -53,7 +53,7 @@ def read(data: bytes, file: str) -> Desired:
 
     *file* is what errors call it.
     """
-    reading = _Reading()
+    reading = _DocumentReading()
     desired = reading.desired(_parsed(data, file), file)
     if reading.wrong:
         more = f"; and {len(reading.wrong) - _SHOWN} more" if reading.wrong[_SHOWN:] else ""
@@ -75,7 +75,7 @@ def _parsed(data: bytes, file: str) -> Any:  # noqa: ANN401 - what a file holds
         ) from error
 
 
-class _Reading:
+class _DocumentReading:
     """One walk over the values, which gathers what is wrong."""
 
     def __init__(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from seedless.diff.compare import Accounts, diff, diff_change, unknown_members
+from seedless.diff.compare import AccountClaims, diff, diff_change, unknown_members
 from seedless.diff.line import Difference, Effect, Wording
 
 __all__ = [
-    "Accounts",
+    "AccountClaims",
     "Difference",
     "Effect",
     "Wording",

@@ -237,7 +237,7 @@ def _json(path: str, item: object) -> str:
     return brief(msgspec.json.encode(item).decode())
 
 
-class Accounts(msgspec.Struct, frozen=True):
+class AccountClaims(msgspec.Struct, frozen=True):
     """The claims of accounts by their keys (text), as they are `before` a plan, and `after` it."""
 
     before: Mapping[str, Claims[Any]] = msgspec.field(default_factory=dict)
@@ -245,7 +245,7 @@ class Accounts(msgspec.Struct, frozen=True):
 
 
 def diff_change(
-    change: Change, accounts: Accounts, *, names: Mapping[str, str] = MappingProxyType({})
+    change: Change, accounts: AccountClaims, *, names: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Difference, ...]:
     """Return what *change* changes, members that would be lost included, those that widen access first.
 
