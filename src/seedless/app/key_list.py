@@ -1,0 +1,129 @@
+"""List keys: the inventory, beside it what is on a token, and what the jwts of all stores name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.app.tokens import key_uri, open_tokens
+from seedless.claims import Account, signing_key
+from seedless.errors import SeedlessError
+from seedless.inventory import KeyEntry
+from seedless.jwt import Jwt
+from seedless.key_store import stored_seed
+from seedless.nkey import PublicKey, Role
+from seedless.store import open_store, operators
+from seedless.store.files import Address
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+    from seedless.pkcs11.keys import Key
+    from seedless.pkcs11.token import Token
+    from seedless.store import Store
+
+__all__ = ["ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "token_key"]
+
+
+class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key and where it is: in the inventory (`entry`), on a token (`key_type`), or named by a jwt alone.
+
+    `state` is `noted`, `present`, `missing`, `not noted`, `in a file` or `elsewhere`. `public_key` and `role`
+    are None where the label of a key on a token does not report them.
+    """
+
+    public_key: PublicKey | None
+    role: Role | None
+    name: str
+    state: str = ""
+    uri: str | None = None
+    key_type: str = ""
+    entry: KeyEntry | None = None
+
+
+def inventory_keys(workspace: Workspace, state: str = "noted") -> list[ListedKey]:
+    """Return the keys of the inventory; no token is opened."""
+    return [_registered(entry, state) for entry in workspace.inventory().entries]
+
+
+def _registered(entry: KeyEntry, state: str) -> ListedKey:
+    return ListedKey(
+        public_key=entry.public_key,
+        role=entry.role,
+        name=entry.name,
+        uri=entry.uri,
+        state=state,
+        entry=entry,
+    )
+
+
+def token_key(token: Token, key: Key, state: str = "") -> ListedKey:
+    """Return *key*, on *token*, as its label describes it."""
+    role = key.role
+    return ListedKey(
+        public_key=PublicKey(role, key.raw) if role and key.raw else None,
+        role=role,
+        name=key.label.partition(":")[2] if role else key.label,
+        uri=str(key_uri(token, key.label, key.id)),
+        state=state,
+        key_type=key.key_type,
+    )
+
+
+def keys_beside_token(workspace: Workspace) -> list[ListedKey]:
+    """Return the keys that the inventory has on the token, and those that only the token has."""
+    with open_tokens(workspace) as tokens:
+        token = tokens.chosen()
+        keys: list[Key] = token.keys()
+        where = str(key_uri(token, "", b"")).partition(";object=")[0]
+        inventory = workspace.inventory()
+        on_token: list[tuple[PublicKey | None, ListedKey]] = []
+        for key in keys:
+            listed = token_key(token, key, "not noted")
+            # A key whose label reports no role has the one that the inventory gives it.
+            known = inventory.with_raw(key.raw) if key.raw else None
+            on_token.append((listed.public_key or (known.public_key if known else None), listed))
+    present = {public_key for public_key, _ in on_token}
+    rows = [
+        _registered(entry, "present" if entry.public_key in present else "missing")
+        for entry in inventory.entries
+        if entry.uri.startswith(where)
+    ]
+    registered = {entry.public_key for entry in inventory.entries}
+    return rows + [listed for public_key, listed in on_token if public_key not in registered]
+
+
+def keys_in_jwts(workspace: Workspace) -> dict[PublicKey, ListedKey]:
+    """Return each key that a jwt of any store names; `in a file` where its seed is."""
+    found = {}
+    for operator in operators(workspace.root):
+        store = open_store(workspace.root, operator)
+        for address, jwt in _readable(store):
+            for text in _keys_in(jwt):
+                key = PublicKey.parse(text)
+                # A user's own key can be in its creds.
+                has_creds = key.role is Role.USER and store.creds(*address) is not None
+                state = "in a file" if has_creds or stored_seed(store, key) is not None else "elsewhere"
+                found[key] = ListedKey(public_key=key, role=key.role, name=jwt.claims.name, state=state)
+    return found
+
+
+def _readable(store: Store) -> Iterator[tuple[Address, Jwt[Any]]]:
+    accounts = [(name,) for name in store.children()]
+    users = [(*account, name) for account in accounts for name in store.children(*account)]
+    for address in ((), *accounts, *users):
+        try:
+            jwt = store.get(*address)
+        except SeedlessError:
+            continue  # verify and lint report it
+        if jwt is not None:
+            yield address, jwt
+
+
+def _keys_in(jwt: Jwt[Any]) -> Iterator[str]:
+    body = jwt.claims.body
+    yield jwt.claims.sub
+    yield from map(signing_key, getattr(body, "signing_keys", ()))
+    if isinstance(body, Account) and body.authorization.xkey:
+        yield body.authorization.xkey
