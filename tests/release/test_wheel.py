@@ -32,7 +32,11 @@ def test_two_builds_are_identical_wherever_and_whenever_they_are_made(
 def test_the_wheel_has_its_pages_and_its_types(dist: Path, tmp_path: Path) -> None:
     [wheel] = dist.glob("seedless-*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert "seedless/py.typed" in archive.namelist()
+        names = set(archive.namelist())
+        assert {"seedless/py.typed", "seedless/pages/reference/desired-state.schema.json"} <= names
+        pages = {name for name in names if name.startswith("seedless/pages/")}
+        assert {name.rsplit(".", 1)[1] for name in pages} == {"md", "json"}
+        assert {name.split("/")[2] for name in pages} == {"tutorial", "howto", "reference", "explanation"}
         archive.extractall(tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "seedless", "docs", "howto/rotate"],
