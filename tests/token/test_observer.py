@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from seedless.app.ceremony_tokens import TokenKeys
 from seedless.claims import Operator
-from seedless.cli._ceremony_token import TokenKeys
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
 from seedless.pkcs11 import observer

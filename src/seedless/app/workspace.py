@@ -37,6 +37,7 @@ from seedless.text import quoted, shown
 if TYPE_CHECKING:
     from seedless.app.accounts import Accounts
     from seedless.app.auth_callout import AuthCallouts
+    from seedless.app.ceremonies import Ceremonies
     from seedless.app.claims_signing import ClaimsSigning
     from seedless.app.desired import DesiredState
     from seedless.app.exports_imports import Exports, Imports
@@ -222,6 +223,13 @@ class Workspace:
         from seedless.app.signing_keys import SigningKeys  # noqa: PLC0415 - likewise
 
         return SigningKeys(self)
+
+    @property
+    def ceremonies(self) -> Ceremonies:
+        """Ceremonies: review a request, take the keys that were made, compare them with tokens."""
+        from seedless.app.ceremonies import Ceremonies  # noqa: PLC0415 - likewise
+
+        return Ceremonies(self)
 
     @property
     def keys(self) -> KeyManagement:

@@ -1,21 +1,19 @@
-"""What the commands of a ceremony share: where files lie, the ground of judgement, showing, and consent."""
+"""What the commands of a ceremony share: options, what is shown of a request, and consent."""
 
 from __future__ import annotations
 
 import hmac
 from collections import ChainMap
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless import file_kind, ledger
-from seedless.app.judgement import ceilings
+from seedless import file_kind
+from seedless.app.ceremonies import review_context
 from seedless.app.key_names import known_names
 from seedless.ceremony import documents, words
-from seedless.ceremony.judgement import EVERYTHING, ReviewContext, waived_texts
-from seedless.ceremony.offline import resumed, unfinished, unknown_results
+from seedless.ceremony.judgement import EVERYTHING, waived_texts
 from seedless.ceremony.request import parse
 from seedless.change import Statement
 from seedless.cli import consent, printing
@@ -24,18 +22,17 @@ from seedless.cli.render.findings import findings_data
 from seedless.cli.review import difference_data, heading, lines, placed, show_findings, show_reset_times
 from seedless.diff import Effect, diff_change
 from seedless.errors import BadKey, Refused, UsageError
-from seedless.ledger import LEDGER_NAME
 from seedless.nkey import PublicKey, Role
 from seedless.text import printable, shown
 from seedless.waivers import check as check_codes
 
 if TYPE_CHECKING:
+    from seedless.ceremony.judgement import ReviewContext
     from seedless.ceremony.keys import CeremonyKey
     from seedless.ceremony.request import CeremonyRequest
     from seedless.change import Change
     from seedless.cli.workspace import CommandWorkspace
     from seedless.findings import Report
-    from seedless.ledger import Ledger
 
 FILE = click.Path(path_type=Path)
 request_argument = click.argument("request_file", metavar="REQUEST", type=FILE)
@@ -74,60 +71,13 @@ first_use_option = click.option(
 )  # fmt: skip
 
 
-def tool() -> str:
-    """Return this program and its version."""
-    return f"seedless {version('seedless')}"
-
-
-def ledger_path(workspace: CommandWorkspace) -> Path:
-    """Return where the ledger of this machine lies."""
-    return workspace.root / LEDGER_NAME
-
-
-def folder_of(workspace: CommandWorkspace, digest: str) -> Path:
-    """Return where the files of the ceremony of the request with *digest* lie, or would."""
-    return workspace.root / "ceremonies" / digest
-
-
 def review_context_of(
     workspace: CommandWorkspace, request_file: Path, first_use: tuple[str, ...]
 ) -> ReviewContext:
-    """Read request, policy and ledger, each once; raise `UsageError` where no policy is named."""
+    """Read the request in *request_file*, and what this machine judges it by."""
     check_codes(workspace.options.allow)
     request = parse(documents.read(request_file, file_kind.REQUEST))
-    if workspace.policy is None:
-        raise UsageError(
-            "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
-        )
-    known = ledger.load(ledger_path(workspace))
-    review_context = ReviewContext(
-        request=request,
-        policy=workspace.policy,
-        ledger=known,
-        now=workspace.now,
-        allowed=workspace.options.allow,
-        first_use=first_use,
-        reset_time=workspace.options.reset_time,
-        ceilings=ceilings(workspace, request.plan.changes),
-        unfinished=begun_here(workspace, known, workspace.policy.operator),
-        unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
-    )
-    return resumed(review_context, folder_of(workspace, request.digest))
-
-
-def begun_here(workspace: CommandWorkspace, known: Ledger, operator: str) -> tuple[str, ...]:
-    """Return the requests of *operator* whose transcripts here say that they have begun, and not ended.
-
-    Their digests; the ledger as it is *known* may have lost them, and says which were given up.
-    """
-    book = known.books.get(operator)
-    return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())
-
-
-def unknown_results_here(workspace: CommandWorkspace, known: Ledger, operator: str) -> dict[str, str]:
-    """Return the ceremonies of *operator* that have a result here, and that the ledger *known* has not."""
-    book = known.books.get(operator)
-    return unknown_results(workspace.root / "ceremonies", operator, book.requests if book else ())
+    return review_context(workspace, request, first_use)
 
 
 def show(
@@ -275,12 +225,6 @@ def _ask_words(digest: bytes) -> None:
                 printing.say(printing.printable(f"{error.message}: {error.hint}"))
             else:
                 break
-
-
-def place_of(workspace: CommandWorkspace, key: PublicKey) -> str:
-    """Return where the inventory says that *key* is, or that it does not know."""
-    entry = workspace.inventory().get(key)
-    return entry.uri if entry else "the inventory does not know where"
 
 
 def key_line(made: CeremonyKey) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind, ledger
+from seedless.app import ceremonies
 from seedless.ceremony import documents
 from seedless.ceremony.offline import TRANSCRIPT_NAME
 from seedless.ceremony.request import parse
@@ -42,16 +43,16 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
     workspace = CommandWorkspace(settings)
     with root_lock(workspace.root).held():
         request = parse(documents.read(request_file, file_kind.REQUEST))
-        path = desk.ledger_path(workspace)
+        path = ceremonies.ledger_path(workspace)
         known = ledger.load(path)
         operator = request.operator_key
-        begun = {known.open.get(operator), *desk.begun_here(workspace, known, operator)}
+        begun = {known.open.get(operator), *ceremonies.begun_here(workspace, known, operator)}
         if request.digest not in begun:
             raise UsageError(
                 f"no ceremony of the request {request.digest} has begun here and not ended",
                 "there is nothing to give up",
             )
-        transcript = desk.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
+        transcript = ceremonies.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
         so_far = progress(request, read(atomic.read(transcript) or b""))
         # Not where the transcript lies: the name of its folder is the digest, which a person brings.
         printing.say(
@@ -59,7 +60,7 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
         )
         if not settings.dry_run:
             _require_consent(settings, request.digest, expect)
-            held = desk.unknown_results_here(workspace, known, operator)
+            held = ceremonies.unknown_results_here(workspace, known, operator)
             after = known.abandoned(operator, request.digest, so_far.digest, request.previous, held)
             atomic.write({path: after.text()})
     data: dict[str, Any] = {

@@ -10,6 +10,7 @@ import msgspec
 
 from seedless import file_kind
 from seedless import ledger as ledgers
+from seedless.app import ceremonies
 from seedless.app.plans import with_store_of
 from seedless.app.recorder import Recorder
 from seedless.app.remaining import remaining
@@ -19,7 +20,6 @@ from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.check import check as examine
 from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
 from seedless.ceremony.request import parse as parse_request
-from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
@@ -81,7 +81,7 @@ def _own_request(workspace: CommandWorkspace, data: bytes) -> CeremonyRequest:
     entries = results.parse(data).entries
     first = entries[0] if entries and isinstance(entries[0], dict) else {}
     digest = first.get("request")
-    path = desk.folder_of(workspace, str(digest)) / REQUEST_NAME if is_digest(digest) else None
+    path = ceremonies.folder_of(workspace, str(digest)) / REQUEST_NAME if is_digest(digest) else None
     held = atomic.read(path) if path else None
     if held is None:
         raise Refused(
@@ -128,16 +128,16 @@ def _record(
         for change, jwt in zip(request.plan.changes, progress.signed, strict=True)
     }
     signed: list[Signed] = [(change, jwts[change.draft.signing_input]) for change in left.changes]
-    path = desk.ledger_path(workspace)
+    path = ceremonies.ledger_path(workspace)
     ledger = ledgers.load(path)
-    held = desk.unknown_results_here(workspace, ledger, request.operator_key)
+    held = ceremonies.unknown_results_here(workspace, ledger, request.operator_key)
     held.pop(request.digest, None)  # of a run that was killed between result and ledger
     book = ledger.books.get(request.operator_key, OperatorRecord(requests=held))
     if request.digest not in book.requests:
         ledger = ledger.with_book(
             request.operator_key, book.ended(request.digest, progress.digest, progress.signed)
         )
-    kept = {desk.folder_of(workspace, request.digest) / RESULT_NAME: data.decode(), path: ledger.text()}
+    kept = {ceremonies.folder_of(workspace, request.digest) / RESULT_NAME: data.decode(), path: ledger.text()}
 
     def files(_signed: Sequence[Signed]) -> Mapping[Path, str | None]:
         return kept

@@ -9,6 +9,8 @@ import click
 
 from seedless import file_kind
 from seedless import ledger as ledgers
+from seedless.app import ceremonies
+from seedless.app.ceremony_tokens import driver_says
 from seedless.app.keys import ON_TOKENS
 from seedless.app.tokens import open_tokens
 from seedless.ceremony import documents, words
@@ -22,7 +24,6 @@ from seedless.ceremony.keys import (
 )
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
-from seedless.cli._ceremony_token import driver_says
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, change_options
@@ -156,7 +157,7 @@ def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple
 
 def _ledger(workspace: CommandWorkspace, made: list[CeremonyKey]) -> dict[Path, str | None]:
     """Return the file of a ledger that has a book for the operator; an older book stays."""
-    path = desk.ledger_path(workspace)
+    path = ceremonies.ledger_path(workspace)
     ledger = ledgers.load(path)
     operator = next((one.public_key for one in made if one.public_key.role is Role.OPERATOR), None)
     if operator is None or str(operator) in ledger.books:

@@ -8,14 +8,11 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony import documents
-from seedless.ceremony.keys import parse
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.inventory import KeyEntry
-from seedless.store import root_lock
 
 
 @command()
@@ -32,14 +29,6 @@ def keys(settings: Settings, *, file: Path) -> None:
       seedless ceremony keys keys.json
     """
     workspace = CommandWorkspace(settings)
-    made = [one for one, _ in parse(documents.read(file, file_kind.KEYS))]
-    entries = [
-        KeyEntry(public_key=one.public_key, uri=one.uri, role=one.public_key.role, name=one.name, at=one.at)
-        for one in made
-    ]
-    if not settings.dry_run:
-        with root_lock(workspace.root).held():
-            for entry in entries:
-                workspace.note_key(entry)
+    made = workspace.ceremonies.keys(documents.read(file, file_kind.KEYS), record=not settings.dry_run)
     data = {"keys": [desk.key_data(one) for one in made], "dry_run": settings.dry_run}
     printing.emit(data, "\n".join(map(desk.key_line, made)), as_json=settings.as_json)

@@ -10,6 +10,7 @@ import click
 
 from seedless import file_kind, ledger
 from seedless import plan_file as planfile
+from seedless.app import ceremonies
 from seedless.ceremony import transcript as results
 from seedless.ceremony import words
 from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME
@@ -80,11 +81,11 @@ def prepare(
     request = prepare_request(
         plan, at=moment, reset_time=settings.reset_time, operator=operator, reason=reason,
         prepared_by=by or getpass.getuser(),
-        expires=expires.at(moment), tool=desk.tool(), previous=previous, receipts=receipts,
+        expires=expires.at(moment), tool=ceremonies.tool(), previous=previous, receipts=receipts,
     )  # fmt: skip
     text = request.data.decode()
     if not settings.dry_run:
-        copy = desk.folder_of(workspace, request.digest) / REQUEST_NAME
+        copy = ceremonies.folder_of(workspace, request.digest) / REQUEST_NAME
         atomic.write_new({output: text}, {copy: text})
     said = [f"request: {output}", f"sha256 {request.digest}", *words.rows(bytes.fromhex(request.digest))]
     printing.emit(
@@ -123,12 +124,12 @@ def _previous(
     """
     said = (change.draft.claims for change in plan.changes)
     new = next((one.sub for one in said if isinstance(one.body, Operator)), "")
-    book = ledger.load(desk.ledger_path(workspace)).books.get(operator.claims.sub if operator else new)
+    book = ledger.load(ceremonies.ledger_path(workspace)).books.get(operator.claims.sub if operator else new)
     if book is None or book.last is None:
         return None, ()
     requests = (request for request, transcript in book.requests.items() if transcript == book.last)
     for request in requests:
-        data = atomic.read(desk.folder_of(workspace, request) / RESULT_NAME)
+        data = atomic.read(ceremonies.folder_of(workspace, request) / RESULT_NAME)
         if data is not None:
             return book.last, results.parse(data).receipts or ()
     return book.last, ()

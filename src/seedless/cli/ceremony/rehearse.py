@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.app import ceremonies
+from seedless.app.ceremony_tokens import driver_says
 from seedless.ceremony import offline
 from seedless.ceremony.check import check
 from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers
 from seedless.ceremony.request import REHEARSAL
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._ceremony_token import driver_says
 from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
 from seedless.cli.review import show_findings
@@ -162,7 +163,7 @@ def _walk(
         clock=lambda: workspace.now,
         statements=tuple(statements),
         present=("nobody: this is a rehearsal",),
-        tool=desk.tool(),
+        tool=ceremonies.tool(),
     )
     result = offline.run_ceremony(
         run, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(stage)
@@ -211,7 +212,7 @@ def _needs(workspace: CommandWorkspace, real: ReviewContext) -> list[tuple[str, 
     largest = max(len(change.draft.signing_input) for change in request.plan.changes)
     wanted = policy.witnesses
     return [
-        *(("key", f"{key}: {shown(desk.place_of(workspace, key))}") for key in request.issuers),
+        *(("key", f"{key}: {shown(ceremonies.place_of(workspace, key))}") for key in request.issuers),
         ("PIN", "that of each token above, asked for last"),
         ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "none, by the policy"),
         ("signatures", f"{len(request.plan.changes)}, and {len(request.issuers)} for the receipts"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from seedless.app import ceremonies
 from seedless.ceremony.report import checklist as page_of
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
@@ -44,7 +45,9 @@ def review(
     desk.show(workspace, review_context, report)
     report.require_clean()
     if checklist is not None:
-        where = [f"key {key}: {desk.place_of(workspace, key)}" for key in review_context.request.issuers]
+        where = [
+            f"key {key}: {ceremonies.place_of(workspace, key)}" for key in review_context.request.issuers
+        ]
         atomic.write_new({checklist: page_of(review_context, tuple(where))})
     data = desk.data_of(workspace, review_context, report)
     printing.emit(data, f"sha256 {review_context.request.digest}", as_json=settings.as_json)

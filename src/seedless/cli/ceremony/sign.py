@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
+from seedless.app import ceremonies
+from seedless.app.ceremony_tokens import ceremony_tokens, where
 from seedless.app.tokens import check_token_options, kept_attestation
 from seedless.ceremony import documents, words
 from seedless.ceremony.offline import CeremonyRun, run_ceremony
@@ -16,7 +18,6 @@ from seedless.ceremony.transcript import digest as transcript_digest
 from seedless.ceremony.transcript import parse as parse_result
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._ceremony_token import ceremony_tokens, where
 from seedless.cli.command import command
 from seedless.cli.options import Settings, ceremony_options
 from seedless.cli.workspace import CommandWorkspace
@@ -80,8 +81,8 @@ def sign(
             return
         run = CeremonyRun(
             review_context=review_context,
-            folder=desk.folder_of(workspace, review_context.request.digest),
-            ledger=desk.ledger_path(workspace),
+            folder=ceremonies.folder_of(workspace, review_context.request.digest),
+            ledger=ceremonies.ledger_path(workspace),
             clock=lambda: int(time.time()),
             output=output,
             statements=tuple(
@@ -89,7 +90,7 @@ def sign(
                 for path in witness_files
             ),
             present=present,
-            tool=desk.tool(),
+            tool=ceremonies.tool(),
             waits=Clock(notify=printing.say),
         )
         data = run_ceremony(

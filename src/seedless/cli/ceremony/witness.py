@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
+from seedless.app.ceremony_tokens import where
 from seedless.app.tokens import check_token_options, open_tokens
 from seedless.ceremony.offline import statement_content
 from seedless.ceremony.statements import witness_problem
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
-from seedless.cli._ceremony_token import where
 from seedless.cli.command import command
 from seedless.cli.key.import_ import tell_open_file
 from seedless.cli.key_options import PublicKeyType

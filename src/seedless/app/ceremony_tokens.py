@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from seedless.app.tokens import OpenTokens
+    from seedless.app.workspace import Workspace
     from seedless.ceremony.request import CeremonyRequest
-    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
     from seedless.pkcs11.keys import Key
@@ -73,13 +73,13 @@ def driver_says(token: Token, key: Key) -> dict[str, str]:
 
 
 @contextmanager
-def ceremony_tokens(workspace: CommandWorkspace, request: CeremonyRequest) -> Iterator[TokenKeys]:
+def ceremony_tokens(workspace: Workspace, request: CeremonyRequest) -> Iterator[TokenKeys]:
     """Open the tokens that *request* needs as they are needed, only those that the policy lets sign."""
     with open_tokens(workspace, policy=workspace.policy, changes=request.plan.changes) as tokens:
         yield TokenKeys(tokens, len(request.plan.changes) + len(request.issuers))
 
 
-def where(workspace: CommandWorkspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:
+def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:
     """Yield each of *keys* that is to sign, and the token that is asked for it, found without a PIN.
 
     Before anybody types words: who has plugged in the wrong token is told now.

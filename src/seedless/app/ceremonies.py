@@ -1,0 +1,190 @@
+"""Ceremonies of a workspace: where their files are, requests under review, and reported keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from seedless import file_kind, ledger
+from seedless.app.ceremony_tokens import driver_says
+from seedless.app.judgement import ceilings
+from seedless.app.tokens import OpenTokens, open_tokens
+from seedless.ceremony import documents
+from seedless.ceremony.judgement import ReviewContext
+from seedless.ceremony.keys import CeremonyKey, ReportedKey, differences, reported_keys
+from seedless.ceremony.keys import parse as parse_keys
+from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME, resumed, unfinished, unknown_results
+from seedless.ceremony.request import CeremonyRequest, parse
+from seedless.errors import NoKey, NoToken, UsageError
+from seedless.findings import Report
+from seedless.inventory import KeyEntry
+from seedless.ledger import LEDGER_NAME, Ledger
+from seedless.nkey import PublicKey
+from seedless.store import root_lock
+from seedless.text import shown
+from seedless.waivers import check as check_codes
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview"]
+
+
+class CeremonyReview(Struct, frozen=True, kw_only=True):
+    """A request as this machine judges it: by its policy, its ledger and its clock."""
+
+    context: ReviewContext
+    report: Report
+
+    @property
+    def request(self) -> CeremonyRequest:
+        """The request."""
+        return self.context.request
+
+
+class CeremonyKeyState(Struct, frozen=True, kw_only=True):
+    """A key that transcripts report, and what its token shows now.
+
+    `state` is `present`, `missing`, `not looked for`, or `changed: ` and the names in `changed`; `token` the
+    label that the driver gave, `at` when it last signed, Unix seconds.
+    """
+
+    public_key: PublicKey
+    state: str
+    changed: tuple[str, ...]
+    token: str
+    at: int
+
+
+class Ceremonies:
+    """Ceremonies: review a request, take the keys that were made, compare them with tokens."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Bind to *workspace*."""
+        self._workspace = workspace
+
+    def review(self, request: bytes, first_use: Iterable[str] = ()) -> CeremonyReview:
+        """Judge *request* (the bytes of its file) without token or PIN.
+
+        *first_use* are the keys (key text, or `all`) whose current jwts are taken from the request, since the
+        ledger does not know them. Raises `UsageError` where the workspace has no policy; what the judgement
+        finds is in the report.
+        """
+        context = review_context(self._workspace, parse(request), tuple(first_use))
+        return CeremonyReview(context=context, report=context.judge())
+
+    def keys(self, data: bytes, *, record: bool = True) -> tuple[CeremonyKey, ...]:
+        """Verify the statements of new keys in *data* (a file of a keygen), and record them in the inventory.
+
+        Each is signed by the key that it is about. Without *record* nothing is written.
+        """
+        made = tuple(one for one, _ in parse_keys(data))
+        if record:
+            with root_lock(self._workspace.root).held():
+                for one in made:
+                    self._workspace.note_key(_entry(one))
+        return made
+
+    def inventory(self, *, offline: bool = False) -> tuple[CeremonyKeyState, ...]:
+        """Compare the keys of the ceremonies that were held here with their tokens; *offline* opens none."""
+        folder = self._workspace.root / "ceremonies"
+        known = reported_keys(_transcripts(folder))
+        if not known:
+            raise UsageError("no ceremony was held here", f"transcripts lie in {shown(folder)}")
+        with open_tokens(self._workspace) as tokens:
+            return tuple(_state(None if offline else tokens, one) for one in known)
+
+
+def tool() -> str:
+    """Return this program and its version."""
+    return f"seedless {version('seedless')}"
+
+
+def ledger_path(workspace: Workspace) -> Path:
+    """Return where the ledger of this machine lies."""
+    return workspace.root / LEDGER_NAME
+
+
+def folder_of(workspace: Workspace, digest: str) -> Path:
+    """Return where the files of the ceremony of the request with *digest* lie, or would."""
+    return workspace.root / "ceremonies" / digest
+
+
+def review_context(
+    workspace: Workspace, request: CeremonyRequest, first_use: tuple[str, ...] = ()
+) -> ReviewContext:
+    """Read policy and ledger, each once; raise `UsageError` where no policy is named."""
+    check_codes(workspace.settings.allow)
+    if workspace.policy is None:
+        raise UsageError(
+            "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
+        )
+    known = ledger.load(ledger_path(workspace))
+    context = ReviewContext(
+        request=request,
+        policy=workspace.policy,
+        ledger=known,
+        now=workspace.now,
+        allowed=workspace.settings.allow,
+        first_use=first_use,
+        reset_time=workspace.settings.reset_time,
+        ceilings=ceilings(workspace, request.plan.changes),
+        unfinished=begun_here(workspace, known, workspace.policy.operator),
+        unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
+    )
+    return resumed(context, folder_of(workspace, request.digest))
+
+
+def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
+    """Return the requests of *operator* whose transcripts here say that they have begun, and not ended.
+
+    Their digests; the ledger as it is *known* may have lost them, and says which were given up.
+    """
+    book = known.books.get(operator)
+    return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())
+
+
+def unknown_results_here(workspace: Workspace, known: Ledger, operator: str) -> dict[str, str]:
+    """Return the ceremonies of *operator* that have a result here, and that the ledger *known* has not."""
+    book = known.books.get(operator)
+    return unknown_results(workspace.root / "ceremonies", operator, book.requests if book else ())
+
+
+def place_of(workspace: Workspace, key: PublicKey) -> str:
+    """Return where the inventory says that *key* is, or that it does not know."""
+    entry = workspace.inventory().get(key)
+    return entry.uri if entry else "the inventory does not know where"
+
+
+def _entry(made: CeremonyKey) -> KeyEntry:
+    key = made.public_key
+    return KeyEntry(public_key=key, uri=made.uri, role=key.role, name=made.name, at=made.at)
+
+
+def _transcripts(folder: Path) -> Iterator[bytes]:
+    """Yield the results of the ceremonies in *folder*, and the transcripts of those that have not ended."""
+    for held in sorted(path for path in folder.glob("*") if path.is_dir()):
+        result = held / RESULT_NAME
+        path = result if result.exists() else held / TRANSCRIPT_NAME
+        if path.exists():
+            yield documents.read(path, file_kind.RESULT, file_kind.TRANSCRIPT)
+
+
+def _state(tokens: OpenTokens | None, one: ReportedKey) -> CeremonyKeyState:
+    state, changed = ("not looked for", ()) if tokens is None else _seen(tokens, one)
+    label = str(one.driver_report.get("token", ""))
+    return CeremonyKeyState(public_key=one.public_key, state=state, changed=changed, token=label, at=one.at)
+
+
+def _seen(tokens: OpenTokens, one: ReportedKey) -> tuple[str, tuple[str, ...]]:
+    try:
+        token = tokens.holding(one.public_key)
+        now = driver_says(token, token.find(one.public_key.raw))
+    except (NoKey, NoToken):
+        return "missing", ()
+    changed = differences(one.driver_report, now)
+    return (f"changed: {', '.join(changed)}" if changed else "present"), changed
