@@ -48,10 +48,12 @@ class SoftwareKey:
         """Read the 58-character text `S…` of a seed; raise `BadKey`, which never quotes it."""
         if isinstance(text, bytes):
             raise BadKey("a seed is text, these are bytes", reason="alphabet")
+        # nkeys 0.4.11 does not check the length: it uses the first 32 of 33 bytes, and fails later at 31.
         if len(text) != _TEXT_LENGTH:
             raise BadKey(f"a seed has {_TEXT_LENGTH} characters, not {len(text)}", reason="length")
         first, rest = unpack(text)
         role = next((r for r in Role if r.prefix == ((first & 7) << 5 | rest[0] >> 3)), None)
+        # nkeys ignores the low three bits of the second byte: one seed would have eight spellings.
         if first & _TOP_BITS != _SEED_PREFIX or role is None or rest[0] & 7:
             raise BadKey(
                 "the text does not begin like a seed",

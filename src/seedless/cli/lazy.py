@@ -69,6 +69,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
         name = args[0]
+        # An option is left to click, which reports it as an unknown option and not as a command.
         if name not in self.table and not name.startswith("-"):
             raise click.UsageError(self.unknown(name, args), ctx)
         return super().resolve_command(ctx, args)

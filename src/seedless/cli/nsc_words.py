@@ -73,6 +73,8 @@ def translated(words: Sequence[str]) -> str | None:
 
     A name is an argument here, and an option there. Other options are passed on: most have the same names.
     """
+    # The longest first: of `generate diagram object` the shorter `generate diagram` would take the last
+    # word for a name.
     for count in (3, 2, 1):
         there = " ".join(words[:count])
         if len(words) >= count and there in COMMANDS:

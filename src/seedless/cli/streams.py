@@ -21,6 +21,8 @@ def open_closed_streams() -> bool:
         try:
             os.fstat(number)
         except OSError:
+            # Python opens files so that a child process does not inherit them (PEP 446): in a program that
+            # is started from here the stream would be closed again.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - takes the lowest number
     had_stdout = sys.stdout is not None
     sys.stdin = sys.stdin or _on(0, "r")
@@ -30,6 +32,7 @@ def open_closed_streams() -> bool:
 
 
 def _on(number: int, mode: str) -> TextIO:
+    # An object that closed its descriptor when it is collected would free the number for the next file.
     return io.TextIOWrapper(io.FileIO(number, mode, closefd=False), encoding="utf-8", write_through=True)
 
 
@@ -62,5 +65,7 @@ def write_to_stderr(text: str) -> None:
 
 def give_up(stream: TextIO) -> None:
     """Let what is still to be written to *stream* vanish, or Python complains of it at its end."""
+    # The descriptor is replaced, not the object: at its end Python flushes sys.stdout, and exits with 120
+    # when that fails, whatever the exit status of the command was.
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -109,6 +109,7 @@ def _registered(wording: Wording, old: Claims[Any], new: Claims[Any]) -> Iterato
         texts = (_time(old.exp, "never"), _time(new.exp, "never"))
         yield Difference(effect, "expires", wording.step(*texts), ("exp",), old.exp, new.exp)
     if old.nbf != new.nbf:
+        # Exchanged, unlike an expiry: a later start gives less. Servers take a negative start as none.
         effect = compared(max(new.nbf, 0), max(old.nbf, 0))
         texts = (_time(old.nbf, "at once"), _time(new.nbf, "at once"))
         yield Difference(effect, "valid from", wording.step(*texts), ("nbf",), old.nbf, new.nbf)
@@ -149,6 +150,7 @@ def _uncovered(
             "none" if path not in now else _json(path, after),
         )
         if path in _SECRET:
+            # The values too: they go into the JSON of a review, which is kept longer than a terminal.
             before = after = None
         yield Difference(Effect.CHANGES, brief(path), wording.step(*texts), (path,), before, after)
 

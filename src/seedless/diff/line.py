@@ -95,6 +95,8 @@ class Wording(msgspec.Struct, frozen=True):
 def word(text: str) -> str:
     """Return *text* as one item of a list: in quotes when it could be taken for more than one."""
     shown = brief(text)
+    # A name is chosen by who makes the jwt: one with an arrow or a comma in it could show a reviewer an old
+    # value, or a second item, that does not exist.
     loose = not text or text != text.strip() or "  " in text or "->" in text or not _MARKS.isdisjoint(text)
     return f'"{between_quotes(text)}"' if loose and shown == text else shown
 

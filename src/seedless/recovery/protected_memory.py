@@ -29,6 +29,8 @@ def locked_buffer(size: int) -> memoryview:
     import ctypes  # noqa: PLC0415 - help of a command loads this module, and needs none of it
     import mmap  # noqa: PLC0415 - likewise
 
+    # madvise takes whole pages from their first byte: an object of the heap begins anywhere in a page, and
+    # shares it with others.
     pages = mmap.mmap(-1, size)
     address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
     with suppress(OSError, AttributeError):
@@ -53,6 +55,7 @@ def ways_to_disk(proc: Path = Path("/proc")) -> list[str]:
     """
     found = []
     with suppress(OSError):
+        # The first line is the heading of the table; the kernel prints it without any swap too.
         if len((proc / "swaps").read_text().splitlines()) > 1:
             found.append("swap")
     with suppress(OSError):

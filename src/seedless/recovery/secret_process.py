@@ -84,14 +84,17 @@ def run(work: Callable[[SecretProcess], Any], *, allowed: Collection[str] = ()) 
     """
     require_no_way_to_disk(allowed)
     state = TerminalState()  # raises where there is no terminal
+    # A fork copies what is buffered: it is to be printed once, and before what the child shows.
     sys.stdout.flush()
     sys.stderr.flush()
     receives, sends = os.pipe()
     parent = os.getpid()
     child = os.fork()
     if not child:
+        # With this end open the child could write to itself, and would not notice that its parent is gone.
         os.close(receives)
         _work(work, sends, parent)
+    # A pipe ends when nobody can write to it: with this copy open, the end of a killed child is never seen.
     os.close(sends)
     _forget_pins()
     watching = _Parent(child, receives)
@@ -125,6 +128,7 @@ def _work(work: Callable[[SecretProcess], Any], pipe: int, parent: int) -> NoRet
     except BaseException:  # noqa: BLE001, S110 - the parent is gone, or an interrupt: it sees how this ended
         pass
     finally:
+        # sys.exit would run in the child, too, what the parent has registered with atexit.
         os._exit(code)
 
 
@@ -134,6 +138,7 @@ def _protect(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in _ENDING:
         signal.signal(number, _end)
+    # A parent that has ended between the fork and this line causes no signal any more.
     if not end_with_parent(parent, signal.SIGTERM):
         raise _Terminated
 
@@ -216,6 +221,7 @@ class _Parent:
         match self._message:
             case {"result": result}:
                 return result
+            # Once the import has begun, a bare interrupt would hide that keys may be on the token.
             case {"interrupted": True} if self._stage != IMPORTING:
                 raise KeyboardInterrupt
             case {"error": [kind, message, hint]}:
