@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
     from seedless.signer import Signer
 
+__all__ = ["TokenKeys", "ceremony_tokens", "driver_says", "where"]
+
 _WORDS = {True: "yes", False: "no"}
 
 

@@ -25,6 +25,16 @@ from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord
 from seedless.store import atomic, root_lock
 from seedless.text import shown
 
+__all__ = [
+    "chosen_keys",
+    "create",
+    "derive",
+    "read_record",
+    "require_possible",
+    "require_same_operator",
+    "restore",
+]
+
 
 def read_record(path: Path) -> RecoveryRecord:
     """Return the record at *path*; raise `UsageError` for none, or for one that was changed."""

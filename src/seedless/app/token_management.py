@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedless.app.tokens import module_for, named_uri, pin_source
+from seedless.doctor import CheckResult
 from seedless.errors import UsageError
+from seedless.pkcs11.public_objects import PublicObject
+from seedless.pkcs11.token_info import TokenInfo
 from seedless.pkcs11.uri import KeyUri
 from seedless.text import quoted
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
-    from seedless.doctor import CheckResult
-    from seedless.pkcs11.public_objects import PublicObject
-    from seedless.pkcs11.token_info import TokenInfo
 
 __all__ = ["TokenInitialisation", "TokenManagement"]
 
