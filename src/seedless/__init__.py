@@ -123,7 +123,7 @@ def __getattr__(name: str) -> object:
     """Import the public *name* when it is first used (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module 'seedless' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - as late as what it imports
+    from importlib import import_module  # as late as what it imports
 
     value = globals()[name] = getattr(import_module(_MODULES[name]), name)
     return value

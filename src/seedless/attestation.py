@@ -111,14 +111,14 @@ class Attestation(msgspec.Struct, frozen=True, kw_only=True):
 def parse(data: bytes, where: str = "the file") -> list[Certificate]:
     """Return the certificates in *data*, PEM or DER; raise `Refused`, or `MissingPackage`."""
     _require_package()
-    from seedless import _x509  # noqa: PLC0415 - an extra
+    from seedless import _x509  # an extra
 
     return _x509.parse(data, where)
 
 
 def _require_package() -> None:
     try:
-        from seedless import _x509  # noqa: F401, PLC0415 - an extra
+        from seedless import _x509  # noqa: F401 - an extra
     except ImportError as error:  # it is not installed, or lacks what came with 45.0
         text = "certificates cannot be read without the Python package cryptography, 45.0 or newer"
         raise MissingPackage(text, "pip install 'seedless[attest]'") from error
@@ -147,7 +147,7 @@ def verify(
     `cryptography`.
     """
     _require_package()
-    from seedless import _x509  # noqa: PLC0415 - an extra
+    from seedless import _x509  # an extra
 
     if len(certificates) > _x509.MOST_CERTIFICATES:
         raise Refused(

@@ -48,7 +48,7 @@ def decode_lenient(text: str, what: str) -> bytes:
 
     It skips CR and LF anywhere, and ignores unused bits at the end; blanks and padding are refused.
     """
-    import base64  # noqa: PLC0415 - only for what is spelled unusually
+    import base64  # only for what is spelled unusually
 
     # Go's decoder skips CR and LF anywhere, also between the letters: a jwt that a mail program has
     # wrapped still decodes.
@@ -60,7 +60,7 @@ def decode_lenient(text: str, what: str) -> bytes:
 
 def _loose(text: str, what: str) -> BadJwt:
     """Distinguish a spelling that the official library takes, in its leniency, from what is none."""
-    import base64  # noqa: PLC0415 - only where a spelling is refused
+    import base64  # only where a spelling is refused
 
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -200,8 +200,8 @@ class _Nonces:
 
 
 def _user_jwt(jwt: str | Jwt[Any], user: str) -> str:
-    from seedless.claims import User  # noqa: PLC0415 - bare NKey users need no claims
-    from seedless.jwt import read  # noqa: PLC0415 - likewise
+    from seedless.claims import User  # bare NKey users need no claims
+    from seedless.jwt import read
 
     known = read(jwt) if isinstance(jwt, str) else jwt
     if not isinstance(known.claims.body, User):
@@ -256,7 +256,7 @@ def _client(
     tls: bool,
 ) -> SigningClient:
     try:
-        from seedless._nats import SigningClient  # noqa: PLC0415 - nats-py is an extra
+        from seedless._nats import SigningClient  # nats-py is an extra
     except ImportError as error:
         raise UsageError("logging in requires nats-py", "pip install 'seedless[nats]'") from error
     return SigningClient(public_key, sign, on_error, tls=tls)

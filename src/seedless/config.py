@@ -103,7 +103,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         with atomic.store_errors("read", place):
             status = place.stat()
         _require_owned(place, status, os.geteuid())
-    import tomllib  # noqa: PLC0415 - only where there is a file
+    import tomllib  # only where there is a file
 
     try:
         return _config(tomllib.loads(data.decode("utf-8")))
@@ -210,7 +210,7 @@ class _ConfigMembers(msgspec.Struct, frozen=True, rename="kebab"):
 
 
 def _config(values: dict[str, Any]) -> Config:
-    from seedless import strict_json  # noqa: PLC0415 - only where there is a file
+    from seedless import strict_json  # only where there is a file
 
     try:
         members = strict_json.read(values, _ConfigMembers)

@@ -89,7 +89,7 @@ def remove_context(environment: Mapping[str, str], name: str) -> Path:
 
 
 def _read(environment: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:
-    import tomllib  # noqa: PLC0415 - a command with a token loads this module, and edits nothing
+    import tomllib  # a command with a token loads this module, and edits nothing
 
     config.load(environment)  # raises for what is damaged, or what others can write
     path = config.config_path(environment)
@@ -98,7 +98,7 @@ def _read(environment: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:
 
 
 def _write(path: Path, text: str, meant: dict[str, Any]) -> Path:
-    import tomllib  # noqa: PLC0415 - likewise
+    import tomllib
 
     try:
         found: object = tomllib.loads(text)

@@ -183,7 +183,7 @@ def _settings_kind(value: dict[str, Any]) -> FileKind | None:
 
 
 def _toml_kind(text: str) -> FileKind | None:
-    import tomllib  # noqa: PLC0415 - a signature of one jwt loads this module, and reads no TOML
+    import tomllib  # a signature of one jwt loads this module, and reads no TOML
 
     try:
         return _settings_kind(tomllib.loads(text))

@@ -159,7 +159,7 @@ def read(text: str | bytes) -> Jwt[Any]:
 
 
 def _read_lenient(text: str) -> Jwt[Any]:
-    from seedless.claims import lenient  # noqa: PLC0415 - only for what the official library does not write
+    from seedless.claims import lenient  # only for what the official library does not write
 
     head, payload, signature = _parts(text)
     found: dict[Deviation, None] = {}
@@ -252,7 +252,7 @@ def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
     *kind* is operator, account, user, activation, authorization_request, authorization_response or
     generic; None takes what `nats.type` states. Unknown members are refused.
     """
-    from seedless.claims.from_json import from_json  # noqa: PLC0415 - only for claims that come as JSON
+    from seedless.claims.from_json import from_json  # only for claims that come as JSON
 
     try:
         raw = data.encode() if isinstance(data, str) else data
@@ -270,7 +270,7 @@ def plain_payload(jwt: Jwt[Any]) -> bytes:
     """Return the payload of *jwt* as JSON: as it was signed, or as servers read it where that deviates."""
     if not jwt.deviations:
         return payload_of(jwt)
-    from seedless.claims import lenient  # noqa: PLC0415 - as in `_read_lenient`
+    from seedless.claims import lenient  # as in `_read_lenient`
 
     return lenient.plain(payload_of(jwt))
 
@@ -289,7 +289,7 @@ def _made_canonical(payload: Payload[Any]) -> tuple[Decoded, bytes]:
 def _decode(data: bytes) -> Decoded:
     decoded = decode_canonical(data)
     if decoded is None:
-        from seedless.claims.decoding import decode  # noqa: PLC0415 - only for what is not canonical
+        from seedless.claims.decoding import decode  # only for what is not canonical
 
         decoded = decode(data)
     return decoded
@@ -347,7 +347,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 def _bad_header(header: str) -> BadJwt:
     """Distinguish a header that the official library takes, in its leniency, from one that nobody takes."""
-    from seedless.claims import lenient  # noqa: PLC0415 - only for headers that the library does not write
+    from seedless.claims import lenient  # only for headers that the library does not write
 
     try:
         wire.parse(base64url.decode(header, "header"))

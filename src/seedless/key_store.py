@@ -58,7 +58,7 @@ def user_key(store: Store, subject: str, *addresses: tuple[str, ...]) -> Softwar
     for account, user in addresses if found is None else ():
         text = creds_text(store, account, user)
         if text is not None:
-            from seedless.creds import parse_user_key  # noqa: PLC0415 - only users have creds
+            from seedless.creds import parse_user_key  # only users have creds
 
             pair = parse_user_key(text)
             if str(pair.public_key) == subject:

@@ -106,8 +106,8 @@ class PublicKey(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=Tr
 
         For people who compare keys aloud; 80 bits are out of reach for who searches a key with the same one.
         """
-        import base64  # noqa: PLC0415 - rarely asked for
-        import hashlib  # noqa: PLC0415 - loads OpenSSL
+        import base64  # rarely asked for
+        import hashlib  # loads OpenSSL
 
         text = base64.b32encode(hashlib.sha256(self.raw).digest()[:10]).decode("ascii")
         return f"{str(self)[0]}:{'-'.join(text[start : start + 4] for start in range(0, 16, 4))}"
@@ -159,8 +159,8 @@ def _spelled(role: Role, raw: bytes) -> str:
 @functools.cache
 def _libsodium() -> tuple[Any, type[Exception]]:
     """Return what opens a signed message, and its error; verification is the first use of libsodium."""
-    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - see above
-    from nacl.exceptions import BadSignatureError  # noqa: PLC0415 - likewise
+    from nacl.bindings import crypto_sign_open
+    from nacl.exceptions import BadSignatureError
 
     return crypto_sign_open, BadSignatureError
 
@@ -202,7 +202,7 @@ def unpack(text: str) -> tuple[int, bytes]:
             "look for a lower-case letter, a blank, or 0 for O, 1 for I, 8 for B",
             reason="alphabet",
         )
-    import base64  # noqa: PLC0415 - for seeds, and to report what is wrong
+    import base64  # for seeds, and to report what is wrong
 
     try:
         data = base64.b32decode(text + "=" * (-len(text) % 8))

@@ -67,7 +67,7 @@ def forbid_dumps() -> None:
     It holds for the children of a fork, and not for programs that are started. On Linux the files of the
     process in /proc belong to root then, so a debugger and `py-spy` need root as well.
     """
-    import resource  # noqa: PLC0415 - only where there is a PIN
+    import resource  # only where there is a PIN
 
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -82,7 +82,7 @@ def overwrite_variables(names: Iterable[str]) -> None:
 
     `os.environ` is left as it is.
     """
-    import ctypes  # noqa: PLC0415 - only where there is a PIN; a driver requires it in any case
+    import ctypes  # only where there is a PIN; a driver requires it in any case
 
     block = list(_block())
     getenv = _libc().getenv
@@ -100,7 +100,7 @@ def _block() -> Iterator[tuple[int, bytes]]:
     """Yield the entries with which this process was started, NAME=VALUE, and their addresses."""
     if sys.platform != "linux":
         return
-    import ctypes  # noqa: PLC0415 - see above
+    import ctypes
 
     try:
         fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
@@ -113,7 +113,7 @@ def _block() -> Iterator[tuple[int, bytes]]:
 
 
 def _libc() -> Any:  # noqa: ANN401 - ctypes has no types for it
-    import ctypes  # noqa: PLC0415 - see above
+    import ctypes
 
     return ctypes.CDLL(None)
 
@@ -338,8 +338,8 @@ def _accepted(pin: str, what: str) -> str:
 
 
 def _ask_on_terminal(question: str) -> str:
-    import getpass  # noqa: PLC0415 - termios is wanted only here
-    import warnings  # noqa: PLC0415 - likewise
+    import getpass  # termios is wanted only here
+    import warnings
 
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
@@ -398,7 +398,7 @@ def without_pins(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
-    import subprocess  # noqa: PLC0415 - few need it, and it is slow to import
+    import subprocess  # few need it, and it is slow to import
 
     name = shlex.quote(Path(words[0]).name)  # the rest may hold a secret
     clean = without_pins(os.environ if environ is None else environ)
@@ -447,7 +447,7 @@ class RejectedPin(msgspec.Struct, frozen=True):
     def of(cls, path: Path, where: str, pin: bytes, *, who: str = "user") -> Self:
         """Return *pin* as one for the user or the SO of the token *where* by the module at *path*."""
         parts = (os.path.realpath(path), where, who)
-        import hashlib  # noqa: PLC0415 - OpenSSL takes long to load, and only a PIN needs it
+        import hashlib  # OpenSSL takes long to load, and only a PIN needs it
 
         # With lengths: without them (`a`, `bc`) and (`ab`, `c`) would have one digest.
         framed = [len(part).to_bytes(4, "big") + part for part in (*map(os.fsencode, parts), pin)]

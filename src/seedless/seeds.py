@@ -28,12 +28,12 @@ class SoftwareKey:
             raise BadKey(f"a seed has {KEY_SIZE} bytes, not {len(seed)}", reason="length")
         self._seed = seed
         if role is Role.CURVE:
-            from nacl.bindings import crypto_scalarmult_base  # noqa: PLC0415 - only where a seed is used
+            from nacl.bindings import crypto_scalarmult_base  # only where a seed is used
 
             self._signing_key = b""
             self.public_key = PublicKey(role, crypto_scalarmult_base(seed))
         else:
-            from nacl.bindings import crypto_sign_seed_keypair  # noqa: PLC0415 - likewise
+            from nacl.bindings import crypto_sign_seed_keypair
 
             public, self._signing_key = crypto_sign_seed_keypair(seed)
             self.public_key = PublicKey(role, public)
@@ -73,7 +73,7 @@ class SoftwareKey:
 
     def sign(self, message: bytes, /) -> bytes:
         """Return the 64-byte signature of *message* (RFC 8032, pure Ed25519)."""
-        from nacl.bindings import crypto_sign  # noqa: PLC0415 - only where a seed is used
+        from nacl.bindings import crypto_sign  # only where a seed is used
 
         if not self._signing_key:
             raise BadKey(f"{self.public_key} is a curve key: it encrypts and cannot sign", reason="role")

@@ -115,7 +115,7 @@ def without_seeds(text: str) -> str:
 
 def digest(text: str) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of *text*."""
-    import hashlib  # noqa: PLC0415 - OpenSSL takes longer to load than all that is needed to show a jwt
+    import hashlib  # OpenSSL takes longer to load than all that is needed to show a jwt
 
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -320,7 +320,7 @@ def _is_in(spans: Iterable[TimeRange], location: str, now: int) -> bool:
     """
     if not is_time_zone(location):
         return False
-    import zoneinfo  # noqa: PLC0415 - slow to load, and few name a zone
+    import zoneinfo  # slow to load, and few name a zone
 
     zone = None if location in {"", "Local"} else zoneinfo.ZoneInfo(location)
     here = datetime.fromtimestamp(now, zone)

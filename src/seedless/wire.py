@@ -195,7 +195,7 @@ def count_text(data: bytes, text: str) -> int:
 def _decoded(data: bytes, text: str, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - JSON
     if _is_deep(data):
         raise BadClaims(f"the JSON is nested deeper than {MAX_DEPTH} levels", rule="too-deep")
-    from json import JSONDecodeError  # noqa: PLC0415 - see `_decoder`
+    from json import JSONDecodeError  # see `_decoder`
 
     try:
         return decoder.decode(text)
@@ -245,7 +245,7 @@ def _shown(name: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    import json  # noqa: PLC0415 - see `_decoder`
+    import json  # see `_decoder`
 
     return json.dumps(name)
 
@@ -279,7 +279,7 @@ def _integer(text: str) -> int | Number:
 
 
 def _constant(text: str) -> NoReturn:
-    from json import JSONDecodeError  # noqa: PLC0415 - see `_decoder`
+    from json import JSONDecodeError  # see `_decoder`
 
     raise JSONDecodeError(f"there is no number {text}", text, 0)
 
@@ -292,7 +292,7 @@ def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | Pairs:
 
 @functools.cache
 def _decoder() -> json.JSONDecoder:
-    import json  # noqa: PLC0415 - slow to load, and what is canonical never needs it
+    import json  # slow to load, and what is canonical never needs it
 
     return json.JSONDecoder(
         object_pairs_hook=_members, parse_int=_integer, parse_float=Number, parse_constant=_constant
@@ -301,7 +301,7 @@ def _decoder() -> json.JSONDecoder:
 
 @functools.cache
 def _pairs_decoder() -> json.JSONDecoder:
-    import json  # noqa: PLC0415 - see `_decoder`
+    import json  # see `_decoder`
 
     return json.JSONDecoder(
         object_pairs_hook=Pairs, parse_int=_integer, parse_float=Number, parse_constant=_constant

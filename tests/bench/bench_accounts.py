@@ -38,11 +38,11 @@ _MANY, _FEW = 100_000, 1_000  # jwts of a process whose memory is measured
 
 def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows."""
-    from bench_signing import _built, _loop, _Pin, _token  # noqa: PLC0415 - only here
+    from bench_signing import _built, _loop, _Pin, _token
 
-    from seedless.jwt import draft  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.isolation.pool import open_pool  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
+    from seedless.jwt import draft
+    from seedless.pkcs11.isolation.pool import open_pool
+    from seedless.pkcs11.uri import KeyUri
 
     stack = ExitStack()
     atexit.register(stack.close)
@@ -93,7 +93,7 @@ def _made(pool: Pool, key: PublicKey, root: Path, *, kept: bool) -> Callable[[],
 
 def _bulk(pool: Pool, key: PublicKey, claims: Iterator[Any], store: NscStore | None) -> None:
     """Draft *claims*, sign them, and record them as they come; a hundred are held at a time."""
-    from seedless.jwt import draft  # noqa: PLC0415 - only here
+    from seedless.jwt import draft
 
     jwts = (jwt for _, jwt in pool.complete_all(draft(one, key, NOW) for one in claims))
     while batch := list(itertools.islice(jwts, _TOGETHER)):
@@ -102,9 +102,9 @@ def _bulk(pool: Pool, key: PublicKey, claims: Iterator[Any], store: NscStore | N
 
 
 def _founded(root: Path) -> NscStore:
-    from seedless.claims import Operator  # noqa: PLC0415 - only here
-    from seedless.jwt import Claims, draft  # noqa: PLC0415 - likewise
-    from seedless.store import create_store  # noqa: PLC0415 - likewise
+    from seedless.claims import Operator
+    from seedless.jwt import Claims, draft
+    from seedless.store import create_store
 
     key, store = OPERATOR.public_key, create_store(root, "ACME")
     made = draft(Claims(sub=str(key), name="ACME", body=Operator.new()), key, NOW)
@@ -122,12 +122,12 @@ def _megabytes(command: list[str], environment: dict[str, str]) -> Callable[[], 
 
 def _alone(module: str, uri: str, key: str, root: str, count: str) -> None:
     """Make *count* accounts in this process, and print its peak of memory."""
-    import resource  # noqa: PLC0415 - only here
+    import resource
 
-    from seedless.nkey import PublicKey  # noqa: PLC0415 - likewise
-    from seedless.pin import parse_pin_source  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.isolation.pool import open_pool  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
+    from seedless.nkey import PublicKey
+    from seedless.pin import parse_pin_source
+    from seedless.pkcs11.isolation.pool import open_pool
+    from seedless.pkcs11.uri import KeyUri
 
     pins = parse_pin_source("env:TOKEN_PIN")
     with open_pool(KeyUri.parse(uri), pins, module=Path(module), workers=1) as pool:

@@ -32,7 +32,7 @@ _SIZE = 800  # of what is signed for a new account, and for a user
 
 def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows."""
-    from bench_signing import _built, _loop, _token  # noqa: PLC0415 - as they are wanted
+    from bench_signing import _built, _loop, _token
 
     stack = ExitStack()
     atexit.register(stack.close)
@@ -79,7 +79,7 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def _new_keys(stack: ExitStack) -> dict[str, Any]:
     """Return the row in which all keys of accounts are created, each round on the token as it was before."""
-    from bench_signing import _ID, _built, _token  # noqa: PLC0415 - as in `rows`
+    from bench_signing import _ID, _built, _token
 
     folder = Path(tempfile.mkdtemp(prefix="seedless-bench-"))
     stack.callback(shutil.rmtree, folder)
@@ -146,7 +146,7 @@ def _used(work: Callable[[], object]) -> float:
 
 def _found(folder: Path, env: dict[str, str]) -> None:
     """Make an operator, a policy that pins it, and the file of the tenants."""
-    from _stores import tenant_keys, tenants  # noqa: PLC0415 - as in `rows`
+    from _stores import tenant_keys, tenants
 
     operator = json.loads(_seedless(env, "operator", "add", "ACME", "--yes", "--json"))["subject"]
     (folder / "policy.toml").write_text(f'operator = "{operator}"\n', encoding="utf-8")

@@ -26,11 +26,11 @@ def rows() -> Iterator[dict[str, Any]]:
 
 
 def _read() -> dict[str, Work]:
-    from _claims import signed  # noqa: PLC0415 - only for these rows
-    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - likewise
+    from _claims import signed
+    from nacl.bindings import crypto_sign_open
 
-    from seedless import base64url  # noqa: PLC0415 - likewise
-    from seedless.jwt import read  # noqa: PLC0415 - likewise
+    from seedless import base64url
+    from seedless.jwt import read
 
     jwt = signed()
     message, _, signature = jwt.text.rpartition(".")
@@ -44,10 +44,10 @@ def _read() -> dict[str, Work]:
 
 def _encode() -> dict[str, Work]:
     """Claims to the bytes that are signed, and the signature: the walk without any look back."""
-    from _claims import NOW, OPERATOR, account  # noqa: PLC0415 - likewise
+    from _claims import NOW, OPERATOR, account
 
-    from seedless import base64url  # noqa: PLC0415 - likewise
-    from seedless.claims.codec import Payload, encode, jti  # noqa: PLC0415 - likewise
+    from seedless import base64url
+    from seedless.claims.codec import Payload, encode, jti
 
     claims = account()
     head = base64url.encode(b'{"typ":"JWT","alg":"ed25519-nkey"}')
@@ -62,9 +62,9 @@ def _encode() -> dict[str, Work]:
 
 
 def _draft() -> dict[str, Work]:
-    from _claims import NOW, OPERATOR, account  # noqa: PLC0415 - likewise
+    from _claims import NOW, OPERATOR, account
 
-    from seedless.jwt import draft  # noqa: PLC0415 - likewise
+    from seedless.jwt import draft
 
     claims = account()
 
@@ -75,8 +75,8 @@ def _draft() -> dict[str, Work]:
 
 
 def _bare_signing() -> Work:
-    from _claims import OPERATOR, signed  # noqa: PLC0415 - likewise
-    from nacl.bindings import crypto_sign, crypto_sign_seed_keypair  # noqa: PLC0415 - likewise
+    from _claims import OPERATOR, signed
+    from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
     message = signed().text.rpartition(".")[0].encode()
     _, key = crypto_sign_seed_keypair(OPERATOR.reveal_raw())
@@ -85,10 +85,10 @@ def _bare_signing() -> Work:
 
 def _make() -> dict[str, Work]:
     """A whole jwt: ours with all checks and its verification, theirs as it makes them."""
-    import _theirs  # noqa: PLC0415 - likewise
-    from _claims import NOW, OPERATOR, bare_account  # noqa: PLC0415 - likewise
+    import _theirs
+    from _claims import NOW, OPERATOR, bare_account
 
-    from seedless.jwt import draft  # noqa: PLC0415 - likewise
+    from seedless.jwt import draft
 
     claims = bare_account()
     theirs = _theirs.account_maker(claims, OPERATOR)

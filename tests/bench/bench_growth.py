@@ -69,15 +69,15 @@ def _listed(size: int) -> float:
 
 
 def _store_command(size: int, *words: str) -> float:
-    from _stores import store_of  # noqa: PLC0415 - as they are wanted
-    from bench_bulk import _seedless, _used  # noqa: PLC0415 - likewise
+    from _stores import store_of
+    from bench_bulk import _seedless, _used
 
     env = os.environ | {"SEEDLESS_STORE": str(store_of(size).root)}
     return _used(lambda: _seedless(env, *words))
 
 
 def _nothing(size: int) -> float:
-    from bench_bulk import _seedless, _used  # noqa: PLC0415 - as they are wanted
+    from bench_bulk import _seedless, _used
 
     made = _accounts(size)
     return _used(lambda: _seedless(made.env, "apply", str(made.file), "--plan-only"))
@@ -85,7 +85,7 @@ def _nothing(size: int) -> float:
 
 def _read(size: int) -> float:
     """Read and verify the accounts of `_nothing` in this process."""
-    from seedless.store import open_store  # noqa: PLC0415 - as they are wanted
+    from seedless.store import open_store
 
     store = open_store(_accounts(size).folder / "store", "ACME")
     begin = time.process_time()
@@ -95,7 +95,7 @@ def _read(size: int) -> float:
 
 
 def _changed(size: int) -> float:
-    from bench_bulk import _seedless, _used  # noqa: PLC0415 - as they are wanted
+    from bench_bulk import _seedless, _used
 
     made = _accounts(size)
     changed = made.folder / "changed.toml"
@@ -110,7 +110,7 @@ def _changed(size: int) -> float:
 
 
 def _new(size: int) -> float:
-    from bench_bulk import _seedless, _used  # noqa: PLC0415 - as they are wanted
+    from bench_bulk import _seedless, _used
 
     made = _accounts(0)
     for name in ("store", "tokens"):
@@ -138,9 +138,9 @@ class Accounts:
 @functools.cache
 def _accounts(size: int) -> Accounts:
     """Make the operator of `bench_bulk`, on a token, and *size* accounts, which a software key signs."""
-    from _stores import fill_accounts  # noqa: PLC0415 - as they are wanted
-    from bench_bulk import _environment  # noqa: PLC0415 - likewise
-    from bench_signing import _token  # noqa: PLC0415 - likewise
+    from _stores import fill_accounts
+    from bench_bulk import _environment
+    from bench_signing import _token
 
     folder = Path(tempfile.mkdtemp(prefix="seedless-bench-", dir=in_memory()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

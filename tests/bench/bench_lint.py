@@ -26,9 +26,9 @@ def rows() -> Iterator[tuple[str, Callable[[], float], Callable[[], float], floa
 
 
 def _lint() -> float:
-    from _stores import NOW, store_of  # noqa: PLC0415 - only here
+    from _stores import NOW, store_of
 
-    from seedless.lint import lint_store  # noqa: PLC0415 - likewise
+    from seedless.lint import lint_store
 
     store = store_of(_JWTS - 1)
     begin = time.process_time()
@@ -38,7 +38,7 @@ def _lint() -> float:
 
 
 def _verify() -> float:
-    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - likewise
+    from nacl.bindings import crypto_sign_open
 
     signed, key = _signed()
     begin = time.process_time()
@@ -50,9 +50,9 @@ def _verify() -> float:
 @functools.cache
 def _signed() -> tuple[bytes, bytes]:
     """Return a user jwt of the store as libsodium wants it, signature first, and the key."""
-    from _stores import store_of  # noqa: PLC0415 - likewise
+    from _stores import store_of
 
-    from seedless import base64url  # noqa: PLC0415 - likewise
+    from seedless import base64url
 
     jwt = store_of(_JWTS - 1).get("A0", "u0")
     assert jwt is not None

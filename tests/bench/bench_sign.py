@@ -53,12 +53,12 @@ click.echo(signature.hex())
 
 def rows() -> Iterator[dict[str, object]]:
     """Yield the rows: processor time, in which other programs hardly count."""
-    from _claims import NOW, OPERATOR, account  # noqa: PLC0415 - only here
-    from bench_bulk import _seedless  # noqa: PLC0415 - likewise
-    from bench_signing import _token  # noqa: PLC0415 - likewise
-    from bench_start import _run  # noqa: PLC0415 - likewise
+    from _claims import NOW, OPERATOR, account
+    from bench_bulk import _seedless
+    from bench_signing import _token
+    from bench_start import _run
 
-    from seedless.jwt import draft  # noqa: PLC0415 - likewise
+    from seedless.jwt import draft
 
     folder = Path(tempfile.mkdtemp(prefix="seedless-bench-"))
     atexit.register(shutil.rmtree, folder)

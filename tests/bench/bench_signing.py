@@ -42,11 +42,11 @@ class _Pin:
 
 def rows() -> Iterator[tuple[str, Work, Work, None, int, None, int, float | None]]:
     """Yield name, ours, beside, signatures and slices of a round, and the bar: the speed beside a C loop."""
-    from seedless.nkey import Role  # noqa: PLC0415 - only here
-    from seedless.pkcs11.isolation.pool import open_pool  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
-    from seedless.seeds import SoftwareKey  # noqa: PLC0415 - likewise
+    from seedless.nkey import Role
+    from seedless.pkcs11.isolation.pool import open_pool
+    from seedless.pkcs11.token import open_token
+    from seedless.pkcs11.uri import KeyUri
+    from seedless.seeds import SoftwareKey
 
     stack = ExitStack()
     atexit.register(stack.close)
@@ -101,8 +101,8 @@ def _all(pool: Pool, signer: Signer) -> Work:
 
 
 def _token(folder: Path) -> Token:
-    from pytest_softhsm._find import find_module  # noqa: PLC0415 - only here
-    from pytest_softhsm._tokens import install  # noqa: PLC0415 - likewise
+    from pytest_softhsm._find import find_module
+    from pytest_softhsm._tokens import install
 
     module = find_module(os.environ.get("SOFTHSM2_MODULE"))
     if module is None:

@@ -39,10 +39,10 @@ def _run(*command: str) -> Callable[[], object]:
 
 def _jwt() -> str:
     """Write an account jwt to a file that goes when this process ends, and return its path."""
-    from seedless.claims import Account  # noqa: PLC0415 - only here
-    from seedless.jwt import Claims, draft  # noqa: PLC0415 - likewise
-    from seedless.nkey import Role  # noqa: PLC0415 - likewise
-    from seedless.seeds import SoftwareKey  # noqa: PLC0415 - likewise
+    from seedless.claims import Account
+    from seedless.jwt import Claims, draft
+    from seedless.nkey import Role
+    from seedless.seeds import SoftwareKey
 
     key = SoftwareKey(Role.OPERATOR, bytes(32))
     account = SoftwareKey(Role.ACCOUNT, bytes(31) + b"\1").public_key

@@ -30,7 +30,7 @@ sys.exit(code)
 
 def rows() -> Iterator[dict[str, Any]]:
     """Yield the rows; each time is that of the whole command."""
-    from bench_bulk import _used  # noqa: PLC0415 - as it is wanted
+    from bench_bulk import _used
 
     large = f"verify {_LARGE} jwts"
     yield {
@@ -69,9 +69,9 @@ def _megabytes(jwts: int, jobs: int) -> Work:
 
 def _verify(jwts: int, jobs: int) -> tuple[float, float, float]:
     """Verify a store of *jwts* in a new process; return seconds, processor seconds, and its peak in MB."""
-    from time import perf_counter  # noqa: PLC0415 - only here
+    from time import perf_counter
 
-    from _stores import store_of  # noqa: PLC0415 - likewise
+    from _stores import store_of
 
     root = store_of(jwts).root
     start = perf_counter()

@@ -283,7 +283,7 @@ def test_the_result_of_a_request_with_the_same_drafts_is_found(
 
 
 def test_another_operator_than_the_pinned_one_is_found(hall: Hall, held: dict[str, bytes]) -> None:
-    from seedless.ceremony.check import check  # noqa: PLC0415 - with a key of its own
+    from seedless.ceremony.check import check
 
     stranger = type(hall.operator).generate(Role.OPERATOR).public_key
     found = check(held["request"], held["result"], stranger)

@@ -137,13 +137,13 @@ def test_a_key_file_that_is_not_there_is_said_so(desk: Desk, tmp_path: Path) -> 
 
 def leaky_key(desk: Desk) -> str:
     """Make a key that can leave, outside of seedless; return its public key."""
-    from pkcs11.constants import Attribute, ObjectClass  # noqa: PLC0415 - this test alone makes such a key
-    from pkcs11.mechanisms import KeyType  # noqa: PLC0415 - likewise
+    from pkcs11.constants import Attribute, ObjectClass
+    from pkcs11.mechanisms import KeyType
 
-    from seedless.pin import parse_pin_source  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.families import EC_PARAMS_NAME  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - likewise
+    from seedless.pin import parse_pin_source
+    from seedless.pkcs11.families import EC_PARAMS_NAME
+    from seedless.pkcs11.token import open_token
+    from seedless.pkcs11.uri import KeyUri
 
     pin = desk.home / "pin"
     written(pin, desk.token.pin)

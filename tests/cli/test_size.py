@@ -57,7 +57,7 @@ def test_a_clock_behind_the_newest_jwt_of_the_store_is_told(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.ok("operator", "add", "ACME")
-    import time  # noqa: PLC0415 - only this test turns the clock
+    import time
 
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - 3600)

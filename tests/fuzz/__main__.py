@@ -19,10 +19,10 @@ _SECONDS = 60
 
 def led(name: str, seconds: int) -> None:
     """Let atheris try the reader *name* in this process, which ends with it."""
-    import atheris  # noqa: PLC0415 - only where it is installed
+    import atheris
 
     with atheris.instrument_imports(include=["seedless"]):
-        import readers  # noqa: PLC0415 - instrumented as it is imported
+        import readers
 
     corpus = Path(tempfile.mkdtemp(prefix="seedless-fuzz-"))
     for number, seed in enumerate(readers.READERS[name].seeds):
@@ -51,7 +51,7 @@ def drawn(name: str, seconds: int) -> int:
 
 def has_atheris() -> bool:
     """Tell whether atheris is installed."""
-    import importlib.util  # noqa: PLC0415 - for this question alone
+    import importlib.util
 
     return importlib.util.find_spec("atheris") is not None
 
@@ -62,7 +62,7 @@ def main(words: list[str]) -> int:
         led(words[1], int(words[2]))
         return 0
     seconds = int(words[0]) if words and words[0].isdecimal() else _SECONDS
-    import readers  # noqa: PLC0415 - for `led` it is imported with instruments
+    import readers
 
     names = [word for word in words if not word.isdecimal()] or list(readers.READERS)
     failed = []

@@ -92,7 +92,7 @@ def creds_of(office: Office) -> tuple[Any, Any]:
 def test_a_program_rotates_pushes_and_revokes_without_click_or_stdout(
     office: Office, server: NatsServer, session: OpenSession
 ) -> None:
-    from seedless.rotate.connections import ASKED  # noqa: PLC0415 - what the temporary user may ask
+    from seedless.rotate.connections import ASKED
 
     found = office.run(ROTATE, {"URL": server.url, "ASKED": list(ASKED)})
     new = next(key for key in found["both"] if key != found["old"])

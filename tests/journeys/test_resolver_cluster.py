@@ -142,7 +142,7 @@ def test_a_user_of_another_account_is_told(nats_server: StartServer) -> None:
 
 
 def test_a_user_who_may_not_ask_is_told_what_the_server_said(nats_server: StartServer) -> None:
-    from seedless.claims import Permission  # noqa: PLC0415 - only here
+    from seedless.claims import Permission
 
     server = nats_server(full(ROOT, [SYS]))
     body = User(subs=-1, data=-1, payload=-1, pub=Permission(allow=("orders",)))

@@ -85,7 +85,7 @@ def test_accounts_are_pushed_through_tls(
 def test_a_server_lets_in_the_users_of_an_account_that_was_pushed_into_its_configuration(
     desk: Desk, nats_server: StartServer, session: OpenSession
 ) -> None:
-    from seedless.creds import parse_creds  # noqa: PLC0415 - only here
+    from seedless.creds import parse_creds
 
     desk.found_system()
     desk.ok("account", "add", "LATER")
@@ -110,7 +110,7 @@ def test_a_server_lets_in_the_users_of_an_account_that_was_pushed_into_its_confi
 def test_a_server_that_starts_finds_what_was_pushed_into_its_folder(
     desk: Desk, nats_server: StartServer, session: OpenSession, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from seedless.creds import parse_creds  # noqa: PLC0415 - only here
+    from seedless.creds import parse_creds
 
     desk.found_system()
     orders = parse_creds((desk.store / "keys/creds/ACME/ORDERS/app.creds").read_text())

@@ -30,9 +30,9 @@ def where(made: pytest_softhsm.Token) -> str:
 
 def objects(opened: Open, made: pytest_softhsm.Token) -> list[str]:
     """The labels of all key objects of both kinds, with their class."""
-    from pkcs11.constants import ObjectClass  # noqa: PLC0415 - no other test here speaks to the binding
+    from pkcs11.constants import ObjectClass
 
-    from seedless.pkcs11.keys import key_objects  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.keys import key_objects
 
     with opened(made) as token, token.session.use("look") as raw:
         return sorted(

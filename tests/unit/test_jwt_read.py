@@ -402,7 +402,7 @@ def test_what_go_reads_is_read_with_its_meaning(
 
 
 def _plain(body: object) -> Any:  # noqa: ANN401 - JSON
-    import msgspec  # noqa: PLC0415 - tests compare JSON
+    import msgspec
 
     return msgspec.to_builtins(body)
 

@@ -52,7 +52,7 @@ def in_bulk(
     workspace: Workspace, place: tuple[Path, KeyUri], pins: PinSource, drafts: Iterable[Draft[Any]]
 ) -> Iterator[Jwt[Any]]:
     """Yield the jwts of *drafts*, in their order, signed on the token at *place*: its module and URI."""
-    from seedless.pkcs11.isolation.pool import open_pool  # noqa: PLC0415 - only where many are signed
+    from seedless.pkcs11.isolation.pool import open_pool  # only where many are signed
 
     settings = workspace.settings
     opening = open_pool(

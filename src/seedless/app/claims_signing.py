@@ -52,7 +52,7 @@ def read_claims(text: str, kind: str | None = None, *, source: str = "") -> Clai
 
 def _undecorated(text: str) -> str:
     if _DASHES in text:
-        from seedless.decorated import find_jwt  # noqa: PLC0415 - only for what is between lines of dashes
+        from seedless.decorated import find_jwt  # only for what is between lines of dashes
 
         text = find_jwt(text)
     return text.strip()

@@ -262,7 +262,7 @@ def _user_files(
     """Return the files of *users* that go, those that are there."""
     paths = [workspace.store.creds_path(account, name) for name in dict.fromkeys(names)] if creds else []
     if seeds:
-        from seedless.creds import parse_user_key  # noqa: PLC0415 - see `known_users`
+        from seedless.creds import parse_user_key  # see `known_users`
 
         keys = {PublicKey.parse(jwt.claims.sub): None for jwt in users.values()}
         for name in (name for name in names if name not in users):  # deleted before: its creds name its key

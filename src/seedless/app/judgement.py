@@ -49,7 +49,7 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
         found = Report.of([*report.findings, *misfits])
         report = msgspec.structs.replace(report, findings=found.findings)
     if workspace.policy is not None:
-        from seedless.policy import judge  # noqa: PLC0415 - only where a policy is pinned
+        from seedless.policy import judge  # only where a policy is pinned
 
         context = msgspec.structs.replace(context, jwts=_standing(plan, stored))
         found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])

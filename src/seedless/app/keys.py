@@ -190,7 +190,7 @@ class KeyManagement:
 
     def audit(self) -> AuditReport:
         """Return what the driver reports of each key of the token; each signs a challenge."""
-        from seedless.pkcs11.audit import audit  # noqa: PLC0415 - it loads the binding
+        from seedless.pkcs11.audit import audit  # it loads the binding
 
         workspace = self._workspace
         workspace.refresh()
@@ -354,7 +354,7 @@ def _one_entry(registrar: _Registrar, key_id: bytes | None, role: Role, name: st
 
 def _labelled_entries(registrar: _Registrar) -> RegisteredKeys:
     """Return the entries of all keys whose labels contain role and name, and that have signed."""
-    from seedless.pkcs11.audit import audit  # noqa: PLC0415 - it loads the binding
+    from seedless.pkcs11.audit import audit  # it loads the binding
 
     entries: dict[PublicKey, KeyEntry] = {}
     notices: list[Notice] = []
@@ -396,7 +396,7 @@ def _in_file(path: Path) -> list[Certificate]:
 
 def _certificates(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
     """Return the certificates on the token where the inventory has the key."""
-    from seedless.pkcs11.public_objects import read_certificates  # noqa: PLC0415 - it loads the binding
+    from seedless.pkcs11.public_objects import read_certificates  # it loads the binding
 
     uri = token_part(KeyUri.parse(entry.uri))
     return read_certificates(module_for(workspace, uri, is_ours=False), uri)

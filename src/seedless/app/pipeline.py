@@ -76,7 +76,7 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """The SHA-256 (hex) of the plan's file; raise `UsageError` while keys have yet to be created."""
-        from seedless import plan_file  # noqa: PLC0415 - few previews are written
+        from seedless import plan_file  # few previews are written
 
         self._require_keys()
         return plan_file.digest(plan_file.to_bytes(self.plan))
@@ -102,8 +102,8 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         Seeds of new users go into the key store at once, where their creds are made from when the plan is
         signed. Raise `Refused` for findings that are errors, `UsageError` while keys have yet to be created.
         """
-        from seedless import plan_file  # noqa: PLC0415 - few previews are written
-        from seedless.store import atomic  # noqa: PLC0415 - likewise
+        from seedless import plan_file  # few previews are written
+        from seedless.store import atomic
 
         self.report.require_clean()
         self._require_keys()
@@ -206,7 +206,7 @@ class Job(Generic[R_co]):
         workspace = self._workspace
         is_same_lock = self._mark is not None and self._mark is workspace.lock_mark
         if has_places and not is_same_lock:
-            from seedless.app.remaining import require_unchanged  # noqa: PLC0415 - not for a command, which has the lock
+            from seedless.app.remaining import require_unchanged  # not for a command, which has the lock
 
             require_unchanged(workspace, preview.plan)
 

@@ -66,7 +66,7 @@ class Recorder:
             key = self._seed(store, jwt, address, *before) if len(address) == _USER else None
             found |= key_files(store, jwt, key)
             if key is not None:
-                from seedless.creds import format_creds  # noqa: PLC0415 - only users have creds
+                from seedless.creds import format_creds  # only users have creds
 
                 found |= {store.creds_path(*there): None for there in before}
                 found[store.creds_path(*address)] = format_creds(jwt, key)

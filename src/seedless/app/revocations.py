@@ -98,7 +98,7 @@ def _edit(
 
 def known_users(workspace: Workspace, account: str) -> Iterator[Jwt[User]]:
     """Yield the users of *account* in the store, and those in their creds, which may be later ones."""
-    from seedless.creds import parse_creds  # noqa: PLC0415 - a new account, which loads this, has no users
+    from seedless.creds import parse_creds  # a new account, which loads this, has no users
 
     for name, jwt in workspace.each(account):
         if not isinstance(jwt, SeedlessError):

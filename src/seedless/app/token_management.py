@@ -36,15 +36,15 @@ class TokenManagement:
     def list(self) -> tuple[TokenInfo, ...]:
         """Return the tokens that the module shows, blank ones too."""
         path = self.module()
-        from seedless.pkcs11.module import load  # noqa: PLC0415 - the binding takes long to load
+        from seedless.pkcs11.module import load  # the binding takes long to load
 
         return tuple(load(path).tokens())
 
     def show(self) -> TokenInfo:
         """Return what the token of the workspace reports of itself; raise `NoToken` for none or several."""
         path = self.module()
-        from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
-        from seedless.pkcs11.token import find_token  # noqa: PLC0415 - likewise
+        from seedless.pkcs11.module import load
+        from seedless.pkcs11.token import find_token
 
         return find_token(load(path), named_uri(self._workspace))
 
@@ -54,7 +54,7 @@ class TokenManagement:
         Raise `ModuleError`, `NoToken`, and `TokenError` for a token that another program initialises.
         """
         path = self.module()
-        from seedless.pkcs11.initialise import blank_or_named  # noqa: PLC0415 - likewise
+        from seedless.pkcs11.initialise import blank_or_named
 
         uri = named_uri(self._workspace)
         return TokenInitialisation(path, uri, blank_or_named(path, uri), label)
@@ -67,7 +67,7 @@ class TokenManagement:
         """
         workspace = self._workspace
         path = self.module()
-        from seedless.doctor import ExaminedToken, examine  # noqa: PLC0415 - likewise
+        from seedless.doctor import ExaminedToken, examine
 
         examined = ExaminedToken(
             module=path,
@@ -99,7 +99,7 @@ class TokenInitialisation:
 
     def contents(self) -> tuple[PublicObject, ...]:
         """Return what would be lost, as far as it can be seen without a PIN: private keys cannot."""
-        from seedless.pkcs11.initialise import contents_of  # noqa: PLC0415 - see `TokenManagement.list`
+        from seedless.pkcs11.initialise import contents_of  # see `TokenManagement.list`
 
         return tuple(contents_of(self._module, self._uri))
 
@@ -118,7 +118,7 @@ class TokenInitialisation:
         *erase* names a token that is initialised already, as `require_named` requires it. Raise `PinError`
         for a wrong SO PIN, which is not sent again, and `TokenError`.
         """
-        from seedless.pkcs11.initialise import initialise_token  # noqa: PLC0415 - see `TokenManagement.list`
+        from seedless.pkcs11.initialise import initialise_token  # see `TokenManagement.list`
 
         self.require_named(erase)
         return initialise_token(

@@ -140,7 +140,7 @@ def kept_attestation(
     """
     if policy is None or policy.attestation is None:
         return None
-    from seedless.policy import attestation_of  # noqa: PLC0415 - only where a policy is pinned
+    from seedless.policy import attestation_of  # only where a policy is pinned
 
     pem = atomic.read(attestation_path(workspace.root, public_key))
     return attestation_of(policy, public_key, pem, workspace.now)
@@ -221,9 +221,9 @@ class OpenTokens:
         return self._creation().reported()
 
     def _creation(self) -> KeyCreation:
-        from seedless.pending_keys import KeyCreation  # noqa: PLC0415 - only where keys are created
-        from seedless.pkcs11.key_creation import require_makes_keys  # noqa: PLC0415 - see `_info`
-        from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
+        from seedless.pending_keys import KeyCreation  # only where keys are created
+        from seedless.pkcs11.key_creation import require_makes_keys  # see `_info`
+        from seedless.pkcs11.module import load
 
         uri = named_uri(self._workspace)
         path, info, _ = self._allowed(uri, is_ours=True)
@@ -325,7 +325,7 @@ class OpenTokens:
         policy = self._policy
         if policy is None or policy.attestation is None:
             return
-        from seedless.policy import is_attestation_required  # noqa: PLC0415 - only where a policy is pinned
+        from seedless.policy import is_attestation_required  # only where a policy is pinned
 
         for key in public_keys:
             if is_attestation_required(policy, key):
@@ -335,8 +335,8 @@ class OpenTokens:
         """Raise `Refused` where the policy requires or forbids that shares restore *public_key*."""
         if self._policy is None or self._policy.recoverable == "allowed":
             return
-        from seedless.policy import require_recoverable  # noqa: PLC0415 - only where a policy is pinned
-        from seedless.recovery.kept import is_recorded  # noqa: PLC0415 - likewise
+        from seedless.policy import require_recoverable  # only where a policy is pinned
+        from seedless.recovery.kept import is_recorded
 
         is_kept = is_recorded(self._workspace.root, public_key)
         require_recoverable(self._policy, public_key, is_recorded=is_kept)
@@ -349,7 +349,7 @@ class OpenTokens:
         """Return what `_token_meant` does; raise `Refused` where the policy does not let the token sign."""
         module, info, whole = self._token_meant(uri, is_ours=is_ours)
         if self._policy is not None:
-            from seedless.policy import refuse_token  # noqa: PLC0415 - only where a policy is pinned
+            from seedless.policy import refuse_token  # only where a policy is pinned
 
             refuse_token(self._policy, info.serial, info.where)
         return module, info, whole
@@ -371,7 +371,7 @@ class OpenTokens:
         return found
 
     def _open(self, uri: KeyUri, *, is_ours: bool) -> Token:
-        from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_info`
+        from seedless.pkcs11.token import open_token  # see `_info`
 
         module, _, whole = self._allowed(uri, is_ours=is_ours)
         place = (module, str(whole), self._writable)
@@ -392,8 +392,8 @@ class OpenTokens:
 def _info(module: Path, uri: KeyUri) -> TokenInfo:
     """Return what *module* says of the token that *uri* names."""
     # The binding takes longer to load than all else: who asks for help or errs does not wait for it.
-    from seedless.pkcs11.module import load  # noqa: PLC0415 - see above
-    from seedless.pkcs11.token import find_token  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.module import load
+    from seedless.pkcs11.token import find_token
 
     return find_token(load(module), uri)
 

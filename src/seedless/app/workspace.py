@@ -139,7 +139,7 @@ class Workspace:
 
     def __enter__(self) -> Self:
         """Keep tokens open from the first signature on."""
-        from seedless.app.tokens import Sessions  # noqa: PLC0415 - only where something is signed
+        from seedless.app.tokens import Sessions  # only where something is signed
 
         self.sessions = Sessions()
         return self
@@ -157,112 +157,112 @@ class Workspace:
     @property
     def operators(self) -> Operators:
         """The operator: create one with its store, edit it."""
-        from seedless.app.operators import Operators  # noqa: PLC0415 - what signs is loaded when it is used
+        from seedless.app.operators import Operators  # what signs is loaded when it is used
 
         return Operators(self)
 
     @property
     def accounts(self) -> Accounts:
         """Its accounts: create, edit, and revoke their users."""
-        from seedless.app.accounts import Accounts  # noqa: PLC0415 - likewise
+        from seedless.app.accounts import Accounts
 
         return Accounts(self)
 
     @property
     def users(self) -> Users:
         """Their users: create with creds, and edit."""
-        from seedless.app.users import Users  # noqa: PLC0415 - likewise
+        from seedless.app.users import Users
 
         return Users(self)
 
     @property
     def exports(self) -> Exports:
         """What its accounts let others import: add, edit, remove."""
-        from seedless.app.exports_imports import Exports  # noqa: PLC0415 - likewise
+        from seedless.app.exports_imports import Exports
 
         return Exports(self)
 
     @property
     def imports(self) -> Imports:
         """What its accounts import from others: add, edit, remove."""
-        from seedless.app.exports_imports import Imports  # noqa: PLC0415 - likewise
+        from seedless.app.exports_imports import Imports
 
         return Imports(self)
 
     @property
     def auth_callouts(self) -> AuthCallouts:
         """Services that decide on logins to its accounts: edit."""
-        from seedless.app.auth_callout import AuthCallouts  # noqa: PLC0415 - likewise
+        from seedless.app.auth_callout import AuthCallouts
 
         return AuthCallouts(self)
 
     @property
     def mappings(self) -> Mappings:
         """Where messages of a subject go in an account: add, edit, remove."""
-        from seedless.app.mappings import Mappings  # noqa: PLC0415 - likewise
+        from seedless.app.mappings import Mappings
 
         return Mappings(self)
 
     @property
     def resolver(self) -> Resolver:
         """The servers that hold accounts: push, pull, prune, delete."""
-        from seedless.app.resolver.operations import Resolver  # noqa: PLC0415 - likewise
+        from seedless.app.resolver.operations import Resolver
 
         return Resolver(self)
 
     @property
     def rotations(self) -> Rotations:
         """The rotations of signing keys: begin, go on, finish."""
-        from seedless.app.rotations.operations import Rotations  # noqa: PLC0415 - likewise
+        from seedless.app.rotations.operations import Rotations
 
         return Rotations(self)
 
     @property
     def signing_keys(self) -> SigningKeys:
         """The keys that sign for the operator and its accounts: add, remove."""
-        from seedless.app.signing_keys import SigningKeys  # noqa: PLC0415 - likewise
+        from seedless.app.signing_keys import SigningKeys
 
         return SigningKeys(self)
 
     @property
     def ceremonies(self) -> Ceremonies:
         """Ceremonies: review a request, take the keys that were made, compare them with tokens."""
-        from seedless.app.ceremonies import Ceremonies  # noqa: PLC0415 - likewise
+        from seedless.app.ceremonies import Ceremonies
 
         return Ceremonies(self)
 
     @property
     def keys(self) -> KeyManagement:
         """Keys on tokens and the inventory of them: create, register, audit, export, delete."""
-        from seedless.app.keys import KeyManagement  # noqa: PLC0415 - likewise
+        from seedless.app.keys import KeyManagement
 
         return KeyManagement(self)
 
     @property
     def tokens(self) -> TokenManagement:
         """Tokens: list, show, initialise, examine."""
-        from seedless.app.token_management import TokenManagement  # noqa: PLC0415 - likewise
+        from seedless.app.token_management import TokenManagement
 
         return TokenManagement(self)
 
     @property
     def desired(self) -> DesiredState:
         """The store as a file describes it: apply, export."""
-        from seedless.app.desired import DesiredState  # noqa: PLC0415 - likewise
+        from seedless.app.desired import DesiredState
 
         return DesiredState(self)
 
     @property
     def claims(self) -> ClaimsSigning:
         """Claims of any kind, signed as they are given."""
-        from seedless.app.claims_signing import ClaimsSigning  # noqa: PLC0415 - likewise
+        from seedless.app.claims_signing import ClaimsSigning
 
         return ClaimsSigning(self)
 
     @property
     def plans(self) -> Plans:
         """Plans in files, to be signed as they are."""
-        from seedless.app.plans import Plans  # noqa: PLC0415 - likewise
+        from seedless.app.plans import Plans
 
         return Plans(self)
 
@@ -301,8 +301,8 @@ class Workspace:
         """The pinned policy, where there is one; raise `StoreError` when it cannot be read."""
         if self.policy_path is None:
             return None
-        from seedless import file_kind  # noqa: PLC0415 - only where a policy is pinned
-        from seedless.policy import read  # noqa: PLC0415 - likewise
+        from seedless import file_kind  # only where a policy is pinned
+        from seedless.policy import read
 
         # Read once for a workspace: a policy that somebody changes while a command runs does not judge
         # half of it.
@@ -510,7 +510,7 @@ class Workspace:
 
 def _nsc_root() -> Path | None:
     """Return where nsc has its stores, if it has any."""
-    from seedless.migrate import nsc_paths  # noqa: PLC0415 - only where there is no store of ours
+    from seedless.migrate import nsc_paths  # only where there is no store of ours
 
     with contextlib.suppress(SeedlessError):
         root = nsc_paths(os.environ).root

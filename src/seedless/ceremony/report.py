@@ -120,7 +120,7 @@ def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
 def qr_code(digest: str) -> str | None:
     """Return *digest* as a QR code, an SVG element; None where segno is not installed."""
     try:
-        import segno  # noqa: PLC0415 - an extra
+        import segno  # an extra
     except ImportError:
         return None
     svg: str = segno.make(f"sha256:{digest}", micro=False).svg_inline(border=1, omitsize=True)

@@ -135,7 +135,7 @@ def _fitted(value: object, kind: Any) -> Any:  # noqa: ANN401 - a type, and a va
         plain = msgspec.to_builtins(value, builtin_types=_NOT_JSON)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BadClaims(f"these claims hold what JSON cannot: {error}") from error
-    from seedless import typed_json  # noqa: PLC0415 - only for claims that nobody has read yet
+    from seedless import typed_json  # only for claims that nobody has read yet
 
     fitted, unknown = typed_json.fit(plain, kind)
     if unknown:
@@ -161,7 +161,7 @@ def _require_subject(body: Any, sub: str) -> None:  # noqa: ANN401 - any body
 
 def _require_url(url: str) -> None:
     """Refuse what Go's net/url cannot parse, or what has no scheme."""
-    from seedless.claims.url import is_url  # noqa: PLC0415 - few operators have one
+    from seedless.claims.url import is_url  # few operators have one
 
     path = "nats.account_server_url"
     if not is_url(url):

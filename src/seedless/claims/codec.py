@@ -142,7 +142,7 @@ def jti(payload: Payload[Any]) -> str:
 @functools.cache
 def _sha512_256() -> Any:  # noqa: ANN401 - hashlib names no type
     """Return the digest of nothing: OpenSSL takes longer to find the algorithm than to run it."""
-    import hashlib  # noqa: PLC0415 - OpenSSL is slow to load, and reading does without
+    import hashlib  # OpenSSL is slow to load, and reading does without
 
     return hashlib.new("sha512_256")
 

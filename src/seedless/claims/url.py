@@ -99,7 +99,7 @@ def _unescaped(text: str) -> str:
 
 
 def _is_ipv6(text: str) -> bool:
-    import ipaddress  # noqa: PLC0415 - only for URLs with an address in brackets
+    import ipaddress  # only for URLs with an address in brackets
 
     address, percent, zone = text.partition("%")
     if percent and not zone:

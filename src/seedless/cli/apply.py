@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--prune", is_flag=True, help="Remove what the file does not name, where it names others.")
 @bulk_options
 def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> int:
-    """Make the store as a desired-state file says.
+    """Bring the store to the state that a file describes.
 
     FILE is TOML or JSON, - is stdin. Only what differs is signed; what the file does not name is left alone.
     Without a terminal, look first (--plan-only, --plan FILE), and then say --yes; a pinned policy decides.

@@ -27,8 +27,8 @@ def refuse_seeds(words: Sequence[str], environ: Mapping[str, str]) -> None:
     ]
     if not (long or variables):
         return
-    from seedless.errors import UsageError  # noqa: PLC0415 - few commands come here
-    from seedless.text import holds_seed  # noqa: PLC0415 - likewise
+    from seedless.errors import UsageError  # few commands come here
+    from seedless.text import holds_seed
 
     for number in long:
         if holds_seed(words[number]):

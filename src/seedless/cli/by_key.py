@@ -21,8 +21,8 @@ def with_names(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
     """
     if not any(_keys_in(values.get(name)) for name in _NAMES):
         return values
-    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - few commands are given a key
-    from seedless.errors import SeedlessError  # noqa: PLC0415 - likewise
+    from seedless.cli.workspace import CommandWorkspace  # few commands are given a key
+    from seedless.errors import SeedlessError
 
     try:
         store = CommandWorkspace(settings).store
@@ -45,8 +45,8 @@ def _keys_in(value: object) -> bool:
 
 def _name(store: Store, text: str, account: str | None) -> str:
     """Return the name of the account, or of the user of *account*, whose key *text* is; else *text*."""
-    from seedless.errors import SeedlessError  # noqa: PLC0415 - few commands are given a key
-    from seedless.nkey import PublicKey  # noqa: PLC0415 - likewise
+    from seedless.errors import SeedlessError  # few commands are given a key
+    from seedless.nkey import PublicKey
 
     try:
         address = store.find(PublicKey.parse(text)) if _KEY.fullmatch(text) else None

@@ -72,7 +72,7 @@ _COMPLETERS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish
 
 def register() -> None:
     """Let click complete names as well, in each shell."""
-    from click.shell_completion import add_completion_class  # noqa: PLC0415 - beside its use
+    from click.shell_completion import add_completion_class  # beside its use
 
     for shell, completer in _COMPLETERS.items():
         add_completion_class(completer, shell)
@@ -116,7 +116,7 @@ def _names(context: click.Context, parameter: str | None) -> Iterable[str] | Non
     source = _SOURCES.get((words[0], parameter)) or _SOURCES.get(("", parameter))
     if source is None:
         return None
-    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - only for names
+    from seedless.cli.workspace import CommandWorkspace  # only for names
 
     given: dict[str, Any] = {name: context.params.get(name) for name in _SETTINGS}
     try:
@@ -137,7 +137,7 @@ def _users(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]
 
 
 def _operators(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    from seedless.store import operators  # noqa: PLC0415 - only for names
+    from seedless.store import operators  # only for names
 
     return operators(workspace.root)
 
@@ -151,7 +151,7 @@ def _keys(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
 
 
 def _tokens(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - only for names
+    from seedless.pkcs11.uri import KeyUri  # only for names
 
     labels = {KeyUri.parse(entry.uri).token for entry in workspace.inventory()}
     return sorted(label for label in labels if label)
@@ -162,7 +162,7 @@ def _issuers(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[st
 
 
 def _roles(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:
-    from seedless.claims import Account, Scope  # noqa: PLC0415 - only for roles
+    from seedless.claims import Account, Scope  # only for roles
 
     store = workspace.store
     for account in [params["account"]] if params.get("account") else store.children():
@@ -174,7 +174,7 @@ def _roles(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]
 
 
 def _codes(*_: object) -> Iterable[str]:
-    from seedless.rules import code_of, rules  # noqa: PLC0415 - only for codes
+    from seedless.rules import code_of, rules  # only for codes
 
     return sorted(code_of(rule) for rule in rules())
 

@@ -123,7 +123,7 @@ def _row(entry: ContextEntry) -> dict[str, str | None]:
 @context.command()
 @store_options
 def show(settings: Settings) -> None:
-    """Show what a command works with here.
+    """Show the settings that a command uses here.
 
     Options, environment, the context and the configuration are taken together, as every command does.
 

@@ -32,7 +32,7 @@ _COLOURS = {ExpiryState.EXPIRED: "red", ExpiryState.SOON: "yellow"}
 @click.option("--skip", is_flag=True, help="Without those that never expire.")
 @store_options
 def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
-    """List what expires, and what has.
+    """List what expires, and what has expired.
 
     Operator, accounts, users, and the activations that accounts import with; the first to expire comes first.
     The exit code is 3 when something has expired, or expires --within, or cannot be read: a monitor that runs

@@ -53,8 +53,8 @@ def _fetched(url: str) -> Jwt[Any]:
 
     What comes over plain http may be anybody's operator: only this machine is asked in that way.
     """
-    import urllib.request  # noqa: PLC0415 - slow to load, and few jwts come from there
-    from urllib.parse import urlsplit  # noqa: PLC0415 - likewise
+    import urllib.request  # slow to load, and few jwts come from there
+    from urllib.parse import urlsplit
 
     if url.startswith("http:") and urlsplit(url).hostname not in _HERE:
         raise UsageError(

@@ -76,9 +76,9 @@ class LazyGroup(click.Group):
 
     def unknown(self, name: str, args: list[str]) -> str:  # noqa: ARG002 - of the whole program
         """Return what to say of *name*, which is no command: with the one that may have been meant."""
-        import difflib  # noqa: PLC0415 - only for a slip of the pen
+        import difflib  # only for a slip of the pen
 
-        from seedless.text import quoted  # noqa: PLC0415 - likewise
+        from seedless.text import quoted
 
         near = difflib.get_close_matches(name, self.table, n=1)
         hint = f": did you mean {near[0]}?" if near else ""

@@ -42,20 +42,20 @@ _NO_STDOUT = (
 )
 _OF_WRITING = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF})
 _COMMANDS = {
-    "token": ("token", "Find, initialise, look at and try tokens."),
+    "token": ("token", "List, initialise, show and test tokens."),
     "key": ("key", "Create, import, list, audit and delete keys on tokens."),
-    "operator": ("operator", "Make, edit and show the operator."),
-    "account": ("account", "Make, edit, show and delete accounts."),
-    "user": ("user", "Make, show and list users, and write creds files."),
+    "operator": ("operator", "Create, edit and show the operator."),
+    "account": ("account", "Create, edit, show and delete accounts."),
+    "user": ("user", "Create, show and list users, and write creds files."),
     "activation": ("activation", "Sign activations: permissions to import private exports."),
-    "apply": ("apply", "Make the store as a desired-state file says."),
+    "apply": ("apply", "Bring the store to the state that a file describes."),
     "export-desired": ("export_desired", "Write the store as a desired-state file."),
     "sign": ("sign", "Sign a claims file, a jwt again, or a plan."),
-    "show": ("show", "Show what a jwt says."),
+    "show": ("show", "Show the claims of a jwt."),
     "diff": ("diff", "Show what changes between two jwts."),
     "verify": ("verify", "Verify jwts, and whether the store trusts them."),
     "lint": ("lint", "Find security issues in jwts, stores and configurations."),
-    "expirations": ("expirations", "List what expires, and what has."),
+    "expirations": ("expirations", "List what expires, and what has expired."),
     "tree": ("tree", "Draw the operator, its accounts and their users."),
     "policy": ("policy", "Check and explain the policy that is pinned."),
     "ceremony": ("ceremony", "Sign on a machine without a network, and check it afterwards."),
@@ -98,7 +98,7 @@ The pages: seedless docs. Who comes from nsc may type its commands to see ours.
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely wanted
+        from importlib.metadata import version  # slow, and rarely wanted
 
         click.echo(f"seedless {version('seedless')}")
         ctx.exit()
@@ -109,9 +109,9 @@ class Program(LazyGroup):
 
     def unknown(self, name: str, args: list[str]) -> str:
         """Refuse *name*; for a command of nsc, with the one that does the same here as the hint."""
-        from seedless.cli.nsc_words import translated  # noqa: PLC0415 - only for a word that is no command
-        from seedless.errors import UsageError  # noqa: PLC0415 - likewise
-        from seedless.text import quoted  # noqa: PLC0415 - likewise
+        from seedless.cli.nsc_words import translated  # only for a word that is no command
+        from seedless.errors import UsageError
+        from seedless.text import quoted
 
         here = translated(args)
         if here is not None:
@@ -177,7 +177,7 @@ def _run(words: list[str], run: Run | None) -> int:
     try:
         escape_what_cannot_be_written()
         if "_SEEDLESS_COMPLETE" in os.environ:
-            from seedless.cli.completion import register  # noqa: PLC0415 - only for a shell that completes
+            from seedless.cli.completion import register  # only for a shell that completes
 
             register()
         refuse_seeds(words, os.environ)
@@ -210,7 +210,7 @@ def _ended(words: Sequence[str], error: BaseException) -> int:
 
 def _told(error: BaseException) -> tuple[str, str, int]:
     """Return message, hint and exit code of *error*."""
-    from seedless.errors import SeedlessError  # noqa: PLC0415 - only when something failed
+    from seedless.errors import SeedlessError  # only when something failed
 
     match error:
         case SeedlessError():
@@ -236,7 +236,7 @@ def _told(error: BaseException) -> tuple[str, str, int]:
 
 
 def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
-    from seedless.text import printable, without_seeds  # noqa: PLC0415 - only when something failed
+    from seedless.text import printable, without_seeds  # only when something failed
 
     cut = (f"{text[:_LONGEST]}…" if text[_LONGEST:] else text for text in map(without_seeds, (message, hint)))
     message, hint = (printable(text) for text in cut)
@@ -244,7 +244,7 @@ def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
     if hint:
         write_to_stderr(f"{click.style('hint:', fg='yellow')} {hint}")
     if "--json" in words:
-        import json  # noqa: PLC0415 - only for --json
+        import json  # only for --json
 
         with contextlib.suppress(OSError):
             click.echo(json.dumps({"error": {"message": message, "hint": hint, "exit_code": code}}))

@@ -84,6 +84,6 @@ def translated(words: Sequence[str]) -> str | None:
 
 
 def _quoted(word: str) -> str:
-    import shlex  # noqa: PLC0415 - only for a command of nsc
+    import shlex  # only for a command of nsc
 
     return shlex.quote(word)

@@ -29,8 +29,8 @@ class Settings(WorkspaceSettings, frozen=True, kw_only=True):
 
 def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     """Return *given*, public keys all of them."""
-    from seedless.errors import BadKey  # noqa: PLC0415 - most commands are given none
-    from seedless.nkey import PublicKey  # noqa: PLC0415 - likewise
+    from seedless.errors import BadKey  # most commands are given none
+    from seedless.nkey import PublicKey
 
     try:
         return tuple(str(PublicKey.parse(text)) for text in given)
@@ -127,14 +127,14 @@ def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) ->
     @functools.wraps(command)
     def with_settings(*, quiet: bool, **values: Any) -> R:  # noqa: ANN401 - click's values
         if quiet:
-            from seedless.cli import printing  # noqa: PLC0415 - rarely wanted
+            from seedless.cli import printing  # rarely wanted
 
             printing.set_quiet(is_quiet=True)
             click.get_current_context().call_on_close(functools.partial(printing.set_quiet, is_quiet=False))
         mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
         settings = Settings(**mine)
         if "dry_run" in mine or "yes" in mine:
-            from seedless.cli import consent  # noqa: PLC0415 - only where somebody may be asked
+            from seedless.cli import consent  # only where somebody may be asked
 
             consent.begin(settings)
         return command(settings, **with_names(settings, values))

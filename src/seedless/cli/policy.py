@@ -31,7 +31,7 @@ def policy() -> None:
 @click.option("--against", type=_FILE, metavar="OLD", help="Show what changes from the policy in OLD.")
 @json_options
 def check(settings: Settings, *, file: Path, against: Path | None) -> int:
-    """Tell whether the policy in FILE is right.
+    """Check that the policy in FILE is valid.
 
     With --against, show what it changes: rules that fall away first. Exit code 5 when something changes.
 

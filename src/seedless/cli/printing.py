@@ -64,14 +64,14 @@ def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _json(data: Any) -> str:  # noqa: ANN401 - what json takes
-    import json  # noqa: PLC0415 - slow to load, and people do not want it
+    import json  # slow to load, and people do not want it
 
     return _UNSEEN.sub(_escape, json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def _escape(found: re.Match[str]) -> str:
     """Return a character that cannot be seen as JSON's escape, which means the same."""
-    import json  # noqa: PLC0415 - see above
+    import json
 
     mark = found[0]
     return mark if mark.isprintable() else json.dumps(mark)[1:-1]
@@ -118,7 +118,7 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
 
 
 def _columns() -> int:
-    import shutil  # noqa: PLC0415 - slow to load, and most output is no table on a terminal
+    import shutil  # slow to load, and most output is no table on a terminal
 
     return shutil.get_terminal_size().columns
 

@@ -92,9 +92,9 @@ def prune_target(
 
     Return what --json prints, what people read, and whether nothing is left to be done.
     """
-    from seedless.app.resolver import delete  # noqa: PLC0415 - not for --help
-    from seedless.cli.render import resolver as render  # noqa: PLC0415 - likewise
-    from seedless.resolver import DELETE  # noqa: PLC0415 - likewise
+    from seedless.app.resolver import delete  # not for --help
+    from seedless.cli.render import resolver as render
+    from seedless.resolver import DELETE
 
     if request is None:
         delete.require_store(workspace)
@@ -112,8 +112,8 @@ def send_delete(
     workspace: CommandWorkspace, found: DeletePreview, approve: Callable[[DeletePreview], bool]
 ) -> OnServersDeleted:
     """Show the deletion *found*, and do it with consent; not with --dry-run."""
-    from seedless.app.resolver.delete import OnServersDeleted  # noqa: PLC0415 - not for --help
-    from seedless.cli.render import resolver as render  # noqa: PLC0415 - likewise
+    from seedless.app.resolver.delete import OnServersDeleted  # not for --help
+    from seedless.cli.render import resolver as render
 
     render.show_delete(found)
     found.report.require_clean()

@@ -99,9 +99,9 @@ def open_session(
 
     What is signed on the way is shown like all that is signed.
     """
-    from seedless.cli import consent  # noqa: PLC0415 - not for --help
-    from seedless.cli.review import sign_preview  # noqa: PLC0415 - likewise
-    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - likewise
+    from seedless.cli import consent  # not for --help
+    from seedless.cli.review import sign_preview
+    from seedless.cli.workspace import CommandWorkspace
 
     ask, options = approve or consent.ask_to_sign, workspace.options
     # With --plan it is the work that goes into the file, and not who logs in to ask.

@@ -135,7 +135,7 @@ def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
     ]
     if not reset:
         return
-    from seedless import ledger  # noqa: PLC0415 - few commands need it
+    from seedless import ledger  # few commands need it
 
     known = ledger.load(workspace.root / ledger.LEDGER_NAME)
     printing.say(f"this clock reads {moment(workspace.now)}")

@@ -124,7 +124,7 @@ def lint_configurations(
     Example:
       seedless server lint nats.conf
     """
-    from seedless.cli.lint import Look  # noqa: PLC0415 - only here
+    from seedless.cli.lint import Look  # only here
 
     look = Look(CommandWorkspace(settings), wants_delete=wants_delete)
     return look.tell((found for file in files for found in look.at_configuration(file)), strict=strict)

@@ -45,7 +45,7 @@ def read_input(name: str) -> str:
 def _refuse_document(name: str, text: str) -> None:
     """Raise `WrongFile` for a plan, or a file of a ceremony, which can hold many jwts."""
     if text.startswith("{") and '"format":"seedless ' in text:  # canonical JSON: no blanks, one spelling
-        from seedless import file_kind  # noqa: PLC0415 - few files are of that kind
+        from seedless import file_kind  # few files are of that kind
 
         file_kind.require(text.encode(), name, file_kind.JWT, file_kind.CLAIMS)
 
@@ -53,7 +53,7 @@ def _refuse_document(name: str, text: str) -> None:
 def jwt_in(text: str) -> str:
     """Return the jwt in *text*: bare, or the one of a creds file."""
     if _DASHES in text:
-        from seedless.decorated import find_jwt  # noqa: PLC0415 - only for what is between lines of dashes
+        from seedless.decorated import find_jwt  # only for what is between lines of dashes
 
         text = find_jwt(text)
     return text.strip()
@@ -73,7 +73,7 @@ def read_jwt(name: str) -> jwt.Jwt[object]:
 @click.argument("file", default="-", metavar="[FILE|NAME|-]")
 @store_options
 def show(settings: Settings, *, file: str) -> None:
-    """Show what a jwt says.
+    """Show the claims of a jwt.
 
     FILE holds the jwt, bare or in a creds file; - is stdin. Its signature is verified first. A NAME that is
     no file is looked up in the store: an operator, an account, a user as ACCOUNT/USER, or a public key.
@@ -90,7 +90,7 @@ def show(settings: Settings, *, file: str) -> None:
 
 def _named(settings: Settings, name: str) -> jwt.Jwt[Any]:
     """Return the jwt that *name* has in the store; raise `UsageError` where it has none."""
-    from seedless.cli.workspace import CommandWorkspace  # noqa: PLC0415 - only where there is no such file
+    from seedless.cli.workspace import CommandWorkspace  # only where there is no such file
 
     try:
         store = CommandWorkspace(settings).store

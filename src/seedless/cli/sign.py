@@ -98,7 +98,7 @@ def sign(
 
 def _sign_plan(settings: Settings, expect: str | None) -> None:
     """Sign the plan in the file of --plan; whoever gives its digest has reviewed it, and is not asked."""
-    from seedless.app.plans import read_file, with_store_of  # noqa: PLC0415 - only for plans
+    from seedless.app.plans import read_file, with_store_of  # only for plans
 
     workspace = CommandWorkspace(msgspec.structs.replace(settings, plan=None))
     approve = consent.ask_to_sign if expect is None else consent.given
@@ -133,7 +133,7 @@ def _refuse_together(settings: Settings, given: Mapping[str, object]) -> None:
 
 def _read(file: str, kind: str | None) -> Claims[Any] | Jwt[Any]:
     """Return the claims in *file*, or the jwt that it contains."""
-    from seedless.app.claims_signing import read_claims  # noqa: PLC0415 - not for plans
+    from seedless.app.claims_signing import read_claims  # not for plans
 
     text = read_input(file)
     file_kind.require(

@@ -40,19 +40,19 @@ class _Terminal:
 
     def before_driver(self, module: Path, /) -> None:
         """Go on in a child process, so that the command ends in a sentence whatever the driver does."""
-        from seedless.cli.driver.supervisor import stand_guard  # noqa: PLC0415 - only where a driver is loaded
+        from seedless.cli.driver.supervisor import stand_guard  # only where a driver is loaded
 
         stand_guard(module)
 
     def progress(self, items: Iterable[T], total: int, label: str, /) -> Iterator[T]:
         """Show a bar, or lines."""
-        from seedless.cli.render.progress import with_progress  # noqa: PLC0415 - only where something is signed
+        from seedless.cli.render.progress import with_progress  # only where something is signed
 
         return with_progress(items, total, label)
 
     def waits(self, notice: str, /) -> None:
         """Print why the command waits."""
-        from seedless.cli import printing  # noqa: PLC0415 - likewise
+        from seedless.cli import printing
 
         printing.say(notice)
 

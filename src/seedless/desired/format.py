@@ -216,7 +216,7 @@ def schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """Return the schema as its file contains it."""
-    import json  # noqa: PLC0415 - slow to load, and reading does without
+    import json  # slow to load, and reading does without
 
     return json.dumps(schema(), indent=2, ensure_ascii=True) + "\n"
 

@@ -113,7 +113,7 @@ def member(path: str, name: str) -> str:
 
 
 def _as_json(name: str) -> str:
-    import json  # noqa: PLC0415 - slow to load, and such names are rare
+    import json  # slow to load, and such names are rare
 
     return json.dumps(name)
 

@@ -262,8 +262,8 @@ def _not_loaded(path: Path, reason: str) -> ModuleError:
 
 def _not_found(path: Path) -> list[str]:
     """Return the shared libraries that `ldd` does not find for a module; none where it cannot be asked."""
-    import shutil  # noqa: PLC0415 - a good module does without
-    import subprocess  # noqa: PLC0415 - likewise
+    import shutil  # a good module does without
+    import subprocess
 
     # Nothing else of the environment, which may hold a PIN that was not read yet.
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}

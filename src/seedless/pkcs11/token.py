@@ -123,7 +123,7 @@ class Token:
     def create(self, label: str, key_id: bytes, random: bytes) -> Key:
         """Create a pair as `generate` does, with a *key_id* that `free_ids` gave, and 32 *random* bytes."""
         # Creating and importing keys is not loaded by who only signs.
-        from seedless.pkcs11.key_creation import KeyRequest, generate_pair  # noqa: PLC0415
+        from seedless.pkcs11.key_creation import KeyRequest, generate_pair
 
         self._require_creates()
         with self._session.use("make a key") as raw:
@@ -132,7 +132,7 @@ class Token:
         return pair.key
 
     def _require_creates(self) -> None:
-        from seedless.pkcs11.key_creation import require_makes_keys  # noqa: PLC0415 - as in `create`
+        from seedless.pkcs11.key_creation import require_makes_keys  # as in `create`
 
         require_makes_keys(self._session.module, self.info)
 
@@ -148,7 +148,7 @@ class Token:
         *objects* are the objects with its CKA_ID, of which only those with its *label*, or none, are looked
         at. A pair that cannot be used is removed, too.
         """
-        from seedless.pkcs11.key_creation import finished  # noqa: PLC0415 - as in `create`
+        from seedless.pkcs11.key_creation import finished  # as in `create`
 
         with self._session.use("finish a key") as raw:
             pair = finished(self._session, raw, self._numbers, (label, *objects), random)
@@ -174,7 +174,7 @@ class Token:
 
         The rest is as with `generate`; refused is also a key that the token has already.
         """
-        from seedless.pkcs11.key_creation import KeyToImport, import_pair, require_takes_keys  # noqa: PLC0415 - likewise
+        from seedless.pkcs11.key_creation import KeyToImport, import_pair, require_takes_keys
 
         require_takes_keys(self._session.module, self.info)
         with self._session.use("import a key") as raw:

@@ -72,7 +72,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def uri(self) -> KeyUri:
         """The URI that means this token and, where serials differ, no other."""
-        from seedless.pkcs11.uri import KeyUri  # noqa: PLC0415 - a value asked for by few
+        from seedless.pkcs11.uri import KeyUri  # a value asked for by few
 
         return KeyUri(
             token=self.label or None,

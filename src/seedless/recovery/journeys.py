@@ -226,9 +226,9 @@ def _typed_shares(process: SecretProcess, known: RecoveryRecord) -> list[Share]:
 
 def _require_takes_keys(place: TokenPlace) -> None:
     """Raise `TokenError` for no token, and for one that takes no keys: before anybody has typed a word."""
-    from seedless.pkcs11.key_creation import require_takes_keys  # noqa: PLC0415 - in the child
-    from seedless.pkcs11.module import load  # noqa: PLC0415 - likewise
-    from seedless.pkcs11.token import find_token  # noqa: PLC0415 - likewise
+    from seedless.pkcs11.key_creation import require_takes_keys  # in the child
+    from seedless.pkcs11.module import load
+    from seedless.pkcs11.token import find_token
 
     module = load(place.module)
     try:
@@ -270,7 +270,7 @@ def _imported(
 
 @contextmanager
 def _opened(process: SecretProcess, place: TokenPlace) -> Iterator[Token]:
-    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - see `_require_takes_keys`
+    from seedless.pkcs11.token import open_token  # see `_require_takes_keys`
 
     with process.terminal.main_screen():  # where the PIN is asked
         opening = open_token(

@@ -26,8 +26,8 @@ def lock_memory() -> bool:
 
 def locked_buffer(size: int) -> memoryview:
     """Return *size* zero bytes in pages of their own: out of swap where the system lets it, out of cores."""
-    import ctypes  # noqa: PLC0415 - help of a command loads this module, and needs none of it
-    import mmap  # noqa: PLC0415 - likewise
+    import ctypes  # help of a command loads this module, and needs none of it
+    import mmap
 
     # madvise takes whole pages from their first byte: an object of the heap begins anywhere in a page, and
     # shares it with others.
@@ -65,6 +65,6 @@ def ways_to_disk(proc: Path = Path("/proc")) -> list[str]:
 
 
 def _libc() -> Any:  # noqa: ANN401 - ctypes has no types for it
-    import ctypes  # noqa: PLC0415 - see above
+    import ctypes
 
     return ctypes.CDLL(None)

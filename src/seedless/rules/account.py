@@ -164,7 +164,7 @@ def c060_info_url_is_a_url(statement: Statement[Account], _: Context) -> Iterato
 
 
 def _has_scheme_and_host(text: str) -> bool:
-    from seedless.claims import url  # noqa: PLC0415 - patterns that are slow to compile, and few have a URL
+    from seedless.claims import url  # patterns that are slow to compile, and few have a URL
 
     found = url.parse(text)
     return found is not None and found.scheme != "" and found.host != ""

@@ -79,7 +79,7 @@ def is_time_zone(name: str) -> bool:
         return True
     if ".." in name or name.startswith(("/", "\\")):
         return False
-    import zoneinfo  # noqa: PLC0415 - slow to load, and few name a zone
+    import zoneinfo  # slow to load, and few name a zone
 
     try:
         zoneinfo.ZoneInfo(name)

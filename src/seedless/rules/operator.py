@@ -154,7 +154,7 @@ def _services(statement: Statement[Operator]) -> Iterator[tuple[str, str, Url | 
 
 
 def _parsed(text: str) -> Url | None:
-    from seedless.claims import url  # noqa: PLC0415 - patterns that are slow to compile, and few have a URL
+    from seedless.claims import url  # patterns that are slow to compile, and few have a URL
 
     return url.parse(text)
 

@@ -99,14 +99,14 @@ def _require_one(values: dict[str, object], are: str, hint: str) -> None:
 
 def login(workspace: Workspace, remote: Remote, user: Creds) -> ServerLogin:
     """Return how *user* logs in to the servers that *remote* names."""
-    from seedless.resolver import ServerLogin  # noqa: PLC0415 - `push --help` loads this file
+    from seedless.resolver import ServerLogin  # `push --help` loads this file
 
     return ServerLogin(address(workspace, remote), user.key, user.jwt)
 
 
 def address(workspace: Workspace, remote: Remote) -> ServerAddress:
     """Return where the servers are that *remote* names, and how they are reached; raise `UsageError`."""
-    from seedless.resolver import ServerAddress  # noqa: PLC0415 - likewise
+    from seedless.resolver import ServerAddress
 
     return ServerAddress(addresses(workspace, remote), _tls(remote), remote.tls_first, remote.patience)
 
@@ -136,7 +136,7 @@ def _tls(remote: Remote) -> ssl.SSLContext | None:
         raise UsageError("--client-key is the key of a certificate", "give --client-cert too")
     if not (remote.ca_cert or remote.client_cert or remote.tls_first):
         return None
-    import ssl  # noqa: PLC0415 - only for TLS
+    import ssl  # only for TLS
 
     try:
         context = ssl.create_default_context(cafile=remote.ca_cert)

@@ -25,7 +25,7 @@ from seedless.text import shown
 def add(
     settings: Settings, *, name: str, public_key: PublicKey | None, issuer: str | None, options: ClaimsOptions
 ) -> None:
-    """Make the account NAME.
+    """Create the account NAME.
 
     Its key is made on a token, or given with --public-key. In a managed store, whose operator is somebody
     else (operator import), the account signs itself, as in nsc: the jwt is a request to the operator, who

@@ -56,7 +56,7 @@ def authcallout(
     disable: bool,
     **given: Any,  # noqa: ANN401 - click's values
 ) -> None:
-    """Edit who decides on logins to the account NAME.
+    """Edit the auth callout of the account NAME.
 
     With --curve generate a curve key is made here, and its seed goes into the key store (0600), where the
     service gets it from.

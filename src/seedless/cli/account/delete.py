@@ -77,9 +77,9 @@ def delete(
 
 def _delete_remote(workspace: CommandWorkspace, remote: Remote, jwt: Jwt[Any]) -> TargetAnswer | None:
     """Delete the account on servers, with consent; return what they answered, None with --dry-run."""
-    from seedless.app.resolver.delete import preview_delete  # noqa: PLC0415 - few delete on servers
-    from seedless.cli.prune import send_delete  # noqa: PLC0415 - likewise
-    from seedless.resolver import DELETE  # noqa: PLC0415 - likewise
+    from seedless.app.resolver.delete import preview_delete  # few delete on servers
+    from seedless.cli.prune import send_delete
+    from seedless.resolver import DELETE
 
     with open_session(workspace, remote, DELETE) as session:
         found = preview_delete(session, jwt)
@@ -120,7 +120,7 @@ def _count(users: Sequence[object]) -> str:
 @issuer_option
 @sign_options
 def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> None:
-    """Give the account OLD the name NEW.
+    """Rename the account OLD to NEW.
 
     Its users and their creds move with it. Its key stays the same, and so do the jwts of its users.
 

@@ -94,7 +94,7 @@ def add(
     issuer: str | None,
     given: dict[str, Any],
 ) -> None:
-    """Let other accounts import a subject.
+    """Export a subject to other accounts.
 
     \b
     Example:
@@ -158,7 +158,7 @@ def edit(
 def remove(
     settings: Settings, *, account: str, subject: str, is_service: bool | None, issuer: str | None
 ) -> None:
-    """Take an export out of an account.
+    """Remove an export of an account.
 
     The imports of it stay in the other accounts, and bring nothing any more; those of the store are named.
 

@@ -164,7 +164,7 @@ def remove(
     is_service: bool | None,
     issuer: str | None,
 ) -> None:
-    """Take an import out of an account.
+    """Remove an import of an account.
 
     --subject is its subject here or in the other account.
 

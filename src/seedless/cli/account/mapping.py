@@ -107,7 +107,7 @@ def edit(
 def remove(
     settings: Settings, *, account: str, source: str, target: str | None, cluster: str, issuer: str | None
 ) -> None:
-    """Let messages of a subject go nowhere else.
+    """Remove mappings of a subject.
 
     \b
     Example:

@@ -69,7 +69,7 @@ def revoke(
 @issuer_option
 @sign_options
 def unrevoke(settings: Settings, *, whom: tuple[str, ...], account: str, issuer: str | None) -> None:
-    """Take revocations of users back.
+    """Remove revocations of users.
 
     What was issued before holds again.
 

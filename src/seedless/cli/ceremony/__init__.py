@@ -5,18 +5,18 @@ from __future__ import annotations
 from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "keygen": ("keygen", "Make an operator's keys, and the policy that pins it."),
-    "keys": ("keys", "Take the keys of a keygen into the inventory."),
-    "prepare": ("prepare", "Make a request of a plan, for a machine without a network."),
-    "review": ("review", "Judge and show a request, without token or PIN."),
+    "keygen": ("keygen", "Create an operator's keys, and the policy that pins it."),
+    "keys": ("keys", "Register the keys of a keygen in the inventory."),
+    "prepare": ("prepare", "Create a request from a plan, for a machine offline."),
+    "review": ("review", "Check and show a request, without token or PIN."),
     "witness": ("witness", "Sign that you have reviewed a request."),
     "sign": ("sign", "Sign a request, and write the result."),
-    "abandon": ("abandon", "Give a ceremony up that has begun, for good."),
-    "accept": ("accept", "Take the result of a ceremony into the store."),
+    "abandon": ("abandon", "Abandon a ceremony that has begun, for good."),
+    "accept": ("accept", "Record the result of a ceremony in the store."),
     "check": ("check", "Check a ceremony afterwards: no token, no store, no network."),
     "rehearse": ("rehearse", "Rehearse the whole ceremony on a temporary token."),
-    "inventory": ("inventory", "Lay the keys of the transcripts beside the tokens."),
-    "report": ("report", "Write the page of a ceremony: HTML that prints well."),
+    "inventory": ("inventory", "Compare the keys of the transcripts with the tokens."),
+    "report": ("report", "Write the report of a ceremony: HTML that prints well."),
 }
 
 ceremony = LazyGroup(

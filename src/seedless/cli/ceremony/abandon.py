@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--expect", metavar="DIGEST", help="The digest of the request; nobody is asked then.")
 @confirmed_options
 def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> None:
-    """Give a ceremony up that has begun, for good.
+    """Abandon a ceremony that has begun, for good.
 
     For one that cannot be finished: its token is broken, or its policy was wrong. Until then no other request
     of the operator is signed. The request is never signed again; its transcript stays, and stays incomplete.

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.argument("result_file", metavar="RESULT", type=click.Path(path_type=Path))
 @write_options
 def accept(settings: Settings, *, result_file: Path) -> None:
-    """Take the result of a ceremony into the store.
+    """Record the result of a ceremony in the store.
 
     Only for a request that was prepared here, for the operator of this store, and where the store is still as
     it was then. Every signature, the chain, the witnesses and the receipts are verified first. What is in the

@@ -17,7 +17,7 @@ _FOUND = 3
 @click.option("--offline", is_flag=True, help="Only what the transcripts say; no token is opened.")
 @token_options
 def inventory(settings: Settings, *, offline: bool) -> int:
-    """Lay the keys of the transcripts beside the tokens.
+    """Compare the keys of the transcripts with the tokens.
 
     The transcripts are those of the ceremonies that this machine has held. Each key is looked for on its
     token, and what the driver says of it now is compared with what it said then; exit code 3 when one is

@@ -82,7 +82,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     policy_out: Path | None,
     output: Path,
 ) -> None:
-    """Make an operator's keys, and the policy that pins it.
+    """Create an operator's keys, and the policy that pins it.
 
     The keys of the operator NAME are made on a token. Each signs a statement about itself: what it is called,
     who holds it, what the driver says of it. For several tokens, run it for each, with --add naming the file

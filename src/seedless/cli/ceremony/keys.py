@@ -19,7 +19,7 @@ from seedless.cli.workspace import CommandWorkspace
 @click.argument("file", type=click.Path(path_type=Path))
 @write_options
 def keys(settings: Settings, *, file: Path) -> None:
-    """Take the keys of a keygen into the inventory.
+    """Register the keys of a keygen in the inventory.
 
     Each statement is verified: it is signed by the key that it is about. The inventory then knows the keys by
     their names, so that commands take them up; where their token is, it cannot be reached from here.

@@ -60,7 +60,7 @@ def prepare(
     at: Moment | None,
     output: Path,
 ) -> None:
-    """Make a request of a plan, for a machine without a network.
+    """Create a request from a plan, for a machine offline.
 
     PLAN is what --plan FILE of any command that signs has written. The jwts are dated now, each after the one
     that it replaces. The digest is shown in hex and in words: write the words down, or print them; they are

@@ -34,7 +34,7 @@ _FILE = click.Path(path_type=Path)
 def report(
     settings: Settings, *, request_file: Path, result_file: Path, operator_key: PublicKey, output: Path
 ) -> int:
-    """Write the page of a ceremony: HTML that prints well.
+    """Write the report of a ceremony: HTML that prints well.
 
     It is checked first, as `ceremony check` does, and the verdict stands at the top; exit code 3 unless it is
     complete. With the extra `report` (segno) the page has a QR code of the digest.

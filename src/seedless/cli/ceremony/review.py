@@ -29,7 +29,7 @@ from seedless.store import atomic
 def review(
     settings: Settings, *, request_file: Path, first_use: tuple[str, ...], checklist: Path | None
 ) -> None:
-    """Judge and show a request, without token or PIN.
+    """Check and show a request, without token or PIN.
 
     It goes by the policy, the ledger and the clock of this machine. Findings about the request are shown
     first; exit code 3 when something does. Then come the changes, those that widen access first, the digest

@@ -112,7 +112,7 @@ class Parent:
             return code if code >= 0 else 128 - code
         if self._interrupted is not None and code == -signal.SIGINT:
             raise KeyboardInterrupt
-        from seedless.pkcs11.isolation.worker_group import exit_reason  # noqa: PLC0415 - wanted by few
+        from seedless.pkcs11.isolation.worker_group import exit_reason  # wanted by few
 
         raise TokenError(f"cannot go on: the driver {self._driver} {exit_reason(code)}", _AGAIN)
 

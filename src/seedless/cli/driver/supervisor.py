@@ -157,7 +157,7 @@ def _deadline() -> float:
 def _die_with(parent: int) -> None:
     """Let the kernel kill this process when its parent is killed, where it can."""
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - the driver wants it in any case
+        import ctypes  # the driver wants it in any case
 
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

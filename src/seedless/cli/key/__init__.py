@@ -7,7 +7,7 @@ from seedless.cli.lazy import LazyGroup
 _COMMANDS = {
     "new": ("new", "Create an Ed25519 key that cannot leave the token."),
     "list": ("list", "List the inventory of keys."),
-    "show": ("show", "Show one key: where it is, and what the driver says of it."),
+    "show": ("show", "Show one key: its place, and its attributes."),
     "import": ("import_", "Put keys whose seeds exist already on the token."),
     "public": ("public", "Print the public key of a seed."),
     "export": ("export", "Copy the seeds of users and curve keys into a folder."),

@@ -29,7 +29,7 @@ _LABELS = 20  # characters
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
 @token_options
 def show(settings: Settings, *, public_key: PublicKey) -> None:
-    """Show one key: where it is, and what the driver says of it.
+    """Show one key: its place, and its attributes.
 
     \b
     Example:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "add": ("add", "Make the operator NAME, its key on a token."),
+    "add": ("add", "Create the operator NAME, with its key on a token."),
     "edit": ("edit", "Edit the operator."),
     "show": ("show", "Show the operator of the store."),
     "list": ("show", "List the operators; exit 3 when one is damaged."),
     "signing-key": ("edit", "Edit the signing keys of the operator."),
-    "import": ("import_", "Make or renew the store of somebody else's operator."),
-    "reissue": ("reissue", "Give the operator a new identity key."),
+    "import": ("import_", "Create or update the store of another's operator."),
+    "reissue": ("reissue", "Replace the identity key of the operator."),
 }
 
-operator = LazyGroup("operator", table=_COMMANDS, package=__name__, help="Make, edit and show the operator.")
+operator = LazyGroup(
+    "operator", table=_COMMANDS, package=__name__, help="Create, edit and show the operator."
+)

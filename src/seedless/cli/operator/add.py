@@ -38,7 +38,7 @@ def add(
     generate_signing_key: bool,
     options: ClaimsOptions,
 ) -> None:
-    """Make the operator NAME, its key on a token.
+    """Create the operator NAME, with its key on a token.
 
     \b
     Example:

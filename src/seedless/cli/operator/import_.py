@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--force", "-F", is_flag=True, help="Take an older jwt than that of the store too.")
 @sign_options
 def import_(settings: Settings, *, file: str, force: bool) -> None:
-    """Make or renew the store of somebody else's operator.
+    """Create or update the store of another's operator.
 
     FILE holds the operator's jwt, signed by itself; - is stdin, and it may be an https: URL. Nothing is
     signed here: the store is a managed one, whose accounts the operator signs.

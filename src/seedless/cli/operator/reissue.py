@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @sign_options
 def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_signing_key: bool) -> None:
-    """Give the operator a new identity key.
+    """Replace the identity key of the operator.
 
     What servers must change is listed. Accounts that the old key has signed are signed by the new one. With
     --convert-to-signing-key they stay as they are, and nobody is locked out while servers are restarted one

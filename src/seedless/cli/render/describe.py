@@ -25,7 +25,7 @@ _WIDEST = 28  # columns of the labels; a scope may be called anything
 
 def data(jwt: Jwt[Any]) -> dict[str, Any]:
     """Return *jwt* as --json prints it."""
-    import json  # noqa: PLC0415 - slow to load
+    import json  # slow to load
 
     return {
         "kind": jwt.claims.body.kind,

@@ -16,7 +16,7 @@ emergency_option = click.option(
 
 def check_phase(key: str | None, *, finish: bool, emergency: bool) -> None:
     """Raise `UsageError` for two ends, and for an emergency without the key that it is about."""
-    from seedless.rotate.replacement import require_named  # noqa: PLC0415 - not for --help
+    from seedless.rotate.replacement import require_named  # not for --help
 
     if finish and emergency:
         raise UsageError("--finish and --emergency are two ways to end it", "give one")

@@ -27,7 +27,7 @@ _COLOURS = {CheckStatus.OK: "green", CheckStatus.NOTE: "yellow", CheckStatus.PRO
 @click.option("--no-key", is_flag=True, help="Create no temporary key: nothing is written on the token.")
 @trial_options
 def doctor(settings: Settings, *, no_key: bool) -> int:
-    """Try what the token can do, and say what to do.
+    """Test what the token supports, and print what to do.
 
     A temporary key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
     is there signs a challenge, which may require a touch. It tells the encodings, the speed of a signature

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @command(name="list")
 @token_options
 def list_(settings: Settings) -> None:
-    """List the tokens that the module shows.
+    """List the tokens of the module.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def list_(settings: Settings) -> None:
 @command()
 @token_options
 def show(settings: Settings) -> None:
-    """Show what the token says of itself; no PIN is asked.
+    """Show label, serial and state of a token; needs no PIN.
 
     \b
     Example:

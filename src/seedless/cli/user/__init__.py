@@ -5,18 +5,18 @@ from __future__ import annotations
 from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "add": ("add", "Make the user NAME of an account."),
+    "add": ("add", "Create the user NAME of an account."),
     "edit": ("edit", "Change a user: permissions, limits, times, tags."),
     "show": ("show", "Show the user NAME of an account."),
     "list": ("show", "List users; exit 3 when one is damaged."),
     "creds": ("creds", "Print the creds of a user."),
-    "renew": ("renew", "Let users last longer, those named or those that expire."),
-    "rename": ("edit", "Give a user another name."),
-    "delete": ("delete", "Take users out of an account."),
-    "import": ("import_", "Put a user's jwt that was made elsewhere into the store."),
+    "renew": ("renew", "Renew users: those named, or those that expire."),
+    "rename": ("edit", "Rename a user."),
+    "delete": ("delete", "Delete users of an account."),
+    "import": ("import_", "Import a user's jwt that was created elsewhere."),
     "context": ("context", "Write a context for the `nats` command."),
 }
 
 user = LazyGroup(
-    "user", table=_COMMANDS, package=__name__, help="Make, show and list users, and write creds files."
+    "user", table=_COMMANDS, package=__name__, help="Create, show and list users, and write creds files."
 )

@@ -33,7 +33,7 @@ def add(
     issuer: str | None,
     options: ClaimsOptions,
 ) -> None:
-    """Make the user NAME of an account.
+    """Create the user NAME of an account.
 
     Its key is made here and goes into a creds file (0600); or it is the user's own, --public-key; or it
     is made on a token, --on-token.

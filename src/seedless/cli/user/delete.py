@@ -39,7 +39,7 @@ def delete(
     rm_nkey: bool,
     issuer: str | None,
 ) -> None:
-    """Take users out of an account.
+    """Delete users of an account.
 
     A user whose jwt still holds is revoked: the account is signed again, for whoever has the creds could go
     on using them. Servers learn of it when the account is pushed.

@@ -48,7 +48,7 @@ def edit(settings: Settings, *, name: str, account: str, issuer: str | None, opt
 @account_option
 @sign_options
 def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
-    """Give a user another name.
+    """Rename a user.
 
     The key, the permissions and the expiry stay. Its creds file moves along.
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="In the place of an older jwt of the same user.")
 @sign_options
 def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
-    """Put a user's jwt that was made elsewhere into the store.
+    """Import a user's jwt that was created elsewhere.
 
     FILE holds the jwt, bare or in a creds file; - is stdin. It must be issued by a key of an account of the
     store, and it is not signed again. Of a creds file the seed is kept too.

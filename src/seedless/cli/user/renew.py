@@ -33,7 +33,7 @@ def renew(
     within: int | None,
     expiry: Moment | None,
 ) -> int:
-    """Let users last longer, those named or those that expire.
+    """Renew users: those named, or those that expire.
 
     Keys and permissions stay. The new jwt lasts as long as the old one did, from now; --expiry says another
     end. Creds files get the new jwt. Users that are revoked are skipped, as are those that never expire.

@@ -131,7 +131,7 @@ def _work(pool: _PoolConnection) -> None:
     if request is None:
         return
     load_binding()
-    from seedless.pkcs11.token import open_token  # noqa: PLC0415 - behind the line before
+    from seedless.pkcs11.token import open_token  # behind the line before
 
     options = json.loads(request)
     pool.patience = options["opening"]
