@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import TYPE_CHECKING
+
+from seedless.store import FolderLock
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,3 +36,19 @@ def test_eight_edits_at_once_of_one_account_are_all_in_it_at_the_end(desk: Desk)
     assert [one.code for one in done] == [0] * 8, done
     claims = desk.ok("account", "show", "ORDERS", "--json").data["claims"]
     assert sorted(claims["nats"]["tags"]) == [f"t{n}" for n in EIGHT]
+
+
+def test_a_command_that_waits_for_another_says_so(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME")
+    told: list[str] = []
+
+    def run() -> None:
+        told.append(desk.child("account", "add", "ORDERS").err)
+
+    waiting = Thread(target=run)
+    with FolderLock(desk.store).held():
+        waiting.start()
+        waiting.join(3)
+    waiting.join()
+    assert f" has the lock of {desk.store}: waiting up to 30 seconds for it\n" in told[0]
+    assert desk.ok("account", "show", "ORDERS").code == 0

@@ -50,6 +50,14 @@ def test_no_match_lists_the_tokens_that_are_there(softhsm_token: Made) -> None:
     assert f'token "{softhsm_token.label}" (serial {softhsm_token.serial})' in refused.value.message
 
 
+def test_a_token_that_is_named_by_label_and_serial_is_said_not_to_be_connected(softhsm_token: Made) -> None:
+    with pytest.raises(NoToken) as refused:
+        find_token(load(softhsm_token.module), KeyUri(token="GONE", serial="4711"))
+    sentence = 'token "GONE" (serial 4711) is not connected: the module shows '
+    assert refused.value.message.startswith(sentence)
+    assert refused.value.hint == "connect it"
+
+
 def test_two_tokens_with_one_label_are_refused_with_their_serials(softhsm: SoftHSM, opened: Open) -> None:
     twins = [softhsm.create("twin"), softhsm.create("twin")]
     module = load(twins[0].module)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -219,6 +220,27 @@ def test_a_lock_held_too_long_is_told_and_a_killed_holder_frees_it(tmp_path: Pat
         holder.send_signal(signal.SIGKILL)
     with lock.held():
         pass
+
+
+def test_who_waits_for_a_lock_is_told_once_and_at_once_which_process_has_it(tmp_path: Path) -> None:
+    notices: list[tuple[float, str]] = []
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+
+        def told(notice: str) -> None:
+            notices.append((time.monotonic(), notice))
+            holder.send_signal(signal.SIGKILL)
+
+        begun = time.monotonic()
+        with FolderLock(tmp_path).held(told):
+            pass
+    ((at, notice),) = notices
+    assert at - begun < 3
+    assert notice in {
+        f"another run{who} has the lock of {tmp_path}: waiting up to 30 seconds for it"
+        for who in (f" (process {holder.pid})", "")  # not every system tells who has a lock
+    }
 
 
 def test_the_holder_may_take_its_lock_again_and_other_threads_may_not(tmp_path: Path) -> None:

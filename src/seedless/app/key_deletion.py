@@ -67,7 +67,7 @@ class KeyDeletion:
             self._require_name(name, self.name)
         workspace = self._workspace
         workspace.refresh()
-        with root_lock(workspace.root).held():
+        with root_lock(workspace.root).held(workspace.observer.waits):
             require_unneeded(workspace, self.public_key)  # again, with nobody else writing
             if self.is_lost:
                 deleted = self._lost(None if dry_run else name)

@@ -129,7 +129,10 @@ class KeyManagement:
         label_for(wanted.role, name)
         workspace = self._workspace
         workspace.refresh()
-        with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
+        with (
+            root_lock(workspace.root).held(workspace.observer.waits),
+            open_tokens(workspace, writable=True) as tokens,
+        ):
             entry = tokens.create_and_report([wanted])[wanted]
             if report is not None:
                 report(entry)
@@ -298,7 +301,7 @@ class KeyRegistration:
         """
         workspace = self._workspace
         workspace.refresh()
-        with root_lock(workspace.root).held(), open_tokens(workspace) as tokens:
+        with root_lock(workspace.root).held(workspace.observer.waits), open_tokens(workspace) as tokens:
             found = self._find(_Registrar(workspace, tokens.chosen()))
             workspace.inventory().with_entries(*found.entries)  # raises where a raw key has another role
             if found.entries and not dry_run:
@@ -404,7 +407,7 @@ def _certificates(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
 
 def _keep_attestation(workspace: Workspace, found: Attestation) -> None:
     """Write the chain beside the inventory, and into the inventory that it was verified, both at once."""
-    with root_lock(workspace.root).held():
+    with root_lock(workspace.root).held(workspace.observer.waits):
         entry = workspace.inventory().get(found.public_key)
         if entry is None:
             raise StoreError(f"{found.public_key} is no longer in the inventory", "register it again")

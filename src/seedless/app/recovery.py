@@ -140,7 +140,7 @@ def _require_new_names(workspace: Workspace, keys: Iterable[KeyName], index: int
 def _write(workspace: Workspace, outcome: Outcome, files: dict[Path, str]) -> None:
     """Write *files*, the record beside the inventory, and the inventory: all or none."""
     workspace.refresh()
-    with root_lock(workspace.root).held():
+    with root_lock(workspace.root).held(workspace.observer.waits):
         entries = [
             KeyEntry(
                 public_key=key.entry.public_key,

@@ -496,7 +496,7 @@ class Workspace:
                     self.lock_mark = None
 
     def _excluding_others(self) -> AbstractContextManager[None]:
-        return self.store.lock()
+        return self.store.lock(self.observer.waits)
 
     def refresh(self) -> int:
         """Look at the clock again, since people and servers take their time; return what `now` is then."""

@@ -28,6 +28,7 @@ from seedless.pkcs11.families import configuration_of, firmware_of
 from seedless.pkcs11.return_values import explain, explained, is_loss
 from seedless.pkcs11.token_info import TokenInfo, matches
 from seedless.pkcs11.uri import KeyUri
+from seedless.text import between_quotes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -316,15 +317,26 @@ def slot_of(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
         raise NoToken(
             f"{found[0][1].where} has to be initialised before it can be used", "seedless token init does it"
         )
+    raise _missing(module, uri, slots)
+
+
+def _missing(module: Module, uri: KeyUri, slots: list[tuple[Slot, TokenInfo]]) -> NoToken:
+    """Return the error for a *uri* that means none of *slots*."""
+    ready = [slot for slot in slots if slot[1].initialised]
+    shows = _names_of(ready) or ("no initialised token" if slots else "no token")
+    # A label and a serial name one device, as the inventory does for each key: another name is no cure.
+    # One that is there with both differs in something else, which the whole URI shows.
+    there = {(info.label, info.serial) for _, info in slots}
+    if uri.token and uri.serial and (uri.token, uri.serial) not in there:
+        token = f'token "{between_quotes(uri.token)}" (serial {between_quotes(uri.serial)})'
+        message, hint = f"{token} is not connected", "connect it"
+    else:
+        message = f"no token matches {uri}"
+        hint = "name one by its label or serial, as in pkcs11:token=NAME;serial=NUMBER" if slots else ""
     if not slots:
         configuration = configuration_of(module.path.name) or "whether the device is plugged in"
-        raise NoToken(f"no token matches {uri}: the module shows no token", f"look at {configuration}")
-    ready_slots = [slot for slot in slots if slot[1].initialised]
-    shows = _names_of(ready_slots) or "no initialised token"
-    raise NoToken(
-        f"no token matches {uri}: the module shows {shows}",
-        "name one by its label or serial, as in pkcs11:token=NAME;serial=NUMBER",
-    )
+        hint = f"{hint}, or look at {configuration}" if hint else f"look at {configuration}"
+    return NoToken(f"{message}: the module shows {shows}", hint)
 
 
 def _names_of(slots: list[tuple[Slot, TokenInfo]]) -> str:

@@ -34,7 +34,7 @@ from seedless.store.names import check_name, file_name, is_plain, name_of, requi
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from seedless.jwt import Jwt
@@ -70,8 +70,11 @@ class Store(Protocol):
     ) -> None:
         """Write *changes* and the *extra* files, None removes one: all or nothing."""
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Keep all other writers out, those of the inventory too; `put` takes it by itself."""
+    def lock(self, waits: Callable[[str], None] | None = None) -> AbstractContextManager[None]:
+        """Keep all other writers out, those of the inventory too; `put` takes it by itself.
+
+        *waits* is told, in a line, when others have to be waited for.
+        """
 
     def creds(self, account: str, user: str) -> bytes | None:
         """Return what the creds file of *user* holds, None if there is none; raise `StoreError`."""
@@ -250,9 +253,9 @@ class NscStore:
                 atomic.prune(self.path(*address).parent / "users")
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, waits: Callable[[str], None] | None = None) -> Iterator[None]:
         """Keep all other writers below the root out; raise `StoreError` if they take too long."""
-        with self._lock.held() as anew:
+        with self._lock.held(waits) as anew:
             if not anew:
                 yield
                 return

@@ -6,7 +6,8 @@ import fcntl
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedless.errors import StoreError
@@ -14,14 +15,16 @@ from seedless.store.atomic import make_folder, store_errors
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 LOCK_NAME = ".seedless.lock"
 # A command that asks for a PIN holds the lock: whoever waits may wait for a person, as the hint explains.
 WAIT_SECONDS = 30.0
 # flock has no time-out, and SIGALRM would be a signal for the whole program, which may have a handler.
 _POLL_SECONDS = 0.02
+# A run that asks nobody is over before; whoever waits longer wants to know for whom.
+_TELL_SECONDS = 0.3
+_HOLDER, _FILE = 4, 5  # fields of /proc/locks: process, and MAJOR:MINOR:INODE
 
 
 class FolderLock:
@@ -42,10 +45,11 @@ class FolderLock:
         self._held = False
 
     @contextmanager
-    def held(self) -> Iterator[bool]:
+    def held(self, waits: Callable[[str], None] | None = None) -> Iterator[bool]:
         """Hold the lock; raise `StoreError` when others hold it for longer than the wait.
 
-        Give whether it was taken just now, and not already held.
+        Give whether it was taken just now, and not already held. *waits* is told, in a line, when it has to
+        be waited for.
         """
         if not self._threads.acquire(timeout=self._wait):
             raise self._busy()
@@ -55,7 +59,7 @@ class FolderLock:
                 return
             descriptor = self._open()
             try:
-                self._flock(descriptor)
+                self._flock(descriptor, waits)
                 self._held = True
                 yield True
             finally:
@@ -70,8 +74,9 @@ class FolderLock:
             # O_CLOEXEC: a child that inherited the descriptor would hold the lock as long as it lives.
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
-    def _flock(self, descriptor: int) -> None:
-        until = time.monotonic() + self._wait
+    def _flock(self, descriptor: int, waits: Callable[[str], None] | None) -> None:
+        begun = time.monotonic()
+        until = begun + self._wait
         with store_errors("locked", self._path):
             while True:
                 try:
@@ -79,12 +84,34 @@ class FolderLock:
                 except BlockingIOError:
                     if time.monotonic() >= until:
                         raise self._busy() from None
+                    if waits is not None and time.monotonic() - begun >= _TELL_SECONDS:
+                        waits(self._notice(descriptor))
+                        waits = None
                     time.sleep(_POLL_SECONDS)
                 else:
                     return
+
+    def _notice(self, descriptor: int) -> str:
+        holder = _holder(os.fstat(descriptor).st_ino)
+        who = f"another run (process {holder})" if holder else "another run"
+        return (
+            f"{who} has the lock of {shown(self._path.parent)}: waiting up to {self._wait:g} seconds for it"
+        )
 
     def _busy(self) -> StoreError:
         return StoreError(
             f"another run has held the lock of {shown(self._path.parent)} for {self._wait:g} seconds",
             "wait until it ends; it may be asking somebody for a PIN",
         )
+
+
+def _holder(inode: int) -> int | None:
+    """Return the process that holds a flock on the file *inode*, None where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        # proc_locks(5): `1: FLOCK ADVISORY WRITE 4242 08:01:131090 0 EOF`. The device is not compared, for
+        # some file systems have another one here. A process of another namespace has the number 0.
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            fields = line.split()
+            if fields[1] == "FLOCK" and int(fields[_FILE].rpartition(":")[2]) == inode:
+                return int(fields[_HOLDER]) or None
+    return None

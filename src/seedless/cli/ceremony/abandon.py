@@ -41,7 +41,7 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
       seedless ceremony abandon request.json
     """
     workspace = CommandWorkspace(settings)
-    with root_lock(workspace.root).held():
+    with root_lock(workspace.root).held(workspace.observer.waits):
         request = parse(documents.read(request_file, file_kind.REQUEST))
         path = ceremonies.ledger_path(workspace)
         known = ledger.load(path)

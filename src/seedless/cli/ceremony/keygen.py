@@ -108,7 +108,10 @@ def keygen(  # noqa: PLR0913 - one for each option
         printing.emit({"dry_run": True, "labels": labels}, f"would make {names}", as_json=settings.as_json)
         return
     consent.require(settings, f"Create {names} on the token?", done="no key was created")
-    with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
+    with (
+        root_lock(workspace.root).held(workspace.observer.waits),
+        open_tokens(workspace, writable=True) as tokens,
+    ):
         entries = tokens.create_and_report(new_keys)
         made = [_stated(tokens, entries[one], holder, workspace.now) for one in new_keys]
         everything = [*(one for one, _ in before), *(one for one, _ in made)]

@@ -74,7 +74,7 @@ def sign(
     """
     workspace = CommandWorkspace(settings)
     check_token_options(workspace)
-    with root_lock(workspace.root).held():
+    with root_lock(workspace.root).held(workspace.observer.waits):
         review_context = desk.review_context_of(workspace, request_file, first_use)
         if settings.dry_run:
             _try_dry(workspace, review_context)
