@@ -108,19 +108,16 @@ def keygen(  # noqa: PLR0913 - one for each option
         printing.emit({"dry_run": True, "labels": labels}, f"would make {names}", as_json=settings.as_json)
         return
     consent.require(settings, f"Create {names} on the token?", done="no key was created")
-    with (
-        root_lock(workspace.root).held(workspace.observer.waits),
-        open_tokens(workspace, writable=True) as tokens,
-    ):
+    lock = root_lock(workspace.root).held(workspace.observer.waits)
+    with lock, open_tokens(workspace, writable=True) as tokens:
         entries = tokens.create_and_report(new_keys)
         made = [_stated(tokens, entries[one], holder, workspace.now) for one in new_keys]
         everything = [*(one for one, _ in before), *(one for one, _ in made)]
         files = {output: to_bytes([text for _, text in (*before, *made)]).decode()}
         policy = None
         if policy_out is not None:
-            text = policy_text(everything, [str(key) for key in witness], witnesses or 0, roots)
-            policy = read_policy(text.encode(), shown(policy_out))
-            files[policy_out] = text
+            files[policy_out] = policy_text(everything, [*map(str, witness)], witnesses or 0, roots)
+            policy = read_policy(files[policy_out].encode(), shown(policy_out))
         atomic.write_new(files, _ledger(workspace, everything) | tokens.reported())
     _tell(settings, everything, output, policy)
 
