@@ -157,11 +157,15 @@ class PromptPin:
     An empty line gives up.
     """
 
-    __slots__ = ("_again", "_ask", "_why")
+    __slots__ = ("_again", "_ask", "_what", "_why")
 
-    def __init__(self, ask: Callable[[str], str] | None = None) -> None:
-        """Take another way to *ask* than the terminal: a function from the question to the answer."""
+    def __init__(self, ask: Callable[[str], str] | None = None, *, what: str = "PIN") -> None:
+        """Take another way to *ask* than the terminal: a function from the question to the answer.
+
+        *what* is asked for, as in `New SO PIN`.
+        """
         self._ask: Final = ask or _ask_on_terminal
+        self._what: Final = what
         self._again = 0
         self._why = ""
 
@@ -172,7 +176,9 @@ class PromptPin:
         )
         why, self._why = self._why, ""
         self._again = self._again if why else 0
-        question = f"{why}\nPIN of {token}{warning}: " if why else f"PIN of {token}{warning}: "
+        question = f"{self._what} for {token}{warning}: "
+        if why:
+            question = f"{why}\n{question}"
         forbid_dumps()
         return _accepted(self._ask(question), "the PIN that was typed")
 

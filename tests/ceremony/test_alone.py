@@ -126,7 +126,7 @@ def test_a_wrong_pin_after_the_words_is_asked_again_and_the_ceremony_goes_on(
     terminal = desk.terminal_for(
         "ceremony", "sign", str(request_file), "--expect", digest, "--clock-checked", "-o", str(result)
     )
-    terminal.wait_for("PIN of token")
+    terminal.wait_for("PIN for token")
     terminal.type("0000\n")
     terminal.wait_for("the PIN is wrong, and few tries are left")
     terminal.wait_for("(few tries left): ")
@@ -150,12 +150,12 @@ def test_two_different_entries_of_a_new_pin_are_asked_for_again(desk: Desk) -> N
     so_pin = f"file:{desk.home / 'so'}"
     desk.env.pop("SEEDLESS_TOKEN")
     terminal = desk.terminal_for("token", "init", "--label", "NEW", "--yes", "--so-pin-source", so_pin)
-    terminal.wait_for('PIN of the new token "NEW": ')
+    terminal.wait_for('New PIN for token "NEW": ')
     terminal.type("1111\n")
     terminal.wait_for("once more: ")
     terminal.type("1112\n")
     terminal.wait_for("the two entries of the PIN differ")
-    terminal.wait_for('PIN of the new token "NEW": ')
+    terminal.wait_for('New PIN for token "NEW": ')
     terminal.type("2222\n")
     terminal.wait_for("once more: ")
     terminal.type("2222\n")

@@ -21,7 +21,7 @@ def test_a_pin_is_asked_on_the_terminal_and_not_shown(desk: Desk) -> None:
     terminal = desk.terminal_for("operator", "add", "ACME", "--pin-source", "prompt")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.type("y\n")
-    terminal.wait_for(f'PIN of token "{desk.token.label}" (serial {desk.token.serial}): ')
+    terminal.wait_for(f'PIN for token "{desk.token.label}" (serial {desk.token.serial}): ')
     terminal.type(f"{desk.token.pin}\n")
     assert terminal.end() == 0
     assert desk.token.pin not in terminal.said
@@ -41,7 +41,7 @@ def test_a_review_that_is_not_agreed_to_signs_nothing(desk: Desk) -> None:
 
 def test_an_interrupt_at_the_prompt_for_the_pin_ends_with_130(desk: Desk) -> None:
     terminal = desk.terminal_for("operator", "add", "ACME", "--yes", "--pin-source", "prompt")
-    terminal.wait_for("PIN of token")
+    terminal.wait_for("PIN for token")
     terminal.interrupt(lambda: terminal.type("\x03"))
     assert terminal.end() == 130
     assert "interrupted: nothing more was done" in terminal.said

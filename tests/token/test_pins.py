@@ -371,7 +371,7 @@ def test_who_mistypes_a_pin_is_asked_again_in_place_with_the_tries_left(
     with opened(made, pins) as token:
         assert token.keys() == []
     why = f"cannot log in on {where}: the PIN is wrong, and few tries are left"
-    assert asked == [f"PIN of {where}: ", f"{why}\nPIN of {where} (few tries left): "]
+    assert asked == [f"PIN for {where}: ", f"{why}\nPIN for {where} (few tries left): "]
     assert misbehaving.calls("C_Login") == 2
 
 

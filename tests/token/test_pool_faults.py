@@ -296,7 +296,7 @@ def test_who_mistypes_a_pin_for_many_signatures_is_asked_again(crooked: Misbehav
         assert dict(pool.sign_all((KEY, text) for text in texts(9))) == signed(9)
     where = f'token "{crooked.made.label}" (serial {crooked.made.serial})'
     assert [question.replace(where, "T") for question in questions] == [
-        "PIN of T: ",
+        "PIN for T: ",
         "cannot log in on T: the PIN is wrong, and few tries are left",
         "T has refused this PIN already, and it was not sent again",
     ]

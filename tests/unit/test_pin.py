@@ -133,9 +133,9 @@ def test_a_descriptor_that_is_not_open_is_named() -> None:
 @pytest.mark.parametrize(
     ("tries", "question"),
     [
-        pytest.param(Tries.ENOUGH, "PIN of my token: ", id="enough"),
-        pytest.param(Tries.LOW, "PIN of my token (few tries left): ", id="low"),
-        pytest.param(Tries.LAST, "PIN of my token (LAST try before it locks): ", id="last"),
+        pytest.param(Tries.ENOUGH, "PIN for my token: ", id="enough"),
+        pytest.param(Tries.LOW, "PIN for my token (few tries left): ", id="low"),
+        pytest.param(Tries.LAST, "PIN for my token (LAST try before it locks): ", id="last"),
     ],
 )
 def test_the_question_tells_the_tries_left(tries: Tries, question: str) -> None:
@@ -152,7 +152,7 @@ def test_the_prompt_asks_on_the_terminal_without_echo() -> None:
     if child == 0:
         os.execv(sys.executable, [sys.executable, "-c", _ASK])  # noqa: S606 - our own interpreter
     seen = b""
-    while b"PIN of my token: " not in seen:
+    while b"PIN for my token: " not in seen:
         seen += os.read(terminal, 1000)
     os.write(terminal, PIN.encode() + b"\n")
     try:
@@ -161,7 +161,7 @@ def test_the_prompt_asks_on_the_terminal_without_echo() -> None:
     except OSError:
         pass  # Linux: the other end is closed
     assert os.waitpid(child, 0)[1] == 0
-    assert seen.replace(b"\r\n", b"\n") == b"PIN of my token: \n7\n"
+    assert seen.replace(b"\r\n", b"\n") == b"PIN for my token: \n7\n"
 
 
 def test_the_prompt_refuses_where_there_is_no_terminal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ class Accounts:
         workspace = self._workspace
         workspace.refresh()
         now, operator = workspace.now, workspace.operator()
-        workspace.refuse_existing(name)
+        workspace.refuse_existing(name, hint=f"seedless account edit {shlex.quote(name)} changes it")
         claims = edits.new_claims(name, Account.new(), change)
         claims = edits.with_terms(claims, now, limits=limits, expiry=expiry, tags=tags)
         subject, notices = subject_for(workspace, Role.ACCOUNT, name, public_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -82,7 +83,8 @@ class Users:
         now = workspace.refresh()
         software = _software_key(public_key, on_token=on_token)
         parent = workspace.account(account)
-        workspace.refuse_existing(account, name)
+        command = shlex.join(["seedless", "user", "edit", "-a", account, name])
+        workspace.refuse_existing(account, name, hint=f"{command} changes it")
         signer = issuing_key(parent.claims, workspace.known_keys(), None if issuer is None else str(issuer))
         body = User() if scope_of(parent.claims, signer) else User.new()
         claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe)

@@ -460,12 +460,12 @@ class Workspace:
                 found.append((name, error))
         return found
 
-    def refuse_existing(self, *address: str) -> None:
-        """Raise `UsageError` when there is a jwt at *address* already, or can be none."""
+    def refuse_existing(self, *address: str, hint: str = "choose another name") -> None:
+        """Raise `UsageError`, with *hint*, when there is a jwt at *address* already, or can be none."""
         arguments.check_new_name(address[-1])
         if self.store.get(*address) is not None:
             kind = "account" if len(address) == 1 else "user"
-            raise UsageError(f"{kind} {quoted(address[-1])} is in the store already", "choose another name")
+            raise UsageError(f"{kind} {quoted(address[-1])} is in the store already", hint)
 
     def unused_key(self, role: Role, name: str) -> PublicKey | None:
         """Return the key that was made for *role* and *name*, and that no jwt is about yet."""

@@ -113,8 +113,9 @@ def _serial_to_erase(settings: Settings, initialisation: TokenInitialisation, er
 def _new_pin(source: str | None, label: str, what: str) -> str:
     """Return a PIN that is being chosen: from *source*, or typed twice, until both entries are the same."""
     pins = parse_pin_source(source or "prompt")
-    new = f'the new token "{between_quotes(label)}"'
-    token_name = new if what == "PIN" else f"the security officer (SO) of {new}"
+    if isinstance(pins, PromptPin):
+        pins = PromptPin(what=f"New {what}")
+    token_name = f'token "{between_quotes(label)}"'
     while True:
         first = pins.pin(token_name, "")
         if first is None:
