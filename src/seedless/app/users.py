@@ -83,8 +83,7 @@ class Users:
         now = workspace.refresh()
         software = _software_key(public_key, on_token=on_token)
         parent = workspace.account(account)
-        command = shlex.join(["seedless", "user", "edit", "-a", account, name])
-        workspace.refuse_existing(account, name, hint=f"{command} changes it")
+        workspace.refuse_existing(account, name, hint=_edit_instead(account, name))
         signer = issuing_key(parent.claims, workspace.known_keys(), None if issuer is None else str(issuer))
         body = User() if scope_of(parent.claims, signer) else User.new()
         claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe)
@@ -203,3 +202,7 @@ def _allowed(
             body, sub=Permission(allow=arguments.texts("subscribe", subscribe), deny=body.sub.deny)
         )
     return replace(claims, body=body)
+
+
+def _edit_instead(account: str, name: str) -> str:
+    return f"{shlex.join(['seedless', 'user', 'edit', '-a', account, name])} changes it"
