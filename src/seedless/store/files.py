@@ -73,7 +73,7 @@ class Store(Protocol):
     def lock(self, waits: Callable[[str], None] | None = None) -> AbstractContextManager[None]:
         """Keep all other writers out, those of the inventory too; `put` takes it by itself.
 
-        *waits* is told, in a line, when others have to be waited for.
+        *waits* receives a line when others have to be waited for.
         """
 
     def creds(self, account: str, user: str) -> bytes | None:

@@ -22,8 +22,8 @@ LOCK_NAME = ".seedless.lock"
 WAIT_SECONDS = 30.0
 # flock has no time-out, and SIGALRM would be a signal for the whole program, which may have a handler.
 _POLL_SECONDS = 0.02
-# A run that asks nobody is over before; whoever waits longer wants to know for whom.
-_TELL_SECONDS = 0.3
+# A run that asks nobody is over before; whoever waits longer is to know for whom.
+_NOTICE_SECONDS = 0.3
 _HOLDER, _FILE = 4, 5  # fields of /proc/locks: process, and MAJOR:MINOR:INODE
 
 
@@ -48,7 +48,7 @@ class FolderLock:
     def held(self, waits: Callable[[str], None] | None = None) -> Iterator[bool]:
         """Hold the lock; raise `StoreError` when others hold it for longer than the wait.
 
-        Give whether it was taken just now, and not already held. *waits* is told, in a line, when it has to
+        Give whether it was taken just now, and not already held. *waits* receives a line when it has to
         be waited for.
         """
         if not self._threads.acquire(timeout=self._wait):
@@ -84,7 +84,7 @@ class FolderLock:
                 except BlockingIOError:
                     if time.monotonic() >= until:
                         raise self._busy() from None
-                    if waits is not None and time.monotonic() - begun >= _TELL_SECONDS:
+                    if waits is not None and time.monotonic() - begun >= _NOTICE_SECONDS:
                         waits(self._notice(descriptor))
                         waits = None
                     time.sleep(_POLL_SECONDS)
@@ -106,7 +106,7 @@ class FolderLock:
 
 
 def _holder(inode: int) -> int | None:
-    """Return the process that holds a flock on the file *inode*, None where the system does not tell."""
+    """Return the process that holds a flock on the file *inode*, None where the system does not report it."""
     with suppress(OSError, ValueError, IndexError):
         # proc_locks(5): `1: FLOCK ADVISORY WRITE 4242 08:01:131090 0 EOF`. The device is not compared, for
         # some file systems have another one here. A process of another namespace has the number 0.
