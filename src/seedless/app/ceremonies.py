@@ -84,7 +84,7 @@ class Ceremonies:
         """
         made = tuple(one for one, _ in parse_keys(data))
         if record:
-            with root_lock(self._workspace.root).held():
+            with root_lock(self._workspace.root).held(self._workspace.observer.waits):
                 for one in made:
                     self._workspace.note_key(_entry(one))
         return made

@@ -68,7 +68,8 @@ class KeyImport:
         """Import it, verify a test signature, and register it; raise `TokenError`, `PinError`."""
         workspace = self._workspace
         workspace.refresh()
-        with root_lock(workspace.root).held(), open_tokens(workspace, writable=True) as tokens:
+        lock = root_lock(workspace.root)
+        with lock.held(workspace.observer.waits), open_tokens(workspace, writable=True) as tokens:
             token = tokens.chosen()
             imported = token.import_key(self._key, self.label)
             return _register(workspace, token, self.public_key, self._name, imported)
