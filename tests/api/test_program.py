@@ -147,3 +147,80 @@ def test_a_program_signs_an_activation_that_another_account_imports_with(office:
     assert activation.claims.exp - activation.issued_at == 30 * 86_400
     new = Import(account="ORDERS", subject="orders.eu.>", token=activation.text)
     assert ws.imports.add("BILLING", new).sign().jwt.claims.body.imports[0].token == activation.text
+
+
+IDENTITY = """
+from seedless import Workspace
+
+with Workspace(**ARGUMENTS) as ws:
+    first = ws.operators.add("ACME").sign().jwt.claims.sub
+    ws.accounts.add("ORDERS").sign()
+    moving = ws.operators.reissue()
+    moved = moving.sign()
+    kept = ws.operators.reissue(keep_previous=True).sign()
+    second = moved.jwt.claims.sub
+    result |= {
+        "previous": [str(moved.previous_key), str(kept.previous_key)] == [first, second],
+        "keys": list(kept.jwt.claims.body.signing_keys) == [second],
+        "accounts": [moved.accounts, kept.accounts],
+        "issuer": str(ws.accounts.get("ORDERS").issuer) == second,
+        "operator": ws.operators.get().text == kept.jwt.text,
+        "steps": [len(moved.servers_must), len(kept.servers_must)],
+        "notices": [str(one) for one in moving.notices],
+    }
+"""
+
+
+def test_a_program_gives_the_operator_a_new_identity_key(office: Office) -> None:
+    assert office.run(IDENTITY) == {
+        "previous": True,
+        "keys": True,
+        "accounts": [["ORDERS"], []],
+        "issuer": True,
+        "operator": True,
+        "steps": [3, 3],
+        "notices": [
+            "this locks out, from the restart of a server to the push: ORDERS",
+            "--convert-to-signing-key locks nobody out",
+        ],
+    }
+
+
+IMPORTS = """
+from seedless import SoftwareKey, Role, Workspace
+
+other = dict(ARGUMENTS, store=ARGUMENTS["store"] + "-other")
+with Workspace(**ARGUMENTS) as ws:
+    acme = ws.operators.add("ACME").sign().jwt
+    orders = ws.accounts.add("ORDERS").sign()
+    app = ws.users.add("ORDERS", "app").sign()
+with Workspace(**other) as theirs:
+    placed = theirs.operators.import_jwt(acme.text).sign()
+    account = theirs.accounts.import_jwt(orders).sign()
+    user = theirs.users.import_jwt(app.jwt.text).sign()
+    request = theirs.accounts.add("BILLING", limits={"conn": 100}).sign()
+    managed = theirs.store.managed
+with Workspace(**ARGUMENTS) as ws:
+    asking = ws.accounts.import_jwt(request)
+    signed = asking.sign()
+    result |= {
+        "operator": placed.text == acme.text, "managed": managed, "account": account.jwt.text == orders.text,
+        "user": user.jwt.text == app.jwt.text, "in": [user.account, user.creds_path],
+        "signed": [account.is_signed, signed.is_signed], "conn": signed.jwt.claims.body.limits.conn,
+        "issuer": str(signed.jwt.issuer) == acme.claims.sub, "notices": [str(one) for one in asking.notices],
+    }
+"""
+
+
+def test_a_program_imports_an_operator_accounts_and_users(office: Office) -> None:
+    assert office.run(IMPORTS) == {
+        "operator": True,
+        "managed": True,
+        "account": True,
+        "user": True,
+        "in": ["ORDERS", None],
+        "signed": [False, True],
+        "conn": -1,
+        "issuer": True,
+        "notices": ["the limits that the request asks for are not granted: --take-limits, or say which"],
+    }

@@ -10,6 +10,7 @@ from seedless.app import deletion, edits, renaming, revocations
 from seedless.app.arguments import Time
 from seedless.app.deletion import AccountDeleted
 from seedless.app.edits import Change, Edited
+from seedless.app.jwt_import import AccountImported, import_account
 from seedless.app.pipeline import Preview, preview
 from seedless.app.signing_keys import REMOVED, USERS_AGAIN, issued_by, locking_out, with_keys
 from seedless.app.subjects import signing_key_subjects, subject_for
@@ -38,6 +39,35 @@ class Accounts:
     def names(self) -> list[str]:
         """Return the names of all accounts, sorted; those too whose files are damaged."""
         return self._workspace.store.children()
+
+    def import_jwt(
+        self,
+        jwt: Jwt[Account] | str,
+        change: Change[Account] | None = None,
+        *,
+        name: str | None = None,
+        issuer: str | PublicKey | None = None,
+        overwrite: bool = False,
+        force: bool = False,
+        take_limits: bool = False,
+    ) -> Preview[AccountImported]:
+        """Preview an account that somebody else created, under *name* if given.
+
+        One that a key of the operator signed is placed as it is, unless there is a *change*, a *name* or an
+        *issuer*. One that signed itself is a request: it is signed here, without the limits that it asks for
+        unless *take_limits* is given. With *force* so is one that another operator signed. Raise `UsageError`
+        for an account of the store unless *overwrite* is given.
+        """
+        return import_account(
+            self._workspace,
+            jwt,
+            change,
+            name=name,
+            issuer=issuer,
+            overwrite=overwrite,
+            force=force,
+            take_limits=take_limits,
+        )
 
     def add(
         self,

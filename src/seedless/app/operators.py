@@ -12,6 +12,8 @@ import msgspec
 from seedless.app import edits
 from seedless.app.arguments import Time, check_new_name
 from seedless.app.edits import Change, Edited
+from seedless.app.identity import OperatorReissued, reissue_operator
+from seedless.app.jwt_import import import_operator
 from seedless.app.pipeline import Notice, Preview, preview
 from seedless.app.signing_keys import (
     REMOVED,
@@ -140,6 +142,25 @@ class Operators:
             subjects=subjects,
             notices=(*notices, *reused),
         )
+
+    def import_jwt(self, jwt: Jwt[Operator] | str, *, force: bool = False) -> Preview[Jwt[Operator]]:
+        """Preview the managed store of another operator, or a newer *jwt* in it; nothing is signed.
+
+        The workspace means that store once it is placed. Raise `UsageError` for a jwt that the operator has
+        not signed itself, and for one that is older than that of the store, unless *force* is given.
+        """
+        return import_operator(self._workspace, jwt, force=force)
+
+    def reissue(
+        self, public_key: PublicKey | str | None = None, *, keep_previous: bool = False
+    ) -> Preview[OperatorReissued]:
+        """Preview the operator under a new identity key: *public_key*, or one that is created on the token.
+
+        Accounts that the previous key has signed are signed again. With *keep_previous* it stays as a signing
+        key, and they stay as they are. Raise `UsageError` for a key that the operator has already, and
+        `StoreError` for an account that cannot be read.
+        """
+        return reissue_operator(self._workspace, public_key, keep_previous=keep_previous)
 
 
 class _Keys:

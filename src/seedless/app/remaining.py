@@ -23,7 +23,8 @@ __all__ = ["Subjects", "remaining", "require_unchanged"]
 
 def require_unchanged(workspace: Workspace, plan: Plan) -> None:
     """Raise `StoreError` unless the store is as it was when *plan* was made, and has nothing of it yet."""
-    if any(change.address == () and change.replaces is None for change in plan.changes):
+    is_reissued = any(one.address == () and one.replaces is not None for one in plan.store_writes)
+    if not is_reissued and any(one.address == () and one.replaces is None for one in plan.changes):
         # A new operator comes with a store of its own, which has to be new still.
         if workspace.store.get() is not None:
             raise StoreError(f"there is already an operator {quoted(workspace.store.operator)}", _AGAIN)

@@ -16,6 +16,7 @@ from seedless.app import arguments, edits
 from seedless.app.arguments import Time
 from seedless.app.deletion import UsersDeleted, delete_users
 from seedless.app.edits import Change, Edited
+from seedless.app.jwt_import import UserImported, import_user
 from seedless.app.pipeline import Preview, preview
 from seedless.app.reissue import reissued
 from seedless.app.renaming import rename_user
@@ -176,6 +177,16 @@ class Users:
     def rename(self, account: str, old: str, new: str) -> Preview[Edited[User]]:
         """Preview the user *old* of *account* under the name *new*; its key stays, its creds move along."""
         return rename_user(self._workspace, account, old, new)
+
+    def import_jwt(
+        self, jwt: Jwt[User] | str, *, key: SoftwareKey | None = None, overwrite: bool = False
+    ) -> Preview[UserImported]:
+        """Preview a user that somebody else created, in the store as it is; its account is the one it names.
+
+        With its *key* there is a creds file too. Raise `UsageError` where no key of the account issued it,
+        and for a user of the store unless *overwrite* is given and *jwt* is not the older one.
+        """
+        return import_user(self._workspace, jwt, key=key, overwrite=overwrite)
 
 
 def _added(account: str, creds: Path | None, jwts: tuple[Jwt[Any], ...]) -> UserAdded:

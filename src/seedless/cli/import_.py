@@ -7,32 +7,22 @@ it is shown, judged and signed here, and what it may use up is the operator's to
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+import functools
 
 import click
-from msgspec.structs import replace
 
-from seedless.app.arguments import check_new_name
 from seedless.claims import Account
 from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, account_edits
 from seedless.cli.command import group
-from seedless.cli.given_jwt import place, read_given
+from seedless.cli.given_jwt import read_given
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, sign_options
 from seedless.cli.render import describe
-from seedless.cli.review import sign
+from seedless.cli.review import sign_preview
 from seedless.cli.user.import_ import import_ as import_user
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
-from seedless.nkey import PublicKey
-from seedless.plan import changed, issuing_key
-from seedless.signing_pipeline import Intent, Plan
-from seedless.text import quoted, shown
-from seedless.trust import did_sign
-
-if TYPE_CHECKING:
-    from seedless.jwt import Claims, Jwt
+from seedless.text import shown
 
 
 @group(name="import")
@@ -83,80 +73,18 @@ def account(
     """
     workspace = CommandWorkspace(settings)
     given = read_given(file, Account)
+    change = functools.partial(options.claims, now=workspace.now) if options.are_given else None
     with workspace.lock():
-        parent = workspace.operator()
-        if name is not None:
-            check_new_name(name)
-        before = _standing_account(workspace, given, name or given.claims.name.strip(), overwrite=overwrite)
-        as_it_is = did_sign(parent, given) and not (options.are_given or issuer or name)
-        if as_it_is:
-            jwt = _as_it_is(workspace, given, before)
-        else:
-            if not (did_sign(parent, given) or given.issuer == PublicKey.parse(given.claims.sub) or force):
-                raise UsageError(
-                    f"account {quoted(given.claims.name)} is signed by {given.issuer}, which is no key of "
-                    f"operator {quoted(parent.claims.name)}",
-                    "say --force to sign it here",
-                )
-            asked = replace(given.claims, name=name or given.claims.name.strip())
-            asked = asked if take_limits else _with_our_limits(asked, before)
-            jwt = _signed(workspace, options.claims(asked, workspace.now), before, issuer)
-    what = "placed as it is" if as_it_is else "signed"
-    data = describe.data(jwt) | {"signed": not as_it_is}
-    printing.emit(data, f"account {shown(jwt.claims.name)}: {what}", as_json=settings.as_json)
-
-
-def _standing_account(
-    workspace: CommandWorkspace, given: Jwt[Account], name: str, *, overwrite: bool
-) -> Jwt[Account] | None:
-    """Return what the store has of the account; raise `UsageError` unless it may be replaced."""
-    before = workspace.store.get(name)
-    if before is not None and before.claims.sub != given.claims.sub:
-        raise UsageError(
-            f"account {quoted(name)} of the store has another key, {before.claims.sub}",
-            "give this one another name with --name",
+        made = workspace.accounts.import_jwt(
+            given,
+            change,
+            name=name,
+            issuer=issuer,
+            overwrite=overwrite,
+            force=force,
+            take_limits=take_limits,
         )
-    if before is None:
-        place = workspace.store.find(PublicKey.parse(given.claims.sub))
-        if place is not None:
-            raise UsageError(
-                f"the store has {given.claims.sub} as {quoted('/'.join(place))}",
-                f"--name {place[0]} --overwrite",
-            )
-    elif not overwrite:
-        raise UsageError(f"account {quoted(name)} is in the store already", "--overwrite takes the newer jwt")
-    return before
-
-
-def _as_it_is(workspace: CommandWorkspace, given: Jwt[Account], before: Jwt[Account] | None) -> Jwt[Account]:
-    if before is not None and before.issued_at > given.issued_at:
-        raise UsageError(
-            f"account {quoted(given.claims.name)} of the store is newer: issued "
-            f"{printing.moment(before.issued_at)}, and the file's {printing.moment(given.issued_at)}",
-            "an older jwt would bring back what was changed since",
-        )
-    around = workspace.around(given.claims, keys=(str(given.issuer),))
-    place(workspace, (given.claims.name.strip(),), given, before, around)
-    return given
-
-
-def _with_our_limits(asked: Claims[Account], before: Jwt[Account] | None) -> Claims[Account]:
-    """Return the claims *asked* for with limits of the operator's, and say so where they differ."""
-    ours = before.claims.body.limits if before else Account.new().limits
-    if asked.body.limits not in (ours, Account().limits):
-        printing.say("the limits that the request asks for are not granted: --take-limits, or say which")
-    return replace(asked, body=replace(asked.body, limits=ours))
-
-
-def _signed(
-    workspace: CommandWorkspace,
-    claims: Claims[Account],
-    before: Jwt[Account] | None,
-    issuer: str | None,
-) -> Jwt[Any]:
-    parent = workspace.operator()
-    key = issuing_key(parent.claims, workspace.known_keys(), issuer)
-    step = changed(claims, key, replaces=before, now=workspace.now, reason="imported", address=(claims.name,))
-    plan = Plan((step,), workspace.now, workspace.around(claims, keys=(str(key),)))
-    (jwt,) = sign(workspace, Intent(lambda _: plan))
-    return jwt
+        done = sign_preview(workspace, made)
+    what = "signed" if done.is_signed else "placed as it is"
+    data = describe.data(done.jwt) | {"signed": done.is_signed}
+    printing.emit(data, f"account {shown(done.jwt.claims.name)}: {what}", as_json=settings.as_json)

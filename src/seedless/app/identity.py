@@ -1,0 +1,143 @@
+"""A new identity key for the operator: what is signed again, and what servers must change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.app import edits
+from seedless.app.pipeline import Notice, Preview, preview
+from seedless.app.subjects import reused, subject_for
+from seedless.claims import Account, Operator
+from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.jwt import Jwt
+from seedless.nkey import PublicKey, Role
+from seedless.rotate import listed_keys, replacement_key
+from seedless.rotate.operator import accounts_by, new_identity
+from seedless.signing_pipeline import Intent, NewKey, Plan
+from seedless.text import brief, printable, shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["OperatorReissued", "reissue_operator"]
+
+
+class OperatorReissued(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator under its new identity key.
+
+    `accounts` are the names of those that were signed again; `servers_must` is what has to be changed outside
+    the store, a sentence each.
+    """
+
+    jwt: Jwt[Operator]
+    previous_key: PublicKey
+    accounts: tuple[str, ...]
+    servers_must: tuple[str, ...]
+
+
+def reissue_operator(
+    workspace: Workspace, public_key: PublicKey | str | None, *, keep_previous: bool
+) -> Preview[OperatorReissued]:
+    """Preview the operator under a new identity key, see `Operators.reissue`."""
+    workspace.refresh()
+    operator = edits.stored(workspace, ())
+    previous = PublicKey.parse(operator.claims.sub)
+    accounts = {} if keep_previous else _signed_by_identity(workspace, operator)
+    wanted = replacement_key(f"{operator.claims.name.strip()} identity", previous)
+    notices: tuple[Notice, ...] = ()
+    if public_key is not None:
+        new = subject_for(workspace, Role.OPERATOR, wanted.name, public_key)[0].public_key
+    else:
+        new, notices = _created(workspace, wanted)
+    _require_new(operator, new)
+
+    def finish(jwts: tuple[Jwt[Any], ...]) -> OperatorReissued:
+        return OperatorReissued(
+            jwt=jwts[0],
+            previous_key=previous,
+            accounts=tuple(sorted(accounts)),
+            servers_must=_servers_must(jwts[0], operator, accounts),
+        )
+
+    intent = _intent(workspace, operator, accounts, new or wanted, keep_previous=keep_previous)
+    return preview(workspace, intent, finish, notices=(*notices, *_locked_out(accounts)))
+
+
+def _intent(
+    workspace: Workspace,
+    operator: Jwt[Operator],
+    accounts: Mapping[str, Jwt[Account]],
+    key: PublicKey | NewKey,
+    *,
+    keep_previous: bool,
+) -> Intent:
+    now, system = workspace.now, operator.claims.body.system_account
+    sources = workspace.around(*(jwt.claims for jwt in accounts.values()), keys=(system,))
+    around = tuple(jwt for jwt in sources if jwt.claims.sub != operator.claims.sub)
+
+    def plan(new: PublicKey) -> Plan:
+        return new_identity(operator, accounts, new, now, keep_old=keep_previous, around=around)
+
+    if isinstance(key, NewKey):
+        return Intent(lambda created: plan(created[key]), (key,))
+    return Intent(lambda _: plan(key))
+
+
+def _created(workspace: Workspace, wanted: NewKey) -> tuple[PublicKey | None, tuple[Notice, ...]]:
+    """Return the key that an earlier run created for this and nothing uses yet, if there is one."""
+    for entry in workspace.inventory():
+        if (entry.role, entry.name) == (wanted.role, wanted.name):
+            return entry.public_key, (reused(entry.public_key, entry.name),)
+    return None, ()
+
+
+def _require_new(operator: Jwt[Operator], new: PublicKey | None) -> None:
+    if new is not None and str(new) in {operator.claims.sub, *listed_keys(operator.claims)}:
+        raise UsageError(
+            f"{new} is a key of the operator already", "an identity key that signs nothing else is better"
+        )
+
+
+def _signed_by_identity(workspace: Workspace, operator: Jwt[Operator]) -> dict[str, Jwt[Account]]:
+    each = workspace.each()
+    for name, jwt in each:
+        if isinstance(jwt, SeedlessError):
+            raise StoreError(
+                f"nobody knows who has signed the account {shown(name)}: {jwt.message}",
+                "restore it first, or keep the old key with --convert-to-signing-key",
+            )
+    found: dict[str, Any] = dict(each)
+    return accounts_by(PublicKey.parse(operator.claims.sub), found, workspace.now)
+
+
+def _locked_out(accounts: Mapping[str, Jwt[Account]]) -> tuple[Notice, ...]:
+    if not accounts:
+        return ()
+    names = ", ".join(map(brief, accounts))
+    return (
+        Notice(printable(f"this locks out, from the restart of a server to the push: {names}")),
+        Notice("--convert-to-signing-key locks nobody out"),
+    )
+
+
+def _servers_must(
+    new: Jwt[Operator], old: Jwt[Operator], accounts: Mapping[str, Jwt[Account]]
+) -> tuple[str, ...]:
+    """Return what has to be changed outside the store, a sentence each."""
+    steps = [
+        (
+            "every configuration holds the new operator jwt (seedless server config), and the servers are "
+            "restarted one after another"
+        ),
+        f"trusted_keys, and policies that pin {old.claims.sub}, name {new.claims.sub}",
+    ]
+    if accounts:
+        steps.append(
+            f"then the accounts that were signed again are pushed: seedless push {' '.join(accounts)}"
+        )
+    if old.claims.sub in listed_keys(new.claims):
+        steps.append(f"then the old key can give way: seedless rotate operator-key --key {old.claims.sub}")
+    return tuple(steps)
