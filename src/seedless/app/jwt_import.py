@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,8 +32,6 @@ from seedless.units import moment
 from seedless.waivers import waive
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from seedless.app.workspace import Workspace
 
 __all__ = [
