@@ -228,7 +228,7 @@ def import_user(
     address = (parent.claims.name.strip(), name)
     before = _replaced_user(workspace, given, address, overwrite=overwrite)
     if key is not None:
-        from seedless.creds import format_creds  # noqa: PLC0415 - only users with seeds have creds
+        from seedless.creds import format_creds
 
         format_creds(given, key)  # they belong together
     creds = workspace.store.creds_path(*address) if key is not None else None
