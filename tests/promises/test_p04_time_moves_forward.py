@@ -18,7 +18,7 @@ from seedless.trust import is_revoked
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from seedless.change import Change
@@ -133,8 +133,10 @@ def test_a_lock_that_is_held_for_minutes_makes_no_guard_fire(
     before = NscStore.lock
 
     @contextlib.contextmanager
-    def slow(store: NscStore) -> Iterator[None]:
-        with before(store):  # somebody else had it, signed the account, and let it go two minutes later
+    def slow(store: NscStore, waits: Callable[[str], None] | None = None) -> Iterator[None]:
+        with before(
+            store, waits
+        ):  # somebody else had it, signed the account, and let it go two minutes later
             set_clock(monkeypatch, 120)
             yield
 
