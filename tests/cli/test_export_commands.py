@@ -147,7 +147,7 @@ def test_an_export_is_taken_out_and_those_who_import_it_are_named(system: Desk) 
         ),
         pytest.param(
             ["revoke", "-s", "orders.>", "-t", "BILLING"],
-            'the export "orders.>" is public: there is no leave to take back',
+            'the export "orders.>" is public: there are no activations to revoke',
             "seedless account export edit --private asks for leave",
             id="revoke public",
         ),

@@ -11,6 +11,7 @@ import pytest
 from seedless import Workspace
 from seedless.app.desired import Applied
 from seedless.errors import Refused
+from seedless.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,3 +94,18 @@ def test_a_plan_is_written_and_signed_later_by_its_digest(workspace: Workspace, 
     again = workspace.plans.preview(plan)
     assert again.is_empty
     assert again.sign().passed == 1
+
+
+def test_a_file_about_another_operator_goes_into_the_store_of_that_operator(
+    workspace: Workspace, desk: Desk
+) -> None:
+    first, second = desk.home / "first.toml", desk.home / "second.toml"
+    first.write_text('[operator]\nname = "ACME"\n[accounts.ORDERS]\n')
+    second.write_text('[operator]\nname = "OTHER"\n[accounts.PAYROLL]\n')
+    workspace.desired.preview(first).sign()
+    workspace.desired.preview(second).sign()
+    first.write_text(first.read_text() + "[accounts.BILLING]\n")
+    applied = workspace.desired.preview(first).sign()
+    assert [jwt.claims.name for jwt in applied.jwts] == ["BILLING"]
+    assert open_store(desk.store, "ACME").children() == ["BILLING", "ORDERS"]
+    assert open_store(desk.store, "OTHER").children() == ["PAYROLL"]

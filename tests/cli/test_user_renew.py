@@ -93,7 +93,7 @@ def test_who_has_expired_is_renewed_too(system: Desk, monkeypatch: pytest.Monkey
 def test_who_never_expires_is_passed_over(system: Desk) -> None:
     done = system.ok("user", "renew", "-a", "ORDERS", "ever")
     assert done.out == "nobody is to be renewed\n"
-    assert done.err == "user ORDERS/ever is passed over: it never expires\n"
+    assert done.err == "user ORDERS/ever is skipped: it never expires\n"
 
 
 def test_who_is_revoked_is_not_let_in_again(system: Desk) -> None:
@@ -116,7 +116,7 @@ def test_a_damaged_account_is_passed_over_with_its_users(system: Desk) -> None:
     done = system.run("user", "renew", "--within", "30d")
     assert done.code == 3
     assert done.out.startswith("user BILLING/bill: until ")
-    assert "account ORDERS is passed over: " in done.err
+    assert "account ORDERS is skipped: " in done.err
 
 
 def test_a_user_whose_scope_is_gone_is_passed_over_and_the_rest_is_renewed(system: Desk) -> None:

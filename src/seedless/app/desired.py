@@ -132,6 +132,8 @@ def with_store_of(workspace: W, desired: Desired) -> W:
     if name not in operators(workspace.root):
         return in_new_store(workspace, name)
     found = copy.copy(workspace)
+    # A store that was opened before is of another operator, which would get what this file describes.
+    vars(found).pop("store", None)
     found.settings = msgspec.structs.replace(workspace.settings, operator=name)
     return found
 

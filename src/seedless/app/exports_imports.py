@@ -162,7 +162,7 @@ class Exports:
             old = exported(account, body, subject, kind)
             if not old.token_req:
                 raise UsageError(
-                    f"the export {quoted(subject)} is public: there is no leave to take back",
+                    f"the export {quoted(subject)} is public: there are no activations to revoke",
                     "seedless account export edit --private asks for leave",
                 )
             times = {key: until} if until else revocations(key, _activations(workspace, old), now)

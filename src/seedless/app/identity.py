@@ -106,7 +106,7 @@ def _signed_by_identity(workspace: Workspace, operator: Jwt[Operator]) -> dict[s
     for name, jwt in each:
         if isinstance(jwt, SeedlessError):
             raise StoreError(
-                f"nobody knows who has signed the account {shown(name)}: {jwt.message}",
+                f"cannot tell who has signed the account {shown(name)}: {jwt.message}",
                 "restore it first, or keep the old key with --convert-to-signing-key",
             )
     found: dict[str, Any] = dict(each)
@@ -139,5 +139,5 @@ def _servers_must(
             f"then the accounts that were signed again are pushed: seedless push {' '.join(accounts)}"
         )
     if old.claims.sub in listed_keys(new.claims):
-        steps.append(f"then the old key can give way: seedless rotate operator-key --key {old.claims.sub}")
+        steps.append(f"then replace the previous key: seedless rotate operator-key --key {old.claims.sub}")
     return tuple(steps)

@@ -323,7 +323,7 @@ class _Registrar:
         if key.raw is None:
             raise NoKey(
                 f"the key {key.named} on {self.token.info.where} has no public object, "
-                "so nobody knows what it is",
+                "so its public key cannot be told",
                 "a certificate in its slot, or its public key as an object, shows it",
             )
         return KeyEntry(

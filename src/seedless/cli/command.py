@@ -30,7 +30,7 @@ _PERMISSIONS = frozenset({
 })  # fmt: skip
 _SERVERS = frozenset({
     "urls", "configuration", "creds", "system_account", "system_user", "temporary_user", "ca_cert",
-    "client_cert", "client_key", "tls_first", "patience", "servers", "rm_tag",
+    "client_cert", "client_key", "tls_first", "patience", "servers",
 })  # fmt: skip
 _GROUPS = ("Options", "Limits", "JetStream", "Permissions", "Connection to servers", "Shared options")
 _KNOWN_BEST = ("--token", "--dry-run", "--plan", "--yes", "--json")

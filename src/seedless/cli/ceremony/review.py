@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from seedless import file_kind
 from seedless.app import ceremonies
+from seedless.ceremony import documents
 from seedless.ceremony.report import checklist as page_of
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
@@ -40,8 +42,9 @@ def review(
       seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
     """
     workspace = CommandWorkspace(settings)
-    review_context = desk.review_context_of(workspace, request_file, first_use)
-    report = review_context.judge()
+    data = documents.read(request_file, file_kind.REQUEST)
+    reviewed = workspace.ceremonies.review(data, first_use)
+    review_context, report = reviewed.context, reviewed.report
     desk.show(workspace, review_context, report)
     report.require_clean()
     if checklist is not None:
@@ -49,5 +52,5 @@ def review(
             f"key {key}: {ceremonies.place_of(workspace, key)}" for key in review_context.request.issuers
         ]
         atomic.write_new({checklist: page_of(review_context, tuple(where))})
-    data = desk.data_of(workspace, review_context, report)
-    printing.emit(data, f"sha256 {review_context.request.digest}", as_json=settings.as_json)
+    answer = desk.data_of(workspace, review_context, report)
+    printing.emit(answer, f"sha256 {review_context.request.digest}", as_json=settings.as_json)

@@ -66,5 +66,5 @@ def _tell(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
     ]
     for one in renewed.skipped:
         kind = "user" if one.address[1:] else "account"
-        printing.say(f"{kind} {shown('/'.join(one.address))} is passed over: {printing.printable(one.why)}")
+        printing.say(f"{kind} {shown('/'.join(one.address))} is skipped: {printing.printable(one.why)}")
     printing.emit(data, "\n".join(lines) or "nobody is to be renewed", as_json=workspace.options.as_json)
