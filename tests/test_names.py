@@ -17,6 +17,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src/seedless"
 
+TEXTS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+"""Texts are one token up to Python 3.11; from 3.12 on an f-string is several."""
+
 # Packages in which the words below are still used. Take out what is translated; put nothing in.
 NOT_YET = frozenset({"app", "claims", "cli", "desired", "diff", "policy"})
 
@@ -71,7 +74,7 @@ def words_of(source: str) -> list[tuple[int, str]]:
             words.append(
                 (token.start[0], re.sub(r"_+|(?<=[a-z])(?=[A-Z])", " ", token.string).strip().lower())
             )
-        elif token.type == tokenize.COMMENT or (token.type == tokenize.STRING and " " in token.string):
+        elif token.type == tokenize.COMMENT or (token.type in TEXTS and " " in token.string):
             words.append((token.start[0], token.string.lower()))
     return words
 

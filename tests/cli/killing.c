@@ -58,13 +58,13 @@ OPEN(open64)
 FOPEN(fopen)
 FOPEN(fopen64)
 
-#define STREAM(name) \
+#define STREAM(name, is_given) \
   int name(FILE *file) { \
-    if (file && __fwritable(file)) count_open(fileno(file)); \
+    if (is_given && __fwritable(file)) count_open(fileno(file)); \
     return REAL(name)(file); \
   }
-STREAM(fflush)
-STREAM(fclose)
+STREAM(fflush, file) /* NULL is all files */
+STREAM(fclose, 1)    /* newer C libraries declare that it takes no NULL, and compilers refuse to compare */
 
 ssize_t write(int file, const void *data, size_t size) {
   count_open(file);
