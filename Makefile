@@ -79,7 +79,7 @@ test-wheel: wheel
 	$(BIN)/python -m venv $(WHEELS)
 	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
 	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check dist/pytest_softhsm-*.whl
-	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check "$$(echo dist/seedless-*.whl)[nats]" --group dev
+	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check "$$(echo dist/seedless-*.whl)[nats,serve]" --group dev
 	$(WHEELS)/bin/pytest -n 8 -q $(ARGS)
 
 # These tests install from the registry that pip is configured for.
@@ -96,7 +96,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) pyproject.toml
 lock: setup
 	$(COMPILE) -o requirements.lock
-	$(COMPILE) --extra nats --group dev --no-emit-package pytest-softhsm -o requirements-dev.lock
+	$(COMPILE) --extra nats --extra serve --group dev --no-emit-package pytest-softhsm -o requirements-dev.lock
 
 clean:
 	rm -rf dist build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -43,6 +43,7 @@ def test_a_lock_fulfils_what_the_project_requires(root: Path, project: dict[str,
             *required,
             *project["dependency-groups"]["dev"],
             *project["project"]["optional-dependencies"]["nats"],
+            *project["project"]["optional-dependencies"]["serve"],
         ]
     versions = locked((root / lock).read_text(encoding="utf-8"))
     requirements = [
