@@ -10,6 +10,10 @@ An entry may have `"attested": {"sha256": "…", "at": 1700000000}`: a device ha
 certificate with this SHA-256 of its DER, verified at this time. The certificates lie in `ROOT/attestations`;
 whoever requires an attestation verifies those again, and does not believe the entry.
 
+An entry may have `"spares": [{"uri": "…", "made": "import", "at": 1700000000}]`: further places of the same
+key, in the order in which a signer looks for it. Each place, the first one too, may have `"checked_at"`: when
+the key was found there last, and signed a challenge; without it that was `at`.
+
 `role` is what the key is for (its first letter states the same), `name` what it is called here, `made` how it
 came to be (token: generated there; import: its seed was known elsewhere before; found: it was there), `at`
 when, in Unix seconds.
@@ -33,7 +37,7 @@ from seedless.store import atomic
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -44,6 +48,7 @@ __all__ = [
     "Attested",
     "Inventory",
     "KeyEntry",
+    "KeyPlace",
     "Made",
     "attestation_path",
     "load",
@@ -68,12 +73,21 @@ class _AttestedMembers(msgspec.Struct, frozen=True):
     at: int
 
 
+class _PlaceMembers(msgspec.Struct, frozen=True):
+    uri: str
+    made: str
+    at: int
+    checked_at: int = 0
+
+
 class _InventoryMembers(msgspec.Struct, frozen=True):
     role: str
     name: str
     uri: str
     made: str
     at: int
+    checked_at: int = 0
+    spares: tuple[_PlaceMembers, ...] = ()
     attested: _AttestedMembers | None = None
 
 
@@ -95,8 +109,30 @@ class Attested(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"{quoted(self.sha256)} is no SHA-256 in hexadecimal")
 
 
+class KeyPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a key is: `uri` finds its token and object, `at` and `checked_at` are Unix seconds.
+
+    It signed a challenge there when it was placed (`at`), and last at `checked_at`, 0 where that is `at`.
+    """
+
+    uri: str
+    made: Made = "token"
+    at: int = 0
+    checked_at: int = 0
+
+    @property
+    def token(self) -> KeyUri:
+        """The token, without the key on it."""
+        return KeyUri.parse(self.uri).token_part
+
+    @property
+    def verified_at(self) -> int:
+        """When the key signed there last, as far as it was looked at."""
+        return max(self.at, self.checked_at)
+
+
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one key is: `uri` finds its token and object, `at` is Unix seconds."""
+    """Where one key is: a place as `KeyPlace` describes it, and the `spares` of it on other tokens."""
 
     public_key: PublicKey
     uri: str
@@ -104,21 +140,69 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     made: Made = "token"
     at: int = 0
+    checked_at: int = 0
+    spares: tuple[KeyPlace, ...] = ()
     attested: Attested | None = None
 
     def __post_init__(self) -> None:
-        uri = KeyUri.parse(self.uri)
-        # The query of a PKCS#11 URI names a module and where the PIN is (RFC 7512 §2.4). From a file that
-        # others may have written, either would send the PIN to a program of their choice.
-        if uri.without_query() != uri:
-            raise BadUri(
-                f"the URI of {self.public_key} names a module or a PIN source",
-                "name the module in the configuration or on the command line",
-            )
+        for place in self.places:
+            _require_plain(place, self.public_key)
         if self.role is not self.public_key.role:
             raise UsageError(f"{self.public_key} is not the key of an {self.role.name.lower()}")
-        if self.made not in _MADE:
-            raise UsageError(f"a key is made by one of {', '.join(_MADE)}, not by {quoted(self.made)}")
+
+    @property
+    def places(self) -> tuple[KeyPlace, ...]:
+        """All places of the key, in the order in which a signer looks for it."""
+        first = KeyPlace(uri=self.uri, made=self.made, at=self.at, checked_at=self.checked_at)
+        return (first, *self.spares)
+
+    def at_places(self, places: Sequence[KeyPlace]) -> KeyEntry:
+        """Return the entry of the same key with these *places*, at least one."""
+        first, *spares = places
+        return msgspec.structs.replace(
+            self,
+            uri=first.uri,
+            made=first.made,
+            at=first.at,
+            checked_at=first.checked_at,
+            spares=tuple(spares),
+        )
+
+    def merged(self, known: KeyEntry | None) -> KeyEntry:
+        """Return this entry with the places of the *known* one of the same key too, which come first.
+
+        A place that both have, the same CKA_ID of the same token, was found again: it keeps how and when the
+        key came there, and was checked at the time of this entry.
+        """
+        if known is None:
+            return self
+        places = {_identity(place): place for place in known.places}
+        for place in self.places:
+            before = places.get(_identity(place), place)
+            is_newer = place.verified_at > before.verified_at
+            checked = place.verified_at if is_newer else before.checked_at
+            places[_identity(place)] = msgspec.structs.replace(before, uri=place.uri, checked_at=checked)
+        kept = msgspec.structs.replace(self, attested=self.attested or known.attested)
+        return kept.at_places(tuple(places.values()))
+
+
+def _identity(place: KeyPlace) -> tuple[KeyUri, bytes | None]:
+    """Return what two places have in common only if they are the same object; labels can change."""
+    return place.token, KeyUri.parse(place.uri).id
+
+
+def _require_plain(place: KeyPlace, public_key: PublicKey) -> None:
+    """Raise `BadUri` for a URI that names more than a key, `UsageError` for an unknown origin."""
+    uri = KeyUri.parse(place.uri)
+    # The query of a PKCS#11 URI names a module and where the PIN is (RFC 7512 §2.4). From a file that
+    # others may have written, either would send the PIN to a program of their choice.
+    if uri.without_query() != uri:
+        raise BadUri(
+            f"the URI of {public_key} names a module or a PIN source",
+            "name the module in the configuration or on the command line",
+        )
+    if place.made not in _MADE:
+        raise UsageError(f"a key is made by one of {', '.join(_MADE)}, not by {quoted(place.made)}")
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -151,16 +235,17 @@ class Inventory(msgspec.Struct, frozen=True):
         return len(self._by_key)
 
     def with_entry(self, entry: KeyEntry) -> Inventory:
-        """Return an inventory with *entry*, in place of an older one of the same public key.
+        """Return an inventory with *entry*, and with the places of an older one of the same public key.
 
-        Raise `UsageError` when the same raw key is there under another role.
+        What else the older one states is replaced. Raise `UsageError` when the same raw key is there under
+        another role.
         """
         return self.with_entries(entry)
 
     def with_entries(self, *entries: KeyEntry) -> Inventory:
         """Return an inventory with all *entries*, as `with_entry` does with one."""
-        mine = {entry.public_key for entry in entries}
-        return _gathered((*(one for one in self if one.public_key not in mine), *entries))
+        mine = {entry.public_key: entry.merged(self.get(entry.public_key)) for entry in entries}
+        return _gathered((*(one for one in self if one.public_key not in mine), *mine.values()))
 
     def without(self, public_key: PublicKey) -> Inventory:
         """Return an inventory without the entry of *public_key*."""
@@ -172,9 +257,8 @@ class Inventory(msgspec.Struct, frozen=True):
             str(entry.public_key): {
                 "role": entry.role.name.lower(),
                 "name": entry.name,
-                "uri": entry.uri,
-                "made": entry.made,
-                "at": entry.at,
+                **_place_members(entry.places[0]),
+                **({"spares": [_place_members(one) for one in entry.spares]} if entry.spares else {}),
                 **({"attested": msgspec.to_builtins(entry.attested)} if entry.attested else {}),
             }
             for entry in self
@@ -184,6 +268,11 @@ class Inventory(msgspec.Struct, frozen=True):
     def save(self, path: Path) -> None:
         """Write the inventory to *path* (0600, at once); call it with the lock of the root held."""
         atomic.write({path: self.text()})
+
+
+def _place_members(place: KeyPlace) -> dict[str, str | int]:
+    members: dict[str, str | int] = {"uri": place.uri, "made": place.made, "at": place.at}
+    return members | ({"checked_at": place.checked_at} if place.checked_at else {})
 
 
 def _gathered(entries: Iterable[KeyEntry]) -> Inventory:
@@ -223,10 +312,7 @@ def load(path: Path) -> Inventory:
 def record(path: Path, lock: AbstractContextManager[object], *entries: KeyEntry) -> None:
     """Add *entries* to the inventory at *path*, which is read and written while *lock* is held."""
     with lock:
-        inventory = load(path)
-        for entry in entries:
-            inventory = inventory.with_entry(entry)
-        inventory.save(path)
+        load(path).with_entries(*entries).save(path)
 
 
 def _inventory(value: object) -> Inventory:
@@ -243,6 +329,8 @@ def _inventory(value: object) -> Inventory:
                 name=members.name,
                 made=cast("Made", members.made),  # which `KeyEntry` checks
                 at=members.at,
+                checked_at=members.checked_at,
+                spares=tuple(map(_place, members.spares)),
                 # Only the digest and the time; the certificates lie beside, and a policy verifies them
                 # again at each signature.
                 attested=None if attested is None else Attested(sha256=attested.sha256, at=attested.at),
@@ -254,6 +342,15 @@ def _inventory(value: object) -> Inventory:
         return _gathered(entries)
     except UsageError as error:
         raise BadClaims(f"keys: {error.message}", error.hint, path="keys") from error
+
+
+def _place(members: _PlaceMembers) -> KeyPlace:
+    return KeyPlace(
+        uri=members.uri,
+        made=cast("Made", members.made),  # as above
+        at=members.at,
+        checked_at=members.checked_at,
+    )
 
 
 def _role(name: str) -> Role:

@@ -142,7 +142,7 @@ class KeyCreation:
 
     def _resolved(self, until: Until) -> tuple[list[PendingKey], dict[NewKey, KeyEntry], list[KeyEntry]]:
         """Return what is pending, the keys that may be used, and those of them to be registered."""
-        registered = {entry.uri: entry for entry in self._inventory()}
+        registered = {place.uri: entry for entry in self._inventory() for place in entry.places}
         pending: list[PendingKey] = []
         unknown: list[PendingKey] = []
         found: dict[NewKey, KeyEntry] = {}

@@ -20,7 +20,7 @@ TOKEN_KEYS = {
     "label", "serial", "manufacturer", "model", "slot_id", "hardware_version", "firmware_version", "state",
     "uri",
 }  # fmt: skip
-ENTRY_KEYS = {"public_key", "role", "name", "uri", "made", "at", "attested"}
+ENTRY_KEYS = {"checked_at", "spares", "public_key", "role", "name", "uri", "made", "at", "attested"}
 SEED = bytes(range(32))
 
 

@@ -233,7 +233,13 @@ def spare(desk: Desk, name: str = "SPARE") -> str:
 def test_a_deleted_key_is_gone_from_the_token_and_the_inventory(desk: Desk) -> None:
     key, kept = spare(desk), spare(desk, "KEPT")
     done = desk.ok("key", "delete", key, "--name", "SPARE", "--json").data
-    assert done == {"deleted": True, "public_key": key, "name": "SPARE", "token": desk.token.label}
+    assert done == {
+        "deleted": True,
+        "public_key": key,
+        "name": "SPARE",
+        "token": desk.token.label,
+        "left": [],
+    }
     assert keys_on(desk) == {(kept, "KEPT", "present")}
     again = desk.run("key", "delete", key, "--name", "SPARE")
     assert (again.code, "no key" in again.err) == (4, True)
@@ -248,7 +254,13 @@ def test_a_key_that_is_not_in_the_inventory_is_deleted_by_the_name_in_its_label(
 def test_a_dry_run_deletes_nothing(desk: Desk) -> None:
     key = spare(desk)
     done = desk.ok("key", "delete", key, "--dry-run", "--json").data
-    assert done == {"dry_run": True, "public_key": key, "name": "SPARE", "token": desk.token.label}
+    assert done == {
+        "dry_run": True,
+        "public_key": key,
+        "name": "SPARE",
+        "token": desk.token.label,
+        "left": [],
+    }
     assert keys_on(desk) == {(key, "SPARE", "present")}
 
 
@@ -293,7 +305,7 @@ def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is
 def test_what_would_be_forgotten_is_said_before_and_as_json(desk: Desk) -> None:
     key = spare(desk)
     uri = desk.ok("key", "list", "--json").data["keys"][0]["uri"]
-    told = {"deleted": False, "public_key": key, "name": "SPARE", "uri": uri}
+    told = {"deleted": False, "public_key": key, "name": "SPARE", "uri": uri, "left": []}
     assert desk.ok("key", "delete", key, "--lost", "--dry-run", "--json").data == told | {"dry_run": True}
     assert "not confirmed" in refused(desk, "key", "delete", key, "--lost", asks=True)
     assert 'its name is not "other"' in refused(desk, "key", "delete", key, "--lost", "--name", "other")

@@ -173,3 +173,58 @@ def test_no_bytes_make_loading_raise_anything_but_our_errors(
     path.write_bytes(data)
     with pytest.raises(SeedlessError):
         load(path)
+
+
+SPARE_URI = "pkcs11:token=spare;serial=13;object=orders;id=%03;type=private"
+
+
+def test_a_second_place_of_a_key_is_kept_beside_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    inventory = (
+        Inventory().with_entry(entry()).with_entry(entry(uri=SPARE_URI, made="import", at=1_800_000_000))
+    )
+    inventory.save(path)
+    assert json.loads(path.read_text())["keys"][str(ACCOUNT)] == {
+        "role": "account",
+        "name": "Zoë",
+        "uri": URI,
+        "made": "token",
+        "at": 1_700_000_000,
+        "spares": [{"uri": SPARE_URI, "made": "import", "at": 1_800_000_000}],
+    }
+    assert load(path) == inventory
+    assert [place.uri for place in inventory.entries[0].places] == [URI, SPARE_URI]
+
+
+def test_a_place_that_is_found_again_was_checked_then_and_is_not_doubled() -> None:
+    relabelled = URI.replace("object=orders", "object=renamed")
+    again = Inventory().with_entry(entry()).with_entry(entry(uri=relabelled, made="found", at=1_800_000_000))
+    assert again.entries == (entry(uri=relabelled, checked_at=1_800_000_000),)
+    assert again.with_entry(entry()).entries == (entry(checked_at=1_800_000_000),)
+
+
+def test_a_place_is_taken_away_from_an_entry() -> None:
+    both = entry().merged(entry(uri=SPARE_URI))
+    assert both.at_places(both.places[:1]) == entry(uri=SPARE_URI)
+
+
+@pytest.mark.parametrize(
+    ("spare", "sentence"),
+    [
+        ({"uri": SPARE_URI, "made": "import"}, "at is missing"),
+        ({"uri": SPARE_URI, "made": "hand", "at": 1}, "a key is made by one of"),
+        (
+            {"uri": f"{SPARE_URI}?module-path=/x.so", "made": "import", "at": 1},
+            "names a module or a PIN source",
+        ),
+        ({"uri": SPARE_URI, "made": "import", "at": 1, "seed": "S"}, "seed is not known"),
+    ],
+    ids=["missing", "made", "brings a module", "unknown"],
+)
+def test_a_damaged_spare_is_told_by_its_place(
+    tmp_path: Path, spare: dict[str, object], sentence: str
+) -> None:
+    path = tmp_path / "keyring.json"
+    path.write_text(damaged(spares=[spare]))
+    with pytest.raises(StoreError, match=sentence):
+        load(path)

@@ -7,13 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from seedless.app.tokens import module_for, named_uri, open_tokens, token_part
+from seedless.app.tokens import open_tokens
 from seedless.ceremony.transcript import ATTESTATION
 from seedless.pkcs11 import observer
 from seedless.pkcs11.keys import provenance_of
-from seedless.pkcs11.module import load
-from seedless.pkcs11.token import find_token
-from seedless.pkcs11.uri import KeyUri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,8 +83,6 @@ def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str
 
     Before anybody types words: who has plugged in the wrong token is told now.
     """
-    for key in keys:
-        entry = workspace.inventory().get(key)
-        uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(workspace)
-        info = find_token(load(module_for(workspace, uri, is_ours=entry is None)), uri)
-        yield str(key), info.where
+    with open_tokens(workspace) as tokens:
+        for key in keys:
+            yield str(key), tokens.located(key).where

@@ -12,7 +12,6 @@ from seedless.claims import Operator
 from seedless.errors import SeedlessError
 from seedless.findings import Report
 from seedless.pkcs11.families import quirks_of_uri
-from seedless.pkcs11.uri import KeyUri
 from seedless.rules import judge as judge_claims
 from seedless.rules import scopes
 from seedless.waivers import waive
@@ -87,8 +86,10 @@ def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
     for issuer in {change.draft.issuer for change in changes}:
         entry = inventory.get(issuer)
         if entry is not None:
-            largest = quirks_of_uri(KeyUri.parse(entry.uri)).largest_message
-            found |= {} if largest is None else {str(entry.public_key): largest}
+            # Of several tokens the one that takes most: which of them signs is known when it is opened.
+            sizes = [quirks_of_uri(place.token).largest_message for place in entry.places]
+            known = [size for size in sizes if size is not None]
+            found |= {str(entry.public_key): max(known)} if len(known) == len(sizes) else {}
     return found
 
 

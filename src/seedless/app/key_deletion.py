@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.app.tokens import OpenTokens, open_tokens
+from seedless.app.tokens import OpenTokens, named_uri, open_tokens
 from seedless.errors import NoKey, NoToken, Refused, SeedlessError, StoreError, UsageError
+from seedless.inventory import KeyPlace
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey
 from seedless.pkcs11.keys import Key
+from seedless.pkcs11.token_info import matches
 from seedless.store import atomic, open_store, operators, root_lock
 from seedless.text import quoted, shown
 from seedless.trust import dependents
@@ -30,7 +32,8 @@ _NAMED = 10
 class DeletedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key that is deleted, or taken out of the inventory: its name, and the URI of its entry.
 
-    `token` is the label of its token, `where` names that in a sentence; empty where none was opened.
+    `token` is the label of its token, `where` names that in a sentence; empty where none was opened. `left`
+    are its other places, where it stays.
     """
 
     public_key: PublicKey
@@ -38,19 +41,43 @@ class DeletedKey(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     where: str = ""
     uri: str = ""
+    left: tuple[KeyPlace, ...] = ()
 
 
 class KeyDeletion:
-    """A key that is deleted from its token for good, or a lost one that is taken out of the inventory."""
+    """A key that is deleted from its token for good, or a lost one that is taken out of the inventory.
+
+    Of a key with several places one is deleted, that on the token which is named.
+    """
 
     def __init__(self, workspace: Workspace, public_key: PublicKey, *, is_lost: bool) -> None:
-        """Delete *public_key*; of one that *is_lost* only the entry."""
+        """Delete *public_key*; of one that *is_lost* only the entry, or its place on the named token."""
         self._workspace = workspace
         self.public_key = public_key
         self.is_lost = is_lost
         self.entry = workspace.inventory().get(public_key)
         if is_lost and self.entry is None:
             raise _not_in_inventory(public_key)
+        self._require_unneeded(self.spares)
+
+    @property
+    def spares(self) -> tuple[KeyPlace, ...]:
+        """The places that are left, as far as it is known before a token is opened."""
+        if self.entry is None or not self.entry.spares:
+            return ()
+        named = named_uri(self._workspace)
+        left = tuple(place for place in self.entry.places if not named.covers(place.token))
+        if self.is_lost and len(left) == len(self.entry.places):
+            raise UsageError(
+                f"{self.public_key} is on {len(left)} tokens, and none of them is named as the lost one",
+                "name it with --token; seedless key list --long shows where the key is",
+            )
+        return left
+
+    def _require_unneeded(self, left: Sequence[KeyPlace]) -> None:
+        """Raise `Refused` where a jwt needs the key, and no place of it is *left*."""
+        if not left:
+            require_unneeded(self._workspace, self.public_key)
 
     @property
     def name(self) -> str:
@@ -68,16 +95,24 @@ class KeyDeletion:
         workspace = self._workspace
         workspace.refresh()
         with root_lock(workspace.root).held(workspace.observer.waits):
-            require_unneeded(workspace, self.public_key)  # again, with nobody else writing
+            self.entry = workspace.inventory().get(self.public_key)
+            self._require_unneeded(self.spares)  # again, with nobody else writing
             if self.is_lost:
                 deleted = self._lost(None if dry_run else name)
             else:
                 with open_tokens(workspace, writable=not dry_run) as tokens:
                     deleted = self._on_token(tokens, name, dry_run=dry_run)
             if not dry_run:
-                atomic.sweep(workspace.root)
-                workspace.inventory().without(self.public_key).save(workspace.inventory_path)
+                self._remove(deleted.left)
         return deleted
+
+    def _remove(self, left: Sequence[KeyPlace]) -> None:
+        """Write the inventory without the key, or with the places of it that are *left*."""
+        atomic.sweep(self._workspace.root)
+        inventory = self._workspace.inventory().without(self.public_key)
+        if self.entry is not None and left:
+            inventory = inventory.with_entry(self.entry.at_places(left))
+        inventory.save(self._workspace.inventory_path)
 
     def _lost(self, name: str | None) -> DeletedKey:
         entry = self._workspace.inventory().get(self.public_key)
@@ -85,22 +120,29 @@ class KeyDeletion:
             raise _not_in_inventory(self.public_key)
         own = entry.name or str(self.public_key)
         self._require_name(name, own)
-        return DeletedKey(public_key=self.public_key, name=own, uri=entry.uri)
+        left = self.spares
+        uri = next(place.uri for place in entry.places if place not in left)
+        return DeletedKey(public_key=self.public_key, name=own, uri=uri, left=left)
 
     def _on_token(self, tokens: OpenTokens, name: str | None, *, dry_run: bool) -> DeletedKey:
         token, key = self._find(tokens)
         own = self._name_of(key)
         where = token.info.where
+        places = self.entry.places if self.entry else ()
+        left = tuple(place for place in places if not matches(token.info, place.token))
+        self._require_unneeded(left)
         if not dry_run:
             self._require_name(name, own)
             token.destroy(key)
-            left: list[Key] = token.keys()
-            if any(other.raw == self.public_key.raw for other in left):
+            keys: list[Key] = token.keys()
+            if any(other.raw == self.public_key.raw for other in keys):
                 raise NoKey(
                     f"{where} says that {self.public_key} is deleted, and still has it",
                     "delete it with the program of the token's maker",
                 )
-        return DeletedKey(public_key=self.public_key, name=own, token=token.info.label, where=where)
+        return DeletedKey(
+            public_key=self.public_key, name=own, token=token.info.label, where=where, left=left
+        )
 
     def _find(self, tokens: OpenTokens) -> tuple[Token, Key]:
         try:

@@ -44,15 +44,15 @@ class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
 
 def inventory_keys(workspace: Workspace, state: str = "noted") -> list[ListedKey]:
     """Return the keys of the inventory; no token is opened."""
-    return [_registered(entry, state) for entry in workspace.inventory().entries]
+    return [_registered(entry, state, entry.uri) for entry in workspace.inventory().entries]
 
 
-def _registered(entry: KeyEntry, state: str) -> ListedKey:
+def _registered(entry: KeyEntry, state: str, uri: str) -> ListedKey:
     return ListedKey(
         public_key=entry.public_key,
         role=entry.role,
         name=entry.name,
-        uri=entry.uri,
+        uri=uri,
         state=state,
         entry=entry,
     )
@@ -76,7 +76,6 @@ def keys_beside_token(workspace: Workspace) -> list[ListedKey]:
     with open_tokens(workspace) as tokens:
         token = tokens.chosen()
         keys: list[Key] = token.keys()
-        where = str(key_uri(token, "", b"")).partition(";object=")[0]
         inventory = workspace.inventory()
         on_token: list[tuple[PublicKey | None, ListedKey]] = []
         for key in keys:
@@ -86,9 +85,10 @@ def keys_beside_token(workspace: Workspace) -> list[ListedKey]:
             on_token.append((listed.public_key or (known.public_key if known else None), listed))
     present = {public_key for public_key, _ in on_token}
     rows = [
-        _registered(entry, "present" if entry.public_key in present else "missing")
+        _registered(entry, "present" if entry.public_key in present else "missing", place.uri)
         for entry in inventory.entries
-        if entry.uri.startswith(where)
+        for place in entry.places
+        if place.token == token.info.uri
     ]
     registered = {entry.public_key for entry in inventory.entries}
     return rows + [listed for public_key, listed in on_token if public_key not in registered]

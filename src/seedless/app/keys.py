@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless import attestation
-from seedless.app.key_deletion import KeyDeletion, require_unneeded
+from seedless.app.key_deletion import KeyDeletion
 from seedless.app.key_import import FolderImport, KeyImport
 from seedless.app.pipeline import Notice
-from seedless.app.tokens import key_uri, module_for, open_tokens, token_part
+from seedless.app.tokens import key_uri, module_for, open_tokens
 from seedless.attestation import Attestation
 from seedless.creds import parse_user_key
 from seedless.errors import NoKey, StoreError, UsageError
@@ -27,7 +27,6 @@ from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.keys import ED25519, Key, label_for
 from seedless.pkcs11.signing import challenge
-from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import NewKey
 from seedless.store import atomic, root_lock
@@ -66,9 +65,13 @@ class CreatedKeyFile(msgspec.Struct, frozen=True):
 
 
 class RegisteredKeys(msgspec.Struct, frozen=True):
-    """The entries that a registration added, and what to know of them: keys that were skipped, and why."""
+    """The entries that a registration added, and what to know of them: keys that were skipped, and why.
+
+    `checked` are the keys that the inventory had at this place already; they have signed too.
+    """
 
     entries: tuple[KeyEntry, ...]
+    checked: tuple[KeyEntry, ...] = ()
     notices: tuple[Notice, ...] = ()
 
 
@@ -177,7 +180,7 @@ class KeyManagement:
         """Return the registration of every key of the token whose label contains its role and name.
 
         Those are the keys that seedless created or imported: an inventory that was lost is rebuilt from its
-        tokens. Keys that the inventory has stay as they are.
+        tokens. Of keys that the inventory has it is recorded that they are here too, or were checked here.
         """
         return KeyRegistration(self._workspace, _labelled_entries)
 
@@ -188,7 +191,6 @@ class KeyManagement:
         lets it sign; `StoreError` where one cannot be read; `NoKey` for a lost key without an entry.
         """
         key = public_key if isinstance(public_key, PublicKey) else PublicKey.parse(public_key)
-        require_unneeded(self._workspace, key)
         return KeyDeletion(self._workspace, key, is_lost=is_lost)
 
     def audit(self) -> AuditReport:
@@ -303,9 +305,10 @@ class KeyRegistration:
         workspace.refresh()
         with root_lock(workspace.root).held(workspace.observer.waits), open_tokens(workspace) as tokens:
             found = self._find(_Registrar(workspace, tokens.chosen()))
-            workspace.inventory().with_entries(*found.entries)  # raises where a raw key has another role
-            if found.entries and not dry_run:
-                workspace.note_key(*found.entries)
+            written = found.entries + found.checked
+            workspace.inventory().with_entries(*written)  # raises where a raw key has another role
+            if written and not dry_run:
+                workspace.note_key(*written)
         return found
 
 
@@ -352,7 +355,7 @@ def _one_entry(registrar: _Registrar, key_id: bytes | None, role: Role, name: st
     registrar.inventory.with_entry(entry)  # raises before the key signs
     signer = token.signer(entry.public_key, allow_extractable=True)
     signer.sign(challenge("register a key", secrets.token_bytes(32)))
-    return RegisteredKeys((entry,), tuple(_can_leave(found[0])))
+    return RegisteredKeys((entry,), notices=tuple(_can_leave(found[0])))
 
 
 def _labelled_entries(registrar: _Registrar) -> RegisteredKeys:
@@ -360,6 +363,7 @@ def _labelled_entries(registrar: _Registrar) -> RegisteredKeys:
     from seedless.pkcs11.audit import audit  # it loads the binding
 
     entries: dict[PublicKey, KeyEntry] = {}
+    checked: dict[PublicKey, KeyEntry] = {}
     notices: list[Notice] = []
     for one in audit(registrar.token):
         key = one.key
@@ -369,12 +373,17 @@ def _labelled_entries(registrar: _Registrar) -> RegisteredKeys:
             continue
         entry = registrar.entry(key, key.role, key.label.partition(":")[2])
         known = registrar.inventory.with_raw(entry.public_key.raw)
-        if known is None:
-            entries[entry.public_key] = entry
-            notices += _can_leave(key)
-        elif known.public_key != entry.public_key:
+        if known is not None and known.public_key != entry.public_key:
             notices.append(Notice(f"skipped the key {key.named}: the inventory has it as {known.public_key}"))
-    return RegisteredKeys(tuple(entries.values()), tuple(notices))
+            continue
+        entry = msgspec.structs.replace(entry, name=known.name if known else entry.name)
+        is_known_here = known is not None and len(entry.merged(known).places) == len(known.places)
+        if is_known_here:
+            checked[entry.public_key] = entry
+            continue
+        entries[entry.public_key] = entry
+        notices += _can_leave(key)
+    return RegisteredKeys(tuple(entries.values()), tuple(checked.values()), tuple(notices))
 
 
 def _why_skipped(one: AuditedKey) -> str:
@@ -398,10 +407,10 @@ def _in_file(path: Path) -> list[Certificate]:
 
 
 def _certificates(workspace: Workspace, entry: KeyEntry) -> list[bytes]:
-    """Return the certificates on the token where the inventory has the key."""
+    """Return the certificates on the token of the first place, where a device can have created the key."""
     from seedless.pkcs11.public_objects import read_certificates  # it loads the binding
 
-    uri = token_part(KeyUri.parse(entry.uri))
+    uri = entry.places[0].token
     return read_certificates(module_for(workspace, uri, is_ours=False), uri)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from seedless import config_edit
 from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.config import choose_module, softhsm_module
-from seedless.errors import ModuleError, NoKey
+from seedless.errors import ModuleError, NoKey, NoToken
 from seedless.inventory import attestation_path
 from seedless.pin import parse_pin_source, uri_pin_source
 from seedless.pkcs11 import observer, softhsm
@@ -32,7 +32,6 @@ __all__ = [
     "named_uri",
     "open_tokens",
     "pin_source",
-    "token_part",
 ]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*=")
@@ -188,6 +187,7 @@ class OpenTokens:
         self._sessions = sessions
         self._writable = writable
         self._pins = pin_source(workspace)
+        self._absent: dict[KeyUri, str] = {}
         self.expected = 0  # jwts that will be signed, for the bar
 
     def require_fits(self, changes: Iterable[Change]) -> None:
@@ -198,11 +198,51 @@ class OpenTokens:
             if len(change.draft.signing_input) > len(other.draft.signing_input):
                 longest[change.draft.issuer] = change
         for change in longest.values():
-            entry = self._workspace.inventory().get(change.draft.issuer)
-            uri = token_part(KeyUri.parse(entry.uri)) if entry else named_uri(self._workspace)
-            size = len(change.draft.signing_input)
-            info = self._token_meant(uri, is_ours=entry is None)[1]
-            require_fits(size, info, f"the jwt of {change.title}")
+            info = self.located(change.draft.issuer)
+            require_fits(len(change.draft.signing_input), info, f"the jwt of {change.title}")
+
+    def located(self, public_key: PublicKey) -> TokenInfo:
+        """Return the token that is asked for *public_key*, found without a PIN; raise `NoToken`."""
+        place = self._place_of(public_key)
+        uri = named_uri(self._workspace) if place is None else place.token_part
+        return self._token_meant(uri, is_ours=place is None)[1]
+
+    def _place_of(self, public_key: PublicKey) -> KeyUri | None:
+        """Return where *public_key* is: the first of its places whose token is connected.
+
+        A place on the token that the person named comes before the others. None for a key that the inventory
+        does not have. Raise `NoToken` where no place is connected.
+        """
+        entry = self._workspace.inventory().get(public_key)
+        if entry is None:
+            return None
+        if not entry.spares:
+            return KeyUri.parse(entry.uri)
+        named = named_uri(self._workspace)
+        uris = [KeyUri.parse(place.uri) for place in entry.places]
+        uris.sort(key=lambda uri: not named.covers(uri))
+        reasons = [self._why_absent(uri.token_part) for uri in uris]
+        connected = next((uri for uri, reason in zip(uris, reasons, strict=True) if not reason), None)
+        if connected is None:
+            raise NoToken(
+                f"{public_key} is on {len(uris)} tokens, and none can be used: {'; '.join(reasons)}",
+                "connect one of them",
+            )
+        return connected
+
+    def _why_absent(self, uri: KeyUri) -> str:
+        """Return why the token that *uri* means cannot be used here; empty where it is connected.
+
+        Looked up once: each look at a driver's slots takes its time.
+        """
+        if uri not in self._absent:
+            try:
+                self._token_meant(uri, is_ours=False)
+            except (NoToken, ModuleError) as error:
+                self._absent[uri] = error.message
+            else:
+                self._absent[uri] = ""
+        return self._absent[uri]
 
     def chosen(self) -> Token:
         """Return the token that the person named, or the only one."""
@@ -268,9 +308,9 @@ class OpenTokens:
         """Return module and URI of the token that has the key of *issuer*, which may sign for it."""
         if issuer not in places:
             self._require_may_sign(issuer)
-            entry = self._workspace.inventory().get(issuer)
-            uri = named_uri(self._workspace) if entry is None else token_part(KeyUri.parse(entry.uri))
-            module, _, whole = self._allowed(uri, is_ours=entry is None)
+            place = self._place_of(issuer)
+            uri = named_uri(self._workspace) if place is None else place.token_part
+            module, _, whole = self._allowed(uri, is_ours=place is None)
             places[issuer] = (module, whole)
         return places[issuer]
 
@@ -278,16 +318,15 @@ class OpenTokens:
         """Return the signer of *public_key*, on the token that holds it."""
         self._require_may_sign(public_key)
         allowed = str(public_key) in self._workspace.settings.allow_extractable
-        entry = self._workspace.inventory().get(public_key)
-        key_id = KeyUri.parse(entry.uri).id if entry else None
+        place = self._place_of(public_key)
         token = self.holding(public_key)
-        return token.signer(public_key, key_id=key_id, allow_extractable=allowed)
+        return token.signer(public_key, key_id=place.id if place else None, allow_extractable=allowed)
 
     def holding(self, public_key: PublicKey) -> Token:
         """Return the token with *public_key*: where the inventory says, else the one that was named."""
-        entry = self._workspace.inventory().get(public_key)
-        if entry is not None:
-            return self._open(token_part(KeyUri.parse(entry.uri)), is_ours=False)
+        place = self._place_of(public_key)
+        if place is not None:
+            return self._open(place.token_part, is_ours=False)
         try:
             token = self.chosen()
             token.find(public_key.raw)
@@ -396,11 +435,6 @@ def _info(module: Path, uri: KeyUri) -> TokenInfo:
     from seedless.pkcs11.token import find_token
 
     return find_token(load(module), uri)
-
-
-def token_part(uri: KeyUri) -> KeyUri:
-    """Return what *uri* says of the token, without the key on it."""
-    return msgspec.structs.replace(uri, object=None, id=None, type=None)
 
 
 def key_uri(token: Token, label: str, key_id: bytes) -> KeyUri:

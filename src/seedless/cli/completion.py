@@ -151,9 +151,7 @@ def _keys(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
 
 
 def _tokens(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    from seedless.pkcs11.uri import KeyUri  # only for names
-
-    labels = {KeyUri.parse(entry.uri).token for entry in workspace.inventory()}
+    labels = {place.token.token for entry in workspace.inventory() for place in entry.places}
     return sorted(label for label in labels if label)
 
 

@@ -46,6 +46,7 @@ _PATH_FIELDS = (
     "id",
     "type",
 )
+_TOKEN_FIELDS = ("token", "manufacturer", "model", "serial")
 _QUERY_FIELDS = ("module_name", "module_path", "pin_source")
 # By look-up: an inventory has thousands of URIs, and a command reads each of them.
 _PATH_NAMES, _QUERY_NAMES = (
@@ -113,6 +114,17 @@ class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self, module_name=None, module_path=None, pin_source=None, extra_query=()
         )
+
+    @property
+    def token_part(self) -> KeyUri:
+        """The attributes of the token, without the key on it."""
+        return msgspec.structs.replace(self, object=None, id=None, type=None)
+
+    def covers(self, other: KeyUri) -> bool:
+        """Report whether it names a token, and *other* names no token that it does not mean."""
+        wanted = [(getattr(self, field), getattr(other, field)) for field in _TOKEN_FIELDS]
+        named = [(mine, theirs) for mine, theirs in wanted if mine is not None]
+        return bool(named) and all(mine == theirs for mine, theirs in named)
 
     def __str__(self) -> str:
         path = [*self._written(_PATH_FIELDS, _PATH_SAFE), *_written_extra(self.extra, _PATH_SAFE)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,10 @@ from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from seedless.app.key_deletion import KeyDeletion
+    from seedless.inventory import KeyPlace
     from seedless.nkey import PublicKey
 
 
@@ -42,8 +45,10 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None, is_lo
         name = consent.answer("Type its name to delete it: ")
     deleted = deletion.run(name=name, dry_run=settings.dry_run)
     key, where = f"{public_key} ({shown(deleted.name)})", shown(deleted.uri)
-    data = {"public_key": str(public_key), "name": deleted.name}
+    data: dict[str, Any] = {"public_key": str(public_key), "name": deleted.name}
     data |= {"uri": deleted.uri} if is_lost else {"token": deleted.token}
+    data |= {"left": [place.uri for place in deleted.left]}
+    stays = f"; it stays at {_places(deleted.left)}" if deleted.left else ""
     state, text = {
         (False, True): ({"dry_run": True}, f"would delete {key} from {deleted.where}"),
         (False, False): ({"deleted": True}, f"deleted {key}"),
@@ -56,7 +61,7 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None, is_lo
             f"took {key} out of the inventory; no token was touched: it was at {where}",
         ),
     }[is_lost, settings.dry_run]
-    printing.emit(state | data, text, as_json=settings.as_json)
+    printing.emit(state | data, text + stays, as_json=settings.as_json)
 
 
 def _warning(deletion: KeyDeletion) -> str:
@@ -64,4 +69,10 @@ def _warning(deletion: KeyDeletion) -> str:
     if deletion.is_lost and deletion.entry:
         where = shown(deletion.entry.uri)
         return f"{deletion.public_key} would be forgotten, and not deleted: if {where} turns up, it is on it"
+    if deletion.spares:
+        return f"{deletion.public_key} would be deleted there, and stay at {_places(deletion.spares)}"
     return f"{deletion.public_key} would be lost for good"
+
+
+def _places(places: Iterable[KeyPlace]) -> str:
+    return ", ".join(shown(place.uri) for place in places)

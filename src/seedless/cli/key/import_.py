@@ -72,8 +72,8 @@ def _import_file(settings: Settings, file: str, name: str, role: Role | None) ->
         question = f"Put {public_key} on the token as {label}?"
         consent.require(settings, question, done="no key was imported")
     entry, previous = importing.run(), importing.previous
-    if previous is not None and previous.uri != entry.uri:
-        printing.say(f"the inventory had this key at {shown(previous.uri)}; now it has the new place")
+    if previous is not None and entry.uri not in {place.uri for place in previous.places}:
+        printing.say(f"the inventory has this key at {shown(previous.uri)} too: the new place is a spare")
     printing.say(f"imported, and a test signature was verified; {WORTH}")
     if file != "-":
         printing.say(f"{shown(file)} was not deleted: destroy it, and every other copy of the seed")

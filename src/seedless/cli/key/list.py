@@ -19,7 +19,7 @@ from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.app.key_list import ListedKey
-    from seedless.inventory import KeyEntry
+    from seedless.inventory import KeyEntry, KeyPlace
 
 _NAME, _KEY, _TOKEN = 20, 16, 20  # columns; with the role, the state and the gaps, 80
 _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
@@ -77,8 +77,9 @@ def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
     role, name, key = row["role"] or "-", shown(row["name"] or ""), row["public_key"] or "-"
     if is_long:
         return role, name, key, row["state"], row["uri"] or "-"
-    token = KeyUri.parse(row["uri"]).token if row["uri"] else None
-    return role, _cut(name, _NAME), _cut(key, _KEY), row["state"], _cut(shown(token or "-"), _TOKEN)
+    uris = [row["uri"], *(spare["uri"] for spare in row.get("spares", ()))]
+    tokens = ", ".join(shown(KeyUri.parse(uri).token or "-") for uri in uris if uri) or "-"
+    return role, _cut(name, _NAME), _cut(key, _KEY), row["state"], _cut(tokens, _TOKEN)
 
 
 def _cut(text: str, width: int) -> str:
@@ -94,7 +95,18 @@ def entry_data(entry: KeyEntry) -> dict[str, Any]:
         "uri": entry.uri,
         "made": entry.made,
         "at": entry.at,
+        "checked_at": entry.checked_at or None,
+        "spares": [_place_data(place) for place in entry.spares],
         "attested": msgspec.to_builtins(entry.attested),
+    }
+
+
+def _place_data(place: KeyPlace) -> dict[str, Any]:
+    return {
+        "uri": place.uri,
+        "made": place.made,
+        "at": place.at,
+        "checked_at": place.checked_at or None,
     }
 
 

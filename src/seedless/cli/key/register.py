@@ -34,7 +34,8 @@ def register(
     may contain none. A test signature is verified.
 
     With --all an inventory that was lost is rebuilt: keys that seedless created or imported have role and
-    name in their labels. Each signs a challenge; keys that the inventory has stay as they are.
+    name in their labels. Each signs a challenge. Of keys that the inventory has it is recorded that they are
+    on this token too, or that they were checked here: run it on a spare token to check the spares.
 
     \b
     Example:
@@ -65,9 +66,16 @@ def _register_all(workspace: CommandWorkspace, *, is_alone: bool) -> None:
         raise UsageError("the keys of --all have their roles and names in their labels", "add nothing else")
     question = "Sign a challenge with every key of the token, and register those with role and name?"
     registered = _run(workspace, workspace.keys.register_all(), question)
-    if not registered.entries:
-        printing.say("the token has no key with a role and a name that the inventory does not have")
-    _emit(workspace, {"keys": [entry_data(entry) for entry in registered.entries]}, registered)
+    if registered.checked:
+        names = ", ".join(shown(entry.name) for entry in registered.checked)
+        printing.say(f"checked what the inventory has on this token already: {names}")
+    elif not registered.entries:
+        printing.say("the token has no key with a role and a name")
+    data = {
+        "keys": [entry_data(entry) for entry in registered.entries],
+        "checked": [str(entry.public_key) for entry in registered.checked],
+    }
+    _emit(workspace, data, registered)
 
 
 def _run(workspace: CommandWorkspace, registration: KeyRegistration, question: str) -> RegisteredKeys:

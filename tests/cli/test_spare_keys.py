@@ -1,0 +1,114 @@
+"""One key on two tokens: the inventory has both places, and the one that is connected signs."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest_softhsm
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+OPERATOR = SoftwareKey(Role.OPERATOR, bytes(range(32)))
+KEY = str(OPERATOR.public_key)
+
+
+@pytest.fixture
+def spare(desk: Desk, softhsm: pytest_softhsm.SoftHSM) -> pytest_softhsm.Token:
+    """A second token, on which the operator's key lies as it does on the first; ACME is its operator."""
+    token = softhsm.create(pin=desk.token.pin)
+    for uri in (desk.token.uri, token.uri):
+        words = ("key", "import", "--role", "operator", "--name", "ACME", "--token", uri)
+        desk.ok(*words, stdin=OPERATOR.reveal())
+    desk.ok("operator", "add", "ACME", "--public-key", KEY)
+    return token
+
+
+def without(token: pytest_softhsm.Token, softhsm: pytest_softhsm.SoftHSM, folder: Path) -> dict[str, str]:
+    """The environment of a machine on which all tokens are connected but *token*."""
+    tokens = folder / "connected"
+    tokens.mkdir()
+    for path in softhsm.token_dir.iterdir():
+        if not path.name.replace("-", "").endswith(token.serial):
+            shutil.copytree(path, tokens / path.name)
+    conf = folder / "connected.conf"
+    conf.write_text(f"directories.tokendir = {tokens}\n")
+    return {"SOFTHSM2_CONF": str(conf), "SEEDLESS_TOKEN": None}  # type: ignore[dict-item]  # takes it away
+
+
+def test_the_inventory_has_both_places_of_a_key(desk: Desk, spare: pytest_softhsm.Token) -> None:
+    (row,) = desk.ok("key", "list", "--json").data["keys"]
+    assert [desk.token.serial in row["uri"], spare.serial in row["spares"][0]["uri"]] == [True, True]
+    assert (row["made"], row["spares"][0]["made"]) == ("import", "import")
+    for token in (desk.token, spare):
+        (row,) = desk.ok("key", "list", "--token", token.uri, "--json").data["keys"]
+        assert (row["public_key"], row["state"]) == (KEY, "present")
+    assert f"{desk.token.label}, {spare.label}" in desk.ok("key", "list").out
+
+
+def test_the_spare_signs_when_the_first_token_is_not_connected(
+    desk: Desk, spare: pytest_softhsm.Token, softhsm: pytest_softhsm.SoftHSM, tmp_path: Path
+) -> None:
+    lost = without(desk.token, softhsm, tmp_path)
+    new = ("account", "add", "ORDERS", "--public-key", str(SoftwareKey(Role.ACCOUNT, bytes(32)).public_key))
+    done = desk.child(*new, **lost)
+    assert done.code == 0, done
+    assert desk.ok("verify").code == 0
+    shutil.rmtree(tmp_path / "connected")
+    (tmp_path / "connected").mkdir()
+    done = desk.child("account", "edit", "ORDERS", "--conns", "5", **lost)
+    assert done.code == 4
+    assert f"{KEY} is on 2 tokens, and none can be used: token" in done.err
+    assert done.err.count("is not connected") == 2
+    assert spare.label in done.err
+
+
+def test_the_token_that_is_named_signs_before_the_other(desk: Desk, spare: pytest_softhsm.Token) -> None:
+    new = str(SoftwareKey(Role.ACCOUNT, bytes(32)).public_key)
+    wrong = desk.run("account", "add", "A", "--public-key", new, TOKEN_PIN="wrong-pin-0815")
+    assert (wrong.code, desk.token.label in wrong.err, spare.label in wrong.err) == (4, True, False)
+    words = ("account", "add", "A", "--public-key", new, "--token", spare.uri)
+    wrong = desk.run(*words, TOKEN_PIN="wrong-pin-0815")
+    assert (wrong.code, desk.token.label in wrong.err, spare.label in wrong.err) == (4, False, True)
+
+
+def test_a_key_that_is_needed_is_deleted_from_one_token_while_another_has_it(
+    desk: Desk, spare: pytest_softhsm.Token
+) -> None:
+    told = desk.ok("key", "delete", KEY, "--name", "ACME", "--token", spare.uri, "--json").data
+    assert [desk.token.serial in uri for uri in told["left"]] == [True]
+    (row,) = desk.ok("key", "list", "--json").data["keys"]
+    assert (desk.token.serial in row["uri"], row["spares"]) == (True, [])
+    last = desk.run("key", "delete", KEY, "--name", "ACME")
+    assert (last.code, f"the key {KEY} is needed" in last.err) == (3, True)
+
+
+def test_the_place_on_a_lost_token_is_taken_out_by_its_name(desk: Desk, spare: pytest_softhsm.Token) -> None:
+    words = ("key", "delete", KEY, "--lost", "--name", "ACME")
+    unnamed = desk.run(*words, SEEDLESS_TOKEN=None)
+    assert (unnamed.code, "none of them is named as the lost one" in unnamed.err) == (2, True)
+    told = desk.ok(*words, "--token", desk.token.uri)
+    assert f"it was at {desk.token.uri.partition(';')[0]}" in told.out
+    (row,) = desk.ok("key", "list", "--json").data["keys"]
+    assert (spare.serial in row["uri"], row["spares"]) == (True, [])
+
+
+def test_an_inventory_is_rebuilt_with_all_places_and_registering_again_checks_them(
+    desk: Desk, spare: pytest_softhsm.Token
+) -> None:
+    (desk.store / "keyring.json").unlink()
+    for token in (desk.token, spare):
+        (row,) = desk.ok("key", "register", "--all", "--token", token.uri, "--json").data["keys"]
+        assert token.serial in row["uri"]
+    (row,) = desk.ok("key", "list", "--json").data["keys"]
+    assert (row["checked_at"], row["spares"][0]["checked_at"]) == (None, None)
+    again = desk.ok("key", "register", "--all", "--token", spare.uri, "--json").data
+    assert again == {"keys": [], "checked": [KEY]}
