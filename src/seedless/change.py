@@ -102,9 +102,10 @@ class Context(msgspec.Struct, frozen=True):
     accounts that the changes are about, as they are after the plan. `newest` is the latest jwt in the
     store, None where it is not known. `reset_time` are the subjects (key text) of which a person has
     confirmed that a clock was fast when their jwts were signed. `ceilings` maps an issuer (key text) to the
-    longest message, in bytes, that its token signs; a key that is not there has no known ceiling. `jwts` maps
-    a subject to the jwt that existed before the plan: a policy asks who issued it. `managed`: the
-    operator's key is somebody else's, and an account that signs itself is a request to that operator.
+    longest message, in bytes, that its token signs; a key that is not there has no known ceiling.
+    `unspared` are issuers (key text) without a spare, where a policy requires one. `jwts` maps a subject to
+    the jwt that existed before the plan: a policy asks who issued it. `managed`: the operator's key is
+    somebody else's, and an account that signs itself is a request to that operator.
     """
 
     now: int
@@ -113,5 +114,6 @@ class Context(msgspec.Struct, frozen=True):
     newest: NewestJwt | None = None
     reset_time: frozenset[str] = frozenset()
     ceilings: Mapping[str, int] = msgspec.field(default_factory=dict)
+    unspared: frozenset[str] = frozenset()
     jwts: Mapping[str, Jwt[Any]] = msgspec.field(default_factory=dict)
     managed: bool = False

@@ -112,3 +112,26 @@ def test_an_inventory_is_rebuilt_with_all_places_and_registering_again_checks_th
     assert (row["checked_at"], row["spares"][0]["checked_at"]) == (None, None)
     again = desk.ok("key", "register", "--all", "--token", spare.uri, "--json").data
     assert again == {"keys": [], "checked": [KEY]}
+
+
+def test_a_policy_that_requires_spares_lets_the_jwt_that_lists_one_be_signed(
+    desk: Desk, softhsm: pytest_softhsm.SoftHSM, tmp_path: Path
+) -> None:
+    other = softhsm.create(pin=desk.token.pin)
+    desk.found_system()
+    operator = desk.ok("operator", "show", "--json").data["subject"]
+    (tmp_path / "policy.toml").write_text(f'operator = "{operator}"\nspare = "required"\n')
+    pinned = {"SEEDLESS_POLICY": str(tmp_path / "policy.toml")}
+    refused = desk.run("account", "edit", "ORDERS", "--conns", "5", **pinned)
+    assert (refused.code, "P016" in refused.err and f"{operator} has no spare" in refused.err) == (3, True), (
+        refused
+    )
+    desk.ok("operator", "signing-key", "add", "--token", other.uri)
+    desk.ok("account", "edit", "ORDERS", "--conns", "5", "--issuer", operator, **pinned)
+    refused = desk.run("user", "add", "-a", "ORDERS", "later", **pinned)
+    assert (refused.code, "P016" in refused.err) == (3, True), refused
+    rows = {row["name"]: row["backup"] for row in desk.ok("key", "list", "--backup", "--json").data["keys"]}
+    assert [rows[name]["kind"] for name in ("ACME", "ACME signing", "ORDERS")] == ["spare", "spare", "none"]
+    assert desk.ok("key", "list", "--backup").out.splitlines()[0].split() == [
+        "ROLE", "NAME", "KEY", "BACKUP", "TOKEN",
+    ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from seedless import file_kind, ledger
+from seedless.app.backups import required_spares
 from seedless.app.ceremony_tokens import driver_says
 from seedless.app.judgement import ceilings
 from seedless.app.tokens import OpenTokens, open_tokens
@@ -133,6 +134,7 @@ def review_context(
         first_use=first_use,
         reset_time=workspace.settings.reset_time,
         ceilings=ceilings(workspace, request.plan.changes),
+        unspared=required_spares(workspace, request.plan),
         unfinished=begun_here(workspace, known, workspace.policy.operator),
         unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless.app.backups import required_spares
 from seedless.change import NewestJwt
 from seedless.claims import Operator
 from seedless.errors import SeedlessError
@@ -50,7 +51,11 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
     if workspace.policy is not None:
         from seedless.policy import judge  # only where a policy is pinned
 
-        context = msgspec.structs.replace(context, jwts=_standing(plan, stored))
+        context = msgspec.structs.replace(
+            context,
+            jwts=_standing(plan, stored),
+            unspared=required_spares(workspace, plan),
+        )
         found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
         report = msgspec.structs.replace(report, findings=found.findings)
     return waive(report, workspace.settings.allow)

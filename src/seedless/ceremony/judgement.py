@@ -68,11 +68,11 @@ class ReviewContext:
     """What a machine that signs goes by: the request, and its own policy, ledger and clock.
 
     `now` is Unix seconds. `allowed` are codes to waive, `first_use` public keys (text) of which the ledger
-    may know nothing, or `all`. `ceilings` and `reset_time` as in `Context`. `unfinished` are the digests of
-    the operator's requests whose ceremonies have begun, by their transcripts. `unknown_results` are
-    ceremonies with a result on this machine that the ledger lacks: digests of transcripts by those of
-    requests. A rehearsal is judged as one only where it is meant. `resumed_at` is the time of day where `now`
-    is that of a ceremony that was interrupted, else 0.
+    may know nothing, or `all`. `ceilings`, `unspared` and `reset_time` as in `Context`. `unfinished` are
+    the digests of the operator's requests whose ceremonies have begun, by their transcripts.
+    `unknown_results` are ceremonies with a result on this machine that the ledger lacks: digests of
+    transcripts by those of requests. A rehearsal is judged as one only where it is meant. `resumed_at` is the
+    time of day where `now` is that of a ceremony that was interrupted, else 0.
     """
 
     request: CeremonyRequest
@@ -83,6 +83,7 @@ class ReviewContext:
     first_use: tuple[str, ...] = ()
     reset_time: tuple[str, ...] = ()
     ceilings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    unspared: frozenset[str] = frozenset()
     unfinished: tuple[str, ...] = ()
     unknown_results: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     is_rehearsal: bool = False
@@ -116,6 +117,7 @@ class ReviewContext:
             now=self.now,
             newest=_newest(self),
             ceilings=self.ceilings,
+            unspared=self.unspared,
             reset_time=frozenset(self.reset_time),
         )
         report = judge_by_rules(plan.changes, context)

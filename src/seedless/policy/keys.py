@@ -96,6 +96,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     witnesses: Witnesses | None = None
     attestation: AttestationPins | None = None
     recoverable: str = "forbidden"
+    spare: str = "optional"
 
     @property
     def stated_keys(self) -> Iterator[tuple[PolicyKey, Any]]:
@@ -233,6 +234,12 @@ RECOVERABLE = {
     "required": "The key of an operator or an account signs only if shares restore it.",
     "allowed": "Shares may restore keys.",
     "forbidden": "Shares restore no key.",
+}
+
+
+SPARE = {
+    "required": "The key of an operator or an account signs only if it has a spare, or shares restore it.",
+    "optional": "Keys need no spare.",
 }
 
 
@@ -391,6 +398,15 @@ def _p011_operator_is_strict(policy: Policy, change: Change, context: Context) -
         )
 
 
+def _p016_issuer_has_a_spare(_: Policy, change: Change, context: Context) -> Iterator[Finding]:
+    # Only keys that the inventory of this machine has been asked about: an auditor has another one.
+    issuer = str(change.draft.issuer)
+    if issuer in context.unspared:
+        owner = "operator" if change.draft.issuer.role is Role.OPERATOR else "account"
+        text = f"{issuer} has no spare: when its token is lost, no other key of the {owner} can sign"
+        yield error("P016", "iss", text, f"create one: seedless {owner} signing-key add --token OTHER")
+
+
 def _p013_names_nobody_else(policy: Policy, change: Change, _: Context) -> Iterator[Finding]:
     for what, where, key in named_keys(change.draft.claims.sub, change.draft.claims.body):
         allowed = policy.named.get(what)
@@ -473,6 +489,10 @@ KEYS: tuple[PolicyKey, ...] = (
         "recoverable", "recoverable", one(form.choice(*RECOVERABLE)),
         lambda word: iter([("", RECOVERABLE[word])]),
         {"P015": ""},  # judged when a key is created, restored, or to sign: `devices`
+    ),
+    PolicyKey(
+        "spare", "spare", one(form.choice(*SPARE)), lambda word: iter([("", SPARE[word])]),
+        {"P016": ""}, (_p016_issuer_has_a_spare,),
     ),
 )  # fmt: skip
 """In the order in which a policy is read aloud and its rules are applied."""

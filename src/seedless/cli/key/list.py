@@ -8,6 +8,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from seedless.app.backups import key_backups
 from seedless.app.key_list import inventory_keys, keys_beside_token, keys_in_jwts
 from seedless.cli import printing
 from seedless.cli.command import command
@@ -16,10 +17,15 @@ from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.text import shown
+from seedless.units import moment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seedless.app.key_list import ListedKey
     from seedless.inventory import KeyEntry, KeyPlace
+    from seedless.nkey import PublicKey
+    from seedless.spares import Backup
 
 _NAME, _KEY, _TOKEN = 20, 16, 20  # columns; with the role, the state and the gaps, 80
 _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
@@ -29,6 +35,7 @@ _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role
 @click.option("--all", "-A", "everything", is_flag=True, help="Also the keys that only jwts name.")
 @click.option("--role", multiple=True, type=click.Choice(list(_ROLES)), help="Keys of this role alone.")
 @click.option("--filter", "-f", "part", metavar="TEXT", help="Keys alone whose text or name has this in it.")
+@click.option("--backup", "shows_backup", is_flag=True, help="Also what is there when a token is lost.")
 @click.option("--not-referenced", is_flag=True, help="Keys alone that no jwt names.")
 @click.option("--long", "-l", "is_long", is_flag=True, help="Whole public keys, and the URIs of keys.")
 @token_options
@@ -39,17 +46,20 @@ def list_(
     role: tuple[str, ...],
     part: str | None,
     not_referenced: bool,
+    shows_backup: bool,
     is_long: bool,
 ) -> None:
     """List the inventory of keys.
 
     With --token also what is on that token, which asks for its PIN. With --all also the keys that jwts of the
-    store name: of users, whose seeds are in creds, and those whose place is not registered.
+    store name: of users, whose seeds are in creds, and those whose place is not registered. With --backup
+    also whether another token has the key, or one that signs in its place (spare), or shares restore it.
 
     \b
     Example:
       seedless key list
       seedless key list --token pkcs11:token=ACME
+      seedless key list --backup
       seedless key list --role account --not-referenced --long
     """
     workspace = CommandWorkspace(settings)
@@ -58,15 +68,18 @@ def list_(
     if everything:
         registered = {one.public_key for one in listed}
         listed += [one for key, one in named.items() if key not in registered]
+    found = key_backups(workspace) if shows_backup else None
     rows = [
-        _data(one)
+        _data(one) | ({} if found is None else {"backup": _backup_data(found, one)})
         for one in listed
         if _is_listed(one, role, part) and not (not_referenced and one.public_key in named)
     ]
     header = (
-        ("ROLE", "NAME", "PUBLIC KEY", "STATE", "URI")
-        if is_long
-        else ("ROLE", "NAME", "KEY", "STATE", "TOKEN")
+        "ROLE",
+        "NAME",
+        *(("PUBLIC KEY",) if is_long else ("KEY",)),
+        *(("BACKUP",) if shows_backup else ("STATE",)),
+        *(("URI",) if is_long else ("TOKEN",)),
     )
     table = printing.table([_line(row, is_long=is_long) for row in rows], header)
     printing.emit({"keys": rows}, table, as_json=settings.as_json)
@@ -75,15 +88,29 @@ def list_(
 def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
     """Return the cells of *row*; the short ones fit 80 columns, and a key is found by its beginning."""
     role, name, key = row["role"] or "-", shown(row["name"] or ""), row["public_key"] or "-"
+    state = _backup_text(row["backup"]) if "backup" in row else row["state"]
     if is_long:
-        return role, name, key, row["state"], row["uri"] or "-"
+        return role, name, key, state, row["uri"] or "-"
     uris = [row["uri"], *(spare["uri"] for spare in row.get("spares", ()))]
     tokens = ", ".join(shown(KeyUri.parse(uri).token or "-") for uri in uris if uri) or "-"
-    return role, _cut(name, _NAME), _cut(key, _KEY), row["state"], _cut(tokens, _TOKEN)
+    return role, _cut(name, _NAME), _cut(key, _KEY), state, _cut(tokens, _TOKEN)
 
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _backup_data(found: Mapping[PublicKey, Backup], key: ListedKey) -> dict[str, Any] | None:
+    """Return what --json prints of the backup of *key*; None for one that the inventory does not have."""
+    backup = found.get(key.public_key) if key.public_key else None
+    return {"kind": backup.kind, "checked_at": backup.checked_at or None} if backup else None
+
+
+def _backup_text(backup: dict[str, Any] | None) -> str:
+    if backup is None:
+        return "-"
+    day = f" {moment(backup['checked_at'])[:10]}" if backup["checked_at"] else ""
+    return f"{backup['kind']}{day}"
 
 
 def entry_data(entry: KeyEntry) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Which keys of a workspace have a spare, and what can be done for one whose token is not connected."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from seedless.errors import SeedlessError
+from seedless.nkey import PublicKey, Role
+from seedless.recovery import kept
+from seedless.spares import Backup, backups
+from seedless.store import open_store, operators
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.app.workspace import Workspace
+    from seedless.change import Change
+    from seedless.jwt import Claims
+    from seedless.signing_pipeline import Plan
+
+__all__ = ["key_backups", "required_spares"]
+
+_SIGNING = frozenset({Role.OPERATOR, Role.ACCOUNT})
+
+
+def key_backups(workspace: Workspace) -> dict[PublicKey, Backup]:
+    """Return what each key of the inventory has for the day on which its token is lost.
+
+    The operators and accounts of all stores are read for the keys that they list.
+    """
+    inventory, recorded = workspace.inventory(), _recorded(workspace)
+    found = backups(inventory, (), recorded)
+    for operator in operators(workspace.root):
+        # Store by store: whether identities can sign depends on the operator.
+        for key, backup in backups(inventory, _claims(workspace, operator), recorded).items():
+            if found[key].kind != "spare":
+                found[key] = backup
+    return found
+
+
+def required_spares(workspace: Workspace, plan: Plan) -> frozenset[str]:
+    """Return the issuers of *plan* (key text) that have no spare once it is done, where the policy asks.
+
+    So the jwt that lists the first spare of its own issuer can be signed. No store is read.
+    """
+    if workspace.policy is None or workspace.policy.spare != "required":
+        return frozenset()
+    issuers = {change.draft.issuer for change in plan.changes if _is_judged(change)}
+    claims = plan.context.claims.values()
+    found = backups(workspace.inventory(), claims, _recorded(workspace), issuers)
+    return frozenset(str(key) for key, backup in found.items() if backup.kind == "none")
+
+
+def _is_judged(change: Change) -> bool:
+    """Report whether the issuer is a key for which others can sign: not that of a user or a server."""
+    return change.draft.issuer.role in _SIGNING
+
+
+def _claims(workspace: Workspace, operator: str) -> Iterator[Claims[Any]]:
+    """Yield the claims of *operator* and its accounts, as far as they can be read."""
+    store = open_store(workspace.root, operator)
+    for address in ((), *((name,) for name in store.children())):
+        with contextlib.suppress(SeedlessError):  # verify and lint report it
+            jwt = store.get(*address)
+            if jwt is not None:
+                yield jwt.claims
+
+
+def _recorded(workspace: Workspace) -> dict[PublicKey, int]:
+    return {one.public_key: record.at for record in kept.records(workspace.root) for one in record.keys}
