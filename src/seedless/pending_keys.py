@@ -104,7 +104,7 @@ class KeyCreation:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """Read and create nothing yet."""
-        self._token: Final = token
+        self.token: Final = token
         self._root: Final = root
         self._inventory_path: Final = inventory_path
         self._inventory: Final = inventory
@@ -166,18 +166,18 @@ class KeyCreation:
         ids = {one: KeyUri.parse(one.uri).id or b"" for one in pending}
         if not ids:
             return {}
-        self._token.remove_unfinished([label_for(one.new_key.role, one.name) for one in pending])
-        objects = self._token.objects(ids.values())
+        self.token.remove_unfinished([label_for(one.new_key.role, one.name) for one in pending])
+        objects = self.token.objects(ids.values())
         entries = {}
         for one, key_id in ids.items():
             label = label_for(one.new_key.role, one.name)
-            key = self._token.finish_or_remove(label, objects[key_id], self._random(32))
+            key = self.token.finish_or_remove(label, objects[key_id], self._random(32))
             if key is not None:
                 entries[one] = self._entry(one, key.raw or b"")
         return entries
 
     def _intended(self, keys: Sequence[NewKey], until: Until) -> list[PendingKey]:
-        ids = self._token.free_ids(len(keys), self._random) if keys else []
+        ids = self.token.free_ids(len(keys), self._random) if keys else []
         return [
             PendingKey(key.role.name.lower(), key.name, self._uri(key, key_id), until)  # type: ignore[arg-type]  # `label_for` knows three roles
             for key, key_id in zip(keys, ids, strict=True)
@@ -185,11 +185,11 @@ class KeyCreation:
 
     def _uri(self, key: NewKey, key_id: bytes) -> str:
         label = label_for(key.role, key.name)
-        return str(msgspec.structs.replace(self._token.info.uri, object=label, id=key_id, type="private"))
+        return str(msgspec.structs.replace(self.token.info.uri, object=label, id=key_id, type="private"))
 
     def _created(self, intention: PendingKey) -> KeyEntry:
         new_key, key_id = intention.new_key, KeyUri.parse(intention.uri).id or b""
-        key = self._token.create(label_for(new_key.role, new_key.name), key_id, self._random(32))
+        key = self.token.create(label_for(new_key.role, new_key.name), key_id, self._random(32))
         return self._entry(intention, key.raw or b"")
 
     def _entry(self, intention: PendingKey, public: bytes) -> KeyEntry:
@@ -218,4 +218,4 @@ class KeyCreation:
 
     def _is_here(self, pending: PendingKey) -> bool:
         """Report whether the key is to be on this token."""
-        return matches(self._token.info, KeyUri.parse(pending.uri))
+        return matches(self.token.info, KeyUri.parse(pending.uri))

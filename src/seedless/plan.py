@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,7 +18,7 @@ from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from seedless.jwt import Jwt
 
@@ -54,16 +55,20 @@ def system_account() -> Account:
 
 
 class PlanSubject(msgspec.Struct, frozen=True, kw_only=True):
-    """Who claims are about: a name, and the public key, or None when it is to be made on a token."""
+    """Who claims are about: a name, and the public key, or None when it is to be made on a token.
+
+    *token* is that of a new key as a person names it, empty for the one that is chosen.
+    """
 
     role: Role
     name: str
     public_key: PublicKey | None = None
+    token: str = ""
 
     @property
     def new_key(self) -> NewKey:
         """The key to be made."""
-        return NewKey(self.role, self.name)
+        return NewKey(self.role, self.name, self.token)
 
     @property
     def wanted(self) -> tuple[NewKey, ...]:
@@ -85,12 +90,19 @@ class ValidityTimes(msgspec.Struct, frozen=True, kw_only=True):
 class SystemAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The system account and its user, made together with an operator.
 
-    A *signing* key of the account signs the user: under a strict operator the identity may not.
+    A *signing* key of the account signs the user: under a strict operator the identity may not. Another one,
+    its *spare*, is only listed.
     """
 
     account: PlanSubject
     user: PublicKey
     signing: PlanSubject | None = None
+    spare: PlanSubject | None = None
+
+    @property
+    def subjects(self) -> tuple[PlanSubject, ...]:
+        """The account and its signing keys."""
+        return tuple(part for part in (self.account, self.signing, self.spare) if part)
 
     def changes(self, signer: PublicKey, made: Mapping[NewKey, PublicKey], now: int) -> list[Change]:
         """Return the account, issued by *signer*, and its user; *made* are the keys that were made."""
@@ -98,8 +110,9 @@ class SystemAccount(msgspec.Struct, frozen=True, kw_only=True):
         issuer, user = account, User.new()
         if self.signing:
             issuer = self.signing.resolve(made)
-            body = msgspec.structs.replace(body, signing_keys=(str(issuer),))
             user = msgspec.structs.replace(user, issuer_account=str(account))
+        keys = tuple(str(part.resolve(made)) for part in (self.signing, self.spare) if part)
+        body = msgspec.structs.replace(body, signing_keys=keys)
         claims = Claims(sub=str(account), name=self.account.name, body=body)
         login = Claims(sub=str(self.user), name=SYSTEM_USER, body=user)
         address = (SYSTEM_ACCOUNT, SYSTEM_USER)
@@ -116,18 +129,21 @@ def new_operator(
     now: int,
     times: ValidityTimes,
     signing: PlanSubject | None = None,
+    spare: PlanSubject | None = None,
     system: SystemAccount | None = None,
 ) -> Intent:
-    """Plan an operator, self-signed; with a *signing* key, and with the *system* account and its user."""
+    """Plan an operator, self-signed; with a *signing* key, and with the *system* account and its user.
+
+    A *spare* signing key is listed behind that, and signs nothing yet.
+    """
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
         identity = subject.resolve(made)
         signer = signing.resolve(made) if signing else identity
-        changed = body
-        if signing:
-            # Behind those that were given: their order is that of the person who wrote them, and it is in
-            # the bytes.
-            changed = msgspec.structs.replace(changed, signing_keys=(*body.signing_keys, str(signer)))
+        # Behind those that were given: their order is that of the person who wrote them, and it is in the
+        # bytes. The spare is the last: whoever picks a key to sign with takes the first one.
+        keys = [str(part.resolve(made)) for part in (signing, spare) if part]
+        changed = msgspec.structs.replace(body, signing_keys=(*body.signing_keys, *keys))
         accounts: list[Change] = []
         if system:
             changed = msgspec.structs.replace(changed, system_account=str(system.account.resolve(made)))
@@ -136,7 +152,7 @@ def new_operator(
         operator = Change(draft(claims, identity, now), reason="new operator", address=())
         return Plan((operator, *accounts), now)
 
-    others = [part for part in (signing, *((system.account, system.signing) if system else ())) if part]
+    others = [part for part in (signing, spare, *(system.subjects if system else ())) if part]
     return Intent(plan, tuple(key for part in (subject, *others) for key in part.wanted))
 
 
@@ -250,8 +266,9 @@ def resigned(change: Change, around: tuple[Jwt[Any], ...], now: int) -> Intent:
 def issuing_key(parent: Claims[Any], known: Collection[str], wanted: str | None = None) -> PublicKey:
     """Return the key of *parent* that is to issue: the one *wanted* (key or role), else a *known* one.
 
-    A signing key is preferred to the identity, and a plain one to a scope. Raise `UsageError` when *wanted*
-    is no key of *parent*.
+    A signing key is preferred to the identity, and a plain one to a scope. Of several, one on the token of
+    the identity comes first where *known* maps keys to their tokens: another may be a spare, and far away.
+    Raise `UsageError` when *wanted* is no key of *parent*.
     """
     body = parent.body
     entries = body.signing_keys if isinstance(body, Account | Operator) else ()
@@ -266,6 +283,9 @@ def issuing_key(parent: Claims[Any], known: Collection[str], wanted: str | None 
             )
         return PublicKey.parse(wanted)
     plain = [entry for entry in entries if isinstance(entry, str) and entry in known]
+    if isinstance(known, Mapping) and parent.sub in known:
+        # Servers and nsc sort the signing keys of an account, so their order has no meaning there.
+        plain.sort(key=lambda entry: known[entry] != known[parent.sub])
     return PublicKey.parse(plain[0] if plain else parent.sub)
 
 

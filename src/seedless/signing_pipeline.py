@@ -42,10 +42,11 @@ BATCH_SIZE = 100
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """A key that is to be made on a token for this plan."""
+    """A key that is to be made for this plan, on the *token* that a person names so, or the chosen one."""
 
     role: Role
     name: str
+    token: str = ""
 
     @property
     def placeholder_key(self) -> PublicKey:
@@ -61,7 +62,7 @@ class Keys(Protocol):
     """Open tokens: makes keys and signs with them."""
 
     def create(self, keys: Sequence[NewKey]) -> Mapping[NewKey, PublicKey]:
-        """Create *keys* on the token that is chosen for new keys, and register where they are."""
+        """Create *keys* on the token that is chosen for new keys, or their own, and register them."""
 
     def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
         """Yield the jwt of each draft, in their order, signed by the key of its issuer and verified."""

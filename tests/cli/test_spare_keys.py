@@ -135,3 +135,53 @@ def test_a_policy_that_requires_spares_lets_the_jwt_that_lists_one_be_signed(
     assert desk.ok("key", "list", "--backup").out.splitlines()[0].split() == [
         "ROLE", "NAME", "KEY", "BACKUP", "TOKEN",
     ]  # fmt: skip
+
+
+def test_an_operator_with_a_spare_token_has_signing_keys_on_both_and_signs_with_the_first(
+    desk: Desk, softhsm: pytest_softhsm.SoftHSM, tmp_path: Path
+) -> None:
+    other = softhsm.create(pin=desk.token.pin)
+    same = desk.run("operator", "add", "ACME", "--sys", "--spare-token", desk.token.uri)
+    assert (same.code, "which has the other keys" in same.err) == (2, True), same
+    desk.ok("operator", "add", "ACME", "--sys", "--spare-token", other.uri)
+    rows = {row["name"]: row for row in desk.ok("key", "list", "--backup", "--json").data["keys"]}
+    assert {name for name, row in rows.items() if other.serial in row["uri"]} == {"ACME spare", "SYS spare"}
+    assert {name for name, row in rows.items() if desk.token.serial in row["uri"]} == {
+        "ACME", "ACME signing", "SYS", "SYS signing",
+    }  # fmt: skip
+    assert {row["backup"]["kind"] for row in rows.values()} == {"spare"}
+    keys = {name: row["public_key"] for name, row in rows.items()}
+    operator = desk.ok("operator", "show", "--json").data["claims"]["nats"]
+    assert operator["signing_keys"] == [keys["ACME signing"], keys["ACME spare"]]
+    system = desk.ok("account", "show", "SYS", "--json").data
+    assert set(system["claims"]["nats"]["signing_keys"]) == {keys["SYS signing"], keys["SYS spare"]}
+    assert system["issuer"] == keys["ACME signing"]
+    desk.ok("account", "add", "ORDERS")
+    (issuer,) = {desk.ok("user", "add", "-a", "SYS", name, "--json").data["issuer"] for name in ("a", "b")}
+    assert issuer == keys["SYS signing"]
+
+    lost = without(desk.token, softhsm, tmp_path)
+    words = ("account", "edit", "ORDERS", "--conns", "5")
+    refused = desk.child(*words, **lost)
+    assert refused.code == 4
+    way = f'sign with {keys["ACME spare"]}, which is on token "{other.label}": --issuer'
+    assert f"hint: connect it; if it is lost: {way}\n" in refused.err
+    assert desk.child(*words, "--issuer", keys["ACME spare"], **lost).code == 0
+    assert desk.child("user", "add", "-a", "SYS", "later", "--issuer", keys["SYS spare"], **lost).code == 0
+    refused = desk.child("user", "add", "-a", "ORDERS", "app", **lost)
+    assert "seedless account signing-key add -a ORDERS --token OTHER lists another key" in refused.err
+    words = ("account", "signing-key", "add", "-a", "ORDERS", "--issuer", keys["ACME spare"])
+    done = desk.child(*words, "--token", other.uri, **lost)
+    assert done.code == 0, done
+    assert desk.child("user", "add", "-a", "ORDERS", "app", **lost).code == 0
+
+
+def test_the_pin_of_the_spare_token_can_come_from_its_uri(
+    desk: Desk, softhsm: pytest_softhsm.SoftHSM, tmp_path: Path
+) -> None:
+    other = softhsm.create(pin="another-pin-99")
+    (tmp_path / "pin").write_text("another-pin-99\n")
+    (tmp_path / "pin").chmod(0o600)
+    uri = f"{other.uri}?pin-source=file:{tmp_path / 'pin'}"
+    desk.ok("operator", "add", "ACME", "--spare-token", uri)
+    assert "pin-source" not in (desk.store / "keyring.json").read_text()

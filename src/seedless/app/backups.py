@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from seedless.claims import Operator, signing_key
 from seedless.errors import SeedlessError
 from seedless.nkey import PublicKey, Role
 from seedless.recovery import kept
-from seedless.spares import Backup, backups
+from seedless.spares import Backup, backups, substitutes
 from seedless.store import open_store, operators
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
     from seedless.signing_pipeline import Plan
 
-__all__ = ["key_backups", "required_spares"]
+__all__ = ["key_backups", "required_spares", "way_on"]
 
 _SIGNING = frozenset({Role.OPERATOR, Role.ACCOUNT})
 
@@ -50,6 +52,32 @@ def required_spares(workspace: Workspace, plan: Plan) -> frozenset[str]:
     claims = plan.context.claims.values()
     found = backups(workspace.inventory(), claims, _recorded(workspace), issuers)
     return frozenset(str(key) for key, backup in found.items() if backup.kind == "none")
+
+
+def way_on(workspace: Workspace, public_key: PublicKey) -> str:
+    """Return, for a hint, what can be done without *public_key*: a key that signs in its place, or a new one.
+
+    Empty for a key that the operator and the accounts of the store do not list.
+    """
+    if not workspace.has_store:
+        return ""
+    entry = workspace.inventory().get(public_key)
+    lost = {place.token for place in entry.places} if entry else set()
+    known = list(_claims(workspace, workspace.store.operator))
+    is_strict = any(isinstance(one.body, Operator) and one.body.strict_signing_key_usage for one in known)
+    for claims in known:
+        listed = {claims.sub, *map(signing_key, getattr(claims.body, "signing_keys", ()))}
+        if str(public_key) not in listed:
+            continue
+        for key in substitutes(str(public_key), claims, is_strict=is_strict):
+            other = workspace.inventory().get(PublicKey.parse(key))
+            for place in other.places if other else ():
+                if place.token not in lost:
+                    return f"sign with {key}, which is on token {quoted(place.token.token or '')}: --issuer"
+        if isinstance(claims.body, Operator):
+            return "docs/howto/lost-token.md is the way on; no other key of the operator is known here"
+        return f"seedless account signing-key add -a {shown(claims.name)} --token OTHER lists another key"
+    return ""
 
 
 def _is_judged(change: Change) -> bool:

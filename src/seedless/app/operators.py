@@ -24,11 +24,12 @@ from seedless.app.signing_keys import (
     with_keys,
 )
 from seedless.app.subjects import signing_key_subjects, subject_for
-from seedless.app.tokens import pin_source
+from seedless.app.tokens import pin_source, token_uri
 from seedless.claims import Account, Operator, User
 from seedless.errors import UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.uri import KeyUri
 from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, PlanSubject, SystemAccount, new_operator
 from seedless.seeds import SoftwareKey
 from seedless.store import Store, create_store
@@ -72,34 +73,35 @@ class Operators:
         public_key: PublicKey | str | None = None,
         system_account: bool | PublicKey | str = False,
         signing_key: bool = False,
+        spare_token: str | KeyUri | None = None,
     ) -> Preview[OperatorAdded]:
         """Preview a new operator with a store of its own; *change* makes its claims of empty ones.
 
         Its key is created on the token, or is *public_key*. With *system_account* the system account and its
         user are created too, True or the key of the account; with *signing_key* a key that signs accounts in
-        place of the identity. The workspace means the new store once it is signed. Raise `StoreError` where
-        there is such an operator.
+        place of the identity. With *spare_token*, a second token by its URI, name or label, the operator and
+        the system account have a signing key on each of both: one token can be lost. The workspace means the
+        new store once it is signed. Raise `StoreError` where there is such an operator.
         """
         workspace = self._workspace
         now = workspace.refresh()
         claims = edits.new_claims(name, Operator.new(), change)
         claims = edits.with_terms(claims, now, expiry=expiry, tags=tags)
         is_strict = claims.body.strict_signing_key_usage
-        if is_strict and not (signing_key or claims.body.signing_keys):
-            raise UsageError(
-                "an operator that requires signing keys signs no accounts without one",
-                "--generate-signing-key creates one; with --sys also that of the system account",
-            )
+        _require_signing_key(claims.body, is_created=signing_key or spare_token is not None)
+        spare = "" if spare_token is None else str(spare_token)
         child = in_new_store(workspace, name)
-        keys = _Keys(workspace)
+        keys = _Keys(workspace, spare)
         user = SoftwareKey.generate(Role.USER) if system_account is not False else None
-        signing = keys.of(Role.OPERATOR, f"{name} signing") if signing_key else None
+        # With a spare there is one on the first token too: else whoever signs would take the spare.
+        signing = keys.of(Role.OPERATOR, f"{name} signing") if signing_key or spare else None
         intent = new_operator(
             keys.of(Role.OPERATOR, name, public_key),
             claims.body,
             now=now,
             times=edits.times_of(claims),
             signing=signing,
+            spare=keys.spare(Role.OPERATOR, name),
             system=keys.system(user.public_key, system_account, is_strict=is_strict) if user else None,
         )
 
@@ -163,11 +165,20 @@ class Operators:
         return reissue_operator(self._workspace, public_key, keep_previous=keep_previous)
 
 
+def _require_signing_key(body: Operator, *, is_created: bool) -> None:
+    if body.strict_signing_key_usage and not (is_created or body.signing_keys):
+        raise UsageError(
+            "an operator that requires signing keys signs no accounts without one",
+            "--generate-signing-key creates one; with --sys also that of the system account",
+        )
+
+
 class _Keys:
     """The keys that a new operator needs, and what is to be said of those that are reused."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, spare_token: str) -> None:
         self._workspace = workspace
+        self._spare_token = spare_token
         self.notices: tuple[Notice, ...] = ()
 
     def of(self, role: Role, label: str, key: PublicKey | str | None = None) -> PlanSubject:
@@ -176,11 +187,26 @@ class _Keys:
         self.notices += reused
         return found
 
+    def spare(self, role: Role, owner: str) -> PlanSubject | None:
+        """Return the signing key of *owner* on the spare token; None without such a token."""
+        if not self._spare_token:
+            return None
+        found = self.of(role, f"{owner} spare")
+        if found.public_key is None:
+            token = token_uri(self._workspace, self._spare_token).without_query()
+            self.notices += (Notice(f"the key {shown(found.name)} is created on {shown(str(token))}"),)
+        return msgspec.structs.replace(found, token=self._spare_token)
+
     def system(self, user: PublicKey, key: bool | PublicKey | str, *, is_strict: bool) -> SystemAccount:  # noqa: FBT001 - a key, or whether one is created
-        """Return the system account, of *key* if given; under a strict operator with a signing key."""
+        """Return the system account, of *key* if given; under a strict operator with a signing key.
+
+        With a spare token it has a signing key on each: the operator alone could issue no system user.
+        """
         account = self.of(Role.ACCOUNT, SYSTEM_ACCOUNT, None if isinstance(key, bool) else key)
-        signing = self.of(Role.ACCOUNT, f"{SYSTEM_ACCOUNT} signing") if is_strict else None
-        return SystemAccount(account=account, user=user, signing=signing)
+        has_signing = is_strict or self._spare_token
+        signing = self.of(Role.ACCOUNT, f"{SYSTEM_ACCOUNT} signing") if has_signing else None
+        spare = self.spare(Role.ACCOUNT, SYSTEM_ACCOUNT)
+        return SystemAccount(account=account, user=user, signing=signing, spare=spare)
 
 
 def in_new_store(workspace: W, name: str) -> W:

@@ -13,7 +13,7 @@ import msgspec
 from seedless import config_edit
 from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.config import choose_module, softhsm_module
-from seedless.errors import ModuleError, NoKey, NoToken
+from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
 from seedless.pin import parse_pin_source, uri_pin_source
 from seedless.pkcs11 import observer, softhsm
@@ -32,6 +32,7 @@ __all__ = [
     "named_uri",
     "open_tokens",
     "pin_source",
+    "token_uri",
 ]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*=")
@@ -59,8 +60,11 @@ if TYPE_CHECKING:
 def named_uri(workspace: Workspace) -> KeyUri:
     """Return the URI of the token that is named: by URI, by a name of the configuration, by label; or any."""
     named = workspace.settings.token
-    if not named:
-        return KeyUri()
+    return token_uri(workspace, named) if named else KeyUri()
+
+
+def token_uri(workspace: Workspace, named: str) -> KeyUri:
+    """Return the URI of the token *named* by URI, by a name of the configuration, or by its label."""
     # A name of the configuration first: whoever wrote it there means that token, whatever labels are
     # plugged in.
     found = workspace.config.uris.get(named)
@@ -187,7 +191,7 @@ class OpenTokens:
         self._sessions = sessions
         self._writable = writable
         self._pins = pin_source(workspace)
-        self._absent: dict[KeyUri, str] = {}
+        self._absent: dict[KeyUri, TokenError | None] = {}
         self.expected = 0  # jwts that will be signed, for the bar
 
     def require_fits(self, changes: Iterable[Change]) -> None:
@@ -211,37 +215,47 @@ class OpenTokens:
         """Return where *public_key* is: the first of its places whose token is connected.
 
         A place on the token that the person named comes before the others. None for a key that the inventory
-        does not have. Raise `NoToken` where no place is connected.
+        does not have. Raise `NoToken` where no place is connected, with the way on if it is lost.
         """
         entry = self._workspace.inventory().get(public_key)
         if entry is None:
             return None
-        if not entry.spares:
-            return KeyUri.parse(entry.uri)
         named = named_uri(self._workspace)
         uris = [KeyUri.parse(place.uri) for place in entry.places]
         uris.sort(key=lambda uri: not named.covers(uri))
-        reasons = [self._why_absent(uri.token_part) for uri in uris]
-        connected = next((uri for uri, reason in zip(uris, reasons, strict=True) if not reason), None)
-        if connected is None:
-            raise NoToken(
-                f"{public_key} is on {len(uris)} tokens, and none can be used: {'; '.join(reasons)}",
-                "connect one of them",
-            )
-        return connected
+        absent = []
+        for uri in uris:
+            error = self._absence(uri.token_part)
+            if error is None:
+                return uri
+            absent.append(error)
+        raise self._unreachable(public_key, absent)
 
-    def _why_absent(self, uri: KeyUri) -> str:
-        """Return why the token that *uri* means cannot be used here; empty where it is connected.
+    def _unreachable(self, public_key: PublicKey, absent: Sequence[TokenError]) -> TokenError:
+        """Return the error for a key of which all tokens are *absent*."""
+        from seedless.app.backups import way_on  # only where a token is not there
+
+        error = absent[0]
+        message = error.message
+        if len(absent) > 1:
+            reasons = "; ".join(one.message for one in absent)
+            message = f"{public_key} is on {len(absent)} tokens, and none can be used: {reasons}"
+        if isinstance(error, ModuleError):
+            return ModuleError(message, error.hint)
+        way = way_on(self._workspace, public_key)
+        return NoToken(message, f"{error.hint}; if it is lost: {way}" if way and error.hint else error.hint)
+
+    def _absence(self, uri: KeyUri) -> TokenError | None:
+        """Return why the token that *uri* means cannot be used here, None where it is connected.
 
         Looked up once: each look at a driver's slots takes its time.
         """
         if uri not in self._absent:
+            self._absent[uri] = None
             try:
                 self._token_meant(uri, is_ours=False)
             except (NoToken, ModuleError) as error:
-                self._absent[uri] = error.message
-            else:
-                self._absent[uri] = ""
+                self._absent[uri] = error
         return self._absent[uri]
 
     def chosen(self) -> Token:
@@ -249,8 +263,23 @@ class OpenTokens:
         return self._open(named_uri(self._workspace), is_ours=True)
 
     def create(self, keys: Sequence[NewKey]) -> dict[NewKey, PublicKey]:
-        """Create *keys* on the token that the person named, and register them in the inventory."""
-        return {key: entry.public_key for key, entry in self._creation().create(keys).items()}
+        """Create *keys* on the token that the person named, or their own, and register them.
+
+        All tokens are opened before the first key is created. Raise `UsageError` where two of them are one.
+        """
+        creations = {name: self._creation(name) for name in dict.fromkeys(key.token for key in keys)}
+        serials = [creation.token.info.uri for creation in creations.values()]
+        if len(set(serials)) < len(serials):
+            raise UsageError(
+                f"the spare token is {creations[''].token.info.where}, which has the other keys",
+                "name another token: what is on one token is lost with it",
+            )
+        made: dict[NewKey, PublicKey] = {}
+        for name, creation in creations.items():
+            wanted = {msgspec.structs.replace(key, token=""): key for key in keys if key.token == name}
+            created = creation.create(list(wanted))
+            made |= {wanted[key]: entry.public_key for key, entry in created.items()}
+        return {key: made[key] for key in keys}
 
     def create_and_report(self, keys: Sequence[NewKey]) -> dict[NewKey, KeyEntry]:
         """Create *keys* as `create` does; after a kill before `reported` the next run returns the same."""
@@ -260,17 +289,18 @@ class OpenTokens:
         """Return the file that says so, to be written with the report: until then the keys are pending."""
         return self._creation().reported()
 
-    def _creation(self) -> KeyCreation:
+    def _creation(self, name: str = "") -> KeyCreation:
+        """Return how keys are created on the token that a person calls *name*, or on the chosen one."""
         from seedless.pending_keys import KeyCreation  # only where keys are created
         from seedless.pkcs11.key_creation import require_makes_keys  # see `_info`
         from seedless.pkcs11.module import load
 
-        uri = named_uri(self._workspace)
+        workspace = self._workspace
+        uri = token_uri(workspace, name) if name else named_uri(workspace)
         path, info, _ = self._allowed(uri, is_ours=True)
         require_makes_keys(load(path), info)
-        workspace = self._workspace
         return KeyCreation(
-            self.chosen(),
+            self._open(uri, is_ours=True),
             root=workspace.root,
             inventory_path=workspace.inventory_path,
             inventory=workspace.inventory,
@@ -416,7 +446,10 @@ class OpenTokens:
         place = (module, str(whole), self._writable)
         token = self._sessions.opened.get(place)
         if token is None:
-            pins = self._sessions.pins.setdefault(place[:2], CachedPin(self._pins))
+            # The source in the URI of the chosen token counts already, behind the option.
+            is_other = is_ours and uri != named_uri(self._workspace)
+            own = uri_pin_source(uri.pin_source, is_ours=True) if is_other else None
+            pins = self._sessions.pins.setdefault(place[:2], CachedPin(own or self._pins))
             opening = open_token(
                 whole,
                 pins,

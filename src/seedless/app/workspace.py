@@ -503,9 +503,10 @@ class Workspace:
         self.now = max(self.now, int(self.clock()))
         return self.now
 
-    def known_keys(self) -> set[str]:
-        """Return the public keys, as text, of which the inventory knows where they are."""
-        return {str(entry.public_key) for entry in self.inventory().entries}
+    def known_keys(self) -> dict[str, str]:
+        """Return the public keys, as text, of which the inventory knows where they are, and their tokens."""
+        entries = self.inventory().entries
+        return {str(entry.public_key): entry.uri.partition(";object=")[0] for entry in entries}
 
 
 def _nsc_root() -> Path | None:

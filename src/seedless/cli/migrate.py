@@ -20,7 +20,7 @@ from seedless.pkcs11.keys import label_for
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from seedless.app.workspace import Workspace
     from seedless.inventory import KeyEntry
@@ -142,7 +142,7 @@ def _tell(settings: Settings, migration: NscMigration, keys: Sequence[NscKey]) -
     printing.emit(data, text, as_json=settings.as_json)
 
 
-def _row(key: NscKey, known: set[str]) -> tuple[str, ...]:
+def _row(key: NscKey, known: Collection[str]) -> tuple[str, ...]:
     held = str(nsc_home.key_file_content(key.path, key.public_key))
     state = _STATES["token" if str(key.public_key) in known else held]
     return f"{str(key.public_key)[:12]}…", shown(key.name), state, held

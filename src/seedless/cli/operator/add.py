@@ -26,6 +26,11 @@ from seedless.nkey import PublicKey, Role
     help="Also create the system account, with a key that exists already.",
 )
 @click.option("--generate-signing-key", is_flag=True, help="Also make a signing key; it signs the accounts.")
+@click.option(
+    "--spare-token",
+    metavar="URI",
+    help="Also make signing keys on this second token, of the operator and with --sys of that account.",
+)
 @operator_claims
 @sign_options
 def add(
@@ -36,13 +41,19 @@ def add(
     with_system: bool,
     sys_public_key: PublicKey | None,
     generate_signing_key: bool,
+    spare_token: str | None,
     options: ClaimsOptions,
 ) -> None:
     """Create the operator NAME, with its key on a token.
 
+    With --spare-token operator and system account have a signing key on each of two tokens: what is lost with
+    one of them goes on by the other. The PIN of the second one is asked for too, or comes from the same
+    source, or from the pin-source of its URI.
+
     \b
     Example:
       seedless operator add ACME --token pkcs11:token=ACME --sys
+      seedless operator add ACME --token pkcs11:token=ACME --sys --spare-token pkcs11:token=SPARE
     """
     workspace = CommandWorkspace(settings)
     added = sign_preview(
@@ -53,6 +64,7 @@ def add(
             public_key=public_key,
             system_account=sys_public_key or with_system,
             signing_key=generate_signing_key,
+            spare_token=spare_token,
         ),
     )
     data = describe.data(added.jwt) | {"system_account": None, "store": str(workspace.root)}
