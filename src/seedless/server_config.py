@@ -76,15 +76,22 @@ resolver_preload: {{
 """
 
 
-def memory(operator: Jwt[Any], accounts: Sequence[Jwt[Any]], system_account: str | None = None) -> str:
+def memory(
+    operator: Jwt[Any],
+    accounts: Sequence[Jwt[Any]],
+    system_account: str | None = None,
+    *,
+    spares: Sequence[Jwt[Any]] = (),
+) -> str:
     """Return the configuration of a server that has all *accounts* in memory (`resolver: MEMORY`).
 
-    *system_account* is the public key of one of them. Accounts are sorted by key. Raise `UsageError`.
+    *system_account* is the public key of one of them. Accounts are sorted by key. *spares* are operators that
+    the server trusts beside this one. Raise `UsageError`.
     """
     by_key = _by_key(operator, accounts)
     if system_account is not None and system_account not in by_key:
         raise UsageError(f"the system account {quoted(system_account)} is not among the accounts", _SYSTEM)
-    parts = [f"// Operator {quoted(operator.claims.name)}\noperator: {operator.text}\n\n"]
+    parts = [f"// Operator {quoted(operator.claims.name)}\noperator: {_trusted(operator, spares, '//')}\n\n"]
     if system_account is not None:
         parts.append(f"system_account: {system_account}\n\n")
     parts.append("resolver: MEMORY\n\nresolver_preload: {\n")
@@ -102,15 +109,16 @@ def full(
     interval: str = "2m",
     timeout: str = "1.9s",
     system_account: str | None = None,
+    spares: Sequence[Jwt[Any]] = (),
 ) -> str:
     """Return the configuration of a server that accounts are pushed to (`resolver: { type: full }`).
 
     Of *accounts* only the system account is written: *system_account* (a public key), by default the one that
     the operator's claims name. *interval* and *timeout* are durations as Go writes them (`2m`, `1.9s`).
-    Raise `UsageError`.
+    *spares* are operators that the server trusts beside this one. Raise `UsageError`.
     """
     _require_durations(interval=interval, timeout=timeout)
-    members = _members(operator, accounts, system_account, folder)
+    members = _members(operator, accounts, system_account, folder, spares)
     return _FULL.format(
         **members, allow_delete="true" if allow_delete else "false", interval=interval, timeout=timeout
     )
@@ -124,6 +132,7 @@ def cache(
     ttl: str = "1h",
     timeout: str = "1.9s",
     system_account: str | None = None,
+    spares: Sequence[Jwt[Any]] = (),
 ) -> str:
     """Return the configuration of a server that asks others for accounts (`resolver: { type: cache }`).
 
@@ -131,7 +140,8 @@ def cache(
     `full`.
     """
     _require_durations(ttl=ttl, timeout=timeout)
-    return _CACHE.format(**_members(operator, accounts, system_account, folder), ttl=ttl, timeout=timeout)
+    members = _members(operator, accounts, system_account, folder, spares)
+    return _CACHE.format(**members, ttl=ttl, timeout=timeout)
 
 
 def nkey_users(
@@ -163,7 +173,11 @@ def _require_durations(**durations: str) -> None:
 
 
 def _members(
-    operator: Jwt[Any], accounts: Sequence[Jwt[Any]], system_account: str | None, folder: str
+    operator: Jwt[Any],
+    accounts: Sequence[Jwt[Any]],
+    system_account: str | None,
+    folder: str,
+    spares: Sequence[Jwt[Any]],
 ) -> dict[str, str]:
     """Return what configurations of both kinds of resolver state."""
     by_key = _by_key(operator, accounts)
@@ -172,12 +186,32 @@ def _members(
         raise UsageError("servers that keep accounts need the operator's system account", _SYSTEM)
     return {
         "operator_name": quoted(operator.claims.name),
-        "operator": operator.text,
+        "operator": _trusted(operator, spares, "#"),
         "system_name": quoted(by_key[system].claims.name),
         "system": system,
         "folder": _path(folder),
         "preload": f"    {system}: {by_key[system].text}\n",
     }
+
+
+def _trusted(operator: Jwt[Any], spares: Sequence[Jwt[Any]], comment: str) -> str:
+    """Return the jwt of *operator*, or the list of that and those of *spares*; raise `UsageError`."""
+    if not spares:
+        return operator.text
+    system = operator.claims.body.system_account
+    lines = [f"    {operator.text}\n"]
+    for spare in spares:
+        body, name = spare.claims.body, quoted(spare.claims.name)
+        if not isinstance(body, Operator) or spare.claims.sub == operator.claims.sub:
+            raise UsageError(f"{name} is no other operator", "name the one that signs when this one is lost")
+        # nats-server 2.15.1 does not start with operators that name two.
+        if body.system_account not in {"", system}:
+            raise UsageError(
+                f"the spare operator {name} has another system account, {body.system_account}",
+                f"let it name that of the other one: seedless operator edit --system-account {system}",
+            )
+        lines.append(f"    {comment} Spare operator {name}\n    {spare.text}\n")
+    return f"[\n{''.join(lines)}]"
 
 
 def _by_key(operator: Jwt[Any], accounts: Sequence[Jwt[Any]]) -> dict[str, Jwt[Any]]:

@@ -14,6 +14,7 @@ from seedless.app.arguments import Time, check_new_name
 from seedless.app.edits import Change, Edited
 from seedless.app.identity import OperatorReissued, reissue_operator
 from seedless.app.jwt_import import import_operator
+from seedless.app.operator_replacement import OperatorReplaced, replace_operator
 from seedless.app.pipeline import Notice, Preview, preview
 from seedless.app.signing_keys import (
     REMOVED,
@@ -163,6 +164,16 @@ class Operators:
         `StoreError` for an account that cannot be read.
         """
         return reissue_operator(self._workspace, public_key, keep_previous=keep_previous)
+
+    def replace(self, previous: str) -> Preview[OperatorReplaced]:
+        """Preview the accounts of the operator *previous*, of the same folder, signed by this one.
+
+        For a spare operator, which servers list beside the other one. The users come along as they are, and
+        the system account, where this operator names none. To repeat it signs what is newer there, and
+        nothing else. Raise `UsageError` where there is no such operator, or an account of its name with
+        another key.
+        """
+        return replace_operator(self._workspace, previous)
 
 
 def _require_signing_key(body: Operator, *, is_created: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,10 +13,13 @@ from seedless.cli.command import group
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, configuration_options, replacing_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
+from seedless.errors import StoreError, UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.store import atomic
+from seedless.store import atomic, open_store
 from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.jwt import Jwt
 
 
 @group()
@@ -40,6 +43,9 @@ def server() -> None:
 )
 @click.option("--dir", "folder", default="./jwt", show_default=True, help="Where servers keep accounts.")
 @click.option("--sys-account", metavar="NAME", help="The system account [default: as the operator says].")
+@click.option(
+    "--spare-operator", "spares", multiple=True, metavar="NAME", help="Trust this operator of the store too."
+)
 @click.option("--allow-delete", is_flag=True, help="Full resolver: accounts may be deleted.")
 @click.option("--interval", default="2m", show_default=True, help="Full resolver: how often servers compare.")
 @click.option(
@@ -53,14 +59,17 @@ def config(
     nkeys: tuple[PublicKey, ...],
     folder: str,
     sys_account: str | None,
-    allow_delete: bool,
-    interval: str,
+    spares: tuple[str, ...],
     output: Path | None,
+    **of_full: bool | str,
 ) -> None:
     """Print configuration for nats-server.
 
     It is the part that makes servers trust this operator, or these NKey users. A file that exists and has
     other content is replaced after a question, or with --yes.
+
+    A spare operator is another one of the same folder, with keys on another token. When this one is lost it
+    signs the accounts (seedless operator replace), and no server is restarted.
 
     \b
     Example:
@@ -75,8 +84,10 @@ def config(
     if nkeys:
         text = server_config.nkey_users(nkeys)
     else:
-        more = {"allow_delete": allow_delete, "interval": interval} if kind == "full" else {}
-        text = _of_operator(CommandWorkspace(settings), kind or "", sys_account, folder=folder, **more)
+        workspace = CommandWorkspace(settings)
+        more: dict[str, Any] = of_full if kind == "full" else {}  # allow_delete and interval
+        more["spares"] = [_operator(workspace, name) for name in spares]
+        text = _of_operator(workspace, kind or "", sys_account, folder=folder, **more)
     data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
     if output:
         _require_replacing(settings, output, text)
@@ -96,13 +107,23 @@ def _require_replacing(settings: Settings, output: Path, text: str) -> None:
         consent.require(settings, f"Replace {shown(output)}?", done="the file is as it was")
 
 
+def _operator(workspace: CommandWorkspace, name: str) -> Jwt[Any]:
+    """Return the operator *name* of the folder; raise `StoreError` where there is none."""
+    found = open_store(workspace.root, name).get()
+    if found is None:
+        raise StoreError(
+            f"the store of {shown(name)} has no operator jwt", "seedless operator add creates one"
+        )
+    return found
+
+
 def _of_operator(workspace: CommandWorkspace, kind: str, system_name: str | None, **more: Any) -> str:  # noqa: ANN401 - what the writer of *kind* takes
     """Return the configuration of *kind* that trusts the operator of the store."""
     operator, accounts = workspace.operator(), workspace.all_accounts()
     named = workspace.account(system_name).claims.sub if system_name else None
     system = named or operator.claims.body.system_account or None
     if kind == "memory":
-        return server_config.memory(operator, accounts, system)
+        return server_config.memory(operator, accounts, system, spares=more["spares"])
     preload = [account for account in accounts if account.claims.sub == system]
     write = server_config.full if kind == "full" else server_config.cache
     return write(operator, preload, system_account=system, **more)
