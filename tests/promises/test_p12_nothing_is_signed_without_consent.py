@@ -49,6 +49,7 @@ ASKED = {
     "operator edit": "--tag env:prod",
     "operator import": "other.jwt",
     "operator reissue": "",
+    "operator replace": "ACME --store pair --operator NEXT",
     "operator signing-key add": "",
     "operator signing-key remove": "{signing_key} --force",
     "account add": "NEW",
@@ -223,6 +224,8 @@ def write_files(desk: Desk, witness: str, operator: str) -> None:
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(data)
+    shutil.copytree(home / "store", home / "pair")
+    desk.ok("operator", "add", "NEXT", "--store", "pair")
     ledger = home / "begun/ledger.json"
     ledger.parent.mkdir(0o700)
     digest = hashlib.sha256((home / "first.json").read_bytes()).hexdigest()

@@ -17,7 +17,7 @@ from seedless.text import shown
 @click.argument("previous", metavar="PREVIOUS")
 @sign_options
 def replace(settings: Settings, *, previous: str) -> None:
-    """Sign the accounts of the operator PREVIOUS by this one, its spare.
+    """Sign the accounts of PREVIOUS by this operator, its spare.
 
     Both are in one folder, and servers list both: seedless server config --spare-operator. Then servers take
     the accounts without a restart, once they are pushed, and users stay connected. Users keep their jwts and
