@@ -1,7 +1,7 @@
 """A nats-py client that signs a nonce before nats-py asks for the signature; its private names stay here.
 
 nats-py calls for the signature while it builds the CONNECT command, outside any coroutine, and has no public
-way to name a bare NKey without its seed. Six private names are relied on; a test reads what they send.
+way to name a bare NKey without its seed. Seven private names are relied on; a test reads what they send.
 
 - `_process_info`: awaited with the INFO of every handshake, later ones too, before CONNECT is built and
   before TLS. A signature for a server that then fails TLS is never sent. nats-py starts TLS if this INFO has
@@ -15,6 +15,7 @@ way to name a bare NKey without its seed. Six private names are relied on; a tes
 - `_transport`: dropped when the first handshake fails, since nats-py then waits for an end that never comes
   after TLS has failed (CPython 3.11); and when signing fails later, since nats-py would leak it. That of
   ws:// and wss:// has a `_client`, a session of aiohttp, which complains on stderr if nobody closes it.
+- `_server_info`: the INFO of the server, of which nats-py gives version and limits alone.
 """
 
 from __future__ import annotations
@@ -160,6 +161,11 @@ class SigningClient(Client):
             )
         self._signed = (None, b"")
         return base64.urlsafe_b64encode(signature).rstrip(b"=")
+
+
+def server_id(client: Client) -> str:
+    """Return the public key of the server that *client* is connected to, as its INFO states it."""
+    return str(client._server_info.get("server_id", ""))  # noqa: SLF001 - see above
 
 
 async def _log(error: Exception) -> None:

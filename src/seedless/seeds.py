@@ -71,6 +71,24 @@ class SoftwareKey:
         """Return the 32 secret bytes, to be put on a token."""
         return self._seed
 
+    def shared_with(self, other: PublicKey) -> bytes:
+        """Return the 32 bytes that seal what this curve key and *other* send each other (NaCl's crypto_box).
+
+        Raise `BadKey` unless both are curve keys, and for one of small order, with which nothing is secret.
+        """
+        from nacl.bindings import crypto_box_beforenm
+        from nacl.exceptions import CryptoError
+
+        for key in (self.public_key, other):
+            if key.role is not Role.CURVE:
+                raise BadKey(f"{key} is no curve key: it cannot encrypt", reason="role")
+        try:
+            return crypto_box_beforenm(other.raw, self._seed)
+        except (CryptoError, RuntimeError):
+            raise BadKey(
+                f"{other} is a key of small order, with which nothing is secret", reason="role"
+            ) from None
+
     def sign(self, message: bytes, /) -> bytes:
         """Return the 64-byte signature of *message* (RFC 8032, pure Ed25519)."""
         from nacl.bindings import crypto_sign  # only where a seed is used

@@ -57,6 +57,9 @@ from seedless.policy import of_canonical
 from seedless.resolver import delete, protocol
 from seedless.resolver.targets import MemoryTarget
 from seedless.seeds import SoftwareKey
+from seedless.serve.request import read_request
+from seedless.serve.sealing import Sealing, require_plain
+from seedless.serve.servers import listed_server
 from seedless.store import open_store
 from seedless.store.files import read_mark
 from seedless.text import shown
@@ -95,6 +98,17 @@ def _payload(data: bytes, folder: Path) -> object:
     header = samples.OPERATOR_JWT.text.partition(".")[0]
     signed = f"{header}.{encode(data)}"
     return _jwt(f"{signed}.{encode(samples.OPERATOR.sign(signed.encode()))}".encode(), folder)
+
+
+def _authorization_request(data: bytes, _: Path) -> object:
+    """Read an authorization request with any payload, which its server has signed, also encrypted."""
+    header = samples.OPERATOR_JWT.text.partition(".")[0]
+    signed = f"{header}.{encode(data)}"
+    text = f"{signed}.{encode(samples.SERVER_KEY.sign(signed.encode()))}"
+    sealing, server = Sealing(samples.CURVE), str(samples.CURVE.public_key)
+    opened = sealing.open(sealing.seal(text, server), server)
+    subject = str(samples.ACCOUNT.public_key)
+    return read_request(opened, "$SYS._INBOX.a.b", subject, samples.NOW)
 
 
 def _claims(kind: str | None) -> Read:
@@ -233,6 +247,14 @@ READERS: dict[str, Reader] = {
         _payload,
         tuple(payload_of(one) for one in (samples.OPERATOR_JWT, samples.ACCOUNT_JWT, samples.USER_JWT)),
     ),
+    "authorization request": Reader(_authorization_request, (payload_of(samples.AUTHORIZATION_REQUEST),)),
+    "encrypted request": Reader(
+        lambda data, _: Sealing(samples.CURVE).open(data, str(samples.CURVE.public_key)), (samples.SEALED,)
+    ),
+    "plain request": Reader(
+        lambda data, _: require_plain(data), (samples.AUTHORIZATION_REQUEST.text.encode(),)
+    ),
+    "listed server": Reader(lambda data, _: listed_server(data), (b'{"server":{"name":"n0","id":"NA"}}',)),
     "draft": Reader(lambda data, _: jwt.read_draft(_text(data)), (samples.DRAFT.signing_input,)),
     "base64": Reader(
         lambda data, _: (decode(_text(data), "it"), decode_lenient(_text(data), "it")), (b"aGVsbG8",)
@@ -368,6 +390,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "rotate/connections.py": ("answers of servers",),
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
+    "serve/servers.py": ("listed server",),
     "store/files.py": ("store", "mark of a store"),
     "trust.py": ("payload of a jwt",),
     "nats_config/words.py": (),  # the table that comes with this program

@@ -22,7 +22,19 @@ from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.request import prepare
 from seedless.change import Change
-from seedless.claims import Account, Export, Operator, Scope, Template, User, WeightedMapping
+from seedless.claims import (
+    Account,
+    AuthorizationRequest,
+    ClientInfo,
+    ConnectOptions,
+    Export,
+    Operator,
+    Scope,
+    ServerId,
+    Template,
+    User,
+    WeightedMapping,
+)
 from seedless.creds import format_creds
 from seedless.inventory import Inventory, KeyEntry
 from seedless.jwt import Claims, Draft, Jwt, draft
@@ -30,6 +42,7 @@ from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
 from seedless.seeds import SoftwareKey
+from seedless.serve.sealing import Sealing
 from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
@@ -70,6 +83,24 @@ ACCOUNT_BODY = msgspec.structs.replace(
 )
 ACCOUNT_JWT = _signed(ACCOUNT, "ORDERS", ACCOUNT_BODY, OPERATOR)
 USER_JWT = _signed(USER, "app", User.new(), ACCOUNT)
+SERVER_KEY, CURVE = SoftwareKey(Role.SERVER, bytes(32)), SoftwareKey(Role.CURVE, bytes(32))
+_AUTHORIZATION = draft(
+    Claims(
+        sub=str(ACCOUNT.public_key),
+        aud="nats-authorization-request",
+        exp=NOW + 2,
+        body=AuthorizationRequest(
+            server_id=ServerId(name="n0", host="nats", id=str(SERVER_KEY.public_key)),
+            user_nkey=str(USER.public_key),
+            client_info=ClientInfo(host="10.0.0.1", kind="Client", type="nats", nonce="x"),
+            connect_opts=ConnectOptions(user="ann", password="p", nkey=str(USER.public_key), sig="x"),
+        ),
+    ),
+    SERVER_KEY.public_key,
+    NOW,
+)
+AUTHORIZATION_REQUEST = _AUTHORIZATION.complete(SERVER_KEY.sign(_AUTHORIZATION.signing_input))
+SEALED = Sealing(CURVE).seal(AUTHORIZATION_REQUEST.text, str(CURVE.public_key))
 CREDS = format_creds(USER_JWT, USER).encode()
 POLICY = f"""\
 operator = "{OPERATOR.public_key}"

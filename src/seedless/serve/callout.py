@@ -1,0 +1,271 @@
+"""Auth callout: decide on logins for servers, and answer each exactly once or not at all.
+
+Measured with nats-server 2.15.1: three answers to one request block the connection inside the server for
+ever; an answer that is late is dropped without a word; an empty answer refuses the login. So a request that
+is not authentic gets no answer, a login that is refused gets an empty one, which nothing is signed for, after
+a fixed delay; and everything that is not answered in time is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+
+from seedless.errors import Refused, SeedlessError, ServerError
+from seedless.seeds import SoftwareKey
+from seedless.serve.answer import AnswerKeys, response_draft, user_draft
+from seedless.serve.bounds import Bounds, Sources
+from seedless.serve.login import Backend, Identity, Login, LoginGrant
+from seedless.serve.request import CalloutRequest, Replays, read_request
+from seedless.serve.sealing import HEADER, Sealing, require_plain
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+    from seedless.jwt import Draft, Jwt
+    from seedless.serve.logs import EventLog
+    from seedless.serve.metrics import CalloutMetrics
+    from seedless.signer import Signer
+
+__all__ = ["QUEUE", "Callout", "CalloutSetup"]
+
+QUEUE = "seedless-callout"
+"""The queue group of all replicas; a name of our own, since libraries for services default to `q`."""
+
+_MARGIN = 0.1  # seconds before the server gives up in which an answer still arrives
+_MOST_REQUESTS = 65_536  # within their validity
+
+B = TypeVar("B")
+
+
+class CalloutSetup(Struct, frozen=True, kw_only=True):
+    """What a callout decides with and signs with: all that is read again when the configuration is.
+
+    `backends` are asked in their order until one is responsible; `grant` is the rule table, which raises
+    `Refused`. `sealing` is None where requests are not encrypted.
+    """
+
+    keys: AnswerKeys
+    backends: Sequence[Backend]
+    grant: Callable[[Identity, Login], LoginGrant]
+    sealing: Sealing | None = None
+    bounds: Bounds = Bounds()
+
+
+class Callout:
+    """Answer requests with what *setup* is at the time."""
+
+    def __init__(
+        self,
+        setup: CalloutSetup,
+        publish: Callable[[str, bytes], Awaitable[None]],
+        log: EventLog,
+        metrics: CalloutMetrics,
+        *,
+        known_server: Callable[[str], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Answer by *publish*; *known_server* raises `SeedlessError` for a server that is not known."""
+        self._publish = publish
+        self._log = log
+        self._metrics = metrics
+        self._known_server = known_server
+        self._clock = clock
+        self._replays = Replays(_MOST_REQUESTS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refusing = 0
+        self.answered = 0
+        self.failed = 0
+        """Requests that were not answered: for `$SRV.STATS`."""
+        # Tokens take one signature at a time; a thread of its own leaves the loop to the other logins.
+        self._signer_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seedless-signer")
+        self.use(setup)
+
+    def use(self, setup: CalloutSetup) -> None:
+        """Decide on all further logins with *setup*; those that have begun end as they began."""
+        self.setup = setup
+        self._slots = asyncio.Semaphore(setup.bounds.concurrency)
+        self._sources = Sources(setup.bounds.source_failures, setup.bounds.source_rate)
+
+    async def receive(self, message: Msg) -> None:
+        """Begin with a request, as soon as there is room for it."""
+        slots = self._slots
+        await slots.acquire()
+        task = asyncio.create_task(self._handle(message, slots))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Return when everything that was received is answered or given up."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _handle(self, message: Msg, slots: asyncio.Semaphore) -> None:
+        received = self._clock()
+        setup = self.setup
+        self._metrics.in_flight.inc()
+        try:
+            attempt = _Attempt(*await self._authentic(message, setup, received), message.reply, received)
+            answer = await self._decide(attempt, setup)
+        except SeedlessError as error:
+            self._unanswered("request", error.message, error.hint)
+            return
+        except Exception as error:  # noqa: BLE001 - one request never ends the service
+            self._unanswered("internal", type(error).__name__)
+            return
+        finally:
+            slots.release()
+            self._metrics.in_flight.dec()
+            self._metrics.seconds.observe(self._clock() - received)
+        if answer is None:
+            await self._refuse(attempt, setup.bounds)
+        else:
+            await self._send(attempt, answer)
+
+    async def _authentic(
+        self, message: Msg, setup: CalloutSetup, received: float
+    ) -> tuple[CalloutRequest, str]:
+        """Return the request in *message*, and the curve key that its answer is sealed for."""
+        curve_key = (message.headers or {}).get(HEADER, "")
+        if setup.sealing is None:
+            text = require_plain(message.data)
+        else:
+            text = setup.sealing.open(message.data, curve_key)
+        request = read_request(text, message.reply, setup.keys.subject, received)
+        if setup.sealing is not None and request.server_curve_key != curve_key:
+            raise ServerError("the request is sealed by another curve key than that of the server")
+        if self._known_server is not None:
+            await self._known_server(request.server)
+        self._replays.add(request, received)
+        return request, curve_key
+
+    async def _decide(self, attempt: _Attempt, setup: CalloutSetup) -> bytes | None:
+        """Return the answer that lets the client in, or None to refuse it; the log gets the reason."""
+        request = attempt.request
+        scope = asyncio.timeout(request.deadline - self._clock() - _MARGIN)
+        try:
+            async with scope:
+                user, identity = await self._user(request, setup)
+                answer = await self._sign(
+                    response_draft(user, request, setup.keys.response.public_key, int(self._clock())),
+                    setup.keys.response,
+                )
+        except Refused as error:
+            self._refused(attempt, "refused", error.message)
+        except Exception as error:  # noqa: BLE001 - a backend of others may raise anything
+            # Not the client's failure: when the backend is there again, its source is not locked out.
+            self._sources.refund(request.login.host)
+            self._refused(attempt, *_trouble(error, is_late=scope.expired()))
+        else:
+            self._metrics.accepted.inc()
+            self._accepted(attempt, user, identity)
+            text = answer.text
+            return setup.sealing.seal(text, attempt.curve_key) if setup.sealing else text.encode()
+        return None
+
+    async def _user(self, request: CalloutRequest, setup: CalloutSetup) -> tuple[Jwt[Any], Identity]:
+        """Return the user jwt for a login, and who that is; raise `Refused`."""
+        self._sources.charge(request.login.host, self._clock())
+        identity = await self._identity(request.login, setup.backends)
+        grant = setup.grant(identity, request.login)
+        key = setup.keys.of(grant)
+        user = await self._sign(user_draft(grant, request, key, int(self._clock())), key.signer)
+        self._sources.refund(request.login.host)
+        return user, identity
+
+    async def _identity(self, login: Login, backends: Sequence[Backend]) -> Identity:
+        for backend in backends:
+            identity = await backend.identify(login)
+            if identity is not None:
+                return identity
+        raise Refused("no backend is responsible for what the client presented")
+
+    async def _sign(self, draft: Draft[B], signer: Signer) -> Jwt[B]:
+        if isinstance(signer, SoftwareKey):
+            return draft.complete(signer.sign(draft.signing_input))
+        loop = asyncio.get_running_loop()
+        signature = await loop.run_in_executor(self._signer_thread, signer.sign, draft.signing_input)
+        return draft.complete(signature)
+
+    async def _refuse(self, attempt: _Attempt, bounds: Bounds) -> None:
+        """Answer with nothing, which is a refusal, when the delay is over: trying again costs time."""
+        if self._refusing >= bounds.refusals:
+            self._unanswered("refusals", f"{self._refusing} refusals are waiting")
+            return
+        due = min(attempt.received + bounds.refusal_delay, attempt.request.deadline - _MARGIN)
+        self._refusing += 1
+        try:
+            await asyncio.sleep(due - self._clock())
+        finally:
+            self._refusing -= 1
+        await self._send(attempt, b"")
+
+    async def _send(self, attempt: _Attempt, answer: bytes) -> None:
+        """Publish the one answer of *attempt*, if its server still waits for it."""
+        if self._clock() >= attempt.request.deadline:
+            self._unanswered("late", "the server does not wait any more")
+            return
+        try:
+            await self._publish(attempt.reply, answer)
+        except SeedlessError as error:
+            self._unanswered("connection", error.message)
+        else:
+            self.answered += 1
+
+    def _accepted(self, attempt: _Attempt, user: Jwt[Any], identity: Identity) -> None:
+        claims = user.claims
+        self._log.info(
+            "login accepted",
+            backend=identity.backend,
+            name=claims.name,
+            account=claims.aud or claims.body.issuer_account or str(user.issuer),
+            nkey=claims.sub,
+            jti=user.id,
+            expires=claims.exp,
+            **attempt.source,
+        )
+
+    def _refused(self, attempt: _Attempt, result: str, reason: str) -> None:
+        self._metrics.logins.labels("refused", result).inc()
+        login = attempt.request.login
+        self._log.warning("login refused", reason=reason, user=login.user, nkey=login.nkey, **attempt.source)
+
+    def _unanswered(self, reason: str, sentence: str, hint: str = "") -> None:
+        self.failed += 1
+        self._metrics.unanswered.labels(reason).inc()
+        self._log.warning("request not answered", reason=sentence, hint=hint)
+
+
+def _trouble(error: Exception, *, is_late: bool) -> tuple[str, str]:
+    """Return the kind of *error* for metrics, and a sentence; what others put into errors is not repeated."""
+    if is_late:
+        return "late", "the decision took longer than the server waits"
+    if isinstance(error, SeedlessError):
+        return "error", error.message
+    return "internal", f"{type(error).__name__} in a backend"
+
+
+class _Attempt(Struct, frozen=True):
+    """A request, the curve key that its answer is sealed for, where that goes, and when it was received."""
+
+    request: CalloutRequest
+    curve_key: str
+    reply: str
+    received: float
+
+    @property
+    def source(self) -> dict[str, object]:
+        """Where the login comes from, for the log."""
+        login = self.request.login
+        return {
+            "host": login.host,
+            "kind": login.kind,
+            "type": login.type,
+            "client": login.name,
+            "server": self.request.server_name,
+        }

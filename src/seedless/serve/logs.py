@@ -1,0 +1,58 @@
+"""The log of a service: one JSON object a line, without secrets, in ASCII."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from seedless.text import without_seeds
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["EventLog"]
+
+_LONGEST = 200  # characters of a value, most of which clients choose
+
+
+class EventLog:
+    """Write events to *stream*; what is written there has no line ends but its own."""
+
+    def __init__(self, stream: TextIO, service: str, clock: Callable[[], float] = time.time) -> None:
+        """Write as *service*, with the times of *clock* (Unix seconds)."""
+        self._stream = stream
+        self._service = service
+        self._clock = clock
+
+    def info(self, event: str, **members: object) -> None:
+        """Report *event*, which needs nobody's attention."""
+        self._write("info", event, members)
+
+    def warning(self, event: str, **members: object) -> None:
+        """Report *event*, which somebody should look at."""
+        self._write("warning", event, members)
+
+    def error(self, event: str, **members: object) -> None:
+        """Report *event*, with which the service does not do what it is for."""
+        self._write("error", event, members)
+
+    def _write(self, level: str, event: str, members: dict[str, object]) -> None:
+        line: dict[str, object] = {"time": moment(int(self._clock())), "level": level}
+        line |= {"service": self._service, "event": event}
+        line |= {name: _safe(value) for name, value in members.items() if value not in {None, ""}}
+        try:
+            self._stream.write(json.dumps(line) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            # Nobody reads the log any more: logins do not depend on that.
+            return
+
+
+def _safe(value: object) -> object:
+    """Return *value* for a line: numbers as they are, text cut, and without what looks like a seed."""
+    if isinstance(value, bool | int | float):
+        return value
+    text = without_seeds(str(value))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

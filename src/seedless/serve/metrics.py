@@ -1,0 +1,109 @@
+"""Metrics of a service for Prometheus, and whether it is alive and ready, by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.serve.logs import EventLog
+
+__all__ = ["CalloutMetrics", "HttpStatus"]
+
+_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
+_PATIENCE = 2.0  # seconds for a request to come
+_LONGEST = 8192  # bytes of the head of a request
+
+
+class CalloutMetrics:
+    """What a callout counts; nothing of it names a client."""
+
+    def __init__(self) -> None:
+        """Count from zero, in a registry of its own."""
+        self.registry = CollectorRegistry()
+        self.logins = Counter(
+            "seedless_callout_logins",
+            "Logins that were answered, by what was answered and why",
+            ("result", "reason"),
+            registry=self.registry,
+        )
+        self.unanswered = Counter(
+            "seedless_callout_unanswered",
+            "Requests without an answer: not authentic, too late, too many",
+            ("reason",),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "seedless_callout_seconds",
+            "From the receipt of a request to the decision",
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+        self.in_flight = Gauge(
+            "seedless_callout_in_flight", "Logins that are being decided on", registry=self.registry
+        )
+        self.connected = Gauge("seedless_nats_connected", "1 while connected to NATS", registry=self.registry)
+        self.connections = Counter(
+            "seedless_nats_connections", "Connections to NATS that were made", registry=self.registry
+        )
+        # A label makes its series when it is first used: these are there from the start, at zero.
+        self.accepted = self.logins.labels("accepted", "")
+
+    def connection_changed(self, is_connected: bool) -> None:  # noqa: FBT001 - what has changed
+        """Count a connection that begins, or that ends."""
+        self.connected.set(is_connected)
+        if is_connected:
+            self.connections.inc()
+
+
+class HttpStatus:
+    """`/metrics`, `/healthz` (the process answers) and `/readyz` (logins are answered) on a port.
+
+    *problem* returns why the service is not ready, or None.
+    """
+
+    def __init__(self, registry: CollectorRegistry, problem: Callable[[], str | None]) -> None:
+        """Take what is reported."""
+        self._registry = registry
+        self._problem = problem
+
+    async def serve(self, host: str, port: int, log: EventLog) -> asyncio.Server:
+        """Listen on *host* and *port*; raise `OSError` where that is not possible."""
+        server = await asyncio.start_server(self._answer, host, port, limit=_LONGEST)
+        for one in server.sockets:
+            log.info("listening", address="{}:{}".format(*one.getsockname()[:2]))
+        return server
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _PATIENCE)
+            status, body = self._page(head)
+            kind = "text/plain; version=0.0.4; charset=utf-8"
+            writer.write(
+                f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+                "Connection: close\r\n\r\n".encode()
+            )
+            writer.write(body)
+            await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a client that asks for nothing gets nothing
+        finally:
+            writer.close()
+
+    def _page(self, head: bytes) -> tuple[str, bytes]:
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0]
+        if method not in {b"GET", b"HEAD"}:
+            return "405 Method Not Allowed", b"GET only\n"
+        if path == b"/metrics":
+            return "200 OK", generate_latest(self._registry)
+        if path == b"/healthz":
+            return "200 OK", b"alive\n"
+        if path == b"/readyz":
+            problem = self._problem()
+            return ("503 Service Unavailable", f"{problem}\n".encode()) if problem else ("200 OK", b"ready\n")
+        return "404 Not Found", b"/metrics, /healthz, /readyz\n"

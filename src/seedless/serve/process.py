@@ -1,0 +1,156 @@
+"""The process of an auth callout: connect, answer until it is asked to end, read the configuration again.
+
+SIGTERM and SIGINT drain: requests in flight are answered. SIGHUP reads the configuration again; one that
+cannot be read leaves everything as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from seedless.errors import SeedlessError, UsageError
+from seedless.serve.callout import QUEUE, Callout, CalloutSetup
+from seedless.serve.connection import NatsAccess, ServiceConnection
+from seedless.serve.discovery import DiscoveredEndpoint, Discovery
+from seedless.serve.metrics import CalloutMetrics, HttpStatus
+from seedless.serve.request import SUBJECT
+from seedless.serve.servers import KnownServers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nats.aio.client import Client
+    from nats.aio.subscription import Subscription
+
+    from seedless.serve.logs import EventLog
+
+__all__ = ["SERVICE", "CalloutProcess", "CalloutService"]
+
+SERVICE = "seedless-callout"
+"""The name of the service for `$SRV`."""
+
+_MOST_WAITING = 10_000
+"""Requests that wait in nats-py; more than are answered within the patience of a server."""
+
+
+class CalloutService(Struct, frozen=True, kw_only=True):
+    """All that a configuration states: where, as whom, with what.
+
+    `system` is a login to the system account, with which the servers are listed that requests may come from;
+    `listen` where metrics are given.
+    """
+
+    access: NatsAccess
+    setup: CalloutSetup
+    system: NatsAccess | None = None
+    listen: tuple[str, int] | None = None
+
+
+class CalloutProcess:
+    """A callout that runs until `stop` is called, or a signal does."""
+
+    def __init__(self, load: Callable[[], CalloutService], log: EventLog, version: str) -> None:
+        """Read the configuration by *load*; raise what it raises."""
+        self._load = load
+        self._log = log
+        self.metrics = CalloutMetrics()
+        self.service = load()
+        self._system = (
+            None if self.service.system is None else KnownServers(self.service.system, SERVICE, log)
+        )
+        self.connection = ServiceConnection(
+            self.service.access, SERVICE, self._subscribe, log, changed=self.metrics.connection_changed
+        )
+        self.callout = Callout(
+            self.service.setup,
+            self.connection.publish,
+            log,
+            self.metrics,
+            known_server=None if self._system is None else self._system.require,
+        )
+        endpoint = DiscoveredEndpoint("authorize", SUBJECT, QUEUE)
+        self._discovery = Discovery(SERVICE, version, (endpoint,), self._counts, self._metadata)
+
+    async def run(self) -> None:
+        """Answer until the process is asked to end; raise `UsageError` if metrics cannot be given."""
+        self._warn()
+        async with contextlib.AsyncExitStack() as stack:
+            if self.service.listen is not None:
+                status = HttpStatus(self.metrics.registry, self.problem)
+                host, port = self.service.listen
+                try:
+                    server = await status.serve(host, port, self._log)
+                except OSError as error:
+                    raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+                stack.callback(server.close)
+            if self._system is not None:
+                asking = asyncio.create_task(self._system.run())
+                stack.push_async_callback(_ended, self._system, asking)
+            self._handle_signals()
+            self._log.info("started", instance=self._discovery.id)
+            await self.connection.run(self.callout.finish)
+        self._log.info("ended")
+
+    def stop(self) -> None:
+        """End when what was received is answered."""
+        self._log.info("draining")
+        self.connection.stop()
+
+    def reload(self) -> None:
+        """Read the configuration again; keep everything as it is if that fails."""
+        try:
+            service = self._load()
+        except SeedlessError as error:
+            self._log.error("configuration not read", reason=error.message, hint=error.hint)
+            return
+        self.callout.use(service.setup)
+        if service.access != self.service.access:
+            self.connection.replace(service.access)
+        self.service = service
+        self._log.info("configuration read")
+        self._warn()
+
+    def problem(self) -> str | None:
+        """Return why logins are not answered now, or None."""
+        return None if self.connection.is_connected else "not connected to NATS"
+
+    async def _subscribe(self, client: Client) -> list[Subscription]:
+        requests = await client.subscribe(
+            SUBJECT, queue=QUEUE, cb=self.callout.receive, pending_msgs_limit=_MOST_WAITING
+        )
+        await self._discovery.subscribe(client)
+        return [requests]
+
+    def _counts(self, _: str) -> dict[str, int]:
+        return {"num_requests": self.callout.answered, "num_errors": self.callout.failed}
+
+    def _metadata(self) -> dict[str, str]:
+        """Return what distinguishes this instance from a stranger's: its connection, and its keys."""
+        client, keys = self.connection.client, self.service.setup.keys
+        known = {"subject": keys.subject, "response_key": str(keys.response.public_key)}
+        if client is not None:
+            from seedless._nats import server_id  # nats-py is an extra
+
+            known |= {"server": server_id(client), "cid": str(client.client_id)}
+        return known
+
+    def _warn(self) -> None:
+        for warning in self.service.setup.keys.warnings:
+            self._log.warning("not enforced", reason=warning)
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(RuntimeError, ValueError):  # only the main thread receives signals
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+
+async def _ended(servers: KnownServers, asking: asyncio.Task[None]) -> None:
+    servers.stop()
+    await asking
