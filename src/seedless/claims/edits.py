@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
+from seedless.claims import jetstream as capabilities
 from seedless.claims.account import JetStreamLimits, MessageTrace
 from seedless.claims.common import NO_LIMIT, Permission, ResponsePermission, TimeRange
 from seedless.claims.fields import (
@@ -130,7 +131,8 @@ def _responses(existing: ResponsePermission | None, options: Options) -> Respons
 def user(body: User | Template, options: Options) -> User | Template:
     """Return the body of a user, or the template of a scope."""
     table = (*USER, TAGS) if hasattr(body, TAGS.member) else USER
-    return replace(body, **permissions(body, options), **edited(table, body, options))
+    changed = replace(body, **permissions(body, options), **edited(table, body, options))
+    return capabilities.allow(changed, *capabilities.of_options(options))
 
 
 def operator(body: Operator, options: Options) -> Operator:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Template, User, edits, fields
 from seedless.claims.settings import with_settings
+from seedless.cli import jetstream_options
 from seedless.cli.command import GroupedOption
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
@@ -245,12 +246,29 @@ def account_edits(command: Callable[..., R]) -> Callable[..., R]:
 
 def user_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options of new user claims."""
-    return _given([*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_TIMES, *_options(_TAGS), *_SET], command)
+    return _given(
+        [
+            *_PERMISSIONS,
+            *jetstream_options.OPTIONS,
+            *_options(fields.USER, _LIMITS),
+            *_TIMES,
+            *_options(_TAGS),
+            *_SET,
+        ],
+        command,
+    )
 
 
 def user_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit user claims."""
-    options = [*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_TIMES, *_options(_TAGS), *_SET]
+    options = [
+        *_PERMISSIONS,
+        *jetstream_options.OPTIONS,
+        *_options(fields.USER, _LIMITS),
+        *_TIMES,
+        *_options(_TAGS),
+        *_SET,
+    ]
     return _given(
         [*options, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_removals(_TAGS), *_UNSET], command
     )
@@ -258,10 +276,12 @@ def user_edits(command: Callable[..., R]) -> Callable[..., R]:
 
 def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options of a new template of a scope."""
-    return _given([*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_SET], command)
+    return _given(
+        [*_PERMISSIONS, *jetstream_options.OPTIONS, *_options(fields.USER, _LIMITS), *_SET], command
+    )
 
 
 def scope_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit the template of a scope."""
-    options = [*_PERMISSIONS, *_options(fields.USER, _LIMITS), *_SET]
+    options = [*_PERMISSIONS, *jetstream_options.OPTIONS, *_options(fields.USER, _LIMITS), *_SET]
     return _given([*options, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_UNSET], command)

@@ -32,7 +32,15 @@ _SERVERS = frozenset({
     "urls", "configuration", "creds", "system_account", "system_user", "temporary_user", "ca_cert",
     "client_cert", "client_key", "tls_first", "patience", "servers",
 })  # fmt: skip
-_GROUPS = ("Options", "Limits", "JetStream", "Permissions", "Connection to servers", "Shared options")
+_GROUPS = (
+    "Options",
+    "Limits",
+    "JetStream",
+    "Permissions",
+    "JetStream permissions",
+    "Connection to servers",
+    "Shared options",
+)
 _KNOWN_BEST = ("--token", "--dry-run", "--plan", "--yes", "--json")
 _EVERYTHING = "seedless.help.everything"
 _NO_SHARED = "seedless.help.no_shared"
