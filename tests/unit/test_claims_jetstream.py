@@ -1,28 +1,55 @@
-"""JetStream capabilities: their subjects, how they add up, and how they are recognised again."""
+"""JetStream permissions: their subjects, how they add up, and how they are recognised again."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from seedless.claims import Permission, Template, User
 from seedless.claims import jetstream as js
+from seedless.claims.jetstream import JetStreamPermissions
 from seedless.errors import UsageError
 
-CAPABILITIES = [
-    js.parse("publish", "ORDERS:orders.>"),
-    js.parse("consume", "ORDERS"),
-    js.parse("consume", "ORDERS:app"),
-    js.parse("kv", "SETTINGS"),
-    js.parse("kv", "SETTINGS:write"),
-    js.parse("object_store", "FILES:read"),
-    js.parse("object_store", "FILES:write"),
-    js.parse("manage", "ORDERS"),
+TABLES = [
+    pytest.param({"publish": ("ORDERS:orders.>",)}, id="publish"),
+    pytest.param({"publish": ("ORDERS:orders.>", "ORDERS:late", "JOBS:jobs.*")}, id="publish to two streams"),
+    pytest.param({"consume": ("ORDERS",)}, id="consume"),
+    pytest.param({"consume": ("ORDERS:app",)}, id="a consumer"),
+    pytest.param({"kv": ("SETTINGS:read",)}, id="kv read"),
+    pytest.param({"kv": ("SETTINGS:write",)}, id="kv write"),
+    pytest.param({"object_store": ("FILES:read",)}, id="objects read"),
+    pytest.param({"object_store": ("FILES:write",)}, id="objects write"),
+    pytest.param({"manage": ("ORDERS",)}, id="manage"),
+    pytest.param(
+        {
+            "publish": ("JOBS:jobs.>",),
+            "consume": ("ORDERS",),
+            "kv": ("B:read", "C:write"),
+            "manage": ("AUDIT",),
+        },
+        id="several",
+    ),
 ]
-PLACES = [js.Place(), js.Place("hub"), js.Place("", "_INBOX_app"), js.Place("hub", "_INBOX_app")]
+PLACES = [
+    pytest.param({}, id="plain"),
+    pytest.param({"domain": "hub"}, id="domain"),
+    pytest.param({"domain": "hub", "inbox_prefix": "_INBOX_app"}, id="domain and inbox"),
+]
+Lists = dict[str, tuple[str, ...]]
+
+
+def table(lists: Lists, **place: str) -> JetStreamPermissions:
+    values: dict[str, Any] = {**lists, **place}
+    return JetStreamPermissions(**values)
+
+
+def words(permitted: User | Template) -> list[str]:
+    return [one.words for one in js.recognised(permitted).permissions]
 
 
 def test_the_user_of_a_consumer_has_these_subjects_and_no_others() -> None:
-    user = js.allow(User.new(), [js.parse("consume", "ORDERS:app")])
+    user = js.allow(User.new(), table({"consume": ("ORDERS:app",)}))
     assert user.pub.allow == (
         "$JS.API.CONSUMER.INFO.ORDERS.app",
         "$JS.API.CONSUMER.MSG.NEXT.ORDERS.app",
@@ -34,25 +61,28 @@ def test_the_user_of_a_consumer_has_these_subjects_and_no_others() -> None:
     assert user.sub.allow == ("_INBOX.>",)
 
 
-def test_a_domain_and_an_inbox_prefix_are_in_the_subjects() -> None:
-    user = js.allow(User.new(), [js.parse("publish", "ORDERS:orders.>")], js.place("hub", "_INBOX_app"))
-    assert user.pub.allow == ("$JS.hub.API.STREAM.INFO.ORDERS", "orders.>")
+def test_with_a_domain_both_spellings_of_the_api_are_allowed_since_servers_of_the_domain_map_them() -> None:
+    user = js.allow(
+        User.new(), table({"publish": ("ORDERS:orders.>",)}, domain="hub", inbox_prefix="_INBOX_app")
+    )
+    assert user.pub.allow == (
+        "$JS.hub.API.STREAM.INFO.ORDERS", "$JS.API.STREAM.INFO.ORDERS", "orders.>",
+    )  # fmt: skip
     assert user.sub.allow == ("_INBOX_app.>",)
 
 
 def test_keys_are_written_below_the_api_prefix_of_a_domain_too() -> None:
-    published = js.subjects(js.parse("kv", "SETTINGS:write"), js.Place("hub"))
+    published = js.subjects(js.parse("kv", "SETTINGS:write", "hub"))
     assert published[-2:] == ("$KV.SETTINGS.>", "$JS.hub.API.$KV.SETTINGS.>")
-    assert js.subjects(js.parse("kv", "SETTINGS:write"), js.Place())[-1] == "$KV.SETTINGS.>"
+    assert js.subjects(js.parse("kv", "SETTINGS:write"))[-1] == "$KV.SETTINGS.>"
 
 
-def test_capabilities_add_up_and_what_is_allowed_or_denied_already_stays() -> None:
+def test_permissions_add_up_and_what_is_allowed_or_denied_already_stays() -> None:
     before = Template(
         pub=Permission(allow=("audit", "$JS.API.CONSUMER.INFO.ORDERS.app"), deny=("audit.secret",)),
         sub=Permission(allow=("news",)),
     )
-    one = js.parse("consume", "ORDERS:app")
-    template = js.allow(before, [one, one])
+    template = js.allow(before, table({"consume": ("ORDERS:app", "ORDERS:app")}))
     assert template.pub.allow[:3] == (
         "audit", "$JS.API.CONSUMER.INFO.ORDERS.app", "$JS.API.CONSUMER.MSG.NEXT.ORDERS.app",
     )  # fmt: skip
@@ -61,41 +91,65 @@ def test_capabilities_add_up_and_what_is_allowed_or_denied_already_stays() -> No
     assert template.sub.allow == ("news", "_INBOX.>")
 
 
-def test_write_contains_read() -> None:
-    for kind in ("kv", "object_store"):
-        read, write = (js.subjects(js.parse(kind, f"B:{mode}"), js.Place()) for mode in ("read", "write"))  # type: ignore[arg-type]  # of the table
-        assert set(read) < set(write)
+@pytest.mark.parametrize("kind", ["kv", "object_store"])
+def test_write_contains_read(kind: js.Kind) -> None:
+    read, write = (js.subjects(js.parse(kind, f"B:{mode}")) for mode in ("read", "write"))
+    assert set(read) < set(write)
+    assert js.subjects(js.parse(kind, "B")) == read
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
-    assert js.allow(User.new(), []) == User.new()
+    assert js.allow(User.new(), JetStreamPermissions()) == User.new()
 
 
-@pytest.mark.parametrize("where", PLACES, ids=str)
-@pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda one: one.text)
-def test_a_capability_is_recognised_by_its_subjects(capability: js.Capability, where: js.Place) -> None:
-    assert js.recognised(js.allow(User.new(), [capability], where)) == (capability,)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("lists", TABLES)
+def test_permissions_are_recognised_by_their_subjects(lists: Lists, place: dict[str, str]) -> None:
+    user = js.allow(
+        User(pub=Permission(allow=("audit",)), sub=Permission(allow=("news.>",))), table(lists, **place)
+    )
+    found = js.recognised(user)
+    assert found.table() == table(lists, **place)
+    assert set(user.pub.allow) - found.pub == {"audit"}
+    assert set(user.sub.allow) - found.sub == {"news.>"}
 
 
-@pytest.mark.parametrize("where", PLACES, ids=str)
-@pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda one: one.text)
-def test_without_one_of_its_subjects_it_is_not_recognised(capability: js.Capability, where: js.Place) -> None:
-    user = js.allow(User.new(), [capability], where)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("lists", TABLES[2:-1])
+def test_without_one_of_its_subjects_a_permission_is_not_recognised(
+    lists: Lists, place: dict[str, str]
+) -> None:
+    user = js.allow(User.new(), table(lists, **place))
+    (permission,) = js.recognised(user).permissions
     for missing in user.pub.allow:
         kept = tuple(text for text in user.pub.allow if text != missing)
         fewer = User(pub=Permission(allow=kept), sub=user.sub)
-        assert capability not in js.recognised(fewer)
-    assert js.recognised(User(pub=user.pub)) == ()
+        assert permission not in js.recognised(fewer).permissions
+    assert words(User(pub=user.pub)) == []
 
 
-def test_what_is_recognised_expands_to_subjects_that_are_all_allowed() -> None:
-    capabilities = [js.parse("consume", "ORDERS"), js.parse("kv", "SETTINGS"), js.parse("manage", "JOBS")]
-    user = js.allow(User(pub=Permission(allow=("audit",))), capabilities)
-    found = js.recognised(user)
-    assert {one.text for one in found} == {
-        "consume stream ORDERS", "read key-value bucket SETTINGS", "manage stream JOBS",
+def test_what_is_denied_is_not_recognised() -> None:
+    user = js.allow(User.new(), table({"consume": ("ORDERS",), "kv": ("B",)}))
+    denied = User(pub=Permission(allow=user.pub.allow, deny=("$JS.ACK.>",)), sub=user.sub)
+    assert words(denied) == ["read the key-value bucket B"]
+    deaf = User(pub=user.pub, sub=Permission(allow=user.sub.allow, deny=("_INBOX.>",)))
+    assert words(deaf) == []
+
+
+def test_each_permission_has_its_words() -> None:
+    lists = {
+        "publish": ("JOBS:jobs.>",), "consume": ("ORDERS", "AUDIT:app"), "kv": ("B", "C:write"),
+        "object_store": ("F:write",), "manage": ("LOG",),
     }  # fmt: skip
-    assert {*js.expansion(found, js.Place())[0], "audit"} == set(user.pub.allow)
+    assert words(js.allow(User.new(), table(lists, domain="hub"))) == [
+        "publish jobs.> to the stream JOBS of the domain hub",
+        "consume the stream ORDERS of the domain hub",
+        "use the consumer app of the stream AUDIT of the domain hub",
+        "read the key-value bucket B of the domain hub",
+        "read and write the key-value bucket C of the domain hub",
+        "read and write the object store F of the domain hub",
+        "manage the stream LOG of the domain hub",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -122,28 +176,30 @@ def test_a_name_that_is_none_gets_a_sentence(kind: js.Kind, text: str, message: 
 
 
 @pytest.mark.parametrize(
-    ("domain", "prefix", "message"),
+    ("place", "message"),
     [
-        pytest.param("a.b", None, '"a.b" is no name of a JetStream domain', id="domain"),
-        pytest.param(None, "", '"" is no inbox prefix', id="empty prefix"),
-        pytest.param(None, ">", '">" is no inbox prefix', id="everything"),
-        pytest.param(None, "a.*", '"a.*" is no inbox prefix', id="wildcard"),
+        pytest.param({"domain": "a.b"}, '"a.b" is no name of a JetStream domain', id="domain"),
+        pytest.param({"inbox_prefix": ""}, '"" is no inbox prefix', id="empty prefix"),
+        pytest.param({"inbox_prefix": ">"}, '">" is no inbox prefix', id="everything"),
+        pytest.param({"inbox_prefix": "a.*"}, '"a.*" is no inbox prefix', id="wildcard"),
     ],
 )
-def test_a_place_that_is_none_gets_a_sentence(domain: str | None, prefix: str | None, message: str) -> None:
+def test_a_place_that_is_none_gets_a_sentence(place: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as refusal:
-        js.place(domain, prefix)
+        js.allow(User.new(), table({"consume": ("ORDERS",)}, **place))
     assert refusal.value.message == message
 
 
 def test_names_may_be_templates_of_a_scope() -> None:
-    assert js.subjects(js.parse("consume", "{{tag(stream)}}:{{name()}}"), js.Place())[1] == (
-        "$JS.API.CONSUMER.MSG.NEXT.{{tag(stream)}}.{{name()}}"
+    template = js.allow(
+        Template(), table({"consume": ("{{tag(stream)}}:{{name()}}",)}, inbox_prefix="_INBOX_{{name()}}")
     )
-    assert js.place(None, "_INBOX_{{name()}}").inbox_prefix == "_INBOX_{{name()}}"
+    assert template.pub.allow[1] == "$JS.API.CONSUMER.MSG.NEXT.{{tag(stream)}}.{{name()}}"
+    assert template.sub.allow == ("_INBOX_{{name()}}.>",)
+    assert words(template) == ["use the consumer {{name()}} of the stream {{tag(stream)}}"]
 
 
-def test_a_place_without_a_capability_is_refused() -> None:
-    for name, option in (("js_domain", "--js-domain"), ("inbox_prefix", "--inbox-prefix")):
-        with pytest.raises(UsageError, match=option):
-            js.of_options({name: "x"})
+def test_a_domain_or_an_inbox_prefix_without_a_permission_is_refused() -> None:
+    for options in ({"js_domain": "x"}, {"inbox_prefix": "x"}):
+        with pytest.raises(UsageError, match="goes with a JetStream permission"):
+            js.allow(User.new(), js.of_options(options))

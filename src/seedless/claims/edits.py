@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from seedless.claims import jetstream as capabilities
+from seedless.claims import jetstream as jetstream_permissions
 from seedless.claims.account import JetStreamLimits, MessageTrace
 from seedless.claims.common import NO_LIMIT, Permission, ResponsePermission, TimeRange
 from seedless.claims.fields import (
@@ -132,7 +132,7 @@ def user(body: User | Template, options: Options) -> User | Template:
     """Return the body of a user, or the template of a scope."""
     table = (*USER, TAGS) if hasattr(body, TAGS.member) else USER
     changed = replace(body, **permissions(body, options), **edited(table, body, options))
-    return capabilities.allow(changed, *capabilities.of_options(options))
+    return jetstream_permissions.allow(changed, jetstream_permissions.of_options(options))
 
 
 def operator(body: Operator, options: Options) -> Operator:

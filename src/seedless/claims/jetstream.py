@@ -1,4 +1,4 @@
-"""JetStream capabilities: which subjects a client needs to publish to a stream, consume it, or use a bucket.
+"""JetStream permissions: which subjects a client needs to publish to a stream, consume it, or use a bucket.
 
 One table, `SUBJECTS`, states them; options, desired-state files and reviews are made from it. Sources: the
 subjects of the API, docs.nats.io "NATS API Reference" of JetStream; the reply subjects of ADR-15 and, for
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from seedless.claims.common import Permission
 from seedless.errors import UsageError
-from seedless.subject import has_wildcard, is_subject
+from seedless.subject import has_wildcard, is_subject, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     P = TypeVar("P", bound=Permissions | Template | User)
 
 Kind = Literal["publish", "consume", "kv", "object_store", "manage"]
-"""What a capability is for; also its name in a desired-state file."""
+"""What a JetStream permission is for; also its name in a desired-state file."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -38,8 +38,8 @@ INBOX = "_INBOX"
 """The inbox prefix of every client that is given no other one."""
 
 
-class Capability(msgspec.Struct, frozen=True):
-    """What a user may do with the stream or bucket `name`.
+class JetStreamPermission(msgspec.Struct, frozen=True):
+    """What a user may do with the stream or bucket `name`, in the JetStream `domain` (`""`: of its server).
 
     `detail` is the subject that is published, the consumer (`""`: every one, and creating them), or the
     `read` or `write` of a bucket; `manage` has none.
@@ -48,31 +48,67 @@ class Capability(msgspec.Struct, frozen=True):
     kind: Kind
     name: str
     detail: str = ""
+    domain: str = ""
+
+    @property
+    def words(self) -> str:
+        """What may be done, in words: `consume the stream ORDERS`."""
+        return self._words() + (f" of the domain {self.domain}" if self.domain else "")
+
+    def _words(self) -> str:
+        match self.kind:
+            case "publish":
+                return f"publish {self.detail} to the stream {self.name}"
+            case "consume" if self.detail:
+                return f"use the consumer {self.detail} of the stream {self.name}"
+            case "consume":
+                return f"consume the stream {self.name}"
+            case "manage":
+                return f"manage the stream {self.name}"
+        store = "key-value bucket" if self.kind == "kv" else "object store"
+        return f"{'read and write' if self.detail == 'write' else 'read'} the {store} {self.name}"
 
     @property
     def text(self) -> str:
-        """What may be done, in words: `consume stream ORDERS`."""
-        match self.kind:
-            case "publish":
-                return f"publish {self.detail} to stream {self.name}"
-            case "consume":
-                return f"consume stream {self.name}" + (f" by consumer {self.detail}" if self.detail else "")
-            case "manage":
-                return f"manage stream {self.name}"
-        store = "key-value bucket" if self.kind == "kv" else "object store"
-        return f"{'read and write' if self.detail == 'write' else 'read'} {store} {self.name}"
+        """As `parse` reads it: `ORDERS:app`."""
+        return f"{self.name}:{self.detail}" if self.detail else self.name
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where JetStream is for the client: its `domain` (`""`: that of its server), and its inbox prefix."""
+class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may do with JetStream, as options and desired-state files state it; each list by its kind.
 
+    `publish` has `STREAM:SUBJECT`, `consume` has `STREAM` or `STREAM:CONSUMER`, `kv` and `object_store` have
+    `BUCKET`, `BUCKET:read` or `BUCKET:write`, `manage` has `STREAM`. `domain` is where the streams are (`""`:
+    at the server that the client connects to), `inbox_prefix` that of the client.
+    """
+
+    publish: tuple[str, ...] = ()
+    consume: tuple[str, ...] = ()
+    kv: tuple[str, ...] = ()
+    object_store: tuple[str, ...] = ()
+    manage: tuple[str, ...] = ()
     domain: str = ""
     inbox_prefix: str = INBOX
 
+    def parsed(self) -> tuple[JetStreamPermission, ...]:
+        """Return each permission; raise `UsageError` for a name that is none."""
+        if self.domain and not is_name(self.domain):
+            raise UsageError(
+                f'"{self.domain}" is no name of a JetStream domain', "write one token, as in hub"
+            )
+        return tuple(
+            parse(kind, text, self.domain) for kind in KINDS for text in dict.fromkeys(getattr(self, kind))
+        )
+
     @property
-    def api(self) -> str:
-        """The prefix of API subjects (ADR-19 and docs.nats.io on domains)."""
-        return f"$JS.{self.domain}.API" if self.domain else "$JS.API"
+    def inbox(self) -> str:
+        """The subject of all answers to the client; raise `UsageError` for what is no inbox prefix."""
+        prefix = self.inbox_prefix.removesuffix(".>")
+        if not is_subject(prefix) or has_wildcard(prefix):
+            raise UsageError(
+                f'"{prefix}" is no inbox prefix', "write a subject without wildcards: _INBOX_app"
+            )
+        return f"{prefix}.>"
 
 
 # Reply subjects by their exact number of tokens: with `>` behind the stream, that of one layout would be
@@ -138,14 +174,16 @@ SUBJECTS: dict[tuple[Kind, str], tuple[str, ...]] = {
         "{api}.CONSUMER.DELETE.{s}.*",
     ),
 }
-"""What is published for each kind of capability; each also subscribes to the inbox, for the answers.
+"""What is published for each kind of permission; each also subscribes to the inbox, for the answers.
 
 `{s}` is the stream (of a bucket: `KV_` or `OBJ_` and its name), `{name}` the stream or bucket.
 """
 
-# nats.go writes keys below the API prefix of a domain (kv.go, useJSPfx), and servers map that.
-_WRITE_KEYS_IN_DOMAIN = "{api}.$KV.{name}.>"
-_STREAM = {"kv": "KV_", "object_store": "OBJ_"}
+# nats.go writes keys below the API prefix of a domain (kv.go, useJSPfx); a server that is not of the domain
+# passes the subject on as it is.
+_WRITE_KEYS_IN_DOMAIN = "$JS.{domain}.API.$KV.{name}.>"
+_API = "$JS.API"
+_STREAM: dict[Kind, str] = {"kv": "KV_", "object_store": "OBJ_"}
 _UNFIT = frozenset(" \t\r\n\f./\\*>:")
 _BUCKET = re.compile(r"[A-Za-z0-9_-]+")
 _FORMS = {
@@ -157,8 +195,8 @@ _FORMS = {
 }
 
 
-def parse(kind: Kind, text: str) -> Capability:
-    """Return the capability that *text* names (`ORDERS:app`); raise `UsageError`.
+def parse(kind: Kind, text: str, domain: str = "") -> JetStreamPermission:
+    """Return the permission that *text* names (`ORDERS:app`); raise `UsageError`.
 
     A bucket is read unless it is to be written. Names of streams and consumers are one token.
     """
@@ -182,7 +220,7 @@ def parse(kind: Kind, text: str) -> Capability:
         raise UsageError(f'"{detail}" is neither read nor write', hint)
     if kind == "publish" and not is_subject(detail):
         raise UsageError(f'"{detail}" is no subject', hint)
-    return Capability(kind, name, detail)
+    return JetStreamPermission(kind, name, detail, domain)
 
 
 def is_name(text: str) -> bool:
@@ -194,127 +232,148 @@ def _is_bucket(text: str) -> bool:
     return bool(_BUCKET.fullmatch(re.sub(r"\{\{[^{}]*\}\}", "x", text)))
 
 
-def place(domain: str | None, inbox_prefix: str | None) -> Place:
-    """Return where JetStream is; raise `UsageError` for what is no domain or no inbox prefix."""
-    if domain and not is_name(domain):
-        raise UsageError(f'"{domain}" is no name of a JetStream domain', "write one token, as in hub")
-    prefix = (INBOX if inbox_prefix is None else inbox_prefix).removesuffix(".>")
-    if not is_subject(prefix) or has_wildcard(prefix):
-        raise UsageError(f'"{prefix}" is no inbox prefix', "write a subject without wildcards: _INBOX_app")
-    return Place(domain or "", prefix)
-
-
-def subjects(capability: Capability, where: Place) -> tuple[str, ...]:
-    """Return the subjects that *capability* publishes; it subscribes to `inbox` of *where*."""
-    kind, detail = capability.kind, capability.detail
+def subjects(permission: JetStreamPermission) -> tuple[str, ...]:
+    """Return the subjects that the client publishes; it subscribes to its inbox."""
+    kind, detail = permission.kind, permission.detail
     row = "consumer" if kind == "consume" and detail else detail if kind in _STREAM else ""
     patterns = SUBJECTS[kind, row]
-    if kind == "kv" and detail == "write" and where.domain:
-        patterns = (*patterns, _WRITE_KEYS_IN_DOMAIN)
+    if permission.domain:
+        if kind == "kv" and detail == "write":
+            patterns = (*patterns, _WRITE_KEYS_IN_DOMAIN)
+        # A server of the domain maps the subject before it checks the permission, another one passes it on
+        # as it is (nats-server 2.15, `selectMappedSubject`): the client may be connected to either.
+        patterns = tuple(dict.fromkeys(text for one in patterns for text in (_in_domain(one), one)))
     # By replacement, and not by `format`: names of a scope may be templates, in braces.
     values = {
-        "{api}": where.api,
-        "{s}": _STREAM.get(kind, "") + capability.name,
+        "{api}": _API,
+        "{domain}": permission.domain,
+        "{s}": _STREAM.get(kind, "") + permission.name,
         "{c}": detail if row == "consumer" else "*",
-        "{name}": capability.name,
+        "{name}": permission.name,
         "{detail}": detail,
     }
-    return tuple(_filled(pattern, values) for pattern in patterns)
+    return tuple(re.sub(r"\{\w+\}", lambda match: values[match[0]], pattern) for pattern in patterns)
 
 
-def _filled(pattern: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\{\w+\}", lambda match: values[match[0]], pattern)
+def _in_domain(pattern: str) -> str:
+    return pattern.replace("{api}", "$JS.{domain}.API")
 
 
-def inbox(where: Place) -> str:
-    """Return the subject of all answers to the client."""
-    return f"{where.inbox_prefix}.>"
+def allow(permitted: P, permissions: JetStreamPermissions) -> P:
+    """Return *permitted* (of a user or a scope) with the subjects of *permissions* allowed, each once.
 
-
-def expansion(capabilities: Iterable[Capability], where: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what *capabilities* publish and subscribe, each subject once, in the order of the table.
-
-    Capabilities add up: the same one twice is one, and `write` contains `read`.
+    Permissions add up: the same one twice is one, and `write` contains `read`. Subjects that are denied stay
+    denied. Raise `UsageError` for a name that is none.
     """
-    some = tuple(capabilities)
-    published = dict.fromkeys(subject for one in some for subject in subjects(one, where))
-    return tuple(published), ((inbox(where),) if some else ())
+    some, inbox = permissions.parsed(), permissions.inbox
+    if not some:
+        if permissions != JetStreamPermissions():
+            raise UsageError(
+                "a domain or an inbox prefix goes with a JetStream permission",
+                "as in --allow-js-consume ORDERS",
+            )
+        return permitted
+    published = (subject for one in some for subject in subjects(one))
+    return replace(permitted, pub=_with(permitted.pub, published), sub=_with(permitted.sub, (inbox,)))
 
 
-def allow(permitted: P, capabilities: Iterable[Capability], where: Place = Place()) -> P:  # noqa: B008 - frozen
-    """Return *permitted* (of a user or a scope) with the subjects of *capabilities* allowed, each once.
-
-    Subjects that are denied stay denied.
-    """
-    pub, sub = expansion(capabilities, where)
-    return replace(permitted, pub=_with(permitted.pub, pub), sub=_with(permitted.sub, sub))
-
-
-def _with(permission: Permission, added: tuple[str, ...]) -> Permission:
+def _with(permission: Permission, added: Iterable[str]) -> Permission:
     return Permission(allow=tuple(dict.fromkeys((*permission.allow, *added))), deny=permission.deny)
 
 
-_API = re.compile(r"\$JS\.(?:(?P<domain>[^.]+)\.)?API\.(?P<rest>.+)")
-_ANCHORS = (
-    (re.compile(r"STREAM\.INFO\.KV_([^.]+)"), "kv"),
-    (re.compile(r"STREAM\.INFO\.OBJ_([^.]+)"), "object_store"),
-    (re.compile(r"STREAM\.INFO\.([^.]+)"), "manage"),
-    (re.compile(r"STREAM\.INFO\.([^.]+)"), "consume"),
-    (re.compile(r"CONSUMER\.MSG\.NEXT\.([^.]+)\.([^.]+)"), "consume"),
+class Recognised(msgspec.Struct, frozen=True):
+    """JetStream permissions that claims contain, and the subjects (`pub`, `sub`) that they consist of."""
+
+    permissions: tuple[JetStreamPermission, ...] = ()
+    inbox_prefix: str = INBOX
+    pub: frozenset[str] = frozenset()
+    sub: frozenset[str] = frozenset()
+
+    def table(self) -> JetStreamPermissions | None:
+        """Return them by their kinds; None where they are of several domains, or there are none."""
+        domains = {one.domain for one in self.permissions}
+        if len(domains) != 1:
+            return None
+        lists: dict[str, Any] = {
+            kind: tuple(one.text for one in self.permissions if one.kind == kind) for kind in KINDS
+        }
+        return JetStreamPermissions(**lists, domain=domains.pop(), inbox_prefix=self.inbox_prefix)
+
+
+_INFO_OF_STREAM = re.compile(r"\$JS\.(?:(?P<domain>[^.]+)\.)?API\.STREAM\.INFO\.(?P<stream>[^.*>]+)")
+_CONSUMER = re.compile(
+    r"\$JS\.(?:(?P<domain>[^.]+)\.)?API\.CONSUMER\.MSG\.NEXT\.(?P<stream>[^.*>]+)\.(?P<consumer>[^.*>]+)"
 )
 
 
-def recognised(permitted: Permissions | Template | User) -> tuple[Capability, ...]:
-    """Return the capabilities whose subjects *permitted* allows, all of them and in these words.
+def recognised(permitted: Permissions | Template | User) -> Recognised:
+    """Return the permissions whose subjects *permitted* allows, all of them and in these words.
 
-    Contained ones are left out. To publish is recognised by a stream that no other capability explains,
-    where it is the only such stream: then all subjects that remain are what is published.
+    Contained ones are left out, and those of which a subject is denied. To publish is recognised by what
+    follows the subject of a stream that no other permission contains.
     """
-    found: list[Capability] = []
-    for where in _places(permitted):
-        allowed = frozenset(permitted.pub.allow)
-        held = {
-            one: frozenset(subjects(one, where))
-            for one in _candidates(allowed, where)
-            if allowed.issuperset(subjects(one, where))
-        }
-        kept = [one for one in held if not any(held[one] < other for other in held.values())]
-        explained = frozenset().union(*(held[one] for one in kept))
-        published = _published(permitted.pub.allow, explained, where)
-        found += [one for one in (*published, *kept) if one not in found]
-    return tuple(found)
+    allowed = frozenset(permitted.pub.allow)
+    inbox = _inbox_of(permitted)
+    if inbox is None or not any(text.startswith("$JS.") for text in allowed):
+        return Recognised()
+    sets = {}
+    for one in _candidates(permitted.pub.allow):
+        needed = frozenset(subjects(one))
+        if needed <= allowed and not _is_denied(needed, permitted.pub.deny):
+            sets[one] = needed
+    kept = {one: needed for one, needed in sets.items() if not any(needed < other for other in sets.values())}
+    explained = frozenset().union(*kept.values())
+    for one in _published(permitted.pub.allow, explained):
+        if not _is_denied(subjects(one), permitted.pub.deny):
+            kept[one] = frozenset(subjects(one))
+    if not kept:
+        return Recognised()
+    ordered = sorted(kept, key=lambda one: KINDS.index(one.kind))
+    used = frozenset().union(*kept.values())
+    return Recognised(tuple(ordered), inbox.removesuffix(".>"), used, frozenset((inbox,)))
 
 
-def _places(permitted: Permissions | Template | User) -> Iterator[Place]:
-    """Yield each domain of the API subjects; who has no inbox receives no answer, and has no capability."""
-    prefixes = [text.removesuffix(".>") for text in permitted.sub.allow if text.endswith(".>")]
-    if prefixes:
-        matches = map(_API.fullmatch, permitted.pub.allow)
-        for domain in dict.fromkeys(match["domain"] or "" for match in matches if match):
-            yield Place(domain, prefixes[0])
+def _is_denied(needed: Iterable[str], denied: tuple[str, ...]) -> bool:
+    return any(overlap(subject, other) for subject in needed for other in denied)
 
 
-def _candidates(allowed: frozenset[str], where: Place) -> Iterator[Capability]:
-    for text in sorted(allowed):
-        rest = text.removeprefix(f"{where.api}.")
-        if rest == text:
-            continue
-        for anchor, kind in _ANCHORS:
-            match = anchor.fullmatch(rest)
-            if match is None or "*" in match.groups():
-                continue
-            if kind in _STREAM:
-                yield from (Capability(kind, match[1], mode) for mode in ("read", "write"))  # type: ignore[arg-type]  # of the table
-            else:
-                yield Capability(kind, *match.groups())  # type: ignore[arg-type]  # likewise
+def _inbox_of(permitted: Permissions | Template | User) -> str | None:
+    """Return the subject of the answers: who has none receives no answer, and has no permission."""
+    open_ended = [
+        text
+        for text in permitted.sub.allow
+        if text.endswith(".>") and "*" not in text and not _is_denied((text,), permitted.sub.deny)
+    ]
+    # `allow` adds it at the end: what is subscribed besides is before it.
+    open_ended.sort(key=lambda text: (text == f"{INBOX}.>", "inbox" in text.lower()))
+    return open_ended[-1] if open_ended else None
 
 
-def _published(allowed: tuple[str, ...], explained: frozenset[str], where: Place) -> Iterator[Capability]:
-    head = _INFO.replace("{api}", where.api).replace("{s}", "")
-    streams = [text.removeprefix(head) for text in allowed if text.startswith(head) and text not in explained]
-    rest = [text for text in allowed if text not in explained and not text.startswith("$")]
-    if len(streams) == 1:
-        yield from (Capability("publish", streams[0], subject) for subject in rest)
+def _candidates(allowed: tuple[str, ...]) -> Iterator[JetStreamPermission]:
+    for text in allowed:
+        if match := _INFO_OF_STREAM.fullmatch(text):
+            domain, stream = match["domain"] or "", match["stream"]
+            for kind, prefix in _STREAM.items():
+                if stream.startswith(prefix):
+                    bucket = stream.removeprefix(prefix)
+                    yield JetStreamPermission(kind, bucket, "read", domain)
+                    yield JetStreamPermission(kind, bucket, "write", domain)
+            yield JetStreamPermission("manage", stream, "", domain)
+            yield JetStreamPermission("consume", stream, "", domain)
+        elif match := _CONSUMER.fullmatch(text):
+            yield JetStreamPermission("consume", match["stream"], match["consumer"], match["domain"] or "")
+
+
+def _published(allowed: tuple[str, ...], explained: frozenset[str]) -> Iterator[JetStreamPermission]:
+    stream = domain = ""
+    for text in allowed:
+        match = None if text in explained else _INFO_OF_STREAM.fullmatch(text)
+        if match and not (stream == match["stream"] and domain and not match["domain"]):
+            stream, domain = match["stream"], match["domain"] or ""
+        elif not match and (text in explained or text.startswith("$")):
+            stream = ""
+        elif not match and stream:
+            yield JetStreamPermission("publish", stream, text, domain)
 
 
 OPTIONS: dict[Kind, str] = {
@@ -327,20 +386,10 @@ OPTIONS: dict[Kind, str] = {
 """The option of each kind, with underscores."""
 
 
-def of_options(options: Mapping[str, Any]) -> tuple[tuple[Capability, ...], Place]:
-    """Return the capabilities among *options* (by the names of `OPTIONS`), and where JetStream is.
-
-    Raise `UsageError` for a name that is none, and for a domain or an inbox prefix without a capability.
-    """
-    capabilities = tuple(parse(kind, text) for kind in KINDS for text in options.get(OPTIONS[kind]) or ())
-    domain, prefix = options.get("js_domain"), options.get("inbox_prefix")
-    if not capabilities and (domain is not None or prefix is not None):
-        name = "--js-domain" if domain is not None else "--inbox-prefix"
-        raise UsageError(f"{name} goes with a JetStream permission", "as in --allow-js-consume ORDERS")
-    return capabilities, place(domain, prefix)
-
-
-def of_table(table: Mapping[str, Any]) -> tuple[tuple[Capability, ...], Place]:
-    """Return the same of a *table* of a desired-state file, whose lists are named by kind."""
-    named: dict[str, Any] = {OPTIONS[kind]: table.get(kind, ()) for kind in KINDS}
-    return of_options(named | {name: table.get(name) for name in ("js_domain", "inbox_prefix")})
+def of_options(options: Mapping[str, Any]) -> JetStreamPermissions:
+    """Return the permissions among *options* (by the names of `OPTIONS`)."""
+    lists: dict[str, Any] = {kind: tuple(options.get(OPTIONS[kind]) or ()) for kind in KINDS}
+    prefix = options.get("inbox_prefix")
+    return JetStreamPermissions(
+        **lists, domain=options.get("js_domain") or "", inbox_prefix=INBOX if prefix is None else prefix
+    )

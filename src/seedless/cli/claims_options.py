@@ -244,31 +244,18 @@ def account_edits(command: Callable[..., R]) -> Callable[..., R]:
     return _given(_account(*removing), command)
 
 
+_USER = [*_PERMISSIONS, *jetstream_options.OPTIONS, *_options(fields.USER, _LIMITS)]
+"""What users and scopes have in common."""
+
+
 def user_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options of new user claims."""
-    return _given(
-        [
-            *_PERMISSIONS,
-            *jetstream_options.OPTIONS,
-            *_options(fields.USER, _LIMITS),
-            *_TIMES,
-            *_options(_TAGS),
-            *_SET,
-        ],
-        command,
-    )
+    return _given([*_USER, *_TIMES, *_options(_TAGS), *_SET], command)
 
 
 def user_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit user claims."""
-    options = [
-        *_PERMISSIONS,
-        *jetstream_options.OPTIONS,
-        *_options(fields.USER, _LIMITS),
-        *_TIMES,
-        *_options(_TAGS),
-        *_SET,
-    ]
+    options = [*_USER, *_TIMES, *_options(_TAGS), *_SET]
     return _given(
         [*options, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_removals(_TAGS), *_UNSET], command
     )
@@ -276,12 +263,9 @@ def user_edits(command: Callable[..., R]) -> Callable[..., R]:
 
 def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options of a new template of a scope."""
-    return _given(
-        [*_PERMISSIONS, *jetstream_options.OPTIONS, *_options(fields.USER, _LIMITS), *_SET], command
-    )
+    return _given([*_USER, *_SET], command)
 
 
 def scope_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit the template of a scope."""
-    options = [*_PERMISSIONS, *jetstream_options.OPTIONS, *_options(fields.USER, _LIMITS), *_SET]
-    return _given([*options, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_UNSET], command)
+    return _given([*_USER, *_SET, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_UNSET], command)

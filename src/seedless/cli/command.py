@@ -33,14 +33,9 @@ _SERVERS = frozenset({
     "client_cert", "client_key", "tls_first", "patience", "servers",
 })  # fmt: skip
 _GROUPS = (
-    "Options",
-    "Limits",
-    "JetStream",
-    "Permissions",
-    "JetStream permissions",
-    "Connection to servers",
+    "Options", "Limits", "JetStream", "Permissions", "JetStream permissions", "Connection to servers",
     "Shared options",
-)
+)  # fmt: skip
 _KNOWN_BEST = ("--token", "--dry-run", "--plan", "--yes", "--json")
 _EVERYTHING = "seedless.help.everything"
 _NO_SHARED = "seedless.help.no_shared"

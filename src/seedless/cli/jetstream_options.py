@@ -1,4 +1,4 @@
-"""Options that allow what a JetStream client does, instead of its subjects (`claims.jetstream`)."""
+"""Options that allow what a JetStream client does, instead of the subjects of it (`claims.jetstream`)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from seedless.cli.command import GroupedOption
 HEADING = "JetStream permissions"
 
 _HELP = {
-    "allow_js_publish": ("STREAM:SUBJECT", "Publish the subject, with acks of the stream"),
-    "allow_js_consume": ("STREAM[:CONSUMER]", "Consume a stream: by all consumers, or an existing one"),
-    "allow_kv": ("BUCKET[:read|write]", "Read a key-value bucket, or write it too"),
-    "allow_object_store": ("BUCKET[:read|write]", "Read an object store, or write it too"),
-    "allow_js_manage": ("STREAM", "Create, change, purge and delete a stream and its consumers"),
+    "allow_js_publish": ("STREAM:SUBJECT", "Publish the subject, with acks"),
+    "allow_js_consume": ("STREAM[:CONSUMER]", "Consume a stream, or use a consumer"),
+    "allow_kv": ("BUCKET[:read|write]", "Use a key-value bucket [read]"),
+    "allow_object_store": ("BUCKET[:read|write]", "Use an object store [read]"),
+    "allow_js_manage": ("STREAM", "Create, change and delete the stream"),
 }
 
 
@@ -28,9 +28,9 @@ def _option(name: str, **attributes: Any) -> Any:  # noqa: ANN401 - click's
 
 OPTIONS = [
     *(
-        _option(name, multiple=True, metavar=metavar, help=f"{words}; may be repeated.")
+        _option(name, multiple=True, metavar=metavar, help=f"{words}; repeatable.")
         for name, (metavar, words) in _HELP.items()
     ),
-    _option("js_domain", metavar="DOMAIN", help="The JetStream domain of these permissions."),
-    _option("inbox_prefix", metavar="PREFIX", help="The inbox prefix of the client [default: _INBOX]."),
+    _option("js_domain", metavar="DOMAIN", help="Where these streams are."),
+    _option("inbox_prefix", metavar="PREFIX", help="Of the client [default: _INBOX]."),
 ]
