@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Template, User, edits, fields
 from seedless.claims.settings import with_settings
-from seedless.cli import jetstream_options
 from seedless.cli.command import GroupedOption
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
@@ -244,7 +243,22 @@ def account_edits(command: Callable[..., R]) -> Callable[..., R]:
     return _given(_account(*removing), command)
 
 
-_USER = [*_PERMISSIONS, *jetstream_options.OPTIONS, *_options(fields.USER, _LIMITS)]
+_AT_JETSTREAM: dict[str, Any] = {"cls": GroupedOption, "heading": "JetStream permissions"}
+_JETSTREAM_PERMISSIONS = [
+    *(
+        several(name, metavar=metavar, help=words, **_AT_JETSTREAM)
+        for name, metavar, words in (
+            ("allow_js_publish", "STREAM:SUBJECT", "Publish the subject, with acks"),
+            ("allow_js_consume", "STREAM[:CONSUMER]", "Consume a stream, or use a consumer"),
+            ("allow_kv", "BUCKET[:read|write]", "Use a key-value bucket [read]"),
+            ("allow_object_store", "BUCKET[:read|write]", "Use an object store [read]"),
+            ("allow_js_manage", "STREAM", "Create, change and delete the stream"),
+        )
+    ),
+    _option("js_domain", metavar="DOMAIN", help="Where these streams are.", **_AT_JETSTREAM),
+    _option("inbox_prefix", metavar="PREFIX", help="Of the client [default: _INBOX].", **_AT_JETSTREAM),
+]
+_USER = [*_PERMISSIONS, *_JETSTREAM_PERMISSIONS, *_options(fields.USER, _LIMITS)]
 """What users and scopes have in common."""
 
 
