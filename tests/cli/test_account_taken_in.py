@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +61,15 @@ def acme(desk: Desk) -> Desk:
     """A desk with the operator ACME."""
     desk.ok("operator", "add", "ACME")
     return desk
+
+
+def test_the_store_of_an_own_operator_comes_back_with_its_jwt_and_is_not_managed(desk: Desk) -> None:
+    desk.found_system()
+    operator = desk.ok("operator", "show", "--json").data
+    shutil.rmtree(desk.store / "stores")
+    assert desk.ok("operator", "import", "-", "--json", stdin=operator["jwt"]).data["managed"] is False
+    desk.ok("account", "add", "LATER")
+    assert desk.ok("account", "show", "LATER", "--json").data["issuer"] == operator["subject"]
 
 
 def test_the_operator_of_others_gets_a_managed_store(desk: Desk) -> None:

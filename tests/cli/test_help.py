@@ -123,6 +123,7 @@ READING = {
     "policy check",
     "policy explain",
     "recovery check",
+    "recovery drill",  # signs on a copy, which is thrown away
     "recovery form",
     "server config",
     "server lint",

@@ -84,6 +84,7 @@ ASKED = {
     "sign": "ORDERS.jwt --record",
     "ceremony keygen": "NEW --holder Ada -o keys.json --policy-out new.toml",
     "ceremony abandon": "first.json --store begun",
+    "recovery drill": "OTHER --sign",
     "recovery create": "NEW --threshold 2 --shares 2 -o new.record",
     "recovery restore": "given.record",
     "recovery derive": "given.record --role account --name NEW -o new.record",

@@ -102,8 +102,12 @@ def import_operator(workspace: Workspace, jwt: Jwt[Operator] | str, *, force: bo
     name, child = given.claims.name.strip(), copy.copy(workspace)
     require_storable(name)
     is_new = name not in operators(workspace.root)
+    # The jwt of one's own operator, from a server's configuration, is how a store that was lost comes back.
+    is_ours = given.claims.sub in workspace.known_keys()
     child.store = (
-        create_store(workspace.root, name, managed=True) if is_new else open_store(workspace.root, name)
+        create_store(workspace.root, name, managed=not is_ours)
+        if is_new
+        else open_store(workspace.root, name)
     )
     before = None if is_new else _replaced_operator(child, given, force=force)
 

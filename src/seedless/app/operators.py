@@ -149,6 +149,7 @@ class Operators:
     def import_jwt(self, jwt: Jwt[Operator] | str, *, force: bool = False) -> Preview[Jwt[Operator]]:
         """Preview the managed store of another operator, or a newer *jwt* in it; nothing is signed.
 
+        It is not managed where the inventory has the key of the operator: one's own store, which was lost.
         The workspace means that store once it is placed. Raise `UsageError` for a jwt that the operator has
         not signed itself, and for one that is older than that of the store, unless *force* is given.
         """

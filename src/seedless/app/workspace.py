@@ -6,6 +6,7 @@ Everything is read when it is first needed: configuration, store, inventory, pol
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import time
@@ -342,6 +343,18 @@ class Workspace:
             "this is the default place, since neither --store nor SEEDLESS_STORE is set: set one to the "
             "folder of your store; seedless --help shows how a first one is created"
         )
+
+    def copied_to(self, root: Path) -> Self:
+        """Return a workspace with the same options that means the folder *root*; nothing is read yet."""
+        from seedless.app.tokens import pin_source  # see `__enter__`
+
+        pins = pin_source(self)
+        child = copy.copy(self)
+        child.root, child.inventory_path = root, root / inventory.INVENTORY_NAME
+        child.store = open_store(root, self.store.operator)
+        child.pins, child.sessions, child.lock_mark = pins, None, None
+        child._inventory = None  # noqa: SLF001 - of the same class
+        return child
 
     @property
     def has_store(self) -> bool:

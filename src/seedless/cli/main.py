@@ -60,7 +60,7 @@ _COMMANDS = {
     "policy": ("policy", "Check and explain the policy that is pinned."),
     "ceremony": ("ceremony", "Sign on a machine without a network, and check it afterwards."),
     "rotate": ("rotate", "Replace signing keys by new ones."),
-    "recovery": ("recovery", "Restore keys from shares of one secret."),
+    "recovery": ("recovery", "Rehearse losses, and restore keys from shares of one secret."),
     "push": ("push", "Push accounts to the servers."),
     "pull": ("pull", "Pull accounts from the servers."),
     "prune": ("prune", "Delete accounts from servers that the store does not have."),

@@ -189,6 +189,11 @@ def recovery_options(command: Callable[..., R]) -> Callable[..., R]:
     return _gathered([*_TOKEN, *_STORE, *_POLICY, *_DRY_RUN, *_YES, *_JSON], command)
 
 
+def drill_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give *command* a `Settings` with all that signing wants, for what is signed and thrown away."""
+    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_YES, *_JSON], command)
+
+
 def attest_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* a `Settings` with --module, the options of the store, --policy and --dry-run."""
     return _gathered([*_MODULE, *_STORE, *_POLICY, *_DRY_RUN, *_JSON], command)

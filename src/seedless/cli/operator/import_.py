@@ -1,6 +1,6 @@
-"""`seedless operator import`: the store of somebody else's operator, placed as it is.
+"""`seedless operator import`: the store of somebody else's operator, or one's own again, placed as it is.
 
-Its key is somebody else's, and the store is a managed one (nsc's word), whose accounts that operator signs.
+Where its key is somebody else's, the store is a managed one (nsc's word), whose accounts that operator signs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def import_(settings: Settings, *, file: str, force: bool) -> None:
     """Create or update the store of another's operator.
 
     FILE holds the operator's jwt, signed by itself; - is stdin, and it may be an https: URL. Nothing is
-    signed here: the store is a managed one, whose accounts the operator signs.
+    signed here: the store is a managed one, whose accounts the operator signs. Where the inventory has the
+    key of the operator, it is its own store: one that was lost comes back with the jwt that servers have.
 
     \b
     Example:

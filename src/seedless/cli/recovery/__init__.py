@@ -1,4 +1,4 @@
-"""`seedless recovery`: keys that shares restore, for those who must have the same public key again."""
+"""`seedless recovery`: the loss of a token, played; and keys that shares restore."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ _COMMANDS = {
     "restore": ("restore", "Restore keys on another token, from shares."),
     "check": ("check", "Check shares against a record."),
     "derive": ("derive", "Import a further key of the same secret."),
+    "drill": ("drill", "Play the loss of a token, or of a file, on a copy."),
     "form": ("form", "Write blank forms for shares."),
 }
 
@@ -16,9 +17,10 @@ recovery = LazyGroup(
     "recovery",
     table=_COMMANDS,
     package=__name__,
-    help="""Restore keys from shares of one secret.
+    help="""Rehearse losses, and restore keys from shares of one secret.
 
-Whoever brings enough shares together has all keys: it is for those who must restore the same public key, and
+What is lost with a token, and what is left, is found by recovery drill. The other commands are about shares:
+whoever brings enough shares together has all keys: it is for those who must restore the same public key, and
 a pinned policy has to allow it. A second token with a signing key needs no secret outside of tokens.
 
 \b

@@ -1,0 +1,438 @@
+"""Play the loss of a token, or of the inventory, the store or the ledger, on a copy, and report what is left.
+
+The copy has the jwts and the inventory, and no seeds. Without the lost keys the accounts are planned anew
+there, judged by rules and policy, and signed where that is asked for: the other tokens have to prove that
+they can. Nothing outside of the copy is written.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless.app.pipeline import preview
+from seedless.app.tokens import token_uri
+from seedless.claims import Account, Operator, User, signing_key
+from seedless.errors import NoKey, UsageError
+from seedless.findings import Finding
+from seedless.inventory import ATTESTATIONS, INVENTORY_NAME, Inventory, KeyEntry
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.uri import KeyUri
+from seedless.plan import changed, issuing_key
+from seedless.recovery import kept
+from seedless.seeds import SoftwareKey
+from seedless.signing_pipeline import Intent, Plan
+from seedless.spares import Backup
+from seedless.store import open_store, operators
+from seedless.store.files import STORES, stores_of
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["LOSSES", "Drill", "DrillStep", "LostKey", "play"]
+
+LOSSES = ("inventory", "store", "ledger")
+"""What can be lost beside a token."""
+
+_PUSH = "whoever pushes: with the creds of a system user, from where the token was not"
+_SERVERS = "whoever runs the servers"
+_NEW_TOKEN = "whoever initialises another token"
+
+
+class LostKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that is gone, and what its backup was."""
+
+    public_key: PublicKey
+    name: str
+    backup: Backup
+
+
+class DrillStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be issued again: of whom, by which key on which token, and the commands for it.
+
+    `is_possible` is false where nothing is left to do it with; `key` is None where no key signs.
+    """
+
+    what: str
+    commands: tuple[str, ...]
+    key: PublicKey | None = None
+    token: str = ""
+    is_possible: bool = True
+
+
+class Drill(msgspec.Struct, frozen=True, kw_only=True):
+    """What a loss means: the keys that are gone, what to do, what servers must change, and who must act.
+
+    `restarts` is how often each server is restarted; `findings` are those of rules and policy on what was
+    planned on the copy, `signed` is how many jwts were signed and verified there.
+    """
+
+    lost: str
+    keys: tuple[LostKey, ...] = ()
+    steps: tuple[DrillStep, ...] = ()
+    servers: tuple[str, ...] = ()
+    restarts: int = 0
+    people: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    signed: int = 0
+
+    @property
+    def is_survived(self) -> bool:
+        """Whether all that was lost can be issued again, and nothing that was planned is refused."""
+        return all(step.is_possible for step in self.steps) and not any(
+            finding.severity == "error" for finding in self.findings
+        )
+
+
+def play(workspace: Workspace, lost: str, *, signs: bool = False) -> Drill:
+    """Play the loss of *lost*: a token by URI, name or label, or one of `LOSSES`.
+
+    With *signs* the jwts are signed on the copy by the tokens that are left. Raise `UsageError` for a token
+    on which the inventory has no key, `TokenError` and `PinError` where a token does not sign.
+    """
+    workspace.refresh()
+    if lost == "inventory":
+        return _inventory(workspace)
+    if lost == "store":
+        return _store(workspace)
+    if lost == "ledger":
+        return _ledger(workspace)
+    return _Loss(workspace, lost).play(signs=signs)
+
+
+@contextmanager
+def _copied(workspace: Workspace, inventory: Inventory) -> Iterator[Workspace]:
+    """Give a workspace on a copy of the jwts with *inventory*; the copy is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="seedless-drill-") as folder:
+        root, source = Path(folder), stores_of(workspace.root)
+
+        def seeds(directory: str, names: list[str]) -> set[str]:
+            # Where stores lie in the root itself, seeds and creds lie beside them.
+            return {"keys", "creds"} & set(names) if Path(directory) == workspace.root else set()
+
+        shutil.copytree(source, root / STORES, ignore=seeds)
+        for part in (kept.FOLDER, ATTESTATIONS):  # what policies ask for
+            if (workspace.root / part).is_dir():
+                shutil.copytree(workspace.root / part, root / part)
+        inventory.save(root / INVENTORY_NAME)
+        yield workspace.copied_to(root)
+
+
+class _Loss:
+    """A token that is lost, and what is left without it."""
+
+    def __init__(self, workspace: Workspace, lost: str) -> None:
+        self.workspace = workspace
+        self.uri: KeyUri = token_uri(workspace, lost)
+        inventory = workspace.inventory()
+        left = {entry.public_key: self._left(entry) for entry in inventory}
+        self.lost = tuple(entry for entry in inventory if left[entry.public_key] is None)
+        self.inventory = Inventory.of(entry for entry in left.values() if entry is not None)
+        if len(self.inventory) == len(inventory) and all(left[one.public_key] == one for one in inventory):
+            tokens = {place.token.token or "" for entry in inventory for place in entry.places}
+            names = ", ".join(quoted(name) for name in sorted(tokens)) or "no token"
+            raise UsageError(
+                f"the inventory has no key on the token {shown(lost)}",
+                f"it has keys on {names}; or play the loss of one of {', '.join(LOSSES)}",
+            )
+        self.operator: Jwt[Operator] = workspace.operator()
+        self.accounts = workspace.all_accounts()
+        self.known = {str(one.public_key): one.uri.partition(";object=")[0] for one in self.inventory}
+        self.is_strict = self.operator.claims.body.strict_signing_key_usage
+
+    def _left(self, entry: KeyEntry) -> KeyEntry | None:
+        places = [place for place in entry.places if not self.uri.covers(place.token)]
+        return entry.at_places(places) if places else None
+
+    def play(self, *, signs: bool) -> Drill:
+        """Return what the loss means."""
+        signer = self._signer(self.operator.claims)
+        steps = [
+            *self._operator(signer),
+            *(step for account in self.accounts for step in self._account(account.claims, signer)),
+            *self._users(),
+        ]
+        findings, signed = self._played(signer, signs=signs)
+        servers, restarts = self._servers(signer)
+        return Drill(
+            lost=f"token {shown(self.uri.token or str(self.uri.without_query()))}",
+            keys=tuple(self._lost_keys()),
+            steps=tuple(steps),
+            servers=servers,
+            restarts=restarts,
+            people=self._people(steps, restarts),
+            findings=findings,
+            signed=signed,
+        )
+
+    def _lost_keys(self) -> Iterator[LostKey]:
+        from seedless.app.backups import key_backups  # reads every store
+
+        backups = key_backups(self.workspace)
+        for entry in self.lost:
+            name = f"{entry.role.name.lower()} {entry.name}"
+            yield LostKey(public_key=entry.public_key, name=name, backup=backups[entry.public_key])
+
+    def _is_lost(self, key: str) -> bool:
+        return any(str(entry.public_key) == key for entry in self.lost)
+
+    def _signer(self, claims: Claims[Any]) -> PublicKey | None:
+        """Return the key of *claims* that signs after the loss, None where none is left."""
+        key = issuing_key(claims, self.known)
+        is_forbidden = self.is_strict and str(key) == claims.sub
+        return None if is_forbidden or str(key) not in self.known else key
+
+    def _token_of(self, key: PublicKey | None) -> str:
+        entry = self.inventory.get(key) if key else None
+        return entry.places[0].token.token or "" if entry else ""
+
+    def _operator(self, signer: PublicKey | None) -> Iterator[DrillStep]:
+        """Yield what becomes of the operator."""
+        claims = self.operator.claims
+        lost = [key for key in (claims.sub, *claims.body.signing_keys) if self._is_lost(key)]
+        if not lost:
+            return
+        name = shown(claims.name)
+        restored = self._restored(lost)
+        if signer is None:
+            yield restored or self._without_operator(name)
+            return
+        commands = [
+            f"seedless rotate operator-key --key {key} --new-key {signer} --without-servers"
+            for key in lost
+            if key != claims.sub
+        ]
+        commands.append("seedless push --all")
+        if claims.sub in lost:
+            commands.append("seedless operator reissue --convert-to-signing-key --token OTHER")
+        commands += [
+            f"seedless rotate operator-key --key {key} --new-key {signer} --without-servers --finish"
+            for key in lost
+        ]
+        commands.append("seedless server config --nats-resolver -o trust.conf")
+        what = f"operator {name} and its accounts"
+        yield DrillStep(what=what, commands=tuple(commands), key=signer, token=self._token_of(signer))
+
+    def _without_operator(self, name: str) -> DrillStep:
+        """Return what is left where no key of the operator is: a spare operator, or a new one."""
+        for other in operators(self.workspace.root):
+            jwt: Jwt[Operator] | None = None
+            if other != self.workspace.store.operator:
+                jwt = open_store(self.workspace.root, other).get()
+            key = self._signer(jwt.claims) if jwt is not None else None
+            if key is not None:
+                commands = (
+                    f"seedless operator replace {name} --operator {shown(other)}",
+                    f"seedless push --all --operator {shown(other)}",
+                )
+                what = f"accounts of operator {name}, by the spare operator {shown(other)}"
+                return DrillStep(what=what, commands=commands, key=key, token=self._token_of(key))
+        return DrillStep(
+            what=f"operator {name}: no key of it is left, and no spare operator is in the folder",
+            commands=("seedless operator add NEW --sys --token OTHER --spare-token ANOTHER",),
+            is_possible=False,
+        )
+
+    def _restored(self, lost: Sequence[str]) -> DrillStep | None:
+        """Return the step that restores *lost* from shares, where a record lists one of them."""
+        for record in kept.records(self.workspace.root):
+            listed = [one for one in record.keys if str(one.public_key) in lost]
+            if listed:
+                path = kept.path_of(self.workspace.root, record)
+                return DrillStep(
+                    what=f"{', '.join(one.key.text for one in listed)}, from {record.threshold} shares",
+                    commands=(f"seedless recovery restore {shown(path)} --token OTHER",),
+                    key=listed[0].public_key,
+                )
+        return None
+
+    def _account(self, claims: Claims[Account], operator_key: PublicKey | None) -> Iterator[DrillStep]:
+        """Yield what becomes of the users of an account."""
+        listed = [signing_key(entry) for entry in claims.body.signing_keys]
+        lost = [key for key in (claims.sub, *listed) if self._is_lost(key)]
+        if not lost:
+            return
+        name, signer = shown(claims.name), self._signer(claims)
+        if signer is not None:
+            commands = [f"seedless user add -a {name} NAME --issuer {signer}"]
+            commands += [
+                f"seedless rotate account-key {name} --key {key} --new-key {signer} --without-servers{end}"
+                for key in lost
+                if key != claims.sub
+                for end in ("", " --finish")
+            ]
+            commands.append(f"seedless push {name}")
+            token = self._token_of(signer)
+            yield DrillStep(
+                what=f"users of account {name}", commands=tuple(commands), key=signer, token=token
+            )
+            return
+        restored = self._restored(lost)
+        if restored is not None:
+            yield restored
+            return
+        token = self._token_of(operator_key)
+        where = shlex.quote(str(KeyUri(token=token))) if token else "OTHER"
+        issuer = f" --issuer {operator_key}" if operator_key else ""
+        yield DrillStep(
+            what=f"users of account {name}, once the operator lists another signing key",
+            commands=(
+                f"seedless account signing-key add -a {name} --token {where}{issuer}",
+                f"seedless push {name}",
+            ),
+            key=operator_key,
+            token=token,
+            is_possible=operator_key is not None or self._has_spare_operator,
+        )
+
+    @property
+    def _has_spare_operator(self) -> bool:
+        return self._without_operator("").is_possible
+
+    def _users(self) -> Iterator[DrillStep]:
+        """Yield the users whose own keys were on the token."""
+        for entry in self.lost:
+            if entry.role is Role.USER:
+                yield DrillStep(
+                    what=f"user {shown(entry.name)}: a key of a user is not replaced, another user is added",
+                    commands=("seedless user add -a ACCOUNT NAME",),
+                )
+
+    def _servers(self, signer: PublicKey | None) -> tuple[tuple[str, ...], int]:
+        """Return what servers must change, and how often each is restarted."""
+        claims = self.operator.claims
+        if not any(self._is_lost(key) for key in (claims.sub, *claims.body.signing_keys)):
+            return (("nothing; accounts that change are pushed",) if self.lost else ()), 0
+        if signer is None and self._has_spare_operator:
+            text = "nothing, where they list the spare operator already; else its jwt and a restart"
+            return (text, "at their next restart the jwt of the lost operator is taken out"), 0
+        sentences = [
+            "the new operator jwt, and a restart, one after another: until then they trust the lost keys",
+        ]
+        if self._is_lost(claims.sub):
+            sentences.append("trusted_keys, where they have them")
+            sentences.append("policies that pin the operator, and the ledger of the machine for ceremonies")
+        return tuple(sentences), 1
+
+    def _people(self, steps: Sequence[DrillStep], restarts: int) -> tuple[str, ...]:
+        tokens = dict.fromkeys(step.token for step in steps if step.token)
+        people = [f"who has the token {quoted(token)} and its PIN" for token in tokens]
+        commands = [command for step in steps for command in step.commands]
+        people += [_NEW_TOKEN] if any("OTHER" in command for command in commands) else []
+        people += [_PUSH] if any(" push" in command for command in commands) else []
+        return tuple(people + ([_SERVERS] if restarts else []))
+
+    def _played(self, signer: PublicKey | None, *, signs: bool) -> tuple[tuple[Finding, ...], int]:
+        """Return the findings on what is issued again on the copy, and how many jwts were signed there."""
+        if signer is None:
+            return (), 0
+        with _copied(self.workspace, self.inventory) as child:
+            plan = self._plan(child, signer)
+            if not plan.changes:
+                return (), 0
+            made = preview(child, Intent(lambda _: plan), len)
+            if signs and not made.report.errors:
+                return made.report.findings, made.sign()
+            return made.report.findings, 0
+
+    def _plan(self, child: Workspace, signer: PublicKey) -> Plan:
+        """Return the plan of every account by *signer*, and of a user of each that can issue one."""
+        changes = []
+        for account in self.accounts:
+            name, claims = account.claims.name.strip(), account.claims
+            changes.append(
+                changed(claims, signer, replaces=account, now=child.now, reason="drill", address=(name,))
+            )
+            issuer = self._signer(claims)
+            if issuer is not None:
+                user = _drill_user(claims, issuer)
+                changes.append(changed(user, issuer, replaces=None, now=child.now, reason="drill"))
+        return Plan(tuple(changes), child.now, (self.operator, *self.accounts))
+
+
+def _drill_user(account: Claims[Account], issuer: PublicKey) -> Claims[User]:
+    """Return a user of *account* by *issuer*, with a key that nobody keeps."""
+    body = User.new()
+    if str(issuer) != account.sub:
+        body = msgspec.structs.replace(body, issuer_account=account.sub)
+    key = SoftwareKey.generate(Role.USER)
+    return Claims(sub=str(key.public_key), name="recovery-drill", body=body)
+
+
+def _inventory(workspace: Workspace) -> Drill:
+    """Return how an inventory is rebuilt from its tokens."""
+    steps = []
+    tokens: dict[str, list[KeyEntry]] = {}
+    for entry in workspace.inventory():
+        for place in entry.places:
+            tokens.setdefault(str(place.token), []).append(entry)
+    if not tokens:
+        raise NoKey("the inventory has no key", "there is nothing to lose")
+    for uri, entries in sorted(tokens.items()):
+        label = KeyUri.parse(uri).token or ""
+        own = [entry for entry in entries if entry.made == "found"]
+        commands = [f"seedless key register --all --token '{uri}'"]
+        # A label that another program wrote contains no role.
+        commands += [
+            f"seedless key register --role {entry.role.name.lower()} --name '{shown(entry.name)}' --id ID "
+            f"--token '{uri}'"
+            for entry in own
+        ]
+        commands += [f"seedless key attest {entry.public_key}" for entry in entries if entry.attested]
+        what = f"{len(entries)} key{'' if len(entries) == 1 else 's'} of a token"
+        steps.append(DrillStep(what=what, commands=tuple(commands), token=label))
+    people = tuple(f"who has the token {quoted(step.token)} and its PIN" for step in steps)
+    return Drill(lost="inventory", steps=tuple(steps), servers=("nothing",), people=people)
+
+
+def _store(workspace: Workspace) -> Drill:
+    """Return how the jwts of a store are brought back from servers and creds."""
+    operator = workspace.operator()
+    name = shown(operator.claims.name)
+    has_system = bool(operator.claims.body.system_account)
+    users = sum(len(workspace.store.children(account)) for account in workspace.store.children())
+    steps = (
+        DrillStep(
+            what=f"operator {name}, from the configuration of a server",
+            commands=("sed -n 's/^operator: *//p' trust.conf > operator.jwt",
+                      "seedless operator import operator.jwt"),
+            is_possible=bool(workspace.known_keys().get(operator.claims.sub)),
+        ),
+        DrillStep(
+            what="accounts, from the servers that hold them",
+            commands=("seedless pull --all --creds SYSTEM.creds",),
+            is_possible=has_system,
+        ),
+        DrillStep(
+            what=f"{users} user{'' if users == 1 else 's'}, from their creds: no server has a copy",
+            commands=("seedless user import USER.creds",),
+        ),
+    )  # fmt: skip
+    people = ("who has a copy of the configuration of a server", "who has the creds of a system user",
+              "whoever has creds: a user without a copy is issued again")  # fmt: skip
+    return Drill(lost="store", steps=steps, servers=("nothing",), people=people)
+
+
+def _ledger(workspace: Workspace) -> Drill:
+    """Return how a machine for ceremonies goes on without its ledger."""
+    path = workspace.root / "ledger.json"
+    steps = (
+        DrillStep(what="ledger, from its newest backup", commands=(f"cp BACKUP {shown(path)}",)),
+        DrillStep(
+            what="ledger, begun again where there is no backup",
+            commands=("seedless ceremony review REQUEST", "seedless ceremony sign REQUEST --first-use all"),
+        ),
+    )
+    people = (
+        "two who compare the jwts of the request with the last report (docs/howto/ceremony-machine.md)",
+    )
+    return Drill(lost="ledger", steps=steps, servers=("nothing",), people=people)

@@ -1,0 +1,109 @@
+"""`seedless recovery drill`: the loss of a token, or of a file, played on a copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.app.drill import play
+from seedless.cli import consent, printing
+from seedless.cli.command import command
+from seedless.cli.options import Settings, drill_options
+from seedless.cli.render.findings import findings_data
+from seedless.cli.workspace import CommandWorkspace
+from seedless.errors import ExitCode
+from seedless.text import printable, shown
+from seedless.units import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seedless.app.drill import Drill, DrillStep, LostKey
+
+
+@command()
+@click.argument("lost", metavar="TOKEN|inventory|store|ledger")
+@click.option("--sign", "signs", is_flag=True, help="Sign on the copy, with the tokens that are left.")
+@drill_options
+def drill(settings: Settings, *, lost: str, signs: bool) -> int:
+    """Play the loss of a token, or of a file, on a copy.
+
+    A file is the inventory, the store or the ledger. Printed is what can be issued again, by which keys and
+    commands, what servers must change, and who must act. The accounts and a user of each are planned without
+    the lost keys, and judged by rules and policy. With --sign the tokens that are left sign them, which
+    proves that they can: unplug the one that is meant to be lost. Nothing outside of the copy is written.
+    Exit 3 when something could not be issued again.
+
+    \b
+    Example:
+      seedless recovery drill pkcs11:token=MAIN
+      seedless recovery drill MAIN --sign
+      seedless recovery drill inventory --json
+    """
+    workspace = CommandWorkspace(settings)
+    if signs:
+        question = "Sign a copy of every account, and a user of each, that are thrown away?"
+        consent.require(settings, question, done="nothing was signed; leave out --sign to see the plan")
+    found = play(workspace, lost, signs=signs)
+    printing.emit(_data(found), "\n".join(_lines(found)), as_json=settings.as_json)
+    return ExitCode.OK if found.is_survived else ExitCode.FINDINGS
+
+
+def _data(found: Drill) -> dict[str, Any]:
+    return {
+        "lost": found.lost,
+        "survived": found.is_survived,
+        "keys": [_key_data(key) for key in found.keys],
+        "steps": [
+            {
+                "what": step.what,
+                "possible": step.is_possible,
+                "key": str(step.key) if step.key else None,
+                "token": step.token or None,
+                "commands": list(step.commands),
+            }
+            for step in found.steps
+        ],
+        "servers": list(found.servers),
+        "restarts": found.restarts,
+        "people": list(found.people),
+        "signed": found.signed,
+        "findings": findings_data(found.findings),
+    }
+
+
+def _key_data(key: LostKey) -> dict[str, Any]:
+    backup = {"kind": key.backup.kind, "checked_at": key.backup.checked_at or None}
+    return {"public_key": str(key.public_key), "name": key.name, "backup": backup}
+
+
+def _lines(found: Drill) -> Iterator[str]:
+    yield f"lost: {found.lost}"
+    for key in found.keys:
+        checked = f", checked {moment(key.backup.checked_at)}" if key.backup.checked_at else ""
+        yield f"  {shown(key.name)} {key.public_key}: {key.backup.kind}{checked}"
+    yield "what to do:"
+    for number, step in enumerate(found.steps, 1):
+        yield from _step_lines(number, step)
+    if not found.steps:
+        yield "  nothing"
+    yield f"servers ({found.restarts} restart{'' if found.restarts == 1 else 's'} of each):"
+    yield from (f"  {sentence}" for sentence in found.servers or ("nothing",))
+    yield "who must act:"
+    yield from (f"  {printable(person)}" for person in found.people or ("nobody",))
+    yield from (
+        f"{finding.severity}: {finding.code} {printable(f'{finding.place}: {finding.text}')}"
+        for finding in found.findings
+        if finding.severity == "error"
+    )
+    if found.signed:
+        yield f"signed on the copy, and verified: {found.signed} jwts"
+    yield "all of it can be issued again" if found.is_survived else "NOT all of it can be issued again"
+
+
+def _step_lines(number: int, step: DrillStep) -> Iterator[str]:
+    by = f", by {step.key}" if step.key else ""
+    on = f" on token {shown(step.token)}" if step.token else ""
+    yield f"  {number}. {printable(step.what)}{by}{on}{'' if step.is_possible else ': NOT POSSIBLE'}"
+    yield from (f"       {printable(line)}" for line in step.commands)
