@@ -59,7 +59,7 @@ from seedless.resolver.targets import MemoryTarget
 from seedless.seeds import SoftwareKey
 from seedless.serve.request import read_request
 from seedless.serve.sealing import Sealing, require_plain
-from seedless.serve.servers import listed_server
+from seedless.serve.system_account import account_of_answer, listed_server
 from seedless.store import open_store
 from seedless.store.files import read_mark
 from seedless.text import shown
@@ -255,6 +255,10 @@ READERS: dict[str, Reader] = {
         lambda data, _: require_plain(data), (samples.AUTHORIZATION_REQUEST.text.encode(),)
     ),
     "listed server": Reader(lambda data, _: listed_server(data), (b'{"server":{"name":"n0","id":"NA"}}',)),
+    "account of a server": Reader(
+        lambda data, _: account_of_answer(data, str(samples.ACCOUNT.public_key)),
+        (b'{"data":{"jwt":"%s"}}' % samples.ACCOUNT_JWT.text.encode(),),
+    ),
     "draft": Reader(lambda data, _: jwt.read_draft(_text(data)), (samples.DRAFT.signing_input,)),
     "base64": Reader(
         lambda data, _: (decode(_text(data), "it"), decode_lenient(_text(data), "it")), (b"aGVsbG8",)
@@ -390,7 +394,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "rotate/connections.py": ("answers of servers",),
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
-    "serve/servers.py": ("listed server",),
+    "serve/system_account.py": ("listed server", "account of a server"),
     "store/files.py": ("store", "mark of a store"),
     "trust.py": ("payload of a jwt",),
     "nats_config/words.py": (),  # the table that comes with this program

@@ -13,48 +13,54 @@ judged here.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
-from seedless.claims import (
-    NO_LIMIT,
-    Account,
-    AuthorizationResponse,
-    Permissions,
-    Scope,
-    Template,
-    User,
-    signing_key,
-)
+from seedless.claims import NO_LIMIT, Account, AuthorizationResponse, Scope, Template, User, signing_key
 from seedless.errors import Refused, UsageError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
 from seedless.signer import Signer
 from seedless.text import brief
-from seedless.trust import EVERYONE
+from seedless.trust import EVERYONE, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from seedless.jwt import Draft
     from seedless.serve.login import Login, LoginGrant
     from seedless.serve.request import CalloutRequest
 
-__all__ = ["AnswerKeys", "UserKey", "configuration_keys", "operator_keys", "response_draft", "user_draft"]
+__all__ = [
+    "AccountSigners",
+    "AnswerKeys",
+    "UserKey",
+    "configuration_keys",
+    "deviations",
+    "operator_keys",
+    "response_draft",
+    "user_draft",
+]
 
 
-class UserKey(Struct, frozen=True):
-    """A key that signs users of one account: `issuer_account` as the jwt has to name it, or `aud`.
+class UserKey(Struct, frozen=True, kw_only=True):
+    """A key that signs users of one account, in operator mode that with the public key `account`.
 
-    `template` is that of its scope, and `revoked` the time of the revocation of everyone, 0 if there is none.
+    `role` is that of its scope, None for a key without one. `issuer_account` and `audience` are what its jwts
+    have to name.
     """
 
     signer: Signer
+    account: str = ""
+    role: str | None = None
     issuer_account: str = ""
     audience: str = ""
-    template: Template | None = None
-    revoked: int = 0
+
+    def scope_in(self, account: Jwt[Account] | None) -> Scope | None:
+        """Return the scope that *account* gives this key."""
+        return None if account is None else scope_of(account.claims, str(self.signer.public_key))
 
 
 class AnswerKeys(Struct, frozen=True, kw_only=True):
@@ -68,7 +74,6 @@ class AnswerKeys(Struct, frozen=True, kw_only=True):
     response: Signer
     users: dict[tuple[str, str | None], UserKey]
     curve_key: str = ""
-    warnings: tuple[str, ...] = ()
 
     def of(self, grant: LoginGrant) -> UserKey:
         """Return the key that signs what *grant* gives; raise `Refused`."""
@@ -77,6 +82,20 @@ class AnswerKeys(Struct, frozen=True, kw_only=True):
             role = f" with the role {brief(grant.role)}" if grant.role else ""
             raise Refused(f"there is no key that signs users of the account {brief(grant.account)}{role}")
         return key
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The public keys of all accounts that are named; none in configuration mode."""
+        named = {key.account for key in self.users.values() if key.account}
+        return frozenset(named | {self.subject} if named else named)
+
+
+class AccountSigners(Struct, frozen=True, kw_only=True):
+    """What signs users of the account with the public key `key`: `plain` without a scope, `roles` by role."""
+
+    key: str
+    plain: Signer | None = None
+    roles: dict[str, Signer] = {}
 
 
 def configuration_keys(
@@ -87,152 +106,131 @@ def configuration_keys(
     Raise `UsageError` for an issuer that is no account key, and if users would be placed in the account of
     the callout: they could subscribe to the requests, which contain passwords.
     """
-    if issuer.public_key.role is not Role.ACCOUNT:
-        raise UsageError(f"{issuer.public_key} is no account key: the issuer of a callout is one")
-    named = tuple(accounts)
-    if callout_account in named:
-        raise UsageError(
-            f"users would be placed in {brief(callout_account)}, the account of the callout",
-            "there they can subscribe to the requests, which contain passwords: use another account",
-        )
-    users: dict[tuple[str, str | None], UserKey] = {
-        (name, None): UserKey(issuer, audience=name) for name in named
-    }
+    _require_account_key(issuer)
+    users: dict[tuple[str, str | None], UserKey] = {}
+    for name in accounts:
+        _require_other(name, callout_account)
+        users[name, None] = UserKey(signer=issuer, audience=name)
     return AnswerKeys(subject=str(issuer.public_key), response=issuer, users=users, curve_key=curve_key)
 
 
 def operator_keys(
-    callout: Jwt[Account], accounts: Iterable[Jwt[Account]], signers: Iterable[Signer]
+    callout_account: str, response: Signer, accounts: Mapping[str, AccountSigners], curve_key: str = ""
 ) -> AnswerKeys:
-    """Return the keys of a callout in operator mode: which of *signers* sign users of which of *accounts*.
+    """Return the keys of a callout in operator mode, for *accounts* by name.
 
-    *callout* is the account that servers ask in; of two signers for one account and role the last is used.
-    Raise `UsageError` for a signer that no account has, if none signs answers, and for an account that
-    *callout* does not allow.
+    *callout_account* is the public key of the account that servers ask in, *response* it or a signing key of
+    it. Raise `UsageError` as `configuration_keys` does.
     """
-    body, known = callout.claims.body, {str(signer.public_key): signer for signer in signers}
-    own = {callout.claims.sub, *map(signing_key, body.signing_keys)}
-    used = set(own)
+    _require_account_key(response)
     users: dict[tuple[str, str | None], UserKey] = {}
-    warnings: list[str] = []
-    for account in accounts:
-        if account.claims.sub == callout.claims.sub:
-            continue  # users there could subscribe to the requests, which contain passwords
-        keys = {str(key): signer for key, signer in known.items() if key in _keys_of(account)}
-        used |= keys.keys()
-        if not keys:
+    for name, signers in accounts.items():
+        _require_other(signers.key, callout_account)
+        plain = [] if signers.plain is None else [(None, signers.plain)]
+        for role, signer in [*signers.roles.items(), *plain]:
+            _require_account_key(signer)
+            issuer_account = "" if str(signer.public_key) == signers.key else signers.key
+            key = UserKey(signer=signer, account=signers.key, role=role, issuer_account=issuer_account)
+            users[name, role] = users[signers.key, role] = key
+    return AnswerKeys(subject=callout_account, response=response, users=users, curve_key=curve_key)
+
+
+def _require_account_key(signer: Signer) -> None:
+    if signer.public_key.role is not Role.ACCOUNT:
+        raise UsageError(f"{signer.public_key} is no account key, and nothing else signs users or answers")
+
+
+def _require_other(account: str, callout_account: str) -> None:
+    if account == callout_account:
+        raise UsageError(
+            f"users would be placed in {brief(account)}, the account of the callout",
+            "there they can subscribe to the requests, which contain passwords: use another account",
+        )
+
+
+def deviations(keys: AnswerKeys, accounts: Mapping[str, Jwt[Account]]) -> list[str]:
+    """Return what does not go with the *accounts* (by public key) as servers have them, a sentence for each.
+
+    With *keys* that deviate so, servers refuse the logins, or do not enforce what a role limits.
+    """
+    callout = accounts.get(keys.subject)
+    if callout is None:
+        return [f"servers have no account {keys.subject}, in which they would ask"]
+    found = list(_callout_deviations(keys, callout))
+    for key in dict.fromkeys(key.account for key in keys.users.values()):
+        if key not in accounts:
+            found.append(f"servers have no account {key}, in which users would be placed")
             continue
-        _require_allowed(callout, account)
-        for role, key in _user_keys(account, keys):
-            users[account.claims.name, role] = users[account.claims.sub, role] = key
-            warnings += _unenforced(account, role, key.template)
-    if unknown := sorted(known.keys() - used):
-        raise UsageError(
-            f"{unknown[0]} is a signing key of none of the accounts",
-            "give the jwt of its account as servers have it, or take the key out of the configuration",
-        )
-    response = next((known[key] for key in sorted(own & known.keys())), None)
-    if response is None:
-        raise UsageError(
-            f"no key signs for the account {brief(callout.claims.name)}, in which servers ask",
-            "give a signing key of it: servers ignore answers that another key has signed",
-        )
-    return AnswerKeys(
-        subject=callout.claims.sub,
-        response=response,
-        users=users,
-        curve_key=body.authorization.xkey,
-        warnings=tuple(warnings),
-    )
+        name, allowed = accounts[key].claims.name, callout.claims.body.authorization.allowed_accounts
+        if key not in allowed and "*" not in allowed:
+            found.append(
+                f"the account {brief(callout.claims.name)} does not allow its callout to place users in "
+                f"{brief(name)}"
+            )
+    unique = {id(key): key for key in keys.users.values() if key.account in accounts}
+    return found + [line for key in unique.values() for line in _key_deviations(key, accounts[key.account])]
+
+
+def _callout_deviations(keys: AnswerKeys, callout: Jwt[Account]) -> Iterator[str]:
+    name, response = brief(callout.claims.name), str(keys.response.public_key)
+    if response not in _keys_of(callout):
+        yield f"{response}, which signs answers, is no key of the account {name}: servers ignore them"
+    xkey = callout.claims.body.authorization.xkey
+    if xkey != keys.curve_key:
+        own = keys.curve_key or "none"
+        yield f"the account {name} has the curve key {xkey or 'none'}, this service {own}"
+
+
+def _key_deviations(key: UserKey, account: Jwt[Account]) -> Iterator[str]:
+    name, text = brief(account.claims.name), str(key.signer.public_key)
+    if text not in _keys_of(account):
+        yield f"{text} is no signing key of the account {name}: servers refuse its users"
+        return
+    scope = key.scope_in(account)
+    if (scope.role if scope else None) != key.role:
+        theirs, own = brief(scope.role) if scope else "none", brief(key.role) if key.role else "none"
+        yield f"the account {name} gives {text} the role {theirs}, this service {own}"
+    if scope is not None:
+        for limit in ("subs", "data", "payload"):
+            if getattr(scope.template, limit) not in {NO_LIMIT, UNSET}:
+                yield f"servers do not enforce {limit} of the role {brief(scope.role)} for logins by callout"
 
 
 def _keys_of(account: Jwt[Account]) -> set[str]:
     return {account.claims.sub, *map(signing_key, account.claims.body.signing_keys)}
 
 
-def _user_keys(account: Jwt[Account], keys: dict[str, Signer]) -> list[tuple[str | None, UserKey]]:
-    """Return the keys among *keys* (by key text) that sign users of *account*, each with its role."""
-    sub, revoked = account.claims.sub, account.claims.body.revocations.get(EVERYONE, 0)
-    scopes = {entry.key: entry for entry in account.claims.body.signing_keys if isinstance(entry, Scope)}
-    found = []
-    for text, signer in keys.items():
-        scope = scopes.get(text)
-        issuer_account = "" if text == sub else sub
-        template = scope.template if scope else None
-        role = scope.role if scope else None
-        found.append((role, UserKey(signer, issuer_account, template=template, revoked=revoked)))
-    return found
-
-
-def _require_allowed(callout: Jwt[Account], account: Jwt[Account]) -> None:
-    allowed = callout.claims.body.authorization.allowed_accounts
-    if account.claims.sub not in allowed and "*" not in allowed:
-        name, target = brief(callout.claims.name), brief(account.claims.name)
-        raise UsageError(
-            f"the account {name} does not allow its callout to place users in the account {target}",
-            f"seedless account authcallout {name} --allowed-account {target}",
-        )
-
-
-def _unenforced(account: Jwt[Account], role: str | None, template: Template | None) -> list[str]:
-    """Return what the template limits and neither a server nor this program enforces for a callout."""
-    if template is None:
-        return []
-    named = [
-        name
-        for name in ("subs", "data", "payload")
-        if getattr(template, name) not in (NO_LIMIT, Template().subs)
-    ]
-    where = f"account {brief(account.claims.name)}, role {brief(role or '')}"
-    return [f"{where}: servers do not enforce its limit of {name} for logins by callout" for name in named]
-
-
-def user_draft(grant: LoginGrant, request: CalloutRequest, key: UserKey, now: int) -> Draft[User]:
+def user_draft(
+    grant: LoginGrant, request: CalloutRequest, key: UserKey, account: Jwt[Account] | None, now: int
+) -> Draft[User]:
     """Return the user jwt of *grant* for the key that *request* names, to be signed by *key*.
 
-    Raise `Refused` for what a server would not enforce: networks and connection types of the template, and a
-    revocation of everyone that is dated ahead; and for a grant that the key cannot sign.
+    *account* is that of the user as servers have it, where it is known. Raise `Refused` for what a server
+    would not enforce: networks and connection types of the role, and a revocation of everyone that is dated
+    ahead; and for a grant that the key cannot sign.
     """
-    if key.template is not None:
-        if grant.permissions is not None:
-            raise Refused("a role has its own permissions, and the rule gives others", _ROLE_OR_PERMISSIONS)
-        _require_template(key.template, request.login)
-        body = User.scoped(key.issuer_account)
-    elif grant.permissions is None:
-        raise Refused("the rule gives neither a role nor permissions", _ROLE_OR_PERMISSIONS)
-    else:
-        body = _with_permissions(grant.permissions, key.issuer_account)
-    if key.revoked >= now:
-        raise Refused("the account revokes everyone until later than now")
     if grant.validity <= 0:
         raise Refused("the rule gives no validity")
-    claims = Claims(
-        sub=request.user,
-        body=_replaced(body, tags=grant.tags),
-        name=grant.name,
-        aud=key.audience,
-        exp=now + grant.validity,
-    )
+    if (key.role is None) == (grant.permissions is None):
+        raise Refused("the rule gives both a role and permissions, or neither")
+    if grant.permissions is None:
+        body = replace(User.scoped(key.issuer_account), tags=grant.tags)
+    else:
+        given = {name: getattr(grant.permissions, name) for name in ("pub", "sub", "resp")}
+        body = replace(User.new(), issuer_account=key.issuer_account, tags=grant.tags, **given)
+    if account is not None:
+        _require_enforced(key, account.claims.body, key.scope_in(account), request.login, now)
+    claims = Claims(sub=request.user, body=body, name=grant.name, aud=key.audience, exp=now + grant.validity)
     return draft(claims, key.signer.public_key, now)
 
 
-_ROLE_OR_PERMISSIONS = "a rule has either a role or permissions"
-
-
-def _with_permissions(permissions: Permissions, issuer_account: str) -> User:
-    return _replaced(
-        User.new(),
-        pub=permissions.pub,
-        sub=permissions.sub,
-        resp=permissions.resp,
-        issuer_account=issuer_account,
-    )
-
-
-def _replaced(body: User, **members: Any) -> User:  # noqa: ANN401 - members of a user
-    from msgspec.structs import replace
-
-    return replace(body, **members)
+def _require_enforced(key: UserKey, account: Account, scope: Scope | None, login: Login, now: int) -> None:
+    if account.revocations.get(EVERYONE, 0) >= now:
+        raise Refused("the account revokes everyone until later than now")
+    if key.role is not None and scope is None:
+        raise Refused(f"the account has no role {brief(key.role)} any more")
+    if scope is not None:
+        _require_template(scope.template, login)
 
 
 def _require_template(template: Template, login: Login) -> None:

@@ -27,6 +27,7 @@ from seedless.serve.sealing import HEADER, Sealing, require_plain
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
+    from seedless.claims import Account
     from seedless.jwt import Draft, Jwt
     from seedless.serve.logs import EventLog
     from seedless.serve.metrics import CalloutMetrics
@@ -68,13 +69,19 @@ class Callout:
         metrics: CalloutMetrics,
         *,
         known_server: Callable[[str], Awaitable[None]] | None = None,
+        account: Callable[[str], Jwt[Account] | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Answer by *publish*; *known_server* raises `SeedlessError` for a server that is not known."""
+        """Answer by *publish*.
+
+        *known_server* raises `SeedlessError` for a server that is not known, *account* returns an account as
+        servers have it, by its public key, or None.
+        """
         self._publish = publish
         self._log = log
         self._metrics = metrics
         self._known_server = known_server
+        self._account = account
         self._clock = clock
         self._replays = Replays(_MOST_REQUESTS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +103,7 @@ class Callout:
         """Begin with a request, as soon as there is room for it."""
         slots = self._slots
         await slots.acquire()
-        task = asyncio.create_task(self._handle(message, slots))
+        task = asyncio.create_task(self.decide_on(message, slots))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -105,7 +112,13 @@ class Callout:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _handle(self, message: Msg, slots: asyncio.Semaphore) -> None:
+    @property
+    def in_flight(self) -> int:
+        """How many requests have been received and are neither answered nor given up."""
+        return len(self._tasks)
+
+    async def decide_on(self, message: Msg, slots: asyncio.Semaphore) -> None:
+        """Answer the request in *message* once, or not at all; give its place in *slots* back."""
         received = self._clock()
         setup = self.setup
         self._metrics.in_flight.inc()
@@ -174,7 +187,8 @@ class Callout:
         identity = await self._identity(request.login, setup.backends)
         grant = setup.grant(identity, request.login)
         key = setup.keys.of(grant)
-        user = await self._sign(user_draft(grant, request, key, int(self._clock())), key.signer)
+        account = self._account(key.account)
+        user = await self._sign(user_draft(grant, request, key, account, int(self._clock())), key.signer)
         self._sources.refund(request.login.host)
         return user, identity
 

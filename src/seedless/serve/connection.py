@@ -147,6 +147,8 @@ class ServiceConnection:
         """Connect with *access* as *name*; *changed* is called when a connection begins and when it ends."""
         self.access = access
         self.client: Client | None = None
+        self.connected = asyncio.Event()
+        """Whether there was a connection, ever."""
         self.slow = 0
         """Messages that nats-py has dropped, since too many were waiting."""
         self._name = name
@@ -201,10 +203,10 @@ class ServiceConnection:
             reason = await self._watched(client, closed)
             if self._stopping.is_set():
                 await self._drain(client, finish)
-            else:
-                self._log.warning("disconnected", reason=reason)
             self.client = None
             self._changed(False)  # noqa: FBT003 - likewise
+            if not self._stopping.is_set():
+                self._log.warning("disconnected", reason=reason)
             await _abandon(client)
         await finish()
 
@@ -220,6 +222,7 @@ class ServiceConnection:
             await _abandon(client)
             raise
         self.client = client
+        self.connected.set()
         return client
 
     async def _on_error(self, error: Exception) -> None:

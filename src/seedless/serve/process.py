@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from seedless.errors import SeedlessError, UsageError
+from seedless.serve.answer import deviations
 from seedless.serve.callout import QUEUE, Callout, CalloutSetup
 from seedless.serve.connection import NatsAccess, ServiceConnection
 from seedless.serve.discovery import DiscoveredEndpoint, Discovery
 from seedless.serve.metrics import CalloutMetrics, HttpStatus
 from seedless.serve.request import SUBJECT
-from seedless.serve.servers import KnownServers
+from seedless.serve.system_account import SystemView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ __all__ = ["SERVICE", "CalloutProcess", "CalloutService"]
 SERVICE = "seedless-callout"
 """The name of the service for `$SRV`."""
 
+_START = 5.0  # seconds for the first connection to the system account
 _MOST_WAITING = 10_000
 """Requests that wait in nats-py; more than are answered within the patience of a server."""
 
@@ -60,9 +62,7 @@ class CalloutProcess:
         self._log = log
         self.metrics = CalloutMetrics()
         self.service = load()
-        self._system = (
-            None if self.service.system is None else KnownServers(self.service.system, SERVICE, log)
-        )
+        self._system = None if self.service.system is None else self._system_account(self.service.system)
         self.connection = ServiceConnection(
             self.service.access, SERVICE, self._subscribe, log, changed=self.metrics.connection_changed
         )
@@ -72,13 +72,13 @@ class CalloutProcess:
             log,
             self.metrics,
             known_server=None if self._system is None else self._system.require,
+            account=lambda key: None if self._system is None else self._system.accounts.get(key),
         )
         endpoint = DiscoveredEndpoint("authorize", SUBJECT, QUEUE)
         self._discovery = Discovery(SERVICE, version, (endpoint,), self._counts, self._metadata)
 
     async def run(self) -> None:
         """Answer until the process is asked to end; raise `UsageError` if metrics cannot be given."""
-        self._warn()
         async with contextlib.AsyncExitStack() as stack:
             if self.service.listen is not None:
                 status = HttpStatus(self.metrics.registry, self.problem)
@@ -91,6 +91,9 @@ class CalloutProcess:
             if self._system is not None:
                 asking = asyncio.create_task(self._system.run())
                 stack.push_async_callback(_ended, self._system, asking)
+                # Requests are not answered while servers are not known, so they are asked for afterwards.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._system.connection.connected.wait(), _START)
             self._handle_signals()
             self._log.info("started", instance=self._discovery.id)
             await self.connection.run(self.callout.finish)
@@ -139,9 +142,18 @@ class CalloutProcess:
             known |= {"server": server_id(client), "cid": str(client.client_id)}
         return known
 
+    def _system_account(self, access: NatsAccess) -> SystemView:
+        def named() -> frozenset[str]:
+            return self.service.setup.keys.accounts
+
+        return SystemView(access, SERVICE, self._log, named, self._warn)
+
     def _warn(self) -> None:
-        for warning in self.service.setup.keys.warnings:
-            self._log.warning("not enforced", reason=warning)
+        """Report what the servers have otherwise than this service, once all accounts are known."""
+        keys = self.service.setup.keys
+        if self._system is not None and keys.accounts and self._system.accounts.keys() >= keys.accounts:
+            for line in deviations(keys, self._system.accounts):
+                self._log.warning("not as servers have it", reason=line)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -151,6 +163,6 @@ class CalloutProcess:
             loop.add_signal_handler(signal.SIGHUP, self.reload)
 
 
-async def _ended(servers: KnownServers, asking: asyncio.Task[None]) -> None:
-    servers.stop()
+async def _ended(system: SystemView, asking: asyncio.Task[None]) -> None:
+    system.stop()
     await asking

@@ -1,0 +1,174 @@
+"""What the system account states: which servers there are, and accounts as the servers have them.
+
+A request is signed by a key that its sender names, and whoever may publish in the account of the callout can
+send one; only servers answer in the system account. Accounts are asked for again every while, since what
+their jwts state of roles and revocations is not enforced by servers for logins by callout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from seedless.errors import SeedlessError, ServerError
+from seedless.jwt import read
+from seedless.serve.connection import NatsAccess, ServiceConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+
+    from seedless.claims import Account
+    from seedless.jwt import Jwt
+    from seedless.serve.logs import EventLog
+
+__all__ = ["SystemView", "account_of_answer", "listed_server"]
+
+_PING = "$SYS.REQ.SERVER.PING"
+_PATIENCE = 0.5  # seconds for a server that has just started to be listed
+_PAUSE = 1.0  # seconds between two questions, so that forged requests do not cause a storm of them
+_AGAIN = 30.0  # seconds after which accounts are asked for again
+_TIMEOUT = 2.0  # seconds for a server to answer
+
+
+class SystemView:
+    """A connection to the system account, what servers answered there, and when they did not.
+
+    `accounts` are those that were asked for, by public key. Servers are known by the key that each has until
+    it ends.
+    """
+
+    def __init__(
+        self,
+        access: NatsAccess,
+        name: str,
+        log: EventLog,
+        wanted: Callable[[], Collection[str]],
+        changed: Callable[[], None],
+    ) -> None:
+        """Ask for the accounts *wanted* (public keys); *changed* is called when one is not as it was."""
+        self.connection = ServiceConnection(access, f"{name} (system account)", self._subscribe, log)
+        self.accounts: dict[str, Jwt[Account]] = {}
+        self._log = log
+        self._wanted = wanted
+        self._account_changed = changed
+        self._servers: dict[str, asyncio.Event] = {}
+        self._inbox = ""
+        self._asked = 0.0
+
+    async def run(self) -> None:
+        """Stay connected, and ask for the accounts every while, until `stop` is called."""
+        asking = asyncio.create_task(self._ask_again())
+        try:
+            await self.connection.run(_nothing)
+        finally:
+            asking.cancel()
+
+    def stop(self) -> None:
+        """Let `run` end."""
+        self.connection.stop()
+
+    async def require(self, server: str) -> None:
+        """Raise `ServerError` unless *server* (key text) is one; for one that is new, servers are asked."""
+        event = self._servers.get(server)
+        if event is not None and event.is_set():
+            return
+        await self._ask_servers()
+        event = self._servers.setdefault(server, asyncio.Event())
+        try:
+            await asyncio.wait_for(event.wait(), _PATIENCE)
+        except TimeoutError:
+            self._servers.pop(server, None)
+            raise ServerError(
+                f"the server {server} is none of those that the system account lists",
+                "somebody in the account of the callout publishes requests: let nobody else into it",
+            ) from None
+
+    async def _read_accounts(self, client: Client) -> None:
+        for key in sorted(self._wanted()):
+            try:
+                message = await client.request(f"$SYS.REQ.ACCOUNT.{key}.INFO", b"", timeout=_TIMEOUT)
+                account = account_of_answer(message.data, key)
+            except Exception as error:  # noqa: BLE001 - what was known is kept, whatever a server does
+                self._log.warning("account not read", account=key, reason=type(error).__name__)
+                continue
+            if self.accounts.get(key) != account:
+                self.accounts[key] = account
+                self._account_changed()
+
+    async def _ask_again(self) -> None:
+        while True:
+            await asyncio.sleep(_AGAIN)
+            if self.connection.client is not None:
+                await self._read_accounts(self.connection.client)
+
+    async def _ask_servers(self) -> None:
+        client = self.connection.client
+        if client is None:
+            raise ServerError("the servers are not known: there is no connection to the system account")
+        now = time.monotonic()
+        if now - self._asked >= _PAUSE:
+            self._asked = now
+            await client.publish(_PING, b"", reply=self._inbox)
+
+    async def _subscribe(self, client: Client) -> list[Subscription]:
+        self._inbox = client.new_inbox()
+        subscription = await client.subscribe(self._inbox, cb=self._listed)
+        self._servers.clear()
+        await client.publish(_PING, b"", reply=self._inbox)
+        await self._read_accounts(client)
+        return [subscription]
+
+    async def _listed(self, message: Msg) -> None:
+        with contextlib.suppress(SeedlessError):  # no server answers so
+            self._servers.setdefault(listed_server(message.data), asyncio.Event()).set()
+
+
+def listed_server(data: bytes) -> str:
+    """Return the key of the server that answers so to a PING; raise `ServerError`."""
+    return _decoded(data, _ListedServer).server.id
+
+
+def account_of_answer(data: bytes, key: str) -> Jwt[Account]:
+    """Return the account with the public *key* in what a server answers; raise `SeedlessError`."""
+    jwt = read(_decoded(data, _AccountAnswer).data.jwt)
+    if jwt.claims.sub != key or jwt.claims.body.kind != "account":
+        raise ServerError(f"a server answers with another jwt than that of the account {key}")
+    return jwt
+
+
+S = TypeVar("S")
+
+
+def _decoded(data: bytes, kind: type[S]) -> S:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ServerError("a server answers in a way that is not known") from error
+
+
+class _ServerIdentity(msgspec.Struct):
+    id: str
+
+
+class _ListedServer(msgspec.Struct):
+    server: _ServerIdentity
+
+
+class _AccountText(msgspec.Struct):
+    jwt: str
+
+
+class _AccountAnswer(msgspec.Struct):
+    data: _AccountText
+
+
+async def _nothing() -> None:
+    """Finish nothing: there is nothing in flight."""
