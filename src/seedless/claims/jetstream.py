@@ -92,10 +92,6 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
 
     def parsed(self) -> tuple[JetStreamPermission, ...]:
         """Return each permission; raise `UsageError` for a name that is none."""
-        if self.domain and not is_name(self.domain):
-            raise UsageError(
-                f'"{self.domain}" is no name of a JetStream domain', "write one token, as in hub"
-            )
         return tuple(
             parse(kind, text, self.domain) for kind in KINDS for text in dict.fromkeys(getattr(self, kind))
         )
@@ -220,6 +216,8 @@ def parse(kind: Kind, text: str, domain: str = "") -> JetStreamPermission:
         raise UsageError(f'"{detail}" is neither read nor write', hint)
     if kind == "publish" and not is_subject(detail):
         raise UsageError(f'"{detail}" is no subject', hint)
+    if domain and not is_name(domain):
+        raise UsageError(f'"{domain}" is no name of a JetStream domain', "write one token, as in hub")
     return JetStreamPermission(kind, name, detail, domain)
 
 
@@ -317,13 +315,13 @@ def recognised(permitted: Permissions | Template | User) -> Recognised:
     if inbox is None or not any(text.startswith("$JS.") for text in allowed):
         return Recognised()
     sets = {}
-    for one in _candidates(permitted.pub.allow):
+    for one in filter(_is_sound, _candidates(permitted.pub.allow)):
         needed = frozenset(subjects(one))
         if needed <= allowed and not _is_denied(needed, permitted.pub.deny):
             sets[one] = needed
     kept = {one: needed for one, needed in sets.items() if not any(needed < other for other in sets.values())}
     explained = frozenset().union(*kept.values())
-    for one in _published(permitted.pub.allow, explained):
+    for one in filter(_is_sound, _published(permitted.pub.allow, explained)):
         if not _is_denied(subjects(one), permitted.pub.deny):
             kept[one] = frozenset(subjects(one))
     if not kept:
@@ -331,6 +329,14 @@ def recognised(permitted: Permissions | Template | User) -> Recognised:
     ordered = sorted(kept, key=lambda one: KINDS.index(one.kind))
     used = frozenset().union(*kept.values())
     return Recognised(tuple(ordered), inbox.removesuffix(".>"), used, frozenset((inbox,)))
+
+
+def _is_sound(permission: JetStreamPermission) -> bool:
+    """Report whether `parse` takes its text: claims hold any, which could be taken for other words."""
+    try:
+        return parse(permission.kind, permission.text, permission.domain) == permission
+    except UsageError:
+        return False
 
 
 def _is_denied(needed: Iterable[str], denied: tuple[str, ...]) -> bool:

@@ -19,6 +19,7 @@ from seedless.claims import Account, User
 from seedless.cli import consent, printing
 from seedless.cli.render.findings import findings_data
 from seedless.diff import AccountClaims, Difference, Effect, Wording, diff, diff_change
+from seedless.diff.line import word
 from seedless.findings import Severity
 from seedless.jwt import Claims
 from seedless.plan import system_account
@@ -188,7 +189,12 @@ def lines(
     found = diff_change(change, accounts, names=names)
     usual = _usual(change) if folds and change.replaces is None else frozenset()
     folded = [one for one in found if (one.label, one.text) in usual]
-    rows = [line(one, is_new=change.replaces is None) for one in found if one not in folded]
+    rows = [
+        row
+        for one in found
+        if one not in folded
+        for row in (line(one, is_new=change.replaces is None), *(() if folds else map(_detail, one.details)))
+    ]
     if folded:
         labels = ", ".join(dict.fromkeys(one.label for one in folded))
         rows.append(f"as usual: {labels} (-v shows them)")
@@ -197,6 +203,10 @@ def lines(
         issuer = f"{Wording(names).key(str(change.replaces.issuer))} -> {issuer}"
     issued = f"issued: {printing.moment(change.draft.issued_at)}"
     return [*rows, f"issuer: {issuer}", issued]
+
+
+def _detail(text: str) -> str:
+    return f"  {word(text)}"
 
 
 def _usual(change: Change) -> frozenset[tuple[str, str]]:

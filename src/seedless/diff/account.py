@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from seedless import units
-from seedless.claims import Account, JetStreamLimits, Limits, Scope, signing_key
+from seedless.claims import Account, JetStreamLimits, Limits, Scope, Template, signing_key
 from seedless.claims.fields import ACCOUNT, ACCOUNT_LIMITS, JETSTREAM, TAGS, Limit, limit_rows
 from seedless.diff.bodies import permissions, template
 from seedless.diff.line import Difference, Effect, Wording, member, word
@@ -95,7 +95,7 @@ def _signing_keys(wording: Wording, path: str, sides: tuple[Account, Account]) -
             text = _entry(wording, place, entry)
             text = wording.added(text) if now else f"removed {text}"
             effect = Effect.WIDENS if now else Effect.NARROWS
-            yield Difference(effect, _title(entry), text, (place,), was, now)
+            yield Difference(effect, _title(entry), text, (place,), was, now, _details(entry))
         elif was != now:
             effect = Effect.NARROWS if isinstance(now, Scope) else Effect.WIDENS
             text = f"{_entry(wording, place, was)} -> {_entry(wording, place, now)}"
@@ -113,11 +113,23 @@ def _title(entry: Scope | str) -> str:
 def _entry(wording: Wording, path: str, entry: Scope | str) -> str:
     if not isinstance(entry, Scope):
         return f"{wording.key(entry)}, for users with any permissions"
-    alone = Wording(wording.names, is_new=True)
-    lines = template(alone, path, "", (type(entry.template)(subs=0, data=0, payload=0), entry.template))
+    lines = _of_template(Wording(wording.names, is_new=True), path, entry.template)
     text = f"{word(entry.role)} {wording.key(entry.key)}"
     about = f" [{word(entry.description)}]" if entry.description else ""
     return text + about + "".join(f"; {line.line}" for line in lines)
+
+
+def _of_template(wording: Wording, path: str, new: Template) -> Iterator[Difference]:
+    return template(wording, path, "", (Template(subs=0, data=0, payload=0), new))
+
+
+def _details(entry: Scope | str) -> tuple[str, ...]:
+    """Return what the text of a scope sums up."""
+    if not isinstance(entry, Scope):
+        return ()
+    return tuple(
+        text for line in _of_template(Wording(is_new=True), "", entry.template) for text in line.details
+    )
 
 
 def _scope(wording: Wording, path: str, sides: tuple[Scope, Scope]) -> Iterator[Difference]:

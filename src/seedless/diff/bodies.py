@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
+
 from seedless import units
 from seedless.claims import Permissions, Template, User
 from seedless.claims.fields import OPERATOR, TAGS, USER
+from seedless.claims.jetstream import INBOX, JetStreamPermission, recognised, subjects
 from seedless.diff.line import Difference, Effect, Wording, word
 from seedless.diff.members import compared, gate, items, members, rank, together, value
 from seedless.subject import SubjectIndex, is_contained_in
@@ -53,18 +57,21 @@ def permissions(
             text += ", or the account's defaults" if isinstance(new, User) else ""
             yield Difference(Effect.WIDENS, f"{label}permissions", text, (path,), None, None)
         return
-    opened = (_opened(old), _opened(new))
-    allowed = (old.pub.allow, new.pub.allow)
-    # Leave to answer ends the blanket leave to publish (nats-server 2.15, client.go): its line says so.
-    if any(allowed) or (wording.is_new and not new.resp):
-        yield from gate(
-            wording, f"{path}.pub.allow", f"{label}pub allow", allowed, empty=opened, covered=_covered
-        )
-    allowed = (old.sub.allow, new.sub.allow)
-    yield from gate(
-        wording, f"{path}.sub.allow", f"{label}sub allow", allowed,
-        empty=("everything", "everything"), show=_subscription, covered=_covered,
-    )  # fmt: skip
+    found = _JetStream.of(sides)
+    yield from found.lines(path, label, is_new=wording.is_new)
+    everything = ("everything", "everything")
+    for name, empty, show in (
+        ("pub", (_opened(old), _opened(new)), _subject),
+        ("sub", everything, _subscription),
+    ):
+        allowed = found.others(name, is_new=wording.is_new)
+        is_unlimited = not getattr(new, name).allow
+        # Leave to answer ends the blanket leave to publish (nats-server 2.15, client.go): its line says so.
+        if any(allowed) or (wording.is_new and is_unlimited and not (name == "pub" and new.resp)):
+            place, title = f"{path}.{name}.allow", f"{label}{name} allow"
+            lines = gate(wording, place, title, allowed, empty=empty, show=show, covered=_covered)
+            real = (getattr(old, name).allow, getattr(new, name).allow)
+            yield from (replace(line, old=real[0], new=real[1]) for line in lines)
     for name in ("pub", "sub"):
         denied = (getattr(old, name).deny, getattr(new, name).deny)
         yield from items(
@@ -80,6 +87,73 @@ def is_open(permitted: Permitted) -> bool:
     return not any((pub.allow, pub.deny, sub.allow, sub.deny, permitted.resp))
 
 
+class _JetStream(msgspec.Struct, frozen=True):
+    """What is gained and lost of JetStream between two sides, and the subjects that lines about it sum up.
+
+    A permission is one line in place of its subjects. It is lost where all of them are: while one is left,
+    each subject that is not has its place in the usual lines.
+    """
+
+    sides: tuple[Permitted, Permitted]
+    gained: tuple[JetStreamPermission, ...]
+    lost: tuple[JetStreamPermission, ...]
+
+    @classmethod
+    def of(cls, sides: tuple[Permitted, Permitted]) -> _JetStream:
+        """Compare *sides*."""
+        if sides[0].pub == sides[1].pub:
+            return cls(sides, (), ())
+        old, new = (recognised(side).permissions for side in sides)
+        allowed = frozenset(sides[1].pub.allow)
+        is_left = _covered(tuple(allowed.difference(*map(subjects, new))))
+        gone = (one for one in old if allowed and not allowed.issuperset(subjects(one)))
+        lost = tuple(one for one in gone if not any(map(is_left, subjects(one))))
+        return cls(sides, tuple(one for one in new if one not in old), lost)
+
+    def lines(self, path: str, label: str, *, is_new: bool) -> Iterator[Difference]:
+        """Yield a line for each permission."""
+        paths = (f"{path}.pub.allow", f"{path}.sub.allow")
+        old, new = self.sides
+        for one in self.gained:
+            needed = subjects(one)
+            effect = Effect.WIDENS if is_new else _effect(one, old, Effect.WIDENS)
+            text = f"may {word(one.words)}"
+            yield Difference(effect, f"{label}JetStream", text, paths, None, needed, needed)
+        for one in self.lost:
+            effect, needed = _effect(one, new, Effect.NARROWS), subjects(one)
+            text = f"may no longer {word(one.words)}"
+            yield Difference(effect, f"{label}JetStream", text, paths, needed, None, needed)
+
+    def others(self, name: str, *, is_new: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return what is allowed on both sides besides, to publish or to subscribe (*name*)."""
+        old, new = (getattr(side, name).allow for side in self.sides)
+        if bool(old) != bool(new) and not is_new:
+            # What was everything, or is everything now, is one line, of which that of JetStream is a part.
+            return (old, new) if name == "sub" else (_summed_up(self.sides[0]), _summed_up(self.sides[1]))
+        if name == "pub":
+            went, came = (frozenset().union(*map(subjects, some)) for some in (self.lost, self.gained))
+        else:
+            # An inbox of its own is shown: it is what other users may not subscribe to.
+            went, came = (frozenset((f"{INBOX}.>",) if some else ()) for some in (self.lost, self.gained))
+        went, came = went.difference(new), came.difference(old)
+        return tuple(text for text in old if text not in went), tuple(
+            text for text in new if text not in came
+        )
+
+
+def _summed_up(permitted: Permitted) -> tuple[str, ...]:
+    found = recognised(permitted)
+    others = tuple(text for text in permitted.pub.allow if text not in found.pub)
+    return (*others, "the subjects of JetStream") if found.pub else others
+
+
+def _effect(permission: JetStreamPermission, other: Permitted, effect: Effect) -> Effect:
+    """Return *effect*, unless the *other* side allows all of *permission* too."""
+    is_covered = _covered(other.pub.allow)
+    is_within = not other.pub.allow or all(map(is_covered, subjects(permission)))
+    return Effect.CHANGES if is_within else effect
+
+
 def _opened(permitted: Permitted) -> str:
     return "answers alone" if permitted.resp else "everything"
 
@@ -89,6 +163,10 @@ def _covered(others: Sequence[Hashable]) -> Callable[[object], bool]:
     same = {str(other) for other in others}
     index = SubjectIndex(text for text in same if " " not in text)
     return lambda item: str(item) in same or (" " not in str(item) and index.contain(str(item)))
+
+
+def _subject(item: object) -> str:
+    return word(str(item))
 
 
 def _subscription(item: object) -> str:

@@ -41,7 +41,8 @@ class Difference(msgspec.Struct, frozen=True):
     """One line of a diff.
 
     `label` says what it is about, `text` what it was and is; both are safe to print. `paths` are the members
-    that it covers, `old` and `new` their values (of a group: objects).
+    that it covers, `old` and `new` their values (of a group: objects). `details` are what the line sums up,
+    for readers who want all of it.
     """
 
     effect: Effect
@@ -50,6 +51,7 @@ class Difference(msgspec.Struct, frozen=True):
     paths: tuple[str, ...]
     old: object = None
     new: object = None
+    details: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
