@@ -185,3 +185,18 @@ def test_the_pin_of_the_spare_token_can_come_from_its_uri(
     uri = f"{other.uri}?pin-source=file:{tmp_path / 'pin'}"
     desk.ok("operator", "add", "ACME", "--spare-token", uri)
     assert "pin-source" not in (desk.store / "keyring.json").read_text()
+
+
+def test_an_operator_is_replaced_by_another_one_of_the_folder(desk: Desk) -> None:
+    desk.found_system()
+    for name in ("ACME", "NOBODY"):
+        refused = desk.run("operator", "replace", name)
+        assert (refused.code, "is no other one of this folder" in refused.err) == (2, True)
+
+
+def test_a_spare_with_another_system_account_is_refused(desk: Desk) -> None:
+    desk.found_system()
+    desk.ok("operator", "add", "OTHER", "--sys")
+    words = ("server", "config", "--mem-resolver", "--spare-operator", "OTHER", "--operator", "ACME")
+    refused = desk.run(*words)
+    assert (refused.code, "has another system account" in refused.err) == (2, True)

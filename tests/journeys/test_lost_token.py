@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sysconfig
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 _PAGE = Path(__file__).parents[2] / "docs/howto/lost-token.md"
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _KEY = r"""
-key() { seedless key list --json --filter "$1" | grep -o '"[OA][A-Z2-7]\{55\}"' | tr -d '"' | head -1; }
+key() { seedless key list --json --filter "$1" |
+    grep -o '"public_key": *"[OA][A-Z2-7]*' | grep -o '[OA][A-Z2-7]\{55\}' | head -1; }
 """
 
 
 @dataclass(frozen=True)
 class Office:
-    """A folder with a store and two tokens; `sections` of the page are run in it."""
+    """A folder with a store and tokens, in which sections of the page are run."""
 
     folder: Path
     page: str
@@ -55,10 +57,17 @@ class Office:
 
     def walk(self, heading: str, url: str = "") -> str:
         """Run the commands of the section with that *heading*, against the server at *url*."""
-        (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", self.page, re.MULTILINE | re.DOTALL)
-        lines = [line.removeprefix("$ ") for block in _BLOCK.findall(section) for line in block.splitlines()]
-        assert lines
-        return self.run(_KEY + "\n".join(lines).replace("nats://localhost:4222", url))
+        lines = "\n".join(self.scripts(heading))
+        return self.run(_KEY + lines.replace("nats://localhost:4222", url))
+
+    def scripts(self, heading: str) -> list[str]:
+        """Return the commands of each block in the section with that *heading*."""
+        (section,) = re.findall(
+            rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", self.page, re.MULTILINE | re.DOTALL
+        )
+        blocks = [re.sub(r"^\$ ", "", block, flags=re.MULTILINE) for block in _BLOCK.findall(section)]
+        assert blocks
+        return blocks
 
     def lose(self, label: str) -> None:
         """Take the token with this *label* away: its folder is deleted."""
@@ -66,68 +75,175 @@ class Office:
             path.parent for path in (self.folder / "tokens").glob("*/token.object")
             if label.encode() in path.read_bytes()
         ]  # fmt: skip
-        token.rename(self.folder / "lost")
+        token.rename(self.folder / f"lost-{label}")
 
     def json(self, *words: str) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.run(f"seedless {' '.join(words)} --json"))
 
-    def creds(self, user: str) -> Any:  # noqa: ANN401 - Creds
-        return parse_creds((self.folder / f"store/keys/creds/ACME/ORDERS/{user}.creds").read_text())
+    def creds(self, user: str, account: str = "ORDERS", operator: str = "ACME") -> Any:  # noqa: ANN401 - Creds
+        path = self.folder / f"store/keys/creds/{operator}/{account}/{user}.creds"
+        return parse_creds(path.read_text())
 
     def configuration(self, accounts: Path) -> str:
         """What the page has written for servers, with the folder in which they keep *accounts*."""
         return (self.folder / "trust.conf").read_text().replace("./jwt", str(accounts))
 
 
-@pytest.fixture
-def office(tmp_path: Path, softhsm: pytest_softhsm.SoftHSM) -> Office:
-    (tmp_path / "tokens").mkdir()
-    (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path}/tokens\n")
-    page = _PAGE.read_text(encoding="utf-8")
-    made = Office(tmp_path, page, softhsm.module)
+@dataclass(frozen=True)
+class Servers:
+    """The nats-server of an office: started, restarted with its new configuration, and logged in to."""
+
+    office: Office
+    start: Callable[[str], Any]
+    session: Callable[..., Any]
+
+    def restarted(self, running: Any = None) -> Any:  # noqa: ANN401 - NatsServer
+        """Return a server that trusts what the page has written by now, in place of the *running* one."""
+        if running is not None:
+            running.stop()
+        return self.start(self.office.configuration(self.office.folder / "accounts"))
+
+    def let_in(self, url: str, *users: Any) -> list[bool]:  # noqa: ANN401 - Creds
+        """Whether the server lets each of *users* in."""
+        return [self.session(url, user.key, user.jwt).refusal == "" for user in users]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, softhsm: pytest_softhsm.SoftHSM) -> Office:
+    """The office as *Prepare a spare* leaves it, with an account whose key is on a token of its own."""
+    folder = tmp_path_factory.mktemp("prepared")
+    made = opened(folder, softhsm.module)
     made.run("echo 1234 > pin; echo 87654321 > so-pin")
-    for label in ("MAIN", "SPARE"):
+    for label in ("MAIN", "SPARE", "TEAM"):
         made.run(f"seedless token init --yes --label {label} --so-pin-source file:so-pin")
+    made.walk("Prepare a spare")
+    made.run(
+        "seedless account add BILLING --yes --token pkcs11:token=TEAM\nseedless user add --yes -a BILLING app"
+    )
     return made
 
 
-def test_users_stay_and_the_lost_keys_are_gone_when_the_page_was_followed(
-    office: Office, nats_server: Callable[[str], Any], session: Callable[..., Any], tmp_path: Path
+def opened(folder: Path, module: Path) -> Office:
+    (folder / "tokens").mkdir(exist_ok=True)
+    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\n")
+    return Office(folder, _PAGE.read_text(encoding="utf-8"), module)
+
+
+@pytest.fixture
+def office(prepared: Office, tmp_path: Path) -> Office:
+    """A copy of the prepared office."""
+    shutil.copytree(prepared.folder, tmp_path / "office")
+    return opened(tmp_path / "office", prepared.module)
+
+
+@pytest.fixture
+def servers(office: Office, nats_server: Callable[[str], Any], session: Callable[..., Any]) -> Servers:
+    return Servers(office, nats_server, session)
+
+
+def test_users_stay_and_the_lost_keys_are_gone_when_the_identity_was_lost(
+    office: Office, servers: Servers
 ) -> None:
-    office.walk("Prepare a spare")
     prepared = office.json("operator", "show")
-    accounts = tmp_path / "accounts"
-    server = nats_server(office.configuration(accounts))
+    server = servers.restarted()
     office.run(f"seedless push --all --yes --url {server.url}")
     app = office.creds("app")
-    assert session(server.url, app.key, app.jwt).refusal == ""
+    assert servers.let_in(server.url, app) == [True]
 
+    office.walk("Rehearse the loss")
     office.lose("MAIN")
-    shown = office.walk("Rehearse the loss", server.url)
-    assert "MAIN" not in shown
-    drill = office.creds("drill")
-    assert drill.jwt.issuer != app.jwt.issuer
-    assert session(server.url, drill.key, drill.jwt).refusal == ""
+    proved = office.json("recovery", "drill", "MAIN", "--sign", "--yes")
+    assert (proved["survived"], proved["signed"]) == (True, 6)  # three accounts, and a user of each
 
-    office.walk("When it is lost: the operator", server.url)
+    office.walk("When the token of the operator's identity is lost", server.url)
     after = office.json("operator", "show")
     assert after["subject"] != prepared["subject"]
-    spare = after["claims"]["nats"]["signing_keys"]
-    assert len(spare) == 1
-    assert spare[0] in prepared["claims"]["nats"]["signing_keys"]
-    assert session(server.url, app.key, app.jwt).refusal == ""  # not restarted yet
-    server.stop()
-    restarted = nats_server(office.configuration(accounts))
-    for user in (app, drill):
-        assert session(restarted.url, user.key, user.jwt).refusal == ""
-    office.run(f"seedless user add --yes -a ORDERS later && seedless push --all --yes --url {restarted.url}")
+    kept = after["claims"]["nats"]["signing_keys"]
+    assert len(kept) == 1
+    assert kept[0] in prepared["claims"]["nats"]["signing_keys"]
     later = office.creds("later")
-    assert session(restarted.url, later.key, later.jwt).refusal == ""
-    office.walk("When it is lost: the accounts")
+    assert servers.let_in(server.url, app, later) == [True, True]  # not restarted yet
+    server = servers.restarted(server)
+    office.run(f"seedless push --all --yes --url {server.url}")
+    assert servers.let_in(server.url, app, later) == [True, True]
 
 
-def test_without_a_spare_the_loss_of_the_token_is_the_loss_of_the_operator(office: Office) -> None:
+def test_a_lost_signing_key_is_forgotten_and_nobody_notices(office: Office, servers: Servers) -> None:
+    lost = office.run(_KEY + "key 'ACME spare'").strip()
+    server = servers.restarted()
+    office.run(f"seedless push --all --yes --url {server.url}")
+    office.lose("SPARE")
+    office.walk("When the token of a signing key is lost", server.url)
+    assert lost not in office.json("operator", "show")["claims"]["nats"]["signing_keys"]
+    for account in ("SYS", "ORDERS"):
+        assert len(office.json("account", "show", account)["claims"]["nats"]["signing_keys"]) == 1
+    server = servers.restarted(server)
+    assert servers.let_in(server.url, office.creds("app")) == [True]
+
+
+def test_an_account_whose_token_is_lost_goes_on_without_a_restart(office: Office, servers: Servers) -> None:
+    server = servers.restarted()
+    office.run(f"seedless push --all --yes --url {server.url}")
+    office.lose("TEAM")
+    with pytest.raises(AssertionError, match="signing-key add -a BILLING --token OTHER lists another key"):
+        office.run("seedless user add --yes -a BILLING later")
+    office.walk("When the token of an account is lost", server.url)
+    app, later = (office.creds(name, "BILLING") for name in ("app", "later"))
+    assert servers.let_in(server.url, app, later) == [True, True]
+
+
+def test_a_store_and_an_inventory_that_are_lost_come_back(office: Office, servers: Servers) -> None:
+    server = servers.restarted()
+    office.run(f"seedless push --all --yes --url {server.url}")
+    app = office.creds("app")
     office.run(
+        "cp store/keys/creds/ACME/SYS/sys.creds sys.creds; cp store/keys/creds/ACME/ORDERS/app.creds .\n"
+        "seedless key register --all --yes --token pkcs11:token=TEAM\n"
+        "rm store/keyring.json"
+    )
+    office.walk("When the inventory is lost")
+    assert len(office.json("key", "list")["keys"]) == 9  # without that of BILLING
+    office.run("seedless account edit ORDERS --yes --conns 100")
+    office.run("cp -r store away; rm -r store/stores store/keys")
+    office.walk("When the store is lost", server.url)
+    office.run("seedless account edit ORDERS --yes --conns 50; seedless user add --yes -a ORDERS later")
+    office.run("seedless server config --yes --nats-resolver -o trust.conf")
+    server = servers.restarted(server)
+    office.run(f"seedless push --all --yes --url {server.url}")
+    assert servers.let_in(server.url, app, office.creds("later")) == [True, True]
+
+
+def test_a_spare_operator_signs_and_no_server_is_restarted(office: Office, servers: Servers) -> None:
+    first, second = office.scripts("List a spare operator")
+    office.run(first)
+    server = servers.restarted()
+    office.run(f"seedless push --all --yes --operator ACME --url {server.url}")
+    app = office.creds("app")
+    assert servers.let_in(server.url, app) == [True]
+    linted = office.run("seedless server lint trust.conf")
+    assert "error" not in linted
+    office.lose("MAIN")
+    office.lose("TEAM")
+    office.run(second.replace("nats://localhost:4222", server.url))
+    (spare,) = {
+        office.json("account", "show", name, "--operator", "ACME-SPARE")["issuer"]
+        for name in ("SYS", "ORDERS", "BILLING")
+    }
+    assert spare == office.json("operator", "show", "--operator", "ACME-SPARE")["subject"]
+    again = office.creds("app", operator="ACME-SPARE")
+    assert again.jwt.text == app.jwt.text
+    assert servers.let_in(server.url, app) == [True]
+    done = office.run("seedless operator replace ACME --operator ACME-SPARE --yes --token pkcs11:token=SPARE")
+    assert "no account" in done
+
+
+def test_without_a_spare_the_loss_of_the_token_is_the_loss_of_the_operator(
+    tmp_path: Path, softhsm: pytest_softhsm.SoftHSM
+) -> None:
+    office = opened(tmp_path, softhsm.module)
+    office.run(
+        "echo 1234 > pin; echo 87654321 > so-pin\n"
+        "seedless token init --yes --label MAIN --so-pin-source file:so-pin\n"
         "seedless operator add ACME --yes --sys --generate-signing-key --token pkcs11:token=MAIN\n"
         "seedless account add ORDERS --yes --token pkcs11:token=MAIN"
     )
