@@ -57,6 +57,27 @@ class Certificate(msgspec.Struct, frozen=True):
         """The SHA-256 of the DER, in hexadecimal."""
         return hashlib.sha256(self.der).hexdigest()
 
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Return the names: `cn`, `o` and `ou` of the subject, `dns`, `email` and `uri` beside it."""
+        oids = {
+            "cn": x509.NameOID.COMMON_NAME,
+            "o": x509.NameOID.ORGANIZATION_NAME,
+            "ou": x509.NameOID.ORGANIZATIONAL_UNIT_NAME,
+        }
+        subject = {
+            name: tuple(str(one.value) for one in self.value.subject.get_attributes_for_oid(oid))
+            for name, oid in oids.items()
+        }
+        try:
+            others = self.value.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            others = x509.SubjectAlternativeName([])
+        return subject | {
+            "dns": tuple(others.get_values_for_type(x509.DNSName)),
+            "email": tuple(others.get_values_for_type(x509.RFC822Name)),
+            "uri": tuple(others.get_values_for_type(x509.UniformResourceIdentifier)),
+        }
+
 
 def parse(data: bytes, where: str) -> list[Certificate]:
     """Return the certificates in *data*, PEM (any number) or DER (one); raise `Refused`.

@@ -20,12 +20,10 @@ errors, each with its place.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
@@ -99,17 +97,15 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         return Config()
     # Whoever may write the file, or replace it in its folder, chooses the module, and the module gets the
     # PIN.
-    for place in (path, path.absolute().parent, path.resolve().parent):
-        with atomic.store_errors("read", place):
-            status = place.stat()
-        _require_owned(place, status, os.geteuid())
-    import tomllib  # only where there is a file
+    require_owned(path, "it decides who gets your PIN")
+    from seedless import strict_json  # only where there is a file
 
     try:
-        return _config(tomllib.loads(data.decode("utf-8")))
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a value of ours that is wrong
-        reason = str(error)
-        raise StoreError(f"{shown(path)}: {reason[:1].lower()}{reason[1:]}", _EXAMPLE) from error
+        return _config(strict_json.read_toml(data, _ConfigMembers))
+    except BadClaims as error:  # becomes a StoreError with the name of the file
+        raise StoreError(f"{shown(path)}: {error.message}", _EXAMPLE) from error
+    except ValueError as error:  # a value of ours that is wrong
+        raise StoreError(f"{shown(path)}: {error}", _EXAMPLE) from error
 
 
 def choose_module(
@@ -173,20 +169,24 @@ def softhsm_module() -> Path | None:
     return next((path for path in map(Path, _SOFTHSM) if path.is_file()), None)
 
 
-def _require_owned(path: Path, status: os.stat_result, user: int) -> None:
-    """Raise `StoreError` when *path* belongs to others than *user* and root, or when others can write it."""
+def require_owned(path: Path, reason: str) -> None:
+    """Raise `StoreError` when others than this user and root can write *path*, or put another in its place.
+
+    *reason* is what the file decides, for the hint.
+    """
     # A folder counts too: whoever can write it can put another file in the place of this one.
+    for place in dict.fromkeys((path, path.absolute().parent, path.resolve().parent)):
+        with atomic.store_errors("read", place):
+            status = place.stat()
+        _require_owned(place, status, os.geteuid(), reason)
+
+
+def _require_owned(path: Path, status: os.stat_result, user: int, reason: str) -> None:
     if status.st_uid not in {0, user}:
-        raise StoreError(
-            f"{shown(path)} belongs to another user",
-            "it decides who gets your PIN: it must be yours, or root's",
-        )
+        raise StoreError(f"{shown(path)} belongs to another user", f"{reason}: it must be yours, or root's")
     sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
     if status.st_mode & _WRITABLE_BY_OTHERS and not sticky:
-        raise StoreError(
-            f"{shown(path)} can be written by others",
-            f"it decides who gets your PIN: chmod go-w {shown(path)}",
-        )
+        raise StoreError(f"{shown(path)} can be written by others", f"{reason}: chmod go-w {shown(path)}")
 
 
 class _ContextMembers(msgspec.Struct, frozen=True, rename="kebab"):
@@ -209,15 +209,7 @@ class _ConfigMembers(msgspec.Struct, frozen=True, rename="kebab"):
     contexts: dict[str, _ContextMembers] = msgspec.field(default_factory=dict)
 
 
-def _config(values: dict[str, Any]) -> Config:
-    from seedless import strict_json  # only where there is a file
-
-    try:
-        members = strict_json.read(values, _ConfigMembers)
-    except BadClaims as error:
-        # Becomes a StoreError with the name of the file; what is an object in JSON is a table in TOML.
-        message = re.sub(r"an object$", "a table", error.message)
-        raise ValueError(message) from error
+def _config(members: _ConfigMembers) -> Config:
     return Config(
         store=_absolute(members.store, "store"),
         modules=tuple(

@@ -204,10 +204,11 @@ def asks_again(source: PinSource, why: str) -> bool:
 class _ReadOnce:
     """A PIN that is read at the first use."""
 
-    __slots__ = ("_name", "_pin", "_read")
+    __slots__ = ("_name", "_pin", "_read", "_what")
 
-    def __init__(self, name: str, read: Callable[[], str]) -> None:
+    def __init__(self, name: str, read: Callable[[], str], what: str = "PIN") -> None:
         self._name: Final = name
+        self._what: Final = what
         self._read: Final = read
         self._pin: str | None = None
 
@@ -215,15 +216,17 @@ class _ReadOnce:
         """Return the PIN; the first call reads it."""
         if self._pin is None:
             forbid_dumps()
-            self._pin = _accepted(self._read(), f"the PIN from {self._name}")
+            self._pin = _accepted(self._read(), f"the {self._what} from {self._name}")
         return self._pin
 
     def __repr__(self) -> str:
         return f"PinSource({self._name})"
 
 
-def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) -> PinSource:
-    """Return the source `env:NAME`.
+def environment_pin(
+    name: str, environ: MutableMapping[str, str] | None = None, *, what: str = "PIN"
+) -> PinSource:
+    """Return the source `env:NAME`; *what* it holds, in messages, where that is another secret.
 
     Reading takes the variable out of *environ*, so that no child inherits it, and out of what the system
     shows of this process.
@@ -238,15 +241,19 @@ def environment_pin(name: str, environ: MutableMapping[str, str] | None = None) 
             overwrite_variables([name])
         value = variables.pop(name, None)
         if value is None:
-            raise PinError(f"the environment variable {name} is not set", "put the PIN of the token into it")
+            hint = "put the PIN of the token into it" if what == "PIN" else f"put the {what} into it"
+            raise PinError(f"the environment variable {name} is not set", hint)
         return value
 
-    return _ReadOnce(f"env:{name}", read)
+    return _ReadOnce(f"env:{name}", read, what)
 
 
-def file_pin(path: Path) -> PinSource:
-    """Return the source `file:PATH`: a regular file that its owner alone can read, holding one line."""
-    return _ReadOnce(f"file:{path}", lambda: _read_file(path))
+def file_pin(path: Path, *, what: str = "PIN") -> PinSource:
+    """Return the source `file:PATH`: a regular file that its owner alone can read, holding one line.
+
+    *what* it holds, in messages, where that is another secret.
+    """
+    return _ReadOnce(f"file:{path}", lambda: _read_file(path, what), what)
 
 
 def descriptor_pin(number: int) -> PinSource:
@@ -364,12 +371,12 @@ def _ask_on_terminal(question: str) -> str:
         raise PinError("no PIN was typed", _OTHER_SOURCES) from None
 
 
-def _read_file(path: Path) -> str:
+def _read_file(path: Path, what: str) -> str:
     try:
         # Not blocking: a FIFO without a writer would hang here.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise PinError(f"cannot read the PIN from {path}: {error.strerror}") from error
+        raise PinError(f"cannot read the {what} from {path}: {error.strerror}") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -377,8 +384,8 @@ def _read_file(path: Path) -> str:
         # Of the open descriptor, so that it is the file that is read. Who may write it could choose the
         # PIN, and lock the token by it.
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise PinError(f"{path} holds a PIN and is open to others than its owner", f"chmod 600 {path}")
-        return _decoded(os.read(descriptor, _LONGEST * 4), f"the PIN in {path}")
+            raise PinError(f"{path} holds a {what} and is open to others than its owner", f"chmod 600 {path}")
+        return _decoded(os.read(descriptor, _LONGEST * 4), f"the {what} in {path}")
     finally:
         os.close(descriptor)
 

@@ -3,8 +3,9 @@
 Claims are read otherwise (`typed_json`): others write them too, and what is unknown in them is kept apart.
 Here a file with a member more or less is not ours, or is damaged, and nothing is guessed. A member may be
 absent where its field has a default. Accepted types of fields: text, integers, booleans, `Literal`,
-`dict[str, …]`, `tuple[…, ...]`, Structs, each of these or null, and `Any`, which
-whoever reads the file checks.
+`dict[str, …]`, `tuple[…, ...]`, Structs, unions of these and null, and `Any`, which whoever reads the file
+checks. Of a union of Structs the member `tag_field` names the one; `Annotated[…, Parsed(…)]` is text that
+becomes another value.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 
 from seedless import wire
-from seedless.errors import BadClaims
+from seedless.errors import BadClaims, InvalidValue, SeedlessError
+from seedless.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -26,7 +29,40 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 _Read = Callable[[Any], Any]
 
+_OBJECT = "is not an object"
 _WORDS: dict[Any, str] = {int: "an integer", str: "text", bool: "true or false"}
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """Text in the file that becomes another value: *words* name it for people, *parse* makes it.
+
+    What `parse` refuses (`ValueError`, `SeedlessError`) is reported with the words; the sentence of an
+    `InvalidValue` follows the place as it is.
+    """
+
+    words: str
+    parse: Callable[[str], Any]
+
+    def read(self, value: object) -> Any:  # noqa: ANN401 - what it becomes
+        """Return what the text *value* becomes."""
+        if type(value) is not str:
+            raise _NotAsExpected(f"is not {self.words}")
+        try:
+            return self.parse(value)
+        except InvalidValue as error:
+            raise _NotAsExpected(str(error)) from error
+        except (ValueError, SeedlessError) as error:
+            raise _NotAsExpected(f"is not {self.words}: {printable(str(error))}") from error
+
+
+def _absolute_path(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or not text.isprintable():
+        raise InvalidValue("is not an absolute path")
+    return path
+
+
+ABSOLUTE_PATH = Parsed("an absolute path", _absolute_path)
 
 
 class _NotAsExpected(Exception):
@@ -53,6 +89,19 @@ def read(value: object, kind: type[S], path: str = "") -> S:
     return result
 
 
+def read_toml(data: bytes, kind: type[S]) -> S:
+    """Return the TOML *data* as the Struct *kind*, as strictly; raise `BadClaims` with the place."""
+    import tomllib  # few files are TOML
+
+    try:
+        return read(tomllib.loads(data.decode("utf-8")), kind)
+    except BadClaims as error:  # what is an object in JSON is a table in TOML
+        raise BadClaims(error.message.replace(_OBJECT, "is not a table"), path=error.path) from error
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+        raise BadClaims(f"{reason[:1].lower()}{reason[1:]}") from error
+
+
 def require_version(value: object, version: int) -> None:
     """Raise `BadClaims` for a file of another version: its other members may differ."""
     found = value.get("version") if isinstance(value, dict) else None
@@ -61,13 +110,16 @@ def require_version(value: object, version: int) -> None:
 
 
 @functools.cache
-def _reader(kind: Any) -> _Read:  # noqa: ANN401 - a type
+def _reader(kind: Any) -> _Read:  # noqa: ANN401, PLR0911 - a type, and one return for each kind of it
     """Return what reads a value of *kind*."""
     if kind is Any:
         return lambda value: value
-    if isinstance(kind, UnionType):
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:  # the second with Annotated in it
         return _of_union(kind)
     match get_origin(kind), get_args(kind):
+        case origin, (inner, *notes) if origin is Annotated:
+            parsed = next((note for note in notes if isinstance(note, Parsed)), None)
+            return _reader(inner) if parsed is None else parsed.read
         case builtins.dict, (_, item):
             return _of_object(_reader(item))
         case builtins.tuple, (item, _):
@@ -101,19 +153,50 @@ def _of_choice(choices: tuple[Any, ...]) -> _Read:
 
 
 def _of_union(kind: Any) -> _Read:  # noqa: ANN401 - a type
-    (other,) = (option for option in get_args(kind) if option is not NoneType)
-    read_other = _reader(other)
+    options = [option for option in get_args(kind) if option is not NoneType]
+    has_null = len(options) < len(get_args(kind))
+    read_other = _of_options(options)
 
     def read_union(value: Any) -> Any:  # noqa: ANN401 - JSON
-        return None if value is None else read_other(value)
+        return None if value is None and has_null else read_other(value)
 
     return read_union
+
+
+def _of_options(options: list[Any]) -> _Read:
+    """Return what reads a value of one of *options*: tagged Structs, or a list and something else."""
+    if len(options) == 1:
+        return _reader(options[0])
+    if all(getattr(option, "__struct_config__", None) for option in options):
+        return _of_tagged(options)
+    lists = [option for option in options if get_origin(option) is builtins.tuple]
+    (read_list,), (read_other,) = (
+        map(_reader, group) for group in (lists, [option for option in options if option not in lists])
+    )
+    return lambda value: read_list(value) if isinstance(value, list) else read_other(value)
+
+
+def _of_tagged(options: list[Any]) -> _Read:
+    (name,) = {option.__struct_config__.tag_field for option in options}
+    readers = {option.__struct_config__.tag: _reader(option) for option in options}
+
+    def read_tagged(value: Any) -> Any:  # noqa: ANN401 - JSON
+        if type(value) is not dict:
+            raise _NotAsExpected(_OBJECT)
+        if name not in value:
+            raise _NotAsExpected("is missing", name)
+        tag = value[name]
+        if type(tag) is not str or tag not in readers:
+            raise _NotAsExpected(f"is none of {', '.join(readers)}", name)
+        return readers[tag]({member: item for member, item in value.items() if member != name})
+
+    return read_tagged
 
 
 def _of_object(read_item: _Read) -> _Read:
     def read_object(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         if type(value) is not dict:
-            raise _NotAsExpected("is not an object")
+            raise _NotAsExpected(_OBJECT)
         items = {}
         for name, item in value.items():
             try:
@@ -149,7 +232,7 @@ def _of_struct(kind: Any) -> _Read:  # noqa: ANN401 - a type
 
     def read_struct(value: Any) -> Any:  # noqa: ANN401 - JSON
         if type(value) is not dict:
-            raise _NotAsExpected("is not an object")
+            raise _NotAsExpected(_OBJECT)
         members = {}
         for name, item in value.items():
             if name not in readers:

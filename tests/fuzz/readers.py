@@ -7,6 +7,7 @@ parse, each with the readers that reach it; a test looks through the source for 
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Callable
@@ -57,6 +58,9 @@ from seedless.policy import of_canonical
 from seedless.resolver import delete, protocol
 from seedless.resolver.targets import MemoryTarget
 from seedless.seeds import SoftwareKey
+from seedless.serve import config as callout_config
+from seedless.serve.backends import oidc, users
+from seedless.serve.login import Login
 from seedless.serve.request import read_request
 from seedless.serve.sealing import Sealing, require_plain
 from seedless.serve.system_account import account_of_answer, listed_server
@@ -238,6 +242,19 @@ def _input(data: bytes, folder: Path) -> object:
     return show.read_jwt(str(_file(data, folder / "input")))
 
 
+def _callout(data: bytes, folder: Path) -> object:
+    return callout_config.load(_file(data, folder / "config" / "callout.toml"))
+
+
+def _token(data: bytes, folder: Path) -> object:
+    """Read the token of a login, of a provider whose keys are those of the sample."""
+    path = _file(samples.JWKS, folder / "jwks.json")
+    provider = oidc.OidcProvider(
+        "sso", oidc.OidcSettings(issuer=samples.ISSUER, audience=("nats",), jwks=path)
+    )
+    return asyncio.run(provider.identify(Login(token=_text(data))))
+
+
 READERS: dict[str, Reader] = {
     "jwt": Reader(
         _jwt,
@@ -338,6 +355,10 @@ READERS: dict[str, Reader] = {
         lambda data, folder: pin.file_pin(_file(data, folder / "pin")).pin("a token", None), (b"1234\n",)
     ),
     "configuration": Reader(_config, (samples.CONFIG,)),
+    "configuration of a callout": Reader(_callout, (samples.CALLOUT,)),
+    "users of a callout": Reader(lambda data, _: users.read_users(data), (samples.USERS,)),
+    "JWKS": Reader(lambda data, _: oidc.read_jwks(data), (samples.JWKS,)),
+    "token of a login": Reader(_token, (samples.TOKEN,)),
     "configuration that is edited": Reader(_edited_config, (samples.CONFIG,)),
     "configuration of nsc": Reader(_nsc, (b'{"store_root":"/home/a/stores","operator":"ACME"}',)),
     "key file of nsc": Reader(_nk, (samples.USER.reveal().encode(), str(samples.USER.public_key).encode())),
@@ -374,7 +395,6 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "cli/render/describe.py": ("input of a command",),
     "cli/render/shown.py": ("input of a command",),
     "cli/render/spool.py": (),  # a file that this process has written
-    "config.py": ("configuration",),
     "config_edit.py": ("configuration that is edited",),
     "desired/read.py": ("desired state",),
     "file_kind.py": ("kind of a file",),
@@ -395,6 +415,8 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
     "serve/system_account.py": ("listed server", "account of a server"),
+    "serve/backends/oidc.py": ("JWKS", "token of a login"),
+    "strict_json.py": ("configuration", "configuration of a callout", "users of a callout"),
     "store/files.py": ("store", "mark of a store"),
     "trust.py": ("payload of a jwt",),
     "nats_config/words.py": (),  # the table that comes with this program

@@ -9,7 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jwt as pyjwt
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -55,6 +58,42 @@ DEVICE = certificates.yubikey()
 ATTESTATION = DEVICE.piv(bytes(OPERATOR.public_key.raw)).pem + DEVICE.own.pem + DEVICE.root.pem
 HSM = certificates.yubihsm()
 URI = "pkcs11:token=demo;serial=10be1048a1330d40;object=account:ORDERS;id=%2F%C6;type=private"
+
+ISSUER = "https://sso.example.com"
+_PROVIDER = ec.derive_private_key(7, ec.SECP256R1())
+JWKS = json.dumps(
+    {"keys": [{**ECAlgorithm.to_jwk(_PROVIDER.public_key(), as_dict=True), "kid": "k1", "use": "sig"}]}
+).encode()
+TOKEN = pyjwt.encode(
+    {"iss": ISSUER, "aud": "nats", "sub": "ada", "iat": NOW, "exp": 2**40},
+    _PROVIDER,
+    algorithm="ES256",
+    headers={"kid": "k1"},
+).encode()
+USERS = b"""
+[ada]
+password = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+tags = ["dept:sales"]
+attributes = { groups = ["clerks"], tenant = "acme" }
+"""
+CALLOUT = f"""
+servers = ["nats://127.0.0.1:4222"]
+mode = "operator"
+account = "{ACCOUNT.public_key}"
+signing-key = "file:/run/callout.nk"
+[accounts.ORDERS]
+key = "AAFVCOWZWSJEAFOKBEBO2B4QITJ2YXN6YIYG6BUURQINVDVW4OPS3YM3"
+roles = {{ clerk = "pkcs11:token=demo" }}
+[backends.sso]
+kind = "oidc"
+issuer = "{ISSUER}"
+audience = ["nats"]
+[[rules]]
+when = {{ networks = ["10.0.0.0/8"], attributes = {{ groups = ["clerks"] }} }}
+account = "ORDERS"
+role = "clerk"
+validity = "12h"
+""".encode()
 
 
 class Keys:

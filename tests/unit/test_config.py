@@ -108,10 +108,10 @@ def test_a_file_in_a_folder_that_others_can_write_is_refused_unless_it_is_sticky
 def test_a_file_of_another_user_is_refused_and_one_of_root_is_not() -> None:
     path = Path("/config.toml")
     owned_by = [os.stat_result((0o100600, 0, 0, 1, user, 0, 0, 0, 0, 0)) for user in (0, 1000, 1001)]
-    config._require_owned(path, owned_by[0], user=1000)
-    config._require_owned(path, owned_by[1], user=1000)
+    config._require_owned(path, owned_by[0], 1000, "it decides who gets your PIN")
+    config._require_owned(path, owned_by[1], 1000, "it decides who gets your PIN")
     with pytest.raises(StoreError, match="belongs to another user"):
-        config._require_owned(path, owned_by[2], user=1000)
+        config._require_owned(path, owned_by[2], 1000, "it decides who gets your PIN")
 
 
 @pytest.mark.parametrize(

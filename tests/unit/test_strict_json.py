@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
 
-from seedless import strict_json, wire
+from seedless import strict_json, units, wire
 from seedless.errors import BadClaims
 
 
@@ -75,3 +76,60 @@ def test_a_file_of_another_version_is_reported_as_such_before_its_members() -> N
     with pytest.raises(BadClaims, match="it is of version 2, this program reads 1"):
         strict_json.require_version({"version": 2, "new": 1}, 1)
     strict_json.require_version({"version": True}, 1)  # `read` reports that it is no integer
+
+
+class Circle(msgspec.Struct, frozen=True, tag_field="kind", tag="circle"):
+    radius: int
+
+
+class Text(msgspec.Struct, frozen=True, tag_field="kind", tag="text"):
+    words: str | tuple[str, ...]
+    after: Annotated[int, strict_json.Parsed("a span of time, as 30s", units.parse_span)] = 0
+    path: Annotated[Path | None, strict_json.ABSOLUTE_PATH] = None
+
+
+class Drawing(msgspec.Struct, frozen=True):
+    shapes: tuple[Circle | Text, ...]
+
+
+def test_a_tag_names_the_struct_of_a_union_and_text_becomes_other_values() -> None:
+    text = (
+        '[[shapes]]\nkind = "circle"\nradius = 2\n'
+        '[[shapes]]\nkind = "text"\nwords = ["a"]\nafter = "2m"\npath = "/x"\n'
+        '[[shapes]]\nkind = "text"\nwords = "b"\n'
+    )
+    assert strict_json.read_toml(text.encode(), Drawing) == Drawing(
+        (Circle(2), Text(("a",), after=120, path=Path("/x")), Text("b"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param("shapes = [1]", "shapes[0] is not a table", id="no table"),
+        pytest.param("[[shapes]]\nradius = 1", "shapes[0].kind is missing", id="no tag"),
+        pytest.param('[[shapes]]\nkind = "x"', "shapes[0].kind is none of circle, text", id="unknown tag"),
+        pytest.param('[[shapes]]\nkind = "circle"\nwords = "a"', "shapes[0].words is not known", id="other"),
+        pytest.param('[[shapes]]\nkind = "text"\nwords = 1', "shapes[0].words is not text", id="neither"),
+        pytest.param('[[shapes]]\nkind = "text"\nwords = [1]', "shapes[0].words[0] is not text", id="item"),
+        pytest.param(
+            '[[shapes]]\nkind = "text"\nwords = ""\nafter = 5',
+            "shapes[0].after is not a span of time, as 30s",
+            id="no text",
+        ),
+        pytest.param(
+            '[[shapes]]\nkind = "text"\nwords = ""\nafter = "x"',
+            "shapes[0].after is not a span of time, as 30s: 'x' is no span of time: write 12h, 30d, 6M, 1y",
+            id="not parsed",
+        ),
+        pytest.param(
+            '[[shapes]]\nkind = "text"\nwords = ""\npath = "x"',
+            "shapes[0].path is not an absolute path",
+            id="a sentence of its own",
+        ),
+    ],
+)
+def test_what_is_not_one_of_a_union_is_reported_with_its_place(text: str, sentence: str) -> None:
+    with pytest.raises(BadClaims) as caught:
+        strict_json.read_toml(text.encode(), Drawing)
+    assert caught.value.message == sentence

@@ -47,6 +47,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     """Who logs in, proven by `backend`, and what the backend states about them.
 
     `account`, `role` and `tags` are proposals that a rule may use; `attributes` hold whatever else there is.
+    `expires` is when the proof ends, in Unix seconds, 0 for never: what is granted on it ends then too.
     """
 
     backend: str
@@ -55,6 +56,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     role: str = ""
     tags: tuple[str, ...] = ()
     attributes: dict[str, str | tuple[str, ...]] = {}
+    expires: int = 0
 
 
 class Backend(Protocol):

@@ -1,0 +1,300 @@
+"""The configuration of an auth callout: a TOML file, read strictly, whose secrets are elsewhere.
+
+    servers = ["nats://127.0.0.1:4222"]
+    creds = "/etc/seedless/callout.creds"
+    mode = "operator"
+    account = "AB…"                                   # the callout account
+    signing-key = "file:/etc/seedless/callout.nk"     # signs the answers
+    curve-key = "env:CALLOUT_XKEY"
+
+    [accounts.ORDERS]
+    key = "AC…"
+    roles = { clerk = "file:/etc/seedless/clerk.nk" }
+
+    [backends.staff]
+    kind = "users"
+    file = "/etc/seedless/users.toml"
+
+    [[rules]]
+    when = { backends = ["staff"] }
+    account = "ORDERS"
+    role = "clerk"
+
+Whoever writes the file decides who logs in: it is refused where others than its owner can write it. Seeds are
+in files that the owner alone can read, in variables of the environment, or on a token, and never in it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from seedless import pin, strict_json, units
+from seedless.config import require_owned
+from seedless.errors import BadClaims, BadKey, InvalidValue, PinError, StoreError
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.uri import KeyUri
+from seedless.seeds import SoftwareKey
+from seedless.serve.backends import Settings
+from seedless.serve.rules import Rule, Span
+from seedless.store import atomic
+from seedless.strict_json import ABSOLUTE_PATH, Parsed
+from seedless.text import holds_seed, quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AccountKeys", "Bounds", "CalloutConfig", "Delegation", "KeySource", "Tls", "load", "software_key"]
+
+DELEGATED = "delegated"
+_EXAMPLE = "seedless docs callout lists what it may hold"
+_REASON = "it decides who logs in"
+
+
+class KeySource(msgspec.Struct, frozen=True):
+    """Where a private key is: a file or a variable that holds a seed, a token, or made at the start.
+
+    `kind` is `file`, `env`, `pkcs11` or `delegated`; `place` is the path, the name or the URI.
+    """
+
+    kind: Literal["file", "env", "pkcs11", "delegated"]
+    place: str = ""
+
+
+def _key_source(text: str) -> KeySource:
+    kind, colon, place = text.partition(":")
+    if text == DELEGATED:
+        return KeySource("delegated")
+    if kind == "pkcs11":
+        KeyUri.parse(text)
+        return KeySource("pkcs11", text)
+    if not colon or not place or "\0" in place or kind not in {"file", "env"}:
+        # Never quoted: it may be a seed.
+        raise InvalidValue("is no place of a key: write file:/path, env:NAME or pkcs11:…")
+    return KeySource("file" if kind == "file" else "env", place)
+
+
+def _seconds(text: str) -> float:
+    return units.parse_duration(text) / 10**9
+
+
+Source = Annotated[KeySource, Parsed("file:/path, env:NAME or pkcs11:…", _key_source)]
+File = Annotated[Path, ABSOLUTE_PATH]
+Duration = Annotated[float, Parsed("a duration, as 500ms, 1.5s, 1m", _seconds)]
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """How much is done at once, and how long refusals take."""
+
+    concurrency: Annotated[int, Meta(description="logins that are decided at once")] = 64
+    rate: Annotated[int, Meta(description="logins a second from one address, in the long run")] = 50
+    burst: Annotated[int, Meta(description="logins from one address at once, before the rate counts")] = 200
+    refusal_delay: Annotated[
+        Duration,
+        Meta(description="how long after a request a refusal is answered; below the server's timeout"),
+    ] = 1.0
+    delayed_refusals: Annotated[
+        int,
+        Meta(
+            description="refusals that wait at once; beyond them none is answered, and the server times out"
+        ),
+    ] = 1000
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """TLS of the service's own connection."""
+
+    ca: Annotated[
+        File | None, Meta(description="certificates of authorities, PEM; else those of the system")
+    ] = None
+    cert: Annotated[File | None, Meta(description="the client certificate, PEM")] = None
+    key: Annotated[File | None, Meta(description="its key, PEM")] = None
+
+
+class AccountKeys(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """An account that users may be placed in, and the keys that sign them; no keys in configuration mode."""
+
+    key: Annotated[str, Meta(description="the public key of the account")] = ""
+    signing_key: Annotated[
+        Source | None, Meta(description="signs users with permissions: a signing key without a scope")
+    ] = None
+    roles: Annotated[
+        dict[str, Source],
+        Meta(description="the scoped signing key of each role; `delegated` ones are made at the start"),
+    ] = {}
+
+
+class Delegation(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """How keys are delegated: the token adds them to the accounts at the start, and before they end."""
+
+    span: Annotated[Span, Meta(description="how long a delegated key is used")] = msgspec.field(name="for")
+    context: Annotated[
+        str,
+        Meta(description="a context of the configuration: store, operator, token, source of the PIN, policy"),
+    ] = ""
+
+
+class CalloutConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """An auth callout service."""
+
+    servers: Annotated[
+        tuple[str, ...], Meta(description="URLs of servers: `nats://`, `tls://`, `ws://`, `wss://`")
+    ]
+    mode: Annotated[
+        Literal["operator", "configuration"],
+        Meta(description="how the servers authenticate: jwts, or their file"),
+    ]
+    account: Annotated[
+        str, Meta(description="the callout account: its public key, or in configuration mode its name")
+    ]
+    signing_key: Annotated[
+        Source,
+        Meta(description="signs the answers: a key of the callout account; in configuration mode the issuer"),
+    ]
+    accounts: Annotated[
+        dict[str, AccountKeys], Meta(description="the accounts that users may be placed in, by their names")
+    ]
+    backends: Annotated[dict[str, Settings], Meta(description="who proves identities, asked in this order")]
+    rules: Annotated[tuple[Rule, ...], Meta(description="what an identity gets: the first rule that matches")]
+    creds: Annotated[File | None, Meta(description="the creds file of the service's own user")] = None
+    nkey: Annotated[
+        Source | None, Meta(description="its key, where it logs in with a bare nkey (configuration mode)")
+    ] = None
+    tls: Annotated[Tls, Meta(description="TLS of the service's own connection")] = Tls()
+    curve_key: Annotated[
+        Source | None, Meta(description="the curve key of the account; then requests have to be encrypted")
+    ] = None
+    queue_group: Annotated[str, Meta(description="the queue group of all replicas")] = "seedless-callout"
+    validity: Annotated[Span, Meta(description="how long users are valid, where a rule states nothing")] = (
+        3600
+    )
+    delegation: Annotated[Delegation | None, Meta(description="how `delegated` keys are made")] = None
+    bounds: Annotated[Bounds, Meta(description="how much is done at once")] = Bounds()
+
+    def check(self) -> None:
+        """Raise `InvalidValue` with the place for values that do not go with each other."""
+        for place in ("servers", "accounts", "backends", "rules"):
+            if not getattr(self, place):
+                raise InvalidValue("is empty", place)
+        for place in Bounds.__struct_fields__:
+            if getattr(self.bounds, place) <= 0:
+                raise InvalidValue("is not above 0", f"bounds.{place.replace('_', '-')}")
+        if self.mode == "operator":
+            self._check_operator_mode()
+        else:
+            self._check_configuration_mode()
+        for index, rule in enumerate(self.rules):
+            try:
+                rule.check()
+                self._check_rule(rule)
+            except InvalidValue as error:
+                raise InvalidValue(str(error), ".".join((f"rules[{index}]", error.path))) from error
+
+    def _check_operator_mode(self) -> None:
+        _require_account_key(self.account, "account")
+        if self.signing_key.kind == "delegated":
+            raise InvalidValue("is delegated, and only keys of roles are", "signing-key")
+        for name, keys in self.accounts.items():
+            place = f"accounts.{quoted(name) if not name.isalnum() else name}"
+            _require_account_key(keys.key, f"{place}.key")
+            if keys.key == self.account:
+                raise InvalidValue(
+                    "is the callout account: users in it could read the passwords of others", place
+                )
+            if keys.signing_key is None and not keys.roles:
+                raise InvalidValue("has neither a signing-key nor roles", place)
+            if keys.signing_key is not None and keys.signing_key.kind == "delegated":
+                raise InvalidValue("is delegated, and only keys of roles are", f"{place}.signing-key")
+            if self.delegation is None and any(one.kind == "delegated" for one in keys.roles.values()):
+                raise InvalidValue("has delegated keys, and there is no [delegation]", f"{place}.roles")
+
+    def _check_configuration_mode(self) -> None:
+        for name, keys in self.accounts.items():
+            if keys != AccountKeys():
+                raise InvalidValue(
+                    "has keys: in configuration mode signing-key signs all users", f"accounts.{name}"
+                )
+            if name == self.account:
+                raise InvalidValue(
+                    "is the callout account: users in it could read the passwords of others",
+                    f"accounts.{name}",
+                )
+        if self.signing_key.kind == "delegated" or self.delegation is not None:
+            raise InvalidValue(
+                "is not possible in configuration mode: there are no account jwts", "delegation"
+            )
+
+    def _check_rule(self, rule: Rule) -> None:
+        for name in rule.when.backends:
+            if name not in self.backends:
+                raise InvalidValue(f"has {quoted(name)}, and there is no such backend", "when.backends")
+        if rule.role and self.mode == "configuration":
+            raise InvalidValue("is given in configuration mode, where there are no scopes", "role")
+        if rule.account and "{{" not in rule.account:
+            if rule.account not in self.accounts:
+                raise InvalidValue(f"is {quoted(rule.account)}, which is not among accounts", "account")
+            keys = self.accounts[rule.account]
+            if rule.role and "{{" not in rule.role and rule.role not in keys.roles:
+                raise InvalidValue(f"is {quoted(rule.role)}, which is no role of that account", "role")
+            if rule.permissions is not None and self.mode == "operator" and keys.signing_key is None:
+                raise InvalidValue("are given, and the account has no signing-key", "permissions")
+
+
+def _require_account_key(text: str, place: str) -> None:
+    try:
+        is_account = PublicKey.parse(text).role is Role.ACCOUNT
+    except BadKey as error:
+        raise InvalidValue(f"is no public key: {error.message}", place) from error
+    if not is_account:
+        raise InvalidValue("is not the public key of an account", place)
+
+
+def load(path: Path) -> CalloutConfig:
+    """Read the configuration at *path*; raise `StoreError` with the place of what is not right."""
+    data = atomic.read(path)
+    if data is None:
+        raise StoreError(f"there is no {shown(path)}", _EXAMPLE)
+    require_owned(path, _REASON)
+    if holds_seed(data.decode("utf-8", "replace")):
+        raise StoreError(
+            f"{shown(path)} holds a seed", "put it into a file with mode 0600, and name that: file:/path"
+        )
+    try:
+        config = strict_json.read_toml(data, CalloutConfig)
+        config.check()
+    except BadClaims as error:
+        raise StoreError(f"{shown(path)}: {error.message}", _EXAMPLE) from error
+    except InvalidValue as error:
+        raise StoreError(f"{shown(path)}: {error.path.rstrip('.')} {error}", _EXAMPLE) from error
+    return config
+
+
+def software_key(
+    source: KeySource, *roles: Role, environment: Mapping[str, str] | None = None
+) -> SoftwareKey:
+    """Return the key whose seed is at *source*, a file or a variable; raise `StoreError`.
+
+    The variable is taken out of the environment of this process, unless another *environment* is given.
+    """
+    place = f"{source.kind}:{source.place}"
+    try:
+        if source.kind == "file":
+            text = pin.file_pin(Path(source.place), what="seed").pin("", "")
+        else:
+            variables = os.environ if environment is None else dict(environment)
+            text = pin.environment_pin(source.place, variables, what="seed").pin("", "")
+        key = SoftwareKey.parse((text or "").strip())
+    except PinError as error:
+        raise StoreError(error.message, error.hint) from error
+    except BadKey as error:
+        raise StoreError(f"{shown(place)} holds no seed: {error.message}", error.hint) from error
+    if key.public_key.role not in roles:
+        wanted = " or ".join(role.name.lower() for role in roles)
+        raise StoreError(
+            f"{shown(place)} holds the seed of another kind of key", f"it must be of an {wanted}"
+        )
+    return key
