@@ -2,10 +2,10 @@
 
 Claims are read otherwise (`typed_json`): others write them too, and what is unknown in them is kept apart.
 Here a file with a member more or less is not ours, or is damaged, and nothing is guessed. A member may be
-absent where its field has a default. Accepted types of fields: text, integers, booleans, `Literal`,
-`dict[str, …]`, `tuple[…, ...]`, Structs, unions of these and null, and `Any`, which whoever reads the file
-checks. Of a union of Structs the member `tag_field` names the one; `Annotated[…, Parsed(…)]` is text that
-becomes another value.
+absent where its field has a default. Accepted types of fields: text, integers, booleans, floats of TOML,
+`Literal`, `dict[str, …]`, `tuple[…, ...]`, Structs, unions of these and null, and `Any`, which whoever reads
+the file checks. Of a union of Structs the member `tag_field` names the one; `Annotated[…, Parsed(…)]` is
+text that becomes another value.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ S = TypeVar("S")
 _Read = Callable[[Any], Any]
 
 _OBJECT = "is not an object"
-_WORDS: dict[Any, str] = {int: "an integer", str: "text", bool: "true or false"}
+_WORDS: dict[Any, str] = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ def _of_scalar(kind: Any) -> _Read:  # noqa: ANN401 - a type
 
     def read_scalar(value: Any) -> Any:  # noqa: ANN401 - JSON
         # Not isinstance: true is an integer to Python, and a number that is none to Go is text to `wire`.
-        if type(value) is not kind:
+        if type(value) is not kind and not (kind is float and type(value) is int):
             raise _NotAsExpected(sentence)
         return value
 

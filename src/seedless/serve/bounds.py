@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from seedless import units
 from seedless.errors import Refused
+from seedless.strict_json import Parsed
 
 __all__ = ["Bounds", "Sources"]
 
@@ -19,19 +22,26 @@ _MOST = 10_000  # sources that are remembered
 _IPV6 = 64  # bits of the networks that providers give to one customer
 
 
-class Bounds(Struct, frozen=True, kw_only=True):
-    """How much is done at once, and how failures are slowed down.
+def _seconds(text: str) -> float:
+    return units.parse_duration(text) / 10**9
 
-    `concurrency` logins are decided on at once, the others wait; `refusal_delay` seconds after its receipt a
-    refused request is answered; beyond `refusals` of these that wait, a refusal is not answered at all. A
-    source may fail `source_failures` times at once, and `source_rate` times a second in the long run.
-    """
 
-    concurrency: int = 64
-    refusal_delay: float = 1.0
-    refusals: int = 1000
-    source_failures: int = 100
-    source_rate: float = 1.0
+class Bounds(Struct, frozen=True, kw_only=True, rename="kebab"):
+    """How much is done at once, and how failures are slowed down."""
+
+    concurrency: Annotated[int, Meta(description="logins that are decided on at once; the others wait")] = 64
+    refusal_delay: Annotated[
+        float,
+        Parsed("a duration, as 500ms, 1s", _seconds),
+        Meta(description="how long after its receipt a refused request is answered; in seconds"),
+    ] = 1.0
+    refusals: Annotated[
+        int, Meta(description="refusals that wait for that; beyond them a refusal is not answered at all")
+    ] = 1000
+    source_failures: Annotated[int, Meta(description="logins from one address that may fail at once")] = 100
+    source_rate: Annotated[
+        float, Meta(description="logins from one address that may fail each second in the long run")
+    ] = 1.0
 
 
 class Sources:

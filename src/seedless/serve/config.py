@@ -33,13 +33,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from seedless import pin, strict_json, units
+from seedless import pin, strict_json
 from seedless.config import require_owned
 from seedless.errors import BadClaims, BadKey, InvalidValue, PinError, StoreError
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 from seedless.serve.backends import Settings
+from seedless.serve.bounds import Bounds
 from seedless.serve.rules import Rule, Span
 from seedless.store import atomic
 from seedless.strict_json import ABSOLUTE_PATH, Parsed
@@ -48,7 +49,7 @@ from seedless.text import holds_seed, quoted, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AccountKeys", "Bounds", "CalloutConfig", "Delegation", "KeySource", "Tls", "load", "software_key"]
+__all__ = ["AccountKeys", "CalloutConfig", "Delegation", "KeySource", "Tls", "load", "software_key"]
 
 DELEGATED = "delegated"
 _EXAMPLE = "seedless docs callout lists what it may hold"
@@ -78,31 +79,8 @@ def _key_source(text: str) -> KeySource:
     return KeySource("file" if kind == "file" else "env", place)
 
 
-def _seconds(text: str) -> float:
-    return units.parse_duration(text) / 10**9
-
-
 Source = Annotated[KeySource, Parsed("file:/path, env:NAME or pkcs11:…", _key_source)]
 File = Annotated[Path, ABSOLUTE_PATH]
-Duration = Annotated[float, Parsed("a duration, as 500ms, 1.5s, 1m", _seconds)]
-
-
-class Bounds(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """How much is done at once, and how long refusals take."""
-
-    concurrency: Annotated[int, Meta(description="logins that are decided at once")] = 64
-    rate: Annotated[int, Meta(description="logins a second from one address, in the long run")] = 50
-    burst: Annotated[int, Meta(description="logins from one address at once, before the rate counts")] = 200
-    refusal_delay: Annotated[
-        Duration,
-        Meta(description="how long after a request a refusal is answered; below the server's timeout"),
-    ] = 1.0
-    delayed_refusals: Annotated[
-        int,
-        Meta(
-            description="refusals that wait at once; beyond them none is answered, and the server times out"
-        ),
-    ] = 1000
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -162,13 +140,17 @@ class CalloutConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     rules: Annotated[tuple[Rule, ...], Meta(description="what an identity gets: the first rule that matches")]
     creds: Annotated[File | None, Meta(description="the creds file of the service's own user")] = None
     nkey: Annotated[
-        Source | None, Meta(description="its key, where it logs in with a bare nkey (configuration mode)")
+        File | None, Meta(description="the file with the seed of its key, where it logs in with a bare nkey")
     ] = None
+    system_creds: Annotated[
+        File | None,
+        Meta(description="creds of a user of the system account, which lists the servers that are answered"),
+    ] = None
+    listen: Annotated[str, Meta(description="`host:port` of metrics and health; none if it is empty")] = ""
     tls: Annotated[Tls, Meta(description="TLS of the service's own connection")] = Tls()
     curve_key: Annotated[
         Source | None, Meta(description="the curve key of the account; then requests have to be encrypted")
     ] = None
-    queue_group: Annotated[str, Meta(description="the queue group of all replicas")] = "seedless-callout"
     validity: Annotated[Span, Meta(description="how long users are valid, where a rule states nothing")] = (
         3600
     )
