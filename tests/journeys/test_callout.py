@@ -34,6 +34,7 @@ from seedless.claims import (
     User,
 )
 from seedless.creds import format_creds
+from seedless.doctor import CheckStatus
 from seedless.errors import Refused, StoreError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
@@ -43,6 +44,7 @@ from seedless.serve.answer import AccountSigners, configuration_keys, operator_k
 from seedless.serve.bounds import Bounds
 from seedless.serve.callout import CalloutSetup
 from seedless.serve.connection import NatsAccess
+from seedless.serve.doctor import examine
 from seedless.serve.login import Identity, Login, LoginGrant
 from seedless.serve.logs import EventLog
 from seedless.serve.process import CalloutProcess, CalloutService
@@ -144,6 +146,7 @@ class System:
         self.sealing = Sealing(self.curve) if is_sealed else None
         self.xkey = str(self.curve.public_key) if is_sealed else ""
 
+    account: str
     configuration: str
     keys: AnswerKeys
 
@@ -157,6 +160,10 @@ class System:
     def credentials(self, user: str, password: str) -> dict[str, Any]:
         return {"user": user, "pass": password}
 
+    def stranger(self) -> dict[str, Any]:
+        """What somebody logs in with who has got the login of the service."""
+        return {"user": "service", "pass": "p"}
+
     def service(self, url: str, folder: Path, **changes: Any) -> CalloutService:  # noqa: ANN401 - of a Struct
         access, system = self.access(url, folder)
         setup = CalloutSetup(
@@ -167,7 +174,11 @@ class System:
             bounds=Bounds(refusal_delay=0.05),
         )
         return CalloutService(
-            access=access, system=system, listen=("127.0.0.1", 0), setup=replace(setup, **changes)
+            account=self.account,
+            access=access,
+            system=system,
+            listen=("127.0.0.1", 0),
+            setup=replace(setup, **changes),
         )
 
 
@@ -198,6 +209,7 @@ class OperatorSystem(System):
             account("SYS", self._system),
             account("ORDERS", self._orders, signing_keys=(scope,)),
         ]
+        self.account = self.jwts[0].claims.sub
         body = Operator(system_account=self.jwts[1].claims.sub)
         root = signed(Claims(sub=str(operator.public_key), body=body, name="ACME"), operator)
         self.configuration = memory(root, self.jwts, self.jwts[1].claims.sub)
@@ -228,6 +240,9 @@ class OperatorSystem(System):
     def grant(self, identity: Identity, _: Login) -> LoginGrant:
         return LoginGrant(account="ORDERS", name=identity.name, validity=60, role="clerk")
 
+    def stranger(self) -> dict[str, Any]:
+        return {"key": self._service, "jwt": self._user(self._service, self._callout)}
+
     def credentials(self, user: str, password: str) -> dict[str, Any]:
         return {"jwt": self._sentinel, **super().credentials(user, password)}
 
@@ -238,6 +253,7 @@ class ConfigurationSystem(System):
     def __init__(self, *, is_sealed: bool) -> None:
         super().__init__(is_sealed=is_sealed)
         (issuer,) = accounts_keys(1)
+        self.account = "AUTH"
         self.keys = configuration_keys(issuer, ["ORDERS"], "AUTH", self.xkey)
         xkey = f", xkey: {self.xkey}" if is_sealed else ""
         users = ", ".join(f"{{ user: {name}, password: p }}" for name in ("service", "mallory"))
@@ -444,7 +460,11 @@ def test_a_connection_that_the_server_blocks_is_replaced(
     running.stop()
 
 
-def test_a_limit_of_a_role_that_servers_do_not_enforce_is_logged(system: System, callout: Running) -> None:
+def test_a_limit_of_a_role_that_servers_do_not_enforce_is_logged(
+    system: System, callout: Running, log_in: Connect
+) -> None:
+    log_in("ann")  # servers load an account with its first user
+    log_in("ann")
     expected = ["servers do not enforce payload of the role clerk for logins by callout"]
     found = [event["reason"] for event in callout.events("not as servers have it")]
     assert found == (expected if isinstance(system, OperatorSystem) else [])
@@ -500,6 +520,44 @@ def test_a_request_that_comes_again_is_not_answered_again(
     callout.receive(requests[0])
     assert "this is a replay" in callout.wait("request not answered")[0]["reason"]
     assert callout.process.callout.answered == 1
+
+
+def problems(service: CalloutService) -> list[str]:
+    return [
+        f"{result.what}: {result.found}"
+        for result in asyncio.run(examine(service))
+        if result.verdict is CheckStatus.PROBLEM and "servers do not enforce payload" not in result.found
+    ]
+
+
+def test_the_doctor_finds_nothing_where_the_service_is_alone(
+    callout: Running, load: Callable[[], CalloutService]
+) -> None:
+    assert problems(load()) == []
+
+
+def test_the_doctor_finds_a_stranger_in_the_queue_group_and_one_outside(
+    system: System,
+    server: NatsServer,
+    callout: Running,
+    load: Callable[[], CalloutService],
+    session: Connect,
+) -> None:
+    for subject in (f"{SUBJECT} seedless-callout", SUBJECT):
+        session(server.url, **system.stranger()).subscribe(subject)
+    first, second = sorted(problems(load()))
+    assert "receives requests in the queue group seedless-callout, and is no instance of this" in first
+    assert "receives requests without a queue group, and is no instance of this service" in second
+
+
+def test_the_doctor_finds_an_instance_with_a_key_that_servers_ignore(
+    system: System, server: NatsServer, tmp_path: Path, load: Callable[[], CalloutService]
+) -> None:
+    keys = replace(system.keys, response=SoftwareKey.generate(Role.ACCOUNT))
+    running = start(lambda: system.service(server.url, tmp_path, keys=keys))
+    (problem,) = problems(load())
+    assert f"signs with {keys.response.public_key}: servers ignore that" in problem
+    running.stop()
 
 
 def test_servers_forbid_the_users_of_the_callout_to_publish_requests(

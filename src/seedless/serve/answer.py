@@ -39,6 +39,7 @@ __all__ = [
     "UserKey",
     "configuration_keys",
     "deviations",
+    "keys_of",
     "operator_keys",
     "response_draft",
     "user_draft",
@@ -149,41 +150,33 @@ def _require_other(account: str, callout_account: str) -> None:
 
 
 def deviations(keys: AnswerKeys, accounts: Mapping[str, Jwt[Account]]) -> list[str]:
-    """Return what does not go with the *accounts* (by public key) as servers have them, a sentence for each.
+    """Return what does not go with *accounts* (by public key) as servers have them, a sentence for each.
 
     With *keys* that deviate so, servers refuse the logins, or do not enforce what a role limits.
     """
-    callout = accounts.get(keys.subject)
-    if callout is None:
-        return [f"servers have no account {keys.subject}, in which they would ask"]
-    found = list(_callout_deviations(keys, callout))
-    for key in dict.fromkeys(key.account for key in keys.users.values()):
-        if key not in accounts:
-            found.append(f"servers have no account {key}, in which users would be placed")
-            continue
-        name, allowed = accounts[key].claims.name, callout.claims.body.authorization.allowed_accounts
-        if key not in allowed and "*" not in allowed:
-            found.append(
-                f"the account {brief(callout.claims.name)} does not allow its callout to place users in "
-                f"{brief(name)}"
-            )
     unique = {id(key): key for key in keys.users.values() if key.account in accounts}
-    return found + [line for key in unique.values() for line in _key_deviations(key, accounts[key.account])]
+    found = [line for key in unique.values() for line in _key_deviations(key, accounts[key.account])]
+    callout = accounts.get(keys.subject)
+    return found if callout is None else [*_callout_deviations(keys, callout), *found]
 
 
 def _callout_deviations(keys: AnswerKeys, callout: Jwt[Account]) -> Iterator[str]:
     name, response = brief(callout.claims.name), str(keys.response.public_key)
-    if response not in _keys_of(callout):
+    if response not in keys_of(callout):
         yield f"{response}, which signs answers, is no key of the account {name}: servers ignore them"
     xkey = callout.claims.body.authorization.xkey
     if xkey != keys.curve_key:
         own = keys.curve_key or "none"
         yield f"the account {name} has the curve key {xkey or 'none'}, this service {own}"
+    allowed = callout.claims.body.authorization.allowed_accounts
+    for key in dict.fromkeys(key.account for key in keys.users.values()):
+        if key not in allowed and "*" not in allowed:
+            yield f"the account {name} does not allow its callout to place users in the account {key}"
 
 
 def _key_deviations(key: UserKey, account: Jwt[Account]) -> Iterator[str]:
     name, text = brief(account.claims.name), str(key.signer.public_key)
-    if text not in _keys_of(account):
+    if text not in keys_of(account):
         yield f"{text} is no signing key of the account {name}: servers refuse its users"
         return
     scope = key.scope_in(account)
@@ -196,7 +189,8 @@ def _key_deviations(key: UserKey, account: Jwt[Account]) -> Iterator[str]:
                 yield f"servers do not enforce {limit} of the role {brief(scope.role)} for logins by callout"
 
 
-def _keys_of(account: Jwt[Account]) -> set[str]:
+def keys_of(account: Jwt[Account]) -> set[str]:
+    """Return the public key of *account* and those of its signing keys."""
     return {account.claims.sub, *map(signing_key, account.claims.body.signing_keys)}
 
 

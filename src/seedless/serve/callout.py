@@ -69,7 +69,7 @@ class Callout:
         metrics: CalloutMetrics,
         *,
         known_server: Callable[[str], Awaitable[None]] | None = None,
-        account: Callable[[str], Jwt[Account] | None] = lambda _: None,
+        account: Callable[[str], Awaitable[Jwt[Account] | None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Answer by *publish*.
@@ -187,7 +187,7 @@ class Callout:
         identity = await self._identity(request.login, setup.backends)
         grant = setup.grant(identity, request.login)
         key = setup.keys.of(grant)
-        account = self._account(key.account)
+        account = None if self._account is None else await self._account(key.account)
         user = await self._sign(user_draft(grant, request, key, account, int(self._clock())), key.signer)
         self._sources.refund(request.login.host)
         return user, identity

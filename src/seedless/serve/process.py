@@ -43,12 +43,15 @@ _MOST_WAITING = 10_000
 class CalloutService(Struct, frozen=True, kw_only=True):
     """All that a configuration states: where, as whom, with what.
 
+    `account` is the one that servers ask in: its public key, in configuration mode its name.
     `system` is a login to the system account, with which the servers are listed that requests may come from;
     `listen` where metrics are given.
     """
 
+    account: str
     access: NatsAccess
     setup: CalloutSetup
+    queue: str = QUEUE
     system: NatsAccess | None = None
     listen: tuple[str, int] | None = None
 
@@ -62,6 +65,7 @@ class CalloutProcess:
         self._log = log
         self.metrics = CalloutMetrics()
         self.service = load()
+        self._reported: list[str] = []
         self._system = None if self.service.system is None else self._system_account(self.service.system)
         self.connection = ServiceConnection(
             self.service.access, SERVICE, self._subscribe, log, changed=self.metrics.connection_changed
@@ -72,9 +76,9 @@ class CalloutProcess:
             log,
             self.metrics,
             known_server=None if self._system is None else self._system.require,
-            account=lambda key: None if self._system is None else self._system.accounts.get(key),
+            account=None if self._system is None else self._system.account,
         )
-        endpoint = DiscoveredEndpoint("authorize", SUBJECT, QUEUE)
+        endpoint = DiscoveredEndpoint("authorize", SUBJECT, self.service.queue)
         self._discovery = Discovery(SERVICE, version, (endpoint,), self._counts, self._metadata)
 
     async def run(self) -> None:
@@ -124,7 +128,7 @@ class CalloutProcess:
 
     async def _subscribe(self, client: Client) -> list[Subscription]:
         requests = await client.subscribe(
-            SUBJECT, queue=QUEUE, cb=self.callout.receive, pending_msgs_limit=_MOST_WAITING
+            SUBJECT, queue=self.service.queue, cb=self.callout.receive, pending_msgs_limit=_MOST_WAITING
         )
         await self._discovery.subscribe(client)
         return [requests]
@@ -149,11 +153,12 @@ class CalloutProcess:
         return SystemView(access, SERVICE, self._log, named, self._warn)
 
     def _warn(self) -> None:
-        """Report what the servers have otherwise than this service, once all accounts are known."""
-        keys = self.service.setup.keys
-        if self._system is not None and keys.accounts and self._system.accounts.keys() >= keys.accounts:
-            for line in deviations(keys, self._system.accounts):
+        """Report what the servers have otherwise than this service."""
+        if self._system is not None:
+            lines = deviations(self.service.setup.keys, self._system.accounts)
+            for line in [line for line in lines if line not in self._reported]:
                 self._log.warning("not as servers have it", reason=line)
+            self._reported = lines
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.serve.logs import EventLog
 
-__all__ = ["SystemView", "account_of_answer", "listed_server"]
+__all__ = ["SystemView", "account_of_answer", "ask_account", "listed_server"]
 
 _PING = "$SYS.REQ.SERVER.PING"
 _PATIENCE = 0.5  # seconds for a server that has just started to be listed
@@ -91,17 +91,23 @@ class SystemView:
                 "somebody in the account of the callout publishes requests: let nobody else into it",
             ) from None
 
+    async def account(self, key: str) -> Jwt[Account] | None:
+        """Return the account with the public *key* as servers have it, None while none has loaded it."""
+        client = self.connection.client
+        if key not in self.accounts and key and client is not None:
+            await self._read_account(client, key)
+        return self.accounts.get(key)
+
+    async def _read_account(self, client: Client, key: str) -> None:
+        account = await ask_account(client, key)
+        # What was known is kept, whatever a server does.
+        if account is not None and self.accounts.get(key) != account:
+            self.accounts[key] = account
+            self._account_changed()
+
     async def _read_accounts(self, client: Client) -> None:
         for key in sorted(self._wanted()):
-            try:
-                message = await client.request(f"$SYS.REQ.ACCOUNT.{key}.INFO", b"", timeout=_TIMEOUT)
-                account = account_of_answer(message.data, key)
-            except Exception as error:  # noqa: BLE001 - what was known is kept, whatever a server does
-                self._log.warning("account not read", account=key, reason=type(error).__name__)
-                continue
-            if self.accounts.get(key) != account:
-                self.accounts[key] = account
-                self._account_changed()
+            await self._read_account(client, key)
 
     async def _ask_again(self) -> None:
         while True:
@@ -131,6 +137,20 @@ class SystemView:
             self._servers.setdefault(listed_server(message.data), asyncio.Event()).set()
 
 
+async def ask_account(client: Client, key: str) -> Jwt[Account] | None:
+    """Return the account with the public *key* as a server has it, None if none answers with it.
+
+    The full resolver answers a lookup; with another one servers report an account that somebody has used.
+    """
+    from nats.errors import Error  # nats-py is an extra
+
+    for subject in ("CLAIMS.LOOKUP", "INFO"):
+        with contextlib.suppress(Error, TimeoutError, SeedlessError):
+            message = await client.request(f"$SYS.REQ.ACCOUNT.{key}.{subject}", b"", timeout=_TIMEOUT)
+            return account_of_answer(message.data, key)
+    return None
+
+
 def listed_server(data: bytes) -> str:
     """Return the key of the server that answers so to a PING; raise `ServerError`."""
     return _decoded(data, _ListedServer).server.id
@@ -138,7 +158,9 @@ def listed_server(data: bytes) -> str:
 
 def account_of_answer(data: bytes, key: str) -> Jwt[Account]:
     """Return the account with the public *key* in what a server answers; raise `SeedlessError`."""
-    jwt = read(_decoded(data, _AccountAnswer).data.jwt)
+    jwt = read(
+        data.decode("ascii", "replace") if data[:1] == b"e" else _decoded(data, _AccountAnswer).data.jwt
+    )
     if jwt.claims.sub != key or jwt.claims.body.kind != "account":
         raise ServerError(f"a server answers with another jwt than that of the account {key}")
     return jwt

@@ -1,0 +1,237 @@
+"""What stands between a callout and the logins that it should answer, found by asking servers.
+
+Whoever subscribes to the requests in the same queue group gets a share of them; in another group, each of
+them. A stranger there cannot let anybody in without the keys, and refuses logins, or reads the passwords in
+them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from seedless.doctor import CheckResult, CheckStatus
+from seedless.errors import SeedlessError, ServerError
+from seedless.serve.answer import deviations, keys_of
+from seedless.serve.connection import log_in
+from seedless.serve.request import SUBJECT
+from seedless.serve.system_account import ask_account, listed_server
+from seedless.text import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nats.aio.client import Client
+
+    from seedless.claims import Account
+    from seedless.jwt import Jwt
+    from seedless.serve.connection import NatsAccess
+    from seedless.serve.process import CalloutService
+
+__all__ = ["Instance", "Subscriber", "examine"]
+
+_NAME = "seedless serve doctor"
+_QUIET = 0.3  # seconds without a further answer, after which there are no more
+_PATIENCE = 2.0  # seconds for the first answer
+_MOST = 10_000  # connections of the account of a callout
+
+S = TypeVar("S")
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """A running callout, as it describes itself: at which server, the number of its connection, its keys."""
+
+    id: str
+    metadata: dict[str, str] = {}
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The key of its server and the number of its connection."""
+        return self.metadata.get("server", ""), self.metadata.get("cid", "")
+
+
+class Subscriber(msgspec.Struct, frozen=True):
+    """A connection that receives requests: at which server, its number, and in which queue group."""
+
+    server: str
+    cid: str
+    user: str
+    name: str
+    address: str
+    queue: str
+
+
+async def examine(service: CalloutService) -> list[CheckResult]:
+    """Return what was looked at, and what was found; raises nothing that a server can cause."""
+    found = []
+    async with contextlib.AsyncExitStack() as stack:
+        client, result = await _logged_in(stack, service.access, "login")
+        found.append(result)
+        if service.system is None:
+            text = "none is configured: requests are accepted from whoever can publish them"
+            advice = "give system-creds: then servers are known, and other services are found"
+            return [*found, CheckResult("system account", CheckStatus.NOTE, text, advice)]
+        system, result = await _logged_in(stack, service.system, "system account")
+        found.append(result)
+        if system is None:
+            return found
+        servers = [listed_server(data) for data in await _gather(system, "$SYS.REQ.SERVER.PING")]
+        found.append(CheckResult("servers", CheckStatus.OK, f"{len(servers)} answer", ""))
+        accounts = await _accounts(system, service)
+        found += _of_accounts(service, accounts)
+        if client is not None:
+            found += await _of_subscribers(client, system, service, accounts)
+    return found
+
+
+async def _logged_in(
+    stack: contextlib.AsyncExitStack,
+    access: NatsAccess,
+    what: str,
+) -> tuple[Client | None, CheckResult]:
+    try:
+        client = await log_in(access, _NAME, error_cb=_ignore)
+    except SeedlessError as error:
+        return None, CheckResult(what, CheckStatus.PROBLEM, error.message, error.hint)
+    stack.push_async_callback(client.close)
+    return client, CheckResult(what, CheckStatus.OK, ", ".join(access.servers), "")
+
+
+async def _accounts(system: Client, service: CalloutService) -> dict[str, Jwt[Account]]:
+    found = {key: await ask_account(system, key) for key in sorted(service.setup.keys.accounts)}
+    return {key: account for key, account in found.items() if account is not None}
+
+
+def _of_accounts(service: CalloutService, accounts: Mapping[str, Jwt[Account]]) -> list[CheckResult]:
+    keys = service.setup.keys
+    if not keys.accounts:
+        return []  # configuration mode: what is there is in the file of the server
+    found = [
+        CheckResult(
+            "account", CheckStatus.NOTE, f"no server has {key}, or has loaded it: not compared", _PUSH
+        )
+        for key in sorted(keys.accounts - accounts.keys())
+    ]
+    found += [
+        CheckResult("account", CheckStatus.PROBLEM, line, _ACCOUNTS) for line in deviations(keys, accounts)
+    ]
+    return found or [CheckResult("accounts", CheckStatus.OK, f"{len(accounts)} go with the keys")]
+
+
+_PUSH = "seedless push; with a memory resolver it is loaded by the first login"
+_ACCOUNTS = "compare the configuration with seedless account show, and push what has changed"
+
+
+async def _of_subscribers(
+    client: Client, system: Client, service: CalloutService, accounts: Mapping[str, Jwt[Account]]
+) -> list[CheckResult]:
+    instances = [_decoded(data, Instance) for data in await _gather(client, "$SRV.INFO.seedless-callout")]
+    subscribers = await _subscribers(system, service.account)
+    known = {instance.place for instance in instances}
+    found = [
+        CheckResult("subscriber", CheckStatus.PROBLEM, _stranger(one), _REMOVE)
+        for one in subscribers
+        if (one.server, one.cid) not in known or one.queue != service.queue
+    ]
+    accepted = _response_keys(service, accounts)
+    for instance in instances:
+        key = instance.metadata.get("response_key", "")
+        if key not in accepted:
+            text = f"instance {brief(instance.id)} signs with {brief(key) or 'no key'}: servers ignore that"
+            found.append(CheckResult("instance", CheckStatus.PROBLEM, text, _REMOVE))
+    status = CheckStatus.OK if instances else CheckStatus.NOTE
+    advice = (
+        "" if instances else "every login waits for the timeout of the server: start seedless serve callout"
+    )
+    return [CheckResult("instances", status, f"{len(instances)} answer", advice), *found]
+
+
+_REMOVE = "end it, or revoke the user that it logs in as"
+
+
+def _response_keys(service: CalloutService, accounts: Mapping[str, Jwt[Account]]) -> set[str]:
+    keys = service.setup.keys
+    callout = accounts.get(keys.subject)
+    own = {str(keys.response.public_key)}
+    return own if callout is None else own | keys_of(callout)
+
+
+def _stranger(one: Subscriber) -> str:
+    group = f"in the queue group {brief(one.queue)}" if one.queue else "without a queue group"
+    return (
+        f"connection {one.cid} at {brief(one.server)} from {one.address}, user {brief(one.user)}, name "
+        f"{brief(one.name)!a}, receives requests {group}, and is no instance of this service"
+    )
+
+
+async def _subscribers(system: Client, account: str) -> list[Subscriber]:
+    query = {"acc": account, "auth": True, "subscriptions_detail": True, "limit": _MOST}
+    subject = "$SYS.REQ.SERVER.PING.CONNZ"
+    answers = [_decoded(data, _Connections) for data in await _gather(system, subject, query)]
+    return [
+        Subscriber(
+            answer.server.id, str(one.cid), one.authorized_user, one.name, f"{one.ip}:{one.port}", sub.qgroup
+        )
+        for answer in answers
+        for one in answer.data.connections
+        for sub in one.subscriptions_list_detail
+        if sub.subject == SUBJECT
+    ]
+
+
+async def _gather(client: Client, subject: str, query: Mapping[str, Any] | None = None) -> list[bytes]:
+    """Return all answers to a question on *subject*, until there are no more."""
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    await client.publish(subject, json.dumps(query).encode() if query else b"", reply=inbox)
+    answers: list[bytes] = []
+    with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+        while True:
+            message = await subscription.next_msg(_QUIET if answers else _PATIENCE)
+            if message.headers and "503" in str(message.headers):
+                break  # nobody is there
+            answers.append(message.data)
+    await subscription.unsubscribe()
+    return answers
+
+
+def _decoded(data: bytes, kind: type[S]) -> S:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ServerError("a server or a service answers in a way that is not known") from error
+
+
+async def _ignore(_: Exception) -> None:
+    """Leave errors of the connection to what is asked through it."""
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+class _Subscription(msgspec.Struct):
+    subject: str
+    qgroup: str = ""
+
+
+class _AccountConnection(msgspec.Struct):
+    cid: int
+    ip: str = ""
+    port: int = 0
+    name: str = ""
+    authorized_user: str = ""
+    subscriptions_list_detail: list[_Subscription] = []
+
+
+class _ConnectionList(msgspec.Struct):
+    connections: list[_AccountConnection] = []
+
+
+class _Connections(msgspec.Struct):
+    server: _Identified
+    data: _ConnectionList
