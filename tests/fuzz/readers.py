@@ -60,6 +60,7 @@ from seedless.resolver.targets import MemoryTarget
 from seedless.seeds import SoftwareKey
 from seedless.serve import config as callout_config
 from seedless.serve.backends import oidc, users
+from seedless.serve.doctor import instance_of, subscribers_of
 from seedless.serve.login import Login
 from seedless.serve.request import read_request
 from seedless.serve.sealing import Sealing, require_plain
@@ -276,6 +277,15 @@ READERS: dict[str, Reader] = {
         lambda data, _: account_of_answer(data, str(samples.ACCOUNT.public_key)),
         (b'{"data":{"jwt":"%s"}}' % samples.ACCOUNT_JWT.text.encode(),),
     ),
+    "subscribers of a callout": Reader(
+        lambda data, _: (subscribers_of(data), instance_of(data)),
+        (
+            (
+                b'{"id":"1","metadata":{"cid":"7"},"server":{"id":"NA"},"data":{"connections":[{"cid":7,'
+                b'"subscriptions_list_detail":[{"subject":"$SYS.REQ.USER.AUTH","qgroup":"q"}]}]}}'
+            ),
+        ),
+    ),
     "draft": Reader(lambda data, _: jwt.read_draft(_text(data)), (samples.DRAFT.signing_input,)),
     "base64": Reader(
         lambda data, _: (decode(_text(data), "it"), decode_lenient(_text(data), "it")), (b"aGVsbG8",)
@@ -414,6 +424,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "rotate/connections.py": ("answers of servers",),
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
+    "serve/doctor.py": ("subscribers of a callout",),
     "serve/system_account.py": ("listed server", "account of a server"),
     "serve/backends/oidc.py": ("JWKS", "token of a login"),
     "strict_json.py": ("configuration", "configuration of a callout", "users of a callout"),

@@ -1,4 +1,4 @@
-"""What stands between a callout and the logins that it should answer, found by asking servers.
+"""What prevents a callout from answering the logins that it should, found by asking servers.
 
 Whoever subscribes to the requests in the same queue group gets a share of them; in another group, each of
 them. A stranger there cannot let anybody in without the keys, and refuses logins, or reads the passwords in
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from seedless.serve.connection import NatsAccess
     from seedless.serve.process import CalloutService
 
-__all__ = ["Instance", "Subscriber", "examine"]
+__all__ = ["Instance", "Subscriber", "examine", "instance_of", "subscribers_of"]
 
 _NAME = "seedless serve doctor"
 _QUIET = 0.3  # seconds without a further answer, after which there are no more
@@ -129,7 +129,7 @@ _ACCOUNTS = "compare the configuration with seedless account show, and push what
 async def _of_subscribers(
     client: Client, system: Client, service: CalloutService, accounts: Mapping[str, Jwt[Account]]
 ) -> list[CheckResult]:
-    instances = [_decoded(data, Instance) for data in await _gather(client, "$SRV.INFO.seedless-callout")]
+    instances = [instance_of(data) for data in await _gather(client, "$SRV.INFO.seedless-callout")]
     subscribers = await _subscribers(system, service.account)
     known = {instance.place for instance in instances}
     found = [
@@ -171,16 +171,30 @@ def _stranger(one: Subscriber) -> str:
 async def _subscribers(system: Client, account: str) -> list[Subscriber]:
     query = {"acc": account, "auth": True, "subscriptions_detail": True, "limit": _MOST}
     subject = "$SYS.REQ.SERVER.PING.CONNZ"
-    answers = [_decoded(data, _Connections) for data in await _gather(system, subject, query)]
+    return [one for data in await _gather(system, subject, query) for one in subscribers_of(data)]
+
+
+def subscribers_of(data: bytes) -> list[Subscriber]:
+    """Return who receives requests, of the connections that a server answers with; raise `ServerError`."""
+    answer = _decoded(data, _Connections)
     return [
         Subscriber(
-            answer.server.id, str(one.cid), one.authorized_user, one.name, f"{one.ip}:{one.port}", sub.qgroup
+            server=answer.server.id,
+            cid=str(one.cid),
+            user=one.authorized_user,
+            name=one.name,
+            address=f"{one.ip}:{one.port}",
+            queue=sub.qgroup,
         )
-        for answer in answers
         for one in answer.data.connections
         for sub in one.subscriptions_list_detail
         if sub.subject == SUBJECT
     ]
+
+
+def instance_of(data: bytes) -> Instance:
+    """Return the instance that describes itself so; raise `ServerError`."""
+    return _decoded(data, Instance)
 
 
 async def _gather(client: Client, subject: str, query: Mapping[str, Any] | None = None) -> list[bytes]:
