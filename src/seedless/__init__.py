@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Export,
         Import,
         JetStreamLimits,
+        JetStreamPermissions,
         Limits,
         Operator,
         Permission,
@@ -66,6 +67,7 @@ __all__ = [
     "Export",
     "Import",
     "JetStreamLimits",
+    "JetStreamPermissions",
     "Jwt",
     "KeyUri",
     "Limits",
@@ -101,8 +103,8 @@ _PLACES = {
     "seedless.app.resolver.remote": ("Remote",),
     "seedless.app.workspace": ("Workspace",),
     "seedless.claims": (
-        "Account", "Export", "Import", "JetStreamLimits", "Limits", "Operator", "Permission", "Permissions",
-        "Scope", "User",
+        "Account", "Export", "Import", "JetStreamLimits", "JetStreamPermissions", "Limits", "Operator",
+        "Permission", "Permissions", "Scope", "User",
     ),
     "seedless.errors": (
         "BadClaims", "BadJwt", "BadKey", "BadSignature", "PinError", "Refused", "SeedlessError",

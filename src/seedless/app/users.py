@@ -22,7 +22,8 @@ from seedless.app.reissue import reissued
 from seedless.app.renaming import rename_user
 from seedless.app.renewal import UsersRenewed, renew_users
 from seedless.app.subjects import subject_for
-from seedless.claims import Permission, User
+from seedless.claims import JetStreamPermissions, Permission, User
+from seedless.claims.jetstream import allow
 from seedless.errors import UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
@@ -66,6 +67,7 @@ class Users:
         *,
         publish: Iterable[str] | None = None,
         subscribe: Iterable[str] | None = None,
+        jetstream: JetStreamPermissions | None = None,
         limits: Mapping[str, Any] | None = None,
         expiry: Time | None = None,
         tags: Iterable[str] = (),
@@ -75,10 +77,11 @@ class Users:
     ) -> Preview[UserAdded]:
         """Preview a new user of *account*; *change* makes its claims of the default ones, without limits.
 
-        *publish* and *subscribe* are the subjects that are allowed, all of them where nothing is given. The
-        key is created in software and goes into a creds file; or on the token with *on_token*; or it is the
-        user's own, *public_key*. *issuer* is a key of the account or the role of a scope, whose users have no
-        permissions and limits of their own. Raise `UsageError` for a name that is taken.
+        *publish* and *subscribe* are the subjects that are allowed, all of them where nothing is given;
+        *jetstream* adds those that a client of streams and buckets needs. The key is created in software and
+        goes into a creds file; or on the token with *on_token*; or it is the user's own, *public_key*.
+        *issuer* is a key of the account or the role of a scope, whose users have no permissions and limits
+        of their own. Raise `UsageError` for a name that is taken.
         """
         workspace = self._workspace
         now = workspace.refresh()
@@ -87,7 +90,7 @@ class Users:
         workspace.refuse_existing(account, name, hint=_edit_instead(account, name))
         signer = issuing_key(parent.claims, workspace.known_keys(), None if issuer is None else str(issuer))
         body = User() if scope_of(parent.claims, signer) else User.new()
-        claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe)
+        claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe, jetstream)
         claims = edits.with_terms(edits.applied(change, claims), now, limits=limits, expiry=expiry, tags=tags)
         public_key = software.public_key if software else public_key
         subject, notices = subject_for(workspace, Role.USER, name, public_key)
@@ -113,6 +116,7 @@ class Users:
         *,
         publish: Iterable[str] | None = None,
         subscribe: Iterable[str] | None = None,
+        jetstream: JetStreamPermissions | None = None,
         limits: Mapping[str, Any] | None = None,
         expiry: Time | None = None,
         tags: Iterable[str] = (),
@@ -120,8 +124,9 @@ class Users:
     ) -> Preview[Edited[User]]:
         """Preview the user *name* of *account* with what *change* makes of its claims; its key stays.
 
-        *publish* and *subscribe* take the place of the subjects that are allowed. Its creds file gets the new
-        jwt. Raise `UsageError` for permissions or limits of a user that a scope issues.
+        *publish* and *subscribe* take the place of the subjects that are allowed, *jetstream* adds to them.
+        Its creds file gets the new jwt. Raise `UsageError` for permissions or limits of a user that a scope
+        issues.
         """
         workspace = self._workspace
         workspace.refresh()
@@ -130,7 +135,7 @@ class Users:
         before = edits.stored(workspace, address)
 
         def changing(claims: Claims[User]) -> Claims[User]:
-            after = edits.applied(change, _allowed(claims, publish, subscribe))
+            after = edits.applied(change, _allowed(claims, publish, subscribe, jetstream))
             return edits.with_terms(after, now, limits=limits, expiry=expiry, tags=tags)
 
         wanted = None if issuer is None else str(issuer)
@@ -203,7 +208,10 @@ def _software_key(public_key: PublicKey | str | None, *, on_token: bool) -> Soft
 
 
 def _allowed(
-    claims: Claims[User], publish: Iterable[str] | None, subscribe: Iterable[str] | None
+    claims: Claims[User],
+    publish: Iterable[str] | None,
+    subscribe: Iterable[str] | None,
+    jetstream: JetStreamPermissions | None,
 ) -> Claims[User]:
     body = claims.body
     if publish is not None:
@@ -212,6 +220,8 @@ def _allowed(
         body = replace(
             body, sub=Permission(allow=arguments.texts("subscribe", subscribe), deny=body.sub.deny)
         )
+    if jetstream is not None:
+        body = allow(body, jetstream)
     return replace(claims, body=body)
 
 

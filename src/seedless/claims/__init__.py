@@ -26,6 +26,7 @@ from seedless.claims.authorization import (
 )
 from seedless.claims.common import NO_LIMIT, Permission, Permissions, ResponsePermission, TimeRange
 from seedless.claims.generic import Generic
+from seedless.claims.jetstream import JetStreamPermissions
 from seedless.claims.operator import Operator
 from seedless.claims.user import Template, User
 
@@ -43,6 +44,7 @@ __all__ = [
     "Generic",
     "Import",
     "JetStreamLimits",
+    "JetStreamPermissions",
     "Limits",
     "MessageTrace",
     "Operator",

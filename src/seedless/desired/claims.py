@@ -13,8 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from seedless import typed_json
-from seedless.claims import Account, Operator, Scope, Template, User, signing_key
+from seedless.claims import (
+    Account,
+    JetStreamPermissions,
+    Operator,
+    Permission,
+    Permissions,
+    Scope,
+    Template,
+    User,
+    signing_key,
+)
 from seedless.claims.canonical import canonical
+from seedless.claims.jetstream import KINDS, allow
 from seedless.desired.format import Entries, NamedItems, Table, account_kind, file_kind
 from seedless.desired.key_references import KeyReference, account_key, account_named
 from seedless.desired.values import ValidityPeriod
@@ -172,6 +183,7 @@ def is_same(one: Claims[Any], other: Claims[Any]) -> bool:
 
 B = TypeVar("B")
 _REVOKED = "revocations"
+_JETSTREAM = "jetstream"
 
 
 def with_members(body: B, desired: Mapping[str, Any], kind: Table, path: str, *, prune: bool) -> B:
@@ -179,6 +191,8 @@ def with_members(body: B, desired: Mapping[str, Any], kind: Table, path: str, *,
 
     Raise `UsageError` with the place, below *path*, of what claims cannot hold.
     """
+    if _JETSTREAM in desired:
+        desired = _with_jetstream(desired, path)
     existing = msgspec.to_builtins(body)
     merged = _part(existing, desired, kind, prune=prune)
     try:
@@ -189,6 +203,30 @@ def with_members(body: B, desired: Mapping[str, Any], kind: Table, path: str, *,
             return typed_json.fit(merged, type(body), path)[0]
         except BadClaims as error:
             raise UsageError(error.message, error.hint) from error
+
+
+def _with_jetstream(desired: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return *desired* with the subjects of its JetStream permissions in place of these.
+
+    Together with `pub.allow` and `sub.allow` beside it the table is all that is allowed, as a list is: what a
+    permission that is removed needed does not stay.
+    """
+    sides: dict[str, Any] = {name: dict(desired.get(name, {})) for name in ("pub", "sub")}
+    pub, sub = (Permission(allow=tuple(side.get("allow", ()))) for side in sides.values())
+    place = f"{path}.{_JETSTREAM}"
+    permissions = msgspec.convert(desired[_JETSTREAM], JetStreamPermissions)
+    if not any(getattr(permissions, kind) for kind in KINDS):
+        # A list of what is allowed that is empty would allow everything.
+        raise UsageError(
+            f"{place} names no stream or bucket", f"name them in {', '.join(KINDS)}, or leave it out"
+        )
+    try:
+        allowed = allow(Permissions(pub=pub, sub=sub), permissions)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error.message}", error.hint) from error
+    for name, side in sides.items():
+        side["allow"] = list(getattr(allowed, name).allow)
+    return {name: value for name, value in desired.items() if name != _JETSTREAM} | sides
 
 
 def _part(

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
-from seedless.claims import Account, Operator, Scope, Template, User
+from seedless.claims import Account, Operator, Permission, Scope, Template, User
+from seedless.claims.jetstream import INBOX, allow, recognised
 from seedless.desired.format import Entries, ListOf, NamedItems, Table, account_kind, file_kind
 from seedless.desired.key_references import account_key, as_key
 from seedless.desired.values import UNTIL, Value
@@ -119,7 +121,9 @@ def _body(body: Any, new: Any, kind: str) -> dict[str, Any]:  # noqa: ANN401 - a
 
 
 def _part(body: Any, new: Any, kind: Table) -> dict[str, Any]:  # noqa: ANN401 - a Struct
-    members = {}
+    members: dict[str, Any] = {}
+    if isinstance(body, User | Template):
+        body, members = _without_jetstream(body)
     for name, member in kind.members.items():
         value = getattr(body, name, UNSET)
         default = getattr(new, name, UNSET)
@@ -127,6 +131,29 @@ def _part(body: Any, new: Any, kind: Table) -> dict[str, Any]:  # noqa: ANN401 -
             continue
         members[name] = _shown(value, default, member)
     return members
+
+
+def _without_jetstream(body: User | Template) -> tuple[User | Template, dict[str, Any]]:
+    """Return *body* without the subjects of its JetStream permissions, and these as a table of the file.
+
+    Only where the table and what is left give the same lists again, in their order.
+    """
+    found = recognised(body)
+    table = found.table()
+    if table is None:
+        return body, {}
+    kept = {
+        name: Permission(
+            allow=tuple(text for text in getattr(body, name).allow if text not in getattr(found, name)),
+            deny=getattr(body, name).deny,
+        )
+        for name in ("pub", "sub")
+    }
+    rest = replace(body, **kept)
+    if allow(rest, table) != body:
+        return body, {}
+    members = msgspec.to_builtins(table)
+    return rest, {"jetstream": {name: value for name, value in members.items() if value and value != INBOX}}
 
 
 def _shown(value: Any, default: Any, kind: Kind) -> Any:  # noqa: ANN401 - any member

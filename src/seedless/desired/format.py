@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from seedless.claims import Account, Export, Import, Operator, Scope, User
+from seedless.claims import Account, Export, Import, JetStreamPermissions, Operator, Scope, Template, User
 from seedless.claims.fields import ROWS, limit_rows
 from seedless.desired import values
 from seedless.desired.values import (
@@ -136,8 +136,10 @@ def _export() -> Table:
 
 
 def _account() -> Table:
-    scope = {**_members(Scope, "kind"), "key": key(Role.ACCOUNT)}
-    user = Table({"public_key": key(Role.USER), **_ISSUED, **_members(User, "issuer_account")})
+    jetstream = {"jetstream": Table(_members(JetStreamPermissions))}
+    template = Table({**_members(Template), **jetstream})
+    scope = {**_members(Scope, "kind"), "key": key(Role.ACCOUNT), "template": template}
+    user = Table({"public_key": key(Role.USER), **_ISSUED, **_members(User, "issuer_account"), **jetstream})
     return Table(
         {
             "public_key": key(Role.ACCOUNT),
