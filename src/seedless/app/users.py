@@ -92,8 +92,8 @@ class Users:
         body = User() if scope_of(parent.claims, signer) else User.new()
         claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe, jetstream)
         claims = edits.with_terms(edits.applied(change, claims), now, limits=limits, expiry=expiry, tags=tags)
-        public_key = software.public_key if software else public_key
-        subject, notices = subject_for(workspace, Role.USER, name, public_key)
+        key = software.public_key if software else public_key
+        subject, notices = subject_for(workspace, Role.USER, name, key)
         intent = new_user(
             subject,
             claims.body,
@@ -104,8 +104,7 @@ class Users:
             times=edits.times_of(claims),
         )
         creds = workspace.store.creds_path(account, name) if software else None
-        seeds = (software,) if software else ()
-        finish = functools.partial(_added, account, creds)
+        finish, seeds = functools.partial(_added, account, creds), (software,) if software else ()
         return preview(workspace, intent, finish, seeds=seeds, notices=notices)
 
     def edit(

@@ -13,7 +13,19 @@ from seedless.change import Statement
 from seedless.claims import Operator
 from seedless.findings import Finding, Report, Severity
 from seedless.jwt import payload_of
-from seedless.rules import account, every, exports, guards, imports, observed, operator, scopes, trust, user
+from seedless.rules import (
+    account,
+    every,
+    exports,
+    guards,
+    imports,
+    jetstream,
+    observed,
+    operator,
+    scopes,
+    trust,
+    user,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,12 +72,14 @@ _OBSERVED: dict[str, tuple[Rule, ...]] = {
         *account.MAPPINGS_RULES,
         *observed.LIMITS_ACCOUNT_RULES,
         *imports.ACCOUNT_RULES,
+        *jetstream.RULES,
     ),
     "user": (
         *observed.HOLDER_RULES,
         *observed.SUBJECT_RULES,
         *scopes.USER_RULES,
         *observed.USER_RULES,
+        *jetstream.RULES,
     ),
     "activation": (*observed.SUBJECT_RULES, *imports.ACTIVATION_RULES),
 }

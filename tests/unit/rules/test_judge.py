@@ -25,7 +25,7 @@ def test_codes_follow_one_another_without_a_gap_or_a_twin() -> None:
     codes = [code_of(rule) for rule in rules()]
     assert codes == [
         *(f"C{number:03}" for number in range(1, 87)),
-        *(f"C{number}" for number in range(101, 124)),
+        *(f"C{number}" for number in range(101, 125)),
         *(f"G{number:03}" for number in range(1, 14)),
         *(f"T{number:03}" for number in range(1, 20)),
     ]
