@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from seedless import units, wire
+from seedless.base64url import decode
 from seedless.errors import BadClaims, InvalidValue, Refused, SeedlessError, ServerError, StoreError
 from seedless.serve.backends.certificate import without_suffix
 from seedless.serve.login import Identity, Login
@@ -148,24 +149,16 @@ class OidcProvider:
 
     async def identify(self, login: Login) -> Identity | None:
         """Return who the token is of, None where there is no token of this issuer."""
-        import jwt as pyjwt
-
         token = next((text for text in (login.token, login.password) if _looks_like_jwt(text)), "")
-        if not token:
+        header, unverified = (_object(part) for part in token.split(".")[:2]) if token else ({}, {})
+        if unverified.get("iss") != self._settings.issuer:
             return None
-        try:
-            whole = pyjwt.api_jwt.decode_complete(token, options={"verify_signature": False})
-        except pyjwt.PyJWTError:
-            return None
-        header, claims = whole["header"], whole["payload"]
-        if claims.get("iss") != self._settings.issuer:
-            return None
-        await self._verify(token, header)
+        claims = await self._verified(token, header)
         self._require_time(claims)
         return self._identity(claims)
 
-    async def _verify(self, token: str, header: Mapping[str, Any]) -> None:
-        """Raise `Refused` unless one of the provider's keys signed *token* for us."""
+    async def _verified(self, token: str, header: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the claims of *token*; raise `Refused` unless a key of the provider signed it for us."""
         import jwt as pyjwt
 
         algorithm = header.get("alg")
@@ -177,7 +170,7 @@ class OidcProvider:
         if not _fits(key, str(algorithm)):
             raise Refused(f"the token's algorithm {algorithm} is not that of its key")
         try:
-            pyjwt.decode(
+            claims: Mapping[str, Any] = pyjwt.decode(
                 token,
                 key.key,
                 algorithms=[str(algorithm)],
@@ -190,9 +183,10 @@ class OidcProvider:
                     "verify_iat": False,
                 },
             )
-        except pyjwt.PyJWTError as error:
+        except (pyjwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             # Its text names a claim, and never a value of it but the algorithm.
             raise Refused(f"the token is refused: {printable(str(error))}") from None
+        return claims
 
     def _require_time(self, claims: Mapping[str, Any]) -> None:
         now, leeway = self._clock(), self._settings.leeway
@@ -277,6 +271,15 @@ def _looks_like_jwt(text: str) -> bool:
     return text.isascii() and text.startswith("eyJ") and text.count(".") == 2 and len(text) <= _LONGEST  # noqa: PLR2004 - its three parts
 
 
+def _object(part: str) -> Mapping[str, Any]:
+    """Return header or payload of a token before it is verified, nothing where that is no object."""
+    try:
+        value = msgspec.json.decode(decode(part, "the token"))
+    except (SeedlessError, msgspec.DecodeError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def _seconds(claims: Mapping[str, Any], name: str) -> int:
     """Return a time of the token; RFC 7519 allows fractions, which count for nothing here."""
     value = claims.get(name)
@@ -288,7 +291,7 @@ def _seconds(claims: Mapping[str, Any], name: str) -> int:
 def _fits(key: pyjwt.PyJWK, algorithm: str) -> bool:
     """Report whether *key* is of the type, and if it states one of the algorithm, of *algorithm*."""
     stated = key._jwk_data.get("alg")  # noqa: SLF001 - PyJWK.algorithm_name has a guess where none is stated
-    return key.key_type == _KEY_TYPES[algorithm[:2]] and stated in {None, algorithm}
+    return key.key_type == _KEY_TYPES.get(algorithm[:2]) and stated in {None, algorithm}
 
 
 def _find(keys: Mapping[str, pyjwt.PyJWK], kid: object) -> pyjwt.PyJWK | None:
