@@ -182,12 +182,14 @@ RULES = (
 )
 
 
-def lint_context(store: Store, now: int, policy: pinned.Policy | None = None) -> LintContext:
+def lint_context(
+    store: Store, now: int, policy: pinned.Policy | None = None, unspared: frozenset[str] = frozenset()
+) -> LintContext:
     """Return the operator and the accounts of *store* as far as they can be read, and the rules of *policy*.
 
-    *now* is Unix seconds.
+    *now* is Unix seconds, *unspared* as in `Context`.
     """
-    return _around(store, _issuers(store).values(), now, policy)
+    return _around(store, _issuers(store).values(), now, policy, unspared)
 
 
 def _issuers(store: Store) -> dict[Address, _Read]:
@@ -195,11 +197,24 @@ def _issuers(store: Store) -> dict[Address, _Read]:
     return {(): _read(store)} | {(account,): _read(store, account) for account in store.children()}
 
 
-def _around(store: Store, read: Iterable[_Read], now: int, policy: pinned.Policy | None) -> LintContext:
+def _around(
+    store: Store,
+    read: Iterable[_Read],
+    now: int,
+    policy: pinned.Policy | None,
+    unspared: frozenset[str] = frozenset(),
+) -> LintContext:
     jwts = {jwt.claims.sub: jwt for jwt in read if not isinstance(jwt, SeedlessError)}
     claims = {key: jwt.claims for key, jwt in jwts.items()}
     known = next((statement for statement in claims.values() if isinstance(statement.body, Operator)), None)
-    context = Context(now, known, claims=claims, jwts=jwts if policy else {}, managed=store.managed)
+    context = Context(
+        now,
+        known,
+        claims=claims,
+        jwts=jwts if policy else {},
+        managed=store.managed,
+        unspared=unspared,
+    )
     return LintContext(context, pinned.rules(policy) if policy else ())
 
 
@@ -208,13 +223,16 @@ def count(store: Store) -> int:
     return 1 + sum(1 + len(store.children(account)) for account in store.children())
 
 
-def lint_store(store: Store, now: int, policy: pinned.Policy | None = None) -> Iterator[LintedJwt]:
+def lint_store(
+    store: Store, now: int, policy: pinned.Policy | None = None, unspared: frozenset[str] = frozenset()
+) -> Iterator[LintedJwt]:
     """Yield each jwt of *store* with the findings on it: the operator, each account, its users.
 
-    *now* is Unix seconds. An account is judged as it was when its users are judged by it: it is read once.
+    *now* is Unix seconds, *unspared* as in `Context`. An account is judged as it was when its users are
+    judged by it: it is read once.
     """
     issuers = _issuers(store)
-    around = _around(store, issuers.values(), now, policy)
+    around = _around(store, issuers.values(), now, policy, unspared)
     yield _judged(f"operator {store.operator}", issuers.pop(()), around)
     seen: dict[str, str] = {}
     for (account,), found in issuers.items():

@@ -18,7 +18,7 @@ from seedless.text import printable
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from seedless.findings import Finding
     from seedless.jwt import Jwt
@@ -38,21 +38,26 @@ class TreeExchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSigningKey:
-    """A signing key, and its role when it is a scope."""
+    """A signing key, its role when it is a scope, and its backup as `seedless.spares` has it."""
 
     key: str
     role: str | None
     on_token: bool
+    backup: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeNode:
-    """The operator, an account or a user; `damaged` states why nothing else is known."""
+    """The operator, an account or a user; `damaged` states why nothing else is known.
+
+    `backup` is that of the key of the subject, as `seedless.spares` has it; empty where it was not asked for.
+    """
 
     kind: str
     name: str
     subject: str = ""
     on_token: bool = False
+    backup: str = ""
     expires: int = 0
     damaged: str = ""
     signing_keys: tuple[TreeSigningKey, ...] = ()
@@ -63,12 +68,12 @@ class TreeNode:
 
 
 def tree(
-    store: Store, on_tokens: Collection[str], findings: Mapping[str, tuple[Finding, ...]], *, users: bool
+    store: Store, on_tokens: Mapping[str, str], findings: Mapping[str, tuple[Finding, ...]], *, users: bool
 ) -> TreeNode:
     """Return *store* as a tree, without its users if they are not wanted.
 
-    *on_tokens* are public keys of which it is known where they are; *findings* has what was found about a
-    jwt by its name, as in `account ORDERS`.
+    *on_tokens* are public keys of which it is known where they are, and their backups; *findings* has what
+    was found about a jwt by its name, as in `account ORDERS`.
     """
     accounts = []
     for account in store.children():
@@ -80,7 +85,7 @@ def tree(
 
 def _node(
     store: Store,
-    on_tokens: Collection[str],
+    on_tokens: Mapping[str, str],
     findings: Mapping[str, tuple[Finding, ...]],
     *address: str,
     children: tuple[TreeNode, ...] = (),
@@ -100,6 +105,7 @@ def _node(
         name=jwt.claims.name,
         subject=jwt.claims.sub,
         on_token=jwt.claims.sub in on_tokens,
+        backup=on_tokens.get(jwt.claims.sub, ""),
         expires=jwt.claims.exp,
         signing_keys=tuple(_signing_keys(jwt, on_tokens)),
         exports=tuple(_exports(body)),
@@ -109,11 +115,14 @@ def _node(
     )
 
 
-def _signing_keys(jwt: Jwt[Any], on_tokens: Collection[str]) -> Iterator[TreeSigningKey]:
+def _signing_keys(jwt: Jwt[Any], on_tokens: Mapping[str, str]) -> Iterator[TreeSigningKey]:
     for entry in getattr(jwt.claims.body, "signing_keys", ()):
         key = signing_key(entry)
         yield TreeSigningKey(
-            key=key, role=entry.role if isinstance(entry, Scope) else None, on_token=key in on_tokens
+            key=key,
+            role=entry.role if isinstance(entry, Scope) else None,
+            on_token=key in on_tokens,
+            backup=on_tokens.get(key, ""),
         )
 
 

@@ -13,23 +13,25 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from seedless import trust
-from seedless.claims import Account, Activation, Operator, User
+from seedless.claims import Account, Activation, Operator, User, signing_key
 from seedless.errors import BadJwt, BadSignature, SeedlessError
 from seedless.inventory import INVENTORY_NAME, Inventory
 from seedless.inventory import load as load_inventory
-from seedless.nkey import Role
+from seedless.nkey import PublicKey, Role
+from seedless.recovery import kept
 from seedless.rules.formats import is_time_zone, second_of_day
 from seedless.rules.guards import spelling
+from seedless.spares import BackupKind, backups
 from seedless.store import open_store
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from seedless.claims import TimeRange
@@ -49,7 +51,8 @@ class VerifiedJwt(msgspec.Struct, frozen=True, gc=False):
     """What there is to state of one jwt; *what* is its name for people, *error* why it cannot be read.
 
     `signature` is `good`, `bad`, or `unread` where there was none to verify. `unusual` reports how the text
-    deviates from what the official library writes (G013).
+    deviates from what the official library writes (G013). `backup` is what there is for the keys of an
+    operator or account when a token is lost: the least of them, empty where the inventory has none.
     """
 
     what: str
@@ -58,6 +61,7 @@ class VerifiedJwt(msgspec.Struct, frozen=True, gc=False):
     error: str | None = None
     signature: str = "good"
     unusual: str = ""
+    backup: BackupKind | Literal[""] = ""
 
     @classmethod
     def unreadable(cls, what: str, error: SeedlessError) -> VerifiedJwt:
@@ -76,11 +80,21 @@ class VerifiedJwt(msgspec.Struct, frozen=True, gc=False):
 class StoreView:
     """A store as far as it can be read, against which jwts are held; without a store nothing is known."""
 
-    def __init__(self, store: Store | None, now: int, inventory: Inventory | None = None) -> None:
-        """Take the *store*, and the *inventory* of its keys; *now* is Unix seconds. Nothing is read yet."""
+    def __init__(
+        self,
+        store: Store | None,
+        now: int,
+        inventory: Inventory | None = None,
+        recorded: Mapping[PublicKey, int] | None = None,
+    ) -> None:
+        """Take the *store*, and the *inventory* of its keys; *now* is Unix seconds. Nothing is read yet.
+
+        *recorded* are the keys that shares restore, and when that was recorded.
+        """
         self._store = store
         self._now = now
         self._inventory = inventory or Inventory()
+        self._recorded = recorded or {}
 
     @functools.cached_property
     def _operator(self) -> Jwt[Any] | None:
@@ -101,7 +115,25 @@ class StoreView:
         times = _times(jwt, self._now)
         if times == "valid" and account is not None:
             times = _times_below(account, jwt, self._now)
-        return VerifiedJwt(what, self._trust(jwt, account), times, unusual=unusual)
+        trusted, backup = self._trust(jwt, account), self._backup(jwt)
+        return VerifiedJwt(what, trusted, times, unusual=unusual, backup=backup)
+
+    @functools.cached_property
+    def _known(self) -> dict[str, PublicKey]:
+        return {str(entry.public_key): entry.public_key for entry in self._inventory}
+
+    def _backup(self, jwt: Jwt[Any]) -> BackupKind | Literal[""]:
+        body = jwt.claims.body
+        if not isinstance(body, Operator | Account):
+            return ""
+        listed = (jwt.claims.sub, *map(signing_key, body.signing_keys))
+        keys = [self._known[key] for key in listed if key in self._known]
+        if not keys:
+            return ""
+        # The operator too: when it is strict, an identity is no spare.
+        claims = [jwt.claims, *([self._operator.claims] if self._operator else ())]
+        kinds = {one.kind for one in backups(self._inventory, claims, self._recorded, keys).values()}
+        return min(kinds, key=("none", "shares", "spare").index)
 
     def _account_of(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> Jwt[Any] | None:
         """Return the account of a user or an activation, as far as it is known."""
@@ -166,7 +198,7 @@ def verify_store(root: Path, operator: str, now: int, *, jobs: int = 1) -> Itera
     if jobs > 1 and len(few) == WORTH // _BATCH:
         yield from _by_processes(functools.partial(_verified, root, operator, now), every, jobs)
         return
-    view = StoreView(store, now, inventory_of(root))
+    view = StoreView(store, now, inventory_of(root), recorded_below(root))
     for unit in itertools.chain.from_iterable(every):
         yield from _look(store, view, unit)
 
@@ -235,11 +267,19 @@ def inventory_of(root: Path) -> Inventory:
         return Inventory()
 
 
+def recorded_below(root: Path) -> dict[PublicKey, int]:
+    """Return the keys that shares restore, as `kept.recorded`; none where a record cannot be read."""
+    try:
+        return kept.recorded(root)
+    except SeedlessError:
+        return {}
+
+
 @functools.cache
 def _view(root: Path, operator: str, now: int) -> tuple[Store, StoreView]:
     """Return what all batches of a process are held against; it ends with the pool."""
     store = open_store(root, operator)
-    return store, StoreView(store, now, inventory_of(root))
+    return store, StoreView(store, now, inventory_of(root), recorded_below(root))
 
 
 def _verified(root: Path, operator: str, now: int, units: list[_Unit]) -> list[_VerdictParts]:

@@ -130,6 +130,9 @@ def test_a_policy_that_requires_spares_lets_the_jwt_that_lists_one_be_signed(
     desk.ok("account", "edit", "ORDERS", "--conns", "5", "--issuer", operator, **pinned)
     refused = desk.run("user", "add", "-a", "ORDERS", "later", **pinned)
     assert (refused.code, "P016" in refused.err) == (3, True), refused
+    linted = desk.run("lint", "--json", **pinned)
+    found = {f["about"] for f in linted.data["findings"] if f["code"] == "P016"}
+    assert (linted.code, found) == (3, {"user ORDERS/app", "user SYS/sys"})
     rows = {row["name"]: row["backup"] for row in desk.ok("key", "list", "--backup", "--json").data["keys"]}
     assert [rows[name]["kind"] for name in ("ACME", "ACME signing", "ORDERS")] == ["spare", "spare", "none"]
     assert desk.ok("key", "list", "--backup").out.splitlines()[0].split() == [
@@ -200,3 +203,24 @@ def test_a_spare_with_another_system_account_is_refused(desk: Desk) -> None:
     words = ("server", "config", "--mem-resolver", "--spare-operator", "OTHER", "--operator", "ACME")
     refused = desk.run(*words)
     assert (refused.code, "has another system account" in refused.err) == (2, True)
+
+
+def test_tree_verify_and_doctor_report_what_has_a_spare(desk: Desk, softhsm: pytest_softhsm.SoftHSM) -> None:
+    other = softhsm.create(pin=desk.token.pin)
+    desk.ok("operator", "add", "ACME", "--spare-token", other.uri)
+    desk.ok("account", "add", "ORDERS")
+    drawn = desk.ok("tree", "--detail").out.splitlines()
+    assert [line.rpartition("…")[2] for line in drawn] == [
+        "  on a token, spare", "  on a token, spare", "  on a token, spare", "  on a token, no spare",
+    ]  # fmt: skip
+    tree = desk.ok("tree", "--json").data
+    assert (tree["backup"], tree["children"][0]["backup"]) == ("spare", "none")
+    verified = desk.ok("verify")
+    assert verified.err == "keys without a spare: in 1 of these jwts; see seedless key list --backup\n"
+    assert [jwt["backup"] for jwt in desk.ok("verify", "--json").data["jwts"]] == ["spare", "none"]
+    lines = {line["what"]: line for line in desk.ok("token", "doctor", "--no-key", "--json").data["lines"]}
+    assert (lines["spare"]["verdict"], lines["spare"]["found"]) == ("note", "none for account ORDERS")
+    desk.ok("account", "signing-key", "add", "-a", "ORDERS", "--token", other.uri)
+    assert desk.ok("verify").err == ""
+    lines = {line["what"]: line for line in desk.ok("token", "doctor", "--no-key", "--json").data["lines"]}
+    assert (lines["spare"]["verdict"], lines["spare"]["found"]) == ("ok", "each of 3 keys has one, or shares")

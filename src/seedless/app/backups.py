@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seedless.jwt import Claims
     from seedless.signing_pipeline import Plan
 
-__all__ = ["key_backups", "required_spares", "way_on"]
+__all__ = ["key_backups", "required_spares", "unspared_keys", "way_on"]
 
 _SIGNING = frozenset({Role.OPERATOR, Role.ACCOUNT})
 
@@ -31,7 +31,7 @@ def key_backups(workspace: Workspace) -> dict[PublicKey, Backup]:
 
     The operators and accounts of all stores are read for the keys that they list.
     """
-    inventory, recorded = workspace.inventory(), _recorded(workspace)
+    inventory, recorded = workspace.inventory(), kept.recorded(workspace.root)
     found = backups(inventory, (), recorded)
     for operator in operators(workspace.root):
         # Store by store: whether identities can sign depends on the operator.
@@ -50,7 +50,7 @@ def required_spares(workspace: Workspace, plan: Plan) -> frozenset[str]:
         return frozenset()
     issuers = {change.draft.issuer for change in plan.changes if _is_judged(change)}
     claims = plan.context.claims.values()
-    found = backups(workspace.inventory(), claims, _recorded(workspace), issuers)
+    found = backups(workspace.inventory(), claims, kept.recorded(workspace.root), issuers)
     return frozenset(str(key) for key, backup in found.items() if backup.kind == "none")
 
 
@@ -95,5 +95,9 @@ def _claims(workspace: Workspace, operator: str) -> Iterator[Claims[Any]]:
                 yield jwt.claims
 
 
-def _recorded(workspace: Workspace) -> dict[PublicKey, int]:
-    return {one.public_key: record.at for record in kept.records(workspace.root) for one in record.keys}
+def unspared_keys(workspace: Workspace) -> frozenset[str]:
+    """Return the keys of the inventory (key text) without a spare, where the policy requires one."""
+    if workspace.policy is None or workspace.policy.spare != "required":
+        return frozenset()
+    found = key_backups(workspace).items()
+    return frozenset(str(key) for key, backup in found if backup.kind == "none")

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedless.app.tokens import module_for, named_uri, pin_source
-from seedless.doctor import CheckResult
-from seedless.errors import UsageError
+from seedless.doctor import CheckResult, CheckStatus
+from seedless.errors import TokenError, UsageError
+from seedless.nkey import Role
 from seedless.pkcs11.public_objects import PublicObject
 from seedless.pkcs11.token_info import TokenInfo
 from seedless.pkcs11.uri import KeyUri
-from seedless.text import quoted
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from seedless.app.workspace import Workspace
 
 __all__ = ["TokenInitialisation", "TokenManagement"]
@@ -79,7 +82,25 @@ class TokenManagement:
             clock=time.perf_counter,
         )
         with contextlib.closing(examine(examined)) as results:
-            return tuple(results)
+            return (*results, *self._spares())
+
+    def _spares(self) -> Iterator[CheckResult]:
+        """Yield whether the keys that the inventory has on the token have spares."""
+        from seedless.app.backups import key_backups  # reads every store
+
+        with contextlib.suppress(TokenError):  # which is the last result then
+            uri = self.show().uri
+            # A user is not replaced by another key, but by another user.
+            inventory = [one for one in self._workspace.inventory() if one.role is not Role.USER]
+            entries = [one for one in inventory if one.places[0].token == uri]
+            backups = key_backups(self._workspace) if entries else {}
+            alone = [one for one in entries if backups[one.public_key].kind == "none"]
+            if alone:
+                names = ", ".join(f"{one.role.name.lower()} {shown(one.name)}" for one in alone)
+                advice = "a signing key on another token: docs/howto/lost-token.md; seedless recovery drill"
+                yield CheckResult("spare", CheckStatus.NOTE, f"none for {names}", advice)
+            elif entries:
+                yield CheckResult("spare", CheckStatus.OK, f"each of {len(entries)} keys has one, or shares")
 
 
 class TokenInitialisation:

@@ -11,6 +11,7 @@ import click
 
 from seedless import jwt
 from seedless import waivers as allow
+from seedless.app.backups import unspared_keys
 from seedless.change import Context
 from seedless.cli import printing
 from seedless.cli.command import command
@@ -110,7 +111,8 @@ class Look:
     def at_store(self, folder: Path | None) -> Iterator[Finding]:
         """Yield what there is to say of the stores in *folder*, by default of the store that is meant."""
         for store in self._stores(folder):
-            judged = lint_store(store, self.workspace.now, self.workspace.policy)
+            unspared = unspared_keys(self.workspace)
+            judged = lint_store(store, self.workspace.now, self.workspace.policy, unspared)
             walked = with_progress(judged, count(store), f"operator {shown(store.operator)}")
             yield from self._findings(walked)
 
@@ -141,7 +143,8 @@ class Look:
 
     def _around(self) -> LintContext:
         if self.workspace.has_store:
-            return lint_context(self.workspace.store, self.workspace.now, self.workspace.policy)
+            unspared = unspared_keys(self.workspace)
+            return lint_context(self.workspace.store, self.workspace.now, self.workspace.policy, unspared)
         return LintContext(Context(self.workspace.now))
 
     def _findings(self, judged: Iterable[LintedJwt]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import store_tree
+from seedless.app.backups import key_backups
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
@@ -31,7 +32,7 @@ _FORMATS = ["text", "mermaid", "dot", "svg"]
 @command()
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="What to draw it as.")
 @click.option("--users/--no-users", default=True, help="Draw the users too, which is the default.")
-@click.option("--detail", is_flag=True, help="As text: exports and imports too; pictures always have them.")
+@click.option("--detail", is_flag=True, help="As text: exports, imports and spares of keys too.")
 @click.option(
     "--output",
     "-o",
@@ -52,9 +53,10 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
     """
     workspace = CommandWorkspace(settings)
     findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
-    root = store_tree.tree(
-        workspace.store, {str(entry.public_key) for entry in workspace.inventory()}, findings, users=users
-    )
+    on_tokens = {str(entry.public_key): "" for entry in workspace.inventory()}
+    if detail or settings.as_json:
+        on_tokens |= {str(key): backup.kind for key, backup in key_backups(workspace).items()}
+    root = store_tree.tree(workspace.store, on_tokens, findings, users=users)
     text = _drawn(root, form, detail=detail)
     data = _data(root)
     if output:
@@ -99,6 +101,7 @@ def _data(node: TreeNode) -> dict[str, Any]:
         data |= {"expires": node.expires or None}
         for name in ("signing_keys", "exports", "imports"):
             data[name] = [dataclasses.asdict(one) for one in getattr(node, name)]
+        data["backup"] = node.backup or None
     children = [_data(child) for child in node.children]
     return data | {"findings": findings_data(node.findings), "children": children}
 
@@ -107,7 +110,7 @@ def _line(node: TreeNode) -> str:
     name = f"{node.kind} {shown(node.name)}"
     if node.damaged:
         return f"{name}  {click.style('damaged', fg='red')}: {printing.printable(node.damaged)}"
-    line = f"{name}  {node.subject[:12]}…{'  on a token' if node.on_token else ''}"
+    line = f"{name}  {node.subject[:12]}…{_place(node)}"
     line += f"  until {printing.moment(node.expires)}" if node.expires else ""
     found = store_tree.mark(node)
     codes = " ".join(sorted({finding.code for finding in node.findings}))
@@ -116,7 +119,12 @@ def _line(node: TreeNode) -> str:
 
 def _key_line(key: TreeSigningKey) -> str:
     role = f" role {shown(key.role)}" if key.role else ""
-    return f"signing key {key.key[:12]}…{role}{'  on a token' if key.on_token else ''}"
+    return f"signing key {key.key[:12]}…{role}{_place(key)}"
+
+
+def _place(one: TreeNode | TreeSigningKey) -> str:
+    backup = {"none": ", no spare", "spare": ", spare", "shares": ", shares"}.get(one.backup, "")
+    return f"  on a token{backup}" if one.on_token else ""
 
 
 def _trade_line(word: str, trade: TreeExchange) -> str:

@@ -18,7 +18,7 @@ from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadJwt, BadSignature, ExitCode
 from seedless.lint import count
 from seedless.text import shown
-from seedless.verification import StoreView, VerifiedJwt, inventory_of, verify_store
+from seedless.verification import StoreView, VerifiedJwt, inventory_of, recorded_below, verify_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,7 +68,10 @@ def _of_store(workspace: CommandWorkspace, jobs: int) -> Iterator[VerifiedJwt]:
 
 def _of_files(workspace: CommandWorkspace, files: Iterable[str]) -> Iterator[VerifiedJwt]:
     view = StoreView(
-        workspace.store if workspace.has_store else None, workspace.now, inventory_of(workspace.root)
+        workspace.store if workspace.has_store else None,
+        workspace.now,
+        inventory_of(workspace.root),
+        recorded_below(workspace.root),
     )
     for file in files:
         try:
@@ -79,11 +82,12 @@ def _of_files(workspace: CommandWorkspace, files: Iterable[str]) -> Iterator[Ver
 
 def _tell(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
     """Print *verdicts* when all are there, and return the exit code."""
-    good = True
+    good, unspared = True, 0
     widths = [len(title) for title in _HEADER]
     with spooled() as spool:
         for verdict in verdicts:
             good = good and verdict.ok
+            unspared += verdict.backup == "none"
             spool.add(msgspec.structs.astuple(verdict))
             widths = list(map(max, widths, map(len, _cells(verdict))))
         if as_json:
@@ -93,6 +97,8 @@ def _tell(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
             printing.print_table((_cells(VerifiedJwt(*row)) for row in spool), widths)
             for row in spool:
                 _explain(VerifiedJwt(*row))
+    if unspared:
+        printing.say(f"keys without a spare: in {unspared} of these jwts; see seedless key list --backup")
     return ExitCode.OK if good else ExitCode.FINDINGS
 
 
@@ -118,4 +124,5 @@ def _data(verdict: VerifiedJwt) -> dict[str, Any]:
         "times": verdict.times,
         "error": verdict.error,
         "unusual": verdict.unusual or None,
+        "backup": verdict.backup or None,
     }

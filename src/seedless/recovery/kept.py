@@ -38,6 +38,11 @@ def records(root: Path) -> Iterator[RecoveryRecord]:
             raise StoreError(f"{shown(path)} is damaged: {error.message}", error.hint) from error
 
 
+def recorded(root: Path) -> dict[PublicKey, int]:
+    """Return the keys that records below *root* list, and when those were made (Unix seconds)."""
+    return {entry.public_key: known.at for known in records(root) for entry in known.keys}
+
+
 def is_recorded(root: Path, public_key: PublicKey) -> bool:
     """Return whether a record below *root* lists *public_key*."""
     return any(entry.public_key == public_key for known in records(root) for entry in known.keys)
