@@ -117,11 +117,11 @@ class _JetStream(msgspec.Struct, frozen=True):
         for one in self.gained:
             needed = subjects(one)
             effect = Effect.WIDENS if is_new else _effect(one, old, Effect.WIDENS)
-            text = f"may {word(one.words)}"
+            text = f"may {_permitted(one)}"
             yield Difference(effect, f"{label}JetStream", text, paths, None, needed, needed)
         for one in self.lost:
             effect, needed = _effect(one, new, Effect.NARROWS), subjects(one)
-            text = f"may no longer {word(one.words)}"
+            text = f"may no longer {_permitted(one)}"
             yield Difference(effect, f"{label}JetStream", text, paths, needed, None, needed)
 
     def others(self, name: str, *, is_new: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -145,6 +145,14 @@ def _summed_up(permitted: Permitted) -> tuple[str, ...]:
     found = recognised(permitted)
     others = tuple(text for text in permitted.pub.allow if text not in found.pub)
     return (*others, "the subjects of JetStream") if found.pub else others
+
+
+def _permitted(permission: JetStreamPermission) -> str:
+    """Return what may be done, with names that cannot be taken for more than one."""
+    names = {name: getattr(permission, name) for name in ("name", "domain")}
+    # `read` and `write` of a bucket are words already; subjects and consumers are names.
+    names |= {"detail": permission.detail} if permission.kind in {"publish", "consume"} else {}
+    return replace(permission, **{name: word(text) for name, text in names.items() if text}).words
 
 
 def _effect(permission: JetStreamPermission, other: Permitted, effect: Effect) -> Effect:
