@@ -162,6 +162,13 @@ def test_each_kind_of_backend_has_settings_of_its_own(tmp_path: Path) -> None:
             'rules[0].permissions.pub.allow has "a..b", which is no subject',
             id="subject",
         ),
+        pytest.param(
+            CONFIGURATION_MODE
+            + '[[rules]]\naccount = "ORDERS"\npermissions = { jetstream = { publish = ["ORDERS"] } }',
+            'rules[0].permissions.jetstream has "ORDERS" does not name what is published: '
+            "the name of a stream does not contain its subjects",
+            id="JetStream",
+        ),
     ],
 )
 def test_what_is_not_right_is_reported_with_its_place(tmp_path: Path, text: str, sentence: str) -> None:

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from seedless.claims import Permission, Permissions
+from seedless.claims.jetstream import JetStreamPermissions, allow
 from seedless.errors import Refused
 from seedless.serve.login import Identity, Login, LoginGrant
 from seedless.serve.rules import (
@@ -100,6 +101,23 @@ def test_permissions_are_filled_with_every_value_of_an_attribute() -> None:
     assert grant.permissions == Permissions(
         pub=Permission(allow=("acme.clerks.>", "acme.night.>", "all"), deny=("acme.secret",))
     )
+
+
+def test_permissions_may_be_in_the_words_of_jetstream() -> None:
+    words = JetStreamPermissions(kv=("{{tenant}}:read",), publish=("ORDERS:orders.{{groups}}",))
+    grant = decided(Rule(account="ORDERS", permissions=RulePermissions(jetstream=words)))
+    assert grant.permissions == allow(
+        Permissions(),
+        JetStreamPermissions(kv=("acme:read",), publish=("ORDERS:orders.clerks", "ORDERS:orders.night")),
+    )
+    assert "orders.clerks" in grant.permissions.pub.allow
+
+
+def test_a_value_does_not_turn_reading_a_bucket_into_writing() -> None:
+    identity = Identity(backend="b", name="ada", attributes={"bucket": "orders:write"})
+    rule = Rule(account="A", permissions=RulePermissions(jetstream=JetStreamPermissions(kv=("{{bucket}}",))))
+    with pytest.raises(Refused, match=r"^rule 1: permissions\.jetstream would contain orders:write"):
+        decided(rule, identity=identity)
 
 
 def test_the_account_and_the_role_may_be_those_of_the_backend() -> None:

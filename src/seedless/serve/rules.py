@@ -14,18 +14,20 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from seedless import units
 from seedless.claims import Permission, Permissions
 from seedless.claims.common import ResponsePermission
+from seedless.claims.jetstream import KINDS, JetStreamPermissions, allow
 from seedless.claims.templates import is_plain_token
-from seedless.errors import InvalidValue, Refused
+from seedless.errors import InvalidValue, Refused, UsageError
 from seedless.serve.login import Identity, Login, LoginGrant
 from seedless.strict_json import Parsed
 from seedless.subject import is_subject, subject_and_queue
@@ -94,6 +96,10 @@ class RulePermissions(msgspec.Struct, frozen=True):
         SubjectLists, Meta(description="what may be subscribed; `subject queue` names a queue group")
     ] = SubjectLists()
     resp: Annotated[Responses | None, Meta(description="the permission to respond")] = None
+    jetstream: Annotated[
+        JetStreamPermissions | None,
+        Meta(description="what may be done with streams and buckets, as in desired-state files"),
+    ] = None
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -138,6 +144,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
                 _require_subject(_PLACEHOLDER.sub("x", text), place)
         for tag in self.tags:
             _require_tag(_PLACEHOLDER.sub("x", tag))
+        if self.permissions is not None and self.permissions.jetstream is not None:
+            names = _names(self.permissions)
+            sample = {match: ("x",) for text in names for match in _PLACEHOLDER.findall(text)}
+            _with_jetstream(Permissions(), self.permissions.jetstream, sample)
 
     def _texts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         return (
@@ -146,6 +156,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
             ("name", (self.name,)),
             ("tags", self.tags),
             *_lists(self.permissions),
+            ("permissions.jetstream", _names(self.permissions)),
         )
 
 
@@ -278,7 +289,7 @@ def _permissions(given: RulePermissions, values: _Values) -> Permissions:
     for place, texts in _lists(given):
         made[place] = tuple(
             dict.fromkeys(
-                subject for text in texts for subject in _filled(place, text, values, is_token=True)
+                subject for text in texts for subject in _filled(place, text, values, fits=is_plain_token)
             )
         )
         for subject in made[place]:
@@ -288,26 +299,57 @@ def _permissions(given: RulePermissions, values: _Values) -> Permissions:
         Permission(allow=made[f"permissions.{side}.allow"], deny=made[f"permissions.{side}.deny"])
         for side in ("pub", "sub")
     )
-    return Permissions(pub=pub, sub=sub, resp=resp)
+    permissions = Permissions(pub=pub, sub=sub, resp=resp)
+    return permissions if given.jetstream is None else _with_jetstream(permissions, given.jetstream, values)
 
 
-def _one(place: str, text: str, values: _Values) -> str:
-    filled = _filled(place, text, values)
+def _names(permissions: RulePermissions | None) -> tuple[str, ...]:
+    jetstream = None if permissions is None else permissions.jetstream
+    if jetstream is None:
+        return ()
+    return (*(text for kind in KINDS for text in getattr(jetstream, kind)), jetstream.inbox_prefix)
+
+
+def _with_jetstream(permissions: Permissions, given: JetStreamPermissions, values: _Values) -> Permissions:
+    """Return *permissions* with what *given* allows, filled with *values*; raise `InvalidValue`."""
+    place = "permissions.jetstream"
+    lists = {
+        kind: tuple(
+            one for text in getattr(given, kind) for one in _filled(place, text, values, fits=_is_part)
+        )
+        for kind in KINDS
+    }
+    inbox = _one(place, given.inbox_prefix, values, fits=_is_part)
+    try:
+        return allow(permissions, replace(given, **lists, inbox_prefix=inbox))
+    except UsageError as error:
+        raise InvalidValue(f"has {error.message}", place) from error
+
+
+def _is_part(value: str) -> bool:
+    """Report whether *value* is one token, and no more than a part of `BUCKET:write`."""
+    return is_plain_token(value) and ":" not in value
+
+
+def _one(place: str, text: str, values: _Values, *, fits: Callable[[str], bool] = lambda _: True) -> str:
+    filled = _filled(place, text, values, fits=fits)
     if len(filled) != 1:
         raise InvalidValue(f"becomes {len(filled)} values, and one is required", place)
     return filled[0]
 
 
-def _filled(place: str, text: str, values: _Values, *, is_token: bool = False) -> tuple[str, ...]:
-    """Return what *text* becomes: with an attribute of several values, each of them."""
+def _filled(
+    place: str, text: str, values: _Values, *, fits: Callable[[str], bool] = lambda _: True
+) -> tuple[str, ...]:
+    """Return what *text* becomes: with an attribute of several values, each of them, if it *fits*."""
     names = tuple(dict.fromkeys(match[1] for match in _PLACEHOLDER.finditer(text)))
     lists: list[tuple[str, ...]] = []
     for name in names:
         # An entry that vanished without a value would widen what is denied, or empty what is allowed.
         if not values.get(name):
             raise InvalidValue(f"needs {quoted(name)}, which the identity does not have", place)
-        for value in values[name] if is_token else ():
-            if not is_plain_token(value):
+        for value in values[name]:
+            if not fits(value):
                 raise InvalidValue(
                     f"would contain {brief(value)}, which is not one token of a subject", place
                 )
