@@ -19,6 +19,7 @@ debuggers are kept away for good: a process that has held a PIN may still have i
 from __future__ import annotations
 
 import enum
+import functools
 import os
 import re
 import shlex
@@ -157,15 +158,18 @@ class PromptPin:
     An empty line gives up.
     """
 
-    __slots__ = ("_again", "_ask", "_what", "_why")
+    __slots__ = ("_again", "_ask", "_kind", "_what", "_why")
 
-    def __init__(self, ask: Callable[[str], str] | None = None, *, what: str = "PIN") -> None:
+    def __init__(
+        self, ask: Callable[[str], str] | None = None, *, what: str = "PIN", kind: str = "PIN"
+    ) -> None:
         """Take another way to *ask* than the terminal: a function from the question to the answer.
 
-        *what* is asked for, as in `New SO PIN`.
+        *what* is asked for, as in `New SO PIN`; *kind* is what errors call it, where it is another secret.
         """
-        self._ask: Final = ask or _ask_on_terminal
+        self._ask: Final = ask or functools.partial(_ask_on_terminal, kind=kind)
         self._what: Final = what
+        self._kind: Final = kind
         self._again = 0
         self._why = ""
 
@@ -180,7 +184,7 @@ class PromptPin:
         if why:
             question = f"{why}\n{question}"
         forbid_dumps()
-        return _accepted(self._ask(question), "the PIN that was typed")
+        return _accepted(self._ask(question), f"the {self._kind} that was typed")
 
     def again(self, why: str) -> bool:
         """Take *why* the last PIN was not accepted; report whether the next question is worth asking."""
@@ -256,18 +260,20 @@ def file_pin(path: Path, *, what: str = "PIN") -> PinSource:
     return _ReadOnce(f"file:{path}", lambda: _read_file(path, what), what)
 
 
-def descriptor_pin(number: int) -> PinSource:
+def descriptor_pin(number: int, *, what: str = "PIN") -> PinSource:
     """Return the source `fd:N`: one line from an open descriptor; what follows the line stays unread."""
-    return _ReadOnce(f"fd:{number}", lambda: _read_line(number))
+    return _ReadOnce(f"fd:{number}", lambda: _read_line(number, what), what)
 
 
-def command_pin(words: list[str], environ: Mapping[str, str] | None = None) -> PinSource:
+def command_pin(
+    words: list[str], environ: Mapping[str, str] | None = None, *, what: str = "PIN"
+) -> PinSource:
     """Return the source `cmd:PROGRAM ARGUMENT…`: one line that a program prints.
 
     It runs without a shell, sees an empty stdin, talks to the person on our stderr, and gets *environ*
     without every variable that a source of a PIN has named or whose name ends in PIN.
     """
-    return _ReadOnce(f"cmd:{Path(words[0]).name}", lambda: _read_command(words, environ))
+    return _ReadOnce(f"cmd:{Path(words[0]).name}", lambda: _read_command(words, environ, what), what)
 
 
 def uri_pin_source(text: str | None, *, is_ours: bool) -> PinSource | None:
@@ -287,49 +293,49 @@ def uri_pin_source(text: str | None, *, is_ours: bool) -> PinSource | None:
     return parse_pin_source(re.sub("^file://(?=/)", "file:", text))
 
 
-def parse_pin_source(text: str) -> PinSource:
-    """Read `prompt`, `env:NAME`, `file:PATH`, `fd:N` or `cmd:PROGRAM`.
+def parse_pin_source(text: str, *, what: str = "PIN") -> PinSource:
+    """Read `prompt`, `env:NAME`, `file:PATH`, `fd:N` or `cmd:PROGRAM`; *what* they hold, in messages.
 
     Raise `UsageError`, which never quotes *text*.
     """
     if text == "prompt":
-        return PromptPin()
+        return PromptPin(what=what, kind=what)
     kind, colon, rest = text.partition(":")
     make = _KINDS.get(kind) if colon else None
     if make is None:
-        raise UsageError("the source of the PIN is not understood", _FORMS)
-    return make(rest)
+        raise UsageError(f"the source of the {what} is not understood", _FORMS.replace("PIN", what))
+    return make(rest, what)
 
 
-def _environment(rest: str) -> PinSource:
+def _environment(rest: str, what: str) -> PinSource:
     if not _VARIABLE.fullmatch(rest):
         raise UsageError("env: requires the name of an environment variable", "as in env:TOKEN_PIN")
-    return environment_pin(rest)
+    return environment_pin(rest, what=what)
 
 
-def _file(rest: str) -> PinSource:
+def _file(rest: str, what: str) -> PinSource:
     if not rest or "\0" in rest:
         raise UsageError("file: requires a path", "as in file:/run/secrets/token-pin")
-    return file_pin(Path(rest))
+    return file_pin(Path(rest), what=what)
 
 
-def _descriptor(rest: str) -> PinSource:
+def _descriptor(rest: str, what: str) -> PinSource:
     if not _DESCRIPTOR.fullmatch(rest):
         raise UsageError("fd: requires the number of an open descriptor", "as in fd:3")
-    return descriptor_pin(int(rest))
+    return descriptor_pin(int(rest), what=what)
 
 
-def _command(rest: str) -> PinSource:
+def _command(rest: str, what: str) -> PinSource:
     try:
         words = shlex.split(rest)
     except ValueError:
         words = []
     if not words or "\0" in rest:
         raise UsageError("cmd: requires a program and its arguments", "as in cmd:pass show hsm/pin")
-    return command_pin(words)
+    return command_pin(words, what=what)
 
 
-_KINDS: dict[str, Callable[[str], PinSource]] = {
+_KINDS: dict[str, Callable[[str, str], PinSource]] = {
     "env": _environment,
     "file": _file,
     "fd": _descriptor,
@@ -350,7 +356,7 @@ def _accepted(pin: str, what: str) -> str:
     return pin
 
 
-def _ask_on_terminal(question: str) -> str:
+def _ask_on_terminal(question: str, *, kind: str = "PIN") -> str:
     import getpass  # termios is wanted only here
     import warnings
 
@@ -358,7 +364,7 @@ def _ask_on_terminal(question: str) -> str:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
         # Without this, getpass would read the PIN from stdin with echo.
-        raise PinError("there is no terminal to ask for the PIN", _OTHER_SOURCES) from None
+        raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None
     try:
         # Where the echo of the terminal cannot be turned off, as in a job that a shell has left in the
         # background, getpass warns and reads stdin: the next line of somebody's list would be sent as a PIN.
@@ -366,9 +372,9 @@ def _ask_on_terminal(question: str) -> str:
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(question)
     except (getpass.GetPassWarning, OSError):
-        raise PinError("there is no terminal to ask for the PIN", _OTHER_SOURCES) from None
+        raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None
     except EOFError:
-        raise PinError("no PIN was typed", _OTHER_SOURCES) from None
+        raise PinError(f"no {kind} was typed", _OTHER_SOURCES) from None
 
 
 def _read_file(path: Path, what: str) -> str:
@@ -390,15 +396,15 @@ def _read_file(path: Path, what: str) -> str:
         os.close(descriptor)
 
 
-def _read_line(number: int) -> str:
+def _read_line(number: int, what: str) -> str:
     line = bytearray()
     try:
         # Byte by byte: what follows the line belongs to whoever reads the descriptor next.
         while len(line) < _LONGEST * 4 and (byte := os.read(number, 1)) not in {b"", b"\n"}:
             line += byte
     except OSError as error:
-        raise PinError(f"cannot read the PIN from descriptor {number}: {error.strerror}") from error
-    return _decoded(bytes(line), f"the PIN from descriptor {number}")
+        raise PinError(f"cannot read the {what} from descriptor {number}: {error.strerror}") from error
+    return _decoded(bytes(line), f"the {what} from descriptor {number}")
 
 
 def without_pins(environ: Mapping[str, str]) -> dict[str, str]:
@@ -410,7 +416,7 @@ def without_pins(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
+def _read_command(words: list[str], environ: Mapping[str, str] | None, what: str) -> str:
     import subprocess  # few need it, and it is slow to import
 
     name = shlex.quote(Path(words[0]).name)  # the rest may hold a secret
@@ -427,7 +433,7 @@ def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a program"
         raise PinError(
-            f"cannot run {name} for the PIN: {reason}", "cmd: requires a program, no shell"
+            f"cannot run {name} for the {what}: {reason}", "cmd: requires a program, no shell"
         ) from error
     with child:
         try:
@@ -437,8 +443,8 @@ def _read_command(words: list[str], environ: Mapping[str, str] | None) -> str:
             raise
     if child.returncode:
         how = f"status {child.returncode}" if child.returncode > 0 else f"signal {-child.returncode}"
-        raise PinError(f"{name} gave no PIN and ended with {how}", "run it by hand to see why")
-    return _decoded(data, f"the PIN from {name}")
+        raise PinError(f"{name} gave no {what} and ended with {how}", "run it by hand to see why")
+    return _decoded(data, f"the {what} from {name}")
 
 
 def _decoded(data: bytes, what: str) -> str:

@@ -125,6 +125,7 @@ READING = {
     "recovery check",
     "recovery drill",  # signs on a copy, which is thrown away
     "recovery form",
+    "serve password",
     "server config",
     "server lint",
     "show",

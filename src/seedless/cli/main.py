@@ -65,6 +65,7 @@ _COMMANDS = {
     "pull": ("pull", "Pull accounts from the servers."),
     "prune": ("prune", "Delete accounts from servers that the store does not have."),
     "server": ("server", "Write and check configurations of nats-server."),
+    "serve": ("serve", "Run services on NATS: decide on logins, issue users."),
     "import": ("import_", "Import accounts and users that others created."),
     "context": ("context", "Add, select, list and remove contexts: settings with a name."),
     "migrate": ("migrate", "Migrate from another tool."),
@@ -77,7 +78,7 @@ _SECTIONS = {
     "Operators, accounts and users": ("operator", "account", "user", "activation", "import", "migrate"),
     "From files": ("apply", "export-desired", "sign"),
     "Look and check": ("show", "tree", "diff", "verify", "lint", "expirations", "policy"),
-    "Servers": ("push", "pull", "prune", "server"),
+    "Servers": ("push", "pull", "prune", "server", "serve"),
     "Rotation and ceremonies": ("rotate", "ceremony", "recovery"),
     "This program": ("context", "completion", "docs", "help"),
 }

@@ -45,7 +45,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["UserFile", "UsersSettings", "hash_password", "read_users"]
+__all__ = ["UserFile", "UsersSettings", "entry", "hash_password", "read_users"]
 
 _MEMORY, _PASSES = 19 * 1024, 2
 """KiB and passes of a new hash: the least that OWASP names for argon2id."""
@@ -100,6 +100,14 @@ def hash_password(password: str) -> str:
     if not data:
         raise InvalidValue(f"a password has 1 to {_LONGEST} bytes of UTF-8, without a NUL")
     return pwhash.argon2id.str(data, opslimit=_PASSES, memlimit=_MEMORY * 1024).rstrip(b"\0").decode()
+
+
+def entry(name: str, hashed: str) -> str:
+    """Return the user *name* with the hash of a password as TOML; raise `InvalidValue` for no name."""
+    if not name or not name.isprintable():
+        raise InvalidValue("the name of a user is text without control characters")
+    quotes = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'["{quotes}"]\npassword = "{hashed}"'
 
 
 def _password_bytes(password: str) -> bytes:
