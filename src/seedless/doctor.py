@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from seedless.claims import Account, Export, Import
@@ -22,6 +21,7 @@ from seedless.pkcs11.keys import NOT_ATTESTED, is_software, label_for
 from seedless.pkcs11.module import load
 from seedless.pkcs11.public_objects import free_slots, how_to_create
 from seedless.pkcs11.token import find_token, open_token
+from seedless.readiness import CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 LABEL: Final = "seedless-doctor"
 _SLOW = 0.1  # seconds; a server waits 2 for a user to log in
 _LARGE_ACCOUNT = 10  # exports, and as many imports
-
-
-class CheckStatus(StrEnum):
-    """How a thing is: as it should be, worth knowing, or in the way."""
-
-    OK = "ok"
-    NOTE = "note"
-    PROBLEM = "problem"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
@@ -126,6 +127,8 @@ def _reader(kind: Any) -> _Read:  # noqa: ANN401, PLR0911 - a type, and one retu
             return _of_list(_reader(item))
         case origin, choices if origin is Literal:
             return _of_choice(choices)
+    if issubclass(kind, StrEnum):
+        return _of_enum(kind)
     return _of_struct(kind) if issubclass(kind, msgspec.Struct) else _of_scalar(kind)
 
 
@@ -150,6 +153,11 @@ def _of_choice(choices: tuple[Any, ...]) -> _Read:
         return value
 
     return read_choice
+
+
+def _of_enum(kind: type[StrEnum]) -> _Read:
+    read_choice = _of_choice(tuple(map(str, kind)))
+    return lambda value: kind(read_choice(value))
 
 
 def _of_union(kind: Any) -> _Read:  # noqa: ANN401 - a type

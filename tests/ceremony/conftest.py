@@ -152,11 +152,11 @@ class Hall:
             keys=lambda: contextlib.nullcontext(keys or self.keys),
         )
 
-    def sit_at(self, run: offline.CeremonyRun) -> bytes:
+    def sit_at(self, run: offline.CeremonyRun, keys: SoftKeys | None = None) -> bytes:
         return offline.run_ceremony(
             run,
             review=lambda _plan, _report: True,
-            keys=lambda: contextlib.nullcontext(self.keys),
+            keys=lambda: contextlib.nullcontext(keys or self.keys),
         )
 
     def held(self) -> tuple[bytes, bytes]:

@@ -140,7 +140,9 @@ def test_a_wrong_pin_after_the_words_is_asked_again_and_the_ceremony_goes_on(
     entries = [
         json.loads(line) for line in next(desk.store.rglob("transcript.jsonl")).read_text().splitlines()
     ]
-    assert [entry["kind"] for entry in entries] == ["opened", "reviewed", "key", "intent", "signed", "ended"]
+    assert [entry["kind"] for entry in entries] == [
+        "opened", "reviewed", "readiness", "key", "intent", "signed", "ended",
+    ]  # fmt: skip
 
 
 def test_two_different_entries_of_a_new_pin_are_asked_for_again(desk: Desk) -> None:

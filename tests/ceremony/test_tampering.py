@@ -152,7 +152,7 @@ FORGED: dict[str, tuple[Callable[[list[Any]], None], str]] = {
     "the first entry is missing": (_drop(0), "transcript[0] is reviewed, where opened has to be"),
     "a review is missing": (_drop(1), "transcript[1] is witnessed, where reviewed has to be"),
     "a witness is missing": (_drop(2), "1 of 2 witnesses have signed"),
-    "a key is missing": (_drop(4), "transcript[4] is intent, where witnessed or key has to be"),
+    "a key is missing": (_drop(4), "transcript[4] is intent, where witnessed or readiness or key has to be"),
     "an intent is missing": (_drop(5), "transcript[5] is signed, where intent has to be"),
     "a signed jwt is missing": (_drop(6), "transcript[6] is intent, where signed has to be"),
     "the end is missing": (_drop(9), "stops before its end, and has receipts"),

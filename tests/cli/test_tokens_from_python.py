@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless import Workspace
-from seedless.doctor import CheckStatus
 from seedless.errors import UsageError
+from seedless.readiness import CheckStatus
 
 if TYPE_CHECKING:
     Desk = Any  # the fixture in tests/conftest.py

@@ -276,7 +276,7 @@ def test_without_a_terminal_nothing_is_shown_and_nothing_is_created(desk: Desk) 
 
 
 def test_a_machine_with_swap_or_a_piped_core_pattern_is_refused_by_what_it_says(tmp_path: Path) -> None:
-    from seedless.recovery.protected_memory import ways_to_disk
+    from seedless.machine import ways_to_disk
 
     (tmp_path / "sys/kernel").mkdir(parents=True)
     (tmp_path / "swaps").write_text("Filename Type Size Used Priority\n")

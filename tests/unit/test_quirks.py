@@ -14,6 +14,7 @@ from seedless.pkcs11.families import (
     GENERAL,
     LUNA,
     STANDARD,
+    firmware_of,
     require_fits,
 )
 from seedless.pkcs11.token_info import TokenInfo
@@ -76,20 +77,25 @@ def test_an_unknown_device_gets_everything_tried_and_nothing_assumed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("firmware", "ceiling"),
+    ("packed", "firmware", "ceiling"),
     [
-        pytest.param("2.0", 2026, id="2.0.0"),
-        pytest.param("2.20", 2026, id="2.2.0-of-an-old-driver"),
-        pytest.param("2.31", 2026, id="2.3.1-of-an-old-driver"),
-        pytest.param("2.45", 2026, id="2.3.1"),
-        pytest.param("2.200", 2026, id="2.2.0"),
-        pytest.param("2.40", 3114, id="2.4.0-of-an-old-driver"),
-        pytest.param("2.144", 3114, id="2.4.0"),
-        pytest.param("2.145", 3114, id="2.4.1"),
-        pytest.param("3.0", 3114, id="3.0.0"),
+        pytest.param((2, 0), "2.0.0", 2026, id="2.0.0"),
+        pytest.param((2, 20), "2.2.0", 2026, id="2.2.0-of-an-old-driver"),
+        pytest.param((2, 31), "2.3.1", 2026, id="2.3.1-of-an-old-driver"),
+        pytest.param((2, 45), "2.3.1", 2026, id="2.3.1"),
+        pytest.param((2, 101), "2.1.1", 2026, id="2.1.1"),
+        pytest.param((2, 200), "2.2.0", 2026, id="2.2.0"),
+        pytest.param((2, 40), "2.4.0", 3114, id="2.4.0-of-an-old-driver"),
+        pytest.param((2, 144), "2.4.0", 3114, id="2.4.0"),
+        pytest.param((2, 145), "2.4.1", 3114, id="2.4.1"),
+        pytest.param((2, 99), "2.99", 3114, id="a-byte-that-no-version-gives"),
+        pytest.param((3, 0), "3.0", 3114, id="3.0.0"),
     ],
 )
-def test_the_ceiling_of_a_yubihsm_follows_its_firmware(firmware: str, ceiling: int) -> None:
+def test_firmware_and_ceiling_of_a_yubihsm_follow_the_packed_version(
+    packed: tuple[int, int], firmware: str, ceiling: int
+) -> None:
+    assert firmware_of(YUBICO, "YubiHSM", packed) == firmware
     assert info(YUBICO, "YubiHSM", firmware=firmware).quirks.largest_message == ceiling
 
 

@@ -24,7 +24,11 @@ from seedless.errors import NoKey, NoToken, UsageError
 from seedless.findings import Report
 from seedless.inventory import KeyEntry
 from seedless.ledger import LEDGER_NAME, Ledger
+from seedless.machine import examine_machine
 from seedless.nkey import PublicKey
+from seedless.pkcs11.families import quirks_of_uri
+from seedless.pkcs11.uri import KeyUri
+from seedless.readiness import ReadinessRow, questions
 from seedless.store import root_lock
 from seedless.text import shown
 from seedless.waivers import check as check_codes
@@ -160,6 +164,18 @@ def place_of(workspace: Workspace, key: PublicKey) -> str:
     """Return where the inventory says that *key* is, or that it does not know."""
     entry = workspace.inventory().get(key)
     return entry.uri if entry else "the inventory does not know where"
+
+
+def questions_for(workspace: Workspace, keys: Iterable[PublicKey]) -> tuple[ReadinessRow, ...]:
+    """Return the rows for a checklist: what is known of this machine, and the questions about the tokens.
+
+    No token is looked for: the page is made where a request is reviewed, which may be another machine.
+    """
+    inventory = workspace.inventory()
+    uris = [KeyUri.parse(entry.uri) for key in keys if (entry := inventory.get(key)) is not None]
+    families = {f"token {shown(uri.token or uri.serial or '')}": quirks_of_uri(uri).family for uri in uris}
+    rows = [row for about, family in families.items() for row in questions(family, about)]
+    return (*rows, *examine_machine(workspace.root, workspace.now))
 
 
 def _entry(made: CeremonyKey) -> KeyEntry:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import open_tokens
 from seedless.ceremony.transcript import ATTESTATION
 from seedless.pkcs11 import observer
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey
     from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
+    from seedless.readiness import ReadinessRow
     from seedless.signer import Signer
 
-__all__ = ["TokenKeys", "ceremony_tokens", "driver_says", "where"]
+__all__ = ["TokenKeys", "ceremony_tokens", "driver_says", "readiness", "where"]
 
 _WORDS = {True: "yes", False: "no"}
 
@@ -86,3 +88,15 @@ def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str
     with open_tokens(workspace) as tokens:
         for key in keys:
             yield str(key), tokens.located(key).where
+
+
+def readiness(
+    workspace: Workspace, keys: Iterable[PublicKey], outputs: Iterable[tuple[str, bytes]] = ()
+) -> tuple[ReadinessRow, ...]:
+    """Return what is known of the tokens that have *keys*, each once, and of this machine; no PIN is needed.
+
+    *outputs* as in `TokenManagement.readiness`.
+    """
+    with open_tokens(workspace) as tokens:
+        infos = {info.where: info for info in map(tokens.located, keys)}
+    return tokens_and_machine(workspace, infos.values(), outputs)

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedless.app.tokens import module_for, named_uri, pin_source
-from seedless.doctor import CheckResult, CheckStatus
+from seedless.doctor import CheckResult
 from seedless.errors import TokenError, UsageError
+from seedless.machine import examine_machine
 from seedless.nkey import Role
 from seedless.pkcs11.public_objects import PublicObject
 from seedless.pkcs11.token_info import TokenInfo
 from seedless.pkcs11.uri import KeyUri
+from seedless.readiness import (
+    CheckStatus,
+    DeviceOutput,
+    ReadinessRow,
+    parse_output,
+    require_used,
+    token_rows,
+)
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from seedless.app.workspace import Workspace
 
@@ -101,6 +110,51 @@ class TokenManagement:
                 yield CheckResult("spare", CheckStatus.NOTE, f"none for {names}", advice)
             elif entries:
                 yield CheckResult("spare", CheckStatus.OK, f"each of {len(entries)} keys has one, or shares")
+
+    def readiness(self, outputs: Iterable[tuple[str, bytes]] = ()) -> tuple[ReadinessRow, ...]:
+        """Return what is known of the token and of this machine before a ceremony; no PIN is needed.
+
+        *outputs* are names and contents of files with the output of the programs of the device's maker, as
+        `seedless.readiness.parse_output` reads them. Raise `NoToken`, `UsageError`.
+        """
+        outputs = tuple(outputs)
+        read_outputs(outputs)  # before a driver is loaded
+        info = self.show()
+        return tokens_and_machine(self._workspace, [info], outputs)
+
+
+def read_outputs(outputs: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, DeviceOutput], ...]:
+    """Read files with the output of vendors' programs; raise `UsageError` for anything else."""
+    return tuple(
+        (shown(name), parse_output(data.decode(errors="replace"), shown(name))) for name, data in outputs
+    )
+
+
+def tokens_and_machine(
+    workspace: Workspace, tokens: Iterable[TokenInfo], outputs: Iterable[tuple[str, bytes]] = ()
+) -> tuple[ReadinessRow, ...]:
+    """Return the rows of *tokens*, one after the other, and those of this machine."""
+    tokens = tuple(tokens)
+    read = read_outputs(outputs)
+    require_used(read, (info.quirks.family for info in tokens))
+    rows = [
+        row
+        for info in tokens
+        for row in token_rows(info, [output for _, output in read], _slots(workspace, info))
+    ]
+    return (*rows, *examine_machine(workspace.root, workspace.now))
+
+
+def _slots(workspace: Workspace, info: TokenInfo) -> str:
+    """Return which slots of *info* show no key, in words; empty for a device that has none."""
+    if not info.quirks.slots:
+        return ""
+    from seedless.pkcs11.module import load  # see `TokenManagement.list`
+    from seedless.pkcs11.public_objects import free_slots
+
+    free = [name for name, _ in free_slots(load(module_for(workspace, info.uri, is_ours=False)), info)]
+    named = f": {', '.join(free)}" if free else ""
+    return f"{len(free)} of {len(info.quirks.slots)} show no key{named}"
 
 
 class TokenInitialisation:

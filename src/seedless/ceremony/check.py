@@ -346,6 +346,7 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
             present=tuple((so_far.opened or {}).get("present", ())),
             tool=str((so_far.opened or {}).get("tool", "")),
             waits=Clock(time=lambda: math.inf),  # it was waited for then
+            readiness=lambda: so_far.readiness,
         )
         try:
             again = run_ceremony(

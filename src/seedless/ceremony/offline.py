@@ -21,6 +21,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from seedless.ceremony import documents, transcript
 from seedless.ceremony.judgement import ReviewContext, finding_texts, waived_texts
 from seedless.ceremony.request import parse
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from seedless.findings import Report
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
+    from seedless.readiness import ReadinessRow
     from seedless.signing_pipeline import NewKey, Plan, Signed
 
 
@@ -72,6 +75,7 @@ class CeremonyRun:
 
     `statements` are those of the witnesses (jwt text), `present` the names of the people, `tool` the program.
     `clock` returns the time of day in Unix seconds, for the entries of the transcript.
+    `readiness` returns what is known of tokens and machine then, for the transcript; nothing, if it is empty.
     `folder` gets request, transcript and result; `ledger` is the file of the ledger; `output` one more place
     for the result. `waits` is how the time of the drafts is waited for before anything is signed.
     """
@@ -85,6 +89,7 @@ class CeremonyRun:
     present: tuple[str, ...] = ()
     tool: str = "seedless"
     waits: Clock = field(default_factory=Clock)
+    readiness: Callable[[], tuple[ReadinessRow, ...]] = tuple
 
 
 def run_ceremony(
@@ -299,6 +304,7 @@ class _OpenCeremony:
             # The first entry has the time by which the request was judged: the expiry counts against it.
             at = self.review_context.now if kind == "opened" else self.run.clock()
             self.journal.append(kind, at, **members)
+        self._write_readiness()
         with keys() as opened:
             for issuer in request.issuers[len(self.so_far.driver_report) :]:
                 driver_report = dict(opened.driver_report(issuer))
@@ -309,6 +315,14 @@ class _OpenCeremony:
                 self.journal.append("key", self.run.clock(), **members)
             self._keys = opened
             yield self
+
+    def _write_readiness(self) -> None:
+        """Write what is known of tokens and machine, once: a ceremony that goes on has it already."""
+        if self.so_far.readiness or self.so_far.driver_report:
+            return
+        rows = [msgspec.to_builtins(row) for row in self.run.readiness()]
+        if rows:
+            self.journal.append("readiness", self.run.clock(), rows=rows)
 
     def create(self, keys: Sequence[NewKey]) -> Mapping[NewKey, PublicKey]:
         """Refuse: a request is signed as it is."""

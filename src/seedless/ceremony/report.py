@@ -21,6 +21,7 @@ from seedless.ceremony import words
 from seedless.ceremony.transcript import ATTESTATION, draft_digest
 from seedless.diff import AccountClaims, Difference, diff_change
 from seedless.pkcs11.keys import SOFTWARE
+from seedless.readiness import CheckStatus, Column
 from seedless.text import printable, shown
 from seedless.units import moment
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from seedless.ceremony.request import CeremonyRequest
     from seedless.ceremony.transcript import CeremonyProgress
     from seedless.change import Change
+    from seedless.readiness import ReadinessRow
 
 
 _STYLE = """
@@ -107,6 +109,7 @@ def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
             _digests(request, progress, checked, qr),
             _changes(request, progress, names),
             _people(progress, checked, names),
+            _readiness(progress),
             _keys(progress, checked, names),
             _findings(progress),
             _signatures(progress),
@@ -256,6 +259,26 @@ def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[s
     return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(needed)}.</p>{_table(rows)}"
 
 
+def _readiness(progress: CeremonyProgress) -> str:
+    """Return what was known of tokens and machine: a column for who knows it, and what a person answers."""
+    if not progress.readiness:
+        return ""
+    head = "".join(f"<th>{_text(name)}</th>" for name in ("", *Column))
+    parts = []
+    for about in dict.fromkeys(row.about for row in progress.readiness):
+        rows = [_known(row) for row in progress.readiness if row.about == about]
+        parts.append(f"<h3>{_text(about)}</h3><table><tr>{head}</tr>{''.join(rows)}</table>")
+    note = "<p>Reported by drivers, by programs and by this machine; questions are answered by hand.</p>"
+    return f"<h2>Before the ceremony</h2>{note}{''.join(parts)}"
+
+
+def _known(row: ReadinessRow) -> str:
+    text = "<br>".join(_text(one) for one in (row.found, row.advice) if one)
+    mark = "" if row.status is CheckStatus.NOTE else f"{_text(row.status)}: "
+    cells = (f"<td>{mark + text if row.column is column else ''}</td>" for column in Column)
+    return f"<tr><th>{_text(row.what)}</th>{''.join(cells)}</tr>"
+
+
 _TOKEN = ("token", "serial", "model", "manufacturer", "firmware", "library")
 
 
@@ -352,8 +375,14 @@ _STEPS = (
 )
 
 
-def checklist(review_context: ReviewContext, token_lines: tuple[str, ...] = ()) -> str:
-    """Return the page, plain text; *token_lines* name the token of each key that is to sign."""
+def checklist(
+    review_context: ReviewContext, token_lines: tuple[str, ...] = (), readiness: Iterable[ReadinessRow] = ()
+) -> str:
+    """Return the page, plain text; *token_lines* name the token of each key that is to sign.
+
+    *readiness* is what is known of tokens and machine, with room for what a person answers: a second page,
+    after a form feed.
+    """
     request, policy = review_context.request, review_context.policy
     changes = [
         f"{'change' if one.replaces else 'new':<7} {shown(one.title)} ({shown(one.reason)})"
@@ -387,4 +416,25 @@ def checklist(review_context: ReviewContext, token_lines: tuple[str, ...] = ()) 
         "date, place  ______________________________",
         "names        ______________________________",
     ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    pages = [lines, *([second] if (second := _readiness_lines(readiness)) else [])]
+    return "\f".join("\n".join(line.rstrip() for line in page) + "\n" for page in pages)
+
+
+def _readiness_lines(rows: Iterable[ReadinessRow]) -> list[str]:
+    """Return *rows* as lines, by who knows them; behind what nobody has read is room for handwriting."""
+    known = list(rows)
+    lines = ["BEFORE THE CEREMONY", ""] if known else []
+    for column in Column:
+        own = [row for row in known if row.column is column]
+        lines += [str(column)] if own else []
+        for row in own:
+            text = ": ".join(one for one in (row.what, row.found) if one)
+            advice = f" ({row.advice})" if row.advice else ""
+            lines += textwrap.wrap(
+                f"[ ] {shown(row.about)}: {printable(text)}{printable(advice)}",
+                _WIDTH,
+                subsequent_indent="    ",
+            )
+            lines += [] if column is Column.READ else [f"    {_BLANK * 2}"]
+        lines += [""] if own else []
+    return lines

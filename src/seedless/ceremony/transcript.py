@@ -27,6 +27,7 @@ import msgspec
 from seedless import jwt, plan_file
 from seedless.ceremony import documents
 from seedless.errors import Refused, SeedlessError
+from seedless.readiness import ReadinessRow
 from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
 
@@ -215,6 +216,10 @@ class _Witnessed(_EntryMembers, frozen=True, kw_only=True):
     statement: str
 
 
+class _Readiness(_EntryMembers, frozen=True, kw_only=True):
+    rows: tuple[Any, ...]
+
+
 class _KeyOpened(_EntryMembers, frozen=True, kw_only=True):
     public_key: str
     says: dict[str, Any]
@@ -238,6 +243,7 @@ _ENTRIES: dict[str, type[_EntryMembers]] = {
     "opened": _Opened,
     "reviewed": _Reviewed,
     "witnessed": _Witnessed,
+    "readiness": _Readiness,
     "key": _KeyOpened,
     "intent": _Intent,
     "signed": _Signed,
@@ -255,6 +261,7 @@ class CeremonyProgress:
     opened: TranscriptEntry | None = None
     reviewed: TranscriptEntry | None = None
     statements: list[str] = field(default_factory=list)
+    readiness: tuple[ReadinessRow, ...] = ()
     driver_report: dict[str, dict[str, Any]] = field(default_factory=dict)
     intents: int = 0
     signed: list[Jwt[Any]] = field(default_factory=list)
@@ -282,7 +289,7 @@ class CeremonyProgress:
             return ("opened",) if self.opened is None else ("reviewed",)
         # Witnesses come before keys, so that nobody signs what was not witnessed.
         if len(self.driver_report) < len(self.request.issuers):
-            return ("key",) if self.driver_report else ("witnessed", "key")
+            return ("key",) if self.driver_report or self.readiness else ("witnessed", "readiness", "key")
         # After an intent there is its signature or nothing: two open intents would be two drafts of which
         # either may exist.
         if self.intents > len(self.signed):
@@ -358,6 +365,15 @@ def _witnessed(so_far: CeremonyProgress, entry: TranscriptEntry, _place: str) ->
     so_far.statements.append(entry["statement"])
 
 
+def _readiness(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
+    if not entry["rows"]:
+        raise Refused(f"{place}.rows is empty, and such an entry has rows", _ORDER)
+    so_far.readiness = tuple(
+        documents.members_of(row, ReadinessRow, f"{place}.rows[{number}]")
+        for number, row in enumerate(entry["rows"])
+    )
+
+
 def _key(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     expected = str(so_far.request.issuers[len(so_far.driver_report)])
     if entry["public_key"] != expected:
@@ -410,6 +426,7 @@ _TAKERS = {
     "opened": _opened,
     "reviewed": _reviewed,
     "witnessed": _witnessed,
+    "readiness": _readiness,
     "key": _key,
     "intent": _intent,
     "signed": _signed,

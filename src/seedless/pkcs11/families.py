@@ -356,7 +356,8 @@ FAMILIES: Final[tuple[Family, ...]] = (
 
 
 _YUBIKEY = next(family for family in FAMILIES if family.quirks.family == "YubiKey PIV")
-_YUBIHSM_OLD = (range(40), range(44, 50), range(100, 110), range(200, 210))
+_YUBIHSM = next(family for family in FAMILIES if family.quirks.family == "YubiHSM 2")
+_YUBIHSM_MAJOR = 2
 
 
 def quirks_of(manufacturer: str, model: str, firmware: str, library: str) -> Quirks:
@@ -400,12 +401,25 @@ def configuration_of(file: str) -> str:
 def firmware_of(manufacturer: str, model: str, version: tuple[int, int]) -> str:
     """Return the firmware of a device whose driver puts *version* into CK_TOKEN_INFO.
 
-    ykcs11 packs minor * 10 + patch into one byte: 5.7.4 as 5 and 74 (its token.c).
+    ykcs11 packs minor * 10 + patch into one byte: 5.7.4 as 5 and 74 (its token.c). yubihsm_pkcs11 packs
+    minor * 100 + patch, and keeps the lower byte; before it was minor * 10 + patch. 2.3.1 is 2 and 45, or 31.
     """
     major, minor = version
     if _YUBIKEY.means(manufacturer, model, ""):
         return f"{major}.{minor // 10}.{minor % 10}"
+    if major == _YUBIHSM_MAJOR and _YUBIHSM.means(manufacturer, model, ""):
+        return f"{major}.{_yubihsm_minor(minor)}"
     return f"{major}.{minor}"
+
+
+def _yubihsm_minor(packed: int) -> str:
+    """Return minor and patch of a YubiHSM 2 out of the byte that its driver reports; the byte, if unclear."""
+    for minor in range(1, 6):
+        patch = packed - minor * 100 % 256
+        if 0 <= patch < 10:  # noqa: PLR2004 - a digit
+            # 44 to 49 were 2.4.4 to 2.4.9 by an old driver, versions that do not exist.
+            return f"{minor}.{patch}"
+    return f"{packed // 10}.{packed % 10}" if packed < 44 else f"{packed}"  # noqa: PLR2004 - see above
 
 
 def _aged(quirks: Quirks, firmware: str) -> Quirks:
@@ -423,13 +437,9 @@ def _aged(quirks: Quirks, firmware: str) -> Quirks:
 
 
 def _aged_yubihsm(quirks: Quirks, firmware: str) -> Quirks:
-    """Lower the ceiling of a YubiHSM 2 with firmware before 2.4.
-
-    Its driver puts minor * 100 + patch, before it minor * 10 + patch, into the one byte of CK_VERSION, so
-    that 2.3.1 reads as 2.31 or 2.45, and 2.4.0 as 2.40 or 2.144.
-    """
+    """Lower the ceiling of a YubiHSM 2 with firmware before 2.4."""
     if quirks.family != "YubiHSM 2":
         return quirks
-    major, _, minor = firmware.partition(".")
-    is_old = major == "2" and minor.isdecimal() and any(int(minor) in old for old in _YUBIHSM_OLD)
+    numbers = firmware.split(".")
+    is_old = all(number.isdecimal() for number in numbers) and [*map(int, numbers)] < [2, 4]
     return msgspec.structs.replace(quirks, largest_message=2026) if is_old else quirks

@@ -1,11 +1,10 @@
-"""Memory of the process that has a secret: out of swap, out of cores; and ways of a machine to a disk."""
+"""Memory of the process that has a secret: out of swap, out of cores."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -46,22 +45,6 @@ def end_with_parent(parent: int, number: int) -> bool:
         with suppress(OSError, AttributeError):
             _libc().prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     return os.getppid() == parent
-
-
-def ways_to_disk(proc: Path = Path("/proc")) -> list[str]:
-    """Return how this machine may write the memory of a process to a disk or to a program: none if empty.
-
-    A core pattern with a `|` hands cores to a program, whatever the limit of their size.
-    """
-    found = []
-    with suppress(OSError):
-        # The first line is the heading of the table; the kernel prints it without any swap too.
-        if len((proc / "swaps").read_text().splitlines()) > 1:
-            found.append("swap")
-    with suppress(OSError):
-        if (proc / "sys/kernel/core_pattern").read_text().startswith("|"):
-            found.append("core-pipe")
-    return found
 
 
 def _libc() -> Any:  # noqa: ANN401 - ctypes has no types for it

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from seedless import errors
 from seedless.errors import BadShare, SeedlessError, TokenError, UsageError
+from seedless.machine import ways_to_disk
 from seedless.pin import forbid_dumps, overwrite_variables, without_pins
-from seedless.recovery.protected_memory import end_with_parent, lock_memory, ways_to_disk
+from seedless.recovery.protected_memory import end_with_parent, lock_memory
 from seedless.recovery.secret_terminal import SecretTerminal, TerminalState
 
 if TYPE_CHECKING:

@@ -51,6 +51,7 @@ def review(
         where = [
             f"key {key}: {ceremonies.place_of(workspace, key)}" for key in review_context.request.issuers
         ]
-        atomic.write_new({checklist: page_of(review_context, tuple(where))})
+        rows = ceremonies.questions_for(workspace, review_context.request.issuers)
+        atomic.write_new({checklist: page_of(review_context, tuple(where), rows)})
     answer = desk.data_of(workspace, review_context, report)
     printing.emit(answer, f"sha256 {review_context.request.digest}", as_json=settings.as_json)

@@ -10,7 +10,7 @@ import click
 
 from seedless import file_kind
 from seedless.app import ceremonies
-from seedless.app.ceremony_tokens import ceremony_tokens, where
+from seedless.app.ceremony_tokens import ceremony_tokens, readiness, where
 from seedless.app.tokens import check_token_options, kept_attestation
 from seedless.ceremony import documents, words
 from seedless.ceremony.offline import CeremonyRun, run_ceremony
@@ -19,6 +19,7 @@ from seedless.ceremony.transcript import parse as parse_result
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.command import command
+from seedless.cli.device_info import device_info_option, read_device_info
 from seedless.cli.options import Settings, ceremony_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.clock import Clock
@@ -43,17 +44,19 @@ if TYPE_CHECKING:
 @click.option(
     "--present", multiple=True, metavar="NAME", help="Who is in the room; it goes into the transcript."
 )
+@device_info_option
 @desk.first_use_option
 @desk.expect_option
 @click.option("--clock-checked", is_flag=True, help="Say that the clock of this machine is right.")
 @desk.output_option
 @ceremony_options
-def sign(
+def sign(  # noqa: PLR0913 - one for each option
     settings: Settings,
     *,
     request_file: Path,
     witness_files: tuple[Path, ...],
     present: tuple[str, ...],
+    device_info: tuple[Path, ...],
     first_use: tuple[str, ...],
     expect: str | None,
     clock_checked: bool,
@@ -74,6 +77,7 @@ def sign(
     """
     workspace = CommandWorkspace(settings)
     check_token_options(workspace)
+    outputs = read_device_info(device_info)
     with root_lock(workspace.root).held(workspace.observer.waits):
         review_context = desk.review_context_of(workspace, request_file, first_use)
         if settings.dry_run:
@@ -85,13 +89,11 @@ def sign(
             ledger=ceremonies.ledger_path(workspace),
             clock=lambda: int(time.time()),
             output=output,
-            statements=tuple(
-                documents.read(path, file_kind.STATEMENT).decode("ascii", "replace").strip()
-                for path in witness_files
-            ),
+            statements=tuple(map(_statement, witness_files)),
             present=present,
             tool=ceremonies.tool(),
             waits=Clock(notify=printing.say),
+            readiness=lambda: readiness(workspace, review_context.request.issuers, outputs),
         )
         data = run_ceremony(
             run,
@@ -99,6 +101,10 @@ def sign(
             keys=lambda: ceremony_tokens(workspace, review_context.request),
         )
     _tell(settings, review_context, data, output)
+
+
+def _statement(path: Path) -> str:
+    return documents.read(path, file_kind.STATEMENT).decode("ascii", "replace").strip()
 
 
 def _review(

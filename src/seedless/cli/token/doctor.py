@@ -5,28 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from seedless.app.tokens import check_token_options
 from seedless.cli import consent, printing
 from seedless.cli.command import command
+from seedless.cli.device_info import from_option, read_device_info
 from seedless.cli.options import Settings, trial_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.doctor import CheckStatus
-from seedless.errors import ExitCode
+from seedless.errors import ExitCode, UsageError
+from seedless.readiness import CheckStatus, Column
 from seedless.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from seedless.doctor import CheckResult
+    from seedless.readiness import ReadinessRow
 
 _COLOURS = {CheckStatus.OK: "green", CheckStatus.NOTE: "yellow", CheckStatus.PROBLEM: "red"}
 
 
 @command()
 @click.option("--no-key", is_flag=True, help="Create no temporary key: nothing is written on the token.")
+@click.option(
+    "--ceremony", is_flag=True, help="What is known of token and machine before a ceremony: no PIN is asked."
+)
+@from_option
 @trial_options
-def doctor(settings: Settings, *, no_key: bool) -> int:
+def doctor(settings: Settings, *, no_key: bool, ceremony: bool, device_info: tuple[Path, ...]) -> int:
     """Test what the token supports, and print what to do.
 
     A temporary key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
@@ -34,12 +42,20 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
     and the largest message; beside that, the size of a typical account. The PIN is sent once, and not at all
     when few tries are left, unless --last-try. Exit 3 for a problem, 4 when the token cannot be opened.
 
+    With --ceremony it reports what can be read without a PIN of token and machine, what this driver does not
+    report, and what a person has to answer. --from reads what the program of the device's maker has printed.
+
     \b
     Example:
       seedless token doctor --token pkcs11:token=ACME
+      seedless token doctor --ceremony --from piv-info.txt
     """
     workspace = CommandWorkspace(settings)
     check_token_options(workspace)
+    if ceremony:
+        return _before_a_ceremony(workspace, device_info)
+    if device_info:
+        raise UsageError("--from is read for a ceremony alone", "add --ceremony")
     if not no_key:
         question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"
         consent.require(settings, question, done="--no-key looks without it")
@@ -54,6 +70,31 @@ def doctor(settings: Settings, *, no_key: bool) -> int:
     }
     printing.emit(data, "\n".join(_shown(lines)), as_json=settings.as_json)
     return _code(lines)
+
+
+def _before_a_ceremony(workspace: CommandWorkspace, device_info: tuple[Path, ...]) -> int:
+    rows = workspace.tokens.readiness(read_device_info(device_info))
+    is_ok = not any(row.status is CheckStatus.PROBLEM for row in rows)
+    data = {"at": workspace.now, "ok": is_ok, "rows": [msgspec.to_builtins(row) for row in rows]}
+    printing.emit(data, "\n".join(_columns(rows)), as_json=workspace.options.as_json)
+    return ExitCode.OK if is_ok else ExitCode.FINDINGS
+
+
+def _columns(rows: Sequence[ReadinessRow]) -> list[str]:
+    """Return *rows* below a heading for each column, token by token: what is found is too long for three."""
+    width = max(len(row.what) for row in rows)
+    lines = []
+    for about in dict.fromkeys(row.about for row in rows):
+        for column in Column:
+            own = [row for row in rows if (row.about, row.column) == (about, column)]
+            lines += [click.style(f"{printable(about)}: {column}", bold=True)] if own else []
+            for row in own:
+                mark = f"{row.status:<7}" if column is Column.READ else f"{'[ ]':<7}"
+                mark = click.style(mark, fg=_COLOURS[row.status]) if column is Column.READ else mark
+                texts = [printable(text) for text in (row.found, row.advice) if text]
+                lines.append(f"{mark}  {row.what:<{width}}  {texts[0]}")
+                lines += [f"{'':<7}  {'':<{width}}    {text}" for text in texts[1:]]
+    return lines
 
 
 def _shown(lines: Sequence[CheckResult]) -> list[str]:

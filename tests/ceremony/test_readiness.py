@@ -1,0 +1,125 @@
+"""What was known of token and machine before a ceremony: in the transcript, the report and the checklist."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.ceremony import transcript
+from seedless.ceremony.report import checklist, report
+from seedless.errors import SeedlessError
+from seedless.readiness import CheckStatus, Column, ReadinessRow, questions
+
+if TYPE_CHECKING:
+    Hall = Any  # the fixture in conftest.py
+    Desk = Any  # the fixture in tests/conftest.py
+
+ROWS = (
+    ReadinessRow(
+        about='token "ACME"', what="firmware", column=Column.READ, found="5.7.4", status=CheckStatus.OK
+    ),
+    *questions("YubiKey PIV", 'token "ACME"'),
+    ReadinessRow(
+        about="this machine", what="swap", column=Column.READ, found="on: /dev/sda2",
+        status=CheckStatus.PROBLEM, advice="swapoff -a",
+    ),
+)  # fmt: skip
+
+
+def held(hall: Hall) -> tuple[bytes, bytes]:
+    context = hall.review_context(hall.request())
+    run = dataclasses.replace(hall.run(context), readiness=lambda: ROWS)
+    return context.request.data, hall.sit_at(run)
+
+
+def test_the_rows_are_in_the_transcript_before_any_key_and_are_covered_by_its_digest(hall: Hall) -> None:
+    request, result = held(hall)
+    entries = transcript.parse(result).entries
+    assert [entry["kind"] for entry in entries][:4] == ["opened", "reviewed", "readiness", "key"]
+    checked = hall.check(request, result)
+    assert (str(checked.verdict), checked.progress.readiness) == ("complete", ROWS)
+    assert hall.recomputed(request, result)
+
+
+def test_a_row_that_was_changed_afterwards_is_found(hall: Hall) -> None:
+    request, result = held(hall)
+    forged = result.replace(b"on: /dev/sda2", b"off")
+    assert forged != result
+    assert str(hall.check(request, forged).verdict) == "false"
+
+
+@pytest.mark.parametrize(
+    "rows", [[], ["x"], [{"about": "x"}], [{"about": "x", "what": "y", "column": "guessed"}]]
+)
+def test_rows_that_are_none_are_refused_with_their_place(hall: Hall, rows: list[Any]) -> None:
+    request, result = held(hall)
+    members = json.loads(result)
+    members["transcript"][2]["rows"] = rows
+    changed = transcript.to_bytes(members["transcript"], members["receipts"])
+    checked = hall.check(request, changed)
+    assert (str(checked.verdict), "transcript[2].rows" in checked.text) == ("false", True)
+
+
+def test_the_report_has_a_column_for_who_knows_each_fact(hall: Hall) -> None:
+    page = report(hall.check(*held(hall)))
+    head = "<tr><th></th><th>read</th><th>not reported by this driver</th><th>ask a person</th></tr>"
+    assert page.count(head) == 2
+    assert "<tr><th>firmware</th><td>ok: 5.7.4</td><td></td><td></td></tr>" in page
+    assert "<tr><th>swap</th><td>problem: on: /dev/sda2<br>swapoff -a</td><td></td><td></td></tr>" in page
+    assert "<tr><th>PIN tries</th><td></td><td>ykman piv info shows it;" in page
+    assert "<tr><th>bag</th><td></td><td></td><td>number of the bag" in page
+
+
+def test_the_checklist_has_room_for_each_answer(hall: Hall) -> None:
+    lines = checklist(hall.review_context(hall.request()), readiness=ROWS).splitlines()
+    for heading in ("read", "not reported by this driver", "ask a person"):
+        assert heading in lines
+    bag = next(number for number, line in enumerate(lines) if "bag: " in line or "bag (" in line)
+    assert any(line.strip() == "_" * 32 for line in lines[bag : bag + 4])
+    assert max(map(len, lines)) <= 80
+
+
+def test_an_interrupted_ceremony_goes_on_with_the_rows_of_its_first_day(hall: Hall) -> None:
+    context = hall.review_context(hall.request())
+    run = dataclasses.replace(hall.run(context), readiness=lambda: ROWS)
+    calls = []
+
+    def power_cut() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise SeedlessError("the power was cut")
+
+    with pytest.raises(SeedlessError, match="the power was cut"):
+        hall.sit_at(run, keys=dataclasses.replace(hall.keys, on_sign=power_cut))
+    other = dataclasses.replace(run, readiness=lambda: ROWS[:1])
+    checked = hall.check(context.request.data, hall.sit_at(other))
+    assert (str(checked.verdict), checked.progress.readiness) == ("complete", ROWS)
+
+
+def test_the_doctor_reports_three_columns_without_a_pin(desk: Desk) -> None:
+    done = desk.run("token", "doctor", "--ceremony", "--json", "--pin-source", "env:NOBODY")
+    rows = done.data["rows"]
+    assert done.code == (0 if done.data["ok"] else 3)
+    assert {row["column"] for row in rows} == {"read", "ask a person"}
+    where, machine = dict.fromkeys(row["about"] for row in rows)
+    assert (where.startswith(f'token "{desk.token.label}" (serial '), machine) == (True, "this machine")
+    text = desk.run("token", "doctor", "--ceremony").out
+    assert f"{where}: ask a person" in text
+    assert "this machine: read" in text
+
+
+def test_output_of_another_device_or_of_nothing_is_refused(desk: Desk) -> None:
+    for name, text, why in (
+        ("piv.txt", "PIV version: 5.7.4\n", "and no token here is a YubiKey PIV"),
+        ("else.txt", "hello\n", "is neither the output of ykman piv info"),
+        ("none.txt", "", "there is no file"),
+    ):
+        if text:
+            (desk.home / name).write_text(text)
+        done = desk.run("token", "doctor", "--ceremony", "--from", str(desk.home / name))
+        assert (done.code, why in done.err) == (2, True)
+    done = desk.run("token", "doctor", "--from", str(desk.home / "piv.txt"))
+    assert (done.code, "add --ceremony" in done.err) == (2, True)
