@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from seedless.doctor import CheckResult, CheckStatus
+from seedless.doctor import CheckResult
 from seedless.errors import SeedlessError, ServerError
+from seedless.readiness import CheckStatus
 from seedless.serve.answer import deviations, keys_of
 from seedless.serve.connection import log_in
 from seedless.serve.request import SUBJECT
