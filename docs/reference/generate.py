@@ -4,6 +4,7 @@
 - `python.md` from the public names of the package, their signatures and docstrings
 - `rules.md` from the docstrings of the rules
 - `claims.md` from the table of the members of claims
+- `callout.md` from the Structs that read the configuration of an auth callout
 - `desired-state.schema.json` from the table of what a desired-state file may say
 - `modules.md` from the docstrings of the modules, in the layers of `architecture.md`
 - the block in `README.md` that shows what the demo prints, with --demo
@@ -22,6 +23,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import click
+from generate_callout import callout_page
 
 import seedless as package
 from seedless import Preview, Workspace
@@ -390,6 +392,7 @@ def main() -> None:
     (reference / "rules.md").write_text(rules_page(), encoding="utf-8")
     (reference / "python.md").write_text(python_page(), encoding="utf-8")
     (reference / "claims.md").write_text(claims_page(), encoding="utf-8")
+    (reference / "callout.md").write_text(callout_page(), encoding="utf-8")
     (reference / "desired-state.schema.json").write_text(schema_text(), encoding="utf-8")
     page = ROOT / "docs" / "explanation" / "architecture.md"
     (reference / "modules.md").write_text(modules_page(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -12,6 +12,8 @@ from seedless import config, jwt
 from seedless.lint import rules as lint_rules
 from seedless.resolver import preflight_rules
 from seedless.rules import code_of, rules
+from seedless.serve.backends.users import read_users
+from seedless.serve.config import load as load_callout
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,6 +39,24 @@ def test_the_page_of_rules_says_what_the_rules_say(root: Path, generate: ModuleT
 def test_the_page_of_claims_is_made_from_the_table_of_their_members(root: Path, generate: ModuleType) -> None:
     page = (root / "docs/reference/claims.md").read_text(encoding="utf-8")
     assert page == generate.claims_page(), _MAKE_DOCS
+
+
+def test_the_page_of_the_callout_is_made_from_the_structs_that_read_it(
+    root: Path, generate: ModuleType
+) -> None:
+    page = (root / "docs/reference/callout.md").read_text(encoding="utf-8")
+    assert page == generate.callout_page(), _MAKE_DOCS
+    assert "| `remember` | a span of time, as 60s, 5m | `1m` | how long a verdict" in page
+
+
+def test_the_examples_of_a_callout_can_be_read(root: Path, tmp_path: Path) -> None:
+    *configurations, users = blocks(root / "docs/reference/callout.md", "toml")
+    for index, text in enumerate(configurations):
+        path = tmp_path / f"{index}.toml"
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+        assert len(load_callout(path).rules) == 2 - index
+    assert read_users(users.encode()).users["ada"].attributes == {"groups": ("clerks",)}
 
 
 def test_the_page_of_the_python_api_says_what_signatures_and_docstrings_say(

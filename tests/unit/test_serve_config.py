@@ -176,7 +176,7 @@ def test_what_is_not_right_is_reported_with_its_place(tmp_path: Path, text: str,
     with pytest.raises(StoreError) as caught:
         load(path)
     assert caught.value.message == f"{path}: {sentence}"
-    assert caught.value.hint == "seedless docs callout lists what it may hold"
+    assert caught.value.hint == "seedless docs reference/callout lists its members"
 
 
 def test_a_seed_in_the_configuration_is_refused_and_not_shown(tmp_path: Path) -> None:

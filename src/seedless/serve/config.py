@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["AccountKeys", "CalloutConfig", "Delegation", "KeySource", "Tls", "load", "software_key"]
 
 DELEGATED = "delegated"
-_EXAMPLE = "seedless docs callout lists what it may hold"
+_EXAMPLE = "seedless docs reference/callout lists its members"
 _REASON = "it decides who logs in"
 
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from seedless.serve.login import Backend, Identity, Login
 
-__all__ = ["Settings", "identify", "open_backends"]
+__all__ = ["BACKENDS", "Settings", "identify", "open_backends"]
 
 Settings = UsersSettings | OidcSettings | CertificateSettings | FunctionSettings
+BACKENDS = (UsersSettings, OidcSettings, CertificateSettings, FunctionSettings)
+"""The settings of each kind, in the order of the reference page."""
 
 
 def open_backends(settings: Mapping[str, Settings]) -> tuple[Backend, ...]:

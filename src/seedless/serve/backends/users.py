@@ -45,7 +45,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["UserFile", "UsersSettings", "entry", "hash_password", "read_users"]
+__all__ = ["UserEntry", "UserFile", "UsersSettings", "entry", "hash_password", "read_users"]
 
 _MEMORY, _PASSES = 19 * 1024, 2
 """KiB and passes of a new hash: the least that OWASP names for argon2id."""
@@ -72,22 +72,31 @@ class UsersSettings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", t
     waiting: Annotated[int, Meta(description="passwords that wait for that; further ones are refused")] = 64
 
 
-class _UserMembers(msgspec.Struct, frozen=True, kw_only=True):
-    password: str = ""
-    nkey: str = ""
-    account: str = ""
-    role: str = ""
-    tags: tuple[str, ...] = ()
-    attributes: dict[str, str | tuple[str, ...]] = {}
+class UserEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A user, in the table `[NAME]`."""
+
+    password: Annotated[
+        str, Meta(description="the argon2id hash of the password: `seedless serve password` prints it")
+    ] = ""
+    nkey: Annotated[
+        str, Meta(description="the public key of a user that logs in by its nkey (configuration mode)")
+    ] = ""
+    account: Annotated[str, Meta(description="the account that a rule without one places the user in")] = ""
+    role: Annotated[str, Meta(description="the role, where a rule has neither that nor permissions")] = ""
+    tags: Annotated[tuple[str, ...], Meta(description="tags of the user")] = ()
+    attributes: Annotated[
+        dict[str, str | tuple[str, ...]], Meta(description="what rules may look at, and fill in")
+    ] = {}
 
     def __repr__(self) -> str:
-        return "_UserMembers()"
+        """Show no hash."""
+        return f"UserEntry(account={self.account!r}, role={self.role!r})"
 
 
 class _Entries(msgspec.Struct, frozen=True):
     """The users by their names, those with keys by these, and a hash that no password has."""
 
-    users: dict[str, _UserMembers]
+    users: dict[str, UserEntry]
     names: dict[str, str]
     unknown: str
 
@@ -121,7 +130,7 @@ def _password_bytes(password: str) -> bytes:
 
 def read_users(data: bytes) -> _Entries:
     """Return the users in the TOML *data*; raise `BadClaims` with the place."""
-    users = strict_json.read_toml(data, dict[str, _UserMembers])
+    users = strict_json.read_toml(data, dict[str, UserEntry])
     names: dict[str, str] = {}
     costliest = (_LEAST_MEMORY, 1)
     for name, user in users.items():
