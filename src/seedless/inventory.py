@@ -228,6 +228,12 @@ class Inventory(msgspec.Struct, frozen=True):
         """Return the entry of the public key with the 32 bytes *raw*, in whichever role, if there is one."""
         return next((entry for role in Role if (entry := self._by_key.get(PublicKey(role, raw)))), None)
 
+    @property
+    def tokens(self) -> dict[str, str]:
+        """The token of the first place of each key, both as text: enough to see which are on one token."""
+        # Not parsed: a command reads thousands of these.
+        return {str(entry.public_key): entry.uri.partition(";object=")[0] for entry in self}
+
     def __iter__(self) -> Iterator[KeyEntry]:
         return iter(self._by_key.values())
 

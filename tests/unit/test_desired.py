@@ -75,7 +75,7 @@ class World:
         self.keys[key.public_key] = key
         called = defaultdict(list, self.current.called)
         called[role, name] = [*called[role, name], key.public_key]
-        known = self.current.known | {str(key.public_key)}
+        known = {**self.current.known, str(key.public_key): ""}
         self.current = msgspec.structs.replace(self.current, known=known, called=dict(called))
         return key.public_key
 

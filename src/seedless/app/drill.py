@@ -146,7 +146,7 @@ class _Loss:
             )
         self.operator: Jwt[Operator] = workspace.operator()
         self.accounts = workspace.all_accounts()
-        self.known = {str(one.public_key): one.uri.partition(";object=")[0] for one in self.inventory}
+        self.known = self.inventory.tokens
         self.is_strict = self.operator.claims.body.strict_signing_key_usage
 
     def _left(self, entry: KeyEntry) -> KeyEntry | None:

@@ -518,8 +518,7 @@ class Workspace:
 
     def known_keys(self) -> dict[str, str]:
         """Return the public keys, as text, of which the inventory knows where they are, and their tokens."""
-        entries = self.inventory().entries
-        return {str(entry.public_key): entry.uri.partition(";object=")[0] for entry in entries}
+        return self.inventory().tokens
 
 
 def _nsc_root() -> Path | None:

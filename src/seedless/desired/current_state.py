@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 class CurrentState(msgspec.Struct, frozen=True):
     """The operator, all accounts, the users that count, by name; and the keys that are known.
 
-    `known` are the public keys of which the inventory knows where they are, `called` those by role and name.
-    `is_used` tells whether some jwt is about a key, or names it.
+    `known` are the public keys of which the inventory knows where they are, with their tokens, `called` those
+    by role and name. `is_used` tells whether some jwt is about a key, or names it.
     """
 
     operator: Jwt[Operator] | None = None
     accounts: Mapping[str, Jwt[Account]] = msgspec.field(default_factory=dict)
     users: Mapping[tuple[str, str], Jwt[User]] = msgspec.field(default_factory=dict)
-    known: frozenset[str] = frozenset()
+    known: Mapping[str, str] = msgspec.field(default_factory=dict)
     called: Mapping[tuple[Role, str], list[PublicKey]] = msgspec.field(default_factory=dict)
     is_used: Callable[[PublicKey], bool] = lambda _: False
 
@@ -59,7 +59,7 @@ def current_state(
         operator,
         accounts,
         users,
-        frozenset(str(entry.public_key) for entry in inventory),
+        inventory.tokens,
         dict(called),
         lambda key: str(key) in used or elsewhere(key),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,7 +29,7 @@ from seedless.text import quoted
 from seedless.trust import is_expired, may_issue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from seedless.change import Change
     from seedless.jwt import Claims, Jwt
@@ -75,7 +76,7 @@ def plan_desired(
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
         resolved = {slot: made[key] if isinstance(key, NewKey) else key for slot, key in keys.items()}
-        known = current.known | {str(key) for key in made.values()}
+        known = {**current.known, **{str(key): "" for key in made.values()}}
         return _Planner(desired, current, Writer(resolved, users, now, prune), removed, known).plan()
 
     intent = Intent(plan if new_keys else _once(plan), new_keys)
@@ -131,7 +132,7 @@ class _Planner(msgspec.Struct, frozen=True):
     current: CurrentState
     writer: Writer
     removed: tuple[tuple[str, ...], ...]
-    known: frozenset[str]
+    known: Mapping[str, str]
 
     def plan(self) -> Plan:
         operator = self.writer.operator(self.desired.operator, self.current.operator)
