@@ -9,7 +9,7 @@ import msgspec
 
 from seedless.jwt import Claims, Draft, Jwt
 
-__all__ = ["Change", "Context", "NewestJwt", "Statement", "StoreWrite"]
+__all__ = ["Change", "Context", "DelegatedRole", "NewestJwt", "Statement", "StoreWrite"]
 
 _SIGNATURE = len(".") + 86  # 64 bytes in base64url
 
@@ -95,6 +95,13 @@ class StoreWrite(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class DelegatedRole(msgspec.Struct, frozen=True):
+    """What a delegated key of an account signs with: the template of a role, until when (Unix seconds)."""
+
+    role: str
+    until: int
+
+
 class Context(msgspec.Struct, frozen=True):
     """What a change is judged against: the time, and the claims that will exist once the plan is done.
 
@@ -106,6 +113,7 @@ class Context(msgspec.Struct, frozen=True):
     `unspared` are issuers (key text) without a spare, where a policy requires one. `jwts` maps a subject to
     the jwt that existed before the plan: a policy asks who issued it. `managed`: the operator's key is
     somebody else's, and an account that signs itself is a request to that operator.
+    `delegations` maps a signing key (key text) whose seed is in software to what is delegated to it.
     """
 
     now: int
@@ -117,3 +125,4 @@ class Context(msgspec.Struct, frozen=True):
     unspared: frozenset[str] = frozenset()
     jwts: Mapping[str, Jwt[Any]] = msgspec.field(default_factory=dict)
     managed: bool = False
+    delegations: Mapping[str, DelegatedRole] = msgspec.field(default_factory=dict)

@@ -13,7 +13,9 @@ import msgspec
 
 from seedless.app import arguments
 from seedless.app.arguments import Time
-from seedless.app.pipeline import Notice, Preview, nothing_to_do, preview
+from seedless.app.judgement import judged
+from seedless.app.pipeline import Judge, Notice, Preview, nothing_to_do, preview
+from seedless.app.recorder import Files, no_files
 from seedless.claims import Account, Operator, User
 from seedless.errors import BadJwt, UsageError
 from seedless.jwt import Claims, Jwt
@@ -58,12 +60,14 @@ def edit(
     issuer: str | None = None,
     subjects: Sequence[PlanSubject] = (),
     notices: Sequence[Notice] = (),
+    files: Files = no_files,
+    judge: Judge = judged,
 ) -> Preview[Edited[Any]]:
     """Return the preview of what *change* makes of the jwt at *address*, in its place.
 
     *change* gets the claims, and the keys (text) of *subjects*, created on a token or known. The preview is
     empty when it changes nothing. *issuer* is a key or a role; without it the key that issued the jwt signs
-    again, where it still may.
+    again, where it still may. *files* are written together with the jwt, *judge* judges the plan.
     """
     workspace.refresh()
     before, now = stored(workspace, address), workspace.now
@@ -83,7 +87,7 @@ def edit(
         step = changed(claims, key, replaces=before, now=now, reason=reason, address=address)
         return Plan((step,), now, around)
 
-    return preview(workspace, Intent(plan, wanted), _edited, notices=notices)
+    return preview(workspace, Intent(plan, wanted), _edited, notices=notices, files=files, judge=judge)
 
 
 def _edited(jwts: tuple[Jwt[Any], ...]) -> Edited[Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless import delegation
 from seedless.app.backups import required_spares
-from seedless.change import NewestJwt
+from seedless.change import DelegatedRole, NewestJwt
 from seedless.claims import Operator
 from seedless.errors import SeedlessError
 from seedless.findings import Report
@@ -29,10 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["ceilings", "judged"]
 
 
-def judged(workspace: Workspace, plan: Plan) -> Report:
+def judged(
+    workspace: Workspace, plan: Plan, delegations: Mapping[str, DelegatedRole] = MappingProxyType({})
+) -> Report:
     """Put *plan* before the rules and the policy, and lift what --allow names.
 
-    The store is read for what the changes are judged by: where nothing changes, it is not.
+    The store is read for what the changes are judged by: where nothing changes, it is not. *delegations* are
+    those that the plan adds, by their keys (text).
     """
     stored = _stored(workspace) if plan.changes else []
     context = msgspec.structs.replace(
@@ -51,10 +56,14 @@ def judged(workspace: Workspace, plan: Plan) -> Report:
     if workspace.policy is not None:
         from seedless.policy import judge  # only where a policy is pinned
 
+        recorded = {
+            key: DelegatedRole(one.role, one.until) for key, one in delegation.load(workspace.root).items()
+        }
         context = msgspec.structs.replace(
             context,
             jwts=_standing(plan, stored),
             unspared=required_spares(workspace, plan),
+            delegations=recorded | dict(delegations),
         )
         found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
         report = msgspec.structs.replace(report, findings=found.findings)

@@ -29,6 +29,7 @@ from seedless.claims.jetstream import KINDS, allow
 from seedless.desired.format import Entries, NamedItems, Table, account_kind, file_kind
 from seedless.desired.key_references import KeyReference, account_key, account_named
 from seedless.desired.values import ValidityPeriod
+from seedless.delegation import is_delegated
 from seedless.errors import BadClaims, UsageError
 from seedless.jwt import Claims
 from seedless.nkey import PublicKey
@@ -297,7 +298,8 @@ def signing_keys(
 ) -> tuple[Scope | str, ...]:
     """Return the signing keys of *account* with those of *desired*; *keys* has the key of each name."""
     entries = {signing_key(entry): entry for entry in account.signing_keys}
-    merged: dict[str, Scope | str] = {} if prune else dict(entries)
+    # A delegated key is in no file: it ends by itself.
+    merged = {key: entry for key, entry in entries.items() if not prune or is_delegated(entry)}
     signing_key_kind: Any = account_kind().members["signing_keys"]
     kind: Table = signing_key_kind.item.members["template"]
     for name, value in desired.items():

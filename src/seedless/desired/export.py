@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Permission, Scope, Template, User
 from seedless.claims.jetstream import INBOX, allow, recognised
+from seedless.delegation import is_delegated
 from seedless.desired.format import Entries, ListOf, NamedItems, Table, account_kind, file_kind
 from seedless.desired.key_references import account_key, as_key
 from seedless.desired.values import UNTIL, Value
@@ -197,6 +198,8 @@ def _signing_keys(entries: Sequence[Scope | str]) -> dict[str, tuple[str, dict[s
     kind: Any = account_kind().members["signing_keys"]
     made: dict[str, tuple[str, dict[str, Any]]] = {}
     for entry in entries:
+        if is_delegated(entry):  # it ends by itself
+            continue
         if not isinstance(entry, Scope):
             made[entry] = (entry, {})
             continue

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless.errors import StoreError
+from seedless.policy import delegations
 from seedless.policy.format import Reading
 from seedless.policy.keys import KEYS, Policy, contradictions
 from seedless.policy.trust_chain import chain_rule
@@ -110,4 +111,5 @@ def rules(policy: Policy, changes: Sequence[Change] = ()) -> tuple[Rule, ...]:
     *changes* are those of the whole plan, since one may be the parent of another.
     """
     own = (functools.partial(rule, policy) for key, _ in policy.stated_keys for rule in key.rules)
-    return (chain_rule(policy, changes), *own)
+    # Not of `own`: a policy that does not name delegations forbids them.
+    return (chain_rule(policy, changes), functools.partial(delegations.judge, policy.delegations), *own)

@@ -19,7 +19,9 @@ from seedless.claims import Account, Operator, Scope, User
 from seedless.claims.fields import ROWS, limit_rows
 from seedless.findings import Finding, error
 from seedless.nkey import Role
+from seedless.policy import delegations
 from seedless.policy import format as form
+from seedless.policy.delegations import Delegations
 from seedless.policy.format import Description, PolicyKey, Reading, Texts, many, one, table
 from seedless.policy.grants import answers, grants, named_keys, passages
 from seedless.subject import has_wildcard
@@ -97,6 +99,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     attestation: AttestationPins | None = None
     recoverable: str = "forbidden"
     spare: str = "optional"
+    delegations: Delegations | None = None
 
     @property
     def stated_keys(self) -> Iterator[tuple[PolicyKey, Any]]:
@@ -407,8 +410,10 @@ def _p016_issuer_has_a_spare(_: Policy, change: Change, context: Context) -> Ite
         yield error("P016", "iss", text, f"create one: seedless {owner} signing-key add --token OTHER")
 
 
-def _p013_names_nobody_else(policy: Policy, change: Change, _: Context) -> Iterator[Finding]:
+def _p013_names_nobody_else(policy: Policy, change: Change, context: Context) -> Iterator[Finding]:
     for what, where, key in named_keys(change.draft.claims.sub, change.draft.claims.body):
+        if key in context.delegations:  # nobody knows them when a policy is written: P017 judges them
+            continue
         allowed = policy.named.get(what)
         if allowed is not None and key not in allowed:
             yield error("P013", where, f"names {shown(key)}, which the policy does not list", _HINT)
@@ -493,6 +498,10 @@ KEYS: tuple[PolicyKey, ...] = (
     PolicyKey(
         "spare", "spare", one(form.choice(*SPARE)), lambda word: iter([("", SPARE[word])]),
         {"P016": ""}, (_p016_issuer_has_a_spare,),
+    ),
+    PolicyKey(
+        "delegations", "delegations", delegations.read, delegations.describe,
+        {"P017": ""},  # judged without it too, since it is forbidden then: `judge`
     ),
 )  # fmt: skip
 """In the order in which a policy is read aloud and its rules are applied."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless.claims import Account, Operator, Scope, signing_key
+from seedless.delegation import is_delegated
 from seedless.errors import BadKey, UsageError
 from seedless.nkey import PublicKey
 from seedless.signing_pipeline import NewKey
@@ -139,7 +140,9 @@ def _old(
         fitting = [text for text, entry in listed.items() if key in {text, getattr(entry, "role", None)}]
         candidates = [str(one) for one in begun if str(one) in fitting] or fitting
     else:
-        candidates = [str(one) for one in begun] or [text for text in listed if text != str(new)]
+        candidates = [str(one) for one in begun] or [
+            text for text, entry in listed.items() if text != str(new) and not is_delegated(entry)
+        ]
     if len(candidates) == 1:
         return PublicKey.parse(candidates[0])
     kind, name = parent.body.kind, shown(parent.name)
