@@ -38,7 +38,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["FILE_NAME", "Delegation", "KeyLock", "delegated_role", "is_delegated", "is_held", "load", "text"]
+__all__ = [
+    "FILE_NAME",
+    "KeyLock",
+    "RecordedDelegation",
+    "delegated_role",
+    "is_delegated",
+    "is_held",
+    "load",
+    "text",
+]
 
 FILE_NAME = "delegations.json"
 _LOCKS = "delegations"
@@ -47,7 +56,7 @@ _MARK = " delegated "
 _ENOUGH = 12  # characters of a key that distinguish it from all others of one account
 
 
-class Delegation(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedDelegation(msgspec.Struct, frozen=True, kw_only=True):
     """A delegated key of *account* (key text), see the module; times are Unix seconds."""
 
     public_key: PublicKey
@@ -86,7 +95,7 @@ def is_delegated(entry: Scope | str) -> bool:
     return isinstance(entry, Scope) and entry.role.endswith(f"{_MARK}{entry.key[:_ENOUGH]}")
 
 
-def load(root: Path) -> dict[str, Delegation]:
+def load(root: Path) -> dict[str, RecordedDelegation]:
     """Return the delegated keys below *root* by their public keys (text); raise `StoreError` with the place.
 
     Without the file there are none.
@@ -107,16 +116,16 @@ def load(root: Path) -> dict[str, Delegation]:
         ) from error
 
 
-def _entry(key: str, members: _Members) -> Delegation:
+def _entry(key: str, members: _Members) -> RecordedDelegation:
     try:
         public_key = PublicKey.parse(key)
     except SeedlessError as error:
         path = wire.join("delegations", key)
         raise BadClaims(f"{path}: {error.message}", error.hint, path=path) from error
-    return Delegation(public_key=public_key, **msgspec.structs.asdict(members))
+    return RecordedDelegation(public_key=public_key, **msgspec.structs.asdict(members))
 
 
-def text(delegations: Mapping[str, Delegation]) -> str:
+def text(delegations: Mapping[str, RecordedDelegation]) -> str:
     """Return *delegations* as their file holds them."""
     members = {
         key: {name: getattr(one, name) for name in _Members.__struct_fields__}

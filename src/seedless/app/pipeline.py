@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Approve", "Notice", "Preview", "nothing_to_do", "preview"]
 
 R = TypeVar("R")
+S = TypeVar("S")
 R_co = TypeVar("R_co", covariant=True)
 
 Judge = Callable[["Workspace", Plan], Report]
@@ -95,6 +96,17 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         if expect is not None and expect.lower() != self.digest:
             raise Refused(f"the digest of the plan is not {quoted(expect)}", "this is another plan")
         return self.job.finish() if self.is_empty else self.job.run(self, approve)
+
+    def then(self, finish: Callable[[R_co], S]) -> Preview[S]:
+        """Return the same preview, whose `sign` returns what *finish* makes of the result, under the lock."""
+        return Preview(
+            plan=self.plan,
+            report=self.report,
+            job=self.job.then(finish),
+            new_keys=self.new_keys,
+            removed_files=self.removed_files,
+            notices=self.notices,
+        )
 
     def write(self, path: str | Path) -> str:
         """Write the plan to the file *path*, to be signed later by `seedless sign --plan`; return its digest.
@@ -167,6 +179,20 @@ class Job(Generic[R_co]):
     def writes_files(self) -> bool:
         """Whether files beside the store may be written."""
         return self._files is not no_files
+
+    def then(self, finish: Callable[[R_co], S]) -> Job[S]:
+        """Return the same, whose result is what *finish* makes of this one's."""
+        before = self._finish
+        made = Job(
+            self._workspace,
+            self._intent,
+            lambda jwts: finish(before(jwts)),
+            seeds=self._seeds,
+            files=self._files,
+            judge=self._judge,
+        )
+        made._mark = self._mark
+        return made
 
     def finish(self) -> R_co:
         """Return the result where there is nothing to sign."""

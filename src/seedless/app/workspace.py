@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from seedless.app.auth_callout import AuthCallouts
     from seedless.app.ceremonies import Ceremonies
     from seedless.app.claims_signing import ClaimsSigning
+    from seedless.app.delegation import Delegations
     from seedless.app.desired import DesiredState
     from seedless.app.exports_imports import Exports, Imports
     from seedless.app.keys import KeyManagement
@@ -224,6 +225,13 @@ class Workspace:
         from seedless.app.signing_keys import SigningKeys
 
         return SigningKeys(self)
+
+    @property
+    def delegations(self) -> Delegations:
+        """Delegated keys of its accounts, in software: add, hold, renew, end."""
+        from seedless.app.delegation import Delegations
+
+        return Delegations(self)
 
     @property
     def ceremonies(self) -> Ceremonies:

@@ -60,6 +60,7 @@ _COMMANDS = {
     "policy": ("policy", "Check and explain the policy that is pinned."),
     "ceremony": ("ceremony", "Sign on a machine without a network, and check it afterwards."),
     "rotate": ("rotate", "Replace signing keys by new ones."),
+    "delegate": ("delegate", "Delegate roles of accounts to keys in software, for a while."),
     "recovery": ("recovery", "Rehearse losses, and restore keys from shares of one secret."),
     "push": ("push", "Push accounts to the servers."),
     "pull": ("pull", "Pull accounts from the servers."),
@@ -79,7 +80,7 @@ _SECTIONS = {
     "From files": ("apply", "export-desired", "sign"),
     "Look and check": ("show", "tree", "diff", "verify", "lint", "expirations", "policy"),
     "Servers": ("push", "pull", "prune", "server", "serve"),
-    "Rotation and ceremonies": ("rotate", "ceremony", "recovery"),
+    "Rotation and ceremonies": ("rotate", "delegate", "ceremony", "recovery"),
     "This program": ("context", "completion", "docs", "help"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedless.policy.delegations import Delegations
+from seedless.policy.delegations import DelegationPins
 from seedless.policy.devices import (
     attestation_of,
     is_attestation_required,
@@ -17,7 +17,7 @@ from seedless.policy.keys import CODES, AttestationPins, Policy, Validity, Witne
 __all__ = [
     "CODES",
     "AttestationPins",
-    "Delegations",
+    "DelegationPins",
     "Policy",
     "Rule",
     "Validity",

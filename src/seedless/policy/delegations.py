@@ -27,7 +27,7 @@ _HINT = "have the policy changed by those who keep it: [delegations]"
 _MEMBERS = {"accounts": many(form.account_or_any), "roles": many(form.text), "longest": one(form.longest)}
 
 
-class Delegations(msgspec.Struct, frozen=True, kw_only=True):
+class DelegationPins(msgspec.Struct, frozen=True, kw_only=True):
     """Accounts (key text, or `*`) whose roles, by patterns, may be delegated, for *longest* seconds."""
 
     accounts: Texts
@@ -35,7 +35,7 @@ class Delegations(msgspec.Struct, frozen=True, kw_only=True):
     longest: int
 
 
-def read(reading: Reading, place: str, value: object) -> Delegations | None:
+def read(reading: Reading, place: str, value: object) -> DelegationPins | None:
     """Return the table *value*; reports a member that is missing: none of them has a default."""
     entries = reading.table(place, value, tuple(_MEMBERS))
     members = table(_MEMBERS)(reading, place, entries)
@@ -44,10 +44,10 @@ def read(reading: Reading, place: str, value: object) -> Delegations | None:
         reading.errors.append(f"{place} has accounts, roles and longest: {' and '.join(missing)} is missing")
     if len(members) < len(_MEMBERS):
         return None
-    return Delegations(**members)
+    return DelegationPins(**members)
 
 
-def describe(allowed: Delegations) -> Description:
+def describe(allowed: DelegationPins) -> Description:
     """Yield the sentences of *allowed*."""
     accounts = " or ".join(sorted(set(allowed.accounts))).replace("*", "any account")
     yield ".accounts", f"Keys in software may sign users of {accounts}."
@@ -56,7 +56,7 @@ def describe(allowed: Delegations) -> Description:
     yield ".longest", f"Such a key signs for {units.span(allowed.longest)} at most."
 
 
-def judge(allowed: Delegations | None, change: Change, context: Context) -> Iterator[Finding]:
+def judge(allowed: DelegationPins | None, change: Change, context: Context) -> Iterator[Finding]:
     """Yield what is against the delegations that *change* adds to an account."""
     body = change.draft.claims.body
     if not isinstance(body, Account):
@@ -70,7 +70,7 @@ def judge(allowed: Delegations | None, change: Change, context: Context) -> Iter
             yield error(_CODE, f"nats.signing_keys[{index}]", text, _HINT)
 
 
-def _against(allowed: Delegations | None, delegated: DelegatedRole, change: Change) -> Iterator[str]:
+def _against(allowed: DelegationPins | None, delegated: DelegatedRole, change: Change) -> Iterator[str]:
     if allowed is None:
         yield "delegates to a key in software, and the policy does not allow that"
         return

@@ -21,7 +21,7 @@ from seedless.findings import Finding, error
 from seedless.nkey import Role
 from seedless.policy import delegations
 from seedless.policy import format as form
-from seedless.policy.delegations import Delegations
+from seedless.policy.delegations import DelegationPins
 from seedless.policy.format import Description, PolicyKey, Reading, Texts, many, one, table
 from seedless.policy.grants import answers, grants, named_keys, passages
 from seedless.subject import has_wildcard
@@ -99,7 +99,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     attestation: AttestationPins | None = None
     recoverable: str = "forbidden"
     spare: str = "optional"
-    delegations: Delegations | None = None
+    delegations: DelegationPins | None = None
 
     @property
     def stated_keys(self) -> Iterator[tuple[PolicyKey, Any]]:

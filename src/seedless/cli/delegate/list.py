@@ -1,0 +1,39 @@
+"""`seedless delegate list`."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from seedless.cli import printing
+from seedless.cli.command import command
+from seedless.cli.options import Settings, store_options
+from seedless.cli.workspace import CommandWorkspace
+from seedless.text import shown
+
+
+@command(name="list")
+@click.argument("account", required=False)
+@store_options
+def list_(settings: Settings, *, account: str | None) -> None:
+    """List the delegated keys of the account ACCOUNT, or of all.
+
+    A key is active, ended (it signs no more, and is listed for what it has signed), over (nothing that it
+    has signed is valid), lost (the process that had it was killed) or unknown (listed by the account, and
+    not recorded here). The next key that is delegated removes those that are over or lost.
+
+    \b
+    Example:
+      seedless delegate list ORDERS
+    """
+    workspace = CommandWorkspace(settings)
+    found = workspace.delegations.entries(account)
+    rows = [
+        (str(one.public_key), shown(one.account), shown(one.role), one.state,
+         printing.moment(one.until) if one.until else "-", shown(one.file) if one.file else "-")
+        for one in found
+    ]  # fmt: skip
+    header = ("DELEGATED KEY", "ACCOUNT", "ROLE", "STATE", "UNTIL", "FILE")
+    text = printing.table(rows, header) if rows else "no key is delegated"
+    data = {"delegations": [msgspec.to_builtins(one) | {"public_key": str(one.public_key)} for one in found]}
+    printing.emit(data, text, as_json=settings.as_json)
