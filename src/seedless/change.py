@@ -96,7 +96,7 @@ class StoreWrite(msgspec.Struct, frozen=True):
 
 
 class DelegatedRole(msgspec.Struct, frozen=True):
-    """What a delegated key of an account signs with: the template of a role, until when (Unix seconds)."""
+    """What a delegated key of an account signs with: the template of a role, and its end (Unix seconds)."""
 
     role: str
     until: int

@@ -1,4 +1,4 @@
-"""Delegated keys: software signing keys that an account has for a while, and until when.
+"""Delegated keys: software signing keys that an account has for a while, and their expiry.
 
 A JSON file, `ROOT/delegations.json`:
 
@@ -6,9 +6,9 @@ A JSON file, `ROOT/delegations.json`:
      "delegations": {"A…": {"account": "A…", "role": "service", "at": 1700000000, "until": 1700043200,
                             "file": "", "ended": false}}}
 
-By the public key of the delegated key: the account (key text) and the role whose template it has, since and
-until when (Unix seconds), and the file in which its seed is; empty: in the memory of a process. `ended`: it
-signs no more, and is listed by the account until then for what it has signed.
+By the public key of the delegated key: the account (key text) and the role whose template it has, when it
+was added and when it ends (Unix seconds), and the file in which its seed is; empty: in the memory of a
+process. `ended`: it signs no more, and is listed by the account until then for what it has signed.
 
 Servers know no expiry of a signing key, and any change of its scope, even of the description, disconnects
 all its users (measured, nats-server 2.15.1). So the expiry is here and not in the jwt of the account.
@@ -68,7 +68,7 @@ class RecordedDelegation(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
-class _Members(msgspec.Struct, frozen=True):
+class _DelegationMembers(msgspec.Struct, frozen=True):
     account: str
     role: str
     at: int
@@ -77,9 +77,9 @@ class _Members(msgspec.Struct, frozen=True):
     ended: bool
 
 
-class _File(msgspec.Struct, frozen=True):
+class _DelegationsFile(msgspec.Struct, frozen=True):
     version: int
-    delegations: dict[str, _Members]
+    delegations: dict[str, _DelegationMembers]
 
 
 def delegated_role(role: str, key: PublicKey) -> str:
@@ -107,7 +107,10 @@ def load(root: Path) -> dict[str, RecordedDelegation]:
     try:
         value = wire.parse(data)
         strict_json.require_version(value, _VERSION)
-        return {key: _entry(key, one) for key, one in strict_json.read(value, _File).delegations.items()}
+        return {
+            key: _entry(key, one)
+            for key, one in strict_json.read(value, _DelegationsFile).delegations.items()
+        }
     except SeedlessError as error:
         raise StoreError(
             f"{shown(path)} is damaged: {error.message}",
@@ -116,7 +119,7 @@ def load(root: Path) -> dict[str, RecordedDelegation]:
         ) from error
 
 
-def _entry(key: str, members: _Members) -> RecordedDelegation:
+def _entry(key: str, members: _DelegationMembers) -> RecordedDelegation:
     try:
         public_key = PublicKey.parse(key)
     except SeedlessError as error:
@@ -128,7 +131,7 @@ def _entry(key: str, members: _Members) -> RecordedDelegation:
 def text(delegations: Mapping[str, RecordedDelegation]) -> str:
     """Return *delegations* as their file holds them."""
     members = {
-        key: {name: getattr(one, name) for name in _Members.__struct_fields__}
+        key: {name: getattr(one, name) for name in _DelegationMembers.__struct_fields__}
         for key, one in sorted(delegations.items())
     }
     return json.dumps({"version": _VERSION, "delegations": members}, indent=2) + "\n"

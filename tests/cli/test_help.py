@@ -100,6 +100,7 @@ READING = {
     "ceremony inventory",
     "ceremony rehearse",  # on a throw-away token
     "ceremony report",
+    "delegate list",
     "ceremony review",
     "completion",
     "context add",  # settings alone, and the next command takes it back
@@ -148,6 +149,9 @@ NO_PLAN = {
     "ceremony prepare",  # of a plan
     "ceremony sign",
     "ceremony witness",
+    "delegate add",  # a seed, and until when, go with the jwt
+    "delegate end",
+    "delegate renew",
     "key attest",
     "key delete",
     "key export",

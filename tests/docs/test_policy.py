@@ -44,6 +44,7 @@ def test_the_page_of_the_policy_names_every_key_code_and_word(page: str) -> None
     keys |= {f"named.{name}" for name in ("accounts", "signing-keys", "users")}
     keys |= {"witnesses.keys", "witnesses.threshold"}
     keys |= {"attestation.roots", "attestation.required", "recoverable", "spare"}
+    keys |= {f"delegations.{name}" for name in ("accounts", "roles", "longest")}
     assert set(rows) == keys
     below = page[page.index("- **ISSUER**") :]
     for word in (*ISSUERS, *KINDS):

@@ -604,7 +604,7 @@ def test_only_tokens_with_a_listed_serial_sign() -> None:
 
 def test_every_code_has_a_case_and_every_finding_is_an_error() -> None:
     codes = {code for case in CASES for code, _ in case.values[2]}
-    of_keys = {"P012", "P014", "P015", "P016"}  # and of tokens, not of changes alone
+    of_keys = {"P012", "P014", "P015", "P016", "P017"}  # and of tokens, not of changes alone
     assert codes | {"P001"} | of_keys == set(CODES)
     findings = [
         finding for case in CASES for finding in judge(policy(case.values[0]), [case.values[1]], context())
@@ -613,8 +613,10 @@ def test_every_code_has_a_case_and_every_finding_is_an_error() -> None:
 
 
 def test_a_rule_is_compiled_only_for_what_the_policy_says() -> None:
-    assert len(rules(policy())) == 1
-    assert len(rules(policy(WIDE))) == 2
+    assert (
+        len(rules(policy())) == 2
+    )  # the operator, and delegations, which are forbidden unless it names them
+    assert len(rules(policy(WIDE))) == 3
 
 
 class TestUsersOfAScope:

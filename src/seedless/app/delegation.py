@@ -68,16 +68,16 @@ class ListedDelegation(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
 
 
-class _Kind(msgspec.Struct):
+class _ClaimsKind(msgspec.Struct):
     type: str = ""
 
 
-class _Signed(msgspec.Struct):
+class _SignedClaims(msgspec.Struct):
     exp: int = 0
-    nats: _Kind = msgspec.field(default_factory=_Kind)
+    nats: _ClaimsKind = msgspec.field(default_factory=_ClaimsKind)
 
 
-_SIGNED = msgspec.json.Decoder(_Signed)
+_SIGNED = msgspec.json.Decoder(_SignedClaims)
 _ANSWER = "authorization_response"
 
 
@@ -169,7 +169,7 @@ class DelegatedKey:
         raise TypeError("a delegated key belongs to its process")
 
 
-def _signed(message: bytes) -> _Signed:
+def _signed(message: bytes) -> _SignedClaims:
     _, dot, payload = message.partition(b".")
     try:
         if dot:
@@ -202,43 +202,47 @@ class Delegations:
         role that the account does not have, and for no expiry.
         """
         workspace = self._workspace
-        now = workspace.refresh()
-        before = edits.stored(workspace, (account,))
-        scope = _scope(before.claims, role)
-        until = arguments.seconds("expiry", expiry, now)
-        if until <= now:
-            raise UsageError("a delegation ends, and later than now", "give a span, as in 12h")
+        workspace.refresh()
+        before = edits.stored(workspace, (account,)).claims
+        scope = _scope(before, role)
         path = None if file is None else Path(file).absolute()
         if path is not None:
             atomic.require_new(path)
         key = SoftwareKey.generate(Role.ACCOUNT)
-        recorded = RecordedDelegation(
-            public_key=key.public_key, account=before.claims.sub, role=scope.role, at=now, until=until,
-            file="" if path is None else str(path),
-        )  # fmt: skip
-        gone = self._gone(before.claims)
+        recorded = self._new(key.public_key, before, scope.role, expiry, path)
+        gone = self._gone(before)
         entry = replace(scope, key=str(key.public_key), role=delegated_role(scope.role, key.public_key))
-        seeds = {} if path is None else {path: _file_text(key, recorded, before.claims.name)}
+        seeds = {} if path is None else {path: _file_text(key, recorded, before.name)}
+        delegations = {str(key.public_key): DelegatedRole(scope.role, recorded.until)}
         made = edits.edit(
             workspace,
             (account,),
             lambda claims, _: with_keys(claims, [entry], _listed(claims, gone)),
-            reason=f"delegates the role {shown(scope.role)} until {moment(until)}",
+            reason=f"delegates the role {shown(scope.role)} until {moment(recorded.until)}",
             issuer=issuer,
-            notices=self._notices(gone, now),
+            notices=self._notices(gone),
             files=lambda _: {**seeds, **self._files([recorded], gone)},
-            judge=functools.partial(
-                judged, delegations={str(key.public_key): DelegatedRole(scope.role, until)}
-            ),
+            judge=functools.partial(judged, delegations=delegations),
         )
 
         def finish(_: Edited[Any]) -> DelegatedKey:
             lock = KeyLock(workspace.root, key.public_key) if path is None else None
-            for one in gone:
-                delegation.remove_lock(workspace.root, one.public_key)
+            self._remove_locks(gone)
             return DelegatedKey(key, recorded, workspace.clock, lock)
 
         return made.then(finish)
+
+    def _new(
+        self, key: PublicKey, account: Claims[Account], role: str, expiry: Time, path: Path | None
+    ) -> RecordedDelegation:
+        now = self._workspace.now
+        until = arguments.seconds("expiry", expiry, now)
+        if until <= now:
+            raise UsageError("a delegation ends, and later than now", "give a span, as in 12h")
+        return RecordedDelegation(
+            public_key=key, account=account.sub, role=role, at=now, until=until,
+            file="" if path is None else str(path),
+        )  # fmt: skip
 
     def renew(
         self,
@@ -303,13 +307,12 @@ class Delegations:
             lambda claims, _: with_keys(claims, (), listed),
             reason="delegation ended",
             issuer=issuer,
-            notices=(*users, *self._notices(gone, time)),
+            notices=(*users, *self._notices(gone)),
             files=lambda _: self._files((), gone),
         )
 
         def finish(edited: Edited[Account]) -> Edited[Account]:
-            for one in gone:
-                delegation.remove_lock(workspace.root, one.public_key)
+            self._remove_locks(gone)
             return edited
 
         return made.then(finish)
@@ -399,7 +402,12 @@ class Delegations:
             if one.until <= now or key not in listed or self._is_lost(one)
         ]
 
-    def _notices(self, gone: Sequence[RecordedDelegation], now: int) -> tuple[Notice, ...]:
+    def _remove_locks(self, gone: Sequence[RecordedDelegation]) -> None:
+        for one in gone:
+            delegation.remove_lock(self._workspace.root, one.public_key)
+
+    def _notices(self, gone: Sequence[RecordedDelegation]) -> tuple[Notice, ...]:
+        now = self._workspace.now
         return tuple(
             Notice(
                 f"{one.public_key} (role {shown(one.role)}) is removed, and what it has signed ends with it",
@@ -433,8 +441,7 @@ class Delegations:
             with workspace.lock():
                 if gone:
                     atomic.write(self._files((), gone))
-                for one in gone:
-                    delegation.remove_lock(workspace.root, one.public_key)
+                self._remove_locks(gone)
             return Edited(before, changed=False)
 
         return preview(workspace, Intent(lambda _: empty), finish)
@@ -472,7 +479,7 @@ def read_key(workspace: Workspace, path: str | Path) -> DelegatedKey:
     try:
         text = data.decode()
         head = next(line for line in text.splitlines() if line.startswith("{"))
-        recorded = msgspec.json.decode(head, type=_Head)
+        recorded = msgspec.json.decode(head, type=_FileHead)
         key = parse_key(text)
     except (SeedlessError, msgspec.MsgspecError, UnicodeDecodeError, StopIteration):
         raise StoreError(f"{shown(path)} is no file with a delegated key") from None
@@ -483,7 +490,7 @@ def read_key(workspace: Workspace, path: str | Path) -> DelegatedKey:
     return DelegatedKey(key, known, workspace.clock)
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _FileHead(msgspec.Struct, frozen=True):
     account: str
     role: str
     until: int
@@ -491,7 +498,7 @@ class _Head(msgspec.Struct, frozen=True):
 
 def _file_text(key: SoftwareKey, recorded: RecordedDelegation, name: str) -> str:
     """Return the file of a delegated *key*: what it is, and the seed as nsc and nk read it."""
-    head = _Head(recorded.account, recorded.role, recorded.until)
+    head = _FileHead(recorded.account, recorded.role, recorded.until)
     return (
         f"A signing key of account {shown(name)}, role {shown(recorded.role)}, until "
         f"{moment(recorded.until)}.\n{msgspec.json.encode(head).decode()}\n\n{decorate_seed(key)}"

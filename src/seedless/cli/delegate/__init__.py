@@ -5,7 +5,7 @@ from __future__ import annotations
 from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "add": ("add", "Delegate a role of the account ACCOUNT to a key in a file."),
+    "add": ("add", "Delegate a role of an account to a key in a file."),
     "list": ("list", "List the delegated keys."),
     "renew": ("renew", "Add another delegated key beside KEY."),
     "end": ("end", "Remove delegated keys of the account ACCOUNT."),

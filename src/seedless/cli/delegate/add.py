@@ -39,7 +39,7 @@ def add(
     without_servers: bool,
     remote: Remote,
 ) -> None:
-    """Delegate a role of the account ACCOUNT to a key in a file.
+    """Delegate a role of an account to a key in a file.
 
     The seed goes into FILE alone, with mode 0600. The account is signed by the token and pushed; the key is
     good for logins when this ends. Delegated keys of the account that are over, and those whose process has

@@ -38,11 +38,11 @@ def end(
     without_servers: bool,
     remote: Remote,
 ) -> None:
-    """Remove delegated keys of the account ACCOUNT: those that are named, else all that are over.
+    """Remove delegated keys of the account ACCOUNT.
 
-    The account is signed by the token and pushed, and the files with the seeds are removed. Servers close
-    the connections of users that a removed key has signed; so a key that is named before its end is refused
-    without --now.
+    Those that are named, else all that are over. The account is signed by the token and pushed, and the files
+    with the seeds are removed. Servers close the connections of users that a removed key has signed; so a
+    key that is named before its end is refused without --now.
 
     \b
     Example:

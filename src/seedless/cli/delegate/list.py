@@ -16,11 +16,12 @@ from seedless.text import shown
 @click.argument("account", required=False)
 @store_options
 def list_(settings: Settings, *, account: str | None) -> None:
-    """List the delegated keys of the account ACCOUNT, or of all.
+    """List the delegated keys.
 
-    A key is active, ended (it signs no more, and is listed for what it has signed), over (nothing that it
-    has signed is valid), lost (the process that had it was killed) or unknown (listed by the account, and
-    not recorded here). The next key that is delegated removes those that are over or lost.
+    Those of the account ACCOUNT, or of all. A key is active, ended (it signs no more, and is listed for what
+    it has signed), over (nothing that it has signed is valid), lost (the process that had it was killed)
+    or unknown (listed by the account, and not recorded here). The next key that is delegated removes
+    those that are over or lost.
 
     \b
     Example:

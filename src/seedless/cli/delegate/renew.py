@@ -38,10 +38,10 @@ def renew(
     without_servers: bool,
     remote: Remote,
 ) -> None:
-    """Add another delegated key beside KEY, of the same account and role.
+    """Add another delegated key beside KEY.
 
-    KEY stays listed until its own end, for the users that it has signed; then the next of these commands
-    removes it.
+    It is of the same account and role. KEY stays listed until its own end, for the users that it has signed;
+    then the next of these commands removes it.
 
     \b
     Example:
