@@ -93,8 +93,9 @@ def test_a_key_that_is_needed_is_deleted_from_one_token_while_another_has_it(
 
 def test_the_place_on_a_lost_token_is_taken_out_by_its_name(desk: Desk, spare: pytest_softhsm.Token) -> None:
     words = ("key", "delete", KEY, "--lost", "--name", "ACME")
-    unnamed = desk.run(*words, SEEDLESS_TOKEN=None)
-    assert (unnamed.code, "none of them is named as the lost one" in unnamed.err) == (2, True)
+    for given in (words, words[:3]):
+        unnamed = desk.run(*given, SEEDLESS_TOKEN=None)
+        assert (unnamed.code, "is on 2 tokens, and none of them is named" in unnamed.err) == (2, True)
     told = desk.ok(*words, "--token", desk.token.uri)
     assert f"it was at {desk.token.uri.partition(';')[0]}" in told.out
     (row,) = desk.ok("key", "list", "--json").data["keys"]
@@ -224,3 +225,14 @@ def test_tree_verify_and_doctor_report_what_has_a_spare(desk: Desk, softhsm: pyt
     assert desk.ok("verify").err == ""
     lines = {line["what"]: line for line in desk.ok("token", "doctor", "--no-key", "--json").data["lines"]}
     assert (lines["spare"]["verdict"], lines["spare"]["found"]) == ("ok", "each of 3 keys has one, or shares")
+
+
+def test_an_account_that_a_spare_operator_signs_is_later_than_the_one_on_servers(desk: Desk) -> None:
+    desk.ok("operator", "add", "ACME-SPARE")
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS", "--operator", "ACME")
+    before = desk.ok("account", "show", "ORDERS", "--json", "--operator", "ACME").data
+    desk.ok("operator", "replace", "ACME", "--operator", "ACME-SPARE")
+    after = desk.ok("account", "show", "ORDERS", "--json", "--operator", "ACME-SPARE").data
+    assert after["claims"]["iat"] > before["claims"]["iat"]
+    assert after["claims"]["sub"] == before["claims"]["sub"]

@@ -67,10 +67,10 @@ class KeyDeletion:
             return ()
         named = named_uri(self._workspace)
         left = tuple(place for place in self.entry.places if not named.covers(place.token))
-        if self.is_lost and len(left) == len(self.entry.places):
+        if len(left) == len(self.entry.places):
             raise UsageError(
-                f"{self.public_key} is on {len(left)} tokens, and none of them is named as the lost one",
-                "name it with --token; seedless key list --long shows where the key is",
+                f"{self.public_key} is on {len(left)} tokens, and none of them is named",
+                "name the one that is meant with --token; seedless key list --json shows where the key is",
             )
         return left
 

@@ -229,7 +229,7 @@ class OpenTokens:
             if error is None:
                 return uri
             absent.append(error)
-        raise self._unreachable(public_key, absent)
+        raise self._unreachable(public_key, absent) from absent[0]
 
     def _unreachable(self, public_key: PublicKey, absent: Sequence[TokenError]) -> TokenError:
         """Return the error for a key of which all tokens are *absent*."""
@@ -242,8 +242,9 @@ class OpenTokens:
             message = f"{public_key} is on {len(absent)} tokens, and none can be used: {reasons}"
         if isinstance(error, ModuleError):
             return ModuleError(message, error.hint)
-        way = way_on(self._workspace, public_key)
-        return NoToken(message, f"{error.hint}; if it is lost: {way}" if way and error.hint else error.hint)
+        # Two tokens that match one URI are not lost.
+        way = way_on(self._workspace, public_key) if "is not connected" in message else ""
+        return NoToken(message, f"{error.hint}; if it is lost: {way}" if way else error.hint)
 
     def _absence(self, uri: KeyUri) -> TokenError | None:
         """Return why the token that *uri* means cannot be used here, None where it is connected.
