@@ -49,6 +49,12 @@ def test_the_loss_of_the_first_token_is_survived_and_costs_a_restart(
         "whoever pushes: with the creds of a system user, from where the token was not",
         "whoever runs the servers",
     ]
+    assert [sentence.partition(":")[0] for sentence in told["stolen"]] == [
+        "restart the servers at once",
+        "look for accounts that nobody here has signed",
+        f"account ORDERS is the key {named['ORDERS']}",
+        f"account SYS is the key {named['SYS']}",
+    ]
     assert told["servers"][0].startswith("the new operator jwt, and a restart")
     assert desk.files() == before
 
@@ -99,6 +105,9 @@ def test_an_account_key_that_is_lost_changes_nothing_at_servers(
     told = desk.ok("recovery", "drill", other.uri, "--json").data
     assert (told["restarts"], told["servers"]) == (0, ["nothing; accounts that change are pushed"])
     assert [step["what"] for step in told["steps"]] == ["users of account ORDERS"]
+    assert told["stolen"] == [
+        "push account ORDERS at once: until then the lost signing key issues users of it"
+    ]
 
 
 def test_what_a_policy_refuses_after_the_loss_is_reported(desk: Desk, spare: pytest_softhsm.Token) -> None:

@@ -72,7 +72,8 @@ class DrillStep(msgspec.Struct, frozen=True, kw_only=True):
 class Drill(msgspec.Struct, frozen=True, kw_only=True):
     """What a loss means: the keys that are gone, what to do, what servers must change, and who must act.
 
-    `restarts` is how often each server is restarted; `findings` are those of rules and policy on what was
+    `restarts` is how often each server is restarted; `stolen` is what is to be done beside that where the
+    token can still sign, for whoever has it and its PIN; `findings` are those of rules and policy on what was
     planned on the copy, `signed` is how many jwts were signed and verified there.
     """
 
@@ -82,6 +83,7 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[str, ...] = ()
     restarts: int = 0
     people: tuple[str, ...] = ()
+    stolen: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     signed: int = 0
 
@@ -170,6 +172,7 @@ class _Loss:
             servers=servers,
             restarts=restarts,
             people=self._people(steps, restarts),
+            stolen=tuple(self._stolen()),
             findings=findings,
             signed=signed,
         )
@@ -322,6 +325,23 @@ class _Loss:
             sentences.append("trusted_keys, where they have them")
             sentences.append("policies that pin the operator, and the ledger of the machine for ceremonies")
         return tuple(sentences), 1
+
+    def _stolen(self) -> Iterator[str]:
+        """Yield what differs where the token was stolen: its keys are trusted until they are removed."""
+        claims = self.operator.claims
+        if any(self._is_lost(key) for key in (claims.sub, *claims.body.signing_keys)):
+            yield "restart the servers at once: until then they accept accounts that the operator's keys sign"
+            yield "look for accounts that nobody here has signed: seedless pull --all --dry-run"
+        for account in self.accounts:
+            name, key = shown(account.claims.name), account.claims.sub
+            signing = [signing_key(entry) for entry in account.claims.body.signing_keys]
+            if self._is_lost(key):
+                yield (
+                    f"account {name} is the key {key}: whoever has it issues users as long as the account "
+                    "exists; create another account, move its users, and delete this one"
+                )
+            elif any(map(self._is_lost, signing)):
+                yield f"push account {name} at once: until then the lost signing key issues users of it"
 
     def _people(self, steps: Sequence[DrillStep], restarts: int) -> tuple[str, ...]:
         tokens = dict.fromkeys(step.token for step in steps if step.token)

@@ -68,6 +68,7 @@ def _data(found: Drill) -> dict[str, Any]:
         "servers": list(found.servers),
         "restarts": found.restarts,
         "people": list(found.people),
+        "stolen": list(found.stolen),
         "signed": found.signed,
         "findings": findings_data(found.findings),
     }
@@ -92,6 +93,9 @@ def _lines(found: Drill) -> Iterator[str]:
     yield from (f"  {sentence}" for sentence in found.servers or ("nothing",))
     yield "who must act:"
     yield from (f"  {printable(person)}" for person in found.people or ("nobody",))
+    if found.stolen:
+        yield "if it was stolen, and not broken:"
+        yield from (f"  {printable(sentence)}" for sentence in found.stolen)
     yield from (
         f"{finding.severity}: {finding.code} {printable(f'{finding.place}: {finding.text}')}"
         for finding in found.findings
