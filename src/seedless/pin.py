@@ -25,7 +25,7 @@ import re
 import shlex
 import stat
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
@@ -205,13 +205,28 @@ def asks_again(source: PinSource, why: str) -> bool:
     return again is not None and bool(again(why))
 
 
+def require_source(source: PinSource) -> None:
+    """Raise `PinError` where *source* has no PIN to give, as far as is known without reading it."""
+    check = getattr(source, "check", None)
+    if check is not None:
+        check()
+
+
 class _ReadOnce:
-    """A PIN that is read at the first use."""
+    """A PIN that is read at the first use; *require* raises `PinError` where there is none to read."""
 
-    __slots__ = ("_name", "_pin", "_read", "_what")
+    __slots__ = ("_name", "_pin", "_read", "_require", "_what")
 
-    def __init__(self, name: str, read: Callable[[], str], what: str = "PIN") -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], str],
+        what: str = "PIN",
+        *,
+        require: Callable[[], object] = lambda: None,
+    ) -> None:
         self._name: Final = name
+        self._require: Final = require
         self._what: Final = what
         self._read: Final = read
         self._pin: str | None = None
@@ -222,6 +237,11 @@ class _ReadOnce:
             forbid_dumps()
             self._pin = _accepted(self._read(), f"the {self._what} from {self._name}")
         return self._pin
+
+    def check(self) -> None:
+        """Raise `PinError` where there is nothing to read; reads nothing."""
+        if self._pin is None:
+            self._require()
 
     def __repr__(self) -> str:
         return f"PinSource({self._name})"
@@ -240,16 +260,18 @@ def environment_pin(
     variables = os.environ if environ is None else environ
     _named.add(name)
 
+    def require() -> None:
+        if name not in variables:
+            hint = "put the PIN of the token into it" if what == "PIN" else f"put the {what} into it"
+            raise PinError(f"the environment variable {name} is not set", hint)
+
     def read() -> str:
         if variables is os.environ:
             overwrite_variables([name])
-        value = variables.pop(name, None)
-        if value is None:
-            hint = "put the PIN of the token into it" if what == "PIN" else f"put the {what} into it"
-            raise PinError(f"the environment variable {name} is not set", hint)
-        return value
+        require()
+        return variables.pop(name)
 
-    return _ReadOnce(f"env:{name}", read, what)
+    return _ReadOnce(f"env:{name}", read, what, require=require)
 
 
 def file_pin(path: Path, *, what: str = "PIN") -> PinSource:
@@ -257,12 +279,19 @@ def file_pin(path: Path, *, what: str = "PIN") -> PinSource:
 
     *what* it holds, in messages, where that is another secret.
     """
-    return _ReadOnce(f"file:{path}", lambda: _read_file(path, what), what)
+    return _ReadOnce(
+        f"file:{path}", lambda: _read_file(path, what), what, require=lambda: _require_file(path, what)
+    )
 
 
 def descriptor_pin(number: int, *, what: str = "PIN") -> PinSource:
     """Return the source `fd:N`: one line from an open descriptor; what follows the line stays unread."""
-    return _ReadOnce(f"fd:{number}", lambda: _read_line(number, what), what)
+    return _ReadOnce(
+        f"fd:{number}",
+        lambda: _read_line(number, what),
+        what,
+        require=lambda: _require_open(number, what),
+    )
 
 
 def command_pin(
@@ -378,6 +407,18 @@ def _ask_on_terminal(question: str, *, kind: str = "PIN") -> str:
 
 
 def _read_file(path: Path, what: str) -> str:
+    with _opened(path, what) as descriptor:
+        return _decoded(os.read(descriptor, _LONGEST * 4), f"the {what} in {path}")
+
+
+def _require_file(path: Path, what: str) -> None:
+    with _opened(path, what):
+        pass
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[int]:
+    """Open the regular file *path* that its owner alone can read; raise `PinError`."""
     try:
         # Not blocking: a FIFO without a writer would hang here.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -391,9 +432,16 @@ def _read_file(path: Path, what: str) -> str:
         # PIN, and lock the token by it.
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise PinError(f"{path} holds a {what} and is open to others than its owner", f"chmod 600 {path}")
-        return _decoded(os.read(descriptor, _LONGEST * 4), f"the {what} in {path}")
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _require_open(number: int, what: str) -> None:
+    try:
+        os.fstat(number)
+    except OSError as error:
+        raise PinError(f"cannot read the {what} from descriptor {number}: {error.strerror}") from error
 
 
 def _read_line(number: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """The signing pipeline: plan, judge, review, sign, verify, record. Nothing else in seedless signs claims.
 
-The token is opened last: what is wrong with the claims, or refused by the reviewer, never touches it.
+The token is opened last: what is wrong with the claims never touches it, a declined review logs in to none.
 Where a key has yet to be made, it runs over a placeholder key first and over the real key again.
 What is signed is recorded together, a long plan in parts: one that is killed loses the last part.
 """

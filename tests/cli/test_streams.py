@@ -29,7 +29,7 @@ def test_a_pin_is_asked_on_the_terminal_and_not_shown(desk: Desk) -> None:
 
 
 def test_a_review_that_is_not_agreed_to_signs_nothing(desk: Desk) -> None:
-    terminal = desk.terminal_for("operator", "add", "ACME", "--module", "/nowhere.so")
+    terminal = desk.terminal_for("operator", "add", "ACME")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.type("\n")
     assert terminal.end() == 3

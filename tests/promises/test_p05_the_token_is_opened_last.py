@@ -1,7 +1,7 @@
 """Promise 5: the token is opened last.
 
-Help, bad arguments, bad claims, a refused review and all that only reads the store never load the module:
-here its path leads nowhere, so a command that wanted it would end with 4.
+Help, bad arguments, bad claims and all that only reads the store never load the module: here its path leads
+nowhere, so a command that wanted it would end with 4. The review comes before every login.
 """
 
 from __future__ import annotations

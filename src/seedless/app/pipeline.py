@@ -32,6 +32,9 @@ from seedless.text import quoted, shown
 from seedless.waivers import check
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from seedless.app.tokens import OpenTokens
     from seedless.app.workspace import Workspace
 
 __all__ = ["Approve", "Notice", "Preview", "nothing_to_do", "preview"]
@@ -107,6 +110,13 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
             removed_files=self.removed_files,
             notices=self.notices,
         )
+
+    def require_tokens(self) -> None:
+        """Raise `TokenError` or `PinError` where `sign` would, for want of a module, a token or a PIN.
+
+        No token is logged in to, and no PIN is read. Whoever is going to be asked is not asked in vain.
+        """
+        self.job.require_tokens(self)
 
     def write(self, path: str | Path) -> str:
         """Write the plan to the file *path*, to be signed later by `seedless sign --plan`; return its digest.
@@ -198,6 +208,20 @@ class Job(Generic[R_co]):
         """Return the result where there is nothing to sign."""
         return self._finish(())
 
+    def require_tokens(self, preview: Preview[R_co]) -> None:
+        """Look at the tokens for *preview*, see `Preview.require_tokens`."""
+        with self._tokens(preview) as tokens:
+            tokens.require_ready(preview.new_keys)
+
+    def _tokens(self, preview: Preview[R_co]) -> AbstractContextManager[OpenTokens]:
+        workspace = self._workspace
+        return open_tokens(
+            workspace,
+            writable=bool(preview.new_keys),
+            policy=workspace.policy,
+            changes=preview.plan.changes,
+        )
+
     def run(self, preview: Preview[R_co], approve: Approve | None) -> R_co:
         """Sign *preview*, see `Preview.sign`."""
         workspace, plan = self._workspace, preview.plan
@@ -208,9 +232,7 @@ class Job(Generic[R_co]):
                 judge=self._judgement(preview, has_places=has_places),
                 # Nobody is asked about what is refused anyway.
                 review=lambda _, report: approve is None or bool(report.errors) or approve(preview),
-                keys=lambda _: open_tokens(
-                    workspace, writable=bool(preview.new_keys), policy=workspace.policy, changes=plan.changes
-                ),
+                keys=lambda _: self._tokens(preview),
                 record=Recorder(workspace, self._seeds, self._files),
                 clock=Clock(time=workspace.clock, notify=workspace.observer.waits),
             )

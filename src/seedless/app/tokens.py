@@ -15,7 +15,7 @@ from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.config import choose_module, softhsm_module
 from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
-from seedless.pin import parse_pin_source, uri_pin_source
+from seedless.pin import parse_pin_source, require_source, uri_pin_source
 from seedless.pkcs11 import observer, softhsm
 from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.families import require_fits
@@ -183,21 +183,31 @@ class OpenTokens:
     """The tokens of one operation, each opened once; implements `seedless.signing_pipeline.Keys`."""
 
     def __init__(
-        self, workspace: Workspace, sessions: Sessions, *, writable: bool, policy: Policy | None
+        self,
+        workspace: Workspace,
+        sessions: Sessions,
+        *,
+        writable: bool,
+        policy: Policy | None,
+        changes: Iterable[Change] = (),
     ) -> None:
-        """Open tokens into *sessions*, those that *policy* lets sign; *writable* to create keys."""
+        """Open tokens into *sessions*, those that *policy* lets sign; *writable* to create keys.
+
+        *changes* are what will be signed.
+        """
         self._policy = policy
         self._workspace = workspace
         self._sessions = sessions
         self._writable = writable
         self._pins = pin_source(workspace)
         self._absent: dict[KeyUri, TokenError | None] = {}
-        self.expected = 0  # jwts that will be signed, for the bar
+        self._changes = tuple(changes)
+        self.expected = len(self._changes)  # jwts that will be signed, for the bar
 
-    def require_fits(self, changes: Iterable[Change]) -> None:
+    def require_fits(self) -> None:
         """Raise `TokenError` for a draft that is too long for the token of its issuer; asks for no PIN."""
         longest: dict[PublicKey, Change] = {}
-        for change in changes:
+        for change in self._changes:
             other = longest.setdefault(change.draft.issuer, change)
             if len(change.draft.signing_input) > len(other.draft.signing_input):
                 longest[change.draft.issuer] = change
@@ -208,8 +218,46 @@ class OpenTokens:
     def located(self, public_key: PublicKey) -> TokenInfo:
         """Return the token that is asked for *public_key*, found without a PIN; raise `NoToken`."""
         place = self._place_of(public_key)
-        uri = named_uri(self._workspace) if place is None else place.token_part
-        return self._token_meant(uri, is_ours=place is None)[1]
+        uri, is_ours = self._for_new_keys() if place is None else (place.token_part, False)
+        return self._token_meant(uri, is_ours=is_ours)[1]
+
+    def require_ready(self, new_keys: Iterable[NewKey]) -> None:
+        """Raise `TokenError` or `PinError` for what signing needs and is not there; logs in nowhere.
+
+        That is the module, the tokens of issuers and of *new_keys*, a PIN that they still accept, and the
+        source of it, which is not read.
+        """
+        from seedless.pkcs11.session import require_pin_try  # see `_info`
+
+        infos = [self.located(key) for key in dict.fromkeys(change.draft.issuer for change in self._changes)]
+        infos += [self._maker(name)[1] for name in dict.fromkeys(key.token for key in new_keys)]
+        for info in infos:
+            if info.login_required:
+                require_pin_try(info, last_try=self._workspace.settings.last_try)
+                if not info.protected_authentication_path:
+                    require_source(self._pins)
+
+    def _for_new_keys(self) -> tuple[KeyUri, bool]:
+        """Return the token of new keys, and whether the person gave its URI: the token that is named.
+
+        Without one it is the token of the key that signs for them, the first that the inventory knows.
+        """
+        if not self._workspace.settings.token:
+            for change in self._changes:
+                place = self._place_of(change.draft.issuer)
+                if place is not None:
+                    return place.token_part, False
+        return named_uri(self._workspace), True
+
+    def _maker(self, name: str) -> tuple[KeyUri, TokenInfo, bool]:
+        """Return the token that creates the keys for which a person calls it *name*; raise `TokenError`."""
+        from seedless.pkcs11.key_creation import require_makes_keys  # see `_info`
+        from seedless.pkcs11.module import load
+
+        uri, is_ours = (token_uri(self._workspace, name), True) if name else self._for_new_keys()
+        path, info, _ = self._allowed(uri, is_ours=is_ours)
+        require_makes_keys(load(path), info)
+        return uri, info, is_ours
 
     def _place_of(self, public_key: PublicKey) -> KeyUri | None:
         """Return where *public_key* is: the first of its places whose token is connected.
@@ -291,17 +339,13 @@ class OpenTokens:
         return self._creation().reported()
 
     def _creation(self, name: str = "") -> KeyCreation:
-        """Return how keys are created on the token that a person calls *name*, or on the chosen one."""
+        """Return how keys are created on the token that a person calls *name*, or on that of new keys."""
         from seedless.pending_keys import KeyCreation  # only where keys are created
-        from seedless.pkcs11.key_creation import require_makes_keys  # see `_info`
-        from seedless.pkcs11.module import load
 
         workspace = self._workspace
-        uri = token_uri(workspace, name) if name else named_uri(workspace)
-        path, info, _ = self._allowed(uri, is_ours=True)
-        require_makes_keys(load(path), info)
+        uri, _, is_ours = self._maker(name)
         return KeyCreation(
-            self._open(uri, is_ours=True),
+            self._open(uri, is_ours=is_ours),
             root=workspace.root,
             inventory_path=workspace.inventory_path,
             inventory=workspace.inventory,
@@ -503,10 +547,9 @@ def open_tokens(
     *changes*, which are to be signed, are held against the tokens before any PIN is asked.
     """
     with _sessions(workspace) as sessions:
-        tokens = OpenTokens(workspace, sessions, writable=writable, policy=policy)
         expected = tuple(changes)
+        tokens = OpenTokens(workspace, sessions, writable=writable, policy=policy, changes=expected)
         issuers = {change.draft.issuer for change in expected}
         tokens.require_attested(*(key for key in issuers if workspace.inventory().get(key)))
-        tokens.require_fits(expected)
-        tokens.expected = len(expected)
+        tokens.require_fits()
         yield tokens

@@ -76,8 +76,12 @@ def sign_preview(
 
 
 def _sign(workspace: CommandWorkspace, made: Preview[R], approve: Consent) -> R:
+    is_only_shown = workspace.options.dry_run or workspace.options.plan is not None
+    if not is_only_shown and not made.report.errors:
+        # Nobody reads a review for nothing: the module is loaded in the child process from here on.
+        made.require_tokens()
     show_plan(workspace, made)
-    if workspace.options.dry_run or workspace.options.plan:
+    if is_only_shown:
         _only_shown(workspace, made)
     return made.sign(approve=lambda preview: approve(workspace, preview.plan))
 
