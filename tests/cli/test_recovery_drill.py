@@ -37,11 +37,14 @@ def test_the_loss_of_the_first_token_is_survived_and_costs_a_restart(
     }  # fmt: skip
     steps = {step["what"]: step for step in told["steps"]}
     assert {what: (step["key"], step["token"]) for what, step in steps.items()} == {
-        "operator ACME and its accounts": (named["ACME spare"], spare.label),
+        "accounts of operator ACME": (named["ACME spare"], spare.label),
         "users of account ORDERS, once the operator lists another signing key": (
             named["ACME spare"], spare.label,
         ),
-        "users of account SYS": (named["SYS spare"], spare.label),
+        "users of account SYS; deliver their creds before --finish": (named["SYS spare"], spare.label),
+        "operator ACME, without the lost keys; then the servers are restarted": (
+            named["ACME spare"], spare.label,
+        ),
     }  # fmt: skip
     assert told["people"] == [
         f'who has the token "{spare.label}" and its PIN',
@@ -104,7 +107,9 @@ def test_an_account_key_that_is_lost_changes_nothing_at_servers(
     desk.ok("account", "signing-key", "add", "-a", "ORDERS", "--token", other.uri)
     told = desk.ok("recovery", "drill", other.uri, "--json").data
     assert (told["restarts"], told["servers"]) == (0, ["nothing; accounts that change are pushed"])
-    assert [step["what"] for step in told["steps"]] == ["users of account ORDERS"]
+    assert [step["what"] for step in told["steps"]] == [
+        "users of account ORDERS; deliver their creds before --finish"
+    ]
     assert told["stolen"] == [
         "push account ORDERS at once: until then the lost signing key issues users of it"
     ]

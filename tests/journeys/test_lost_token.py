@@ -168,6 +168,25 @@ def test_users_stay_and_the_lost_keys_are_gone_when_the_identity_was_lost(
     assert servers.let_in(server.url, app, later) == [True, True]
 
 
+def test_the_commands_that_a_drill_prints_are_the_way_on(office: Office, servers: Servers) -> None:
+    office.run('seedless account edit BILLING --yes --issuer "$(seedless operator show --field sub)"')
+    server = servers.restarted()
+    office.run(f"seedless push --all --yes --url {server.url}")
+    app = office.creds("app")
+    steps = office.json("recovery", "drill", "MAIN")["steps"]
+    commands = [command for step in steps for command in step["commands"]]
+    office.lose("MAIN")
+    for command in commands:
+        words = command.replace("--token OTHER", "--token pkcs11:token=SPARE").replace(" NAME ", " later ")
+        office.run(f"{words} --yes" + (f" --url {server.url}" if " push " in command else ""))
+    server = servers.restarted(server)
+    office.run(f"seedless push --all --yes --url {server.url}")
+    again, later = office.creds("app"), office.creds("later")
+    assert servers.let_in(server.url, app, again, later) == [False, True, True]
+    assert servers.let_in(server.url, office.creds("app", "BILLING")) == [True]
+    assert office.json("recovery", "drill", "TEAM")["survived"]
+
+
 def test_a_lost_signing_key_is_forgotten_and_nobody_notices(office: Office, servers: Servers) -> None:
     lost = office.run(_KEY + "key 'ACME spare'").strip()
     server = servers.restarted()

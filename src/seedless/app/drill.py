@@ -162,6 +162,7 @@ class _Loss:
             *self._operator(signer),
             *(step for account in self.accounts for step in self._account(account.claims, signer)),
             *self._users(),
+            *self._forgotten(signer),
         ]
         findings, signed = self._played(signer, signs=signs)
         servers, restarts = self._servers(signer)
@@ -214,16 +215,36 @@ class _Loss:
             for key in lost
             if key != claims.sub
         ]
-        commands.append("seedless push --all")
-        if claims.sub in lost:
-            commands.append("seedless operator reissue --convert-to-signing-key --token OTHER")
+        # The identity is no signing key, which is what a rotation replaces.
         commands += [
+            f"seedless account edit {shown(account.claims.name)} --issuer {signer}"
+            for account in self.accounts
+            if claims.sub in lost and str(account.issuer) == claims.sub
+        ]
+        if commands:
+            yield self._step(f"accounts of operator {name}", (*commands, "seedless push --all"), signer)
+
+    def _forgotten(self, signer: PublicKey | None) -> Iterator[DrillStep]:
+        """Yield how the lost keys of the operator are forgotten, after everything else.
+
+        With another identity in the store nothing is pushed any more until the servers were restarted.
+        """
+        claims = self.operator.claims
+        lost = [key for key in (claims.sub, *claims.body.signing_keys) if self._is_lost(key)]
+        if not lost or signer is None:
+            return
+        commands = [
             f"seedless rotate operator-key --key {key} --new-key {signer} --without-servers --finish"
             for key in lost
         ]
+        if claims.sub in lost:
+            commands.insert(0, "seedless operator reissue --convert-to-signing-key --token OTHER")
         commands.append("seedless server config --nats-resolver -o trust.conf")
-        what = f"operator {name} and its accounts"
-        yield DrillStep(what=what, commands=tuple(commands), key=signer, token=self._token_of(signer))
+        what = f"operator {shown(claims.name)}, without the lost keys; then the servers are restarted"
+        yield self._step(what, commands, signer)
+
+    def _step(self, what: str, commands: Sequence[str], key: PublicKey) -> DrillStep:
+        return DrillStep(what=what, commands=tuple(commands), key=key, token=self._token_of(key))
 
     def _without_operator(self, name: str) -> DrillStep:
         """Return what is left where no key of the operator is: a spare operator, or a new one."""
@@ -267,17 +288,16 @@ class _Loss:
         name, signer = shown(claims.name), self._signer(claims)
         if signer is not None:
             commands = [f"seedless user add -a {name} NAME --issuer {signer}"]
-            commands += [
+            rotations = [
                 f"seedless rotate account-key {name} --key {key} --new-key {signer} --without-servers{end}"
                 for key in lost
                 if key != claims.sub
                 for end in ("", " --finish")
             ]
-            commands.append(f"seedless push {name}")
-            token = self._token_of(signer)
-            yield DrillStep(
-                what=f"users of account {name}", commands=tuple(commands), key=signer, token=token
-            )
+            if rotations:
+                commands += [*rotations, f"seedless push {name}"]
+            what = f"users of account {name}{'; deliver their creds before --finish' if rotations else ''}"
+            yield self._step(what, commands, signer)
             return
         restored = self._restored(lost)
         if restored is not None:
