@@ -1,0 +1,52 @@
+"""`seedless serve issuer`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seedless.cli.command import command
+from seedless.cli.options import Settings, token_options
+
+_FILE: Any = click.Path(path_type=Path)
+
+
+@command()
+@click.argument("configuration", type=_FILE)
+@token_options
+def issuer(settings: Settings, *, configuration: Path) -> None:
+    """Issue users over NATS, to whom the file CONFIGURATION allows.
+
+    Any NATS client asks: issuer.user for the jwt of a public key, issuer.account to have accounts signed by
+    their desired state, issuer.revoke, issuer.info. Who asks is known by the server of the importing account.
+    What is issued is appended to a JetStream stream before it is answered. The log is on stderr, a JSON
+    object a line; SIGTERM answers what was received, and ends.
+
+    \b
+    Example:
+      seedless serve issuer /etc/seedless/issuer.toml
+    """
+    import asyncio  # not for --help
+    from importlib.metadata import version
+
+    from msgspec.structs import replace
+
+    from seedless.app.workspace import Workspace
+    from seedless.serve.issuer_config import load
+    from seedless.serve.issuer_process import SERVICE, IssuerProcess
+    from seedless.serve.logs import EventLog
+
+    config = load(configuration)
+    workspace = None
+    if config.delegation is not None:
+        context = config.delegation.context or settings.context
+        settings = replace(settings, context=context)
+        workspace = Workspace(
+            settings.store, operator=settings.operator, module=settings.module, token=settings.token,
+            pin_source=settings.pin_source, context=settings.context,
+        )  # fmt: skip
+    process = IssuerProcess(config, EventLog(sys.stderr, SERVICE), version("seedless"), workspace)
+    asyncio.run(process.run())

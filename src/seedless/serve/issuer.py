@@ -1,0 +1,296 @@
+"""Issuing over NATS: users for public keys, accounts by desired state, revocations; each by its rules.
+
+A requester is known by `Nats-Request-Info` alone, which the server of the importing account sets on a service
+import, in place of one that a client has sent (measured, nats-server 2.15.1; it is read by this exact
+spelling, since one in lower case arrives beside it as the client has written it). Within the service's own
+account a client's header arrives unchanged: the service has an account of its own, without other users, and
+refuses what has no header.
+
+Requests are handled in tasks, up to a bound. Errors are caught here: what answers is `{"error": …}` with
+`Nats-Service-Error-Code`, and nothing of an exception that is not meant for the requester.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from seedless import strict_json, wire
+from seedless.claims import User
+from seedless.errors import BadClaims, BadKey, Refused, SeedlessError, UsageError
+from seedless.jwt import Claims
+from seedless.nkey import PublicKey, Role
+from seedless.serve.audit import AuditEntry, AuditStream
+from seedless.serve.issuer_config import ENDPOINTS, IssuerConfig, IssuerRule
+from seedless.signing import sign
+from seedless.text import brief, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from nats.aio.msg import Msg
+
+    from seedless.serve.logs import EventLog
+    from seedless.signer import Signer
+
+__all__ = ["HEADER", "AccountDesk", "Issuer", "RequesterIdentity", "requester_of"]
+
+HEADER = "Nats-Request-Info"
+_LONGEST_REQUEST = 1_048_576  # bytes, as the default of servers
+_LONGEST_NAME = 200
+S = TypeVar("S")
+
+
+class RequesterIdentity(msgspec.Struct, frozen=True):
+    """Who asks: the account (key text) and, where the import is shared, what its server calls the user."""
+
+    acc: str
+    user: str = ""
+    name: str = ""
+
+
+class UserRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `user` is asked: a jwt for the public key *key* in *role* of *account*, for *validity* seconds."""
+
+    key: str
+    account: str
+    role: str
+    name: str
+    validity: int = 0
+    tags: tuple[str, ...] = ()
+
+
+class AccountRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `account` is asked: a desired state (TOML or JSON, as text) of accounts."""
+
+    desired: str
+
+
+class RevokeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `revoke` is asked: to revoke the users *key* (or `*`) of *account*, issued until now."""
+
+    account: str
+    key: str
+
+
+class AccountDesk(Protocol):
+    """What signs accounts with the token; it waits, so it is called in a thread of its own."""
+
+    def apply(self, desired: str, may: Callable[[str], bool]) -> list[str]:
+        """Sign and push what differs of the accounts in *desired*; return their names."""
+
+    def revoke(self, account: str, key: str) -> int:
+        """Revoke *key* in *account*, push it, and return its new `iat`."""
+
+
+def requester_of(headers: Mapping[str, str] | None) -> RequesterIdentity:
+    """Return who asks, by the header that a server sets; raise `Refused` without it."""
+    text = (headers or {}).get(HEADER)
+    if text is None:
+        raise Refused("there is no Nats-Request-Info: ask through an import of this service")
+    try:
+        found = msgspec.json.decode(text, type=RequesterIdentity)
+    except msgspec.MsgspecError as error:
+        raise Refused("the Nats-Request-Info cannot be read") from error
+    if not found.acc:
+        raise Refused("the Nats-Request-Info names no account")
+    return found
+
+
+class Issuer:
+    """Answers requests by the rules of *config*; *keys* are the signers by account and role."""
+
+    def __init__(
+        self,
+        config: IssuerConfig,
+        keys: Mapping[tuple[str, str], Signer],
+        audit: AuditStream,
+        log: EventLog,
+        desk: AccountDesk | None = None,
+        in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+    ) -> None:
+        """Take what is decided and signed with; *desk* is None where no token is at hand."""
+        self._config = config
+        self.keys = dict(keys)
+        self._audit = audit
+        self._log = log
+        self._desk = desk
+        self._in_thread = in_thread
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.counts: dict[str, dict[str, int]] = {
+            name: {"num_requests": 0, "num_errors": 0} for name in ENDPOINTS
+        }
+
+    def receiver(self, endpoint: str) -> Callable[[Msg], Awaitable[None]]:
+        """Return what takes the messages of *endpoint*, and handles each in a task."""
+
+        async def receive(message: Msg) -> None:
+            self.counts[endpoint]["num_requests"] += 1
+            if len(self._tasks) >= self._config.concurrency:
+                await self._refuse(message, endpoint, 503, "too many requests: try again later")
+                return
+            task = asyncio.create_task(self._handle(endpoint, message))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        return receive
+
+    async def finish(self) -> None:
+        """Wait until what was received is answered."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _handle(self, endpoint: str, message: Msg) -> None:
+        try:
+            requester = requester_of(message.headers)
+            answer = await self._answer(endpoint, requester, message.data)
+        except (Refused, BadKey, BadClaims, UsageError) as error:
+            await self._refuse(message, endpoint, 400, error.message)
+        except SeedlessError as error:
+            self._log.error("not issued", endpoint=endpoint, reason=error.message)
+            await self._refuse(message, endpoint, 500, "it cannot be issued now: try again later")
+        except Exception as error:  # noqa: BLE001 - the requester learns nothing of it
+            self._log.error("not issued", endpoint=endpoint, reason=type(error).__name__)
+            await self._refuse(message, endpoint, 500, "it cannot be issued now: try again later")
+        else:
+            await self._respond(message, answer)
+
+    async def _answer(self, endpoint: str, who: RequesterIdentity, data: bytes) -> dict[str, Any]:
+        match endpoint:
+            case "user":
+                return await self._user(who, _read(data, UserRequest))
+            case "account":
+                return await self._account(who, _read(data, AccountRequest))
+            case "revoke":
+                return await self._revoke(who, _read(data, RevokeRequest))
+        return self._info(who)
+
+    def _rules(self, who: RequesterIdentity, endpoint: str) -> list[IssuerRule]:
+        """Return the rules for *who* and *endpoint*; raise `Refused` without any."""
+        rules = [rule for rule in self._config.rules if rule.is_for(who.acc, who.user)]
+        rules = [rule for rule in rules if endpoint in rule.endpoints]
+        if not rules:
+            raise Refused(f"{brief(who.acc)} may not ask for that")
+        return rules
+
+    async def _user(self, who: RequesterIdentity, asked: UserRequest) -> dict[str, Any]:
+        rules = [rule for rule in self._rules(who, "user") if rule.allows("user", asked.account, asked.role)]
+        key = self.keys.get((asked.account, asked.role))
+        if not rules or key is None:
+            raise Refused(f"no users of {quoted(asked.account)} in the role {quoted(asked.role)} are issued")
+        seconds = asked.validity or self._config.validity
+        longest = max(rule.longest for rule in rules)
+        if not 0 < seconds <= longest:
+            raise Refused(f"users are valid for {longest} s at most")
+        _require_user(asked)
+        account, request = self._config.accounts[asked.account].key, secrets.token_hex(8)
+        body = msgspec.structs.replace(User.scoped(account), tags=asked.tags)
+
+        def made(iat: int) -> tuple[AuditEntry, str]:
+            claims = Claims(sub=asked.key, name=asked.name, body=body, exp=iat + seconds)
+            text = sign(claims, key, now=iat).text
+            return AuditEntry(
+                endpoint="user", sub=asked.key, account=account, iat=iat, digest=_digest(text),
+                name=asked.name, role=asked.role, exp=claims.exp, requester=who.acc, user=who.user, request=request,
+            ), text  # fmt: skip
+
+        return {"jwt": await self._audit.append(f"user.{asked.key}", made)}
+
+    async def _account(self, who: RequesterIdentity, asked: AccountRequest) -> dict[str, Any]:
+        rules, desk = self._rules(who, "account"), self._signing_desk()
+
+        def may(name: str) -> bool:
+            return any(rule.allows("account", name) for rule in rules)
+
+        await self._record("account", who, hashlib.sha256(asked.desired.encode()).hexdigest())
+        return {"accounts": await self._in_thread(desk.apply, asked.desired, may)}
+
+    async def _revoke(self, who: RequesterIdentity, asked: RevokeRequest) -> dict[str, Any]:
+        rules, desk = self._rules(who, "revoke"), self._signing_desk()
+        if not any(rule.allows("revoke", asked.account) for rule in rules):
+            raise Refused(f"users of {quoted(asked.account)} are not revoked for {brief(who.acc)}")
+        if asked.key != "*":
+            PublicKey.parse(asked.key)
+        await self._record("revoke", who, _digest(f"{asked.account} {asked.key}"), asked.key, asked.account)
+        return {"issued_at": await self._in_thread(desk.revoke, asked.account, asked.key)}
+
+    def _info(self, who: RequesterIdentity) -> dict[str, Any]:
+        rules = self._rules(who, "info")
+        return {
+            "account": who.acc,
+            "user": who.user,
+            "rules": [
+                {
+                    "endpoints": list(rule.endpoints),
+                    "accounts": list(rule.accounts),
+                    "roles": list(rule.roles),
+                    "longest": rule.longest,
+                }
+                for rule in rules
+            ],
+        }
+
+    def _signing_desk(self) -> AccountDesk:
+        if self._desk is None:
+            raise Refused("this service signs no accounts")
+        return self._desk
+
+    async def _record(
+        self, endpoint: str, who: RequesterIdentity, digest: str, sub: str = "", account: str = ""
+    ) -> None:
+        """Write down that *who* has asked the token for something, before it is done."""
+        request = secrets.token_hex(8)
+
+        def made(iat: int) -> tuple[AuditEntry, str]:
+            return AuditEntry(
+                endpoint=endpoint, sub=sub, account=account, iat=iat, digest=digest, requester=who.acc,
+                user=who.user, request=request,
+            ), ""  # fmt: skip
+
+        await self._audit.append(f"{endpoint}.{who.acc}", made)
+
+    async def _refuse(self, message: Msg, endpoint: str, code: int, reason: str) -> None:
+        self.counts[endpoint]["num_errors"] += 1
+        self._log.warning("refused", endpoint=endpoint, reason=reason)
+        headers = {"Nats-Service-Error": brief(reason), "Nats-Service-Error-Code": str(code)}
+        await self._respond(message, {"error": reason}, headers)
+
+    async def _respond(
+        self, message: Msg, answer: Mapping[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
+        from nats.errors import Error  # nats-py is an extra
+
+        if not message.reply:
+            return
+        try:
+            client = message._client  # noqa: SLF001 - Msg.respond sends no headers
+            await client.publish(message.reply, json.dumps(answer).encode(), headers=headers)
+        except Error as error:  # the connection has ended: the requester asks again
+            self._log.warning("not answered", reason=str(error))
+
+
+def _require_user(asked: UserRequest) -> None:
+    """Raise `Refused` for what is no user that servers can fill a template for."""
+    if PublicKey.parse(asked.key).role is not Role.USER:
+        raise Refused("the key is not that of a user")
+    if not asked.name or len(asked.name) > _LONGEST_NAME or not asked.name.isprintable():
+        raise Refused("a user has a name that can be printed")
+    # Names and tags fill the template of the role: what servers make of them is a subject.
+    for word in (asked.name, *asked.tags):
+        if set(word) & set(".*> "):
+            raise Refused(f"{quoted(word)} contains a dot, a wildcard or a blank")
+
+
+def _read(data: bytes, kind: type[S]) -> S:
+    if len(data) > _LONGEST_REQUEST:
+        raise Refused("the request is too long")
+    return strict_json.read(wire.parse(data), kind)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,254 @@
+"""`serve issuer` at a real nats-server: users for public keys, each recorded before it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless import Export, Import, Remote, Role, SoftwareKey, StoreError, read
+from seedless.claims import Permission, Template
+from seedless.client import connect
+from seedless.creds import Creds, parse_creds
+from seedless.serve.issuer_config import IssuerConfig, load
+from seedless.serve.issuer_process import IssuerProcess
+from seedless.serve.logs import EventLog
+from seedless.server_config import full
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from office import Office, open_office
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from nats.aio.client import Client
+
+    import pytest_softhsm
+
+CONFIGURATION = """
+servers = ["{url}"]
+creds = "{creds}"
+
+[delegation]
+for = "12h"
+
+[accounts.ORDERS]
+key = "{orders}"
+roles = {{ service = "delegated" }}
+
+[[rules]]
+from = ["{shop}"]
+endpoints = ["user", "account", "revoke", "info"]
+accounts = ["ORDERS"]
+roles = ["service"]
+longest = "1h"
+"""
+
+
+@dataclass
+class World:
+    """Accounts, their server, and the configuration of an issuer in an account of its own."""
+
+    office: Office
+    url: str
+    config: IssuerConfig
+    shop: Creds
+    stranger: Creds
+    inside: Creds
+    orders: str
+
+    @contextlib.asynccontextmanager
+    async def running(self, replicas: int = 1) -> AsyncIterator[list[IssuerProcess]]:
+        stream, processes, tasks = io.StringIO(), [], []
+        try:
+            for _ in range(replicas):
+                process = IssuerProcess(
+                    self.config,
+                    EventLog(stream, "issuer"),
+                    "0",
+                    self.office.workspace(),
+                    Remote(urls=(self.url,)),
+                )
+                processes.append(process)
+                tasks.append(asyncio.create_task(process.run()))
+                await asyncio.wait_for(process.connection.connected.wait(), 20)
+            yield processes
+        finally:
+            for process in processes:
+                process.stop()
+            await asyncio.gather(*tasks)
+            self.log = stream.getvalue()
+
+    @contextlib.asynccontextmanager
+    async def client(self, creds: Creds) -> AsyncIterator[Client]:
+        client = await connect([self.url], creds.key, creds.jwt)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+
+@pytest.fixture
+def world(
+    few_tokens: None,
+    softhsm_token: pytest_softhsm.Token,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nats_server: Callable[[str], Any],
+) -> World:
+    """The account SHOP imports the service of ISSUER, which issues users of ORDERS."""
+    office = open_office(softhsm_token, tmp_path, monkeypatch)
+    with office.workspace() as ws:
+        ws.operators.add("ACME", system_account=True).sign()
+        stored = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
+        ws.accounts.add("ISSUER", limits=stored).sign()
+        ws.exports.add("ISSUER", Export(name="issuer", subject="issuer.*", type="service")).sign()
+        users = {}
+        for name in ("SHOP", "STRANGER"):
+            ws.accounts.add(name).sign()
+            ws.imports.add(
+                name, Import(name="issuer", account="ISSUER", subject="issuer.*", type="service", share=True)
+            ).sign()
+            users[name] = ws.users.add(name, "app").sign()
+        users["ISSUER"] = ws.users.add("ISSUER", "app").sign()
+        ws.accounts.add("ORDERS").sign()
+        allowed = Permission(allow=("orders.{{name()}}",))
+        ws.signing_keys.add(
+            "ORDERS", role="service", template=Template(pub=allowed, sub=allowed, subs=9)
+        ).sign()
+        configuration = full(ws.operator(), ws.all_accounts(), allow_delete=True)
+        server = nats_server(f'{configuration}\njetstream {{ store_dir: "{tmp_path}/js" }}\n')
+        ws.resolver.push(everything=True, remote=server.url).send().require_done()
+        keys = {name: ws.account(name).claims.sub for name in ("SHOP", "ORDERS")}
+    path = tmp_path / "issuer.toml"
+    path.write_text(
+        CONFIGURATION.format(
+            url=server.url, creds=users["ISSUER"].creds_path, orders=keys["ORDERS"], shop=keys["SHOP"]
+        )
+    )
+    path.chmod(0o600)
+    creds = {name: parse_creds(user.creds_path.read_text()) for name, user in users.items()}
+    return World(
+        office, server.url, load(path), creds["SHOP"], creds["STRANGER"], creds["ISSUER"], keys["ORDERS"]
+    )
+
+
+async def ask(client: Client, endpoint: str, headers: dict[str, str] | None = None, **members: Any) -> Any:  # noqa: ANN401 - JSON
+    answer = await client.request(
+        f"issuer.{endpoint}", json.dumps(members).encode(), timeout=15, headers=headers
+    )
+    return json.loads(answer.data)
+
+
+def request_of(pair: SoftwareKey, **members: object) -> dict[str, Any]:
+    return {"key": str(pair.public_key), "account": "ORDERS", "role": "service", "name": "ann"} | members
+
+
+def test_a_user_is_issued_to_whom_a_rule_allows_recorded_and_logs_in(
+    world: World, session: Callable[..., Any]
+) -> None:
+    key = SoftwareKey.generate(Role.USER)
+
+    async def journey() -> tuple[str, dict[str, Any], list[Any]]:
+        async with world.running(), world.client(world.shop) as shop, world.client(world.stranger) as other:
+            issued = await ask(shop, "user", **request_of(key, validity=600, tags=["team:a"]))
+            async with world.client(world.inside) as inside:
+                found = await inside.jetstream().get_last_msg("ISSUED", f"issued.user.{key.public_key}")
+                forged = {"Nats-Request-Info": json.dumps({"acc": "A"})}
+                refused = [
+                    await ask(other, "user", **request_of(key)),
+                    await ask(other, "user", forged, **request_of(key)),
+                    await ask(inside, "user", **request_of(key)),
+                    await ask(shop, "user", **request_of(key, role="admin")),
+                    await ask(shop, "user", **request_of(key, validity=3601)),
+                    await ask(shop, "user", **request_of(key, name="a.*")),
+                    await ask(shop, "user", **request_of(key, key=world.orders)),
+                    await ask(shop, "user", **request_of(key, more=1)),
+                    await ask(shop, "account", desired="[operator]\nname = 'ACME'"),
+                    await ask(shop, "account", desired="[accounts.SHOP]\n"),
+                ]
+            info = await ask(shop, "info")
+            assert (info["account"], info["rules"][0]["accounts"]) == (str(world.shop.jwt.issuer), ["ORDERS"])
+            return issued["jwt"], json.loads(found.data or b""), refused
+
+    text, entry, refused = asyncio.run(journey())
+    jwt = read(text)
+    assert (jwt.claims.exp - jwt.issued_at, jwt.claims.body.tags) == (600, ("team:a",))
+    assert (entry["digest"], entry["iat"]) == (hashlib.sha256(text.encode()).hexdigest(), jwt.issued_at)
+    assert (entry["requester"], entry["user"]) == (str(world.shop.jwt.issuer), world.shop.jwt.claims.sub)
+    assert all("jwt" not in one and one["error"] for one in refused), refused
+    assert session(world.url, key, jwt).refusal == ""  # the account keeps the key for what it signed
+
+
+def test_two_replicas_never_date_two_jwts_of_a_user_alike_or_back(world: World) -> None:
+    key = SoftwareKey.generate(Role.USER)
+
+    async def journey() -> list[int]:
+        async with world.running(replicas=2) as processes, world.client(world.shop) as shop:
+            answers = await asyncio.gather(*(ask(shop, "user", **request_of(key)) for _ in range(3)))
+            many = [request_of(SoftwareKey.generate(Role.USER)) for _ in range(60)]
+            others = await asyncio.gather(*(ask(shop, "user", **one) for one in many))
+            assert all("jwt" in one for one in others)
+            counts = [process.issuer.counts["user"]["num_requests"] for process in processes]
+            assert min(counts) > 0
+            async with world.client(world.inside) as inside:
+                info = await inside.jetstream().stream_info(
+                    "ISSUED", subjects_filter=f"issued.user.{key.public_key}"
+                )
+                assert info.state.subjects == {f"issued.user.{key.public_key}": len(answers)}
+        return [read(one["jwt"]).issued_at for one in answers]
+
+    times = asyncio.run(journey())
+    assert len(set(times)) == 3
+
+
+def test_accounts_are_signed_and_users_revoked_for_whom_a_rule_allows(
+    world: World, session: Callable[..., Any]
+) -> None:
+    key = SoftwareKey.generate(Role.USER)
+
+    async def journey() -> None:
+        async with world.running(), world.client(world.shop) as shop:
+            issued = await ask(shop, "user", **request_of(key))
+            client = await asyncio.to_thread(session, world.url, key, read(issued["jwt"]))
+            assert client.refusal == ""
+            changed = await ask(shop, "account", desired="[accounts.ORDERS.limits]\nconn = 7\n")
+            assert changed == {"accounts": ["ORDERS"]}
+            revoked = await ask(shop, "revoke", account="ORDERS", key=str(key.public_key))
+            assert "issued_at" in revoked, revoked
+            await asyncio.to_thread(client.flush)
+            assert client.refusal != ""
+
+    asyncio.run(journey())
+    claims = world.office.workspace().account("ORDERS").claims
+    assert (claims.body.limits.conn, list(claims.body.revocations)) == (7, [str(key.public_key)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('creds = "', 'cred = "', "cred"),
+        ('[delegation]\nfor = "12h"', "", "delegated keys, and there is no"),
+        ('endpoints = ["user"', 'endpoints = ["users"', "endpoints"),
+        ('service = "delegated"', 'service = "pkcs11:token=ACME"', "signs a few jwts a second"),
+    ],
+)
+def test_a_configuration_that_is_not_right_is_refused_with_the_place(
+    tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    path = tmp_path / "issuer.toml"
+    text = CONFIGURATION.format(url="nats://h", creds="/c", orders="A", shop="A")
+    assert old in text
+    path.write_text(text.replace(old, new))
+    path.chmod(0o600)
+    with pytest.raises(StoreError, match=sentence):
+        load(path)
