@@ -196,7 +196,8 @@ class Issuer:
             text = sign(claims, key, now=iat).text
             return AuditEntry(
                 endpoint="user", sub=asked.key, account=account, iat=iat, digest=_digest(text),
-                name=asked.name, role=asked.role, exp=claims.exp, requester=who.acc, user=who.user, request=request,
+                name=asked.name, role=asked.role, exp=claims.exp,
+                requester=who.acc, user=who.user, request=request,
             ), text  # fmt: skip
 
         return {"jwt": await self._audit.append(f"user.{asked.key}", made)}

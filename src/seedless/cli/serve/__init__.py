@@ -5,7 +5,7 @@ from __future__ import annotations
 from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "issuer": ("issuer", "Issue users over NATS, to whom the file CONFIGURATION allows."),
+    "issuer": ("issuer", "Issue users over NATS to whom CONFIGURATION allows."),
     "password": ("password", "Print the hash of a password for a users file."),
 }
 
