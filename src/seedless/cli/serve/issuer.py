@@ -20,10 +20,11 @@ _FILE: Any = click.Path(path_type=Path)
 def issuer(settings: Settings, *, configuration: Path) -> None:
     """Issue users over NATS to whom CONFIGURATION allows.
 
-    CONFIGURATION is a TOML file. Any NATS client asks: issuer.user for the jwt of a public key, issuer.account to have accounts signed by
-    their desired state, issuer.revoke, issuer.info. Who asks is known by the server of the importing account.
-    What is issued is appended to a JetStream stream before it is answered. The log is on stderr, a JSON
-    object a line; SIGTERM answers what was received, and ends.
+    CONFIGURATION is a TOML file. Any NATS client asks: issuer.user for the jwt of a public key,
+    issuer.account to have accounts signed by their desired state, issuer.revoke, issuer.info. Who asks is
+    known by the server of the importing account. What is issued is appended to a JetStream stream before
+    it is answered. The log is on stderr, a JSON object a line; SIGTERM answers what was received, and
+    ends.
 
     \b
     Example:
