@@ -147,3 +147,13 @@ def test_a_program_gives_them_by_name(orders: Desk, monkeypatch: pytest.MonkeyPa
         ).sign()
         assert edited.jwt.claims.body.pub.allow[:2] == ("audit", "$JS.API.STREAM.INFO.KV_B")
         assert not any("ORDERS" in subject for subject in edited.jwt.claims.body.pub.allow)
+        jetstream = JetStreamPermissions(consume=("ORDERS:{{name()}}",))
+        scope = (
+            ws.signing_keys.add("ORDERS", role="shop", jetstream=jetstream)
+            .sign()
+            .jwt.claims.body.signing_keys[0]
+        )
+        assert scope.template.pub.allow[0] == "$JS.API.CONSUMER.INFO.ORDERS.{{name()}}"
+        more = JetStreamPermissions(kv=("B",))
+        scope = ws.signing_keys.edit("ORDERS", "shop", jetstream=more).sign().jwt.claims.body.signing_keys[0]
+        assert "$JS.API.STREAM.INFO.KV_B" in scope.template.pub.allow

@@ -14,11 +14,13 @@ import pytest
 from nats.js.api import ConsumerConfig, KeyValueConfig, StreamConfig
 from nats.js.errors import KeyNotFoundError
 
+from seedless.change import Context, Statement
 from seedless.claims import Account, Operator, Permission, User
 from seedless.claims.jetstream import INBOX, JetStreamPermissions, allow
 from seedless.creds import format_creds
 from seedless.jwt import Claims, Draft, Jwt, draft
 from seedless.nkey import Role
+from seedless.rules.jetstream import c124_jetstream_permissions_are_whole
 from seedless.seeds import SoftwareKey
 from seedless.server_config import memory
 
@@ -106,7 +108,9 @@ async def _fill(urls: Mapping[str, str]) -> None:
             ConsumerConfig(durable_name="push", deliver_subject="_INBOX_app.push", ack_policy="explicit"),  # type: ignore[arg-type]
         )
         for bucket in ("SETTINGS", "SECRETS"):
-            values = await context.create_key_value(KeyValueConfig(bucket=bucket, history=5))
+            values = await context.create_key_value(
+                KeyValueConfig(bucket=bucket, history=5, direct=bucket == "SETTINGS")
+            )
             await values.put("colour", b"red")
             objects = await context.create_object_store(bucket)
             await objects.put("file", b"content")
@@ -435,19 +439,33 @@ def test_an_inbox_prefix_of_its_own_keeps_answers_from_other_users(urls: Mapping
     run(urls, Place("v1", "", "_INBOX_app"), doing, consume=("ORDERS",))
 
 
-@pytest.mark.parametrize("missing", ["inbox", "ack"])
-def test_what_is_left_out_of_a_consumer_is_missed(urls: Mapping[str, str], missing: str) -> None:
-    """The subjects are needed: without one of them the work of the same client fails."""
+@pytest.mark.parametrize(
+    ("missing", "lists"),
+    [
+        pytest.param("inbox", {"consume": ("ORDERS:other",)}, id="inbox"),
+        pytest.param("$JS.ACK", {"consume": ("ORDERS:other",)}, id="ack"),
+        pytest.param("$JS.API.DIRECT.GET", {"kv": ("SETTINGS",)}, id="direct get"),
+    ],
+)
+def test_what_c124_warns_of_is_missed(urls: Mapping[str, str], missing: str, lists: dict[str, Any]) -> None:
+    """Without one of the subjects the work of the same client fails."""
 
     async def do() -> None:
-        body = allow(User.new(), JetStreamPermissions(consume=("ORDERS:other",)))
+        body = allow(User.new(), JetStreamPermissions(**lists))
         if missing == "inbox":
             body = msgspec.structs.replace(body, sub=Permission(allow=("nothing",)))
         else:
-            kept = tuple(text for text in body.pub.allow if not text.startswith("$JS.ACK"))
+            kept = tuple(text for text in body.pub.allow if not text.startswith(missing))
             body = msgspec.structs.replace(body, pub=Permission(allow=kept))
+        statement = Statement(Claims(sub="", body=body), "")
+        assert [one.code for one in c124_jetstream_permissions_are_whole(statement, Context(0))] == ["C124"]
         client, errors = await login(urls["v1"], body)
-        await Work(client, errors, "").refused(_fetch(Work(client, errors, ""), "ORDERS", "other"))
+        work = Work(client, errors, "")
+        await work.refused(_get(work) if "kv" in lists else _fetch(work, "ORDERS", "other"))
         await client.close()
 
     asyncio.run(do())
+
+
+async def _get(work: Work) -> None:
+    await (await work.js.key_value("SETTINGS")).get("colour")

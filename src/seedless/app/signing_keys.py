@@ -11,7 +11,8 @@ from seedless.app import edits
 from seedless.app.edits import Edited
 from seedless.app.pipeline import Notice, Preview
 from seedless.app.subjects import GENERATE, signing_key_subjects
-from seedless.claims import Account, Operator, Scope, Template, signing_key
+from seedless.claims import Account, JetStreamPermissions, Operator, Scope, Template, signing_key
+from seedless.claims.jetstream import allow
 from seedless.errors import UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
@@ -40,16 +41,19 @@ class SigningKeys:
         *,
         role: str | None = None,
         template: Template | None = None,
+        jetstream: JetStreamPermissions | None = None,
         description: str | None = None,
         issuer: str | None = None,
     ) -> Preview[Edited[Any]]:
         """Preview a new signing key of *account*, or of the operator: created on the token, or a given *key*.
 
-        With a *role*, a *template* or a *description* it is a scope of an account: its users carry no
-        permissions themselves and get those of the template. Raise `UsageError` for a key or a role that is
-        there already.
+        With a *role*, a *template*, *jetstream* or a *description* it is a scope of an account: its users
+        carry no permissions themselves and get those of the template and of *jetstream*. Raise `UsageError`
+        for a key or a role that is there already.
         """
         workspace = self._workspace
+        if jetstream is not None:
+            template = allow(template or Template.new(), jetstream)
         address = () if account is None else (account,)
         before = edits.stored(workspace, address)
         is_scope = not (role is None and template is None and description is None)
@@ -60,14 +64,11 @@ class SigningKeys:
         subjects, notices = signing_key_subjects(workspace, before, name, (str(key),))
 
         def change(claims: Claims[Any], keys: tuple[str, ...]) -> Claims[Any]:
-            entries: list[Scope | str] = list(keys)
-            if is_scope:
-                made = template if template is not None else Template.new()
-                entries = [
-                    Scope(key=one, role=role or "", template=made, description=description or "")
-                    for one in keys
-                ]
-            return with_keys(claims, entries)
+            if not is_scope:
+                return with_keys(claims, keys)
+            made = template if template is not None else Template.new()
+            scope = Scope(key="", role=role or "", template=made, description=description or "")
+            return with_keys(claims, [replace(scope, key=one) for one in keys])
 
         return edits.edit(
             workspace,
@@ -85,6 +86,7 @@ class SigningKeys:
         key: str | PublicKey,
         change: Callable[[Template], Template] | None = None,
         *,
+        jetstream: JetStreamPermissions | None = None,
         role: str | None = None,
         description: str | None = None,
         force: bool = False,
@@ -92,8 +94,9 @@ class SigningKeys:
     ) -> Preview[Edited[Account]]:
         """Preview the signing key of *account* that *key* names (a key, or a role) with another template.
 
-        *change* makes it of the one that the scope has. A plain key becomes a scope: raise `UsageError` where
-        it has issued users with permissions of their own; with *force* that is a notice.
+        *change* makes it of the one that the scope has, and *jetstream* is permitted besides. A plain key
+        becomes a scope: raise `UsageError` where it has issued users with permissions of their own; with
+        *force* that is a notice.
         """
         workspace, wanted = self._workspace, str(key)
         workspace.refresh()
@@ -109,6 +112,7 @@ class SigningKeys:
             scope = entry if isinstance(entry, Scope) else Scope(key=entry, template=Template.new())
             members = {"role": role, "description": description}
             template = scope.template if change is None else change(scope.template)
+            template = template if jetstream is None else allow(template, jetstream)
             given = {name: text for name, text in members.items() if text is not None}
             return with_keys(claims, [replace(scope, template=template, **given)])
 

@@ -244,10 +244,12 @@ def _change(change: Change, accounts: AccountClaims, names: Mapping[str, str], *
 
 
 def _difference(one: Difference, *, is_new: bool) -> str:
+    # All of what a line sums up: the report is read by who was not there.
+    details = "".join(f"<br>{_code(text)}" for text in one.details)
     if is_new:
-        return f'<tr><td colspan="2">{_text(one.line)}</td></tr>'
+        return f'<tr><td colspan="2">{_text(one.line)}{details}</td></tr>'
     effect = f'<span class="{one.effect}">{one.effect}</span>'
-    return f'<tr><td class="effect">{effect}</td><td>{_text(one.line)}</td></tr>'
+    return f'<tr><td class="effect">{effect}</td><td>{_text(one.line)}{details}</td></tr>'
 
 
 def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:

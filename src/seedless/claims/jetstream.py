@@ -310,9 +310,11 @@ def recognised(permitted: Permissions | Template | User) -> Recognised:
     Contained ones are left out, and those of which a subject is denied. To publish is recognised by what
     follows the subject of a stream that no other permission contains.
     """
-    allowed = frozenset(permitted.pub.allow)
-    inbox = _inbox_of(permitted)
-    if inbox is None or not any(text.startswith("$JS.") for text in allowed):
+    # First, for a plan may have ten thousand users without JetStream.
+    if not any(text.startswith("$JS.") for text in permitted.pub.allow):
+        return Recognised()
+    allowed, inbox = frozenset(permitted.pub.allow), _inbox_of(permitted)
+    if inbox is None:
         return Recognised()
     sets = {}
     for one in filter(_is_sound, _candidates(permitted.pub.allow)):
