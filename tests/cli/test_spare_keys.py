@@ -145,7 +145,8 @@ def test_an_operator_with_a_spare_token_has_signing_keys_on_both_and_signs_with_
     desk: Desk, softhsm: pytest_softhsm.SoftHSM, tmp_path: Path
 ) -> None:
     other = softhsm.create(pin=desk.token.pin)
-    same = desk.run("operator", "add", "ACME", "--sys", "--spare-token", desk.token.uri)
+    words = ("operator", "add", "ACME", "--sys", "--spare-token", desk.token.uri)
+    same = desk.run(*words, TOKEN_PIN="no PIN is sent for it")
     assert (same.code, "which has the other keys" in same.err) == (2, True), same
     desk.ok("operator", "add", "ACME", "--sys", "--spare-token", other.uri)
     rows = {row["name"]: row for row in desk.ok("key", "list", "--backup", "--json").data["keys"]}

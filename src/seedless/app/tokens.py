@@ -230,7 +230,9 @@ class OpenTokens:
         from seedless.pkcs11.session import require_pin_try  # see `_info`
 
         infos = [self.located(key) for key in dict.fromkeys(change.draft.issuer for change in self._changes)]
-        infos += [self._maker(name)[1] for name in dict.fromkeys(key.token for key in new_keys)]
+        makers = [self._maker(name)[1] for name in dict.fromkeys(key.token for key in new_keys)]
+        _require_apart(makers)
+        infos += makers
         for info in infos:
             if info.login_required:
                 require_pin_try(info, last_try=self._workspace.settings.last_try)
@@ -317,12 +319,7 @@ class OpenTokens:
         All tokens are opened before the first key is created. Raise `UsageError` where two of them are one.
         """
         creations = {name: self._creation(name) for name in dict.fromkeys(key.token for key in keys)}
-        serials = [creation.token.info.uri for creation in creations.values()]
-        if len(set(serials)) < len(serials):
-            raise UsageError(
-                f"the spare token is {creations[''].token.info.where}, which has the other keys",
-                "name another token: what is on one token is lost with it",
-            )
+        _require_apart([creation.token.info for creation in creations.values()])
         made: dict[NewKey, PublicKey] = {}
         for name, creation in creations.items():
             wanted = {msgspec.structs.replace(key, token=""): key for key in keys if key.token == name}
@@ -513,6 +510,15 @@ def _info(module: Path, uri: KeyUri) -> TokenInfo:
     from seedless.pkcs11.token import find_token
 
     return find_token(load(module), uri)
+
+
+def _require_apart(infos: Sequence[TokenInfo]) -> None:
+    """Raise `UsageError` where two tokens for new keys are one."""
+    if len({info.uri for info in infos}) < len(infos):
+        raise UsageError(
+            f"the spare token is {infos[0].where}, which has the other keys",
+            "name another token: what is on one token is lost with it",
+        )
 
 
 def key_uri(token: Token, label: str, key_id: bytes) -> KeyUri:
