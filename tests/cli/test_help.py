@@ -240,6 +240,18 @@ def test_a_command_loads_the_modules_of_its_own_group_that_it_needs() -> None:
     assert len(loaded) < 20
 
 
+def test_the_help_of_a_rotation_loads_neither_servers_nor_what_renders_them() -> None:
+    code = (
+        "import sys; from seedless.cli.main import main; main(['rotate', 'account-key', '--help']); "
+        "print(*(name for name in sys.modules if name.startswith('seedless.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "seedless.cli.rotate.account_key" in loaded
+    needless = ("seedless.resolver", "seedless.app.rotations", "seedless.cli.render", "seedless.pkcs11")
+    assert [name for name in loaded if name.startswith(needless)] == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_line_of_a_command_in_a_list_is_not_cut_off(name: str) -> None:
     assert not COMMANDS[name].get_short_help_str(limit=60).endswith("...")

@@ -69,6 +69,38 @@ with Workspace(**ARGUMENTS) as ws:
     }
 """
 
+RUN = """
+import sys
+from seedless import Remote, Workspace
+from seedless.app.rotations.run import Phase
+
+there = Remote(urls=(URL,), temporary_user=True)
+with Workspace(**ARGUMENTS) as ws:
+    ws.accounts.edit("ORDERS", limits={"conn": 7}).sign()
+    (old,) = ws.account("ORDERS").claims.body.signing_keys
+    run = ws.rotations.run(there)
+    begun = run.account_key("ORDERS")
+    finished = run.account_key("ORDERS", phase=Phase.FINISH)
+    ws.resolver.push("SHOP", remote=there).send().require_done()
+    ws.accounts.revoke("ORDERS", "app").sign()
+    ws.resolver.push("ORDERS", remote=there).send().require_done()
+    operator = run.operator_key()
+    try:
+        import click
+        result["click"] = "imported"
+    except ImportError:
+        result["click"] = "not importable"
+    result |= {
+        "stdout": str(sys.stdout), "stages": [begun.stage, finished.stage, str(operator.stage)],
+        "sent": [begun.sent, finished.sent, operator.sent],
+        "signed": [[jwt.claims.body.kind for jwt in report.signed] for report in (begun, finished, operator)],
+        "is_gone": old not in ws.account("ORDERS").claims.body.signing_keys,
+        "conn": ws.account("ORDERS").claims.body.limits.conn,
+        "revoked": len(ws.account("ORDERS").claims.body.revocations),
+        "push": ws.resolver.push(everything=True, remote=there).is_empty,
+    }
+"""
+
 
 @pytest.fixture
 def office(softhsm_token: pytest_softhsm.Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
@@ -92,7 +124,7 @@ def creds_of(office: Office) -> tuple[Any, Any]:
 def test_a_program_rotates_pushes_and_revokes_without_click_or_stdout(
     office: Office, server: NatsServer, session: OpenSession
 ) -> None:
-    from seedless.rotate.connections import ASKED
+    from seedless.resolver.connections import ASKED
 
     found = office.run(ROTATE, {"URL": server.url, "ASKED": list(ASKED)})
     new = next(key for key in found["both"] if key != found["old"])
@@ -103,6 +135,18 @@ def test_a_program_rotates_pushes_and_revokes_without_click_or_stdout(
     assert found["names"][new] == found["named"]
     assert found["names"][found["old"]] == f"{found['named']} before {new[:12]}"
     assert str(creds_of(office)[1].issuer) == new
+    assert session(server.url, *creds_of(office)).refusal == "Authorization Violation"
+
+
+def test_a_program_goes_from_operator_add_to_revoke_and_each_phase_of_a_rotation_is_one_call(
+    office: Office, server: NatsServer, session: OpenSession
+) -> None:
+    found = office.run(RUN, {"URL": server.url})
+    assert (found["click"], found["stdout"]) == ("not importable", "None")
+    assert found["stages"] == ["overlap", "finished", "spread"]
+    assert found["signed"] == [["account", "user"], ["account"], ["operator"]]
+    assert (found["sent"], found["is_gone"], found["conn"]) == ([1, 1, 0], True, 7)
+    assert (found["revoked"], found["push"]) == (1, True)
     assert session(server.url, *creds_of(office)).refusal == "Authorization Violation"
 
 

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from seedless.app.identity import new_identity
+from seedless.app.rotations.operator import RotationStage, ServersSeen, ServerTrust, stage_of
+from seedless.app.rotations.replacement import (
+    KeyReplacement,
+    find_replacement,
+    replacement_key,
+    with_new,
+    without,
+)
 from seedless.claims import Account, Operator, Scope, Template
 from seedless.errors import ServerError, UsageError
 from seedless.jwt import Claims, draft
 from seedless.nkey import PublicKey, Role
+from seedless.resolver.connections import CONNZ, PAGE, ConnectedClient, connected
 from seedless.resolver.protocol import AccountServer
-from seedless.rotate import KeyReplacement, find_replacement
-from seedless.rotate.connections import CONNZ, PAGE, ConnectedClient, connected
-from seedless.rotate.operator import RotationStage, ServersSeen, ServerTrust, new_identity, stage_of
-from seedless.rotate.replacement import replacement_key, with_new, without
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import NewKey
 

@@ -1,4 +1,8 @@
-"""A new identity key for the operator: what is signed again, and what servers must change."""
+"""A new identity key for the operator: what is signed again, and what servers must change.
+
+Everything that names the previous key changes: the operator's jwt, the accounts that it has signed, unless it
+stays as a signing key, and every configuration that holds the operator's jwt.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,22 @@ import msgspec
 
 from seedless.app import edits
 from seedless.app.pipeline import Notice, Preview, preview
+from seedless.app.rotations.replacement import accounts_by, listed_keys, replacement_key
 from seedless.app.subjects import reused, subject_for
+from seedless.change import Change, StoreWrite
 from seedless.claims import Account, Operator
 from seedless.errors import SeedlessError, StoreError, UsageError
-from seedless.jwt import Jwt
+from seedless.jwt import Jwt, draft
 from seedless.nkey import PublicKey, Role
-from seedless.rotate import listed_keys, replacement_key
-from seedless.rotate.operator import accounts_by, new_identity
+from seedless.plan import changed
+from seedless.rules.guards import is_from_the_future
 from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import brief, printable, shown
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["OperatorReissued", "reissue_operator"]
+__all__ = ["OperatorReissued", "new_identity", "reissue_operator"]
 
 
 class OperatorReissued(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +90,42 @@ def _intent(
     if isinstance(key, NewKey):
         return Intent(lambda created: plan(created[key]), (key,))
     return Intent(lambda _: plan(key))
+
+
+def new_identity(
+    operator: Jwt[Operator],
+    accounts: Mapping[str, Jwt[Account]],
+    new: PublicKey,
+    now: int,
+    *,
+    keep_old: bool,
+    around: tuple[Jwt[Any], ...] = (),
+) -> Plan:
+    """Return the plan by which *new* is the operator's identity, and signs *accounts* (by name).
+
+    With *keep_old* the old identity becomes a signing key, which may go on signing. The operator's times and
+    limits stay as they are; *around* are the accounts that those import from.
+    """
+    body = operator.claims.body
+    keys = tuple(key for key in body.signing_keys if key != str(new))
+    if keep_old:
+        keys = (*keys, operator.claims.sub)
+    claims = msgspec.structs.replace(
+        operator.claims, sub=str(new), body=msgspec.structs.replace(body, signing_keys=keys)
+    )
+    # Another subject: it has no predecessor, and so need not follow one whose clock was fast.
+    # One second later where it can be, so that whoever sorts both jwts by time finds the new identity
+    # last.
+    at = now if is_from_the_future(operator.issued_at, now) else max(now, operator.issued_at + 1)
+    first = Change(draft(claims, new, at), reason="a new identity key", address=())
+    moved = tuple(
+        changed(jwt.claims, new, replaces=jwt, now=now, reason="the operator has a new key", address=(name,))
+        for name, jwt in accounts.items()
+    )
+    # The store has one operator jwt: the previous one goes when everything that names it has been signed
+    # again.
+    gone = StoreWrite((), None, operator, "another identity takes its place")
+    return Plan((first, *moved), now, around, (gone,))
 
 
 def _created(workspace: Workspace, wanted: NewKey) -> tuple[PublicKey | None, tuple[Notice, ...]]:

@@ -26,6 +26,11 @@ class Settings(WorkspaceSettings, frozen=True, kw_only=True):
     yes: bool = False
     verbose: bool = False
 
+    @property
+    def is_only_shown(self) -> bool:
+        """Whether what the command is about is neither signed nor sent: --dry-run, --plan."""
+        return self.dry_run or self.plan is not None
+
 
 def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     """Return *given*, public keys all of them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.app.pipeline import Preview
-    from seedless.app.resolver.session import TargetSession
+    from seedless.app.resolver.session import SignNeeded, TargetSession
     from seedless.cli.consent import Consent
     from seedless.cli.workspace import CommandWorkspace
 
@@ -99,6 +99,13 @@ def open_session(
 
     What is signed on the way is shown like all that is signed.
     """
+    check_tls = not workspace.options.is_only_shown
+    sign = sign_with_consent(workspace, approve)
+    return workspace.resolver.open(remote, *subjects, sign=sign, check_tls=check_tls)
+
+
+def sign_with_consent(workspace: CommandWorkspace, approve: Consent | None = None) -> SignNeeded:
+    """Return what signs who logs in, or a request; *approve* (default: a question) is asked once."""
     from seedless.cli import consent  # not for --help
     from seedless.cli.review import sign_preview
     from seedless.cli.workspace import CommandWorkspace
@@ -110,5 +117,4 @@ def open_session(
     def sign(needed: Preview[R], /, *, is_agreed: bool) -> R:
         return sign_preview(shown_by, needed, approve=consent.given if is_agreed else ask)
 
-    is_only_shown = options.dry_run or options.plan is not None
-    return workspace.resolver.open(remote, *subjects, sign=sign, check_tls=not is_only_shown)
+    return sign

@@ -20,10 +20,10 @@ from seedless.creds import Creds
 from seedless.errors import UsageError
 from seedless.jwt import Jwt
 from seedless.resolver import FolderTarget, MemoryTarget, ServerContext, Target
+from seedless.resolver import connections as monitoring
 from seedless.resolver.cluster import Connection, connected, find_servers
+from seedless.resolver.connections import AccountConnections
 from seedless.resolver.push import readable
-from seedless.rotate import connections as monitoring
-from seedless.rotate.connections import AccountConnections
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace

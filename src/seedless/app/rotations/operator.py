@@ -1,13 +1,17 @@
 """Rotation of a signing key of the operator, from barrier to barrier, each proven by what servers report.
 
 A server loads another operator jwt only when it starts anew. So the replacement key is added and spread
-first; when every server trusts it, the accounts are signed again and pushed; when no server holds an account
-by the previous key, that is removed.
+first, by a rolling restart; when every server trusts it, the accounts are signed again and pushed; when no
+server holds an account by the previous key, that is removed; a second rolling restart makes the servers
+forget it. How far it is follows from the store and from what the servers report. Refused: a step before its
+barrier.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,15 +19,26 @@ import msgspec
 from seedless.app.edits import stored
 from seedless.app.pipeline import Notice, Preview
 from seedless.app.resolver.session import TargetSession
-from seedless.app.rotations.steps import RotationStep, find, find_again, known_replacement, step
+from seedless.app.rotations.replacement import (
+    KeyReplacement,
+    accounts_by,
+    find,
+    find_again,
+    known_replacement,
+    listed_keys,
+    require_named,
+    with_new,
+    without,
+)
+from seedless.app.rotations.steps import RotationStep, step
+from seedless.change import Change
 from seedless.claims import Account, Operator
 from seedless.errors import Refused, SeedlessError
-from seedless.jwt import Jwt
+from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
-from seedless.rotate import KeyReplacement, listed_keys
-from seedless.rotate import operator as rotation
-from seedless.rotate.operator import RotationStage, ServersSeen, ServerTrust, stage_of
-from seedless.rotate.replacement import require_named
+from seedless.plan import changed
+from seedless.resolver import AccountServer, ServerReport
+from seedless.signing_pipeline import Plan
 from seedless.text import brief, printable
 from seedless.trust import is_expired
 
@@ -32,8 +47,53 @@ if TYPE_CHECKING:
 
 __all__ = ["OperatorKeyReport", "OperatorKeyRotation", "operator_key_rotation"]
 
-UNTRUSTED_ISSUER = "R001"
-"""The preflight finding that an emergency waives: it pushes before the servers trust the key."""
+
+class RotationStage(enum.StrEnum):
+    """What has to be done next."""
+
+    ADD = "add"
+    SPREAD = "spread"
+    REISSUE = "reissue"
+    PUSH = "push"
+    REMOVE = "remove"
+    FORGET = "forget"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTrust:
+    """A server and the keys (key texts) whose accounts it trusts, by its operator jwts."""
+
+    server: AccountServer
+    keys: frozenset[str]
+
+    @classmethod
+    def of(cls, report: ServerReport) -> ServerTrust:
+        """Return what *report* of a server contains."""
+        found = {
+            key
+            for operator in report.operators
+            for key in (operator.claims.sub, *listed_keys(operator.claims))
+        }
+        return cls(report.server, frozenset(found))
+
+
+@dataclass(frozen=True, slots=True)
+class ServersSeen:
+    """What servers reported: whom each trusts, and the accounts (names) by the old key that they hold."""
+
+    trusts: tuple[ServerTrust, ...]
+    by_old: tuple[str, ...] = ()
+
+    def without(self, key: PublicKey) -> tuple[AccountServer, ...]:
+        """Return the servers that do not trust *key*."""
+        return tuple(trust.server for trust in self.trusts if str(key) not in trust.keys)
+
+    def beside(self, operator: Claims[Operator]) -> dict[AccountServer, tuple[str, ...]]:
+        """Return the servers that trust keys which *operator* does not list, with those keys."""
+        ours = {operator.sub, *listed_keys(operator)}
+        found = {trust.server: tuple(sorted(trust.keys - ours)) for trust in self.trusts}
+        return {server: keys for server, keys in found.items() if keys}
 
 
 class OperatorKeyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +142,7 @@ class OperatorKeyRotation:
         """The accounts of the store that the previous key has signed, by name."""
         if self.replacement is None:
             return {}
-        return rotation.accounts_by(self.replacement.old, self.accounts, self._workspace.now)
+        return accounts_by(self.replacement.old, self.accounts, self._workspace.now)
 
     def stage(self, seen: ServersSeen | None = None) -> RotationStage:
         """Return what comes next, by the store and by what was *seen* of the servers.
@@ -122,7 +182,7 @@ class OperatorKeyRotation:
             workspace,
             (),
             pair,
-            lambda new: rotation.add(self.operator, pair.old, new, now, around=around),
+            lambda new: _plan_add(self.operator, pair.old, new, now, around=around),
             notices=notices,
         )
 
@@ -132,7 +192,7 @@ class OperatorKeyRotation:
         if pair.new is None or not by_old:
             return step(workspace, (), pair, None)
         around, now = self._around(by_old), workspace.refresh()
-        return step(workspace, (), pair, lambda new: rotation.reissue(by_old, new, around, now))
+        return step(workspace, (), pair, lambda new: _plan_reissue(by_old, new, around, now))
 
     def remove(self, seen: ServersSeen | None = None) -> Preview[RotationStep]:
         """Preview the operator without the previous key.
@@ -142,7 +202,7 @@ class OperatorKeyRotation:
         self.require_removable(seen)
         workspace, pair = self._workspace, known_replacement(self.replacement)
         around, now = workspace.around(self.operator.claims), workspace.refresh()
-        plan = rotation.remove(self.operator, pair.old, now, around=around)
+        plan = _plan_remove(self.operator, pair.old, now, around=around)
         return step(workspace, (), pair, lambda _: plan)
 
     def replace_at_once(self) -> Preview[RotationStep]:
@@ -162,7 +222,7 @@ class OperatorKeyRotation:
             workspace,
             (),
             pair,
-            lambda new: rotation.replace_at_once(self.operator, by_old, (pair.old, new), around, now),
+            lambda new: _plan_replace_at_once(self.operator, by_old, (pair.old, new), around, now),
             notices=[Notice(printable(row)) for row in rows],
         )
 
@@ -230,3 +290,78 @@ def operator_key_rotation(
     operator = stored(workspace, ())
     pair = find(workspace, operator.claims, key, new, ending=ending)
     return OperatorKeyRotation(workspace, operator, pair, key)
+
+
+def stage_of(
+    pair: KeyReplacement | None, by_old: int, seen: ServersSeen | None, operator: Claims[Operator]
+) -> RotationStage:
+    """Return what comes next; *by_old* is how many accounts of the store the old key has signed.
+
+    Without *pair* nothing is begun, or all of it is signed. Without *seen* the servers are not asked, and
+    what they would have to prove is taken for proven.
+    """
+    # No file remembers how far a rotation is; the stage follows from the store and from what servers
+    # report, so a run that was killed anywhere is finished by the same command.
+    if pair is None:
+        return RotationStage.FORGET if seen is None or seen.beside(operator) else RotationStage.DONE
+    if pair.new is None or not pair.is_begun:
+        return RotationStage.ADD
+    # Before the accounts: servers read the operator jwt only when they start, and refuse an account by a
+    # key that they do not know.
+    if seen is not None and seen.without(pair.new):
+        return RotationStage.SPREAD
+    if by_old:
+        return RotationStage.REISSUE
+    # Servers may hold accounts by the previous key which the store does not have; removing the key would
+    # lock their users out at the next start.
+    return RotationStage.PUSH if seen is not None and seen.by_old else RotationStage.REMOVE
+
+
+def _plan_add(
+    operator: Jwt[Operator], old: PublicKey, new: PublicKey, now: int, *, around: tuple[Jwt[Any], ...] = ()
+) -> Plan:
+    """Return the plan by which the operator lists *new* beside *old*; its system account is *around* it."""
+    claims = with_new(operator.claims, old, new)
+    return Plan((_operator(operator, claims, now, "a signing key is to be replaced"),), now, around)
+
+
+def _plan_reissue(
+    accounts: Mapping[str, Jwt[Account]], new: PublicKey, around: tuple[Jwt[Any], ...], now: int
+) -> Plan:
+    """Return the plan by which *new* signs *accounts*, *around* which are the operator and their sources."""
+    return Plan(_accounts(accounts, new, now), now, around)
+
+
+def _plan_remove(
+    operator: Jwt[Operator], old: PublicKey, now: int, *, around: tuple[Jwt[Any], ...] = ()
+) -> Plan:
+    """Return the plan by which the operator lists *old* no more; its system account is *around* it."""
+    claims = without(operator.claims, old)
+    return Plan((_operator(operator, claims, now, "a signing key was replaced"),), now, around)
+
+
+def _plan_replace_at_once(
+    operator: Jwt[Operator],
+    accounts: Mapping[str, Jwt[Account]],
+    keys: tuple[PublicKey, PublicKey],
+    around: tuple[Jwt[Any], ...],
+    now: int,
+) -> Plan:
+    """Return the plan of all steps in one; *keys* are the old one and the new one."""
+    old, new = keys
+    claims = operator.claims
+    if str(new) not in listed_keys(claims):
+        claims = with_new(claims, old, new)
+    first = _operator(operator, without(claims, old), now, "a signing key is replaced at once")
+    return Plan((first, *_accounts(accounts, new, now)), now, around)
+
+
+def _operator(operator: Jwt[Operator], claims: Claims[Any], now: int, reason: str) -> Change:
+    return changed(claims, operator.issuer, replaces=operator, now=now, reason=reason, address=())
+
+
+def _accounts(accounts: Mapping[str, Jwt[Account]], new: PublicKey, now: int) -> tuple[Change, ...]:
+    return tuple(
+        changed(jwt.claims, new, replaces=jwt, now=now, reason="its issuer is replaced", address=(name,))
+        for name, jwt in accounts.items()
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless.app.rotations.account import described
+from seedless.app.rotations.operator import RotationStage
 from seedless.cli import printing
-from seedless.rotate.operator import RotationStage
 from seedless.text import brief
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seedless.app.rotations.operator import OperatorKeyReport
     from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
-    from seedless.rotate.connections import ConnectedClient
+    from seedless.resolver.connections import ConnectedClient
 
 _SHOWN = 20  # lines of one kind that a person reads
 _RESTART = (

@@ -1,8 +1,10 @@
 """Which signing key takes the place of which.
 
-A new key is named after the one whose place it takes: `ORDERS after ABCDEFGHIJKL`. The inventory keeps that
-name, so a rotation that was begun is known again from what the parent lists; nothing else is written down.
-Refused: a choice that is not clear, and a key that the parent does not list.
+A replacement key is created under a name that states whose place it takes: `ORDERS after ABCDEFGHIJKL`. As
+soon as it is listed it gets the name of the previous one, by which desired states and people know it; that is
+then called `ORDERS/main before ABC…`. So a rotation that was interrupted is found again by what the parent
+lists and by the inventory, and no other file is needed. Refused: a choice that is not clear, and a key that
+the parent does not list.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Scope, signing_key
 from seedless.delegation import is_delegated
@@ -18,12 +20,15 @@ from seedless.errors import BadKey, UsageError
 from seedless.nkey import PublicKey
 from seedless.signing_pipeline import NewKey
 from seedless.text import quoted, shown
+from seedless.trust import is_expired
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seedless.jwt import Claims
+    from seedless.app.workspace import Workspace
+    from seedless.jwt import Claims, Jwt
 
+_BEFORE = " before "
 _LONGEST_OWNER = 150
 ENOUGH = 12
 """Characters of a key that distinguish it from all others of one owner."""
@@ -82,6 +87,11 @@ def find_replacement(
     return KeyReplacement(parent, old, found)
 
 
+def accounts_by(key: PublicKey, accounts: Mapping[str, Jwt[Account]], now: int) -> dict[str, Jwt[Account]]:
+    """Return those of *accounts* (by name) that *key* has signed and that have not expired at *now*."""
+    return {name: jwt for name, jwt in accounts.items() if jwt.issuer == key and not is_expired(jwt, now)}
+
+
 def overlapping(parent: Claims[Any], made: Mapping[NewKey, PublicKey]) -> list[PublicKey]:
     """Return the keys of *parent* whose replacement keys it lists too."""
     listed = listed_keys(parent)
@@ -115,7 +125,7 @@ def with_new(claims: Claims[Any], old: PublicKey, new: PublicKey) -> Claims[Any]
     """Return *claims* with *new* beside *old*, and with the same role and template where it is a scope."""
     entries = list(claims.body.signing_keys)
     entry = listed_keys(claims)[str(old)]
-    beside = msgspec.structs.replace(entry, key=str(new)) if isinstance(entry, Scope) else str(new)
+    beside = replace(entry, key=str(new)) if isinstance(entry, Scope) else str(new)
     entries.insert(entries.index(entry) + 1, beside)
     return _with(claims, entries)
 
@@ -126,9 +136,7 @@ def without(claims: Claims[Any], old: PublicKey) -> Claims[Any]:
 
 
 def _with(claims: Claims[Any], entries: list[Scope | str]) -> Claims[Any]:
-    return msgspec.structs.replace(
-        claims, body=msgspec.structs.replace(claims.body, signing_keys=tuple(entries))
-    )
+    return replace(claims, body=replace(claims.body, signing_keys=tuple(entries)))
 
 
 def _old(
@@ -164,3 +172,58 @@ def _named(listed: Mapping[str, Scope | str]) -> str:
     roles = {key: f" ({shown(entry.role)})" for key, entry in listed.items() if isinstance(entry, Scope)}
     named = ", ".join(f"{key}{roles.get(key, '')}" for key in listed)
     return f"name one with --key: {named}" if named else ""
+
+
+def find(
+    workspace: Workspace, parent: Claims[Any], key: str | None, new: PublicKey | None, *, ending: bool
+) -> KeyReplacement | None:
+    """Return which signing key of *parent* is replaced; None with *ending* where nothing overlaps any more.
+
+    Raise `UsageError` where it is not clear.
+    """
+    made = _created_keys(workspace, parent.name.strip())
+    is_gone = key is not None and is_key(key) and key not in listed_keys(parent)
+    is_idle = key is None and new is None and not overlapping(parent, made)
+    if ending and (is_gone or is_idle):
+        return None
+    return find_replacement(parent, made, key=key, new=new)
+
+
+def find_again(workspace: Workspace, parent: Claims[Any], before: KeyReplacement) -> KeyReplacement:
+    """Return the same replacement, as *parent* and the inventory are now."""
+    new = before.new or _created_keys(workspace, parent.name.strip()).get(before.replacement)
+    return KeyReplacement(parent, before.old, new)
+
+
+def known_replacement(replacement: KeyReplacement | None) -> KeyReplacement:
+    """Return *replacement*; raise `UsageError` where no key is replaced."""
+    if replacement is None:
+        raise UsageError("no key is replaced", "name one with --key")
+    return replacement
+
+
+def pass_name_on(workspace: Workspace, replacement: KeyReplacement) -> None:
+    """Give the replacement key the name of the previous one in the inventory, once it is listed."""
+    if not replacement.is_begun:
+        return
+    inventory = workspace.inventory()
+    old = inventory.get(replacement.old)
+    new = inventory.get(replacement.new) if replacement.new else None
+    if old is None or new is None or _BEFORE in old.name:
+        return
+    past = f"{old.name}{_BEFORE}{str(new.public_key)[:ENOUGH]}"
+    with workspace.lock():
+        # In one step: a run that is killed between the two names would no longer know what belongs together.
+        workspace.note_key(replace(new, name=old.name), replace(old, name=past))
+
+
+def _created_keys(workspace: Workspace, owner: str) -> dict[NewKey, PublicKey]:
+    """Return the keys of the inventory by role and name; replacement keys of *owner* as they were created."""
+    entries = tuple(workspace.inventory())
+    found = {NewKey(entry.role, entry.name): entry.public_key for entry in entries}
+    for entry in entries:
+        _, before, beginning = entry.name.rpartition(_BEFORE)
+        for other in entries if before else ():
+            if other.role is entry.role and str(other.public_key)[:ENOUGH] == beginning:
+                found[replacement_key(owner, entry.public_key)] = other.public_key
+    return found
