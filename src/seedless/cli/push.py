@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app.resolver.delete import require_store
-from seedless.app.resolver.push import choose, preview_push
+from seedless.app.resolver.push import AccountsToPush, choose, preview_push
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
 from seedless.cli.prune import prune_target
 from seedless.cli.remote import count_option, open_session, remote_options
 from seedless.cli.render import resolver as render
+from seedless.cli.review import show_findings
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.resolver import UPDATE
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from seedless.app.resolver.push import PushPreview
     from seedless.app.resolver.remote import Remote
+    from seedless.app.resolver.session import TargetSession
+    from seedless.claims import Account
+    from seedless.jwt import Jwt
 
 _FAILED, _FINDINGS, _CHANGES = 1, 3, 5
 
@@ -97,3 +101,23 @@ def consent_to_send(workspace: CommandWorkspace) -> Callable[[PushPreview], bool
         return consent.agreed(workspace.options, f"Send {what} to {printing.printable(found.where)}?")
 
     return None if workspace.options.yes else approve
+
+
+def send_with_consent(workspace: CommandWorkspace, found: PushPreview) -> int:
+    """Show what was found, send with consent, and return how many accounts went.
+
+    With --dry-run and --plan nothing is sent. Raise `Refused` for findings, and `ServerError` unless every
+    server takes all.
+    """
+    show_findings(found.report)
+    found.report.require_clean()
+    if workspace.options.is_only_shown:
+        return 0
+    pushed = found.send(approve=consent_to_send(workspace))
+    pushed.require_done()
+    return len(pushed.accounts)
+
+
+def publish(workspace: CommandWorkspace, servers: TargetSession, *accounts: Jwt[Account]) -> int:
+    """Send those of *accounts* that differ, as `send_with_consent` does; return how many went."""
+    return send_with_consent(workspace, preview_push(servers, AccountsToPush(accounts)))

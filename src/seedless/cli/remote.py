@@ -104,6 +104,16 @@ def open_session(
     return workspace.resolver.open(remote, *subjects, sign=sign, check_tls=check_tls)
 
 
+def open_servers(workspace: CommandWorkspace, remote: Remote, *, without: bool) -> TargetSession | None:
+    """Return a session with servers to send accounts to; None *without* them, see `running_servers`."""
+    from seedless.app.resolver.session import running_servers  # not for --help
+    from seedless.resolver import UPDATE
+
+    check_tls = not workspace.options.is_only_shown
+    sign = sign_with_consent(workspace)
+    return running_servers(workspace, remote, UPDATE, without=without, sign=sign, check_tls=check_tls)
+
+
 def sign_with_consent(workspace: CommandWorkspace, approve: Consent | None = None) -> SignNeeded:
     """Return what signs who logs in, or a request; *approve* (default: a question) is asked once."""
     from seedless.cli import consent  # not for --help

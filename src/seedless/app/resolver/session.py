@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from seedless.app.pipeline import Preview
 from seedless.app.resolver.login import log_in
-from seedless.app.resolver.remote import Remote, login
+from seedless.app.resolver.remote import Remote, address, addresses, login
 from seedless.claims import Account
 from seedless.creds import Creds
 from seedless.errors import UsageError
@@ -28,7 +28,7 @@ from seedless.resolver.push import readable
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["SignNeeded", "TargetSession", "sign_at_once"]
+__all__ = ["SignNeeded", "TargetSession", "running_servers", "sign_at_once"]
 
 R = TypeVar("R")
 
@@ -146,3 +146,32 @@ class TargetSession:
             if self._connection is None:
                 raise UsageError("nobody is connected to a folder or a file", "name the servers")
             return monitoring.connected(self._connection.ask, servers, account)
+
+
+def running_servers(
+    workspace: Workspace,
+    remote: Remote,
+    *subjects: str,
+    without: bool = False,
+    required: bool = False,
+    sign: SignNeeded = sign_at_once,
+    check_tls: bool = True,
+) -> TargetSession | None:
+    """Return a session with servers that run; None *without* them, or where it is not known where they are.
+
+    Raise `UsageError` for a folder or a file, which prove nothing about servers that run, and when it is
+    *required* to know where the servers are; `NoTls` for those that offer no TLS where it was asked for.
+    """
+    if remote.is_local:
+        raise UsageError(
+            "a folder or a configuration proves nothing about servers that run",
+            "rotate with --url or --without-servers, and push to it",
+        )
+    body = workspace.operator().claims.body
+    known = remote.urls or body.account_server_url or body.operator_service_urls
+    if without or not (known or required):
+        return None
+    addresses(workspace, remote)
+    if check_tls:
+        address(workspace, remote).require_tls()
+    return workspace.resolver.open(remote, *subjects, sign=sign, check_tls=check_tls)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from seedless.app import arguments
 from seedless.app.pipeline import Preview
 from seedless.app.resolver.push import AccountsToPush, PushPreview, preview_push
-from seedless.app.resolver.remote import Remote, address, addresses
-from seedless.app.resolver.session import SignNeeded, TargetSession, sign_at_once
+from seedless.app.resolver.remote import Remote
+from seedless.app.resolver.session import SignNeeded, TargetSession, running_servers, sign_at_once
 from seedless.app.rotations.account import AccountKeyReport, AccountKeyRotation
 from seedless.app.rotations.operator import (
     OperatorKeyReport,
@@ -142,27 +142,21 @@ class RotationRun:
     def _servers_for(self, phase: Phase, key: str | PublicKey | None) -> TargetSession | None:
         """Return a session with the servers; None when they are left alone, or where they are is not known.
 
-        Raise `UsageError` for an emergency without the *key* that it is about, for a folder or a file, which
-        prove nothing about servers that run, and when a key is removed and it is not known where the servers
-        are; `NoTls` for those that offer no TLS where it was asked for.
+        Raise `UsageError` for an emergency without the *key* that it is about, and as `running_servers` does:
+        a key is not removed without knowing where the servers are.
         """
         if phase is Phase.EMERGENCY:
             require_named(arguments.text("key", key, PublicKey))
-        workspace, remote = self._workspace, self._remote
-        if remote.is_local:
-            raise UsageError(
-                "a folder or a configuration proves nothing about servers that run",
-                "rotate with --url or --without-servers, and push to it",
-            )
-        body = workspace.operator().claims.body
-        known = remote.urls or body.account_server_url or body.operator_service_urls
-        if self._without_servers or not (known or phase is Phase.FINISH):
-            return None
-        addresses(workspace, remote)
-        check_tls = not self._is_trial
-        if check_tls:
-            address(workspace, remote).require_tls()
-        return workspace.resolver.open(remote, UPDATE, *ASKED, sign=self._sign_login, check_tls=check_tls)
+        return running_servers(
+            self._workspace,
+            self._remote,
+            UPDATE,
+            *ASKED,
+            without=self._without_servers,
+            required=phase is Phase.FINISH,
+            sign=self._sign_login,
+            check_tls=not self._is_trial,
+        )
 
     def _signed(self, first: Preview[RotationStep]) -> tuple[Jwt[Any], ...]:
         return sign_all(first, self._sign)

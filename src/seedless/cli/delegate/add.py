@@ -10,7 +10,7 @@ from seedless.cli.command import command
 from seedless.cli.delegate.options import file_option, print_added, span_option
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import Settings, push_options
-from seedless.cli.remote import remote_options, without_servers_option
+from seedless.cli.remote import open_servers, remote_options, without_servers_option
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 
@@ -49,12 +49,12 @@ def add(
     Example:
       seedless delegate add ORDERS --role service --for 12h --out service.nk --url nats://localhost:4222
     """
-    from seedless.cli.rotate.servers import open_servers, publish  # not for --help
+    from seedless.cli.push import publish  # not for --help
 
     workspace = CommandWorkspace(settings)
     servers = open_servers(workspace, remote, without=without_servers)
     with workspace.lock():
         made = workspace.delegations.add(account, role=role, expiry=expiry.text, file=file, issuer=issuer)
         key = sign_preview(workspace, made)
-    sent = publish(workspace, servers, [workspace.account(account)]) if servers else 0
+    sent = publish(workspace, servers, workspace.account(account)) if servers else 0
     print_added(workspace, key, sent)

@@ -10,7 +10,7 @@ from seedless.cli import edits
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType, issuer_option
 from seedless.cli.options import Settings, push_options
-from seedless.cli.remote import remote_options, without_servers_option
+from seedless.cli.remote import open_servers, remote_options, without_servers_option
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import PublicKey, Role
@@ -49,12 +49,12 @@ def end(
       seedless delegate end ORDERS --url nats://localhost:4222
       seedless delegate end ORDERS ABJY4ZZCFVW53MCUY3ZKHZNVKQYCNHZXJ7DDGVIUQPYVRDJLXDVHGAIK --now
     """
-    from seedless.cli.rotate.servers import open_servers, publish  # not for --help
+    from seedless.cli.push import publish  # not for --help
 
     workspace = CommandWorkspace(settings)
     servers = open_servers(workspace, remote, without=without_servers)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.delegations.end(account, *keys, now=now, issuer=issuer))
     if servers:
-        publish(workspace, servers, [edited.jwt])
+        publish(workspace, servers, edited.jwt)
     edits.print_edited(workspace, edited, f"account {shown(account)}")

@@ -10,7 +10,7 @@ from seedless.cli.command import command
 from seedless.cli.delegate.options import file_option, print_added, span_option
 from seedless.cli.key_options import PublicKeyType, issuer_option
 from seedless.cli.options import Settings, push_options
-from seedless.cli.remote import remote_options, without_servers_option
+from seedless.cli.remote import open_servers, remote_options, without_servers_option
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import PublicKey, Role
@@ -47,7 +47,7 @@ def renew(
     Example:
       seedless delegate renew ABJY4ZZCFVW53MCUY3ZKHZNVKQYCNHZXJ7DDGVIUQPYVRDJLXDVHGAIK --for 12h --out next.nk
     """
-    from seedless.cli.rotate.servers import open_servers, publish  # not for --help
+    from seedless.cli.push import publish  # not for --help
 
     workspace = CommandWorkspace(settings)
     servers = open_servers(workspace, remote, without=without_servers)
@@ -55,5 +55,5 @@ def renew(
         made = workspace.delegations.renew(key, expiry=expiry.text, file=file, issuer=issuer)
         added = sign_preview(workspace, made)
     name = workspace.delegations.account_name(added.account)
-    sent = publish(workspace, servers, [workspace.account(name)]) if servers else 0
+    sent = publish(workspace, servers, workspace.account(name)) if servers else 0
     print_added(workspace, added, sent)

@@ -10,7 +10,6 @@ from seedless.errors import UsageError
 
 if TYPE_CHECKING:
     from seedless.app.pipeline import Preview
-    from seedless.app.resolver.push import PushPreview
     from seedless.app.resolver.remote import Remote
     from seedless.app.rotations.run import Phase, RotationRun
     from seedless.app.rotations.steps import RotationStep
@@ -40,9 +39,9 @@ def phase_of(key: str | None, *, finish: bool, emergency: bool) -> Phase:
 def open_run(workspace: CommandWorkspace, remote: Remote, *, without_servers: bool) -> RotationRun:
     """Return a run that shows each step and what is pushed, and asks; --dry-run and --plan only show it."""
     from seedless.app.rotations.steps import RotationStep  # not for --help
-    from seedless.cli.push import consent_to_send
+    from seedless.cli.push import send_with_consent
     from seedless.cli.remote import sign_with_consent
-    from seedless.cli.review import show_findings, show_notices, sign_preview
+    from seedless.cli.review import show_notices, sign_preview
 
     options = workspace.options
 
@@ -53,20 +52,11 @@ def open_run(workspace: CommandWorkspace, remote: Remote, *, without_servers: bo
             return RotationStep(())
         return sign_preview(workspace, step)
 
-    def send(accounts: PushPreview) -> int:
-        show_findings(accounts.report)
-        accounts.report.require_clean()
-        if options.is_only_shown:
-            return 0
-        pushed = accounts.send(approve=consent_to_send(workspace))
-        pushed.require_done()
-        return len(pushed.accounts)
-
     return workspace.rotations.run(
         remote,
         without_servers=without_servers,
         sign=sign,
         sign_login=sign_with_consent(workspace),
-        send=send,
+        send=lambda accounts: send_with_consent(workspace, accounts),
         is_trial=options.is_only_shown,
     )
