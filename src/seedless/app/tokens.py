@@ -15,6 +15,7 @@ from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.config import choose_module, softhsm_module
 from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
+from seedless.nkey import PublicKey, Role
 from seedless.pin import parse_pin_source, require_source, uri_pin_source
 from seedless.pkcs11 import observer, softhsm
 from seedless.pkcs11.binding import load_binding
@@ -32,6 +33,7 @@ __all__ = [
     "named_uri",
     "open_tokens",
     "pin_source",
+    "token_signer",
     "token_uri",
 ]
 
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from seedless.change import Change
     from seedless.inventory import KeyEntry
     from seedless.jwt import Draft, Jwt
-    from seedless.nkey import PublicKey
     from seedless.pending_keys import KeyCreation
     from seedless.pin import PinSource
     from seedless.pkcs11.softhsm import PrivateSetup
@@ -501,6 +502,30 @@ class OpenTokens:
             )
             token = self._sessions.keep(place, opening)
         return token
+
+
+def token_signer(workspace: Workspace, stack: ExitStack, text: str, role: Role) -> Signer:
+    """Return the signer of the one key that the URI *text* names, as a key of *role*.
+
+    Its token stays open until *stack* is closed. Raise `NoKey` where none or several match.
+    """
+    from seedless.pkcs11.token import open_token  # loads the binding
+
+    uri = KeyUri.parse(text)
+    module = module_for(workspace, uri, is_ours=True)
+    token = stack.enter_context(
+        open_token(uri.token_part, pin_source(workspace), module=module, last_try=workspace.settings.last_try)
+    )
+    found = [
+        key
+        for key in token.keys()  # noqa: SIM118 - a token is no dict
+        if key.raw is not None and uri.object in {None, key.label} and uri.id in {None, key.id}
+    ]
+    if len(found) != 1:
+        raise NoKey(
+            f"{len(found)} keys on the token match {text}", "name one by object= or id=: seedless key list"
+        )
+    return token.signer(PublicKey(role, found[0].raw or b""), key_id=found[0].id)
 
 
 def _info(module: Path, uri: KeyUri) -> TokenInfo:

@@ -146,6 +146,10 @@ class CalloutConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
         File | None,
         Meta(description="creds of a user of the system account, which lists the servers that are answered"),
     ] = None
+    system_nkey: Annotated[
+        File | None,
+        Meta(description="likewise, the seed of a bare nkey of the system account"),
+    ] = None
     listen: Annotated[str, Meta(description="`host:port` of metrics and health; none if it is empty")] = ""
     tls: Annotated[Tls, Meta(description="TLS of the service's own connection")] = Tls()
     curve_key: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -12,7 +13,7 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EventLog"]
+__all__ = ["EventHandler", "EventLog"]
 
 _LONGEST = 200  # characters of a value, most of which clients choose
 
@@ -48,6 +49,19 @@ class EventLog:
         except (OSError, ValueError):
             # Nobody reads the log any more: logins do not depend on that.
             return
+
+
+class EventHandler(logging.Handler):
+    """Write what modules log, such as a backend whose file is damaged, as events."""
+
+    def __init__(self, log: EventLog) -> None:
+        """Write to *log*."""
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*; its message names the event."""
+        self._log.warning("notice", module=record.name, reason=record.getMessage())
 
 
 def _safe(value: object) -> object:

@@ -1,0 +1,51 @@
+"""`seedless serve doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from seedless.cli import printing
+from seedless.cli.command import command
+from seedless.cli.options import Settings, token_options
+from seedless.cli.serve.callout import configuration_argument, loader
+from seedless.cli.workspace import CommandWorkspace
+from seedless.doctor import CheckResult, CheckStatus
+from seedless.errors import ExitCode
+from seedless.text import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@command()
+@configuration_argument
+@token_options
+def doctor(settings: Settings, *, configuration: Path) -> int:
+    """Find what prevents the callout of CONFIG.toml from answering; exit 3 for a problem.
+
+    The keys are compared with the accounts that servers have; connections that receive the requests, and are
+    no instance of the service, are listed. That requires a login to the system account.
+
+    \b
+    Example:
+      seedless serve doctor /etc/seedless/callout.toml
+    """
+    with contextlib.ExitStack() as stack:
+        service = loader(CommandWorkspace(settings), stack, configuration)()
+        from seedless.serve.doctor import examine
+
+        results = asyncio.run(examine(service))
+    is_ok = all(result.verdict is not CheckStatus.PROBLEM for result in results)
+    lines = [
+        {"what": one.what, "verdict": str(one.verdict), "found": one.found, "advice": one.advice}
+        for one in results
+    ]
+    printing.emit({"ok": is_ok, "lines": lines}, "\n".join(map(_line, results)), as_json=settings.as_json)
+    return ExitCode.OK if is_ok else ExitCode.FINDINGS
+
+
+def _line(result: CheckResult) -> str:
+    advice = f"\n{'':24}{printable(result.advice)}" if result.advice else ""
+    return f"{result.what:14}  {result.verdict!s:7} {printable(result.found)}{advice}"

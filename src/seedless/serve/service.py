@@ -1,0 +1,115 @@
+"""A callout as its configuration states it: keys from files, variables or tokens, backends, rules.
+
+What is read here is read again when the process receives SIGHUP, but for keys of variables and on tokens,
+which are kept: a variable is taken out of the environment when it is read, and a token asks for a PIN.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from seedless.errors import UsageError
+from seedless.nkey import Role
+from seedless.serve import config as configurations
+from seedless.serve.answer import AccountSigners, configuration_keys, operator_keys
+from seedless.serve.backends import open_backends
+from seedless.serve.callout import CalloutSetup
+from seedless.serve.connection import NatsAccess
+from seedless.serve.process import CalloutService
+from seedless.serve.rules import decide
+from seedless.serve.sealing import Sealing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from seedless.seeds import SoftwareKey
+    from seedless.serve.answer import AnswerKeys
+    from seedless.serve.config import CalloutConfig, KeySource
+    from seedless.serve.login import Identity, Login, LoginGrant
+    from seedless.signer import Signer
+
+    OnToken = Callable[[str], Signer]
+
+__all__ = ["ServiceLoader"]
+
+
+class ServiceLoader:
+    """Read the configuration at *path*, as often as it is called."""
+
+    def __init__(self, path: Path, on_token: OnToken) -> None:
+        """Take *on_token*, which returns the signer of the key that a PKCS#11 URI names."""
+        self._path = path
+        self._on_token = on_token
+        self._on_tokens: dict[KeySource, Signer] = {}
+        self._kept: dict[KeySource, SoftwareKey] = {}
+
+    def __call__(self) -> CalloutService:
+        """Return the service; raise `SeedlessError` with the place of what is not right."""
+        config = configurations.load(self._path)
+        sealing = None
+        if config.curve_key is not None:
+            sealing = Sealing(self._software(config.curve_key, Role.CURVE))
+        xkey = str(sealing.public_key) if sealing else ""
+
+        def grant(identity: Identity, login: Login) -> LoginGrant:
+            return decide(config.rules, identity, login, validity=config.validity, now=int(time.time()))
+
+        setup = CalloutSetup(
+            keys=self._keys(config, xkey),
+            backends=open_backends(config.backends),
+            grant=grant,
+            sealing=sealing,
+            bounds=config.bounds,
+        )
+        system = None
+        if config.system_creds or config.system_nkey:
+            system = _access(config, config.system_creds, config.system_nkey)
+        return CalloutService(
+            account=config.account,
+            access=_access(config, config.creds, config.nkey),
+            system=system,
+            setup=setup,
+            listen=_address(config.listen) if config.listen else None,
+        )
+
+    def _keys(self, config: CalloutConfig, xkey: str) -> AnswerKeys:
+        response = self._signer(config.signing_key)
+        if config.mode == "configuration":
+            return configuration_keys(response, config.accounts, config.account, xkey)
+        accounts = {
+            name: AccountSigners(
+                key=keys.key,
+                plain=None if keys.signing_key is None else self._signer(keys.signing_key),
+                roles={role: self._signer(source) for role, source in keys.roles.items()},
+            )
+            for name, keys in config.accounts.items()
+        }
+        return operator_keys(config.account, response, accounts, xkey)
+
+    def _signer(self, source: KeySource) -> Signer:
+        if source.kind == "pkcs11":
+            if source not in self._on_tokens:
+                self._on_tokens[source] = self._on_token(source.place)
+            return self._on_tokens[source]
+        return self._software(source, Role.ACCOUNT)
+
+    def _software(self, source: KeySource, role: Role) -> SoftwareKey:
+        if source.kind == "file" or source not in self._kept:
+            self._kept[source] = configurations.software_key(source, role)
+        return self._kept[source]
+
+
+def _access(config: CalloutConfig, creds: Path | None, nkey: Path | None) -> NatsAccess:
+    tls = config.tls
+    return NatsAccess(
+        servers=config.servers, creds=creds, nkey=nkey, ca=tls.ca, certificate=tls.cert, key=tls.key
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"listen is {text!a}, which is no address", "write host:port, as 127.0.0.1:9100")
+    return host.strip("[]"), int(port)
