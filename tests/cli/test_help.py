@@ -126,6 +126,9 @@ READING = {
     "recovery check",
     "recovery drill",  # signs on a copy, which is thrown away
     "recovery form",
+    "serve callout",  # signs for servers, as long as it runs
+    "serve demo",  # likewise, on a server of its own
+    "serve doctor",
     "serve password",
     "server config",
     "server lint",

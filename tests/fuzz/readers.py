@@ -424,6 +424,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "rotate/connections.py": ("answers of servers",),
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
+    "serve/demo.py": (),  # what a server has written that it has started
     "serve/doctor.py": ("subscribers of a callout",),
     "serve/system_account.py": ("listed server", "account of a server"),
     "serve/backends/oidc.py": ("JWKS", "token of a login"),

@@ -34,10 +34,10 @@ from seedless.claims import (
     User,
 )
 from seedless.creds import format_creds
-from seedless.doctor import CheckStatus
 from seedless.errors import Refused, StoreError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import Role
+from seedless.readiness import CheckStatus
 from seedless.seeds import SoftwareKey
 from seedless.serve import connection
 from seedless.serve.answer import AccountSigners, configuration_keys, operator_keys

@@ -13,7 +13,7 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EventHandler", "EventLog"]
+__all__ = ["EventLog", "LoggedEvents"]
 
 _LONGEST = 200  # characters of a value, most of which clients choose
 
@@ -51,7 +51,7 @@ class EventLog:
             return
 
 
-class EventHandler(logging.Handler):
+class LoggedEvents(logging.Handler):
     """Write what modules log, such as a backend whose file is damaged, as events."""
 
     def __init__(self, log: EventLog) -> None:

@@ -6,6 +6,7 @@ from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "callout": ("callout", "Decide on logins for servers: auth callout."),
+    "demo": ("demo", "Start a server and a callout, and log a client in."),
     "doctor": ("doctor", "Find what prevents a callout from answering."),
     "issuer": ("issuer", "Issue users over NATS to whom CONFIGURATION allows."),
     "password": ("password", "Print the hash of a password for a users file."),
@@ -19,6 +20,7 @@ serve = LazyGroup(
 
 \b
 Example:
+  seedless serve demo
   seedless serve password
   seedless serve callout /etc/seedless/callout.toml
   seedless serve doctor /etc/seedless/callout.toml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import sys
 from pathlib import Path
@@ -29,10 +30,11 @@ configuration_argument = click.argument(
 @configuration_argument
 @token_options
 def callout(settings: Settings, *, configuration: Path) -> None:
-    """Decide on logins for servers, as CONFIG.toml states: auth callout.
+    """Decide on logins for servers: auth callout.
 
-    Any number of these share the work, as members of one queue group. SIGTERM ends it when the requests in
-    flight are answered, SIGHUP reads the configuration again. The log is JSON, on stderr.
+    Backends and rules of CONFIG.toml decide who gets in, and where. Any number of these share the work, as
+    members of one queue group. SIGTERM ends it when the requests in flight are answered, SIGHUP reads the
+    configuration again. The log is JSON, on stderr.
 
     \b
     Example:
@@ -44,11 +46,11 @@ def callout(settings: Settings, *, configuration: Path) -> None:
         import asyncio
         from importlib.metadata import version
 
-        from seedless.serve.logs import EventHandler, EventLog
+        from seedless.serve.logs import EventLog, LoggedEvents
         from seedless.serve.process import SERVICE, CalloutProcess
 
         log = EventLog(sys.stderr, SERVICE)
-        logging.getLogger("seedless").addHandler(EventHandler(log))
+        logging.getLogger("seedless").addHandler(LoggedEvents(log))
 
         async def run() -> None:
             await CalloutProcess(load, log, version("seedless")).run()
@@ -58,13 +60,18 @@ def callout(settings: Settings, *, configuration: Path) -> None:
 
 def loader(workspace: CommandWorkspace, stack: contextlib.ExitStack, configuration: Path) -> ServiceLoader:
     """Return what reads *configuration*; tokens stay open until *stack* is closed."""
-    try:
-        from seedless.serve.service import ServiceLoader
-    except ImportError as error:
-        raise UsageError(
-            f"services require what is not installed: {error.name}", "pip install 'seedless[serve]'"
-        ) from error
+    require_serve()
+    from seedless.serve.service import ServiceLoader
 
     return ServiceLoader(
         configuration.absolute(), lambda uri: token_signer(workspace, stack, uri, Role.ACCOUNT)
     )
+
+
+def require_serve() -> None:
+    """Raise `UsageError` where the extra is not installed that services require."""
+    for module in ("nats", "jwt", "prometheus_client"):
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(
+                f"services require {module}, which is not installed", "pip install 'seedless[serve]'"
+            )

@@ -11,22 +11,25 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.cli.serve.callout import configuration_argument, loader
 from seedless.cli.workspace import CommandWorkspace
-from seedless.doctor import CheckResult, CheckStatus
 from seedless.errors import ExitCode
+from seedless.readiness import CheckStatus
 from seedless.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from seedless.doctor import CheckResult
 
 
 @command()
 @configuration_argument
 @token_options
 def doctor(settings: Settings, *, configuration: Path) -> int:
-    """Find what prevents the callout of CONFIG.toml from answering; exit 3 for a problem.
+    """Find what prevents a callout from answering.
 
-    The keys are compared with the accounts that servers have; connections that receive the requests, and are
-    no instance of the service, are listed. That requires a login to the system account.
+    Exit 3 for a problem. The keys of CONFIG.toml are compared with the accounts that servers have;
+    connections that receive the requests, and are no instance of the service, are listed. That requires a
+    login to the system account.
 
     \b
     Example:
