@@ -201,6 +201,19 @@ def test_a_pipeline_has_the_key_in_a_file_of_0600_until_it_ends(
     assert not desk.store.joinpath("keys", "keys", "A", key[1:3], f"{key}.nk").exists()
 
 
+def test_files_and_rotations_are_about_other_keys_than_delegated_ones(office: Office) -> None:
+    with office.workspace() as ws:
+        (own,) = ws.account("ORDERS").claims.body.signing_keys
+        key = ws.delegations.add("ORDERS", role="service", expiry="1h").sign()
+        assert str(key.public_key) not in str(ws.desired.export())
+        rotation = ws.rotations.account_key("ORDERS")
+        assert rotation.replacement is not None
+        assert str(rotation.replacement.old) == own.key  # type: ignore[union-attr]  # a scope
+        path = office.folder / "acme.toml"
+        path.write_text(f'[accounts.ORDERS.signing_keys.service]\nkey = "{own.key}"\n')  # type: ignore[union-attr]  # a scope
+        assert ws.desired.preview(path, prune=True).is_empty
+
+
 POLICY = """
 operator = "{operator}"
 {more}

@@ -7,12 +7,16 @@ import contextlib
 import hashlib
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from nats.errors import NoRespondersError
 
 from seedless import Export, Import, Remote, Role, SoftwareKey, StoreError, read
 from seedless.claims import Permission, Template
@@ -231,6 +235,69 @@ def test_accounts_are_signed_and_users_revoked_for_whom_a_rule_allows(
     asyncio.run(journey())
     claims = world.office.workspace().account("ORDERS").claims
     assert (claims.body.limits.conn, list(claims.body.revocations)) == (7, [str(key.public_key)])
+
+
+def test_the_command_ends_on_sigterm_when_what_was_received_is_answered(world: World, tmp_path: Path) -> None:
+    key = SoftwareKey.generate(Role.USER)
+    environment = os.environ | {
+        f"SEEDLESS_{name.upper()}": str(value) for name, value in world.office.arguments.items()
+    }
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "seedless", "serve", "issuer", str(tmp_path / "issuer.toml")]
+        process = subprocess.Popen(command, env=environment, stderr=log)
+
+    async def journey() -> str:
+        async with world.client(world.shop) as shop:
+            for _ in range(100):
+                with contextlib.suppress(NoRespondersError):
+                    issued = await ask(shop, "user", **request_of(key))
+                    asking = asyncio.create_task(
+                        ask(shop, "user", **request_of(SoftwareKey.generate(Role.USER)))
+                    )
+                    await shop.flush()
+                    process.send_signal(signal.SIGTERM)
+                    assert "jwt" in await asking
+                    return str(issued["jwt"])
+                await asyncio.sleep(0.1)
+        raise AssertionError((tmp_path / "log").read_text())
+
+    try:
+        assert read(asyncio.run(journey())).claims.name == "ann"
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+    events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert (events[0], events[-1]) == ("delegated", "ended")
+    assert [one.state for one in world.office.workspace().delegations.entries()] == ["ended"]
+
+
+def test_a_replica_that_was_killed_leaves_a_key_which_the_next_start_removes(
+    world: World, tmp_path: Path
+) -> None:
+    environment = os.environ | {
+        f"SEEDLESS_{name.upper()}": str(value) for name, value in world.office.arguments.items()
+    }
+    command = [sys.executable, "-m", "seedless", "serve", "issuer", str(tmp_path / "issuer.toml")]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    while b"connected" not in (line := process.stderr.readline()):
+        assert line, "it has ended"
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    workspace = world.office.workspace()
+    (lost,) = workspace.delegations.entries()
+    assert lost.state == "lost"
+
+    async def journey() -> None:
+        async with world.running(), world.client(world.shop) as shop:
+            issued = await ask(shop, "user", **request_of(SoftwareKey.generate(Role.USER)))
+            assert "jwt" in issued
+
+    asyncio.run(journey())
+    (left,) = workspace.delegations.entries()
+    assert (left.state, left.public_key != lost.public_key) == ("ended", True)
 
 
 @pytest.mark.parametrize(
