@@ -150,10 +150,8 @@ def test_users_stay_and_the_lost_keys_are_gone_when_the_identity_was_lost(
     app = office.creds("app")
     assert servers.let_in(server.url, app) == [True]
 
-    office.walk("Rehearse the loss")
+    assert "signed on the copy, and verified: 6 jwts" in office.walk("Rehearse the loss")
     office.lose("MAIN")
-    proved = office.json("recovery", "drill", "MAIN", "--sign", "--yes")
-    assert (proved["survived"], proved["signed"]) == (True, 6)  # three accounts, and a user of each
 
     office.walk("When the token of the operator's identity is lost", server.url)
     after = office.json("operator", "show")
@@ -184,7 +182,6 @@ def test_the_commands_that_a_drill_prints_are_the_way_on(office: Office, servers
     again, later = office.creds("app"), office.creds("later")
     assert servers.let_in(server.url, app, again, later) == [False, True, True]
     assert servers.let_in(server.url, office.creds("app", "BILLING")) == [True]
-    assert office.json("recovery", "drill", "TEAM")["survived"]
 
 
 def test_a_lost_signing_key_is_forgotten_and_nobody_notices(office: Office, servers: Servers) -> None:
@@ -194,8 +191,7 @@ def test_a_lost_signing_key_is_forgotten_and_nobody_notices(office: Office, serv
     office.lose("SPARE")
     office.walk("When the token of a signing key is lost", server.url)
     assert lost not in office.json("operator", "show")["claims"]["nats"]["signing_keys"]
-    for account in ("SYS", "ORDERS"):
-        assert len(office.json("account", "show", account)["claims"]["nats"]["signing_keys"]) == 1
+    assert len(office.json("account", "show", "ORDERS")["claims"]["nats"]["signing_keys"]) == 1
     server = servers.restarted(server)
     assert servers.let_in(server.url, office.creds("app")) == [True]
 
@@ -217,7 +213,6 @@ def test_a_store_and_an_inventory_that_are_lost_come_back(office: Office, server
     app = office.creds("app")
     office.run(
         "cp store/keys/creds/ACME/SYS/sys.creds sys.creds; cp store/keys/creds/ACME/ORDERS/app.creds .\n"
-        "seedless key register --all --yes --token pkcs11:token=TEAM\n"
         "rm store/keyring.json"
     )
     office.walk("When the inventory is lost")
@@ -244,11 +239,8 @@ def test_a_spare_operator_signs_and_no_server_is_restarted(office: Office, serve
     office.lose("MAIN")
     office.lose("TEAM")
     office.run(second.replace("nats://localhost:4222", server.url))
-    (spare,) = {
-        office.json("account", "show", name, "--operator", "ACME-SPARE")["issuer"]
-        for name in ("SYS", "ORDERS", "BILLING")
-    }
-    assert spare == office.json("operator", "show", "--operator", "ACME-SPARE")["subject"]
+    spare = office.json("operator", "show", "--operator", "ACME-SPARE")["subject"]
+    assert office.json("account", "show", "BILLING", "--operator", "ACME-SPARE")["issuer"] == spare
     again = office.creds("app", operator="ACME-SPARE")
     assert again.jwt.text == app.jwt.text
     assert servers.let_in(server.url, app) == [True]
