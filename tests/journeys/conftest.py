@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sysconfig
 import time
@@ -183,16 +184,26 @@ class Session:
     """A client's connection, written and read by hand: what the server says to it is seen as it is.
 
     `refusal` is the server's word against the login, empty when it has let the client in; `heard` are the
-    messages that have come.
+    messages that have come. *tls* is how to go on after the server's INFO.
     """
 
     def __init__(
-        self, url: str, key: Signer | None = None, jwt: Jwt[Any] | None = None, **options: object
+        self,
+        url: str,
+        key: Signer | None = None,
+        jwt: Jwt[Any] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        **options: object,
     ) -> None:
         address = urlsplit(url)
         self._socket = socket.create_connection((address.hostname, address.port), _PATIENCE)
         self._stream = self._socket.makefile("rb")
         nonce = json.loads(self._line().removeprefix("INFO ")).get("nonce", "")
+        if tls is not None:
+            self._stream.close()
+            self._socket = tls.wrap_socket(self._socket, server_hostname=address.hostname)
+            self._stream = self._socket.makefile("rb")
         if key is not None:
             options["sig"] = base64.urlsafe_b64encode(key.sign(nonce.encode())).decode().rstrip("=")
             options |= {"nkey": str(key.public_key)} if jwt is None else {}
@@ -238,7 +249,7 @@ class Session:
         self._socket.close()
 
     def _send(self, line: str) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
             self._socket.sendall(f"{line}\r\n".encode())
 
     def _line(self) -> str:
