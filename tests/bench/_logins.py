@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -147,7 +148,7 @@ role = "clerk"
 
         def some(first: int) -> None:
             for number in range(first, count, AT_ONCE):
-                _log_in(self.port, lambda nonce, number=number: credentials(number, nonce))
+                _log_in(self.port, functools.partial(credentials, number))
 
         start = time.perf_counter()
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -308,14 +308,21 @@ def test_an_unknown_key_has_them_fetched_again_once_a_minute(site: Site) -> None
 
 
 def test_logins_at_once_have_the_keys_fetched_once(site: Site) -> None:
-    backend = of_site(site, Timer(), jwks=f"{site.url}/keys")
-    login = Login(token=token(iss=site.url))
+    timer = Timer()
+    backend = of_site(site, timer, jwks=f"{site.url}/keys")
 
-    async def many() -> list[Identity | None]:
-        return list(await asyncio.gather(*(backend.identify(login) for _ in range(8))))
+    async def many(text: str) -> list[Identity | None]:
+        return list(await asyncio.gather(*(backend.identify(Login(token=text)) for _ in range(8))))
 
-    assert asyncio.run(many()) == [ADA] * 8
-    assert site.asked == ["/keys"]
+    async def before_and_after_a_rotation() -> None:
+        assert await many(token(iss=site.url)) == [ADA] * 8
+        assert site.asked == ["/keys"]
+        site.pages["/keys"] = jwks(entry(OTHER_KEY, "next"))
+        timer.now = 60.0
+        assert await many(token(OTHER_KEY, kid="next", iss=site.url)) == [ADA] * 8
+        assert site.asked == ["/keys", "/keys"]
+
+    asyncio.run(before_and_after_a_rotation())
 
 
 def test_while_the_provider_is_away_its_keys_are_used_for_a_day(site: Site) -> None:
@@ -341,7 +348,7 @@ def test_while_the_provider_is_away_its_keys_are_used_for_a_day(site: Site) -> N
         pytest.param("/keys", b" " * (1024**2 + 1), id="too large"),
         pytest.param(
             "/.well-known/openid-configuration",
-            b'{"issuer":"https://sso.example.com","jwks_uri":"http://127.0.0.1/keys"}',
+            b'{"issuer":"https://sso.example.com","jwks_uri":"ISSUER/keys"}',
             id="discovery of another issuer",
         ),
         pytest.param("/.well-known/openid-configuration", b'{"issuer":"ISSUER"}', id="no jwks_uri"),
