@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from msgspec.structs import replace
-from seedless.serve.service import ServiceLoader
 
 from seedless.claims import Account, ExternalAuthorization, Operator, Permission, Scope, Template, User
 from seedless.creds import format_creds
@@ -36,6 +35,7 @@ from seedless.seeds import SoftwareKey
 from seedless.serve.backends.users import entry, hash_password
 from seedless.serve.logs import EventLog
 from seedless.serve.process import CalloutProcess
+from seedless.serve.service import ServiceLoader
 from seedless.server_config import memory
 
 if TYPE_CHECKING:
