@@ -60,6 +60,16 @@ def test_a_user_gets_the_subjects_of_a_consumer_and_the_review_says_what_it_may_
     assert shown["claims"]["nats"]["sub"]["allow"] == ["_INBOX.>"]
 
 
+def test_they_are_removed_by_name(orders: Desk) -> None:
+    orders.ok(
+        "user", "add", "-a", "ORDERS", "app", "--allow-js-consume", "ORDERS:app", "--allow-kv", "B:write"
+    )
+    done = orders.ok("user", "edit", "-a", "ORDERS", "app", "--rm-kv", "B")
+    assert "JetStream: may no longer read and write the key-value bucket B" in done.err
+    shown = orders.ok("user", "show", "-a", "ORDERS", "app", "--json").data
+    assert shown["claims"]["nats"]["pub"]["allow"] == CONSUMER
+
+
 def test_a_scope_gets_them_too(orders: Desk) -> None:
     words = ("--allow-js-consume", "ORDERS:{{name()}}", "--inbox-prefix", "_INBOX_{{name()}}")
     orders.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "shop", *words)

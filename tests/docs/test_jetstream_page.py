@@ -29,7 +29,7 @@ def test_the_commands_of_the_page_run_and_the_review_is_the_one_that_it_shows(pa
     desk.ok("operator", "add", "ACME")
     desk.ok("account", "add", "ORDERS", "--js-enable", "0")
     commands = re.findall(r"^\$ seedless (.+)$", page, re.MULTILINE)
-    assert len(commands) == 8
+    assert len(commands) == 9
     reviews = [desk.ok(*shlex.split(command)).err for command in commands]
     (shown,) = blocks(page, "text")
     assert any(shown in review for review in reviews)

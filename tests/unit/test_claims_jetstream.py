@@ -136,6 +136,27 @@ def test_what_is_denied_is_not_recognised() -> None:
     assert words(deaf) == []
 
 
+def test_a_permission_is_removed_with_the_subjects_that_no_other_requires() -> None:
+    kept = js.allow(User(pub=Permission(allow=("audit",))), table({"kv": ("B",)}))
+    both = js.allow(kept, table({"consume": ("ORDERS",), "manage": ("ORDERS",)}))
+    assert words(js.remove(both, table({"manage": ("ORDERS",)}))) == [
+        "consume the stream ORDERS", "read the key-value bucket B",
+    ]  # fmt: skip
+    assert js.remove(both, table({"consume": ("ORDERS",), "manage": ("ORDERS",)})) == kept
+    written = js.allow(kept, table({"kv": ("B:write",)}, domain="hub"))
+    assert js.remove(written, table({"kv": ("B",)})).pub.allow == ("audit",)
+    assert js.remove(both, JetStreamPermissions()) == both
+
+
+def test_what_is_not_permitted_is_not_removed_and_neither_is_the_last_subject() -> None:
+    user = js.allow(User.new(), table({"consume": ("ORDERS:app",)}))
+    with pytest.raises(UsageError, match="it may not consume the stream ORDERS") as refusal:
+        js.remove(user, table({"consume": ("ORDERS",)}))
+    assert refusal.value.hint.startswith("it may use the consumer app of the stream ORDERS; ")
+    with pytest.raises(UsageError, match="an empty list allows everything"):
+        js.remove(user, table({"consume": ("ORDERS:app",)}))
+
+
 def test_each_permission_has_its_words() -> None:
     lists = {
         "publish": ("JOBS:jobs.>",), "consume": ("ORDERS", "AUDIT:app"), "kv": ("B", "C:write"),

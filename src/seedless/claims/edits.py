@@ -131,7 +131,8 @@ def _responses(existing: ResponsePermission | None, options: Options) -> Respons
 def user(body: User | Template, options: Options) -> User | Template:
     """Return the body of a user, or the template of a scope."""
     table = (*USER, TAGS) if hasattr(body, TAGS.member) else USER
-    changed = replace(body, **permissions(body, options), **edited(table, body, options))
+    kept = jetstream_permissions.remove(body, jetstream_permissions.removed_by(options))
+    changed = replace(kept, **permissions(kept, options), **edited(table, kept, options))
     return jetstream_permissions.allow(changed, jetstream_permissions.of_options(options))
 
 

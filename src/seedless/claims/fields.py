@@ -185,7 +185,7 @@ USER: tuple[Row, ...] = (
         "Remove a network", anything="any address",
     ),
     AllowList(
-        "times", "time", "at times", "When logins are, as in 08:00:00-18:00:00", "START-END",
+        "times", "time", "at times", "Logins at 08:00:00-18:00:00", "START-END",
         "Remove the times that begin so", anything="any time", entry="span",
     ),
     Text(
@@ -193,7 +193,7 @@ USER: tuple[Row, ...] = (
         is_rare=True,
     ),
     AllowList(
-        "allowed_connection_types", "conn_type", "by connections", "STANDARD, WEBSOCKET, LEAFNODE, MQTT, …",
+        "allowed_connection_types", "conn_type", "by connections", "STANDARD, WEBSOCKET, MQTT, …",
         "TYPE", "Remove a kind of connection", anything="any connection", entry="upper",
     ),
     Flag(

@@ -275,6 +275,37 @@ def allow(permitted: P, permissions: JetStreamPermissions) -> P:
     return replace(permitted, pub=_with(permitted.pub, published), sub=_with(permitted.sub, (inbox,)))
 
 
+def remove(permitted: P, permissions: JetStreamPermissions) -> P:
+    """Return *permitted* without the subjects of *permissions*, but for those that other ones require.
+
+    A bucket is removed whole, whatever its mode, and a permission in every domain; the inbox stays. Raise
+    `UsageError` for what *permitted* does not contain, and where nothing is left, which allows everything.
+    """
+    wanted = permissions.parsed()
+    if not wanted:
+        return permitted
+    found = recognised(permitted).permissions
+    for one in wanted:
+        if not any(_is_meant(one, other) for other in found):
+            rest = ", ".join(other.words for other in found) or "nothing of JetStream"
+            raise UsageError(f"it may not {one.words}", f"it may {rest}; --rm removes single subjects")
+    kept = [other for other in found if not any(_is_meant(one, other) for one in wanted)]
+    gone = {subject for other in found if other not in kept for subject in subjects(other)}
+    gone.difference_update(*map(subjects, kept))
+    left = tuple(subject for subject in permitted.pub.allow if subject not in gone)
+    if not left:
+        raise UsageError(
+            "nothing would be left that may be published, and an empty list allows everything",
+            "deny everything besides: --deny-pub '>' and --rm with each subject; or delete the user",
+        )
+    return replace(permitted, pub=Permission(allow=left, deny=permitted.pub.deny))
+
+
+def _is_meant(wanted: JetStreamPermission, other: JetStreamPermission) -> bool:
+    is_same = (wanted.kind, wanted.name) == (other.kind, other.name)
+    return is_same and (wanted.kind in _STREAM or wanted.detail == other.detail)
+
+
 def _with(permission: Permission, added: Iterable[str]) -> Permission:
     return Permission(allow=tuple(dict.fromkeys((*permission.allow, *added))), deny=permission.deny)
 
@@ -392,6 +423,14 @@ OPTIONS: dict[Kind, str] = {
     "manage": "allow_js_manage",
 }
 """The option of each kind, with underscores."""
+
+
+def removed_by(options: Mapping[str, Any]) -> JetStreamPermissions:
+    """Return the permissions that *options* (`rm_kv` for `allow_kv`) remove."""
+    lists: dict[str, Any] = {
+        kind: tuple(options.get(name.replace("allow", "rm")) or ()) for kind, name in OPTIONS.items()
+    }
+    return JetStreamPermissions(**lists)
 
 
 def of_options(options: Mapping[str, Any]) -> JetStreamPermissions:

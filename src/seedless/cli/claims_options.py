@@ -144,7 +144,7 @@ _PERMISSIONS = [
     _option("response_ttl", type=DURATION, help="How long answers are allowed, as in 5s."),
 ]  # fmt: skip
 _RM_PERMISSIONS = [
-    several("rm", metavar="SUBJECT", help="Remove a subject from all permissions"),
+    several("rm", metavar="SUBJECT", help="Remove from all"),
     _flag("rm_response_perms", "Remove the permission to respond."),
 ]
 _LIMITS, _JETSTREAM = "Limits", "JetStream"  # headings in the help
@@ -243,20 +243,38 @@ def account_edits(command: Callable[..., R]) -> Callable[..., R]:
     return _given(_account(*removing), command)
 
 
-_AT_JETSTREAM: dict[str, Any] = {"cls": GroupedOption, "heading": "JetStream permissions"}
+_AT_JETSTREAM: dict[str, Any] = {"cls": GroupedOption, "heading": "Permissions"}
+# A line of the help each: the pages say more.
+_JETSTREAM_KINDS = (
+    ("js_publish", "STREAM:SUBJECT", "Publish to a stream"),
+    ("js_consume", "STREAM[:NAME]", "Consume a stream"),
+    ("kv", "BUCKET[:write]", "Key-value bucket"),
+    ("object_store", "NAME[:write]", "Object store"),
+    ("js_manage", "STREAM", "Create, change, delete"),
+)
 _JETSTREAM_PERMISSIONS = [
     *(
-        several(name, metavar=metavar, help=words, **_AT_JETSTREAM)
-        for name, metavar, words in (
-            ("allow_js_publish", "STREAM:SUBJECT", "Publish the subject, with acks"),
-            ("allow_js_consume", "STREAM[:CONSUMER]", "Consume a stream, or use a consumer"),
-            ("allow_kv", "BUCKET[:read|write]", "Use a key-value bucket [read]"),
-            ("allow_object_store", "BUCKET[:read|write]", "Use an object store [read]"),
-            ("allow_js_manage", "STREAM", "Create, change and delete the stream"),
-        )
+        several(f"allow_{name}", metavar=metavar, help=words, **_AT_JETSTREAM)
+        for name, metavar, words in _JETSTREAM_KINDS
     ),
-    _option("js_domain", metavar="DOMAIN", help="Where these streams are.", **_AT_JETSTREAM),
-    _option("inbox_prefix", metavar="PREFIX", help="Of the client [default: _INBOX].", **_AT_JETSTREAM),
+    _option("js_domain", metavar="DOMAIN", help="Where these streams are.", is_rare=True, **_AT_JETSTREAM),
+    _option(
+        "inbox_prefix",
+        metavar="PREFIX",
+        help="Of the client [default: _INBOX].",
+        is_rare=True,
+        **_AT_JETSTREAM,
+    ),
+]
+_RM_JETSTREAM_PERMISSIONS = [
+    several(
+        f"rm_{name}",
+        metavar=metavar.removesuffix("[:write]"),
+        help=f"Remove --allow-{name.replace('_', '-')}",
+        is_rare=True,
+        **_AT_JETSTREAM,
+    )
+    for name, metavar, _ in _JETSTREAM_KINDS
 ]
 _USER = [*_PERMISSIONS, *_JETSTREAM_PERMISSIONS, *_options(fields.USER, _LIMITS)]
 """What users and scopes have in common."""
@@ -270,9 +288,8 @@ def user_claims(command: Callable[..., R]) -> Callable[..., R]:
 def user_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit user claims."""
     options = [*_USER, *_TIMES, *_options(_TAGS), *_SET]
-    return _given(
-        [*options, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_removals(_TAGS), *_UNSET], command
-    )
+    removing = [*_RM_PERMISSIONS, *_RM_JETSTREAM_PERMISSIONS, *_removals(fields.USER, _LIMITS)]
+    return _given([*options, *removing, *_removals(_TAGS), *_UNSET], command)
 
 
 def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
@@ -282,4 +299,5 @@ def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
 
 def scope_edits(command: Callable[..., R]) -> Callable[..., R]:
     """Give *command* the options that edit the template of a scope."""
-    return _given([*_USER, *_SET, *_RM_PERMISSIONS, *_removals(fields.USER, _LIMITS), *_UNSET], command)
+    removing = [*_RM_PERMISSIONS, *_RM_JETSTREAM_PERMISSIONS, *_removals(fields.USER, _LIMITS)]
+    return _given([*_USER, *_SET, *removing, *_UNSET], command)

@@ -19,9 +19,9 @@ SHARED = (
 )  # fmt: skip
 """Options of `options.py`: who knows one command knows them in all."""
 _RARE = frozenset({
-    "trace_context_subject", "trace_context_sampling", "js_tier", "js_enable", "js_disable",
-    "rm_latency_sampling", "rm_response_perms", "unset", "ca_cert", "client_cert", "client_key", "tls_first",
-    "patience", "servers", "rm_tag",
+    "allow_pub_response", "response_ttl", "deny_pubsub", "trace_context_subject", "trace_context_sampling",
+    "js_tier", "js_enable", "js_disable", "rm_latency_sampling", "rm_response_perms", "unset", "ca_cert",
+    "client_cert", "client_key", "tls_first", "patience", "servers", "rm_tag",
 })  # fmt: skip
 """Options that few people need, beside those that are `GroupedOption`s: the help names them in one line."""
 _PERMISSIONS = frozenset({
@@ -33,8 +33,7 @@ _SERVERS = frozenset({
     "client_cert", "client_key", "tls_first", "patience", "servers",
 })  # fmt: skip
 _GROUPS = (
-    "Options", "Limits", "JetStream", "Permissions", "JetStream permissions", "Connection to servers",
-    "Shared options",
+    "Options", "Limits", "JetStream", "Permissions", "Connection to servers", "Shared options",
 )  # fmt: skip
 _KNOWN_BEST = ("--token", "--dry-run", "--plan", "--yes", "--json")
 _EVERYTHING = "seedless.help.everything"
