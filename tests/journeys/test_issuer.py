@@ -167,11 +167,14 @@ def test_a_user_is_issued_to_whom_a_rule_allows_recorded_and_logs_in(
             issued = await ask(shop, "user", **request_of(key, validity=600, tags=["team:a"]))
             async with world.client(world.inside) as inside:
                 found = await inside.jetstream().get_last_msg("ISSUED", f"issued.user.{key.public_key}")
-                forged = {"Nats-Request-Info": json.dumps({"acc": "A"})}
+                info = json.dumps({"acc": str(world.shop.jwt.issuer)})
+                forged, lower = {"Nats-Request-Info": info}, {"nats-request-info": info}
                 refused = [
                     await ask(other, "user", **request_of(key)),
                     await ask(other, "user", forged, **request_of(key)),
+                    await ask(other, "user", lower, **request_of(key)),
                     await ask(inside, "user", **request_of(key)),
+                    await ask(inside, "user", lower, **request_of(key)),
                     await ask(shop, "user", **request_of(key, role="admin")),
                     await ask(shop, "user", **request_of(key, validity=3601)),
                     await ask(shop, "user", **request_of(key, name="a.*")),
@@ -180,8 +183,11 @@ def test_a_user_is_issued_to_whom_a_rule_allows_recorded_and_logs_in(
                     await ask(shop, "account", desired="[operator]\nname = 'ACME'"),
                     await ask(shop, "account", desired="[accounts.SHOP]\n"),
                 ]
-            info = await ask(shop, "info")
-            assert (info["account"], info["rules"][0]["accounts"]) == (str(world.shop.jwt.issuer), ["ORDERS"])
+            rules = await ask(shop, "info")
+            assert (rules["account"], rules["rules"][0]["accounts"]) == (
+                str(world.shop.jwt.issuer),
+                ["ORDERS"],
+            )
             return issued["jwt"], json.loads(found.data or b""), refused
 
     text, entry, refused = asyncio.run(journey())
@@ -306,6 +312,7 @@ def test_a_replica_that_was_killed_leaves_a_key_which_the_next_start_removes(
         ('creds = "', 'cred = "', "cred"),
         ('[delegation]\nfor = "12h"', "", "delegated keys, and there is no"),
         ('endpoints = ["user"', 'endpoints = ["users"', "endpoints"),
+        ('longest = "1h"', 'longest = "7h"', "is longer than half"),
         ('service = "delegated"', 'service = "pkcs11:token=ACME"', "signs a few jwts a second"),
     ],
 )

@@ -180,8 +180,8 @@ class Issuer:
 
     async def _user(self, who: RequesterIdentity, asked: UserRequest) -> dict[str, Any]:
         rules = [rule for rule in self._rules(who, "user") if rule.allows("user", asked.account, asked.role)]
-        key = self.keys.get((asked.account, asked.role))
-        if not rules or key is None:
+        place = (asked.account, asked.role)
+        if not rules or place not in self.keys:
             raise Refused(f"no users of {quoted(asked.account)} in the role {quoted(asked.role)} are issued")
         seconds = asked.validity or self._config.validity
         longest = max(rule.longest for rule in rules)
@@ -193,7 +193,8 @@ class Issuer:
 
         def made(iat: int) -> tuple[AuditEntry, str]:
             claims = Claims(sub=asked.key, name=asked.name, body=body, exp=iat + seconds)
-            text = sign(claims, key, now=iat).text
+            # By the key of this moment: one that has been replaced meanwhile signs no more.
+            text = sign(claims, self.keys[place], now=iat).text
             return AuditEntry(
                 endpoint="user", sub=asked.key, account=account, iat=iat, digest=_digest(text),
                 name=asked.name, role=asked.role, exp=claims.exp,

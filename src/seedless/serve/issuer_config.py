@@ -110,6 +110,10 @@ class IssuerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
                 raise InvalidValue("is not above 0", place)
         self._check_accounts()
         for index, rule in enumerate(self.rules):
+            if self.delegation is not None and rule.longest > self.delegation.span // 2:
+                # A key is replaced at half of its time, and a user expires before the key that signed it.
+                what = "is longer than half of the time of a delegation"
+                raise InvalidValue(what, f"rules[{index}].longest")
             if self.delegation is None and {"account", "revoke"} & set(rule.endpoints):
                 what = "requires a token: [delegation] context names it"
                 raise InvalidValue(what, f"rules[{index}].endpoints")
