@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from nats.errors import NoRespondersError
+from prometheus_client import generate_latest
 
 from seedless import Export, Import, Remote, Role, SoftwareKey, StoreError, read
 from seedless.claims import Permission, Template
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 CONFIGURATION = """
 servers = ["{url}"]
 creds = "{creds}"
+listen = "127.0.0.1:0"
 
 [delegation]
 for = "12h"
@@ -221,6 +223,45 @@ def test_two_replicas_never_date_two_jwts_of_a_user_alike_or_back(world: World) 
     assert len(set(times)) == 3
 
 
+class LostAcknowledgement:
+    """JetStream whose first acknowledgement does not arrive."""
+
+    def __init__(self, jetstream: Any) -> None:  # noqa: ANN401 - of nats-py
+        self._jetstream = jetstream
+        self._lost = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of nats-py
+        return getattr(self._jetstream, name)
+
+    async def publish(self, *given: Any, **options: Any) -> Any:  # noqa: ANN401 - of nats-py
+        acknowledged = await self._jetstream.publish(*given, **options)
+        self._lost += 1
+        if self._lost == 1:
+            raise TimeoutError
+        return acknowledged
+
+
+def test_an_entry_whose_acknowledgement_was_lost_is_found_and_metrics_count_one_user(world: World) -> None:
+    key = SoftwareKey.generate(Role.USER)
+
+    async def journey() -> tuple[str, list[Any], str]:
+        async with world.running() as (process,), world.client(world.shop) as shop:
+            audit: Any = process._audit
+            audit._jetstream = LostAcknowledgement(audit._jetstream)
+            issued = await ask(shop, "user", **request_of(key))
+            async with world.client(world.inside) as inside:
+                stream = inside.jetstream()
+                count = (await stream.stream_info("ISSUED")).state.messages
+                found = await stream.get_last_msg("ISSUED", f"issued.user.{key.public_key}")
+            metrics = generate_latest(process.metrics.registry).decode()
+            return issued["jwt"], [count, json.loads(found.data or b"")["digest"]], metrics
+
+    text, found, metrics = asyncio.run(journey())
+    assert found == [1, hashlib.sha256(text.encode()).hexdigest()]
+    assert 'seedless_issuer_requests_total{code="200",endpoint="user"} 1.0' in metrics
+    assert 'seedless_delegation_end_seconds{account="ORDERS",role="service"}' in metrics
+
+
 def test_accounts_are_signed_and_users_revoked_for_whom_a_rule_allows(
     world: World, session: Callable[..., Any]
 ) -> None:
@@ -274,7 +315,7 @@ def test_the_command_ends_on_sigterm_when_what_was_received_is_answered(world: W
         process.kill()
         process.wait()
     events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
-    assert (events[0], events[-1]) == ("delegated", "ended")
+    assert (events[:2], events[-1]) == (["listening", "delegated"], "ended")
     assert [one.state for one in world.office.workspace().delegations.entries()] == ["ended"]
 
 

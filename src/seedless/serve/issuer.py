@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 import json
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -113,14 +114,19 @@ class Issuer:
         log: EventLog,
         desk: AccountDesk | None = None,
         in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+        answered: Callable[[str, int, float], None] = lambda *_: None,
     ) -> None:
-        """Take what is decided and signed with; *desk* is None where no token is at hand."""
+        """Take what is decided and signed with; *desk* is None where no token is at hand.
+
+        *answered* gets endpoint, code and seconds of each answer.
+        """
         self._config = config
         self.keys = dict(keys)
         self._audit = audit
         self._log = log
         self._desk = desk
         self._in_thread = in_thread
+        self._answered = answered
         self._tasks: set[asyncio.Task[None]] = set()
         self.counts: dict[str, dict[str, int]] = {
             name: {"num_requests": 0, "num_errors": 0} for name in ENDPOINTS
@@ -133,6 +139,7 @@ class Issuer:
             self.counts[endpoint]["num_requests"] += 1
             if len(self._tasks) >= self._config.concurrency:
                 await self._refuse(message, endpoint, 503, "too many requests: try again later")
+                self._answered(endpoint, 503, 0.0)
                 return
             task = asyncio.create_task(self._handle(endpoint, message))
             self._tasks.add(task)
@@ -146,19 +153,21 @@ class Issuer:
             await asyncio.wait(self._tasks)
 
     async def _handle(self, endpoint: str, message: Msg) -> None:
+        begun, code = time.perf_counter(), 200
         try:
             requester = requester_of(message.headers)
             answer = await self._answer(endpoint, requester, message.data)
         except (Refused, BadKey, BadClaims, UsageError) as error:
-            await self._refuse(message, endpoint, 400, error.message)
-        except SeedlessError as error:
-            self._log.error("not issued", endpoint=endpoint, reason=error.message)
-            await self._refuse(message, endpoint, 500, "it cannot be issued now: try again later")
+            code = 400
+            await self._refuse(message, endpoint, code, error.message)
         except Exception as error:  # noqa: BLE001 - the requester learns nothing of it
-            self._log.error("not issued", endpoint=endpoint, reason=type(error).__name__)
-            await self._refuse(message, endpoint, 500, "it cannot be issued now: try again later")
+            code = 500
+            reason = error.message if isinstance(error, SeedlessError) else type(error).__name__
+            self._log.error("not issued", endpoint=endpoint, reason=reason)
+            await self._refuse(message, endpoint, code, "it cannot be issued now: try again later")
         else:
             await self._respond(message, answer)
+        self._answered(endpoint, code, time.perf_counter() - begun)
 
     async def _answer(self, endpoint: str, who: RequesterIdentity, data: bytes) -> dict[str, Any]:
         match endpoint:

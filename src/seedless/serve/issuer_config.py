@@ -90,6 +90,7 @@ class IssuerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     rules: Annotated[tuple[IssuerRule, ...], Meta(description="who may ask for what")]
     creds: Annotated[File | None, Meta(description="the creds file of the service's own user")] = None
     tls: Annotated[Tls, Meta(description="TLS of the service's own connection")] = Tls()
+    listen: Annotated[str, Meta(description="`host:port` of metrics and health; none if it is empty")] = ""
     subject: Annotated[str, Meta(description="the subjects begin with it")] = "issuer"
     stream: Annotated[str, Meta(description="the JetStream stream of what was issued")] = "ISSUED"
     stream_subject: Annotated[str, Meta(description="the subjects of its entries begin with it")] = "issued"

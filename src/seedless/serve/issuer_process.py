@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from seedless.app.delegation import DelegatedKey
 from seedless.app.resolver.remote import Remote
 from seedless.desired.read import read
-from seedless.errors import Refused, SeedlessError
+from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.nkey import Role
 from seedless.serve.audit import AuditStream
 from seedless.serve.config import software_key
@@ -23,7 +23,8 @@ from seedless.serve.connection import NatsAccess, ServiceConnection
 from seedless.serve.discovery import DiscoveredEndpoint, Discovery
 from seedless.serve.issuer import Issuer
 from seedless.serve.issuer_config import ENDPOINTS
-from seedless.text import quoted
+from seedless.serve.metrics import HttpStatus, IssuerMetrics
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,33 +115,60 @@ class IssuerProcess:
             self._desk = WorkspaceDesk(workspace, remote or Remote(urls=config.servers), span)
         self._clock = workspace.clock if workspace is not None else _time()
         self._audit = AuditStream(config.stream, config.stream_subject, self._clock)
-        self.issuer = Issuer(config, _files(config), self._audit, log, self._desk, self._in_thread)
+        self.metrics = IssuerMetrics()
+        self.issuer = Issuer(
+            config, _files(config), self._audit, log, self._desk, self._in_thread, self._answered
+        )
         access = NatsAccess(
             servers=config.servers, creds=config.creds, ca=config.tls.ca,
             certificate=config.tls.cert, key=config.tls.key,
         )  # fmt: skip
-        self.connection = ServiceConnection(access, SERVICE, self._subscribe, log)
+        self.connection = ServiceConnection(
+            access, SERVICE, self._subscribe, log, changed=self.metrics.connection_changed
+        )
         endpoints = tuple(DiscoveredEndpoint(name, self._subject(name), SERVICE) for name in ENDPOINTS)
         self._discovery = Discovery(
             SERVICE, version, endpoints, self.issuer.counts.__getitem__, lambda: {"stream": config.stream}
         )
 
     async def run(self) -> None:
-        """Answer until the process is asked to end."""
+        """Answer until the process is asked to end; raise `UsageError` if metrics cannot be given."""
         loop = asyncio.get_running_loop()
         with contextlib.suppress(RuntimeError, ValueError):  # only the main thread receives signals
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stop)
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._thread.shutdown)
+            stack.push_async_callback(self._end)
+            if self.config.listen:
+                stack.callback((await self._listening()).close)
             await self._delegate()
-            renewing = asyncio.create_task(self._renew())
+            stack.callback(asyncio.create_task(self._renew()).cancel)
             self._log.info("started", instance=self._discovery.id)
             await self.connection.run(self.issuer.finish)
-            renewing.cancel()
-        finally:
-            await self._end()
-            self._thread.shutdown()
         self._log.info("ended")
+
+    async def _listening(self) -> asyncio.Server:
+        host, _, port = self.config.listen.rpartition(":")
+        status = HttpStatus(self.metrics.registry, self.problem)
+        try:
+            return await status.serve(host, int(port), self._log)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot listen on {shown(self.config.listen)}: {error}") from error
+
+    def problem(self) -> str | None:
+        """Return why users are not issued now, or None."""
+        return None if self.connection.is_connected else "not connected to NATS"
+
+    def _answered(self, endpoint: str, code: int, seconds: float) -> None:
+        self.metrics.requests.labels(endpoint, str(code)).inc()
+        self.metrics.seconds.observe(seconds)
+
+    async def _new_key(self, desk: WorkspaceDesk, name: str, role: str) -> None:
+        """Sign with a new delegated key from now on."""
+        key: DelegatedKey = await self._in_thread(desk.delegate, name, role)
+        self.issuer.keys[name, role] = key
+        self.metrics.delegation_end.labels(name, role).set(key.until)
 
     def stop(self) -> None:
         """End when what was received is answered."""
@@ -176,7 +204,7 @@ class IssuerProcess:
     async def _delegate(self) -> None:
         for name, role in self._delegated():
             if self._desk is not None:
-                self.issuer.keys[name, role] = await self._in_thread(self._desk.delegate, name, role)
+                await self._new_key(self._desk, name, role)
                 self._log.info("delegated", account=name, role=role)
 
     async def _renew(self) -> None:
@@ -190,7 +218,7 @@ class IssuerProcess:
                 if left > delegation.span * _RENEWED_AT or not isinstance(key, DelegatedKey):
                     continue
                 try:
-                    self.issuer.keys[name, role] = await self._in_thread(desk.delegate, name, role)
+                    await self._new_key(desk, name, role)
                     await self._in_thread(desk.stop, name, key)
                     self._log.info("delegated anew", account=name, role=role)
                 except SeedlessError as error:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from seedless.serve.logs import EventLog
 
-__all__ = ["CalloutMetrics", "HttpStatus"]
+__all__ = ["CalloutMetrics", "HttpStatus", "IssuerMetrics"]
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 _PATIENCE = 2.0  # seconds for a request to come
@@ -58,6 +58,37 @@ class CalloutMetrics:
         self.connected.set(is_connected)
         if is_connected:
             self.connections.inc()
+
+
+class IssuerMetrics:
+    """What an issuer counts; nothing of it names a requester."""
+
+    def __init__(self) -> None:
+        """Count from zero, in a registry of its own."""
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "seedless_issuer_requests",
+            "Requests that were answered, by endpoint and code (200, 400 refused, 500, 503 too many)",
+            ("endpoint", "code"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "seedless_issuer_seconds",
+            "From the receipt of a request to its answer",
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+        self.connected = Gauge("seedless_nats_connected", "1 while connected to NATS", registry=self.registry)
+        self.delegation_end = Gauge(
+            "seedless_delegation_end_seconds",
+            "When the delegated key of a role ends (Unix seconds)",
+            ("account", "role"),
+            registry=self.registry,
+        )
+
+    def connection_changed(self, is_connected: bool) -> None:  # noqa: FBT001 - what has changed
+        """Take whether there is a connection."""
+        self.connected.set(is_connected)
 
 
 class HttpStatus:
