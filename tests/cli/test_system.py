@@ -261,7 +261,7 @@ def test_the_tree_shows_who_is_below_whom_and_whose_key_is_on_a_token(desk: Desk
     desk.found_system()
     data = desk.ok("tree", "--json").data
     assert list(data) == [
-        *("kind", "name", "subject", "on_token", "expires"),
+        *("kind", "name", "subject", "on_token", "backup", "expires"),
         *("signing_keys", "exports", "imports", "findings", "children"),
     ]
     assert [(child["name"], child["on_token"]) for child in data["children"]] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,6 @@ from seedless.readiness import (
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from seedless.app.workspace import Workspace
 
 __all__ = ["TokenInitialisation", "TokenManagement"]

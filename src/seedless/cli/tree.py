@@ -98,10 +98,9 @@ def _data(node: TreeNode) -> dict[str, Any]:
         data: dict[str, Any] = {"kind": node.kind, "name": node.name, "damaged": node.damaged}
     else:
         data = {name: getattr(node, name) for name in ("kind", "name", "subject", "on_token")}
-        data |= {"expires": node.expires or None}
+        data |= {"backup": node.backup or None, "expires": node.expires or None}
         for name in ("signing_keys", "exports", "imports"):
             data[name] = [dataclasses.asdict(one) for one in getattr(node, name)]
-        data["backup"] = node.backup or None
     children = [_data(child) for child in node.children]
     return data | {"findings": findings_data(node.findings), "children": children}
 
