@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from seedless.app.delegation import DelegatedKey
 from seedless.claims import NO_LIMIT, Account, AuthorizationResponse, Scope, Template, User, signing_key
+from seedless.delegation import is_delegated
 from seedless.errors import Refused, UsageError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
@@ -50,7 +52,7 @@ class UserKey(Struct, frozen=True, kw_only=True):
     """A key that signs users of one account, in operator mode that with the public key `account`.
 
     `role` is that of its scope, None for a key without one. `issuer_account` and `audience` are what its jwts
-    have to name.
+    have to name, `expiry` is when the key ends (Unix seconds, 0: never), and its users with it.
     """
 
     signer: Signer
@@ -58,6 +60,7 @@ class UserKey(Struct, frozen=True, kw_only=True):
     role: str | None = None
     issuer_account: str = ""
     audience: str = ""
+    expiry: int = 0
 
     def scope_in(self, account: Jwt[Account] | None) -> Scope | None:
         """Return the scope that *account* gives this key."""
@@ -131,7 +134,13 @@ def operator_keys(
         for role, signer in [*signers.roles.items(), *plain]:
             _require_account_key(signer)
             issuer_account = "" if str(signer.public_key) == signers.key else signers.key
-            key = UserKey(signer=signer, account=signers.key, role=role, issuer_account=issuer_account)
+            key = UserKey(
+                signer=signer,
+                account=signers.key,
+                role=role,
+                issuer_account=issuer_account,
+                expiry=signer.until if isinstance(signer, DelegatedKey) else 0,
+            )
             users[name, role] = users[signers.key, role] = key
     return AnswerKeys(subject=callout_account, response=response, users=users, curve_key=curve_key)
 
@@ -180,13 +189,17 @@ def _key_deviations(key: UserKey, account: Jwt[Account]) -> Iterator[str]:
         yield f"{text} is no signing key of the account {name}: servers refuse its users"
         return
     scope = key.scope_in(account)
-    if (scope.role if scope else None) != key.role:
-        theirs, own = brief(scope.role) if scope else "none", brief(key.role) if key.role else "none"
+    role = None if scope is None else scope.role
+    if scope is not None and is_delegated(scope):
+        role = key.role  # the scope of a delegated key has a role of its own
+    if role != key.role:
+        theirs, own = brief(role) if role else "none", brief(key.role) if key.role else "none"
         yield f"the account {name} gives {text} the role {theirs}, this service {own}"
     if scope is not None:
         for limit in ("subs", "data", "payload"):
             if getattr(scope.template, limit) not in {NO_LIMIT, UNSET}:
-                yield f"servers do not enforce {limit} of the role {brief(scope.role)} for logins by callout"
+                named = brief(key.role or scope.role)
+                yield f"servers do not enforce {limit} of the role {named} for logins by callout"
 
 
 def keys_of(account: Jwt[Account]) -> set[str]:
@@ -214,7 +227,10 @@ def user_draft(
         body = replace(User.new(), issuer_account=key.issuer_account, tags=grant.tags, **given)
     if account is not None:
         _require_enforced(key, account.claims.body, key.scope_in(account), request.login, now)
-    claims = Claims(sub=request.user, body=body, name=grant.name, aud=key.audience, exp=now + grant.validity)
+    expiry = min(now + grant.validity, key.expiry or now + grant.validity)
+    if expiry <= now:
+        raise Refused("the delegated key that signs these users has ended")
+    claims = Claims(sub=request.user, body=body, name=grant.name, aud=key.audience, exp=expiry)
     return draft(claims, key.signer.public_key, now)
 
 

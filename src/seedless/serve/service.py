@@ -21,7 +21,7 @@ from seedless.serve.rules import decide
 from seedless.serve.sealing import Sealing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from seedless.seeds import SoftwareKey
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from seedless.signer import Signer
 
     OnToken = Callable[[str], Signer]
+    Delegated = Callable[[str, str], Signer]
 
 __all__ = ["ServiceLoader"]
 
@@ -38,10 +39,15 @@ __all__ = ["ServiceLoader"]
 class ServiceLoader:
     """Read the configuration at *path*, as often as it is called."""
 
-    def __init__(self, path: Path, on_token: OnToken) -> None:
-        """Take *on_token*, which returns the signer of the key that a PKCS#11 URI names."""
+    def __init__(self, path: Path, on_token: OnToken, delegated: Delegated | None = None) -> None:
+        """Take *on_token*, which returns the signer of the key that a PKCS#11 URI names.
+
+        *delegated* returns that of an account and a role whose key is delegated; without it these are
+        left out.
+        """
         self._path = path
         self._on_token = on_token
+        self._delegated = delegated
         self._on_tokens: dict[KeySource, Signer] = {}
         self._kept: dict[KeySource, SoftwareKey] = {}
 
@@ -82,11 +88,18 @@ class ServiceLoader:
             name: AccountSigners(
                 key=keys.key,
                 plain=None if keys.signing_key is None else self._signer(keys.signing_key),
-                roles={role: self._signer(source) for role, source in keys.roles.items()},
+                roles=self._roles(name, keys.roles),
             )
             for name, keys in config.accounts.items()
         }
         return operator_keys(config.account, response, accounts, xkey)
+
+    def _roles(self, account: str, sources: Mapping[str, KeySource]) -> dict[str, Signer]:
+        roles = {role: self._signer(one) for role, one in sources.items() if one.kind != "delegated"}
+        if self._delegated is not None:
+            for role in sources.keys() - roles.keys():
+                roles[role] = self._delegated(account, role)
+        return roles
 
     def _signer(self, source: KeySource) -> Signer:
         if source.kind == "pkcs11":

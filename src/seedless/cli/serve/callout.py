@@ -19,7 +19,12 @@ from seedless.errors import UsageError
 from seedless.nkey import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seedless.serve.delegated_keys import DelegatedKeys
+    from seedless.serve.logs import EventLog
     from seedless.serve.service import ServiceLoader
+    from seedless.signer import Signer
 
 configuration_argument = click.argument(
     "configuration", metavar="CONFIG.toml", type=click.Path(path_type=Path)
@@ -40,31 +45,67 @@ def callout(settings: Settings, *, configuration: Path) -> None:
     Example:
       seedless serve callout /etc/seedless/callout.toml
     """
+    require_serve()
+    import asyncio
+    from importlib.metadata import version
+
+    from seedless.serve.logs import EventLog, LoggedEvents
+    from seedless.serve.process import SERVICE, CalloutProcess
+
+    log = EventLog(sys.stderr, SERVICE)
+    logging.getLogger("seedless").addHandler(LoggedEvents(log))
     with contextlib.ExitStack() as stack:
-        load = loader(CommandWorkspace(settings), stack, configuration)
+        delegated = _delegated_keys(settings, configuration, log)
+        load = loader(CommandWorkspace(settings), stack, configuration, delegated.of if delegated else None)
+        if delegated is not None:
+            stack.callback(delegated.end)
         load()  # before any loop: tokens ask for PINs, and a mistake ends the command with a sentence
-        import asyncio
-        from importlib.metadata import version
-
-        from seedless.serve.logs import EventLog, LoggedEvents
-        from seedless.serve.process import SERVICE, CalloutProcess
-
-        log = EventLog(sys.stderr, SERVICE)
-        logging.getLogger("seedless").addHandler(LoggedEvents(log))
 
         async def run() -> None:
-            await CalloutProcess(load, log, version("seedless")).run()
+            process = CalloutProcess(load, log, version("seedless"))
+            renewing = asyncio.create_task(delegated.renew(process.reload)) if delegated else None
+            await process.run()
+            if renewing is not None:
+                renewing.cancel()
 
         asyncio.run(run())
 
 
-def loader(workspace: CommandWorkspace, stack: contextlib.ExitStack, configuration: Path) -> ServiceLoader:
+def _delegated_keys(settings: Settings, configuration: Path, log: EventLog) -> DelegatedKeys | None:
+    """Return what delegates keys, where the configuration asks for it."""
+    from seedless.serve import config as configurations
+
+    config = configurations.load(configuration.absolute())
+    if config.delegation is None:
+        return None
+    from msgspec.structs import replace
+
+    from seedless.app.resolver.remote import Remote
+    from seedless.app.workspace import Workspace
+    from seedless.serve.delegated_keys import DelegatedKeys
+    from seedless.serve.issuer_process import WorkspaceDesk
+
+    chosen = replace(settings, context=config.delegation.context or settings.context)
+    workspace = Workspace(
+        chosen.store, operator=chosen.operator, module=chosen.module, token=chosen.token,
+        pin_source=chosen.pin_source, context=chosen.context,
+    )  # fmt: skip
+    desk = WorkspaceDesk(workspace, Remote(urls=config.servers), config.delegation.span)
+    return DelegatedKeys(desk, config.delegation.span, log, workspace.clock)
+
+
+def loader(
+    workspace: CommandWorkspace,
+    stack: contextlib.ExitStack,
+    configuration: Path,
+    delegated: Callable[[str, str], Signer] | None = None,
+) -> ServiceLoader:
     """Return what reads *configuration*; tokens stay open until *stack* is closed."""
     require_serve()
     from seedless.serve.service import ServiceLoader
 
     return ServiceLoader(
-        configuration.absolute(), lambda uri: token_signer(workspace, stack, uri, Role.ACCOUNT)
+        configuration.absolute(), lambda uri: token_signer(workspace, stack, uri, Role.ACCOUNT), delegated
     )
 
 
