@@ -14,6 +14,7 @@ from seedless.errors import UsageError
 TABLES = [
     pytest.param({"publish": ("ORDERS:orders.>",)}, id="publish"),
     pytest.param({"publish": ("ORDERS:orders.>", "ORDERS:late", "JOBS:jobs.*")}, id="publish to two streams"),
+    pytest.param({"publish": ("ORDERS:orders.>",), "consume": ("ORDERS",)}, id="publish and consume"),
     pytest.param({"consume": ("ORDERS",)}, id="consume"),
     pytest.param({"consume": ("ORDERS:app",)}, id="a consumer"),
     pytest.param({"kv": ("SETTINGS:read",)}, id="kv read"),
@@ -115,7 +116,7 @@ def test_permissions_are_recognised_by_their_subjects(lists: Lists, place: dict[
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("lists", TABLES[2:-1])
+@pytest.mark.parametrize("lists", TABLES[3:-1])
 def test_without_one_of_its_subjects_a_permission_is_not_recognised(
     lists: Lists, place: dict[str, str]
 ) -> None:
@@ -126,6 +127,12 @@ def test_without_one_of_its_subjects_a_permission_is_not_recognised(
         fewer = User(pub=Permission(allow=kept), sub=user.sub)
         assert permission not in js.recognised(fewer).permissions
     assert words(User(pub=user.pub)) == []
+
+
+def test_what_is_permitted_later_is_not_taken_for_what_is_published_to_a_stream() -> None:
+    user = js.allow(User.new(), table({"consume": ("ORDERS",)}))
+    later = User(pub=Permission(allow=(*user.pub.allow, "payments.>")), sub=user.sub)
+    assert words(later) == ["consume the stream ORDERS"]
 
 
 def test_what_is_denied_is_not_recognised() -> None:

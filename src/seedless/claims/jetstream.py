@@ -339,7 +339,7 @@ def recognised(permitted: Permissions | Template | User) -> Recognised:
     """Return the permissions whose subjects *permitted* allows, all of them and in these words.
 
     Contained ones are left out, and those of which a subject is denied. To publish is recognised by what
-    follows the subject of a stream that no other permission contains.
+    follows the subject of a stream, where `allow` has put it.
     """
     # First, for a plan may have ten thousand users without JetStream.
     if not any(text.startswith("$JS.") for text in permitted.pub.allow):
@@ -406,7 +406,7 @@ def _candidates(allowed: tuple[str, ...]) -> Iterator[JetStreamPermission]:
 def _published(allowed: tuple[str, ...], explained: frozenset[str]) -> Iterator[JetStreamPermission]:
     stream = domain = ""
     for text in allowed:
-        match = None if text in explained else _INFO_OF_STREAM.fullmatch(text)
+        match = _INFO_OF_STREAM.fullmatch(text)
         if match and not (stream == match["stream"] and domain and not match["domain"]):
             stream, domain = match["stream"], match["domain"] or ""
         elif not match and (text in explained or text.startswith("$")):
