@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from seedless.errors import Refused, UsageError
+from seedless.errors import Refused, StoreError, UsageError
 from seedless.serve.backends import identify, open_backends
 from seedless.serve.backends.certificate import Certificates, CertificateSettings
 from seedless.serve.backends.function import FunctionSettings, UserFunction
@@ -217,6 +217,14 @@ def test_a_function_that_is_not_there_is_reported_at_the_start(
     with pytest.raises(UsageError) as caught:
         UserFunction("own", FunctionSettings(function=function, path=tmp_path))
     assert caught.value.message == sentence
+
+
+def test_a_folder_of_functions_that_others_can_write_is_refused(tmp_path: Path, module: str) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(StoreError) as caught:
+        UserFunction("own", FunctionSettings(function=f"{module}:of_user", path=tmp_path))
+    assert caught.value.message == f"{tmp_path} can be written by others"
+    assert caught.value.hint == f"what is in it decides who logs in: chmod go-w {tmp_path}"
 
 
 def test_backends_are_asked_in_their_order_until_one_decides(tmp_path: Path, module: str) -> None:

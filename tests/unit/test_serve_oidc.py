@@ -381,6 +381,9 @@ def test_a_file_of_keys_is_read_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "jwks.json").write_bytes(b"{}")
     with pytest.raises(ServerError, match="the JWKS has no key that can verify a token"):
         OidcProvider("sso", settings)
+    (tmp_path / "jwks.json").chmod(0o666)
+    with pytest.raises(StoreError, match="can be written by others"):
+        OidcProvider("sso", settings)
 
 
 def test_without_an_audience_tokens_for_anybody_would_be_accepted(tmp_path: Path) -> None:

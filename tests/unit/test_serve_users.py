@@ -234,13 +234,22 @@ def test_a_damaged_file_is_reported_once_and_the_previous_one_stays(
     ]
 
 
-@pytest.mark.parametrize("mode", [0o604, 0o620, 0o602])
-def test_a_file_that_others_can_read_or_write_is_refused(path: Path, mode: int) -> None:
+@pytest.mark.parametrize(
+    ("mode", "sentence", "hint"),
+    [
+        (0o604, "can be read by all", "it has hashes of passwords: chmod 640"),
+        (0o620, "can be written by others", "it decides who logs in: chmod go-w"),
+        (0o602, "can be written by others", "it decides who logs in: chmod go-w"),
+    ],
+)
+def test_a_file_that_others_can_read_or_write_is_refused(
+    path: Path, mode: int, sentence: str, hint: str
+) -> None:
     path.chmod(mode)
     with pytest.raises(StoreError) as caught:
         UserFile("staff", UsersSettings(file=path))
-    assert caught.value.message == f"{path} is open to others"
-    assert caught.value.hint == f"it decides who logs in: chmod 640 {path}"
+    assert caught.value.message == f"{path} {sentence}"
+    assert caught.value.hint == f"{hint} {path}"
     path.chmod(0o640)
     UserFile("staff", UsersSettings(file=path))
 

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from seedless.config import require_owned
 from seedless.errors import Refused, UsageError
 from seedless.serve.login import Identity, Login
 from seedless.strict_json import ABSOLUTE_PATH
@@ -90,6 +91,8 @@ def _imported(settings: FunctionSettings) -> _Function:
     module_name, _, name = settings.function.partition(":")
     if not module_name or not name.isidentifier():
         raise UsageError(f"{shown(settings.function)} is no function", "write module:function")
+    if settings.path is not None:
+        require_owned(settings.path, "what is in it decides who logs in")
     if settings.path is not None and str(settings.path) not in sys.path:
         sys.path.insert(0, str(settings.path))
     try:

@@ -25,6 +25,7 @@ from msgspec import Meta
 
 from seedless import units, wire
 from seedless.base64url import decode
+from seedless.config import require_owned
 from seedless.errors import BadClaims, InvalidValue, Refused, SeedlessError, ServerError, StoreError
 from seedless.serve.backends.certificate import without_suffix
 from seedless.serve.login import Identity, Login
@@ -335,6 +336,7 @@ def _file(path: Path) -> bytes:
         raise StoreError(
             f"there is no {shown(path)}", "it is to hold a JWKS, the public keys of the provider"
         )
+    require_owned(path, "it decides who logs in")
     return data
 
 

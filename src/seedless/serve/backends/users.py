@@ -35,6 +35,7 @@ from msgspec import Meta
 
 from seedless import strict_json, units
 from seedless.base64url import encode
+from seedless.config import require_owned
 from seedless.errors import BadClaims, BadKey, InvalidValue, Refused, StoreError
 from seedless.nkey import PublicKey, Role
 from seedless.serve.login import Identity, Login
@@ -55,7 +56,6 @@ _MOST_PASSES = 50
 _LONGEST = 1024  # bytes of a password
 _MOST_ACCEPTED, _MOST_REJECTED = 20_000, 2_000  # verdicts; a flood of wrong ones drives no right one out
 _LOOK_AGAIN = 1.0  # seconds
-_OTHERS = stat.S_IWGRP | stat.S_IRWXO
 _log = logging.getLogger(__name__)
 
 
@@ -317,11 +317,12 @@ class UserFile:
 
 def _require_private(path: Path) -> None:
     """Raise `StoreError` where others can write *path*, or all can read it: hashes can be tried elsewhere."""
+    require_owned(path, "it decides who logs in")
     with atomic.store_errors("read", path):
         mode = path.stat().st_mode
-    if mode & _OTHERS:
+    if mode & stat.S_IROTH:
         raise StoreError(
-            f"{shown(path)} is open to others", f"it decides who logs in: chmod 640 {shown(path)}"
+            f"{shown(path)} can be read by all", f"it has hashes of passwords: chmod 640 {shown(path)}"
         )
 
 
