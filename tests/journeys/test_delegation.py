@@ -201,6 +201,44 @@ def test_a_pipeline_has_the_key_in_a_file_of_0600_until_it_ends(
     assert not desk.store.joinpath("keys", "keys", "A", key[1:3], f"{key}.nk").exists()
 
 
+def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recorded(desk: Desk) -> None:
+    desk.found_system()
+    desk.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "web", "--allow-pub", "web.>")
+    first, second = desk.home / "1.nk", desk.home / "2.nk"
+    words = ("delegate", "add", "ORDERS", "--role", "web", "--for", "12h", "--out", str(first))
+    before = desk.files()
+    desk.ok(*words, "--dry-run")
+    assert (desk.files(), first.exists()) == (before, False)
+    key = desk.ok(*words).out.split()[0]
+    again = desk.run(*words)
+    assert (again.code, "exists, and is not replaced" in again.err) == (2, True)
+    new = desk.ok("delegate", "renew", key, "--for", "1h", "--out", str(second), "--json").data
+    states = {
+        one["public_key"]: one["state"] for one in desk.ok("delegate", "list", "--json").data["delegations"]
+    }
+    assert states == {key: "active", new["key"]: "active"}
+    for wrong, sentence in (
+        (("add", "ORDERS", "--role", "db", "--for", "1h", "--out", "x"), "nor the role of one"),
+        (("add", "ORDERS", "--role", "web", "--for", "0", "--out", "x"), "a delegation ends"),
+        (
+            ("renew", str(SoftwareKey.generate(Role.ACCOUNT).public_key), "--for", "1h", "--out", "x"),
+            "is no delegated",
+        ),
+        (("end", "ORDERS", str(SoftwareKey.generate(Role.ACCOUNT).public_key)), "is no delegated key"),
+    ):
+        done = desk.run("delegate", *wrong)
+        assert (done.code, sentence in done.err) == (2, True), done
+    (desk.store / "delegations.json").unlink()
+    listed = desk.ok("delegate", "list", "ORDERS", "--json").data["delegations"]
+    assert [one["state"] for one in listed] == ["unknown", "unknown"]
+    assert desk.run("delegate", "end", "ORDERS", key).code == 2
+    desk.ok("delegate", "end", "ORDERS", key, new["key"], "--now")
+    assert len(Workspace(desk.store).account("ORDERS").claims.body.signing_keys) == 1
+    (desk.store / "delegations.json").write_text('{"version": 1}')
+    damaged = desk.run("delegate", "list")
+    assert (damaged.code, "delegations.json is damaged" in damaged.err) == (1, True)
+
+
 def test_files_and_rotations_are_about_other_keys_than_delegated_ones(office: Office) -> None:
     with office.workspace() as ws:
         (own,) = ws.account("ORDERS").claims.body.signing_keys
