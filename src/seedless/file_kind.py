@@ -56,6 +56,19 @@ KEYS = FileKind(
     "seedless ceremony keygen NAME -o FILE",
     "seedless ceremony keys FILE takes it",
 )
+KEY_SPECIFICATION = FileKind(
+    "a key specification", "a person", "seedless ceremony prepare FILE makes a request of it"
+)
+KEY_REQUEST = FileKind(
+    "the request of a ceremony that creates keys",
+    "seedless ceremony prepare SPECIFICATION -o FILE",
+    "seedless ceremony keygen --request FILE takes it",
+)
+KEY_RESULT = FileKind(
+    "the result of a ceremony that created keys",
+    "seedless ceremony keygen --request FILE",
+    "seedless ceremony keys FILE takes it",
+)
 RECEIPT = FileKind("the receipt of a ceremony", "seedless ceremony sign")
 KEY_STATEMENT = FileKind("the statement of a ceremony key", "seedless ceremony keygen")
 POLICY = FileKind(
@@ -93,6 +106,9 @@ _FORMATS = {
     "seedless ceremony result": RESULT,
     "seedless ceremony transcript": TRANSCRIPT,
     "seedless ceremony keys": KEYS,
+    "seedless key specification": KEY_SPECIFICATION,
+    "seedless ceremony key request": KEY_REQUEST,
+    "seedless ceremony key result": KEY_RESULT,
     "seedless recovery record": RECOVERY,
 }
 OWN = {
@@ -175,6 +191,8 @@ def _object_kind(value: Any) -> FileKind | None:  # noqa: ANN401 - what JSON hol
 
 def _settings_kind(value: dict[str, Any]) -> FileKind | None:
     """Return the kind of what people write: a policy names its operator by key, a state describes it."""
+    if str(value.get("format", "")).startswith("seedless key specification "):
+        return KEY_SPECIFICATION
     operator = value.get("operator")
     if isinstance(operator, str) and _word_kind(operator) is PUBLIC_KEY:
         return POLICY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,11 +101,6 @@ class Ceremonies:
             raise UsageError("no ceremony was held here", f"transcripts lie in {shown(folder)}")
         with open_tokens(self._workspace) as tokens:
             return tuple(_state(None if offline else tokens, one) for one in known)
-
-
-def tool() -> str:
-    """Return this program and its version."""
-    return f"seedless {version('seedless')}"
 
 
 def ledger_path(workspace: Workspace) -> Path:

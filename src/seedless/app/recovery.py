@@ -17,6 +17,7 @@ from seedless.config import choose_module
 from seedless.errors import Refused, UsageError
 from seedless.inventory import KeyEntry
 from seedless.nkey import Role
+from seedless.pkcs11.uri import KeyUri
 from seedless.policy import refuse_recoverable
 from seedless.recovery import journeys, kept
 from seedless.recovery import record as records
@@ -69,17 +70,25 @@ def require_same_operator(workspace: Workspace, record: RecoveryRecord) -> None:
         )
 
 
-def create(workspace: Workspace, new: NewShares, output: Path, *, allowed: Collection[str] = ()) -> Outcome:
+def create(
+    workspace: Workspace,
+    new: NewShares,
+    output: Path,
+    *,
+    allowed: Collection[str] = (),
+    token: KeyUri | None = None,
+) -> Outcome:
     """Create a secret, its shares and *new.keys* on the token; write the record to *output*.
 
-    *allowed* are ways to a disk that are accepted: `swap`, `core-pipe`. The outcome has the `failure` of an
-    import after all shares were read back: the record is written then, and `restore` goes on. Raise
+    *allowed* are ways to a disk that are accepted: `swap`, `core-pipe`; *token* is used instead of
+    the chosen one. The outcome has the `failure` of an import after all shares were read back: the record is
+    written then, and `restore` goes on. Raise
     `SeedlessError` for whatever came before; nothing is on the token then.
     """
     require_possible(workspace, new.keys)
     _require_new_names(workspace, new.keys)
     atomic.require_new(output)
-    outcome = journeys.create(new, _place(workspace), workspace.now, allowed=allowed)
+    outcome = journeys.create(new, _place(workspace, token), workspace.now, allowed=allowed)
     _write(workspace, outcome, {output: outcome.record.to_bytes().decode()})
     return outcome
 
@@ -117,9 +126,9 @@ def derive(
     return outcome
 
 
-def _place(workspace: Workspace) -> TokenPlace:
+def _place(workspace: Workspace, token: KeyUri | None = None) -> TokenPlace:
     """Return the token that is named; the driver is loaded in the process of the secret, and not here."""
-    uri = named_uri(workspace)
+    uri = token or named_uri(workspace)
     module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=True)
     last_try = workspace.settings.last_try
     return TokenPlace(uri=uri, pins=pin_source(workspace), module=module, last_try=last_try)

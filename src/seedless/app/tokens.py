@@ -328,13 +328,27 @@ class OpenTokens:
             made |= {wanted[key]: entry.public_key for key, entry in created.items()}
         return {key: made[key] for key in keys}
 
-    def create_and_report(self, keys: Sequence[NewKey]) -> dict[NewKey, KeyEntry]:
-        """Create *keys* as `create` does; after a kill before `reported` the next run returns the same."""
-        return self._creation().create(keys, until="reported")
+    def create_and_report(self, keys: Sequence[NewKey], token: str = "") -> dict[NewKey, KeyEntry]:
+        """Create *keys* on the token called *token*, or on the chosen one, and register them.
 
-    def reported(self) -> dict[Path, str | None]:
+        After a kill before `reported` the next run returns the same.
+        """
+        return self._creation(token).create(keys, until="reported")
+
+    def reported(self, token: str = "") -> dict[Path, str | None]:
         """Return the file that says so, to be written with the report: until then the keys are pending."""
-        return self._creation().reported()
+        return self._creation(token).reported()
+
+    def info(self, token: str = "") -> TokenInfo:
+        """Return the token called *token*, or the chosen one, found without a PIN; raise `NoToken`."""
+        uri = token_uri(self._workspace, token) if token else named_uri(self._workspace)
+        return self._token_meant(uri, is_ours=True)[1]
+
+    def labels(self, token: str = "") -> frozenset[str]:
+        """Return the labels of the keys on the token called *token*, or on the chosen one."""
+        uri = token_uri(self._workspace, token) if token else named_uri(self._workspace)
+        listed = self._open(uri, is_ours=True).keys()
+        return frozenset(key.label for key in listed)
 
     def _creation(self, name: str = "") -> KeyCreation:
         """Return how keys are created on the token that a person calls *name*, or on that of new keys."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 FORMAT = "seedless ceremony keys 1"
+RESULT_FORMAT = "seedless ceremony key result 1"
 
 
 class _KeysMembers(msgspec.Struct, frozen=True):
@@ -71,11 +72,17 @@ def to_bytes(statements: Sequence[str]) -> bytes:
 
 
 def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
-    """Return the keys in a file, each with its statement; raise `UsageError` or `Refused` with the place."""
-    members = documents.members_of(documents.parse(data, "the file of keys"), _KeysMembers, "keys")
+    """Return the keys in a file of keys, or in the result of a ceremony that created keys, with statements.
+
+    Raise `UsageError` or `Refused` with the place.
+    """
+    value = documents.parse(data, "the file of keys")
+    if isinstance(value, dict) and value.get("format") == RESULT_FORMAT:
+        value = {"format": FORMAT, "keys": _statements_in(value)}
+    members = documents.members_of(value, _KeysMembers, "keys")
     if members.format != FORMAT:
         raise UsageError(f"keys.format is not {FORMAT!r}", "another version of seedless may read it")
-    found = [(_ceremony_key(text, f"keys.keys[{n}]"), text) for n, text in enumerate(members.keys)]
+    found = [(read_statement(text, f"keys.keys[{n}]"), text) for n, text in enumerate(members.keys)]
     raw = [made.public_key.raw for made, _ in found]
     for number, one in enumerate(raw):
         if one in raw[:number]:
@@ -83,7 +90,15 @@ def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
     return tuple(found)
 
 
-def _ceremony_key(text: str, where: str) -> CeremonyKey:
+def _statements_in(result: Mapping[str, Any]) -> list[Any]:
+    """Return the statements in the result of a ceremony that created keys; `check_keygen` judges the rest."""
+    entries = result.get("transcript")
+    created = (one for one in entries if isinstance(one, dict)) if isinstance(entries, list) else ()
+    return [one.get("statement") for one in created if one.get("kind") == "created"]
+
+
+def read_statement(text: str, where: str) -> CeremonyKey:
+    """Return the key that has signed the statement *text* about itself; raise `Refused` with its place."""
     jwt: Jwt[Any] = read_ceremony_jwt(text, where)
     data = jwt.claims.body.data or {}
     texts = [data.get(name) for name in ("name", "holder", "uri")]
@@ -122,12 +137,18 @@ def require_root(text: str) -> None:
 
 
 def policy_text(
-    made: Iterable[CeremonyKey], witnesses: Sequence[str] = (), threshold: int = 0, roots: Sequence[str] = ()
+    made: Iterable[CeremonyKey],
+    witnesses: Sequence[str] = (),
+    threshold: int = 0,
+    roots: Sequence[str] = (),
+    *,
+    recoverable: bool = False,
 ) -> str:
     """Return the policy (TOML) that pins the first operator key of *made*, and the tokens of all of them.
 
     *witnesses* are public keys, of which *threshold* must have signed; *roots* are those up to which devices
-    have to attest the operator's keys (SHA-256 of DER). Raise `UsageError` where no operator's key was made.
+    have to attest the operator's keys (SHA-256 of DER); *recoverable* lets shares restore keys. Raise
+    `UsageError` where no operator's key was made.
     """
     all_keys = list(made)
     operator = next((key for key in all_keys if key.public_key.role is Role.OPERATOR), None)
@@ -139,6 +160,8 @@ def policy_text(
     lines = [f'operator = "{operator.public_key}"']
     if serials:
         lines.append(f"tokens = {json.dumps(serials)}")
+    if recoverable:
+        lines.append('recoverable = "allowed"')
     if witnesses:
         keys = json.dumps(list(witnesses), indent=2)
         lines += ["", "[witnesses]", f"keys = {keys}", f"threshold = {threshold}"]

@@ -97,10 +97,10 @@ def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
     request, progress = checked.request, checked.progress
     name = _operator_name(request) if request else ""
     title = f"Ceremony{f' of {name}' if name else ''}"
-    parts = [f"<h1>{_text(title)}</h1>"]
+    parts = [f"<h1>{text_html(title)}</h1>"]
     if request is not None and request.mark:
-        parts.append(f'<div class="mark">{_text(request.mark)}</div>')
-    parts.append(_verdict(checked))
+        parts.append(f'<div class="mark">{text_html(request.mark)}</div>')
+    parts.append(verdict_html(str(checked.verdict), checked.text, checked.hint))
     if request is not None and progress is not None:
         names = _names(request, progress)
         parts += [
@@ -109,14 +109,19 @@ def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
             _digests(request, progress, checked, qr),
             _changes(request, progress, names),
             _people(progress, checked, names),
-            _readiness(progress),
+            readiness_html(progress.readiness),
             _keys(progress, checked, names),
             _findings(progress),
-            _signatures(progress),
+            people_html((progress.opened or {}).get("present", [])),
         ]
+    return page_html(title, parts, request.digest if request else "")
+
+
+def page_html(title: str, parts: Iterable[str], digest: str) -> str:
+    """Return the page with *parts*, HTML; each printed page names the *digest* of its request."""
     body = "\n".join(part for part in parts if part)
-    foot = _PAGE % (request.digest[:_SHORT] if request else "not read")
-    head = f"{_HEAD}<title>{_text(title)}</title><style>{_STYLE}{foot}</style></head>"
+    foot = _PAGE % (digest[:_SHORT] or "not read")
+    head = f"{_HEAD}<title>{text_html(title)}</title><style>{_STYLE}{foot}</style></head>"
     return f"{head}\n<body>\n{body}\n</body></html>\n"
 
 
@@ -158,13 +163,13 @@ def _names(request: CeremonyRequest, progress: CeremonyProgress) -> dict[str, st
 
 def _named(key: str, names: Mapping[str, str]) -> str:
     """Return the name of a key before the key; the key alone where it has none."""
-    return f"{_text(names[key])}<br>{_code(key)}" if names.get(key) else _code(key)
+    return f"{text_html(names[key])}<br>{code_html(key)}" if names.get(key) else code_html(key)
 
 
-def _verdict(checked: CeremonyCheck) -> str:
-    hint = f'<br><span class="soft">{_text(checked.hint)}</span>' if checked.hint else ""
-    word = str(checked.verdict)
-    return f'<div class="verdict {word}"><strong>{word}</strong>: {_text(checked.text)}{hint}</div>'
+def verdict_html(word: str, text: str, hint: str) -> str:
+    """Return the box with a verdict, its sentence and its hint."""
+    more = f'<br><span class="soft">{text_html(hint)}</span>' if hint else ""
+    return f'<div class="verdict {word}"><strong>{word}</strong>: {text_html(text)}{more}</div>'
 
 
 def _software(progress: CeremonyProgress, names: Mapping[str, str]) -> str:
@@ -177,22 +182,22 @@ def _software(progress: CeremonyProgress, names: Mapping[str, str]) -> str:
     if not keys:
         return ""
     named = ", ".join(names.get(key, key) for key in keys)
-    text = f"<strong>Keys in software</strong>: {_text(named)}. Whoever can copy the files has the keys."
+    text = f"<strong>Keys in software</strong>: {text_html(named)}. Whoever can copy the files has the keys."
     return f'<div class="warning">{text}</div>'
 
 
 def _summary(request: CeremonyRequest, progress: CeremonyProgress, names: Mapping[str, str]) -> str:
     opened = progress.opened or {}
     rows = [
-        ("Reason", _text(request.reason)),
-        ("Prepared", f"{_text(moment(request.plan.prepared_at))} by {_text(request.prepared_by)}"),
-        ("Expires", _text(moment(request.expires))),
-        ("Held", _text(moment(progress.at)) if opened else "not yet"),
-        ("Present", _text(", ".join(opened.get("present", [])) or "nobody was named")),
+        ("Reason", text_html(request.reason)),
+        ("Prepared", f"{text_html(moment(request.plan.prepared_at))} by {text_html(request.prepared_by)}"),
+        ("Expires", text_html(moment(request.expires))),
+        ("Held", text_html(moment(progress.at)) if opened else "not yet"),
+        ("Present", text_html(", ".join(opened.get("present", [])) or "nobody was named")),
         ("Operator", _named(request.operator_key, names)),
-        ("Programs", _text(f"{request.tool}; {opened.get('tool', '')}".strip("; "))),
+        ("Programs", text_html(f"{request.tool}; {opened.get('tool', '')}".strip("; "))),
     ]
-    return _table(rows)
+    return facts_html(rows)
 
 
 def _digests(
@@ -200,20 +205,20 @@ def _digests(
 ) -> str:
     policy = checked.policy.digest if checked.policy else ""
     spoken = [
-        _spoken("Request", request.digest),
-        _spoken("Policy", policy) if policy else _table([("Policy", "not yet")]),
-        _spoken("Transcript", progress.digest),
+        digest_html("Request", request.digest),
+        digest_html("Policy", policy) if policy else facts_html([("Policy", "not yet")]),
+        digest_html("Transcript", progress.digest),
     ]
-    before = _table([("Ceremony before", _code(request.previous or "none"))])
+    before = facts_html([("Ceremony before", code_html(request.previous or "none"))])
     intro = "<p>Compare each with the words that were written down in the room.</p>"
     blocks = f'<div class="digest"><div>{"".join(spoken)}</div>{qr or ""}</div>'
     return f"<h2>Digests (SHA-256)</h2>{intro}{blocks}{before}"
 
 
-def _spoken(name: str, digest: str) -> str:
+def digest_html(name: str, digest: str) -> str:
     """Return a digest in hex and in words, in rows of eight as `ceremony review` prints them."""
     spoken = "".join(f"<span>{word}</span>" for word in words.words(bytes.fromhex(digest)))
-    return f'<div><strong>{name}</strong> {_code(digest)}<div class="words">{spoken}</div></div>'
+    return f'<div><strong>{name}</strong> {code_html(digest)}<div class="words">{spoken}</div></div>'
 
 
 def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mapping[str, str]) -> str:
@@ -223,7 +228,8 @@ def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
         for number, change in enumerate(request.plan.changes)
     ]
     placed = [
-        f"<p>{_text('/'.join(one.address))}: {'placed' if one.jwt else 'removed'} ({_text(one.reason)})</p>"
+        f"<p>{text_html('/'.join(one.address))}: {'placed' if one.jwt else 'removed'} "
+        f"({text_html(one.reason)})</p>"
         for one in request.plan.store_writes
     ]
     return f"<h2>What was signed: {done} of {len(blocks)}</h2>" + "".join([*blocks, *placed])
@@ -235,50 +241,50 @@ def _change(change: Change, accounts: AccountClaims, names: Mapping[str, str], *
     rows = [
         *(_difference(one, is_new=old is None) for one in found),
         _row("issuer", _named(str(change.draft.issuer), names)),
-        _row("issued", _text(moment(change.draft.issued_at))),
-        _row("sha256 of what is signed", _code(draft_digest(change.draft))),
+        _row("issued", text_html(moment(change.draft.issued_at))),
+        _row("sha256 of what is signed", code_html(draft_digest(change.draft))),
     ]
     state = "" if is_signed else ' <span class="soft">not signed</span>'
     heading = f"{change.title} ({'changed' if old else 'new'}: {change.reason})"
-    return f'<div class="block"><h3>{_text(heading)}{state}</h3>{_facts(rows)}</div>'
+    return f'<div class="block"><h3>{text_html(heading)}{state}</h3>{_facts(rows)}</div>'
 
 
 def _difference(one: Difference, *, is_new: bool) -> str:
     # All of what a line sums up: the report is read by who was not there.
-    details = "".join(f"<br>{_code(text)}" for text in one.details)
+    details = "".join(f"<br>{code_html(text)}" for text in one.details)
     if is_new:
-        return f'<tr><td colspan="2">{_text(one.line)}{details}</td></tr>'
+        return f'<tr><td colspan="2">{text_html(one.line)}{details}</td></tr>'
     effect = f'<span class="{one.effect}">{one.effect}</span>'
-    return f'<tr><td class="effect">{effect}</td><td>{_text(one.line)}{details}</td></tr>'
+    return f'<tr><td class="effect">{effect}</td><td>{text_html(one.line)}{details}</td></tr>'
 
 
 def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
     pinned = checked.policy.witnesses if checked.policy else None
     needed = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
-    rows = [("Witness", _code(str(witness.issuer))) for witness in checked.witnesses]
+    rows = [("Witness", code_html(str(witness.issuer))) for witness in checked.witnesses]
     rows += [("Receipt by", _named(str(receipt.issuer), names)) for receipt in checked.receipts]
     count = len(progress.statements)
-    return f"<h2>Witnesses and receipts</h2><p>{count} signed; {_text(needed)}.</p>{_table(rows)}"
+    return f"<h2>Witnesses and receipts</h2><p>{count} signed; {text_html(needed)}.</p>{facts_html(rows)}"
 
 
-def _readiness(progress: CeremonyProgress) -> str:
+def readiness_html(known: Sequence[ReadinessRow]) -> str:
     """Return what was known of tokens and machine: a column for who knows it, and what a person answers."""
-    if not progress.readiness:
+    if not known:
         return ""
-    head = "".join(f"<th>{_text(name)}</th>" for name in ("", *Column))
+    head = "".join(f"<th>{text_html(name)}</th>" for name in ("", *Column))
     parts = []
-    for about in dict.fromkeys(row.about for row in progress.readiness):
-        rows = [_known(row) for row in progress.readiness if row.about == about]
-        parts.append(f"<h3>{_text(about)}</h3><table><tr>{head}</tr>{''.join(rows)}</table>")
+    for about in dict.fromkeys(row.about for row in known):
+        rows = [_known(row) for row in known if row.about == about]
+        parts.append(f"<h3>{text_html(about)}</h3><table><tr>{head}</tr>{''.join(rows)}</table>")
     note = "<p>Reported by drivers, by programs and by this machine; questions are answered by hand.</p>"
     return f"<h2>Before the ceremony</h2>{note}{''.join(parts)}"
 
 
 def _known(row: ReadinessRow) -> str:
-    text = "<br>".join(_text(one) for one in (row.found, row.advice) if one)
-    mark = "" if row.status is CheckStatus.NOTE else f"{_text(row.status)}: "
+    text = "<br>".join(text_html(one) for one in (row.found, row.advice) if one)
+    mark = "" if row.status is CheckStatus.NOTE else f"{text_html(row.status)}: "
     cells = (f"<td>{mark + text if row.column is column else ''}</td>" for column in Column)
-    return f"<tr><th>{_text(row.what)}</th>{''.join(cells)}</tr>"
+    return f"<tr><th>{text_html(row.what)}</th>{''.join(cells)}</tr>"
 
 
 _TOKEN = ("token", "serial", "model", "manufacturer", "firmware", "library")
@@ -286,34 +292,35 @@ _TOKEN = ("token", "serial", "model", "manufacturer", "firmware", "library")
 
 def _keys(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
     blocks = [
-        _key(key, driver_report, checked.attestations.get(key), names)
+        key_html(key, driver_report, names.get(key, ""), checked.attestations.get(key))
         for key, driver_report in progress.driver_report.items()
     ]
     note = "<p>The tables are statements of a driver, not attestations of a device.</p>"
     return f"<h2>Keys: what the driver reports</h2>{note}{''.join(blocks)}" if blocks else ""
 
 
-def _key(
-    key: str, driver_report: Mapping[str, Any], attested: Attestation | None, names: Mapping[str, str]
+def key_html(
+    key: str, driver_report: Mapping[str, Any], named: str, attested: Attestation | None = None
 ) -> str:
+    """Return what a driver reports of *key*, which is *named*, and what attests it."""
     token = ", ".join(f"{name} {_value(driver_report[name])}" for name in _TOKEN if name in driver_report)
     # Whoever wrote the transcript chose the members: those that are unknown here are shown with the rest.
     rest = sorted(driver_report.keys() - {ATTESTATION, "papers", *_TOKEN})
     rows = [
-        _row("Token", _text(token)),
-        _row("Provenance", _text(_value(driver_report["papers"]))) if "papers" in driver_report else "",
-        _row("Attributes", _text(", ".join(f"{name} {_value(driver_report[name])}" for name in rest))),
+        _row("Token", text_html(token)),
+        _row("Provenance", text_html(_value(driver_report["papers"]))) if "papers" in driver_report else "",
+        _row("Attributes", text_html(", ".join(f"{name} {_value(driver_report[name])}" for name in rest))),
     ]
-    lines = "".join(f"<li>{_text(line)}</li>" for line in attested.lines) if attested else ""
+    lines = "".join(f"<li>{text_html(line)}</li>" for line in attested.lines) if attested else ""
     verified = f"<p>Attested by its device, verified again:</p><ul>{lines}</ul>" if lines else ""
-    name = f"{_text(names[key])}<br>" if names.get(key) else ""
-    return f'<div class="block"><h3>{name}{_code(key)}</h3>{_facts(rows)}{verified}</div>'
+    name = f"{text_html(named)}<br>" if named else ""
+    return f'<div class="block"><h3>{name}{code_html(key)}</h3>{_facts(rows)}{verified}</div>'
 
 
-def _signatures(progress: CeremonyProgress) -> str:
-    """Return a table to sign by hand: a line for each who was present, and empty ones."""
-    people = [*(progress.opened or {}).get("present", []), *[""] * _LINES]
-    rows = "".join(f"<tr><td>{_text(name)}</td><td></td><td></td></tr>" for name in people)
+def people_html(present: Sequence[str]) -> str:
+    """Return a table to sign by hand: a line for each who was *present*, and empty ones."""
+    people = [*present, *[""] * _LINES]
+    rows = "".join(f"<tr><td>{text_html(name)}</td><td></td><td></td></tr>" for name in people)
     head = "<tr><th>Name and role</th><th>Place and date</th><th>Signature</th></tr>"
     intro = "<p>I was there, and the digests of request, policy and transcript are those on paper.</p>"
     return f'<h2>Signatures</h2>{intro}<table class="sign">{head}{rows}</table>'
@@ -324,7 +331,7 @@ def _findings(progress: CeremonyProgress) -> str:
     items = [*(f"lifted: {one}" for one in reviewed.get("lifted", [])), *reviewed.get("findings", [])]
     if not items:
         return "<h2>Findings</h2><p>None.</p>"
-    return f"<h2>Findings</h2><ul>{''.join(f'<li>{_text(one)}</li>' for one in items)}</ul>"
+    return f"<h2>Findings</h2><ul>{''.join(f'<li>{text_html(one)}</li>' for one in items)}</ul>"
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - what JSON holds, whoever wrote it
@@ -339,7 +346,8 @@ def _value(value: Any) -> str:  # noqa: ANN401 - what JSON holds, whoever wrote 
             return json.dumps(value)
 
 
-def _table(rows: Sequence[tuple[str, str]] | Iterable[tuple[str, str]]) -> str:
+def facts_html(rows: Iterable[tuple[str, str]]) -> str:
+    """Return a table of names and values; the values are HTML."""
     return _facts(_row(name, value) for name, value in rows)
 
 
@@ -351,11 +359,13 @@ def _row(name: str, value: str) -> str:
     return f"<tr><th>{name}</th><td>{value}</td></tr>"
 
 
-def _code(text: str) -> str:
-    return f"<code>{_text(text)}</code>"
+def code_html(text: str) -> str:
+    """Return *text*, escaped, as code."""
+    return f"<code>{text_html(text)}</code>"
 
 
-def _text(text: str) -> str:
+def text_html(text: str) -> str:
+    """Return *text*, escaped, as HTML."""
     return html.escape(printable(text))
 
 

@@ -188,12 +188,17 @@ def data_of(workspace: CommandWorkspace, review_context: ReviewContext, report: 
 
 
 def agree(review_context: ReviewContext, expect: str | None, *, clock_checked: bool) -> None:
-    """Raise `UsageError` unless a person types the words of the request, or its digest was given.
+    """Raise as `agree_on` does, about the request of *review_context*."""
+    digest, clock = review_context.request.digest, review_context.clock
+    agree_on(digest, clock, expect, clock_checked=clock_checked)
 
-    A digest that is that of another request raises `Refused`.
-    Somebody who is asked also confirms the time of day; without a terminal *clock_checked* says so.
+
+def agree_on(digest: str, clock: int, expect: str | None, *, clock_checked: bool) -> None:
+    """Raise `UsageError` unless a person types the words of the request with *digest*, or gives that.
+
+    A digest that is that of another request raises `Refused`. Somebody who is asked also confirms the time of
+    day, *clock* in Unix seconds; without a terminal *clock_checked* says so.
     """
-    digest = review_context.request.digest
     if expect is not None and not hmac.compare_digest(expect.lower().encode(), digest.encode()):
         raise Refused(f"the digest of the request is not {shown(expect)}", "this is another one")
     left = [*([] if expect else ["--expect DIGEST"]), *([] if clock_checked else ["--clock-checked"])]
@@ -201,13 +206,13 @@ def agree(review_context: ReviewContext, expect: str | None, *, clock_checked: b
         hint = "" if expect else "the digest is on the paper of whoever prepared the request"
         raise consent.not_confirmed(" and ".join(left), hint)
     if not clock_checked:
-        _ask_clock(review_context)
+        _ask_clock(clock)
     if expect is None:
         _ask_words(bytes.fromhex(digest))
 
 
-def _ask_clock(review_context: ReviewContext) -> None:
-    question = f"Is it {printing.moment(review_context.clock)} now, by another clock?"
+def _ask_clock(clock: int) -> None:
+    question = f"Is it {printing.moment(clock)} now, by another clock?"
     if not consent.says_yes(question, add="--clock-checked"):
         raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
 

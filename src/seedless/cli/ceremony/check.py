@@ -14,6 +14,7 @@ from seedless.ceremony.check import check as examine
 from seedless.ceremony.check import recompute as compute_again
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
+from seedless.cli.ceremony import key_requests
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.errors import ExitCode
@@ -60,6 +61,8 @@ def check(
     Example:
       seedless ceremony check request.json result.json --operator-key O…
     """
+    if key_requests.is_request(request_file):
+        return key_requests.check(settings, request_file, result_file, operator_key)
     policy = None
     if policy_file is not None:
         data = documents.read(policy_file, file_kind.POLICY)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from seedless import file_kind
-from seedless import ledger as ledgers
-from seedless.app import ceremonies
-from seedless.app.ceremony_tokens import driver_says
+from seedless.app import ceremonies_keygen
+from seedless.app.ceremonies_keygen import KeygenPeople, begun_ledger, stated
 from seedless.app.keys import ON_TOKENS
 from seedless.app.tokens import open_tokens
 from seedless.ceremony import documents, words
@@ -24,15 +24,15 @@ from seedless.ceremony.keys import (
 )
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
+from seedless.cli.ceremony import key_requests
 from seedless.cli.command import command
+from seedless.cli.device_info import device_info_option, read_device_info
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, change_options
+from seedless.cli.recovery.options import ways_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.ledger import OperatorRecord
-from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.keys import label_for
-from seedless.pkcs11.uri import KeyUri
 from seedless.plan import SYSTEM_ACCOUNT
 from seedless.policy import read as read_policy
 from seedless.signing_pipeline import NewKey
@@ -40,16 +40,35 @@ from seedless.store import atomic, root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from seedless.app.tokens import OpenTokens
     from seedless.inventory import KeyEntry
+    from seedless.nkey import PublicKey
     from seedless.policy import Policy
 
 _FILE = click.Path(path_type=Path)
 
 
 @command()
-@click.argument("name")
-@click.option("--holder", required=True, metavar="NAME", help="Who holds this token.")
+@click.argument("name", required=False)
+@click.option("--request", type=_FILE, metavar="FILE", help="Create the keys of this request, and no others.")
+@click.option(
+    "--statement",
+    "statements",
+    multiple=True,
+    type=_FILE,
+    metavar="FILE",
+    help="The statement of a witness of the request.",
+)
+@click.option("--present", multiple=True, metavar="NAME", help="Who is in the room; for the transcript.")
+@click.option(
+    "--exception", "exceptions", multiple=True, metavar="TEXT", help="What is not as in the script."
+)
+@device_info_option
+@click.option("--clock-checked", is_flag=True, help="Say that the clock of this machine is right.")
+@desk.expect_option
+@click.option("--holder", metavar="NAME", help="Who holds this token.")
 @click.option(
     "--key",
     "wanted",
@@ -67,34 +86,110 @@ _FILE = click.Path(path_type=Path)
     help="A root up to which devices have to attest the operator's keys, for the policy.",
 )  # fmt: skip
 @click.option("--policy-out", type=_FILE, metavar="FILE", help="Write the policy that pins the operator.")
+@ways_option
 @desk.output_option
 @change_options
 def keygen(  # noqa: PLR0913 - one for each option
     settings: Settings,
     *,
+    name: str | None,
+    request: Path | None,
+    statements: tuple[Path, ...],
+    present: tuple[str, ...],
+    exceptions: tuple[str, ...],
+    device_info: tuple[Path, ...],
+    clock_checked: bool,
+    expect: str | None,
+    allowed: tuple[str, ...],
+    policy_out: Path | None,
+    output: Path,
+    **plain: Any,  # noqa: ANN401 - the options of keys that no request names
+) -> None:
+    """Create an operator's keys, and the policy that pins it.
+
+    With --request the keys are those of a key specification that was reviewed and witnessed (`ceremony
+    prepare`, `review`, `witness`): labels that exist are refused, recoverable keys get shares, and everything
+    is in a transcript, up to the number of signatures of each key. `ceremony check` checks the result.
+
+    Without it, the keys of the operator NAME are made on one token. Each signs a statement about itself: what
+    it is called, who holds it, what the driver says of it. For several tokens, run it for each, with --add
+    naming the file of the run before, and write the policy with the last. With --attestation-root the policy
+    lets a key of an operator sign only if its device attests it: `seedless key attest` comes next. The file
+    goes to the machine online: `seedless ceremony keys`.
+
+    \b
+    Example:
+      seedless ceremony keygen --request request.json --statement ada.witness -o keys.json
+      seedless ceremony keygen ACME --holder Ada --policy-out policy.toml -o keys.json
+    """
+    workspace = CommandWorkspace(settings)
+    people = _People(statements, present, exceptions, device_info, expect, clock_checked, allowed)
+    if request is not None:
+        if name is not None or any(plain.values()):
+            raise UsageError("--request has names, holders, witnesses and roots itself", "leave them out")
+        _of_request(workspace, request, people, output, policy_out)
+        return
+    if any(people):
+        raise UsageError("statements, people and digests belong to a request", "name it with --request")
+    if name is None or not plain["holder"]:
+        raise UsageError("no keys are named", "--request FILE, or NAME and --holder")
+    _plain(workspace, name, output, policy_out, **plain)
+
+
+class _People(NamedTuple):
+    """The options of a request: who was there, what was found, and how it is agreed on."""
+
+    statements: tuple[Path, ...]
+    present: tuple[str, ...]
+    exceptions: tuple[str, ...]
+    device_info: tuple[Path, ...]
+    expect: str | None
+    clock_checked: bool
+    allowed: tuple[str, ...]
+
+
+def _of_request(
+    workspace: CommandWorkspace, path: Path, people: _People, output: Path, policy_out: Path | None
+) -> None:
+    """Create the keys of the request at *path*, after somebody has agreed on its digest."""
+    settings = workspace.options
+    request = key_requests.read(path)
+    outputs = read_device_info(people.device_info)
+    read = [documents.read(one, file_kind.STATEMENT) for one in people.statements]
+    key_requests.show(request, tell_words=False)
+    if settings.dry_run:
+        text = "would create these keys"
+        printing.emit(key_requests.data_of(request) | {"dry_run": True}, text, as_json=settings.as_json)
+        return
+    desk.agree_on(request.digest, workspace.now, people.expect, clock_checked=people.clock_checked)
+    created = ceremonies_keygen.create(
+        workspace,
+        request,
+        KeygenPeople(
+            present=people.present, exceptions=people.exceptions,
+            statements=tuple(data.decode("ascii", "replace").strip() for data in read),
+        ),
+        output=output, policy=policy_out, outputs=outputs, allowed=people.allowed,
+        clock=lambda: int(time.time()),
+    )  # fmt: skip
+    policy = read_policy(created.policy.encode(), shown(policy_out)) if policy_out else None
+    _tell(settings, created.keys, output, policy, created.transcript)
+
+
+def _plain(  # noqa: PLR0913 - one for each option
+    workspace: CommandWorkspace,
     name: str,
+    output: Path,
+    policy_out: Path | None,
+    *,
     holder: str,
     wanted: tuple[str, ...],
     add: Path | None,
     witness: tuple[PublicKey, ...],
     witnesses: int | None,
     roots: tuple[str, ...],
-    policy_out: Path | None,
-    output: Path,
 ) -> None:
-    """Create an operator's keys, and the policy that pins it.
-
-    The keys of the operator NAME are made on a token. Each signs a statement about itself: what it is called,
-    who holds it, what the driver says of it. For several tokens, run it for each, with --add naming the file
-    of the run before, and write the policy with the last. With --attestation-root the policy lets a key of an
-    operator sign only if its device attests it: `seedless key attest` comes next. A ledger begins here. The
-    file of keys goes to the machine online: `seedless ceremony keys`.
-
-    \b
-    Example:
-      seedless ceremony keygen ACME --holder Ada --policy-out policy.toml -o keys.json
-    """
-    workspace = CommandWorkspace(settings)
+    settings = workspace.options
     documents.require_plain(holder, "--holder")
     new_keys = _new_keys(wanted or _default_keys(name))
     _check_policy(witness, witnesses, roots)
@@ -118,7 +213,7 @@ def keygen(  # noqa: PLR0913 - one for each option
         if policy_out is not None:
             files[policy_out] = policy_text(everything, [*map(str, witness)], witnesses or 0, roots)
             policy = read_policy(files[policy_out].encode(), shown(policy_out))
-        atomic.write_new(files, _ledger(workspace, everything) | tokens.reported())
+        atomic.write_new(files, begun_ledger(workspace, everything) | tokens.reported())
     _tell(settings, everything, output, policy)
 
 
@@ -145,33 +240,26 @@ def _new_keys(wanted: tuple[str, ...]) -> list[NewKey]:
 
 
 def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple[CeremonyKey, str]:
-    """Return a new key, and the statement about itself that it has signed."""
-    token = tokens.holding(entry.public_key)
-    made = CeremonyKey(
-        public_key=entry.public_key, name=entry.name, holder=holder, uri=entry.uri, at=now,
-        driver_report=driver_says(token, token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)),
-    )  # fmt: skip
-    (jwt,) = tokens.sign([made.draft()])
-    return made, jwt.text
+    key = CeremonyKey(public_key=entry.public_key, name=entry.name, holder=holder, uri=entry.uri, at=now)
+    return stated(tokens, key)
 
 
-def _ledger(workspace: CommandWorkspace, made: list[CeremonyKey]) -> dict[Path, str | None]:
-    """Return the file of a ledger that has a book for the operator; an older book stays."""
-    path = ceremonies.ledger_path(workspace)
-    ledger = ledgers.load(path)
-    operator = next((one.public_key for one in made if one.public_key.role is Role.OPERATOR), None)
-    if operator is None or str(operator) in ledger.books:
-        return {}
-    return {path: ledger.with_book(str(operator), OperatorRecord()).text()}
-
-
-def _tell(settings: Settings, made: list[CeremonyKey], output: Path, policy: Policy | None) -> None:
+def _tell(
+    settings: Settings,
+    made: Sequence[CeremonyKey],
+    output: Path,
+    policy: Policy | None,
+    transcript: str | None = None,
+) -> None:
     data: dict[str, Any] = {
         "file": str(output), "keys": [desk.key_data(one) for one in made],
         "policy": policy.digest if policy else None,
         "words": list(words.words(bytes.fromhex(policy.digest))) if policy else [],
+        "transcript": transcript,
     }  # fmt: skip
     lines = [desk.key_line(one) for one in made]
     if policy:
         lines += [f"policy sha256 {policy.digest}", *words.rows(bytes.fromhex(policy.digest))]
+    if transcript:
+        lines += [f"transcript sha256 {transcript}", *words.rows(bytes.fromhex(transcript))]
     printing.emit(data, "\n".join(lines), as_json=settings.as_json)

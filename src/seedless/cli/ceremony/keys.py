@@ -29,6 +29,8 @@ def keys(settings: Settings, *, file: Path) -> None:
       seedless ceremony keys keys.json
     """
     workspace = CommandWorkspace(settings)
-    made = workspace.ceremonies.keys(documents.read(file, file_kind.KEYS), record=not settings.dry_run)
+    made = workspace.ceremonies.keys(
+        documents.read(file, file_kind.KEYS, file_kind.KEY_RESULT), record=not settings.dry_run
+    )
     data = {"keys": [desk.key_data(one) for one in made], "dry_run": settings.dry_run}
     printing.emit(data, "\n".join(map(desk.key_line, made)), as_json=settings.as_json)

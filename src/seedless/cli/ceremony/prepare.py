@@ -18,11 +18,13 @@ from seedless.ceremony.request import prepare as prepare_request
 from seedless.claims import Operator
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
+from seedless.cli.ceremony import key_requests
 from seedless.cli.command import command
 from seedless.cli.options import Settings, reset_time_option, write_options
 from seedless.cli.values import Moment, MomentType
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
+from seedless.program import tool
 from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
 from seedless.text import shown
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN|SPECIFICATION", type=click.Path(path_type=Path))
 @click.option("--reason", required=True, metavar="TEXT", help="Why it is to be signed; it is read aloud.")
 @click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")
 @click.option(
@@ -60,10 +62,11 @@ def prepare(
     at: Moment | None,
     output: Path,
 ) -> None:
-    """Create a request from a plan, for a machine offline.
+    """Create a request from a plan, or from a key specification, for a machine offline.
 
     PLAN is what --plan FILE of any command that signs has written. The jwts are dated now, each after the one
-    that it replaces. The digest is shown in hex and in words: write the words down, or print them; they are
+    that it replaces. SPECIFICATION is a key specification (TOML): which keys `ceremony keygen` is to create,
+    and who takes part. The digest is shown in hex and in words: write the words down, or print them; they are
     compared where it is signed.
 
     \b
@@ -75,13 +78,17 @@ def prepare(
     if moment > workspace.now + MOST_AHEAD:
         text = f"--at is {as_text(moment)}, and this clock reads {as_text(workspace.now)}"
         raise UsageError(text, f"give a time at most {MOST_AHEAD} seconds ahead")
+    header = {"reason": reason, "by": by or getpass.getuser(), "expires": expires.at(moment), "at": moment}
+    if key_requests.is_specification(plan_file):
+        key_requests.prepare(workspace, plan_file, output, **header)
+        return
     plan = _plan(plan_file)
     operator = _operator(workspace, plan)
     previous, receipts = _previous(workspace, plan, operator)
     request = prepare_request(
         plan, at=moment, reset_time=settings.reset_time, operator=operator, reason=reason,
         prepared_by=by or getpass.getuser(),
-        expires=expires.at(moment), tool=ceremonies.tool(), previous=previous, receipts=receipts,
+        expires=expires.at(moment), tool=tool(), previous=previous, receipts=receipts,
     )  # fmt: skip
     text = request.data.decode()
     if not settings.dry_run:

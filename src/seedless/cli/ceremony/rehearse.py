@@ -31,6 +31,7 @@ from seedless.pkcs11.initialise import blank_or_named, initialise_token
 from seedless.pkcs11.keys import label_for
 from seedless.pkcs11.token import open_token
 from seedless.pkcs11.uri import KeyUri
+from seedless.program import tool
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
 from seedless.text import shown
@@ -163,7 +164,7 @@ def _walk(
         clock=lambda: workspace.now,
         statements=tuple(statements),
         present=("nobody: this is a rehearsal",),
-        tool=ceremonies.tool(),
+        tool=tool(),
     )
     result = offline.run_ceremony(
         run, review=lambda _plan, _report: True, keys=lambda: contextlib.nullcontext(stage)

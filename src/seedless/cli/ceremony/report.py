@@ -14,6 +14,7 @@ from seedless.ceremony.report import qr_code
 from seedless.ceremony.report import report as page
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
+from seedless.cli.ceremony import key_requests
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.errors import ExitCode
@@ -44,6 +45,8 @@ def report(
       seedless ceremony report request.json result.json --operator-key O… -o ceremony.html
     """
     atomic.require_new(output)
+    if key_requests.is_request(request_file):
+        return key_requests.report(settings, request_file, result_file, operator_key, output)
     checked = check(
         documents.read(request_file, file_kind.REQUEST),
         documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT),

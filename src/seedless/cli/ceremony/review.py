@@ -12,6 +12,7 @@ from seedless.ceremony import documents
 from seedless.ceremony.report import checklist as page_of
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
+from seedless.cli.ceremony import key_requests
 from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
 from seedless.cli.workspace import CommandWorkspace
@@ -41,6 +42,9 @@ def review(
     Example:
       seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
     """
+    if key_requests.is_request(request_file):
+        key_requests.review(settings, request_file)
+        return
     workspace = CommandWorkspace(settings)
     data = documents.read(request_file, file_kind.REQUEST)
     reviewed = workspace.ceremonies.review(data, first_use)

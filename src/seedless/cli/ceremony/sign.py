@@ -23,6 +23,7 @@ from seedless.cli.device_info import device_info_option, read_device_info
 from seedless.cli.options import Settings, ceremony_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.clock import Clock
+from seedless.program import tool
 from seedless.store import root_lock
 from seedless.text import shown
 
@@ -91,7 +92,7 @@ def sign(  # noqa: PLR0913 - one for each option
             output=output,
             statements=tuple(map(_statement, witness_files)),
             present=present,
-            tool=ceremonies.tool(),
+            tool=tool(),
             waits=Clock(notify=printing.say),
             readiness=lambda: readiness(workspace, review_context.request.issuers, outputs),
         )

@@ -14,6 +14,7 @@ from seedless.ceremony.offline import statement_content
 from seedless.ceremony.statements import witness_problem
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
+from seedless.cli.ceremony import key_requests
 from seedless.cli.command import command
 from seedless.cli.key.import_ import tell_open_file
 from seedless.cli.key_options import PublicKeyType
@@ -69,16 +70,11 @@ def witness(
     atomic.require_new(output)
     workspace = CommandWorkspace(settings)
     check_token_options(workspace)
-    review_context = desk.review_context_of(workspace, request_file, first_use)
-    report = review_context.judge()
-    desk.show(workspace, review_context, report, tell_words=False)
-    report.require_clean()
-    said = statement_content(review_context, report)
     software = _software(key_file) if key_file else None
     public_key = software.public_key if software else key
     if public_key is None:
         raise UsageError("there is no key to sign with")
-    _require_listed(review_context, public_key)
+    said, clock = _content(workspace, request_file, first_use, public_key)
     data: dict[str, Any] = {
         "request": said.request, "policy": said.policy, "lifted": list(said.waived),
         "expires": said.expires, "witness": str(public_key), "file": str(output), "dry_run": settings.dry_run,
@@ -88,10 +84,26 @@ def witness(
         return
     for _, token in where(workspace, [] if software else [public_key]):
         printing.say(f"asks      {token} for {public_key}")
-    desk.agree(review_context, expect, clock_checked=clock_checked)
+    desk.agree_on(said.request, clock, expect, clock_checked=clock_checked)
     jwt = _signed(workspace, said, public_key, software)
     atomic.write_new({output: f"{jwt.text}\n"})
     printing.emit(data, f"{output}: witnessed by {public_key}", as_json=settings.as_json)
+
+
+def _content(
+    workspace: CommandWorkspace, request_file: Path, first_use: tuple[str, ...], public_key: PublicKey
+) -> tuple[StatementContent, int]:
+    """Show a request, and return what *public_key* signs of it, and the clock by which it was judged."""
+    if key_requests.is_request(request_file):
+        request = key_requests.read(request_file)
+        key_requests.show(request, tell_words=False)
+        return key_requests.content(request, public_key), workspace.now
+    review_context = desk.review_context_of(workspace, request_file, first_use)
+    report = review_context.judge()
+    desk.show(workspace, review_context, report, tell_words=False)
+    report.require_clean()
+    _require_listed(review_context, public_key)
+    return statement_content(review_context, report), review_context.clock
 
 
 def _signed(

@@ -1,0 +1,285 @@
+"""Keys that are created by a ceremony: a request of a key specification, and the keys on their tokens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless import ledger as ledgers
+from seedless import pending_keys
+from seedless.app import recovery
+from seedless.app.ceremonies import ledger_path
+from seedless.app.ceremony_tokens import driver_says
+from seedless.app.token_management import tokens_and_machine
+from seedless.app.tokens import OpenTokens, open_tokens, token_uri
+from seedless.ceremony import key_request
+from seedless.ceremony.key_request import KeyRequest, SpecifiedKey
+from seedless.ceremony.keygen import (
+    RECORD_NAME,
+    RESULT_NAME,
+    KeygenRun,
+    check_keygen,
+    run_keygen,
+)
+from seedless.ceremony.keys import CeremonyKey, policy_text
+from seedless.errors import Refused
+from seedless.jwt import Draft, Jwt
+from seedless.ledger import OperatorRecord
+from seedless.nkey import Role
+from seedless.pkcs11.uri import KeyUri
+from seedless.program import tool
+from seedless.readiness import ReadinessRow
+from seedless.recovery.journeys import NewShares
+from seedless.recovery.record import KeyName, RecoveryRecord
+from seedless.signing_pipeline import NewKey
+from seedless.store import atomic, root_lock
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = ["CreatedKeys", "KeygenPeople", "begun_ledger", "create", "folder_of", "prepare", "stated"]
+
+_CHALLENGES = 1  # that a new key signs: it is tried before it is used
+_CHALLENGES_OF_IMPORT = 2  # the import, and the test signature in the process of the secret
+
+
+class KeygenPeople(msgspec.Struct, frozen=True, kw_only=True):
+    """Who was there, the statements of witnesses (jwt text), and what was not as in the script."""
+
+    present: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
+
+
+class CreatedKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of a request, the file of the result, the digest of its transcript, and the policy (TOML)."""
+
+    keys: tuple[CeremonyKey, ...]
+    result: bytes
+    transcript: str
+    policy: str = ""
+
+
+def prepare(
+    workspace: Workspace, specification: bytes, name: str, *, reason: str, by: str, expires: int, at: int
+) -> KeyRequest:
+    """Return the request for the keys of *specification*, the bytes of the TOML file *name*.
+
+    *at* and *expires* are Unix seconds. Raise `UsageError` for what is wrong in it, and `Refused` where the
+    inventory has a key of such a label already.
+    """
+    read = key_request.read_specification(specification, name)
+    _require_new(workspace, read.keys)
+    return key_request.prepare(
+        read, reason=reason, prepared_by=by, prepared_at=at, expires=expires, tool=tool()
+    )
+
+
+def folder_of(workspace: Workspace, request: KeyRequest) -> Path:
+    """Return where the files of the ceremony of *request* lie, or would."""
+    return workspace.root / "key-ceremonies" / request.digest
+
+
+def create(
+    workspace: Workspace,
+    request: KeyRequest,
+    people: KeygenPeople,
+    *,
+    output: Path,
+    policy: Path | None = None,
+    outputs: Sequence[tuple[str, bytes]] = (),
+    allowed: Collection[str] = (),
+    clock: Callable[[], int],
+) -> CreatedKeys:
+    """Create the keys of *request* on their tokens; write the result to *output*, and a policy to *policy*.
+
+    *outputs* as in `TokenManagement.readiness`; *allowed* are ways to a disk, for recoverable keys. What was
+    done is in the transcript: called again, it goes on. Raise `Refused`, `TokenError`, `UsageError`.
+    """
+    folder = folder_of(workspace, request)
+    if (folder / RESULT_NAME).exists():
+        raise Refused(
+            f"the keys of this request were created: {shown(folder / RESULT_NAME)}", "prepare another"
+        )
+    for path in (output, *([policy] if policy else [])):
+        atomic.require_new(path)
+    if not (folder / RECORD_NAME).exists():
+        _require_new(workspace, request.specification.recoverable)
+    run = KeygenRun(
+        request=request, folder=folder, clock=clock, tool=tool(), statements=people.statements,
+        present=people.present, exceptions=people.exceptions,
+        readiness=lambda: _readiness(workspace, request, outputs),
+        share=lambda: _share(workspace, request, folder, allowed),
+    )  # fmt: skip
+    with _tokens(workspace) as tokens:
+        result = run_keygen(run, lambda: tokens.opened(request))
+        checked = check_keygen(request.data, result)
+        if checked.progress is None:
+            raise Refused(f"the result does not verify: {checked.text}", checked.hint)
+        keys = tuple(checked.progress.keys)
+        text = _policy(request, keys) if policy else ""
+        files = {output: result.decode()} | ({policy: text} if policy else {})
+        state = {folder / RESULT_NAME: result.decode()} | begun_ledger(workspace, keys) | tokens.reported()
+        atomic.write_new(files, state)
+    return CreatedKeys(keys=keys, result=result, transcript=checked.progress.digest, policy=text)
+
+
+def stated(tokens: OpenTokens, key: CeremonyKey) -> tuple[CeremonyKey, str]:
+    """Return *key* with what its driver reports, and the statement about itself that it has signed."""
+    token = tokens.holding(key.public_key)
+    found = token.find(key.public_key.raw, KeyUri.parse(key.uri).id)
+    made = CeremonyKey(
+        public_key=key.public_key, name=key.name, holder=key.holder, uri=key.uri, at=key.at,
+        driver_report=driver_says(token, found),
+    )  # fmt: skip
+    (jwt,) = tokens.sign([made.draft()])
+    return made, jwt.text
+
+
+def begun_ledger(workspace: Workspace, made: Iterable[CeremonyKey]) -> dict[Path, str | None]:
+    """Return the file of a ledger that has a book for the operator; an older book stays."""
+    path = ledger_path(workspace)
+    ledger = ledgers.load(path)
+    operator = next((one.public_key for one in made if one.public_key.role is Role.OPERATOR), None)
+    if operator is None or str(operator) in ledger.books:
+        return {}
+    return {path: ledger.with_book(str(operator), OperatorRecord()).text()}
+
+
+def _policy(request: KeyRequest, keys: Sequence[CeremonyKey]) -> str:
+    specification = request.specification
+    witnesses = specification.witnesses
+    return policy_text(
+        keys,
+        witnesses.keys if witnesses else (),
+        witnesses.threshold if witnesses else 0,
+        specification.attestation_roots,
+        recoverable=bool(specification.recoverable),
+    )
+
+
+def _require_new(workspace: Workspace, keys: Iterable[SpecifiedKey]) -> None:
+    """Raise `Refused` for a key whose label the inventory has: two keys of one name would be mixed up."""
+    known = {(entry.role.name.lower(), entry.name): entry for entry in workspace.inventory()}
+    for key in keys:
+        entry = known.get((key.role, key.name))
+        if entry is not None:
+            raise Refused(
+                f"the inventory has a key {shown(key.label)} already: {entry.public_key}",
+                "choose another name in the key specification, and prepare another request",
+            )
+
+
+def _readiness(
+    workspace: Workspace, request: KeyRequest, outputs: Sequence[tuple[str, bytes]]
+) -> tuple[ReadinessRow, ...]:
+    with open_tokens(workspace) as tokens:
+        names = dict.fromkeys(key.token for key in request.specification.keys)
+        infos = {info.where: info for info in (tokens.info(name) for name in names)}
+    return tokens_and_machine(workspace, infos.values(), outputs)
+
+
+def _share(
+    workspace: Workspace, request: KeyRequest, folder: Path, allowed: Collection[str]
+) -> RecoveryRecord:
+    """Create the secret of the recoverable keys, its shares and these keys; return the record."""
+    specification = request.specification
+    shares, keys = specification.shares, specification.recoverable
+    if shares is None:
+        raise Refused("the request has no shares")
+    new = NewShares(
+        keys=tuple(KeyName.parse(f"{key.role}:{key.name}") for key in keys),
+        holders=shares.holders, threshold=shares.threshold, size=shares.bits // 8,
+    )  # fmt: skip
+    place = token_uri(workspace, keys[0].token) if keys[0].token else None
+    outcome = recovery.create(workspace, new, folder / RECORD_NAME, allowed=allowed, token=place)
+    if outcome.failure is not None:
+        outcome.failure.hint = (
+            f"the shares are valid: seedless recovery restore {shown(folder / RECORD_NAME)} --token URI "
+            "imports the keys, then run this command again"
+        )
+        raise outcome.failure
+    return outcome.record
+
+
+class _KeygenTokens:
+    """Tokens that are opened once the secret process has ended; implements `KeygenTokens`."""
+
+    def __init__(self, workspace: Workspace, stack: contextlib.ExitStack) -> None:
+        self._workspace = workspace
+        self._stack = stack
+        self._tokens: OpenTokens | None = None
+        self._names: dict[str, None] = {}
+
+    @contextlib.contextmanager
+    def opened(self, request: KeyRequest) -> Iterator[_KeygenTokens]:
+        """Take the lock and open the tokens of *request*; both are kept until the files are written."""
+        workspace = self._workspace
+        workspace.refresh()
+        self._stack.enter_context(root_lock(workspace.root).held(workspace.observer.waits))
+        self._tokens = self._stack.enter_context(open_tokens(workspace, writable=True))
+        self._names = dict.fromkeys(key.token for key in request.specification.keys if not key.recoverable)
+        yield self
+
+    @property
+    def _open(self) -> OpenTokens:
+        if self._tokens is None:
+            raise Refused("no token is open")
+        return self._tokens
+
+    def require_free(self, keys: Sequence[SpecifiedKey]) -> None:
+        """Raise `Refused` where the inventory, or its token, has a key of the label of one of *keys*."""
+        _require_new(self._workspace, keys)
+        for key in keys:
+            if key.label in self._open.labels(key.token):
+                raise Refused(
+                    f"the token has a key {shown(key.label)} already",
+                    "seedless key list --token shows it; choose another name in the key specification",
+                )
+
+    def create(self, key: SpecifiedKey) -> tuple[CeremonyKey, int]:
+        """Create *key*, or find it where it was imported or its creation was interrupted."""
+        new = NewKey(Role[key.role.upper()], key.name)
+        if key.recoverable:
+            entries = [
+                one for one in self._workspace.inventory() if (one.role, one.name) == (new.role, new.name)
+            ]
+            if not entries:
+                raise Refused(
+                    f"{shown(key.label)} is not in the inventory", "seedless recovery restore imports it"
+                )
+            entry, challenges = entries[0], _CHALLENGES_OF_IMPORT
+        else:
+            if new not in {one.new_key for one in pending_keys.load(self._workspace.root)}:
+                # An intent without its key: whatever has the label by now is another one.
+                self.require_free([key])
+            entry, challenges = self._open.create_and_report([new], key.token)[new], _CHALLENGES
+        token = self._open.holding(entry.public_key)
+        found = token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)
+        made = CeremonyKey(
+            public_key=entry.public_key, name=entry.name, holder=key.holder, uri=entry.uri,
+            at=self._workspace.now, driver_report=driver_says(token, found),
+        )  # fmt: skip
+        return made, challenges
+
+    def sign(self, drafts: Sequence[Draft[Any]]) -> Sequence[Jwt[Any]]:
+        """Return the jwt of each draft, signed on the token of its issuer."""
+        return list(self._open.sign(drafts))
+
+    def reported(self) -> dict[Path, str | None]:
+        """Return the files by which the keys are no longer pending."""
+        files: dict[Path, str | None] = {}
+        for name in self._names:
+            files |= self._open.reported(name)
+        return files
+
+
+@contextlib.contextmanager
+def _tokens(workspace: Workspace) -> Iterator[_KeygenTokens]:
+    with contextlib.ExitStack() as stack:
+        yield _KeygenTokens(workspace, stack)

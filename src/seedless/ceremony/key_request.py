@@ -1,0 +1,289 @@
+"""The request to create keys: a key specification with the header of a ceremony.
+
+A key specification is a TOML file that people write and review: which keys, on which tokens, held by whom,
+with which attributes, and who takes part. Nothing about keys is given on the command line of the machine that
+creates them. Refused are two keys of one label, names that are none, a key that is to be recoverable and
+attested (what shares restore is imported, and no device attests it), and holders who are not among people.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from seedless import plan_file, strict_json
+from seedless.ceremony import documents
+from seedless.errors import BadClaims, SeedlessError, UsageError
+from seedless.ledger import is_digest
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.keys import KeyAttributes, label_for
+from seedless.pkcs11.uri import KeyUri
+from seedless.policy import Witnesses
+from seedless.text import quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SPECIFICATION_FORMAT: Final = "seedless key specification 1"
+FORMAT: Final = "seedless ceremony key request 1"
+_WANTED: Final = ("local", "sensitive", "never_extractable")
+_ATTRIBUTES: Final = KeyAttributes.__struct_fields__
+
+
+class SpecifiedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key to create: `token` is the URI of its token, the one that is named when it is empty.
+
+    `attributes` are those that the driver has to report as true; a recoverable key, which is imported, has
+    none of them unless they are named.
+    """
+
+    role: Literal["operator", "account"]
+    name: str
+    holder: str
+    token: str = ""
+    attributes: tuple[str, ...] | None = None
+    recoverable: bool = False
+    attested: bool = False
+
+    @property
+    def label(self) -> str:
+        """The label of the key on its token."""
+        return label_for(Role[self.role.upper()], self.name)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The attributes that the driver has to report as true."""
+        if self.attributes is not None:
+            return self.attributes
+        return ("sensitive",) if self.recoverable else _WANTED
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who takes part, and as what: holder, witness, scribe, administrator."""
+
+    name: str
+    role: str
+
+
+class Bag(msgspec.Struct, frozen=True, kw_only=True):
+    """A bag, envelope or safe with its number, and what is in it."""
+
+    number: str
+    content: str
+
+
+class SpecifiedShares(msgspec.Struct, frozen=True, kw_only=True):
+    """How the secret of the recoverable keys is shared: `bits` of it, a share for each holder."""
+
+    threshold: int
+    holders: tuple[str, ...]
+    bits: int = 256
+
+
+class KeySpecification(msgspec.Struct, frozen=True, kw_only=True):
+    """The file that people write: the operator's name, keys, people, bags, witnesses, roots and shares.
+
+    `exceptions` are deviations from the usual script that were agreed on before.
+    """
+
+    format: str
+    operator: str
+    keys: tuple[SpecifiedKey, ...]
+    people: tuple[Person, ...] = ()
+    bags: tuple[Bag, ...] = ()
+    exceptions: tuple[str, ...] = ()
+    witnesses: Witnesses | None = None
+    attestation_roots: tuple[str, ...] = ()
+    shares: SpecifiedShares | None = None
+
+    @property
+    def recoverable(self) -> tuple[SpecifiedKey, ...]:
+        """The keys that shares are to restore."""
+        return tuple(key for key in self.keys if key.recoverable)
+
+
+class KeyRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A key specification, and who asks for it: why, when, until when (Unix seconds), by which program."""
+
+    specification: KeySpecification
+    reason: str
+    prepared_by: str
+    prepared_at: int
+    expires: int
+    tool: str
+    format: str = FORMAT
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        """The bytes of its file."""
+        return documents.to_bytes(msgspec.to_builtins(self))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The SHA-256 of its file, in hex."""
+        return plan_file.digest(self.data)
+
+
+def read_specification(data: bytes, name: str) -> KeySpecification:
+    """Read the key specification (TOML) of the file *name*; raise `UsageError` with the place."""
+    try:
+        specification = strict_json.read_toml(data, KeySpecification)
+    except BadClaims as error:
+        raise UsageError(
+            f"{name}: {error.message}", "docs/reference/ceremony.md lists the members"
+        ) from error
+    require_sound(specification, name)
+    return specification
+
+
+def prepare(specification: KeySpecification, **header: object) -> KeyRequest:
+    """Return the request; *header* are its other members. Raise `UsageError` for what no request may hold."""
+    request = KeyRequest(specification=specification, **header)  # type: ignore[arg-type]  # checked by `parse`
+    return parse(request.data)
+
+
+def parse(data: bytes) -> KeyRequest:
+    """Read a request to create keys; raise `UsageError` that names the place."""
+    value = documents.parse(data, "the request")
+    request = documents.members_of(value, KeyRequest, "request")
+    if request.format != FORMAT:
+        raise UsageError(f"request.format is not {FORMAT!r}", "another version of seedless may read it")
+    for name in ("reason", "prepared_by", "tool"):
+        documents.require_plain(getattr(request, name), f"request.{name}")
+    if request.expires <= request.prepared_at:
+        raise UsageError("request.expires is not after request.prepared_at", "give it some days")
+    require_sound(request.specification, "request.specification")
+    return request
+
+
+def require_sound(specification: KeySpecification, where: str) -> None:
+    """Raise `UsageError` for a specification, called *where*, that nobody can fulfil."""
+    if specification.format != SPECIFICATION_FORMAT:
+        raise UsageError(
+            f"{where}.format is not {SPECIFICATION_FORMAT!r}", f'format = "{SPECIFICATION_FORMAT}"'
+        )
+    if not specification.keys:
+        raise UsageError(f"{where}.keys is empty: nothing would be created", "add a table [[keys]]")
+    documents.require_plain(specification.operator, f"{where}.operator")
+    for number, key in enumerate(specification.keys):
+        _require_key(specification, key, f"{where}.keys[{number}]")
+    labels = [(key.role, key.name) for key in specification.keys]
+    for number, label in enumerate(labels):
+        if label in labels[:number]:
+            raise UsageError(
+                f"{where}.keys[{number}] is in the list already: {':'.join(label)}", "leave it out"
+            )
+    _require_texts(specification, where)
+    _require_witnesses(specification, where)
+    _require_shares(specification, where)
+
+
+def _require_key(specification: KeySpecification, key: SpecifiedKey, where: str) -> None:
+    try:
+        _ = key.label
+        _ = KeyUri.parse(key.token) if key.token else None
+    except SeedlessError as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from error
+    documents.require_plain(key.holder, f"{where}.holder")
+    people = {person.name for person in specification.people}
+    if people and key.holder not in people:
+        raise UsageError(f"{where}.holder is {shown(key.holder)}, who is not among people", "add [[people]]")
+    for name in key.wanted:
+        if name not in _ATTRIBUTES:
+            raise UsageError(f"{where}.attributes: {quoted(name)} is none of {', '.join(_ATTRIBUTES)}")
+    if key.recoverable and key.attested:
+        raise UsageError(
+            f"{where} is to be recoverable and attested: what shares restore is imported, "
+            "and no device attests it",
+            "choose one of both for this key",
+        )
+    if key.recoverable and {"local", "never_extractable", "always_sensitive"} & set(key.wanted):
+        raise UsageError(
+            f"{where} is to be recoverable, so it is imported, and no token reports it as "
+            f"{', '.join(key.wanted)}",
+            'attributes = ["sensitive"]',
+        )
+
+
+def _require_texts(specification: KeySpecification, where: str) -> None:
+    texts = [
+        *((f"people[{n}].name", person.name) for n, person in enumerate(specification.people)),
+        *((f"people[{n}].role", person.role) for n, person in enumerate(specification.people)),
+        *((f"bags[{n}].number", bag.number) for n, bag in enumerate(specification.bags)),
+        *((f"bags[{n}].content", bag.content) for n, bag in enumerate(specification.bags)),
+        *((f"exceptions[{n}]", text) for n, text in enumerate(specification.exceptions)),
+    ]
+    for place, text in texts:
+        documents.require_plain(text, f"{where}.{place}")
+    for number, root in enumerate(specification.attestation_roots):
+        if not is_digest(root):
+            raise UsageError(
+                f"{where}.attestation_roots[{number}] is no SHA-256 of a certificate",
+                "openssl x509 -in FILE -outform DER | sha256sum",
+            )
+    if any(key.attested for key in specification.keys) != bool(specification.attestation_roots):
+        raise UsageError(
+            f"{where}: attested keys need attestation_roots, and roots are for attested keys", "give both"
+        )
+
+
+def _require_witnesses(specification: KeySpecification, where: str) -> None:
+    witnesses = specification.witnesses
+    if witnesses is None:
+        return
+    try:
+        count = len({PublicKey.parse(key).raw for key in witnesses.keys})
+    except SeedlessError as error:
+        raise UsageError(f"{where}.witnesses.keys: {error.message}", error.hint) from error
+    if count < len(witnesses.keys) or not 1 <= witnesses.threshold <= count:
+        raise UsageError(
+            f"{where}.witnesses: {witnesses.threshold} of {count} different keys cannot have signed",
+            "each key once, and a threshold of 1 up to their number",
+        )
+
+
+def _require_shares(specification: KeySpecification, where: str) -> None:
+    recoverable, shares = specification.recoverable, specification.shares
+    if bool(recoverable) != (shares is not None):
+        raise UsageError(
+            f"{where}: recoverable keys need [shares], and shares are for such keys", "give both"
+        )
+    if shares is None:
+        return
+    if len({key.token for key in recoverable}) > 1:
+        raise UsageError(
+            f"{where}: recoverable keys of one secret go to one token", "restore them on others afterwards"
+        )
+    if not 2 <= shares.threshold <= len(shares.holders) or shares.bits not in {128, 256}:  # noqa: PLR2004 - the least
+        raise UsageError(
+            f"{where}.shares: {shares.threshold} of {len(shares.holders)} shares of {shares.bits} bits are "
+            "not possible",
+            "a threshold of at least 2, at most as many as holders, and 128 or 256 bits",
+        )
+    for number, holder in enumerate(shares.holders):
+        documents.require_plain(holder, f"{where}.shares.holders[{number}]")
+
+
+def description(request: KeyRequest) -> Iterable[str]:
+    """Yield a request in words, a line each, as a reviewer reads it."""
+    specification = request.specification
+    for key in specification.keys:
+        marks = [name for name in ("recoverable", "attested") if getattr(key, name)]
+        where = f" on {key.token}" if key.token else ""
+        wanted = ", ".join(key.wanted) or "none required"
+        text = ", ".join([*marks, wanted])
+        yield f"new {key.role} {shown(key.name)}{where}, held by {shown(key.holder)}: {text}"
+    if specification.shares is not None:
+        shares = specification.shares
+        yield (
+            f"whoever brings {shares.threshold} of the {len(shares.holders)} shares together has all "
+            f"recoverable keys; the secret has {shares.bits} random bits"
+        )
+    for person in specification.people:
+        yield f"{person.role}: {shown(person.name)}"
+    for bag in specification.bags:
+        yield f"bag {shown(bag.number)}: {shown(bag.content)}"
+    for text in specification.exceptions:
+        yield f"agreed exception: {shown(text)}"

@@ -1,0 +1,329 @@
+"""Keys that a ceremony creates from a key specification: request, witnesses, transcript, check, report."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import seedless
+from seedless import Workspace
+from seedless.app import ceremonies_keygen
+from seedless.app.ceremonies_keygen import CreatedKeys, KeygenPeople
+from seedless.ceremony import documents, key_request
+from seedless.ceremony.keygen import check_keygen
+from seedless.errors import TokenError, UsageError
+from seedless.nkey import Role
+from seedless.program import program_digest
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    Desk = Any  # the fixture in tests/conftest.py
+    Done = Any
+
+ADA = SoftwareKey(Role.USER, bytes(range(32)))
+BOB = SoftwareKey(Role.USER, bytes(range(1, 33)))
+
+SPECIFICATION = f"""\
+format = "seedless key specification 1"
+operator = "ACME"
+exceptions = ["the notary is absent, agreed on by all"]
+
+[[keys]]
+role = "operator"
+name = "ACME"
+holder = "Ada"
+
+[[keys]]
+role = "operator"
+name = "ACME signing"
+holder = "Grace"
+attributes = ["local", "sensitive", "never_extractable", "always_sensitive"]
+
+[[keys]]
+role = "account"
+name = "SYS"
+holder = "Grace"
+
+[[people]]
+name = "Ada"
+role = "holder"
+
+[[people]]
+name = "Grace"
+role = "holder and scribe"
+
+[[bags]]
+number = "4711"
+content = "the token"
+
+[witnesses]
+keys = ["{ADA.public_key}", "{BOB.public_key}"]
+threshold = 1
+"""
+
+
+def prepare(desk: Desk, text: str = SPECIFICATION, *more: str) -> Done:
+    (desk.home / "keys.toml").write_text(text)
+    return desk.run(
+        "ceremony", "prepare", str(desk.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
+        "-o", str(desk.home / "request.json"), "--json", *more,
+    )  # fmt: skip
+
+
+def witness(desk: Desk, digest: str, key: SoftwareKey = ADA, name: str = "ada") -> Done:
+    seed = desk.home / f"{name}.nk"
+    seed.write_text(key.reveal())
+    seed.chmod(0o600)
+    return desk.run(
+        "ceremony", "witness", str(desk.home / "request.json"), "--key-file", str(seed), "--expect", digest,
+        "--clock-checked", "-o", str(desk.home / f"{name}.witness"),
+    )  # fmt: skip
+
+
+def keygen(desk: Desk, digest: str, *more: str, **env: str) -> Done:
+    return desk.run(
+        "ceremony", "keygen", "--request", str(desk.home / "request.json"), "--expect", digest,
+        "--clock-checked",
+        "--statement", str(desk.home / "ada.witness"), "--present", "Ada", "--present", "Grace",
+        "-o", str(desk.home / "result.json"), "--json", *more, **env,
+    )  # fmt: skip
+
+
+def created(desk: Desk, *more: str) -> Done:
+    digest = prepare(desk).data["request"]
+    assert witness(desk, digest).code == 0
+    done = keygen(desk, digest, *more)
+    assert done.code == 0, done
+    return done
+
+
+def labels(desk: Desk) -> list[str]:
+    keys = desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"]
+    return sorted(row["uri"].partition("object=")[2].partition(";")[0] for row in keys if row["uri"])
+
+
+def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_registered_and_pinned(
+    desk: Desk,
+) -> None:
+    digest = prepare(desk).data["request"]
+    shown = desk.ok("ceremony", "review", str(desk.home / "request.json")).err
+    for line in (
+        "new operator ACME, held by Ada: local, sensitive, never_extractable",
+        "bag 4711: the token",
+        "agreed exception: the notary is absent, agreed on by all",
+        "witnesses  1 of 2",
+    ):
+        assert line in shown, shown
+    assert witness(desk, digest).code == 0
+    done = keygen(
+        desk,
+        digest,
+        "--exception",
+        "the camera was off for 2 minutes",
+        "--policy-out",
+        str(desk.home / "policy.toml"),
+    )
+    assert done.code == 0, done
+    assert [key["name"] for key in done.data["keys"]] == ["ACME", "ACME signing", "SYS"]
+    operator = done.data["keys"][0]["public_key"]
+    assert labels(desk) == ["account:SYS", "operator:ACME", "operator:ACME%20signing"]
+    paths = (str(desk.home / "request.json"), str(desk.home / "result.json"), "--operator-key", operator)
+    checked = desk.ok("ceremony", "check", *paths, "--json").data
+    assert (checked["verdict"], checked["transcript"]) == ("complete", done.data["transcript"])
+    page = desk.home / "report.html"
+    desk.ok("ceremony", "report", *paths, "-o", str(page))
+    for text in ("Before the ceremony", "the camera was off for 2 minutes", "bag 4711: the token", operator):
+        assert text in page.read_text()
+    desk.ok("ceremony", "keys", str(desk.home / "result.json"))
+    policy = desk.ok("policy", "explain", str(desk.home / "policy.toml"))
+    assert operator in policy.out
+
+
+def test_the_transcript_has_people_exceptions_rows_and_a_count_of_all_signatures(desk: Desk) -> None:
+    created(desk, "--exception", "the seal of bag 4711 was torn")
+    entries = json.loads((desk.home / "result.json").read_bytes())["transcript"]
+    assert [entry["kind"] for entry in entries] == [
+        "opened", "witnessed", "readiness", *["intent", "created"] * 3, "ended",
+    ]  # fmt: skip
+    assert entries[0]["present"] == ["Ada", "Grace"]
+    assert entries[0]["exceptions"] == ["the seal of bag 4711 was torn"]
+    assert [entry["signed"] for entry in entries if entry["kind"] == "created"] == [
+        {"challenge": 1, "statement": 1}
+    ] * 3
+    assert list(entries[-1]["signatures"].values()) == [3, 3, 3]
+
+
+def test_the_digest_of_the_program_is_in_request_and_transcript_and_coreutils_compute_it(desk: Desk) -> None:
+    created(desk)
+    folder = next(iter(seedless.__path__))
+    script = "find . -name '*.py' | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    done = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == program_digest()
+    for name in ("request.json", "result.json"):
+        assert f"program sha256 {program_digest()}" in (desk.home / name).read_text()
+
+
+def test_a_label_that_exists_is_refused_at_the_desk_and_at_the_token(desk: Desk) -> None:
+    digest = prepare(desk).data["request"]
+    assert witness(desk, digest).code == 0
+    desk.token.import_ed25519(bytes(range(32)), label="operator:ACME signing", id=b"\x07")
+    done = keygen(desk, digest)
+    assert (done.code, "the token has a key operator:ACME signing already" in done.err) == (3, True), done
+    assert not (desk.home / "result.json").exists()
+    again = prepare(desk, SPECIFICATION, "--dry-run")
+    assert (again.code, "the inventory has a key operator:ACME already" in again.err) == (3, True), again
+
+
+def test_without_its_witnesses_or_for_another_request_no_key_is_created(desk: Desk) -> None:
+    digest = prepare(desk).data["request"]
+    path = str(desk.home / "request.json")
+    words = ("ceremony", "keygen", "--request", path, "--clock-checked", "-o", str(desk.home / "result.json"))
+    done = desk.run(*words, "--expect", digest)
+    assert (done.code, "0 of 1 witnesses have signed" in done.err) == (3, True), done
+    done = desk.run(*words, "--expect", "0" * 64)
+    assert (done.code, "the digest of the request is not" in done.err) == (3, True)
+    stranger = SoftwareKey(Role.USER, bytes(32))
+    done = witness(desk, digest, stranger, "eve")
+    assert (done.code, "is no witness of the request" in done.err) == (3, True), done
+    assert labels(desk) == []
+
+
+def test_a_ceremony_that_ends_anywhere_goes_on_and_creates_no_key_twice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = prepare(desk).data["request"]
+    assert witness(desk, digest).code == 0
+    request = key_request.parse((desk.home / "request.json").read_bytes())
+    people = KeygenPeople(statements=((desk.home / "ada.witness").read_text().strip(),), present=("Ada",))
+
+    def create(most: int) -> CreatedKeys:
+        """Create the keys on a machine that fails when its clock is read for the *most* + 1st time."""
+        calls = itertools.count()
+        monkeypatch.setenv("TOKEN_PIN", desk.token.pin)  # it is forgotten once it was read
+
+        def clock() -> int:
+            if next(calls) == most:
+                raise TokenError("the power was cut")
+            return int(time.time())
+
+        workspace = Workspace(
+            desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN"
+        )
+        with workspace:
+            return ceremonies_keygen.create(
+                workspace, request, people, output=desk.home / "result.json", clock=clock
+            )
+
+    # Each run gets one entry further than the one before: begin, then an intent or a key at a time.
+    for most in (0, 1, 3, 1, 1, 1, 1, 1, 1):
+        with pytest.raises(TokenError, match="the power was cut"):
+            create(most)
+    done = create(-1)
+    assert [key.name for key in done.keys] == ["ACME", "ACME signing", "SYS"]
+    assert labels(desk) == ["account:SYS", "operator:ACME", "operator:ACME%20signing"]
+    assert str(check_keygen(request.data, done.result).verdict) == "complete"
+
+
+def test_an_intent_without_its_key_does_not_use_another_one_of_that_label(desk: Desk) -> None:
+    created(desk)
+    (folder,) = (desk.store / "key-ceremonies").iterdir()
+    (desk.home / "result.json").unlink()
+    (folder / "result.json").unlink()
+    lines = (folder / "transcript.jsonl").read_bytes().splitlines(keepends=True)
+    kinds = [json.loads(line)["kind"] for line in lines]
+    second = kinds.index("created", kinds.index("created") + 1)
+    (folder / "transcript.jsonl").write_bytes(b"".join(lines[:second]))
+    done = keygen(desk, prepare_digest(desk))
+    assert (done.code, "the inventory has a key operator:ACME signing already" in done.err) == (3, True), done
+    assert len(labels(desk)) == 3
+
+
+def test_the_keys_of_a_request_are_created_once(desk: Desk) -> None:
+    digest = created(desk).data and prepare_digest(desk)
+    (desk.home / "result.json").unlink()
+    done = keygen(desk, digest)
+    assert (done.code, "the keys of this request were created" in done.err) == (3, True)
+    assert len(labels(desk)) == 3
+
+
+def prepare_digest(desk: Desk) -> str:
+    return key_request.parse((desk.home / "request.json").read_bytes()).digest
+
+
+def changed(desk: Desk, path: list[Any], value: object) -> bytes:
+    members = json.loads((desk.home / "result.json").read_bytes())
+    place = members
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return documents.to_bytes(members)
+
+
+def test_what_was_changed_in_a_result_is_found_with_its_place(desk: Desk) -> None:
+    created(desk)
+    request = (desk.home / "request.json").read_bytes()
+    assert str(check_keygen(request, (desk.home / "result.json").read_bytes()).verdict) == "complete"
+    for path, value, why in (
+        (["transcript", 0, "present"], ["Eve"], "transcript[1] does not follow"),
+        (["transcript", 0, "exceptions"], ["none"], "transcript[1] does not follow"),
+        (["transcript", 4, "signed"], {"statement": 1}, "transcript[5] does not follow"),
+        (["transcript", 9, "signatures"], {}, "counts other keys or signatures"),
+        (["receipts"], [], "result.receipts holds 0, and 3 keys were created"),
+    ):
+        found = check_keygen(request, changed(desk, path, value))
+        assert (str(found.verdict), why in found.text) == ("false", True), found
+    other = check_keygen(request, (desk.home / "result.json").read_bytes(), ADA.public_key)
+    assert "is none of the keys that were created" in other.text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('name = "SYS"', 'name = "SYS"\nrecoverable = true\nattested = true', "recoverable and attested"),
+        ('name = "SYS"', 'name = "SYS"\nrecoverable = true', "recoverable keys need [shares]"),
+        ('name = "SYS"', 'name = "SYS"\nattested = true', "attested keys need attestation_roots"),
+        ('name = "SYS"', 'name = "SYS"\nattributes = ["shiny"]', '"shiny" is none of sensitive'),
+        ('name = "SYS"\nholder = "Grace"', 'name = "SYS"\nholder = "Eve"', "is Eve, who is not among people"),
+        ('name = "ACME signing"', 'name = "ACME"', "keys[1] is in the list already: operator:ACME"),
+        ("threshold = 1", "threshold = 3", "3 of 2 different keys cannot have signed"),
+        ('role = "account"', 'role = "user"', "keys[2].role is none of operator, account"),
+        ('number = "4711"', 'numbers = "4711"', "bags[0].numbers is not known"),
+        ("key specification 1", "key specification 2", "format is not 'seedless key specification 1'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_the_specification_with_its_place(old: str, new: str, why: str) -> None:
+    text = SPECIFICATION.replace(old, new, 1)
+    assert text != SPECIFICATION
+    with pytest.raises(UsageError) as caught:
+        key_request.read_specification(text.encode(), "keys.toml")
+    assert why in caught.value.message
+
+
+def test_a_key_that_its_driver_reports_otherwise_ends_the_ceremony(desk: Desk) -> None:
+    text = SPECIFICATION.replace(
+        '["local", "sensitive", "never_extractable", "always_sensitive"]', '["always_authenticate"]'
+    )
+    digest = prepare(desk, text).data["request"]
+    assert witness(desk, digest).code == 0
+    done = keygen(desk, digest)
+    assert (done.code, "does not report that it is always_authenticate" in done.err) == (3, True), done
+    assert not (desk.home / "result.json").exists()
+
+
+def test_options_of_the_two_ways_are_not_mixed(desk: Desk) -> None:
+    prepare(desk)
+    path = str(desk.home / "request.json")
+    for words, why in (
+        (("ACME", "--request", path), "has names, holders, witnesses and roots itself"),
+        (("--request", path, "--holder", "Ada"), "has names, holders, witnesses and roots itself"),
+        (("ACME", "--holder", "Ada", "--present", "Bo"), "belong to a request"),
+        ((), "no keys are named"),
+        (("ACME",), "no keys are named"),
+    ):
+        done = desk.run("ceremony", "keygen", *words, "-o", str(desk.home / "out.json"))
+        assert (done.code, why in done.err) == (2, True), done
