@@ -17,7 +17,7 @@ from seedless.app.ceremony_tokens import driver_says
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri
 from seedless.ceremony import key_request
-from seedless.ceremony.key_request import KeyRequest, SpecifiedKey
+from seedless.ceremony.key_request import KeygenRequest, SpecifiedKey
 from seedless.ceremony.keygen import (
     RECORD_NAME,
     RESULT_NAME,
@@ -67,7 +67,7 @@ class CreatedKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 def prepare(
     workspace: Workspace, specification: bytes, name: str, *, reason: str, by: str, expires: int, at: int
-) -> KeyRequest:
+) -> KeygenRequest:
     """Return the request for the keys of *specification*, the bytes of the TOML file *name*.
 
     *at* and *expires* are Unix seconds. Raise `UsageError` for what is wrong in it, and `Refused` where the
@@ -80,14 +80,14 @@ def prepare(
     )
 
 
-def folder_of(workspace: Workspace, request: KeyRequest) -> Path:
+def folder_of(workspace: Workspace, request: KeygenRequest) -> Path:
     """Return where the files of the ceremony of *request* lie, or would."""
     return workspace.root / "key-ceremonies" / request.digest
 
 
 def create(
     workspace: Workspace,
-    request: KeyRequest,
+    request: KeygenRequest,
     people: KeygenPeople,
     *,
     output: Path,
@@ -151,7 +151,7 @@ def begun_ledger(workspace: Workspace, made: Iterable[CeremonyKey]) -> dict[Path
     return {path: ledger.with_book(str(operator), OperatorRecord()).text()}
 
 
-def _policy(request: KeyRequest, keys: Sequence[CeremonyKey]) -> str:
+def _policy(request: KeygenRequest, keys: Sequence[CeremonyKey]) -> str:
     specification = request.specification
     witnesses = specification.witnesses
     return policy_text(
@@ -176,7 +176,7 @@ def _require_new(workspace: Workspace, keys: Iterable[SpecifiedKey]) -> None:
 
 
 def _readiness(
-    workspace: Workspace, request: KeyRequest, outputs: Sequence[tuple[str, bytes]]
+    workspace: Workspace, request: KeygenRequest, outputs: Sequence[tuple[str, bytes]]
 ) -> tuple[ReadinessRow, ...]:
     with open_tokens(workspace) as tokens:
         names = dict.fromkeys(key.token for key in request.specification.keys)
@@ -185,7 +185,7 @@ def _readiness(
 
 
 def _share(
-    workspace: Workspace, request: KeyRequest, folder: Path, allowed: Collection[str]
+    workspace: Workspace, request: KeygenRequest, folder: Path, allowed: Collection[str]
 ) -> RecoveryRecord:
     """Create the secret of the recoverable keys, its shares and these keys; return the record."""
     specification = request.specification
@@ -217,7 +217,7 @@ class _KeygenTokens:
         self._names: dict[str, None] = {}
 
     @contextlib.contextmanager
-    def opened(self, request: KeyRequest) -> Iterator[_KeygenTokens]:
+    def opened(self, request: KeygenRequest) -> Iterator[_KeygenTokens]:
         """Take the lock and open the tokens of *request*; both are kept until the files are written."""
         workspace = self._workspace
         workspace.refresh()

@@ -19,7 +19,7 @@ from seedless.ceremony.report import (
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from seedless.ceremony.key_request import KeyRequest
+    from seedless.ceremony.key_request import KeygenRequest
     from seedless.ceremony.keygen import KeygenCheck, KeygenProgress
 
 
@@ -46,7 +46,7 @@ def key_report(checked: KeygenCheck, *, qr: str | None = None) -> str:
     return page_html(title, parts, request.digest if request else "")
 
 
-def _summary(request: KeyRequest, so_far: KeygenProgress) -> str:
+def _summary(request: KeygenRequest, so_far: KeygenProgress) -> str:
     opened = so_far.opened or {}
     rows = [
         ("Reason", request.reason),
@@ -60,7 +60,7 @@ def _summary(request: KeyRequest, so_far: KeygenProgress) -> str:
     return facts_html([(name, text_html(text)) for name, text in rows])
 
 
-def _digests(request: KeyRequest, so_far: KeygenProgress, qr: str | None) -> str:
+def _digests(request: KeygenRequest, so_far: KeygenProgress, qr: str | None) -> str:
     blocks = digest_html("Request", request.digest) + digest_html("Transcript", so_far.digest)
     return f'<h2>Digests (SHA-256)</h2><div class="digest"><div>{blocks}</div>{qr or ""}</div>'
 

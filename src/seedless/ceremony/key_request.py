@@ -104,8 +104,8 @@ class KeySpecification(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(key for key in self.keys if key.recoverable)
 
 
-class KeyRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A key specification, and who asks for it: why, when, until when (Unix seconds), by which program."""
+class KeygenRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A key specification, and who asks for it: why, when, its expiry (Unix seconds), by which program."""
 
     specification: KeySpecification
     reason: str
@@ -138,16 +138,16 @@ def read_specification(data: bytes, name: str) -> KeySpecification:
     return specification
 
 
-def prepare(specification: KeySpecification, **header: object) -> KeyRequest:
+def prepare(specification: KeySpecification, **header: object) -> KeygenRequest:
     """Return the request; *header* are its other members. Raise `UsageError` for what no request may hold."""
-    request = KeyRequest(specification=specification, **header)  # type: ignore[arg-type]  # checked by `parse`
+    request = KeygenRequest(specification=specification, **header)  # type: ignore[arg-type]  # checked by `parse`
     return parse(request.data)
 
 
-def parse(data: bytes) -> KeyRequest:
+def parse(data: bytes) -> KeygenRequest:
     """Read a request to create keys; raise `UsageError` that names the place."""
     value = documents.parse(data, "the request")
-    request = documents.members_of(value, KeyRequest, "request")
+    request = documents.members_of(value, KeygenRequest, "request")
     if request.format != FORMAT:
         raise UsageError(f"request.format is not {FORMAT!r}", "another version of seedless may read it")
     for name in ("reason", "prepared_by", "tool"):
@@ -266,7 +266,7 @@ def _require_shares(specification: KeySpecification, where: str) -> None:
         documents.require_plain(holder, f"{where}.shares.holders[{number}]")
 
 
-def description(request: KeyRequest) -> Iterable[str]:
+def description(request: KeygenRequest) -> Iterable[str]:
     """Yield a request in words, a line each, as a reviewer reads it."""
     specification = request.specification
     for key in specification.keys:

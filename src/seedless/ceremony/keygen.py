@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from seedless.ceremony.key_request import KeyRequest, SpecifiedKey
+    from seedless.ceremony.key_request import KeygenRequest, SpecifiedKey
     from seedless.jwt import Draft, Jwt
     from seedless.nkey import PublicKey
     from seedless.recovery.record import RecoveryRecord
@@ -75,7 +75,7 @@ class KeygenRun:
     recoverable keys and its shares, imports these keys, and returns the record.
     """
 
-    request: KeyRequest
+    request: KeygenRequest
     folder: Path
     clock: Callable[[], int]
     statements: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class KeygenRun:
     share: Callable[[], RecoveryRecord] | None = None
 
 
-def content_of(request: KeyRequest) -> StatementContent:
+def content_of(request: KeygenRequest) -> StatementContent:
     """Return what a witness of *request* signs: there is no policy yet, and nothing is waived."""
     return StatementContent(request=request.digest, policy="", waived=(), expires=request.expires)
 
@@ -95,7 +95,7 @@ def content_of(request: KeyRequest) -> StatementContent:
 class KeygenProgress:
     """What a transcript states was done."""
 
-    request: KeyRequest
+    request: KeygenRequest
     entries: list[TranscriptEntry] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     readiness: tuple[ReadinessRow, ...] = ()
@@ -194,7 +194,7 @@ def _begin(run: KeygenRun, journal: TranscriptFile) -> None:
         journal.append("readiness", run.clock(), rows=rows)
 
 
-def _require_time(request: KeyRequest, now: int) -> None:
+def _require_time(request: KeygenRequest, now: int) -> None:
     if not request.prepared_at - MOST_AHEAD <= now < request.expires:
         raise Refused(
             f"the request holds from {moment(request.prepared_at)} until {moment(request.expires)}, and the "
@@ -253,14 +253,14 @@ def _receipt_drafts(so_far: KeygenProgress, digest: str, at: int) -> list[Draft[
 # Reading, for who goes on and for who checks.
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+class _KeygenEntry(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     kind: str
     n: int
     previous: str
 
 
-class _Opened(_Entry, frozen=True, kw_only=True):
+class _KeygenOpened(_KeygenEntry, frozen=True, kw_only=True):
     format: str
     request: str
     tool: str
@@ -268,41 +268,41 @@ class _Opened(_Entry, frozen=True, kw_only=True):
     exceptions: tuple[str, ...]
 
 
-class _Witnessed(_Entry, frozen=True, kw_only=True):
+class _KeygenWitnessed(_KeygenEntry, frozen=True, kw_only=True):
     statement: str
 
 
-class _Readiness(_Entry, frozen=True, kw_only=True):
+class _KeygenReadiness(_KeygenEntry, frozen=True, kw_only=True):
     rows: tuple[ReadinessRow, ...]
 
 
-class _Shares(_Entry, frozen=True, kw_only=True):
+class _KeygenShares(_KeygenEntry, frozen=True, kw_only=True):
     record: str
 
 
-class _Intent(_Entry, frozen=True, kw_only=True):
+class _KeygenIntent(_KeygenEntry, frozen=True, kw_only=True):
     key: int
     label: str
 
 
-class _Created(_Entry, frozen=True, kw_only=True):
+class _KeygenCreated(_KeygenEntry, frozen=True, kw_only=True):
     key: int
     statement: str
     signed: dict[str, int]
 
 
-class _Ended(_Entry, frozen=True, kw_only=True):
+class _KeygenEnded(_KeygenEntry, frozen=True, kw_only=True):
     created: int
     signatures: dict[str, int]
 
 
-class _ResultMembers(msgspec.Struct, frozen=True):
+class _KeygenResultMembers(msgspec.Struct, frozen=True):
     format: str
     receipts: tuple[str, ...]
     transcript: tuple[Any, ...]
 
 
-def progress(request: KeyRequest, entries: Sequence[Any]) -> KeygenProgress:
+def progress(request: KeygenRequest, entries: Sequence[Any]) -> KeygenProgress:
     """Return how far *entries* have come; raise `Refused` that names the place."""
     so_far = KeygenProgress(request)
     for number, entry in enumerate(entries):
@@ -390,14 +390,14 @@ def _ended(so_far: KeygenProgress, entry: Any, place: str) -> None:  # noqa: ANN
     so_far.is_ended = True
 
 
-_TAKERS: dict[str, tuple[type[_Entry], Callable[[KeygenProgress, Any, str], None]]] = {
-    "opened": (_Opened, _opened),
-    "witnessed": (_Witnessed, _witnessed),
-    "readiness": (_Readiness, _readiness),
-    "shares": (_Shares, _shares),
-    "intent": (_Intent, _intent),
-    "created": (_Created, _created),
-    "ended": (_Ended, _ended),
+_TAKERS: dict[str, tuple[type[_KeygenEntry], Callable[[KeygenProgress, Any, str], None]]] = {
+    "opened": (_KeygenOpened, _opened),
+    "witnessed": (_KeygenWitnessed, _witnessed),
+    "readiness": (_KeygenReadiness, _readiness),
+    "shares": (_KeygenShares, _shares),
+    "intent": (_KeygenIntent, _intent),
+    "created": (_KeygenCreated, _created),
+    "ended": (_KeygenEnded, _ended),
 }
 
 
@@ -408,7 +408,7 @@ class KeygenCheck:
     verdict: CeremonyVerdict
     text: str
     hint: str = ""
-    request: KeyRequest | None = None
+    request: KeygenRequest | None = None
     progress: KeygenProgress | None = None
 
 
@@ -438,8 +438,8 @@ def check_keygen(request: bytes, result: bytes, operator: PublicKey | None = Non
     return KeygenCheck(verdict=CeremonyVerdict.COMPLETE, text=text, request=asked, progress=so_far)
 
 
-def _parsed(data: bytes) -> _ResultMembers:
-    members = documents.members_of(documents.parse(data, "the result"), _ResultMembers, "result")
+def _parsed(data: bytes) -> _KeygenResultMembers:
+    members = documents.members_of(documents.parse(data, "the result"), _KeygenResultMembers, "result")
     if members.format != RESULT_FORMAT:
         raise Refused(f"result.format is not {RESULT_FORMAT!r}", "another version of seedless may read it")
     return members

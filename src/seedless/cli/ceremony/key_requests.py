@@ -21,7 +21,7 @@ from seedless.text import printable, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seedless.ceremony.key_request import KeyRequest
+    from seedless.ceremony.key_request import KeygenRequest
     from seedless.ceremony.keygen import KeygenCheck
     from seedless.ceremony.statements import StatementContent
     from seedless.cli.options import Settings
@@ -39,7 +39,7 @@ def is_request(path: Path) -> bool:
     return file_kind.identify(atomic.read(path) or b"") is file_kind.KEY_REQUEST
 
 
-def read(path: Path) -> KeyRequest:
+def read(path: Path) -> KeygenRequest:
     """Return the request to create keys at *path*; raise `UsageError`."""
     return key_request.parse(documents.read(path, file_kind.KEY_REQUEST))
 
@@ -59,7 +59,7 @@ def prepare(workspace: CommandWorkspace, path: Path, output: Path, **header: Any
     )
 
 
-def show(request: KeyRequest, *, tell_words: bool = True) -> None:
+def show(request: KeygenRequest, *, tell_words: bool = True) -> None:
     """Show a request: the keys, the people, and its header; its words last, unless they are to be typed."""
     for line in key_request.description(request):
         printing.say(printable(line))
@@ -83,7 +83,7 @@ def review(settings: Settings, path: Path) -> None:
     printing.emit(data_of(request), f"sha256 {request.digest}", as_json=settings.as_json)
 
 
-def content(request: KeyRequest, public_key: PublicKey) -> StatementContent:
+def content(request: KeygenRequest, public_key: PublicKey) -> StatementContent:
     """Return what the witness *public_key* signs; raise `Refused` for one whom the request does not list."""
     why = witness_problem(public_key, request.specification.witnesses, ())
     if why:
@@ -131,7 +131,7 @@ def _checked(request: Path, result: Path, operator_key: PublicKey) -> KeygenChec
     )
 
 
-def data_of(request: KeyRequest) -> dict[str, Any]:
+def data_of(request: KeygenRequest) -> dict[str, Any]:
     """Return a request as --json prints it."""
     return {
         "request": request.digest,
@@ -146,10 +146,10 @@ def data_of(request: KeyRequest) -> dict[str, Any]:
     }
 
 
-def _witnesses(request: KeyRequest) -> str:
+def _witnesses(request: KeygenRequest) -> str:
     wanted = request.specification.witnesses
     return f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "none are required"
 
 
-def _digest_lines(request: KeyRequest) -> list[str]:
+def _digest_lines(request: KeygenRequest) -> list[str]:
     return [f"sha256 {request.digest}", *words.rows(bytes.fromhex(request.digest))]

@@ -31,6 +31,7 @@ from seedless.text import shown
 from seedless.units import moment as as_text
 
 if TYPE_CHECKING:
+    from seedless.ceremony.request import CeremonyRequest
     from seedless.jwt import Jwt
     from seedless.signing_pipeline import Plan
 
@@ -62,7 +63,7 @@ def prepare(
     at: Moment | None,
     output: Path,
 ) -> None:
-    """Create a request from a plan, or from a key specification, for a machine offline.
+    """Create a request from a plan or a key specification.
 
     PLAN is what --plan FILE of any command that signs has written. The jwts are dated now, each after the one
     that it replaces. SPECIFICATION is a key specification (TOML): which keys `ceremony keygen` is to create,
@@ -94,11 +95,15 @@ def prepare(
     if not settings.dry_run:
         copy = ceremonies.folder_of(workspace, request.digest) / REQUEST_NAME
         atomic.write_new({output: text}, {copy: text})
+    _tell(settings, request, output)
+
+
+def _tell(settings: Settings, request: CeremonyRequest, output: Path) -> None:
     said = [f"request: {output}", f"sha256 {request.digest}", *words.rows(bytes.fromhex(request.digest))]
     printing.emit(
         {
             "request": request.digest, "words": list(words.words(bytes.fromhex(request.digest))),
-            "file": str(output), "changes": len(plan.changes), "expires": request.expires,
+            "file": str(output), "changes": len(request.plan.changes), "expires": request.expires,
             "previous": request.previous, "dry_run": settings.dry_run,
         },
         "\n".join(said),

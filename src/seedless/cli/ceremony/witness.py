@@ -10,6 +10,7 @@ import click
 from seedless import file_kind
 from seedless.app.ceremony_tokens import where
 from seedless.app.tokens import check_token_options, open_tokens
+from seedless.ceremony import documents
 from seedless.ceremony.offline import statement_content
 from seedless.ceremony.statements import witness_problem
 from seedless.cli import _ceremony_desk as desk
@@ -70,6 +71,7 @@ def witness(
     atomic.require_new(output)
     workspace = CommandWorkspace(settings)
     check_token_options(workspace)
+    documents.read(request_file, file_kind.REQUEST, file_kind.KEY_REQUEST)  # before a seed is read
     software = _software(key_file) if key_file else None
     public_key = software.public_key if software else key
     if public_key is None:
