@@ -14,9 +14,10 @@ import seedless
 from seedless import Workspace
 from seedless.app import ceremonies_keygen
 from seedless.app.ceremonies_keygen import CreatedKeys, KeygenPeople
-from seedless.ceremony import documents, key_request
-from seedless.ceremony.keygen import check_keygen
+from seedless.ceremony import documents
 from seedless.errors import TokenError, UsageError
+from seedless.keygen import request as key_request
+from seedless.keygen.run import check_keygen
 from seedless.nkey import Role
 from seedless.program import program_digest
 from seedless.seeds import SoftwareKey

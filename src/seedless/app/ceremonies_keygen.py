@@ -16,18 +16,18 @@ from seedless.app.ceremonies import ledger_path
 from seedless.app.ceremony_tokens import driver_says
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri
-from seedless.ceremony import key_request
-from seedless.ceremony.key_request import KeygenRequest, SpecifiedKey
-from seedless.ceremony.keygen import (
+from seedless.ceremony.keys import CeremonyKey, policy_text
+from seedless.errors import Refused
+from seedless.jwt import Draft, Jwt
+from seedless.keygen import request as key_request
+from seedless.keygen.request import KeygenRequest, SpecifiedKey
+from seedless.keygen.run import (
     RECORD_NAME,
     RESULT_NAME,
     KeygenRun,
     check_keygen,
     run_keygen,
 )
-from seedless.ceremony.keys import CeremonyKey, policy_text
-from seedless.errors import Refused
-from seedless.jwt import Draft, Jwt
 from seedless.ledger import OperatorRecord
 from seedless.nkey import Role
 from seedless.pkcs11.uri import KeyUri

@@ -6,26 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from seedless import file_kind
 from seedless.app import ceremonies_keygen
-from seedless.ceremony import documents, key_request, words
+from seedless.ceremony import documents, words
 from seedless.ceremony.check import CeremonyVerdict
-from seedless.ceremony.key_report import key_report
-from seedless.ceremony.keygen import check_keygen, content_of
 from seedless.ceremony.report import qr_code
 from seedless.ceremony.statements import witness_problem
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.errors import ExitCode, Refused
+from seedless.keygen import request as key_request
+from seedless.keygen.report import key_report
+from seedless.keygen.run import check_keygen, content_of
 from seedless.store import atomic
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seedless.ceremony.key_request import KeygenRequest
-    from seedless.ceremony.keygen import KeygenCheck
     from seedless.ceremony.statements import StatementContent
     from seedless.cli.options import Settings
     from seedless.cli.workspace import CommandWorkspace
+    from seedless.keygen.request import KeygenRequest
+    from seedless.keygen.run import KeygenCheck
     from seedless.nkey import PublicKey
 
 

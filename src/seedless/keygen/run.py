@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from seedless.ceremony import documents, key_request, transcript
+from seedless.ceremony import documents, transcript
 from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.keys import RESULT_FORMAT, CeremonyKey, read_statement
 from seedless.ceremony.statements import (
@@ -29,6 +29,7 @@ from seedless.ceremony.statements import (
 )
 from seedless.ceremony.transcript import TranscriptEntry, TranscriptFile
 from seedless.errors import Refused, SeedlessError
+from seedless.keygen import request as key_request
 from seedless.readiness import ReadinessRow
 from seedless.recovery import record as records
 from seedless.rules.guards import MOST_AHEAD
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from seedless.ceremony.key_request import KeygenRequest, SpecifiedKey
     from seedless.jwt import Draft, Jwt
+    from seedless.keygen.request import KeygenRequest, SpecifiedKey
     from seedless.nkey import PublicKey
     from seedless.recovery.record import RecoveryRecord
 

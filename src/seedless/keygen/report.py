@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedless.ceremony import key_request
 from seedless.ceremony.report import (
     code_html,
     digest_html,
@@ -16,11 +15,12 @@ from seedless.ceremony.report import (
     text_html,
     verdict_html,
 )
+from seedless.keygen import request as key_request
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from seedless.ceremony.key_request import KeygenRequest
-    from seedless.ceremony.keygen import KeygenCheck, KeygenProgress
+    from seedless.keygen.request import KeygenRequest
+    from seedless.keygen.run import KeygenCheck, KeygenProgress
 
 
 def key_report(checked: KeygenCheck, *, qr: str | None = None) -> str:
