@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless import delegation
-from seedless.app.backups import required_spares
 from seedless.change import DelegatedRole, NewestJwt
 from seedless.claims import Operator
 from seedless.errors import SeedlessError
@@ -54,7 +53,8 @@ def judged(
         found = Report.of([*report.findings, *misfits])
         report = msgspec.structs.replace(report, findings=found.findings)
     if workspace.policy is not None:
-        from seedless.policy import judge  # only where a policy is pinned
+        from seedless.app.backups import required_spares  # only where a policy is pinned
+        from seedless.policy import judge
 
         recorded = {
             key: DelegatedRole(one.role, one.until) for key, one in delegation.load(workspace.root).items()

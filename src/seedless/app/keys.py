@@ -16,6 +16,7 @@ import msgspec
 from seedless import attestation
 from seedless.app.key_deletion import KeyDeletion
 from seedless.app.key_import import FolderImport, KeyImport
+from seedless.app.key_list import ListedKey, token_key
 from seedless.app.pipeline import Notice
 from seedless.app.tokens import key_uri, module_for, open_tokens
 from seedless.attestation import Attestation
@@ -25,7 +26,7 @@ from seedless.inventory import Attested, KeyEntry, attestation_path
 from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
-from seedless.pkcs11.keys import ED25519, Key, label_for
+from seedless.pkcs11.keys import ED25519, Key, KeyAttributes, label_for
 from seedless.pkcs11.signing import challenge
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import NewKey
@@ -49,6 +50,7 @@ __all__ = [
     "KeyManagement",
     "KeyRegistration",
     "RegisteredKeys",
+    "ShownKey",
 ]
 
 ON_TOKENS = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER)}
@@ -81,6 +83,14 @@ class ExportedKey(msgspec.Struct, frozen=True):
     public_key: PublicKey
     name: str
     path: Path
+
+
+class ShownKey(msgspec.Struct, frozen=True):
+    """A key on a token: its place, and the attributes that the driver reports."""
+
+    public_key: PublicKey
+    place: ListedKey
+    attributes: KeyAttributes
 
 
 class AuditReport:
@@ -119,6 +129,14 @@ class KeyManagement:
         """Return the keys on the token of the workspace; requires its PIN."""
         with open_tokens(self._workspace) as tokens:
             return tuple(tokens.chosen().keys())
+
+    def show(self, public_key: str | PublicKey) -> ShownKey:
+        """Return where the key is on its token, and its attributes; raise `NoKey`."""
+        key = public_key if isinstance(public_key, PublicKey) else PublicKey.parse(public_key)
+        with open_tokens(self._workspace) as tokens:
+            token = tokens.holding(key)
+            found = token.find(key.raw)
+            return ShownKey(key, token_key(token, found), found.attributes)
 
     def create(
         self, role: str | Role, name: str, *, report: Callable[[KeyEntry], None] | None = None

@@ -19,9 +19,12 @@ import msgspec
 
 from seedless import signing_pipeline as signing
 from seedless.app.judgement import judged
+from seedless.app.key_names import known_names
 from seedless.app.recorder import Files, Recorder, no_files
 from seedless.app.tokens import check_token_options, open_tokens
+from seedless.change import Change
 from seedless.clock import Clock
+from seedless.diff import Difference, diff_change
 from seedless.errors import Refused, UsageError
 from seedless.findings import Report
 from seedless.jwt import Jwt
@@ -75,6 +78,17 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         """Whether there is nothing to do: an edit that changes nothing."""
         return not (
             self.plan.changes or self.plan.store_writes or self.removed_files or self.job.writes_files
+        )
+
+    def differences(self) -> tuple[tuple[Change, tuple[Difference, ...]], ...]:
+        """Return each change with what differs from the jwt that it replaces, what widens access first.
+
+        Keys that the store or the inventory knows are called by their names.
+        """
+        accounts = self.plan.accounts
+        return tuple(
+            (change, tuple(diff_change(change, accounts, names=self.job.names(change))))
+            for change in self.plan.changes
         )
 
     @property
@@ -180,6 +194,10 @@ class Job(Generic[R_co]):
 
     def __reduce__(self) -> str:
         raise TypeError("a preview belongs to its process: write() makes a file of it")
+
+    def names(self, change: Change) -> Mapping[str, str]:
+        """Return the names of keys for the lines of *change*."""
+        return known_names(self._workspace, change)
 
     def seed_files(self) -> dict[Path, str | None]:
         """Return the files of the key store with the seeds of new users."""

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from seedless.app.delegation import Delegations
     from seedless.app.desired import DesiredState
     from seedless.app.exports_imports import Exports, Imports
+    from seedless.app.inspection import Comparison
     from seedless.app.keys import KeyManagement
+    from seedless.app.lint import LintReport
     from seedless.app.mappings import Mappings
     from seedless.app.operators import Operators
     from seedless.app.plans import Plans
@@ -54,10 +56,9 @@ if TYPE_CHECKING:
     from seedless.app.tokens import Sessions
     from seedless.app.users import Users
     from seedless.config import Config
-    from seedless.inventory import Inventory, KeyEntry
-    from seedless.jwt import Claims, Jwt
-    from seedless.nkey import PublicKey, Role
     from seedless.policy import Policy
+    from seedless.store_tree import TreeNode
+    from seedless.verification import VerifiedJwt
 
 __all__ = ["Workspace", "system_time"]
 
@@ -274,6 +275,48 @@ class Workspace:
         from seedless.app.plans import Plans
 
         return Plans(self)
+
+    def lint(self, *paths: str | PathLike[str], requires_delete: bool = False) -> LintReport:
+        """Look for security issues in *paths*: jwts, creds, stores, configurations; else in the store.
+
+        With *requires_delete* accounts must be deletable by the configurations. Raise `UsageError` for codes
+        of `allow` that cannot be waived, and for a path that is not there.
+        """
+        from seedless.app.lint import lint
+
+        return lint(self, map(Path, paths), requires_delete=requires_delete)
+
+    def lint_configurations(self, *paths: str | PathLike[str], requires_delete: bool = False) -> LintReport:
+        """Look for security issues in configurations of nats-server, whatever their names are; as `lint`."""
+        from seedless.app.lint import lint_configurations
+
+        return lint_configurations(self, map(Path, paths), requires_delete=requires_delete)
+
+    def verify(
+        self, jwts: Iterable[tuple[str, Jwt[Any] | SeedlessError]] | None = None, *, jobs: int = 1
+    ) -> Iterator[VerifiedJwt]:
+        """Yield the verdict on each of *jwts*: a name for people, and the jwt or why it cannot be read.
+
+        Without them all of the store is verified, by *jobs* processes where it is large.
+        """
+        from seedless.app import inspection
+
+        return inspection.verify_store(self, jobs=jobs) if jwts is None else inspection.verify(self, jwts)
+
+    def tree(self, *, users: bool = True, backups: bool = False) -> TreeNode:
+        """Return the operator, its accounts and their users as a tree; *backups*: which keys have spares."""
+        from seedless.app.inspection import tree
+
+        return tree(self, users=users, backups=backups)
+
+    def diff(self, new: Jwt[Any] | Claims[Any], old: Jwt[Any] | Claims[Any] | None = None) -> Comparison:
+        """Compare *new* with *old*, else with the jwt that the store has for the same subject.
+
+        When they were issued does not count; who issued them does, where both are jwts.
+        """
+        from seedless.app.inspection import diff
+
+        return diff(self, new, old)
 
     @functools.cached_property
     def settings(self) -> WorkspaceSettings:

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from seedless.app.judgement import judged
 from seedless.app.key_names import known_names
-from seedless.app.pipeline import preview
-from seedless.app.recorder import no_files
 from seedless.change import Statement
 from seedless.claims import Account, User
 from seedless.cli import consent, printing
@@ -27,40 +24,20 @@ from seedless.text import shown
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from seedless.app.pipeline import Judge, Preview
-    from seedless.app.recorder import Files
+    from seedless.app.pipeline import Preview
     from seedless.change import Change, StoreWrite
     from seedless.cli.consent import Consent
     from seedless.cli.workspace import CommandWorkspace
     from seedless.findings import Report
-    from seedless.jwt import Jwt
-    from seedless.seeds import SoftwareKey
-    from seedless.signing_pipeline import Intent, Plan
+    from seedless.signing_pipeline import Plan
 
 R = TypeVar("R")
 
 _EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
 _KEY_IN_BRACKETS = re.compile(r" \(([AOU][A-Z2-7]{55})\)")
 _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
-
-
-def sign(
-    workspace: CommandWorkspace,
-    intent: Intent,
-    *,
-    seeds: Sequence[SoftwareKey] = (),
-    files: Files = no_files,
-    gone: Collection[Path] = (),
-    judge: Judge = judged,
-    approve: Consent = consent.ask_to_sign,
-) -> tuple[Jwt[Any], ...]:
-    """Preview *intent* and sign it, for commands whose work is not an operation of the application yet."""
-    made = preview(
-        workspace, intent, lambda jwts: jwts, seeds=seeds, files=files, removed_files=gone, judge=judge
-    )
-    return _sign(workspace, made, approve)
 
 
 def sign_preview(
@@ -263,7 +240,7 @@ def plan_data(workspace: CommandWorkspace, made: Preview[Any]) -> dict[str, Any]
     """Return the preview *made* as --json prints it with --dry-run."""
     plan, report = made.plan, made.report
     new_keys = [f"{key.role.name.lower()}:{key.name}" for key in made.new_keys]
-    accounts = plan.accounts
+
     changes = [
         {
             "kind": change.draft.claims.body.kind,
@@ -274,9 +251,9 @@ def plan_data(workspace: CommandWorkspace, made: Preview[Any]) -> dict[str, Any]
             "replaces": change.replaces.id if change.replaces else None,
             "address": change.address,
             "payload": change.draft.payload.decode(),
-            "differences": difference_data(workspace, change, accounts),
+            "differences": [one.data() for one in differences],
         }
-        for change in plan.changes
+        for change, differences in made.differences()
     ]
     return {
         "dry_run": True,

@@ -145,7 +145,7 @@ def lint_configurations(
     Example:
       seedless server lint nats.conf
     """
-    from seedless.cli.lint import Look  # only here
+    from seedless.cli.lint import print_lint  # only here
 
-    look = Look(CommandWorkspace(settings), wants_delete=wants_delete)
-    return look.tell((found for file in files for found in look.at_configuration(file)), strict=strict)
+    report = CommandWorkspace(settings).lint_configurations(*files, requires_delete=wants_delete)
+    return print_lint(report, strict=strict, as_json=settings.as_json)

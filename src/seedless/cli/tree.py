@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import store_tree
-from seedless.app.backups import key_backups
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render.findings import findings_data
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.lint import lint_store
 from seedless.store import atomic
 from seedless.text import shown
 
@@ -52,11 +50,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
       seedless tree --format mermaid --no-users -o accounts.mmd
     """
     workspace = CommandWorkspace(settings)
-    findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
-    on_tokens = {str(entry.public_key): "" for entry in workspace.inventory()}
-    if detail or settings.as_json:
-        on_tokens |= {str(key): backup.kind for key, backup in key_backups(workspace).items()}
-    root = store_tree.tree(workspace.store, on_tokens, findings, users=users)
+    root = workspace.tree(users=users, backups=detail or settings.as_json)
     text = _drawn(root, form, detail=detail)
     data = _data(root)
     if output:

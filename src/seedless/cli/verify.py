@@ -11,17 +11,17 @@ import msgspec
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, store_options
-from seedless.cli.render.progress import with_progress
 from seedless.cli.render.spool import spooled
 from seedless.cli.show import read_jwt
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import BadJwt, BadSignature, ExitCode
-from seedless.lint import count
+from seedless.errors import BadJwt, BadSignature, ExitCode, SeedlessError
 from seedless.text import shown
-from seedless.verification import StoreView, VerifiedJwt, inventory_of, recorded_below, verify_store
+from seedless.verification import VerifiedJwt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from seedless.jwt import Jwt
 
 _HEADER = ("JWT", "SIGNATURE", "TRUST", "TIMES")
 
@@ -56,28 +56,16 @@ def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
       seedless verify ORDERS.jwt app.creds
     """
     workspace = CommandWorkspace(settings)
-    verdicts = _of_files(workspace, files) if files else _of_store(workspace, settings.jobs or _cores())
+    verdicts = workspace.verify(_read(files) if files else None, jobs=settings.jobs or _cores())
     return _tell(verdicts, as_json=settings.as_json)
 
 
-def _of_store(workspace: CommandWorkspace, jobs: int) -> Iterator[VerifiedJwt]:
-    operator = workspace.store.operator
-    verdicts = verify_store(workspace.root, operator, workspace.now, jobs=jobs)
-    return with_progress(verdicts, count(workspace.store), f"operator {shown(operator)}")
-
-
-def _of_files(workspace: CommandWorkspace, files: Iterable[str]) -> Iterator[VerifiedJwt]:
-    view = StoreView(
-        workspace.store if workspace.has_store else None,
-        workspace.now,
-        inventory_of(workspace.root),
-        recorded_below(workspace.root),
-    )
+def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]]:
     for file in files:
         try:
-            yield view.judge(shown(file), read_jwt(file))
+            yield shown(file), read_jwt(file)
         except (BadJwt, BadSignature) as error:
-            yield VerifiedJwt.unreadable(shown(file), error)
+            yield shown(file), error
 
 
 def _tell(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:

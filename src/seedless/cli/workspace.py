@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import click
+
 from seedless.app.workspace import Workspace, system_time
+from seedless.cli import printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["CommandWorkspace"]
 
 T = TypeVar("T")
+
+_LONG = 200  # items; fewer are done before a person looks
+_TENTHS = 10
 
 
 class CommandWorkspace(Workspace):
@@ -45,16 +53,34 @@ class _Terminal:
         stand_guard(module)
 
     def progress(self, items: Iterable[T], total: int, label: str, /) -> Iterator[T]:
-        """Show a bar, or lines."""
-        from seedless.cli.render.progress import with_progress  # only where something is signed
-
-        return with_progress(items, total, label)
+        """Show a bar on a terminal, plain lines elsewhere, both on stderr."""
+        return _with_progress(items, total, label)
 
     def waits(self, notice: str, /) -> None:
         """Print why the command waits."""
-        from seedless.cli import printing
-
         printing.say(notice)
 
 
 _TERMINAL = _Terminal()
+
+
+def _with_progress(items: Iterable[T], length: int, label: str) -> Iterator[T]:
+    """Yield *items*, of which there are *length*, and tell how many are done; nothing when they are few."""
+    if length < _LONG:
+        yield from items
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with click.progressbar(items, length=length, label=label, file=sys.stderr) as bar:
+            yield from bar
+    else:
+        yield from _with_lines(items, length, label)
+
+
+def _with_lines(items: Iterable[T], length: int, label: str) -> Iterator[T]:
+    """Yield *items*, and say after every tenth of them how many are done."""
+    told = 0
+    for done, item in enumerate(items, start=1):
+        yield item
+        tenth = done * _TENTHS // length
+        if tenth > told:
+            told = tenth
+            printing.say(f"{label}: {done} of {length}")

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.key_list import token_key
-from seedless.app.tokens import open_tokens
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key.list import key_data
@@ -36,11 +34,10 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
       seedless key show OAK3…
     """
     workspace = CommandWorkspace(settings)
-    with open_tokens(workspace) as tokens:
-        holder = tokens.holding(public_key)
-        found = holder.find(public_key.raw)
-        data = key_data(token_key(holder, found)) | {"public_key": str(public_key)}
-    driver_report = {name: getattr(found.attributes, name) for name in found.attributes.__struct_fields__}
+    shown_key = workspace.keys.show(public_key)
+    data = key_data(shown_key.place) | {"public_key": str(public_key)}
+    attributes = shown_key.attributes
+    driver_report = {name: getattr(attributes, name) for name in attributes.__struct_fields__}
     data |= {"the_driver_says": driver_report}
     own = ((name, value) for name, value in data.items() if not isinstance(value, dict))
     lines = [

@@ -1,0 +1,121 @@
+"""What a store holds, looked at without a token: verified, drawn as a tree, compared.
+
+`Workspace.verify`, `Workspace.tree` and `Workspace.diff`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seedless import store_tree
+from seedless.app.key_names import keys_in, names_of
+from seedless.deviations import Unknown
+from seedless.diff import Difference, Effect, unknown_members
+from seedless.diff import diff as compare
+from seedless.errors import BadClaims, SeedlessError
+from seedless.jwt import Claims, Jwt
+from seedless.nkey import PublicKey
+from seedless.store_tree import TreeNode
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+    from seedless.verification import VerifiedJwt
+
+__all__ = ["Comparison", "diff", "tree", "verify", "verify_store"]
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """How two jwts differ, what widens access first; `is_new`: there is none to compare with."""
+
+    differences: tuple[Difference, ...]
+    is_new: bool = False
+
+
+class _Side(msgspec.Struct, frozen=True):
+    """One side: claims, what is not known of them, and who issued them where that is fixed."""
+
+    claims: Claims[Any]
+    unknown: tuple[Unknown, ...] = ()
+    issuer: str = ""
+
+
+def diff(workspace: Workspace, new: Jwt[Any] | Claims[Any], old: Jwt[Any] | Claims[Any] | None) -> Comparison:
+    """Compare *new* with *old*, see `Workspace.diff`."""
+    after = _side(new)
+    before = _stored(workspace, after.claims.sub) if old is None else _side(old)
+    found = _compared(before, after, {})
+    names = names_of(workspace, keys_in(one.line for one in found))
+    return Comparison(_compared(before, after, names), is_new=before is None)
+
+
+def _side(given: Jwt[Any] | Claims[Any]) -> _Side:
+    if isinstance(given, Claims):
+        return _Side(given)
+    return _Side(given.claims, given.unknown, str(given.issuer))
+
+
+def _compared(before: _Side | None, after: _Side, names: Mapping[str, str]) -> tuple[Difference, ...]:
+    found = compare(before.claims if before else None, after.claims, names=names)
+    found += unknown_members(before.unknown if before else (), after.unknown)
+    if before and after.issuer and before.issuer not in {"", after.issuer}:
+        text = f"{before.issuer} -> {after.issuer}"
+        issuers = Difference(Effect.CHANGES, "issuer", text, ("iss",), before.issuer, after.issuer)
+        found = (issuers, *found)
+    return found
+
+
+def _stored(workspace: Workspace, subject: str) -> _Side | None:
+    """Return what the store has for *subject*; raise `BadClaims` when that is no key."""
+    try:
+        key = PublicKey.parse(subject)
+    except SeedlessError as error:
+        raise BadClaims(f"the store knows no {shown(subject)}: {error.message}", "give two files") from error
+    address = workspace.store.find(key)
+    found = workspace.store.get(*address) if address is not None else None
+    return _side(found) if found else None
+
+
+def tree(workspace: Workspace, *, users: bool = True, backups: bool = False) -> TreeNode:
+    """Return the store as a tree, see `Workspace.tree`."""
+    from seedless.lint import lint_store  # a diff judges nothing
+
+    findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
+    on_tokens = {str(entry.public_key): "" for entry in workspace.inventory()}
+    if backups:
+        from seedless.app.backups import key_backups  # reads every store
+
+        on_tokens |= {str(key): backup.kind for key, backup in key_backups(workspace).items()}
+    return store_tree.tree(workspace.store, on_tokens, findings, users=users)
+
+
+def verify_store(workspace: Workspace, *, jobs: int = 1) -> Iterator[VerifiedJwt]:
+    """Yield the verdict on each jwt of the store, by *jobs* processes where it is large."""
+    from seedless import verification  # a diff verifies nothing
+    from seedless.lint import count
+
+    operator = workspace.store.operator
+    verdicts = verification.verify_store(workspace.root, operator, workspace.now, jobs=jobs)
+    return workspace.observer.progress(verdicts, count(workspace.store), f"operator {shown(operator)}")
+
+
+def verify(
+    workspace: Workspace, jwts: Iterable[tuple[str, Jwt[Any] | SeedlessError]]
+) -> Iterator[VerifiedJwt]:
+    """Yield the verdict on each of *jwts*, see `Workspace.verify`."""
+    from seedless.verification import StoreView, VerifiedJwt, inventory_of, recorded_below  # see above
+
+    view = StoreView(
+        workspace.store if workspace.has_store else None,
+        workspace.now,
+        inventory_of(workspace.root),
+        recorded_below(workspace.root),
+    )
+    for what, jwt in jwts:
+        if isinstance(jwt, SeedlessError):
+            yield VerifiedJwt.unreadable(what, jwt)
+        else:
+            yield view.judge(what, jwt)
