@@ -52,10 +52,10 @@ def _signed(claims: Claims[Any], key: SoftwareKey) -> Jwt[Any]:
 class Office:
     """A server whose account AUTH decides on logins to ORDERS, and `services` that do that.
 
-    `backend` is the table of one backend, in TOML.
+    `backend` is the table of one backend, in TOML; requests are encrypted where it `is_sealed`.
     """
 
-    def __init__(self, backend: str, *, services: int = 1) -> None:
+    def __init__(self, backend: str, *, services: int = 1, is_sealed: bool = False) -> None:
         """Start all of it; it ends with this process."""
         stack = contextlib.ExitStack()
         atexit.register(stack.close)
@@ -63,9 +63,12 @@ class Office:
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         operator = SoftwareKey.generate(Role.OPERATOR)
         self._auth, system, self._orders, clerk = (SoftwareKey.generate(Role.ACCOUNT) for _ in range(4))
+        curve = SoftwareKey.generate(Role.CURVE)
         service, self._user = (SoftwareKey.generate(Role.USER) for _ in range(2))
         authorization = ExternalAuthorization(
-            auth_users=(str(service.public_key),), allowed_accounts=(str(self._orders.public_key),)
+            auth_users=(str(service.public_key),),
+            allowed_accounts=(str(self._orders.public_key),),
+            xkey=str(curve.public_key) if is_sealed else "",
         )
         scope = Scope(
             key=str(clerk.public_key), role="clerk", template=Template(pub=_EVERYTHING, sub=_EVERYTHING)
@@ -93,7 +96,9 @@ class Office:
         self._write("service.creds", format_creds(self._issued(service, self._auth, User.new()), service))
         self._write("auth.nk", self._auth.reveal())
         self._write("clerk.nk", clerk.reveal())
-        self._write("callout.toml", self._configuration(backend))
+        self._write("curve.nk", curve.reveal())
+        sealing = f'curve-key = "file:{self.folder}/curve.nk"' if is_sealed else ""
+        self._write("callout.toml", self._configuration(backend, sealing))
         self.services = [self._serve(stack, number) for number in range(services)]
 
     def _issued(self, key: SoftwareKey, account: SoftwareKey, body: User) -> Jwt[User]:
@@ -105,13 +110,14 @@ class Office:
         path.chmod(0o600)
         return path
 
-    def _configuration(self, backend: str) -> str:
+    def _configuration(self, backend: str, sealing: str) -> str:
         return f"""
 servers = ["nats://127.0.0.1:{self.port}"]
 mode = "operator"
 creds = "{self.folder}/service.creds"
 account = "{self._auth.public_key}"
 signing-key = "file:{self.folder}/auth.nk"
+{sealing}
 [accounts.ORDERS]
 key = "{self._orders.public_key}"
 roles = {{ clerk = "file:{self.folder}/clerk.nk" }}

@@ -145,7 +145,7 @@ def test_the_command_answers_reads_its_configuration_again_and_ends_in_order(
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(_PATIENCE) == 0
     log = service.log.read_text()
-    assert '"event": "ended"' in log
+    assert '"event":"ended"' in log
     assert "horse" not in log
 
 

@@ -6,6 +6,7 @@ login that succeeds costs nothing, so that many clients behind one address can c
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import OrderedDict
 from typing import Annotated
@@ -72,6 +73,7 @@ class Sources:
             self._left[source] = (min(left + 1, self._most), then)
 
 
+@functools.lru_cache(4096)
 def _source(host: str) -> str:
     try:
         address = ipaddress.ip_address(host)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import time
 from typing import TYPE_CHECKING, TextIO
+
+import msgspec
 
 from seedless.text import without_seeds
 from seedless.units import moment
@@ -40,11 +43,11 @@ class EventLog:
         self._write("error", event, members)
 
     def _write(self, level: str, event: str, members: dict[str, object]) -> None:
-        line: dict[str, object] = {"time": moment(int(self._clock())), "level": level}
+        line: dict[str, object] = {"time": _moment(int(self._clock())), "level": level}
         line |= {"service": self._service, "event": event}
         line |= {name: _safe(value) for name, value in members.items() if value not in {None, ""}}
         try:
-            self._stream.write(json.dumps(line) + "\n")
+            self._stream.write(_encoded(line) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             # Nobody reads the log any more: logins do not depend on that.
@@ -62,6 +65,20 @@ class LoggedEvents(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*; its message names the event."""
         self._log.warning("notice", module=record.name, reason=record.getMessage())
+
+
+@functools.lru_cache(2)
+def _moment(second: int) -> str:
+    return moment(second)
+
+
+def _encoded(line: dict[str, object]) -> str:
+    """Return *line* as JSON in ASCII: what else is in it would turn around what a terminal shows."""
+    try:
+        text = msgspec.json.encode(line).decode()  # in a tenth of the time
+    except UnicodeEncodeError:  # half of a surrogate pair
+        text = "\u2026"
+    return text if text.isascii() else json.dumps(line)
 
 
 def _safe(value: object) -> object:
