@@ -109,9 +109,9 @@ How a login is decided: the backends are asked in their order, and the first tha
 the first rule that matches does. Where no backend is responsible or no rule matches, the login is refused. A
 rule that matches and cannot be filled refuses too.
 
-Name the backends that cost little first: `users` computes a hash, some 11 ms and 19 MiB, for a name that it does
-not have too, so that its answers do not show which names there are. A verdict on a password is remembered for
-`remember`, as a digest under a random key of the process; a change of the file ends it.
+Name the backends that cost little first: `users` computes a hash, some 11 ms and 19 MiB, for a name that it
+does not have too, so that its answers do not show which names there are. A verdict on a password is
+remembered for `remember`, as a digest under a random key of the process; a change of the file ends it.
 
 `{{name}}`, `{{backend}}` and `{{attribute}}` are filled with values of the identity; an attribute of
 several values gives each of them in `tags` and subjects. What goes into the name, the value of a tag, or a
