@@ -1,7 +1,7 @@
 """The ceremony that creates keys: a transcript as of every ceremony, its result, and the check of both.
 
-Order: opened, witnessed, what was known of tokens and machine, the secret in shares (where keys are
-recoverable), then for each key an intent, and the key with the statement that it has signed about itself; the
+Order: opened, witnessed, the secret in shares (where keys are recoverable), what was known of tokens and
+machine, then for each key an intent, and the key with the statement that it has signed about itself; the
 end. The receipts are signed by the new keys, over the digest of the transcript. What is in the transcript is
 not done again: a ceremony that was interrupted goes on, and a key whose intent is there is found again.
 
@@ -129,13 +129,13 @@ class KeygenProgress:
         if not self.entries:
             return ("opened",)
         if specification.recoverable and self.record is None:
-            return ("shares",) if self.readiness else ("witnessed", "readiness", "shares")
+            return ("witnessed", "shares")
         if self.intents > len(self.keys):
             return ("created",)
         if self.intents < len(specification.keys):
-            is_first = not self.intents and self.record is None
-            early = ("witnessed", "readiness") if is_first and not self.readiness else ()
-            return (*early, "intent")
+            if self.intents or self.readiness:
+                return ("intent",)
+            return ("readiness", "intent") if self.record else ("witnessed", "readiness", "intent")
         return () if self.is_ended else ("ended",)
 
 
@@ -157,6 +157,11 @@ def run_keygen(run: KeygenRun, tokens: Callable[[], AbstractContextManager[Keyge
         record = _shared(run)
         journal.append("shares", run.clock(), record=record.to_bytes().decode())
         so_far = progress(run.request, journal.entries)
+    # Only now: the process of the secret is forked before a driver is loaded here.
+    if not (so_far.intents or so_far.readiness):
+        rows = [msgspec.to_builtins(row) for row in run.readiness()]
+        if rows:
+            journal.append("readiness", run.clock(), rows=rows)
     with tokens() as opened:
         for number, key in enumerate(run.request.specification.keys):
             if number >= len(so_far.keys):
@@ -190,9 +195,6 @@ def _begin(run: KeygenRun, journal: TranscriptFile) -> None:
     )  # fmt: skip
     for text in run.statements:
         journal.append("witnessed", run.clock(), statement=text.strip())
-    rows = [msgspec.to_builtins(row) for row in run.readiness()]
-    if rows:
-        journal.append("readiness", run.clock(), rows=rows)
 
 
 def _require_time(request: KeygenRequest, now: int) -> None:

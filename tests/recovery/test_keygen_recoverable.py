@@ -1,0 +1,100 @@
+"""Recoverable keys that a ceremony creates: shares, transcript and record, and the keys on another token."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest_softhsm
+
+    Desk = Any  # the fixture in tests/conftest.py
+    Holders = Any  # the class in conftest.py
+
+SPECIFICATION = """\
+format = "seedless key specification 1"
+operator = "ACME"
+
+[[keys]]
+role = "operator"
+name = "ACME"
+holder = "Ada"
+recoverable = true
+
+[[keys]]
+role = "account"
+name = "SYS"
+holder = "Ada"
+
+[shares]
+threshold = 2
+holders = ["Ada", "Bo", "Cy"]
+bits = 128
+"""
+
+
+def prepare(desk: Desk) -> str:
+    """Prepare the request, and return its digest."""
+    (desk.home / "keys.toml").write_text(SPECIFICATION)
+    done = desk.ok(
+        "ceremony", "prepare", str(desk.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
+        "-o", str(desk.home / "request.json"), "--json",
+    )  # fmt: skip
+    return str(done.data["request"])
+
+
+def keygen(desk: Desk, digest: str) -> tuple[str, ...]:
+    """The command that creates the keys; the PIN is in a file, since it is needed in two processes."""
+    pin = desk.home / "pin"
+    pin.write_text(desk.token.pin)
+    pin.chmod(0o600)
+    return (
+        "ceremony", "keygen", "--request", str(desk.home / "request.json"), "--expect", digest,
+        "--clock-checked", "--present", "Ada", "--policy-out", str(desk.home / "policy.toml"),
+        "-o", str(desk.home / "result.json"),
+        "--pin-source", f"file:{pin}", "--allow-swap", "--allow-core-pipe",
+    )  # fmt: skip
+
+
+def test_a_recoverable_key_is_created_checked_lost_and_restored_as_the_policy_allows(
+    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+) -> None:
+    digest = prepare(desk)
+    people = holders(desk.terminal_for(*keygen(desk, digest)))
+    people.write_down_all()
+    people.read_back_all()
+    assert people.terminal.end() == 0, people.terminal.said
+    entries = json.loads((desk.home / "result.json").read_bytes())["transcript"]
+    assert [entry["kind"] for entry in entries] == [
+        "opened", "shares", "readiness", "intent", "created", "intent", "created", "ended",
+    ]  # fmt: skip
+    record = json.loads(entries[1]["record"])
+    assert [share["holder"] for share in record["shares"]] == ["Ada", "Bo", "Cy"]
+    assert [entry["signed"]["challenge"] for entry in entries if entry["kind"] == "created"] == [2, 1]
+    for share in people.shares:
+        assert " ".join(share[4:8]) not in (desk.home / "result.json").read_text()
+    operator = record["keys"][0]["public_key"]
+    paths = (str(desk.home / "request.json"), str(desk.home / "result.json"), "--operator-key", operator)
+    assert desk.ok("ceremony", "check", *paths, "--json").data["verdict"] == "complete"
+    desk.ok("ceremony", "report", *paths, "-o", str(desk.home / "report.html"))
+    page = (desk.home / "report.html").read_text()
+    assert "2 of 3 shares restore the recoverable keys." in page
+    assert record["shares"][2]["sha256"] in page
+    assert 'recoverable = "allowed"' in (desk.home / "policy.toml").read_text()
+
+    softhsm.remove(desk.token)
+    spare = softhsm.create("SPARE", pin=desk.token.pin)
+    (kept,) = (desk.store / "key-ceremonies").glob("*/recovery.json")
+    again = holders(desk.terminal_for("recovery", "restore", str(kept), "--token", spare.uri, "--yes"))
+    again.type_share(people.shares[2])
+    again.type_share(people.shares[0])
+    assert again.terminal.end() == 0, again.terminal.said
+    assert operator in again.terminal.said
+
+
+def test_without_a_terminal_no_share_is_made_and_no_key_is_created(desk: Desk) -> None:
+    digest = prepare(desk)
+    done = desk.child(*keygen(desk, digest))
+    assert (done.code, "terminal" in done.err) == (2, True), done
+    assert desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"] == []
+    assert not (desk.home / "result.json").exists()
