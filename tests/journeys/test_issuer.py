@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from nats.errors import NoRespondersError
 from prometheus_client import generate_latest
 
-from seedless import Export, Import, Remote, Role, SoftwareKey, StoreError, read
+from seedless import Claims, Export, Import, Remote, Role, SoftwareKey, StoreError, read
 from seedless.claims import Permission, Template
 from seedless.client import connect
 from seedless.creds import Creds, parse_creds
@@ -103,6 +104,11 @@ class World:
             await client.close()
 
 
+def having(**members: object) -> Callable[[Claims[Any]], Claims[Any]]:
+    """Return the change of an account to one with these *members*."""
+    return lambda claims: replace(claims, body=replace(claims.body, **members))
+
+
 @pytest.fixture
 def world(
     few_tokens: None,
@@ -114,19 +120,16 @@ def world(
     """The account SHOP imports the service of ISSUER, which issues users of ORDERS."""
     office = open_office(softhsm_token, tmp_path, monkeypatch)
     with office.workspace() as ws:
+        # Each edit of one account waits for the next second, so that accounts are made as they are to be.
         ws.operators.add("ACME", system_account=True).sign()
-        stored = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
-        ws.accounts.add("ISSUER", limits=stored).sign()
-        ws.exports.add("ISSUER", Export(name="issuer", subject="issuer.*", type="service")).sign()
-        users = {}
-        for name in ("SHOP", "STRANGER"):
-            ws.accounts.add(name).sign()
-            ws.imports.add(
-                name, Import(name="issuer", account="ISSUER", subject="issuer.*", type="service", share=True)
-            ).sign()
-            users[name] = ws.users.add(name, "app").sign()
-        users["ISSUER"] = ws.users.add("ISSUER", "app").sign()
         ws.accounts.add("ORDERS").sign()
+        stored = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
+        export = Export(name="issuer", subject="issuer.*", type="service")
+        issuer = ws.accounts.add("ISSUER", having(exports=(export,)), limits=stored).sign().claims.sub
+        imported = Import(name="issuer", account=issuer, subject="issuer.*", type="service", share=True)
+        for name in ("SHOP", "STRANGER"):
+            ws.accounts.add(name, having(imports=(imported,))).sign()
+        users = {name: ws.users.add(name, "app").sign() for name in ("SHOP", "STRANGER", "ISSUER")}
         allowed = Permission(allow=("orders.{{name()}}",))
         ws.signing_keys.add(
             "ORDERS", role="service", template=Template(pub=allowed, sub=allowed, subs=9)
