@@ -231,7 +231,7 @@ def test_a_target_of_another_type_ends_in_a_sentence(office: Office) -> None:
     ws = Workspace(**office.arguments)
     with pytest.raises(UsageError, match="remote is of the type int"):
         ws.resolver.push("ORDERS", remote=4222)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="name two targets"):
+    with pytest.raises(UsageError, match=r"^urls and folder name two targets$"):
         ws.resolver.push("ORDERS", remote=Remote(urls=("nats://localhost",), folder=office.folder))
 
 

@@ -125,7 +125,8 @@ def with_store_of(workspace: W, desired: Desired) -> W:
     name, asked = desired.operator.get("name"), workspace.settings.operator
     if name and asked and name != asked:
         raise UsageError(
-            f"{desired.file} is about operator {shown(name)}, and --operator says {shown(asked)}"
+            f"{desired.file} is about operator {shown(name)}, and {shown(asked)} is asked for",
+            "leave out --operator, or name that one",
         )
     if name is None or ("store" in vars(workspace) and workspace.store.operator == name):
         return workspace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec.structs import replace
 
-from seedless.app.resolver.remote import Remote
+from seedless.app.resolver.remote import Remote, require_consistent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,17 @@ _OPTIONS = [
         help="How many servers there are [default: as many as they know of each other].",
     ),
 ]  # fmt: skip
+_NAMES = {
+    "urls": "--url",
+    "folder": "--dir",
+    "configuration": "--config",
+    "creds": "--creds",
+    "system_user": "--system-user",
+    "temporary_user": "--temporary-user",
+    "client_cert": "--client-cert",
+    "client_key": "--client-key",
+}
+"""What the members of a `Remote` are called by whoever contradicts themselves."""
 
 
 def remote_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -74,7 +85,9 @@ def remote_options(command: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(command)
     def with_remote(*args: Any, **values: Any) -> R:  # noqa: ANN401 - click's values
         mine = {name: values.pop(name) for name in list(values) if name in Remote.__struct_fields__}
-        return command(*args, remote=Remote(**mine), **values)
+        remote = Remote(**mine)
+        require_consistent(remote, _NAMES)
+        return command(*args, remote=remote, **values)
 
     for option in reversed(_OPTIONS):
         with_remote = option(with_remote)

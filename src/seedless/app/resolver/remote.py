@@ -14,14 +14,17 @@ from seedless.text import brief, shown
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
 
     from seedless.app.workspace import Workspace
     from seedless.creds import Creds
     from seedless.resolver import ServerAddress, ServerLogin
 
-__all__ = ["Remote", "address", "addresses", "check", "login", "remote_of"]
+__all__ = ["Remote", "address", "addresses", "check", "login", "remote_of", "require_consistent"]
 
 _SCHEMES = ("nats://", "tls://", "ws://", "wss://")
+_TARGETS = ("urls", "folder", "configuration")
+_LOGINS = ("creds", "system_user", "temporary_user")
 _PATHS = ("folder", "configuration", "creds", "ca_cert", "client_cert", "client_key")
 
 
@@ -72,29 +75,27 @@ def remote_of(given: Remote | str | None) -> Remote:
 
 
 def check(workspace: Workspace, remote: Remote) -> None:
-    """Raise `UsageError` where two targets or two logins are named, or no address is known; opens nothing."""
-    _require_one(
-        {"--url": remote.urls, "--dir": remote.folder, "--config": remote.configuration},
-        "name two targets",
-        "push to one after the other",
-    )
-    _require_one(
-        {
-            "--creds": remote.creds,
-            "--system-user": remote.system_user,
-            "--temporary-user": remote.temporary_user,
-        },
-        "are two ways to log in",
-        "give one",
-    )
+    """Raise `UsageError` where *remote* contradicts itself, or no address is known; opens nothing."""
+    require_consistent(remote, {})
     if not remote.is_local:
         address(workspace, remote)
 
 
-def _require_one(values: dict[str, object], are: str, hint: str) -> None:
-    given = [name for name, value in values.items() if value]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} {are}", hint)
+def require_consistent(remote: Remote, names: Mapping[str, str]) -> None:
+    """Raise `UsageError` for two targets, two logins, and a TLS key without its certificate.
+
+    The members of *remote* are called by *names*, where it has them: a command names its options.
+    """
+    given = {name: names.get(name, name) for name in remote.__struct_fields__ if getattr(remote, name)}
+    targets = [given[name] for name in _TARGETS if name in given]
+    if len(targets) > 1:
+        raise UsageError(f"{' and '.join(targets)} name two targets", "push to one after the other")
+    logins = [given[name] for name in _LOGINS if name in given]
+    if len(logins) > 1:
+        raise UsageError(f"{' and '.join(logins)} are two ways to log in", "give one")
+    if not remote.is_local and "client_key" in given and "client_cert" not in given:
+        certificate = names.get("client_cert", "client_cert")
+        raise UsageError(f"{given['client_key']} is the key of a certificate", f"give {certificate} too")
 
 
 def login(workspace: Workspace, remote: Remote, user: Creds) -> ServerLogin:
@@ -132,8 +133,6 @@ def addresses(workspace: Workspace, remote: Remote) -> tuple[str, ...]:
 
 def _tls(remote: Remote) -> ssl.SSLContext | None:
     """Return the TLS settings, None without any; raise `UsageError` for files that cannot be used."""
-    if remote.client_key is not None and remote.client_cert is None:
-        raise UsageError("--client-key is the key of a certificate", "give --client-cert too")
     if not (remote.ca_cert or remote.client_cert or remote.tls_first):
         return None
     import ssl  # only for TLS
