@@ -383,3 +383,20 @@ def test_a_command_that_needs_a_key_of_a_yubikey_names_a_free_slot_and_asks_for_
     assert (done.code, "-a ED25519 9c" in done.err) == (4, False)
     assert "hint: slot 9a shows no key, and ykman piv info confirms it: create a key with" in done.err
     assert bench.crooked.calls("C_Login") == 0
+
+
+def test_shares_for_a_yubikey_are_refused_before_a_word_is_shown_with_the_way_on(bench: Bench) -> None:
+    made = bench.crooked.made
+    device = ("set manufacturer Yubico", "set model YubiKey YK5", "set firmware 5 74", f"set pad {made.pin}")
+    bench.crooked.wants(*device)
+    bench.desk.env.update(bench.env, SEEDLESS_TOKEN=f"pkcs11:token={made.label}")
+    record = bench.desk.home / "record.json"
+    words = ("recovery", "create", "OTHER", "--threshold", "2", "--shares", "3", "--allow-swap", "--yes")
+    terminal = bench.desk.terminal_for(*words, "--allow-core-pipe", "-o", str(record))
+    assert terminal.end() == 4, terminal.said
+    said = " ".join(terminal.said.split())
+    assert "takes no keys from its user through PKCS#11: keys that are restored cannot be put there" in said
+    assert "restore on a token that takes keys, such as a YubiHSM 2 (--token)" in said
+    assert "Press Enter to show the words" not in said
+    assert not record.exists()
+    assert bench.crooked.calls("C_CreateObject") == 0
