@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
+from seedless.app.delegation import DelegatedKey
 from seedless.errors import Refused, SeedlessError, ServerError
 from seedless.seeds import SoftwareKey
 from seedless.serve.answer import AnswerKeys, response_draft, user_draft
@@ -200,7 +201,7 @@ class Callout:
         raise Refused("no backend is responsible for what the client presented")
 
     async def _sign(self, draft: Draft[B], signer: Signer) -> Jwt[B]:
-        if isinstance(signer, SoftwareKey):
+        if isinstance(signer, SoftwareKey | DelegatedKey):  # both in memory
             return draft.complete(signer.sign(draft.signing_input))
         loop = asyncio.get_running_loop()
         signature = await loop.run_in_executor(self._signer_thread, signer.sign, draft.signing_input)

@@ -46,6 +46,11 @@ class CalloutMetrics:
         self.in_flight = Gauge(
             "seedless_callout_in_flight", "Logins that are being decided on", registry=self.registry
         )
+        self.dropped = Gauge(
+            "seedless_callout_dropped",
+            "Requests that were dropped unread: too many waited",
+            registry=self.registry,
+        )
         self.connected = Gauge("seedless_nats_connected", "1 while connected to NATS", registry=self.registry)
         self.connections = Counter(
             "seedless_nats_connections", "Connections to NATS that were made", registry=self.registry

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -79,6 +80,7 @@ class CalloutProcess:
             account=None if self._system is None else self._system.account,
         )
         endpoint = DiscoveredEndpoint("authorize", SUBJECT, self.service.queue)
+        self.metrics.dropped.set_function(lambda: self.connection.slow)
         self._discovery = Discovery(SERVICE, version, (endpoint,), self._counts, self._metadata)
 
     async def run(self) -> None:
@@ -124,7 +126,11 @@ class CalloutProcess:
 
     def problem(self) -> str | None:
         """Return why logins are not answered now, or None."""
-        return None if self.connection.is_connected else "not connected to NATS"
+        if not self.connection.is_connected:
+            return "not connected to NATS"
+        now = time.time()
+        ended = [key.role for key in self.service.setup.keys.users.values() if 0 < key.expiry <= now]
+        return f"the delegated key of the role {ended[0]} has ended" if ended else None
 
     async def _subscribe(self, client: Client) -> list[Subscription]:
         requests = await client.subscribe(
