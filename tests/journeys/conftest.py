@@ -91,7 +91,7 @@ class Cluster:
 
     servers: list[NatsServer]
     configuration: str
-    routes: str
+    ports: list[int]
 
     @property
     def url(self) -> str:
@@ -107,9 +107,7 @@ class Cluster:
         server.stop()
         for file in server.folder.glob("*.ports"):
             file.unlink()
-        route = self.routes if number else ""
-        port = -1 if number else _port(self.routes)
-        text = _member(configuration or self.configuration, number, route, port)
+        text = _member(configuration or self.configuration, number, self.ports)
         self.servers[number] = _start(server.folder, text, _port(server.url))
         self.wait_whole()
 
@@ -132,11 +130,10 @@ def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     with contextlib.ExitStack() as clusters:
 
         def start(configuration: str) -> Cluster:
-            first = _start(tmp_path_factory.mktemp("nats"), _member(configuration, 0, ""))
-            cluster = Cluster([first], configuration, _ports(first.folder, "cluster")[0])
+            cluster = Cluster([], configuration, _free_ports(3))
             clusters.callback(cluster.stop)
-            for number in (1, 2):
-                text = _member(configuration, number, cluster.routes)
+            for number in (0, 1, 2):
+                text = _member(configuration, number, cluster.ports)
                 cluster.servers.append(_start(tmp_path_factory.mktemp("nats"), text))
             cluster.wait_whole()
             return cluster
@@ -148,9 +145,18 @@ def _port(url: str) -> int:
     return urlsplit(url).port or -1
 
 
-def _member(configuration: str, number: int, route: str, port: int = -1) -> str:
-    routes = f'routes: ["{route}"]' if route else ""
-    cluster = f'cluster {{ name: c, listen: "127.0.0.1:{port}", {routes} }}'
+def _free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago: JetStream starts only where the routes are known."""
+    with contextlib.ExitStack() as sockets:
+        made = [sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in made:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in made]
+
+
+def _member(configuration: str, number: int, ports: list[int]) -> str:
+    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+    cluster = f'cluster {{ name: c, listen: "127.0.0.1:{ports[number]}", routes: [{routes}] }}'
     return f'{configuration}\nserver_name: n{number}\nhttp: "127.0.0.1:-1"\n{cluster}\n'
 
 

@@ -11,12 +11,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
+from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from prometheus_client import generate_latest
 
@@ -110,15 +112,21 @@ def having(**members: object) -> Callable[[Claims[Any]], Claims[Any]]:
 
 
 @pytest.fixture
-def world(
-    few_tokens: None,
-    softhsm_token: pytest_softhsm.Token,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    nats_server: Callable[[str], Any],
-) -> World:
+def office(
+    few_tokens: None, softhsm_token: pytest_softhsm.Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Office:
+    """An office with nothing in it."""
+    return open_office(softhsm_token, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def world(office: Office, tmp_path: Path, nats_server: Callable[[str], Any]) -> World:
     """The account SHOP imports the service of ISSUER, which issues users of ORDERS."""
-    office = open_office(softhsm_token, tmp_path, monkeypatch)
+    return world_of(office, nats_server, tmp_path)
+
+
+def world_of(office: Office, nats_server: Callable[[str], Any], tmp_path: Path) -> World:
+    """Return the accounts, on what *nats_server* starts."""
     with office.workspace() as ws:
         # Each edit of one account waits for the next second, so that accounts are made as they are to be.
         ws.operators.add("ACME", system_account=True).sign()
@@ -348,6 +356,93 @@ def test_a_replica_that_was_killed_leaves_a_key_which_the_next_start_removes(
     asyncio.run(journey())
     (left,) = workspace.delegations.entries()
     assert (left.state, left.public_key != lost.public_key) == ("ended", True)
+
+
+def test_a_server_and_a_replica_are_killed_and_every_user_is_issued_once_a_second_and_recorded(
+    office: Office, nats_cluster: Callable[[str], Any], tmp_path: Path
+) -> None:
+    cluster: list[Any] = []
+
+    def start(configuration: str) -> Any:  # noqa: ANN401 - of conftest.py
+        cluster.append(nats_cluster(configuration.replace(str(tmp_path), ".")))
+        return cluster[0]
+
+    world = world_of(office, start, tmp_path)
+    (servers,) = cluster
+    path = tmp_path / "issuer.toml"
+    urls = '", "'.join(server.url for server in servers.servers)
+    path.write_text(
+        path.read_text().replace(world.url, urls).replace("[delegation]", "replicas = 3\n[delegation]")
+    )
+    processes = [started(world, path, tmp_path / f"log{number}") for number in range(3)]
+
+    async def journey() -> tuple[list[str], list[dict[str, Any]]]:
+        answers: list[str] = []
+        pairs = [SoftwareKey.generate(Role.USER) for _ in range(200)]
+        limit = asyncio.Semaphore(16)
+        some = {40: asyncio.Event(), 120: asyncio.Event()}  # so many answers
+
+        async def issued(client: Client, pair: SoftwareKey) -> None:
+            async with limit:
+                for _ in range(200):
+                    with contextlib.suppress(NatsError, TimeoutError):
+                        answer = await ask(client, "user", **request_of(pair))
+                        if "jwt" in answer:
+                            answers.append(answer["jwt"])
+                            some.get(len(answers), asyncio.Event()).set()
+                            return
+                    await asyncio.sleep(0.2)
+                raise AssertionError("no answer")
+
+        async def killing() -> None:
+            await some[40].wait()
+            servers.servers[2].process.kill()
+            processes[1].kill()
+            await some[120].wait()
+            await asyncio.to_thread(servers.restart, 2)
+
+        async with world.client(world.shop) as shop:
+            await asyncio.gather(killing(), *(issued(shop, pair) for pair in [*pairs, *pairs[:20]]))
+        async with world.client(world.inside) as inside:
+            stream = inside.jetstream()
+            last = (await stream.stream_info("ISSUED")).state.last_seq
+            found = [await stream.get_msg("ISSUED", number) for number in range(1, last + 1)]
+        return answers, [json.loads(one.data or b"") for one in found]
+
+    try:
+        answers, entries = asyncio.run(journey())
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    digests = {entry["digest"] for entry in entries}
+    assert len(answers) == 220
+    assert all(hashlib.sha256(text.encode()).hexdigest() in digests for text in answers)
+    times = times_of(entries)
+    assert len(times) == 200
+    assert [one for one in times.values() if one != sorted(set(one))] == []
+
+
+def times_of(entries: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """Return the times of the entries of each user, in their order."""
+    times: dict[str, list[int]] = {}
+    for entry in entries:
+        times.setdefault(entry["sub"], []).append(entry["iat"])
+    return times
+
+
+def started(world: World, path: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start the command with the configuration *path*, and wait until it is connected."""
+    environment = os.environ | {
+        f"SEEDLESS_{name.upper()}": str(value) for name, value in world.office.arguments.items()
+    }
+    with log.open("wb") as stream:
+        command = [sys.executable, "-m", "seedless", "serve", "issuer", str(path)]
+        process = subprocess.Popen(command, env=environment, stderr=stream)
+    while '"connected"' not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    return process
 
 
 @pytest.mark.parametrize(
