@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from seedless import strict_json, wire
 from seedless.claims import User
 from seedless.errors import BadClaims, BadKey, Refused, SeedlessError, UsageError
 from seedless.jwt import Claims
@@ -55,7 +54,7 @@ class RequesterIdentity(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class UserRequest(msgspec.Struct, frozen=True, kw_only=True):
+class UserRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `user` is asked: a jwt for the public key *key* in *role* of *account*, for *validity* seconds."""
 
     key: str
@@ -66,13 +65,13 @@ class UserRequest(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
-class AccountRequest(msgspec.Struct, frozen=True, kw_only=True):
+class AccountRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `account` is asked: a desired state (TOML or JSON, as text) of accounts."""
 
     desired: str
 
 
-class RevokeRequest(msgspec.Struct, frozen=True, kw_only=True):
+class RevokeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `revoke` is asked: to revoke the users *key* (or `*`) of *account*, issued until now."""
 
     account: str
@@ -300,7 +299,10 @@ def _require_user(asked: UserRequest) -> None:
 def _read(data: bytes, kind: type[S]) -> S:
     if len(data) > _LONGEST_REQUEST:
         raise Refused("the request is too long")
-    return strict_json.read(wire.parse(data), kind)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"the request is not as it should be: {error}") from error
 
 
 def _digest(text: str) -> str:
