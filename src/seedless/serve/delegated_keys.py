@@ -22,6 +22,7 @@ __all__ = ["DelegatedKeys"]
 
 _RENEWED_AT = 0.5  # of the time of a delegation
 _ATTEMPTS = 10  # in that time
+_IN_FLIGHT = 5.0  # seconds, longer than servers wait for a login
 
 
 class DelegatedKeys:
@@ -45,8 +46,12 @@ class DelegatedKeys:
             self._log.info("delegated", account=account, role=role)
         return self._keys[account, role]
 
-    async def renew(self, changed: Callable[[], None]) -> None:
-        """Replace keys before they end, for ever; *changed* is called when there is another one."""
+    async def renew(self, changed: Callable[[], bool]) -> None:
+        """Replace keys before they end, for ever.
+
+        *changed* uses the keys that there are now, and returns whether it could; a key that is still in use
+        is not ended.
+        """
         while True:
             await asyncio.sleep(self._span * _RENEWED_AT / _ATTEMPTS)
             for place, key in list(self._keys.items()):
@@ -54,8 +59,11 @@ class DelegatedKeys:
                     continue
                 try:
                     self._keys[place] = await asyncio.to_thread(self._desk.delegate, *place)
-                    changed()
-                    await asyncio.to_thread(self._desk.stop, place[0], key)
+                    if changed():
+                        await asyncio.sleep(
+                            _IN_FLIGHT
+                        )  # logins that have begun are signed by the previous key
+                        await asyncio.to_thread(self._desk.stop, place[0], key)
                 except SeedlessError as error:
                     account, role = place
                     self._log.error("not delegated", account=account, role=role, reason=error.message)

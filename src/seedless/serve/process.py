@@ -110,19 +110,20 @@ class CalloutProcess:
         self._log.info("draining")
         self.connection.stop()
 
-    def reload(self) -> None:
-        """Read the configuration again; keep everything as it is if that fails."""
+    def reload(self) -> bool:
+        """Read the configuration again, and return whether that succeeded; else everything stays as it is."""
         try:
             service = self._load()
         except SeedlessError as error:
             self._log.error("configuration not read", reason=error.message, hint=error.hint)
-            return
+            return False
         self.callout.use(service.setup)
         if service.access != self.service.access:
             self.connection.replace(service.access)
         self.service = service
         self._log.info("configuration read")
         self._warn()
+        return True
 
     def problem(self) -> str | None:
         """Return why logins are not answered now, or None."""

@@ -1,0 +1,67 @@
+"""When delegated keys of a callout are replaced, and what happens while the token is away."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from seedless.errors import TokenError
+from seedless.serve import delegated_keys
+from seedless.serve.delegated_keys import DelegatedKeys
+from seedless.serve.logs import EventLog
+
+NOW = 1000.0
+
+
+@dataclass
+class Delegated:
+    until: float
+
+
+@dataclass
+class Desk:
+    """A desk whose token is away at some attempts; the real one is tried in `tests/journeys`."""
+
+    away: list[bool]
+    made: list[Delegated] = field(default_factory=list)
+    stopped: list[Delegated] = field(default_factory=list)
+
+    def delegate(self, *_: str) -> Delegated:
+        if self.away and self.away.pop(0):
+            raise TokenError("the token is not connected")
+        self.made.append(Delegated(NOW + (0.01 if not self.made else 3600)))
+        return self.made[-1]
+
+    def stop(self, _: str, key: Delegated) -> None:
+        self.stopped.append(key)
+
+
+CASES: dict[str, tuple[list[bool], bool, int, int]] = {
+    "at half of its time": ([], True, 2, 1),
+    "after the token was away": ([False, True, True], True, 2, 1),
+    "not ended while the configuration cannot be read": ([], False, 2, 0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_key_is_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    away, is_read, made, stopped = CASES[name]
+    monkeypatch.setattr(delegated_keys, "_IN_FLIGHT", 0.0)
+    stream, desk = io.StringIO(), Desk(away)
+    own: Any = desk
+    keys = DelegatedKeys(own, 1, EventLog(stream, "callout"), lambda: NOW)
+    first: Any = keys.of("ORDERS", "clerk")
+    assert keys.of("ORDERS", "clerk") is first
+
+    async def renew() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(keys.renew(lambda: is_read), 0.4)
+
+    asyncio.run(renew())
+    assert (len(desk.made), len(desk.stopped)) == (made, stopped)
+    assert keys.of("ORDERS", "clerk") is desk.made[-1]
+    assert ("the token is not connected" in stream.getvalue()) is ("away" in name)
