@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from seedless import file_kind, ledger
+from seedless.app import ceremony_requests, ceremony_results
+from seedless.app.arguments import Time
 from seedless.app.backups import required_spares
+from seedless.app.ceremony_folder import begun_here, folder_of, ledger_path, unknown_results_here
+from seedless.app.ceremony_requests import Abandonment
+from seedless.app.ceremony_results import Acceptance
 from seedless.app.ceremony_tokens import driver_says
 from seedless.app.judgement import ceilings
 from seedless.app.tokens import OpenTokens, open_tokens
@@ -17,17 +22,17 @@ from seedless.ceremony import documents
 from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.keys import CeremonyKey, ReportedKey, differences, reported_keys
 from seedless.ceremony.keys import parse as parse_keys
-from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME, resumed, unfinished, unknown_results
+from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME, resumed
 from seedless.ceremony.request import CeremonyRequest, parse
 from seedless.errors import NoKey, NoToken, UsageError
 from seedless.findings import Report
 from seedless.inventory import KeyEntry
-from seedless.ledger import LEDGER_NAME, Ledger
 from seedless.machine import examine_machine
 from seedless.nkey import PublicKey
 from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
 from seedless.readiness import ReadinessRow, questions
+from seedless.signing_pipeline import Plan
 from seedless.store import root_lock
 from seedless.text import shown
 from seedless.waivers import check as check_codes
@@ -35,7 +40,7 @@ from seedless.waivers import check as check_codes
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview"]
+__all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview", "ledger_path"]
 
 
 class CeremonyReview(Struct, frozen=True, kw_only=True):
@@ -65,7 +70,7 @@ class CeremonyKeyState(Struct, frozen=True, kw_only=True):
 
 
 class Ceremonies:
-    """Ceremonies: review a request, take the keys that were made, compare them with tokens."""
+    """Ceremonies: prepare and review a request, accept its result, compare the keys with tokens."""
 
     def __init__(self, workspace: Workspace) -> None:
         """Bind to *workspace*."""
@@ -80,6 +85,48 @@ class Ceremonies:
         """
         context = review_context(self._workspace, parse(request), tuple(first_use))
         return CeremonyReview(context=context, report=context.judge())
+
+    def prepare(
+        self,
+        plan: Plan,
+        *,
+        reason: str,
+        expires: Time = "7d",
+        prepared_by: str | None = None,
+        at: Time | None = None,
+    ) -> CeremonyRequest:
+        """Return the request for *plan*, for a machine offline; nothing is written.
+
+        Its jwts are dated *at* (now, where it is None), each after the one that it replaces; *expires* counts
+        from then, *prepared_by* is the login name where it is None. The same input gives the same bytes.
+        Raise `UsageError` for a time that is ahead of this clock, and for what no request may hold.
+        """
+        return ceremony_requests.prepare(
+            self._workspace, plan, reason=reason, expires=expires, prepared_by=prepared_by, at=at
+        )
+
+    def write(self, request: CeremonyRequest, path: str | Path) -> None:
+        """Write *request* to the new file *path*, and a copy here: only its result is accepted here.
+
+        Both or neither; raise `UsageError` where *path* exists.
+        """
+        ceremony_requests.write(self._workspace, request, Path(path))
+
+    def accept(self, result: bytes) -> Acceptance:
+        """Verify *result* (the bytes of its file), and return what `Acceptance.record` would write.
+
+        Every signature, the chain, the witnesses and the receipts are verified; what is in the store already
+        is passed over. Raise `Refused` for a result that is not complete, of a rehearsal, of a request that
+        was not prepared here, or ahead of this clock; `StoreError` where the store has changed since.
+        """
+        return ceremony_results.acceptance(self._workspace, result)
+
+    def abandon(self, request: CeremonyRequest) -> Abandonment:
+        """Return how far the ceremony of *request* is; `Abandonment.record` gives it up, for good.
+
+        Raise `UsageError` where none has begun here, or it has ended.
+        """
+        return ceremony_requests.abandonment(self._workspace, request)
 
     def keys(self, data: bytes, *, record: bool = True) -> tuple[CeremonyKey, ...]:
         """Verify the statements of new keys in *data* (a file of a keygen), and record them in the inventory.
@@ -101,16 +148,6 @@ class Ceremonies:
             raise UsageError("no ceremony was held here", f"transcripts lie in {shown(folder)}")
         with open_tokens(self._workspace) as tokens:
             return tuple(_state(None if offline else tokens, one) for one in known)
-
-
-def ledger_path(workspace: Workspace) -> Path:
-    """Return where the ledger of this machine lies."""
-    return workspace.root / LEDGER_NAME
-
-
-def folder_of(workspace: Workspace, digest: str) -> Path:
-    """Return where the files of the ceremony of the request with *digest* lie, or would."""
-    return workspace.root / "ceremonies" / digest
 
 
 def review_context(
@@ -137,21 +174,6 @@ def review_context(
         unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
     )
     return resumed(context, folder_of(workspace, request.digest))
-
-
-def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
-    """Return the requests of *operator* whose transcripts here say that they have begun, and not ended.
-
-    Their digests; the ledger as it is *known* may have lost them, and says which were given up.
-    """
-    book = known.books.get(operator)
-    return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())
-
-
-def unknown_results_here(workspace: Workspace, known: Ledger, operator: str) -> dict[str, str]:
-    """Return the ceremonies of *operator* that have a result here, and that the ledger *known* has not."""
-    book = known.books.get(operator)
-    return unknown_results(workspace.root / "ceremonies", operator, book.requests if book else ())
 
 
 def place_of(workspace: Workspace, key: PublicKey) -> str:

@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless import file_kind, ledger
-from seedless.app import ceremonies
+from seedless import file_kind
 from seedless.ceremony import documents
-from seedless.ceremony.offline import TRANSCRIPT_NAME
 from seedless.ceremony.request import parse
-from seedless.ceremony.transcript import progress, read
 from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, confirmed_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import Refused, UsageError
-from seedless.store import atomic, root_lock
+from seedless.errors import Refused
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -41,30 +37,15 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
       seedless ceremony abandon request.json
     """
     workspace = CommandWorkspace(settings)
-    with root_lock(workspace.root).held(workspace.observer.waits):
-        request = parse(documents.read(request_file, file_kind.REQUEST))
-        path = ceremonies.ledger_path(workspace)
-        known = ledger.load(path)
-        operator = request.operator_key
-        begun = {known.open.get(operator), *ceremonies.begun_here(workspace, known, operator)}
-        if request.digest not in begun:
-            raise UsageError(
-                f"no ceremony of the request {request.digest} has begun here and not ended",
-                "there is nothing to give up",
-            )
-        transcript = ceremonies.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
-        so_far = progress(request, read(atomic.read(transcript) or b""))
-        # Not where the transcript lies: the name of its folder is the digest, which a person brings.
-        printing.say(
-            f"{len(so_far.signed)} of {len(request.plan.changes)} jwts are signed, by its transcript"
-        )
-        if not settings.dry_run:
-            _require_consent(settings, request.digest, expect)
-            held = ceremonies.unknown_results_here(workspace, known, operator)
-            after = known.abandoned(operator, request.digest, so_far.digest, request.previous, held)
-            atomic.write({path: after.text()})
+    request = parse(documents.read(request_file, file_kind.REQUEST))
+    begun = workspace.ceremonies.abandon(request)
+    # Not where the transcript lies: the name of its folder is the digest, which a person brings.
+    printing.say(f"{begun.signed} of {len(request.plan.changes)} jwts are signed, by its transcript")
+    if not settings.dry_run:
+        _require_consent(settings, request.digest, expect)
+        begun.record()
     data: dict[str, Any] = {
-        "request": request.digest, "transcript": so_far.digest, "signed": len(so_far.signed),
+        "request": request.digest, "transcript": begun.transcript, "signed": begun.signed,
         "dry_run": settings.dry_run,
     }  # fmt: skip
     printing.emit(data, f"given up: {request.digest}", as_json=settings.as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
-from seedless.app import ceremonies
+from seedless.app import ceremony_folder
 from seedless.app.ceremony_tokens import ceremony_tokens, readiness, where
 from seedless.app.tokens import check_token_options, kept_attestation
 from seedless.ceremony import documents, words
@@ -86,8 +86,8 @@ def sign(  # noqa: PLR0913 - one for each option
             return
         run = CeremonyRun(
             review_context=review_context,
-            folder=ceremonies.folder_of(workspace, review_context.request.digest),
-            ledger=ceremonies.ledger_path(workspace),
+            folder=ceremony_folder.folder_of(workspace, review_context.request.digest),
+            ledger=ceremony_folder.ledger_path(workspace),
             clock=lambda: int(time.time()),
             output=output,
             statements=tuple(map(_statement, witness_files)),
