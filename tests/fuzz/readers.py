@@ -33,6 +33,7 @@ from seedless import (
     pending_keys,
     pin,
     plan_file,
+    readiness,
     units,
 )
 from seedless import policy as policies
@@ -48,6 +49,7 @@ from seedless.desired.read import read as read_desired
 from seedless.diff import diff
 from seedless.errors import SeedlessError
 from seedless.jwt import Claims, payload_of
+from seedless.keygen import request as key_request
 from seedless.lint import LintContext, judge_jwt
 from seedless.nats_config.lint import lint_configuration
 from seedless.nkey import PublicKey, unpack
@@ -344,6 +346,14 @@ READERS: dict[str, Reader] = {
     "recomputed ceremony": Reader(_recompute, (samples.RESULT,)),
     "statement of a witness": Reader(
         lambda data, _: read_ceremony_jwt(_text(data), "it"), (samples.STATEMENT,)
+    ),
+    "key specification": Reader(
+        lambda data, _: key_request.read_specification(data, "keys.toml"), (samples.KEY_SPECIFICATION,)
+    ),
+    "key request": Reader(lambda data, _: key_request.parse(data), (samples.KEY_REQUEST.data,)),
+    "output about a device": Reader(
+        lambda data, _: readiness.parse_output(_text(data), "info.txt"),
+        (samples.YKMAN, samples.YUBIHSM_SHELL),
     ),
     "ceremony keys": Reader(lambda data, _: keys.parse(data), (samples.KEYS,)),
     "words": Reader(

@@ -41,6 +41,7 @@ from seedless.claims import (
 from seedless.creds import format_creds
 from seedless.inventory import Inventory, KeyEntry
 from seedless.jwt import Claims, Draft, Jwt, draft
+from seedless.keygen import request as key_request
 from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
@@ -256,3 +257,21 @@ ANSWERS = (
     json.dumps({"server": {"id": "N1", "name": "a"}, "data": {"code": 200, "message": "ok"}}).encode(),
     json.dumps({"server": {"id": "N1", "name": "a"}, "statsz": {"routes": [{"rid": 1}]}}).encode(),
 )
+
+KEY_SPECIFICATION = b"""\
+format = "seedless key specification 1"
+operator = "ACME"
+[[keys]]
+role = "operator"
+name = "ACME"
+holder = "Ada"
+[[people]]
+name = "Ada"
+role = "holder"
+"""
+KEY_REQUEST = key_request.prepare(
+    key_request.read_specification(KEY_SPECIFICATION, "keys.toml"),
+    reason="keys", prepared_by="Grace", prepared_at=NOW, expires=NOW + 9999, tool="x",
+)  # fmt: skip
+YKMAN = b"PIV version: 5.7.4\nPIN tries remaining: 3/3\nWARNING: Using default PIN!\nSlot 9C (SIGNATURE):\n"
+YUBIHSM_SHELL = b"Version number:\t\t2.4.0\nSerial number:\t\t7550054\nLog used:\t\t13/62\n"
