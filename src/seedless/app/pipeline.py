@@ -128,7 +128,7 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         )
 
     def require_tokens(self) -> None:
-        """Raise `TokenError` or `PinError` where `sign` would, for want of a module, a token or a PIN.
+        """Raise `TokenError` or `PinError` where `sign` would, without a module, a token or a PIN.
 
         No token is logged in to, and no PIN is read. Whoever is going to be asked is not asked in vain.
         """
