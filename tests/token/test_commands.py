@@ -20,6 +20,10 @@ from seedless.pkcs11.observer import touch_notice
 from seedless.pkcs11.token_info import TokenInfo
 from seedless.seeds import SoftwareKey
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from share_holders import Holders
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -400,3 +404,27 @@ def test_shares_for_a_yubikey_are_refused_before_a_word_is_shown_with_the_way_on
     assert "Press Enter to show the words" not in said
     assert not record.exists()
     assert bench.crooked.calls("C_CreateObject") == 0
+
+
+def test_an_interruption_while_keys_are_imported_lets_the_import_end_and_keeps_record_and_keys(
+    bench: Bench,
+) -> None:
+    bench.crooked.wants("fault C_CreateObject 1+ SLEEP 0.5")
+    bench.desk.env.update(bench.env, SEEDLESS_TOKEN=f"pkcs11:token={bench.crooked.made.label}")
+    record = bench.desk.home / "record.json"
+    words = ("recovery", "create", "OTHER", "--threshold", "2", "--shares", "2", "--key", "operator:OTHER")
+    more = ("--bits", "128", "--allow-swap", "--allow-core-pipe", "--yes", "-o", str(record))
+    people = Holders(bench.desk.terminal_for(*words, *more))
+    people.write_down_all(2)
+    bench.crooked.forget()
+    people.read_back_all()
+    until = time.monotonic() + 20
+    while not bench.crooked.calls("C_CreateObject") and time.monotonic() < until:
+        time.sleep(0.02)
+    assert (bench.crooked.calls("C_CreateObject") > 0, people.terminal.process.poll()) == (True, None)
+    people.terminal.process.send_signal(signal.SIGINT)
+    code = people.terminal.end()
+    bench.crooked.wants()
+    listed = bench.desk.ok("key", "list", "--token", bench.desk.token.uri, "--json").data["keys"]
+    names = [row["name"] for row in listed]
+    assert (code, record.exists(), "OTHER" in names) == (0, True, True), people.terminal.said
