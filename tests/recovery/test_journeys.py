@@ -90,6 +90,7 @@ def test_shares_of_20_words_with_dice_restore_one_key_of_the_record(
     record = desk.home / "record.json"
     words = ("--bits", "128", "--dice", "--key", "account:SYS", "-o", str(record))
     people = holders(desk.terminal_for(*CREATE, *words))
+    people.terminal.wait_for("the secret has 128 random bits")
     people.terminal.wait_for("Throw a die 50 times")
     people.terminal.wait_for("50 more: ")
     people.terminal.type("1 2 3 7\n")

@@ -133,8 +133,8 @@ def _stage(folder: Path, module: Path, real: Iterable[PublicKey]) -> Iterator[_S
     (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\n", encoding="utf-8")
     os.environ["SOFTHSM2_CONF"] = str(folder / "softhsm2.conf")  # read once, when the module is initialised
     require_softhsm(blank_or_named(module, KeyUri()))
-    pin = secrets.token_hex(8)
-    made = initialise_token(module, KeyUri(), label=_LABEL, so_pin=secrets.token_hex(8), pin=pin)
+    pin = secrets.token_hex(16)
+    made = initialise_token(module, KeyUri(), label=_LABEL, so_pin=secrets.token_hex(16), pin=pin)
     pins = environment_pin("PIN", {"PIN": pin})
     with open_token(made.uri, pins, module=module, writable=True) as token:
         yield _Stage(token, real)

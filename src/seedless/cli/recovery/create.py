@@ -109,6 +109,7 @@ def _create(
     count = len(new.holders)
     warn_of_recorders()
     printing.say(_given_up(new))
+    printing.say(f"the secret has {new.size * 8} random bits")
     consent.require(settings, f"Create {count} shares, and import the keys?", done="nothing was created")
     outcome = recovery.create(workspace, new, output, allowed=allowed)
     data = outcome_data(outcome, file=str(output))
