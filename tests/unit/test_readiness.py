@@ -29,7 +29,7 @@ CCC:   No data available
 Slot 9C (SIGNATURE):
   Private key type: ED25519
 """
-"""`ykman piv info` of version 5: lines of its source, `get_piv_info` in ykman/piv.py."""
+"""As `ykman piv info` of version 5 prints it, after `get_piv_info` in its source; from no device."""
 
 YKMAN_4 = """\
 PIV version: 5.2.7
@@ -45,7 +45,7 @@ Serial number:\t\t7550054
 Log used:\t\t13/62
 Supported algorithms:\trsa-pkcs1-sha1, ed25519
 """
-"""`yubihsm-shell -a get-device-info`: `yh_com_get_device_info` in its source."""
+"""As `yubihsm-shell -a get-device-info` prints it, from memory: compared with no device and no source."""
 
 
 def token(model: str, firmware: str, serial: str = "12345678", **more: bool) -> TokenInfo:
