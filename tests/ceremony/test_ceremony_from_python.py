@@ -91,7 +91,7 @@ def test_the_time_of_a_request_is_not_ahead_and_the_sentence_names_no_option(
 
 def test_a_preview_is_made_a_request(workspace: Workspace) -> None:
     preview = workspace.accounts.edit("ORDERS", tags=["team:b"])
-    request = preview.request(reason="a tag", expires="2d", prepared_by="Grace")
+    request = workspace.ceremonies.prepare(preview, reason="a tag", expires="2d", prepared_by="Grace")
     assert (request.reason, request.prepared_by, request.expires) == ("a tag", "Grace", AT + 2 * 86400)
     assert [one.draft.claims.name for one in request.plan.changes] == ["ORDERS"]
     assert not (workspace.root / "ceremonies").exists()

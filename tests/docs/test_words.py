@@ -80,8 +80,8 @@ HEADING = re.compile(r"^## (.*)$", re.MULTILINE)
 _VERBS = """
 Accept Add Agree Apply Attest Avoid Back Change Check Choose Compare Compose Configure Create Delegate Delete
 Describe Export Find Give Go Hold Import Initialise Inspect Install Issue Keep Let List Log Map Migrate Name
-Prepare Provide Publish Pull Push Reach Read Recognise Register Rehearse Remove Rename Renew Replace Reset
-Review Revoke Rotate Set Sign Start Test Use Waive Witness Write
+Permit Prepare Provide Publish Pull Push Reach Read Recognise Register Rehearse Remove Rename Renew Replace
+Reset Review Revoke Rotate Set Sign Start Test Use Waive Witness Write
 """
 _SITUATIONS = (
     "When", "If", "What", "Where", "Roles", "The day before", "The script", "Afterwards", "In an emergency",

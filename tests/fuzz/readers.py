@@ -8,12 +8,14 @@ parse, each with the readers that reach it; a test looks through the source for 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -24,6 +26,7 @@ from seedless import (
     config,
     config_edit,
     creds,
+    delegation,
     file_kind,
     inventory,
     jwt,
@@ -37,6 +40,7 @@ from seedless import (
     units,
 )
 from seedless import policy as policies
+from seedless.app.delegation import read_key
 from seedless.base64url import decode, decode_lenient, encode
 from seedless.ceremony import check as recompute
 from seedless.ceremony import keys, report, request, transcript, words
@@ -45,6 +49,7 @@ from seedless.ceremony.statements import read_ceremony_jwt
 from seedless.change import Context
 from seedless.claims import Account, User, settings, templates, url
 from seedless.cli import show
+from seedless.creds import decorate_seed
 from seedless.desired.read import read as read_desired
 from seedless.diff import diff
 from seedless.errors import SeedlessError
@@ -58,9 +63,13 @@ from seedless.pkcs11.keys import ec_point, role_of, type_name
 from seedless.pkcs11.uri import KeyUri
 from seedless.policy import of_canonical
 from seedless.resolver import delete, protocol
+from seedless.resolver.connections import connected
+from seedless.resolver.protocol import AccountServer
 from seedless.resolver.targets import MemoryTarget
 from seedless.seeds import SoftwareKey
 from seedless.serve import config as callout_config
+from seedless.serve import issuer
+from seedless.serve.audit import read_entry
 from seedless.serve.backends import oidc, users
 from seedless.serve.doctor import instance_of, subscribers_of
 from seedless.serve.login import Login
@@ -70,6 +79,9 @@ from seedless.serve.system_account import account_of_answer, listed_server
 from seedless.store import open_store
 from seedless.store.files import read_mark
 from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
 
 Read = Callable[[bytes, Path], object]
 
@@ -179,6 +191,28 @@ def _answers(data: bytes, _: Path) -> object:
     if len(failed) > len(readers):
         raise failed[-1]
     return failed
+
+
+def _connections(data: bytes, _: Path) -> object:
+    servers = [AccountServer("N", "n1")]
+    return connected(lambda asked: [[data] for _ in asked], servers, str(samples.ACCOUNT.public_key))
+
+
+def _delegations(data: bytes, folder: Path) -> object:
+    _file(data, folder / delegation.FILE_NAME)
+    return delegation.load(folder)
+
+
+def _delegated_key(data: bytes, folder: Path) -> object:
+    return read_key(cast("Workspace", SimpleNamespace(clock=None)), _file(data, folder / "service.nk"))
+
+
+def _issuer_request(data: bytes, _: Path) -> object:
+    """Read a request of each kind; the last error is the one that counts."""
+    for kind in (issuer.RevokeRequest, issuer.AccountRequest):
+        with contextlib.suppress(SeedlessError):
+            issuer.read_request(data, kind)
+    return issuer.read_request(data, issuer.UserRequest)
 
 
 def _frames_of(data: bytes, _: Path) -> object:
@@ -389,6 +423,36 @@ READERS: dict[str, Reader] = {
         (b'{"%s":{"name":"ORDERS","at":1795309226}}' % str(samples.ACCOUNT.public_key).encode(),),
     ),
     "answers of servers": Reader(_answers, samples.ANSWERS),
+    "connections of an account": Reader(
+        _connections,
+        (
+            b'{"server":{"id":"N","name":"n1"},"data":{"total":1,"connections":[{"cid":1,"name":"a"}]}}',
+            b'{"server":{"id":"N"},"data":{"leafs":[{"account":"A"}]}}',
+        ),
+    ),
+    "delegations": Reader(
+        _delegations,
+        (
+            b'{"version":1,"delegations":{"%s":{"account":"%s","role":"clerk","at":1,"until":2,"file":"","ended":false}}}'
+            % ((str(samples.ACCOUNT.public_key).encode(),) * 2),
+        ),
+    ),
+    "file of a delegated key": Reader(
+        _delegated_key,
+        (b'{"account":"A","role":"clerk","until":1795309226}\n\n' + decorate_seed(samples.ACCOUNT).encode(),),
+    ),
+    "entry of an audit stream": Reader(
+        lambda data, _: read_entry(data, "AUDIT"),
+        (b'{"endpoint":"user","sub":"U","account":"A","iat":1,"digest":"00","requester":"B","request":"r"}',),
+    ),
+    "request to an issuer": Reader(
+        _issuer_request,
+        (b'{"key":"U","name":"ada","account":"A","role":"clerk","tags":["a"],"validity":60}',),
+    ),
+    "requester of an issuer": Reader(
+        lambda data, _: issuer.requester_of({issuer.HEADER: _text(data)}),
+        (b'{"acc":"A","user":"U","name":"ada","tags":["a"]}',),
+    ),
     "frames of a worker": Reader(_frames_of, (frames.pack_frame(frames.FrameKind.OPEN, b"x"),)),
     "EC point": Reader(
         lambda data, _: (ec_point(data), type_name(0x40, data), role_of(_text(data))),
@@ -429,11 +493,15 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "pin.py": ("PIN source",),
     "plan_file.py": ("plan",),
     "policy/judge.py": ("policy", "policy in a transcript"),
+    "delegation.py": ("delegations",),
+    "app/delegation.py": ("file of a delegated key",),
+    "resolver/connections.py": ("connections of an account",),
     "resolver/delete.py": ("deleted accounts",),
     "resolver/protocol.py": ("answers of servers",),
-    "rotate/connections.py": ("answers of servers",),
     "rules/guards.py": ("payload of a jwt",),
     "rules/judge.py": ("payload of a jwt",),
+    "serve/audit.py": ("entry of an audit stream",),
+    "serve/issuer.py": ("request to an issuer", "requester of an issuer"),
     "serve/demo.py": (),  # what a server has written that it has started
     "serve/doctor.py": ("subscribers of a callout",),
     "serve/system_account.py": ("listed server", "account of a server"),

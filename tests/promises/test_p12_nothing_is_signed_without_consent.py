@@ -90,6 +90,9 @@ ASKED = {
     "recovery derive": "given.record --role account --name NEW -o new.record",
     "rotate account-key": "OLD --without-servers",
     "rotate operator-key": "--without-servers",
+    "delegate add": "ORDERS --role clerk --for 1h --out new.nk --without-servers",
+    "delegate renew": "{delegated} --for 1h --out new.nk --without-servers",
+    "delegate end": "ORDERS {delegated} --now --without-servers",
     "push": "--all --dir servers",
     "pull": "ORDERS --dir servers --overwrite-newer",
     "prune": "--dir servers",
@@ -110,6 +113,8 @@ UNASKED = {
     "token list", "token show", "key attest", "key audit", "key list", "key show",
     "user context", "context add",
     "ceremony inventory", "ceremony keys", "ceremony prepare", "ceremony accept",
+    # Services: what they may sign is what their configuration and the policy allow.
+    "serve callout", "serve issuer", "serve doctor",
 }  # fmt: skip
 
 
@@ -187,12 +192,14 @@ def place(desk: Desk, softhsm: SoftHSM, monkeypatch: pytest.MonkeyPatch) -> Plac
         "user add -a ORDERS foreign", "push --all --dir servers", "account delete FORMER",
         "account edit ORDERS --conns 7", "account edit BILLING --tag team:a --plan first.plan",
         "ceremony prepare first.plan --reason a -o first.json", "key new --role user --name ada",
+        "delegate add ORDERS --role clerk --for 1h --out given.nk --without-servers",
     ):  # fmt: skip
         desk.ok(*words.split())
     keys = {key["name"]: key["public_key"] for key in desk.ok("key", "list", "--json").data["keys"]}
     operator = desk.ok("operator", "show", "--json").data
     write_files(desk, keys["ada"], operator["subject"])
     names = {"spare": keys["SPARE"], "witness": keys["ada"], "token": desk.token.uri}
+    (names["delegated"],) = json.loads((desk.store / "delegations.json").read_text())["delegations"]
     return Place(desk, names | {"signing_key": operator["claims"]["nats"]["signing_keys"][0]}, softhsm)
 
 

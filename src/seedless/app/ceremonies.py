@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -17,6 +17,7 @@ from seedless.app.ceremony_requests import Abandonment
 from seedless.app.ceremony_results import Acceptance
 from seedless.app.ceremony_tokens import driver_says
 from seedless.app.judgement import ceilings
+from seedless.app.pipeline import Preview
 from seedless.app.tokens import OpenTokens, open_tokens
 from seedless.ceremony import documents
 from seedless.ceremony.judgement import ReviewContext
@@ -88,7 +89,7 @@ class Ceremonies:
 
     def prepare(
         self,
-        plan: Plan,
+        plan: Plan | Preview[Any],
         *,
         reason: str,
         expires: Time = "7d",
@@ -97,10 +98,16 @@ class Ceremonies:
     ) -> CeremonyRequest:
         """Return the request for *plan*, for a machine offline; nothing is written.
 
+        For a preview it is the request for its plan; seeds of new users go into the key store at once, as
+        `Preview.write` has it. Raise `Refused` for its findings that are errors, `UsageError` while its keys
+        have yet to be created.
+
         Its jwts are dated *at* (now, where it is None), each after the one that it replaces; *expires* counts
         from then, *prepared_by* is the login name where it is None. The same input gives the same bytes.
         Raise `UsageError` for a time that is ahead of this clock, and for what no request may hold.
         """
+        if isinstance(plan, Preview):
+            plan = plan.final_plan()
         return ceremony_requests.prepare(
             self._workspace, plan, reason=reason, expires=expires, prepared_by=prepared_by, at=at
         )
@@ -116,7 +123,7 @@ class Ceremonies:
         """Verify *result* (the bytes of its file), and return what `Acceptance.record` would write.
 
         Every signature, the chain, the witnesses and the receipts are verified; what is in the store already
-        is passed over. Raise `Refused` for a result that is not complete, of a rehearsal, of a request that
+        is skipped. Raise `Refused` for a result that is not complete, of a rehearsal, of a request that
         was not prepared here, or ahead of this clock; `StoreError` where the store has changed since.
         """
         return ceremony_results.acceptance(self._workspace, result)

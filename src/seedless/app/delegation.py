@@ -481,7 +481,7 @@ def read_key(workspace: Workspace, path: str | Path) -> DelegatedKey:
         head = next(line for line in text.splitlines() if line.startswith("{"))
         recorded = msgspec.json.decode(head, type=_FileHead)
         key = parse_key(text)
-    except (SeedlessError, msgspec.MsgspecError, UnicodeDecodeError, StopIteration):
+    except (SeedlessError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, StopIteration):
         raise StoreError(f"{shown(path)} is no file with a delegated key") from None
     known = RecordedDelegation(
         public_key=key.public_key, account=recorded.account, role=recorded.role, at=0, until=recorded.until,

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import msgspec
 
 from seedless import signing_pipeline as signing
-from seedless.app.arguments import Time
 from seedless.app.judgement import judged
 from seedless.app.key_names import known_names
 from seedless.app.recorder import Files, Recorder, no_files
 from seedless.app.tokens import check_token_options, open_tokens
-from seedless.ceremony.request import CeremonyRequest
 from seedless.change import Change
 from seedless.clock import Clock
 from seedless.diff import Difference, diff_change
@@ -149,17 +147,19 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         atomic.write({**self.job.seed_files(), Path(path): data.decode()})
         return plan_file.digest(data)
 
-    def request(
-        self, *, reason: str, expires: Time = "7d", prepared_by: str | None = None
-    ) -> CeremonyRequest:
-        """Return a request for this plan, to be signed by a ceremony; see `Ceremonies.prepare`.
+    def final_plan(self) -> Plan:
+        """Return the plan for a ceremony, with the seeds of new users written, as `write` has it.
 
-        Seeds of new users go into the key store at once, as `write` has it. Raise `Refused` for findings that
-        are errors, `UsageError` while keys have yet to be created.
+        Raise `Refused` for findings that are errors, `UsageError` while keys have yet to be created.
         """
+        from seedless.store import atomic  # few previews are written
+
         self.report.require_clean()
         self._require_keys()
-        return self.job.request(self.plan, reason=reason, expires=expires, prepared_by=prepared_by)
+        seeds = self.job.seed_files()
+        if seeds:
+            atomic.write(seeds)
+        return self.plan
 
     def _require_keys(self) -> None:
         if self.new_keys:
@@ -216,17 +216,6 @@ class Job(Generic[R_co]):
     def seed_files(self) -> dict[Path, str | None]:
         """Return the files of the key store with the seeds of new users."""
         return {self._workspace.store.seed_path(key.public_key): key.reveal() for key in self._seeds}
-
-    def request(self, plan: Plan, *, reason: str, expires: Time, prepared_by: str | None) -> CeremonyRequest:
-        """Return a request for *plan*, see `Preview.request`."""
-        from seedless.store import atomic  # few previews are written
-
-        made = self._workspace.ceremonies.prepare(
-            plan, reason=reason, expires=expires, prepared_by=prepared_by
-        )
-        if self._seeds:
-            atomic.write(self.seed_files())
-        return made
 
     @property
     def writes_files(self) -> bool:

@@ -218,19 +218,25 @@ class OpenTokens:
 
     def located(self, public_key: PublicKey) -> TokenInfo:
         """Return the token that is asked for *public_key*, found without a PIN; raise `NoToken`."""
-        place = self._place_of(public_key)
-        uri, is_ours = self._for_new_keys() if place is None else (place.token_part, False)
+        uri, is_ours = self._uri_for(public_key)
         return self._token_meant(uri, is_ours=is_ours)[1]
+
+    def _uri_for(self, public_key: PublicKey) -> tuple[KeyUri, bool]:
+        """Return the token that is asked for *public_key*, and whether the person gave its URI."""
+        place = self._place_of(public_key)
+        return self._for_new_keys() if place is None else (place.token_part, False)
 
     def require_ready(self, new_keys: Iterable[NewKey]) -> None:
         """Raise `TokenError` or `PinError` for what signing needs and is not there; logs in nowhere.
 
         That is the module, the tokens of issuers and of *new_keys*, a PIN that they still accept, and the
-        source of it, which is not read.
+        source of it, which is not read. Raise `Refused` where the policy does not let a token sign.
         """
         from seedless.pkcs11.session import require_pin_try  # see `_info`
 
-        infos = [self.located(key) for key in dict.fromkeys(change.draft.issuer for change in self._changes)]
+        issuers = dict.fromkeys(change.draft.issuer for change in self._changes)
+        asked = [self._uri_for(key) for key in issuers]
+        infos = [self._allowed(uri, is_ours=is_ours)[1] for uri, is_ours in asked]
         makers = [self._maker(name)[1] for name in dict.fromkeys(key.token for key in new_keys)]
         _require_apart(makers)
         infos += makers

@@ -21,6 +21,7 @@ from seedless.cli.lazy import LazyGroup
 from seedless.cli.streams import (
     colour,
     escape_what_cannot_be_written,
+    flush_stderr,
     give_up,
     open_closed_streams,
     write_to_stderr,
@@ -185,6 +186,7 @@ def _run(words: list[str], run: Run | None) -> int:
         refuse_seeds(words, os.environ)
         result = seedless.main(words, prog_name="seedless", standalone_mode=False, obj=run, color=colour())
         sys.stdout.flush()
+        flush_stderr()
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except _NoArguments as error:

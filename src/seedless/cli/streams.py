@@ -63,6 +63,14 @@ def write_to_stderr(text: str) -> None:
         give_up(sys.stderr)
 
 
+def flush_stderr() -> None:
+    """Write what stderr still has, such as lines of a log, where that can be."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        give_up(sys.stderr)
+
+
 def give_up(stream: TextIO) -> None:
     """Let what is still to be written to *stream* vanish, or Python complains of it at its end."""
     # The descriptor is replaced, not the object: at its end Python flushes sys.stdout, and exits with 120

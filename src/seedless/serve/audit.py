@@ -51,6 +51,14 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     exp: int = 0
 
 
+def read_entry(data: bytes, stream: str) -> AuditEntry:
+    """Return the entry *data* of the audit stream named *stream*; raise `ServerError` for another one."""
+    try:
+        return msgspec.json.decode(data, type=AuditEntry)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ServerError(f"the audit stream {stream} has an entry that is none of ours") from error
+
+
 class AuditStream:
     """Entries of the stream *name*, whose subjects begin with *prefix*."""
 
@@ -144,11 +152,9 @@ class AuditStream:
 
         try:
             found = await self._stream().get_last_msg(self.name, f"{self._prefix}.{subject}")
-            return found.seq or 0, msgspec.json.decode(found.data or b"", type=AuditEntry)
         except (Error, TimeoutError):
             return None
-        except msgspec.MsgspecError as error:
-            raise ServerError(f"the audit stream {self.name} has an entry that is none of ours") from error
+        return found.seq or 0, read_entry(found.data or b"", self.name)
 
     def _stream(self) -> JetStreamContext:
         if self._jetstream is None:

@@ -95,7 +95,7 @@ def requester_of(headers: Mapping[str, str] | None) -> RequesterIdentity:
         raise Refused("there is no Nats-Request-Info: ask through an import of this service")
     try:
         found = msgspec.json.decode(text, type=RequesterIdentity)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Refused("the Nats-Request-Info cannot be read") from error
     if not found.acc:
         raise Refused("the Nats-Request-Info names no account")
@@ -171,11 +171,11 @@ class Issuer:
     async def _answer(self, endpoint: str, who: RequesterIdentity, data: bytes) -> dict[str, Any]:
         match endpoint:
             case "user":
-                return await self._user(who, _read(data, UserRequest))
+                return await self._user(who, read_request(data, UserRequest))
             case "account":
-                return await self._account(who, _read(data, AccountRequest))
+                return await self._account(who, read_request(data, AccountRequest))
             case "revoke":
-                return await self._revoke(who, _read(data, RevokeRequest))
+                return await self._revoke(who, read_request(data, RevokeRequest))
         return self._info(who)
 
     def _rules(self, who: RequesterIdentity, endpoint: str) -> list[IssuerRule]:
@@ -296,7 +296,8 @@ def _require_user(asked: UserRequest) -> None:
             raise Refused(f"{quoted(word)} contains a dot, a wildcard or a blank")
 
 
-def _read(data: bytes, kind: type[S]) -> S:
+def read_request(data: bytes, kind: type[S]) -> S:
+    """Return the request *data* as a *kind*; raise `Refused` with what is wrong."""
     if len(data) > _LONGEST_REQUEST:
         raise Refused("the request is too long")
     try:
