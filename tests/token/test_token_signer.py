@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from seedless import Role
-from seedless.app.tokens import token_signer
-from seedless.errors import NoKey
+from seedless.app.tokens import open_tokens
+from seedless.errors import NoKey, Refused
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -30,11 +29,25 @@ def test_a_key_is_named_by_its_uri_and_signs_until_the_service_ends(
         account = ws.accounts.add("AUTH").sign()
     public_key = account.claims.sub
     (uri,) = (one.uri for one in ws.inventory().entries if str(one.public_key) == public_key)
-    with contextlib.ExitStack() as stack:
-        signer = token_signer(workspace, stack, uri, Role.ACCOUNT)
+    with open_tokens(workspace, policy=workspace.policy) as tokens:
+        signer = tokens.signer_at(uri, Role.ACCOUNT)
         assert str(signer.public_key) == public_key
         signer.public_key.verify(signer.sign(b"a message"), b"a message")
         with pytest.raises(NoKey, match="2 keys on the token match"):
-            token_signer(workspace, stack, softhsm_token.uri, Role.ACCOUNT)
+            tokens.signer_at(softhsm_token.uri, Role.ACCOUNT)
         with pytest.raises(NoKey, match="0 keys on the token match"):
-            token_signer(workspace, stack, f"{softhsm_token.uri};object=other", Role.ACCOUNT)
+            tokens.signer_at(f"{softhsm_token.uri};object=other", Role.ACCOUNT)
+
+
+def test_a_token_that_the_policy_does_not_list_signs_for_no_service(
+    few_tokens: None, softhsm_token: pytest_softhsm.Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = open_office(softhsm_token, tmp_path, monkeypatch)
+    with office.workspace() as ws:
+        ws.operators.add("ACME").sign()
+        ((uri, operator),) = ((one.uri, one.public_key) for one in ws.inventory().entries)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'operator = "{operator}"\ntokens = ["0000"]\n')
+    workspace = office.workspace(policy=policy)
+    with open_tokens(workspace, policy=workspace.policy) as tokens, pytest.raises(Refused, match="P012"):
+        tokens.signer_at(uri, Role.OPERATOR)

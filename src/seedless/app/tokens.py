@@ -33,7 +33,6 @@ __all__ = [
     "named_uri",
     "open_tokens",
     "pin_source",
-    "token_signer",
     "token_uri",
 ]
 
@@ -415,6 +414,25 @@ class OpenTokens:
         token = self.holding(public_key)
         return token.signer(public_key, key_id=place.id if place else None, allow_extractable=allowed)
 
+    def signer_at(self, text: str, role: Role) -> Signer:
+        """Return the signer of the one key that the URI *text* names, as a key of *role*.
+
+        Raise `NoKey` where none or several match, `Refused` where the policy does not let the token sign, or
+        the key without an attestation.
+        """
+        uri = KeyUri.parse(text)
+        token = self._open(uri.token_part, is_ours=True)
+        keys = [key for key in token.keys() if uri.object in {None, key.label} and uri.id in {None, key.id}]  # noqa: SIM118 - a token is no dict
+        found = [(key.raw, key.id) for key in keys if key.raw is not None]
+        if len(found) != 1:
+            raise NoKey(
+                f"{len(found)} keys on the token match {text}",
+                "name one by object= or id=: seedless key list",
+            )
+        public_key = PublicKey(role, found[0][0])
+        self.require_attested(public_key)
+        return token.signer(public_key, key_id=found[0][1])
+
     def holding(self, public_key: PublicKey) -> Token:
         """Return the token with *public_key*: where the inventory says, else the one that was named."""
         place = self._place_of(public_key)
@@ -522,30 +540,6 @@ class OpenTokens:
             )
             token = self._sessions.keep(place, opening)
         return token
-
-
-def token_signer(workspace: Workspace, stack: ExitStack, text: str, role: Role) -> Signer:
-    """Return the signer of the one key that the URI *text* names, as a key of *role*.
-
-    Its token stays open until *stack* is closed. Raise `NoKey` where none or several match.
-    """
-    from seedless.pkcs11.token import open_token  # loads the binding
-
-    uri = KeyUri.parse(text)
-    module = module_for(workspace, uri, is_ours=True)
-    token = stack.enter_context(
-        open_token(uri.token_part, pin_source(workspace), module=module, last_try=workspace.settings.last_try)
-    )
-    found = [
-        key
-        for key in token.keys()  # noqa: SIM118 - a token is no dict
-        if key.raw is not None and uri.object in {None, key.label} and uri.id in {None, key.id}
-    ]
-    if len(found) != 1:
-        raise NoKey(
-            f"{len(found)} keys on the token match {text}", "name one by object= or id=: seedless key list"
-        )
-    return token.signer(PublicKey(role, found[0].raw or b""), key_id=found[0].id)
 
 
 def _info(module: Path, uri: KeyUri) -> TokenInfo:

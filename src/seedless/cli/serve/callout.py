@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.tokens import token_signer
+from seedless.app.tokens import open_tokens
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
 from seedless.cli.workspace import CommandWorkspace
@@ -104,9 +104,8 @@ def loader(
     require_serve()
     from seedless.serve.service import ServiceLoader
 
-    return ServiceLoader(
-        configuration.absolute(), lambda uri: token_signer(workspace, stack, uri, Role.ACCOUNT), delegated
-    )
+    tokens = stack.enter_context(open_tokens(workspace, policy=workspace.policy))
+    return ServiceLoader(configuration.absolute(), lambda uri: tokens.signer_at(uri, Role.ACCOUNT), delegated)
 
 
 def require_serve() -> None:
