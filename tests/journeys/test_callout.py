@@ -108,6 +108,12 @@ class Running:
             time.sleep(0.005)
         return found
 
+    def wait_for(self, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + _PATIENCE
+        while not holds():
+            assert time.monotonic() < end, self.stream.getvalue()
+            time.sleep(0.005)
+
     def call(self, function: Callable[[], object]) -> None:
         self.loop.call_soon_threadsafe(function)
 
@@ -453,7 +459,7 @@ def test_a_connection_that_the_server_blocks_is_replaced(
     server.process.send_signal(signal.SIGSTOP)
     running.wait("disconnected")
     assert "did not answer a PING" in running.events("disconnected")[0]["reason"]
-    assert running.process.problem() == "not connected to NATS"
+    running.wait_for(lambda: running.process.problem() == "not connected to NATS")
     server.process.send_signal(signal.SIGCONT)
     running.wait("connected", 4)
     assert session(server.url, **system.credentials("ann", PASSWORD)).refusal == ""

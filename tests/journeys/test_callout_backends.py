@@ -357,7 +357,8 @@ def running(configuration: Path) -> Iterator[io.StringIO]:
 
 def token(key: ec.EllipticCurvePrivateKey = PROVIDER, **changes: object) -> str:
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": "nats", "iat": now - 60, "exp": now + 300, "email": "eve@example.com"}
+    # Made when tests are collected, used minutes later.
+    claims = {"iss": ISSUER, "aud": "nats", "iat": now - 60, "exp": now + 7200, "email": "eve@example.com"}
     return pyjwt.encode({**claims, **changes}, key, algorithm="ES256", headers={"kid": "k1"})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,6 @@ from seedless.server_config import full, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     StartServer = Callable[[str], Any]
     StartCluster = Callable[[str], Any]
@@ -70,7 +70,15 @@ def held(folder: Path) -> set[str]:
 def stopped(cluster: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 - a Cluster
     """Stop n2 in the middle of its work, until the test is over."""
     process = cluster.servers[2].process
-    yield lambda: process.send_signal(signal.SIGSTOP)
+
+    def stop() -> None:
+        process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{process.pid}/stat")
+        # The signal is sent before its threads have stopped, and one of them may answer yet.
+        while state.read_text().rpartition(") ")[2][0] != "T":
+            time.sleep(0.001)
+
+    yield stop
     process.send_signal(signal.SIGCONT)
 
 
