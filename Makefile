@@ -47,7 +47,7 @@ mutants: setup
 
 # Eight workers on any machine: much of the suite waits, for servers and for the second of the next jwt.
 unit: setup
-	$(BIN)/pytest -n 8 -q
+	$(BIN)/pytest -n 8 --dist worksteal -q
 
 # atheris, where it installs, leads the mutations by what the code does; without it Hypothesis makes them.
 fuzz: setup
@@ -80,7 +80,7 @@ test-wheel: wheel
 	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
 	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check dist/pytest_softhsm-*.whl
 	$(WHEELS)/bin/python -m pip install -q --disable-pip-version-check "$$(echo dist/seedless-*.whl)[nats,serve]" --group dev
-	$(WHEELS)/bin/pytest -n 8 -q $(ARGS)
+	$(WHEELS)/bin/pytest -n 8 --dist worksteal -q $(ARGS)
 
 # These tests install from the registry that pip is configured for.
 test-packages: setup
