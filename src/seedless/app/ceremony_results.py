@@ -114,7 +114,7 @@ def _own_request(workspace: Workspace, data: bytes) -> CeremonyRequest:
 
 
 def _whole(request: CeremonyRequest) -> Plan:
-    """Return the plan of *request*, the operator's jwt among what stands around it."""
+    """Return the plan of *request*, with the operator's jwt among those that it is judged with."""
     plan, operator = request.plan, request.operator
     if operator is None or operator in plan.around:
         return plan

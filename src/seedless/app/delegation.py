@@ -429,7 +429,7 @@ class Delegations:
         known |= {str(one.public_key): one for one in added}
         store = self._workspace.store
         seeds = {Path(one.file): None for one in gone if one.file and _holds(Path(one.file), one)}
-        # The key store has a file with the public key of each signing key, which would stay for ever.
+        # The key store has a file with the public key of each signing key, which nothing would remove later.
         public = {path: None for path in (store.seed_path(one.public_key) for one in gone) if path.is_file()}
         return {self._path: delegation.text(known), **seeds, **public}
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -32,7 +32,7 @@ from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from seedless.ceremony.request import CeremonyRequest
@@ -301,11 +301,23 @@ class CeremonyProgress:
 
 def progress(request: CeremonyRequest, entries: Sequence[Any], what: str = "transcript") -> CeremonyProgress:
     """Return how far *entries* have come; raise `Refused` that names the place below *what*."""
-    so_far = CeremonyProgress(request)
+    return follow(CeremonyProgress(request), entries, _take, what)
+
+
+class _Followed(Protocol):
+    entries: list[Any]
+
+
+P = TypeVar("P", bound=_Followed)
+
+
+def follow(
+    so_far: P, entries: Sequence[Any], take: Callable[[P, Any, str], None], what: str = "transcript"
+) -> P:
+    """Return *so_far* after *entries*, each of which *take* checks first; raise `Refused` with the place."""
     for number, entry in enumerate(entries):
-        place = f"{what}[{number}]"
         try:
-            _take(so_far, entry, place)
+            take(so_far, entry, f"{what}[{number}]")
         except Refused:
             raise
         except SeedlessError as error:

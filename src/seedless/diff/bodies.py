@@ -66,7 +66,7 @@ def permissions(
     ):
         allowed = found.others(name, is_new=wording.is_new)
         is_unlimited = not getattr(new, name).allow
-        # Leave to answer ends the blanket leave to publish (nats-server 2.15, client.go): its line says so.
+        # A permission to answer ends the one to publish everything (nats-server 2.15, client.go).
         if any(allowed) or (wording.is_new and is_unlimited and not (name == "pub" and new.resp)):
             place, title = f"{path}.{name}.allow", f"{label}{name} allow"
             lines = gate(wording, place, title, allowed, empty=empty, show=show, covered=_covered)

@@ -307,17 +307,7 @@ class _KeygenResultMembers(msgspec.Struct, frozen=True):
 
 def progress(request: KeygenRequest, entries: Sequence[Any]) -> KeygenProgress:
     """Return how far *entries* have come; raise `Refused` that names the place."""
-    so_far = KeygenProgress(request)
-    for number, entry in enumerate(entries):
-        place = f"transcript[{number}]"
-        try:
-            _take(so_far, entry, place)
-        except Refused:
-            raise
-        except SeedlessError as error:
-            raise Refused(error.message, error.hint) from error
-        so_far.entries.append(entry)
-    return so_far
+    return transcript.follow(KeygenProgress(request), entries, _take)
 
 
 def _take(so_far: KeygenProgress, entry: Any, place: str) -> None:  # noqa: ANN401 - what JSON holds

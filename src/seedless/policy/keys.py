@@ -412,7 +412,7 @@ def _p016_issuer_has_a_spare(_: Policy, change: Change, context: Context) -> Ite
 
 def _p013_names_nobody_else(policy: Policy, change: Change, context: Context) -> Iterator[Finding]:
     for what, where, key in named_keys(change.draft.claims.sub, change.draft.claims.body):
-        if key in context.delegations:  # nobody knows them when a policy is written: P017 judges them
+        if key in context.delegations:  # they are created after a policy is written: P017 judges them
             continue
         allowed = policy.named.get(what)
         if allowed is not None and key not in allowed:

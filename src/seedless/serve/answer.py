@@ -12,6 +12,7 @@ judged here.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from seedless.delegation import is_delegated
 from seedless.errors import Refused, UsageError
 from seedless.jwt import Claims, Jwt, draft
 from seedless.nkey import PublicKey, Role
+from seedless.serve.rules import Network, is_from
 from seedless.signer import Signer
 from seedless.text import brief
 from seedless.trust import EVERYONE, scope_of
@@ -244,7 +246,7 @@ def _require_enforced(key: UserKey, account: Account, scope: Scope | None, login
 
 
 def _require_template(template: Template, login: Login) -> None:
-    if template.src and not any(_is_in(login.host, network) for network in template.src):
+    if template.src and not is_from(login.host, _networks(template.src)):
         raise Refused(f"the role does not accept logins from {brief(login.host)}")
     if template.allowed_connection_types:
         accepted = {name.upper() for name in template.allowed_connection_types}
@@ -263,11 +265,13 @@ _CONNECTION_TYPES = {
 }
 
 
-def _is_in(host: str, network: str) -> bool:
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(network.strip(), strict=False)
-    except ValueError:
-        return False
+def _networks(src: Iterable[str]) -> tuple[Network, ...]:
+    """Return the networks in *src*; what is none holds no address, as for servers."""
+    found: list[Network] = []
+    for text in src:
+        with contextlib.suppress(ValueError):
+            found.append(ipaddress.ip_network(text.strip(), strict=False))
+    return tuple(found)
 
 
 def response_draft(

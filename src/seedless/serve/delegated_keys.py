@@ -47,7 +47,7 @@ class DelegatedKeys:
         return self._keys[account, role]
 
     async def renew(self, changed: Callable[[], bool]) -> None:
-        """Replace keys before they end, for ever.
+        """Replace keys before they end, until the service ends.
 
         *changed* uses the keys that there are now, and returns whether it could; a key that is still in use
         is not ended.
