@@ -123,14 +123,17 @@ class Callout:
         received = self._clock()
         setup = self.setup
         self._metrics.in_flight.inc()
+        where: dict[str, object] = {"reply": message.reply}
         try:
-            attempt = _Attempt(*await self._authentic(message, setup, received), message.reply, received)
+            attempt = _attempt(message, setup, received)
+            where |= attempt.source
+            await self._require_new(attempt)
             answer = await self._decide(attempt, setup)
         except SeedlessError as error:
-            self._unanswered("request", error.message, error.hint)
+            self._unanswered("request", error.message, hint=error.hint, **where)
             return
         except Exception as error:  # noqa: BLE001 - one request never ends the service
-            self._unanswered("internal", type(error).__name__)
+            self._unanswered("internal", type(error).__name__, **where)
             return
         finally:
             slots.release()
@@ -141,22 +144,11 @@ class Callout:
         else:
             await self._send(attempt, answer)
 
-    async def _authentic(
-        self, message: Msg, setup: CalloutSetup, received: float
-    ) -> tuple[CalloutRequest, str]:
-        """Return the request in *message*, and the curve key that its answer is sealed for."""
-        curve_key = (message.headers or {}).get(HEADER, "")
-        if setup.sealing is None:
-            text = require_plain(message.data)
-        else:
-            text = setup.sealing.open(message.data, curve_key)
-        request = read_request(text, message.reply, setup.keys.subject, received)
-        if setup.sealing is not None and request.server_curve_key != curve_key:
-            raise ServerError("the request is sealed by another curve key than that of the server")
+    async def _require_new(self, attempt: _Attempt) -> None:
+        """Raise `SeedlessError` for a request of a server that is not known, or that has come before."""
         if self._known_server is not None:
-            await self._known_server(request.server)
-        self._replays.add(request, received)
-        return request, curve_key
+            await self._known_server(attempt.request.server)
+        self._replays.add(attempt.request, attempt.received)
 
     async def _decide(self, attempt: _Attempt, setup: CalloutSetup) -> bytes | None:
         """Return the answer that lets the client in, or None to refuse it; the log gets the reason."""
@@ -210,7 +202,7 @@ class Callout:
     async def _refuse(self, attempt: _Attempt, bounds: Bounds) -> None:
         """Answer with nothing, which is a refusal, when the delay is over: trying again costs time."""
         if self._refusing >= bounds.refusals:
-            self._unanswered("refusals", f"{self._refusing} refusals are waiting")
+            self._unanswered("refusals", f"{self._refusing} refusals are waiting", **attempt.source)
             return
         due = min(attempt.received + bounds.refusal_delay, attempt.request.deadline - _MARGIN)
         self._refusing += 1
@@ -223,12 +215,12 @@ class Callout:
     async def _send(self, attempt: _Attempt, answer: bytes) -> None:
         """Publish the one answer of *attempt*, if its server still waits for it."""
         if self._clock() >= attempt.request.deadline:
-            self._unanswered("late", "the server does not wait any more")
+            self._unanswered("late", "the server does not wait any more", **attempt.source)
             return
         try:
             await self._publish(attempt.reply, answer)
         except SeedlessError as error:
-            self._unanswered("connection", error.message)
+            self._unanswered("connection", error.message, **attempt.source)
         else:
             self.answered += 1
 
@@ -239,21 +231,21 @@ class Callout:
             backend=identity.backend,
             name=claims.name,
             account=claims.aud or claims.body.issuer_account or str(user.issuer),
-            nkey=claims.sub,
             jti=user.id,
             expires=claims.exp,
-            **attempt.source,
+            # The key that was signed for, which ends the session when it is revoked.
+            **attempt.source | {"nkey": claims.sub},
         )
 
     def _refused(self, attempt: _Attempt, result: str, reason: str) -> None:
         self._metrics.logins.labels("refused", result).inc()
-        login = attempt.request.login
-        self._log.warning("login refused", reason=reason, user=login.user, nkey=login.nkey, **attempt.source)
+        self._log.warning("login refused", reason=reason, **attempt.source)
 
-    def _unanswered(self, reason: str, sentence: str, hint: str = "") -> None:
+    def _unanswered(self, cause: str, reason: str, /, **where: object) -> None:
+        """Count a request without an answer; what *where* states is a claim of whoever sent it."""
         self.failed += 1
-        self._metrics.unanswered.labels(reason).inc()
-        self._log.warning("request not answered", reason=sentence, hint=hint)
+        self._metrics.unanswered.labels(cause).inc()
+        self._log.warning("request not answered", reason=reason, **where)
 
 
 def _trouble(error: Exception, *, is_late: bool) -> tuple[str, str]:
@@ -275,12 +267,27 @@ class _Attempt(Struct, frozen=True):
 
     @property
     def source(self) -> dict[str, object]:
-        """Where the login comes from, for the log."""
+        """Who logs in, as the client states it, and from where; for the log."""
         login = self.request.login
         return {
+            "user": login.user,
+            "nkey": login.nkey,
             "host": login.host,
             "kind": login.kind,
             "type": login.type,
             "client": login.name,
             "server": self.request.server_name,
         }
+
+
+def _attempt(message: Msg, setup: CalloutSetup, received: float) -> _Attempt:
+    """Return the request in *message*; raise `SeedlessError` for one that no server makes."""
+    curve_key = (message.headers or {}).get(HEADER, "")
+    if setup.sealing is None:
+        text = require_plain(message.data)
+    else:
+        text = setup.sealing.open(message.data, curve_key)
+    request = read_request(text, message.reply, setup.keys.subject, received)
+    if setup.sealing is not None and request.server_curve_key != curve_key:
+        raise ServerError("the request is sealed by another curve key than that of the server")
+    return _Attempt(request, curve_key, message.reply, received)
