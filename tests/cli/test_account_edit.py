@@ -174,10 +174,10 @@ def test_tiers_have_limits_of_their_own(orders: Desk) -> None:
             id="no such tier",
         ),
         pytest.param(
-            ["--js-enable", "1"], ["--js-disable", "--js-streams", "3"], "--js-disable stands alone",
+            ["--js-enable", "1"], ["--js-disable", "--js-streams", "3"], "--js-disable is used alone",
             id="off, and limited",
         ),
-        pytest.param(["--js-enable", "1"], ["--js-tier", "1"], "--js-tier says for what", id="a tier alone"),
+        pytest.param(["--js-enable", "1"], ["--js-tier", "1"], "--js-tier names a tier", id="a tier alone"),
     ],
 )  # fmt: skip
 def test_limits_of_jetstream_that_contradict_each_other_are_refused(

@@ -126,7 +126,7 @@ def test_pruning_removes_users_with_their_creds_and_accounts(system: Desk) -> No
 def test_what_is_pruned_is_told_before(system: Desk) -> None:
     system.ok("apply", file(system))
     told = system.run("apply", file(system, "[accounts.ORDERS]"), "--prune", "--plan-only").err
-    assert "account AUDIT (removed: tenants.toml does not say it)" in told
+    assert "account AUDIT (removed: tenants.toml does not name it)" in told
 
 
 @pytest.mark.parametrize("words", [["--plan-only"], ["--dry-run"]], ids=["plan-only", "dry-run"])

@@ -265,7 +265,7 @@ operator = "{operator}"
         ('[delegations]\naccounts = ["*"]\nroles = ["service"]\nlongest = "12h"', ""),
         (
             '[delegations]\naccounts = ["*"]\nroles = ["s*"]\nlongest = "11h"',
-            "and the policy says 11h at most",
+            "and the policy allows 11h at most",
         ),
         ('[delegations]\naccounts = ["*"]\nroles = ["web"]\nlongest = "1d"', "which is not like web"),
         (

@@ -409,7 +409,7 @@ WRONG = {
     ),
     "an account twice": (
         'accounts.t = {}\ntemplates.s = {}\ntenants = [{ template = "s", name = "t" }]',
-        'tenants[0]: account "t" stands twice, in accounts.t too',
+        'tenants[0]: account "t" occurs twice, in accounts.t too',
     ),
     "name and names": (
         'templates.s = {}\ntenants = [{ template = "s" }]',
@@ -453,7 +453,7 @@ CANNOT = {
     ),
     "another key": (
         f'accounts.ORDERS.public_key = "{FOREIGN}"',
-        'account "ORDERS" is A.* in the store, and file.toml says A',
+        'account "ORDERS" is A.* in the store, and file.toml has A',
     ),
     "an issuer that is none": (BASE + 'issuer = "billing"', '"billing" is no key of account ORDERS'),
     "a name that cannot be seen": ('accounts."a\u200bb" = {}', "holds a character that cannot be seen"),

@@ -99,7 +99,7 @@ def test_the_operator_alone_is_a_policy() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("", 'operator is missing: say operator = "O…"', id="nothing"),
+        pytest.param("", 'operator is missing: write operator = "O…"', id="nothing"),
         pytest.param("operator = 1", "operator is not text", id="an operator that is no text"),
         pytest.param('operator = "OABC"', "operator is no public key", id="an operator that is no key"),
         pytest.param(f'operator = "{ACCOUNT}"', "operator is not the public key of an operator", id="a role"),

@@ -106,7 +106,7 @@ def _is_done(
     away: Mapping[tuple[str, ...], Jwt[Any] | None],
     subjects: Subjects,
 ) -> bool:
-    """Tell whether the store has what *change* makes; raise `StoreError` when it has neither that nor before.
+    """Return whether the store has what *change* makes; raise `StoreError` when it has another state.
 
     Before is what *change* replaces, wherever that lies, or what goes *away* from its address.
     """

@@ -1,4 +1,4 @@
-"""What jwts say, as frozen values: one body for each kind of claims, and its parts."""
+"""What jwts contain, as frozen values: one body for each kind of claims, and its parts."""
 
 from __future__ import annotations
 

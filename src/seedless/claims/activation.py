@@ -39,7 +39,7 @@ def hash_id(issuer: str, importer: str, subject: str) -> str:
     """
     if not (issuer and importer and subject):
         raise BadClaims("an activation without issuer, importing account and subject has no id")
-    import hashlib  # OpenSSL is slow to load, and few programs want this id
+    import hashlib  # OpenSSL is slow to load, and few programs need this id
 
     text = f"{issuer}.{importer}.{_without_wildcards(subject)}"
     try:

@@ -58,10 +58,10 @@ def require_encodable(body: Any, sub: str, issuer: PublicKey, version: int) -> N
     _require_subject(body, sub)
     if isinstance(body, Operator) and body.account_server_url:
         _require_url(body.account_server_url)
-    said = body.data.get("type") if isinstance(body, Generic) and body.data else None
-    if isinstance(said, str) and said in {*KINDS, "cluster", "server"}:
+    name = body.data.get("type") if isinstance(body, Generic) and body.data else None
+    if isinstance(name, str) and name in {*KINDS, "cluster", "server"}:
         raise BadClaims(
-            f"generic claims may not say that they are {said} claims",
+            f"generic claims must not have the type of {name} claims",
             "servers would read them as those",
             path="nats.type",
             rule="generic-names-typed",
@@ -90,7 +90,7 @@ def settled(payload: Payload[Any]) -> tuple[Decoded, bytes] | None:
 
 
 def _is_canonical(body: object) -> bool:
-    """Tell whether `canonical` would leave *body*, which is of the right types, as it is."""
+    """Return whether `canonical` would leave *body*, which is of the right types, as it is."""
     if not isinstance(body, Account):
         return True
     for export in body.exports:

@@ -148,7 +148,7 @@ def _sha512_256() -> Any:  # noqa: ANN401 - hashlib names no type
 
 
 def decode_canonical(data: bytes) -> Decoded | None:
-    """Return what *data* says, or None unless encoding it again gives the same bytes."""
+    """Return the claims in *data*, or None unless encoding it again gives the same bytes."""
     kind = _kind(data)
     if kind is None:
         return None
@@ -177,7 +177,7 @@ def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
 
 
 def _is_plain(body: object) -> bool:
-    """Tell whether *body* holds only what servers read as it is written; `decoding` reads the rest.
+    """Return whether *body* holds only what servers read as it is written; `decoding` reads the rest.
 
     Numbers of a scope pass through float64 there, a sampling of 0 is spelled headers, and numbers without
     sign end at 64 bits, which msgspec cannot state.
@@ -199,7 +199,7 @@ def _is_plain(body: object) -> bool:
 
 
 def _is_exact(template: Template) -> bool:
-    """Tell whether all numbers of *template* are the same as float64s."""
+    """Return whether all numbers of *template* are the same as float64s."""
     for number in (template.subs, template.data, template.payload):
         if number is not UNSET and abs(number) > _EXACT:
             return False

@@ -1,7 +1,7 @@
 """What several kinds of claims share: number ranges, permissions, limits of a user.
 
 Member names and their order are those of the official library (nats-io/jwt v2.8.2), since the order is
-part of what is signed. A member with its zero value is not written, unless it says so here.
+part of what is signed. A member with its zero value is not written, unless it is marked so here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ImportType = Literal["", "stream", "service"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A frozen value whose zero members are not written; claims hold no cycles that would want collecting."""
+    """A frozen value whose zero members are not written; claims hold no cycles to collect."""
 
 
 class Permission(Part, frozen=True, kw_only=True):

@@ -62,7 +62,7 @@ def decode(data: bytes) -> Decoded:
     refuse_old(kind, "nats.type")
     version = _head(nats).version
     if kind in CALLOUT and version < VERSION:
-        return marked(typed(kind, value))  # its version is not looked at, but tells what was signed
+        return marked(typed(kind, value))  # its version is not looked at, but shows what was signed
     require_version(version)
     return typed(kind, value)
 
@@ -85,7 +85,7 @@ def _head(members: dict[str, Any], path: str = "nats") -> _Head:
 def refuse_escaped_headers(value: object, data: bytes) -> None:
     """Raise `BadClaims` when the payload *data* spells the sampling `headers` with escapes.
 
-    The official library compares its text as it stands in the JSON (exports.go), which *value* no longer has.
+    The official library compares its text as written in the JSON (exports.go), which *value* no longer has.
     """
     words = sum(
         isinstance(item, str) and item.lower() == "headers" and not isinstance(item, Number)
@@ -250,7 +250,7 @@ def _relax_export(export: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def require_scope_kind(scope: dict[str, Any], path: str) -> None:
-    """Raise `BadClaims` unless *scope*, an entry of `signing_keys`, says that it is a `user_scope`."""
+    """Raise `BadClaims` unless *scope*, an entry of `signing_keys`, has the kind `user_scope`."""
     kind = scope.get("kind")
     if kind != "user_scope":
         raise BadClaims(
@@ -268,7 +268,7 @@ def _relax_scope(scope: dict[str, Any], path: str) -> dict[str, Any]:
 def through_floats(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
     """Return *value* with its numbers spelled as after Go's way through float64: 5.0 becomes 5.
 
-    Integers that lose digits there are kept (`claims.effective` says what they mean), unless they end beyond
+    Integers that lose digits there are kept (`claims.effective` has what they mean), unless they end beyond
     every range.
     """
     if isinstance(value, Number) or (isinstance(value, int) and not isinstance(value, bool)):

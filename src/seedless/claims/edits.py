@@ -163,7 +163,7 @@ def _trace(existing: MessageTrace | None, options: Options) -> MessageTrace | No
             raise UsageError("what is not traced is not sampled", "leave out --trace-context-sampling")
         return None
     if subject is None and sampling is not None and existing is None:
-        raise UsageError("nothing is traced yet", "say where to: --trace-context-subject")
+        raise UsageError("nothing is traced yet", "name a subject: --trace-context-subject")
     trace = existing or MessageTrace()
     if subject is not None:
         trace = MessageTrace(dest=subject)
@@ -171,7 +171,7 @@ def _trace(existing: MessageTrace | None, options: Options) -> MessageTrace | No
 
 
 def jetstream(existing: Limits, options: Options) -> Limits:
-    """Return the limits of an account with what the `--js-…` options say; raise `UsageError`.
+    """Return the limits of an account changed by the `--js-…` options; raise `UsageError`.
 
     Flat limits and tiers exclude each other (nats-io/jwt v2.8.2, `OperatorLimits.Validate`).
     """
@@ -180,7 +180,7 @@ def jetstream(existing: Limits, options: Options) -> Limits:
     orders = [name for name in ("js_disable", "js_enable", "rm_js_tier") if options.get(name) is not None]
     if len(orders) > 1 or (orders and (changed or tier is not None)):
         name = orders[0].replace("_", "-")
-        raise UsageError(f"--{name} stands alone", "leave out the other options of JetStream")
+        raise UsageError(f"--{name} is used alone", "leave out the other options of JetStream")
     if orders == ["js_disable"]:
         return replace(existing, **_OFF, tiered_limits={})
     if orders == ["rm_js_tier"]:
@@ -191,7 +191,7 @@ def jetstream(existing: Limits, options: Options) -> Limits:
         return _with_tier(existing, options["js_enable"], _UNLIMITED)
     if tier is not None and not changed:
         raise UsageError(
-            "--js-tier says for what, and nothing is set", "as in --js-tier 3 --js-disk-storage 10G"
+            "--js-tier names a tier, and no limit is set", "as in --js-tier 3 --js-disk-storage 10G"
         )
     if not changed:
         return existing
@@ -214,7 +214,7 @@ def _with_tier(limits: Limits, tier: int, members: Mapping[str, Any]) -> Limits:
             names = ", ".join(limits.tiered_limits)
             raise UsageError(
                 f"the account has limits for the tiers {names}, and then none of its own",
-                "say which with --js-tier, or remove them with --rm-js-tier",
+                "name one with --js-tier, or remove them with --rm-js-tier",
             )
         return replace(limits, **members)
     if any(_of_tier(limits, 0).values()):

@@ -32,7 +32,7 @@ class Limit(msgspec.Struct, frozen=True):
     is_rare: bool = False
 
     def is_unlimited(self, number: object) -> bool:
-        """Tell whether *number* limits nothing; what is no number is the default of a template, no limit."""
+        """Return whether *number* limits nothing; no number is the default of a template, no limit."""
         return not isinstance(number, int) or number < 0 or (number == 0 and self.zero_is_unlimited)
 
 
@@ -83,7 +83,7 @@ class TextList(msgspec.Struct, frozen=True):
 
 
 class AllowList(msgspec.Struct, frozen=True):
-    """A list of what is allowed; an empty one allows what `anything` says, so that the first entry narrows.
+    """A list of what is allowed; an empty one allows `anything`, so that the first entry narrows.
 
     An `entry` is text, in lower or upper case, or a span of a day, which is removed by its start.
     """
@@ -173,7 +173,7 @@ JETSTREAM: tuple[Limit | Flag, ...] = (
     ),
     Flag(
         "max_bytes_required", "js_max_bytes_required", "max bytes of a stream",
-        "JetStream: streams must say how large they get.", words=("not required", "required"), is_rare=True,
+        "JetStream: streams must declare their size.", words=("not required", "required"), is_rare=True,
     ),
 )  # fmt: skip
 """Members of `JetStreamLimits`, the limits of a tier, and of the `Limits` of an account without tiers."""

@@ -1,6 +1,6 @@
 """Claims that a person or a file wrote: read strictly, so that a slip is found before it is signed.
 
-Refused beyond what `decoding` refuses: unknown members, other spellings, a signing key that stands twice,
+Refused beyond what `decoding` refuses: unknown members, other spellings, a signing key that occurs twice,
 limits of a template that servers would read differently.
 """
 
@@ -29,7 +29,7 @@ _TEMPLATE_LIMITS = ("subs", "data", "payload")
 
 
 def from_json(kind: str | None, data: bytes) -> Payload[Any]:
-    """Read the JSON *data* as claims of *kind* (None: what `nats.type` says); raise `BadClaims`.
+    """Read the JSON *data* as claims of *kind* (None: the one in `nats.type`); raise `BadClaims`.
 
     `iss`, `iat` and `jti` may be there and mean nothing: a draft sets them. Absent limits of a template
     become −1, as the official constructor has it.
@@ -38,8 +38,8 @@ def from_json(kind: str | None, data: bytes) -> Payload[Any]:
     if not isinstance(value, dict):
         raise BadClaims("the claims are not a JSON object", "write {…} with sub and nats")
     nats = value.get("nats", {} if kind != Generic.kind else None)
-    said = nats.get("type") if isinstance(nats, dict) else None
-    kind = _kind(kind, said)
+    named = nats.get("type") if isinstance(nats, dict) else None
+    kind = _kind(kind, named)
     if kind == Generic.kind:
         return _generic(value, nats)
     value = {"nats": {}} | value
@@ -57,20 +57,20 @@ def from_json(kind: str | None, data: bytes) -> Payload[Any]:
     return payload
 
 
-def _kind(kind: str | None, said: object) -> str:
+def _kind(kind: str | None, named: object) -> str:
     if kind is not None and kind not in {*KINDS, Generic.kind}:
         raise BadClaims(f"there are no {kind} claims", f"one of {', '.join([*KINDS, Generic.kind])}")
     if kind is None:
-        if not isinstance(said, str):
+        if not isinstance(named, str):
             raise BadClaims(
-                "nats.type: the claims do not say of which kind they are",
+                "nats.type: the claims do not name their kind",
                 f"one of {', '.join(KINDS)}",
                 path="nats.type",
             )
-        return said if said in KINDS else Generic.kind
-    if kind != Generic.kind and said is not None and said != kind:
+        return named if named in KINDS else Generic.kind
+    if kind != Generic.kind and named is not None and named != kind:
         raise BadClaims(
-            f"nats.type: expected {kind}, found {said!s:.40}", "leave it out or correct it", path="nats.type"
+            f"nats.type: expected {kind}, found {named!s:.40}", "leave it out or correct it", path="nats.type"
         )
     return kind
 
@@ -110,7 +110,7 @@ def _account(account: Account) -> Account:
     for index, entry in enumerate(account.signing_keys):
         path = f"nats.signing_keys[{index}]"
         if signing_key(entry) in seen:
-            raise BadClaims(f"{path}: {signing_key(entry)} stands twice", "keep one", path=path)
+            raise BadClaims(f"{path}: {signing_key(entry)} occurs twice", "keep one", path=path)
         seen.add(signing_key(entry))
         entries.append(_scope(entry, path) if isinstance(entry, Scope) else entry)
     return _with(account, signing_keys=tuple(entries))

@@ -84,7 +84,7 @@ class _Cells(list[Any]):
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """What a payload says that it is; a top-level type (`is_v1`) makes it version 1."""
+    """The kind that a payload names; a top-level type (`is_v1`) makes it version 1."""
 
     name: str
     version: int
@@ -181,11 +181,11 @@ def header(data: bytes) -> tuple[str, tuple[Deviation, ...]]:
 
 
 def _identify(value: Pairs) -> _Kind:
-    """Return what *value* says that it is."""
+    """Return the kind that *value* names."""
     try:
         found = _Reading().folded(value, _struct_info(_Identifier))
     except BadClaims:
-        top, kind = _said(value, "type"), _said(_last(value, "nats"), "type")
+        top, kind = _text_of(value, "type"), _text_of(_last(value, "nats"), "type")
         if top or (isinstance(kind, str) and kind in {*KINDS, *decoding.OLD}):
             raise
         return _Kind("", 0, is_v1=False)  # DecodeGeneric does not look at it
@@ -195,7 +195,7 @@ def _identify(value: Pairs) -> _Kind:
     return _Kind(nats.get("type", ""), nats.get("version", 0), is_v1=False)
 
 
-def _said(members: object, name: str) -> object:
+def _text_of(members: object, name: str) -> object:
     value = _last(members, name)
     return None if isinstance(value, Number) else value
 

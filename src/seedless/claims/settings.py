@@ -28,13 +28,13 @@ _STEP = re.compile(r'\.?(?:"((?:[^"\\]|\\.)*)"|\[(\d{1,6})\]|([^.\[\]"=]+))')
 _NOTHING = wire.Number("0.5")
 """Fits nowhere: no member of any claims is a fraction."""
 _LOOK = "look at seedless show --json"
-_HOLDS = "seedless show --json says what such a member holds; --unset takes it out"
+_HOLDS = "seedless show --json shows what such a member holds; --unset takes it out"
 
 
 def with_settings(body: B, settings: Sequence[str], removals: Sequence[str] = ()) -> B:
     """Return *body* without the members at the paths *removals*, and with *settings*, each `path=value`.
 
-    A value is JSON, or text as it stands where the member is text. Raise `UsageError`.
+    A value is JSON, or text as it is where the member is text. Raise `UsageError`.
     """
     for path in removals:
         body = _unset(body, path)

@@ -71,7 +71,7 @@ class Filler(msgspec.Struct, frozen=True, kw_only=True):
     account_tags: tuple[str, ...]
 
     def values(self, call: Call) -> tuple[str, ...]:
-        """Return what *call*, which calls a function that exists, stands for; nothing where no tag fits."""
+        """Return what *call*, which calls a known function, is replaced by; nothing where no tag fits."""
         if call.function in _TAGS:
             prefix = f"{call.argument}:"
             tags = self.tags if call.function == "tag" else self.account_tags
@@ -128,12 +128,12 @@ def _call(text: str) -> Call:
 
 
 def has_stray_braces(entry: str) -> bool:
-    """Tell whether *entry* has `{{` or `}}` that is part of no template, and so is taken as it stands."""
+    """Return whether *entry* has `{{` or `}}` that is part of no template, and so is taken as it is."""
     return _BRACES.search(_replaced(entry, lambda _: "")) is not None
 
 
 def is_plain_token(value: str) -> bool:
-    """Tell whether *value* is one token of a subject wherever it is put: no dot, blank, wildcard, brace."""
+    """Return whether *value* is one token of a subject wherever it is put: no dot, blank, wildcard, brace."""
     return value != "" and _NOT_PLAIN.search(value) is None
 
 

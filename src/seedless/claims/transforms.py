@@ -109,7 +109,7 @@ def unfit(source: str, targets: Sequence[WeightedMapping]) -> Unfit | None:
 
 
 def _leave_a_rest(targets: Sequence[WeightedMapping]) -> bool:
-    """Tell whether the weights are less than all, in a cluster or for those that are for none."""
+    """Return whether the weights are less than all, in a cluster or for those that are for none."""
     shares = collections.Counter({"": 0})
     for target in targets:
         shares[target.cluster] += target.weight or _ALL
@@ -129,7 +129,7 @@ def transforms(target: str) -> tuple[Transform | str, ...]:
 
 
 def has_stray_transform(target: str) -> bool:
-    """Tell whether *target* (a subject) has braces that servers take for a part of the subject."""
+    """Return whether *target* (a subject) has braces that servers take for a part of the subject."""
     tokens = target.split(".")
     return any(("{{" in token or "}}" in token) and _transform(token) is None for token in tokens)
 

@@ -49,7 +49,7 @@ def parse(text: str) -> Url | None:
 
 
 def is_url(text: str) -> bool:
-    """Tell whether Go parses *text* as a URL, and finds a scheme in it."""
+    """Return whether Go parses *text* as a URL, and finds a scheme in it."""
     url = parse(text)
     return url is not None and url.scheme != ""
 
@@ -75,7 +75,7 @@ def _is_authority(scheme: str, authority: str) -> bool:
 
 
 def _is_literal(host: str) -> bool:
-    """Tell whether *host* is an IPv6 address in brackets, perhaps with a zone and a port."""
+    """Return whether *host* is an IPv6 address in brackets, perhaps with a zone and a port."""
     inner, bracket, port = host[1:].rpartition("]")
     if not host.startswith("[") or "[" in inner or not bracket or not _PORT.fullmatch(port):
         return False

@@ -1,4 +1,4 @@
-"""User claims, and the template of a scope, which stands for a user's permissions and limits."""
+"""User claims, and the template of a scope, which replaces a user's permissions and limits."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def not_confirmed(add: str = "--yes", hint: str = "") -> UsageError:
 
 
 def has_terminal() -> bool:
-    """Tell whether this process has a controlling terminal, where a person can be asked."""
+    """Return whether this process has a controlling terminal, where a person can be asked."""
     try:
         Terminal().close()
     except OSError:
@@ -168,7 +168,7 @@ class Terminal:
 
 
 def _is_seen() -> bool:
-    """Tell whether what goes to stderr is shown on the controlling terminal."""
+    """Return whether what goes to stderr is shown on the controlling terminal."""
     try:
         os.tcgetpgrp(sys.stderr.fileno())  # only the controlling terminal has one
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""Desired state: a file that says how operator, accounts and users should be, and the plan for it."""
+"""Desired state: a file that describes operator, accounts and users, and the plan for it."""

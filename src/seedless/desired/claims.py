@@ -82,7 +82,7 @@ class Writer(msgspec.Struct, frozen=True):
         where: str,
         is_system: bool,
     ) -> Claims[Account]:
-        """Return the claims of the account *name*, which the file says at *where*."""
+        """Return the claims of the account *name*, which the file describes at *where*."""
         body = current.claims.body if current else (system_account() if is_system else Account.new())
         members = _body(desired)
         if "imports" in members:
@@ -173,7 +173,7 @@ def _body(desired: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_same(one: Claims[Any], other: Claims[Any]) -> bool:
-    """Tell whether both would be signed as the same claims."""
+    """Return whether both would be signed as the same claims."""
     if one == other:
         return True
     if all(getattr(one.body, name, ()) == getattr(other.body, name, ()) for name in _SORTED):
@@ -197,7 +197,7 @@ def with_members(body: B, desired: Mapping[str, Any], kind: Table, path: str, *,
     existing = msgspec.to_builtins(body)
     merged = _part(existing, desired, kind, prune=prune)
     try:
-        # Each value was read as its kind wants it: this hardly ever fails, and `typed_json` says where.
+        # Each value was read as its kind requires: this hardly ever fails, and `typed_json` names the place.
         return msgspec.convert(merged, type(body))
     except msgspec.ValidationError:
         try:
@@ -319,6 +319,6 @@ def signing_keys(
 
 
 def keeps(jwt: Jwt[Any], desired: ValidityPeriod, renew: int, now: int) -> bool:
-    """Tell whether *jwt* holds no longer than *desired*, and for more than *renew* seconds from *now*."""
+    """Return whether *jwt* holds no longer than *desired*, and for more than *renew* seconds from *now*."""
     start = max(now, jwt.issued_at)
     return renew < jwt.claims.exp - start and 0 < jwt.claims.exp <= desired.end(start)

@@ -24,7 +24,7 @@ class CurrentState(msgspec.Struct, frozen=True):
     """The operator, all accounts, the users that count, by name; and the keys that are known.
 
     `known` are the public keys of which the inventory knows where they are, with their tokens, `called` those
-    by role and name. `is_used` tells whether some jwt is about a key, or names it.
+    by role and name. `is_used` returns whether some jwt is about a key, or names it.
     """
 
     operator: Jwt[Operator] | None = None
@@ -46,7 +46,7 @@ def current_state(
     """Read what *desired* is about; None is a store that does not exist yet.
 
     A damaged file is an error where it matters: of an account or a user that is named, and of any that
-    pruning would have to look at. *elsewhere* tells whether another store of the same folder uses a key.
+    pruning would have to look at. *elsewhere* returns whether another store of the same folder uses a key.
     """
     operator = store.get() if store else None
     accounts = _accounts(store, desired, prune=prune) if store else {}
@@ -111,6 +111,6 @@ def require_same(what: str, name: str, members: object, existing: Jwt[Any] | Non
     """Raise `UsageError` when the file names another key than the existing jwt has."""
     if members is not None and existing is not None and members != existing.claims.sub:
         raise UsageError(
-            f"{what} {quoted(name)} is {existing.claims.sub} in the store, and {file} says {members}",
+            f"{what} {quoted(name)} is {existing.claims.sub} in the store, and {file} has {members}",
             "a key is for good: leave public_key out, or delete it first",
         )

@@ -53,7 +53,7 @@ def export_state(
     accounts: Mapping[str, Jwt[Account]],
     users: Mapping[tuple[str, str], Jwt[User]],
 ) -> dict[str, Any]:
-    """Return the members of the file that says all of *operator*, *accounts* and *users*, by their names."""
+    """Return the members of the file that describes *operator*, *accounts* and *users*, by their names."""
     names = _NamesByKey({jwt.claims.sub: name for name, jwt in accounts.items()})
     return {
         "operator": _operator(operator, names),
@@ -67,7 +67,7 @@ def export_state(
 
 
 def has_header(path: tuple[str, ...]) -> bool:
-    """Tell whether the table at *path* has a header of its own in TOML: operator, accounts and users have."""
+    """Return whether the table at *path* has a header of its own in TOML: operator, accounts, users have."""
     match path:
         case (_,) | ("accounts", _) | ("accounts", _, "users") | ("accounts", _, "users", _):
             return True

@@ -36,7 +36,7 @@ _UINT64_MAX = 2**64 - 1
 
 
 class ListOf(msgspec.Struct, frozen=True):
-    """A list, which is a value: who says it says all of it."""
+    """A list, which is a value: a file that has it has all of it."""
 
     item: Kind
 
@@ -60,7 +60,7 @@ class NamedItems(msgspec.Struct, frozen=True):
 
 
 class Entries(msgspec.Struct, frozen=True):
-    """A list of things that are told apart by the members of their `identity`; else as `Named`."""
+    """A list of things that are distinguished by the members of their `identity`; else as `Named`."""
 
     item: Table
     identity: tuple[str, ...]
@@ -230,9 +230,9 @@ def _schema(kind: Kind, *, in_template: bool) -> dict[str, Any]:
         case ListOf():
             return {"type": "array", "items": _schema(kind.item, in_template=in_template)}
         case Entries():
-            told = f"told apart by {', '.join(kind.identity)}"
+            description = f"distinguished by {', '.join(kind.identity)}"
             items = _schema(kind.item, in_template=in_template)
-            return {"type": "array", "description": told, "items": items}
+            return {"type": "array", "description": description, "items": items}
         case NamedItems():
             items = _schema(kind.item, in_template=in_template)
             return {"type": "object", "description": f"by {kind.what}", "additionalProperties": items}

@@ -55,7 +55,7 @@ def _operator_name(desired: Desired, current: CurrentState) -> str:
         return current.operator.claims.name.strip()
     if name is None:
         raise UsageError(
-            f"there is no operator yet, and {desired.file} names none", 'say [operator] name = "ACME"'
+            f"there is no operator yet, and {desired.file} names none", 'write [operator] name = "ACME"'
         )
     return name
 
@@ -89,7 +89,7 @@ def _signing_key(
     if len(scopes) > 1:
         raise UsageError(
             f"account {quoted(owner)} has {len(scopes)} signing keys with the role {quoted(wanted)}",
-            f"say which: key = {quoted(scopes[0])}",
+            f"name one of them: key = {quoted(scopes[0])}",
         )
     if scopes:
         return PublicKey.parse(scopes[0])

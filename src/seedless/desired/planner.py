@@ -2,7 +2,7 @@
 
 What is as it should be is not touched, so that nothing is signed where nothing differs. What pruning removes
 is placed, not signed; a removed user whose jwt still holds is revoked in its account. Never pruned are the
-system account, revocations, and signing keys that jwts depend on which the file does not say.
+system account, revocations, and signing keys that jwts depend on which the file does not name.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class _Planner(msgspec.Struct, frozen=True):
                 raise AssertionError(address)
         if existing is not None and existing.issuer == issuer and is_same(claims, existing.claims):
             return None
-        reason = f"as {self.desired.file} says"
+        reason = f"as {self.desired.file} describes"
         return changed(claims, issuer, replaces=existing, now=self.writer.now, reason=reason, address=address)
 
     def _store_writes(self) -> Iterator[StoreWrite]:
@@ -231,7 +231,7 @@ class _Planner(msgspec.Struct, frozen=True):
             existing: Any = (
                 self.current.users[address] if len(address) > 1 else self.current.accounts[address[0]]  # type: ignore[index]  # of a user
             )
-            yield StoreWrite(address, None, existing, f"{self.desired.file} does not say it")
+            yield StoreWrite(address, None, existing, f"{self.desired.file} does not name it")
 
     def _around(self, changes: tuple[Change, ...]) -> tuple[Jwt[Any], ...]:
         """Return the jwts that the changes are about: the operator, accounts of users, exporters."""
@@ -248,7 +248,7 @@ class _Planner(msgspec.Struct, frozen=True):
         return (*operator, *(jwt for jwt in accounts if jwt.claims.sub in wanted))
 
     def _require_no_orphans(self, operator: Claims[Any], accounts: Mapping[str, Claims[Any]]) -> None:
-        """Raise `UsageError` when a signing key would go that jwts depend on which the file does not say."""
+        """Raise `UsageError` when a signing key would go that jwts depend on which the file does not name."""
         removed = set(self.removed)
         lost = _lost(self.current.operator, operator)
         for name, jwt in self.current.accounts.items():
@@ -272,5 +272,5 @@ def _lost(before: Jwt[Any] | None, after: Claims[Any]) -> set[str]:
 def _orphaned(kind: str, name: str, jwt: Jwt[Any], owner: str) -> UsageError:
     return UsageError(
         f"{kind} {quoted(name)} was signed by {jwt.issuer}, which {owner} would lose",
-        f"say {kind} {name} in the file, which signs it again, or keep that signing key",
+        f"name {kind} {name} in the file, which signs it again, or keep that signing key",
     )

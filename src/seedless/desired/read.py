@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 5
-_HINT = "docs/howto/desired-state.md shows what a file may say"
+_HINT = "docs/howto/desired-state.md shows what a file may contain"
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """What a file says, its values read: each account by its name, those of templates among them.
+    """What a file contains, its values read: each account by its name, those of templates among them.
 
-    `operator` and `accounts` hold only what the file says. `where` is the place of each account in the file.
+    `operator` and `accounts` hold only what is in the file. `where` is the place of each account in the file.
     `lists_accounts`: the file has accounts or tenants, so that pruning removes others.
     """
 
@@ -49,7 +49,7 @@ class Desired(msgspec.Struct, frozen=True):
 
 
 def read(data: bytes, file: str) -> Desired:
-    """Return what the TOML or JSON in *data* says; raise `UsageError` with all that is wrong.
+    """Return what the TOML or JSON in *data* describes; raise `UsageError` with all that is wrong.
 
     *file* is what errors call it.
     """
@@ -154,7 +154,7 @@ class _DocumentReading:
         self.wrong.append(f"{path or 'the file'}{self.whose}: {sentence}")
 
     def _named(self, name: Any, path: str) -> None:  # noqa: ANN401 - likewise
-        if not isinstance(name, str):  # which has been told
+        if not isinstance(name, str):  # which has been reported
             return
         try:
             require_storable(name)
@@ -165,7 +165,7 @@ class _DocumentReading:
         if ("name" in tenant) == ("names" in tenant):
             self._wrong(place, "expected name or names, one of them")
         wanted = tenant.get("template")
-        if not isinstance(wanted, str):  # which has been told
+        if not isinstance(wanted, str):  # which has been reported
             return
         if wanted not in templates:
             text = f"there is no template {quoted(wanted)}{_meant(wanted, templates)}"
@@ -173,7 +173,7 @@ class _DocumentReading:
             return
         for name in (*tenant.get("names", ()), tenant.get("name")):
             if isinstance(name, str) and name in self.accounts:
-                self._wrong(place, f"account {quoted(name)} stands twice, in {self.where[name]} too")
+                self._wrong(place, f"account {quoted(name)} occurs twice, in {self.where[name]} too")
             elif isinstance(name, str):
                 variables = tenant.get("vars", {})
                 self._tenant(name, templates[wanted], variables, ("templates", wanted))
@@ -226,7 +226,7 @@ def _expanded(value: Any, variables: Mapping[str, Any], place: Place, used: set[
             inside = (*place, name)
             written = str(_text(name, variables, inside, used)) if "{{" in name else name
             if written in made:
-                raise InvalidValue("stands twice", wire.path_of((*place, written)))
+                raise InvalidValue("occurs twice", wire.path_of((*place, written)))
             made[written] = _expanded(item, variables, inside, used)
         return made
     if isinstance(value, list):

@@ -217,7 +217,7 @@ def _shown_moment(seconds: int) -> int | str:
 _MOMENT_SCHEMA: dict[str, Any] = {
     "type": ["integer", "string"],
     "pattern": r"^(\d{4}-\d\d-\d\d|[1-9]\d{8,11}$)",
-    "description": "a date or a time (UTC unless it says so), Unix seconds, or 0 for none",
+    "description": "a date or a time (UTC unless it names a zone), Unix seconds, or 0 for none",
 }
 MOMENT = Value(_moment, _shown_moment, _MOMENT_SCHEMA)
 
@@ -252,7 +252,7 @@ UNTIL = Value(
     {
         "type": ["integer", "string"],
         "pattern": r"^(\d{4}-\d\d-\d\d|\d{1,6}[smhdwMy]$|[1-9]\d{8,11}$)",
-        "description": "until when: a date, a time, a validity from the signature as 30d, or 0 for ever",
+        "description": "expiry: a date, a time, a validity from the signature as 30d, or 0 for ever",
     },
 )
 

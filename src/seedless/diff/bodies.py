@@ -82,7 +82,7 @@ def permissions(
 
 
 def is_open(permitted: Permitted) -> bool:
-    """Tell whether nothing restricts what may be published and subscribed."""
+    """Return whether nothing restricts what may be published and subscribed."""
     pub, sub = permitted.pub, permitted.sub
     return not any((pub.allow, pub.deny, sub.allow, sub.deny, permitted.resp))
 
@@ -167,7 +167,7 @@ def _opened(permitted: Permitted) -> str:
 
 
 def _covered(others: Sequence[Hashable]) -> Callable[[object], bool]:
-    """Return what tells whether a permission is one of *others*, or within one of them: queues never are."""
+    """Return a test whether a permission is one of *others*, or within one of them: queues never are."""
     same = {str(other) for other in others}
     index = SubjectIndex(text for text in same if " " not in text)
     return lambda item: str(item) in same or (" " not in str(item) and index.contain(str(item)))

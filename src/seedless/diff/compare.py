@@ -59,7 +59,7 @@ def diff(
 ) -> tuple[Difference, ...]:
     """Return the differences between *old* and *new*, those that widen access first; none when equal.
 
-    Of something new (*old* is None) return all that it says, in the order of a portrait. *names* are known
+    Of something new (*old* is None) return all that it has, in the order of a portrait. *names* are known
     names of keys (key text → name). Never raises: claims that make no sense are shown as they are.
     """
     wording = Wording(names, is_new=old is None)
@@ -138,7 +138,7 @@ def _uncovered(
     filled = [_Paths(side) for side in (was, now)]
     for path in [*now, *(path for path in was if path not in now)]:
         before, after = was.get(path), now.get(path)
-        if (path in was) == (path in now) and _said(before) == _said(after):
+        if (path in was) == (path in now) and _distinct(before) == _distinct(after):
             continue
         if {} in (before, after) and filled[after != {}].has_within(path):
             continue  # it was, or is, not empty: its members have lines
@@ -155,8 +155,8 @@ def _uncovered(
         yield Difference(Effect.CHANGES, brief(path), wording.step(*texts), (path,), before, after)
 
 
-def _said(value: object) -> object:
-    """Return what tells *value* from others: to Python, true and 1 are equal."""
+def _distinct(value: object) -> object:
+    """Return what distinguishes *value* from others: to Python, true and 1 are equal."""
     try:
         return wire.encode(wire.generic(value)) if not isinstance(value, int) else (type(value), value)
     except BadClaims:
@@ -172,7 +172,7 @@ class _Paths:
         self._lengths = sorted({len(path) for path in self._all})
 
     def has_within(self, path: str, marks: str = ".[") -> bool:
-        """Tell whether one of these is below *path*: a member, or an item of a list."""
+        """Return whether one of these is below *path*: a member, or an item of a list."""
         for mark in marks:
             at = bisect.bisect_left(self._sorted, path + mark)
             if at < len(self._sorted) and self._sorted[at].startswith(path + mark):
@@ -180,7 +180,7 @@ class _Paths:
         return False
 
     def touch(self, path: str) -> bool:
-        """Tell whether one of these is *path*, above it, or below it; the body as a whole counts for none."""
+        """Return whether one of these is *path*, above it, or below it; the whole body counts for none."""
         if path == BODY:
             return False
         if path in self._all or self.has_within(path, "."):

@@ -40,9 +40,9 @@ _OPPOSITE = {
 class Difference(msgspec.Struct, frozen=True):
     """One line of a diff.
 
-    `label` says what it is about, `text` what it was and is; both are safe to print. `paths` are the members
+    `label` names what it is about, `text` what it was and is; both are safe to print. `paths` are the members
     that it covers, `old` and `new` their values (of a group: objects). `details` are what the line sums up,
-    for readers who want all of it.
+    for readers who need all of it.
     """
 
     effect: Effect

@@ -81,4 +81,4 @@ def _against(allowed: DelegationPins | None, delegated: DelegatedRole, change: C
     seconds = delegated.until - change.draft.issued_at
     if seconds > allowed.longest:
         most = units.span(allowed.longest)
-        yield f"delegates for {units.span(seconds)}, and the policy says {most} at most"
+        yield f"delegates for {units.span(seconds)}, and the policy allows {most} at most"

@@ -26,7 +26,7 @@ def refuse_token(policy: Policy, serial: str, where: str) -> None:
 
 
 def is_attestation_required(policy: Policy | None, public_key: PublicKey) -> bool:
-    """Tell whether *policy* lets *public_key* sign only if its device attests it."""
+    """Return whether *policy* lets *public_key* sign only if its device attests it."""
     pins = policy.attestation if policy else None
     return pins is not None and public_key.role.name.lower() in pins.required
 

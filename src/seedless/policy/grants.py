@@ -1,4 +1,4 @@
-"""Which subjects claims give access to, and where they say so."""
+"""Which subjects claims give access to, and at which places."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Grant:
         return f"{shown(self.subject)} (by {shown(self.entry)})" if self.entry else shown(self.subject)
 
     def is_as_wide_as(self, subject: str) -> bool:
-        """Tell whether all of *subject* is within the grant."""
+        """Return whether all of *subject* is within the grant."""
         return is_within(subject, self.subject)
 
     def reaches(self, subject: str) -> bool:
-        """Tell whether a message can be of both *subject* and the grant, and is not denied."""
+        """Return whether a message can be of both *subject* and the grant, and is not denied."""
         return overlap(self.subject, subject) and not self.denied.contain(subject)
 
 

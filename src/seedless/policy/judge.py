@@ -45,7 +45,7 @@ def _of_values(values: dict[str, Any], name: str = "the policy") -> Policy:
     reading = Reading()
     fields = reading.fields(KEYS, values)
     if "operator" not in values:
-        reading.errors.append('operator is missing: say operator = "O…", the operator that is trusted here')
+        reading.errors.append('operator is missing: write operator = "O…", the operator that is trusted here')
     reading.errors += contradictions(fields)
     if reading.errors:
         hint = "docs/reference/policy.md has every key"

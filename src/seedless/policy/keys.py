@@ -283,7 +283,7 @@ def _p003_holds_no_longer(policy: Policy, change: Change, _: Context) -> Iterato
     seconds = _validity_of(change)
     if seconds is None or seconds > bounds.longest:
         length = "for ever" if seconds is None else f"for {units.span(seconds)}"
-        text = f"holds {length}, and the policy says {units.span(bounds.longest)} at most"
+        text = f"holds {length}, and the policy allows {units.span(bounds.longest)} at most"
         yield error("P003", "exp", text, "give an earlier --expiry")
 
 
@@ -292,7 +292,9 @@ def _p004_holds_long_enough(policy: Policy, change: Change, _: Context) -> Itera
     least = bounds.shortest if bounds else None
     seconds = _validity_of(change)
     if least is not None and seconds is not None and seconds < least:
-        text = f"holds for {units.span(max(seconds, 0))}, and the policy says {units.span(least)} at least"
+        text = (
+            f"holds for {units.span(max(seconds, 0))}, and the policy requires {units.span(least)} at least"
+        )
         yield error("P004", "exp", text, "give a later --expiry")
 
 
@@ -349,7 +351,7 @@ def _p009_no_wildcard_exports(_policy: Policy, change: Change, _: Context) -> It
     if not isinstance(body, Account):
         return
     if body.limits.wildcards:
-        text = "wildcard exports are allowed, and the policy wants none"
+        text = "wildcard exports are allowed, and the policy allows none"
         yield error("P009", "nats.limits.wildcards", text, "give --set limits.wildcards=false")
     for index, export in enumerate(body.exports):
         if has_wildcard(export.subject):
@@ -369,7 +371,7 @@ def _p010_no_limit_is_higher(policy: Policy, change: Change, _: Context) -> Iter
             if is_unlimited or number > most:
                 current = "unlimited" if is_unlimited else units.limit(number, in_bytes=row.in_bytes)
                 maximum = units.limit(most, in_bytes=row.in_bytes)
-                text = f"is {current}, and the policy says {maximum} at most"
+                text = f"is {current}, and the policy allows {maximum} at most"
                 yield error("P010", f"{path}.{name}", text, _HINT)
 
 
@@ -392,7 +394,7 @@ def _p011_operator_is_strict(policy: Policy, change: Change, context: Context) -
     operator = change.draft.claims if isinstance(body, Operator) else operator
     if operator is None or not operator.body.strict_signing_key_usage:
         where = "nats.strict_signing_key_usage" if isinstance(body, Operator) else ""
-        text = "the policy wants an operator with strict signing keys, and this one is not strict"
+        text = "the policy requires an operator with strict signing keys, and this one is not strict"
         yield error(
             "P011",
             where,

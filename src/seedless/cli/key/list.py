@@ -158,7 +158,7 @@ def _data(key: ListedKey) -> dict[str, Any]:
 
 
 def _is_token_typed() -> bool:
-    """Tell whether --token was typed: one that the environment names for all commands asks for no list."""
+    """Return whether --token was typed: one that the environment names for all commands asks for no list."""
     return click.get_current_context().get_parameter_source("token") is ParameterSource.COMMANDLINE
 
 
