@@ -34,7 +34,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry: which endpoint, what was issued about whom, when (Unix seconds), and who asked.
 
     `sub` is a key (text), `digest` the SHA-256 (hex) of the text of the jwt, `requester` an account (key
-    text) and `user` what the server calls the one who asked. `request` is a random text of the request: two
+    text) and `user` the public key of the user who asked, where a jwt proved it; `stated` is what the server
+    calls one without, which the client may have chosen. `request` is a random text of the request: two
     of them in one second would else give the same jwt, and one entry for both.
     """
 
@@ -46,6 +47,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     requester: str
     request: str
     user: str = ""
+    stated: str = ""
     name: str = ""
     role: str = ""
     exp: int = 0

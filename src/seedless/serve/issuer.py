@@ -13,6 +13,7 @@ Requests are handled in tasks, up to a bound. Errors are caught here: what answe
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import secrets
@@ -23,7 +24,7 @@ import msgspec
 
 from seedless.claims import User
 from seedless.errors import BadClaims, BadKey, Refused, SeedlessError, UsageError
-from seedless.jwt import Claims
+from seedless.jwt import Claims, read
 from seedless.nkey import PublicKey, Role
 from seedless.serve.audit import AuditEntry, AuditStream
 from seedless.serve.issuer_config import ENDPOINTS, IssuerConfig, IssuerRule
@@ -47,11 +48,21 @@ S = TypeVar("S")
 
 
 class RequesterIdentity(msgspec.Struct, frozen=True):
-    """Who asks: the account (key text) and, where the import is shared, what its server calls the user."""
+    """Who asks: the account (key text) and, where the import is shared, the public key of the user.
+
+    `user` is that of the jwt that the user logged in with, empty without one. `stated` is what the server
+    calls the user besides; the client may have chosen it.
+    """
 
     acc: str
     user: str = ""
-    name: str = ""
+    stated: str = ""
+
+
+class _RequestInfo(msgspec.Struct, frozen=True):
+    acc: str
+    user: str = ""
+    jwt: str = ""
 
 
 class UserRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,12 +105,27 @@ def requester_of(headers: Mapping[str, str] | None) -> RequesterIdentity:
     if text is None:
         raise Refused("there is no Nats-Request-Info: ask through an import of this service")
     try:
-        found = msgspec.json.decode(text, type=RequesterIdentity)
+        info = msgspec.json.decode(text, type=_RequestInfo)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Refused("the Nats-Request-Info cannot be read") from error
-    if not found.acc:
+    if not info.acc:
         raise Refused("the Nats-Request-Info names no account")
-    return found
+    user = _user_of(info.jwt) if info.jwt else ""
+    return RequesterIdentity(info.acc, user, "" if info.user == user else info.user)
+
+
+@functools.lru_cache(1024)
+def _user_of(text: str) -> str:
+    """Return the public key of the user whose jwt is *text*; raise `Refused` where it is none.
+
+    Not the member `user` of the header: there a server repeats `nkey` and `user` of the client's CONNECT, and
+    the name that a callout gave, whatever key the jwt is of (measured, nats-server 2.15.1).
+    """
+    try:
+        jwt = read(text)
+    except SeedlessError as error:
+        raise Refused("the jwt in the Nats-Request-Info cannot be read") from error
+    return jwt.claims.sub
 
 
 class Issuer:
@@ -206,7 +232,7 @@ class Issuer:
             return AuditEntry(
                 endpoint="user", sub=asked.key, account=account, iat=iat, digest=_digest(text),
                 name=asked.name, role=asked.role, exp=claims.exp,
-                requester=who.acc, user=who.user, request=request,
+                requester=who.acc, user=who.user, stated=who.stated, request=request,
             ), text  # fmt: skip
 
         return {"jwt": await self._audit.append(f"user.{asked.key}", made)}
@@ -259,7 +285,7 @@ class Issuer:
         def made(iat: int) -> tuple[AuditEntry, str]:
             return AuditEntry(
                 endpoint=endpoint, sub=sub, account=account, iat=iat, digest=digest, requester=who.acc,
-                user=who.user, request=request,
+                user=who.user, stated=who.stated, request=request,
             ), ""  # fmt: skip
 
         await self._audit.append(f"{endpoint}.{who.acc}", made)

@@ -56,7 +56,8 @@ class IssuerRule(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     ] = msgspec.field(name="from")
     endpoints: Annotated[tuple[Endpoint, ...], Meta(description="what they may ask")]
     users: Annotated[
-        tuple[str, ...], Meta(description="users of these accounts that may ask (public keys); none is all")
+        tuple[str, ...],
+        Meta(description="users of these accounts that may ask (public keys of their jwts); none is all"),
     ] = ()
     accounts: Annotated[tuple[str, ...], Meta(description="patterns of the accounts that it is about")] = ()
     roles: Annotated[tuple[str, ...], Meta(description="patterns of the roles that users may have")] = ()
