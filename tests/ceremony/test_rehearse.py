@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from seedless.app.ceremony_rehearsal import require_softhsm
 from seedless.ceremony.request import parse
-from seedless.cli.ceremony.rehearse import require_softhsm
 from seedless.errors import UsageError
 from seedless.pkcs11.module import load
 from seedless.pkcs11.token import find_token

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from seedless.app.ceremony_reviews import CeremonyReview, ReviewJob
 from seedless.ceremony import offline, report
 from seedless.ceremony.check import CeremonyVerdict, check
 from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.request import parse, prepare
 from seedless.change import Change
 from seedless.claims import Account, Operator, User
-from seedless.cli import _ceremony_desk as desk_of
 from seedless.cli.options import Settings
+from seedless.cli.render.ceremony import show_review
 from seedless.cli.workspace import CommandWorkspace
 from seedless.jwt import Claims, draft
 from seedless.ledger import Ledger
@@ -152,6 +153,9 @@ def test_a_request_is_shown_in_one_pass(growth: Callable[..., float], most: floa
             request=request, policy=POLICY, ledger=Ledger(), now=NOW + 5, first_use=("all",)
         )
         with contextlib.redirect_stderr(io.StringIO()):
-            desk_of.show(workspace, review_context, review_context.judge())
+            review = CeremonyReview(
+                context=review_context, report=review_context.judge(), job=ReviewJob(workspace, ("all",))
+            )
+            show_review(workspace, review)
 
     assert growth(request_of, shown, rounds=2, sizes=SIZES) < most

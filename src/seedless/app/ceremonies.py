@@ -1,59 +1,49 @@
-"""Ceremonies of a workspace: where their files are, requests under review, and reported keys."""
+"""Ceremonies of a workspace: prepare, review, witness, sign, record, check and report; and their keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from seedless import file_kind, ledger
-from seedless.app import ceremony_requests, ceremony_results
+from seedless import file_kind
+from seedless.app import (
+    ceremony_checks,
+    ceremony_rehearsal,
+    ceremony_requests,
+    ceremony_results,
+    ceremony_reviews,
+)
 from seedless.app.arguments import Time
-from seedless.app.backups import required_spares
-from seedless.app.ceremony_folder import begun_here, folder_of, ledger_path, unknown_results_here
+from seedless.app.ceremony_checks import CeremonyAudit, CeremonyReport
+from seedless.app.ceremony_rehearsal import CeremonyRehearsal
 from seedless.app.ceremony_requests import Abandonment
 from seedless.app.ceremony_results import Acceptance
+from seedless.app.ceremony_reviews import CeremonyReview, WitnessStatement
 from seedless.app.ceremony_tokens import driver_says
-from seedless.app.judgement import ceilings
 from seedless.app.pipeline import Preview
 from seedless.app.tokens import OpenTokens, open_tokens
 from seedless.ceremony import documents
-from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.keys import CeremonyKey, ReportedKey, differences, reported_keys
 from seedless.ceremony.keys import parse as parse_keys
-from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME, resumed
+from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
 from seedless.ceremony.request import CeremonyRequest, parse
 from seedless.errors import NoKey, NoToken, UsageError
-from seedless.findings import Report
 from seedless.inventory import KeyEntry
-from seedless.machine import examine_machine
+from seedless.keygen.run import KeygenCheck, check_keygen
 from seedless.nkey import PublicKey
-from seedless.pkcs11.families import quirks_of_uri
-from seedless.pkcs11.uri import KeyUri
-from seedless.readiness import ReadinessRow, questions
+from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import Plan
 from seedless.store import root_lock
 from seedless.text import shown
-from seedless.waivers import check as check_codes
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview", "ledger_path"]
-
-
-class CeremonyReview(Struct, frozen=True, kw_only=True):
-    """A request as this machine judges it: by its policy, its ledger and its clock."""
-
-    context: ReviewContext
-    report: Report
-
-    @property
-    def request(self) -> CeremonyRequest:
-        """The request."""
-        return self.context.request
+__all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview"]
 
 
 class CeremonyKeyState(Struct, frozen=True, kw_only=True):
@@ -71,7 +61,7 @@ class CeremonyKeyState(Struct, frozen=True, kw_only=True):
 
 
 class Ceremonies:
-    """Ceremonies: prepare and review a request, accept its result, compare the keys with tokens."""
+    """Ceremonies: a request is prepared, reviewed, witnessed and signed; its result accepted and checked."""
 
     def __init__(self, workspace: Workspace) -> None:
         """Bind to *workspace*."""
@@ -84,8 +74,32 @@ class Ceremonies:
         ledger does not know them. Raises `UsageError` where the workspace has no policy; what the judgement
         finds is in the report.
         """
-        context = review_context(self._workspace, parse(request), tuple(first_use))
-        return CeremonyReview(context=context, report=context.judge())
+        return ceremony_reviews.reviewed(self._workspace, parse(request), tuple(first_use))
+
+    def open(self, request: bytes, first_use: Iterable[str] = ()) -> AbstractContextManager[CeremonyReview]:
+        """Give the review of *request*, as `review` does, and keep every other writer of this machine out.
+
+        What is signed inside the block is what was judged at its beginning: no other ceremony begins or ends
+        in between.
+        """
+        return ceremony_reviews.opened(self._workspace, parse(request), tuple(first_use))
+
+    def rehearse(
+        self, request: bytes, first_use: Iterable[str] = (), *, module: Path | None = None
+    ) -> CeremonyRehearsal:
+        """Hold the ceremony of *request* with placeholder keys, on a temporary SoftHSM token.
+
+        *module* is that of SoftHSM. Nothing is written, and no real token is touched: raise `UsageError`
+        where this process uses SoftHSM already. What prevents the real ceremony is in the report of `real`.
+        """
+        return ceremony_rehearsal.rehearsal(self.review(request, first_use), module)
+
+    def key_statement(self, request: bytes, witness: PublicKey | SoftwareKey) -> WitnessStatement:
+        """Return what *witness* signs of the *request* to create keys; a key on a token, or in software.
+
+        Raise `Refused` for a key that the request does not list: the statement would count for nothing.
+        """
+        return ceremony_reviews.key_statement(self._workspace, request, witness)
 
     def prepare(
         self,
@@ -106,6 +120,7 @@ class Ceremonies:
         from then, *prepared_by* is the login name where it is None. The same input gives the same bytes.
         Raise `UsageError` for a time that is ahead of this clock, and for what no request may hold.
         """
+        self._workspace.refresh()
         if isinstance(plan, Preview):
             plan = plan.final_plan()
         return ceremony_requests.prepare(
@@ -135,6 +150,32 @@ class Ceremonies:
         """
         return ceremony_requests.abandonment(self._workspace, request)
 
+    def check(
+        self,
+        request: bytes,
+        result: bytes,
+        operator_key: PublicKey,
+        *,
+        policy: str | None = None,
+        recompute: bool = False,
+    ) -> CeremonyAudit:
+        """Check a ceremony afterwards, from the bytes of its files and the pinned *operator_key* alone.
+
+        *result* may be the transcript of one that was interrupted. What was signed is judged again, by the
+        policy in the transcript; *policy* is the digest of the one that it has to be. With *recompute* one
+        that is complete is computed anew, all of it but the signatures. Raise `WrongFile` for other files;
+        what is wrong in these is in the verdict.
+        """
+        return ceremony_checks.audit(request, result, operator_key, policy=policy, recomputes=recompute)
+
+    def check_keys(self, request: bytes, result: bytes, operator_key: PublicKey) -> KeygenCheck:
+        """Check a ceremony that created keys, *operator_key* among them, from the bytes of its files."""
+        return check_keygen(request, result, operator_key)
+
+    def report(self, request: bytes, result: bytes, operator_key: PublicKey) -> CeremonyReport:
+        """Check a ceremony of either kind afterwards, and return the page about it, to read and to print."""
+        return ceremony_checks.report(request, result, operator_key)
+
     def keys(self, data: bytes, *, record: bool = True) -> tuple[CeremonyKey, ...]:
         """Verify the statements of new keys in *data* (a file of a keygen), and record them in the inventory.
 
@@ -155,50 +196,6 @@ class Ceremonies:
             raise UsageError("no ceremony was held here", f"transcripts lie in {shown(folder)}")
         with open_tokens(self._workspace) as tokens:
             return tuple(_state(None if offline else tokens, one) for one in known)
-
-
-def review_context(
-    workspace: Workspace, request: CeremonyRequest, first_use: tuple[str, ...] = ()
-) -> ReviewContext:
-    """Read policy and ledger, each once; raise `UsageError` where no policy is named."""
-    check_codes(workspace.settings.allow)
-    if workspace.policy is None:
-        raise UsageError(
-            "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
-        )
-    known = ledger.load(ledger_path(workspace))
-    context = ReviewContext(
-        request=request,
-        policy=workspace.policy,
-        ledger=known,
-        now=workspace.now,
-        allowed=workspace.settings.allow,
-        first_use=first_use,
-        reset_time=workspace.settings.reset_time,
-        ceilings=ceilings(workspace, request.plan.changes),
-        unspared=required_spares(workspace, request.plan),
-        unfinished=begun_here(workspace, known, workspace.policy.operator),
-        unknown_results=unknown_results_here(workspace, known, workspace.policy.operator),
-    )
-    return resumed(context, folder_of(workspace, request.digest))
-
-
-def place_of(workspace: Workspace, key: PublicKey) -> str:
-    """Return where the inventory says that *key* is, or that it does not know."""
-    entry = workspace.inventory().get(key)
-    return entry.uri if entry else "the inventory does not know where"
-
-
-def questions_for(workspace: Workspace, keys: Iterable[PublicKey]) -> tuple[ReadinessRow, ...]:
-    """Return the rows for a checklist: what is known of this machine, and the questions about the tokens.
-
-    No token is looked for: the page is made where a request is reviewed, which may be another machine.
-    """
-    inventory = workspace.inventory()
-    uris = [KeyUri.parse(entry.uri) for key in keys if (entry := inventory.get(key)) is not None]
-    families = {f"token {shown(uri.token or uri.serial or '')}": quirks_of_uri(uri).family for uri in uris}
-    rows = [row for about, family in families.items() for row in questions(family, about)]
-    return (*rows, *examine_machine(workspace.root, workspace.now))
 
 
 def _entry(made: CeremonyKey) -> KeyEntry:

@@ -12,7 +12,7 @@ import msgspec
 from seedless import ledger as ledgers
 from seedless import pending_keys
 from seedless.app import recovery
-from seedless.app.ceremonies import ledger_path
+from seedless.app.ceremony_folder import ledger_path
 from seedless.app.ceremony_tokens import driver_says
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri

@@ -91,6 +91,7 @@ class AcceptanceJob:
 
 def acceptance(workspace: Workspace, data: bytes) -> Acceptance:
     """Return what accepting the result *data* would record, see `Ceremonies.accept`."""
+    workspace.refresh()
     request = _own_request(workspace, data)
     found = _require_complete(workspace, request, data)
     recorder = with_store_of(workspace, request.plan)

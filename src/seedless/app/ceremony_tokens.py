@@ -80,14 +80,14 @@ def ceremony_tokens(workspace: Workspace, request: CeremonyRequest) -> Iterator[
         yield TokenKeys(tokens, len(request.plan.changes) + len(request.issuers))
 
 
-def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:
+def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[PublicKey, str]]:
     """Yield each of *keys* that is to sign, and the token that is asked for it, found without a PIN.
 
     Before anybody types words: who has plugged in the wrong token is told now.
     """
     with open_tokens(workspace) as tokens:
         for key in keys:
-            yield str(key), tokens.located(key).where
+            yield key, tokens.located(key).where
 
 
 def readiness(

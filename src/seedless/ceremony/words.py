@@ -9,9 +9,10 @@ digest's: each with its position, counted from 1.
 from __future__ import annotations
 
 import difflib
+import hmac
 
-from seedless.errors import UsageError
-from seedless.text import quoted
+from seedless.errors import Refused, UsageError
+from seedless.text import quoted, shown
 
 EVEN = """
 aardvark absurd accrue acme adrift adult afflict ahead aimless Algol allow alone ammo ancient
@@ -114,6 +115,12 @@ def require_same(text: str, digest: bytes, first: int = 0) -> None:
         raise UsageError(
             f"{len(spelling)} words were given, there are {len(digest)}", "give every word, in order"
         )
+
+
+def require_digest(text: str, digest: str) -> None:
+    """Raise `Refused` unless *text*, of whoever means a request, is its *digest* (hex); case is the same."""
+    if not hmac.compare_digest(text.lower().encode("utf-8", "replace"), digest.encode()):
+        raise Refused(f"the digest of the request is not {shown(text)}", "this is another one")
 
 
 def _byte(word: str, at: int) -> int:

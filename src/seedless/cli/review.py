@@ -221,14 +221,6 @@ def line(difference: Difference, *, is_new: bool = False) -> str:
     return f"{effect} {difference.line}"
 
 
-def difference_data(
-    workspace: CommandWorkspace, change: Change, accounts: AccountClaims
-) -> list[dict[str, Any]]:
-    """Return what *change* changes as --json prints it."""
-    found = diff_change(change, accounts, names=known_names(workspace, change))
-    return [one.data() for one in found]
-
-
 def _placeholders(made: Preview[Any]) -> dict[str, str]:
     """Return what to call the keys that have yet to be created."""
     return {

@@ -347,6 +347,11 @@ _loaded: dict[Path, Module] = {}
 _loading = threading.Lock()
 
 
+def is_loaded(path: Path) -> bool:
+    """Report whether the module at *path*, under this name or another, was loaded in this process."""
+    return path.resolve() in _loaded
+
+
 def load(path: Path) -> Module:
     """Return the module at *path*, loaded and initialised at the first call; raise `ModuleError`.
 

@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import file_kind
-from seedless.ceremony import documents
+from seedless.ceremony import documents, words
 from seedless.ceremony.request import parse
-from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
+from seedless.cli.ceremony.options import request_argument
 from seedless.cli.command import command
 from seedless.cli.options import Settings, confirmed_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import Refused
-from seedless.text import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @command()
-@desk.request_argument
+@request_argument
 @click.option("--expect", metavar="DIGEST", help="The digest of the request; nobody is asked then.")
 @confirmed_options
 def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> None:
@@ -54,5 +52,5 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
 def _require_consent(settings: Settings, digest: str, expect: str | None) -> None:
     if expect is None:
         consent.require(settings, "Give it up, for good?", done="nothing was given up")
-    elif expect.lower() != digest:
-        raise Refused(f"the digest of the request is not {shown(expect)}", "this is another one")
+    else:
+        words.require_digest(expect, digest)

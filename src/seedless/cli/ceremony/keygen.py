@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -13,7 +12,7 @@ from seedless.app import ceremonies_keygen
 from seedless.app.ceremonies_keygen import KeygenPeople, begun_ledger, stated
 from seedless.app.keys import ON_TOKENS
 from seedless.app.tokens import open_tokens
-from seedless.ceremony import documents, words
+from seedless.ceremony import documents
 from seedless.ceremony.keys import (
     CeremonyKey,
     parse,
@@ -22,14 +21,22 @@ from seedless.ceremony.keys import (
     require_root,
     to_bytes,
 )
-from seedless.cli import _ceremony_desk as desk
 from seedless.cli import consent, printing
 from seedless.cli.ceremony import key_requests
+from seedless.cli.ceremony.confirmation import confirmed
+from seedless.cli.ceremony.options import (
+    FILE,
+    clock_checked_option,
+    expect_option,
+    output_option,
+    statement_text,
+)
 from seedless.cli.command import command
 from seedless.cli.device_info import device_info_option, read_device_info
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, change_options
 from seedless.cli.recovery.options import ways_option
+from seedless.cli.render.ceremony import digest_lines, key_data, key_line, words_data
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.pkcs11.keys import label_for
@@ -41,23 +48,22 @@ from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from seedless.app.tokens import OpenTokens
     from seedless.inventory import KeyEntry
     from seedless.nkey import PublicKey
     from seedless.policy import Policy
 
-_FILE = click.Path(path_type=Path)
-
 
 @command()
 @click.argument("name", required=False)
-@click.option("--request", type=_FILE, metavar="FILE", help="Create the keys of this request, and no others.")
+@click.option("--request", type=FILE, metavar="FILE", help="Create the keys of this request, and no others.")
 @click.option(
     "--statement",
     "statements",
     multiple=True,
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help="The statement of a witness of the request.",
 )
@@ -66,8 +72,8 @@ _FILE = click.Path(path_type=Path)
     "--exception", "exceptions", multiple=True, metavar="TEXT", help="What is not as in the script."
 )
 @device_info_option
-@click.option("--clock-checked", is_flag=True, help="Say that the clock of this machine is right.")
-@desk.expect_option
+@clock_checked_option
+@expect_option
 @click.option("--holder", metavar="NAME", help="Who holds this token.")
 @click.option(
     "--key",
@@ -76,7 +82,7 @@ _FILE = click.Path(path_type=Path)
     metavar="ROLE:NAME",
     help='What to make [default: operator:NAME, "operator:NAME signing" and account:SYS].',
 )
-@click.option("--add", type=_FILE, metavar="FILE", help="The keys that were made before, on another token.")
+@click.option("--add", type=FILE, metavar="FILE", help="The keys that were made before, on another token.")
 @click.option(
     "--witness", multiple=True, type=PublicKeyType(), metavar="PUBKEY", help="A witness, for the policy."
 )
@@ -85,9 +91,9 @@ _FILE = click.Path(path_type=Path)
     "--attestation-root", "roots", multiple=True, metavar="SHA256",
     help="A root up to which devices have to attest the operator's keys, for the policy.",
 )  # fmt: skip
-@click.option("--policy-out", type=_FILE, metavar="FILE", help="Write the policy that pins the operator.")
+@click.option("--policy-out", type=FILE, metavar="FILE", help="Write the policy that pins the operator.")
 @ways_option
-@desk.output_option
+@output_option
 @change_options
 def keygen(  # noqa: PLR0913 - one for each option
     settings: Settings,
@@ -155,19 +161,19 @@ def _of_request(
     settings = workspace.options
     request = key_requests.read(path)
     outputs = read_device_info(people.device_info)
-    read = [documents.read(one, file_kind.STATEMENT) for one in people.statements]
+    read = tuple(map(statement_text, people.statements))
     key_requests.show(request, tell_words=False)
     if settings.dry_run:
         text = "would create these keys"
         printing.emit(key_requests.data_of(request) | {"dry_run": True}, text, as_json=settings.as_json)
         return
-    desk.agree_on(request.digest, workspace.now, people.expect, clock_checked=people.clock_checked)
+    confirmed(request.digest, workspace.now, people.expect, clock_checked=people.clock_checked)
     created = ceremonies_keygen.create(
         workspace,
         request,
         KeygenPeople(
             present=people.present, exceptions=people.exceptions,
-            statements=tuple(data.decode("ascii", "replace").strip() for data in read),
+            statements=read,
         ),
         output=output, policy=policy_out, outputs=outputs, allowed=people.allowed,
         clock=lambda: int(time.time()),
@@ -252,14 +258,14 @@ def _tell(
     transcript: str | None = None,
 ) -> None:
     data: dict[str, Any] = {
-        "file": str(output), "keys": [desk.key_data(one) for one in made],
+        "file": str(output), "keys": [key_data(one) for one in made],
         "policy": policy.digest if policy else None,
-        "words": list(words.words(bytes.fromhex(policy.digest))) if policy else [],
+        "words": words_data(policy.digest) if policy else [],
         "transcript": transcript,
     }  # fmt: skip
-    lines = [desk.key_line(one) for one in made]
+    lines = [key_line(one) for one in made]
     if policy:
-        lines += [f"policy sha256 {policy.digest}", *words.rows(bytes.fromhex(policy.digest))]
+        lines += digest_lines(policy.digest, "policy")
     if transcript:
-        lines += [f"transcript sha256 {transcript}", *words.rows(bytes.fromhex(transcript))]
+        lines += digest_lines(transcript, "transcript")
     printing.emit(data, "\n".join(lines), as_json=settings.as_json)

@@ -8,10 +8,10 @@ import click
 
 from seedless import file_kind
 from seedless.ceremony import documents
-from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, write_options
+from seedless.cli.render.ceremony import key_data, key_line
 from seedless.cli.workspace import CommandWorkspace
 
 
@@ -32,5 +32,5 @@ def keys(settings: Settings, *, file: Path) -> None:
     made = workspace.ceremonies.keys(
         documents.read(file, file_kind.KEYS, file_kind.KEY_RESULT), record=not settings.dry_run
     )
-    data = {"keys": [desk.key_data(one) for one in made], "dry_run": settings.dry_run}
-    printing.emit(data, "\n".join(map(desk.key_line, made)), as_json=settings.as_json)
+    data = {"keys": [key_data(one) for one in made], "dry_run": settings.dry_run}
+    printing.emit(data, "\n".join(map(key_line, made)), as_json=settings.as_json)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import getpass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from seedless import file_kind
 from seedless.app.ceremony_requests import require_not_ahead
 from seedless.app.plans import read_file
-from seedless.ceremony import words
-from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.ceremony import key_requests
+from seedless.cli.ceremony.options import FILE, is_of, output_option
 from seedless.cli.command import command
 from seedless.cli.options import Settings, reset_time_option, write_options
+from seedless.cli.render.ceremony import digest_lines, words_data
 from seedless.cli.values import Moment, MomentType
 from seedless.cli.workspace import CommandWorkspace
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @command()
-@click.argument("plan_file", metavar="PLAN|SPECIFICATION", type=click.Path(path_type=Path))
+@click.argument("plan_file", metavar="PLAN|SPECIFICATION", type=FILE)
 @click.option("--reason", required=True, metavar="TEXT", help="Why it is to be signed; it is read aloud.")
 @click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")
 @click.option(
@@ -34,7 +38,7 @@ from seedless.cli.workspace import CommandWorkspace
     help="When the jwts are issued, for the same bytes again [default: now].",
 )
 @reset_time_option
-@desk.output_option
+@output_option
 @write_options
 def prepare(
     settings: Settings,
@@ -59,7 +63,7 @@ def prepare(
     """
     workspace = CommandWorkspace(settings)
     moment = at.at(workspace.now) if at else workspace.now
-    if key_requests.is_specification(plan_file):
+    if is_of(plan_file, file_kind.KEY_SPECIFICATION):
         require_not_ahead(workspace, moment)
         header = {"reason": reason, "by": by or getpass.getuser(), "expires": expires.at(moment)}
         key_requests.prepare(workspace, plan_file, output, **header, at=moment)
@@ -70,13 +74,13 @@ def prepare(
     )
     if not settings.dry_run:
         workspace.ceremonies.write(request, output)
-    said = [f"request: {output}", f"sha256 {request.digest}", *words.rows(bytes.fromhex(request.digest))]
+    text = "\n".join([f"request: {output}", *digest_lines(request.digest)])
     printing.emit(
         {
-            "request": request.digest, "words": list(words.words(bytes.fromhex(request.digest))),
+            "request": request.digest, "words": words_data(request.digest),
             "file": str(output), "changes": len(request.plan.changes), "expires": request.expires,
             "previous": request.previous, "dry_run": settings.dry_run,
         },
-        "\n".join(said),
+        text,
         as_json=settings.as_json,
     )  # fmt: skip

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from seedless import file_kind
-from seedless.ceremony import documents
-from seedless.ceremony.check import CeremonyVerdict, check
-from seedless.ceremony.report import qr_code
-from seedless.ceremony.report import report as page
-from seedless.cli import _ceremony_desk as desk
+from seedless.ceremony.check import CeremonyVerdict
 from seedless.cli import printing
-from seedless.cli.ceremony import key_requests
+from seedless.cli.ceremony.options import (
+    FILE,
+    operator_key_option,
+    read_ceremony,
+    request_argument,
+    result_argument,
+)
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
+from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
 from seedless.store import atomic
 
 if TYPE_CHECKING:
-    from seedless.nkey import PublicKey
+    from pathlib import Path
 
-_FILE = click.Path(path_type=Path)
+    from seedless.nkey import PublicKey
 
 
 @command()
-@click.argument("request_file", metavar="REQUEST", type=_FILE)
-@click.argument("result_file", metavar="RESULT", type=_FILE)
-@desk.operator_key_option
-@click.option("--output", "-o", type=_FILE, required=True, metavar="FILE", help="Write the page here.")
+@request_argument
+@result_argument
+@operator_key_option
+@click.option("--output", "-o", type=FILE, required=True, metavar="FILE", help="Write the page here.")
 @json_options
 def report(
     settings: Settings, *, request_file: Path, result_file: Path, operator_key: PublicKey, output: Path
@@ -45,17 +46,11 @@ def report(
       seedless ceremony report request.json result.json --operator-key O… -o ceremony.html
     """
     atomic.require_new(output)
-    if key_requests.is_request(request_file):
-        return key_requests.report(settings, request_file, result_file, operator_key, output)
-    checked = check(
-        documents.read(request_file, file_kind.REQUEST),
-        documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT),
-        operator_key,
-    )
-    qr = qr_code(checked.progress.digest) if checked.progress else None
-    atomic.write_new({output: page(checked, qr=qr)})
-    if checked.progress and qr is None:
+    request, result = read_ceremony(request_file, result_file)
+    made = CommandWorkspace(settings).ceremonies.report(request, result, operator_key)
+    made.write(output)
+    if made.lacks_qr_code:
         printing.say("the page has no QR code: that wants segno, as in pip install 'seedless[report]'")
-    data = {"verdict": str(checked.verdict), "path": str(output), "has_qr_code": qr is not None}
-    printing.emit(data, f"{output}\n{checked.verdict}: {checked.text}", as_json=settings.as_json)
-    return ExitCode.OK if checked.verdict is CeremonyVerdict.COMPLETE else ExitCode.FINDINGS
+    data = {"verdict": str(made.verdict), "path": str(output), "has_qr_code": made.has_qr_code}
+    printing.emit(data, f"{output}\n{made.verdict}: {made.text}", as_json=settings.as_json)
+    return ExitCode.OK if made.verdict is CeremonyVerdict.COMPLETE else ExitCode.FINDINGS

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from seedless import file_kind
-from seedless.app import ceremonies
 from seedless.ceremony import documents
-from seedless.ceremony.report import checklist as page_of
-from seedless.cli import _ceremony_desk as desk
 from seedless.cli import printing
 from seedless.cli.ceremony import key_requests
+from seedless.cli.ceremony.options import FILE, first_use_option, is_of, request_argument
 from seedless.cli.command import command
 from seedless.cli.options import Settings, judge_options
+from seedless.cli.render.ceremony import review_data, show_review
 from seedless.cli.workspace import CommandWorkspace
 from seedless.store import atomic
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @command()
-@desk.request_argument
-@desk.first_use_option
-@click.option(
-    "--checklist",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a page to print.",
-)
+@request_argument
+@first_use_option
+@click.option("--checklist", type=FILE, metavar="FILE", help="Write a page to print.")
 @judge_options
 def review(
     settings: Settings, *, request_file: Path, first_use: tuple[str, ...], checklist: Path | None
@@ -42,20 +39,16 @@ def review(
     Example:
       seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
     """
-    if key_requests.is_request(request_file):
-        key_requests.review(settings, request_file)
+    if is_of(request_file, file_kind.KEY_REQUEST):
+        request = key_requests.read(request_file)
+        key_requests.show(request)
+        printing.emit(key_requests.data_of(request), f"sha256 {request.digest}", as_json=settings.as_json)
         return
     workspace = CommandWorkspace(settings)
-    data = documents.read(request_file, file_kind.REQUEST)
-    reviewed = workspace.ceremonies.review(data, first_use)
-    review_context, report = reviewed.context, reviewed.report
-    desk.show(workspace, review_context, report)
-    report.require_clean()
+    reviewed = workspace.ceremonies.review(documents.read(request_file, file_kind.REQUEST), first_use)
+    show_review(workspace, reviewed)
+    reviewed.report.require_clean()
     if checklist is not None:
-        where = [
-            f"key {key}: {ceremonies.place_of(workspace, key)}" for key in review_context.request.issuers
-        ]
-        rows = ceremonies.questions_for(workspace, review_context.request.issuers)
-        atomic.write_new({checklist: page_of(review_context, tuple(where), rows)})
-    answer = desk.data_of(workspace, review_context, report)
-    printing.emit(answer, f"sha256 {review_context.request.digest}", as_json=settings.as_json)
+        atomic.write_new({checklist: reviewed.checklist()})
+    text = f"sha256 {reviewed.request.digest}"
+    printing.emit(review_data(reviewed), text, as_json=settings.as_json)

@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedless import file_kind
-from seedless.app import ceremony_folder
-from seedless.app.ceremony_tokens import ceremony_tokens, readiness, where
-from seedless.app.tokens import check_token_options, kept_attestation
-from seedless.ceremony import documents, words
-from seedless.ceremony.offline import CeremonyRun, run_ceremony
-from seedless.ceremony.transcript import digest as transcript_digest
-from seedless.ceremony.transcript import parse as parse_result
-from seedless.cli import _ceremony_desk as desk
+from seedless.ceremony import documents
 from seedless.cli import printing
+from seedless.cli.ceremony.confirmation import confirmed
+from seedless.cli.ceremony.options import (
+    FILE,
+    clock_checked_option,
+    expect_option,
+    first_use_option,
+    output_option,
+    request_argument,
+    statement_text,
+)
 from seedless.cli.command import command
 from seedless.cli.device_info import device_info_option, read_device_info
 from seedless.cli.options import Settings, ceremony_options
+from seedless.cli.render.ceremony import digest_lines, review_data, show_review, show_tokens, words_data
 from seedless.cli.workspace import CommandWorkspace
-from seedless.clock import Clock
-from seedless.program import tool
-from seedless.store import root_lock
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.ceremony.judgement import ReviewContext
-    from seedless.findings import Report
+    from pathlib import Path
+
+    from seedless.app.ceremony_reviews import CeremonyConsent, CeremonyReview, CeremonySigned
 
 
 @command()
-@desk.request_argument
+@request_argument
 @click.option(
-    "--witness",
-    "witness_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
+    "--witness", "witness_files", multiple=True, type=FILE, metavar="FILE",
     help="The statement of a witness.",
-)
+)  # fmt: skip
 @click.option(
     "--present", multiple=True, metavar="NAME", help="Who is in the room; it goes into the transcript."
 )
 @device_info_option
-@desk.first_use_option
-@desk.expect_option
-@click.option("--clock-checked", is_flag=True, help="Say that the clock of this machine is right.")
-@desk.output_option
+@first_use_option
+@expect_option
+@clock_checked_option
+@output_option
 @ceremony_options
 def sign(  # noqa: PLR0913 - one for each option
     settings: Settings,
@@ -77,69 +73,38 @@ def sign(  # noqa: PLR0913 - one for each option
       seedless ceremony sign request.json --policy policy.toml --witness ada.witness -o result.json
     """
     workspace = CommandWorkspace(settings)
-    check_token_options(workspace)
-    outputs = read_device_info(device_info)
-    with root_lock(workspace.root).held(workspace.observer.waits):
-        review_context = desk.review_context_of(workspace, request_file, first_use)
-        if settings.dry_run:
-            _try_dry(workspace, review_context)
+
+    def approve(review: CeremonyReview) -> CeremonyConsent:
+        show_review(workspace, review, tell_words=False)
+        show_tokens(review.tokens())
+        clock = review.context.clock
+        return confirmed(review.request.digest, clock, expect, clock_checked=clock_checked)
+
+    outputs, statements = read_device_info(device_info), tuple(map(statement_text, witness_files))
+    request = documents.read(request_file, file_kind.REQUEST)
+    with workspace.ceremonies.open(request, first_use) as review:
+        if settings.dry_run or review.report.errors:
+            show_review(workspace, review, tell_words=settings.dry_run)
+            review.report.require_clean()
+            data = review_data(review) | {"dry_run": True}
+            printing.emit(data, "nothing was signed: --dry-run", as_json=settings.as_json)
             return
-        run = CeremonyRun(
-            review_context=review_context,
-            folder=ceremony_folder.folder_of(workspace, review_context.request.digest),
-            ledger=ceremony_folder.ledger_path(workspace),
-            clock=lambda: int(time.time()),
-            output=output,
-            statements=tuple(map(_statement, witness_files)),
+        signed = review.sign(
+            approve=approve,
+            statements=statements,
             present=present,
-            tool=tool(),
-            waits=Clock(notify=printing.say),
-            readiness=lambda: readiness(workspace, review_context.request.issuers, outputs),
+            output=output,
+            device_info=outputs,
         )
-        data = run_ceremony(
-            run,
-            review=lambda _plan, report: _review(workspace, review_context, report, expect, clock_checked),
-            keys=lambda: ceremony_tokens(workspace, review_context.request),
-        )
-    _tell(settings, review_context, data, output)
+    _emit(settings, signed, output)
 
 
-def _statement(path: Path) -> str:
-    return documents.read(path, file_kind.STATEMENT).decode("ascii", "replace").strip()
-
-
-def _review(
-    workspace: CommandWorkspace,
-    review_context: ReviewContext,
-    report: Report,
-    expect: str | None,
-    clock_checked: bool,  # noqa: FBT001 - as the command has it
-) -> bool:
-    desk.show(workspace, review_context, report, tell_words=False)
-    if not report.errors:
-        for issuer in review_context.request.issuers:
-            kept_attestation(workspace, review_context.policy, issuer)  # raises, before anybody types words
-        for key, token in where(workspace, review_context.request.issuers):
-            printing.say(f"asks      {token} for {key}")
-        desk.agree(review_context, expect, clock_checked=clock_checked)
-    return True
-
-
-def _try_dry(workspace: CommandWorkspace, review_context: ReviewContext) -> None:
-    report = review_context.judge()
-    desk.show(workspace, review_context, report)
-    report.require_clean()
-    data = desk.data_of(workspace, review_context, report) | {"dry_run": True}
-    printing.emit(data, "nothing was signed: --dry-run", as_json=workspace.options.as_json)
-
-
-def _tell(settings: Settings, review_context: ReviewContext, data: bytes, output: Path) -> None:
-    held = parse_result(data)
-    digest = transcript_digest(list(held.entries))
-    said: dict[str, Any] = {
-        "request": review_context.request.digest, "transcript": digest, "file": str(output),
-        "words": list(words.words(bytes.fromhex(digest))), "signed": len(review_context.request.plan.changes),
-        "receipts": len(held.receipts or ()),
+def _emit(settings: Settings, signed: CeremonySigned, output: Path) -> None:
+    digest = signed.transcript
+    data: dict[str, Any] = {
+        "request": signed.request.digest, "transcript": digest, "file": str(output),
+        "words": words_data(digest), "signed": len(signed.request.plan.changes),
+        "receipts": signed.receipts,
     }  # fmt: skip
-    lines = [f"result: {shown(output)}", f"transcript sha256 {digest}", *words.rows(bytes.fromhex(digest))]
-    printing.emit(said, "\n".join(lines), as_json=settings.as_json)
+    lines = [f"result: {shown(output)}", *digest_lines(digest, "transcript")]
+    printing.emit(data, "\n".join(lines), as_json=settings.as_json)

@@ -1,0 +1,221 @@
+"""How requests under review, ceremonies that were checked, and keys that were created are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.ceremony import words
+from seedless.ceremony.check import CeremonyVerdict
+from seedless.ceremony.judgement import waived_texts
+from seedless.cli import printing
+from seedless.cli.render.findings import findings_data
+from seedless.cli.review import heading, lines, placed, show_findings, show_reset_times
+from seedless.text import printable, shown
+
+if TYPE_CHECKING:
+    from seedless.app.ceremony_checks import CeremonyAudit
+    from seedless.app.ceremony_reviews import CeremonyReview
+    from seedless.ceremony.check import CeremonyCheck
+    from seedless.ceremony.judgement import ReviewContext
+    from seedless.ceremony.keys import CeremonyKey
+    from seedless.cli.workspace import CommandWorkspace
+    from seedless.policy import Policy
+
+
+def digest_lines(digest: str, about: str = "") -> list[str]:
+    """Return *digest* (hex), of what it is *about*, and its words below it."""
+    return [f"{about} sha256 {digest}".strip(), *words.rows(bytes.fromhex(digest))]
+
+
+def words_data(digest: str) -> list[str]:
+    """Return the words of *digest* (hex) as --json prints them."""
+    return list(words.words(bytes.fromhex(digest)))
+
+
+def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, tell_words: bool = True) -> None:
+    """Show a request: what stands against it first, then what it changes, in the order of danger.
+
+    The digest and its words come last, and not at all where a person is to type them from the paper.
+    """
+    request, accounts = review.request, review.request.plan.accounts
+    if request.mark:
+        printing.say(click.style(request.mark, bold=True))
+    show_findings(review.report)
+    for change in review.changes:
+        printing.say(click.style(heading(change), bold=True))
+        for line in lines(change, accounts, review.names(change)):
+            printing.say(f"  {line}")
+    show_reset_times(request.plan, workspace)
+    for store_write in request.plan.store_writes:
+        printing.say(click.style(placed(store_write), bold=True))
+    rows = [(label, printable(text)) for label, text in _facts(review.context)]
+    if tell_words:
+        rows.append(("request", f"sha256 {request.digest}"))
+        rows += [("", row) for row in words.rows(bytes.fromhex(request.digest))]
+    for line in printing.labelled(rows, 10):
+        printing.say(line)
+
+
+def show_tokens(tokens: tuple[tuple[object, str], ...]) -> None:
+    """Name the token of each key that is to sign."""
+    for key, token in tokens:
+        printing.say(f"asks      {token} for {key}")
+
+
+def _facts(context: ReviewContext) -> list[tuple[str, str]]:
+    """Return what is shown of a request beside its changes: a label and a text each."""
+    request, policy = context.request, context.policy
+    count = len(request.plan.changes)
+    wanted = policy.witnesses
+    prepared = printing.moment(request.plan.prepared_at)
+    return [
+        ("reason", request.reason),
+        ("prepared", f"{prepared} by {request.prepared_by}, with {request.tool}"),
+        ("expires", printing.moment(request.expires)),
+        ("clock", f"{printing.moment(context.clock)} on this machine"),
+        *([("began", f"{printing.moment(context.now)}, and it goes on")] if context.resumed_at else []),
+        ("policy", f"sha256 {policy.digest}"),
+        ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy wants none"),
+        ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
+        *(("by", f"{key}") for key in request.issuers),
+    ]
+
+
+def review_data(review: CeremonyReview) -> dict[str, Any]:
+    """Return a review as --json prints it."""
+    request, context = review.request, review.context
+    return {
+        "request": request.digest,
+        "words": words_data(request.digest),
+        "mark": request.mark,
+        "reason": request.reason,
+        "prepared_by": request.prepared_by,
+        "prepared_at": request.plan.prepared_at,
+        "expires": request.expires,
+        "previous": request.previous,
+        "policy": context.policy.digest,
+        "clock": context.clock,
+        "issuers": [str(key) for key in request.issuers],
+        "changes": [
+            {
+                "kind": change.draft.claims.body.kind,
+                "name": change.draft.claims.name,
+                "subject": change.draft.claims.sub,
+                "issuer": str(change.draft.issuer),
+                "issued_at": change.draft.issued_at,
+                "replaces": change.replaces.id if change.replaces else None,
+                "differences": [one.data() for one in differences],
+            }
+            for change, differences in review.differences()
+        ],
+        "findings": findings_data(review.report.findings),
+        "lifted": list(waived_texts(review.report)),
+    }
+
+
+def key_line(made: CeremonyKey) -> str:
+    """Return a line about a key that was created."""
+    role, provenance = made.public_key.role.name.lower(), made.driver_report.get("papers")
+    says = f"the driver reports: {provenance}" if provenance else "the driver says nothing"
+    return printable(f"{role} {shown(made.name)}: {made.public_key}, held by {made.holder}; {says}")
+
+
+def key_data(made: CeremonyKey) -> dict[str, Any]:
+    """Return a key that was created as --json prints it."""
+    return {
+        "public_key": str(made.public_key),
+        "role": made.public_key.role.name.lower(),
+        "name": made.name,
+        "holder": made.holder,
+        "uri": made.uri,
+        "at": made.at,
+        "the_driver_says": dict(made.driver_report),
+    }
+
+
+def audit_lines(audit: CeremonyAudit) -> list[str]:
+    """Return the verdict on a ceremony, and what was done in it, for people."""
+    found, again = audit.check, audit.recomputed
+    return [
+        f"{found.verdict}: {found.text}",
+        *([f"hint: {found.hint}"] if found.hint else []),
+        *_held(found),
+        *([f"recomputed  {again.text}"] if again else []),
+        *([f"compare with paper: {', '.join(audit.compare_with_paper)}"] if audit.compare_with_paper else []),
+    ]
+
+
+def _held(found: CeremonyCheck) -> list[str]:
+    if found.verdict is CeremonyVerdict.FALSE or found.request is None or found.progress is None:
+        return []
+    request, progress, policy = found.request, found.progress, found.policy
+    opened = progress.opened or {}
+    rows = [
+        ("reason", request.reason),
+        ("prepared", f"{printing.moment(request.plan.prepared_at)} by {request.prepared_by}"),
+        ("began", printing.moment(progress.at) if opened else "not yet"),
+        ("present", ", ".join(opened.get("present", [])) or "nobody was named"),
+        ("request", f"sha256 {request.digest}"),
+        ("policy", f"sha256 {policy.digest if policy else 'not yet'}"),
+        ("transcript", f"sha256 {progress.digest}"),
+        *(("", row) for row in words.rows(bytes.fromhex(progress.digest))),
+    ]
+    if policy:
+        rows.append(("witnesses", _witnesses(found, policy)))
+    rows += [("witness", str(one.issuer)) for one in found.witnesses]
+    rows += [("lifted", text) for text in (progress.reviewed or {}).get("lifted", [])]
+    for key, driver_report in progress.driver_report.items():
+        rows.append(("key", f"{key}: {_driver(driver_report)}"))
+        if key in found.attestations:
+            rows += [("attested", line) for line in found.attestations[key].lines]
+    rows += [
+        ("signed", f"{jwt.claims.body.kind} {jwt.claims.name or jwt.claims.sub}") for jwt in progress.signed
+    ]
+    return [*([request.mark] if request.mark else []), *printing.labelled(rows, 11)]
+
+
+def _witnesses(found: CeremonyCheck, policy: Policy) -> str:
+    if not policy.witnesses:
+        return "none required"
+    keys, threshold = policy.witnesses.keys, policy.witnesses.threshold
+    return f"{len(found.witnesses)} of {len(keys)} signed, {threshold} required"
+
+
+def _driver(driver_report: dict[str, Any]) -> str:
+    told = [
+        f"{name} {driver_report[name]}" for name in ("token", "serial", "papers") if driver_report.get(name)
+    ]
+    return f"the driver says {', '.join(told)}" if told else "nothing is said of it"
+
+
+def audit_data(audit: CeremonyAudit) -> dict[str, Any]:
+    """Return the check of a ceremony as --json prints it."""
+    found, again = audit.check, audit.recomputed
+    request, progress = found.request, found.progress
+    opened = (progress.opened if progress else None) or {}
+    return {
+        "verdict": str(found.verdict),
+        "text": found.text,
+        "hint": found.hint,
+        "mark": request.mark if request else None,
+        "reason": request.reason if request else None,
+        "prepared_by": request.prepared_by if request else None,
+        "request": request.digest if request else None,
+        "transcript": progress.digest if progress else None,
+        "policy": found.policy.digest if found.policy else None,
+        "at": opened.get("at"),
+        "present": opened.get("present", []),
+        "lifted": ((progress.reviewed if progress else None) or {}).get("lifted", []),
+        "witnesses": [str(one.issuer) for one in found.witnesses],
+        "keys": sorted(progress.driver_report) if progress else [],
+        "attested": {
+            key: {"device": one.device, "serial": one.serial, "sha256": one.digest, "root": one.root}
+            for key, one in sorted(found.attestations.items())
+        },
+        "signed": [one.text for one in progress.signed] if progress else [],
+        "receipts": [one.text for one in found.receipts],
+        "compare_with_paper": list(audit.compare_with_paper),
+        "recomputed": {"agrees": again.agrees, "text": again.text} if again else None,
+    }
