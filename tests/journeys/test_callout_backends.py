@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 ISSUER = "https://sso.example.com"
 PROVIDER, STRANGER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 _PATIENCE = 10.0
+_KEY_USES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
 _OWN = '"orders.{{name()}}.>"'
 
 
@@ -97,6 +101,11 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(identifier, critical=False)
         )
+        if (
+            is_ca
+        ):  # without it, no certificate of this authority is accepted from Python 3.13 on (RFC 5280, 4.2.1.3)
+            usage = dict.fromkeys(_KEY_USES, False) | {"key_cert_sign": True}
+            builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
         if others:
             builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

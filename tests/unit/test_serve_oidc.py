@@ -395,6 +395,10 @@ def test_of_a_jwks_only_public_keys_for_signatures_are_read() -> None:
     assert sorted(read_jwks(jwks(*ENTRIES))) == ["ec", "ed", "rsa"]
 
 
+def test_a_key_in_a_jwks_whose_type_is_no_text_is_skipped() -> None:
+    assert sorted(read_jwks(jwks({**ENTRIES[0], "kty": []}, *ENTRIES))) == ["ec", "ed", "rsa"]
+
+
 def test_nothing_of_a_token_is_in_an_error_or_a_repr(tmp_path: Path) -> None:
     refused = asked(provider(tmp_path), Login(token=FORGED))
     assert not any(part in f"{refused} {Login(token=FORGED)!r}" for part in FORGED.split("."))

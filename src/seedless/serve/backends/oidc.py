@@ -358,7 +358,7 @@ def read_jwks(data: bytes) -> Mapping[str, pyjwt.PyJWK]:
     keys = {}
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         # A symmetric key has no business among public ones.
-        if not isinstance(entry, dict) or entry.get("kty") not in {"RSA", "EC", "OKP"}:
+        if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC", "OKP"):
             continue
         if entry.get("use", "sig") != "sig":
             continue
