@@ -21,7 +21,7 @@ TEXTS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 """Texts are one token up to Python 3.11; from 3.12 on an f-string is several."""
 
 # Packages in which the words below are still used. Take out what is translated; put nothing in.
-NOT_YET = frozenset({"app", "cli"})
+NOT_YET = frozenset({"cli"})
 
 # Each private word, as a pattern for a word of a name or of a text, and what is written for it.
 REPLACED = {

@@ -218,7 +218,7 @@ def test_after_an_error_tokens_are_opened_anew(office: Office, ws: Workspace) ->
     elsewhere = str(SoftwareKey.generate(Role.OPERATOR).public_key)
     with office.workspace(pin_source=asked) as workspace:
         workspace.operators.edit(add_signing_keys=[elsewhere]).sign()
-        with pytest.raises(NoKey, match="nobody knows where the key"):
+        with pytest.raises(NoKey, match="it is not known where the key"):
             workspace.accounts.edit("ORDERS", described("two"), issuer=elsewhere).sign()
         workspace.accounts.edit("ORDERS", described("three")).sign()
     assert asked.asked == 2

@@ -222,5 +222,5 @@ def test_a_program_imports_an_operator_accounts_and_users(office: Office) -> Non
         "signed": [False, True],
         "conn": -1,
         "issuer": True,
-        "notices": ["the limits that the request asks for are not granted: --take-limits, or say which"],
+        "notices": ["the limits that the request asks for are not granted: --take-limits, or give others"],
     }

@@ -281,7 +281,7 @@ def test_a_draft_for_a_key_that_this_token_does_not_hold_is_refused(
     finally:
         softhsm.remove(other)
     assert done.code == 4
-    assert "nobody knows where the key O" in done.err
+    assert "it is not known where the key O" in done.err
     assert b'"kind":"intent"' not in next(founded.offline.store.rglob("transcript.jsonl")).read_bytes()
 
 

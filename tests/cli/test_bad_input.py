@@ -105,7 +105,7 @@ def test_two_keys_that_match(founded: Desk) -> None:
     claims = founded.home / "claims.json"
     claims.write_text(json.dumps({"sub": str(SoftwareKey(Role.USER, SEED).public_key), "nats": {"x": 1}}))
     refused(
-        founded, 4, f"nobody knows where the key {ACCOUNT} is: 2 keys on ", "",
+        founded, 4, f"it is not known where the key {ACCOUNT} is: 2 keys on ", "",
         "sign", str(claims), "--kind", "generic", "-K", ACCOUNT,
     )  # fmt: skip
 

@@ -148,7 +148,7 @@ def test_a_key_that_nobody_knows_is_asked_for_with_its_token(desk: Desk) -> None
     unknown = PublicKey(Role.ACCOUNT, bytes(range(1, 33)))
     done = desk.run("key", "show", str(unknown))
     assert (done.code, done.out) == (4, "")
-    assert done.err.startswith(f"error: nobody knows where the key {unknown} is: ")
+    assert done.err.startswith(f"error: it is not known where the key {unknown} is: ")
     assert done.err.endswith("hint: name its token with --token; seedless key list shows what is where\n")
 
 

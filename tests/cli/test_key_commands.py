@@ -343,10 +343,7 @@ def test_a_key_that_a_live_jwt_needs_is_not_deleted_and_the_jwts_are_named(desk:
     account = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
     elsewhere = ("--module", "/nowhere.so")
     said = refused(desk, "key", "delete", operator, "--name", "ACME", *elsewhere, code=3)
-    assert (
-        "it stands in operator ACME (subject and issuer), account ORDERS of ACME (issuer), account SYS"
-        in said
-    )
+    assert "it is in operator ACME (subject and issuer), account ORDERS of ACME (issuer), account SYS" in said
     said = refused(desk, "key", "delete", account, "--name", "ORDERS", *elsewhere, code=3)
     assert "account ORDERS of ACME (subject), user ORDERS/app of ACME (issuer)\nhint: " in said
     as_a_user = str(PublicKey(Role.USER, PublicKey.parse(account).raw))

@@ -52,7 +52,7 @@ def test_a_key_is_created_audited_and_deleted(workspace: Workspace) -> None:
 
 def test_a_key_that_a_jwt_needs_is_not_deleted(workspace: Workspace) -> None:
     workspace.operators.add("ACME").sign()
-    with pytest.raises(Refused, match="is needed: it stands in operator ACME"):
+    with pytest.raises(Refused, match="is needed: it is in operator ACME"):
         workspace.keys.delete(workspace.operator().claims.sub)
 
 

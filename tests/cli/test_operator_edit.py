@@ -116,7 +116,7 @@ def test_a_signing_key_that_signs_accounts_is_removed_by_force_alone(acme: Desk)
         done = acme.run(*words, TOKEN_PIN=None)
         assert (done.code, done.out) == (2, "")
         assert "a signing key goes, which locks out 1 account: ORDERS" in done.err
-        assert f"seedless account edit NAME --issuer {stored(acme).claims.sub}, or say" in done.err
+        assert f"seedless account edit NAME --issuer {stored(acme).claims.sub}, or give" in done.err
     acme.ok("operator", "signing-key", "remove", key, "--force")
     assert stored(acme).claims.body.signing_keys == ()
 
@@ -134,7 +134,7 @@ def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Desk)
     acme.ok("operator", "edit", "--sk", "generate")
     (key,) = stored(acme).claims.body.signing_keys
     done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
-    assert f"seedless account edit NAME --issuer {key}, or say --force" in done.err
+    assert f"seedless account edit NAME --issuer {key}, or give --force" in done.err
     acme.ok("account", "edit", "ORDERS", "--issuer", key)
     acme.ok("user", "add", "-a", "ORDERS", "app")
     done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
@@ -143,7 +143,7 @@ def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Desk)
     acme.ok("account", "signing-key", "add", "-a", "ORDERS")
     (users_key,) = read(acme.ok("account", "show", "ORDERS", "--json").data["jwt"]).claims.body.signing_keys
     done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
-    assert f"seedless user edit -a ORDERS NAME --issuer {users_key}, or say --force" in done.err
+    assert f"seedless user edit -a ORDERS NAME --issuer {users_key}, or give --force" in done.err
     acme.ok("operator", "edit", "--require-signing-keys", "--force")
     assert stored(acme).claims.body.strict_signing_key_usage is True
     acme.ok("operator", "edit", "--no-require-signing-keys")

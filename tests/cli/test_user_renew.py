@@ -151,8 +151,8 @@ def test_all_are_shown_in_one_review_and_a_dry_run_signs_nothing(system: Desk) -
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        pytest.param([], "it is not said which users are renewed", id="nothing said"),
-        pytest.param(["short"], "it is not said of which account the users are", id="no account"),
+        pytest.param([], "no users to renew are named", id="nothing said"),
+        pytest.param(["short"], "the account of the users is not named", id="no account"),
         pytest.param(
             ["-a", "ORDERS", "nobody"], 'there is no user "nobody" in account "ORDERS"', id="unknown"
         ),

@@ -40,7 +40,7 @@ class CachedPin:
         return self._pin
 
     def again(self, why: str) -> bool:
-        """Forget a PIN that was not accepted, and tell whether whom it asked may give another."""
+        """Forget a PIN that was not accepted, and return whether whom it asked may give another."""
         self._pin = None
         return asks_again(self._pins, why)
 

@@ -23,7 +23,7 @@ from seedless.app.ceremony_rehearsal import CeremonyRehearsal
 from seedless.app.ceremony_requests import Abandonment
 from seedless.app.ceremony_results import Acceptance
 from seedless.app.ceremony_reviews import CeremonyReview, WitnessStatement
-from seedless.app.ceremony_tokens import driver_says
+from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.app.pipeline import Preview
 from seedless.app.tokens import OpenTokens, open_tokens
 from seedless.ceremony import documents
@@ -221,7 +221,7 @@ def _state(tokens: OpenTokens | None, one: ReportedKey) -> CeremonyKeyState:
 def _seen(tokens: OpenTokens, one: ReportedKey) -> tuple[str, tuple[str, ...]]:
     try:
         token = tokens.holding(one.public_key)
-        now = driver_says(token, token.find(one.public_key.raw))
+        now = reported_by_driver(token, token.find(one.public_key.raw))
     except (NoKey, NoToken):
         return "missing", ()
     changed = differences(one.driver_report, now)

@@ -13,7 +13,7 @@ from seedless import ledger as ledgers
 from seedless import pending_keys
 from seedless.app import recovery
 from seedless.app.ceremony_folder import ledger_path
-from seedless.app.ceremony_tokens import driver_says
+from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri
 from seedless.ceremony.keys import CeremonyKey, policy_text
@@ -135,7 +135,7 @@ def stated(tokens: OpenTokens, key: CeremonyKey) -> tuple[CeremonyKey, str]:
     found = token.find(key.public_key.raw, KeyUri.parse(key.uri).id)
     made = CeremonyKey(
         public_key=key.public_key, name=key.name, holder=key.holder, uri=key.uri, at=key.at,
-        driver_report=driver_says(token, found),
+        driver_report=reported_by_driver(token, found),
     )  # fmt: skip
     (jwt,) = tokens.sign([made.draft()])
     return made, jwt.text
@@ -263,7 +263,7 @@ class _KeygenTokens:
         found = token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)
         made = CeremonyKey(
             public_key=entry.public_key, name=entry.name, holder=key.holder, uri=entry.uri,
-            at=self._workspace.now, driver_report=driver_says(token, found),
+            at=self._workspace.now, driver_report=reported_by_driver(token, found),
         )  # fmt: skip
         return made, challenges
 

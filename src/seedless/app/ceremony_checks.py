@@ -37,7 +37,7 @@ class CeremonyAudit(Struct, frozen=True, kw_only=True):
 
 
 class CeremonyReport(Struct, frozen=True, kw_only=True):
-    """The page about a ceremony (HTML), and the verdict that stands at its top.
+    """The page about a ceremony (HTML), and the verdict at its top.
 
     `lacks_qr_code` is whether the digest of the transcript has no QR code, since segno is not installed.
     """

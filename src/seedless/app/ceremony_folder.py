@@ -25,9 +25,9 @@ def folder_of(workspace: Workspace, digest: str) -> Path:
 
 
 def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
-    """Return the requests of *operator* whose transcripts here say that they have begun, and not ended.
+    """Return the requests of *operator* whose transcripts here have begun, and not ended.
 
-    Their digests; the ledger as it is *known* may have lost them, and says which were given up.
+    Their digests; the ledger as it is *known* may have lost them, and names those given up.
     """
     book = known.books.get(operator)
     return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())

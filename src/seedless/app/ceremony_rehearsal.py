@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from seedless.app.ceremony_reviews import CeremonyReview
-from seedless.app.ceremony_tokens import driver_says
+from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.ceremony import offline
 from seedless.ceremony.check import CeremonyCheck, check
 from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers
@@ -44,7 +44,7 @@ class CeremonyRehearsal(Struct, frozen=True, kw_only=True):
     """A ceremony that was rehearsed, and the review of the real request.
 
     `rehearsed` is the request with the placeholder keys, which is marked, and `check` the verdict on its
-    result; `placeholder_keys` are those that signed, by the key (text) that each stands for.
+    result; `placeholder_keys` are those that signed, by the key (text) that each replaces.
     """
 
     real: CeremonyReview
@@ -103,7 +103,7 @@ class _Stage:
             yield one.complete(self.token.signer(one.issuer).sign(one.signing_input))
 
     def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
-        return driver_says(self.token, self.token.find(public_key.raw))
+        return reported_by_driver(self.token, self.token.find(public_key.raw))
 
     def only(self, one: Draft[Any]) -> Jwt[Any]:
         return next(iter(self.sign([one])))
@@ -129,7 +129,7 @@ def _stage(folder: Path, module: Path, real: Iterable[PublicKey]) -> Iterator[_S
 
 @contextlib.contextmanager
 def _configured(module: Path, configuration: Path) -> Iterator[None]:
-    """Let *module*, which is SoftHSM, have its tokens where *configuration* says."""
+    """Let *module*, which is SoftHSM, have its tokens in the folder that *configuration* names."""
     from seedless.pkcs11.module import is_loaded
 
     # SoftHSM reads its configuration once, when it is initialised. One that this process uses already would

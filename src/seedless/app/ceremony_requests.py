@@ -143,7 +143,7 @@ def write(workspace: Workspace, request: CeremonyRequest, path: Path) -> None:
 
 
 def _operator(workspace: Workspace, plan: Plan) -> Jwt[Operator] | None:
-    """Return the operator as it stands; None where the plan makes it."""
+    """Return the operator as it is; None where the plan makes it."""
     for change in plan.changes:
         if isinstance(change.draft.claims.body, Operator) and change.replaces is None:
             return None
@@ -155,10 +155,10 @@ def _previous(
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the digest of the transcript of the last ceremony that was accepted here, and its receipts.
 
-    With them the machine that signs can tell that its own ledger is an older one.
+    With them the machine that signs can see that its own ledger is an older one.
     """
-    said = (change.draft.claims for change in plan.changes)
-    new = next((one.sub for one in said if isinstance(one.body, Operator)), "")
+    planned = (change.draft.claims for change in plan.changes)
+    new = next((claims.sub for claims in planned if isinstance(claims.body, Operator)), "")
     book = ledger.load(ceremony_folder.ledger_path(workspace)).books.get(
         operator.claims.sub if operator else new
     )

@@ -355,7 +355,7 @@ def opened(
 
 
 def place_of(workspace: Workspace, key: PublicKey) -> str:
-    """Return where the inventory says that *key* is, or that it does not know."""
+    """Return where *key* is by the inventory, or that it does not contain it."""
     entry = workspace.inventory().get(key)
     return entry.uri if entry else "the inventory does not know where"
 

@@ -1,4 +1,4 @@
-"""Tokens in a ceremony: what the driver says of a key, and where the keys are, before any PIN is asked."""
+"""Tokens in a ceremony: what the driver reports of a key, and where the keys are, before any PIN is asked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from seedless.readiness import ReadinessRow
     from seedless.signer import Signer
 
-__all__ = ["TokenKeys", "ceremony_tokens", "driver_says", "readiness", "where"]
+__all__ = ["TokenKeys", "ceremony_tokens", "readiness", "reported_by_driver", "where"]
 
 _WORDS = {True: "yes", False: "no"}
 
@@ -52,23 +52,23 @@ class TokenKeys:
             yield draft.complete(self.signers[draft.issuer].sign(draft.signing_input))
 
     def driver_report(self, public_key: PublicKey) -> Mapping[str, str]:
-        """Return what the driver says of the key and its token, and the certificates that attest it."""
+        """Return what the driver reports of the key and its token, and the certificates that attest it."""
         token = self.tokens.holding(public_key)
         attestation = self.tokens.attestation(public_key)
         attested = {ATTESTATION: attestation.chain} if attestation else {}
-        return driver_says(token, token.find(public_key.raw)) | attested
+        return reported_by_driver(token, token.find(public_key.raw)) | attested
 
 
-def driver_says(token: Token, key: Key) -> dict[str, str]:
-    """Return what the driver says of *key* and *token*: no attestation. What it does not say is left out."""
+def reported_by_driver(token: Token, key: Key) -> dict[str, str]:
+    """Return what the driver reports of *key* and *token*, without attestation and what it leaves empty."""
     info = token.info
     attributes = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
-    said = {
+    reported = {
         "token": info.label, "serial": info.serial, "model": info.model, "manufacturer": info.manufacturer,
         "firmware": info.firmware_version, "library": info.library, "label": key.label, "id": key.id.hex(),
         "papers": provenance_of(key.attributes, None, info).text,
     }  # fmt: skip
-    return {name: text for name, text in said.items() if text} | {
+    return {name: text for name, text in reported.items() if text} | {
         name: _WORDS[value] for name, value in attributes.items() if value is not None
     }
 
@@ -83,7 +83,7 @@ def ceremony_tokens(workspace: Workspace, request: CeremonyRequest) -> Iterator[
 def where(workspace: Workspace, keys: Iterable[PublicKey]) -> Iterator[tuple[PublicKey, str]]:
     """Yield each of *keys* that is to sign, and the token that is asked for it, found without a PIN.
 
-    Before anybody types words: who has plugged in the wrong token is told now.
+    Before anybody types words: who has plugged in the wrong token is warned now.
     """
     with open_tokens(workspace) as tokens:
         for key in keys:

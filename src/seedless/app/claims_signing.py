@@ -218,7 +218,7 @@ def _address(workspace: Workspace, claims: Claims[Any], issuer: PublicKey) -> tu
         if account is None:
             raise UsageError(
                 "the account of this user is not in the store",
-                "say which with issuer_account in the claims, or leave out --record",
+                "name it with issuer_account in the claims, or leave out --record",
             )
         return (account.name.strip(), name)
     raise UsageError(f"{body.kind} claims have no place in a store", "leave out --record")

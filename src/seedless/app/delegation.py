@@ -540,7 +540,7 @@ def _named(
             f"{quoted(key)} is no delegated key of account {shown(account.name)}",
             "seedless delegate list shows them",
         )
-    # Nobody here knows until when: only --now removes it.
+    # Its end is recorded nowhere: only --now removes it.
     return RecordedDelegation(
         public_key=PublicKey.parse(key), account=account.sub, role="", at=0, until=_FOR_EVER, ended=True
     )

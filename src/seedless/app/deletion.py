@@ -120,16 +120,16 @@ def _refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> tuple
         )
     if workspace.store.managed and not force:
         raise UsageError(
-            f"the operator {shown(workspace.store.operator)} is somebody else's, who may want the "
+            f"the operator {shown(workspace.store.operator)} is somebody else's, who may need the "
             "account's keys to end what it uses",
-            "say --force to delete it here",
+            "give --force to delete it here",
         )
     notices: list[Notice] = []
     for verb, names in _depending(workspace, jwt).items():
         if names and not force:
             raise UsageError(
                 f"{', '.join(map(shown, names))} {verb} {quoted(jwt.claims.name)}",
-                "edit them first, or say --force",
+                "edit them first, or give --force",
             )
         if names:
             notices.append(Notice(f"{', '.join(names)} {verb} {jwt.claims.name}", is_warning=True))
@@ -169,7 +169,7 @@ def delete_users(
 ) -> Preview[UsersDeleted]:
     """Preview *account* without the users *names*; those whose jwts still hold are revoked.
 
-    *revoke* says of all that they are revoked, or not. *creds* and *seeds* are removed too where they are.
+    With *revoke* all are revoked, or none. *creds* and *seeds* are removed too where they are.
     Raise `UsageError` for a user that there is not; one that was deleted before may have left its creds.
     """
     workspace.refresh()
@@ -218,7 +218,7 @@ def _is_to_revoke(
     workspace: Workspace,
     parent: Jwt[Account],
     user: Jwt[User],
-    wanted: bool | None,  # noqa: FBT001 - None where nobody said
+    wanted: bool | None,  # noqa: FBT001 - None where it was not given
 ) -> bool:
     if is_revoked(parent, user) or wanted is False:
         return False

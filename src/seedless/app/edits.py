@@ -1,7 +1,7 @@
 """Edits: a jwt of the store, with something in it changed, is signed again in its place.
 
-A change is a function from claims to claims; new claims are a change of the default ones. So a program says
-what it wants once, and `add` and `edit` take the same.
+A change is a function from claims to claims; new claims are a change of the default ones. So a program writes
+what it changes once, and `add` and `edit` take the same.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def kept_issuer(
 ) -> PublicKey:
     """Return the key of *parent* that signs in place of *before*: the one *wanted*, else the same again.
 
-    Another is taken only where the same may not sign for *parent* any more, or nobody knows where it is
+    Another is taken only where the same may not sign for *parent* any more, or it is not known where it is
     while another is *known*.
     """
     if wanted is not None:
@@ -195,7 +195,7 @@ def new_claims(name: str, body: B, change: Change[B] | None) -> Claims[B]:
 
 
 def times_of(claims: Claims[Any]) -> ValidityTimes:
-    """Return from when until when *claims* hold."""
+    """Return the validity period of *claims*."""
     return ValidityTimes(start=claims.nbf, expiry=claims.exp)
 
 
@@ -207,7 +207,7 @@ def with_terms(
     expiry: Time | None = None,
     tags: Iterable[str] = (),
 ) -> Claims[B]:
-    """Return *claims* with what the short arguments of `add` and `edit` say; *now* is Unix seconds.
+    """Return *claims* with the short arguments of `add` and `edit` applied; *now* is Unix seconds.
 
     *limits* are members of `nats.limits` of an account, of `nats` of a user, by their JSON names.
     """

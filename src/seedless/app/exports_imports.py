@@ -72,7 +72,7 @@ class Exports:
     ) -> Preview[Edited[Account]]:
         """Preview *account* with what *change* makes of its export of *subject*.
 
-        *kind* says which, where a stream and a service have this subject. The accounts of the store that
+        *kind* chooses, where a stream and a service have this subject. The accounts of the store that
         import it, and need an activation from now on, are in the notices. Raise `UsageError` where there is
         no such export.
         """
@@ -241,7 +241,7 @@ class Imports:
     ) -> Preview[Edited[Account]]:
         """Preview *account* with what *change* makes of its import of *subject*, the local or the remote one.
 
-        *source*, the name or the key of the exporting account, and *kind* say which where there are several.
+        *source*, the name or the key of the exporting account, and *kind* choose where there are several.
         Raise `UsageError` where there is none.
         """
         exporter = None if source is None else account_key(self._workspace, source)
@@ -360,7 +360,7 @@ def listed(parts: tuple[Export, ...] | tuple[Import, ...]) -> str:
 
 
 def exported(account: str, body: Account, subject: str, kind: str | None) -> Export:
-    """Return the export of *subject*; raise `UsageError` when there is none, or a *kind* has to be said."""
+    """Return the export of *subject*; raise `UsageError` when there is none, or a *kind* has to be given."""
     fitting = [one for one in body.exports if one.subject == subject and kind in {None, one.type}]
     if not fitting:
         raise UsageError(

@@ -148,7 +148,7 @@ def _signed_by_identity(workspace: Workspace, operator: Jwt[Operator]) -> dict[s
     for name, jwt in each:
         if isinstance(jwt, SeedlessError):
             raise StoreError(
-                f"cannot tell who has signed the account {shown(name)}: {jwt.message}",
+                f"cannot read who has signed the account {shown(name)}: {jwt.message}",
                 "restore it first, or keep the old key with --convert-to-signing-key",
             )
     found: dict[str, Any] = dict(each)

@@ -33,7 +33,7 @@ __all__ = ["ceilings", "judged"]
 def judged(
     workspace: Workspace, plan: Plan, delegations: Mapping[str, DelegatedRole] = MappingProxyType({})
 ) -> Report:
-    """Put *plan* before the rules and the policy, and lift what --allow names.
+    """Put *plan* before the rules and the policy, and waive what --allow names.
 
     The store is read for what the changes are judged by: where nothing changes, it is not. *delegations* are
     those that the plan adds, by their keys (text).
@@ -61,7 +61,7 @@ def judged(
         }
         context = msgspec.structs.replace(
             context,
-            jwts=_standing(plan, stored),
+            jwts=_current(plan, stored),
             unspared=required_spares(workspace, plan),
             delegations=recorded | dict(delegations),
         )
@@ -94,7 +94,7 @@ def _stored(workspace: Workspace) -> list[Jwt[Any]]:
 
 
 def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
-    """Return the longest message, in bytes, of each issuer's token, where the inventory tells the device."""
+    """Return the longest message, in bytes, of each issuer's token, where the inventory names the device."""
     found: dict[str, int] = {}
     inventory = workspace.inventory()
     for issuer in {change.draft.issuer for change in changes}:
@@ -107,7 +107,7 @@ def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
     return found
 
 
-def _standing(plan: Plan, stored: Iterable[Jwt[Any]]) -> Mapping[str, Jwt[Any]]:
+def _current(plan: Plan, stored: Iterable[Jwt[Any]]) -> Mapping[str, Jwt[Any]]:
     """Return the jwts of the operator and of the accounts that *plan* is about, as the store has them."""
     about = plan.context
     found: dict[str, Jwt[Any]] = dict(about.jwts)

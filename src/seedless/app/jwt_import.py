@@ -126,7 +126,7 @@ def _replaced_operator(workspace: Workspace, given: Jwt[Operator], *, force: boo
             "take it into another place with --store",
         )
     if not force:
-        _require_newer(f"operator {name}", before, given, "say --force if the older one is meant")
+        _require_newer(f"operator {name}", before, given, "give --force if the older one is meant")
     return before
 
 
@@ -159,7 +159,7 @@ def import_account(
         raise UsageError(
             f"account {quoted(given.claims.name)} is signed by {given.issuer}, which is no key of "
             f"operator {quoted(parent.claims.name)}",
-            "say --force to sign it here",
+            "give --force to sign it here",
         )
     notices: tuple[Notice, ...] = ()
     claims = replace(given.claims, name=name or own_name)
@@ -213,10 +213,10 @@ def _replaced_account(
 def _with_our_limits(
     asked: Claims[Account], before: Jwt[Account] | None
 ) -> tuple[Claims[Account], tuple[Notice, ...]]:
-    """Return the claims *asked* for with limits of the operator's, and what is to be said of that."""
+    """Return the claims *asked* for with limits of the operator's, and a notice of that."""
     ours = before.claims.body.limits if before else Account.new().limits
     differs = asked.body.limits not in (ours, Account().limits)
-    text = "the limits that the request asks for are not granted: --take-limits, or say which"
+    text = "the limits that the request asks for are not granted: --take-limits, or give others"
     return replace(asked, body=replace(asked.body, limits=ours)), ((Notice(text),) if differs else ())
 
 

@@ -137,7 +137,7 @@ class KeyDeletion:
             keys: list[Key] = token.keys()
             if any(other.raw == self.public_key.raw for other in keys):
                 raise NoKey(
-                    f"{where} says that {self.public_key} is deleted, and still has it",
+                    f"{where} reports {self.public_key} as deleted, and still has it",
                     "delete it with the program of the token's maker",
                 )
         return DeletedKey(
@@ -200,7 +200,7 @@ def require_unneeded(workspace: Workspace, public_key: PublicKey) -> None:
     if found:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise Refused(
-            f"the key {public_key} is needed: it stands in {', '.join(found[:_NAMED])}{more}",
+            f"the key {public_key} is needed: it is in {', '.join(found[:_NAMED])}{more}",
             "sign them with another key, or let them expire; a key that is lost cannot sign again",
         )
 

@@ -31,7 +31,7 @@ __all__ = ["WORTH", "FolderImport", "KeyImport", "KeyInFile", "put_on_token"]
 
 WORTH = (
     "the seed of this key was outside a token before: whoever has a copy can sign with it. "
-    "The token says of it that it was not made there (LOCAL), for as long as it is there"
+    "The token reports that it was not made there (LOCAL), for as long as it is there"
 )
 """What an imported key is worth, for whoever imports one."""
 
@@ -52,7 +52,7 @@ class KeyImport:
             wanted = "one of operator, account and user" if role is None else f"the role {role.name.lower()}"
             raise UsageError(
                 f"the seed is of the role {self.public_key.role.name.lower()}, and not of {wanted}",
-                "a key has one role, which its seed tells: give that, or another seed",
+                "a key has one role, which its seed shows: give that, or another seed",
             )
         self.label = label_for(self.public_key.role, name)
         self.previous = workspace.inventory().get(self.public_key)

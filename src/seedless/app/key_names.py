@@ -85,7 +85,7 @@ class _Known:
         self._stored: dict[str, Iterator[tuple[str, str]]] = {}
 
     def name(self, key: str) -> str | None:
-        """Return the name of *key*, None where nobody knows it."""
+        """Return the name of *key*, None where it is not known."""
         stored = self._stored.setdefault(key[:1], self._of_role(key[:1]))
         while key not in self._names:
             found = None

@@ -344,7 +344,7 @@ class _Registrar:
         if key.raw is None:
             raise NoKey(
                 f"the key {key.named} on {self.token.info.where} has no public object, "
-                "so its public key cannot be told",
+                "so its public key is not known",
                 "a certificate in its slot, or its public key as an object, shows it",
             )
         return KeyEntry(
@@ -481,7 +481,7 @@ def _require_free(files: dict[Path, str | None]) -> None:
     for path, text in files.items():
         existing = atomic.read(path)
         if existing is not None and existing.decode(errors="replace") != text:
-            raise UsageError(f"{shown(path)} holds something else", "name an empty folder, or say --force")
+            raise UsageError(f"{shown(path)} holds something else", "name an empty folder, or give --force")
 
 
 def _role(role: str | Role, allowed: dict[str, Role]) -> Role:

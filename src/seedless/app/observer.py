@@ -17,7 +17,7 @@ class Observer(Protocol):
     def before_driver(self, module: Path, /) -> None:
         """Do what has to be done before the PKCS#11 *module* is loaded into this process.
 
-        The command forks here, since a driver can crash or hang. A library never does: whoever wants that
+        The command forks here, since a driver can crash or hang. A library never does: whoever needs that
         isolation lets a process of their own sign (`jobs=1`).
         """
 

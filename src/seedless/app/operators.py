@@ -186,7 +186,7 @@ def _require_signing_key(body: Operator, *, is_created: bool) -> None:
 
 
 class _Keys:
-    """The keys that a new operator needs, and what is to be said of those that are reused."""
+    """The keys that a new operator needs, and notices of those that are reused."""
 
     def __init__(self, workspace: Workspace, spare_token: str) -> None:
         self._workspace = workspace

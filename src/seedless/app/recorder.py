@@ -83,7 +83,7 @@ def _left(
 ) -> dict[str, list[tuple[str, ...]]]:
     """Return the addresses that users are leaving, by their subjects: those that lose a jwt.
 
-    A jwt that is damaged tells no subject, and can be removed.
+    A jwt that is damaged has no subject, and can be removed.
     """
     left: dict[str, list[tuple[str, ...]]] = {}
     for address in (address for address, signed in users.items() if signed is None):

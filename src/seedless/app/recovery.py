@@ -43,7 +43,7 @@ def read_record(path: Path) -> RecoveryRecord:
 
 
 def chosen_keys(record: RecoveryRecord, names: Iterable[str]) -> tuple[KeyRecord, ...]:
-    """Return the keys of *record* that *names* (`ROLE:NAME`) say, all of them if there is none."""
+    """Return the keys of *record* with *names* (`ROLE:NAME`), all of them if there is none."""
     by_name = {entry.key.text: entry for entry in record.keys}
     chosen = []
     for name in names:

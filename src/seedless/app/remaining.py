@@ -39,7 +39,7 @@ def require_unchanged(workspace: Workspace, plan: Plan) -> None:
 def remaining(workspace: Workspace, plan: Plan) -> Plan:
     """Return *plan* without what the store has already; raise `StoreError` where it has something else.
 
-    The operator of the store, where there is one, stands around it.
+    The operator of the store, where there is one, is around it.
     """
     operator = workspace.store.get()
     _require_around(workspace, plan, operator)
@@ -64,18 +64,18 @@ class Subjects:
         self._workspace = workspace
         self._read: dict[tuple[str, ...], dict[str, Jwt[Any]]] = {}
 
-    def get(self, said: Claims[Any], address: tuple[str, ...] | None) -> Jwt[Any] | None:
-        """Return what the store has about the subject of *said*; a user is looked for where *address* is."""
-        match said.body:
+    def get(self, claims: Claims[Any], address: tuple[str, ...] | None) -> Jwt[Any] | None:
+        """Return what the store has about the subject of *claims*; a user is looked for at *address*."""
+        match claims.body:
             case Operator():
                 found = self._workspace.store.get()
-                return found if found and found.claims.sub == said.sub else None
+                return found if found and found.claims.sub == claims.sub else None
             case Account():
-                return self._in().get(said.sub)
+                return self._in().get(claims.sub)
             case User() if address is not None:
-                return self._in(address[0]).get(said.sub)
+                return self._in(address[0]).get(claims.sub)
             case User():
-                place = self._workspace.store.find(PublicKey.parse(said.sub))
+                place = self._workspace.store.find(PublicKey.parse(claims.sub))
                 return None if place is None else self._workspace.store.get(*place)
         return None
 
@@ -87,15 +87,15 @@ class Subjects:
 
 
 def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None) -> None:
-    """Raise `StoreError` unless what the plan was judged against still stands, or is replaced by it."""
+    """Raise `StoreError` unless what the plan was judged against is still there, or is replaced by it."""
     made = {change.draft.claims.sub for change in plan.changes}
     gone = [one.replaces for one in plan.store_writes if one.address == () and one.jwt is None]
     around = [jwt for jwt in plan.around if jwt.claims.sub not in made and jwt not in gone]
     jwts: list[Jwt[Any]] = [operator] if operator and around else []
     jwts += workspace.readable_accounts() if around else []
-    standing = {jwt.claims.sub: jwt for jwt in jwts}
+    current = {jwt.claims.sub: jwt for jwt in jwts}
     for jwt in around:
-        there = standing.get(jwt.claims.sub)
+        there = current.get(jwt.claims.sub)
         if there is None or there.text != jwt.text:
             raise StoreError(f"the store has another jwt of {shown(jwt.claims.name)} than the plan", _AGAIN)
 

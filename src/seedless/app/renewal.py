@@ -55,9 +55,9 @@ def renew_users(
 ) -> Preview[UsersRenewed]:
     """Preview a later end for users: those of *names*, or those that expire *within* a span, or have."""
     if names and account is None:
-        raise UsageError("it is not said of which account the users are", "name it with --account")
+        raise UsageError("the account of the users is not named", "name it with --account")
     if not names and within is None:
-        raise UsageError("it is not said which users are renewed", "name them, or say --within 30d")
+        raise UsageError("no users to renew are named", "name them, or give --within 30d")
     now, span = workspace.refresh(), _span(within)
     end = None if expiry is None else arguments.seconds("expiry", expiry, now)
     changes: list[Change] = []

@@ -1,6 +1,6 @@
 """Revocations of users: what was issued to them until a time holds no longer.
 
-A revocation stands against every jwt of a user that was issued until a time (jwt v2.8.2, revocation_list.go).
+A revocation ends every jwt of a user that was issued until a time (jwt v2.8.2, revocation_list.go).
 Servers disconnect such users once they have the account.
 """
 

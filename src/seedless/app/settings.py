@@ -1,4 +1,4 @@
-"""What a workspace is told: where its store is, which token has its keys, what judges them.
+"""What a workspace is given: where its store is, which token has its keys, what judges them.
 
 It imports nothing but msgspec, since every command loads it, `--help` too.
 """

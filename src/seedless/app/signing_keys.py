@@ -224,7 +224,7 @@ def locking_out(locked_out: Sequence[Jwt[Any]], why: str, cure: str, *, force: b
     count = f"{len(locked_out)} {kind}{'s' if len(locked_out) > 1 else ''}"
     sentence = f"{why}, which locks out {count}: {names}{more}"
     if not force:
-        raise UsageError(sentence, f"{cure}, or say --force")
+        raise UsageError(sentence, f"{cure}, or give --force")
     return (Notice(sentence, is_warning=True),)
 
 

@@ -183,7 +183,7 @@ class TokenInitialisation:
             token, which = f"token {quoted(self.token.label)}", "serial" if self.token.serial else "label"
             raise UsageError(
                 f"{token} was left as it is: its {which} is not {quoted(erase or '')}",
-                "the device tells it, and so does seedless token list",
+                "the device shows it, and so does seedless token list",
             )
 
     def run(self, *, so_pin: str, pin: str, erase: str | None = None) -> TokenInfo:

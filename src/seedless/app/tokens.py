@@ -105,7 +105,7 @@ def _pin_source(workspace: Workspace) -> PinSource:
 def module_for(workspace: Workspace, uri: KeyUri, *, is_ours: bool) -> Path:
     """Return the PKCS#11 module to load for *uri*, which `is_ours` when the person gave it.
 
-    The observer is told first: a command goes on in a child process, so that it ends in a sentence whatever
+    The observer is called first: a command goes on in a child process, so that it ends in a sentence whatever
     the module does.
     """
     module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=is_ours)
@@ -341,7 +341,7 @@ class OpenTokens:
         return self._creation(token).create(keys, until="reported")
 
     def reported(self, token: str = "") -> dict[Path, str | None]:
-        """Return the file that says so, to be written with the report: until then the keys are pending."""
+        """Return the file with that, to be written with the report: until then the keys are pending."""
         return self._creation(token).reported()
 
     def info(self, token: str = "") -> TokenInfo:
@@ -434,7 +434,7 @@ class OpenTokens:
         return token.signer(public_key, key_id=found[0][1])
 
     def holding(self, public_key: PublicKey) -> Token:
-        """Return the token with *public_key*: where the inventory says, else the one that was named."""
+        """Return the token with *public_key*: where the inventory has it, else the one that was named."""
         place = self._place_of(public_key)
         if place is not None:
             return self._open(place.token_part, is_ours=False)
@@ -443,7 +443,7 @@ class OpenTokens:
             token.find(public_key.raw)
         except NoKey as error:
             raise NoKey(
-                f"nobody knows where the key {public_key} is: {error.message}",
+                f"it is not known where the key {public_key} is: {error.message}",
                 "name its token with --token; seedless key list shows what is where",
             ) from error
         return token
@@ -457,7 +457,7 @@ class OpenTokens:
     def _require_role(self, public_key: PublicKey) -> None:
         """Raise `NoKey` where the inventory has the raw key in another role; its label is looked at later.
 
-        Tokens that keep no labels cannot tell, so the role is bound here too when a key is made.
+        Tokens that keep no labels cannot show it, so the role is bound here too when a key is made.
         """
         entry = self._workspace.inventory().with_raw(public_key.raw)
         if entry is not None and entry.role is not public_key.role:
@@ -543,7 +543,7 @@ class OpenTokens:
 
 
 def _info(module: Path, uri: KeyUri) -> TokenInfo:
-    """Return what *module* says of the token that *uri* names."""
+    """Return what *module* reports of the token that *uri* names."""
     # The binding takes longer to load than all else: who asks for help or errs does not wait for it.
     from seedless.pkcs11.module import load
     from seedless.pkcs11.token import find_token

@@ -156,7 +156,7 @@ class Users:
     ) -> Preview[UsersDeleted]:
         """Preview *account* without the users *names*; those whose jwts still hold are revoked.
 
-        *revoke* says of all that they are revoked, or not. *creds* and *seeds* are removed too where they
+        With *revoke* all are revoked, or none. *creds* and *seeds* are removed too where they
         are.
         """
         key = None if issuer is None else str(issuer)
@@ -174,7 +174,7 @@ class Users:
         """Preview a later end for users: *names* of *account*, or those that expire *within* a span, or have.
 
         Without *account* they are of all accounts. The new jwt lasts as long as the old one did, from now, or
-        until *expiry*. Users that are revoked are skipped, and those that never expire; the result says why.
+        until *expiry*. Users that are revoked are skipped, and those that never expire; the result has why.
         """
         return renew_users(self._workspace, account, names, within=within, expiry=expiry)
 

@@ -100,7 +100,7 @@ class Workspace:
         policy, *context* one of the configuration. *allow* are codes of findings that are waived,
         *allow_extractable* keys that may sign although they can leave their token, *reset_time* subjects
         whose jwts are from a clock that was fast. *jobs* processes sign. *last_try* uses the last try of a
-        PIN. *clock* gives the time in Unix seconds, *observer* is told of drivers and progress. Raise
+        PIN. *clock* gives the time in Unix seconds, *observer* receives drivers and progress. Raise
         `UsageError` for a value of another type.
         """
         self._begin(
@@ -325,9 +325,9 @@ class Workspace:
         name = options.context or self.config.selected
         if name is None:
             return options
-        said = msgspec.structs.asdict(self.config.context(name)) | {"context": name}
+        chosen = msgspec.structs.asdict(self.config.context(name)) | {"context": name}
         left: dict[str, Any] = {
-            name: str(value) for name, value in said.items() if value and getattr(options, name) is None
+            name: str(value) for name, value in chosen.items() if value and getattr(options, name) is None
         }
         return msgspec.structs.replace(options, **left)
 
@@ -375,7 +375,7 @@ class Workspace:
             raise
 
     def _where_the_store_is(self) -> str:
-        """Say who named the folder in which no store is; not how to create one, in case it was forgotten."""
+        """Return who named the folder in which no store is; not how to create one, if it was forgotten."""
         beside = _nsc_root()
         if beside is not None:
             return f"there is one of nsc: --store {shown(beside)}; see seedless migrate nsc --help"
@@ -539,7 +539,7 @@ class Workspace:
         return next((key for key in made if not self.is_used(key)), None)
 
     def is_used(self, key: PublicKey) -> bool:
-        """Say whether a jwt of any store is about *key*."""
+        """Return whether a jwt of any store is about *key*."""
         return any(open_store(self.root, operator).find(key) for operator in operators(self.root))
 
     @contextlib.contextmanager
