@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.account.parts import given, kind_of, kind_option
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, Moment
@@ -46,7 +45,7 @@ def activation() -> None:
 @issuer_option
 @sign_options
 def new(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     subject: str,
@@ -65,9 +64,8 @@ def new(
     Example:
       seedless activation new -a ORDERS -s 'orders.eu.>' -t BILLING --expiry 1y -o billing.activation
     """
-    if output and settings.plan:
+    if output and workspace.options.plan:
         raise UsageError("a plan is signed later, without a file to write", "leave out --output")
-    workspace = CommandWorkspace(settings)
     jwt = sign_preview(
         workspace,
         workspace.exports.activate(
@@ -81,6 +79,4 @@ def new(
             output=output,
         ),
     )
-    printing.emit(
-        describe.data(jwt), f"activation: {output}" if output else jwt.text, as_json=settings.as_json
-    )
+    workspace.emit(describe.data(jwt), f"activation: {output}" if output else jwt.text)

@@ -11,7 +11,6 @@ import msgspec
 
 from seedless import units
 from seedless.app.desired import read_file, with_store_of
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
@@ -51,14 +50,13 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
             return _print_plan(workspace, made)
         applied = sign_preview(workspace, made)
     text = f"signed: {len(applied.jwts)}\nremoved: {len(applied.removed)}"
-    printing.emit(
+    settings.emit(
         lambda: {
             "changed": applied.is_changed,
             "signed": [describe.data(jwt) for jwt in applied.jwts],
             "removed": [list(address) for address in applied.removed],
         },
         text if applied.is_changed else "nothing to change",
-        as_json=settings.as_json,
     )
     return ExitCode.OK
 
@@ -74,9 +72,5 @@ def _print_plan(workspace: CommandWorkspace, made: Preview[Applied]) -> int:
     show_plan(workspace, made)
     text = f"to sign: {len(made.plan.changes)}\nto remove: {len(made.plan.store_writes)}"
     made.report.require_clean()
-    printing.emit(
-        lambda: plan_data(workspace, made),
-        "nothing differs" if made.is_empty else text,
-        as_json=workspace.options.as_json,
-    )
+    workspace.emit(lambda: plan_data(workspace, made), "nothing differs" if made.is_empty else text)
     return ExitCode.OK if made.is_empty else ExitCode.CHANGES

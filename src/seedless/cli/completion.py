@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.errors import SeedlessError
@@ -40,7 +39,7 @@ def completion(settings: Settings, *, shell: str) -> None:
     """
     program = click.get_current_context().find_root().command
     script = _COMPLETERS[shell](program, {}, "seedless", "_SEEDLESS_COMPLETE").source()
-    printing.emit({"shell": shell, "script": script}, script, as_json=settings.as_json)
+    settings.emit({"shell": shell, "script": script}, script)
 
 
 class _NameComplete(ShellComplete):

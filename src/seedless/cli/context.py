@@ -30,14 +30,13 @@ def context() -> None:
 
 @context.command(name="list")
 @json_options
-def list_(settings: Settings) -> None:
+def list_(workspace: CommandWorkspace) -> None:
     """List the contexts of the configuration.
 
     \b
     Example:
       seedless context list
     """
-    workspace = CommandWorkspace(settings)
     rows = {name: _row(entry) for name, entry in workspace.config.contexts.items()}
     selected = workspace.config.selected
     names = {name: f"{shown(name)} (selected)" if name == selected else shown(name) for name in rows}
@@ -45,7 +44,7 @@ def list_(settings: Settings) -> None:
     header = ("CONTEXT", "STORE", "OPERATOR", "TOKEN", "PIN SOURCE", "POLICY")
     data = {"configuration": str(config_path(os.environ)), "selected": selected, "contexts": rows}
     text = printing.table(told, header) if rows else f"{config_path(os.environ)} has no contexts"
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)
 
 
 @context.command()
@@ -74,7 +73,7 @@ def add(settings: Settings, *, name: str, select: bool) -> None:
     if select:
         select_context(os.environ, name)
     data = {"configuration": str(path), "context": name, "selected": select} | values
-    printing.emit(data, f"context {name} was added to {path}", as_json=settings.as_json)
+    settings.emit(data, f"context {name} was added to {path}")
 
 
 @context.command()
@@ -95,7 +94,7 @@ def select(settings: Settings, *, name: str | None, none: bool) -> None:
         raise UsageError("a context is selected by its name, or none with --none", "seedless context list")
     path = select_context(os.environ, name)
     text = f"no context is selected in {path}" if none else f"context {name} is selected in {path}"
-    printing.emit({"configuration": str(path), "selected": name}, text, as_json=settings.as_json)
+    settings.emit({"configuration": str(path), "selected": name}, text)
 
 
 @context.command()
@@ -112,7 +111,7 @@ def remove(settings: Settings, *, name: str) -> None:
     """
     path = remove_context(os.environ, name)
     data = {"configuration": str(path), "removed": name}
-    printing.emit(data, f"context {name} was removed from {path}", as_json=settings.as_json)
+    settings.emit(data, f"context {name} was removed from {path}")
 
 
 def _row(entry: ContextEntry) -> dict[str, str | None]:
@@ -122,7 +121,7 @@ def _row(entry: ContextEntry) -> dict[str, str | None]:
 
 @context.command()
 @store_options
-def show(settings: Settings) -> None:
+def show(workspace: CommandWorkspace) -> None:
     """Show the settings that a command uses here.
 
     Options, environment, the context and the configuration are taken together, as every command does.
@@ -132,8 +131,7 @@ def show(settings: Settings) -> None:
       seedless context show
       SEEDLESS_CONTEXT=production seedless context show
     """
-    workspace = CommandWorkspace(settings)
-    chosen, configuration = workspace.options, workspace.config
+    chosen, configuration = workspace.settings, workspace.config
     try:
         operator: str | None = workspace.store.operator
     except SeedlessError:
@@ -151,7 +149,7 @@ def show(settings: Settings) -> None:
         "policy": None if workspace.policy_path is None else str(workspace.policy_path),
     }
     rows = [(name.replace("_", " "), _said(value)) for name, value in data.items()]
-    printing.emit(data, printing.table(rows, ("WHAT", "IS")), as_json=chosen.as_json)
+    workspace.emit(data, printing.table(rows, ("WHAT", "IS")))
 
 
 def _said(value: object) -> str:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import jwt
-from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.review import line
 from seedless.cli.show import jwt_in, read_input
 from seedless.cli.workspace import CommandWorkspace
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("old", metavar="[OLD]")
 @click.argument("new", metavar="NEW", required=False)
 @store_options
-def diff(settings: Settings, *, old: str, new: str | None) -> int:
+def diff(workspace: CommandWorkspace, *, old: str, new: str | None) -> int:
     """Show what changes between two jwts.
 
     OLD and NEW are jwts, creds files or claims (JSON); - is stdin. With one file, what changes from the jwt
@@ -37,11 +36,10 @@ def diff(settings: Settings, *, old: str, new: str | None) -> int:
       seedless diff ORDERS.old.jwt ORDERS.jwt
       seedless diff orders.json
     """
-    workspace = CommandWorkspace(settings)
     found = workspace.diff(_read(old)) if new is None else workspace.diff(_read(new), _read(old))
     text = "\n".join(line(one, is_new=found.is_new) for one in found.differences) or "nothing changes"
     data = {"new": found.is_new, "differences": [one.data() for one in found.differences]}
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)
     return ExitCode.CHANGES if found.differences else ExitCode.OK
 
 

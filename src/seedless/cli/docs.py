@@ -33,7 +33,7 @@ def docs(settings: Settings, *, page: str | None) -> None:
     if page is None:
         rows = [(name, _title(path)) for name, path in pages.items()]
         data = {"pages": [{"page": name, "title": title} for name, title in rows]}
-        printing.emit(data, printing.table(rows, ("PAGE", "ABOUT")), as_json=settings.as_json)
+        settings.emit(data, printing.table(rows, ("PAGE", "ABOUT")))
         return
     wanted = page.removesuffix(".md")
     found = [name for name in pages if name == wanted] or [name for name in pages if wanted in name]

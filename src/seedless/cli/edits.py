@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedless.app import edits
-from seedless.cli import printing
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 
@@ -34,7 +33,7 @@ def edit(
 def print_edited(workspace: CommandWorkspace, edited: Edited[Any], what: str) -> None:
     """Print what came of an edit of *what*: the jwt, or that there was nothing to change."""
     if not edited.changed:
-        printing.emit({"changed": False}, f"{what}: nothing to change", as_json=workspace.options.as_json)
+        workspace.emit({"changed": False}, f"{what}: nothing to change")
     else:
         data = describe.data(edited.jwt) | {"changed": True}
-        printing.emit(data, f"{what}: changed", as_json=workspace.options.as_json)
+        workspace.emit(data, f"{what}: changed")

@@ -13,7 +13,7 @@ from seedless.app.expirations import ExpiryState
 from seedless.app.expirations import expirations as expiring
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.values import SPAN
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
@@ -31,7 +31,7 @@ _COLOURS = {ExpiryState.EXPIRED: "red", ExpiryState.SOON: "yellow"}
 )
 @click.option("--skip", is_flag=True, help="Without those that never expire.")
 @store_options
-def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
+def expirations(workspace: CommandWorkspace, *, within: int | None, skip: bool) -> int:
     """List what expires, and what has expired.
 
     Operator, accounts, users, and the activations that accounts import with; the first to expire comes first.
@@ -42,11 +42,11 @@ def expirations(settings: Settings, *, within: int | None, skip: bool) -> int:
     Example:
       seedless expirations --within 30d
     """
-    report = expiring(CommandWorkspace(settings), within, never=not skip)
+    report = expiring(workspace, within, never=not skip)
     listed = [_data(one) for one in report.entries]
     damaged = [{"address": one.address, "error": one.error} for one in report.damaged]
     data = {"within": within, "expirations": listed, "damaged": damaged}
-    printing.emit(data, _text(listed, damaged), as_json=settings.as_json)
+    workspace.emit(data, _text(listed, damaged))
     return ExitCode.FINDINGS if report.is_urgent else ExitCode.OK
 
 

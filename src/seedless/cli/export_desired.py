@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.desired.export import has_header, to_toml
 from seedless.desired.format import schema_text
@@ -29,7 +28,9 @@ SCHEMA_NAME = "desired-state.schema.json"
 @click.option("--format", "kind", type=click.Choice(["toml", "json"]), help="By default as FILE ends.")
 @click.option("--schema", is_flag=True, help="Write the JSON Schema of such files instead, for editors.")
 @store_options
-def export_desired(settings: Settings, *, output: Path | None, kind: str | None, schema: bool) -> None:
+def export_desired(
+    workspace: CommandWorkspace, *, output: Path | None, kind: str | None, schema: bool
+) -> None:
     """Write the store as a desired-state file.
 
     Applying it to the same store changes nothing.
@@ -39,13 +40,13 @@ def export_desired(settings: Settings, *, output: Path | None, kind: str | None,
       seedless export-desired -o tenants.toml
     """
     kind = "json" if schema else kind or ("json" if output and output.suffix == ".json" else "toml")
-    text = schema_text() if schema else _text(CommandWorkspace(settings), kind)
+    text = schema_text() if schema else _text(workspace, kind)
     if output:
         atomic.write_new({output: text})
         said = f"{'schema' if schema else 'desired state'}: {output}"
-        printing.emit({"format": kind, "path": str(output)}, said, as_json=settings.as_json)
+        workspace.emit({"format": kind, "path": str(output)}, said)
     else:
-        printing.emit({"format": kind, "text": text}, text.rstrip("\n"), as_json=settings.as_json)
+        workspace.emit({"format": kind, "text": text}, text.rstrip("\n"))
 
 
 def _text(workspace: CommandWorkspace, kind: str) -> str:

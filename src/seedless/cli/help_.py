@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command, show_everything
 from seedless.cli.options import Settings, json_options
 from seedless.errors import UsageError
@@ -35,4 +34,4 @@ def help_(settings: Settings, *, words: tuple[str, ...], everything: bool) -> No
     if everything:
         show_everything(context)
     text = context.get_help()
-    printing.emit({"command": context.command_path, "help": text}, text, as_json=settings.as_json)
+    settings.emit({"command": context.command_path, "help": text}, text)

@@ -12,12 +12,11 @@ import functools
 import click
 
 from seedless.claims import Account
-from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, account_edits
 from seedless.cli.command import group
 from seedless.cli.given_jwt import read_given
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.user.import_ import import_ as import_user
@@ -51,7 +50,7 @@ import_.add_command(_also_here(import_user, "seedless user import", "user"))
 @account_edits
 @sign_options
 def account(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     file: str,
     name: str | None,
@@ -71,7 +70,6 @@ def account(
     Example:
       seedless import account ORDERS.jwt --conns 100
     """
-    workspace = CommandWorkspace(settings)
     given = read_given(file, Account)
     change = functools.partial(options.claims, now=workspace.now) if options.are_given else None
     with workspace.lock():
@@ -87,4 +85,4 @@ def account(
         done = sign_preview(workspace, made)
     what = "signed" if done.is_signed else "placed as it is"
     data = describe.data(done.jwt) | {"signed": done.is_signed}
-    printing.emit(data, f"account {shown(done.jwt.claims.name)}: {what}", as_json=settings.as_json)
+    workspace.emit(data, f"account {shown(done.jwt.claims.name)}: {what}")

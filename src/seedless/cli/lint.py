@@ -9,7 +9,7 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, lint_options
+from seedless.cli.options import lint_options
 from seedless.cli.render.findings import findings_data
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
@@ -33,7 +33,7 @@ _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
     help="Judge by this policy too [env: SEEDLESS_POLICY; default: as the configuration says].",
 )  # fmt: skip
 @lint_options
-def lint(settings: Settings, *, paths: tuple[Path, ...], strict: bool, wants_delete: bool) -> int:
+def lint(workspace: CommandWorkspace, *, paths: tuple[Path, ...], strict: bool, wants_delete: bool) -> int:
     """Find security issues in jwts, stores and configurations.
 
     PATHs are files with jwts, creds files, folders of stores, and configurations of nats-server; without any,
@@ -44,9 +44,8 @@ def lint(settings: Settings, *, paths: tuple[Path, ...], strict: bool, wants_del
       seedless lint
       seedless lint --strict nats.conf ORDERS.jwt
     """
-    workspace = CommandWorkspace(settings)
     report = workspace.lint(*paths, requires_delete=wants_delete)
-    return print_lint(report, strict=strict, as_json=settings.as_json)
+    return print_lint(report, strict=strict, as_json=workspace.options.as_json)
 
 
 def print_lint(report: LintReport, *, strict: bool, as_json: bool) -> int:

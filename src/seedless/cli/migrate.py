@@ -51,7 +51,7 @@ def migrate() -> None:
 )
 @change_options
 def nsc(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     config_dir: Path | None,
     data_dir: Path | None,
@@ -72,16 +72,14 @@ def nsc(
     """
     if replace_seeds and backup is None:
         raise UsageError("seeds are replaced only after a backup", "name a folder for it with --backup")
-    migration = NscMigration(
-        CommandWorkspace(settings), config=config_dir, data=data_dir, keystore=keystore_dir
-    )
+    migration = NscMigration(workspace, config=config_dir, data=data_dir, keystore=keystore_dir)
     with migration.workspace.lock():
         keys = migration.keys()
-        if not settings.dry_run:
-            _import(settings, migration)
+        if not workspace.options.dry_run:
+            _import(workspace.options, migration)
             if replace_seeds and backup is not None:
-                _replace(settings, migration, backup)
-        _tell(settings, migration, keys)
+                _replace(workspace.options, migration, backup)
+        _tell(workspace.options, migration, keys)
 
 
 def _import(settings: Settings, migration: NscMigration) -> None:
@@ -139,7 +137,7 @@ def _tell(settings: Settings, migration: NscMigration, keys: Sequence[NscKey]) -
         "damaged": [{"name": name, "error": error} for name, error in damaged],
     }
     text += f"\n\nthe store: --store {quoted(root)}, or in the configuration: store = …"
-    printing.emit(data, text, as_json=settings.as_json)
+    settings.emit(data, text)
 
 
 def _row(key: NscKey, known: Collection[str]) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -13,7 +14,6 @@ from seedless.cli.by_key import with_names
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -30,6 +30,12 @@ class Settings(WorkspaceSettings, frozen=True, kw_only=True):
     def is_only_shown(self) -> bool:
         """Whether what the command is about is neither signed nor sent: --dry-run, --plan."""
         return self.dry_run or self.plan is not None
+
+    def emit(self, data: Any, text: str) -> None:  # noqa: ANN401 - what json takes
+        """Print *data* as one JSON object with --json, or *text* for people; see `printing.emit`."""
+        from seedless.cli import printing  # not for --help
+
+        printing.emit(data, text, as_json=self.as_json)
 
 
 def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -128,114 +134,75 @@ _JUDGE = [
 ]  # fmt: skip
 
 
-def _gathered(options: list[Callable[[Any], Any]], command: Callable[..., R]) -> Callable[..., R]:
-    @functools.wraps(command)
-    def with_settings(*, quiet: bool, **values: Any) -> R:  # noqa: ANN401 - click's values
-        if quiet:
-            from seedless.cli import printing  # rarely wanted
+class SharedOptions(Protocol):
+    """A decorator that gives a command options, and their values in one argument."""
 
-            printing.set_quiet(is_quiet=True)
-            click.get_current_context().call_on_close(functools.partial(printing.set_quiet, is_quiet=False))
-        mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
-        settings = Settings(**mine)
-        if "dry_run" in mine or "yes" in mine:
-            from seedless.cli import consent  # only where somebody may be asked
-
-            consent.begin(settings)
-        return command(settings, **with_names(settings, values))
-
-    for option in reversed(options):
-        with_settings = option(with_settings)
-    return with_settings
+    def __call__(self, command: Callable[..., R], /) -> Callable[..., R]:
+        """Return *command* as click calls it."""
 
 
-def json_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with --json."""
-    return _gathered(_JSON, command)
+def _shared(*groups: list[Callable[[Any], Any]]) -> SharedOptions:
+    """Return a decorator for the options of *groups*, --json and --quiet.
+
+    The command has their values in its first argument: as a `CommandWorkspace` where that is called
+    `workspace`, and else as `Settings`, since a workspace loads much that few commands do without.
+    """
+    options = [option for group in (*groups, _JSON) for option in group]
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        takes_workspace = next(iter(inspect.signature(command).parameters)) == "workspace"
+
+        @functools.wraps(command)
+        def with_settings(*, quiet: bool, **values: Any) -> R:  # noqa: ANN401 - click's values
+            if quiet:
+                _be_quiet()
+            mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
+            settings = Settings(**mine)
+            if "dry_run" in mine or "yes" in mine:
+                from seedless.cli import consent  # only where somebody may be asked
+
+                consent.begin(settings)
+            values = with_names(settings, values)
+            if not takes_workspace:
+                return command(settings, **values)
+            from seedless.cli.workspace import CommandWorkspace  # not for --help
+
+            return command(CommandWorkspace(settings), **values)
+
+        decorated: Callable[..., R] = with_settings
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
 
 
-def store_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with --store, --operator and --json."""
-    return _gathered([*_STORE, *_JSON], command)
+def _be_quiet() -> None:
+    """Print no notes until the command ends."""
+    from seedless.cli import printing  # rarely wanted
+
+    printing.set_quiet(is_quiet=True)
+    click.get_current_context().call_on_close(functools.partial(printing.set_quiet, is_quiet=False))
 
 
-def lint_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of the store, --allow and --json."""
-    return _gathered([*_STORE, *_WAIVE, *_JSON], command)
-
-
-def configuration_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with --allow and --json."""
-    return _gathered([*_WAIVE, *_JSON], command)
-
-
-def token_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of a token and of the store."""
-    return _gathered([*_TOKEN, *_STORE, *_JSON], command)
-
-
-def replacing_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `store_options` and --yes."""
-    return _gathered([*_STORE, *_YES, *_JSON], command)
-
-
-def trial_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `token_options` and --yes."""
-    return _gathered([*_TOKEN, *_STORE, *_YES, *_JSON], command)
-
-
-def change_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `token_options`, --dry-run and --yes."""
-    return _gathered([*_TOKEN, *_STORE, *_DRY_RUN, *_YES, *_JSON], command)
-
-
-def recovery_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `change_options` and --policy."""
-    return _gathered([*_TOKEN, *_STORE, *_POLICY, *_DRY_RUN, *_YES, *_JSON], command)
-
-
-def drill_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with all that signing wants, for what is signed and thrown away."""
-    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_YES, *_JSON], command)
-
-
-def attest_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with --module, the options of the store, --policy and --dry-run."""
-    return _gathered([*_MODULE, *_STORE, *_POLICY, *_DRY_RUN, *_JSON], command)
-
-
-def sign_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with all that signing wants."""
-    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_VERBOSE, *_JSON], command)
-
-
-def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `sign_options` and --jobs."""
-    return _gathered(
-        [*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_PLAN, *_YES, *_JOBS, *_VERBOSE, *_JSON], command
-    )
-
-
-def judge_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of the store and of judgement."""
-    return _gathered([*_STORE, *_JUDGE, *_JSON], command)
-
-
-def write_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of the store and --dry-run."""
-    return _gathered([*_STORE, *_DRY_RUN, *_JSON], command)
-
-
-def confirmed_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with the options of `write_options` and --yes."""
-    return _gathered([*_STORE, *_DRY_RUN, *_YES, *_JSON], command)
-
-
-def ceremony_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with all that signing wants but --plan and --yes."""
-    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_JSON], command)
-
-
-def push_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Settings` with all that signing wants, for what goes to servers and into no plan."""
-    return _gathered([*_TOKEN, *_STORE, *_JUDGE, *_DRY_RUN, *_YES, *_JSON], command)
+json_options = _shared()
+store_options = _shared(_STORE)
+lint_options = _shared(_STORE, _WAIVE)
+configuration_options = _shared(_WAIVE)
+token_options = _shared(_TOKEN, _STORE)
+replacing_options = _shared(_STORE, _YES)
+judge_options = _shared(_STORE, _JUDGE)
+write_options = _shared(_STORE, _DRY_RUN)
+confirmed_options = _shared(_STORE, _DRY_RUN, _YES)
+attest_options = _shared(_MODULE, _STORE, _POLICY, _DRY_RUN)
+trial_options = _shared(_TOKEN, _STORE, _YES)
+change_options = _shared(_TOKEN, _STORE, _DRY_RUN, _YES)
+recovery_options = _shared(_TOKEN, _STORE, _POLICY, _DRY_RUN, _YES)
+drill_options = _shared(_TOKEN, _STORE, _JUDGE, _YES)
+"""For what is signed and thrown away."""
+ceremony_options = _shared(_TOKEN, _STORE, _JUDGE, _DRY_RUN)
+push_options = _shared(_TOKEN, _STORE, _JUDGE, _DRY_RUN, _YES)
+"""For what is sent to servers, which is in no plan."""
+sign_options = _shared(_TOKEN, _STORE, _JUDGE, _DRY_RUN, _PLAN, _YES, _VERBOSE)
+bulk_options = _shared(_TOKEN, _STORE, _JUDGE, _DRY_RUN, _PLAN, _YES, _JOBS, _VERBOSE)
+"""As `sign_options`, for many jwts at once."""

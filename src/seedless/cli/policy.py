@@ -51,7 +51,7 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
     lines = printing.labelled(((step, printable(text)) for step, text in steps), 8)
     if old and not steps:
         lines = ["nothing changes"]
-    printing.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]), as_json=settings.as_json)
+    settings.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]))
     return ExitCode.CHANGES if steps else ExitCode.OK
 
 
@@ -71,7 +71,7 @@ def explain(settings: Settings, *, file: Path) -> None:
     said = sentences(found)
     data = {"file": str(file), "digest": found.digest, "rules": said}
     text = "\n".join([*map(printable, said.values()), f"sha256 {found.digest}"])
-    printing.emit(data, text, as_json=settings.as_json)
+    settings.emit(data, text)
 
 
 def _read(path: Path) -> Policy:

@@ -42,7 +42,7 @@ _PATH = click.Path(path_type=Path)
 @remote_options
 @push_options
 def prune(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     names: tuple[str, ...],
     written: Path | None,
@@ -66,7 +66,6 @@ def prune(
       seedless prune --expect-count 2 --servers 3
       seedless prune ORDERS --write-order delete-orders.jwt
     """
-    workspace = CommandWorkspace(settings)
     if bool(names) != (written is not None) or (written and sent):
         raise UsageError(
             "accounts are named for --write-order, and only for that", "leave them out, or give --write-order"
@@ -74,11 +73,11 @@ def prune(
     if written is not None:
         accounts = sign_preview(workspace, workspace.resolver.delete_request(names, written))
         data = {"dry_run": False, "order": str(written), "accounts": accounts}
-        printing.emit(data, f"delete request: {written}", as_json=settings.as_json)
+        workspace.emit(data, f"delete request: {written}")
         return 0
     request = workspace.resolver.read_delete_request(sent) if sent is not None else None
     data, text, ok = prune_target(workspace, remote, expect_count, request)
-    printing.emit({"dry_run": settings.dry_run} | data, text, as_json=settings.as_json)
+    workspace.emit({"dry_run": workspace.options.dry_run} | data, text)
     return ExitCode.OK if ok else ExitCode.FAILED
 
 

@@ -9,7 +9,7 @@ import click
 from seedless.app.resolver.push import preview_pull, require_choice
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, push_options
+from seedless.cli.options import push_options
 from seedless.cli.remote import open_session, remote_options
 from seedless.cli.render import describe
 from seedless.cli.render import resolver as render
@@ -34,7 +34,7 @@ _FINDINGS = 3
 @remote_options
 @push_options
 def pull(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     names: tuple[str, ...],
     more: tuple[str, ...],
@@ -52,16 +52,15 @@ def pull(
       seedless pull ORDERS
       seedless pull --all --url nats://localhost:4222
     """
-    workspace = CommandWorkspace(settings)
     names = (*names, *more)
     require_choice(names, everything=everything)
     with open_session(workspace, remote) as session:
         found = preview_pull(session, names, everything=everything, overwrite_newer=overwrite_newer)
-    if not settings.dry_run:
+    if not workspace.options.dry_run:
         found.write(approve=lambda pull: _agreed(workspace, pull))
     describe.say_unusual((f"account {one.name}", one.jwt) for one in found.accounts if one.jwt is not None)
-    data = {"dry_run": settings.dry_run, "target": found.where, "accounts": render.pull_data(found)}
-    printing.emit(data, render.pull_text(found), as_json=settings.as_json)
+    data = {"dry_run": workspace.options.dry_run, "target": found.where, "accounts": render.pull_data(found)}
+    workspace.emit(data, render.pull_text(found))
     return _FINDINGS if any(one.status is PullStatus.REFUSED for one in found.accounts) else 0
 
 

@@ -10,7 +10,7 @@ from seedless.app.resolver.delete import require_store
 from seedless.app.resolver.push import AccountsToPush, choose, preview_push
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, push_options
+from seedless.cli.options import push_options
 from seedless.cli.prune import prune_target
 from seedless.cli.remote import count_option, open_session, remote_options
 from seedless.cli.render import resolver as render
@@ -42,7 +42,7 @@ _FAILED, _FINDINGS, _CHANGES = 1, 3, 5
 @remote_options
 @push_options
 def push(  # noqa: PLR0913 - one for each option
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     names: tuple[str, ...],
     more: tuple[str, ...],
@@ -65,13 +65,12 @@ def push(  # noqa: PLR0913 - one for each option
       seedless push --all --diff
       seedless push --all --prune --expect-count 2
     """
-    workspace = CommandWorkspace(settings)
     if prune and not everything:
         raise UsageError("--prune compares all accounts of the store", "give --all too")
     chosen = choose(workspace, (*names, *more), everything=everything)
     if prune:
         require_store(workspace)
-    is_only_shown = only_diff or settings.dry_run
+    is_only_shown = only_diff or workspace.options.dry_run
     with open_session(workspace, remote, UPDATE) as session:
         found = preview_push(session, chosen, force=force)
         render.show_push(found)
@@ -82,7 +81,7 @@ def push(  # noqa: PLR0913 - one for each option
         pruned, pruned_text, is_pruned = prune_target(workspace, remote, expect_count)
     data = render.push_data(found, sent, dry_run=is_only_shown) | {"pruned": pruned}
     text = render.push_text(workspace, found, sent, lines=is_only_shown)
-    printing.emit(data, "\n".join(filter(None, (text, pruned_text))), as_json=settings.as_json)
+    workspace.emit(data, "\n".join(filter(None, (text, pruned_text))))
     if failed or not is_pruned:
         printing.say("error: not every server has everything: run it again when they answer")
         return _FAILED

@@ -53,7 +53,7 @@ def server() -> None:
 )
 @replacing_options
 def config(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     kind: str | None,
     nkeys: tuple[PublicKey, ...],
@@ -84,15 +84,14 @@ def config(
     if nkeys:
         text = server_config.nkey_users(nkeys)
     else:
-        workspace = CommandWorkspace(settings)
         more: dict[str, Any] = of_full if kind == "full" else {}  # allow_delete and interval
         more["spares"] = [_operator(workspace, name) for name in spares]
         text = _of_operator(workspace, kind or "", sys_account, folder=folder, **more)
     data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
     if output:
-        _require_replacing(settings, output, text)
+        _require_replacing(workspace.options, output, text)
         atomic.write({output: text})
-    if settings.as_json:
+    if workspace.options.as_json:
         printing.emit(data, "", as_json=True)
     elif output:
         printing.emit(data, str(output), as_json=False)
@@ -135,7 +134,7 @@ def _of_operator(workspace: CommandWorkspace, kind: str, system_name: str | None
 @click.option("--wants-delete", is_flag=True, help="Accounts must be deletable.")
 @configuration_options
 def lint_configurations(
-    settings: Settings, *, files: tuple[Path, ...], strict: bool, wants_delete: bool
+    workspace: CommandWorkspace, *, files: tuple[Path, ...], strict: bool, wants_delete: bool
 ) -> int:
     """Find security issues in configurations of nats-server.
 
@@ -147,5 +146,5 @@ def lint_configurations(
     """
     from seedless.cli.lint import print_lint  # only here
 
-    report = CommandWorkspace(settings).lint_configurations(*files, requires_delete=wants_delete)
-    return print_lint(report, strict=strict, as_json=settings.as_json)
+    report = workspace.lint_configurations(*files, requires_delete=wants_delete)
+    return print_lint(report, strict=strict, as_json=workspace.options.as_json)

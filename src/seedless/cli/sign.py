@@ -46,7 +46,7 @@ _KINDS = [
 )
 @bulk_options
 def sign(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     file: str | None,
     kind: str | None,
@@ -74,12 +74,11 @@ def sign(
     """
     if file is None:
         given = {"kind": kind, "issuer": issuer, "output": output, "upgrade": upgrade, "record": record}
-        _refuse_together(settings, given)
-        _sign_plan(settings, expect)
+        _refuse_together(workspace.options, given)
+        _sign_plan(workspace.options, expect)
         return
     if expect is not None:
         raise UsageError("--expect is for a plan that is signed", "leave out FILE, or leave out --expect")
-    workspace = CommandWorkspace(settings)
     claims = _read(file, kind)
     with workspace.lock() if record else contextlib.nullcontext():
         signed = sign_preview(
@@ -90,10 +89,10 @@ def sign(
         )
     if not signed.changed:
         printing.say(f"{shown(Statement.of(signed.jwt).title)}: nothing to change")
-        if output is not None and not settings.dry_run:
+        if output is not None and not workspace.options.dry_run:
             atomic.write({output: signed.jwt.text})
     data = describe.data(signed.jwt) | ({"changed": signed.changed} if record else {})
-    printing.emit(data, str(output) if output else signed.jwt.text, as_json=settings.as_json)
+    workspace.emit(data, str(output) if output else signed.jwt.text)
 
 
 def _sign_plan(settings: Settings, expect: str | None) -> None:
@@ -109,7 +108,7 @@ def _sign_plan(settings: Settings, expect: str | None) -> None:
     for file in signed.creds_left:
         printing.say(f"the creds stay: {shown(file)}; its user is removed")
     skipped = f"\nin the store already: {signed.passed}" if signed.passed else ""
-    printing.emit(
+    settings.emit(
         lambda: {
             "digest": signed.digest,
             "signed": [describe.data(jwt) for jwt in signed.jwts],
@@ -117,7 +116,6 @@ def _sign_plan(settings: Settings, expect: str | None) -> None:
             "creds_left": [str(file) for file in signed.creds_left],
         },
         f"signed: {len(signed.jwts)}{skipped}",
-        as_json=settings.as_json,
     )
 
 

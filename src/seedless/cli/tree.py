@@ -13,7 +13,7 @@ import click
 from seedless import store_tree
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.render.findings import findings_data
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
@@ -39,7 +39,7 @@ _FORMATS = ["text", "mermaid", "dot", "svg"]
     help="Write it here; a file that exists is not replaced.",
 )
 @store_options
-def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Path | None) -> None:
+def tree(workspace: CommandWorkspace, *, form: str, users: bool, detail: bool, output: Path | None) -> None:
     """Draw the operator, its accounts and their users.
 
     Mermaid is drawn by many web pages, DOT by Graphviz; svg requires the program dot of Graphviz.
@@ -49,8 +49,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
       seedless tree
       seedless tree --format mermaid --no-users -o accounts.mmd
     """
-    workspace = CommandWorkspace(settings)
-    root = workspace.tree(users=users, backups=detail or settings.as_json)
+    root = workspace.tree(users=users, backups=detail or workspace.options.as_json)
     text = _drawn(root, form, detail=detail)
     data = _data(root)
     if output:
@@ -59,7 +58,7 @@ def tree(settings: Settings, *, form: str, users: bool, detail: bool, output: Pa
         text = str(output)
     elif form != "text":
         data |= {"picture": text}
-    printing.emit(data, text.removesuffix("\n"), as_json=settings.as_json)
+    workspace.emit(data, text.removesuffix("\n"))
 
 
 def _drawn(root: TreeNode, form: str, *, detail: bool) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.render.spool import spooled
 from seedless.cli.show import read_jwt
 from seedless.cli.workspace import CommandWorkspace
@@ -41,7 +41,7 @@ def _cores() -> int:
     help="Processes for a large store [default: as many as there are processors].",
 )  # fmt: skip
 @store_options
-def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
+def verify(workspace: CommandWorkspace, *, files: tuple[str, ...]) -> int:
     """Verify jwts, and whether the store trusts them.
 
     FILEs hold jwts, bare or in creds files; without any, all of the store is verified. Exit 3 when one does
@@ -55,9 +55,8 @@ def verify(settings: Settings, *, files: tuple[str, ...]) -> int:
       seedless verify
       seedless verify ORDERS.jwt app.creds
     """
-    workspace = CommandWorkspace(settings)
-    verdicts = workspace.verify(_read(files) if files else None, jobs=settings.jobs or _cores())
-    return _tell(verdicts, as_json=settings.as_json)
+    verdicts = workspace.verify(_read(files) if files else None, jobs=workspace.options.jobs or _cores())
+    return _tell(verdicts, as_json=workspace.options.as_json)
 
 
 def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -36,8 +36,12 @@ class CommandWorkspace(Workspace):
 
     @property
     def options(self) -> Settings:
-        """What the options say, and for those that were not given the context that they name."""
-        return cast("Settings", self.settings)
+        """What the options say; `settings` has the context that they name as well."""
+        return cast("Settings", self._options)
+
+    def emit(self, data: Any, text: str) -> None:  # noqa: ANN401 - what json takes
+        """Print *data* as one JSON object with --json, or *text* for people; see `printing.emit`."""
+        self.options.emit(data, text)
 
     def _excluding_others(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self.options.dry_run else super()._excluding_others()

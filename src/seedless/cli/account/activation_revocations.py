@@ -19,7 +19,7 @@ from seedless.cli.account.parts import (
 )
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, Moment
 from seedless.cli.workspace import CommandWorkspace
@@ -45,7 +45,7 @@ _target_option = click.option(
 @issuer_option
 @sign_options
 def revoke(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     subject: str,
@@ -62,7 +62,6 @@ def revoke(
     Example:
       seedless account export revoke -a ORDERS -s 'orders.>' -t BILLING
     """
-    workspace = CommandWorkspace(settings)
     kind = kind_of(is_service=is_service)
     with workspace.lock():
         until = at.at(workspace.now) or None
@@ -81,7 +80,7 @@ def revoke(
 @issuer_option
 @sign_options
 def unrevoke(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     subject: str,
@@ -95,7 +94,6 @@ def unrevoke(
     Example:
       seedless account export unrevoke -a ORDERS -s 'orders.>' -t BILLING
     """
-    workspace = CommandWorkspace(settings)
     kind = kind_of(is_service=is_service)
     with workspace.lock():
         edited = sign_preview(
@@ -109,14 +107,15 @@ def unrevoke(
 @click.option("--subject", "-s", metavar="SUBJECT", help="Only of this export.")
 @kind_option
 @store_options
-def revocations(settings: Settings, *, account: str, subject: str | None, is_service: bool | None) -> None:
+def revocations(
+    workspace: CommandWorkspace, *, account: str, subject: str | None, is_service: bool | None
+) -> None:
     """List the accounts whose leave is taken back.
 
     \b
     Example:
       seedless account export revocations -a ORDERS
     """
-    workspace = CommandWorkspace(settings)
     body = workspace.account(account).claims.body
     kind = kind_of(is_service=is_service)
     if subject is not None:
@@ -138,4 +137,4 @@ def revocations(settings: Settings, *, account: str, subject: str | None, is_ser
         for one in data
     ]
     text = printing.table(rows, ("SUBJECT", "TYPE", "ACCOUNT", "ISSUED UNTIL"))
-    printing.emit({"account": account, "revocations": data}, text, as_json=settings.as_json)
+    workspace.emit({"account": account, "revocations": data}, text)

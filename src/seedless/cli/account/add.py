@@ -8,7 +8,7 @@ from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, account_claims
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option, public_key_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -23,7 +23,12 @@ from seedless.text import shown
 @account_claims
 @sign_options
 def add(
-    settings: Settings, *, name: str, public_key: PublicKey | None, issuer: str | None, options: ClaimsOptions
+    workspace: CommandWorkspace,
+    *,
+    name: str,
+    public_key: PublicKey | None,
+    issuer: str | None,
+    options: ClaimsOptions,
 ) -> None:
     """Create the account NAME.
 
@@ -35,7 +40,6 @@ def add(
     Example:
       seedless account add ORDERS --token pkcs11:token=ACME --js-disk-storage 10G
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         jwt = sign_preview(
             workspace,
@@ -48,4 +52,4 @@ def add(
         )
     if str(jwt.issuer) == jwt.claims.sub:
         printing.say(f"send this request to the operator: seedless account show {shown(name)} --raw")
-    printing.emit(describe.data(jwt), f"account {name}: {jwt.claims.sub}", as_json=settings.as_json)
+    workspace.emit(describe.data(jwt), f"account {name}: {jwt.claims.sub}")

@@ -16,11 +16,11 @@ from seedless.app.revocations import user_key
 from seedless.app.subjects import GENERATE
 from seedless.claims import ExternalAuthorization
 from seedless.claims.edits import listed
-from seedless.cli import edits, printing
+from seedless.cli import edits
 from seedless.cli.claims_options import several
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @issuer_option
 @sign_options
 def authcallout(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str,
     curve: str | None,
@@ -66,7 +66,6 @@ def authcallout(
       seedless account authcallout AUTH --auth-user callout --allowed-account ORDERS --curve generate
     """  # fmt: skip
     _require_sense(curve, given, disable=disable)
-    workspace = CommandWorkspace(settings)
     made = SoftwareKey.generate(Role.CURVE) if curve == GENERATE else None
     key = str(made.public_key) if made else _curve(curve)
 
@@ -141,4 +140,4 @@ def _tell(workspace: CommandWorkspace, name: str, edited: CalloutEdited) -> None
         "seed": str(seed),
     }
     text = f"account {shown(name)}: changed\ncurve key: {data['curve']}\nits seed: {seed}"
-    printing.emit(data, text, as_json=workspace.options.as_json)
+    workspace.emit(data, text)

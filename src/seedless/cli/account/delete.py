@@ -13,7 +13,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.remote import open_session, remote_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @remote_options
 @sign_options
 def delete(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str,
     rm_creds: bool,
@@ -61,10 +61,9 @@ def delete(
       seedless account delete ORDERS --rm-creds
       seedless account delete ORDERS --remote --servers 3
     """
-    workspace = CommandWorkspace(settings)
-    if settings.plan and (rm_creds or rm_nkey):
+    if workspace.options.plan and (rm_creds or rm_nkey):
         raise UsageError("a plan removes jwts alone", "leave out --rm-creds and --rm-nkey, or --plan")
-    if settings.plan and on_servers:
+    if workspace.options.plan and on_servers:
         raise UsageError("what goes to servers goes into no plan", "leave out --remote, or --plan")
     said = None
     with workspace.lock():
@@ -107,7 +106,7 @@ def _tell(workspace: CommandWorkspace, deleted: AccountDeleted, said: TargetAnsw
     lines += [f"deleted on {', '.join(str(one.server) for one in said.answers)}"] if said else []
     lines += [f"removed: {path}" for path in deleted.removed]
     lines += [f"its key stays on its token: seedless key delete {key}" for key in deleted.keys_left]
-    printing.emit(data, "\n".join(lines), as_json=workspace.options.as_json)
+    workspace.emit(data, "\n".join(lines))
 
 
 def _count(users: Sequence[object]) -> str:
@@ -119,7 +118,7 @@ def _count(users: Sequence[object]) -> str:
 @click.argument("new")
 @issuer_option
 @sign_options
-def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> None:
+def rename(workspace: CommandWorkspace, *, old: str, new: str, issuer: str | None) -> None:
     """Rename the account OLD to NEW.
 
     Its users and their creds move with it. Its key stays the same, and so do the jwts of its users.
@@ -128,8 +127,7 @@ def rename(settings: Settings, *, old: str, new: str, issuer: str | None) -> Non
     Example:
       seedless account rename ORDERS SALES
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.accounts.rename(old, new, issuer=issuer))
     data = describe.data(edited.jwt) | {"was": old}
-    printing.emit(data, f"account {shown(old)}: is {shown(new)} now", as_json=settings.as_json)
+    workspace.emit(data, f"account {shown(old)}: is {shown(new)} now")

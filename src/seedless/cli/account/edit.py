@@ -8,7 +8,7 @@ from seedless.cli import edits
 from seedless.cli.claims_options import ClaimsOptions, account_edits, several
 from seedless.cli.command import command
 from seedless.cli.key_options import force_option, issuer_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
@@ -23,7 +23,7 @@ from seedless.text import shown
 @account_edits
 @sign_options
 def edit(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str,
     sk: tuple[str, ...],
@@ -43,7 +43,6 @@ def edit(
       seedless account edit ORDERS --sk generate
     """
     options.require_given(sk, rm_sk, issuer)
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace,

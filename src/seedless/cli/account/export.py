@@ -21,7 +21,7 @@ from seedless.cli.account.parts import (
 )
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.values import DURATION
 from seedless.cli.workspace import CommandWorkspace
@@ -86,7 +86,7 @@ export.add_command(revocations)
 @issuer_option
 @sign_options
 def add(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     subject: str,
@@ -102,7 +102,6 @@ def add(
     """
     kind = kind_of(is_service=is_service)
     new = _changed(Export(subject=subject, type=kind or ""), given)
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.exports.add(account, new, issuer=issuer))
     edits.print_edited(workspace, edited, f"account {shown(account)}")
@@ -117,7 +116,7 @@ def add(
 @issuer_option
 @sign_options
 def edit(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     subject: str,
@@ -141,7 +140,6 @@ def edit(
         return _changed(base, given)
 
     kind = kind_of(is_service=is_service)
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace, workspace.exports.edit(account, subject, change, kind=kind, issuer=issuer)
@@ -156,7 +154,7 @@ def edit(
 @issuer_option
 @sign_options
 def remove(
-    settings: Settings, *, account: str, subject: str, is_service: bool | None, issuer: str | None
+    workspace: CommandWorkspace, *, account: str, subject: str, is_service: bool | None, issuer: str | None
 ) -> None:
     """Remove an export of an account.
 
@@ -167,7 +165,6 @@ def remove(
       seedless account export remove -a ORDERS -s 'orders.>'
     """
     kind = kind_of(is_service=is_service)
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.exports.remove(account, subject, kind=kind, issuer=issuer))
     edits.print_edited(workspace, edited, f"account {shown(account)}")
@@ -176,14 +173,14 @@ def remove(
 @export.command(name="list")
 @listed_account_option
 @store_options
-def list_(settings: Settings, *, account: str) -> None:
+def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the exports of an account.
 
     \b
     Example:
       seedless account export list -a ORDERS
     """
-    exports = CommandWorkspace(settings).account(account).claims.body.exports
+    exports = workspace.account(account).claims.body.exports
     rows = [
         (
             shown(one.subject),
@@ -195,7 +192,7 @@ def list_(settings: Settings, *, account: str) -> None:
     ]
     data = {"account": account, "exports": [members(one) for one in exports]}
     text = printing.table(rows, ("SUBJECT", "TYPE", "ACCESS", "REVOCATIONS"))
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)
 
 
 def _changed(export: Export, given: dict[str, Any]) -> Export:

@@ -26,7 +26,7 @@ from seedless.cli.account.parts import (
 )
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.show import read_jwt
 from seedless.cli.workspace import CommandWorkspace
@@ -68,7 +68,7 @@ def import_() -> None:
 @issuer_option
 @sign_options
 def add(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     src_account: str | None,
@@ -88,7 +88,6 @@ def add(
       seedless account import add -a BILLING --src-account ORDERS --remote-subject 'orders.>'
       seedless account import add -a BILLING --activation orders.activation --local-subject 'in.>'
     """
-    workspace = CommandWorkspace(settings)
     source = account_key(workspace, src_account) if src_account else None
     base = _described(workspace, source, remote_subject, kind_of(is_service=is_service), activation)
     new = msgspec.structs.replace(base, **given)
@@ -113,7 +112,7 @@ def add(
 @issuer_option
 @sign_options
 def edit(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     subject: str,
@@ -130,7 +129,6 @@ def edit(
     Example:
       seedless account import edit -a BILLING -s 'orders.>' --activation new.activation
     """
-    workspace = CommandWorkspace(settings)
     said = {("subject" if name == "remote_subject" else name): value for name, value in given.items()}
     if "activation" in said:
         leave = said.pop("activation")
@@ -156,7 +154,7 @@ def edit(
 @issuer_option
 @sign_options
 def remove(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     subject: str,
@@ -173,7 +171,6 @@ def remove(
       seedless account import remove -a BILLING -s 'orders.>'
     """
     kind = kind_of(is_service=is_service)
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace,
@@ -185,14 +182,13 @@ def remove(
 @import_.command(name="list")
 @listed_account_option
 @store_options
-def list_(settings: Settings, *, account: str) -> None:
+def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the imports of an account.
 
     \b
     Example:
       seedless account import list -a BILLING
     """
-    workspace = CommandWorkspace(settings)
     imports = workspace.account(account).claims.body.imports
     names = names_of(workspace, {one.account for one in imports})
     rows = [
@@ -207,7 +203,7 @@ def list_(settings: Settings, *, account: str) -> None:
     ]
     text = printing.table(rows, ("SUBJECT", "HERE", "TYPE", "FROM", "ACCESS"))
     data = {"account": account, "imports": [members(one) for one in imports]}
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)
 
 
 def _activation_in(text: str) -> tuple[str, Jwt[Activation] | None]:

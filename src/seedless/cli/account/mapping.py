@@ -8,7 +8,7 @@ from seedless.cli import edits, printing
 from seedless.cli.account.parts import account_option, listed_account_option, members
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
@@ -35,7 +35,7 @@ def mapping() -> None:
 @issuer_option
 @sign_options
 def add(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     source: str,
@@ -55,7 +55,6 @@ def add(
       seedless account mapping add -a ORDERS --from orders --to orders.v1 --weight 90
       seedless account mapping add -a ORDERS --from orders --to orders.v2 --weight 10
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace,
@@ -73,7 +72,7 @@ def add(
 @issuer_option
 @sign_options
 def edit(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     source: str,
@@ -88,7 +87,6 @@ def edit(
     Example:
       seedless account mapping edit -a ORDERS --from orders --to orders.v2 --weight 50
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace,
@@ -105,7 +103,13 @@ def edit(
 @issuer_option
 @sign_options
 def remove(
-    settings: Settings, *, account: str, source: str, target: str | None, cluster: str, issuer: str | None
+    workspace: CommandWorkspace,
+    *,
+    account: str,
+    source: str,
+    target: str | None,
+    cluster: str,
+    issuer: str | None,
 ) -> None:
     """Remove mappings of a subject.
 
@@ -113,7 +117,6 @@ def remove(
     Example:
       seedless account mapping remove -a ORDERS --from orders
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace, workspace.mappings.remove(account, source, target, cluster=cluster, issuer=issuer)
@@ -124,14 +127,14 @@ def remove(
 @mapping.command(name="list")
 @listed_account_option
 @store_options
-def list_(settings: Settings, *, account: str) -> None:
+def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the mappings of an account.
 
     \b
     Example:
       seedless account mapping list -a ORDERS
     """
-    mappings = CommandWorkspace(settings).account(account).claims.body.mappings
+    mappings = workspace.account(account).claims.body.mappings
     rows = [
         (
             shown(source),
@@ -144,4 +147,4 @@ def list_(settings: Settings, *, account: str) -> None:
     ]
     data = {source: [members(one) for one in targets] for source, targets in mappings.items()}
     text = printing.table(rows, ("FROM", "TO", "WEIGHT", "CLUSTER"))
-    printing.emit({"account": account, "mappings": data}, text, as_json=settings.as_json)
+    workspace.emit({"account": account, "mappings": data}, text)

@@ -14,7 +14,7 @@ from seedless.cli import edits, printing
 from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.command import command
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, Moment
 from seedless.cli.workspace import CommandWorkspace
@@ -33,7 +33,7 @@ _whom = click.argument("whom", metavar="NAME|KEY|*...", nargs=-1, required=True)
 @issuer_option
 @sign_options
 def revoke(
-    settings: Settings, *, whom: tuple[str, ...], account: str, at: Moment | None, issuer: str | None
+    workspace: CommandWorkspace, *, whom: tuple[str, ...], account: str, at: Moment | None, issuer: str | None
 ) -> None:
     """Revoke users of an account.
 
@@ -47,7 +47,6 @@ def revoke(
       seedless account revoke -a ORDERS app
       seedless account revoke -a ORDERS '*' --at 2026-11-01
     """
-    workspace = CommandWorkspace(settings)
     if at is not None and at.at(workspace.now) > workspace.now:
         text = f"--at {at.text} has not come yet: this clock reads {moment(workspace.now)}"
         raise UsageError(text, "give a time that has")
@@ -68,7 +67,7 @@ def revoke(
 @account_option
 @issuer_option
 @sign_options
-def unrevoke(settings: Settings, *, whom: tuple[str, ...], account: str, issuer: str | None) -> None:
+def unrevoke(workspace: CommandWorkspace, *, whom: tuple[str, ...], account: str, issuer: str | None) -> None:
     """Remove revocations of users.
 
     What was issued before holds again.
@@ -77,7 +76,6 @@ def unrevoke(settings: Settings, *, whom: tuple[str, ...], account: str, issuer:
     Example:
       seedless account unrevoke -a ORDERS app
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.accounts.unrevoke(account, *whom, issuer=issuer))
     edits.print_edited(workspace, edited, f"account {shown(account)}")
@@ -86,14 +84,13 @@ def unrevoke(settings: Settings, *, whom: tuple[str, ...], account: str, issuer:
 @command()
 @listed_account_option
 @store_options
-def revocations(settings: Settings, *, account: str) -> None:
+def revocations(workspace: CommandWorkspace, *, account: str) -> None:
     """List the users that an account has revoked.
 
     \b
     Example:
       seedless account revocations -a ORDERS
     """
-    workspace = CommandWorkspace(settings)
     users = {
         jwt.claims.sub: jwt.claims.name
         for _, jwt in workspace.each(account)
@@ -106,4 +103,4 @@ def revocations(settings: Settings, *, account: str) -> None:
     ]
     rows = [(shown(one["name"] or "-"), shown(one["user"]), printing.moment(one["until"])) for one in found]
     text = printing.table(rows, ("USER", "PUBLIC KEY", "ISSUED UNTIL"))
-    printing.emit({"account": account, "revocations": found}, text, as_json=settings.as_json)
+    workspace.emit({"account": account, "revocations": found}, text)

@@ -19,7 +19,7 @@ from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.claims_options import ClaimsOptions, scope_claims, scope_edits
 from seedless.cli.command import group
 from seedless.cli.key_options import force_option, issuer_option
-from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
@@ -48,7 +48,7 @@ def signing_key_() -> None:
 @scope_claims
 @sign_options
 def add(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     sk: str,
@@ -67,7 +67,6 @@ def add(
       seedless account signing-key add -a ORDERS
       seedless account signing-key add -a ORDERS --role service --allow-sub '{{name()}}.>'
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace,
@@ -93,7 +92,7 @@ def add(
 @scope_edits
 @sign_options
 def edit(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     key: str,
     account: str,
@@ -112,7 +111,6 @@ def edit(
       seedless account signing-key edit -a ORDERS service --allow-pub 'orders.{{name()}}' --subs 100
     """
     options.require_given(role is not None, description is not None)
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace,
@@ -130,7 +128,7 @@ def edit(
 @issuer_option
 @sign_options
 def remove(
-    settings: Settings, *, keys: tuple[str, ...], account: str, force: bool, issuer: str | None
+    workspace: CommandWorkspace, *, keys: tuple[str, ...], account: str, force: bool, issuer: str | None
 ) -> None:
     """Remove signing keys of an account.
 
@@ -141,7 +139,6 @@ def remove(
     Example:
       seedless account signing-key remove -a ORDERS service
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace, workspace.signing_keys.remove(account, *keys, force=force, issuer=issuer)
@@ -152,14 +149,13 @@ def remove(
 @signing_key_.command(name="list")
 @listed_account_option
 @store_options
-def list_(settings: Settings, *, account: str) -> None:
+def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the signing keys of an account.
 
     \b
     Example:
       seedless account signing-key list -a ORDERS
     """
-    workspace = CommandWorkspace(settings)
     known = workspace.known_keys()
     rows: list[dict[str, Any]] = []
     for entry in workspace.account(account).claims.body.signing_keys:
@@ -180,4 +176,4 @@ def list_(settings: Settings, *, account: str) -> None:
         for row in rows
     ]  # fmt: skip
     text = printing.table(columns, ("SIGNING KEY", "SCOPE", "USERS", "INVENTORY"))
-    printing.emit({"account": account, "signing_keys": rows}, text, as_json=settings.as_json)
+    workspace.emit({"account": account, "signing_keys": rows}, text)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import Settings, attest_options
+from seedless.cli.options import attest_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import printable, shown
 
@@ -31,7 +30,9 @@ _PROVES = "this proves where the key was created; not who holds the device, nor 
 )  # fmt: skip
 @click.option("--no-token", is_flag=True, help="Read no certificates from the token, only those of FILE.")
 @attest_options
-def attest(settings: Settings, *, public_key: PublicKey, files: tuple[Path, ...], no_token: bool) -> None:
+def attest(
+    workspace: CommandWorkspace, *, public_key: PublicKey, files: tuple[Path, ...], no_token: bool
+) -> None:
     """Verify that the device created a key itself.
 
     A YubiKey (PIV) and a YubiHSM 2 issue a certificate for a key that they have created. It is read from the
@@ -44,13 +45,12 @@ def attest(settings: Settings, *, public_key: PublicKey, files: tuple[Path, ...]
       seedless key attest OAK3… -c yubico-ca-certs.pem --policy policy.toml
       seedless key attest OAK3… -c key.pem -c device.pem -c roots.pem --no-token --policy policy.toml
     """
-    workspace = CommandWorkspace(settings)
     found, entry = workspace.keys.attest(
-        public_key, files, reads_token=not no_token, dry_run=settings.dry_run
+        public_key, files, reads_token=not no_token, dry_run=workspace.options.dry_run
     )
     name = printable(f"{entry.role.name.lower()} {shown(entry.name)} {public_key}")
     lines = [name, *(f"  {printable(line)}" for line in found.lines), _PROVES]
-    printing.emit(_data(found, kept=not settings.dry_run), "\n".join(lines), as_json=settings.as_json)
+    workspace.emit(_data(found, kept=not workspace.options.dry_run), "\n".join(lines))
 
 
 def _data(found: Attestation, *, kept: bool) -> dict[str, Any]:

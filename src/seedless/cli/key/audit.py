@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, token_options
+from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
 from seedless.nkey import PublicKey
@@ -25,7 +25,7 @@ _AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
 
 @command()
 @token_options
-def audit(settings: Settings) -> int:
+def audit(workspace: CommandWorkspace) -> int:
     """Show the attributes of every key; exit 3 when one can leave.
 
     What the driver reports of each key is no attestation. Each key signs a challenge, by which its public
@@ -35,7 +35,6 @@ def audit(settings: Settings) -> int:
     Example:
       seedless key audit --token pkcs11:token=ACME
     """
-    workspace = CommandWorkspace(settings)
     report = workspace.keys.audit()
     data = {
         "token": _token_data(report),
@@ -44,7 +43,7 @@ def audit(settings: Settings) -> int:
         "keys": [_data(one, uri) for one, uri in zip(report.keys, report.uris, strict=True)],
     }
     header = ("KEY", *(name.upper() for name in _SAYS), "MECHANISM", "PUBLIC OBJECT", "THE DRIVER SAYS")
-    printing.emit(data, printing.table(map(_row, report.keys), header), as_json=settings.as_json)
+    workspace.emit(data, printing.table(map(_row, report.keys), header))
     printing.say(f"{NOT_ATTESTED}; the public objects were checked by a signature each")
     return ExitCode.OK if report.is_sound else ExitCode.FINDINGS
 

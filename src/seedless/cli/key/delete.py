@@ -9,7 +9,7 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import Settings, change_options
+from seedless.cli.options import change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--name", "-n", metavar="NAME", help="The name of the key; nobody is asked for it then.")
 @click.option("--lost", "is_lost", is_flag=True, help="Its token is gone: only take it out of the inventory.")
 @change_options
-def delete(settings: Settings, *, public_key: PublicKey, name: str | None, is_lost: bool) -> None:
+def delete(workspace: CommandWorkspace, *, public_key: PublicKey, name: str | None, is_lost: bool) -> None:
     """Delete a key from its token, for good.
 
     Its name has to be typed, or is given with --name; --yes leaves it out. Refused while a jwt of a store
@@ -39,11 +39,11 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None, is_lo
       seedless key delete AB2X… --dry-run
       seedless key delete AB2X… --lost --name ORDERS
     """
-    deletion = CommandWorkspace(settings).keys.delete(public_key, is_lost=is_lost)
-    if not (settings.dry_run or settings.yes) and name is None:
+    deletion = workspace.keys.delete(public_key, is_lost=is_lost)
+    if not (workspace.options.dry_run or workspace.options.yes) and name is None:
         printing.say(f"{_warning(deletion)}; nothing brings it back")
         name = consent.answer("Type its name to delete it: ")
-    deleted = deletion.run(name=name, dry_run=settings.dry_run)
+    deleted = deletion.run(name=name, dry_run=workspace.options.dry_run)
     key, where = f"{public_key} ({shown(deleted.name)})", shown(deleted.uri)
     data: dict[str, Any] = {"public_key": str(public_key), "name": deleted.name}
     data |= {"uri": deleted.uri} if is_lost else {"token": deleted.token}
@@ -60,8 +60,8 @@ def delete(settings: Settings, *, public_key: PublicKey, name: str | None, is_lo
             {"deleted": False, "forgotten": True},
             f"took {key} out of the inventory; no token was touched: it was at {where}",
         ),
-    }[is_lost, settings.dry_run]
-    printing.emit(state | data, text + stays, as_json=settings.as_json)
+    }[is_lost, workspace.options.dry_run]
+    workspace.emit(state | data, text + stays)
 
 
 def _warning(deletion: KeyDeletion) -> str:

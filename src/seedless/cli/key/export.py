@@ -8,7 +8,7 @@ import click
 
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, confirmed_options
+from seedless.cli.options import confirmed_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -25,7 +25,7 @@ from seedless.text import shown
 @click.option("--force", "-F", is_flag=True, help="Replace files that hold something else.")
 @confirmed_options
 def export(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     folder: Path,
     account: str | None,
@@ -44,7 +44,7 @@ def export(
     Example:
       seedless key export --account ORDERS --dir /media/safe/users
     """
-    exported = CommandWorkspace(settings).keys.export(
+    exported = workspace.keys.export(
         folder,
         account=account,
         user=user,
@@ -58,11 +58,11 @@ def export(
     ]
     cells = [(shown(row["name"]), row["public_key"], row["path"]) for row in rows]
     table = printing.table(cells, ("NAME", "PUBLIC KEY", "FILE"))
-    if not exported.is_empty and not settings.dry_run:
-        if not settings.yes:
+    if not exported.is_empty and not workspace.options.dry_run:
+        if not workspace.options.yes:
             printing.say(table)
-        consent.require(settings, "Write these seeds into files?", done="no file was written")
+        consent.require(workspace.options, "Write these seeds into files?", done="no file was written")
         exported.run()
     printing.say("each of these files is a secret; keys on a token have none")
-    data = {"dry_run": settings.dry_run, "folder": str(folder), "keys": rows}
-    printing.emit(data, table, as_json=settings.as_json)
+    data = {"dry_run": workspace.options.dry_run, "folder": str(folder), "keys": rows}
+    workspace.emit(data, table)

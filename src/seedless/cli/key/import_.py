@@ -66,7 +66,7 @@ def _import_file(settings: Settings, file: str, name: str, role: Role | None) ->
     data = {"public_key": str(public_key), "label": importing.label, "worth": WORTH}
     if settings.dry_run:
         text = f"would import {public_key} as {label}"
-        printing.emit({"dry_run": True} | data, text, as_json=settings.as_json)
+        settings.emit({"dry_run": True} | data, text)
         return
     if file == "-":  # a file was named in the command; nothing names what stdin is
         question = f"Put {public_key} on the token as {label}?"
@@ -77,9 +77,7 @@ def _import_file(settings: Settings, file: str, name: str, role: Role | None) ->
     printing.say(f"imported, and a test signature was verified; {WORTH}")
     if file != "-":
         printing.say(f"{shown(file)} was not deleted: destroy it, and every other copy of the seed")
-    printing.emit(
-        data | {"uri": entry.uri, "made": "import"}, f"{public_key}\n{entry.uri}", as_json=settings.as_json
-    )
+    settings.emit(data | {"uri": entry.uri, "made": "import"}, f"{public_key}\n{entry.uri}")
 
 
 def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
@@ -101,7 +99,7 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
             if importing.run():
                 printing.say(WORTH)
     data = {"dry_run": settings.dry_run, "keys": rows}
-    printing.emit(data, table, as_json=settings.as_json)
+    settings.emit(data, table)
 
 
 def read_key(file: str) -> SoftwareKey:

@@ -12,7 +12,7 @@ from seedless.app.backups import key_backups
 from seedless.app.key_list import inventory_keys, keys_beside_token, keys_in_jwts
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, token_options
+from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import Role
 from seedless.pkcs11.uri import KeyUri
@@ -40,7 +40,7 @@ _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role
 @click.option("--long", "-l", "is_long", is_flag=True, help="Whole public keys, and the URIs of keys.")
 @token_options
 def list_(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     everything: bool,
     role: tuple[str, ...],
@@ -62,7 +62,6 @@ def list_(
       seedless key list --backup
       seedless key list --role account --not-referenced --long
     """
-    workspace = CommandWorkspace(settings)
     listed = keys_beside_token(workspace) if _is_token_typed() else inventory_keys(workspace)
     named = keys_in_jwts(workspace) if everything or not_referenced else {}
     if everything:
@@ -82,7 +81,7 @@ def list_(
         *(("URI",) if is_long else ("TOKEN",)),
     )
     table = printing.table([_line(row, is_long=is_long) for row in rows], header)
-    printing.emit({"keys": rows}, table, as_json=settings.as_json)
+    workspace.emit({"keys": rows}, table)
 
 
 def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app.keys import IN_FILES, ON_TOKENS
-from seedless.cli import consent, printing
+from seedless.cli import consent
 from seedless.cli.command import command
 from seedless.cli.key.list import entry_data
-from seedless.cli.options import Settings, change_options
+from seedless.cli.options import change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.pkcs11.keys import label_for
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--name", "-n", metavar="NAME", help="Whose key it is; a key on a token must have one.")
 @click.option("--software", is_flag=True, help="A key in a file (0600), for a user or a curve key.")
 @change_options
-def new(settings: Settings, *, role: str, name: str | None, software: bool) -> None:
+def new(workspace: CommandWorkspace, *, role: str, name: str | None, software: bool) -> None:
     """Create an Ed25519 key that cannot leave the token.
 
     Its place is recorded in the inventory. Users' and curve keys may be --software: the seed goes into the
@@ -36,7 +36,6 @@ def new(settings: Settings, *, role: str, name: str | None, software: bool) -> N
       seedless key new --role account --name ORDERS --token pkcs11:token=ACME
       seedless key new --role curve --software
     """
-    workspace = CommandWorkspace(settings)
     if software:
         _new_software(workspace, role)
         return
@@ -46,15 +45,15 @@ def new(settings: Settings, *, role: str, name: str | None, software: bool) -> N
             "give --name, or --software for users and curve keys",
         )
     label = label_for(ON_TOKENS[role], name)
-    if settings.dry_run:
-        printing.emit(
-            {"dry_run": True, "label": label}, f"would make {shown(label)}", as_json=settings.as_json
-        )
+    if workspace.options.dry_run:
+        workspace.emit({"dry_run": True, "label": label}, f"would make {shown(label)}")
         return
-    consent.require(settings, f"Create the key {shown(label)} on the token?", done="no key was created")
+    consent.require(
+        workspace.options, f"Create the key {shown(label)} on the token?", done="no key was created"
+    )
 
     def report(entry: KeyEntry) -> None:
-        printing.emit(entry_data(entry), f"{entry.public_key}\n{entry.uri}", as_json=settings.as_json)
+        workspace.emit(entry_data(entry), f"{entry.public_key}\n{entry.uri}")
 
     workspace.keys.create(role, name, report=report)
 
@@ -73,4 +72,4 @@ def _new_software(workspace: CommandWorkspace, role: str) -> None:
         "role": role,
         "path": str(key.path),
     }
-    printing.emit(data, f"{key.public_key}\nseed: {key.path}", as_json=settings.as_json)
+    settings.emit(data, f"{key.public_key}\nseed: {key.path}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key.import_ import read_key
 from seedless.cli.options import Settings, json_options
@@ -28,4 +27,4 @@ def public(settings: Settings, *, file: str, fingerprint: bool) -> None:
     key = read_key(file).public_key
     data = {"public_key": str(key), "role": key.role.name.lower(), "fingerprint": key.fingerprint}
     text = f"{key}  {key.fingerprint}" if fingerprint else str(key)
-    printing.emit(data, text, as_json=settings.as_json)
+    settings.emit(data, text)

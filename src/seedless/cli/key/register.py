@@ -10,7 +10,7 @@ from seedless.app.keys import ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.key.list import entry_data
-from seedless.cli.options import Settings, change_options
+from seedless.cli.options import change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.text import shown
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--all", "-A", "is_all", is_flag=True, help="Every key whose label contains its role and name.")
 @change_options
 def register(
-    settings: Settings, *, role: str | None, name: str | None, key_id: str | None, is_all: bool
+    workspace: CommandWorkspace, *, role: str | None, name: str | None, key_id: str | None, is_all: bool
 ) -> None:
     """Register keys that are on the token in the inventory.
 
@@ -42,7 +42,6 @@ def register(
       seedless key register --role operator --name ACME --id 02 --token pkcs11:token=YubiKey%20PIV
       seedless key register --all --token pkcs11:token=ACME
     """
-    workspace = CommandWorkspace(settings)
     if is_all:
         _register_all(workspace, is_alone=role is name is key_id is None)
         return
@@ -92,7 +91,7 @@ def _emit(workspace: CommandWorkspace, data: dict[str, Any], registered: Registe
     settings = workspace.options
     would = {"dry_run": True} if settings.dry_run else {}
     text = "\n".join(f"{entry.public_key}\n{entry.uri}" for entry in registered.entries)
-    printing.emit(would | data, text, as_json=settings.as_json)
+    settings.emit(would | data, text)
 
 
 def _bytes(key_id: str | None) -> bytes | None:

@@ -10,7 +10,7 @@ from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key.list import key_data
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import Settings, token_options
+from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -26,14 +26,13 @@ _LABELS = 20  # characters
 @command()
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
 @token_options
-def show(settings: Settings, *, public_key: PublicKey) -> None:
+def show(workspace: CommandWorkspace, *, public_key: PublicKey) -> None:
     """Show one key: its place, and its attributes.
 
     \b
     Example:
       seedless key show OAK3…
     """
-    workspace = CommandWorkspace(settings)
     shown_key = workspace.keys.show(public_key)
     data = key_data(shown_key.place) | {"public_key": str(public_key)}
     attributes = shown_key.attributes
@@ -45,7 +44,7 @@ def show(settings: Settings, *, public_key: PublicKey) -> None:
         "the driver says:",
         *printing.labelled(_rows(driver_report.items()), _LABELS, "  "),
     ]
-    printing.emit(data, "\n".join(lines), as_json=settings.as_json)
+    workspace.emit(data, "\n".join(lines))
 
 
 def _rows(members: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str]]:

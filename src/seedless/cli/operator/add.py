@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, operator_claims
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType, public_key_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -34,7 +33,7 @@ from seedless.nkey import PublicKey, Role
 @operator_claims
 @sign_options
 def add(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str,
     public_key: PublicKey | None,
@@ -55,7 +54,6 @@ def add(
       seedless operator add ACME --token pkcs11:token=ACME --sys
       seedless operator add ACME --token pkcs11:token=ACME --sys --spare-token pkcs11:token=SPARE
     """
-    workspace = CommandWorkspace(settings)
     added = sign_preview(
         workspace,
         workspace.operators.add(
@@ -73,4 +71,4 @@ def add(
         key, creds = added.system_account.claims.sub, added.creds_path
         data |= {"system_account": key, "system_user_creds": str(creds)}
         text += f"\nsystem account {added.system_account.claims.name}: {key}\ncreds of its user: {creds}"
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)

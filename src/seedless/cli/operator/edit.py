@@ -14,7 +14,7 @@ from seedless.cli import edits, printing
 from seedless.cli.claims_options import ClaimsOptions, operator_edits, several
 from seedless.cli.command import command, group
 from seedless.cli.key_options import force_option
-from seedless.cli.options import Settings, sign_options, store_options
+from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
@@ -27,7 +27,12 @@ from seedless.text import shown
 @operator_edits
 @sign_options
 def edit(
-    settings: Settings, *, sk: tuple[str, ...], rm_sk: tuple[str, ...], force: bool, options: ClaimsOptions
+    workspace: CommandWorkspace,
+    *,
+    sk: tuple[str, ...],
+    rm_sk: tuple[str, ...],
+    force: bool,
+    options: ClaimsOptions,
 ) -> None:
     """Edit the operator.
 
@@ -39,7 +44,6 @@ def edit(
       seedless operator edit --sk generate
     """
     options.require_given(sk, rm_sk)
-    workspace = CommandWorkspace(settings)
     chosen = _with_system_account(workspace, options)
     with workspace.lock():
         edited = sign_preview(
@@ -77,7 +81,7 @@ def signing_key_() -> None:
     "--sk", default=GENERATE, metavar="generate|O…", help="Make it on a token, or take this [default: made]."
 )
 @sign_options
-def add(settings: Settings, *, sk: str) -> None:
+def add(workspace: CommandWorkspace, *, sk: str) -> None:
     """Add a signing key to the operator.
 
     It signs accounts; the identity then signs the operator alone. Servers know the key after a restart with
@@ -87,7 +91,6 @@ def add(settings: Settings, *, sk: str) -> None:
     Example:
       seedless operator signing-key add --token pkcs11:token=ACME
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.signing_keys.add(None, sk))
     edits.print_edited(workspace, edited, f"operator {shown(edited.jwt.claims.name)}")
@@ -97,7 +100,7 @@ def add(settings: Settings, *, sk: str) -> None:
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @force_option
 @sign_options
-def remove(settings: Settings, *, keys: tuple[str, ...], force: bool) -> None:
+def remove(workspace: CommandWorkspace, *, keys: tuple[str, ...], force: bool) -> None:
     """Remove signing keys of the operator.
 
     Refused while accounts of the store are signed by them, unless --force says otherwise. A key that is on
@@ -107,7 +110,6 @@ def remove(settings: Settings, *, keys: tuple[str, ...], force: bool) -> None:
     Example:
       seedless operator signing-key remove ODSKRJVJ4B3PRQCDNAYQQOGY2WBMKOPJAHTZGKHLGW3GD2ZEYOJTJBTU
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.signing_keys.remove(None, *keys, force=force))
     edits.print_edited(workspace, edited, f"operator {shown(workspace.store.operator)}")
@@ -115,14 +117,13 @@ def remove(settings: Settings, *, keys: tuple[str, ...], force: bool) -> None:
 
 @signing_key_.command(name="list")
 @store_options
-def list_(settings: Settings) -> None:
+def list_(workspace: CommandWorkspace) -> None:
     """List the signing keys of the operator.
 
     \b
     Example:
       seedless operator signing-key list
     """
-    workspace = CommandWorkspace(settings)
     operator, known = workspace.operator(), workspace.known_keys()
     rows = [
         {"key": key, "known": key in known, "accounts": len(issued_by(workspace, (), {key}))}
@@ -131,4 +132,4 @@ def list_(settings: Settings) -> None:
     columns = [(str(row["key"]), str(row["accounts"]), "known" if row["known"] else "-") for row in rows]
     text = printing.table(columns, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
     data = {"operator": operator.claims.name, "signing_keys": rows}
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import click
 
 from seedless.claims import Operator
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.given_jwt import read_given
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -23,7 +22,7 @@ from seedless.text import shown
 @click.argument("file", metavar="FILE")
 @click.option("--force", "-F", is_flag=True, help="Take an older jwt than that of the store too.")
 @sign_options
-def import_(settings: Settings, *, file: str, force: bool) -> None:
+def import_(workspace: CommandWorkspace, *, file: str, force: bool) -> None:
     """Create or update the store of another's operator.
 
     FILE holds the operator's jwt, signed by itself; - is stdin, and it may be an https: URL. Nothing is
@@ -34,12 +33,9 @@ def import_(settings: Settings, *, file: str, force: bool) -> None:
     Example:
       seedless operator import ACME.jwt
     """
-    if settings.plan:
+    if workspace.options.plan:
         raise UsageError("nothing is signed here, and a plan is for that", "leave out --plan")
     jwt = read_given(file, Operator)
-    workspace = CommandWorkspace(settings)
     sign_preview(workspace, workspace.operators.import_jwt(jwt, force=force))
     data = describe.data(jwt) | {"store": str(workspace.root), "managed": workspace.store.managed}
-    printing.emit(
-        data, f"operator {shown(jwt.claims.name.strip())}: {jwt.claims.sub}", as_json=settings.as_json
-    )
+    workspace.emit(data, f"operator {shown(jwt.claims.name.strip())}: {jwt.claims.sub}")

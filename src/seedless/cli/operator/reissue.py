@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import public_key_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.render.rotation import text_of
 from seedless.cli.review import sign_preview
@@ -24,7 +23,9 @@ from seedless.text import shown
     help="The old key stays as a signing key, and what it signed stays as it is.",
 )
 @sign_options
-def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_signing_key: bool) -> None:
+def reissue(
+    workspace: CommandWorkspace, *, public_key: PublicKey | None, convert_to_signing_key: bool
+) -> None:
     """Replace the identity key of the operator.
 
     What servers must change is listed. Accounts that the old key has signed are signed by the new one. With
@@ -35,7 +36,6 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
     Example:
       seedless operator reissue --convert-to-signing-key --token pkcs11:token=ACME
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         made = workspace.operators.reissue(public_key, keep_previous=convert_to_signing_key)
         done = sign_preview(workspace, made)
@@ -47,4 +47,4 @@ def reissue(settings: Settings, *, public_key: PublicKey | None, convert_to_sign
     }
     claims = done.jwt.claims
     text = f"operator {shown(claims.name)}: {done.previous_key} is replaced by {claims.sub}"
-    printing.emit(data, text_of([text, "what must change:", *done.servers_must]), as_json=settings.as_json)
+    workspace.emit(data, text_of([text, "what must change:", *done.servers_must]))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -16,7 +15,7 @@ from seedless.text import shown
 @command()
 @click.argument("previous", metavar="PREVIOUS")
 @sign_options
-def replace(settings: Settings, *, previous: str) -> None:
+def replace(workspace: CommandWorkspace, *, previous: str) -> None:
     """Sign the accounts of PREVIOUS by this operator, its spare.
 
     Both are in one folder, and servers list both: seedless server config --spare-operator. Then servers take
@@ -27,11 +26,10 @@ def replace(settings: Settings, *, previous: str) -> None:
     Example:
       seedless operator replace ACME --operator ACME-SPARE
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         done = sign_preview(workspace, workspace.operators.replace(previous))
     data = describe.data(done.jwt) | {"previous": previous, "accounts": list(done.accounts)}
     names = ", ".join(map(shown, done.accounts)) or "no account"
     text = f"operator {shown(done.jwt.claims.name)} signed in place of {shown(previous)}: {names}"
     push = f"seedless push --all --operator {shown(done.jwt.claims.name)}"
-    printing.emit(data, f"{text}\nnow push them: {push}", as_json=settings.as_json)
+    workspace.emit(data, f"{text}\nnow push them: {push}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
 from seedless.cli.workspace import CommandWorkspace
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 @command()
 @show_options
 @store_options
-def show(settings: Settings, *, shown_as: dict[str, Any]) -> None:
+def show(workspace: CommandWorkspace, *, shown_as: dict[str, Any]) -> None:
     """Show the operator of the store.
 
     \b
@@ -28,19 +27,19 @@ def show(settings: Settings, *, shown_as: dict[str, Any]) -> None:
       seedless operator show
       seedless operator show --raw -o ACME.jwt
     """
-    print_shown(CommandWorkspace(settings).operator(), settings, shown_as)
+    print_shown(workspace.operator(), workspace.options, shown_as)
 
 
 @command(name="list")
 @store_options
-def list_(settings: Settings) -> int:
+def list_(workspace: CommandWorkspace) -> int:
     """List the operators; exit 3 when one is damaged.
 
     \b
     Example:
       seedless operator list
     """
-    root = CommandWorkspace(settings).root
+    root = workspace.root
     found: list[tuple[str, Jwt[Any] | SeedlessError]] = []
     managed = []
     for name in operators(root):
@@ -57,5 +56,5 @@ def list_(settings: Settings) -> int:
         "managed": managed,
         "damaged": listing.damaged,
     }
-    printing.emit(data, listing.table("OPERATOR"), as_json=settings.as_json)
+    workspace.emit(data, listing.table("OPERATOR"))
     return listing.exit_code

@@ -54,7 +54,7 @@ def print_account_key(workspace: CommandWorkspace, report: AccountKeyReport) -> 
         "connections": [_client_data(client, names) for client in clients] if report.seen else None,
         "next": _account_next(report, clients),
     }
-    printing.emit(data, text_of(_account_lines(report, deliver, clients)), as_json=workspace.options.as_json)
+    workspace.emit(data, text_of(_account_lines(report, deliver, clients)))
 
 
 def text_of(rows: Iterable[str]) -> str:
@@ -162,7 +162,7 @@ def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -
         "by_old_on_servers": list(report.seen.by_old) if report.seen else None,
         "next": _NEXT[report.stage],
     }
-    printing.emit(data, text_of(_operator_lines(report)), as_json=workspace.options.as_json)
+    workspace.emit(data, text_of(_operator_lines(report)))
 
 
 def _servers(report: OperatorKeyReport) -> list[dict[str, Any]] | None:

@@ -61,7 +61,7 @@ def print_shown(jwt: Jwt[Any], settings: Settings, shown_as: dict[str, Any]) -> 
         atomic.write_new({output: json.dumps(data, indent=2) + "\n" if settings.as_json else f"{text}\n"})
         printing.say(f"written: {output}")
     else:
-        printing.emit(data, text, as_json=settings.as_json)
+        settings.emit(data, text)
 
 
 def _said(jwt: Jwt[Any], settings: Settings, path: str | None, *, raw: bool) -> tuple[dict[str, Any], str]:

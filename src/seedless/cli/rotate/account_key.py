@@ -8,13 +8,14 @@ import click
 
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.remote import remote_options, without_servers_option
 from seedless.cli.rotate.options import emergency_option, finish_option, open_run, phase_of
 from seedless.nkey import PublicKey, Role
 
 if TYPE_CHECKING:
     from seedless.app.resolver.remote import Remote
+    from seedless.cli.workspace import CommandWorkspace
 
 
 @command(name="account-key")
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @remote_options
 @sign_options
 def account_key(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str,
     key: str | None,
@@ -56,11 +57,10 @@ def account_key(
       seedless rotate account-key ORDERS --finish --url nats://localhost:4222
     """  # fmt: skip
     from seedless.cli.render.rotation import print_account_key  # not for --help
-    from seedless.cli.workspace import CommandWorkspace
 
     phase = phase_of(key, finish=finish, emergency=emergency)
-    workspace = CommandWorkspace(settings)
     run = open_run(workspace, remote, without_servers=without_servers)
     print_account_key(
-        workspace, run.account_key(name, key, new_key=new_key, phase=phase, activations=settings.plan is None)
+        workspace,
+        run.account_key(name, key, new_key=new_key, phase=phase, activations=workspace.options.plan is None),
     )

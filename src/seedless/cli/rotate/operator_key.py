@@ -8,13 +8,14 @@ import click
 
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.remote import remote_options, without_servers_option
 from seedless.cli.rotate.options import emergency_option, finish_option, open_run, phase_of
 from seedless.nkey import PublicKey, Role
 
 if TYPE_CHECKING:
     from seedless.app.resolver.remote import Remote
+    from seedless.cli.workspace import CommandWorkspace
 
 
 @command(name="operator-key")
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @remote_options
 @sign_options
 def operator_key(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     key: str | None,
     new_key: PublicKey | None,
@@ -53,9 +54,7 @@ def operator_key(
       seedless rotate operator-key --finish --url nats://localhost:4222
     """  # fmt: skip
     from seedless.cli.render.rotation import print_operator_key  # not for --help
-    from seedless.cli.workspace import CommandWorkspace
 
     phase = phase_of(key, finish=finish, emergency=emergency)
-    workspace = CommandWorkspace(settings)
     run = open_run(workspace, remote, without_servers=without_servers)
     print_operator_key(workspace, run.operator_key(key, new_key=new_key, phase=phase))

@@ -8,10 +8,10 @@ import click
 import msgspec
 
 from seedless.app.tokens import check_token_options
-from seedless.cli import consent, printing
+from seedless.cli import consent
 from seedless.cli.command import command
 from seedless.cli.device_info import from_option, read_device_info
-from seedless.cli.options import Settings, trial_options
+from seedless.cli.options import trial_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, UsageError
 from seedless.readiness import CheckStatus, Column
@@ -34,7 +34,9 @@ _COLOURS = {CheckStatus.OK: "green", CheckStatus.NOTE: "yellow", CheckStatus.PRO
 )
 @from_option
 @trial_options
-def doctor(settings: Settings, *, no_key: bool, ceremony: bool, device_info: tuple[Path, ...]) -> int:
+def doctor(
+    workspace: CommandWorkspace, *, no_key: bool, ceremony: bool, device_info: tuple[Path, ...]
+) -> int:
     """Test what the token supports, and print what to do.
 
     A temporary key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
@@ -50,7 +52,6 @@ def doctor(settings: Settings, *, no_key: bool, ceremony: bool, device_info: tup
       seedless token doctor --token pkcs11:token=ACME
       seedless token doctor --ceremony --from piv-info.txt
     """
-    workspace = CommandWorkspace(settings)
     check_token_options(workspace)
     if ceremony:
         return _before_a_ceremony(workspace, device_info)
@@ -58,7 +59,7 @@ def doctor(settings: Settings, *, no_key: bool, ceremony: bool, device_info: tup
         raise UsageError("--from is read for a ceremony alone", "add --ceremony")
     if not no_key:
         question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"
-        consent.require(settings, question, done="--no-key looks without it")
+        consent.require(workspace.options, question, done="--no-key looks without it")
     lines = workspace.tokens.examine(creates_key=not no_key)
     data = {
         "at": workspace.now,
@@ -68,7 +69,7 @@ def doctor(settings: Settings, *, no_key: bool, ceremony: bool, device_info: tup
             for line in lines
         ],
     }
-    printing.emit(data, "\n".join(_shown(lines)), as_json=settings.as_json)
+    workspace.emit(data, "\n".join(_shown(lines)))
     return _code(lines)
 
 
@@ -76,7 +77,7 @@ def _before_a_ceremony(workspace: CommandWorkspace, device_info: tuple[Path, ...
     rows = workspace.tokens.readiness(read_device_info(device_info))
     is_ok = not any(row.status is CheckStatus.PROBLEM for row in rows)
     data = {"at": workspace.now, "ok": is_ok, "rows": [msgspec.to_builtins(row) for row in rows]}
-    printing.emit(data, "\n".join(_columns(rows)), as_json=workspace.options.as_json)
+    workspace.emit(data, "\n".join(_columns(rows)))
     return ExitCode.OK if is_ok else ExitCode.FINDINGS
 
 

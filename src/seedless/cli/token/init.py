@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--softhsm", is_flag=True, help="Set up SoftHSM for yourself first, and use its module.")
 @change_options
 def init(
-    settings: Settings, *, label: str, so_pin_source: str | None, erase: str | None, softhsm: bool
+    workspace: CommandWorkspace, *, label: str, so_pin_source: str | None, erase: str | None, softhsm: bool
 ) -> None:
     """Initialise a token; one with keys only if named.
 
@@ -55,26 +55,23 @@ def init(
     Example:
       seedless token init --label ACME
     """
-    if softhsm and not _set_softhsm_up(settings, label):
+    if softhsm and not _set_softhsm_up(workspace.options, label):
         return
-    workspace = CommandWorkspace(settings)
     initialisation = workspace.tokens.initialise(label)
     info = initialisation.token
     if not initialisation.is_blank:
-        erase = _serial_to_erase(settings, initialisation, erase)
-    if settings.dry_run:
-        printing.emit(
-            {"dry_run": True, "token": token_data(info), "label": label},
-            f"would initialise {info.where}",
-            as_json=settings.as_json,
+        erase = _serial_to_erase(workspace.options, initialisation, erase)
+    if workspace.options.dry_run:
+        workspace.emit(
+            {"dry_run": True, "token": token_data(info), "label": label}, f"would initialise {info.where}"
         )
         return
     so_pin = _new_pin(so_pin_source, label, "SO PIN")
-    pin = _new_pin(settings.pin_source or workspace.config.pin_source, label, "PIN")
+    pin = _new_pin(workspace.options.pin_source or workspace.config.pin_source, label, "PIN")
     made = initialisation.run(so_pin=so_pin, pin=pin, erase=erase)
     if sum(one.label == made.label for one in workspace.tokens.list()) > 1:
         printing.say("another token has this label: name them by their serials")
-    printing.emit(token_data(made), f"initialised {made.where}\n{made.uri}", as_json=settings.as_json)
+    workspace.emit(token_data(made), f"initialised {made.where}\n{made.uri}")
 
 
 def _set_softhsm_up(settings: Settings, label: str) -> bool:
@@ -83,7 +80,7 @@ def _set_softhsm_up(settings: Settings, label: str) -> bool:
     if settings.dry_run:
         paths = ", ".join(map(shown, setup.written)) or "nothing for SoftHSM"
         data = {"dry_run": True, "label": label, "would_write": [str(path) for path in setup.written]}
-        printing.emit(data, f"would write {paths}, and initialise a token", as_json=settings.as_json)
+        settings.emit(data, f"would write {paths}, and initialise a token")
         return False
     for path in setup.written:
         printing.say(f"wrote {shown(path)}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, token_options
+from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @command(name="list")
 @token_options
-def list_(settings: Settings) -> None:
+def list_(workspace: CommandWorkspace) -> None:
     """List the tokens of the module.
 
     \b
     Example:
       seedless token list --module /usr/lib/softhsm/libsofthsm2.so
     """
-    management = CommandWorkspace(settings).tokens
+    management = workspace.tokens
     tokens = management.list()
     rows = [
         (
@@ -36,24 +36,22 @@ def list_(settings: Settings) -> None:
         for info in tokens
     ]
     data = {"module": str(management.module()), "tokens": [token_data(info) for info in tokens]}
-    printing.emit(
-        data, printing.table(rows, ("TOKEN", "SERIAL", "MODEL", "STATE", "URI")), as_json=settings.as_json
-    )
+    workspace.emit(data, printing.table(rows, ("TOKEN", "SERIAL", "MODEL", "STATE", "URI")))
 
 
 @command()
 @token_options
-def show(settings: Settings) -> None:
+def show(workspace: CommandWorkspace) -> None:
     """Show label, serial and state of a token; needs no PIN.
 
     \b
     Example:
       seedless token show --token pkcs11:token=ACME
     """
-    data = token_data(CommandWorkspace(settings).tokens.show())
+    data = token_data(workspace.tokens.show())
     rows = ((name.replace("_", " "), shown(str(value))) for name, value in data.items())
     text = "\n".join(printing.labelled(rows, 20))
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)
 
 
 def token_state(info: TokenInfo) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, user_claims
 from seedless.cli.command import command
 from seedless.cli.key_options import account_option, issuer_option, public_key_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -24,7 +23,7 @@ from seedless.nkey import PublicKey, Role
 @user_claims
 @sign_options
 def add(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str,
     account: str,
@@ -42,7 +41,6 @@ def add(
     Example:
       seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub '_INBOX.>'
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         added = sign_preview(
             workspace,
@@ -58,4 +56,4 @@ def add(
     creds = added.creds_path
     data = describe.data(added.jwt) | {"account": account, "creds": str(creds) if creds else None}
     text = f"user {name}: {added.jwt.claims.sub}" + (f"\ncreds: {creds}" if creds else "")
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)

@@ -14,7 +14,7 @@ import click
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import account_option
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import format_creds
 from seedless.errors import UsageError
@@ -35,7 +35,7 @@ from seedless.text import quoted, shown
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write it here (0600).")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @store_options
-def context(settings: Settings, *, name: str, account: str, **said: str | None) -> None:
+def context(workspace: CommandWorkspace, *, name: str, account: str, **said: str | None) -> None:
     """Write a context for the `nats` command.
 
     It goes to ~/.config/nats/context, where nats looks for it, and names the creds file of the user.
@@ -45,7 +45,6 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
       seedless user context -a ORDERS app --url nats://localhost:4222
       nats --context ACME-ORDERS-app pub orders.new hello
     """
-    workspace = CommandWorkspace(settings)
     jwt = workspace.user(account, name)
     creds = workspace.store.creds_path(account, name)
     key = None if creds.exists() else workspace.user_key(account, name, jwt.claims.sub)
@@ -68,16 +67,16 @@ def context(settings: Settings, *, name: str, account: str, **said: str | None) 
         )
     path = Path(said["output"]) if said["output"] else _place(title)
     text = json.dumps(held, indent=2, ensure_ascii=False) + "\n"
-    if not settings.dry_run:
+    if not workspace.options.dry_run:
         if path.exists() and not said["overwrite"]:
             raise UsageError(f"there is {shown(path)} already", "--overwrite takes its place")
         # The seed may be in the key store alone, as `nats auth` leaves it; a context needs a creds file.
         atomic.write({path: text} | ({creds: format_creds(jwt, key)} if key else {}))
-    data = {"context": title, "path": str(path), "dry_run": settings.dry_run} | held
+    data = {"context": title, "path": str(path), "dry_run": workspace.options.dry_run} | held
     told = f"context {shown(title)}: {shown(path)}"
-    if settings.dry_run:
+    if workspace.options.dry_run:
         told = "\n".join(printing.printable(line) for line in text.splitlines())
-    printing.emit(data, told, as_json=settings.as_json)
+    workspace.emit(data, told)
 
 
 def _place(title: str) -> Path:

@@ -9,7 +9,7 @@ import click
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import account_option
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.render import describe
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import decorate_jwt, format_creds
@@ -27,7 +27,7 @@ from seedless.store import atomic
     help="Write here (0600), not to stdout; a file that exists is not replaced.",
 )
 @store_options
-def creds(settings: Settings, *, name: str, account: str, output: Path | None) -> None:
+def creds(workspace: CommandWorkspace, *, name: str, account: str, output: Path | None) -> None:
     """Print the creds of a user.
 
     They are made of the jwt in the store and, where its key was made in software, of its seed: from the key
@@ -37,7 +37,6 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
     Example:
       seedless user creds -a ORDERS app -o app.creds
     """
-    workspace = CommandWorkspace(settings)
     jwt = workspace.user(account, name)
     describe.say_unusual([(f"user {account}/{name}", jwt)])
     key = workspace.user_key(account, name, jwt.claims.sub)
@@ -47,8 +46,8 @@ def creds(settings: Settings, *, name: str, account: str, output: Path | None) -
         printing.say("the seed of this user is not here: this is its jwt alone")
     if output:
         atomic.write_new({output: text})
-        printing.emit(data | {"path": str(output)}, f"creds: {output}", as_json=settings.as_json)
-    elif settings.as_json:
+        workspace.emit(data | {"path": str(output)}, f"creds: {output}")
+    elif workspace.options.as_json:
         printing.emit(data | {"creds": text}, "", as_json=True)
     else:
         click.echo(text, nl=False)

@@ -9,7 +9,7 @@ import click
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import account_option, issuer_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @issuer_option
 @sign_options
 def delete(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     names: tuple[str, ...],
     account: str,
@@ -48,8 +48,7 @@ def delete(
     Example:
       seedless user delete -a ORDERS app --rm-creds
     """
-    workspace = CommandWorkspace(settings)
-    if settings.plan and (rm_creds or rm_nkey):
+    if workspace.options.plan and (rm_creds or rm_nkey):
         raise UsageError(
             "a plan removes users, and no files", "leave out --rm-creds and --rm-nkey, and remove them later"
         )
@@ -85,4 +84,4 @@ def _tell(workspace: CommandWorkspace, deleted: UsersDeleted) -> None:
         for name in deleted.users
     ]
     lines += [f"removed: {shown(path)}" for path in deleted.removed]
-    printing.emit(data, "\n".join(lines), as_json=workspace.options.as_json)
+    workspace.emit(data, "\n".join(lines))

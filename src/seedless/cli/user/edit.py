@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import edits, printing
+from seedless.cli import edits
 from seedless.cli.claims_options import ClaimsOptions, user_edits
 from seedless.cli.command import command
 from seedless.cli.key_options import account_option, issuer_option
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -21,7 +21,9 @@ from seedless.text import shown
 @issuer_option
 @user_edits
 @sign_options
-def edit(settings: Settings, *, name: str, account: str, issuer: str | None, options: ClaimsOptions) -> None:
+def edit(
+    workspace: CommandWorkspace, *, name: str, account: str, issuer: str | None, options: ClaimsOptions
+) -> None:
     """Change a user: permissions, limits, times, tags.
 
     What no option names stays. The key of the user stays, and its creds file gets the new jwt.
@@ -31,7 +33,6 @@ def edit(settings: Settings, *, name: str, account: str, issuer: str | None, opt
       seedless user edit -a ORDERS app --allow-pub 'audit.>' --rm 'orders.>' --expiry 90d
     """
     options.require_given(issuer)
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(
             workspace,
@@ -47,7 +48,7 @@ def edit(settings: Settings, *, name: str, account: str, issuer: str | None, opt
 @click.argument("new")
 @account_option
 @sign_options
-def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
+def rename(workspace: CommandWorkspace, *, old: str, new: str, account: str) -> None:
     """Rename a user.
 
     The key, the permissions and the expiry stay. Its creds file moves along.
@@ -56,8 +57,7 @@ def rename(settings: Settings, *, old: str, new: str, account: str) -> None:
     Example:
       seedless user rename -a ORDERS app shop
     """
-    workspace = CommandWorkspace(settings)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.users.rename(account, old, new))
     data = describe.data(edited.jwt) | {"was": old}
-    printing.emit(data, f"user {shown(old)} is now {shown(new)}", as_json=settings.as_json)
+    workspace.emit(data, f"user {shown(old)} is now {shown(new)}")

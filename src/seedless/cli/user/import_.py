@@ -6,10 +6,9 @@ import click
 
 from seedless import jwt
 from seedless.claims import User
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.given_jwt import checked
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.show import jwt_in, read_input
@@ -23,7 +22,7 @@ from seedless.text import shown
 @click.argument("file", metavar="FILE")
 @click.option("--overwrite", is_flag=True, help="In the place of an older jwt of the same user.")
 @sign_options
-def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
+def import_(workspace: CommandWorkspace, *, file: str, overwrite: bool) -> None:
     """Import a user's jwt that was created elsewhere.
 
     FILE holds the jwt, bare or in a creds file; - is stdin. It must be issued by a key of an account of the
@@ -33,7 +32,6 @@ def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
     Example:
       seedless user import app.creds
     """
-    workspace = CommandWorkspace(settings)
     text = read_input(file)
     where = "stdin" if file == "-" else shown(file)
     try:
@@ -48,4 +46,4 @@ def import_(settings: Settings, *, file: str, overwrite: bool) -> None:
     creds = done.creds_path
     data = describe.data(user) | {"account": done.account, "creds": str(creds) if creds else None}
     line = f"user {shown(user.claims.name)}: imported into account {shown(done.account)}"
-    printing.emit(data, line + (f"\ncreds: {creds}" if creds else ""), as_json=workspace.options.as_json)
+    workspace.emit(data, line + (f"\ncreds: {creds}" if creds else ""))

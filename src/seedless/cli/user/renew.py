@@ -8,7 +8,7 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, sign_options
+from seedless.cli.options import sign_options
 from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, SPAN, Moment
 from seedless.cli.workspace import CommandWorkspace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--expiry", type=MOMENT, help="Expiry [default: the validity that they had].")
 @sign_options
 def renew(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     names: tuple[str, ...],
     account: str | None,
@@ -44,7 +44,6 @@ def renew(
       seedless user renew --within 30d
       seedless user renew -a ORDERS app shop --expiry 1y
     """
-    workspace = CommandWorkspace(settings)
     end = None if expiry is None else expiry.text
     with workspace.lock():
         renewed = sign_preview(workspace, workspace.users.renew(account, *names, within=within, expiry=end))
@@ -67,4 +66,4 @@ def _tell(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
     for one in renewed.skipped:
         kind = "user" if one.address[1:] else "account"
         printing.say(f"{kind} {shown('/'.join(one.address))} is skipped: {printing.printable(one.why)}")
-    printing.emit(data, "\n".join(lines) or "nobody is to be renewed", as_json=workspace.options.as_json)
+    workspace.emit(data, "\n".join(lines) or "nobody is to be renewed")

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import account_option
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
 from seedless.cli.workspace import CommandWorkspace
@@ -20,7 +19,7 @@ from seedless.cli.workspace import CommandWorkspace
 @account_option
 @show_options
 @store_options
-def show(settings: Settings, *, name: str, account: str, shown_as: dict[str, Any]) -> None:
+def show(workspace: CommandWorkspace, *, name: str, account: str, shown_as: dict[str, Any]) -> None:
     """Show the user NAME of an account.
 
     \b
@@ -28,13 +27,13 @@ def show(settings: Settings, *, name: str, account: str, shown_as: dict[str, Any
       seedless user show -a ORDERS app
       seedless user show -a ORDERS app --field nats.pub.allow
     """
-    print_shown(CommandWorkspace(settings).user(account, name), settings, shown_as)
+    print_shown(workspace.user(account, name), workspace.options, shown_as)
 
 
 @command(name="list")
 @click.option("--account", "-a", metavar="NAME", help="Users of this account [default: of all].")
 @store_options
-def list_(settings: Settings, *, account: str | None) -> int:
+def list_(workspace: CommandWorkspace, *, account: str | None) -> int:
     """List users; exit 3 when one is damaged.
 
     \b
@@ -42,17 +41,16 @@ def list_(settings: Settings, *, account: str | None) -> int:
       seedless user list
       seedless user list -a ORDERS
     """
-    workspace = CommandWorkspace(settings)
     if account is not None:
         workspace.account(account)
         listing = describe.Listing.of(workspace.each(account))
         data = {"account": account, "users": listing.jwts, "damaged": listing.damaged}
-        printing.emit(data, listing.table("USER"), as_json=settings.as_json)
+        workspace.emit(data, listing.table("USER"))
         return listing.exit_code
     found = [
         (f"{name}/{user}", jwt) for name in workspace.store.children() for user, jwt in workspace.each(name)
     ]
     listing = describe.Listing.of(found)
     data = {"users": listing.jwts, "damaged": listing.damaged}
-    printing.emit(data, listing.table("ACCOUNT/USER"), as_json=settings.as_json)
+    workspace.emit(data, listing.table("ACCOUNT/USER"))
     return listing.exit_code
