@@ -178,15 +178,14 @@ class System:
 class OperatorSystem(System):
     """Operator mode: users are signed by a scoped key of the account ORDERS."""
 
-    def __init__(self, *, is_sealed: bool) -> None:
+    def __init__(self, *, is_sealed: bool, bearer_token: bool = False) -> None:
         super().__init__(is_sealed=is_sealed)
         operator, *accounts = (SoftwareKey.generate(Role.OPERATOR), *accounts_keys(4))
         self._callout, self._system, self._orders, self._clerk = accounts
         self._service, self._watcher, sentinel = (SoftwareKey.generate(Role.USER) for _ in range(3))
         allow = Permission(allow=("orders.{{name()}}.>", "_INBOX.>"))
-        scope = Scope(
-            key=str(self._clerk.public_key), role="clerk", template=Template(pub=allow, sub=allow, payload=9)
-        )
+        template = Template(pub=allow, sub=allow, payload=9, bearer_token=bearer_token)
+        scope = Scope(key=str(self._clerk.public_key), role="clerk", template=template)
         authorization = ExternalAuthorization(
             auth_users=(str(self._service.public_key),),
             allowed_accounts=(str(self._orders.public_key),),

@@ -198,6 +198,9 @@ def _key_deviations(key: UserKey, account: Jwt[Account]) -> Iterator[str]:
         theirs, own = brief(role) if role else "none", brief(key.role) if key.role else "none"
         yield f"the account {name} gives {text} the role {theirs}, this service {own}"
     if scope is not None:
+        if scope.template.bearer_token:
+            named = brief(key.role or scope.role)
+            yield f"users of the role {named} log in without their key: {_BEARER}, so they are refused"
         for limit in ("subs", "data", "payload"):
             if getattr(scope.template, limit) not in {NO_LIMIT, UNSET}:
                 named = brief(key.role or scope.role)
@@ -245,7 +248,12 @@ def _require_enforced(key: UserKey, account: Account, scope: Scope | None, login
         _require_template(scope.template, login)
 
 
+_BEARER = "whoever saw an answer could log in with what is in it"
+
+
 def _require_template(template: Template, login: Login) -> None:
+    if template.bearer_token:
+        raise Refused(f"the role lets users log in without their key: {_BEARER}")
     if template.src and not is_from(login.host, _networks(template.src)):
         raise Refused(f"the role does not accept logins from {brief(login.host)}")
     if template.allowed_connection_types:
