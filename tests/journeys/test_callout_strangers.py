@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 import time
 from pathlib import Path
@@ -11,24 +12,37 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from seedless._nats import server_id
 from seedless.claims import AuthorizationResponse, User
 from seedless.jwt import Claims, read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
-from seedless.serve import connection
+from seedless.serve import connection, doctor
+from seedless.serve.connection import NatsAccess
 from seedless.serve.connection import log_in as connect
 from seedless.serve.request import SUBJECT
 from seedless.serve.sealing import HEADER, Sealing, is_sealed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from callout_systems import PASSWORD, SYSTEMS, OperatorSystem, Running, System, signed, start
+from callout_systems import (
+    PASSWORD,
+    SYSTEMS,
+    ConfigurationSystem,
+    OperatorSystem,
+    Running,
+    System,
+    signed,
+    start,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+
+    from seedless.doctor import CheckResult
 
     StartServer = Callable[[str], Any]
     Connect = Callable[..., Any]
@@ -212,3 +226,51 @@ def test_users_of_a_role_that_log_in_without_their_key_are_refused(
     reason = running.wait("login refused")[0]["reason"]
     assert reason.startswith("the role lets users log in without their key")
     running.stop()
+
+
+PRETENDERS: dict[str, tuple[Callable[[dict[str, str]], bytes], str, str]] = {
+    "an instance like the others": (
+        lambda metadata: json.dumps({"id": "X", "metadata": metadata}).encode(),
+        "users",
+        "instances log in as mallory from 127.0.0.1, service from 127.0.0.1",
+    ),
+    "something else": (
+        lambda _: b"[]",
+        "instance",
+        "somebody answers for this service in a way that it does not",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PRETENDERS)
+def test_the_doctor_finds_who_pretends_to_be_an_instance_and_ends_however_many_answers_come(
+    name: str, nats_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, what, sentence = PRETENDERS[name]
+    monkeypatch.setattr(doctor, "_LONGEST", 0.5)
+    system = ConfigurationSystem(is_sealed=False)
+    url = nats_server(system.configuration).url
+    running = start(lambda: system.service(url, tmp_path))
+
+    async def journey() -> list[CheckResult]:
+        access = NatsAccess(servers=(url,), user="mallory", password="p")
+        client = await connect(access, "stranger", error_cb=_ignore)
+        place = {"server": server_id(client), "cid": str(client.client_id)}
+        known = {**place, "response_key": str(system.keys.response.public_key)}
+
+        async def respond(message: Msg) -> None:
+            for _ in range(40):
+                await client.publish(message.reply, answer(known))
+                await asyncio.sleep(0.05)
+
+        await client.subscribe("$SRV.INFO.seedless-callout", cb=respond)
+        await client.subscribe(SUBJECT, queue="seedless-callout")
+        await client.flush()
+        try:
+            return await asyncio.wait_for(doctor.examine(running.process.service), 5)
+        finally:
+            await client.close()
+
+    found = asyncio.run(journey())
+    running.stop()
+    assert sentence in [result.found for result in found if result.what == what]

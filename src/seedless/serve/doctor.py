@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -38,7 +39,8 @@ __all__ = ["Instance", "Subscriber", "examine", "instance_of", "subscribers_of"]
 _NAME = "seedless serve doctor"
 _QUIET = 0.3  # seconds without a further answer, after which there are no more
 _PATIENCE = 2.0  # seconds for the first answer
-_MOST = 10_000  # connections of the account of a callout
+_LONGEST = 5.0  # seconds for all answers: somebody may go on with them for ever
+_MOST = 10_000  # answers, and connections of the account of a callout
 
 S = TypeVar("S")
 
@@ -62,6 +64,7 @@ class Subscriber(msgspec.Struct, frozen=True):
     cid: str
     user: str
     name: str
+    host: str
     address: str
     queue: str
 
@@ -130,14 +133,18 @@ _ACCOUNTS = "compare the configuration with seedless account show, and push what
 async def _of_subscribers(
     client: Client, system: Client, service: CalloutService, accounts: Mapping[str, Jwt[Account]]
 ) -> list[CheckResult]:
-    instances = [instance_of(data) for data in await _gather(client, "$SRV.INFO.seedless-callout")]
+    instances, found = _instances(await _gather(client, "$SRV.INFO.seedless-callout"))
     subscribers = await _subscribers(system, service.account)
     known = {instance.place for instance in instances}
-    found = [
-        CheckResult("subscriber", CheckStatus.PROBLEM, _stranger(one), _REMOVE)
-        for one in subscribers
-        if (one.server, one.cid) not in known or one.queue != service.queue
+    strangers = [
+        one for one in subscribers if (one.server, one.cid) not in known or one.queue != service.queue
     ]
+    found += [CheckResult("subscriber", CheckStatus.PROBLEM, _stranger(one), _REMOVE) for one in strangers]
+    # Whoever is in the account can describe itself as an instance, but not log in as the user of the others.
+    users = sorted({f"{brief(one.user)} from {one.host}" for one in subscribers if one not in strangers})
+    if len(users) > 1:
+        text = f"instances log in as {', '.join(users)}"
+        found.append(CheckResult("users", CheckStatus.NOTE, text, "each of them has to be one of yours"))
     accepted = _response_keys(service, accounts)
     for instance in instances:
         key = instance.metadata.get("response_key", "")
@@ -149,6 +156,19 @@ async def _of_subscribers(
         "" if instances else "every login waits for the timeout of the server: start seedless serve callout"
     )
     return [CheckResult("instances", status, f"{len(instances)} answer", advice), *found]
+
+
+def _instances(answers: list[bytes]) -> tuple[list[Instance], list[CheckResult]]:
+    """Return the instances that describe themselves so, and what is found of answers that are none."""
+    instances: list[Instance] = []
+    found: list[CheckResult] = []
+    for data in answers:
+        try:
+            instances.append(instance_of(data))
+        except ServerError:
+            text = "somebody answers for this service in a way that it does not"
+            found = [CheckResult("instance", CheckStatus.PROBLEM, text, _REMOVE)]
+    return instances, found
 
 
 _REMOVE = "end it, or revoke the user that it logs in as"
@@ -184,6 +204,7 @@ def subscribers_of(data: bytes) -> list[Subscriber]:
             cid=str(one.cid),
             user=one.authorized_user,
             name=one.name,
+            host=one.ip,
             address=f"{one.ip}:{one.port}",
             queue=sub.qgroup,
         )
@@ -199,13 +220,14 @@ def instance_of(data: bytes) -> Instance:
 
 
 async def _gather(client: Client, subject: str, query: Mapping[str, Any] | None = None) -> list[bytes]:
-    """Return all answers to a question on *subject*, until there are no more."""
+    """Return all answers to a question on *subject*, until there are no more, or it takes too long."""
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
     await client.publish(subject, json.dumps(query).encode() if query else b"", reply=inbox)
     answers: list[bytes] = []
+    end = time.monotonic() + _LONGEST
     with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-        while True:
+        while time.monotonic() < end and len(answers) < _MOST:
             message = await subscription.next_msg(_QUIET if answers else _PATIENCE)
             if message.headers and "503" in str(message.headers):
                 break  # nobody is there
