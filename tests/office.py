@@ -65,7 +65,7 @@ class Office:
         done = subprocess.run(
             [sys.executable, "-c", _ALONE, str(given)], capture_output=True, text=True, check=False
         )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
         found: dict[str, Any] = json.loads(out.read_text())
         return found
 

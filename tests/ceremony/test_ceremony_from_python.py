@@ -1,10 +1,12 @@
-"""A ceremony as a program holds its online half: prepared, accepted and given up, with stdout closed."""
+"""A ceremony as a program holds it: all of it with a token, and its online half alone; stdout is closed."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +15,16 @@ from seedless.app.workspace import Workspace
 from seedless.errors import Refused, StoreError, UsageError
 from seedless.store import create_store
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from office import open_office
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from office import Office
+
+    import pytest_softhsm
     from seedless.ceremony.request import CeremonyRequest
 
     Hall = Any  # the fixture in conftest.py
@@ -140,3 +148,132 @@ def test_a_ceremony_that_went_on_since_it_was_looked_at_is_not_given_up(
         begun.record()
     assert (workspace.root / "ledger.json").read_bytes() == before
     assert workspace.ceremonies.abandon(request).signed == 1
+
+
+@pytest.fixture
+def office(
+    few_tokens: None, softhsm_token: pytest_softhsm.Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Office:
+    """A fresh token whose PIN is in a file, on the machine that signs."""
+    monkeypatch.chdir(tmp_path)
+    return open_office(softhsm_token, tmp_path, monkeypatch)
+
+
+CEREMONY = """
+from pathlib import Path
+from seedless import Refused, Role, SoftwareKey, UsageError, Workspace
+from seedless.app.ceremony_reviews import CeremonyConsent
+
+ada = SoftwareKey.generate(Role.USER)
+offline = Workspace(**ARGUMENTS, policy="policy.toml")
+keys = Workspace(**ARGUMENTS).ceremonies.new_keys(
+    "ACME", holder="Grace", witnesses=[ada.public_key], threshold=1
+).create("keys.json", policy="policy.toml")
+
+online = Workspace("online")
+online.ceremonies.keys(Path("keys.json").read_bytes())
+request = online.ceremonies.prepare(
+    online.operators.add("ACME", system_account=True, signing_key=True), reason="the first", prepared_by="Bo"
+)
+online.ceremonies.write(request, "request.json")
+paper = request.digest
+
+asked = []
+def confirm(asked_for):
+    asked.append(type(asked_for).__name__)
+    return CeremonyConsent(request=paper, clock_checked=True)
+
+def refused(operation):
+    try:
+        operation()
+    except (Refused, UsageError) as error:
+        return error.message
+
+data = Path("request.json").read_bytes()
+review = offline.ceremonies.review(data)
+statement = review.statement(ada)
+witnessed = statement.sign(approve=confirm)
+errors = [
+    refused(lambda: review.sign(approve=confirm)),
+    refused(lambda: review.sign(
+        approve=lambda _: CeremonyConsent(request="00", clock_checked=True), statements=[witnessed]
+    )),
+    refused(lambda: review.sign(
+        approve=lambda _: CeremonyConsent(request=paper, clock_checked=False), statements=[witnessed]
+    )),
+    refused(lambda: statement.sign(approve=lambda _: CeremonyConsent(request="ff", clock_checked=True))),
+]
+with offline.ceremonies.open(data) as review:
+    changes = [change.title for change in review.changes]
+    tokens = len(review.tokens())
+    signed = review.sign(
+        approve=confirm, statements=[witnessed], present=["Grace", "Ada"], output="signed.json"
+    )
+
+errors.append(refused(lambda: offline.ceremonies.review(data).sign(approve=confirm, statements=[witnessed])))
+accepted = online.ceremonies.accept(Path("signed.json").read_bytes()).record()
+operator_key = online.operator().claims.sub
+audit = online.ceremonies.check(data, signed.result, operator_key, recompute=True)
+page = online.ceremonies.report(data, signed.result, operator_key)
+page.write("ceremony.html")
+result |= {
+    "asked": asked, "changes": changes, "tokens": tokens, "errors": errors,
+    "keys": [one.name for one in keys.keys],
+    "receipts": signed.receipts, "accepted": len(accepted.left.changes), "is_good": audit.is_good,
+    "recomputed": audit.recomputed.text, "paper": audit.compare_with_paper, "verdict": page.verdict,
+    "paths": [path.exists() for path in signed.paths],
+    "same": Path("signed.json").read_bytes() == signed.result,
+    "account": online.account("SYS").claims.name,
+    "transcript": audit.check.progress.digest == signed.transcript,
+}
+"""
+
+
+def test_a_program_holds_a_whole_ceremony_on_a_token(office: Office) -> None:
+    found = office.run(CEREMONY)
+    assert found["keys"] == ["ACME", "ACME signing", "SYS"]
+    assert found["changes"] == ["operator ACME", "account SYS", "user sys"]
+    assert (found["tokens"], found["receipts"], found["accepted"], found["account"]) == (3, 3, 3, "SYS")
+    assert (found["is_good"], found["recomputed"], found["verdict"]) == (
+        True,
+        "every byte agrees",
+        "complete",
+    )
+    assert found["paper"] == ["request", "policy", "transcript"]
+    assert (found["paths"], found["same"], found["transcript"]) == ([True] * 4, True, True)
+    assert found["asked"] == ["WitnessStatement", "CeremonyReview"]
+    assert found["errors"].pop().startswith("R004 request: was signed before")
+    assert found["errors"] == [
+        "0 of 1 witnesses have signed",
+        "the digest of the request is not 00",
+        "nobody has compared the clock of this machine with another one",
+        "the digest of the request is not ff",
+    ]
+    assert "complete" in (office.folder / "ceremony.html").read_text()
+
+
+def test_what_is_no_request_or_no_key_ends_in_a_sentence(hall: Hall, workspace: Workspace) -> None:
+    ceremonies: Any = workspace.ceremonies
+    with pytest.raises(UsageError, match="request is of the type str"):
+        ceremonies.review("request.json")
+    with pytest.raises(UsageError, match="operator_key is of the type bytes"):
+        ceremonies.check(*hall.held(), b"O")
+    with pytest.raises(UsageError, match="first_use is of the type str"):
+        ceremonies.review(hall.request().data, "all")
+
+
+def test_nobody_is_asked_about_a_request_that_is_refused_anyway(hall: Hall, tmp_path: Path) -> None:
+    asked: list[object] = []
+    (tmp_path / "policy.toml").write_text(hall.policy_text)
+    machine = Workspace(tmp_path / "offline", policy=tmp_path / "policy.toml", clock=lambda: AT)
+
+    def ask(review: Any) -> Any:  # noqa: ANN401 - it is not to be called
+        asked.append(review)
+
+    review = machine.ceremonies.review(hall.request().data)
+    with pytest.raises(Refused, match="this machine has no ledger of the operator"):
+        review.sign(approve=ask)
+    with pytest.raises(TypeError, match="approve"):
+        review.sign()  # type: ignore[call-arg]
+    assert asked == []
+    assert not (machine.root / "ledger.json").exists()

@@ -13,7 +13,7 @@ import pytest
 import seedless
 from seedless import Workspace
 from seedless.app import ceremonies_keygen
-from seedless.app.ceremonies_keygen import CreatedKeys, KeygenPeople
+from seedless.app.ceremonies_keygen import KeygenPeople
 from seedless.ceremony import documents
 from seedless.errors import TokenError, UsageError
 from seedless.keygen import request as key_request
@@ -23,6 +23,8 @@ from seedless.program import program_digest
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
+    from seedless.app.ceremony_keys import CreatedKeys
+
     Desk = Any  # the fixture in tests/conftest.py
     Done = Any
 

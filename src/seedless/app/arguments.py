@@ -14,7 +14,19 @@ from seedless.pin import PinSource
 from seedless.store.names import check_name
 from seedless.text import quoted
 
-__all__ = ["Time", "check_new_name", "count", "keys", "pins", "seconds", "text", "texts", "wrong_type"]
+__all__ = [
+    "Time",
+    "check_new_name",
+    "count",
+    "data",
+    "key",
+    "keys",
+    "pins",
+    "seconds",
+    "text",
+    "texts",
+    "wrong_type",
+]
 
 Time = datetime | timedelta | int | str
 """An aware datetime, a span from now, Unix seconds (0: never), or text as in `30d` or `2027-01-31`."""
@@ -43,6 +55,22 @@ def texts(name: str, values: object) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise wrong_type(f"an entry of {name}", value, "text")
     return found
+
+
+def data(name: str, value: object) -> bytes:
+    """Return *value*, what a file holds; raise `UsageError` for text, which may be its name."""
+    if not isinstance(value, bytes):
+        raise wrong_type(name, value, "the bytes of the file")
+    return value
+
+
+def key(name: str, value: object) -> PublicKey:
+    """Return *value* as a public key; raise `UsageError` or `BadKey`."""
+    if isinstance(value, PublicKey):
+        return value
+    if not isinstance(value, str):
+        raise wrong_type(name, value, "a public key, or its text")
+    return PublicKey.parse(value)
 
 
 def keys(name: str, values: object) -> tuple[str, ...]:

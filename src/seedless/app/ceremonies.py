@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
-from seedless import file_kind
 from seedless.app import (
+    arguments,
     ceremony_checks,
+    ceremony_keys,
     ceremony_rehearsal,
     ceremony_requests,
     ceremony_results,
@@ -19,45 +18,24 @@ from seedless.app import (
 )
 from seedless.app.arguments import Time
 from seedless.app.ceremony_checks import CeremonyAudit, CeremonyReport
+from seedless.app.ceremony_keys import CeremonyKeyState, NewCeremonyKeys
 from seedless.app.ceremony_rehearsal import CeremonyRehearsal
 from seedless.app.ceremony_requests import Abandonment
 from seedless.app.ceremony_results import Acceptance
 from seedless.app.ceremony_reviews import CeremonyReview, WitnessStatement
-from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.app.pipeline import Preview
-from seedless.app.tokens import OpenTokens, open_tokens
-from seedless.ceremony import documents
-from seedless.ceremony.keys import CeremonyKey, ReportedKey, differences, reported_keys
-from seedless.ceremony.keys import parse as parse_keys
-from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
+from seedless.ceremony.judgement import EVERYTHING
+from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.request import CeremonyRequest, parse
-from seedless.errors import NoKey, NoToken, UsageError
-from seedless.inventory import KeyEntry
 from seedless.keygen.run import KeygenCheck, check_keygen
 from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import Plan
-from seedless.store import root_lock
-from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview"]
-
-
-class CeremonyKeyState(Struct, frozen=True, kw_only=True):
-    """A key that transcripts report, and what its token shows now.
-
-    `state` is `present`, `missing`, `not looked for`, or `changed: ` and the names in `changed`; `token` the
-    label that the driver gave, `at` when it last signed, Unix seconds.
-    """
-
-    public_key: PublicKey
-    state: str
-    changed: tuple[str, ...]
-    token: str
-    at: int
 
 
 class Ceremonies:
@@ -67,25 +45,27 @@ class Ceremonies:
         """Bind to *workspace*."""
         self._workspace = workspace
 
-    def review(self, request: bytes, first_use: Iterable[str] = ()) -> CeremonyReview:
+    def review(self, request: bytes, first_use: Iterable[str | PublicKey] = ()) -> CeremonyReview:
         """Judge *request* (the bytes of its file) without token or PIN.
 
-        *first_use* are the keys (key text, or `all`) whose current jwts are taken from the request, since the
+        *first_use* are the keys (or `all`) whose current jwts are taken from the request, since the
         ledger does not know them. Raises `UsageError` where the workspace has no policy; what the judgement
         finds is in the report.
         """
-        return ceremony_reviews.reviewed(self._workspace, parse(request), tuple(first_use))
+        return ceremony_reviews.reviewed(self._workspace, _parsed(request), _first_use(first_use))
 
-    def open(self, request: bytes, first_use: Iterable[str] = ()) -> AbstractContextManager[CeremonyReview]:
+    def open(
+        self, request: bytes, first_use: Iterable[str | PublicKey] = ()
+    ) -> AbstractContextManager[CeremonyReview]:
         """Give the review of *request*, as `review` does, and keep every other writer of this machine out.
 
         What is signed inside the block is what was judged at its beginning: no other ceremony begins or ends
         in between.
         """
-        return ceremony_reviews.opened(self._workspace, parse(request), tuple(first_use))
+        return ceremony_reviews.opened(self._workspace, _parsed(request), _first_use(first_use))
 
     def rehearse(
-        self, request: bytes, first_use: Iterable[str] = (), *, module: Path | None = None
+        self, request: bytes, first_use: Iterable[str | PublicKey] = (), *, module: Path | None = None
     ) -> CeremonyRehearsal:
         """Hold the ceremony of *request* with placeholder keys, on a temporary SoftHSM token.
 
@@ -94,12 +74,12 @@ class Ceremonies:
         """
         return ceremony_rehearsal.rehearsal(self.review(request, first_use), module)
 
-    def key_statement(self, request: bytes, witness: PublicKey | SoftwareKey) -> WitnessStatement:
+    def key_statement(self, request: bytes, witness: str | PublicKey | SoftwareKey) -> WitnessStatement:
         """Return what *witness* signs of the *request* to create keys; a key on a token, or in software.
 
         Raise `Refused` for a key that the request does not list: the statement would count for nothing.
         """
-        return ceremony_reviews.key_statement(self._workspace, request, witness)
+        return ceremony_reviews.key_statement(self._workspace, arguments.data("request", request), witness)
 
     def prepare(
         self,
@@ -141,7 +121,7 @@ class Ceremonies:
         is skipped. Raise `Refused` for a result that is not complete, of a rehearsal, of a request that
         was not prepared here, or ahead of this clock; `StoreError` where the store has changed since.
         """
-        return ceremony_results.acceptance(self._workspace, result)
+        return ceremony_results.acceptance(self._workspace, arguments.data("result", result))
 
     def abandon(self, request: CeremonyRequest) -> Abandonment:
         """Return how far the ceremony of *request* is; `Abandonment.record` gives it up, for good.
@@ -154,7 +134,7 @@ class Ceremonies:
         self,
         request: bytes,
         result: bytes,
-        operator_key: PublicKey,
+        operator_key: str | PublicKey,
         *,
         policy: str | None = None,
         recompute: bool = False,
@@ -166,63 +146,72 @@ class Ceremonies:
         that is complete is computed anew, all of it but the signatures. Raise `WrongFile` for other files;
         what is wrong in these is in the verdict.
         """
-        return ceremony_checks.audit(request, result, operator_key, policy=policy, recomputes=recompute)
+        return ceremony_checks.audit(
+            *_held(request, result, operator_key), policy=policy, recomputes=recompute
+        )
 
-    def check_keys(self, request: bytes, result: bytes, operator_key: PublicKey) -> KeygenCheck:
+    def check_keys(self, request: bytes, result: bytes, operator_key: str | PublicKey) -> KeygenCheck:
         """Check a ceremony that created keys, *operator_key* among them, from the bytes of its files."""
-        return check_keygen(request, result, operator_key)
+        return check_keygen(*_held(request, result, operator_key))
 
-    def report(self, request: bytes, result: bytes, operator_key: PublicKey) -> CeremonyReport:
+    def report(self, request: bytes, result: bytes, operator_key: str | PublicKey) -> CeremonyReport:
         """Check a ceremony of either kind afterwards, and return the page about it, to read and to print."""
-        return ceremony_checks.report(request, result, operator_key)
+        return ceremony_checks.report(*_held(request, result, operator_key))
+
+    def new_keys(
+        self,
+        name: str,
+        *,
+        holder: str,
+        keys: Iterable[str] = (),
+        previous: bytes | None = None,
+        witnesses: Iterable[str | PublicKey] = (),
+        threshold: int = 0,
+        attestation_roots: Iterable[str] = (),
+    ) -> NewCeremonyKeys:
+        """Return the keys of the operator *name* that `NewCeremonyKeys.create` creates on one token.
+
+        *holder* is who has the token, *keys* are texts `ROLE:NAME` (default: the operator's identity key, a
+        signing key, and the key of the system account), *previous* is the file of keys that were created on
+        another token. The policy requires *threshold* of the *witnesses*, and that devices attest the
+        operator's keys up to one of *attestation_roots* (SHA-256 of DER, hex). Raise `UsageError`.
+        """
+        return ceremony_keys.new_keys(
+            self._workspace,
+            name,
+            holder=holder,
+            keys=arguments.texts("keys", keys),
+            previous=previous,
+            witnesses=arguments.keys("witnesses", witnesses),
+            threshold=threshold,
+            attestation_roots=arguments.texts("attestation_roots", attestation_roots),
+        )
 
     def keys(self, data: bytes, *, record: bool = True) -> tuple[CeremonyKey, ...]:
         """Verify the statements of new keys in *data* (a file of a keygen), and record them in the inventory.
 
         Each is signed by the key that it is about. Without *record* nothing is written.
         """
-        made = tuple(one for one, _ in parse_keys(data))
-        if record:
-            with root_lock(self._workspace.root).held(self._workspace.observer.waits):
-                for one in made:
-                    self._workspace.note_key(_entry(one))
-        return made
+        return ceremony_keys.registered(self._workspace, data, record=record)
 
     def inventory(self, *, offline: bool = False) -> tuple[CeremonyKeyState, ...]:
         """Compare the keys of the ceremonies that were held here with their tokens; *offline* opens none."""
-        folder = self._workspace.root / "ceremonies"
-        known = reported_keys(_transcripts(folder))
-        if not known:
-            raise UsageError("no ceremony was held here", f"transcripts lie in {shown(folder)}")
-        with open_tokens(self._workspace) as tokens:
-            return tuple(_state(None if offline else tokens, one) for one in known)
+        return ceremony_keys.compared(self._workspace, offline=offline)
 
 
-def _entry(made: CeremonyKey) -> KeyEntry:
-    key = made.public_key
-    return KeyEntry(public_key=key, uri=made.uri, role=key.role, name=made.name, at=made.at)
+def _parsed(request: object) -> CeremonyRequest:
+    return parse(arguments.data("request", request))
 
 
-def _transcripts(folder: Path) -> Iterator[bytes]:
-    """Yield the results of the ceremonies in *folder*, and the transcripts of those that have not ended."""
-    for held in sorted(path for path in folder.glob("*") if path.is_dir()):
-        result = held / RESULT_NAME
-        path = result if result.exists() else held / TRANSCRIPT_NAME
-        if path.exists():
-            yield documents.read(path, file_kind.RESULT, file_kind.TRANSCRIPT)
+def _first_use(keys: Iterable[str | PublicKey]) -> tuple[str, ...]:
+    if isinstance(keys, str):
+        raise arguments.wrong_type("first_use", keys, 'several, as in first_use=["all"]')
+    return tuple(EVERYTHING if key == EVERYTHING else str(arguments.key("first_use", key)) for key in keys)
 
 
-def _state(tokens: OpenTokens | None, one: ReportedKey) -> CeremonyKeyState:
-    state, changed = ("not looked for", ()) if tokens is None else _seen(tokens, one)
-    label = str(one.driver_report.get("token", ""))
-    return CeremonyKeyState(public_key=one.public_key, state=state, changed=changed, token=label, at=one.at)
-
-
-def _seen(tokens: OpenTokens, one: ReportedKey) -> tuple[str, tuple[str, ...]]:
-    try:
-        token = tokens.holding(one.public_key)
-        now = reported_by_driver(token, token.find(one.public_key.raw))
-    except (NoKey, NoToken):
-        return "missing", ()
-    changed = differences(one.driver_report, now)
-    return (f"changed: {', '.join(changed)}" if changed else "present"), changed
+def _held(request: object, result: object, operator_key: object) -> tuple[bytes, bytes, PublicKey]:
+    return (
+        arguments.data("request", request),
+        arguments.data("result", result),
+        arguments.key("operator_key", operator_key),
+    )

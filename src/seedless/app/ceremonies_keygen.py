@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless import ledger as ledgers
 from seedless import pending_keys
 from seedless.app import recovery
-from seedless.app.ceremony_folder import ledger_path
+from seedless.app.ceremony_keys import CreatedKeys, begun_ledger
 from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri
@@ -28,7 +27,6 @@ from seedless.keygen.run import (
     check_keygen,
     run_keygen,
 )
-from seedless.ledger import OperatorRecord
 from seedless.nkey import Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.program import tool
@@ -42,7 +40,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["CreatedKeys", "KeygenPeople", "begun_ledger", "create", "folder_of", "prepare", "stated"]
+__all__ = ["KeygenPeople", "create", "folder_of", "prepare"]
 
 _CHALLENGES = 1  # that a new key signs: it is tried before it is used
 _CHALLENGES_OF_IMPORT = 2  # the import, and the test signature in the process of the secret
@@ -54,15 +52,6 @@ class KeygenPeople(msgspec.Struct, frozen=True, kw_only=True):
     present: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     exceptions: tuple[str, ...] = ()
-
-
-class CreatedKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys of a request, the file of the result, the digest of its transcript, and the policy (TOML)."""
-
-    keys: tuple[CeremonyKey, ...]
-    result: bytes
-    transcript: str
-    policy: str = ""
 
 
 def prepare(
@@ -127,28 +116,6 @@ def create(
         state = {folder / RESULT_NAME: result.decode()} | begun_ledger(workspace, keys) | tokens.reported()
         atomic.write_new(files, state)
     return CreatedKeys(keys=keys, result=result, transcript=checked.progress.digest, policy=text)
-
-
-def stated(tokens: OpenTokens, key: CeremonyKey) -> tuple[CeremonyKey, str]:
-    """Return *key* with what its driver reports, and the statement about itself that it has signed."""
-    token = tokens.holding(key.public_key)
-    found = token.find(key.public_key.raw, KeyUri.parse(key.uri).id)
-    made = CeremonyKey(
-        public_key=key.public_key, name=key.name, holder=key.holder, uri=key.uri, at=key.at,
-        driver_report=reported_by_driver(token, found),
-    )  # fmt: skip
-    (jwt,) = tokens.sign([made.draft()])
-    return made, jwt.text
-
-
-def begun_ledger(workspace: Workspace, made: Iterable[CeremonyKey]) -> dict[Path, str | None]:
-    """Return the file of a ledger that has a book for the operator; an older book stays."""
-    path = ledger_path(workspace)
-    ledger = ledgers.load(path)
-    operator = next((one.public_key for one in made if one.public_key.role is Role.OPERATOR), None)
-    if operator is None or str(operator) in ledger.books:
-        return {}
-    return {path: ledger.with_book(str(operator), OperatorRecord()).text()}
 
 
 def _policy(request: KeygenRequest, keys: Sequence[CeremonyKey]) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 from seedless import ledger
+from seedless.app import arguments
 from seedless.app.backups import required_spares
 from seedless.app.ceremony_folder import begun_here, folder_of, ledger_path, unknown_results_here
 from seedless.app.ceremony_tokens import ceremony_tokens, readiness, where
@@ -185,14 +186,14 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         places = tuple(f"key {key}: {place_of(workspace, key)}" for key in keys)
         return checklist(self.context, places, _questions(workspace, keys))
 
-    def statement(self, witness: PublicKey | SoftwareKey) -> WitnessStatement:
+    def statement(self, witness: str | PublicKey | SoftwareKey) -> WitnessStatement:
         """Return what *witness* signs of this review: a key on a token, or one in software.
 
         Raise `Refused` for findings that are errors, and for a key that the policy does not list: the
         statement would count for nothing.
         """
         self.report.require_clean()
-        key = witness.public_key if isinstance(witness, SoftwareKey) else witness
+        key = _public_key(witness)
         why = witness_problem(key, self.context.policy.witnesses, self.request.signers)
         if why:
             raise Refused(why, "[witnesses] of the policy lists who counts")
@@ -204,14 +205,14 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         self,
         *,
         approve: ApproveReview,
-        statements: Iterable[str] = (),
+        statements: Iterable[str | Jwt[Any]] = (),
         present: Iterable[str] = (),
         output: str | Path | None = None,
         device_info: Iterable[tuple[str, bytes]] = (),
     ) -> CeremonySigned:
         """Hold the ceremony, or go on with one that was interrupted, and return its result.
 
-        *statements* are those of the witnesses (jwt text), *present* the names of the people, *output* is one
+        *statements* are those of the witnesses, *present* the names of the people, *output* is one
         more file for the result, *device_info* as in `TokenManagement.readiness`. Outside of
         `Ceremonies.open` the request is judged again, by the ledger as it is then.
 
@@ -223,8 +224,8 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
             return _signed(
                 review,
                 approve,
-                statements=tuple(statements),
-                present=tuple(present),
+                statements=tuple(one.text if isinstance(one, Jwt) else one for one in statements),
+                present=arguments.texts("present", present),
                 output=None if output is None else Path(output),
                 device_info=tuple(device_info),
             )
@@ -304,26 +305,32 @@ class StatementJob:
 
 
 def statement(
-    workspace: Workspace, content: StatementContent, witness: PublicKey | SoftwareKey, clock: int
+    workspace: Workspace, content: StatementContent, witness: str | PublicKey | SoftwareKey, clock: int
 ) -> WitnessStatement:
     """Return the statement with *content* that *witness* is about to sign, at *clock* (Unix seconds)."""
     check_token_options(workspace)
     software = witness if isinstance(witness, SoftwareKey) else None
     return WitnessStatement(
         content=content,
-        witness=witness.public_key if isinstance(witness, SoftwareKey) else witness,
+        witness=_public_key(witness),
         clock=clock,
         job=StatementJob(workspace, software),
     )
 
 
-def key_statement(workspace: Workspace, request: bytes, witness: PublicKey | SoftwareKey) -> WitnessStatement:
+def _public_key(witness: str | PublicKey | SoftwareKey) -> PublicKey:
+    return witness.public_key if isinstance(witness, SoftwareKey) else arguments.key("witness", witness)
+
+
+def key_statement(
+    workspace: Workspace, request: bytes, witness: str | PublicKey | SoftwareKey
+) -> WitnessStatement:
     """Return what *witness* signs of a request to create keys, see `Ceremonies.key_statement`."""
     from seedless.keygen.request import parse  # only for such a request
     from seedless.keygen.run import content_of
 
     asked = parse(request)
-    key = witness.public_key if isinstance(witness, SoftwareKey) else witness
+    key = _public_key(witness)
     why = witness_problem(key, asked.specification.witnesses, ())
     if why:
         raise Refused(

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from seedless import file_kind
 from seedless.app import ceremonies_keygen
-from seedless.app.ceremonies_keygen import KeygenPeople, begun_ledger, stated
-from seedless.app.keys import ON_TOKENS
-from seedless.app.tokens import open_tokens
+from seedless.app.ceremonies_keygen import KeygenPeople
 from seedless.ceremony import documents
-from seedless.ceremony.keys import (
-    CeremonyKey,
-    parse,
-    policy_text,
-    require_other_witnesses,
-    require_root,
-    to_bytes,
-)
 from seedless.cli import consent, printing
 from seedless.cli.ceremony import key_requests
 from seedless.cli.ceremony.confirmation import confirmed
@@ -39,21 +28,14 @@ from seedless.cli.recovery.options import ways_option
 from seedless.cli.render.ceremony import digest_lines, key_data, key_line, words_data
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.pkcs11.keys import label_for
-from seedless.plan import SYSTEM_ACCOUNT
 from seedless.policy import read as read_policy
-from seedless.signing_pipeline import NewKey
-from seedless.store import atomic, root_lock
+from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from seedless.app.tokens import OpenTokens
-    from seedless.inventory import KeyEntry
-    from seedless.nkey import PublicKey
-    from seedless.policy import Policy
+    from seedless.app.ceremony_keys import CreatedKeys
 
 
 @command()
@@ -161,7 +143,7 @@ def _of_request(
     settings = workspace.options
     request = key_requests.read(path)
     outputs = read_device_info(people.device_info)
-    read = tuple(map(statement_text, people.statements))
+    statements = tuple(map(statement_text, people.statements))
     key_requests.show(request, tell_words=False)
     if settings.dry_run:
         text = "would create these keys"
@@ -171,101 +153,55 @@ def _of_request(
     created = ceremonies_keygen.create(
         workspace,
         request,
-        KeygenPeople(
-            present=people.present, exceptions=people.exceptions,
-            statements=read,
-        ),
+        KeygenPeople(present=people.present, exceptions=people.exceptions, statements=statements),
         output=output, policy=policy_out, outputs=outputs, allowed=people.allowed,
-        clock=lambda: int(time.time()),
+        clock=lambda: int(workspace.clock()),
     )  # fmt: skip
-    policy = read_policy(created.policy.encode(), shown(policy_out)) if policy_out else None
-    _tell(settings, created.keys, output, policy, created.transcript)
+    _emit(settings, created, output)
 
 
-def _plain(  # noqa: PLR0913 - one for each option
+def _plain(
     workspace: CommandWorkspace,
     name: str,
     output: Path,
     policy_out: Path | None,
-    *,
-    holder: str,
-    wanted: tuple[str, ...],
-    add: Path | None,
-    witness: tuple[PublicKey, ...],
-    witnesses: int | None,
-    roots: tuple[str, ...],
+    **options: Any,  # noqa: ANN401 - as the command has them
 ) -> None:
+    """Create the keys of the operator *name* that no request names, after somebody has agreed."""
     settings = workspace.options
-    documents.require_plain(holder, "--holder")
-    new_keys = _new_keys(wanted or _default_keys(name))
-    _check_policy(witness, witnesses, roots)
-    for path in (output, *([policy_out] if policy_out else [])):
-        atomic.require_new(path)  # before a key is created
-    before = parse(documents.read(add, file_kind.KEYS)) if add else ()
-    require_other_witnesses((one for one, _ in before), witness)
-    labels = [label_for(one.role, one.name) for one in new_keys]
-    names = ", ".join(map(shown, labels))
-    if settings.dry_run:
-        printing.emit({"dry_run": True, "labels": labels}, f"would make {names}", as_json=settings.as_json)
-        return
-    consent.require(settings, f"Create {names} on the token?", done="no key was created")
-    lock = root_lock(workspace.root).held(workspace.observer.waits)
-    with lock, open_tokens(workspace, writable=True) as tokens:
-        entries = tokens.create_and_report(new_keys)
-        made = [_stated(tokens, entries[one], holder, workspace.now) for one in new_keys]
-        everything = [*(one for one, _ in before), *(one for one, _ in made)]
-        files = {output: to_bytes([text for _, text in (*before, *made)]).decode()}
-        policy = None
-        if policy_out is not None:
-            files[policy_out] = policy_text(everything, [*map(str, witness)], witnesses or 0, roots)
-            policy = read_policy(files[policy_out].encode(), shown(policy_out))
-        atomic.write_new(files, begun_ledger(workspace, everything) | tokens.reported())
-    _tell(settings, everything, output, policy)
-
-
-def _check_policy(witness: tuple[PublicKey, ...], witnesses: int | None, roots: tuple[str, ...]) -> None:
+    add, witness, witnesses = options["add"], options["witness"], options["witnesses"]
     if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
         raise UsageError("--witnesses says how many of the keys of --witness must have signed", "give both")
-    for root in roots:
-        require_root(root)
+    new = workspace.ceremonies.new_keys(
+        name,
+        holder=options["holder"],
+        keys=options["wanted"],
+        previous=documents.read(add, file_kind.KEYS) if add else None,
+        witnesses=witness,
+        threshold=witnesses or 0,
+        attestation_roots=options["roots"],
+    )
+    for path in (output, *([policy_out] if policy_out else [])):
+        atomic.require_new(path)  # before somebody is asked
+    names = ", ".join(map(shown, new.labels))
+    if settings.dry_run:
+        data = {"dry_run": True, "labels": list(new.labels)}
+        printing.emit(data, f"would make {names}", as_json=settings.as_json)
+        return
+    consent.require(settings, f"Create {names} on the token?", done="no key was created")
+    _emit(settings, new.create(output, policy=policy_out), output)
 
 
-def _default_keys(name: str) -> tuple[str, ...]:
-    return (f"operator:{name}", f"operator:{name} signing", f"account:{SYSTEM_ACCOUNT}")
-
-
-def _new_keys(wanted: tuple[str, ...]) -> list[NewKey]:
-    found = []
-    for text in wanted:
-        role, colon, name = text.partition(":")
-        if not colon or role not in ON_TOKENS:
-            raise UsageError(f"{shown(text)} is not ROLE:NAME", f"a role is one of {', '.join(ON_TOKENS)}")
-        label_for(ON_TOKENS[role], name)
-        found.append(NewKey(ON_TOKENS[role], name))
-    return found
-
-
-def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple[CeremonyKey, str]:
-    key = CeremonyKey(public_key=entry.public_key, name=entry.name, holder=holder, uri=entry.uri, at=now)
-    return stated(tokens, key)
-
-
-def _tell(
-    settings: Settings,
-    made: Sequence[CeremonyKey],
-    output: Path,
-    policy: Policy | None,
-    transcript: str | None = None,
-) -> None:
+def _emit(settings: Settings, created: CreatedKeys, output: Path) -> None:
+    policy = read_policy(created.policy.encode()).digest if created.policy else None
     data: dict[str, Any] = {
-        "file": str(output), "keys": [key_data(one) for one in made],
-        "policy": policy.digest if policy else None,
-        "words": words_data(policy.digest) if policy else [],
-        "transcript": transcript,
+        "file": str(output), "keys": [key_data(one) for one in created.keys],
+        "policy": policy, "words": words_data(policy) if policy else [],
+        "transcript": created.transcript or None,
     }  # fmt: skip
-    lines = [key_line(one) for one in made]
+    lines = [key_line(one) for one in created.keys]
     if policy:
-        lines += digest_lines(policy.digest, "policy")
-    if transcript:
-        lines += digest_lines(transcript, "transcript")
+        lines += digest_lines(policy, "policy")
+    if created.transcript:
+        lines += digest_lines(created.transcript, "transcript")
     printing.emit(data, "\n".join(lines), as_json=settings.as_json)

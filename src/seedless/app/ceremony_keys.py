@@ -1,0 +1,266 @@
+"""Keys of ceremonies: created with statements about themselves, registered, and compared with tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from seedless import file_kind
+from seedless import ledger as ledgers
+from seedless.app.ceremony_folder import ledger_path
+from seedless.app.ceremony_tokens import reported_by_driver
+from seedless.app.keys import ON_TOKENS
+from seedless.app.tokens import OpenTokens, open_tokens
+from seedless.ceremony import documents
+from seedless.ceremony.keys import (
+    CeremonyKey,
+    ReportedKey,
+    differences,
+    parse,
+    policy_text,
+    reported_keys,
+    require_other_witnesses,
+    require_root,
+    to_bytes,
+)
+from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
+from seedless.errors import NoKey, NoToken, UsageError
+from seedless.inventory import KeyEntry
+from seedless.ledger import OperatorRecord
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.keys import label_for
+from seedless.pkcs11.uri import KeyUri
+from seedless.plan import SYSTEM_ACCOUNT
+from seedless.policy import read as read_policy
+from seedless.signing_pipeline import NewKey
+from seedless.store import atomic, root_lock
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
+
+__all__ = [
+    "CeremonyKeyState",
+    "CreatedKeys",
+    "NewCeremonyKeys",
+    "begun_ledger",
+    "compared",
+    "new_keys",
+    "registered",
+]
+
+
+class CreatedKeys(Struct, frozen=True, kw_only=True):
+    """Keys that were created: the file about them (bytes), and the policy that pins the operator (TOML).
+
+    `transcript` is the digest of the transcript, empty where no request named the keys; so is `policy` where
+    none was written.
+    """
+
+    keys: tuple[CeremonyKey, ...]
+    result: bytes
+    transcript: str = ""
+    policy: str = ""
+
+
+class CeremonyKeyState(Struct, frozen=True, kw_only=True):
+    """A key that transcripts report, and what its token shows now.
+
+    `state` is `present`, `missing`, `not looked for`, or `changed: ` and the names in `changed`; `token` the
+    label that the driver gave, `at` when it last signed, Unix seconds.
+    """
+
+    public_key: PublicKey
+    state: str
+    changed: tuple[str, ...]
+    token: str
+    at: int
+
+
+class NewCeremonyKeys(Struct, frozen=True, kw_only=True):
+    """Keys that are to be created on one token, and held by one person; nothing is written before `create`.
+
+    `previous` are those of other tokens, with their statements; `witnesses` (key text), `threshold` and
+    `attestation_roots` are for the policy.
+    """
+
+    keys: tuple[NewKey, ...]
+    holder: str
+    job: NewKeysJob
+    previous: tuple[tuple[CeremonyKey, str], ...] = ()
+    witnesses: tuple[str, ...] = ()
+    threshold: int = 0
+    attestation_roots: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the keys are called on the token."""
+        return tuple(label_for(one.role, one.name) for one in self.keys)
+
+    def create(self, output: str | Path, *, policy: str | Path | None = None) -> CreatedKeys:
+        """Create the keys, and write the file about them to *output* and the policy to *policy*, both new.
+
+        Each key signs a statement about itself; a ledger is begun for the operator. Raise `UsageError` for
+        files that exist, and for a policy without a key of an operator; `TokenError` and `PinError`.
+        """
+        return self.job.run(self, Path(output), None if policy is None else Path(policy))
+
+
+class NewKeysJob:
+    """How keys are created; no value, and never shown."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Bind to *workspace*."""
+        self._workspace = workspace
+
+    def __repr__(self) -> str:
+        return "NewKeysJob()"
+
+    def run(self, new: NewCeremonyKeys, output: Path, policy: Path | None) -> CreatedKeys:
+        """Create the keys of *new*, see `NewCeremonyKeys.create`."""
+        workspace = self._workspace
+        for path in (output, *([policy] if policy else [])):
+            atomic.require_new(path)  # before a key is created
+        workspace.refresh()
+        lock = root_lock(workspace.root).held(workspace.observer.waits)
+        with lock, open_tokens(workspace, writable=True) as tokens:
+            entries = tokens.create_and_report(new.keys)
+            made = [_stated(tokens, entries[one], new.holder, workspace.now) for one in new.keys]
+            everything = (*new.previous, *made)
+            keys = tuple(one for one, _ in everything)
+            data = to_bytes([text for _, text in everything])
+            text = _policy(new, keys) if policy else ""
+            files = {output: data.decode()} | ({policy: text} if policy else {})
+            atomic.write_new(files, begun_ledger(workspace, keys) | tokens.reported())
+        return CreatedKeys(keys=keys, result=data, policy=text)
+
+
+def new_keys(
+    workspace: Workspace,
+    name: str,
+    *,
+    holder: str,
+    keys: Iterable[str],
+    previous: bytes | None,
+    witnesses: tuple[str, ...],
+    threshold: int,
+    attestation_roots: tuple[str, ...],
+) -> NewCeremonyKeys:
+    """Return the keys of the operator *name* that would be created, see `Ceremonies.new_keys`."""
+    documents.require_plain(holder, "holder")
+    wanted = tuple(map(_new_key, tuple(keys) or _default_keys(name)))
+    if bool(witnesses) != bool(threshold) or threshold > len(witnesses):
+        raise UsageError(
+            f"{threshold} of {len(witnesses)} witnesses cannot be required",
+            "give the keys of the witnesses, and how many of them must have signed",
+        )
+    for root in attestation_roots:
+        require_root(root)
+    before = parse(previous) if previous is not None else ()
+    require_other_witnesses((one for one, _ in before), map(PublicKey.parse, witnesses))
+    return NewCeremonyKeys(
+        keys=wanted,
+        holder=holder,
+        job=NewKeysJob(workspace),
+        previous=before,
+        witnesses=witnesses,
+        threshold=threshold,
+        attestation_roots=attestation_roots,
+    )
+
+
+def _policy(new: NewCeremonyKeys, keys: Iterable[CeremonyKey]) -> str:
+    text = policy_text(keys, new.witnesses, new.threshold, new.attestation_roots)
+    read_policy(text.encode())  # what cannot be read is not written
+    return text
+
+
+def _default_keys(name: str) -> tuple[str, ...]:
+    return (f"operator:{name}", f"operator:{name} signing", f"account:{SYSTEM_ACCOUNT}")
+
+
+def _new_key(text: str) -> NewKey:
+    role, colon, name = text.partition(":")
+    if not colon or role not in ON_TOKENS:
+        raise UsageError(f"{shown(text)} is not ROLE:NAME", f"a role is one of {', '.join(ON_TOKENS)}")
+    label_for(ON_TOKENS[role], name)
+    return NewKey(ON_TOKENS[role], name)
+
+
+def _stated(tokens: OpenTokens, entry: KeyEntry, holder: str, now: int) -> tuple[CeremonyKey, str]:
+    """Return the key of *entry* with what its driver reports, and the statement that it signs of itself."""
+    token = tokens.holding(entry.public_key)
+    found = token.find(entry.public_key.raw, KeyUri.parse(entry.uri).id)
+    made = CeremonyKey(
+        public_key=entry.public_key,
+        name=entry.name,
+        holder=holder,
+        uri=entry.uri,
+        at=now,
+        driver_report=reported_by_driver(token, found),
+    )
+    (jwt,) = tokens.sign([made.draft()])
+    return made, jwt.text
+
+
+def begun_ledger(workspace: Workspace, made: Iterable[CeremonyKey]) -> dict[Path, str | None]:
+    """Return the file of a ledger that has a book for the operator; an older book stays."""
+    path = ledger_path(workspace)
+    ledger = ledgers.load(path)
+    operator = next((one.public_key for one in made if one.public_key.role is Role.OPERATOR), None)
+    if operator is None or str(operator) in ledger.books:
+        return {}
+    return {path: ledger.with_book(str(operator), OperatorRecord()).text()}
+
+
+def registered(workspace: Workspace, data: bytes, *, record: bool) -> tuple[CeremonyKey, ...]:
+    """Return the keys in the file *data*, see `Ceremonies.keys`."""
+    made = tuple(one for one, _ in parse(data))
+    if record:
+        with root_lock(workspace.root).held(workspace.observer.waits):
+            for one in made:
+                workspace.note_key(_entry(one))
+    return made
+
+
+def compared(workspace: Workspace, *, offline: bool) -> tuple[CeremonyKeyState, ...]:
+    """Return the keys of the ceremonies that were held here, see `Ceremonies.inventory`."""
+    folder = workspace.root / "ceremonies"
+    known = reported_keys(_transcripts(folder))
+    if not known:
+        raise UsageError("no ceremony was held here", f"transcripts lie in {shown(folder)}")
+    with open_tokens(workspace) as tokens:
+        return tuple(_state(None if offline else tokens, one) for one in known)
+
+
+def _entry(made: CeremonyKey) -> KeyEntry:
+    key = made.public_key
+    return KeyEntry(public_key=key, uri=made.uri, role=key.role, name=made.name, at=made.at)
+
+
+def _transcripts(folder: Path) -> Iterator[bytes]:
+    """Yield the results of the ceremonies in *folder*, and the transcripts of those that have not ended."""
+    for held in sorted(path for path in folder.glob("*") if path.is_dir()):
+        result = held / RESULT_NAME
+        path = result if result.exists() else held / TRANSCRIPT_NAME
+        if path.exists():
+            yield documents.read(path, file_kind.RESULT, file_kind.TRANSCRIPT)
+
+
+def _state(tokens: OpenTokens | None, one: ReportedKey) -> CeremonyKeyState:
+    state, changed = ("not looked for", ()) if tokens is None else _seen(tokens, one)
+    label = str(one.driver_report.get("token", ""))
+    return CeremonyKeyState(public_key=one.public_key, state=state, changed=changed, token=label, at=one.at)
+
+
+def _seen(tokens: OpenTokens, one: ReportedKey) -> tuple[str, tuple[str, ...]]:
+    try:
+        token = tokens.holding(one.public_key)
+        now = reported_by_driver(token, token.find(one.public_key.raw))
+    except (NoKey, NoToken):
+        return "missing", ()
+    changed = differences(one.driver_report, now)
+    return (f"changed: {', '.join(changed)}" if changed else "present"), changed
