@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
+    from seedless.challenges import ChallengeJournal
     from seedless.pin import PinSource
     from seedless.pkcs11.keys import Key
     from seedless.pkcs11.module import Module
@@ -51,7 +52,10 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExaminedToken:
-    """The token to be looked at, and how: *random* gives bytes, *clock* seconds that only grow."""
+    """The token to be looked at, and how: *random* gives bytes, *clock* seconds that only grow.
+
+    *challenges* is the journal of what is signed.
+    """
 
     module: Path
     uri: KeyUri
@@ -60,6 +64,7 @@ class ExaminedToken:
     makes_key: bool
     random: Callable[[int], bytes]
     clock: Callable[[], float]
+    challenges: ChallengeJournal | None = None
 
 
 def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
@@ -80,7 +85,13 @@ def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
         yield pin
         if pin.verdict is CheckStatus.PROBLEM:
             return
-        opened = open_token(info.uri, patient.pins, module=patient.module, last_try=patient.last_try)
+        opened = open_token(
+            info.uri,
+            patient.pins,
+            module=patient.module,
+            last_try=patient.last_try,
+            challenges=patient.challenges,
+        )
         with opened as token:
             yield CheckResult(
                 "login", CheckStatus.OK, "the PIN was accepted" if info.login_required else "none needed"

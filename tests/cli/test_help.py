@@ -101,6 +101,7 @@ READING = {
     "ceremony rehearse",  # on a throw-away token
     "ceremony report",
     "delegate list",
+    "key challenges",
     "ceremony review",
     "completion",
     "context add",  # settings alone, and the next command takes it back

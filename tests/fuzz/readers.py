@@ -23,6 +23,7 @@ import samples
 
 from seedless import (
     attestation,
+    challenges,
     config,
     config_edit,
     creds,
@@ -363,6 +364,10 @@ READERS: dict[str, Reader] = {
         ),
     ),
     "plan": Reader(lambda data, _: plan_file.parse(data), (samples.PLAN,)),
+    "journal of challenges": Reader(
+        lambda data, folder: challenges.load(_file(data, folder / "challenges.jsonl")),
+        (b'{"at":1,"command":"key audit","id":"0a","key":"5f","sha256":"9c","token":"pkcs11:token=A"}\n',),
+    ),
     "inventory": Reader(
         lambda data, folder: inventory.load(_file(data, folder / "keyring.json")), (samples.INVENTORY,)
     ),
@@ -483,6 +488,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "desired/read.py": ("desired state",),
     "file_kind.py": ("kind of a file",),
     "ledger.py": ("ledger",),
+    "challenges.py": ("journal of challenges",),
     "inventory.py": ("inventory",),
     "jwt.py": ("payload of a jwt",),
     "migrate.py": ("configuration of nsc",),

@@ -85,7 +85,8 @@ def test_a_disk_that_fills_up_after_the_key_was_made_costs_no_key(desk: Desk) ->
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "cannot be written: the disk is full\nhint: free some space and run it again" in failed.stderr
     assert {path for path, digest in desk.files().items() if before.get(path) != digest} == {
-        "store/keyring.json"
+        "store/challenges.jsonl",
+        "store/keyring.json",
     }
     (made,) = [
         key["public_key"] for key in desk.ok("key", "list", "--json").data["keys"] if key["role"] == "account"

@@ -71,6 +71,9 @@ def test_a_recoverable_key_is_created_checked_lost_and_restored_as_the_policy_al
     record = json.loads(entries[1]["record"])
     assert [share["holder"] for share in record["shares"]] == ["Ada", "Bo", "Cy"]
     assert [entry["signed"]["challenge"] for entry in entries if entry["kind"] == "created"] == [2, 1]
+    counted = desk.ok("key", "challenges", "--json").data["keys"]
+    assert sorted(one["in_transcripts"] for one in counted) == [1, 2]
+    assert [one["commands"] for one in counted] == [{"ceremony keygen": one["count"]} for one in counted]
     for share in people.shares:
         assert " ".join(share[4:8]) not in (desk.home / "result.json").read_text()
     operator = record["keys"][0]["public_key"]

@@ -62,6 +62,7 @@ def in_bulk(
         workers=settings.jobs or 1,
         last_try=settings.last_try,
         allow_extractable=[PublicKey.parse(key) for key in settings.allow_extractable],
+        challenges=workspace.challenge_journal,
     )
     ahead: dict[int, Jwt[Any]] = {}
     wanted = 0

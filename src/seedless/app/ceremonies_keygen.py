@@ -16,6 +16,7 @@ from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri
 from seedless.ceremony.keys import CeremonyKey, policy_text
+from seedless.challenges import KEYGEN
 from seedless.errors import Refused
 from seedless.jwt import Draft, Jwt
 from seedless.keygen import request as key_request
@@ -105,7 +106,7 @@ def create(
         readiness=lambda: _readiness(workspace, request, outputs),
         share=lambda: _share(workspace, request, folder, allowed),
     )  # fmt: skip
-    with _tokens(workspace) as tokens:
+    with _counted_apart(workspace), _tokens(workspace) as tokens:
         result = run_keygen(run, lambda: tokens.opened(request))
         checked = check_keygen(request.data, result)
         if checked.progress is None:
@@ -244,6 +245,16 @@ class _KeygenTokens:
         for name in self._names:
             files |= self._open.reported(name)
         return files
+
+
+@contextlib.contextmanager
+def _counted_apart(workspace: Workspace) -> Iterator[None]:
+    """Record the challenges that are signed meanwhile as those of a ceremony, which counts them as well."""
+    before, workspace.command = workspace.command, KEYGEN
+    try:
+        yield
+    finally:
+        workspace.command = before
 
 
 @contextlib.contextmanager

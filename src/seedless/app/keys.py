@@ -20,6 +20,7 @@ from seedless.app.key_list import ListedKey, token_key
 from seedless.app.pipeline import Notice
 from seedless.app.tokens import key_uri, module_for, open_tokens
 from seedless.attestation import Attestation
+from seedless.challenges import ChallengeCount, counts, load
 from seedless.creds import parse_user_key
 from seedless.errors import NoKey, StoreError, UsageError
 from seedless.inventory import Attested, KeyEntry, attestation_path
@@ -220,6 +221,13 @@ class KeyManagement:
         with open_tokens(workspace) as tokens:
             token = tokens.chosen()
             return AuditReport(token, tuple(audit(token)))
+
+    def challenges(self, since: int = 0) -> tuple[ChallengeCount, ...]:
+        """Return how many challenges each key has signed for this workspace, from *since* on (Unix seconds).
+
+        They are what the log of a device has beside the signatures of claims; no token is opened.
+        """
+        return counts(load(self._workspace.challenge_journal.path), since)
 
     def attest(
         self,

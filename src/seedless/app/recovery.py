@@ -131,7 +131,13 @@ def _place(workspace: Workspace, token: KeyUri | None = None) -> TokenPlace:
     uri = token or named_uri(workspace)
     module = choose_module(workspace.config, workspace.settings.module, uri, uri_is_ours=True)
     last_try = workspace.settings.last_try
-    return TokenPlace(uri=uri, pins=pin_source(workspace), module=module, last_try=last_try)
+    return TokenPlace(
+        uri=uri,
+        pins=pin_source(workspace),
+        module=module,
+        last_try=last_try,
+        challenges=workspace.challenge_journal,
+    )
 
 
 def _require_new_names(workspace: Workspace, keys: Iterable[KeyName], index: int = 0) -> None:

@@ -88,6 +88,7 @@ class TokenManagement:
             makes_key=creates_key,
             random=secrets.token_bytes,
             clock=time.perf_counter,
+            challenges=workspace.challenge_journal,
         )
         with contextlib.closing(examine(examined)) as results:
             return (*results, *self._spares())

@@ -531,12 +531,9 @@ class OpenTokens:
             is_other = is_ours and uri != named_uri(self._workspace)
             own = uri_pin_source(uri.pin_source, is_ours=True) if is_other else None
             pins = self._sessions.pins.setdefault(place[:2], CachedPin(own or self._pins))
+            last_try, journal = self._workspace.settings.last_try, self._workspace.challenge_journal
             opening = open_token(
-                whole,
-                pins,
-                module=module,
-                writable=self._writable,
-                last_try=self._workspace.settings.last_try,
+                whole, pins, module=module, writable=self._writable, last_try=last_try, challenges=journal
             )
             token = self._sessions.keep(place, opening)
         return token

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from seedless.app.token_management import TokenManagement
     from seedless.app.tokens import Sessions
     from seedless.app.users import Users
+    from seedless.challenges import ChallengeJournal
     from seedless.config import Config
     from seedless.policy import Policy
     from seedless.store_tree import TreeNode
@@ -139,6 +140,8 @@ class Workspace:
         self.sessions: Sessions | None = None
         self.lock_mark: object | None = None
         self.now = int(clock())
+        self.command = ""
+        self._original_root: Path | None = None  # of which this is a copy, which is removed
 
     def __enter__(self) -> Self:
         """Keep tokens open from the first signature on."""
@@ -156,6 +159,14 @@ class Workspace:
     def __repr__(self) -> str:
         store = self._options.store
         return f"Workspace({store!r})" if store else "Workspace()"
+
+    @property
+    def challenge_journal(self) -> ChallengeJournal:
+        """The journal of the challenges that keys sign."""
+        from seedless.challenges import JOURNAL_NAME, ChallengeJournal  # only where a token is opened
+
+        path = (self._original_root or self.root) / JOURNAL_NAME
+        return ChallengeJournal(path=path, command=self.command, time=self.clock)
 
     @property
     def operators(self) -> Operators:
@@ -403,6 +414,7 @@ class Workspace:
         child = copy.copy(self)
         child.root, child.inventory_path = root, root / inventory.INVENTORY_NAME
         child.store = open_store(root, self.store.operator)
+        child._original_root = self._original_root or self.root  # noqa: SLF001 - of the same class
         child.pins, child.sessions, child.lock_mark = pins, None, None
         child._inventory = None  # noqa: SLF001 - of the same class
         return child

@@ -33,6 +33,8 @@ class CommandWorkspace(Workspace):
     def __init__(self, settings: Settings) -> None:
         """Take what the options say; nothing is read yet."""
         self._begin(settings, system_time, _TERMINAL)
+        context = click.get_current_context(silent=True)
+        self.command = context.command_path.partition(" ")[2] if context else ""
 
     @property
     def options(self) -> Settings:

@@ -24,7 +24,7 @@ from seedless.pkcs11.cryptoki import CKR_OK
 from seedless.pkcs11.keys import ED25519, key_pairs, provenance_of, read_attributes
 from seedless.pkcs11.return_values import explain
 from seedless.pkcs11.session import TokenSession
-from seedless.pkcs11.signing import challenge, proves_key, sign_with
+from seedless.pkcs11.signing import challenge, proves_key, record_challenge, sign_with
 from seedless.pkcs11.token import Token
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def try_signature(token: Token, pair: KeyPair, message: bytes) -> TrialSignature
             raise explain(result, "open a session", where, quirks)
         try:
             observer.current.signing(token.info)
+            record_challenge(token.session, pair.key, message)
             result = functions.sign_init(session, token.numbers.sign, pair.private.handle or 0)
             if result == CKR_OK:
                 result, signature = functions.sign(session, message, SIGNATURE_SIZE)
@@ -137,7 +138,8 @@ def mechanisms(module: Module, info: TokenInfo) -> frozenset[int]:
 def trial_session(token: Token, *, writable: bool = False) -> Iterator[Token]:
     """Open a second session on *token*, which shares its login: an error in one leaves the other."""
     own = token.session
-    with TokenSession(own.module, own.slot, own.info, writable=writable) as session:
+    opening = TokenSession(own.module, own.slot, own.info, writable=writable, challenges=own.challenges)
+    with opening as session:
         yield Token(session, token.numbers)
 
 

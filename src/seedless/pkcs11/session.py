@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 from pkcs11.exceptions import SessionHandleInvalid
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pkcs11.types import Session, Slot
 
     from seedless.pin import PinSource
+    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.token_info import TokenInfo
 
@@ -122,6 +123,13 @@ def login_error(result: int, info: TokenInfo) -> TokenError:
     return error
 
 
+class ChallengeRecorder(Protocol):
+    """Keeps which challenges were signed."""
+
+    def record(self, info: TokenInfo, key: Key, message: bytes) -> None:
+        """Keep that *key* on the token of *info* is about to sign *message*; what it raises forbids that."""
+
+
 T = TypeVar("T")
 _OUTLIVED = "the driver was started anew"
 _AFTER_AN_ERROR = "its session was thrown away after an error"
@@ -144,6 +152,7 @@ class TokenSession:
         "_where",
         "_why_dead",
         "_writable",
+        "challenges",
         "epoch",
         "info",
         "module",
@@ -151,8 +160,17 @@ class TokenSession:
         "turn",
     )
 
-    def __init__(self, module: Module, slot: Slot, info: TokenInfo, *, writable: bool) -> None:
-        """Open a session on the token in *slot*, without a login."""
+    def __init__(
+        self,
+        module: Module,
+        slot: Slot,
+        info: TokenInfo,
+        *,
+        writable: bool,
+        challenges: ChallengeRecorder | None = None,
+    ) -> None:
+        """Open a session on the token in *slot*, without a login; *challenges* records what is tried."""
+        self.challenges: Final = challenges
         self.module: Final = module
         self.slot = slot
         self.info = info

@@ -54,6 +54,7 @@ UNTOUCHED_AFTER = 10.0
 # would be tried again.
 _UNTOUCHED = frozenset({"FunctionCancelled", "FunctionFailed", "FunctionRejected", "UserNotLoggedIn"})
 _CHALLENGE = "seedless challenge v1"
+_CHALLENGE_BEGINS = _CHALLENGE.encode()
 
 
 def challenge(purpose: str, random: bytes) -> bytes:
@@ -65,6 +66,15 @@ def challenge(purpose: str, random: bytes) -> bytes:
     if not purpose.isascii() or not purpose.isprintable():
         raise UsageError("the purpose of a challenge is plain ASCII")
     return f"{_CHALLENGE} {purpose}\n{random.hex()}\n\0".encode("ascii")
+
+
+def record_challenge(session: TokenSession, key: Key, message: bytes) -> None:
+    """Record *message*, which *key* is about to sign, if it is a challenge and somebody counts these.
+
+    Every signature of a token passes here: by its form alone a challenge is known, whoever made it.
+    """
+    if session.challenges is not None and message.startswith(_CHALLENGE_BEGINS):
+        session.challenges.record(session.info, key, message)
 
 
 def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:
@@ -114,6 +124,7 @@ def sign_with(session: TokenSession, raw: Session, pair: KeyPair, message: bytes
     # YubiHSM `User type invalid`, and each costs the session.
     if key.attributes.always_authenticate:
         session.affirm(raw)
+    record_challenge(session, key, message)
     began = time.monotonic()
     # With a buffer of the right size at once. The binding first asks for the length (C_Sign with NULL):
     # another call, and NSS softoken answers more than the 64 bytes which it then requires.
@@ -406,6 +417,7 @@ class TokenSigner:
             answer = None
             began = time.monotonic()
             if self._prepared is not None:
+                record_challenge(self.session, self._pair.key, message)
                 answer = self.session.try_once(self._epoch, self._prepared, message)
                 if answer is not None and answer[0] == 0 and len(answer[1]) == SIGNATURE_SIZE:
                     return answer[1]

@@ -17,7 +17,7 @@ from seedless.errors import NoKey, TokenError, UsageError
 from seedless.pin import PinSource, parse_pin_source
 from seedless.pkcs11.keys import key_pairs
 from seedless.pkcs11.module import load, slot_of
-from seedless.pkcs11.session import TokenSession
+from seedless.pkcs11.session import ChallengeRecorder, TokenSession
 from seedless.pkcs11.signing import KeyFinder, TokenSigner, Verified, eddsa_numbers, require_one_key
 from seedless.pkcs11.uri import KeyUri
 
@@ -246,11 +246,14 @@ def open_token(
     module: Path | str,
     writable: bool = False,
     last_try: bool = False,
+    challenges: ChallengeRecorder | None = None,
 ) -> Iterator[Token]:
     """Open the one token that *uri* means, logged in; close it at the end.
 
     As text, *uri* is one of RFC 7512, as in `pkcs11:token=ACME`, and *pins* a source such as `env:PIN`, as
     `--pin-source` takes it. *module* is the path of the PKCS#11 library.
+
+    Test signatures, which try new keys, are passed to *challenges* before they are made.
 
     The `module_path` of the URI is not looked at: whoever chooses the module gets the PIN. The PIN is asked
     for last, when the token is known to sign with Ed25519. Raise `ModuleError`, `NoToken`, `PinError` or
@@ -262,7 +265,7 @@ def open_token(
     # when all of these are known to be right.
     slot, info = slot_of(loaded, uri)
     numbers = eddsa_numbers(loaded, info)
-    with TokenSession(loaded, slot, info, writable=writable) as session:
+    with TokenSession(loaded, slot, info, writable=writable, challenges=challenges) as session:
         session.log_in(pins, last_try=last_try)
         yield Token(session, numbers)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless.challenges import ChallengeJournal
 from seedless.errors import NoKey, Refused, SeedlessError, TokenError, UsageError
 from seedless.pin import PinSource
 from seedless.pkcs11.signing import challenge
@@ -38,12 +39,13 @@ _THROWS = {32: 100, 16: 50}  # of a die: 2.58 bits each
 
 
 class TokenPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """The token to import to, how to open it, and the PKCS#11 module."""
+    """The token to import to, how to open it, the PKCS#11 module, and the journal of test signatures."""
 
     uri: KeyUri
     pins: PinSource
     module: Path
     last_try: bool = False
+    challenges: ChallengeJournal | None = None
 
 
 class NewShares(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,7 +276,12 @@ def _opened(process: SecretProcess, place: TokenPlace) -> Iterator[Token]:
 
     with process.terminal.main_screen():  # where the PIN is asked
         opening = open_token(
-            place.uri, place.pins, module=place.module, writable=True, last_try=place.last_try
+            place.uri,
+            place.pins,
+            module=place.module,
+            writable=True,
+            last_try=place.last_try,
+            challenges=place.challenges,
         )
         with opening as token:
             yield token

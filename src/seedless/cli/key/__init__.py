@@ -13,6 +13,7 @@ _COMMANDS = {
     "export": ("export", "Copy the seeds of users and curve keys into a folder."),
     "register": ("register", "Register keys that are on the token in the inventory."),
     "audit": ("audit", "Show the attributes of every key; exit 3 when one can leave."),
+    "challenges": ("challenges", "Count the challenges that keys have signed."),
     "attest": ("attest", "Verify that the device created a key itself."),
     "delete": ("delete", "Delete a key from its token, for good."),
 }

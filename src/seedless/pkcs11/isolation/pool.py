@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
+    from seedless.challenges import ChallengeJournal
     from seedless.jwt import Draft, Jwt
     from seedless.pin import PinSource
     from seedless.pkcs11.uri import KeyUri
@@ -274,7 +275,7 @@ class _PoolSigner:
 
 
 @contextmanager
-def open_pool(
+def open_pool(  # noqa: PLR0913 - what a worker is opened with
     uri: KeyUri,
     pins: PinSource,
     *,
@@ -284,12 +285,14 @@ def open_pool(
     opening: float = 60.0,
     last_try: bool = False,
     allow_extractable: Collection[PublicKey] = (),
+    challenges: ChallengeJournal | None = None,
 ) -> Iterator[Pool]:
     """Open the one token that *uri* means in *workers* processes; close them at the end.
 
     A signature may take *deadline* seconds, a touch included, and opening the token *opening* seconds, typing
     on a PIN pad included. The PIN is asked for once, when the first worker knows that the token signs with
-    Ed25519. Keys that can leave the token sign only if *allow_extractable* names them. Raise as `open_token`.
+    Ed25519. Keys that can leave the token sign only if *allow_extractable* names them. Challenges,
+    which find a key that shows no public half, are written to *challenges*. Raise as `open_token`.
     """
     if workers < 1 or deadline <= 0 or opening <= 0:
         raise UsageError("a pool has at least one worker, and some time for each signature")
@@ -298,6 +301,7 @@ def open_pool(
         module=module,
         last_try=last_try,
         allow_extractable=frozenset(map(str, allow_extractable)),
+        challenges=challenges,
         opening=opening,
         deadline=deadline,
     )

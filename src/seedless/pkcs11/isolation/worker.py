@@ -17,8 +17,9 @@ import time
 from collections import deque
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from seedless.challenges import ChallengeJournal
 from seedless.errors import PinError, SeedlessError
 from seedless.pin import forbid_dumps
 from seedless.pkcs11.binding import load_binding
@@ -137,7 +138,8 @@ def _work(pool: _PoolConnection) -> None:
     pool.patience = options["opening"]
     uri, module, turns = KeyUri.parse(options["uri"]), Path(options["module"]), _LoginLock(options["turns"])
     with ExitStack() as stack:
-        opening = open_token(uri, _PoolPinSource(pool), module=module, last_try=options["last_try"])
+        pins, journal = _PoolPinSource(pool), _journal(options)
+        opening = open_token(uri, pins, module=module, last_try=options["last_try"], challenges=journal)
         with turns:
             token = stack.enter_context(opening)
         pool.patience = options["deadline"]
@@ -145,6 +147,13 @@ def _work(pool: _PoolConnection) -> None:
         keys = _KeySigners(token, frozenset(options["allow_extractable"]), turns)
         while (batch := pool.jobs()) is not None:
             _sign(pool, keys, batch)
+
+
+def _journal(options: dict[str, Any]) -> ChallengeJournal | None:
+    if options["challenges"] is None:
+        return None
+    path, command = options["challenges"]
+    return ChallengeJournal(path=Path(path), command=command)
 
 
 class _LoginLock:

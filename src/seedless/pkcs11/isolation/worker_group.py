@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from seedless.challenges import ChallengeJournal
     from seedless.nkey import PublicKey
     from seedless.pin import PinSource
     from seedless.pkcs11.uri import KeyUri
@@ -254,17 +255,20 @@ class OpenRequest:
     module: Path
     last_try: bool
     allow_extractable: frozenset[str]
+    challenges: ChallengeJournal | None
     opening: float
     deadline: float
 
     def reported(self, *, last_try: bool, turns: int) -> bytes:
         """Return it for a worker, with the descriptor of *turns*; only the first may use the last try."""
+        journal = self.challenges
         return json.dumps(
             {
                 "uri": str(self.uri),
                 "module": str(self.module),
                 "last_try": last_try,
                 "allow_extractable": sorted(self.allow_extractable),
+                "challenges": journal and (str(journal.path), journal.command),
                 "opening": self.opening,
                 "deadline": self.deadline,
                 "turns": turns,

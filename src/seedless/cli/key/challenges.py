@@ -1,0 +1,71 @@
+"""`seedless key challenges`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedless.cli import printing
+from seedless.cli.command import command
+from seedless.cli.options import Settings, store_options
+from seedless.cli.values import Moment, MomentType
+from seedless.cli.workspace import CommandWorkspace
+from seedless.pkcs11.uri import KeyUri
+from seedless.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from seedless.challenges import ChallengeCount
+    from seedless.inventory import KeyEntry
+
+
+@command()
+@click.option("--since", type=MomentType(), default="0", metavar="TIME", help="Those signed from then on.")
+@store_options
+def challenges(settings: Settings, *, since: Moment) -> None:
+    """Count the challenges that keys have signed.
+
+    Test signatures are made when a key is created, imported, restored, registered or audited, and by token
+    doctor. This machine records each before the token signs, so that the log of a device is reconciled: it
+    has no more signatures of a key than its transcripts and jwts have, and these. Those of ceremony keygen
+    are in its transcript as well, and have a column of their own. No token is opened.
+
+    \b
+    Example:
+      seedless key challenges --since 2026-11-01
+    """
+    workspace = CommandWorkspace(settings)
+    start = since.at(workspace.now)
+    found = workspace.keys.challenges(start)
+    entries = {entry.public_key.raw.hex(): entry for entry in workspace.inventory()}
+    data = {
+        "since": start,
+        "count": sum(one.count for one in found),
+        "keys": [_data(one, entries) for one in found],
+    }
+    header = ("CHALLENGES", "IN TRANSCRIPTS", "KEY", "ID", "TOKEN")
+    rows = [_row(one, entries) for one in found]
+    printing.emit(data, printing.table(rows, header), as_json=settings.as_json)
+
+
+def _data(one: ChallengeCount, entries: Mapping[str, KeyEntry]) -> dict[str, Any]:
+    entry = entries.get(one.key)
+    return {
+        "token": one.token,
+        "id": one.id,
+        "raw": one.key or None,
+        "public_key": str(entry.public_key) if entry else None,
+        "name": entry.name if entry else None,
+        "count": one.count,
+        "in_transcripts": one.in_transcripts,
+        "commands": one.by_command,
+    }
+
+
+def _row(one: ChallengeCount, entries: Mapping[str, KeyEntry]) -> tuple[str, ...]:
+    entry, token = entries.get(one.key), KeyUri.parse(one.token)
+    name = f"{entry.role.name.lower()} {shown(entry.name)}" if entry else "not in the inventory"
+    where = f"{shown(token.token or '-')} ({shown(token.serial or '-')})"
+    return str(one.count), str(one.in_transcripts or "-"), name, one.id, where

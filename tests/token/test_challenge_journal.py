@@ -1,0 +1,113 @@
+"""The journal has every test signature that a device has in its log: both are counted, here in the driver."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seedless.challenges import ChallengeJournal, counts, load
+from seedless.errors import StoreError
+from seedless.nkey import Role
+from seedless.pkcs11.keys import Key, KeyAttributes
+from seedless.pkcs11.signing import challenge
+from seedless.pkcs11.token_info import TokenInfo
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Desk = Any  # the fixture in tests/conftest.py
+    Misbehaving = Any
+
+SEED = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
+INFO = TokenInfo(
+    label="ACME", manufacturer="Acme", model="HSM", serial="1", slot_id=0, initialised=True, library="Acme"
+)
+KEY = Key(id=b"\x0a", label="account:ORDERS", key_type="Ed25519", raw=bytes(32), attributes=KeyAttributes())
+
+
+@pytest.fixture
+def counted(desk: Desk, misbehaving: Misbehaving) -> Callable[..., tuple[int, int]]:
+    """Run a command; return how many signatures the token made, and how many lines the journal got."""
+    desk.env["SEEDLESS_MODULE"] = str(misbehaving.made.module)
+    journal = desk.store / "challenges.jsonl"
+
+    def run(*words: str, **more: Any) -> tuple[int, int]:  # noqa: ANN401 - of `Desk.ok`
+        misbehaving.forget()
+        before = len(load(journal))
+        desk.ok(*words, **more)
+        return misbehaving.calls("C_Sign"), len(load(journal)) - before
+
+    return run
+
+
+def test_each_challenge_that_a_token_signs_is_in_the_journal(
+    desk: Desk, counted: Callable[..., tuple[int, int]]
+) -> None:
+    new = ("key", "new", "--role", "operator", "-n", "ACME", "--yes")
+    imported = ("key", "import", "--role", "account", "-n", "ORDERS", "--yes")
+    assert counted(*new) == (1, 1)
+    assert counted(*imported, stdin=SEED.reveal()) == (1, 1)
+    assert counted("key", "audit") == (2, 2)
+    assert counted("key", "register", "--all", "--yes") == (2, 2)
+    signatures, lines = counted("token", "doctor", "--yes")
+    assert (signatures >= 10, lines) == (True, signatures)
+    found = desk.ok("key", "challenges", "--json").data
+    by_name = {one["name"]: one for one in found["keys"]}
+    assert by_name["ORDERS"]["commands"] == {"key audit": 1, "key import": 1, "key register": 1}
+    assert by_name["ACME"]["commands"] == {"key audit": 1, "key new": 1, "key register": 1}
+    assert by_name[None]["commands"] == {"token doctor": signatures}
+    assert found["count"] == 6 + signatures
+    assert desk.token.serial in by_name["ORDERS"]["token"]
+    assert desk.ok("key", "challenges", "--since", "2100-01-01", "--json").data["keys"] == []
+    shown = desk.ok("key", "challenges").out
+    assert "CHALLENGES" in shown
+    assert "account ORDERS" in shown
+    assert desk.token.pin not in Path(desk.store / "challenges.jsonl").read_text()
+
+
+def test_signatures_of_claims_are_in_jwts_and_not_in_the_journal(
+    desk: Desk, counted: Callable[..., tuple[int, int]]
+) -> None:
+    assert counted("operator", "add", "ACME", "--yes") == (2, 1)  # the new key, and the jwt
+    assert counted("operator", "edit", "--tag", "a", "--yes") == (1, 0)
+
+
+def test_a_line_is_written_before_the_token_signs_and_without_it_nothing_is_signed(
+    desk: Desk, misbehaving: Misbehaving
+) -> None:
+    desk.env["SEEDLESS_MODULE"] = str(misbehaving.made.module)
+    desk.ok("key", "new", "--role", "operator", "-n", "ACME", "--yes")
+    journal = desk.store / "challenges.jsonl"
+    journal.unlink()
+    journal.mkdir()
+    misbehaving.forget()
+    done = desk.run("key", "audit")
+    assert (done.code, misbehaving.calls("C_Sign")) == (1, 0)
+    assert "challenges.jsonl" in done.err
+
+
+def test_a_line_that_was_cut_off_gives_way_to_the_next_one(tmp_path: Path) -> None:
+    journal = ChallengeJournal(path=tmp_path / "root/challenges.jsonl", command="key audit", time=lambda: 7.9)
+    journal.record(INFO, KEY, challenge("audit", b"1"))
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole + whole[:40])
+    assert len(load(journal.path)) == 1
+    journal.record(INFO, KEY, challenge("audit", b"2"))
+    first, second = load(journal.path)
+    assert (first.at, first.id, first.key, first.command) == (7, "0a", "00" * 32, "key audit")
+    assert first.sha256 != second.sha256
+    (count,) = counts(load(journal.path), since=7)
+    assert (count.count, count.in_transcripts, counts(load(journal.path), since=8)) == (2, 0, ())
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_was_changed_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "challenges.jsonl"
+    ChallengeJournal(path=path).record(INFO, KEY, challenge("audit", b"1"))
+    path.write_bytes(path.read_bytes() + json.dumps({"at": "yesterday"}).encode() + b"\n")
+    with pytest.raises(StoreError, match=r"line 2 of .*challenges\.jsonl is damaged"):
+        load(path)
