@@ -32,9 +32,6 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from seedless.pkcs11.keys import Key
-    from seedless.pkcs11.token_info import TokenInfo
-
 __all__ = [
     "JOURNAL_NAME",
     "KEYGEN",
@@ -91,15 +88,18 @@ class ChallengeJournal(msgspec.Struct, frozen=True, kw_only=True):
     command: str = ""
     time: Callable[[], float] = time.time
 
-    def record(self, info: TokenInfo, key: Key, message: bytes) -> None:
-        """Write that *key* on the token of *info* is about to sign *message*; raise `StoreError`."""
+    def record(self, token: str, key_id: bytes, raw: bytes | None, message: bytes) -> None:
+        """Write that a key of *token*, a URI, is about to sign *message*; raise `StoreError`.
+
+        *key_id* is its CKA_ID, *raw* its public key, None where that is not shown.
+        """
         entry = SignedChallenge(
             at=int(self.time()),
             command=self.command,
-            id=key.id.hex(),
-            key=key.raw.hex() if key.raw else "",
+            id=key_id.hex(),
+            key=raw.hex() if raw else "",
             sha256=hashlib.sha256(message).hexdigest(),
-            token=str(info.uri),
+            token=token,
         )
         if not self.path.exists():
             atomic.make_folder(self.path.parent)

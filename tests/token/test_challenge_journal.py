@@ -11,9 +11,7 @@ import pytest
 from seedless.challenges import ChallengeJournal, counts, load
 from seedless.errors import StoreError
 from seedless.nkey import Role
-from seedless.pkcs11.keys import Key, KeyAttributes
 from seedless.pkcs11.signing import challenge
-from seedless.pkcs11.token_info import TokenInfo
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -23,10 +21,7 @@ if TYPE_CHECKING:
     Misbehaving = Any
 
 SEED = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
-INFO = TokenInfo(
-    label="ACME", manufacturer="Acme", model="HSM", serial="1", slot_id=0, initialised=True, library="Acme"
-)
-KEY = Key(id=b"\x0a", label="account:ORDERS", key_type="Ed25519", raw=bytes(32), attributes=KeyAttributes())
+TOKEN = "pkcs11:token=ACME;serial=1"
 
 
 @pytest.fixture
@@ -92,11 +87,11 @@ def test_a_line_is_written_before_the_token_signs_and_without_it_nothing_is_sign
 
 def test_a_line_that_was_cut_off_gives_way_to_the_next_one(tmp_path: Path) -> None:
     journal = ChallengeJournal(path=tmp_path / "root/challenges.jsonl", command="key audit", time=lambda: 7.9)
-    journal.record(INFO, KEY, challenge("audit", b"1"))
+    journal.record(TOKEN, b"\x0a", bytes(32), challenge("audit", b"1"))
     whole = journal.path.read_bytes()
     journal.path.write_bytes(whole + whole[:40])
     assert len(load(journal.path)) == 1
-    journal.record(INFO, KEY, challenge("audit", b"2"))
+    journal.record(TOKEN, b"\x0a", bytes(32), challenge("audit", b"2"))
     first, second = load(journal.path)
     assert (first.at, first.id, first.key, first.command) == (7, "0a", "00" * 32, "key audit")
     assert first.sha256 != second.sha256
@@ -107,7 +102,7 @@ def test_a_line_that_was_cut_off_gives_way_to_the_next_one(tmp_path: Path) -> No
 
 def test_a_line_that_was_changed_is_named(tmp_path: Path) -> None:
     path = tmp_path / "challenges.jsonl"
-    ChallengeJournal(path=path).record(INFO, KEY, challenge("audit", b"1"))
+    ChallengeJournal(path=path).record(TOKEN, b"\x0a", bytes(32), challenge("audit", b"1"))
     path.write_bytes(path.read_bytes() + json.dumps({"at": "yesterday"}).encode() + b"\n")
     with pytest.raises(StoreError, match=r"line 2 of .*challenges\.jsonl is damaged"):
         load(path)

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from pkcs11.types import Session, Slot
 
     from seedless.pin import PinSource
-    from seedless.pkcs11.keys import Key
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.token_info import TokenInfo
 
@@ -126,8 +125,11 @@ def login_error(result: int, info: TokenInfo) -> TokenError:
 class ChallengeRecorder(Protocol):
     """Keeps which challenges were signed."""
 
-    def record(self, info: TokenInfo, key: Key, message: bytes) -> None:
-        """Keep that *key* on the token of *info* is about to sign *message*; what it raises forbids that."""
+    def record(self, token: str, key_id: bytes, raw: bytes | None, message: bytes) -> None:
+        """Keep that a key is about to sign *message*; what it raises forbids that.
+
+        *token* is the URI of its token, *key_id* its CKA_ID, *raw* its public key, if it is shown.
+        """
 
 
 T = TypeVar("T")

@@ -74,7 +74,7 @@ def record_challenge(session: TokenSession, key: Key, message: bytes) -> None:
     Every signature of a token passes here: by its form alone a challenge is known, whoever made it.
     """
     if session.challenges is not None and message.startswith(_CHALLENGE_BEGINS):
-        session.challenges.record(session.info, key, message)
+        session.challenges.record(str(session.info.uri), key.id, key.raw, message)
 
 
 def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:
