@@ -20,9 +20,6 @@ PACKAGE = Path(__file__).parents[1] / "src/seedless"
 TEXTS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 """Texts are one token up to Python 3.11; from 3.12 on an f-string is several."""
 
-# Packages in which the words below are still used. Take out what is translated; put nothing in.
-NOT_YET = frozenset({"cli"})
-
 # Each private word, as a pattern for a word of a name or of a text, and what is written for it.
 REPLACED = {
     "says?|said|tells?|told|untold": "report, state, contain, return",
@@ -49,11 +46,7 @@ REPLACED = {
 EXEMPT = {"ceremony/report.py", "ceremony/words.py", "recovery/slip39_words.py"}
 # Fields of Structs that are members of JSON.
 MEMBERS = {"ceremony/transcript.py": {"lifted", "says"}}
-TRANSLATED = [
-    path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] not in NOT_YET and str(path.relative_to(PACKAGE)) not in EXEMPT
-]
+TRANSLATED = [path for path in sorted(PACKAGE.rglob("*.py")) if str(path.relative_to(PACKAGE)) not in EXEMPT]
 
 
 def classes(package: Path) -> dict[str, set[str]]:

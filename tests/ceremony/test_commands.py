@@ -422,7 +422,7 @@ def test_a_ceremony_with_a_fast_clock_is_followed_by_one_that_names_its_subject(
     refused = running.sign("back.json", "back.result", made["request"])
     assert (refused.code, "G001" in refused.err) == (3, True)
     done = running.sign("back.json", "back.result", made["request"], *reset)
-    assert (done.code, "lifted: G001 account SYS iat: is " in done.err) == (0, True), done.err
+    assert (done.code, "waived: G001 account SYS iat: is " in done.err) == (0, True), done.err
     assert "in the ledger: 2" in done.err
     running.online.ok("ceremony", "accept", str(running.carry("back.result", "online")))
     assert running.online.ok("account", "show", "SYS", "--json").data["issued_at"] <= real()

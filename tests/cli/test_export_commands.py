@@ -141,7 +141,7 @@ def test_an_export_is_taken_out_and_those_who_import_it_are_named(system: Desk) 
         ),
         pytest.param(
             ["edit", "-s", "both", "--service", "--sampling", "10"],
-            "it is not said where measurements of latency go",
+            "no subject for measurements of latency is named",
             "name a subject with --latency SUBJECT",
             id="sampling without results",
         ),

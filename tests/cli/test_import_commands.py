@@ -163,13 +163,13 @@ def test_an_import_is_found_by_its_local_subject_first(system: Desk) -> None:
         pytest.param(
             ["add", "--remote-subject", "orders.>"],
             2,
-            "error: --src-account is missing\nhint: an import says from which account it is, and what\n",
+            "error: --src-account is missing\nhint: an import names an account and its subject\n",
             id="no account",
         ),
         pytest.param(
             ["add", "--src-account", "ORDERS"],
             2,
-            "error: --remote-subject is missing\nhint: an import says from which account it is, and what\n",
+            "error: --remote-subject is missing\nhint: an import names an account and its subject\n",
             id="no subject",
         ),
         pytest.param(

@@ -187,7 +187,7 @@ def test_the_papers_of_every_key_are_shown(desk: Desk) -> None:
     SOFTWARE.public_key.verify(bytes.fromhex(one["signature"]), bytes.fromhex(one["challenge"]))
     done = desk.ok("key", "audit")
     assert "  CKM_EC_EDWARDS_KEY_PAIR_GEN  " in done.out
-    assert done.out.splitlines()[0].endswith("THE DRIVER SAYS")
+    assert done.out.splitlines()[0].endswith("DRIVER REPORTS")
     assert "imported; software: the files can be copied" in done.out
     assert "these are statements of the driver, not attestations" in done.err
 

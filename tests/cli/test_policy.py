@@ -138,7 +138,7 @@ def test_a_finding_is_lifted_by_its_code_and_shown_as_lifted(founded: Desk) -> N
     assert [finding["code"] for finding in done.data["lifted"]] == ["G003"]
     assert "G003" not in [finding["code"] for finding in done.data["findings"]]
     done = founded.ok(*words, "--allow", "G003")
-    assert "lifted: G003 user late" in done.err
+    assert "waived: G003 user late" in done.err
 
 
 @pytest.mark.parametrize(

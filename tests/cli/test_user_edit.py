@@ -92,7 +92,7 @@ def test_an_edit_without_options_says_that_there_is_nothing_to_do(system: Desk) 
     done = system.run("user", "edit", "-a", "ORDERS", "app")
     assert (done.code, done.err) == (
         2,
-        "error: nothing is to be changed\nhint: say what with an option; --help lists them\n",
+        "error: nothing is to be changed\nhint: name it with an option; --help lists them\n",
     )
 
 

@@ -103,7 +103,7 @@ def test_an_emergency_revocation_reaches_a_server_that_holds_a_jwt_from_the_futu
     refused = desk.run("push", "ORDERS", "--url", server.url)
     assert (refused.code, "R002" in refused.err) == (3, True)
     done = desk.ok("push", "ORDERS", "--url", server.url, *reset)
-    assert "lifted: R002 account ORDERS iat: is of " in done.err
+    assert "waived: R002 account ORDERS iat: is of " in done.err
     assert held(server, account) <= REAL()
     assert refusal(desk, server, session) == "Authorization Violation"
     desk.ok("account", "edit", "ORDERS", "--conns", "6")

@@ -180,7 +180,7 @@ def test_the_named_way_back_shows_all_times_and_signs_by_the_clock(frozen: Desk)
     dry = frozen.ok(*words, "--dry-run")
     for row in ("this clock reads 20", f"in the store: {moment(before.issued_at)}", "in the ledger: nothing"):
         assert row in dry.err
-    assert "lifted: G001 account ORDERS iat: is " in dry.err
+    assert "waived: G001 account ORDERS iat: is " in dry.err
     assert stored(frozen, "ORDERS") == before
     frozen.ok(*words)
     after = stored(frozen, "ORDERS")

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     Misbehaving = Any
 
-SAID = "error: cannot go on: the driver {module} {did}\nhint: what was recorded stands; run the command again"
+SAID = (
+    "error: cannot go on: the driver {module} {did}\nhint: what was recorded is kept; run the command again"
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`seedless apply`: a file says how operator, accounts and users should be; what differs is signed."""
+"""`seedless apply`: a file describes operator, accounts and users; what differs is signed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
     """Bring the store to the state that a file describes.
 
     FILE is TOML or JSON, - is stdin. Only what differs is signed; what the file does not name is left alone.
-    Without a terminal, look first (--plan-only, --plan FILE), and then say --yes; a pinned policy decides.
+    Without a terminal, look first (--plan-only, --plan FILE), and then give --yes; a pinned policy decides.
 
     \b
     Example:

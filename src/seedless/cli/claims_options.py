@@ -31,7 +31,7 @@ R = TypeVar("R")
 
 
 class ClaimsOptions(msgspec.Struct, frozen=True):
-    """What the options say of claims, still as option values."""
+    """What the options set in claims, still as option values."""
 
     values: dict[str, Any]
 
@@ -43,10 +43,10 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
     def require_given(self, *others: object) -> None:
         """Raise `UsageError` when neither these options nor one of the *others* was given."""
         if not self.are_given and not any(others):
-            raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
+            raise UsageError("nothing is to be changed", "name it with an option; --help lists them")
 
     def times(self, now: int) -> ValidityTimes:
-        """Return from when until when new claims hold."""
+        """Return the validity period of new claims."""
         return self._times(now, ValidityTimes())
 
     def _times(self, now: int, existing: ValidityTimes) -> ValidityTimes:
@@ -58,12 +58,12 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
         )
 
     def claims(self, existing: Claims[B], now: int) -> Claims[B]:
-        """Return *existing* claims with what the options say; spans count from *now* (Unix seconds)."""
+        """Return *existing* claims with what the options set; spans count from *now* (Unix seconds)."""
         times = self._times(now, ValidityTimes(start=existing.nbf, expiry=existing.exp))
         return replace(existing, body=self.body(existing.body), nbf=times.start, exp=times.expiry)
 
     def body(self, existing: B) -> B:
-        """Return the body of an operator, account or user, or a template, with what the options say."""
+        """Return the body of an operator, account or user, or a template, with what the options set."""
         changed: object = existing
         match existing:
             case Operator():
@@ -244,7 +244,7 @@ def account_edits(command: Callable[..., R]) -> Callable[..., R]:
 
 
 _AT_JETSTREAM: dict[str, Any] = {"cls": GroupedOption, "heading": "Permissions"}
-# A line of the help each: the pages say more.
+# A line of the help each: the pages have more.
 _JETSTREAM_KINDS = (
     ("js_publish", "STREAM:SUBJECT", "Publish to a stream"),
     ("js_consume", "STREAM[:NAME]", "Consume a stream"),

@@ -121,7 +121,7 @@ def _names(context: click.Context, parameter: str | None) -> Iterable[str] | Non
     try:
         return list(source(CommandWorkspace(Settings(**given)), context.params))
     except (SeedlessError, OSError):
-        # There is nobody to tell: what a shell shows while a person types is no place for errors.
+        # There is nobody to warn: what a shell shows while a person types is no place for errors.
         return []
 
 

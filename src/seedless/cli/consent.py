@@ -2,8 +2,9 @@
 
 It is --yes; a value that whoever reviewed brings along (the digest of a plan, the number of accounts, the
 name of a key); or a person who answers on the controlling terminal. That is where a PIN is asked too: stdin,
-stdout and stderr can be files, pipes or closed, and tell nothing about who is there. Where stderr is not that
-terminal, what was said so far is shown on it before the question: nobody agrees to what they have not seen.
+stdout and stderr can be files, pipes or closed, and do not show who is there. Where stderr is not that
+terminal, what was reported so far is shown there before the question: nobody agrees to what they have not
+seen.
 """
 
 from __future__ import annotations
@@ -59,11 +60,11 @@ def policy_hint(workspace: CommandWorkspace) -> str:
 
 
 def agreed(settings: Settings, question: str, *, hint: str = "") -> bool:
-    """Return whether *settings* have --yes, or a person says yes to *question* on the terminal.
+    """Return whether *settings* have --yes, or a person answers yes to *question* on the terminal.
 
     Raise `UsageError` where there is none.
     """
-    return settings.yes or says_yes(question, hint=hint)
+    return settings.yes or is_confirmed(question, hint=hint)
 
 
 def require(settings: Settings, question: str, *, done: str = "nothing was done") -> None:
@@ -75,8 +76,8 @@ def require(settings: Settings, question: str, *, done: str = "nothing was done"
         raise Refused(f"not confirmed: {done}")
 
 
-def says_yes(question: str, *, add: str = "--yes", hint: str = "") -> bool:
-    """Return whether a person says yes to *question*; anything but y and yes is a no."""
+def is_confirmed(question: str, *, add: str = "--yes", hint: str = "") -> bool:
+    """Return whether a person answers yes to *question*; anything but y and yes is a no."""
     return answer(f"{question} [y/N]: ", add=add, hint=hint).lower() in {"y", "yes"}
 
 
@@ -112,7 +113,7 @@ def has_terminal() -> bool:
 
 
 def begin(settings: Settings) -> None:
-    """Keep what is said from now on, if a person may be asked who does not see stderr."""
+    """Keep what is reported from now on, if a person may be asked who does not see stderr."""
     may_ask = not (settings.yes or settings.dry_run)
     printing.keep_unseen(is_kept=may_ask and not _is_seen() and has_terminal())
 
@@ -142,18 +143,18 @@ class Terminal:
         self._out.close()
         os.close(self._descriptor)
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Show a line."""
         click.echo(text, file=self._out)
 
     def ask(self, question: str) -> str | None:
-        """Show what was said and not seen, then *question*; return what is typed, None at the end.
+        """Show what was reported and not seen, then *question*; return what is typed, None at the end.
 
         What was typed before the question is no answer to it: lines that were pasted, or meant for the shell.
         Raise `OSError` or `termios.error` where nobody can answer.
         """
         for text in printing.taken_unseen():
-            self.say(text)
+            self.write(text)
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
         self._out.write(without_seeds(question))
         line = b""
@@ -161,7 +162,7 @@ class Terminal:
         while not line.endswith(b"\n") and len(line) < _LONGEST:
             more = os.read(self._descriptor, _LONGEST)
             if not more:
-                self.say("")
+                self.write("")
                 return None
             line += more
         return line.decode("utf-8", "replace")

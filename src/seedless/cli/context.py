@@ -40,10 +40,10 @@ def list_(workspace: CommandWorkspace) -> None:
     rows = {name: _row(entry) for name, entry in workspace.config.contexts.items()}
     selected = workspace.config.selected
     names = {name: f"{shown(name)} (selected)" if name == selected else shown(name) for name in rows}
-    told = [(names[name], *(shown(row[column] or "") for column in _COLUMNS)) for name, row in rows.items()]
+    cells = [(names[name], *(shown(row[column] or "") for column in _COLUMNS)) for name, row in rows.items()]
     header = ("CONTEXT", "STORE", "OPERATOR", "TOKEN", "PIN SOURCE", "POLICY")
     data = {"configuration": str(config_path(os.environ)), "selected": selected, "contexts": rows}
-    text = printing.table(told, header) if rows else f"{config_path(os.environ)} has no contexts"
+    text = printing.table(cells, header) if rows else f"{config_path(os.environ)} has no contexts"
     workspace.emit(data, text)
 
 
@@ -148,11 +148,11 @@ def show(workspace: CommandWorkspace) -> None:
         "pin_source": chosen.pin_source or os.environ.get("SEEDLESS_PIN_SOURCE") or configuration.pin_source,
         "policy": None if workspace.policy_path is None else str(workspace.policy_path),
     }
-    rows = [(name.replace("_", " "), _said(value)) for name, value in data.items()]
+    rows = [(name.replace("_", " "), _text_of(value)) for name, value in data.items()]
     workspace.emit(data, printing.table(rows, ("WHAT", "IS")))
 
 
-def _said(value: object) -> str:
+def _text_of(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(shown(one) for one in value) or "-"
     return "-" if value is None else shown(str(value))

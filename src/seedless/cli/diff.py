@@ -27,7 +27,7 @@ def diff(workspace: CommandWorkspace, *, old: str, new: str | None) -> int:
     """Show what changes between two jwts.
 
     OLD and NEW are jwts, creds files or claims (JSON); - is stdin. With one file, what changes from the jwt
-    that the store has for the same subject; all that it says when the store has none. What widens access
+    that the store has for the same subject; all of it when the store has none. What widens access
     comes first. When it was issued does not count, who issued it does, where both sides are jwts. Exit code 0
     when nothing changes, 5 when something does.
 

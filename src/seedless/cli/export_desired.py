@@ -43,8 +43,8 @@ def export_desired(
     text = schema_text() if schema else _text(workspace, kind)
     if output:
         atomic.write_new({output: text})
-        said = f"{'schema' if schema else 'desired state'}: {output}"
-        workspace.emit({"format": kind, "path": str(output)}, said)
+        line = f"{'schema' if schema else 'desired state'}: {output}"
+        workspace.emit({"format": kind, "path": str(output)}, line)
     else:
         workspace.emit({"format": kind, "text": text}, text.rstrip("\n"))
 

@@ -14,7 +14,7 @@ from seedless.text import shown
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _HERE = ("localhost", "127.0.0.1", "::1")
 _PATIENCE = 10
-"""Seconds for a server that says nothing."""
+"""Seconds for a server that does not answer."""
 
 if TYPE_CHECKING:
     from seedless.claims import Account, Operator, User

@@ -1,7 +1,7 @@
 """`seedless import`: accounts and users that others made.
 
 An account that a key of the operator has signed is placed as it is. One that signed itself is a request:
-it is shown, judged and signed here, and what it may use up is the operator's to say.
+it is shown, judged and signed here, and its limits are set by the operator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def import_() -> None:
 
 
 def _also_here(command: click.Command, before: str, name: str) -> click.Command:
-    """Return *command* under another name; its help says *before* of itself."""
+    """Return *command* under another name; its help has *before* in front."""
     found = copy.copy(command)
     found.name = name
     found.help = (command.help or "").replace(before, f"seedless import {name}")
@@ -42,7 +42,7 @@ import_.add_command(_also_here(import_user, "seedless user import", "user"))
 
 @import_.command()
 @click.argument("file", metavar="FILE")
-@click.option("--name", "-n", metavar="NAME", help="Its name here [default: what it says].")
+@click.option("--name", "-n", metavar="NAME", help="Its name here [default: the one in it].")
 @click.option("--overwrite", is_flag=True, help="In the place of an older jwt of the same account.")
 @click.option("--force", "-F", is_flag=True, help="Sign here what another operator signed.")
 @click.option("--take-limits", is_flag=True, help="Grant the limits that the request asks for.")
@@ -64,7 +64,7 @@ def account(
 
     FILE holds its jwt; - is stdin, and it may be an https: URL. Where a key of the operator signed it, it is
     placed as it is. An account that signed itself is a request: it is signed here, with the limits that the
-    options say, else with those that it has in the store, else without limits and without JetStream.
+    options set, else with those that it has in the store, else without limits and without JetStream.
 
     \b
     Example:

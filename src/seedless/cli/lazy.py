@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one may have been meant."""
+        """Find the command, or name the one that may have been meant."""
         name = args[0]
         # An option is left to click, which reports it as an unknown option and not as a command.
         if name not in self.table and not name.startswith("-"):
@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def unknown(self, name: str, args: list[str]) -> str:  # noqa: ARG002 - of the whole program
-        """Return what to say of *name*, which is no command: with the one that may have been meant."""
+        """Return the message about *name*, which is no command: with the one that may have been meant."""
         import difflib  # only for a slip of the pen
 
         from seedless.text import quoted

@@ -27,13 +27,15 @@ _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 @command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
-@click.option("--wants-delete", is_flag=True, help="Configurations: accounts must be deletable.")
+@click.option(
+    "--wants-delete", "requires_delete", is_flag=True, help="Configurations: accounts must be deletable."
+)
 @click.option(
     "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
-    help="Judge by this policy too [env: SEEDLESS_POLICY; default: as the configuration says].",
+    help="Judge by this policy too [env: SEEDLESS_POLICY; default: as in the configuration].",
 )  # fmt: skip
 @lint_options
-def lint(workspace: CommandWorkspace, *, paths: tuple[Path, ...], strict: bool, wants_delete: bool) -> int:
+def lint(workspace: CommandWorkspace, *, paths: tuple[Path, ...], strict: bool, requires_delete: bool) -> int:
     """Find security issues in jwts, stores and configurations.
 
     PATHs are files with jwts, creds files, folders of stores, and configurations of nats-server; without any,
@@ -44,7 +46,7 @@ def lint(workspace: CommandWorkspace, *, paths: tuple[Path, ...], strict: bool, 
       seedless lint
       seedless lint --strict nats.conf ORDERS.jwt
     """
-    report = workspace.lint(*paths, requires_delete=wants_delete)
+    report = workspace.lint(*paths, requires_delete=requires_delete)
     return print_lint(report, strict=strict, as_json=workspace.options.as_json)
 
 
@@ -52,7 +54,7 @@ def print_lint(report: LintReport, *, strict: bool, as_json: bool) -> int:
     """Print *report*, and return the exit code."""
     holds = report.holds(strict=strict)
     for notice in report.notices:
-        printing.say(str(notice))
+        printing.report(str(notice))
     data: dict[str, Any] = {
         "ok": holds,
         "looked_at": report.looked_at,

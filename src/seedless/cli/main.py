@@ -153,13 +153,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Run:
-    """One run of the program in a process of its own, with a guard before drivers once it wants one."""
+    """One run of the program in a process of its own, with a guard before drivers once it needs one."""
 
-    __slots__ = ("guard", "tell")
+    __slots__ = ("guard", "report_end")
 
-    def __init__(self, tell: Callable[[BaseException], int]) -> None:
-        """Take how to *tell* on stderr what ended it, for an exit code."""
-        self.tell = tell
+    def __init__(self, report_end: Callable[[BaseException], int]) -> None:
+        """Take what reports on stderr how it ended, for an exit code."""
+        self.report_end = report_end
         self.guard: Guard | None = None
 
     def let_go(self) -> None:
@@ -205,14 +205,14 @@ def _run(words: list[str], run: Run | None) -> int:
 
 
 def _ended(words: Sequence[str], error: BaseException) -> int:
-    """Tell what ended the command, and return its exit code."""
+    """Report what ended the command, and return its exit code."""
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         write_to_stderr("\ninterrupted: nothing more was done")
         return ExitCode.INTERRUPTED
-    return _fail(words, *_told(error))
+    return _fail(words, *_sentence_of(error))
 
 
-def _told(error: BaseException) -> tuple[str, str, int]:
+def _sentence_of(error: BaseException) -> tuple[str, str, int]:
     """Return message, hint and exit code of *error*."""
     from seedless.errors import SeedlessError  # only when something failed
 
@@ -225,7 +225,7 @@ def _told(error: BaseException) -> tuple[str, str, int]:
         case click.ClickException():
             return _lowered(error.format_message()), "", ExitCode.FAILED
         case OSError(filename=None) if error.errno in _OF_WRITING:
-            # Whatever else writes says where.
+            # Whatever else writes names the file.
             return f"stdout cannot be written: {os.strerror(error.errno).lower()}", "", ExitCode.FAILED
         case OSError() if error.strerror:
             place = f"{error.filename}: " if error.filename else ""

@@ -79,7 +79,7 @@ def nsc(
             _import(workspace.options, migration)
             if replace_seeds and backup is not None:
                 _replace(workspace.options, migration, backup)
-        _tell(workspace.options, migration, keys)
+        _render(workspace.options, migration, keys)
 
 
 def _import(settings: Settings, migration: NscMigration) -> None:
@@ -95,7 +95,7 @@ def _is_agreed(settings: Settings, key: NscKey) -> bool:
 
 def _report(entry: KeyEntry) -> None:
     label = label_for(entry.role, entry.name)
-    printing.say(f"imported {entry.public_key} as {shown(label)}, and a test signature was verified")
+    printing.report(f"imported {entry.public_key} as {shown(label)}, and a test signature was verified")
 
 
 def _replace(settings: Settings, migration: NscMigration, backup: Path) -> None:
@@ -109,7 +109,7 @@ def _replace(settings: Settings, migration: NscMigration, backup: Path) -> None:
     replacement.run()
 
 
-def _tell(settings: Settings, migration: NscMigration, keys: Sequence[NscKey]) -> None:
+def _render(settings: Settings, migration: NscMigration, keys: Sequence[NscKey]) -> None:
     workspace, root = migration.workspace, str(migration.paths.root)
     known = workspace.known_keys()
     rows = [
@@ -124,11 +124,11 @@ def _tell(settings: Settings, migration: NscMigration, keys: Sequence[NscKey]) -
     ]
     jwts = _jwts(workspace)
     damaged = [(name, jwt.message) for name, jwt in jwts if isinstance(jwt, SeedlessError)]
-    describe.say_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
+    describe.report_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
     text = printing.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
-    printing.say("nothing was written: --dry-run" if settings.dry_run else WORTH)
+    printing.report("nothing was written: --dry-run" if settings.dry_run else WORTH)
     for name, error in damaged:
-        printing.say(f"warning: {name}: {printing.printable(error)}")
+        printing.report(f"warning: {name}: {printing.printable(error)}")
     data = {
         "dry_run": settings.dry_run,
         "store": root,

@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 class Settings(WorkspaceSettings, frozen=True, kw_only=True):
-    """What the shared options say; what a command does not offer has its default."""
+    """The values of the shared options; what a command does not offer has its default."""
 
     as_json: bool = False
     dry_run: bool = False
@@ -117,7 +117,7 @@ reset_time_option = click.option(
 _POLICY = [
     click.option(
         "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
-        help="The policy that is pinned [env: SEEDLESS_POLICY; default: as the configuration says].",
+        help="The policy that is pinned [env: SEEDLESS_POLICY; default: as in the configuration].",
     )
 ]  # fmt: skip
 _JUDGE = [
@@ -128,7 +128,7 @@ _JUDGE = [
     ),
     click.option(
         "--allow-extractable", multiple=True, metavar="PUBKEY", callback=_public_keys,
-        help="Sign with this key although its driver says that it can leave its token.",
+        help="Sign with this key although its driver reports that it can leave its token.",
     ),
     reset_time_option,
 ]  # fmt: skip

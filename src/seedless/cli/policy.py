@@ -1,4 +1,4 @@
-"""`seedless policy`: is a policy right, what does it say, and what does a new one change."""
+"""`seedless policy`: is a policy right, what does it contain, and what does a new one change."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def explain(settings: Settings, *, file: Path) -> None:
       seedless policy explain policy.toml
     """
     found = _read(file)
-    said = sentences(found)
-    data = {"file": str(file), "digest": found.digest, "rules": said}
-    text = "\n".join([*map(printable, said.values()), f"sha256 {found.digest}"])
+    rules = sentences(found)
+    data = {"file": str(file), "digest": found.digest, "rules": rules}
+    text = "\n".join([*map(printable, rules.values()), f"sha256 {found.digest}"])
     settings.emit(data, text)
 
 

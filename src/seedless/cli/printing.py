@@ -24,7 +24,7 @@ __all__ = [
     "moment",
     "print_table",
     "printable",
-    "say",
+    "report",
     "set_quiet",
     "table",
     "taken_unseen",
@@ -34,7 +34,8 @@ __all__ = [
 _PAGE = 500
 _UNSEEN = re.compile(r"[^\n -~]")
 _quiet = False
-_unseen: list[str] | None = None  # what was said on a stderr that is not the terminal where a person is asked
+# What was printed on a stderr that is not the terminal where a person is asked.
+_unseen: list[str] | None = None
 
 
 def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
@@ -64,7 +65,7 @@ def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _json(data: Any) -> str:  # noqa: ANN401 - what json takes
-    import json  # slow to load, and people do not want it
+    import json  # slow to load, and people do not need it
 
     return _UNSEEN.sub(_escape, json.dumps(data, indent=2, ensure_ascii=False))
 
@@ -77,8 +78,8 @@ def _escape(found: re.Match[str]) -> str:
     return mark if mark.isprintable() else json.dumps(mark)[1:-1]
 
 
-def say(text: str) -> None:
-    """Tell the person something, on stderr, where no seed belongs."""
+def report(text: str) -> None:
+    """Report something to the person, on stderr, where no seed belongs."""
     text = without_seeds(text)
     if not _quiet:
         write_to_stderr(text)
@@ -94,13 +95,13 @@ def set_quiet(*, is_quiet: bool) -> None:
 
 
 def keep_unseen(*, is_kept: bool) -> None:
-    """Keep what is said from now on until it is taken, or keep nothing."""
+    """Keep what is reported from now on until it is taken, or keep nothing."""
     global _unseen  # noqa: PLW0603 - one process, one terminal
     _unseen = [] if is_kept or _quiet else None
 
 
 def taken_unseen() -> list[str]:
-    """Return what was said since it was last taken, where it is kept."""
+    """Return what was reported since it was last taken, where it is kept."""
     global _unseen  # noqa: PLW0603 - see above
     kept = _unseen or []
     _unseen = None if _unseen is None else []

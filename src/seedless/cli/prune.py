@@ -119,7 +119,7 @@ def send_delete(
     if found.is_empty or workspace.options.dry_run:
         return OnServersDeleted(found.orphaned)
     for notice in found.notices:
-        printing.say(str(notice))
+        printing.report(str(notice))
     return found.send(approve=approve)
 
 

@@ -58,7 +58,7 @@ def pull(
         found = preview_pull(session, names, everything=everything, overwrite_newer=overwrite_newer)
     if not workspace.options.dry_run:
         found.write(approve=lambda pull: _agreed(workspace, pull))
-    describe.say_unusual((f"account {one.name}", one.jwt) for one in found.accounts if one.jwt is not None)
+    describe.report_unusual((f"account {one.name}", one.jwt) for one in found.accounts if one.jwt is not None)
     data = {"dry_run": workspace.options.dry_run, "target": found.where, "accounts": render.pull_data(found)}
     workspace.emit(data, render.pull_text(found))
     return _FINDINGS if any(one.status is PullStatus.REFUSED for one in found.accounts) else 0
@@ -66,7 +66,7 @@ def pull(
 
 def _agreed(workspace: CommandWorkspace, pull: PullPreview) -> bool:
     """Ask before jwts of the store are replaced; what is new in it takes nothing away."""
-    printing.say(render.pull_text(pull))
+    printing.report(render.pull_text(pull))
     count = len(pull.replaced)
     what = "this account" if count == 1 else f"these {count} accounts"
     question = f"Replace {what} of the store: {', '.join(map(brief, pull.replaced))}?"

@@ -83,7 +83,7 @@ def push(  # noqa: PLR0913 - one for each option
     text = render.push_text(workspace, found, sent, lines=is_only_shown)
     workspace.emit(data, "\n".join(filter(None, (text, pruned_text))))
     if failed or not is_pruned:
-        printing.say("error: not every server has everything: run it again when they answer")
+        printing.report("error: not every server has everything: run it again when they answer")
         return _FAILED
     if found.damaged or found.report.errors:
         return _FINDINGS
@@ -94,7 +94,7 @@ def consent_to_send(workspace: CommandWorkspace) -> Callable[[PushPreview], bool
     """Return who agrees that accounts are sent: with --yes nobody is asked, else a person who sees them."""
 
     def approve(found: PushPreview) -> bool:
-        printing.say(render.push_text(workspace, found, (), lines=True))
+        printing.report(render.push_text(workspace, found, (), lines=True))
         count = len(found.differing)
         what = "this account" if count == 1 else f"these {count} accounts"
         return consent.agreed(workspace.options, f"Send {what} to {printing.printable(found.where)}?")

@@ -83,7 +83,7 @@ def _only_shown(workspace: CommandWorkspace, made: Preview[Any]) -> NoReturn:
 def show_notices(made: Preview[Any]) -> None:
     """Show what a person should read before the plan."""
     for notice in made.notices:
-        printing.say(printing.printable(str(notice)) if notice.is_warning else str(notice))
+        printing.report(printing.printable(str(notice)) if notice.is_warning else str(notice))
 
 
 def show_plan(workspace: CommandWorkspace, made: Preview[Any]) -> None:
@@ -99,19 +99,19 @@ def show_plan(workspace: CommandWorkspace, made: Preview[Any]) -> None:
         names = ChainMap(placeholders, known_names(workspace, change))  # type: ignore[arg-type]  # it is only read
         shown_lines = lines(change, accounts, names, folds=not workspace.options.verbose)
         rows = (f"  {_KEY_IN_BRACKETS.sub(named, line)}" for line in shown_lines)
-        printing.say("\n".join([click.style(heading(change), bold=True), *rows]))
+        printing.report("\n".join([click.style(heading(change), bold=True), *rows]))
     show_reset_times(plan, workspace)
     for store_write in plan.store_writes:
-        printing.say(click.style(placed(store_write), bold=True))
+        printing.report(click.style(placed(store_write), bold=True))
     for path in made.removed_files:
-        printing.say(click.style(f"{shown(path)} (removed)", bold=True))
+        printing.report(click.style(f"{shown(path)} (removed)", bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
-        printing.say(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
+        printing.report(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
     show_findings(made.report)
 
 
 def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
-    """Say what is known of the times of the jwts that --reset-time names, before somebody confirms it."""
+    """Report what is known of the times of the jwts that --reset-time names, before somebody confirms it."""
     reset = [
         one for one in plan.changes if one.replaces and one.draft.claims.sub in workspace.options.reset_time
     ]
@@ -120,27 +120,27 @@ def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
     from seedless import ledger  # few commands need it
 
     known = ledger.load(workspace.root / ledger.LEDGER_NAME)
-    printing.say(f"this clock reads {moment(workspace.now)}")
+    printing.report(f"this clock reads {moment(workspace.now)}")
     for change in reset:
         held, before = known.known(change.draft.claims.sub), change.replaces
-        printing.say(click.style(f"time of {shown(change.title)}", bold=True))
-        printing.say(f"  in the store: {moment(before.issued_at) if before else 'nothing'}")
-        printing.say(f"  in the ledger: {moment(held.issued_at) if held else 'nothing'}")
-        printing.say("  on servers: seedless push --diff shows it, for accounts")
-        printing.say(f"  to be signed: {moment(change.draft.issued_at)}")
+        printing.report(click.style(f"time of {shown(change.title)}", bold=True))
+        printing.report(f"  in the store: {moment(before.issued_at) if before else 'nothing'}")
+        printing.report(f"  in the ledger: {moment(held.issued_at) if held else 'nothing'}")
+        printing.report("  on servers: seedless push --diff shows it, for accounts")
+        printing.report(f"  to be signed: {moment(change.draft.issued_at)}")
 
 
 def show_findings(report: Report) -> None:
-    """Say what was found, and what was lifted."""
+    """Report what was found, and what was waived."""
     for finding in report.waived:
-        printing.say(printing.printable(f"lifted: {finding.code} {finding.place}: {finding.text}"))
-    # One error alone is what the command ends with, and is told there.
-    told = report.errors if len(report.errors) == 1 else ()
-    for finding in (finding for finding in report.findings if finding not in told):
+        printing.report(printing.printable(f"waived: {finding.code} {finding.place}: {finding.text}"))
+    # One error alone is what the command ends with, and is reported there.
+    reported_at_the_end = report.errors if len(report.errors) == 1 else ()
+    for finding in (finding for finding in report.findings if finding not in reported_at_the_end):
         mark = click.style(f"{finding.severity}:", fg=_COLOURS.get(finding.severity))
-        printing.say(f"{mark} {printing.printable(f'{finding.code} {finding.place}: {finding.text}')}")
+        printing.report(f"{mark} {printing.printable(f'{finding.code} {finding.place}: {finding.text}')}")
         if finding.hint:
-            printing.say(f"  hint: {printing.printable(finding.hint)}")
+            printing.report(f"  hint: {printing.printable(finding.hint)}")
 
 
 def placed(store_write: StoreWrite) -> str:

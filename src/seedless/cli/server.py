@@ -42,7 +42,7 @@ def server() -> None:
     help="No accounts: bare NKey users.",
 )
 @click.option("--dir", "folder", default="./jwt", show_default=True, help="Where servers keep accounts.")
-@click.option("--sys-account", metavar="NAME", help="The system account [default: as the operator says].")
+@click.option("--sys-account", metavar="NAME", help="The system account [default: that of the operator].")
 @click.option(
     "--spare-operator", "spares", multiple=True, metavar="NAME", help="Trust this operator of the store too."
 )
@@ -131,10 +131,10 @@ def _of_operator(workspace: CommandWorkspace, kind: str, system_name: str | None
 @server.command(name="lint")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
-@click.option("--wants-delete", is_flag=True, help="Accounts must be deletable.")
+@click.option("--wants-delete", "requires_delete", is_flag=True, help="Accounts must be deletable.")
 @configuration_options
 def lint_configurations(
-    workspace: CommandWorkspace, *, files: tuple[Path, ...], strict: bool, wants_delete: bool
+    workspace: CommandWorkspace, *, files: tuple[Path, ...], strict: bool, requires_delete: bool
 ) -> int:
     """Find security issues in configurations of nats-server.
 
@@ -146,5 +146,5 @@ def lint_configurations(
     """
     from seedless.cli.lint import print_lint  # only here
 
-    report = workspace.lint_configurations(*files, requires_delete=wants_delete)
+    report = workspace.lint_configurations(*files, requires_delete=requires_delete)
     return print_lint(report, strict=strict, as_json=workspace.options.as_json)

@@ -1,4 +1,4 @@
-"""`seedless show`: what a jwt says."""
+"""`seedless show`: the content of a jwt."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def jwt_in(text: str) -> str:
 
 
 def read_jwt(name: str) -> jwt.Jwt[object]:
-    """Read and verify the jwt in the file *name*; the error says which file."""
+    """Read and verify the jwt in the file *name*; the error names the file."""
     text = read_input(name)
     try:
         return jwt.read(jwt_in(text))

@@ -34,7 +34,7 @@ _KINDS = [
 
 @command()
 @click.argument("file", metavar="[FILE]", required=False)
-@click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: as nats.type says].")
+@click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: nats.type].")
 @click.option("--issuer", "-K", metavar="KEY|ROLE", help="The key that signs, or the role of a scope.")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the jwt here (0600)."
@@ -88,7 +88,7 @@ def sign(
             ),
         )
     if not signed.changed:
-        printing.say(f"{shown(Statement.of(signed.jwt).title)}: nothing to change")
+        printing.report(f"{shown(Statement.of(signed.jwt).title)}: nothing to change")
         if output is not None and not workspace.options.dry_run:
             atomic.write({output: signed.jwt.text})
     data = describe.data(signed.jwt) | ({"changed": signed.changed} if record else {})
@@ -106,7 +106,7 @@ def _sign_plan(settings: Settings, expect: str | None) -> None:
     with workspace.lock():
         signed = sign_preview(workspace, workspace.plans.preview(path, expect=expect), approve=approve)
     for file in signed.creds_left:
-        printing.say(f"the creds stay: {shown(file)}; its user is removed")
+        printing.report(f"the creds stay: {shown(file)}; its user is removed")
     skipped = f"\nin the store already: {signed.passed}" if signed.passed else ""
     settings.emit(
         lambda: {
@@ -125,7 +125,7 @@ def _refuse_together(settings: Settings, given: Mapping[str, object]) -> None:
     for name, value in given.items():
         if value:
             raise UsageError(
-                f"--{name} is for a file of claims, and a plan says it all", f"leave out --{name}"
+                f"--{name} is for a file of claims, and a plan contains it all", f"leave out --{name}"
             )
 
 

@@ -25,7 +25,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """`30d`, `12h`, `6M`, `1y`, a date or time (UTC unless it says so), Unix seconds, or 0 for none."""
+    """`30d`, `12h`, `6M`, `1y`, a date or time (UTC unless it names a zone), Unix seconds, or 0 for none."""
 
     name = "time"
 

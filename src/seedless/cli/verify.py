@@ -1,4 +1,4 @@
-"""`seedless verify`: signatures, and whether the store's operator stands behind them."""
+"""`seedless verify`: signatures, and whether they lead to the store's operator."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def verify(workspace: CommandWorkspace, *, files: tuple[str, ...]) -> int:
       seedless verify ORDERS.jwt app.creds
     """
     verdicts = workspace.verify(_read(files) if files else None, jobs=workspace.options.jobs or _cores())
-    return _tell(verdicts, as_json=workspace.options.as_json)
+    return _report(verdicts, as_json=workspace.options.as_json)
 
 
 def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]]:
@@ -67,7 +67,7 @@ def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]
             yield shown(file), error
 
 
-def _tell(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
+def _report(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
     """Print *verdicts* when all are there, and return the exit code."""
     good, unspared = True, 0
     widths = [len(title) for title in _HEADER]
@@ -85,7 +85,7 @@ def _tell(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
             for row in spool:
                 _explain(VerifiedJwt(*row))
     if unspared:
-        printing.say(f"keys without a spare: in {unspared} of these jwts; see seedless key list --backup")
+        printing.report(f"keys without a spare: in {unspared} of these jwts; see seedless key list --backup")
     return ExitCode.OK if good else ExitCode.FINDINGS
 
 

@@ -31,14 +31,14 @@ class CommandWorkspace(Workspace):
     """A workspace whose settings are all options of a command; with --dry-run it excludes nobody."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take what the options say; nothing is read yet."""
+        """Take the options; nothing is read yet."""
         self._begin(settings, system_time, _TERMINAL)
         context = click.get_current_context(silent=True)
         self.command = context.command_path.partition(" ")[2] if context else ""
 
     @property
     def options(self) -> Settings:
-        """What the options say; `settings` has the context that they name as well."""
+        """The options; `settings` has the context that they name as well."""
         return cast("Settings", self._options)
 
     def emit(self, data: Any, text: str) -> None:  # noqa: ANN401 - what json takes
@@ -64,14 +64,14 @@ class _Terminal:
 
     def waits(self, notice: str, /) -> None:
         """Print why the command waits."""
-        printing.say(notice)
+        printing.report(notice)
 
 
 _TERMINAL = _Terminal()
 
 
 def _with_progress(items: Iterable[T], length: int, label: str) -> Iterator[T]:
-    """Yield *items*, of which there are *length*, and tell how many are done; nothing when they are few."""
+    """Yield *items*, of which there are *length*, and report how many are done; nothing when they are few."""
     if length < _LONG:
         yield from items
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
@@ -82,11 +82,11 @@ def _with_progress(items: Iterable[T], length: int, label: str) -> Iterator[T]:
 
 
 def _with_lines(items: Iterable[T], length: int, label: str) -> Iterator[T]:
-    """Yield *items*, and say after every tenth of them how many are done."""
-    told = 0
+    """Yield *items*, and report after every tenth of them how many are done."""
+    reported = 0
     for done, item in enumerate(items, start=1):
         yield item
         tenth = done * _TENTHS // length
-        if tenth > told:
-            told = tenth
-            printing.say(f"{label}: {done} of {length}")
+        if tenth > reported:
+            reported = tenth
+            printing.report(f"{label}: {done} of {length}")

@@ -1,6 +1,6 @@
 """`seedless account export revoke`, `unrevoke`, `revocations`: leave for private exports, taken back.
 
-A revocation stands against every activation of the account that was issued at its time or before.
+A revocation ends every activation of the account that was issued at its time or before.
 """
 
 from __future__ import annotations

@@ -51,5 +51,5 @@ def add(
             ),
         )
     if str(jwt.issuer) == jwt.claims.sub:
-        printing.say(f"send this request to the operator: seedless account show {shown(name)} --raw")
+        printing.report(f"send this request to the operator: seedless account show {shown(name)} --raw")
     workspace.emit(describe.data(jwt), f"account {name}: {jwt.claims.sub}")

@@ -76,15 +76,15 @@ def authcallout(
         edited = sign_preview(
             workspace, workspace.auth_callouts.edit(name, change, curve_key=made, issuer=issuer)
         )
-    _tell(workspace, name, edited)
+    _report(workspace, name, edited)
 
 
 def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool) -> None:
     others = curve is not None or any(given.values())
     if disable and others:
-        raise UsageError("--disable stands alone", "leave out the other options")
+        raise UsageError("--disable is used alone", "leave out the other options")
     if not (disable or others):
-        raise UsageError("nothing is to be changed", "say what with an option; --help lists them")
+        raise UsageError("nothing is to be changed", "name it with an option; --help lists them")
     if curve is not None and given["rm_curve"]:
         raise UsageError("the curve key is set or removed, not both", "leave out --rm-curve: it is replaced")
 
@@ -129,7 +129,7 @@ def _user(workspace: CommandWorkspace, account: str, text: str) -> str:
     return key
 
 
-def _tell(workspace: CommandWorkspace, name: str, edited: CalloutEdited) -> None:
+def _report(workspace: CommandWorkspace, name: str, edited: CalloutEdited) -> None:
     jwt, seed = edited.jwt, edited.seed_path
     if seed is None:
         edits.print_edited(workspace, Edited(jwt, edited.changed), f"account {shown(name)}")

@@ -1,7 +1,7 @@
 """`seedless account delete` and `rename`: an account, its users and what they have beside their jwts.
 
 Deleting takes an account out of the store, with --remote first from the servers: whoever is interrupted in
-between can say the same again. Without it servers keep what was pushed to them until it is pruned there.
+between can run it again. Without it servers keep what was pushed to them until it is pruned there.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def delete(
         raise UsageError("a plan removes jwts alone", "leave out --rm-creds and --rm-nkey, or --plan")
     if workspace.options.plan and on_servers:
         raise UsageError("what goes to servers goes into no plan", "leave out --remote, or --plan")
-    said = None
+    answer = None
     with workspace.lock():
         made = workspace.accounts.delete(name, creds=rm_creds, seeds=rm_nkey, force=force)
         if on_servers:
-            said = _delete_remote(workspace, remote, workspace.account(name))
+            answer = _delete_remote(workspace, remote, workspace.account(name))
         deleted = sign_preview(workspace, made)
-    _tell(workspace, deleted, said)
+    _report(workspace, deleted, answer)
 
 
 def _delete_remote(workspace: CommandWorkspace, remote: Remote, jwt: Jwt[Any]) -> TargetAnswer | None:
@@ -87,7 +87,7 @@ def _delete_remote(workspace: CommandWorkspace, remote: Remote, jwt: Jwt[Any]) -
     return done.answer
 
 
-def _tell(workspace: CommandWorkspace, deleted: AccountDeleted, said: TargetAnswer | None) -> None:
+def _report(workspace: CommandWorkspace, deleted: AccountDeleted, answer: TargetAnswer | None) -> None:
     jwt, users = deleted.jwt, deleted.users
     data = {
         "deleted": jwt.claims.name,
@@ -95,15 +95,15 @@ def _tell(workspace: CommandWorkspace, deleted: AccountDeleted, said: TargetAnsw
         "users": list(users),
         "removed": [str(path) for path in deleted.removed],
         "keys_left": list(deleted.keys_left),
-        "servers": [one.server.name for one in said.answers] if said else [],
+        "servers": [one.server.name for one in answer.answers] if answer else [],
     }
     kept, seeds = deleted.creds_left, deleted.seeds_left
     if kept:
-        printing.say(f"the creds of {_count(kept)} stay: {shown(kept[0].parent)}; --rm-creds removes them")
+        printing.report(f"the creds of {_count(kept)} stay: {shown(kept[0].parent)}; --rm-creds removes them")
     if seeds:
-        printing.say(f"the seeds of {_count(seeds)} stay in the key store; --rm-nkey removes them")
+        printing.report(f"the seeds of {_count(seeds)} stay in the key store; --rm-nkey removes them")
     lines = [f"account {shown(jwt.claims.name)}: deleted, with {_count(users)}"]
-    lines += [f"deleted on {', '.join(str(one.server) for one in said.answers)}"] if said else []
+    lines += [f"deleted on {', '.join(str(one.server) for one in answer.answers)}"] if answer else []
     lines += [f"removed: {path}" for path in deleted.removed]
     lines += [f"its key stays on its token: seedless key delete {key}" for key in deleted.keys_left]
     workspace.emit(data, "\n".join(lines))

@@ -1,4 +1,4 @@
-"""`seedless account edit`: what an account's jwt says, but for parts with commands of their own."""
+"""`seedless account edit`: the jwt of an account, but for parts with commands of their own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def edit(
 ) -> None:
     """Edit the account NAME.
 
-    What no option says stays as it is. Exports, imports, mappings, scopes, revocations and auth callout
+    What no option names stays as it is. Exports, imports, mappings, scopes, revocations and auth callout
     have commands of their own.
 
     \b

@@ -196,10 +196,10 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
 
 
 def _changed(export: Export, given: dict[str, Any]) -> Export:
-    said = {name: value for name, value in given.items() if name not in {"latency", "sampling"}}
+    changes = {name: value for name, value in given.items() if name not in {"latency", "sampling"}}
     if "latency" in given or "sampling" in given:
-        said["service_latency"] = _latency(export, given)
-    return msgspec.structs.replace(export, **said)
+        changes["service_latency"] = _latency(export, given)
+    return msgspec.structs.replace(export, **changes)
 
 
 def _latency(export: Export, given: dict[str, Any]) -> ServiceLatency:
@@ -207,6 +207,6 @@ def _latency(export: Export, given: dict[str, Any]) -> ServiceLatency:
     results = given.get("latency", measured.results)
     if not results:
         raise UsageError(
-            "it is not said where measurements of latency go", "name a subject with --latency SUBJECT"
+            "no subject for measurements of latency is named", "name a subject with --latency SUBJECT"
         )
     return ServiceLatency(sampling=given.get("sampling", measured.sampling), results=results)

@@ -80,7 +80,7 @@ def add(
 ) -> None:
     """Import a subject of another account.
 
-    With an activation account, subject and kind are those of the activation, where no option says
+    With an activation account, subject and kind are those of the activation, where no option sets
     otherwise.
 
     \b
@@ -129,13 +129,13 @@ def edit(
     Example:
       seedless account import edit -a BILLING -s 'orders.>' --activation new.activation
     """
-    said = {("subject" if name == "remote_subject" else name): value for name, value in given.items()}
-    if "activation" in said:
-        leave = said.pop("activation")
-        said["token"] = _activation_in(leave)[0] if leave else ""
+    changes = {("subject" if name == "remote_subject" else name): value for name, value in given.items()}
+    if "activation" in changes:
+        activation = changes.pop("activation")
+        changes["token"] = _activation_in(activation)[0] if activation else ""
 
     def change(old: Import) -> Import:
-        return msgspec.structs.replace(old, **said)
+        return msgspec.structs.replace(old, **changes)
 
     kind = kind_of(is_service=is_service)
     with workspace.lock():
@@ -228,7 +228,7 @@ def _described(
 ) -> Import:
     """Return the import that the options, and the activation *token*, describe.
 
-    Raise `UsageError` when neither says from which account it is, or what.
+    Raise `UsageError` when neither names the account and the subject.
     """
     text, leave = _activation_in(token) if token is not None else ("", None)
     if leave is not None:
@@ -238,6 +238,6 @@ def _described(
         kind = kind or body.import_type
     if not source or not subject:
         missing = "--remote-subject" if source else "--src-account"
-        raise UsageError(f"{missing} is missing", "an import says from which account it is, and what")
+        raise UsageError(f"{missing} is missing", "an import names an account and its subject")
     kind = kind or exported_kind(workspace, source, subject)
     return Import(subject=subject, account=source, type=kind, token=text)  # type: ignore[arg-type]  # one of two words

@@ -30,7 +30,7 @@ kind_option = click.option(
 
 
 def given(*options: Callable[[Any], Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command *options*, and what was said with them as one mapping, `given`: name → value."""
+    """Give a command *options*, and their values as one mapping, `given`: name → value."""
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         names: set[str] = set()
@@ -38,8 +38,8 @@ def given(*options: Callable[[Any], Any]) -> Callable[[Callable[..., R]], Callab
         @functools.wraps(command)
         def with_given(*args: Any, **values: Any) -> R:  # noqa: ANN401 - click's values
             mine = {name: values.pop(name) for name in names}
-            said = {name: value for name, value in mine.items() if value not in (None, ())}
-            return command(*args, given=said, **values)
+            values_given = {name: value for name, value in mine.items() if value not in (None, ())}
+            return command(*args, given=values_given, **values)
 
         decorated: Any = with_given
         before = {param.name for param in getattr(decorated, "__click_params__", ())}

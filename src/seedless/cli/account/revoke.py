@@ -1,6 +1,6 @@
 """`seedless account revoke`, `unrevoke` and `revocations`: users whose jwts hold no longer.
 
-A revocation stands against every jwt of a user that was issued until a time (jwt v2.8.2,
+A revocation ends every jwt of a user that was issued until a time (jwt v2.8.2,
 revocation_list.go). Servers disconnect such users once the account is pushed.
 """
 
@@ -59,7 +59,7 @@ def revoke(
         )
     edits.print_edited(workspace, edited, f"account {shown(account)}")
     if edited.changed:
-        printing.say("servers let them in until they have this account: seedless push")
+        printing.report("servers let them in until they have this account: seedless push")
 
 
 @command()
@@ -96,10 +96,10 @@ def revocations(workspace: CommandWorkspace, *, account: str) -> None:
         for _, jwt in workspace.each(account)
         if not isinstance(jwt, SeedlessError)
     }
-    standing = workspace.account(account).claims.body.revocations
+    revocations = workspace.account(account).claims.body.revocations
     found: list[dict[str, Any]] = [
         {"user": key, "name": "everyone" if key == EVERYONE else users.get(key), "until": time}
-        for key, time in standing.items()
+        for key, time in revocations.items()
     ]
     rows = [(shown(one["name"] or "-"), shown(one["user"]), printing.moment(one["until"])) for one in found]
     text = printing.table(rows, ("USER", "PUBLIC KEY", "ISSUED UNTIL"))

@@ -60,7 +60,7 @@ def add(
     """Add a signing key to an account.
 
     With --role, a description or permissions it is a scope: its users get the permissions and limits that
-    are said here, which may be templates. Users of a plain key have their own.
+    are set here, which may be templates. Users of a plain key have their own.
 
     \b
     Example:
@@ -133,7 +133,7 @@ def remove(
     """Remove signing keys of an account.
 
     Users that they issued cannot log in any more. Refused while the store has such users, unless --force
-    says otherwise. A key that is on a token stays there: seedless key delete.
+    is given. A key that is on a token stays there: seedless key delete.
 
     \b
     Example:

@@ -38,7 +38,7 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
     request = parse(documents.read(request_file, file_kind.REQUEST))
     begun = workspace.ceremonies.abandon(request)
     # Not where the transcript lies: the name of its folder is the digest, which a person brings.
-    printing.say(f"{begun.signed} of {len(request.plan.changes)} jwts are signed, by its transcript")
+    printing.report(f"{begun.signed} of {len(request.plan.changes)} jwts are signed, by its transcript")
     if not settings.dry_run:
         _require_consent(settings, request.digest, expect)
         begun.record()

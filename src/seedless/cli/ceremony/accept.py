@@ -36,13 +36,13 @@ def accept(settings: Settings, *, result_file: Path) -> None:
     if not settings.dry_run:
         found = found.record()
     progress = found.check.progress
-    said: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "request": found.request.digest, "transcript": progress.digest if progress else None,
         "accepted": [describe.data(jwt) for jwt in found.signed], "passed": found.passed,
         "dry_run": settings.dry_run,
     }  # fmt: skip
     already = [f"in the store already: {found.passed}"] if found.passed else []
     lines = [f"accepted: {len(found.left.changes)}", *already]
-    printing.emit(said, "\n".join(lines), as_json=settings.as_json)
+    printing.emit(shown, "\n".join(lines), as_json=settings.as_json)
     if not settings.dry_run:
-        printing.say("the servers have it after: seedless push")
+        printing.report("the servers have it after: seedless push")

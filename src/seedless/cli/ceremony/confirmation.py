@@ -12,8 +12,8 @@ def confirmed(digest: str, clock: int, expect: str | None, *, clock_checked: boo
     """Return what a person confirms of the request with *digest*: *expect*, or words that they type.
 
     A digest that is that of another request raises `Refused`. Somebody who is asked also confirms the time of
-    day, *clock* in Unix seconds; without a terminal *clock_checked* says so. Raise `UsageError` where nobody
-    can be asked.
+    day, *clock* in Unix seconds; without a terminal *clock_checked* does. Raise `UsageError` where nobody can
+    be asked.
     """
     if expect is not None:
         words.require_digest(expect, digest)
@@ -28,13 +28,13 @@ def confirmed(digest: str, clock: int, expect: str | None, *, clock_checked: boo
 
 def _ask_clock(clock: int) -> None:
     question = f"Is it {printing.moment(clock)} now, by another clock?"
-    if not consent.says_yes(question, add="--clock-checked"):
+    if not consent.is_confirmed(question, add="--clock-checked"):
         raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
 
 
 def _typed_words(digest: bytes) -> str:
-    """Ask for the words row by row, and return them; a row that is wrong is told and asked again."""
-    printing.say("Type the words of the request, as they are read aloud from the paper.")
+    """Ask for the words row by row, and return them; a row that is wrong is reported and asked again."""
+    printing.report("Type the words of the request, as they are read aloud from the paper.")
     rows = range(0, len(digest), words.IN_A_ROW)
     return " ".join(_typed_row(digest[at : at + words.IN_A_ROW], at) for at in rows)
 
@@ -45,6 +45,6 @@ def _typed_row(row: bytes, first: int) -> str:
         try:
             words.require_same(typed, row, first)
         except UsageError as error:
-            printing.say(printing.printable(f"{error.message}: {error.hint}"))
+            printing.report(printing.printable(f"{error.message}: {error.hint}"))
         else:
             return typed

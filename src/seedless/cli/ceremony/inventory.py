@@ -14,14 +14,14 @@ _FOUND = 3
 
 
 @command()
-@click.option("--offline", is_flag=True, help="Only what the transcripts say; no token is opened.")
+@click.option("--offline", is_flag=True, help="Only what the transcripts contain; no token is opened.")
 @token_options
 def inventory(settings: Settings, *, offline: bool) -> int:
     """Compare the keys of the transcripts with the tokens.
 
     The transcripts are those of the ceremonies that this machine has held. Each key is looked for on its
-    token, and what the driver says of it now is compared with what it said then; exit code 3 when one is
-    missing or has changed.
+    token, and what the driver reports of it now is compared with what it reported then; exit code 3 when
+    one is missing or has changed.
 
     \b
     Example:

@@ -36,18 +36,18 @@ def prepare(workspace: CommandWorkspace, path: Path, output: Path, **header: Any
     request = ceremonies_keygen.prepare(workspace, data, shown(path), **header)
     if not settings.dry_run:
         atomic.write_new({output: request.data.decode()})
-    said = [f"request: {output}", *digest_lines(request.digest)]
+    lines = [f"request: {output}", *digest_lines(request.digest)]
     printing.emit(
         data_of(request) | {"file": str(output), "dry_run": settings.dry_run},
-        "\n".join(said),
+        "\n".join(lines),
         as_json=settings.as_json,
     )
 
 
-def show(request: KeygenRequest, *, tell_words: bool = True) -> None:
+def show(request: KeygenRequest, *, with_words: bool = True) -> None:
     """Show a request: the keys, the people, and its header; its words last, unless they are to be typed."""
     for line in key_request.description(request):
-        printing.say(printable(line))
+        printing.report(printable(line))
     rows = [
         ("reason", request.reason),
         ("prepared", f"{printing.moment(request.prepared_at)} by {request.prepared_by}, with {request.tool}"),
@@ -55,10 +55,10 @@ def show(request: KeygenRequest, *, tell_words: bool = True) -> None:
         ("witnesses", _witnesses(request)),
     ]
     for line in printing.labelled([(label, printable(text)) for label, text in rows], 10):
-        printing.say(line)
-    if tell_words:
+        printing.report(line)
+    if with_words:
         for line in digest_lines(request.digest):
-            printing.say(line)
+            printing.report(line)
 
 
 def emit_check(settings: Settings, checked: KeygenCheck) -> int:

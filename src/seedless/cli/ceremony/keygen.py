@@ -100,7 +100,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     is in a transcript, up to the number of signatures of each key. `ceremony check` checks the result.
 
     Without it, the keys of the operator NAME are made on one token. Each signs a statement about itself: what
-    it is called, who holds it, what the driver says of it. For several tokens, run it for each, with --add
+    it is called, who holds it, what the driver reports of it. For several tokens, run it for each, with --add
     naming the file of the run before, and write the policy with the last. With --attestation-root the policy
     lets a key of an operator sign only if its device attests it: `seedless key attest` comes next. The file
     goes to the machine online: `seedless ceremony keys`.
@@ -144,7 +144,7 @@ def _of_request(
     request = key_requests.read(path)
     outputs = read_device_info(people.device_info)
     statements = tuple(map(statement_text, people.statements))
-    key_requests.show(request, tell_words=False)
+    key_requests.show(request, with_words=False)
     if settings.dry_run:
         text = "would create these keys"
         printing.emit(key_requests.data_of(request) | {"dry_run": True}, text, as_json=settings.as_json)
@@ -171,7 +171,7 @@ def _plain(
     settings = workspace.options
     add, witness, witnesses = options["add"], options["witness"], options["witnesses"]
     if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
-        raise UsageError("--witnesses says how many of the keys of --witness must have signed", "give both")
+        raise UsageError("--witnesses is how many of the keys of --witness must have signed", "give both")
     new = workspace.ceremonies.new_keys(
         name,
         holder=options["holder"],

@@ -34,7 +34,7 @@ expect_option = click.option(
     help="Go on only if this is the digest of the request; nobody is asked then.",
 )  # fmt: skip
 clock_checked_option = click.option(
-    "--clock-checked", is_flag=True, help="Say that the clock of this machine is right."
+    "--clock-checked", is_flag=True, help="Confirm that the clock of this machine is right."
 )
 
 

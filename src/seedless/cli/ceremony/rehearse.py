@@ -46,7 +46,7 @@ def rehearse(
 
     Each key gets a placeholder on a SoftHSM token that is deleted at the end; which replaces which is shown.
     Everything that is made is marked REHEARSAL, and `accept` refuses it. No real token is touched. At the end
-    stands what the real ceremony will need; exit code 3 when it would be refused today.
+    is what the real ceremony will need; exit code 3 when it would be refused today.
 
     \b
     Example:
@@ -66,17 +66,17 @@ def rehearse(
 
 def _show(workspace: CommandWorkspace, rehearsed: CeremonyRehearsal) -> None:
     title = f"{REHEARSAL}: other keys sign, on a token that is deleted at the end"
-    printing.say(click.style(title, bold=True))
+    printing.report(click.style(title, bold=True))
     for key, other in rehearsed.placeholder_keys.items():
-        printing.say(f"  {key}\n    is played by {other}")
+        printing.report(f"  {key}\n    is played by {other}")
     show_review(workspace, rehearsed.rehearsed)
     needs, report = _needs(workspace, rehearsed.real.context), rehearsed.real.report
-    printing.say(click.style("the real ceremony will need", bold=True))
+    printing.report(click.style("the real ceremony will need", bold=True))
     for line in printing.labelled(needs, 11, "  "):
-        printing.say(line)
+        printing.report(line)
     show_findings(report)
     if report.errors:
-        printing.say("today the real request would be refused: see above")
+        printing.report("today the real request would be refused: see above")
     verdict = rehearsed.check.verdict
     data = {
         "mark": REHEARSAL,

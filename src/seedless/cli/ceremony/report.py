@@ -38,7 +38,7 @@ def report(
 ) -> int:
     """Write the report of a ceremony: HTML that prints well.
 
-    It is checked first, as `ceremony check` does, and the verdict stands at the top; exit code 3 unless it is
+    It is checked first, as `ceremony check` does, and the verdict is at the top; exit code 3 unless it is
     complete. With the extra `report` (segno) the page has a QR code of the digest.
 
     \b
@@ -50,7 +50,7 @@ def report(
     made = CommandWorkspace(settings).ceremonies.report(request, result, operator_key)
     made.write(output)
     if made.lacks_qr_code:
-        printing.say("the page has no QR code: that wants segno, as in pip install 'seedless[report]'")
+        printing.report("the page has no QR code: that requires segno, as in pip install 'seedless[report]'")
     data = {"verdict": str(made.verdict), "path": str(output), "has_qr_code": made.has_qr_code}
     printing.emit(data, f"{output}\n{made.verdict}: {made.text}", as_json=settings.as_json)
     return ExitCode.OK if made.verdict is CeremonyVerdict.COMPLETE else ExitCode.FINDINGS

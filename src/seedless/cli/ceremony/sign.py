@@ -66,7 +66,7 @@ def sign(  # noqa: PLR0913 - one for each option
     A request is signed once. One that was interrupted goes on where it stopped, when the same command is run
     again.
 
-    Without a terminal, --expect says which request is meant, and --clock-checked that the clock is right.
+    Without a terminal, --expect names the request, and --clock-checked confirms that the clock is right.
 
     \b
     Example:
@@ -75,7 +75,7 @@ def sign(  # noqa: PLR0913 - one for each option
     workspace = CommandWorkspace(settings)
 
     def approve(review: CeremonyReview) -> CeremonyConsent:
-        show_review(workspace, review, tell_words=False)
+        show_review(workspace, review, with_words=False)
         show_tokens(review.tokens())
         clock = review.context.clock
         return confirmed(review.request.digest, clock, expect, clock_checked=clock_checked)
@@ -84,7 +84,7 @@ def sign(  # noqa: PLR0913 - one for each option
     request = documents.read(request_file, file_kind.REQUEST)
     with workspace.ceremonies.open(request, first_use) as review:
         if settings.dry_run or review.report.errors:
-            show_review(workspace, review, tell_words=settings.dry_run)
+            show_review(workspace, review, with_words=settings.dry_run)
             review.report.require_clean()
             data = review_data(review) | {"dry_run": True}
             printing.emit(data, "nothing was signed: --dry-run", as_json=settings.as_json)

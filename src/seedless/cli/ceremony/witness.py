@@ -21,7 +21,7 @@ from seedless.cli.ceremony.options import (
     request_argument,
 )
 from seedless.cli.command import command
-from seedless.cli.key.import_ import tell_open_file
+from seedless.cli.key.import_ import warn_of_open_file
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, ceremony_options
 from seedless.cli.render.ceremony import show_review, show_tokens
@@ -105,10 +105,10 @@ def _shown_statement(
     if key is None:
         raise UsageError("there is no key to sign with")
     if is_key_request(request):
-        key_requests.show(parse(request), tell_words=False)
+        key_requests.show(parse(request), with_words=False)
         return workspace.ceremonies.key_statement(request, key)
     review = workspace.ceremonies.review(request, first_use)
-    show_review(workspace, review, tell_words=False)
+    show_review(workspace, review, with_words=False)
     return review.statement(key)
 
 
@@ -117,7 +117,7 @@ def _software(path: Path) -> SoftwareKey:
     if data is None:
         raise UsageError(f"there is no file {shown(path)}", "name a file with a seed, S…")
     file_kind.require(data, path, file_kind.SEED)
-    tell_open_file(path)
+    warn_of_open_file(path)
     try:
         return SoftwareKey.parse(data.decode("ascii", "replace").strip())
     except SeedlessError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seedless.cli.workspace import CommandWorkspace
 
 span_option: Callable[[Any], Any] = click.option(
-    "--for", "expiry", type=MOMENT, required=True, metavar="SPAN", help="How long, as in 12h, or until when."
+    "--for", "expiry", type=MOMENT, required=True, metavar="SPAN", help="How long, as in 12h, or its end."
 )
 file_option: Callable[[Any], Any] = click.option(
     "--out", "-o", "file", required=True, metavar="FILE", help="A new file for the seed."
@@ -37,6 +37,6 @@ def print_added(workspace: CommandWorkspace, key: DelegatedKey, sent: int) -> No
         "pushed": sent,
     }
     if not sent:
-        printing.say("servers have not been asked: push the account before the key is used")
+        printing.report("servers have not been asked: push the account before the key is used")
     sentence = f"{key.public_key} signs users in the role {shown(key.role)} until {moment(key.until)}"
     printing.emit(data, f"{sentence}\n{shown(added.file)}", as_json=workspace.options.as_json)

@@ -1,8 +1,8 @@
-"""The parent of a command at work: it calls no driver, hears what its child is at, and has the last word.
+"""The parent of a command at work: it calls no driver, receives what its child does, and reports the end.
 
-It keeps the signals, says that a touch may be wanted, kills a child whose driver does not answer in time, and
-tells in one sentence what became of a child that did not end by itself. It never goes on with the command: it
-has closed what it had open, locks among it, and ends where it watched.
+It keeps the signals, reports that a touch may be needed, kills a child whose driver does not answer in time,
+and reports in one sentence what became of a child that did not end by itself. It never goes on with the
+command: it has closed what it had open, locks among it, and ends where it watched.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 FATAL: Final = (signal.SIGTERM, signal.SIGHUP)
 """Signals of which both die."""
-_GRACE = 0.5  # seconds for a signature before a touch is spoken of, and for an interrupted driver
+_GRACE = 0.5  # seconds for a signature before a touch is announced, and for an interrupted driver
 _TICK = 0.1  # seconds
 _CHUNK = 1 << 16
-_AGAIN = "what was recorded stands; run the command again; if it ends so again, look for a newer driver"
+_AGAIN = "what was recorded is kept; run the command again; if it ends so again, look for a newer driver"
 
 
 class Parent:
@@ -36,7 +36,7 @@ class Parent:
         self.child = 0
         self._driver = driver
         self._deadline: Final = deadline
-        self._said: Final[set[str]] = set()
+        self._reported: Final[set[str]] = set()
         self._notice = ""
         self._since: float | None = None  # when the child entered its driver, None outside
         self._asked = 0.0  # when the signature was asked for
@@ -52,25 +52,25 @@ class Parent:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._end_with)
 
-    def watch_until_the_end(self, ears: int, tell: Callable[[BaseException], int]) -> NoReturn:
-        """Hear the child by *ears*; end as it ends, or *tell* what became of it and end with that code."""
-        os.closerange(3, ears)  # locks among them, which are the child's now
-        os.closerange(ears + 1, os.sysconf("SC_OPEN_MAX"))
+    def watch_until_the_end(self, pipe: int, report_end: Callable[[BaseException], int]) -> NoReturn:
+        """Read from the child by *pipe*; end as it ends, or with the code of *report_end* for its error."""
+        os.closerange(3, pipe)  # locks among them, which are the child's now
+        os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
         try:
-            code = self._status(ears)
+            code = self._status(pipe)
         except (TokenError, KeyboardInterrupt) as error:
-            code = tell(error)
+            code = report_end(error)
         os._exit(code)
 
-    def _status(self, ears: int) -> int:
+    def _status(self, pipe: int) -> int:
         """Return the exit code of a child that ended by itself; raise what else became of it."""
-        heard = b""
+        received = b""
         while not self._is_over:
-            if ears in select.select([ears], [], [], _TICK)[0]:
-                chunk = os.read(ears, _CHUNK)
-                *lines, heard = (heard + chunk).split(b"\n")
+            if pipe in select.select([pipe], [], [], _TICK)[0]:
+                chunk = os.read(pipe, _CHUNK)
+                *lines, received = (received + chunk).split(b"\n")
                 for line in lines:
-                    self._hear(line.decode(errors="replace"))
+                    self._receive(line.decode(errors="replace"))
                 if not chunk:
                     break
             elif (ended := os.waitpid(self.child, os.WNOHANG))[0]:  # its pipe may live on in a daemon
@@ -78,7 +78,7 @@ class Parent:
             self._mind()
         return self._judge(os.waitpid(self.child, 0)[1])
 
-    def _hear(self, line: str) -> None:
+    def _receive(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         match word:
             case "in":
@@ -91,7 +91,7 @@ class Parent:
                 self._is_over = True
 
     def _mind(self) -> None:
-        """Say what is to be said by now, and kill a child whose driver has had its time."""
+        """Report what is due by now, and kill a child whose driver has had its time."""
         if self._since is None:
             return
         now = time.monotonic()
@@ -102,9 +102,9 @@ class Parent:
             self._kill()
             did = f"did not answer within {self._deadline:g} seconds"
             raise TokenError(f"cannot go on: the driver {self._driver} {did}", _AGAIN)
-        if self._notice not in {"", *self._said} and now - self._asked > _GRACE:
-            self._said.add(self._notice)
-            printing.say(printing.printable(self._notice))
+        if self._notice not in {"", *self._reported} and now - self._asked > _GRACE:
+            self._reported.add(self._notice)
+            printing.report(printing.printable(self._notice))
 
     def _judge(self, status: int) -> int:
         code = os.waitstatus_to_exitcode(status)

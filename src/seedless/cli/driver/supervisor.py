@@ -1,9 +1,9 @@
-"""A command that uses a driver goes on in a child process; the parent watches it: see `_parent`.
+"""A command that uses a driver goes on in a child process; the parent watches it: see `parent`.
 
 A driver is foreign code: it can crash, call exit, hang, or wait for a touch while no Ctrl-C gets through.
-From inside nothing can be said or done then. So the command forks before it loads the first module, and the
-child goes on with it, as if nothing had been. It tells its parent when it enters and leaves a driver, and
-that it ends by its own doing.
+From inside nothing can be reported or done then. So the command forks before it loads the first module, and
+the child goes on with it, as if nothing had been. It reports to its parent when it enters and leaves a
+driver, and that it ends by its own doing.
 
 Signals for the command reach the child too, from the terminal or the parent. One that is inside its driver
 when it is interrupted is given half a second; outside it ends by itself, and no file is half written.
@@ -42,16 +42,16 @@ def stand_guard(driver: Path) -> None:
     context = click.get_current_context(silent=True)
     run: Run | None = context.find_root().obj if context is not None else None
     if run is not None:
-        run.guard = run.guard or Guard(run.tell)
+        run.guard = run.guard or Guard(run.report_end)
         run.guard.stand(driver)
 
 
 class Guard:
     """What `main` has for one command. In the child it is the watch of its drivers."""
 
-    def __init__(self, tell: Callable[[BaseException], int]) -> None:
-        """Take how the parent can *tell* what ended the command, for an exit code."""
-        self._tell: Final = tell
+    def __init__(self, report_end: Callable[[BaseException], int]) -> None:
+        """Take how the parent reports the end of the command, for an exit code."""
+        self._report_end: Final = report_end
         self._pipe: int | None = None
         self._driver = ""
         self._numbered = (0, 0)
@@ -65,15 +65,15 @@ class Guard:
         sys.stdout.flush()
         sys.stderr.flush()
         forbid_dumps()
-        ears, self._pipe = os.pipe()
+        pipe_end, self._pipe = os.pipe()
         me = os.getpid()
         parent = Parent(str(driver), deadline)
         parent.listen_for_signals()
         parent.child = os.fork()
         if parent.child:
             _forget_environment()
-            parent.watch_until_the_end(ears, self._tell)
-        os.close(ears)
+            parent.watch_until_the_end(pipe_end, self._report_end)
+        os.close(pipe_end)
         _die_with(me)
         _let_signals_through()
         observer.observe_drivers(self)
@@ -84,21 +84,21 @@ class Guard:
             os._exit(code)
 
     def let_go(self) -> None:
-        """Tell the parent that whatever ends this process now is not its driver's doing."""
+        """Report to the parent that whatever ends this process now is not its driver's doing."""
         self._send("over")
 
     def entered(self, driver: str) -> None:
-        """Tell the parent that the child is about to call *driver*."""
+        """Report to the parent that the child is about to call *driver*."""
         self._driver = driver
         self._send(f"in {driver}")
 
     def left(self) -> None:
-        """Tell the parent that it is back."""
+        """Report to the parent that it is back."""
         self._driver = ""
         self._send("out")
 
     def signing(self, info: TokenInfo) -> None:
-        """Tell the parent what to say if this signature takes long."""
+        """Give the parent the notice to print if this signature takes long."""
         number, count = self._numbered
         if number == 1 < count and info.quirks.touch and not self._is_announced:
             self._is_announced = True
@@ -111,8 +111,8 @@ class Guard:
         self._numbered, self._is_announced = (number, count), False
 
     def waits(self, notice: str) -> None:
-        """Say what the parent would: this process is not inside a driver, only its workers are."""
-        printing.say(printing.printable(notice))
+        """Print what the parent would: this process is not inside a driver, only its workers are."""
+        printing.report(printing.printable(notice))
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -157,7 +157,7 @@ def _deadline() -> float:
 def _die_with(parent: int) -> None:
     """Let the kernel kill this process when its parent is killed, where it can."""
     if sys.platform == "linux":
-        import ctypes  # the driver wants it in any case
+        import ctypes  # the driver needs it in any case
 
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

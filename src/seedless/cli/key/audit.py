@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seedless.app.keys import AuditReport
     from seedless.pkcs11.audit import AuditedKey
 
-_SAYS = ("sensitive", "extractable", "always_sensitive", "never_extractable", "local", "modifiable")
+_ATTRIBUTES = ("sensitive", "extractable", "always_sensitive", "never_extractable", "local", "modifiable")
 _WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "-"}
 _MECHANISMS = {0x1040: "CKM_EC_KEY_PAIR_GEN", 0x1055: "CKM_EC_EDWARDS_KEY_PAIR_GEN"}  # PKCS#11 3.0 §2.3
 _AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
@@ -42,9 +42,15 @@ def audit(workspace: CommandWorkspace) -> int:
         "statement": NOT_ATTESTED,
         "keys": [_data(one, uri) for one, uri in zip(report.keys, report.uris, strict=True)],
     }
-    header = ("KEY", *(name.upper() for name in _SAYS), "MECHANISM", "PUBLIC OBJECT", "THE DRIVER SAYS")
+    header = (
+        "KEY",
+        *(name.upper() for name in _ATTRIBUTES),
+        "MECHANISM",
+        "PUBLIC OBJECT",
+        "DRIVER REPORTS",
+    )
     workspace.emit(data, printing.table(map(_row, report.keys), header))
-    printing.say(f"{NOT_ATTESTED}; the public objects were checked by a signature each")
+    printing.report(f"{NOT_ATTESTED}; the public objects were checked by a signature each")
     return ExitCode.OK if report.is_sound else ExitCode.FINDINGS
 
 
@@ -66,7 +72,7 @@ def _row(one: AuditedKey) -> tuple[str, ...]:
     driver_report = one.key.attributes
     return (
         shown(one.key.label) or f"(id {one.key.id.hex() or 'none'})",
-        *(_WORDS[getattr(driver_report, name)] for name in _SAYS),
+        *(_WORDS[getattr(driver_report, name)] for name in _ATTRIBUTES),
         _MECHANISMS.get(one.provenance.mechanism or 0, _mechanism(one) or "-"),
         _AGREES.get(one.agrees, f"not tried: {shown(one.trial.refusal)}"),
         one.provenance.text,

@@ -41,7 +41,7 @@ def delete(workspace: CommandWorkspace, *, public_key: PublicKey, name: str | No
     """
     deletion = workspace.keys.delete(public_key, is_lost=is_lost)
     if not (workspace.options.dry_run or workspace.options.yes) and name is None:
-        printing.say(f"{_warning(deletion)}; nothing brings it back")
+        printing.report(f"{_warning(deletion)}; nothing brings it back")
         name = consent.answer("Type its name to delete it: ")
     deleted = deletion.run(name=name, dry_run=workspace.options.dry_run)
     key, where = f"{public_key} ({shown(deleted.name)})", shown(deleted.uri)

@@ -60,9 +60,9 @@ def export(
     table = printing.table(cells, ("NAME", "PUBLIC KEY", "FILE"))
     if not exported.is_empty and not workspace.options.dry_run:
         if not workspace.options.yes:
-            printing.say(table)
+            printing.report(table)
         consent.require(workspace.options, "Write these seeds into files?", done="no file was written")
         exported.run()
-    printing.say("each of these files is a secret; keys on a token have none")
+    printing.report("each of these files is a secret; keys on a token have none")
     data = {"dry_run": workspace.options.dry_run, "folder": str(folder), "keys": rows}
     workspace.emit(data, table)

@@ -73,10 +73,10 @@ def _import_file(settings: Settings, file: str, name: str, role: Role | None) ->
         consent.require(settings, question, done="no key was imported")
     entry, previous = importing.run(), importing.previous
     if previous is not None and entry.uri not in {place.uri for place in previous.places}:
-        printing.say(f"the inventory has this key at {shown(previous.uri)} too: the new place is a spare")
-    printing.say(f"imported, and a test signature was verified; {WORTH}")
+        printing.report(f"the inventory has this key at {shown(previous.uri)} too: the new place is a spare")
+    printing.report(f"imported, and a test signature was verified; {WORTH}")
     if file != "-":
-        printing.say(f"{shown(file)} was not deleted: destroy it, and every other copy of the seed")
+        printing.report(f"{shown(file)} was not deleted: destroy it, and every other copy of the seed")
     settings.emit(data | {"uri": entry.uri, "made": "import"}, f"{public_key}\n{entry.uri}")
 
 
@@ -94,10 +94,10 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
         )
         if not settings.dry_run and not importing.is_empty:
             if not settings.yes:
-                printing.say(table)
+                printing.report(table)
             consent.require(settings, "Import these keys?", done="no key was imported")
             if importing.run():
-                printing.say(WORTH)
+                printing.report(WORTH)
     data = {"dry_run": settings.dry_run, "keys": rows}
     settings.emit(data, table)
 
@@ -107,7 +107,7 @@ def read_key(file: str) -> SoftwareKey:
     if file == "-" and sys.stdin.isatty():
         return _parsed(click.prompt("Seed", hide_input=True, err=True), file)
     if file != "-":
-        tell_open_file(Path(file))
+        warn_of_open_file(Path(file))
     return _parsed(read_input(file), file)
 
 
@@ -119,11 +119,11 @@ def _parsed(text: str, file: str) -> SoftwareKey:
         raise
 
 
-def tell_open_file(path: Path) -> None:
-    """Say it where others on this machine can read the file of a seed."""
+def warn_of_open_file(path: Path) -> None:
+    """Warn where others on this machine can read the file of a seed."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         return
     if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
-        printing.say(f"warning: others on this machine can read {shown(path)}, and may have done so")
+        printing.report(f"warning: others on this machine can read {shown(path)}, and may have done so")

@@ -67,9 +67,9 @@ def _register_all(workspace: CommandWorkspace, *, is_alone: bool) -> None:
     registered = _run(workspace, workspace.keys.register_all(), question)
     if registered.checked:
         names = ", ".join(shown(entry.name) for entry in registered.checked)
-        printing.say(f"checked what the inventory has on this token already: {names}")
+        printing.report(f"checked what the inventory has on this token already: {names}")
     elif not registered.entries:
-        printing.say("the token has no key with a role and a name")
+        printing.report("the token has no key with a role and a name")
     data = {
         "keys": [entry_data(entry) for entry in registered.entries],
         "checked": [str(entry.public_key) for entry in registered.checked],
@@ -83,7 +83,7 @@ def _run(workspace: CommandWorkspace, registration: KeyRegistration, question: s
         consent.require(settings, question, done="nothing was signed, and no key was registered")
     registered = registration.run(dry_run=settings.dry_run)
     for notice in registered.notices:
-        printing.say(str(notice))
+        printing.report(str(notice))
     return registered
 
 

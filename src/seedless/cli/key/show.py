@@ -41,7 +41,7 @@ def show(workspace: CommandWorkspace, *, public_key: PublicKey) -> None:
     own = ((name, value) for name, value in data.items() if not isinstance(value, dict))
     lines = [
         *printing.labelled(_rows(own), _LABELS),
-        "the driver says:",
+        "the driver reports:",
         *printing.labelled(_rows(driver_report.items()), _LABELS, "  "),
     ]
     workspace.emit(data, "\n".join(lines))

@@ -1,4 +1,4 @@
-"""`seedless operator edit` and `operator signing-key`: what the operator's jwt says, and who signs for it.
+"""`seedless operator edit` and `operator signing-key`: the operator's jwt, and who signs for it.
 
 Servers read the operator's jwt when they start: what is changed here holds there after a restart.
 """
@@ -36,7 +36,7 @@ def edit(
 ) -> None:
     """Edit the operator.
 
-    What no option says stays as it is. Servers read the operator's jwt when they start.
+    What no option names stays as it is. Servers read the operator's jwt when they start.
 
     \b
     Example:
@@ -103,7 +103,7 @@ def add(workspace: CommandWorkspace, *, sk: str) -> None:
 def remove(workspace: CommandWorkspace, *, keys: tuple[str, ...], force: bool) -> None:
     """Remove signing keys of the operator.
 
-    Refused while accounts of the store are signed by them, unless --force says otherwise. A key that is on
+    Refused while accounts of the store are signed by them, unless with --force. A key that is on
     a token stays there: seedless key delete.
 
     \b

@@ -108,13 +108,13 @@ def _create(
 ) -> None:
     count = len(new.holders)
     warn_of_recorders()
-    printing.say(_given_up(new))
-    printing.say(f"the secret has {new.size * 8} random bits")
+    printing.report(_given_up(new))
+    printing.report(f"the secret has {new.size * 8} random bits")
     consent.require(settings, f"Create {count} shares, and import the keys?", done="nothing was created")
     outcome = recovery.create(workspace, new, output, allowed=allowed)
     data = outcome_data(outcome, file=str(output))
     if outcome.failure is not None:
-        printing.say(
+        printing.report(
             f"the shares are valid and the record is written, but no key was imported: {shown(output)}"
         )
         outcome.failure.hint = f"seedless recovery restore {shown(output)} --token URI imports the keys"

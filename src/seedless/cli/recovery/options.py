@@ -42,7 +42,7 @@ output_option = click.option(
 def warn_of_recorders() -> None:
     """Print what may record the terminal."""
     for warning in recorders():
-        printing.say(f"warning: {warning}")
+        printing.report(f"warning: {warning}")
 
 
 def outcome_data(outcome: Outcome, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - what JSON has

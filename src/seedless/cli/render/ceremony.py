@@ -34,34 +34,34 @@ def words_data(digest: str) -> list[str]:
     return list(words.words(bytes.fromhex(digest)))
 
 
-def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, tell_words: bool = True) -> None:
-    """Show a request: what stands against it first, then what it changes, in the order of danger.
+def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, with_words: bool = True) -> None:
+    """Show a request: its problems first, then what it changes, in the order of danger.
 
     The digest and its words come last, and not at all where a person is to type them from the paper.
     """
     request, accounts = review.request, review.request.plan.accounts
     if request.mark:
-        printing.say(click.style(request.mark, bold=True))
+        printing.report(click.style(request.mark, bold=True))
     show_findings(review.report)
     for change in review.changes:
-        printing.say(click.style(heading(change), bold=True))
+        printing.report(click.style(heading(change), bold=True))
         for line in lines(change, accounts, review.names(change)):
-            printing.say(f"  {line}")
+            printing.report(f"  {line}")
     show_reset_times(request.plan, workspace)
     for store_write in request.plan.store_writes:
-        printing.say(click.style(placed(store_write), bold=True))
+        printing.report(click.style(placed(store_write), bold=True))
     rows = [(label, printable(text)) for label, text in _facts(review.context)]
-    if tell_words:
+    if with_words:
         rows.append(("request", f"sha256 {request.digest}"))
         rows += [("", row) for row in words.rows(bytes.fromhex(request.digest))]
     for line in printing.labelled(rows, 10):
-        printing.say(line)
+        printing.report(line)
 
 
 def show_tokens(tokens: tuple[tuple[object, str], ...]) -> None:
     """Name the token of each key that is to sign."""
     for key, token in tokens:
-        printing.say(f"asks      {token} for {key}")
+        printing.report(f"asks      {token} for {key}")
 
 
 def _facts(context: ReviewContext) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ def _facts(context: ReviewContext) -> list[tuple[str, str]]:
         ("clock", f"{printing.moment(context.clock)} on this machine"),
         *([("began", f"{printing.moment(context.now)}, and it goes on")] if context.resumed_at else []),
         ("policy", f"sha256 {policy.digest}"),
-        ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy wants none"),
+        ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy requires none"),
         ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
         *(("by", f"{key}") for key in request.issuers),
     ]
@@ -118,8 +118,8 @@ def review_data(review: CeremonyReview) -> dict[str, Any]:
 def key_line(made: CeremonyKey) -> str:
     """Return a line about a key that was created."""
     role, provenance = made.public_key.role.name.lower(), made.driver_report.get("papers")
-    says = f"the driver reports: {provenance}" if provenance else "the driver says nothing"
-    return printable(f"{role} {shown(made.name)}: {made.public_key}, held by {made.holder}; {says}")
+    seen = f"the driver reports: {provenance}" if provenance else "the driver reports nothing"
+    return printable(f"{role} {shown(made.name)}: {made.public_key}, held by {made.holder}; {seen}")
 
 
 def key_data(made: CeremonyKey) -> dict[str, Any]:
@@ -184,10 +184,10 @@ def _witnesses(found: CeremonyCheck, policy: Policy) -> str:
 
 
 def _driver(driver_report: dict[str, Any]) -> str:
-    told = [
+    reported = [
         f"{name} {driver_report[name]}" for name in ("token", "serial", "papers") if driver_report.get(name)
     ]
-    return f"the driver says {', '.join(told)}" if told else "nothing is said of it"
+    return f"the driver reports {', '.join(reported)}" if reported else "the driver reports nothing of it"
 
 
 def audit_data(audit: CeremonyAudit) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a jwt says, for people and as JSON."""
+"""The content of a jwt, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def text(jwt: Jwt[Any]) -> str:
         ("issuer", str(jwt.issuer)),
         ("issued", printing.moment(jwt.issued_at)),
     ]
-    said = [(difference.label, difference.text) for difference in diff(None, claims)]
+    content = [(difference.label, difference.text) for difference in diff(None, claims)]
     tail = [("unknown", f"{safe.brief(member.path)} = {safe.brief(member.text)}") for member in jwt.unknown]
     unusual = spelling(jwt)
     tail += [("G013", safe.printable(" ".join(unusual).strip()))] if unusual else []
-    rows = [*head, *said, *tail]
+    rows = [*head, *content, *tail]
     width = min(max(len(label) for label, _ in rows), _WIDEST)
     return "\n".join(printing.labelled(rows, width + 1))
 
@@ -68,13 +68,13 @@ def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
         click.echo(text(jwt))
 
 
-def say_unusual(found: Iterable[tuple[str, Jwt[Any]]]) -> None:
+def report_unusual(found: Iterable[tuple[str, Jwt[Any]]]) -> None:
     """Report which of the jwts that were *found*, each with its name, are not spelled as usual (G013)."""
-    told = [(what, place) for what, jwt in found if (place := spelling(jwt)) is not None]
-    for what, (where, text) in told[:_FEW]:
-        printing.say(printing.printable(f"warning: G013 {safe.shown(what)} {where} {text}"))
-    if told[_FEW:]:
-        printing.say(f"warning: G013 likewise {len(told) - _FEW} more: seedless verify names all")
+    unusual = [(what, place) for what, jwt in found if (place := spelling(jwt)) is not None]
+    for what, (where, text) in unusual[:_FEW]:
+        printing.report(printing.printable(f"warning: G013 {safe.shown(what)} {where} {text}"))
+    if unusual[_FEW:]:
+        printing.report(f"warning: G013 likewise {len(unusual) - _FEW} more: seedless verify names all")
 
 
 class Listing(msgspec.Struct, frozen=True):

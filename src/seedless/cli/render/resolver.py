@@ -60,9 +60,9 @@ def show_push(push: PushPreview) -> None:
     """Show the findings of *push*, and what is not as it should be."""
     show_findings(push.report)
     for name, reason in push.damaged.items():
-        printing.say(printing.printable(f"warning: {shown(name)} is not pushed: {reason}"))
+        printing.report(printing.printable(f"warning: {shown(name)} is not pushed: {reason}"))
     for name in push.returned:
-        printing.say(
+        printing.report(
             printing.printable(
                 f"warning: {name} was deleted and is back: push --all --prune deletes it again"
             )
@@ -162,14 +162,14 @@ def pull_text(pull: PullPreview) -> str:
 def show_delete(deletion: DeletePreview) -> None:
     """Show which accounts would be deleted and where, which are left alone, and the findings."""
     if deletion.left:
-        printing.say(f"left alone on {deletion.where}, since pull could not take them:")
+        printing.report(f"left alone on {deletion.where}, since pull could not take them:")
     for one in deletion.left:
-        printing.say(printing.printable(f"  {brief(one.name)} ({one.subject}): {one.reason}"))
+        printing.report(printing.printable(f"  {brief(one.name)} ({one.subject}): {one.reason}"))
     if deletion.orphaned:
-        printing.say(click.style(f"to be deleted from {deletion.where}:", bold=True))
+        printing.report(click.style(f"to be deleted from {deletion.where}:", bold=True))
     for orphan in deletion.orphaned:
         back = f"; was deleted {moment(orphan.returned.at)} and is back" if orphan.returned else ""
-        printing.say(
+        printing.report(
             printing.printable(f"  {brief(orphan.name)} ({orphan.account}) on {listed(orphan.servers)}{back}")
         )
     show_findings(deletion.report)

@@ -52,19 +52,21 @@ def show_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def print_shown(jwt: Jwt[Any], settings: Settings, shown_as: dict[str, Any]) -> None:
-    """Print *jwt* as the options say; raise `UsageError` for a field that it does not have."""
+    """Print *jwt* as the options require; raise `UsageError` for a field that it does not have."""
     path, output = shown_as["field"], shown_as["output"]
     if shown_as["raw"] and path is not None:
         raise UsageError("the jwt itself has no fields", "leave out --raw or --field")
-    data, text = _said(jwt, settings, path, raw=shown_as["raw"])
+    data, text = _rendered(jwt, settings, path, raw=shown_as["raw"])
     if output:
         atomic.write_new({output: json.dumps(data, indent=2) + "\n" if settings.as_json else f"{text}\n"})
-        printing.say(f"written: {output}")
+        printing.report(f"written: {output}")
     else:
         settings.emit(data, text)
 
 
-def _said(jwt: Jwt[Any], settings: Settings, path: str | None, *, raw: bool) -> tuple[dict[str, Any], str]:
+def _rendered(
+    jwt: Jwt[Any], settings: Settings, path: str | None, *, raw: bool
+) -> tuple[dict[str, Any], str]:
     if path is not None:
         value = _member(json.loads(plain_payload(jwt)), path)
         text = printing.printable(value) if isinstance(value, str) else json.dumps(value, indent=2)

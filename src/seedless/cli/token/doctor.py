@@ -40,7 +40,7 @@ def doctor(
     """Test what the token supports, and print what to do.
 
     A temporary key is made, used and deleted; on a YubiKey, where another program creates the keys, one that
-    is there signs a challenge, which may require a touch. It tells the encodings, the speed of a signature
+    is there signs a challenge, which may require a touch. It reports the encodings, the speed of a signature
     and the largest message; beside that, the size of a typical account. The PIN is sent once, and not at all
     when few tries are left, unless --last-try. Exit 3 for a problem, 4 when the token cannot be opened.
 

@@ -70,7 +70,7 @@ def init(
     pin = _new_pin(workspace.options.pin_source or workspace.config.pin_source, label, "PIN")
     made = initialisation.run(so_pin=so_pin, pin=pin, erase=erase)
     if sum(one.label == made.label for one in workspace.tokens.list()) > 1:
-        printing.say("another token has this label: name them by their serials")
+        printing.report("another token has this label: name them by their serials")
     workspace.emit(token_data(made), f"initialised {made.where}\n{made.uri}")
 
 
@@ -83,8 +83,8 @@ def _set_softhsm_up(settings: Settings, label: str) -> bool:
         settings.emit(data, f"would write {paths}, and initialise a token")
         return False
     for path in setup.written:
-        printing.say(f"wrote {shown(path)}")
-    printing.say(f"SoftHSM reads {shown(setup.configuration)}")
+        printing.report(f"wrote {shown(path)}")
+    printing.report(f"SoftHSM reads {shown(setup.configuration)}")
     return True
 
 
@@ -95,10 +95,10 @@ def _serial_to_erase(settings: Settings, initialisation: TokenInitialisation, er
     """
     info = initialisation.token
     which = "serial" if info.serial else "label"
-    printing.say(f"token {quoted(info.label)} is initialised already; all that is on it would be lost:")
+    printing.report(f"token {quoted(info.label)} is initialised already; all that is on it would be lost:")
     for item in initialisation.contents():
-        printing.say(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
-    printing.say("  and what cannot be seen without its PIN")
+        printing.report(f"  {item.kind} {shown(item.label)} (id {item.id.hex() or 'none'})")
+    printing.report("  and what cannot be seen without its PIN")
     if erase is None and settings.dry_run:
         return info.name_to_erase
     if erase is None:

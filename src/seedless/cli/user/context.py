@@ -29,13 +29,13 @@ from seedless.text import quoted, shown
 @click.option(
     "--name", "-n", "as_", metavar="NAME", help="Name of the context [default: OPERATOR-ACCOUNT-USER]."
 )
-@click.option("--url", metavar="URL", help="Servers, with commas [default: as the operator's jwt says].")
+@click.option("--url", metavar="URL", help="Servers, with commas [default: those in the operator's jwt].")
 @click.option("--description", metavar="TEXT", help="What it is for.")
 @click.option("--overwrite", is_flag=True, help="In the place of a context of this name.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write it here (0600).")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @store_options
-def context(workspace: CommandWorkspace, *, name: str, account: str, **said: str | None) -> None:
+def context(workspace: CommandWorkspace, *, name: str, account: str, **options: str | None) -> None:
     """Write a context for the `nats` command.
 
     It goes to ~/.config/nats/context, where nats looks for it, and names the creds file of the user.
@@ -54,10 +54,11 @@ def context(workspace: CommandWorkspace, *, name: str, account: str, **said: str
             "the seed of this user is its own or on a token: see seedless user creds",
         )
     operator = workspace.operator().claims
-    title = said["as_"] or f"{workspace.store.operator}-{account}-{name}"
+    title = options["as_"] or f"{workspace.store.operator}-{account}-{name}"
     held = {
-        "description": said["description"] or f"user {name} of account {account}, operator {operator.name}",
-        "url": said["url"] or ",".join(operator.body.operator_service_urls),
+        "description": options["description"]
+        or f"user {name} of account {account}, operator {operator.name}",
+        "url": options["url"] or ",".join(operator.body.operator_service_urls),
         "creds": str(creds.absolute()),
     }
     if not held["url"]:
@@ -65,18 +66,18 @@ def context(workspace: CommandWorkspace, *, name: str, account: str, **said: str
             f"operator {quoted(operator.name)} names no servers for clients",
             "name them here with --url, or there: seedless operator edit --service-url",
         )
-    path = Path(said["output"]) if said["output"] else _place(title)
+    path = Path(options["output"]) if options["output"] else _place(title)
     text = json.dumps(held, indent=2, ensure_ascii=False) + "\n"
     if not workspace.options.dry_run:
-        if path.exists() and not said["overwrite"]:
+        if path.exists() and not options["overwrite"]:
             raise UsageError(f"there is {shown(path)} already", "--overwrite takes its place")
         # The seed may be in the key store alone, as `nats auth` leaves it; a context needs a creds file.
         atomic.write({path: text} | ({creds: format_creds(jwt, key)} if key else {}))
     data = {"context": title, "path": str(path), "dry_run": workspace.options.dry_run} | held
-    told = f"context {shown(title)}: {shown(path)}"
+    shown_text = f"context {shown(title)}: {shown(path)}"
     if workspace.options.dry_run:
-        told = "\n".join(printing.printable(line) for line in text.splitlines())
-    workspace.emit(data, told)
+        shown_text = "\n".join(printing.printable(line) for line in text.splitlines())
+    workspace.emit(data, shown_text)
 
 
 def _place(title: str) -> Path:

@@ -38,12 +38,12 @@ def creds(workspace: CommandWorkspace, *, name: str, account: str, output: Path 
       seedless user creds -a ORDERS app -o app.creds
     """
     jwt = workspace.user(account, name)
-    describe.say_unusual([(f"user {account}/{name}", jwt)])
+    describe.report_unusual([(f"user {account}/{name}", jwt)])
     key = workspace.user_key(account, name, jwt.claims.sub)
     text = decorate_jwt(jwt) if key is None else format_creds(jwt, key)
     data = {"account": account, "user": name, "has_seed": key is not None}
     if key is None:
-        printing.say("the seed of this user is not here: this is its jwt alone")
+        printing.report("the seed of this user is not here: this is its jwt alone")
     if output:
         atomic.write_new({output: text})
         workspace.emit(data | {"path": str(output)}, f"creds: {output}")

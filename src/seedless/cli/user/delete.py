@@ -59,18 +59,18 @@ def delete(
                 account, *names, revoke=revoke, creds=rm_creds, seeds=rm_nkey, issuer=issuer
             ),
         )
-    _tell(workspace, deleted)
+    _report(workspace, deleted)
 
 
-def _tell(workspace: CommandWorkspace, deleted: UsersDeleted) -> None:
+def _report(workspace: CommandWorkspace, deleted: UsersDeleted) -> None:
     for path in deleted.creds_left:
-        printing.say(f"the creds stay: {shown(path)}; --rm-creds removes them")
+        printing.report(f"the creds stay: {shown(path)}; --rm-creds removes them")
     for path in deleted.seeds_left:
-        printing.say(f"the seed stays: {shown(path)}; --rm-nkey removes it")
+        printing.report(f"the seed stays: {shown(path)}; --rm-nkey removes it")
     for key in deleted.keys_left:
-        printing.say(f"its key stays on its token: seedless key delete {key}")
+        printing.report(f"its key stays on its token: seedless key delete {key}")
     if deleted.revoked:
-        printing.say("servers let them in until they have this account: seedless push")
+        printing.report("servers let them in until they have this account: seedless push")
     data = {
         "account": deleted.account,
         "deleted": list(deleted.users),

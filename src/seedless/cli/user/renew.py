@@ -35,7 +35,7 @@ def renew(
 ) -> int:
     """Renew users: those named, or those that expire.
 
-    Keys and permissions stay. The new jwt lasts as long as the old one did, from now; --expiry says another
+    Keys and permissions stay. The new jwt lasts as long as the old one did, from now; --expiry sets another
     end. Creds files get the new jwt. Users that are revoked are skipped, as are those that never expire.
     The exit code is 3 when one cannot be renewed: it is damaged, or its scope is gone.
 
@@ -47,11 +47,11 @@ def renew(
     end = None if expiry is None else expiry.text
     with workspace.lock():
         renewed = sign_preview(workspace, workspace.users.renew(account, *names, within=within, expiry=end))
-    _tell(workspace, renewed)
+    _report(workspace, renewed)
     return ExitCode.FINDINGS if any(one.is_failure for one in renewed.skipped) else ExitCode.OK
 
 
-def _tell(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
+def _report(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
     pairs = list(zip(renewed.addresses, renewed.jwts, strict=True))
     data = {
         "renewed": [
@@ -65,5 +65,5 @@ def _tell(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
     ]
     for one in renewed.skipped:
         kind = "user" if one.address[1:] else "account"
-        printing.say(f"{kind} {shown('/'.join(one.address))} is skipped: {printing.printable(one.why)}")
+        printing.report(f"{kind} {shown('/'.join(one.address))} is skipped: {printing.printable(one.why)}")
     workspace.emit(data, "\n".join(lines) or "nobody is to be renewed")
