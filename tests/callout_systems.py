@@ -104,6 +104,10 @@ class Running:
     def call(self, function: Callable[[], object]) -> None:
         self.loop.call_soon_threadsafe(function)
 
+    def reload(self) -> None:
+        """Let the callout read its configuration again."""
+        asyncio.run_coroutine_threadsafe(self.process.reload(), self.loop).result(_PATIENCE)
+
     def receive(self, message: Msg) -> None:
         """Let the callout receive *message*, as from a server."""
         asyncio.run_coroutine_threadsafe(self.process.callout.receive(message), self.loop).result(_PATIENCE)
@@ -170,7 +174,7 @@ class System:
             account=self.account,
             access=access,
             system=system,
-            listen=("127.0.0.1", 0),
+            listen="127.0.0.1:0",
             setup=replace(setup, **changes),
         )
 

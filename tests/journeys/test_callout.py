@@ -175,10 +175,10 @@ def test_a_configuration_that_cannot_be_read_again_changes_nothing(
         return service
 
     running = start(load)
-    running.call(running.process.reload)
+    running.reload()
     assert running.wait("configuration not read")[0]["reason"] == "the file is damaged"
     assert log_in("ann").refusal == ""
-    running.call(running.process.reload)
+    running.reload()
     running.wait("configuration read")
     assert log_in("ann").refusal == "Authorization Violation"
     running.stop()

@@ -26,6 +26,8 @@ from seedless import Claims, Export, Import, Remote, Role, SoftwareKey, StoreErr
 from seedless.claims import Permission, Template
 from seedless.client import connect
 from seedless.creds import Creds, parse_creds
+from seedless.serve import delegated_keys
+from seedless.serve.config import AccountKeys, Delegation, KeySource
 from seedless.serve.issuer_config import IssuerConfig, load
 from seedless.serve.issuer_process import IssuerProcess
 from seedless.serve.logs import EventLog
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
     import pytest_softhsm
+    from seedless.nkey import PublicKey
 
 CONFIGURATION = """
 servers = ["{url}"]
@@ -76,15 +79,17 @@ class World:
     orders: str
 
     @contextlib.asynccontextmanager
-    async def running(self, replicas: int = 1) -> AsyncIterator[list[IssuerProcess]]:
+    async def running(
+        self, replicas: int = 1, clock: Callable[[], float] = time.time
+    ) -> AsyncIterator[list[IssuerProcess]]:
         stream, processes, tasks = io.StringIO(), [], []
         try:
             for _ in range(replicas):
                 process = IssuerProcess(
-                    self.config,
+                    lambda: self.config,
                     EventLog(stream, "issuer"),
                     "0",
-                    self.office.workspace(),
+                    self.office.workspace(clock=clock),
                     Remote(urls=(self.url,)),
                 )
                 processes.append(process)
@@ -166,6 +171,12 @@ async def ask(client: Client, endpoint: str, headers: dict[str, str] | None = No
     return json.loads(answer.data)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when *condition* holds, which other tasks and threads bring about."""
+    while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+        await asyncio.sleep(0.02)
+
+
 def request_of(pair: SoftwareKey, **members: object) -> dict[str, Any]:
     return {"key": str(pair.public_key), "account": "ORDERS", "role": "service", "name": "ann"} | members
 
@@ -210,6 +221,69 @@ def test_a_user_is_issued_to_whom_a_rule_allows_recorded_and_logs_in(
     assert (entry["requester"], entry["user"]) == (str(world.shop.jwt.issuer), world.shop.jwt.claims.sub)
     assert all("jwt" not in one and one["error"] for one in refused), refused
     assert session(world.url, key, jwt).refusal == ""  # the account keeps the key for what it signed
+
+
+def test_a_delegated_key_is_replaced_at_half_of_its_time_and_what_it_signed_has_expired(
+    world: World, session: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delegated_keys, "_IN_FLIGHT", 0.0)
+    rule = replace(world.config.rules[0], longest=8)
+    delegation = Delegation(span=20)
+    world.config = replace(world.config, delegation=delegation, rules=(rule,), validity=8)
+    key, ahead, delegations = SoftwareKey.generate(Role.USER), [0], world.office.workspace().delegations
+
+    async def journey() -> tuple[PublicKey, str]:
+        async with (
+            world.running(clock=lambda: time.time() + ahead[0]) as (process,),
+            world.client(world.shop) as shop,
+        ):
+            first = process.issuer.keys["ORDERS", "service"].public_key
+            assert "jwt" in await ask(shop, "user", **request_of(key))
+            ahead[0] = 11
+            async with asyncio.timeout(30):
+                await until(lambda: process.issuer.keys["ORDERS", "service"].public_key != first)
+                await until(lambda: first not in {one.public_key for one in delegations.entries()})
+            issued = await ask(shop, "user", **request_of(SoftwareKey.generate(Role.USER)))
+            second = await ask(shop, "user", **request_of(key))
+            assert read(issued["jwt"]).issuer == read(second["jwt"]).issuer
+            return first, second["jwt"]
+
+    first, text = asyncio.run(journey())
+    assert session(world.url, key, read(text)).refusal == ""
+    (entry,) = delegations.entries()
+    assert (entry.public_key, entry.state) == (read(text).issuer, "ended")
+    assert entry.public_key != first
+
+
+def test_the_configuration_is_read_again_and_one_that_cannot_be_read_changes_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    key, before, seed = request_of(SoftwareKey.generate(Role.USER)), world.config, tmp_path / "clerk.nk"
+    seed.write_text(SoftwareKey.generate(Role.ACCOUNT).reveal())
+    seed.chmod(0o600)
+    orders = AccountKeys(key=world.orders, roles={"clerk": KeySource("file", str(seed))})
+    rule = replace(before.rules[0], roles=("clerk",))
+    clerks = replace(before, accounts={"ORDERS": orders}, rules=(rule,), stream="OTHER")
+
+    async def journey() -> None:
+        async with world.running() as (process,), world.client(world.shop) as shop:
+            assert "jwt" in await ask(shop, "user", **key)
+            world.config = replace(clerks, listen="nowhere")
+            assert await process.reload() is True, "members of the start stay"
+            assert "jwt" in await ask(shop, "user", **key | {"role": "clerk"})
+            assert "no users" in (await ask(shop, "user", **key))["error"]
+            assert process.config == replace(clerks, stream="ISSUED")
+            assert list(process.delegated.keys if process.delegated else ()) == []
+            seed.unlink()
+            assert await process.reload() is False
+            assert "jwt" in await ask(shop, "user", **key | {"role": "clerk"})
+            world.config = before
+            assert await process.reload() is True
+            assert "jwt" in await ask(shop, "user", **key)
+
+    asyncio.run(journey())
+    assert '"event":"not changed","reason":"read at the start of the service: listen, stream"' in world.log
+    assert '"event":"configuration not read"' in world.log
 
 
 def test_two_replicas_never_date_two_jwts_of_a_user_alike_or_back(world: World) -> None:

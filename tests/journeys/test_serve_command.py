@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,6 @@ from seedless.serve.backends.users import hash_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Desk = Any  # the fixture in tests/conftest.py
     StartServer = Callable[[str], Any]
@@ -147,6 +148,29 @@ def test_the_command_answers_reads_its_configuration_again_and_ends_in_order(
     log = service.log.read_text()
     assert '"event":"ended"' in log
     assert "horse" not in log
+
+
+def _slow_backend(office: Office) -> None:
+    office.write("slow.py", "import time\ndef identify(_):\n    time.sleep(0.05)\n")
+    python = f'[backends.slow]\nkind = "python"\nfunction = "slow:identify"\npath = "{office.folder}"\n'
+    text = office.configuration.read_text()
+    office.write("callout.toml", text.replace("[backends.staff]", f"{python}[backends.staff]"))
+
+
+def test_threads_of_previous_backends_end_when_their_logins_are_decided(
+    office: Office, service: Service, session: Connect
+) -> None:
+    _slow_backend(office)
+    tasks, counts, logins = Path(f"/proc/{service.process.pid}/task"), [], []
+    with ThreadPoolExecutor(1) as pool:
+        for count in range(1, 21):
+            login = pool.submit(session, office.url, user="ann", **{"pass": "correct horse"})
+            service.process.send_signal(signal.SIGHUP)
+            service.wait("configuration read", count)
+            logins.append(login.result(_PATIENCE).refusal)
+            counts.append(len(list(tasks.iterdir())))
+    assert logins == [""] * 20
+    assert counts[-1] - counts[4] <= 4, counts
 
 
 def test_a_configuration_that_is_not_right_ends_the_command_with_a_sentence(

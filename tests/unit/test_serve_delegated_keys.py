@@ -1,4 +1,4 @@
-"""When delegated keys of a callout are replaced, and what happens while the token is away."""
+"""When delegated keys of a service are replaced, and what happens while the token is away."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ NOW = 1000.0
 @dataclass
 class Delegated:
     until: float
+    role: str = "clerk"
 
 
 @dataclass
@@ -29,14 +30,20 @@ class Desk:
     away: list[bool]
     made: list[Delegated] = field(default_factory=list)
     stopped: list[Delegated] = field(default_factory=list)
+    lasting: float = 0.01
+    """Seconds until the first key ends; the others last for an hour."""
+    stops_that_fail: int = 0
 
     def delegate(self, *_: str) -> Delegated:
         if self.away and self.away.pop(0):
             raise TokenError("the token is not connected")
-        self.made.append(Delegated(NOW + (0.01 if not self.made else 3600)))
+        self.made.append(Delegated(NOW + (self.lasting if not self.made else 3600)))
         return self.made[-1]
 
     def stop(self, _: str, key: Delegated) -> None:
+        if self.stops_that_fail:
+            self.stops_that_fail -= 1
+            raise TokenError("the token is not connected")
         self.stopped.append(key)
 
 
@@ -57,11 +64,43 @@ def test_a_key_is_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first: Any = keys.of("ORDERS", "clerk")
     assert keys.of("ORDERS", "clerk") is first
 
+    async def changed() -> bool:
+        return is_read
+
     async def renew() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(keys.renew(lambda: is_read), 0.4)
+            await asyncio.wait_for(keys.renew(changed), 0.4)
 
     asyncio.run(renew())
     assert (len(desk.made), len(desk.stopped)) == (made, stopped)
     assert keys.of("ORDERS", "clerk") is desk.made[-1]
     assert ("the token is not connected" in stream.getvalue()) is ("away" in name)
+
+
+def test_the_key_of_a_role_that_is_no_longer_named_ends_and_a_stop_that_failed_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delegated_keys, "_IN_FLIGHT", 0.0)
+    stream, desk = io.StringIO(), Desk([False, True, False], lasting=3600)
+    own: Any = desk
+    keys = DelegatedKeys(own, 1, EventLog(stream, "issuer"), lambda: NOW)
+    clerk: Any = keys.of("ORDERS", "clerk")
+    with pytest.raises(TokenError):
+        keys.of("ORDERS", "auditor")
+    auditor: Any = keys.of("ORDERS", "auditor")
+    desk.stops_that_fail = 1
+    keys.retain([("ORDERS", "auditor")])
+    assert dict(keys.keys) == {("ORDERS", "auditor"): auditor}
+
+    async def changed() -> bool:
+        return True
+
+    async def renew() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(keys.renew(changed), 0.3)
+
+    asyncio.run(renew())
+    assert desk.stopped == [clerk]
+    assert stream.getvalue().count('"event":"not removed"') == 1
+    keys.end()
+    assert desk.stopped == [clerk, auditor]

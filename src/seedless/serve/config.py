@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -49,7 +49,19 @@ from seedless.text import holds_seed, quoted, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AccountKeys", "CalloutConfig", "Delegation", "KeySource", "Tls", "load", "software_key"]
+__all__ = [
+    "AccountKeys",
+    "CalloutConfig",
+    "Delegation",
+    "KeySource",
+    "SoftwareKeys",
+    "Tls",
+    "delegated_roles",
+    "load",
+    "read_file",
+    "require_address",
+    "software_key",
+]
 
 DELEGATED = "delegated"
 _EXAMPLE = "seedless docs reference/callout lists its members"
@@ -169,6 +181,7 @@ class CalloutConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
         for place in Bounds.__struct_fields__:
             if getattr(self.bounds, place) <= 0:
                 raise InvalidValue("is not above 0", f"bounds.{place.replace('_', '-')}")
+        require_address(self.listen)
         if self.mode == "operator":
             self._check_operator_mode()
         else:
@@ -239,24 +252,75 @@ def _require_account_key(text: str, place: str) -> None:
         raise InvalidValue("is not the public key of an account", place)
 
 
+def require_address(listen: str) -> None:
+    """Raise `InvalidValue` unless *listen* is empty, or `host:port`."""
+    host, _, port = listen.rpartition(":")
+    if listen and (not host or not port.isdecimal()):
+        raise InvalidValue("is no address: write host:port, as 127.0.0.1:9100", "listen")
+
+
+def delegated_roles(accounts: Mapping[str, AccountKeys]) -> tuple[tuple[str, str], ...]:
+    """Return the accounts and roles, by name, whose keys are delegated."""
+    return tuple(
+        (name, role)
+        for name, keys in accounts.items()
+        for role, source in keys.roles.items()
+        if source.kind == DELEGATED
+    )
+
+
 def load(path: Path) -> CalloutConfig:
     """Read the configuration at *path*; raise `StoreError` with the place of what is not right."""
+    return read_file(path, CalloutConfig, _REASON, _EXAMPLE)
+
+
+class _Configuration(Protocol):
+    def check(self) -> None:
+        """Raise `InvalidValue` with the place for values that do not go with each other."""
+
+
+C = TypeVar("C", bound=_Configuration)
+
+
+def read_file(path: Path, kind: type[C], reason: str, example: str) -> C:
+    """Read the configuration of a service at *path*, of a *kind*.
+
+    Raise `StoreError` with the place of what is not right, and the hint *example*; for a file that others can
+    write with the *reason* why that is refused.
+    """
     data = atomic.read(path)
     if data is None:
-        raise StoreError(f"there is no {shown(path)}", _EXAMPLE)
-    require_owned(path, _REASON)
+        raise StoreError(f"there is no {shown(path)}", example)
+    require_owned(path, reason)
     if holds_seed(data.decode("utf-8", "replace")):
         raise StoreError(
             f"{shown(path)} holds a seed", "put it into a file with mode 0600, and name that: file:/path"
         )
     try:
-        config = strict_json.read_toml(data, CalloutConfig)
+        config = strict_json.read_toml(data, kind)
         config.check()
     except BadClaims as error:
-        raise StoreError(f"{shown(path)}: {error.message}", _EXAMPLE) from error
+        raise StoreError(f"{shown(path)}: {error.message}", example) from error
     except InvalidValue as error:
-        raise StoreError(f"{shown(path)}: {error.path.rstrip('.')} {error}", _EXAMPLE) from error
+        raise StoreError(f"{shown(path)}: {error.path.rstrip('.')} {error}", example) from error
     return config
+
+
+class SoftwareKeys:
+    """Keys whose seeds are in files, which are read anew each time, or in variables, which are kept.
+
+    A variable is taken out of the environment when it is read.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._kept: dict[KeySource, SoftwareKey] = {}
+
+    def read(self, source: KeySource, role: Role) -> SoftwareKey:
+        """Return the key at *source*, of a *role*; raise `StoreError`."""
+        if source.kind == "file" or source not in self._kept:
+            self._kept[source] = software_key(source, role)
+        return self._kept[source]
 
 
 def software_key(

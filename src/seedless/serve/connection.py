@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.subscription import Subscription
 
+    from seedless.serve.config import Tls
     from seedless.serve.logs import EventLog
 
-__all__ = ["NatsAccess", "ServiceConnection", "log_in", "read_secret"]
+__all__ = ["NatsAccess", "ServiceConnection", "access_of", "log_in", "read_secret"]
 
 _ROUND_TRIP = 2.0  # seconds in which a server answers PING, or the connection is blocked
 _WATCH = 5.0  # seconds between two of them
@@ -58,6 +59,11 @@ class NatsAccess(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Show where, and nothing of how."""
         return f"NatsAccess(servers={self.servers!r})"
+
+
+def access_of(servers: tuple[str, ...], tls: Tls, creds: Path | None, nkey: Path | None = None) -> NatsAccess:
+    """Return the login at *servers* as a configuration states it: with a creds file, or a bare nkey."""
+    return NatsAccess(servers=servers, creds=creds, nkey=nkey, ca=tls.ca, certificate=tls.cert, key=tls.key)
 
 
 async def log_in(access: NatsAccess, name: str, **options: Any) -> Client:  # noqa: ANN401 - those of nats-py

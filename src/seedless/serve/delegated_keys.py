@@ -1,4 +1,4 @@
-"""Delegated keys of a callout: made at the start, replaced at half of their time, removed at the end.
+"""Delegated keys of a service: added at the start, replaced at half of their time, removed at the end.
 
 While the token is away the keys go on signing until their end; that is reported at every attempt to replace
 them.
@@ -7,46 +7,93 @@ them.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from seedless.errors import SeedlessError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from seedless.app.delegation import DelegatedKey
-    from seedless.serve.issuer_process import WorkspaceDesk
     from seedless.serve.logs import EventLog
 
-__all__ = ["DelegatedKeys"]
+__all__ = ["DelegatedKeys", "DelegationDesk"]
 
 _RENEWED_AT = 0.5  # of the time of a delegation
 _ATTEMPTS = 10  # in that time
 _IN_FLIGHT = 5.0  # seconds, longer than servers wait for a login
 
+T = TypeVar("T")
+
+
+class DelegationDesk(Protocol):
+    """What has the token; it waits for token and servers, and belongs to one thread at a time."""
+
+    def delegate(self, account: str, role: str) -> DelegatedKey:
+        """Return a new delegated key of *account* that all servers have."""
+
+    def stop(self, account: str, key: DelegatedKey) -> None:
+        """Forget *key*, and remove it where nothing that it has signed is valid."""
+
 
 class DelegatedKeys:
     """The delegated key of each account and role that was asked for, with a *desk* that has the token."""
 
-    def __init__(self, desk: WorkspaceDesk, span: int, log: EventLog, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        desk: DelegationDesk,
+        span: int,
+        log: EventLog,
+        clock: Callable[[], float],
+    ) -> None:
         """Delegate for *span* seconds."""
         self._desk = desk
         self._span = span
         self._log = log
         self._clock = clock
         self._keys: dict[tuple[str, str], DelegatedKey] = {}
+        # Keys that are replaced, or of roles that are no longer named, by the name of their account. They
+        # stay until the service uses the others: a login that has begun is signed by the previous key.
+        self._previous: list[tuple[str, DelegatedKey]] = []
+        # A token is slow: requests go on meanwhile.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="seedless-delegation")
+        # A workspace is used by one thread at a time. Not only by that of its own: at the start the main
+        # thread asks for a PIN, which nothing could interrupt elsewhere, and a reload waits for the keys.
+        self._exclusive = threading.RLock()
+
+    @property
+    def keys(self) -> Mapping[tuple[str, str], DelegatedKey]:
+        """The key of each account and role, by name."""
+        return dict(self._keys)
 
     def of(self, account: str, role: str) -> DelegatedKey:
         """Return the key that signs users of *account* in *role*, by name; the first time it is delegated.
 
-        Blocks as long as the token and the servers do; raise what they raise.
+        Blocks as long as the token and the servers do; raise what they raise. In an event loop, await
+        `in_thread` of it.
         """
-        if (account, role) not in self._keys:
-            self._keys[account, role] = self._desk.delegate(account, role)
-            self._log.info("delegated", account=account, role=role)
-        return self._keys[account, role]
+        with self._exclusive:
+            if (account, role) not in self._keys:
+                self._delegate(account, role)
+            return self._keys[account, role]
 
-    async def renew(self, changed: Callable[[], bool]) -> None:
+    def retain(self, places: Collection[tuple[str, str]]) -> None:
+        """Let the keys of all but *places* (accounts and roles) end at the next turn of `renew`."""
+        for place in self._keys.keys() - set(places):
+            self._previous.append((place[0], self._keys.pop(place)))
+
+    async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Return what *function* does in a thread, when nothing else uses the desk."""
+
+        def run() -> T:
+            with self._exclusive:
+                return function(*arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    async def renew(self, changed: Callable[[], Awaitable[bool]]) -> None:
         """Replace keys before they end, until the service ends.
 
         *changed* uses the keys that there are now, and returns whether it could; a key that is still in use
@@ -54,27 +101,39 @@ class DelegatedKeys:
         """
         while True:
             await asyncio.sleep(self._span * _RENEWED_AT / _ATTEMPTS)
-            for place, key in list(self._keys.items()):
-                if key.until - self._clock() > self._span * _RENEWED_AT:
-                    continue
-                try:
-                    self._keys[place] = await asyncio.to_thread(self._desk.delegate, *place)
-                    if changed():
-                        await asyncio.sleep(
-                            _IN_FLIGHT
-                        )  # logins that have begun are signed by the previous key
-                        await asyncio.to_thread(self._desk.stop, place[0], key)
-                except SeedlessError as error:
-                    account, role = place
-                    self._log.error("not delegated", account=account, role=role, reason=error.message)
-                else:
-                    self._log.info("delegated", account=place[0], role=place[1])
+            await self.in_thread(self._replace_due)
+            if self._previous and await changed():
+                await asyncio.sleep(_IN_FLIGHT)
+                await self.in_thread(self._stop_previous)
 
     def end(self) -> None:
         """Forget all keys, and remove those that have signed nothing that is valid."""
-        for (account, role), key in self._keys.items():
+        with self._exclusive:
+            self.retain(())
+            self._stop_previous()
+        self._thread.shutdown()
+
+    def _delegate(self, account: str, role: str) -> None:
+        self._keys[account, role] = self._desk.delegate(account, role)
+        self._log.info("delegated", account=account, role=role)
+
+    def _replace_due(self) -> None:
+        for (account, role), key in list(self._keys.items()):
+            if key.until - self._clock() > self._span * _RENEWED_AT:
+                continue
+            try:
+                self._delegate(account, role)
+            except SeedlessError as error:
+                self._log.error("not delegated", account=account, role=role, reason=error.message)
+            else:
+                self._previous.append((account, key))
+
+    def _stop_previous(self) -> None:
+        """Stop the keys that are no longer used; what the token cannot do now is tried at the next turn."""
+        for account, key in list(self._previous):
             try:
                 self._desk.stop(account, key)
             except SeedlessError as error:
-                self._log.error("not removed", account=account, role=role, reason=error.message)
-        self._keys.clear()
+                self._log.error("not removed", account=account, role=key.role, reason=error.message)
+            else:
+                self._previous.remove((account, key))

@@ -145,8 +145,7 @@ class Issuer:
 
         *answered* gets endpoint, code and seconds of each answer.
         """
-        self._config = config
-        self.keys = dict(keys)
+        self.use(config, keys)
         self._audit = audit
         self._log = log
         self._desk = desk
@@ -156,6 +155,11 @@ class Issuer:
         self.counts: dict[str, dict[str, int]] = {
             name: {"num_requests": 0, "num_errors": 0} for name in ENDPOINTS
         }
+
+    def use(self, config: IssuerConfig, keys: Mapping[tuple[str, str], Signer]) -> None:
+        """Answer all further requests by *config*, and sign with *keys*, by account and role."""
+        self._config = config
+        self.keys = dict(keys)
 
     def receiver(self, endpoint: str) -> Callable[[Msg], Awaitable[None]]:
         """Return what takes the messages of *endpoint*, and handles each in a task."""
@@ -228,7 +232,10 @@ class Issuer:
         def made(iat: int) -> tuple[AuditEntry, str]:
             claims = Claims(sub=asked.key, name=asked.name, body=body, exp=iat + seconds)
             # By the key of this moment: one that has been replaced meanwhile signs no more.
-            text = sign(claims, self.keys[place], now=iat).text
+            key = self.keys.get(place)
+            if key is None:
+                raise Refused(f"users in the role {quoted(asked.role)} are not issued any more")
+            text = sign(claims, key, now=iat).text
             return AuditEntry(
                 endpoint="user", sub=asked.key, account=account, iat=iat, digest=_digest(text),
                 name=asked.name, role=asked.role, exp=claims.exp,

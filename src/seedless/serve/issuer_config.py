@@ -31,19 +31,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from seedless import strict_json
-from seedless.config import require_owned
-from seedless.errors import BadClaims, InvalidValue, StoreError
-from seedless.serve.config import AccountKeys, Delegation, File, Tls
+from seedless.errors import InvalidValue
+from seedless.serve.config import (
+    AccountKeys,
+    Delegation,
+    File,
+    Tls,
+    delegated_roles,
+    read_file,
+    require_address,
+)
 from seedless.serve.rules import Span
-from seedless.store import atomic
-from seedless.text import holds_seed, quoted, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["ENDPOINTS", "IssuerConfig", "IssuerRule", "load"]
 
+_EXAMPLE = "seedless docs howto/issuer has an example"
 Endpoint = Literal["user", "account", "revoke", "info"]
 ENDPOINTS: tuple[Endpoint, ...] = ("user", "account", "revoke", "info")
 
@@ -110,6 +115,7 @@ class IssuerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
         for place in ("replicas", "concurrency", "validity"):
             if getattr(self, place) <= 0:
                 raise InvalidValue("is not above 0", place)
+        require_address(self.listen)
         self._check_accounts()
         for index, rule in enumerate(self.rules):
             if self.delegation is not None and rule.longest > self.delegation.span // 2:
@@ -124,7 +130,7 @@ class IssuerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
         for name, keys in self.accounts.items():
             if not keys.key or keys.signing_key is not None:
                 raise InvalidValue("has a key and roles, and no signing-key", f"accounts.{name}")
-            if self.delegation is None and any(one.kind == "delegated" for one in keys.roles.values()):
+            if self.delegation is None and delegated_roles({name: keys}):
                 raise InvalidValue("has delegated keys, and there is no [delegation]", f"accounts.{name}")
             if any(one.kind == "pkcs11" for one in keys.roles.values()):
                 raise InvalidValue("names a token, which signs a few jwts a second", f"accounts.{name}")
@@ -132,20 +138,4 @@ class IssuerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
 def load(path: Path) -> IssuerConfig:
     """Read the configuration at *path*; raise `StoreError` with the place of what is not right."""
-    data = atomic.read(path)
-    if data is None:
-        raise StoreError(f"there is no {shown(path)}", _EXAMPLE)
-    require_owned(path, "it decides who has users issued")
-    if holds_seed(data.decode("utf-8", "replace")):
-        raise StoreError(f"{shown(path)} holds a seed", "put it into a file with mode 0600, and name that")
-    try:
-        config = strict_json.read_toml(data, IssuerConfig)
-        config.check()
-    except BadClaims as error:
-        raise StoreError(f"{shown(path)}: {error.message}", _EXAMPLE) from error
-    except InvalidValue as error:
-        raise StoreError(f"{shown(path)}: {quoted(error.path)} {error}", _EXAMPLE) from error
-    return config
-
-
-_EXAMPLE = "seedless docs howto/issuer has an example"
+    return read_file(path, IssuerConfig, "it decides who has users issued", _EXAMPLE)

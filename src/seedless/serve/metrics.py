@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from seedless.errors import UsageError
+from seedless.text import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -107,9 +110,13 @@ class HttpStatus:
         self._registry = registry
         self._problem = problem
 
-    async def serve(self, host: str, port: int, log: EventLog) -> asyncio.Server:
-        """Listen on *host* and *port*; raise `OSError` where that is not possible."""
-        server = await asyncio.start_server(self._answer, host, port, limit=_LONGEST)
+    async def serve(self, address: str, log: EventLog) -> asyncio.Server:
+        """Listen on *address* (`host:port`); raise `UsageError` where that is not possible."""
+        host, _, port = address.rpartition(":")
+        try:
+            server = await asyncio.start_server(self._answer, host.strip("[]"), int(port), limit=_LONGEST)
+        except (OSError, OverflowError) as error:
+            raise UsageError(f"cannot listen on {shown(address)}: {error}") from error
         for one in server.sockets:
             log.info("listening", address="{}:{}".format(*one.getsockname()[:2]))
         return server

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from seedless.errors import SeedlessError, UsageError
+from seedless.errors import SeedlessError
 from seedless.serve.answer import deviations
 from seedless.serve.callout import QUEUE, Callout, CalloutSetup
 from seedless.serve.connection import NatsAccess, ServiceConnection
 from seedless.serve.discovery import DiscoveredEndpoint, Discovery
 from seedless.serve.metrics import CalloutMetrics, HttpStatus
 from seedless.serve.request import SUBJECT
+from seedless.serve.signals import handle_signals
 from seedless.serve.system_account import SystemView
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class CalloutService(Struct, frozen=True, kw_only=True):
 
     `account` is the one that servers ask in: its public key, in configuration mode its name.
     `system` is a login to the system account, with which the servers are listed that requests may come from;
-    `listen` where metrics are given.
+    `listen` where metrics are given (`host:port`).
     """
 
     account: str
@@ -54,7 +54,7 @@ class CalloutService(Struct, frozen=True, kw_only=True):
     setup: CalloutSetup
     queue: str = QUEUE
     system: NatsAccess | None = None
-    listen: tuple[str, int] | None = None
+    listen: str = ""
 
 
 class CalloutProcess:
@@ -66,6 +66,7 @@ class CalloutProcess:
         self._log = log
         self.metrics = CalloutMetrics()
         self.service = load()
+        self._reloading = asyncio.Lock()
         self._reported: list[str] = []
         self._system = None if self.service.system is None else self._system_account(self.service.system)
         self.connection = ServiceConnection(
@@ -86,21 +87,16 @@ class CalloutProcess:
     async def run(self) -> None:
         """Answer until the process is asked to end; raise `UsageError` if metrics cannot be given."""
         async with contextlib.AsyncExitStack() as stack:
-            if self.service.listen is not None:
+            if self.service.listen:
                 status = HttpStatus(self.metrics.registry, self.problem)
-                host, port = self.service.listen
-                try:
-                    server = await status.serve(host, port, self._log)
-                except OSError as error:
-                    raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-                stack.callback(server.close)
+                stack.callback((await status.serve(self.service.listen, self._log)).close)
             if self._system is not None:
                 asking = asyncio.create_task(self._system.run())
                 stack.push_async_callback(_ended, self._system, asking)
                 # Requests are not answered while servers are not known, so they are asked for afterwards.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._system.connection.connected.wait(), _START)
-            self._handle_signals()
+            handle_signals(self.stop, self.reload)
             self._log.info("started", instance=self._discovery.id)
             await self.connection.run(self.callout.finish)
         self._log.info("ended")
@@ -110,20 +106,25 @@ class CalloutProcess:
         self._log.info("draining")
         self.connection.stop()
 
-    def reload(self) -> bool:
+    async def reload(self) -> bool:
         """Read the configuration again, and return whether that succeeded; else everything stays as it is."""
-        try:
-            service = self._load()
-        except SeedlessError as error:
-            self._log.error("configuration not read", reason=error.message, hint=error.hint)
-            return False
+        async with self._reloading:
+            try:
+                # In a thread: a role that is new has a key delegated, which waits for token and servers.
+                service = await asyncio.to_thread(self._load)
+            except SeedlessError as error:
+                self._log.error("configuration not read", reason=error.message, hint=error.hint)
+                return False
+            self._use(service)
+            return True
+
+    def _use(self, service: CalloutService) -> None:
         self.callout.use(service.setup)
         if service.access != self.service.access:
             self.connection.replace(service.access)
         self.service = service
         self._log.info("configuration read")
         self._warn()
-        return True
 
     def problem(self) -> str | None:
         """Return why logins are not answered now, or None."""
@@ -166,13 +167,6 @@ class CalloutProcess:
             for line in [line for line in lines if line not in self._reported]:
                 self._log.warning("not as servers have it", reason=line)
             self._reported = lines
-
-    def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(RuntimeError, ValueError):  # only the main thread receives signals
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.stop)
-            loop.add_signal_handler(signal.SIGHUP, self.reload)
 
 
 async def _ended(system: SystemView, asking: asyncio.Task[None]) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from seedless.errors import UsageError
 from seedless.nkey import Role
 from seedless.serve import config as configurations
 from seedless.serve.answer import AccountSigners, configuration_keys, operator_keys
 from seedless.serve.backends import open_backends
 from seedless.serve.callout import CalloutSetup
-from seedless.serve.connection import NatsAccess
+from seedless.serve.connection import access_of
 from seedless.serve.process import CalloutService
 from seedless.serve.rules import decide
 from seedless.serve.sealing import Sealing
@@ -24,14 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from seedless.seeds import SoftwareKey
     from seedless.serve.answer import AnswerKeys
     from seedless.serve.config import CalloutConfig, KeySource
+    from seedless.serve.delegated_keys import DelegatedKeys
     from seedless.serve.login import Identity, Login, LoginGrant
     from seedless.signer import Signer
 
     OnToken = Callable[[str], Signer]
-    Delegated = Callable[[str, str], Signer]
 
 __all__ = ["ServiceLoader"]
 
@@ -39,24 +37,23 @@ __all__ = ["ServiceLoader"]
 class ServiceLoader:
     """Read the configuration at *path*, as often as it is called."""
 
-    def __init__(self, path: Path, on_token: OnToken, delegated: Delegated | None = None) -> None:
+    def __init__(self, path: Path, on_token: OnToken, delegated: DelegatedKeys | None = None) -> None:
         """Take *on_token*, which returns the signer of the key that a PKCS#11 URI names.
 
-        *delegated* returns that of an account and a role whose key is delegated; without it these are
-        left out.
+        *delegated* has those of the roles whose keys are delegated; without it these are left out.
         """
         self._path = path
         self._on_token = on_token
         self._delegated = delegated
         self._on_tokens: dict[KeySource, Signer] = {}
-        self._kept: dict[KeySource, SoftwareKey] = {}
+        self._in_software = configurations.SoftwareKeys()
 
     def __call__(self) -> CalloutService:
         """Return the service; raise `SeedlessError` with the place of what is not right."""
         config = configurations.load(self._path)
         sealing = None
         if config.curve_key is not None:
-            sealing = Sealing(self._software(config.curve_key, Role.CURVE))
+            sealing = Sealing(self._in_software.read(config.curve_key, Role.CURVE))
         xkey = str(sealing.public_key) if sealing else ""
 
         def grant(identity: Identity, login: Login) -> LoginGrant:
@@ -71,13 +68,15 @@ class ServiceLoader:
         )
         system = None
         if config.system_creds or config.system_nkey:
-            system = _access(config, config.system_creds, config.system_nkey)
+            system = access_of(config.servers, config.tls, config.system_creds, config.system_nkey)
+        if self._delegated is not None:
+            self._delegated.retain(configurations.delegated_roles(config.accounts))
         return CalloutService(
             account=config.account,
-            access=_access(config, config.creds, config.nkey),
+            access=access_of(config.servers, config.tls, config.creds, config.nkey),
             system=system,
             setup=setup,
-            listen=_address(config.listen) if config.listen else None,
+            listen=config.listen,
         )
 
     def _keys(self, config: CalloutConfig, xkey: str) -> AnswerKeys:
@@ -98,7 +97,7 @@ class ServiceLoader:
         roles = {role: self._signer(one) for role, one in sources.items() if one.kind != "delegated"}
         if self._delegated is not None:
             for role in sources.keys() - roles.keys():
-                roles[role] = self._delegated(account, role)
+                roles[role] = self._delegated.of(account, role)
         return roles
 
     def _signer(self, source: KeySource) -> Signer:
@@ -106,23 +105,4 @@ class ServiceLoader:
             if source not in self._on_tokens:
                 self._on_tokens[source] = self._on_token(source.place)
             return self._on_tokens[source]
-        return self._software(source, Role.ACCOUNT)
-
-    def _software(self, source: KeySource, role: Role) -> SoftwareKey:
-        if source.kind == "file" or source not in self._kept:
-            self._kept[source] = configurations.software_key(source, role)
-        return self._kept[source]
-
-
-def _access(config: CalloutConfig, creds: Path | None, nkey: Path | None) -> NatsAccess:
-    tls = config.tls
-    return NatsAccess(
-        servers=config.servers, creds=creds, nkey=nkey, ca=tls.ca, certificate=tls.cert, key=tls.key
-    )
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal():
-        raise UsageError(f"listen is {text!a}, which is no address", "write host:port, as 127.0.0.1:9100")
-    return host.strip("[]"), int(port)
+        return self._in_software.read(source, Role.ACCOUNT)

@@ -19,12 +19,11 @@ from seedless.errors import UsageError
 from seedless.nkey import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from seedless.app.workspace import Workspace
+    from seedless.serve.config import Delegation
     from seedless.serve.delegated_keys import DelegatedKeys
     from seedless.serve.logs import EventLog
     from seedless.serve.service import ServiceLoader
-    from seedless.signer import Signer
 
 configuration_argument = click.argument(
     "configuration", metavar="CONFIG.toml", type=click.Path(path_type=Path)
@@ -56,7 +55,7 @@ def callout(settings: Settings, *, configuration: Path) -> None:
     logging.getLogger("seedless").addHandler(LoggedEvents(log))
     with contextlib.ExitStack() as stack:
         delegated = _delegated_keys(settings, configuration, log)
-        load = loader(CommandWorkspace(settings), stack, configuration, delegated.of if delegated else None)
+        load = loader(CommandWorkspace(settings), stack, configuration, delegated)
         if delegated is not None:
             stack.callback(delegated.end)
         load()  # before any loop: tokens ask for PINs, and a mistake ends the command with a sentence
@@ -78,27 +77,30 @@ def _delegated_keys(settings: Settings, configuration: Path, log: EventLog) -> D
     config = configurations.load(configuration.absolute())
     if config.delegation is None:
         return None
-    from msgspec.structs import replace
-
     from seedless.app.resolver.remote import Remote
-    from seedless.app.workspace import Workspace
     from seedless.serve.delegated_keys import DelegatedKeys
-    from seedless.serve.issuer_process import WorkspaceDesk
+    from seedless.serve.workspace_desk import WorkspaceDesk
 
-    chosen = replace(settings, context=config.delegation.context or settings.context)
-    workspace = Workspace(
-        chosen.store, operator=chosen.operator, module=chosen.module, token=chosen.token,
-        pin_source=chosen.pin_source, context=chosen.context,
-    )  # fmt: skip
+    workspace = delegating_workspace(settings, config.delegation)
     desk = WorkspaceDesk(workspace, Remote(urls=config.servers), config.delegation.span)
     return DelegatedKeys(desk, config.delegation.span, log, workspace.clock)
+
+
+def delegating_workspace(settings: Settings, delegation: Delegation) -> Workspace:
+    """Return the workspace whose token delegates keys to a service."""
+    from seedless.app.workspace import Workspace
+
+    return Workspace(
+        settings.store, operator=settings.operator, module=settings.module, token=settings.token,
+        pin_source=settings.pin_source, context=delegation.context or settings.context,
+    )  # fmt: skip
 
 
 def loader(
     workspace: CommandWorkspace,
     stack: contextlib.ExitStack,
     configuration: Path,
-    delegated: Callable[[str, str], Signer] | None = None,
+    delegated: DelegatedKeys | None = None,
 ) -> ServiceLoader:
     """Return what reads *configuration*; tokens stay open until *stack* is closed."""
     require_serve()

@@ -10,6 +10,7 @@ import click
 
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
+from seedless.cli.serve.callout import delegating_workspace, require_serve
 
 _FILE: Any = click.Path(path_type=Path)
 
@@ -23,31 +24,27 @@ def issuer(settings: Settings, *, configuration: Path) -> None:
     CONFIGURATION is a TOML file. Any NATS client asks: issuer.user for the jwt of a public key,
     issuer.account to have accounts signed by their desired state, issuer.revoke, issuer.info. Who asks is
     known by the server of the importing account. What is issued is appended to a JetStream stream before
-    it is answered. The log is on stderr, a JSON object a line; SIGTERM answers what was received, and
-    ends.
+    it is answered. The log is on stderr, a JSON object a line. SIGTERM answers what was received, and ends;
+    SIGHUP reads CONFIGURATION again.
 
     \b
     Example:
       seedless serve issuer /etc/seedless/issuer.toml
     """
+    require_serve()
     import asyncio  # not for --help
     from importlib.metadata import version
 
-    from msgspec.structs import replace
-
-    from seedless.app.workspace import Workspace
     from seedless.serve.issuer_config import load
     from seedless.serve.issuer_process import SERVICE, IssuerProcess
     from seedless.serve.logs import EventLog
 
-    config = load(configuration)
-    workspace = None
-    if config.delegation is not None:
-        context = config.delegation.context or settings.context
-        settings = replace(settings, context=context)
-        workspace = Workspace(
-            settings.store, operator=settings.operator, module=settings.module, token=settings.token,
-            pin_source=settings.pin_source, context=settings.context,
-        )  # fmt: skip
-    process = IssuerProcess(config, EventLog(sys.stderr, SERVICE), version("seedless"), workspace)
-    asyncio.run(process.run())
+    path = configuration.absolute()
+    delegation = load(path).delegation
+    workspace = None if delegation is None else delegating_workspace(settings, delegation)
+    log = EventLog(sys.stderr, SERVICE)
+
+    async def run() -> None:
+        await IssuerProcess(lambda: load(path), log, version("seedless"), workspace).run()
+
+    asyncio.run(run())

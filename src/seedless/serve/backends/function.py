@@ -51,6 +51,7 @@ class UserFunction:
         self._name = name
         self._function = _imported(settings)
         self._is_async = inspect.iscoroutinefunction(self._function)
+        # Its threads end when it is collected: nothing else refers to a backend that was replaced.
         self._pool = ThreadPoolExecutor(max_workers=settings.threads, thread_name_prefix=f"backend-{name}")
 
     def __repr__(self) -> str:

@@ -208,6 +208,7 @@ class UserFile:
         self._accepted = _Verdicts(_MOST_ACCEPTED)
         self._rejected = _Verdicts(_MOST_REJECTED)
         self._running: dict[bytes, asyncio.Task[bool]] = {}
+        # Its threads end when it is collected: nothing else refers to a backend that was replaced.
         self._pool = ThreadPoolExecutor(max_workers=settings.threads, thread_name_prefix=f"argon2id-{name}")
         self._seen = self._stamp()
         self._looked = clock()
