@@ -17,6 +17,7 @@
     └── TokenError                4  anything about a token
         ├── ModuleError           4  the PKCS#11 module cannot be loaded
         ├── NoToken               4  no token, or more than one, matches
+        │   └── NotConnected      4  the token that a label and a serial name is not there
         ├── NoKey                 4  no key, or more than one, matches
         └── PinError              4  the PIN is wrong, locked or not given
 
@@ -45,6 +46,7 @@ __all__ = [
     "NoKey",
     "NoTls",
     "NoToken",
+    "NotConnected",
     "PinError",
     "Refused",
     "SeedlessError",
@@ -192,6 +194,10 @@ class ModuleError(TokenError):
 
 class NoToken(TokenError):
     """No token matches, or more than one does."""
+
+
+class NotConnected(NoToken):
+    """The one token that a label and a serial name is not connected: it is elsewhere, or lost."""
 
 
 class NoKey(TokenError):

@@ -13,7 +13,7 @@ import msgspec
 from seedless import config_edit
 from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.config import choose_module, softhsm_module
-from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
+from seedless.errors import ModuleError, NoKey, NotConnected, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
 from seedless.nkey import PublicKey, Role
 from seedless.pin import parse_pin_source, require_source, uri_pin_source
@@ -291,16 +291,16 @@ class OpenTokens:
         """Return the error for a key of which all tokens are *absent*."""
         from seedless.app.backups import way_on  # only where a token is not there
 
-        error = absent[0]
-        message = error.message
+        error, message = absent[0], absent[0].message
         if len(absent) > 1:
             reasons = "; ".join(one.message for one in absent)
             message = f"{public_key} is on {len(absent)} tokens, and none can be used: {reasons}"
         if isinstance(error, ModuleError):
             return ModuleError(message, error.hint)
-        # Two tokens that match one URI are not lost.
-        way = way_on(self._workspace, public_key) if "is not connected" in message else ""
-        return NoToken(message, f"{error.hint}; if it is lost: {way}" if way else error.hint)
+        if not any(isinstance(one, NotConnected) for one in absent):  # two that match one URI are not lost
+            return NoToken(message, error.hint)
+        way = way_on(self._workspace, public_key)
+        return NotConnected(message, f"{error.hint}; if it is lost: {way}" if way else error.hint)
 
     def _absence(self, uri: KeyUri) -> TokenError | None:
         """Return why the token that *uri* means cannot be used here, None where it is connected.

@@ -22,7 +22,7 @@ from pkcs11 import _pkcs11
 from pkcs11.constants import TokenFlag
 from pkcs11.exceptions import PKCS11Error
 
-from seedless.errors import ModuleError, NoToken, TokenError
+from seedless.errors import ModuleError, NotConnected, NoToken, TokenError
 from seedless.pkcs11 import cryptoki, observer, softhsm
 from seedless.pkcs11.families import configuration_of, firmware_of
 from seedless.pkcs11.return_values import explain, explained, is_loss
@@ -327,16 +327,17 @@ def _missing(module: Module, uri: KeyUri, slots: list[tuple[Slot, TokenInfo]]) -
     # A label and a serial name one device, as the inventory does for each key: another name is no cure.
     # One that is there with both differs in something else, which the whole URI shows.
     there = {(info.label, info.serial) for _, info in slots}
+    kind: type[NoToken] = NoToken
     if uri.token and uri.serial and (uri.token, uri.serial) not in there:
         token = f'token "{between_quotes(uri.token)}" (serial {between_quotes(uri.serial)})'
-        message, hint = f"{token} is not connected", "connect it"
+        kind, message, hint = NotConnected, f"{token} is not connected", "connect it"
     else:
         message = f"no token matches {uri}"
         hint = "name one by its label or serial, as in pkcs11:token=NAME;serial=NUMBER" if slots else ""
     if not slots:
         configuration = configuration_of(module.path.name) or "whether the device is plugged in"
         hint = f"{hint}, or look at {configuration}" if hint else f"look at {configuration}"
-    return NoToken(f"{message}: the module shows {shows}", hint)
+    return kind(f"{message}: the module shows {shows}", hint)
 
 
 def _names_of(slots: list[tuple[Slot, TokenInfo]]) -> str:

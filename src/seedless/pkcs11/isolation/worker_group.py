@@ -240,7 +240,7 @@ _LONG = 0.5  # seconds of a signature that may wait for a touch
 _GRACE = 1.0  # seconds for a worker to close its session, all together
 _ERRORS = {
     error.__name__: error
-    for error in (TokenError, errors.ModuleError, errors.NoToken, errors.NoKey, PinError)
+    for error in (TokenError, errors.ModuleError, errors.NoToken, errors.NotConnected, errors.NoKey, PinError)
 }
 _AGAIN = "so did a fresh process; what was signed before is kept: ask the token's maker for a newer driver"
 _LOOK = "look at the driver's configuration and at the connection of the token"
