@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 from msgspec.structs import replace
 
 from seedless.app import arguments, edits
 from seedless.app.arguments import Time
 from seedless.app.edits import Edited
+from seedless.app.key_names import names_of
 from seedless.app.pipeline import Notice, Preview, preview
 from seedless.app.recorder import no_files
-from seedless.claims import Account, Activation, Export, Import
+from seedless.claims import Account, Activation, Export, Import, ServiceLatency
 from seedless.creds import decorate_jwt
 from seedless.errors import BadKey, UsageError
 from seedless.jwt import Claims, Jwt
@@ -35,6 +37,19 @@ Kind = Literal["stream", "service"]
 """What is exported and imported: messages, or answers to requests."""
 
 _KEY_LENGTH = 56
+
+
+class RevokedActivations(msgspec.Struct, frozen=True, kw_only=True):
+    """Activations of *account* (a key, or `*`) for *subject* that count no more: those issued *until* then.
+
+    `name` is that of the account, where the store has it.
+    """
+
+    subject: str
+    type: str
+    account: str
+    name: str | None
+    until: int
 
 
 class Exports:
@@ -196,6 +211,28 @@ class Exports:
             return with_export(body, old, replace(old, revocations=left))
 
         return _edit(self._workspace, account, change, f"unrevoked {subject} for {target}", issuer)
+
+    def revocations(
+        self, account: str, subject: str | None = None, *, kind: Kind | None = None
+    ) -> tuple[RevokedActivations, ...]:
+        """Return whose activations are revoked, of all exports of *account* or of that of *subject*.
+
+        Raise `UsageError` where it does not export *subject*.
+        """
+        body = self._workspace.account(account).claims.body
+        if subject is not None:
+            exported(account, body, subject, kind)
+        found = [
+            (one.subject, one.type, key, until)
+            for one in body.exports
+            if subject in {None, one.subject} and kind in {None, one.type}
+            for key, until in one.revocations.items()
+        ]
+        names = names_of(self._workspace, {key for _, _, key, _ in found} - {EVERYONE})
+        return tuple(
+            RevokedActivations(subject=subject, type=kind, account=key, name=names.get(key), until=until)
+            for subject, kind, key, until in found
+        )
 
 
 class Imports:
@@ -373,6 +410,42 @@ def exported(account: str, body: Account, subject: str, kind: str | None) -> Exp
             "name it: --stream or --service",
         )
     return fitting[0]
+
+
+def changed_export(export: Export, **members: Any) -> Export:  # noqa: ANN401 - of an export
+    """Return *export* with *members*; `latency` and `sampling` are those of its latency measurements.
+
+    Raise `UsageError` where it is not given to which subject the measurements are published.
+    """
+    latency = {name: members.pop(name) for name in ("latency", "sampling") if name in members}
+    if latency:
+        measured = export.service_latency or ServiceLatency()
+        results = latency.get("latency", measured.results)
+        if not results:
+            raise UsageError(
+                "no subject for measurements of latency is named", "name a subject with --latency SUBJECT"
+            )
+        sampling = latency.get("sampling", measured.sampling)
+        members["service_latency"] = ServiceLatency(sampling=sampling, results=results)
+    return replace(export, **members)
+
+
+def activated_import(
+    *, source: str | None, subject: str | None, kind: Kind | None, token: str, activation: Jwt[Any] | None
+) -> Import:
+    """Return the import that the arguments describe, and for those that are not given its *activation*.
+
+    *token* is the activation as the jwt is to have it, a URL of it, or "". Raise `UsageError` where neither
+    contains from which account it is, or what.
+    """
+    if activation is not None:
+        body = activation.claims.body
+        source = source or body.issuer_account or str(activation.issuer)
+        subject, kind = subject or body.subject, kind or body.import_type
+    if not source or not subject:
+        missing = "--remote-subject" if source else "--src-account"
+        raise UsageError(f"{missing} is missing", "an import names an account and its subject")
+    return Import(subject=subject, account=source, type=kind or "", token=token)
 
 
 def with_export(body: Account, old: Export, new: Export) -> Account:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from seedless.app import edits
 from seedless.app.arguments import Time, check_new_name
@@ -123,14 +124,16 @@ class Operators:
     ) -> Preview[Edited[Operator]]:
         """Preview the operator with what *change* makes of its claims; servers read it when they start.
 
-        *add_signing_keys* are public keys, or `generate` for one that is created on the token. Raise
-        `UsageError` for what would lock accounts or users of the store out; with *force* that is a notice.
+        Its system account may be given by name. *add_signing_keys* are public keys, or `generate` for one
+        that is created on the token. Raise `UsageError` for what would lock accounts or users of the store
+        out; with *force* that is a notice.
         """
         workspace = self._workspace
         workspace.refresh()
         before, now = edits.stored(workspace, ()), workspace.now
         added, removed = tuple(map(str, add_signing_keys)), tuple(map(str, remove_signing_keys))
         after = edits.with_terms(edits.applied(change, before.claims), now, expiry=expiry)
+        after = _with_account_key(workspace, before.claims, after)
         _refuse_under_callouts(workspace, before.claims, after)
         again = accounts_again(keys_left(before.claims, removed))
         notices = locking_out(issued_by(workspace, (), removed), REMOVED, again, force=force)
@@ -175,6 +178,18 @@ class Operators:
         another key.
         """
         return replace_operator(self._workspace, previous)
+
+
+def _with_account_key(
+    workspace: Workspace, before: Claims[Operator], after: Claims[Operator]
+) -> Claims[Operator]:
+    """Return *after* with the key of its system account, where that was changed and may be a name."""
+    named = after.body.system_account
+    if named in {"", before.body.system_account}:
+        return after
+    from seedless.app.exports_imports import account_key  # few edits are of the system account
+
+    return replace(after, body=replace(after.body, system_account=account_key(workspace, named)))
 
 
 def _require_signing_key(body: Operator, *, is_created: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 
 from seedless.app import edits
@@ -22,9 +23,20 @@ from seedless.trust import carried_limits, is_expired
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["GENERATE", "SigningKeys", "issued_by", "locking_out", "with_keys"]
+__all__ = ["GENERATE", "ListedSigningKey", "SigningKeys", "issued_by", "locking_out", "with_keys"]
 
 _SHOWN = 10
+
+
+class ListedSigningKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key: whether the inventory has it, and how many jwts that have not expired it has issued."""
+
+    key: str
+    scoped: bool
+    role: str | None
+    description: str | None
+    known: bool
+    issued: int
 
 
 class SigningKeys:
@@ -142,6 +154,25 @@ class SigningKeys:
             issuer=issuer,
             notices=notices,
         )
+
+    def list(self, account: str | None = None) -> tuple[ListedSigningKey, ...]:
+        """Return the signing keys of *account*, or of the operator."""
+        workspace, address = self._workspace, () if account is None else (account,)
+        known = workspace.known_keys()
+
+        def listed(entry: Scope | str) -> ListedSigningKey:
+            key, scope = signing_key(entry), entry if isinstance(entry, Scope) else None
+            return ListedSigningKey(
+                key=key,
+                scoped=scope is not None,
+                role=scope.role if scope else None,
+                description=scope.description if scope else None,
+                known=key in known,
+                issued=len(issued_by(workspace, address, {key})),
+            )
+
+        jwt: Jwt[Any] = workspace.operator() if account is None else workspace.account(account)
+        return tuple(map(listed, jwt.claims.body.signing_keys))
 
 
 REMOVED = "a signing key goes"

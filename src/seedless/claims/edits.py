@@ -137,7 +137,7 @@ def user(body: User | Template, options: Options) -> User | Template:
 
 
 def operator(body: Operator, options: Options) -> Operator:
-    """Return the body of an operator; the option `system_account` is a key by now."""
+    """Return the body of an operator; a name as `system_account` is for `Operators.edit` to replace."""
     members = edited((*OPERATOR, TAGS), body, options)
     if options.get("system_account") is not None:
         members["system_account"] = options["system_account"]

@@ -22,6 +22,7 @@ from seedless.plan import ValidityTimes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Claims
 
     Decorator = Callable[[Any], Any]
@@ -61,6 +62,10 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
         """Return *existing* claims with what the options set; spans count from *now* (Unix seconds)."""
         times = self._times(now, ValidityTimes(start=existing.nbf, expiry=existing.exp))
         return replace(existing, body=self.body(existing.body), nbf=times.start, exp=times.expiry)
+
+    def change(self, workspace: CommandWorkspace) -> Callable[[Claims[Any]], Claims[Any]]:
+        """Return `claims` for the time of *workspace* when it is called."""
+        return lambda existing: self.claims(existing, workspace.now)
 
     def body(self, existing: B) -> B:
         """Return the body of an operator, account or user, or a template, with what the options set."""

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from seedless.app import edits
+from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.app.edits import Edited
+    from seedless.app.pipeline import Preview
     from seedless.cli.workspace import CommandWorkspace
-    from seedless.jwt import Claims
+
+EditPreview: TypeAlias = "Preview[Edited[Any]]"
 
 
-def edit(
-    workspace: CommandWorkspace,
-    address: tuple[str, ...],
-    change: Callable[[Claims[Any]], Claims[Any]],
-    *,
-    reason: str,
-    issuer: str | None = None,
-) -> Edited[Any]:
-    """Sign what *change* makes of the jwt at *address*, in its place."""
-    with workspace.lock():
-        made = edits.edit(workspace, address, lambda claims, _: change(claims), reason=reason, issuer=issuer)
-        return sign_preview(workspace, made)
+def edit_options(command: Callable[..., EditPreview]) -> Callable[..., None]:
+    """Give *command* the options of `sign_options`; sign the edit whose preview it returns, and print it.
+
+    The command runs while the store is locked: what it reads is what is replaced.
+    """
+
+    @functools.wraps(command)
+    def with_edit(workspace: CommandWorkspace, **values: Any) -> None:  # noqa: ANN401 - click's values
+        with workspace.lock():
+            edited = sign_preview(workspace, command(workspace, **values))
+        print_edited(workspace, edited)
+
+    return sign_options(with_edit)
 
 
-def print_edited(workspace: CommandWorkspace, edited: Edited[Any], what: str) -> None:
-    """Print what came of an edit of *what*: the jwt, or that there was nothing to change."""
-    if not edited.changed:
-        workspace.emit({"changed": False}, f"{what}: nothing to change")
+def print_edited(workspace: CommandWorkspace, edited: Edited[Any]) -> None:
+    """Print what came of an edit: the jwt, or that there was nothing to change."""
+    claims = edited.jwt.claims
+    what = f"{claims.body.kind} {shown(claims.name.strip())}"
+    if edited.changed:
+        workspace.emit(describe.data(edited.jwt) | {"changed": True}, f"{what}: changed")
     else:
-        data = describe.data(edited.jwt) | {"changed": True}
-        workspace.emit(data, f"{what}: changed")
+        workspace.emit({"changed": False}, f"{what}: nothing to change")

@@ -10,25 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.app.auth_callout import CalloutMembers
 from seedless.app.edits import Edited
-from seedless.app.exports_imports import account_or_everyone
-from seedless.app.revocations import user_key
-from seedless.app.subjects import GENERATE
-from seedless.claims import ExternalAuthorization
-from seedless.claims.edits import listed
-from seedless.cli import edits
 from seedless.cli.claims_options import several
 from seedless.cli.command import command
+from seedless.cli.edits import print_edited
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import BadKey, UsageError
-from seedless.nkey import PublicKey, Role
-from seedless.seeds import SoftwareKey
-from seedless.text import quoted, shown
-from seedless.trust import EVERYONE
+from seedless.errors import UsageError
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,17 +59,21 @@ def authcallout(
       seedless account authcallout AUTH --auth-user callout --allowed-account ORDERS --curve generate
     """  # fmt: skip
     _require_sense(curve, given, disable=disable)
-    made = SoftwareKey.generate(Role.CURVE) if curve == GENERATE else None
-    key = str(made.public_key) if made else _curve(curve)
-
-    def change(was: ExternalAuthorization) -> ExternalAuthorization:
-        return ExternalAuthorization() if disable else _changed(workspace, name, was, given, key)
-
+    callouts = workspace.auth_callouts
     with workspace.lock():
-        edited = sign_preview(
-            workspace, workspace.auth_callouts.edit(name, change, curve_key=made, issuer=issuer)
-        )
-    _report(workspace, name, edited)
+        if disable:
+            made = callouts.remove(name, issuer=issuer)
+        else:
+            made = callouts.set_members(
+                name,
+                CalloutMembers(users=given["auth_user"], accounts=given["allowed_account"]),
+                removed=CalloutMembers(users=given["rm_auth_user"], accounts=given["rm_allowed_account"]),
+                curve=curve,
+                removes_curve=given["rm_curve"],
+                issuer=issuer,
+            )
+        edited = sign_preview(workspace, made)
+    _report(workspace, edited)
 
 
 def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool) -> None:
@@ -89,55 +86,15 @@ def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool
         raise UsageError("the curve key is set or removed, not both", "leave out --rm-curve: it is replaced")
 
 
-def _curve(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        key = PublicKey.parse(text)
-    except BadKey as error:
-        raise UsageError(
-            f"{quoted(text)} is no curve key: {error.message}", f"give a public key, X…, or {GENERATE}"
-        ) from error
-    if key.role is not Role.CURVE:
-        raise UsageError(f"{key} is no curve key", f"give a public key, X…, or {GENERATE}")
-    return str(key)
-
-
-def _changed(
-    workspace: CommandWorkspace,
-    name: str,
-    was: ExternalAuthorization,
-    given: Mapping[str, Any],
-    curve: str | None,
-) -> ExternalAuthorization:
-    users = ([_user(workspace, name, one) for one in given[which]] for which in ("auth_user", "rm_auth_user"))
-    accounts = (
-        [account_or_everyone(workspace, one) for one in given[which]]
-        for which in ("allowed_account", "rm_allowed_account")
-    )
-    return ExternalAuthorization(
-        auth_users=listed(was.auth_users, *users),
-        allowed_accounts=listed(was.allowed_accounts, *accounts),
-        xkey=curve or ("" if given["rm_curve"] else was.xkey),
-    )
-
-
-def _user(workspace: CommandWorkspace, account: str, text: str) -> str:
-    key = user_key(workspace, account, text)
-    if key == EVERYONE:
-        raise UsageError("not everyone can be a user of the service", "name its users")
-    return key
-
-
-def _report(workspace: CommandWorkspace, name: str, edited: CalloutEdited) -> None:
+def _report(workspace: CommandWorkspace, edited: CalloutEdited) -> None:
     jwt, seed = edited.jwt, edited.seed_path
     if seed is None:
-        edits.print_edited(workspace, Edited(jwt, edited.changed), f"account {shown(name)}")
+        print_edited(workspace, Edited(jwt, edited.changed))
         return
     data = describe.data(jwt) | {
         "changed": True,
         "curve": jwt.claims.body.authorization.xkey,
         "seed": str(seed),
     }
-    text = f"account {shown(name)}: changed\ncurve key: {data['curve']}\nits seed: {seed}"
+    text = f"account {shown(jwt.claims.name)}: changed\ncurve key: {data['curve']}\nits seed: {seed}"
     workspace.emit(data, text)

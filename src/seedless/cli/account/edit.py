@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import edits
 from seedless.cli.claims_options import ClaimsOptions, account_edits, several
 from seedless.cli.command import command
+from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import force_option, issuer_option
-from seedless.cli.options import sign_options
-from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
-from seedless.text import shown
 
 
 @command()
@@ -21,7 +18,7 @@ from seedless.text import shown
 @force_option
 @issuer_option
 @account_edits
-@sign_options
+@edit_options
 def edit(
     workspace: CommandWorkspace,
     *,
@@ -31,7 +28,7 @@ def edit(
     force: bool,
     issuer: str | None,
     options: ClaimsOptions,
-) -> None:
+) -> EditPreview:
     """Edit the account NAME.
 
     What no option names stays as it is. Exports, imports, mappings, scopes, revocations and auth callout
@@ -43,16 +40,11 @@ def edit(
       seedless account edit ORDERS --sk generate
     """
     options.require_given(sk, rm_sk, issuer)
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.accounts.edit(
-                name,
-                lambda claims: options.claims(claims, workspace.now),
-                add_signing_keys=sk,
-                remove_signing_keys=rm_sk,
-                issuer=issuer,
-                force=force,
-            ),
-        )
-    edits.print_edited(workspace, edited, f"account {shown(name)}")
+    return workspace.accounts.edit(
+        name,
+        options.change(workspace),
+        add_signing_keys=sk,
+        remove_signing_keys=rm_sk,
+        issuer=issuer,
+        force=force,
+    )

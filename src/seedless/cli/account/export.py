@@ -1,4 +1,7 @@
-"""`seedless account export`: what other accounts may import, and whose leave for it is revoked."""
+"""`seedless account export`: what other accounts may import, and whose permission for it is revoked.
+
+A revocation is about every activation of the account that was issued at its time or before.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from typing import Any
 import click
 import msgspec
 
-from seedless.claims import Export, ServiceLatency
-from seedless.cli import edits, printing
-from seedless.cli.account.activation_revocations import revocations, revoke, unrevoke
+from seedless.app.exports_imports import changed_export
+from seedless.claims import Export
+from seedless.cli import printing
 from seedless.cli.account.parts import (
     account_option,
     given,
@@ -20,13 +23,13 @@ from seedless.cli.account.parts import (
     subject_option,
 )
 from seedless.cli.command import group
+from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import sign_options, store_options
-from seedless.cli.review import sign_preview
-from seedless.cli.values import DURATION
+from seedless.cli.options import store_options
+from seedless.cli.values import DURATION, MOMENT, Moment
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
 from seedless.text import quoted, shown
+from seedless.trust import EVERYONE
 
 _RESPONSES = ("Singleton", "Stream", "Chunked")
 
@@ -67,15 +70,19 @@ _EXPORT = (
     click.option("--info-url", metavar="URL", help="Where it is described."),
 )  # fmt: skip
 
+_target_option = click.option(
+    "--target-account",
+    "-t",
+    "target",
+    required=True,
+    metavar="NAME|KEY|*",
+    help="Whose leave; * is everyone's.",
+)
+
 
 @group()
 def export() -> None:
     """Edit the exports of an account, and revoke leave for them."""
-
-
-export.add_command(revoke)
-export.add_command(unrevoke)
-export.add_command(revocations)
 
 
 @export.command()
@@ -84,7 +91,7 @@ export.add_command(revocations)
 @click.option("--service", "-r", "is_service", is_flag=True, help="A service, which answers; else a stream.")
 @given(*_EXPORT)
 @issuer_option
-@sign_options
+@edit_options
 def add(
     workspace: CommandWorkspace,
     *,
@@ -93,18 +100,15 @@ def add(
     is_service: bool,
     issuer: str | None,
     given: dict[str, Any],
-) -> None:
+) -> EditPreview:
     """Export a subject to other accounts.
 
     \b
     Example:
       seedless account export add -a ORDERS -s 'orders.>' --private
     """
-    kind = kind_of(is_service=is_service)
-    new = _changed(Export(subject=subject, type=kind or ""), given)
-    with workspace.lock():
-        edited = sign_preview(workspace, workspace.exports.add(account, new, issuer=issuer))
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    new = changed_export(Export(subject=subject, type=kind_of(is_service=is_service) or ""), **given)
+    return workspace.exports.add(account, new, issuer=issuer)
 
 
 @export.command()
@@ -114,7 +118,7 @@ def add(
 @click.option("--rm-latency-sampling", is_flag=True, help="Measure latency no more.")
 @given(*_EXPORT)
 @issuer_option
-@sign_options
+@edit_options
 def edit(
     workspace: CommandWorkspace,
     *,
@@ -124,7 +128,7 @@ def edit(
     rm_latency_sampling: bool,
     issuer: str | None,
     given: dict[str, Any],
-) -> None:
+) -> EditPreview:
     """Change an export of an account.
 
     What no option names stays. An empty text takes a text away. What is exported does not change from a
@@ -137,14 +141,10 @@ def edit(
 
     def change(old: Export) -> Export:
         base = msgspec.structs.replace(old, service_latency=None) if rm_latency_sampling else old
-        return _changed(base, given)
+        return changed_export(base, **given)
 
     kind = kind_of(is_service=is_service)
-    with workspace.lock():
-        edited = sign_preview(
-            workspace, workspace.exports.edit(account, subject, change, kind=kind, issuer=issuer)
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.exports.edit(account, subject, change, kind=kind, issuer=issuer)
 
 
 @export.command()
@@ -152,10 +152,10 @@ def edit(
 @subject_option
 @kind_option
 @issuer_option
-@sign_options
+@edit_options
 def remove(
     workspace: CommandWorkspace, *, account: str, subject: str, is_service: bool | None, issuer: str | None
-) -> None:
+) -> EditPreview:
     """Remove an export of an account.
 
     The imports of it stay in the other accounts, and bring nothing any more; those of the store are named.
@@ -165,9 +165,7 @@ def remove(
       seedless account export remove -a ORDERS -s 'orders.>'
     """
     kind = kind_of(is_service=is_service)
-    with workspace.lock():
-        edited = sign_preview(workspace, workspace.exports.remove(account, subject, kind=kind, issuer=issuer))
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.exports.remove(account, subject, kind=kind, issuer=issuer)
 
 
 @export.command(name="list")
@@ -195,18 +193,85 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     workspace.emit(data, text)
 
 
-def _changed(export: Export, given: dict[str, Any]) -> Export:
-    changes = {name: value for name, value in given.items() if name not in {"latency", "sampling"}}
-    if "latency" in given or "sampling" in given:
-        changes["service_latency"] = _latency(export, given)
-    return msgspec.structs.replace(export, **changes)
+@export.command()
+@account_option
+@subject_option
+@kind_option
+@_target_option
+@click.option("--at", type=MOMENT, default="0", help="Of what was issued until then; 0 is now.")
+@issuer_option
+@edit_options
+def revoke(
+    workspace: CommandWorkspace,
+    *,
+    account: str,
+    subject: str,
+    is_service: bool | None,
+    target: str,
+    at: Moment,
+    issuer: str | None,
+) -> EditPreview:
+    """Take back the leave of an account to import.
+
+    Every activation that was issued to it until now (or --at) counts no more; a later one does.
+
+    \b
+    Example:
+      seedless account export revoke -a ORDERS -s 'orders.>' -t BILLING
+    """
+    until, kind = at.at(workspace.now) or None, kind_of(is_service=is_service)
+    return workspace.exports.revoke(account, subject, target, at=until, kind=kind, issuer=issuer)
 
 
-def _latency(export: Export, given: dict[str, Any]) -> ServiceLatency:
-    measured = export.service_latency or ServiceLatency()
-    results = given.get("latency", measured.results)
-    if not results:
-        raise UsageError(
-            "no subject for measurements of latency is named", "name a subject with --latency SUBJECT"
+@export.command()
+@account_option
+@subject_option
+@kind_option
+@_target_option
+@issuer_option
+@edit_options
+def unrevoke(
+    workspace: CommandWorkspace,
+    *,
+    account: str,
+    subject: str,
+    is_service: bool | None,
+    target: str,
+    issuer: str | None,
+) -> EditPreview:
+    """Let the activations of an account count again.
+
+    \b
+    Example:
+      seedless account export unrevoke -a ORDERS -s 'orders.>' -t BILLING
+    """
+    kind = kind_of(is_service=is_service)
+    return workspace.exports.unrevoke(account, subject, target, kind=kind, issuer=issuer)
+
+
+@export.command()
+@listed_account_option
+@click.option("--subject", "-s", metavar="SUBJECT", help="Only of this export.")
+@kind_option
+@store_options
+def revocations(
+    workspace: CommandWorkspace, *, account: str, subject: str | None, is_service: bool | None
+) -> None:
+    """List the accounts whose leave is taken back.
+
+    \b
+    Example:
+      seedless account export revocations -a ORDERS
+    """
+    found = workspace.exports.revocations(account, subject, kind=kind_of(is_service=is_service))
+    rows = [
+        (
+            shown(one.subject),
+            one.type,
+            "everyone" if one.account == EVERYONE else shown(one.name or one.account),
+            printing.moment(one.until),
         )
-    return ServiceLatency(sampling=given.get("sampling", measured.sampling), results=results)
+        for one in found
+    ]
+    text = printing.table(rows, ("SUBJECT", "TYPE", "ACCOUNT", "ISSUED UNTIL"))
+    workspace.emit({"account": account, "revocations": msgspec.to_builtins(found)}, text)

@@ -11,10 +11,10 @@ from typing import Any
 import click
 import msgspec
 
-from seedless.app.exports_imports import account_key, exported_kind
+from seedless.app.exports_imports import activated_import
 from seedless.app.key_names import names_of
 from seedless.claims import Activation, Import
-from seedless.cli import edits, printing
+from seedless.cli import printing
 from seedless.cli.account.parts import (
     account_option,
     given,
@@ -25,13 +25,15 @@ from seedless.cli.account.parts import (
     subject_option,
 )
 from seedless.cli.command import group
+from seedless.cli.edits import EditPreview, edit_options, print_edited
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.show import read_jwt
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
-from seedless.jwt import Jwt, read
+from seedless.jwt import Jwt
+from seedless.jwt import read as read_text
 from seedless.text import shown
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -88,12 +90,15 @@ def add(
       seedless account import add -a BILLING --src-account ORDERS --remote-subject 'orders.>'
       seedless account import add -a BILLING --activation orders.activation --local-subject 'in.>'
     """
-    source = account_key(workspace, src_account) if src_account else None
-    base = _described(workspace, source, remote_subject, kind_of(is_service=is_service), activation)
+    token, read = ("", None) if activation is None else _activation_in(activation)
+    kind = kind_of(is_service=is_service)
+    base = activated_import(
+        source=src_account, subject=remote_subject, kind=kind, token=token, activation=read
+    )
     new = msgspec.structs.replace(base, **given)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.imports.add(account, new, issuer=issuer))
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    print_edited(workspace, edited)
 
 
 @import_.command()
@@ -143,7 +148,7 @@ def edit(
             workspace,
             workspace.imports.edit(account, subject, change, source=src_account, kind=kind, issuer=issuer),
         )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    print_edited(workspace, edited)
 
 
 @import_.command()
@@ -152,7 +157,7 @@ def edit(
 @_source_option
 @kind_option
 @issuer_option
-@sign_options
+@edit_options
 def remove(
     workspace: CommandWorkspace,
     *,
@@ -161,7 +166,7 @@ def remove(
     src_account: str | None,
     is_service: bool | None,
     issuer: str | None,
-) -> None:
+) -> EditPreview:
     """Remove an import of an account.
 
     --subject is its subject here or in the other account.
@@ -171,12 +176,7 @@ def remove(
       seedless account import remove -a BILLING -s 'orders.>'
     """
     kind = kind_of(is_service=is_service)
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.imports.remove(account, subject, source=src_account, kind=kind, issuer=issuer),
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.imports.remove(account, subject, source=src_account, kind=kind, issuer=issuer)
 
 
 @import_.command(name="list")
@@ -214,30 +214,10 @@ def _activation_in(text: str) -> tuple[str, Jwt[Activation] | None]:
     if _URL.match(text):
         return text, None
     is_jwt = text.startswith("eyJ") and text.count(".") == _DOTS
-    found: Jwt[Any] = read(text) if is_jwt else read_jwt(text)
+    found: Jwt[Any] = read_text(text) if is_jwt else read_jwt(text)
     if not isinstance(found.claims.body, Activation):
         raise UsageError(
             f"the token is a jwt of kind {found.claims.body.kind}, and not an activation",
             "seedless activation new makes one, in the exporting account",
         )
     return found.text, found
-
-
-def _described(
-    workspace: CommandWorkspace, source: str | None, subject: str | None, kind: str | None, token: str | None
-) -> Import:
-    """Return the import that the options, and the activation *token*, describe.
-
-    Raise `UsageError` when neither names the account and the subject.
-    """
-    text, leave = _activation_in(token) if token is not None else ("", None)
-    if leave is not None:
-        body = leave.claims.body
-        source = source or body.issuer_account or str(leave.issuer)
-        subject = subject or body.subject
-        kind = kind or body.import_type
-    if not source or not subject:
-        missing = "--remote-subject" if source else "--src-account"
-        raise UsageError(f"{missing} is missing", "an import names an account and its subject")
-    kind = kind or exported_kind(workspace, source, subject)
-    return Import(subject=subject, account=source, type=kind, token=text)  # type: ignore[arg-type]  # one of two words

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import edits, printing
+from seedless.cli import printing
 from seedless.cli.account.parts import account_option, listed_account_option, members
 from seedless.cli.command import group
+from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import sign_options, store_options
-from seedless.cli.review import sign_preview
+from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -33,7 +33,7 @@ def mapping() -> None:
 @click.option("--weight", type=_WEIGHT, help="Share of the messages, in percent [default: 100].")
 @_cluster_option
 @issuer_option
-@sign_options
+@edit_options
 def add(
     workspace: CommandWorkspace,
     *,
@@ -43,7 +43,7 @@ def add(
     weight: int | None,
     cluster: str,
     issuer: str | None,
-) -> None:
+) -> EditPreview:
     """Map messages of a subject to another.
 
     Several targets share the messages by their weights, at most 100 percent together. The rest keeps the
@@ -55,12 +55,7 @@ def add(
       seedless account mapping add -a ORDERS --from orders --to orders.v1 --weight 90
       seedless account mapping add -a ORDERS --from orders --to orders.v2 --weight 10
     """
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.mappings.add(account, source, target, weight=weight, cluster=cluster, issuer=issuer),
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.mappings.add(account, source, target, weight=weight, cluster=cluster, issuer=issuer)
 
 
 @mapping.command()
@@ -70,7 +65,7 @@ def add(
 @click.option("--weight", type=_WEIGHT, required=True, help="Share of the messages, in percent.")
 @_cluster_option
 @issuer_option
-@sign_options
+@edit_options
 def edit(
     workspace: CommandWorkspace,
     *,
@@ -80,19 +75,14 @@ def edit(
     weight: int,
     cluster: str,
     issuer: str | None,
-) -> None:
+) -> EditPreview:
     """Change the weight of a mapping.
 
     \b
     Example:
       seedless account mapping edit -a ORDERS --from orders --to orders.v2 --weight 50
     """
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.mappings.edit(account, source, target, weight, cluster=cluster, issuer=issuer),
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.mappings.edit(account, source, target, weight, cluster=cluster, issuer=issuer)
 
 
 @mapping.command()
@@ -101,7 +91,7 @@ def edit(
 @click.option("--to", "-t", "target", metavar="SUBJECT", help="Only this target [default: all].")
 @_cluster_option
 @issuer_option
-@sign_options
+@edit_options
 def remove(
     workspace: CommandWorkspace,
     *,
@@ -110,18 +100,14 @@ def remove(
     target: str | None,
     cluster: str,
     issuer: str | None,
-) -> None:
+) -> EditPreview:
     """Remove mappings of a subject.
 
     \b
     Example:
       seedless account mapping remove -a ORDERS --from orders
     """
-    with workspace.lock():
-        edited = sign_preview(
-            workspace, workspace.mappings.remove(account, source, target, cluster=cluster, issuer=issuer)
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.mappings.remove(account, source, target, cluster=cluster, issuer=issuer)
 
 
 @mapping.command(name="list")

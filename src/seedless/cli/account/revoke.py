@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from seedless.cli import edits, printing
+from seedless.cli import printing
 from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.command import command
+from seedless.cli.edits import EditPreview, edit_options, print_edited
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
@@ -51,13 +52,10 @@ def revoke(
         text = f"--at {at.text} has not come yet: this clock reads {moment(workspace.now)}"
         raise UsageError(text, "give a time that has")
     with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.accounts.revoke(
-                account, *whom, at=None if at is None else at.at(workspace.now), issuer=issuer
-            ),
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+        until = None if at is None else at.at(workspace.now)
+        made = workspace.accounts.revoke(account, *whom, at=until, issuer=issuer)
+        edited = sign_preview(workspace, made)
+    print_edited(workspace, edited)
     if edited.changed:
         printing.report("servers let them in until they have this account: seedless push")
 
@@ -66,8 +64,10 @@ def revoke(
 @_whom
 @account_option
 @issuer_option
-@sign_options
-def unrevoke(workspace: CommandWorkspace, *, whom: tuple[str, ...], account: str, issuer: str | None) -> None:
+@edit_options
+def unrevoke(
+    workspace: CommandWorkspace, *, whom: tuple[str, ...], account: str, issuer: str | None
+) -> EditPreview:
     """Remove revocations of users.
 
     What was issued before holds again.
@@ -76,9 +76,7 @@ def unrevoke(workspace: CommandWorkspace, *, whom: tuple[str, ...], account: str
     Example:
       seedless account unrevoke -a ORDERS app
     """
-    with workspace.lock():
-        edited = sign_preview(workspace, workspace.accounts.unrevoke(account, *whom, issuer=issuer))
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.accounts.unrevoke(account, *whom, issuer=issuer)
 
 
 @command()

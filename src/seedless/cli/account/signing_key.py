@@ -7,20 +7,17 @@ Users that a scope issues carry nothing themselves: they get the scope's templat
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from seedless.app.signing_keys import issued_by
 from seedless.app.subjects import GENERATE
-from seedless.claims import Scope, Template, signing_key
-from seedless.cli import edits, printing
+from seedless.claims import Template
+from seedless.cli import printing
 from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.claims_options import ClaimsOptions, scope_claims, scope_edits
 from seedless.cli.command import group
+from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import force_option, issuer_option
-from seedless.cli.options import sign_options, store_options
-from seedless.cli.review import sign_preview
+from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -46,7 +43,7 @@ def signing_key_() -> None:
 @_description_option
 @issuer_option
 @scope_claims
-@sign_options
+@edit_options
 def add(
     workspace: CommandWorkspace,
     *,
@@ -56,7 +53,7 @@ def add(
     description: str | None,
     issuer: str | None,
     options: ClaimsOptions,
-) -> None:
+) -> EditPreview:
     """Add a signing key to an account.
 
     With --role, a description or permissions it is a scope: its users get the permissions and limits that
@@ -67,19 +64,10 @@ def add(
       seedless account signing-key add -a ORDERS
       seedless account signing-key add -a ORDERS --role service --allow-sub '{{name()}}.>'
     """
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.signing_keys.add(
-                account,
-                sk,
-                role=role,
-                template=options.body(Template.new()) if options.are_given else None,
-                description=description,
-                issuer=issuer,
-            ),
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    template = options.body(Template.new()) if options.are_given else None
+    return workspace.signing_keys.add(
+        account, sk, role=role, template=template, description=description, issuer=issuer
+    )
 
 
 @signing_key_.command()
@@ -90,7 +78,7 @@ def add(
 @force_option
 @issuer_option
 @scope_edits
-@sign_options
+@edit_options
 def edit(
     workspace: CommandWorkspace,
     *,
@@ -101,7 +89,7 @@ def edit(
     force: bool,
     issuer: str | None,
     options: ClaimsOptions,
-) -> None:
+) -> EditPreview:
     """Edit a signing key: its role, and what its users get.
 
     A plain key becomes a scope.
@@ -111,14 +99,9 @@ def edit(
       seedless account signing-key edit -a ORDERS service --allow-pub 'orders.{{name()}}' --subs 100
     """
     options.require_given(role is not None, description is not None)
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.signing_keys.edit(
-                account, key, options.body, role=role, description=description, force=force, issuer=issuer
-            ),
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.signing_keys.edit(
+        account, key, options.body, role=role, description=description, force=force, issuer=issuer
+    )
 
 
 @signing_key_.command()
@@ -126,10 +109,10 @@ def edit(
 @account_option
 @force_option
 @issuer_option
-@sign_options
+@edit_options
 def remove(
     workspace: CommandWorkspace, *, keys: tuple[str, ...], account: str, force: bool, issuer: str | None
-) -> None:
+) -> EditPreview:
     """Remove signing keys of an account.
 
     Users that they issued cannot log in any more. Refused while the store has such users, unless --force
@@ -139,11 +122,7 @@ def remove(
     Example:
       seedless account signing-key remove -a ORDERS service
     """
-    with workspace.lock():
-        edited = sign_preview(
-            workspace, workspace.signing_keys.remove(account, *keys, force=force, issuer=issuer)
-        )
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    return workspace.signing_keys.remove(account, *keys, force=force, issuer=issuer)
 
 
 @signing_key_.command(name="list")
@@ -156,24 +135,26 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     Example:
       seedless account signing-key list -a ORDERS
     """
-    known = workspace.known_keys()
-    rows: list[dict[str, Any]] = []
-    for entry in workspace.account(account).claims.body.signing_keys:
-        key = signing_key(entry)
-        rows.append(
-            {
-                "key": key,
-                "scoped": isinstance(entry, Scope),
-                "role": entry.role if isinstance(entry, Scope) else None,
-                "description": entry.description if isinstance(entry, Scope) else None,
-                "known": key in known,
-                "users": len(issued_by(workspace, (account,), {key})),
-            }
+    keys = workspace.signing_keys.list(account)
+    data = [
+        {
+            "key": one.key,
+            "scoped": one.scoped,
+            "role": one.role,
+            "description": one.description,
+            "known": one.known,
+            "users": one.issued,
+        }
+        for one in keys
+    ]
+    rows = [
+        (
+            one.key,
+            shown(one.role or "-") if one.scoped else "any",
+            str(one.issued),
+            "known" if one.known else "-",
         )
-    columns = [
-        (row["key"], shown(row["role"] or "-") if row["scoped"] else "any", str(row["users"]),
-         "known" if row["known"] else "-")
-        for row in rows
-    ]  # fmt: skip
-    text = printing.table(columns, ("SIGNING KEY", "SCOPE", "USERS", "INVENTORY"))
-    workspace.emit({"account": account, "signing_keys": rows}, text)
+        for one in keys
+    ]
+    text = printing.table(rows, ("SIGNING KEY", "SCOPE", "USERS", "INVENTORY"))
+    workspace.emit({"account": account, "signing_keys": data}, text)

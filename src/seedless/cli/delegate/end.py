@@ -14,7 +14,6 @@ from seedless.cli.remote import open_servers, remote_options, without_servers_op
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import PublicKey, Role
-from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.app.resolver.remote import Remote
@@ -57,4 +56,4 @@ def end(
         edited = sign_preview(workspace, workspace.delegations.end(account, *keys, now=now, issuer=issuer))
     if servers:
         publish(workspace, servers, edited.jwt)
-    edits.print_edited(workspace, edited, f"account {shown(account)}")
+    edits.print_edited(workspace, edited)

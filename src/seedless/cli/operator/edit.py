@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import click
 
-from seedless.app.exports_imports import account_key
-from seedless.app.signing_keys import issued_by
 from seedless.app.subjects import GENERATE
-from seedless.cli import edits, printing
+from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, operator_edits, several
 from seedless.cli.command import command, group
+from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import force_option
-from seedless.cli.options import sign_options, store_options
-from seedless.cli.review import sign_preview
+from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.text import shown
 
 
 @command()
@@ -25,7 +22,7 @@ from seedless.text import shown
 @several("rm_sk", metavar="O…", help="Remove a signing key")
 @force_option
 @operator_edits
-@sign_options
+@edit_options
 def edit(
     workspace: CommandWorkspace,
     *,
@@ -33,7 +30,7 @@ def edit(
     rm_sk: tuple[str, ...],
     force: bool,
     options: ClaimsOptions,
-) -> None:
+) -> EditPreview:
     """Edit the operator.
 
     What no option names stays as it is. Servers read the operator's jwt when they start.
@@ -44,31 +41,9 @@ def edit(
       seedless operator edit --sk generate
     """
     options.require_given(sk, rm_sk)
-    chosen = _with_system_account(workspace, options)
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.operators.edit(
-                lambda claims: chosen.claims(claims, workspace.now),
-                add_signing_keys=sk,
-                remove_signing_keys=rm_sk,
-                force=force,
-            ),
-        )
-    edits.print_edited(workspace, edited, f"operator {shown(edited.jwt.claims.name)}")
-
-
-def _with_system_account(workspace: CommandWorkspace, options: ClaimsOptions) -> ClaimsOptions:
-    """Return *options* with the key of the system account, which may be named; "" is none."""
-    named = options.values.get("system_account")
-    if not named:
-        return options
-    return replace_values(options, system_account=account_key(workspace, named))
-
-
-def replace_values(options: ClaimsOptions, **values: object) -> ClaimsOptions:
-    """Return *options* with *values* in place of what was given."""
-    return ClaimsOptions({**options.values, **values})
+    return workspace.operators.edit(
+        options.change(workspace), add_signing_keys=sk, remove_signing_keys=rm_sk, force=force
+    )
 
 
 @group(name="signing-key")
@@ -80,8 +55,8 @@ def signing_key_() -> None:
 @click.option(
     "--sk", default=GENERATE, metavar="generate|O…", help="Make it on a token, or take this [default: made]."
 )
-@sign_options
-def add(workspace: CommandWorkspace, *, sk: str) -> None:
+@edit_options
+def add(workspace: CommandWorkspace, *, sk: str) -> EditPreview:
     """Add a signing key to the operator.
 
     It signs accounts; the identity then signs the operator alone. Servers know the key after a restart with
@@ -91,16 +66,14 @@ def add(workspace: CommandWorkspace, *, sk: str) -> None:
     Example:
       seedless operator signing-key add --token pkcs11:token=ACME
     """
-    with workspace.lock():
-        edited = sign_preview(workspace, workspace.signing_keys.add(None, sk))
-    edits.print_edited(workspace, edited, f"operator {shown(edited.jwt.claims.name)}")
+    return workspace.signing_keys.add(None, sk)
 
 
 @signing_key_.command()
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @force_option
-@sign_options
-def remove(workspace: CommandWorkspace, *, keys: tuple[str, ...], force: bool) -> None:
+@edit_options
+def remove(workspace: CommandWorkspace, *, keys: tuple[str, ...], force: bool) -> EditPreview:
     """Remove signing keys of the operator.
 
     Refused while accounts of the store are signed by them, unless with --force. A key that is on
@@ -110,9 +83,7 @@ def remove(workspace: CommandWorkspace, *, keys: tuple[str, ...], force: bool) -
     Example:
       seedless operator signing-key remove ODSKRJVJ4B3PRQCDNAYQQOGY2WBMKOPJAHTZGKHLGW3GD2ZEYOJTJBTU
     """
-    with workspace.lock():
-        edited = sign_preview(workspace, workspace.signing_keys.remove(None, *keys, force=force))
-    edits.print_edited(workspace, edited, f"operator {shown(workspace.store.operator)}")
+    return workspace.signing_keys.remove(None, *keys, force=force)
 
 
 @signing_key_.command(name="list")
@@ -124,12 +95,8 @@ def list_(workspace: CommandWorkspace) -> None:
     Example:
       seedless operator signing-key list
     """
-    operator, known = workspace.operator(), workspace.known_keys()
-    rows = [
-        {"key": key, "known": key in known, "accounts": len(issued_by(workspace, (), {key}))}
-        for key in operator.claims.body.signing_keys
-    ]
-    columns = [(str(row["key"]), str(row["accounts"]), "known" if row["known"] else "-") for row in rows]
-    text = printing.table(columns, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
-    data = {"operator": operator.claims.name, "signing_keys": rows}
-    workspace.emit(data, text)
+    keys = workspace.signing_keys.list()
+    rows = [(one.key, str(one.issued), "known" if one.known else "-") for one in keys]
+    text = printing.table(rows, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
+    listed = [{"key": one.key, "known": one.known, "accounts": one.issued} for one in keys]
+    workspace.emit({"operator": workspace.operator().claims.name, "signing_keys": listed}, text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import edits
 from seedless.cli.claims_options import ClaimsOptions, user_edits
 from seedless.cli.command import command
+from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
@@ -20,10 +20,10 @@ from seedless.text import shown
 @account_option
 @issuer_option
 @user_edits
-@sign_options
+@edit_options
 def edit(
     workspace: CommandWorkspace, *, name: str, account: str, issuer: str | None, options: ClaimsOptions
-) -> None:
+) -> EditPreview:
     """Change a user: permissions, limits, times, tags.
 
     What no option names stays. The key of the user stays, and its creds file gets the new jwt.
@@ -33,14 +33,7 @@ def edit(
       seedless user edit -a ORDERS app --allow-pub 'audit.>' --rm 'orders.>' --expiry 90d
     """
     options.require_given(issuer)
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.users.edit(
-                account, name, lambda claims: options.claims(claims, workspace.now), issuer=issuer
-            ),
-        )
-    edits.print_edited(workspace, edited, f"user {shown(name)}")
+    return workspace.users.edit(account, name, options.change(workspace), issuer=issuer)
 
 
 @command()
