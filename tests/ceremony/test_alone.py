@@ -112,7 +112,7 @@ def test_a_clock_that_is_not_right_ends_it_before_any_pin(desk: Desk, request_fi
     terminal = desk.terminal_for("ceremony", "sign", str(request_file), "-o", str(desk.home / "result.json"))
     terminal.wait_for("now, by another clock?")
     terminal.type("n\n")
-    terminal.wait_for("the clock of this machine is wrong")
+    terminal.wait_for("not confirmed that the clock of this machine is right")
     assert terminal.end() == 2
     assert not (desk.home / "result.json").exists()
 

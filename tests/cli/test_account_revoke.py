@@ -43,7 +43,7 @@ def app(desk: Desk) -> Stored:
 
 def test_a_user_is_revoked_by_name_until_now(orders: Desk) -> None:
     done = orders.ok("account", "revoke", "-a", "ORDERS", "app")
-    assert "servers let them in until they have this account: seedless push\n" in done.err
+    assert "servers let them in until they have this account: seedless push ORDERS\n" in done.err
     assert list(revoked(orders)) == [app(orders).claims.sub]
     assert app(orders).issued_at <= revoked(orders)[app(orders).claims.sub] <= int(time.time())
 

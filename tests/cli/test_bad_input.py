@@ -160,7 +160,9 @@ def test_a_module_that_is_none(
 
 def test_no_module_is_named(desk: Desk) -> None:
     refused(
-        desk, 4, "no PKCS#11 module is named\n", "give --module PATH, set SEEDLESS_MODULE, or list it",
+        desk, 4, "no PKCS#11 module is named\n",
+        "give --module PATH, set SEEDLESS_MODULE, or list it under modules in the configuration; "
+        "to try it: seedless token init --softhsm; SoftHSM's is /",
         "token", "list", SEEDLESS_MODULE=None, SEEDLESS_TOKEN=None,
     )  # fmt: skip
 

@@ -109,7 +109,7 @@ def test_an_operator_that_signs_with_its_identity_is_sent_to_reissue(desk: Desk)
     done = desk.run(*ROTATE)
     assert (done.code, done.out) == (2, "")
     assert "operator ACME has no signing key: it signs with its identity" in done.err
-    assert "seedless operator reissue" in done.err
+    assert "hint: seedless operator reissue --convert-to-signing-key\n" in done.err
 
 
 def test_a_dry_run_of_each_step_shows_it_and_signs_nothing(desk: Desk, old: str) -> None:

@@ -188,6 +188,13 @@ MISTAKES = {
     "a misspelt verb": (
         ["account", "lst"], 'there is no command "lst": did you mean list?', "seedless account --help"
     ),
+    "a verb of another noun": (
+        ["user", "revoke"], 'there is no command "revoke": did you mean seedless account revoke?',
+        "seedless user --help",
+    ),
+    "a verb of other programs": (
+        ["key", "create"], 'there is no command "create": did you mean new?', "seedless key --help"
+    ),
     "no name": (["account", "add"], "missing argument 'NAME'", "seedless account add --help"),
     "a wrong size": (["account", "add", "X", "--js-disk-storage", "3X"],
                      "invalid value for '--js-disk-storage': '3X' is no number: write 512, 10K, 4MiB, 1.5G",

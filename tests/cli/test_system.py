@@ -107,8 +107,9 @@ def test_an_operator_is_not_made_twice(desk: Desk) -> None:
     desk.ok("operator", "add", "ACME")
     before = desk.files()
     done = desk.run("operator", "add", "ACME")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert done.err.startswith('error: there is already an operator "ACME" in ')
+    assert "hint: seedless operator edit changes it; " in done.err
     assert desk.files() == before
 
 

@@ -188,7 +188,7 @@ def test_what_stays_and_what_servers_do_not_know_yet_is_told(system: Desk) -> No
     key = user(system, "clerk").claims.sub
     done = delete(system, "clerk")
     assert f"its key stays on its token: seedless key delete {key}\n" in done.err
-    assert "servers let them in until they have this account: seedless push\n" in done.err
+    assert "servers let them in until they have this account: seedless push ORDERS\n" in done.err
     done = delete(system, "app", "--no-revoke", "--rm-creds")
     assert "servers let them in" not in done.err
     assert f"removed: {system.store}/keys/creds/ACME/ORDERS/app.creds\n" in done.out

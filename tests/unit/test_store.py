@@ -376,7 +376,7 @@ def test_an_unknown_operator_is_told_with_those_that_are_there(store: Store, roo
 
 
 def test_a_second_store_of_one_name_is_refused(store: Store, root: Path) -> None:
-    with pytest.raises(StoreError, match='there is already an operator "OP"'):
+    with pytest.raises(UsageError, match='there is already an operator "OP"'):
         create_store(root, "OP")
 
 

@@ -380,7 +380,7 @@ _STEPS = (
     "The digest of the policy is the one that was written down when the policy was made.",
     "Each change was read and is intended. Nothing was waived that nobody can explain.",
     "Each witness has signed, with a key of their own.",
-    "The token is the one that is named below; its serial was read from the device.",
+    "The token is the one that is named above; its serial was read from the device.",
     "The words were typed; the PIN was typed last, and nobody watched.",
     "The result was copied; its digest was written down: ________________________________",
     "The token is back in its safe. The ledger was backed up.",

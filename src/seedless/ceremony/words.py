@@ -112,9 +112,8 @@ def require_same(text: str, digest: bytes, first: int = 0) -> None:
             why = "two words may be swapped" if swapped else "this may be another digest"
             raise UsageError(f"word {at + 1} is not {quoted(word)}", f"compare it with the paper: {why}")
     if len(spelling) != len(digest):
-        raise UsageError(
-            f"{len(spelling)} words were given, there are {len(digest)}", "give every word, in order"
-        )
+        given = "1 word was" if len(spelling) == 1 else f"{len(spelling)} words were"
+        raise UsageError(f"{given} given, there are {len(digest)}", "give every word, in order")
 
 
 def require_digest(text: str, digest: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from typing import Any
@@ -11,6 +12,23 @@ import click
 
 _WIDEST = 100
 _NARROWEST = 50
+# Words of other programs for what is done here; of those behind a word, the first that the group has.
+_ALIKE = {
+    "add": ("new", "create", "init"),
+    "check": ("doctor", "audit", "show"),
+    "create": ("new", "add", "init"),
+    "describe": ("show",),
+    "generate": ("new", "add"),
+    "get": ("show",),
+    "info": ("show",),
+    "ls": ("list",),
+    "new": ("add", "init", "create"),
+    "remove": ("delete",),
+    "rm": ("delete",),
+    "set": ("edit",),
+    "test": ("doctor", "check"),
+    "update": ("edit",),
+}
 
 
 class LazyGroup(click.Group):
@@ -71,19 +89,40 @@ class LazyGroup(click.Group):
         name = args[0]
         # An option is left to click, which reports it as an unknown option and not as a command.
         if name not in self.table and not name.startswith("-"):
-            raise click.UsageError(self.unknown(name, args), ctx)
+            raise click.UsageError(self.unknown(ctx, name, args), ctx)
         return super().resolve_command(ctx, args)
 
-    def unknown(self, name: str, args: list[str]) -> str:  # noqa: ARG002 - of the whole program
+    def unknown(self, ctx: click.Context, name: str, args: list[str]) -> str:  # noqa: ARG002 - of the whole program
         """Return the message about *name*, which is no command: with the one that may have been meant."""
-        import difflib  # only for a slip of the pen
-
         from seedless.text import quoted
 
-        near = difflib.get_close_matches(name, self.table, n=1)
-        hint = f": did you mean {near[0]}?" if near else ""
+        guess = self._meant(name, ctx.find_root().command)
+        hint = f": did you mean {guess}?" if guess else ""
         hint = f": use {self.moved[name]}" if name in self.moved else hint
         return f"there is no command {quoted(name)}{hint}"
+
+    def _meant(self, word: str, program: click.Command) -> str:
+        """Return the command that *word* may have meant, or those of other groups of *program*; "" for none.
+
+        A word for the same thing goes before the same word elsewhere, and that before a word spelled alike.
+        """
+        import difflib  # only for a slip of the pen
+
+        alike = [name for name in _ALIKE.get(word, ()) if name in self.table]
+        groups = program.packaged() if isinstance(program, LazyGroup) else {}
+        elsewhere = [f"seedless {name} {word}" for name, group in groups.items() if word in group.table]
+        near = difflib.get_close_matches(word, self.table, n=1)
+        return " or ".join(alike[:1] or elsewhere or near)
+
+    def packaged(self) -> dict[str, LazyGroup]:
+        """Return the groups that are packages: importing one imports none of its commands."""
+        modules = {name: f"{self.package}.{module}" for name, (module, _) in self.table.items()}
+        found = {
+            name: getattr(importlib.import_module(module), name, None)
+            for name, module in modules.items()
+            if (spec := importlib.util.find_spec(module)) and spec.submodule_search_locations
+        }
+        return {name: group for name, group in found.items() if isinstance(group, LazyGroup)}
 
 
 def _width() -> int:

@@ -89,13 +89,13 @@ _HELP = """Sign NATS claim JWTs with keys that stay on a PKCS#11 token.
 
 \b
 A first walk:
-  seedless token init --label ACME
-  seedless operator add ACME --token pkcs11:token=ACME --sys
-  seedless account add ORDERS --token pkcs11:token=ACME
+  seedless token init --softhsm --label ACME
+  seedless operator add ACME --sys
+  seedless account add ORDERS
   seedless user add -a ORDERS app
-  seedless server config --mem-resolver
+  seedless server config --mem-resolver -o trust.conf
 
-The pages: seedless docs. Who comes from nsc may type its commands to see ours.
+The pages: seedless docs. A command of nsc is answered with the one here.
 """
 
 
@@ -110,7 +110,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # n
 class Program(LazyGroup):
     """The group of all commands, which knows the commands of nsc as well."""
 
-    def unknown(self, name: str, args: list[str]) -> str:
+    def unknown(self, ctx: click.Context, name: str, args: list[str]) -> str:
         """Refuse *name*; for a command of nsc, with the one that does the same here as the hint."""
         from seedless.cli.nsc_words import translated  # only for a word that is no command
         from seedless.errors import UsageError
@@ -119,7 +119,7 @@ class Program(LazyGroup):
         here = translated(args)
         if here is not None:
             raise UsageError(f"{quoted(' '.join(args[:2]))} is a command of nsc", here)
-        return super().unknown(name, args)
+        return super().unknown(ctx, name, args)
 
 
 seedless = Program(

@@ -15,7 +15,7 @@ from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 from seedless.errors import SeedlessError, UsageError
 from seedless.nkey import PublicKey
-from seedless.text import shown
+from seedless.text import quoted, shown
 from seedless.units import size
 
 _DASHES = "---"
@@ -105,7 +105,7 @@ def _named(settings: Settings, name: str) -> jwt.Jwt[Any]:
         found = None
     if found is None:
         raise UsageError(
-            f"there is neither a file {shown(name)} nor a jwt of this name in the store",
+            f"there is neither a file {quoted(name)} nor a jwt of this name in the store",
             "seedless tree shows the names",
         )
     return found

@@ -124,7 +124,12 @@ def t006_revoked_stays_revoked(
         if _is_revoked_at(revocations, statement.claims.sub, statement.issued_at):
             until = max(revocations[key] for key in (statement.claims.sub, EVERYONE) if key in revocations)
             text = f"is {moment(statement.issued_at)}, and what is issued until {moment(until)} is revoked"
-            yield warning("T006", "iat", f"{text}: servers refuse it", "revoke less, or issue later")
+            yield warning(
+                "T006",
+                "iat",
+                f"{text}: servers refuse it",
+                "if that is meant, delete the jwt; else issue it again, or revoke less",
+            )
         elif statement.claims.sub in revocations:
             yield warning(
                 "T006", "sub", "was revoked, and this jwt is let in again", "unrevoke it to state so"

@@ -75,13 +75,13 @@ def create_store(root: Path, operator: str, *, managed: bool = False) -> NscStor
     """Return a new store for *operator*; it appears whole with its first `put`, the operator jwt among it.
 
     A *managed* store is one whose operator key is somebody else's. Raise `UsageError` for a name that cannot
-    be one of a folder, and `StoreError` when there is such a store.
+    be one of a folder, and when there is such a store.
     """
     require_storable(operator)
     if read_mark(stores_of(root) / file_name(operator)) is not None:
-        raise StoreError(
+        raise UsageError(
             f"there is already an operator {quoted(operator)} in {shown(root)}",
-            "choose another name, or another place with --store",
+            "seedless operator edit changes it; for another one choose another name, or another --store",
         )
     return NscStore(root, operator, managed=managed, new=True)
 

@@ -81,6 +81,7 @@ def test_a_word_that_is_wrong_is_told_with_its_place(said: str, sentence: str, h
 @pytest.mark.parametrize(
     ("said", "sentence", "hint"),
     [
+        pytest.param("topmost", "1 word was given, there are 4", "every word", id="one"),
         pytest.param("topmost Istanbul Pluto", "3 words were given, there are 4", "every word", id="too few"),
         pytest.param("topmost Istanbul Pluto vagabond topmost", "5 words were given", "every", id="too many"),
         pytest.param(

@@ -161,7 +161,7 @@ def _old(
     if not candidates:
         raise UsageError(
             f"{kind} {name} has no signing key: it signs with its identity",
-            "seedless operator reissue"
+            "seedless operator reissue --convert-to-signing-key"
             if kind == "operator"
             else f"give it one, and sign its users with that: seedless account signing-key add -a {name}",
         )

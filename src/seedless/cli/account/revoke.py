@@ -57,7 +57,7 @@ def revoke(
         edited = sign_preview(workspace, made)
     print_edited(workspace, edited)
     if edited.changed:
-        printing.report("servers let them in until they have this account: seedless push")
+        printing.report(f"servers let them in until they have this account: seedless push {shown(account)}")
 
 
 @command()

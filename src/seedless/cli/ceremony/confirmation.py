@@ -29,7 +29,8 @@ def confirmed(digest: str, clock: int, expect: str | None, *, clock_checked: boo
 def _ask_clock(clock: int) -> None:
     question = f"Is it {printing.moment(clock)} now, by another clock?"
     if not consent.is_confirmed(question, add="--clock-checked"):
-        raise UsageError("the clock of this machine is wrong", "set it right, and begin again")
+        text = "not confirmed that the clock of this machine is right"
+        raise UsageError(text, "answer y where it is; else set it right, and begin again")
 
 
 def _typed_words(digest: bytes) -> str:

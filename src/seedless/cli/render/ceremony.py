@@ -60,8 +60,8 @@ def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, with_wor
 
 def show_tokens(tokens: tuple[tuple[object, str], ...]) -> None:
     """Name the token of each key that is to sign."""
-    for key, token in tokens:
-        printing.report(f"asks      {token} for {key}")
+    for line in printing.labelled((("asks", f"{token} for {key}") for key, token in tokens), 10):
+        printing.report(line)
 
 
 def _facts(context: ReviewContext) -> list[tuple[str, str]]:

@@ -70,7 +70,9 @@ def _report(workspace: CommandWorkspace, deleted: UsersDeleted) -> None:
     for key in deleted.keys_left:
         printing.report(f"its key stays on its token: seedless key delete {key}")
     if deleted.revoked:
-        printing.report("servers let them in until they have this account: seedless push")
+        printing.report(
+            f"servers let them in until they have this account: seedless push {shown(deleted.account)}"
+        )
     data = {
         "account": deleted.account,
         "deleted": list(deleted.users),
