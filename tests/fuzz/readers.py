@@ -41,6 +41,7 @@ from seedless import (
     units,
 )
 from seedless import policy as policies
+from seedless.app import input_files
 from seedless.app.delegation import read_key
 from seedless.base64url import decode, decode_lenient, encode
 from seedless.ceremony import check as recompute
@@ -49,7 +50,6 @@ from seedless.ceremony.check import check
 from seedless.ceremony.statements import read_ceremony_jwt
 from seedless.change import Context
 from seedless.claims import Account, User, settings, templates, url
-from seedless.cli import show
 from seedless.creds import decorate_seed
 from seedless.desired.read import read as read_desired
 from seedless.diff import diff
@@ -277,7 +277,7 @@ def _pending_keys(data: bytes, folder: Path) -> object:
 
 
 def _input(data: bytes, folder: Path) -> object:
-    return show.read_jwt(str(_file(data, folder / "input")))
+    return input_files.read_jwt(str(_file(data, folder / "input")))
 
 
 def _callout(data: bytes, folder: Path) -> object:

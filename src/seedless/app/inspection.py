@@ -15,17 +15,17 @@ from seedless.app.key_names import keys_in, names_of
 from seedless.deviations import Unknown
 from seedless.diff import Difference, Effect, unknown_members
 from seedless.diff import diff as compare
-from seedless.errors import BadClaims, SeedlessError
+from seedless.errors import BadClaims, SeedlessError, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
 from seedless.store_tree import TreeNode
-from seedless.text import shown
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
     from seedless.verification import VerifiedJwt
 
-__all__ = ["Comparison", "diff", "tree", "verify", "verify_store"]
+__all__ = ["Comparison", "diff", "stored_jwt", "tree", "verify", "verify_store"]
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -50,6 +50,30 @@ def diff(workspace: Workspace, new: Jwt[Any] | Claims[Any], old: Jwt[Any] | Clai
     found = _compared(before, after, {})
     names = names_of(workspace, keys_in(one.line for one in found))
     return Comparison(_compared(before, after, names), is_new=before is None)
+
+
+def stored_jwt(workspace: Workspace, name: str) -> Jwt[Any]:
+    """Return the jwt that *name* has in the store: a name, ACCOUNT/USER, or a public key.
+
+    Raise `UsageError` where it has none; the message is for a name that is not that of a file either.
+    """
+    try:
+        store = workspace.store
+        if name == store.operator:
+            found = store.get()
+        else:
+            found = store.get(*name.split("/")) if name.count("/") < 2 else None  # noqa: PLR2004 - account, user
+        if found is None:
+            address = store.find(PublicKey.parse(name))
+            found = None if address is None else store.get(*address)
+    except SeedlessError:
+        found = None
+    if found is None:
+        raise UsageError(
+            f"there is neither a file {quoted(name)} nor a jwt of this name in the store",
+            "seedless tree shows the names",
+        )
+    return found
 
 
 def _side(given: Jwt[Any] | Claims[Any]) -> _Side:

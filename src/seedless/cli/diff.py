@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless import jwt
+from seedless.app.input_files import jwt_in, named, read_input
 from seedless.cli.command import command
 from seedless.cli.options import store_options
 from seedless.cli.review import line
-from seedless.cli.show import jwt_in, read_input
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, SeedlessError
-from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.jwt import Claims, Jwt
@@ -50,5 +49,5 @@ def _read(name: str) -> Jwt[Any] | Claims[Any]:
             return jwt.claims_from_json(None, text)
         return jwt.read(jwt_in(text))
     except SeedlessError as error:
-        error.message = f"{'stdin' if name == '-' else shown(name)}: {error.message}"
+        error.message = f"{named(name)}: {error.message}"
         raise

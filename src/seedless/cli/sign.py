@@ -10,13 +10,13 @@ import click
 import msgspec
 
 from seedless import file_kind
+from seedless.app.input_files import named, read_input
 from seedless.change import Statement
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
-from seedless.cli.show import read_input
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.store import atomic
@@ -84,7 +84,7 @@ def sign(
         signed = sign_preview(
             workspace,
             workspace.claims.preview(
-                claims, issuer=issuer, record=record, output=output, upgrade=upgrade, source=_source(file)
+                claims, issuer=issuer, record=record, output=output, upgrade=upgrade, source=named(file)
             ),
         )
     if not signed.changed:
@@ -142,8 +142,4 @@ def _read(file: str, kind: str | None) -> Claims[Any] | Jwt[Any]:
         *file_kind.JWTS.values(),
         *file_kind.OWN.values(),
     )
-    return read_claims(text, kind, source=_source(file))
-
-
-def _source(file: str) -> str:
-    return "stdin" if file == "-" else shown(file)
+    return read_claims(text, kind, source=named(file))

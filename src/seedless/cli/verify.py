@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from seedless.app.input_files import read_jwt
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import store_options
 from seedless.cli.render.spool import spooled
-from seedless.cli.show import read_jwt
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadJwt, BadSignature, ExitCode, SeedlessError
 from seedless.text import shown

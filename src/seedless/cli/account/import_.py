@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from seedless.app.exports_imports import activated_import
+from seedless.app.input_files import read_jwt
 from seedless.app.key_names import names_of
 from seedless.claims import Activation, Import
 from seedless.cli import printing
@@ -29,7 +30,6 @@ from seedless.cli.edits import EditPreview, edit_options, print_edited
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
-from seedless.cli.show import read_jwt
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.jwt import Jwt

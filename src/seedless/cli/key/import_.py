@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.input_files import is_open_to_others, parsed_key, read_input
 from seedless.app.key_import import WORTH
 from seedless.app.keys import ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
-from seedless.cli.show import read_input
 from seedless.cli.workspace import CommandWorkspace
-from seedless.creds import parse_key
-from seedless.errors import BadKey, UsageError
+from seedless.errors import UsageError
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -105,25 +103,13 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
 def read_key(file: str) -> SoftwareKey:
     """Return the key in *file*; no error, and no line on the terminal, shows any of it."""
     if file == "-" and sys.stdin.isatty():
-        return _parsed(click.prompt("Seed", hide_input=True, err=True), file)
+        return parsed_key(click.prompt("Seed", hide_input=True, err=True), file)
     if file != "-":
         warn_of_open_file(Path(file))
-    return _parsed(read_input(file), file)
-
-
-def _parsed(text: str, file: str) -> SoftwareKey:
-    try:
-        return parse_key(text.strip())
-    except BadKey as error:
-        error.message = f"{'stdin' if file == '-' else shown(file)}: {error.message}"
-        raise
+    return parsed_key(read_input(file), file)
 
 
 def warn_of_open_file(path: Path) -> None:
-    """Warn where others on this machine can read the file of a seed."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return
-    if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+    """Report it where others on this machine can read the file of a seed."""
+    if is_open_to_others(path):
         printing.report(f"warning: others on this machine can read {shown(path)}, and may have done so")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import click
 
-from seedless import jwt
+from seedless.app.input_files import checked, named, parsed_jwt, read_input
 from seedless.claims import User
 from seedless.cli.command import command
-from seedless.cli.given_jwt import checked
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
-from seedless.cli.show import jwt_in, read_input
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import parse_user_key
-from seedless.errors import SeedlessError
 from seedless.text import shown
 
 
@@ -33,13 +30,7 @@ def import_(workspace: CommandWorkspace, *, file: str, overwrite: bool) -> None:
       seedless user import app.creds
     """
     text = read_input(file)
-    where = "stdin" if file == "-" else shown(file)
-    try:
-        user = jwt.read(jwt_in(text))
-    except SeedlessError as error:
-        error.message = f"{where}: {error.message}"
-        raise
-    user = checked(user, where, User)
+    user = checked(parsed_jwt(text, file), named(file), User)
     key = parse_user_key(text) if "SEED" in text else None
     with workspace.lock():
         done = sign_preview(workspace, workspace.users.import_jwt(user, key=key, overwrite=overwrite))
