@@ -105,7 +105,7 @@ def parsed_key(text: str, name: str) -> SoftwareKey:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Tell whether others on this machine can read the file *path*."""
+    """Return whether others on this machine can read the file *path*."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
