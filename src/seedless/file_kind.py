@@ -77,6 +77,11 @@ POLICY = FileKind(
 RECOVERY = FileKind(
     "the record of a recovery", "seedless recovery create", "seedless recovery restore FILE takes it"
 )
+RECOVERY_TRANSCRIPT = FileKind(
+    "the transcript of a restore",
+    "seedless recovery restore",
+    "seedless recovery check RECORD --transcript FILE verifies it",
+)
 LEDGER = FileKind("a ledger of ceremonies", "seedless ceremony keygen")
 INVENTORY = FileKind("an inventory of keys", "seedless key new")
 DESIRED = FileKind("a desired state", "seedless export-desired", "seedless apply FILE takes it")
@@ -110,6 +115,7 @@ _FORMATS = {
     "seedless ceremony key request": KEY_REQUEST,
     "seedless ceremony key result": KEY_RESULT,
     "seedless recovery record": RECOVERY,
+    "seedless recovery transcript": RECOVERY_TRANSCRIPT,
 }
 OWN = {
     "seedless-ceremony-witness": STATEMENT,

@@ -63,6 +63,8 @@ from seedless.pkcs11.isolation import frames
 from seedless.pkcs11.keys import ec_point, role_of, type_name
 from seedless.pkcs11.uri import KeyUri
 from seedless.policy import of_canonical
+from seedless.recovery import record as recovery_record
+from seedless.recovery import transcript as recovery_transcript
 from seedless.resolver import delete, protocol
 from seedless.resolver.connections import connected
 from seedless.resolver.protocol import AccountServer
@@ -367,6 +369,10 @@ READERS: dict[str, Reader] = {
     "journal of challenges": Reader(
         lambda data, folder: challenges.load(_file(data, folder / "challenges.jsonl")),
         (b'{"at":1,"command":"key audit","id":"0a","key":"5f","sha256":"9c","token":"pkcs11:token=A"}\n',),
+    ),
+    "record of shares": Reader(lambda data, _: recovery_record.parse(data), (samples.RECORD.to_bytes(),)),
+    "transcript of a restore": Reader(
+        lambda data, _: recovery_transcript.parse(data), (samples.RESTORE.to_bytes(),)
     ),
     "inventory": Reader(
         lambda data, folder: inventory.load(_file(data, folder / "keyring.json")), (samples.INVENTORY,)

@@ -45,6 +45,15 @@ from seedless.keygen import request as key_request
 from seedless.ledger import Ledger
 from seedless.nkey import PublicKey, Role
 from seedless.policy import read as read_policy
+from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord, ShareRecord
+from seedless.recovery.transcript import RESTORE as RESTORED
+from seedless.recovery.transcript import (
+    RestoreContent,
+    RestoredKey,
+    RestoredToken,
+    RestoreTranscript,
+    UsedShare,
+)
 from seedless.seeds import SoftwareKey
 from seedless.serve.sealing import Sealing
 from seedless.signing_pipeline import Plan
@@ -55,6 +64,21 @@ if TYPE_CHECKING:
 NOW = 1_750_000_000
 OPERATOR, ACCOUNT, USER = (SoftwareKey(role, bytes(32)) for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER))
 _KEYS = {key.public_key: key for key in (OPERATOR, ACCOUNT, USER)}
+_SHARES = tuple(ShareRecord(number=at, holder=f"holder {at}", sha256="0" * 64) for at in (1, 2))
+RECORD = RecoveryRecord(
+    at=NOW, identifier=7, threshold=2, words=33, shares=_SHARES,
+    keys=(KeyRecord(key=KeyName(role=Role.OPERATOR, name="ACME"), public_key=OPERATOR.public_key),),
+)  # fmt: skip
+RESTORE = RestoreTranscript(
+    content=RestoreContent(
+        kind=RESTORED, at=NOW, ended_at=NOW, tool="seedless", present=("Ada",),
+        record=RECORD.to_bytes().decode(),
+        shares=tuple(UsedShare(number=share.number, sha256=share.sha256) for share in _SHARES),
+        token=RestoredToken(label="SPARE", serial="1", manufacturer="Acme", model="HSM", firmware="1.0"),
+        keys=(RestoredKey(public_key=str(OPERATOR.public_key), uri="pkcs11:token=SPARE"),),
+    ),
+    receipts=("a.b.c",),
+)  # fmt: skip
 DEVICE = certificates.yubikey()
 ATTESTATION = DEVICE.piv(bytes(OPERATOR.public_key.raw)).pem + DEVICE.own.pem + DEVICE.root.pem
 HSM = certificates.yubihsm()

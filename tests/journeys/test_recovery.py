@@ -76,11 +76,44 @@ def restore(desk: Desk, people: Holders, token: str) -> None:
         "--allow-swap",
         "--allow-core-pipe",
         "--yes",
+        "--present",
+        "Cy",
+        "--present",
+        "Ada",
+        "-o",
+        "restore.json",
     )
     again = Holders(desk.terminal_for(*words))
     again.type_share(people.shares[2])
     again.type_share(people.shares[0])
     assert again.terminal.end() == 0, again.terminal.said
+
+
+def audit_restore(desk: Desk, operator: str, spare: Any) -> None:  # noqa: ANN401 - a token of pytest_softhsm
+    """Verify the transcript of the restore by the record that the transcript of the created keys has."""
+    entries = json.loads((desk.home / "result.json").read_bytes())["transcript"]
+    record = next(entry["record"] for entry in entries if entry["kind"] == "shares")
+    (desk.home / "audited.record").write_text(record)
+    words = (
+        "recovery",
+        "check",
+        "audited.record",
+        "--transcript",
+        "restore.json",
+        "--operator-key",
+        operator,
+    )
+    found = desk.ok(*words, "--json").data
+    assert (found["verdict"], found["present"], found["token"]["serial"]) == (
+        "complete", ["Cy", "Ada"], spare.serial,
+    )  # fmt: skip
+    listed = json.loads(record)
+    assert found["shares"] == [
+        {"number": share["number"], "sha256": share["sha256"]}
+        for share in listed["shares"] if share["holder"] in {"Ada", "Cy"}
+    ]  # fmt: skip
+    assert [key["public_key"] for key in found["keys"]] == [key["public_key"] for key in listed["keys"]]
+    assert "share 3 of Cy" in desk.ok(*words).out
 
 
 def test_keys_that_were_created_with_shares_are_lost_and_restored_while_the_server_runs(
@@ -122,5 +155,6 @@ def test_keys_that_were_created_with_shares_are_lost_and_restored_while_the_serv
     for request, result in (("request.json", "result.json"), ("limits.json", "limits.result")):
         found = desk.ok("ceremony", "check", request, result, "--operator-key", keys["ACME"], "--json").data
         assert found["verdict"] == "complete"
+    audit_restore(desk, keys["ACME"], spare)
     desk.ok("ceremony", "accept", "limits.result")
     desk.ok("verify")

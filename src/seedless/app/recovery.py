@@ -16,17 +16,21 @@ from seedless.ceremony import documents
 from seedless.config import choose_module
 from seedless.errors import Refused, UsageError
 from seedless.inventory import KeyEntry
-from seedless.nkey import Role
+from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.policy import refuse_recoverable
+from seedless.program import tool
 from seedless.recovery import journeys, kept
 from seedless.recovery import record as records
-from seedless.recovery.journeys import NewShares, Outcome, TokenPlace
+from seedless.recovery import transcript as transcripts
+from seedless.recovery.journeys import NewShares, Outcome, RestoreSession, TokenPlace
 from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord
+from seedless.recovery.transcript import RestoreCheck
 from seedless.store import atomic, root_lock
 from seedless.text import shown
 
 __all__ = [
+    "check_transcript",
     "chosen_keys",
     "create",
     "derive",
@@ -40,6 +44,11 @@ __all__ = [
 def read_record(path: Path) -> RecoveryRecord:
     """Return the record at *path*; raise `UsageError` for none, or for one that was changed."""
     return records.parse(documents.read(path, file_kind.RECOVERY), shown(path))
+
+
+def check_transcript(record: RecoveryRecord, path: Path, operator: PublicKey | None = None) -> RestoreCheck:
+    """Return the verdict on the transcript at *path* of a restore by shares of *record*."""
+    return transcripts.check_restore(record, documents.read(path, file_kind.RECOVERY_TRANSCRIPT), operator)
 
 
 def chosen_keys(record: RecoveryRecord, names: Iterable[str]) -> tuple[KeyRecord, ...]:
@@ -98,13 +107,23 @@ def restore(
     record: RecoveryRecord,
     keys: Sequence[KeyRecord],
     *,
+    present: Sequence[str] = (),
+    output: Path | None = None,
     allowed: Collection[str] = (),
 ) -> Outcome:
-    """Restore *keys* of *record* from shares that are typed, and import them to the token."""
+    """Restore *keys* of *record* from shares that are typed, and import them to the token.
+
+    Each key signs the transcript, which names who was *present*; it is written beside the inventory, and to
+    *output*.
+    """
     require_possible(workspace, (entry.key for entry in keys))
     require_same_operator(workspace, record)
-    outcome = journeys.restore(record, keys, _place(workspace), allowed=allowed)
-    _write(workspace, outcome, {})
+    if output is not None:
+        atomic.require_new(output)
+    session = _session(workspace, present)
+    outcome = journeys.restore(record, keys, _place(workspace), session, allowed=allowed)
+    signed = outcome.transcript
+    _write(workspace, outcome, {output: signed.to_bytes().decode()} if output and signed else {})
     return outcome
 
 
@@ -114,6 +133,7 @@ def derive(
     key: KeyName,
     output: Path,
     *,
+    present: Sequence[str] = (),
     allowed: Collection[str] = (),
 ) -> Outcome:
     """Import another *key* of the secret of *record*, and write the record that has it to *output*."""
@@ -121,9 +141,16 @@ def derive(
     require_same_operator(workspace, record)
     _require_new_names(workspace, [key], index=key.index)
     atomic.require_new(output)
-    outcome = journeys.derive(record, key, _place(workspace), workspace.now, allowed=allowed)
+    session = _session(workspace, present)
+    outcome = journeys.derive(record, key, _place(workspace), session, allowed=allowed)
     _write(workspace, outcome, {output: outcome.record.to_bytes().decode()})
     return outcome
+
+
+def _session(workspace: Workspace, present: Sequence[str]) -> RestoreSession:
+    for name in present:
+        documents.require_plain(name, "the name of somebody present")
+    return RestoreSession(tool=tool(), present=tuple(present), clock=workspace.clock)
 
 
 def _place(workspace: Workspace, token: KeyUri | None = None) -> TokenPlace:
@@ -170,6 +197,9 @@ def _write(workspace: Workspace, outcome: Outcome, files: dict[Path, str]) -> No
         others: dict[Path, str | None] = {
             kept.path_of(workspace.root, outcome.record): outcome.record.to_bytes().decode()
         }
+        if outcome.transcript is not None:
+            path = kept.transcript_path(workspace.root, outcome.transcript)
+            others[path] = outcome.transcript.to_bytes().decode()
         if entries:
             others[workspace.inventory_path] = workspace.inventory().with_entries(*entries).text()
         if files:

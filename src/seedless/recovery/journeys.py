@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,15 @@ from seedless.errors import NoKey, Refused, SeedlessError, TokenError, UsageErro
 from seedless.pin import PinSource
 from seedless.pkcs11.signing import challenge
 from seedless.pkcs11.uri import KeyUri
-from seedless.recovery import dialogue, record, secret_process, slip39
+from seedless.recovery import dialogue, record, secret_process, slip39, transcript
 from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord, ShareRecord, share_digest
+from seedless.recovery.transcript import (
+    RestoreContent,
+    RestoredKey,
+    RestoredToken,
+    RestoreTranscript,
+    UsedShare,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -68,6 +76,14 @@ class NewShares(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError("a key is named twice", "name each key once")
 
 
+class RestoreSession(msgspec.Struct, frozen=True, kw_only=True):
+    """What the transcript of a restore states of its circumstances: program, people, and when it began."""
+
+    tool: str
+    present: tuple[str, ...] = ()
+    clock: Callable[[], float]
+
+
 class PlacedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key that is on the token now: its entry in the record, and its URI."""
 
@@ -76,10 +92,14 @@ class PlacedKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A record, the keys of it that were imported, and why the import failed, if it did."""
+    """A record, the keys of it that were imported, and why the import failed, if it did.
+
+    `transcript` is that of a restore.
+    """
 
     record: RecoveryRecord
     placed: tuple[PlacedKey, ...] = ()
+    transcript: RestoreTranscript | None = None
     failure: SeedlessError | None = None
 
 
@@ -96,26 +116,35 @@ def restore(
     known: RecoveryRecord,
     keys: Sequence[KeyRecord],
     place: TokenPlace,
+    session: RestoreSession,
     *,
     allowed: Collection[str] = (),
 ) -> Outcome:
-    """Restore the secret of *known* on the terminal, and import *keys* of it."""
+    """Restore the secret of *known* on the terminal, and import *keys* of it; each signs the transcript."""
     return _outcome(
-        secret_process.run(lambda process: _restore(process, known, keys, place), allowed=allowed)
+        secret_process.run(lambda process: _restore(process, known, keys, place, session), allowed=allowed)
     )
 
 
 def derive(
-    known: RecoveryRecord, key: KeyName, place: TokenPlace, now: int, *, allowed: Collection[str] = ()
+    known: RecoveryRecord,
+    key: KeyName,
+    place: TokenPlace,
+    session: RestoreSession,
+    *,
+    allowed: Collection[str] = (),
 ) -> Outcome:
-    """Restore the secret of *known*, and import another *key* of it; the record has it, too."""
+    """Restore the secret of *known*, and import another *key* of it; the record has it, too.
+
+    The key signs the transcript.
+    """
     if any(entry.key == key for entry in known.keys):
         raise UsageError(
             f"the record has the key {key.text} already",
             "seedless recovery restore imports it; a key that replaces it has another --index",
         )
     return _outcome(
-        secret_process.run(lambda process: _derive(process, known, key, place, now), allowed=allowed)
+        secret_process.run(lambda process: _derive(process, known, key, place, session), allowed=allowed)
     )
 
 
@@ -138,7 +167,8 @@ def _outcome(result: dict[str, Any]) -> Outcome:
     entries = {str(entry.public_key): entry for entry in known.keys}
     placed = tuple(PlacedKey(entry=entries[key], uri=uri) for key, uri in result["placed"].items())
     failure = secret_process.error_of(*result["failure"]) if "failure" in result else None
-    return Outcome(record=known, placed=placed, failure=failure)
+    signed = transcript.parse(result["transcript"].encode()) if "transcript" in result else None
+    return Outcome(record=known, placed=placed, transcript=signed, failure=failure)
 
 
 # In the process of the secret.
@@ -184,22 +214,31 @@ def _hand_out(process: SecretProcess, shares: Sequence[Share], holders: Sequence
 
 
 def _restore(
-    process: SecretProcess, known: RecoveryRecord, entries: Sequence[KeyRecord], place: TokenPlace
+    process: SecretProcess,
+    known: RecoveryRecord,
+    entries: Sequence[KeyRecord],
+    place: TokenPlace,
+    session: RestoreSession,
 ) -> dict[str, Any]:
     _require_takes_keys(place)
-    secret = _typed_secret(process, known)
+    began = int(session.clock())
+    secret, numbers = _typed_secret(process, known)
     keys = [entry.key.derive(secret) for entry in entries]
-    return _imported(process, known, entries, keys, place, keeps_failure=False)
+    signs = _Receipts(transcript.RESTORE, session, began, known, numbers)
+    return _imported(process, known, entries, keys, place, signs=signs)
 
 
 def _derive(
-    process: SecretProcess, known: RecoveryRecord, key: KeyName, place: TokenPlace, now: int
+    process: SecretProcess, known: RecoveryRecord, key: KeyName, place: TokenPlace, session: RestoreSession
 ) -> dict[str, Any]:
     _require_takes_keys(place)
-    software = key.derive(_typed_secret(process, known))
+    began = int(session.clock())
+    secret, numbers = _typed_secret(process, known)
+    software = key.derive(secret)
     entry = KeyRecord(key=key, public_key=software.public_key)
-    longer = msgspec.structs.replace(known, at=now, keys=(*known.keys, entry))
-    return _imported(process, longer, [entry], [software], place, keeps_failure=False)
+    longer = msgspec.structs.replace(known, at=began, keys=(*known.keys, entry))
+    signs = _Receipts(transcript.DERIVE, session, began, longer, numbers)
+    return _imported(process, longer, [entry], [software], place, signs=signs)
 
 
 def _check(process: SecretProcess, known: RecoveryRecord, *, is_one_share: bool) -> list[int]:
@@ -211,11 +250,15 @@ def _check(process: SecretProcess, known: RecoveryRecord, *, is_one_share: bool)
     return [share.number + 1 for share in given]
 
 
-def _typed_secret(process: SecretProcess, known: RecoveryRecord) -> bytes:
-    """Return the secret of the shares that are typed, if the public keys below it are those of the record."""
-    secret = slip39.combine(_typed_shares(process, known))
+def _typed_secret(process: SecretProcess, known: RecoveryRecord) -> tuple[bytes, frozenset[int]]:
+    """Return the secret of the shares that are typed, and the numbers of these.
+
+    Raise `Refused` unless the public keys below it are those of the record.
+    """
+    given = _typed_shares(process, known)
+    secret = slip39.combine(given)
     known.require_keys(secret)
-    return secret
+    return secret, frozenset(share.number + 1 for share in given)
 
 
 def _typed_shares(process: SecretProcess, known: RecoveryRecord) -> list[Share]:
@@ -252,17 +295,20 @@ def _imported(
     keys: Sequence[SoftwareKey],
     place: TokenPlace,
     *,
-    keeps_failure: bool = True,
+    signs: _Receipts | None = None,
 ) -> dict[str, Any]:
-    """Import *keys*, with a test signature of each, all or none; return the record and where they are."""
+    """Import *keys*, with a test signature of each, all or none; return the record and where they are.
+
+    With *signs* the keys sign the transcript, and what fails is raised; else it is part of the result.
+    """
     placed: dict[str, str] = {}
     result: dict[str, Any] = {"record": known.to_bytes().decode(), "placed": placed}
     try:
         with _opened(process, place) as token:
             process.begin_import()
-            uris = _import_all(token, entries, keys)
+            uris = _import_all(token, entries, keys, signs, result)
     except SeedlessError as error:
-        if not keeps_failure:
+        if signs is not None:
             raise
         result["failure"] = [type(error).__name__, error.message, error.hint]
     else:
@@ -287,8 +333,50 @@ def _opened(process: SecretProcess, place: TokenPlace) -> Iterator[Token]:
             yield token
 
 
-def _import_all(token: Token, entries: Sequence[KeyRecord], keys: Sequence[SoftwareKey]) -> dict[str, str]:
-    """Import what is not there yet; where one key fails, those of this run are deleted again."""
+class _Receipts(msgspec.Struct, frozen=True):
+    """What the transcript of a restore states, but for token and keys."""
+
+    kind: str
+    session: RestoreSession
+    began: int
+    record: RecoveryRecord
+    numbers: frozenset[int]
+
+    def signed(self, token: Token, uris: dict[str, str]) -> RestoreTranscript:
+        """Return the transcript of the keys at *uris* on *token*, signed by each of them."""
+        content = RestoreContent(
+            kind=self.kind,
+            at=self.began,
+            ended_at=max(self.began, int(self.session.clock())),
+            tool=self.session.tool,
+            present=self.session.present,
+            record=self.record.to_bytes().decode(),
+            shares=tuple(
+                UsedShare(number=share.number, sha256=share.sha256)
+                for share in self.record.shares
+                if share.number in self.numbers
+            ),
+            token=RestoredToken.of(token.info),
+            keys=tuple(RestoredKey(public_key=key, uri=uri) for key, uri in uris.items()),
+        )
+        receipts = (
+            draft.complete(token.signer(draft.issuer).sign(draft.signing_input)).text
+            for draft in content.drafts()
+        )
+        return RestoreTranscript(content=content, receipts=tuple(receipts))
+
+
+def _import_all(
+    token: Token,
+    entries: Sequence[KeyRecord],
+    keys: Sequence[SoftwareKey],
+    signs: _Receipts | None,
+    result: dict[str, Any],
+) -> dict[str, str]:
+    """Import what is not there yet; where one key fails, those of this run are deleted again.
+
+    With *signs* the transcript is added to *result*.
+    """
     new: list[Key] = []
     uris: dict[str, str] = {}
     try:
@@ -296,6 +384,8 @@ def _import_all(token: Token, entries: Sequence[KeyRecord], keys: Sequence[Softw
             found = _import(token, entry, software, new)
             uri = msgspec.structs.replace(token.info.uri, object=entry.key.label, id=found.id, type="private")
             uris[str(software.public_key)] = str(uri)
+        if signs is not None:
+            result["transcript"] = signs.signed(token, uris).to_bytes().decode()
     except BaseException:
         for key in new:
             token.destroy(key)

@@ -15,14 +15,24 @@ if TYPE_CHECKING:
 
     from seedless.nkey import PublicKey
     from seedless.recovery.record import RecoveryRecord
+    from seedless.recovery.transcript import RestoreTranscript
 
 FOLDER = "recovery"
 """The folder beside the inventory with the records: `SHA256.json` each."""
 
 
+TRANSCRIPTS = "restores"
+"""The folder beside the inventory with the transcripts of restores: `SHA256.json` each."""
+
+
 def path_of(root: Path, known: RecoveryRecord) -> Path:
     """Return where the record *known* lies, below the folder of everything."""
     return root / FOLDER / f"{known.digest}.json"
+
+
+def transcript_path(root: Path, signed: RestoreTranscript) -> Path:
+    """Return where the transcript *signed* of a restore lies, below the folder of everything."""
+    return root / TRANSCRIPTS / f"{signed.digest}.json"
 
 
 def records(root: Path) -> Iterator[RecoveryRecord]:

@@ -7,7 +7,7 @@ from seedless.cli.lazy import LazyGroup
 _COMMANDS = {
     "create": ("create", "Create keys that shares of one secret restore."),
     "restore": ("restore", "Restore keys on another token, from shares."),
-    "check": ("check", "Check shares against a record."),
+    "check": ("check", "Check shares, or the transcript of a restore."),
     "derive": ("derive", "Import a further key of the same secret."),
     "drill": ("drill", "Play the loss of a token, or of a file, on a copy."),
     "form": ("form", "Write blank forms for shares."),

@@ -13,6 +13,7 @@ from seedless.cli.options import Settings, recovery_options
 from seedless.cli.recovery.options import (
     outcome_data,
     output_option,
+    present_option,
     record_argument,
     warn_of_recorders,
     ways_option,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     "--index", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N",
     help="Another key of the same name, which replaces the one before [default: 0].",
 )  # fmt: skip
+@present_option
 @output_option
 @ways_option
 @recovery_options
@@ -43,6 +45,7 @@ def derive(
     role: str,
     name: str,
     index: int,
+    present: tuple[str, ...],
     output: Path,
     allowed: tuple[str, ...],
 ) -> None:
@@ -68,7 +71,7 @@ def derive(
         return
     warn_of_recorders()
     consent.require(settings, f"Import {shown(key.text)} to the token?", done="nothing was imported")
-    outcome = recovery.derive(workspace, known, key, output, allowed=allowed)
+    outcome = recovery.derive(workspace, known, key, output, present=present, allowed=allowed)
     (placed,) = outcome.placed
     text = f"{placed.entry.public_key}\n{placed.uri}\nrecord sha256 {outcome.record.digest}"
     printing.emit(outcome_data(outcome, file=str(output)), text, as_json=settings.as_json)

@@ -39,6 +39,11 @@ output_option = click.option(
 )
 
 
+present_option = click.option(
+    "--present", multiple=True, metavar="NAME", help="Who is there, for the transcript; once for each."
+)
+
+
 def warn_of_recorders() -> None:
     """Print what may record the terminal."""
     for warning in recorders():
@@ -48,6 +53,8 @@ def warn_of_recorders() -> None:
 def outcome_data(outcome: Outcome, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - what JSON has
     """Return *outcome* as --json prints it."""
     record = outcome.record
+    if outcome.transcript is not None:
+        more = {"transcript": outcome.transcript.digest, **more}
     uris = {key.entry.public_key: key.uri for key in outcome.placed}
     return {
         "record": record.digest,

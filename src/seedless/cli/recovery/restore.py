@@ -10,7 +10,14 @@ from seedless.app import recovery
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, recovery_options
-from seedless.cli.recovery.options import outcome_data, record_argument, warn_of_recorders, ways_option
+from seedless.cli.recovery.options import (
+    PATH,
+    outcome_data,
+    present_option,
+    record_argument,
+    warn_of_recorders,
+    ways_option,
+)
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -21,15 +28,26 @@ if TYPE_CHECKING:
 @command()
 @record_argument
 @click.option("--key", "names", multiple=True, metavar="ROLE:NAME", help="Restore only this key.")
+@present_option
+@click.option("--output", "-o", type=PATH, metavar="FILE", help="Where the transcript is written, too.")
 @ways_option
 @recovery_options
-def restore(settings: Settings, *, record: Path, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+def restore(
+    settings: Settings,
+    *,
+    record: Path,
+    names: tuple[str, ...],
+    present: tuple[str, ...],
+    output: Path | None,
+    allowed: tuple[str, ...],
+) -> None:
     """Restore keys on another token, from shares.
 
     The holders type shares of RECORD. Each share is checked as it is typed: its words, its checksum, and its
     digest in the record, so that a share of another set, or a forged one, is refused at once. The public keys
     are compared with the record, and with the policy, before anything is imported. A test signature of each
-    key is verified.
+    key is verified, and each signs a receipt of the transcript: who was there, which shares, which keys, to
+    which token. It is kept beside the inventory; recovery check --transcript verifies it.
 
     \b
     Example:
@@ -48,6 +66,8 @@ def restore(settings: Settings, *, record: Path, names: tuple[str, ...], allowed
     warn_of_recorders()
     names_of_keys = ", ".join(map(shown, labels))
     consent.require(settings, f"Restore {names_of_keys} on the token?", done="nothing was restored")
-    outcome = recovery.restore(workspace, known, keys, allowed=allowed)
+    outcome = recovery.restore(workspace, known, keys, present=present, output=output, allowed=allowed)
     lines = [f"{key.entry.public_key}\n{key.uri}" for key in outcome.placed]
+    if outcome.transcript is not None:
+        lines.append(f"transcript sha256 {outcome.transcript.digest}")
     printing.emit(outcome_data(outcome), "\n".join(lines), as_json=settings.as_json)
