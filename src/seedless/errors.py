@@ -174,8 +174,16 @@ class StoreError(SeedlessError):
     """A file of the store, the inventory or the configuration cannot be read or written."""
 
 
+class StoreChanged(StoreError):
+    """Another process has changed in the store what a plan was made for: the plan is to be made again."""
+
+
 class ServerError(SeedlessError):
     """A NATS server refused, or did not answer."""
+
+
+class BackendError(SeedlessError):
+    """A backend of logins cannot decide now: that is not the fault of whoever logs in."""
 
 
 class NoTls(ServerError):

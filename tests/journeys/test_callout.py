@@ -20,6 +20,7 @@ from seedless.nkey import Role
 from seedless.readiness import CheckStatus
 from seedless.seeds import SoftwareKey
 from seedless.serve import connection
+from seedless.serve.backends.function import FunctionSettings, UserFunction
 from seedless.serve.bounds import Bounds
 from seedless.serve.doctor import examine
 from seedless.serve.request import SUBJECT
@@ -31,6 +32,7 @@ from callout_systems import (
     SYSTEMS,
     ConfigurationSystem,
     OperatorSystem,
+    Passwords,
     Running,
     System,
     forged,
@@ -156,6 +158,38 @@ def test_a_source_that_fails_too_often_is_refused_without_asking_a_backend(
     assert log_in("ann").refusal == "Authorization Violation"
     reasons = [event["reason"] for event in running.wait("login refused", 4)]
     assert reasons == [*["the password is wrong"] * 2, *["too many logins from this source have failed"] * 2]
+    running.stop()
+
+
+FUNCTION = """
+import asyncio
+
+async def identify(login):
+    if login.user == "failing":
+        raise ValueError("the database is away")
+    if login.user == "cancelled":
+        raise asyncio.CancelledError
+    if login.user == "ended":
+        raise SystemExit(2)
+"""
+
+
+def test_a_function_that_fails_refuses_the_login_at_once_and_does_not_count_against_its_source(
+    system: System, server: NatsServer, tmp_path: Path, log_in: Connect
+) -> None:
+    (tmp_path / "own_function.py").write_text(FUNCTION)
+    own = UserFunction("own", FunctionSettings(function="own_function:identify", path=tmp_path))
+    bounds = Bounds(refusal_delay=0.01, source_failures=2, source_rate=0.001)
+    running = start(lambda: system.service(server.url, tmp_path, bounds=bounds, backends=[own, Passwords()]))
+    for user in ("failing", "cancelled", "ended"):
+        began = time.monotonic()
+        assert log_in(user).refusal == "Authorization Violation"
+        assert time.monotonic() - began < 1.5, "before the server gives up"
+    assert log_in("ann").refusal == ""
+    reasons = [event["reason"].partition(" at ")[0] for event in running.wait("login refused", 3)]
+    assert reasons == [
+        f"the function failed: {error}" for error in ("ValueError", "CancelledError", "SystemExit")
+    ]
     running.stop()
 
 

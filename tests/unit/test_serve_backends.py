@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from seedless.errors import Refused, StoreError, UsageError
+from seedless.errors import BackendError, Refused, StoreError, UsageError
 from seedless.serve.backends import identify, open_backends
 from seedless.serve.backends.certificate import Certificates, CertificateSettings
 from seedless.serve.backends.function import FunctionSettings, UserFunction
@@ -194,7 +194,7 @@ def test_a_function_that_fails_refuses_and_its_error_is_not_shown(
     tmp_path: Path, module: str, function: str, reason: str
 ) -> None:
     backend = UserFunction("own", FunctionSettings(function=f"{module}:{function}", path=tmp_path))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(BackendError) as caught:
         asked(backend, Login(user="ada", password="fails"))
     assert caught.value.message == reason
     assert caught.value.__cause__ is None

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from seedless.errors import Refused, ServerError, StoreError
+from seedless.errors import BackendError, Refused, ServerError, StoreError
 from seedless.serve.backends.oidc import ClaimNames, OidcProvider, OidcSettings, read_jwks
 from seedless.serve.login import Identity, Login
 
@@ -95,7 +95,7 @@ def asked(backend: OidcProvider, login: Login) -> Identity | str | None:
     """Return who logs in, or why that is refused."""
     try:
         return asyncio.run(backend.identify(login))
-    except Refused as error:
+    except (BackendError, Refused) as error:
         return error.message
 
 

@@ -3,7 +3,8 @@
     def identify(login: Login) -> Identity | None: ...
 
 A sync function runs in a thread. What it raises is a refusal: `Refused` with its reason, of any other error
-only the type and the line are logged, for its text may contain what was presented.
+only the type and the line are logged, for its text may contain what was presented. Only the first counts as a
+failure of the client's address.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from seedless.config import require_owned
-from seedless.errors import Refused, UsageError
+from seedless.errors import BackendError, Refused, UsageError
 from seedless.serve.login import Identity, Login
 from seedless.strict_json import ABSOLUTE_PATH
 from seedless.text import printable, shown
@@ -68,20 +69,26 @@ class UserFunction:
             identity = await result if inspect.isawaitable(result) else result
         except Refused:
             raise
-        except Exception as error:  # noqa: BLE001 - the owner's code may raise anything
-            raise Refused(f"the function failed: {_where(error)}") from None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Something in the function was cancelled, not the login: that would end without an answer.
+            raise BackendError(f"the function failed: {_where(error)}") from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the owner's code may raise anything
+            raise BackendError(f"the function failed: {_where(error)}") from None
         if identity is None:
             return None
         if not isinstance(identity, Identity):
-            raise Refused(f"the function returned {type(identity).__name__}, and no Identity")
+            raise BackendError(f"the function returned {type(identity).__name__}, and no Identity")
         try:
             checked = msgspec.convert(msgspec.to_builtins(identity), Identity)
         except (msgspec.ValidationError, TypeError, UnicodeEncodeError):
-            raise Refused("the function returned an Identity with members of other types") from None
+            raise BackendError("the function returned an Identity with members of other types") from None
         return replace(checked, backend=self._name)
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """Return type and line of *error*: its text may be a secret."""
     frames = traceback.extract_tb(error.__traceback__)
     last = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

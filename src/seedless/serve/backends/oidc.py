@@ -26,7 +26,15 @@ from msgspec import Meta
 from seedless import units, wire
 from seedless.base64url import decode
 from seedless.config import require_owned
-from seedless.errors import BadClaims, InvalidValue, Refused, SeedlessError, ServerError, StoreError
+from seedless.errors import (
+    BackendError,
+    BadClaims,
+    InvalidValue,
+    Refused,
+    SeedlessError,
+    ServerError,
+    StoreError,
+)
 from seedless.serve.backends.certificate import without_suffix
 from seedless.serve.login import Identity, Login
 from seedless.store import atomic
@@ -215,7 +223,7 @@ class OidcProvider:
         )
 
     async def _key(self, kid: object) -> pyjwt.PyJWK:
-        """Return the key *kid*; raise `Refused`, or `ServerError` while there are no keys at all."""
+        """Return the key *kid*; raise `Refused`, or `BackendError` while there are no keys at all."""
         keys = await self._current()
         found = _find(keys, kid)
         if found is None and await self._fetched_again():
@@ -230,7 +238,7 @@ class OidcProvider:
         if self._keys is None or (not is_file and now - self._keys.read > _REFRESH):
             await self._fetched_again()
         if self._keys is None or (not is_file and now - self._keys.read > _OLDEST):
-            raise Refused(f"there are no keys of {self._settings.issuer}")
+            raise BackendError(f"there are no keys of {self._settings.issuer}")
         return self._keys.keys
 
     async def _fetched_again(self) -> bool:

@@ -36,7 +36,7 @@ from msgspec import Meta
 from seedless import strict_json, units
 from seedless.base64url import encode
 from seedless.config import require_owned
-from seedless.errors import BadClaims, BadKey, InvalidValue, Refused, StoreError
+from seedless.errors import BackendError, BadClaims, BadKey, InvalidValue, Refused, StoreError
 from seedless.nkey import PublicKey, Role
 from seedless.serve.login import Identity, Login
 from seedless.store import atomic
@@ -257,7 +257,7 @@ class UserFile:
         task = self._running.get(digest)
         if task is None:
             if len(self._running) >= self._settings.threads + self._settings.waiting:
-                raise Refused("too many passwords are being checked")
+                raise BackendError("too many passwords are being checked")
             task = asyncio.create_task(self._check(digest, known, password))
             self._running[digest] = task
         # Clients of one user that come at once share one hash; none that gives up ends it for the others.
