@@ -12,18 +12,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
-from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from prometheus_client import generate_latest
 
-from seedless import Claims, Export, Import, Remote, Role, SoftwareKey, StoreError, read
-from seedless.claims import Permission, Template
+from seedless import Claims, Export, Import, Remote, Role, ServerError, SoftwareKey, StoreError, read
+from seedless.claims import Permission, Template, signing_key
 from seedless.client import connect
 from seedless.creds import Creds, parse_creds
 from seedless.serve import delegated_keys
@@ -31,6 +31,7 @@ from seedless.serve.config import AccountKeys, Delegation, KeySource
 from seedless.serve.issuer_config import IssuerConfig, load
 from seedless.serve.issuer_process import IssuerProcess
 from seedless.serve.logs import EventLog
+from seedless.serve.workspace_desk import WorkspaceDesk
 from seedless.server_config import full
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -432,91 +433,24 @@ def test_a_replica_that_was_killed_leaves_a_key_which_the_next_start_removes(
     assert (left.state, left.public_key != lost.public_key) == ("ended", True)
 
 
-def test_a_server_and_a_replica_are_killed_and_every_user_is_issued_once_a_second_and_recorded(
-    office: Office, nats_cluster: Callable[[str], Any], tmp_path: Path
-) -> None:
-    cluster: list[Any] = []
-
-    def start(configuration: str) -> Any:  # noqa: ANN401 - of conftest.py
-        cluster.append(nats_cluster(configuration.replace(str(tmp_path), ".")))
-        return cluster[0]
-
-    world = world_of(office, start, tmp_path)
-    (servers,) = cluster
-    path = tmp_path / "issuer.toml"
-    urls = '", "'.join(server.url for server in servers.servers)
-    path.write_text(
-        path.read_text().replace(world.url, urls).replace("[delegation]", "replicas = 3\n[delegation]")
-    )
-    processes = [started(world, path, tmp_path / f"log{number}") for number in range(3)]
-
-    async def journey() -> tuple[list[str], list[dict[str, Any]]]:
-        answers: list[str] = []
-        pairs = [SoftwareKey.generate(Role.USER) for _ in range(200)]
-        limit = asyncio.Semaphore(16)
-        some = {40: asyncio.Event(), 120: asyncio.Event()}  # so many answers
-
-        async def issued(client: Client, pair: SoftwareKey) -> None:
-            async with limit:
-                for _ in range(200):
-                    with contextlib.suppress(NatsError, TimeoutError):
-                        answer = await ask(client, "user", **request_of(pair))
-                        if "jwt" in answer:
-                            answers.append(answer["jwt"])
-                            some.get(len(answers), asyncio.Event()).set()
-                            return
-                    await asyncio.sleep(0.2)
-                raise AssertionError("no answer")
-
-        async def killing() -> None:
-            await some[40].wait()
-            servers.servers[2].process.kill()
-            processes[1].kill()
-            await some[120].wait()
-            await asyncio.to_thread(servers.restart, 2)
-
-        async with world.client(world.shop) as shop:
-            await asyncio.gather(killing(), *(issued(shop, pair) for pair in [*pairs, *pairs[:20]]))
-        async with world.client(world.inside) as inside:
-            stream = inside.jetstream()
-            last = (await stream.stream_info("ISSUED")).state.last_seq
-            found = [await stream.get_msg("ISSUED", number) for number in range(1, last + 1)]
-        return answers, [json.loads(one.data or b"") for one in found]
-
-    try:
-        answers, entries = asyncio.run(journey())
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    digests = {entry["digest"] for entry in entries}
-    assert len(answers) == 220
-    assert all(hashlib.sha256(text.encode()).hexdigest() in digests for text in answers)
-    times = times_of(entries)
-    assert len(times) == 200
-    assert [one for one in times.values() if one != sorted(set(one))] == []
+def test_replicas_with_one_store_that_delegate_at_the_same_moment_get_a_key_each(world: World) -> None:
+    desks = [WorkspaceDesk(world.office.workspace(), Remote(urls=(world.url,)), 600) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        keys = list(pool.map(lambda desk: desk.delegate("ORDERS", "service"), desks))
+    listed = [
+        str(signing_key(one)) for one in world.office.workspace().account("ORDERS").claims.body.signing_keys
+    ]
+    assert all(str(key.public_key) in listed for key in keys)
 
 
-def times_of(entries: list[dict[str, Any]]) -> dict[str, list[int]]:
-    """Return the times of the entries of each user, in their order."""
-    times: dict[str, list[int]] = {}
-    for entry in entries:
-        times.setdefault(entry["sub"], []).append(entry["iat"])
-    return times
-
-
-def started(world: World, path: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start the command with the configuration *path*, and wait until it is connected."""
-    environment = os.environ | {
-        f"SEEDLESS_{name.upper()}": str(value) for name, value in world.office.arguments.items()
-    }
-    with log.open("wb") as stream:
-        command = [sys.executable, "-m", "seedless", "serve", "issuer", str(path)]
-        process = subprocess.Popen(command, env=environment, stderr=stream)
-    while '"connected"' not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.05)
-    return process
+def test_a_key_that_servers_did_not_take_is_removed_with_the_next_one(world: World) -> None:
+    away = Remote(urls=(world.url,), servers=2)
+    desk = WorkspaceDesk(world.office.workspace(), away, 600)
+    for _ in range(2):
+        with pytest.raises(ServerError, match="1 of 2 servers answered"):
+            desk.delegate("ORDERS", "service")
+    states = [one.state for one in world.office.workspace().delegations.entries("ORDERS")]
+    assert states == ["over"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import msgspec
 
 from seedless.change import Change, StoreWrite
 from seedless.claims import Account, Operator, User
-from seedless.errors import SeedlessError, StoreError
+from seedless.errors import SeedlessError, StoreChanged, StoreError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
 from seedless.signing_pipeline import Plan
@@ -87,7 +87,7 @@ class Subjects:
 
 
 def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None) -> None:
-    """Raise `StoreError` unless what the plan was judged against is still there, or is replaced by it."""
+    """Raise `StoreChanged` unless what the plan was judged against is still there, or is replaced by it."""
     made = {change.draft.claims.sub for change in plan.changes}
     gone = [one.replaces for one in plan.store_writes if one.address == () and one.jwt is None]
     around = [jwt for jwt in plan.around if jwt.claims.sub not in made and jwt not in gone]
@@ -97,7 +97,7 @@ def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None)
     for jwt in around:
         there = current.get(jwt.claims.sub)
         if there is None or there.text != jwt.text:
-            raise StoreError(f"the store has another jwt of {shown(jwt.claims.name)} than the plan", _AGAIN)
+            raise StoreChanged(f"the store has another jwt of {shown(jwt.claims.name)} than the plan", _AGAIN)
 
 
 def _is_done(
@@ -119,7 +119,7 @@ def _is_done(
         gone = away.get(change.address or ())
         is_free = there is None or (gone is not None and gone.text == there.text)
         if not is_free or (same is not None and (before is None or same.text != before.text)):
-            raise StoreError(f"the store has another jwt of {shown(change.title)} than the plan", _AGAIN)
+            raise StoreChanged(f"the store has another jwt of {shown(change.title)} than the plan", _AGAIN)
     return False
 
 
@@ -130,7 +130,7 @@ def _is_placed(workspace: Workspace, one: StoreWrite) -> bool:
         return True
     if text != (one.replaces.text if one.replaces else None):
         where = "/".join(one.address) or "the operator"
-        raise StoreError(f"the store has another jwt at {shown(where)} than the plan", _AGAIN)
+        raise StoreChanged(f"the store has another jwt at {shown(where)} than the plan", _AGAIN)
     return False
 
 

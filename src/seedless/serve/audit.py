@@ -3,8 +3,8 @@
 Each entry goes to a subject of its own, `PREFIX.user.U…`, by one publish with the sequence that the last
 entry there is expected to have (`Nats-Expected-Last-Subject-Sequence`): it appends and compares at once, so
 any number of replicas agree that `iat` of a subject moves forward, and nothing is issued that is not kept.
-Measured with nats-server 2.15.1: a sequence that is not the last one is refused with the code 10071; after a
-time-out the entry may have been written or not, so the last one is read and compared.
+Measured with nats-server 2.15.1: a sequence that is not the last one is refused with the code 10071 or 10164;
+after a time-out the entry may have been written or not, so the last one is read and compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["AuditEntry", "AuditStream"]
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
-_ANOTHER_SEQUENCE = 10071
+# The second where a stream has replicas, and another entry of the subject is on its way to them.
+_ANOTHER_SEQUENCE = frozenset({10071, 10164})
 _ATTEMPTS = 6
 _PATIENCE = 2.0  # seconds for an acknowledgement
 
@@ -139,7 +140,7 @@ class AuditStream:
                 timeout=_PATIENCE,
             )
         except APIError as error:
-            if error.err_code != _ANOTHER_SEQUENCE:
+            if error.err_code not in _ANOTHER_SEQUENCE:
                 raise ServerError(f"the audit stream {self.name} refuses the entry: {error}") from error
             return False
         except (NatsTimeout, TimeoutError):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, TypeVar
 
 from seedless.desired.read import read
-from seedless.errors import Refused
+from seedless.errors import Refused, SeedlessError, StoreChanged
 from seedless.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.app.delegation import DelegatedKey
+    from seedless.app.pipeline import Preview
     from seedless.app.resolver.remote import Remote
     from seedless.app.workspace import Workspace
 
 __all__ = ["WorkspaceDesk"]
+
+_MOST_REPLICAS = 20  # that start at the same moment: each signs after the ones before it
+S = TypeVar("S")
 
 
 class WorkspaceDesk:
@@ -30,8 +35,12 @@ class WorkspaceDesk:
     def delegate(self, account: str, role: str) -> DelegatedKey:
         """Return a delegated key of *account* that all servers have."""
         until = int(self._workspace.clock()) + self._expiry
-        key = self._workspace.delegations.add(account, role=role, expiry=until).sign()
-        self._workspace.delegations.push(account, self._remote)
+        key = _signed(lambda: self._workspace.delegations.add(account, role=role, expiry=until))
+        try:
+            self._workspace.delegations.push(account, self._remote)
+        except SeedlessError:
+            self._workspace.delegations.stop(key)  # else each attempt would leave one in the account
+            raise
         return key
 
     def stop(self, account: str, key: DelegatedKey) -> None:
@@ -39,7 +48,7 @@ class WorkspaceDesk:
         workspace = self._workspace
         workspace.delegations.stop(key)
         if key.last_expiry <= workspace.refresh():
-            workspace.delegations.end(account, key.public_key).sign()
+            _signed(lambda: workspace.delegations.end(account, key.public_key))
             workspace.delegations.push(account, self._remote)
 
     def apply(self, desired: str, may: Callable[[str], bool]) -> list[str]:
@@ -52,7 +61,7 @@ class WorkspaceDesk:
                 raise Refused(f"the account {quoted(name)} is not signed for this requester")
             if "users" in members:
                 raise Refused("the request has users, whose seeds would stay here: ask for each by its key")
-        applied = self._workspace.desired.preview(found).sign()
+        applied = _signed(lambda: self._workspace.desired.preview(found))
         names = sorted({jwt.claims.name for jwt in applied.jwts})
         if names:
             self._workspace.resolver.push(*names, remote=self._remote).send().require_done()
@@ -60,6 +69,14 @@ class WorkspaceDesk:
 
     def revoke(self, account: str, key: str) -> int:
         """Revoke *key* in *account*, and push it."""
-        edited = self._workspace.accounts.revoke(account, key).sign()
+        edited = _signed(lambda: self._workspace.accounts.revoke(account, key))
         self._workspace.delegations.push(account, self._remote)
         return edited.jwt.issued_at
+
+
+def _signed(made: Callable[[], Preview[S]]) -> S:
+    """Sign the preview that *made* returns; another replica with this store may sign in between."""
+    for _ in range(_MOST_REPLICAS):
+        with contextlib.suppress(StoreChanged):
+            return made().sign()
+    return made().sign()
