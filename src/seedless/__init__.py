@@ -19,6 +19,7 @@ from __future__ import annotations
 # Not imported from `typing`, which alone takes longer to load than everything else here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from seedless.app.ceremony_reviews import CeremonyConsent
     from seedless.app.pipeline import Preview
     from seedless.app.resolver.remote import Remote
     from seedless.app.workspace import Workspace
@@ -62,6 +63,7 @@ __all__ = [
     "BadJwt",
     "BadKey",
     "BadSignature",
+    "CeremonyConsent",
     "Claims",
     "Draft",
     "Export",
@@ -99,6 +101,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "seedless.app.ceremony_reviews": ("CeremonyConsent",),
     "seedless.app.pipeline": ("Preview",),
     "seedless.app.resolver.remote": ("Remote",),
     "seedless.app.workspace": ("Workspace",),

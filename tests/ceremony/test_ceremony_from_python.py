@@ -161,8 +161,7 @@ def office(
 
 CEREMONY = """
 from pathlib import Path
-from seedless import Refused, Role, SoftwareKey, UsageError, Workspace
-from seedless.app.ceremony_reviews import CeremonyConsent
+from seedless import CeremonyConsent, Refused, Role, SoftwareKey, UsageError, Workspace
 
 ada = SoftwareKey.generate(Role.USER)
 offline = Workspace(**ARGUMENTS, policy="policy.toml")
@@ -277,3 +276,48 @@ def test_nobody_is_asked_about_a_request_that_is_refused_anyway(hall: Hall, tmp_
         review.sign()  # type: ignore[call-arg]
     assert asked == []
     assert not (machine.root / "ledger.json").exists()
+
+
+REHEARSAL = """
+import os
+from seedless import CeremonyConsent, Refused, UsageError, Workspace
+
+ws = Workspace("offline", policy="policy.toml", clock=lambda: AT)
+before = os.environ["SOFTHSM2_CONF"]
+rehearsed = ws.ceremonies.rehearse(REQUEST.encode(), ["all"], module=ARGUMENTS["module"])
+result["environment"] = os.environ["SOFTHSM2_CONF"] == before
+rehearsed.write("rehearsal")
+try:
+    ws.ceremonies.rehearse(REQUEST.encode(), ["all"], module=ARGUMENTS["module"])
+except UsageError as error:
+    result["again"] = error.message
+try:
+    rehearsed.rehearsed.sign(
+        approve=lambda review: CeremonyConsent(request=review.request.digest, clock_checked=True)
+    )
+except Refused as error:
+    result["signed"] = sorted({finding.code for finding in error.findings})
+result |= {
+    "verdict": rehearsed.check.verdict, "mark": rehearsed.rehearsed.request.mark,
+    "errors": len(rehearsed.real.report.errors), "placeholders": list(rehearsed.placeholder_keys),
+    "files": sorted(os.listdir("rehearsal")), "ledger": os.path.exists("offline/ledger.json"),
+}
+"""
+
+
+def test_a_program_rehearses_once_and_never_with_tokens_that_it_uses(hall: Hall, office: Office) -> None:
+    request = hall.request()
+    (office.folder / "policy.toml").write_text(hall.policy_text)
+    found = office.run(REHEARSAL, {"REQUEST": request.data.decode(), "AT": AT})
+    again, signed = found.pop("again"), found.pop("signed")
+    assert found == {
+        "environment": True,
+        "verdict": "complete",
+        "mark": "REHEARSAL",
+        "errors": 0,
+        "placeholders": [str(hall.signing.public_key), str(hall.operator.public_key)],
+        "files": ["request.json", "result.json"],
+        "ledger": False,
+    }
+    assert again == f"this process uses {office.token.module} already, and a rehearsal needs it for itself"
+    assert {"R001", "R012"} <= set(signed)

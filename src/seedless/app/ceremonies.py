@@ -65,14 +65,16 @@ class Ceremonies:
         return ceremony_reviews.opened(self._workspace, _parsed(request), _first_use(first_use))
 
     def rehearse(
-        self, request: bytes, first_use: Iterable[str | PublicKey] = (), *, module: Path | None = None
+        self, request: bytes, first_use: Iterable[str | PublicKey] = (), *, module: str | Path | None = None
     ) -> CeremonyRehearsal:
         """Hold the ceremony of *request* with placeholder keys, on a temporary SoftHSM token.
 
         *module* is that of SoftHSM. Nothing is written, and no real token is touched: raise `UsageError`
         where this process uses SoftHSM already. What prevents the real ceremony is in the report of `real`.
         """
-        return ceremony_rehearsal.rehearsal(self.review(request, first_use), module)
+        return ceremony_rehearsal.rehearsal(
+            self.review(request, first_use), None if module is None else Path(module)
+        )
 
     def key_statement(self, request: bytes, witness: str | PublicKey | SoftwareKey) -> WitnessStatement:
         """Return what *witness* signs of the *request* to create keys; a key on a token, or in software.

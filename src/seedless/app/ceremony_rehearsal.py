@@ -17,6 +17,7 @@ from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.ceremony import offline
 from seedless.ceremony.check import CeremonyCheck, check
 from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers
+from seedless.clock import Clock
 from seedless.config import softhsm_module
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
@@ -29,6 +30,7 @@ from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
     from seedless.ceremony.judgement import ReviewContext
     from seedless.jwt import Draft, Jwt
     from seedless.pkcs11.token import Token
@@ -166,7 +168,7 @@ def _held(review: CeremonyReview, stage: _Stage, folder: Path) -> CeremonyRehear
         one = content.draft(key.public_key, workspace.now)
         statements.append(one.complete(key.sign(one.signing_input)).text)
     result = offline.run_ceremony(
-        _run(context, folder, workspace.now, tuple(statements)),
+        _run(workspace, context, folder, tuple(statements)),
         review=lambda _plan, _report: True,
         keys=lambda: contextlib.nullcontext(stage),
     )
@@ -179,13 +181,16 @@ def _held(review: CeremonyReview, stage: _Stage, folder: Path) -> CeremonyRehear
     )
 
 
-def _run(context: ReviewContext, folder: Path, now: int, statements: tuple[str, ...]) -> offline.CeremonyRun:
+def _run(
+    workspace: Workspace, context: ReviewContext, folder: Path, statements: tuple[str, ...]
+) -> offline.CeremonyRun:
     return offline.CeremonyRun(
         review_context=context,
         folder=folder / "ceremony",
         ledger=folder / "ledger.json",
-        clock=lambda: now,
+        clock=lambda: workspace.now,
         statements=statements,
         present=("nobody: this is a rehearsal",),
         tool=tool(),
+        waits=Clock(time=workspace.clock),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,20 +10,21 @@ from seedless import file_kind
 from seedless.ceremony import documents, words
 from seedless.ceremony.request import parse
 from seedless.cli import consent, printing
-from seedless.cli.ceremony.options import request_argument
+from seedless.cli.ceremony import options
 from seedless.cli.command import command
-from seedless.cli.options import Settings, confirmed_options
-from seedless.cli.workspace import CommandWorkspace
+from seedless.cli.options import confirmed_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from seedless.cli.workspace import CommandWorkspace
+
 
 @command()
-@request_argument
+@options.request_argument
 @click.option("--expect", metavar="DIGEST", help="The digest of the request; nobody is asked then.")
 @confirmed_options
-def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> None:
+def abandon(workspace: CommandWorkspace, *, request_file: Path, expect: str | None) -> None:
     """Abandon a ceremony that has begun, for good.
 
     For one that cannot be finished: its token is broken, or its policy was wrong. Until then no other request
@@ -34,23 +35,18 @@ def abandon(settings: Settings, *, request_file: Path, expect: str | None) -> No
     Example:
       seedless ceremony abandon request.json
     """
-    workspace = CommandWorkspace(settings)
     request = parse(documents.read(request_file, file_kind.REQUEST))
     begun = workspace.ceremonies.abandon(request)
     # Not where the transcript lies: the name of its folder is the digest, which a person brings.
     printing.report(f"{begun.signed} of {len(request.plan.changes)} jwts are signed, by its transcript")
-    if not settings.dry_run:
-        _require_consent(settings, request.digest, expect)
+    if not workspace.options.dry_run:
+        if expect is None:
+            consent.require(workspace.options, "Give it up, for good?", done="nothing was given up")
+        else:
+            words.require_digest(expect, request.digest)
         begun.record()
-    data: dict[str, Any] = {
+    data = {
         "request": request.digest, "transcript": begun.transcript, "signed": begun.signed,
-        "dry_run": settings.dry_run,
+        "dry_run": workspace.options.dry_run,
     }  # fmt: skip
-    printing.emit(data, f"given up: {request.digest}", as_json=settings.as_json)
-
-
-def _require_consent(settings: Settings, digest: str, expect: str | None) -> None:
-    if expect is None:
-        consent.require(settings, "Give it up, for good?", done="nothing was given up")
-    else:
-        words.require_digest(expect, digest)
+    workspace.emit(data, f"given up: {request.digest}")

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import click
+from typing import TYPE_CHECKING
 
 from seedless import file_kind
 from seedless.ceremony import documents
 from seedless.cli import printing
+from seedless.cli.ceremony import options
 from seedless.cli.command import command
-from seedless.cli.options import Settings, write_options
+from seedless.cli.options import write_options
 from seedless.cli.render import describe
-from seedless.cli.workspace import CommandWorkspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
-@click.argument("result_file", metavar="RESULT", type=click.Path(path_type=Path))
+@options.result_argument
 @write_options
-def accept(settings: Settings, *, result_file: Path) -> None:
+def accept(workspace: CommandWorkspace, *, result_file: Path) -> None:
     """Record the result of a ceremony in the store.
 
     Only for a request that was prepared here, for the operator of this store, and where the store is still as
@@ -30,19 +32,17 @@ def accept(settings: Settings, *, result_file: Path) -> None:
     Example:
       seedless ceremony accept result.json
     """
-    workspace = CommandWorkspace(settings)
-    data = documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT)
-    found = workspace.ceremonies.accept(data)
-    if not settings.dry_run:
+    result = documents.read(result_file, file_kind.RESULT, file_kind.TRANSCRIPT)
+    found = workspace.ceremonies.accept(result)
+    if not workspace.options.dry_run:
         found = found.record()
     progress = found.check.progress
-    shown: dict[str, Any] = {
+    data = {
         "request": found.request.digest, "transcript": progress.digest if progress else None,
         "accepted": [describe.data(jwt) for jwt in found.signed], "passed": found.passed,
-        "dry_run": settings.dry_run,
+        "dry_run": workspace.options.dry_run,
     }  # fmt: skip
     already = [f"in the store already: {found.passed}"] if found.passed else []
-    lines = [f"accepted: {len(found.left.changes)}", *already]
-    printing.emit(shown, "\n".join(lines), as_json=settings.as_json)
-    if not settings.dry_run:
+    workspace.emit(data, "\n".join([f"accepted: {len(found.left.changes)}", *already]))
+    if not workspace.options.dry_run:
         printing.report("the servers have it after: seedless push")

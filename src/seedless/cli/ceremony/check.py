@@ -9,19 +9,13 @@ import click
 from seedless import file_kind
 from seedless.app.ceremony_checks import is_key_request
 from seedless.ceremony import documents
-from seedless.cli import printing
-from seedless.cli.ceremony import key_requests
-from seedless.cli.ceremony.options import (
-    FILE,
-    operator_key_option,
-    read_ceremony,
-    request_argument,
-    result_argument,
-)
+from seedless.ceremony.check import CeremonyVerdict
+from seedless.cli.ceremony import options
+from seedless.cli.ceremony.options import FILE
 from seedless.cli.command import command
-from seedless.cli.options import Settings, json_options
+from seedless.cli.options import json_options
 from seedless.cli.render.ceremony import audit_data, audit_lines
-from seedless.cli.workspace import CommandWorkspace
+from seedless.cli.render.keygen import emit_check
 from seedless.errors import ExitCode
 from seedless.policy import read as read_policy
 from seedless.text import printable, shown
@@ -29,20 +23,21 @@ from seedless.text import printable, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.nkey import PublicKey
 
 
 @command()
-@request_argument
-@result_argument
-@operator_key_option
+@options.request_argument
+@options.result_argument
+@options.operator_key_option
 @click.option("--policy", "policy_file", type=FILE, metavar="FILE", help="The policy that it has to be.")
 @click.option(
     "--recompute", is_flag=True, help="Compute request and result anew too; every byte has to come out again."
 )
 @json_options
 def check(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     request_file: Path,
     result_file: Path,
@@ -64,16 +59,15 @@ def check(
     Example:
       seedless ceremony check request.json result.json --operator-key O…
     """
-    request, result = read_ceremony(request_file, result_file)
-    ceremonies = CommandWorkspace(settings).ceremonies
+    request, result = options.read_ceremony(request_file, result_file)
     if is_key_request(request):
-        checked = ceremonies.check_keys(request, result, operator_key)
-        return key_requests.emit_check(settings, checked)
+        checked = workspace.ceremonies.check_keys(request, result, operator_key)
+        emit_check(workspace, checked)
+        return ExitCode.OK if checked.verdict is CeremonyVerdict.COMPLETE else ExitCode.FINDINGS
     policy = None
     if policy_file is not None:
         data = documents.read(policy_file, file_kind.POLICY)
         policy = read_policy(data, shown(policy_file)).digest
-    audit = ceremonies.check(request, result, operator_key, policy=policy, recompute=recompute)
-    text = "\n".join(map(printable, audit_lines(audit)))
-    printing.emit(audit_data(audit), text, as_json=settings.as_json)
+    audit = workspace.ceremonies.check(request, result, operator_key, policy=policy, recompute=recompute)
+    workspace.emit(audit_data(audit), "\n".join(map(printable, audit_lines(audit))))
     return ExitCode.OK if audit.is_good else ExitCode.FINDINGS

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, token_options
-from seedless.cli.workspace import CommandWorkspace
+from seedless.cli.options import token_options
+from seedless.errors import ExitCode
 from seedless.text import shown
 
-_FOUND = 3
+if TYPE_CHECKING:
+    from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
 @click.option("--offline", is_flag=True, help="Only what the transcripts contain; no token is opened.")
 @token_options
-def inventory(settings: Settings, *, offline: bool) -> int:
+def inventory(workspace: CommandWorkspace, *, offline: bool) -> int:
     """Compare the keys of the transcripts with the tokens.
 
     The transcripts are those of the ceremonies that this machine has held. Each key is looked for on its
@@ -27,7 +30,6 @@ def inventory(settings: Settings, *, offline: bool) -> int:
     Example:
       seedless ceremony inventory --token pkcs11:token=ACME
     """
-    workspace = CommandWorkspace(settings)
     states = workspace.ceremonies.inventory(offline=offline)
     rows = [
         {
@@ -37,9 +39,7 @@ def inventory(settings: Settings, *, offline: bool) -> int:
         for one in states
     ]  # fmt: skip
     text = [(str(one.public_key), one.state, shown(one.token), printing.moment(one.at)) for one in states]
-    printing.emit(
-        {"keys": rows},
-        printing.table(text, ("PUBLIC KEY", "STATE", "TOKEN", "LAST USED")),
-        as_json=settings.as_json,
-    )
-    return _FOUND if any(one.state not in {"present", "not looked for"} for one in states) else 0
+    table = printing.table(text, ("PUBLIC KEY", "STATE", "TOKEN", "LAST USED"))
+    workspace.emit({"keys": rows}, table)
+    is_same = all(one.state in {"present", "not looked for"} for one in states)
+    return ExitCode.OK if is_same else ExitCode.FINDINGS

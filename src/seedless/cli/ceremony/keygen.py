@@ -10,60 +10,46 @@ from seedless import file_kind
 from seedless.app import ceremonies_keygen
 from seedless.app.ceremonies_keygen import KeygenPeople
 from seedless.ceremony import documents
-from seedless.cli import consent, printing
-from seedless.cli.ceremony import key_requests
+from seedless.cli import consent
+from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
-from seedless.cli.ceremony.options import (
-    FILE,
-    clock_checked_option,
-    expect_option,
-    output_option,
-    statement_text,
-)
+from seedless.cli.ceremony.options import FILE
 from seedless.cli.command import command
 from seedless.cli.device_info import device_info_option, read_device_info
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import Settings, change_options
+from seedless.cli.options import change_options
 from seedless.cli.recovery.options import ways_option
-from seedless.cli.render.ceremony import digest_lines, key_data, key_line, words_data
-from seedless.cli.workspace import CommandWorkspace
+from seedless.cli.render.keygen import emit_created, request_data, show_request
 from seedless.errors import UsageError
-from seedless.policy import read as read_policy
+from seedless.keygen.request import parse
 from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seedless.app.ceremony_keys import CreatedKeys
+    from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
 @click.argument("name", required=False)
 @click.option("--request", type=FILE, metavar="FILE", help="Create the keys of this request, and no others.")
 @click.option(
-    "--statement",
-    "statements",
-    multiple=True,
-    type=FILE,
-    metavar="FILE",
+    "--statement", "statements", multiple=True, type=FILE, metavar="FILE",
     help="The statement of a witness of the request.",
-)
+)  # fmt: skip
 @click.option("--present", multiple=True, metavar="NAME", help="Who is in the room; for the transcript.")
 @click.option(
     "--exception", "exceptions", multiple=True, metavar="TEXT", help="What is not as in the script."
 )
 @device_info_option
-@clock_checked_option
-@expect_option
+@options.clock_checked_option
+@options.expect_option
 @click.option("--holder", metavar="NAME", help="Who holds this token.")
 @click.option(
-    "--key",
-    "wanted",
-    multiple=True,
-    metavar="ROLE:NAME",
+    "--key", "wanted", multiple=True, metavar="ROLE:NAME",
     help='What to make [default: operator:NAME, "operator:NAME signing" and account:SYS].',
-)
+)  # fmt: skip
 @click.option("--add", type=FILE, metavar="FILE", help="The keys that were made before, on another token.")
 @click.option(
     "--witness", multiple=True, type=PublicKeyType(), metavar="PUBKEY", help="A witness, for the policy."
@@ -75,10 +61,10 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--policy-out", type=FILE, metavar="FILE", help="Write the policy that pins the operator.")
 @ways_option
-@output_option
+@options.output_option
 @change_options
 def keygen(  # noqa: PLR0913 - one for each option
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str | None,
     request: Path | None,
@@ -110,7 +96,6 @@ def keygen(  # noqa: PLR0913 - one for each option
       seedless ceremony keygen --request request.json --statement ada.witness -o keys.json
       seedless ceremony keygen ACME --holder Ada --policy-out policy.toml -o keys.json
     """
-    workspace = CommandWorkspace(settings)
     people = _People(statements, present, exceptions, device_info, expect, clock_checked, allowed)
     if request is not None:
         if name is not None or any(plain.values()):
@@ -140,14 +125,12 @@ def _of_request(
     workspace: CommandWorkspace, path: Path, people: _People, output: Path, policy_out: Path | None
 ) -> None:
     """Create the keys of the request at *path*, after somebody has agreed on its digest."""
-    settings = workspace.options
-    request = key_requests.read(path)
+    request = parse(documents.read(path, file_kind.KEY_REQUEST))
     outputs = read_device_info(people.device_info)
-    statements = tuple(map(statement_text, people.statements))
-    key_requests.show(request, with_words=False)
-    if settings.dry_run:
-        text = "would create these keys"
-        printing.emit(key_requests.data_of(request) | {"dry_run": True}, text, as_json=settings.as_json)
+    statements = tuple(map(options.statement_text, people.statements))
+    show_request(request, with_words=False)
+    if workspace.options.dry_run:
+        workspace.emit(request_data(request) | {"dry_run": True}, "would create these keys")
         return
     confirmed(request.digest, workspace.now, people.expect, clock_checked=people.clock_checked)
     created = ceremonies_keygen.create(
@@ -157,7 +140,7 @@ def _of_request(
         output=output, policy=policy_out, outputs=outputs, allowed=people.allowed,
         clock=lambda: int(workspace.clock()),
     )  # fmt: skip
-    _emit(settings, created, output)
+    emit_created(workspace, created, output)
 
 
 def _plain(
@@ -165,43 +148,26 @@ def _plain(
     name: str,
     output: Path,
     policy_out: Path | None,
-    **options: Any,  # noqa: ANN401 - as the command has them
+    **given: Any,  # noqa: ANN401 - as the command has them
 ) -> None:
     """Create the keys of the operator *name* that no request names, after somebody has agreed."""
-    settings = workspace.options
-    add, witness, witnesses = options["add"], options["witness"], options["witnesses"]
+    add, witness, witnesses = given["add"], given["witness"], given["witnesses"]
     if (witnesses is None) != (not witness) or (witnesses or 0) > len(witness):
         raise UsageError("--witnesses is how many of the keys of --witness must have signed", "give both")
     new = workspace.ceremonies.new_keys(
         name,
-        holder=options["holder"],
-        keys=options["wanted"],
+        holder=given["holder"],
+        keys=given["wanted"],
         previous=documents.read(add, file_kind.KEYS) if add else None,
         witnesses=witness,
         threshold=witnesses or 0,
-        attestation_roots=options["roots"],
+        attestation_roots=given["roots"],
     )
     for path in (output, *([policy_out] if policy_out else [])):
         atomic.require_new(path)  # before somebody is asked
     names = ", ".join(map(shown, new.labels))
-    if settings.dry_run:
-        data = {"dry_run": True, "labels": list(new.labels)}
-        printing.emit(data, f"would make {names}", as_json=settings.as_json)
+    if workspace.options.dry_run:
+        workspace.emit({"dry_run": True, "labels": list(new.labels)}, f"would make {names}")
         return
-    consent.require(settings, f"Create {names} on the token?", done="no key was created")
-    _emit(settings, new.create(output, policy=policy_out), output)
-
-
-def _emit(settings: Settings, created: CreatedKeys, output: Path) -> None:
-    policy = read_policy(created.policy.encode()).digest if created.policy else None
-    data: dict[str, Any] = {
-        "file": str(output), "keys": [key_data(one) for one in created.keys],
-        "policy": policy, "words": words_data(policy) if policy else [],
-        "transcript": created.transcript or None,
-    }  # fmt: skip
-    lines = [key_line(one) for one in created.keys]
-    if policy:
-        lines += digest_lines(policy, "policy")
-    if created.transcript:
-        lines += digest_lines(created.transcript, "transcript")
-    printing.emit(data, "\n".join(lines), as_json=settings.as_json)
+    consent.require(workspace.options, f"Create {names} on the token?", done="no key was created")
+    emit_created(workspace, new.create(output, policy=policy_out), output)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedless import file_kind
+from seedless.app import ceremonies_keygen
 from seedless.app.ceremony_requests import require_not_ahead
 from seedless.app.plans import read_file
-from seedless.cli import printing
-from seedless.cli.ceremony import key_requests
-from seedless.cli.ceremony.options import FILE, is_of, output_option
+from seedless.ceremony import documents
+from seedless.cli.ceremony import options
 from seedless.cli.command import command
-from seedless.cli.options import Settings, reset_time_option, write_options
+from seedless.cli.options import reset_time_option, write_options
 from seedless.cli.render.ceremony import digest_lines, words_data
+from seedless.cli.render.keygen import request_data
 from seedless.cli.values import Moment, MomentType
-from seedless.cli.workspace import CommandWorkspace
+from seedless.store import atomic
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from seedless.cli.workspace import CommandWorkspace
+
 
 @command()
-@click.argument("plan_file", metavar="PLAN|SPECIFICATION", type=FILE)
+@click.argument("plan_file", metavar="PLAN|SPECIFICATION", type=options.FILE)
 @click.option("--reason", required=True, metavar="TEXT", help="Why it is to be signed; it is read aloud.")
 @click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")
 @click.option(
@@ -32,16 +36,14 @@ if TYPE_CHECKING:
     help="Expiry: the request is not signed afterwards.",
 )  # fmt: skip
 @click.option(
-    "--at",
-    type=MomentType(),
-    metavar="TIME",
+    "--at", type=MomentType(), metavar="TIME",
     help="When the jwts are issued, for the same bytes again [default: now].",
-)
+)  # fmt: skip
 @reset_time_option
-@output_option
+@options.output_option
 @write_options
 def prepare(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     plan_file: Path,
     reason: str,
@@ -61,26 +63,32 @@ def prepare(
     Example:
       seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
     """
-    workspace = CommandWorkspace(settings)
-    moment = at.at(workspace.now) if at else workspace.now
-    if is_of(plan_file, file_kind.KEY_SPECIFICATION):
-        require_not_ahead(workspace, moment)
-        header = {"reason": reason, "by": by or getpass.getuser(), "expires": expires.at(moment)}
-        key_requests.prepare(workspace, plan_file, output, **header, at=moment)
+    issued, is_dry = at.at(workspace.now) if at else workspace.now, workspace.options.dry_run
+    if options.is_of(plan_file, file_kind.KEY_SPECIFICATION):
+        require_not_ahead(workspace, issued)
+        specification = documents.read(plan_file, file_kind.KEY_SPECIFICATION)
+        asked = ceremonies_keygen.prepare(
+            workspace, specification, shown(plan_file),
+            reason=reason, by=by or getpass.getuser(), expires=expires.at(issued), at=issued,
+        )  # fmt: skip
+        if not is_dry:
+            atomic.write_new({output: asked.data.decode()})
+        _emit(workspace, output, asked.digest, request_data(asked))
         return
     plan, _ = read_file(plan_file)
     request = workspace.ceremonies.prepare(
-        plan, reason=reason, prepared_by=by, expires=expires.at(moment), at=moment
+        plan, reason=reason, prepared_by=by, expires=expires.at(issued), at=issued
     )
-    if not settings.dry_run:
+    if not is_dry:
         workspace.ceremonies.write(request, output)
-    text = "\n".join([f"request: {output}", *digest_lines(request.digest)])
-    printing.emit(
-        {
-            "request": request.digest, "words": words_data(request.digest),
-            "file": str(output), "changes": len(request.plan.changes), "expires": request.expires,
-            "previous": request.previous, "dry_run": settings.dry_run,
-        },
-        text,
-        as_json=settings.as_json,
-    )  # fmt: skip
+    data = {
+        "request": request.digest, "words": words_data(request.digest),
+        "changes": len(request.plan.changes), "expires": request.expires, "previous": request.previous,
+    }  # fmt: skip
+    _emit(workspace, output, request.digest, data)
+
+
+def _emit(workspace: CommandWorkspace, output: Path, digest: str, data: dict[str, Any]) -> None:
+    """Print where a request is, and its digest in words, for paper."""
+    more = {"file": str(output), "dry_run": workspace.options.dry_run}
+    workspace.emit(data | more, "\n".join([f"request: {output}", *digest_lines(digest)]))

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from seedless import file_kind
 from seedless.ceremony import documents
-from seedless.cli import printing
+from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
-from seedless.cli.ceremony.options import (
-    FILE,
-    clock_checked_option,
-    expect_option,
-    first_use_option,
-    output_option,
-    request_argument,
-    statement_text,
-)
 from seedless.cli.command import command
 from seedless.cli.device_info import device_info_option, read_device_info
-from seedless.cli.options import Settings, ceremony_options
+from seedless.cli.options import ceremony_options
 from seedless.cli.render.ceremony import digest_lines, review_data, show_review, show_tokens, words_data
-from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.app.ceremony_reviews import CeremonyConsent, CeremonyReview, CeremonySigned
+    from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
-@request_argument
+@options.request_argument
 @click.option(
-    "--witness", "witness_files", multiple=True, type=FILE, metavar="FILE",
+    "--witness", "witness_files", multiple=True, type=options.FILE, metavar="FILE",
     help="The statement of a witness.",
 )  # fmt: skip
 @click.option(
     "--present", multiple=True, metavar="NAME", help="Who is in the room; it goes into the transcript."
 )
 @device_info_option
-@first_use_option
-@expect_option
-@clock_checked_option
-@output_option
+@options.first_use_option
+@options.expect_option
+@options.clock_checked_option
+@options.output_option
 @ceremony_options
 def sign(  # noqa: PLR0913 - one for each option
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     request_file: Path,
     witness_files: tuple[Path, ...],
@@ -72,7 +63,6 @@ def sign(  # noqa: PLR0913 - one for each option
     Example:
       seedless ceremony sign request.json --policy policy.toml --witness ada.witness -o result.json
     """
-    workspace = CommandWorkspace(settings)
 
     def approve(review: CeremonyReview) -> CeremonyConsent:
         show_review(workspace, review, with_words=False)
@@ -80,14 +70,13 @@ def sign(  # noqa: PLR0913 - one for each option
         clock = review.context.clock
         return confirmed(review.request.digest, clock, expect, clock_checked=clock_checked)
 
-    outputs, statements = read_device_info(device_info), tuple(map(statement_text, witness_files))
+    outputs, statements = read_device_info(device_info), tuple(map(options.statement_text, witness_files))
     request = documents.read(request_file, file_kind.REQUEST)
     with workspace.ceremonies.open(request, first_use) as review:
-        if settings.dry_run or review.report.errors:
-            show_review(workspace, review, with_words=settings.dry_run)
+        if workspace.options.dry_run or review.report.errors:
+            show_review(workspace, review, with_words=workspace.options.dry_run)
             review.report.require_clean()
-            data = review_data(review) | {"dry_run": True}
-            printing.emit(data, "nothing was signed: --dry-run", as_json=settings.as_json)
+            workspace.emit(review_data(review) | {"dry_run": True}, "nothing was signed: --dry-run")
             return
         signed = review.sign(
             approve=approve,
@@ -96,15 +85,15 @@ def sign(  # noqa: PLR0913 - one for each option
             output=output,
             device_info=outputs,
         )
-    _emit(settings, signed, output)
+    _emit(workspace, signed, output)
 
 
-def _emit(settings: Settings, signed: CeremonySigned, output: Path) -> None:
+def _emit(workspace: CommandWorkspace, signed: CeremonySigned, output: Path) -> None:
     digest = signed.transcript
-    data: dict[str, Any] = {
+    data = {
         "request": signed.request.digest, "transcript": digest, "file": str(output),
         "words": words_data(digest), "signed": len(signed.request.plan.changes),
         "receipts": signed.receipts,
     }  # fmt: skip
     lines = [f"result: {shown(output)}", *digest_lines(digest, "transcript")]
-    printing.emit(data, "\n".join(lines), as_json=settings.as_json)
+    workspace.emit(data, "\n".join(lines))

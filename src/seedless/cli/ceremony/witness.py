@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from seedless import file_kind
 from seedless.app.ceremony_checks import is_key_request
 from seedless.ceremony import documents
-from seedless.cli import printing
-from seedless.cli.ceremony import key_requests
+from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
-from seedless.cli.ceremony.options import (
-    FILE,
-    clock_checked_option,
-    expect_option,
-    first_use_option,
-    output_option,
-    request_argument,
-)
 from seedless.cli.command import command
 from seedless.cli.key.import_ import warn_of_open_file
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import Settings, ceremony_options
+from seedless.cli.options import ceremony_options
 from seedless.cli.render.ceremony import show_review, show_tokens
-from seedless.cli.workspace import CommandWorkspace
+from seedless.cli.render.keygen import show_request
 from seedless.errors import SeedlessError, UsageError
 from seedless.keygen.request import parse
 from seedless.seeds import SoftwareKey
@@ -36,20 +27,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.app.ceremony_reviews import CeremonyConsent, WitnessStatement
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.nkey import PublicKey
 
 
 @command()
-@request_argument
-@click.option("--key-file", type=FILE, metavar="FILE", help="Your key: a file with its seed.")
+@options.request_argument
+@click.option("--key-file", type=options.FILE, metavar="FILE", help="Your key: a file with its seed.")
 @click.option("--key", type=PublicKeyType(), metavar="PUBKEY", help="Your key, on a token.")
-@first_use_option
-@expect_option
-@clock_checked_option
-@output_option
+@options.first_use_option
+@options.expect_option
+@options.clock_checked_option
+@options.output_option
 @ceremony_options
 def witness(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     request_file: Path,
     key_file: Path | None,
@@ -73,17 +65,16 @@ def witness(
     if (key_file is None) == (key is None):
         raise UsageError("your key is in a file or on a token", "give one of --key-file and --key")
     atomic.require_new(output)
-    workspace = CommandWorkspace(settings)
     request = documents.read(request_file, file_kind.REQUEST, file_kind.KEY_REQUEST)  # before a seed is read
     statement = _shown_statement(workspace, request, first_use, _software(key_file) if key_file else key)
     content = statement.content
-    data: dict[str, Any] = {
+    data = {
         "request": content.request, "policy": content.policy, "lifted": list(content.waived),
         "expires": content.expires, "witness": str(statement.witness), "file": str(output),
-        "dry_run": settings.dry_run,
+        "dry_run": workspace.options.dry_run,
     }  # fmt: skip
-    if settings.dry_run:
-        printing.emit(data, "nothing was signed: --dry-run", as_json=settings.as_json)
+    if workspace.options.dry_run:
+        workspace.emit(data, "nothing was signed: --dry-run")
         return
 
     def approve(statement: WitnessStatement) -> CeremonyConsent:
@@ -92,7 +83,7 @@ def witness(
 
     jwt = statement.sign(approve=approve)
     atomic.write_new({output: f"{jwt.text}\n"})
-    printing.emit(data, f"{output}: witnessed by {statement.witness}", as_json=settings.as_json)
+    workspace.emit(data, f"{output}: witnessed by {statement.witness}")
 
 
 def _shown_statement(
@@ -105,7 +96,7 @@ def _shown_statement(
     if key is None:
         raise UsageError("there is no key to sign with")
     if is_key_request(request):
-        key_requests.show(parse(request), with_words=False)
+        show_request(parse(request), with_words=False)
         return workspace.ceremonies.key_statement(request, key)
     review = workspace.ceremonies.review(request, first_use)
     show_review(workspace, review, with_words=False)

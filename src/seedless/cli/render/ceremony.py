@@ -1,4 +1,4 @@
-"""How requests under review, ceremonies that were checked, and keys that were created are shown."""
+"""How requests under review, rehearsals, and ceremonies that were checked are shown."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.app.ceremony_reviews import place_of
 from seedless.ceremony import words
 from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.judgement import waived_texts
+from seedless.ceremony.request import REHEARSAL
 from seedless.cli import printing
 from seedless.cli.render.findings import findings_data
 from seedless.cli.review import heading, lines, placed, show_findings, show_reset_times
@@ -16,10 +18,10 @@ from seedless.text import printable, shown
 
 if TYPE_CHECKING:
     from seedless.app.ceremony_checks import CeremonyAudit
+    from seedless.app.ceremony_rehearsal import CeremonyRehearsal
     from seedless.app.ceremony_reviews import CeremonyReview
     from seedless.ceremony.check import CeremonyCheck
     from seedless.ceremony.judgement import ReviewContext
-    from seedless.ceremony.keys import CeremonyKey
     from seedless.cli.workspace import CommandWorkspace
     from seedless.policy import Policy
 
@@ -115,26 +117,6 @@ def review_data(review: CeremonyReview) -> dict[str, Any]:
     }
 
 
-def key_line(made: CeremonyKey) -> str:
-    """Return a line about a key that was created."""
-    role, provenance = made.public_key.role.name.lower(), made.driver_report.get("papers")
-    seen = f"the driver reports: {provenance}" if provenance else "the driver reports nothing"
-    return printable(f"{role} {shown(made.name)}: {made.public_key}, held by {made.holder}; {seen}")
-
-
-def key_data(made: CeremonyKey) -> dict[str, Any]:
-    """Return a key that was created as --json prints it."""
-    return {
-        "public_key": str(made.public_key),
-        "role": made.public_key.role.name.lower(),
-        "name": made.name,
-        "holder": made.holder,
-        "uri": made.uri,
-        "at": made.at,
-        "the_driver_says": dict(made.driver_report),
-    }
-
-
 def audit_lines(audit: CeremonyAudit) -> list[str]:
     """Return the verdict on a ceremony, and what was done in it, for people."""
     found, again = audit.check, audit.recomputed
@@ -219,3 +201,46 @@ def audit_data(audit: CeremonyAudit) -> dict[str, Any]:
         "compare_with_paper": list(audit.compare_with_paper),
         "recomputed": {"agrees": again.agrees, "text": again.text} if again else None,
     }
+
+
+def show_rehearsal(workspace: CommandWorkspace, rehearsed: CeremonyRehearsal) -> None:
+    """Show what was rehearsed, and what the real ceremony will need."""
+    title = f"{REHEARSAL}: other keys sign, on a token that is deleted at the end"
+    printing.report(click.style(title, bold=True))
+    for key, other in rehearsed.placeholder_keys.items():
+        printing.report(f"  {key}\n    is played by {other}")
+    show_review(workspace, rehearsed.rehearsed)
+    needs, report = _needs(workspace, rehearsed.real.context), rehearsed.real.report
+    printing.report(click.style("the real ceremony will need", bold=True))
+    for line in printing.labelled(needs, 11, "  "):
+        printing.report(line)
+    show_findings(report)
+    if report.errors:
+        printing.report("today the real request would be refused: see above")
+    verdict = rehearsed.check.verdict
+    data = {
+        "mark": REHEARSAL,
+        "verdict": str(verdict),
+        "request": rehearsed.real.request.digest,
+        "stand_ins": dict(rehearsed.placeholder_keys),
+        "needs": [{"what": label, "text": text} for label, text in needs],
+        "refused": [finding.text for finding in report.errors],
+    }
+    text = f"{REHEARSAL} {verdict}: {rehearsed.check.text}"
+    workspace.emit(data, text)
+
+
+def _needs(workspace: CommandWorkspace, real: ReviewContext) -> list[tuple[str, str]]:
+    request, policy = real.request, real.policy
+    largest = max(len(change.draft.signing_input) for change in request.plan.changes)
+    wanted = policy.witnesses
+    return [
+        *(("key", f"{key}: {shown(place_of(workspace, key))}") for key in request.issuers),
+        ("PIN", "that of each token above, asked for last"),
+        ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "none, by the policy"),
+        ("signatures", f"{len(request.plan.changes)}, and {len(request.issuers)} for the receipts"),
+        ("largest", f"{largest} bytes in one signature"),
+        ("until", printing.moment(request.expires)),
+        ("policy", f"sha256 {policy.digest}"),
+        ("request", f"sha256 {request.digest}, in words, typed"),
+    ]

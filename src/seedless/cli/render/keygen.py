@@ -1,0 +1,107 @@
+"""How requests to create keys, their check and the keys that were created are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedless.cli import printing
+from seedless.cli.render.ceremony import digest_lines, words_data
+from seedless.keygen.request import description
+from seedless.policy import read as read_policy
+from seedless.text import printable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from seedless.app.ceremony_keys import CreatedKeys
+    from seedless.ceremony.keys import CeremonyKey
+    from seedless.cli.workspace import CommandWorkspace
+    from seedless.keygen.request import KeygenRequest
+    from seedless.keygen.run import KeygenCheck
+
+
+def show_request(request: KeygenRequest, *, with_words: bool = True) -> None:
+    """Show a request: the keys, the people, and its header; its words last, unless they are to be typed."""
+    for line in description(request):
+        printing.report(printable(line))
+    wanted = request.specification.witnesses
+    rows = [
+        ("reason", request.reason),
+        ("prepared", f"{printing.moment(request.prepared_at)} by {request.prepared_by}, with {request.tool}"),
+        ("expires", printing.moment(request.expires)),
+        ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "none are required"),
+    ]
+    for line in printing.labelled([(label, printable(text)) for label, text in rows], 10):
+        printing.report(line)
+    for line in digest_lines(request.digest) if with_words else ():
+        printing.report(line)
+
+
+def request_data(request: KeygenRequest) -> dict[str, Any]:
+    """Return a request as --json prints it."""
+    return {
+        "request": request.digest,
+        "words": words_data(request.digest),
+        "reason": request.reason,
+        "prepared_by": request.prepared_by,
+        "prepared_at": request.prepared_at,
+        "expires": request.expires,
+        "tool": request.tool,
+        "labels": [key.label for key in request.specification.keys],
+        "lines": list(description(request)),
+    }
+
+
+def emit_check(workspace: CommandWorkspace, checked: KeygenCheck) -> None:
+    """Print what checking the creation of keys has come to."""
+    lines = [f"{checked.verdict}: {checked.text}", *([f"hint: {checked.hint}"] if checked.hint else [])]
+    data: dict[str, Any] = {"verdict": str(checked.verdict), "text": checked.text, "hint": checked.hint}
+    so_far = checked.progress
+    if checked.request is not None and so_far is not None:
+        lines += [key_line(key) for key in so_far.keys]
+        lines += [f"signatures of {key}: {count}" for key, count in so_far.signatures_in_all.items()]
+        lines += digest_lines(checked.request.digest)
+        lines += ["transcript", *digest_lines(so_far.digest)]
+        data |= {
+            "request": checked.request.digest,
+            "transcript": so_far.digest,
+            "keys": [key_data(key) for key in so_far.keys],
+            "signatures": so_far.signatures_in_all,
+        }
+    workspace.emit(data, "\n".join(map(printable, lines)))
+
+
+def emit_created(workspace: CommandWorkspace, created: CreatedKeys, output: Path) -> None:
+    """Print the keys that were created, and the digests of their policy and transcript."""
+    policy = read_policy(created.policy.encode()).digest if created.policy else None
+    data = {
+        "file": str(output),
+        "keys": [key_data(one) for one in created.keys],
+        "policy": policy,
+        "words": words_data(policy) if policy else [],
+        "transcript": created.transcript or None,
+    }
+    lines = [key_line(one) for one in created.keys]
+    lines += digest_lines(policy, "policy") if policy else []
+    lines += digest_lines(created.transcript, "transcript") if created.transcript else []
+    workspace.emit(data, "\n".join(lines))
+
+
+def key_line(made: CeremonyKey) -> str:
+    """Return a line about a key that was created."""
+    role, provenance = made.public_key.role.name.lower(), made.driver_report.get("papers")
+    seen = f"the driver reports: {provenance}" if provenance else "the driver reports nothing"
+    return printable(f"{role} {shown(made.name)}: {made.public_key}, held by {made.holder}; {seen}")
+
+
+def key_data(made: CeremonyKey) -> dict[str, Any]:
+    """Return a key that was created as --json prints it."""
+    return {
+        "public_key": str(made.public_key),
+        "role": made.public_key.role.name.lower(),
+        "name": made.name,
+        "holder": made.holder,
+        "uri": made.uri,
+        "at": made.at,
+        "the_driver_says": dict(made.driver_report),
+    }
