@@ -1,7 +1,7 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-tokens test-services lint types mutants unit fuzz bench docs format wheel test-wheel test-packages bundle lock clean
+.PHONY: help setup demo test test-tokens test-services test-clients lint types mutants unit fuzz bench docs format wheel test-wheel test-packages bundle lock clean
 
 help:
 	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
@@ -9,6 +9,7 @@ help:
 	@echo 'make test MODULE=…  the same on another build of SoftHSM'
 	@echo 'make test-tokens  the token tests, and each PKCS#11 library that the distribution has'
 	@echo 'make test-services  three replicas of each service in a cluster: 2,000 logins and users (LOGINS=…)'
+	@echo 'make test-clients  the clients of the issuer in Go and JavaScript that its page shows'
 	@echo 'make fuzz    all readers, spoiled bytes, a minute each (SECONDS=…, NAMES="jwt")'
 	@echo 'make bench   measured ratios, side by side'
 	@echo 'make docs    write the pages that follow from the code'
@@ -39,6 +40,10 @@ test-tokens: setup
 # Some minutes: keys are delegated again only when servers have forgotten the one that was killed.
 test-services: setup
 	SEEDLESS_TEST_LOGINS=$(or $(LOGINS),2000) $(BIN)/pytest -q -s tests/journeys/test_services_in_a_cluster.py
+
+test-clients: setup
+	@.ci/setup clients
+	SEEDLESS_TEST_CLIENTS=build/clients $(BIN)/pytest -q tests/journeys/test_issuer_clients.py
 
 lint: setup
 	$(BIN)/ruff check .
