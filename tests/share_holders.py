@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+Desk = Any  # the fixture in tests/conftest.py
+
 _WORD = re.compile(r"(\d+)\. ([a-z]+)")
 
 
@@ -50,3 +52,48 @@ class Holders:
         """Type all shares."""
         for number in range(1, len(self.shares) + 1):
             self.read_back(number)
+
+
+RECOVERABLE = """\
+format = "seedless key specification 1"
+operator = "ACME"
+
+[[keys]]
+role = "operator"
+name = "ACME"
+holder = "Ada"
+recoverable = true
+
+[[keys]]
+role = "account"
+name = "SYS"
+holder = "Ada"
+
+[shares]
+threshold = 2
+holders = ["Ada", "Bo", "Cy"]
+bits = 128
+"""
+
+
+def prepare(desk: Desk) -> str:
+    """Prepare the request, and return its digest."""
+    (desk.home / "keys.toml").write_text(RECOVERABLE)
+    done = desk.ok(
+        "ceremony", "prepare", str(desk.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
+        "-o", str(desk.home / "request.json"), "--json",
+    )  # fmt: skip
+    return str(done.data["request"])
+
+
+def keygen(desk: Desk, digest: str) -> tuple[str, ...]:
+    """The command that creates the keys; the PIN is in a file, since it is needed in two processes."""
+    pin = desk.home / "pin"
+    pin.write_text(desk.token.pin)
+    pin.chmod(0o600)
+    return (
+        "ceremony", "keygen", "--request", str(desk.home / "request.json"), "--expect", digest,
+        "--clock-checked", "--present", "Ada", "--policy-out", str(desk.home / "policy.toml"),
+        "-o", str(desk.home / "result.json"),
+        "--pin-source", f"file:{pin}", "--allow-swap", "--allow-core-pipe",
+    )  # fmt: skip

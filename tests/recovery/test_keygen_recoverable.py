@@ -3,57 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from share_holders import keygen, prepare
 
 if TYPE_CHECKING:
     import pytest_softhsm
 
     Desk = Any  # the fixture in tests/conftest.py
     Holders = Any  # the class in conftest.py
-
-SPECIFICATION = """\
-format = "seedless key specification 1"
-operator = "ACME"
-
-[[keys]]
-role = "operator"
-name = "ACME"
-holder = "Ada"
-recoverable = true
-
-[[keys]]
-role = "account"
-name = "SYS"
-holder = "Ada"
-
-[shares]
-threshold = 2
-holders = ["Ada", "Bo", "Cy"]
-bits = 128
-"""
-
-
-def prepare(desk: Desk) -> str:
-    """Prepare the request, and return its digest."""
-    (desk.home / "keys.toml").write_text(SPECIFICATION)
-    done = desk.ok(
-        "ceremony", "prepare", str(desk.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
-        "-o", str(desk.home / "request.json"), "--json",
-    )  # fmt: skip
-    return str(done.data["request"])
-
-
-def keygen(desk: Desk, digest: str) -> tuple[str, ...]:
-    """The command that creates the keys; the PIN is in a file, since it is needed in two processes."""
-    pin = desk.home / "pin"
-    pin.write_text(desk.token.pin)
-    pin.chmod(0o600)
-    return (
-        "ceremony", "keygen", "--request", str(desk.home / "request.json"), "--expect", digest,
-        "--clock-checked", "--present", "Ada", "--policy-out", str(desk.home / "policy.toml"),
-        "-o", str(desk.home / "result.json"),
-        "--pin-source", f"file:{pin}", "--allow-swap", "--allow-core-pipe",
-    )  # fmt: skip
 
 
 def test_a_recoverable_key_is_created_checked_lost_and_restored_as_the_policy_allows(

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.nkey import Role
-from seedless.recovery import slip39
-from seedless.recovery.paths import key_of
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from secret_search import children, files_below, found_in, memory, root_of_linux
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import pytest_softhsm
 
@@ -45,52 +45,6 @@ CREATE = (
     "operator:ACME",
     "--yes",
 )
-root_of_linux = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="root of Linux reads /proc/PID/mem of every process"
-)
-
-
-def children(pid: int) -> list[int]:
-    """The processes that *pid* has forked."""
-    files = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in files for child in file.read_text().split()]
-
-
-def memory(pid: int) -> bytes:
-    """All that can be read of the memory of a process."""
-    found = []
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as file:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, rights, *_ = line.split()
-            if not rights.startswith("r") or "[v" in line:
-                continue
-            start, end = (int(part, 16) for part in span.split("-"))
-            file.seek(start)
-            try:
-                found.append(file.read(end - start))
-            except OSError:
-                continue
-    return b"\0".join(found)
-
-
-def needles(shares: list[list[str]]) -> dict[str, bytes]:
-    """What must be nowhere, by what it is."""
-    read = [slip39.decode(share) for share in shares]
-    secret = slip39.combine(read[:2])
-    key = key_of(secret, Role.OPERATOR, "ACME")
-    hidden = {f"value {share.number}": share.value for share in read}
-    hidden |= {f"words {at}": " ".join(share[4:12]).encode() for at, share in enumerate(shares)}
-    hidden |= {"secret": secret, "key": key.reveal_raw(), "seed": key.reveal().encode()}
-    return hidden | {f"{name} in hex": value.hex().encode() for name, value in list(hidden.items())}
-
-
-def found_in(data: bytes, shares: list[list[str]]) -> list[str]:
-    return [name for name, needle in needles(shares).items() if needle in data]
-
-
-def files_below(*folders: Path) -> Iterator[Path]:
-    for folder in folders:
-        yield from (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 @root_of_linux

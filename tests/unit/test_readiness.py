@@ -43,9 +43,11 @@ SHELL = """\
 Version number:\t\t2.3.1
 Serial number:\t\t7550054
 Log used:\t\t13/62
-Supported algorithms:\trsa-pkcs1-sha1, ed25519
+Supported algorithms:\trsa-pkcs1-sha1, rsa-pkcs1-sha256, rsa-pkcs1-sha384, 
+\t\t\ted25519, 
 """
-"""As `yubihsm-shell -a get-device-info` prints it, from memory: compared with no device and no source."""
+"""As `yubihsm-shell -a get-device-info` prints it, by `yh_com_get_device_info` in src/commands.c of its source
+(commit 0008847): tabs, and three algorithms on a line; from no device."""
 
 
 def token(model: str, firmware: str, serial: str = "12345678", **more: bool) -> TokenInfo:
@@ -174,7 +176,7 @@ def test_a_known_fault_is_shown_with_source_and_date() -> None:
         "inversion; yubico.com/support/security-advisories/ysa-2024-03"
     )
     none = of(token_rows(YUBIKEY), "known fault")
-    assert none.found == "none in the table of 2026-11-28, which is not complete"
+    assert none.found == "none in the table of 2026-11-29, which is not complete"
 
 
 def test_few_tries_are_noted_and_a_locked_pin_is_a_problem() -> None:

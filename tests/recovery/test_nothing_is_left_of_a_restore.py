@@ -1,0 +1,141 @@
+"""No share and no secret is left by `recovery restore`, `recovery derive`, `ceremony keygen`, or a crash.
+
+Each stops where it asks for the PIN: its child has the secret and the derived keys then. The same search that
+finds nothing in the parent finds them in the child. tests/recovery/test_nothing_is_left.py is about `create`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from secret_search import children, files_below, found_in, memory, root_of_linux
+from share_holders import keygen, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest_softhsm
+
+    Desk = Any  # the fixture in tests/conftest.py
+    Holders = Any  # the class in share_holders.py
+    Created = Callable[..., tuple[Path, list[list[str]]]]
+
+ALLOWED = ("--allow-swap", "--allow-core-pipe")
+ALTERNATE = re.compile(r"\x1b\[\?1049h.*?\x1b\[\?1049l", re.DOTALL)
+COMMANDS = {
+    "restore": ("--key", "operator:ACME"),
+    "derive": ("--role", "account", "--name", "ORDERS", "-o", "longer.record"),
+}
+
+
+def restoring(
+    name: str, desk: Desk, holders: type[Holders], created: Created, spare: Any, **streams: Any  # noqa: ANN401
+) -> Holders:  # fmt: skip
+    """Type the shares for the command *name*; it asks for the PIN next."""
+    record, shares = created()
+    desk.env["SEEDLESS_PIN_SOURCE"] = "prompt"
+    words = ("recovery", name, str(record), *COMMANDS[name], "--token", spare.uri, "--yes", *ALLOWED)
+    people = holders(desk.terminal_for(*words, **streams), shares)
+    people.type_share(shares[2])
+    people.type_share(shares[0])
+    return people
+
+
+def creating(desk: Desk, holders: type[Holders], **streams: Any) -> Holders:  # noqa: ANN401
+    """Write down and read back the shares of a ceremony; it asks for the PIN next."""
+    words = list(keygen(desk, prepare(desk)))
+    words[words.index("--pin-source") + 1] = "prompt"
+    people = holders(desk.terminal_for(*words, **streams))
+    people.write_down_all()
+    people.read_back_all()
+    return people
+
+
+def require_nothing_in_parent(people: Holders) -> int:
+    """Search parent and child while the child waits for the PIN; return the child."""
+    people.terminal.wait_for("PIN")
+    parent = people.terminal.process.pid
+    (child,) = children(parent)
+    assert found_in(memory(parent), people.shares) == []
+    assert "secret" in found_in(memory(child), people.shares)  # the same search finds it
+    for pid in (parent, child):
+        for name in ("cmdline", "environ"):
+            assert found_in(Path(f"/proc/{pid}/{name}").read_bytes(), people.shares) == []
+    return child
+
+
+@root_of_linux
+@pytest.mark.parametrize("name", [*COMMANDS, "keygen"])
+def test_neither_memory_nor_disk_nor_output_nor_history_has_a_share_or_a_secret(
+    name: str,
+    desk: Desk,
+    softhsm: pytest_softhsm.SoftHSM,
+    holders: type[Holders],
+    created: Created,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    desk.env["TMPDIR"] = str(tmp_path_factory.mktemp("temporary"))
+    with (desk.home / "out").open("wb") as out, (desk.home / "err").open("wb") as err:
+        if name == "keygen":
+            people = creating(desk, holders, stdout=out, stderr=err)
+        else:
+            spare = softhsm.create("SPARE", pin=desk.token.pin)
+            people = restoring(name, desk, holders, created, spare, stdout=out, stderr=err)
+        child = require_nothing_in_parent(people)
+        people.terminal.type(f"{desk.token.pin}\n")
+        if name == "keygen":  # the parent opens the tokens once the child has ended
+            end = time.monotonic() + 20
+            while Path(f"/proc/{child}").exists() and time.monotonic() < end:
+                time.sleep(0.02)
+            people.terminal.wait_for("PIN")
+            for pid in (people.terminal.process.pid, *children(people.terminal.process.pid)):
+                assert found_in(memory(pid), people.shares) == []
+            people.terminal.type(f"{desk.token.pin}\n")
+        assert people.terminal.end() == 0, (people.terminal.said, (desk.home / "err").read_text())
+    folders = (desk.home, softhsm.token_dir, Path(desk.env["TMPDIR"]))
+    left = {
+        path: found for path in files_below(*folders) if (found := found_in(path.read_bytes(), people.shares))
+    }
+    assert left == {}
+    history = ALTERNATE.sub("", people.terminal.said)
+    assert [word for share in people.shares for word in share if re.search(rf"\b{word}\b", history)] == []
+
+
+@root_of_linux
+@pytest.mark.skipif(
+    not Path("/proc/sys/kernel/core_pattern").exists()
+    or Path("/proc/sys/kernel/core_pattern").read_text() != "core\n",
+    reason="cores of this machine go somewhere else",
+)
+def test_a_crash_of_the_process_with_the_secret_leaves_no_core(
+    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: type[Holders], created: Created
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        control = os.posix_spawn(
+            sys.executable, [sys.executable, "-c", f"import os; os.chdir({str(desk.home)!r}); os.abort()"], {}
+        )
+        os.waitpid(control, 0)
+        spare = softhsm.create("SPARE", pin=desk.token.pin)
+        people = restoring("restore", desk, holders, created, spare)
+        child = require_nothing_in_parent(people)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    cores = list(desk.home.glob("core*"))
+    assert cores or not before[1], "a crash here does leave a core"
+    os.kill(child, signal.SIGSEGV)
+    assert people.terminal.end() == 4
+    assert "the process that has the secret was ended by signal 11: nothing" in people.terminal.said
+    assert list(desk.home.glob("core*")) == cores
