@@ -85,8 +85,8 @@ class KnownFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FAULTS_KNOWN_ON: Final = "2026-11-29"
-# Names, firmware and dates as others quote the advisories, whose own pages were not at hand. YSA-2024-03: its head
-# (mastodawn.com/post/113088013607364252) and Yubico's resources for customers (support.yubico.com, article
+# Firmware and dates as others quote the advisories, whose own pages were not at hand. YSA-2024-03: its head
+# (mastodawn.com/post/113088013607364252), and Yubico's resources for customers (support.yubico.com, article
 # 15705749884444). YSA-2019-02: ZDNet of 13 June 2019, on the day, and SecurityWeek.
 _EUCLEAK = "side channel of ECDSA by inversion (CVE-2024-45678); Ed25519 has no such inversion"
 _YSA_2024_03 = "yubico.com/support/security-advisories/ysa-2024-03"
@@ -164,8 +164,8 @@ def parse_output(text: str, name: str) -> DeviceOutput:
     }
     if "PIV version" in fields and _version(fields["PIV version"]):
         return _of_ykman(lines, fields)
-    # As `yh_com_get_device_info` of yubihsm-shell prints it (src/commands.c, commit 0008847): a name, a colon,
-    # tabs, the value. That needs no session, and so no login.
+    # As `yh_com_get_device_info` of yubihsm-shell prints it (src/commands.c, commit 0008847): a name, a
+    # colon, tabs, the value. That needs no session, and so no login.
     if {"Version number", "Serial number"} <= fields.keys() and _version(fields["Version number"]):
         return DeviceOutput(
             program="yubihsm-shell -a get-device-info",

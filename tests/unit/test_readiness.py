@@ -43,11 +43,11 @@ SHELL = """\
 Version number:\t\t2.3.1
 Serial number:\t\t7550054
 Log used:\t\t13/62
-Supported algorithms:\trsa-pkcs1-sha1, rsa-pkcs1-sha256, rsa-pkcs1-sha384, 
-\t\t\ted25519, 
+Supported algorithms:\trsa-pkcs1-sha1, rsa-pkcs1-sha256, rsa-pkcs1-sha384,\x20
+\t\t\ted25519,\x20
 """
-"""As `yubihsm-shell -a get-device-info` prints it, by `yh_com_get_device_info` in src/commands.c of its source
-(commit 0008847): tabs, and three algorithms on a line; from no device."""
+"""As `yubihsm-shell -a get-device-info` prints it, by `yh_com_get_device_info` in its source (src/commands.c,
+commit 0008847): tabs, and three algorithms on a line; from no device."""
 
 
 def token(model: str, firmware: str, serial: str = "12345678", **more: bool) -> TokenInfo:
