@@ -43,6 +43,7 @@ __all__ = [
     "RejectedPin",
     "Tries",
     "asks_again",
+    "chosen_pin",
     "command_pin",
     "descriptor_pin",
     "environment_pin",
@@ -453,6 +454,30 @@ def _read_line(number: int, what: str) -> str:
     except OSError as error:
         raise PinError(f"cannot read the {what} from descriptor {number}: {error.strerror}") from error
     return _decoded(bytes(line), f"the {what} from descriptor {number}")
+
+
+def chosen_pin(source: str | None, label: str, what: str) -> str:
+    """Return a PIN for the token *label* that is being chosen, which errors call *what*: `PIN` or `SO PIN`.
+
+    It comes from *source*, or is typed twice, until both entries are the same; a PIN pad raises `PinError`.
+    """
+    from seedless.text import between_quotes  # few commands choose one
+
+    pins = parse_pin_source(source or "prompt")
+    if isinstance(pins, PromptPin):
+        pins = PromptPin(what=f"New {what}")
+    token_name = f'token "{between_quotes(label)}"'
+    while True:
+        first = pins.pin(token_name, "")
+        if first is None:
+            raise PinError(
+                "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
+            )
+        if not isinstance(pins, PromptPin) or pins.pin(f"{token_name}, once more", "") == first:
+            return first
+        why = f"the two entries of the {what} differ"
+        if not asks_again(pins, why):
+            raise PinError(why, "nothing was done; begin again")
 
 
 def without_pins(environ: Mapping[str, str]) -> dict[str, str]:

@@ -28,19 +28,19 @@ from seedless.app.signing_keys import (
 from seedless.app.subjects import signing_key_subjects, subject_for
 from seedless.app.tokens import pin_source, token_uri
 from seedless.claims import Account, Operator, User
-from seedless.errors import UsageError
+from seedless.errors import SeedlessError, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.plan import SYSTEM_ACCOUNT, SYSTEM_USER, PlanSubject, SystemAccount, new_operator
 from seedless.seeds import SoftwareKey
-from seedless.store import Store, create_store
+from seedless.store import Store, create_store, open_store, operators
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["OperatorAdded", "Operators"]
+__all__ = ["ListedOperator", "OperatorAdded", "Operators"]
 
 W = TypeVar("W", bound="Workspace")
 
@@ -52,6 +52,15 @@ class OperatorAdded(msgspec.Struct, frozen=True, kw_only=True):
     system_account: Jwt[Account] | None = None
     system_user: Jwt[User] | None = None
     creds_path: Path | None = None
+
+
+class ListedOperator(msgspec.Struct, frozen=True):
+    """An operator of the folder, or why its jwt cannot be read; somebody else's where it `is_managed`."""
+
+    name: str
+    jwt: Jwt[Operator] | None
+    error: str = ""
+    is_managed: bool = False
 
 
 class Operators:
@@ -148,6 +157,20 @@ class Operators:
             subjects=subjects,
             notices=(*notices, *reused),
         )
+
+    def list(self) -> tuple[ListedOperator, ...]:
+        """Return the operators of the folder."""
+        return tuple(map(self._listed, operators(self._workspace.root)))
+
+    def _listed(self, name: str) -> ListedOperator:
+        is_managed = False
+        try:
+            store = open_store(self._workspace.root, name)
+            is_managed = store.managed
+            jwt = store.get()
+        except SeedlessError as error:
+            return ListedOperator(name, None, error.message, is_managed)
+        return ListedOperator(name, jwt, "" if jwt else "has no operator jwt", is_managed)
 
     def import_jwt(self, jwt: Jwt[Operator] | str, *, force: bool = False) -> Preview[Jwt[Operator]]:
         """Preview the managed store of another operator, or a newer *jwt* in it; nothing is signed.

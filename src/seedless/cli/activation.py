@@ -12,7 +12,7 @@ from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
-from seedless.cli.values import MOMENT, Moment
+from seedless.cli.values import MOMENT, Moment, output_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 
@@ -35,13 +35,7 @@ def activation() -> None:
     click.option("--expiry", type=MOMENT, help="Expiry: 30d, 1y, 2027-01-31, or 0 for none."),
     click.option("--start", type=MOMENT, help="Not valid before."),
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write it here (0600), as nsc does.",
-)
+@output_option("Write it here (0600), as nsc does.")
 @issuer_option
 @sign_options
 def new(

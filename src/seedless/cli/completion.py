@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
+from seedless.app import offered_names
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.errors import SeedlessError
@@ -119,87 +120,36 @@ def _names(context: click.Context, parameter: str | None) -> Iterable[str] | Non
 
     given: dict[str, Any] = {name: context.params.get(name) for name in _SETTINGS}
     try:
-        return list(source(CommandWorkspace(Settings(**given)), context.params))
+        return list(source(CommandWorkspace(Settings(**given)), context.params.get("account")))
     except (SeedlessError, OSError):
         # There is nobody to warn: what a shell shows while a person types is no place for errors.
         return []
 
 
-def _accounts(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    return workspace.store.children()
-
-
-def _users(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:
-    store = workspace.store
-    accounts = [params["account"]] if params.get("account") else store.children()
-    return sorted({user for account in accounts for user in store.children(account)})
-
-
-def _operators(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    from seedless.store import operators  # only for names
-
-    return operators(workspace.root)
-
-
-def _contexts(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    return workspace.config.contexts
-
-
-def _keys(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    return [str(entry.public_key) for entry in workspace.inventory()]
-
-
-def _tokens(workspace: CommandWorkspace, _: dict[str, Any]) -> Iterable[str]:
-    labels = {place.token.token for entry in workspace.inventory() for place in entry.places}
-    return sorted(label for label in labels if label)
-
-
-def _issuers(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:
-    return [*_roles(workspace, params), *_keys(workspace, params)]
-
-
-def _roles(workspace: CommandWorkspace, params: dict[str, Any]) -> Iterable[str]:
-    from seedless.claims import Account, Scope  # only for roles
-
-    store = workspace.store
-    for account in [params["account"]] if params.get("account") else store.children():
-        jwt = store.get(account)
-        if jwt is not None and isinstance(jwt.claims.body, Account):
-            yield from (
-                key.role for key in jwt.claims.body.signing_keys if isinstance(key, Scope) and key.role
-            )
-
-
-def _codes(*_: object) -> Iterable[str]:
-    from seedless.rules import code_of, rules  # only for codes
-
-    return sorted(code_of(rule) for rule in rules())
-
-
-_SOURCES: dict[tuple[str, str], Callable[[CommandWorkspace, dict[str, Any]], Iterable[str]]] = {
-    ("account", "name"): _accounts,
-    ("account", "old"): _accounts,
-    ("account", "names"): _accounts,
-    ("account", "whom"): _users,
-    ("account", "keys"): _issuers,
-    ("account", "key"): _issuers,
-    ("rotate", "name"): _accounts,
-    ("push", "names"): _accounts,
-    ("push", "more"): _accounts,
-    ("pull", "names"): _accounts,
-    ("pull", "more"): _accounts,
-    ("user", "name"): _users,
-    ("user", "names"): _users,
-    ("user", "old"): _users,
-    ("key", "public_key"): _keys,
-    ("", "account"): _accounts,
-    ("", "src_account"): _accounts,
-    ("", "target"): _accounts,
-    ("", "system_account"): _accounts,
-    ("", "operator"): _operators,
-    ("", "context"): _contexts,
-    ("", "token"): _tokens,
-    ("", "issuer"): _issuers,
-    ("", "allow"): _codes,
+_SOURCES: dict[tuple[str, str], Callable[[CommandWorkspace, str | None], Iterable[str]]] = {
+    ("account", "name"): offered_names.accounts,
+    ("account", "old"): offered_names.accounts,
+    ("account", "names"): offered_names.accounts,
+    ("account", "whom"): offered_names.users,
+    ("account", "keys"): offered_names.issuers,
+    ("account", "key"): offered_names.issuers,
+    ("rotate", "name"): offered_names.accounts,
+    ("push", "names"): offered_names.accounts,
+    ("push", "more"): offered_names.accounts,
+    ("pull", "names"): offered_names.accounts,
+    ("pull", "more"): offered_names.accounts,
+    ("user", "name"): offered_names.users,
+    ("user", "names"): offered_names.users,
+    ("user", "old"): offered_names.users,
+    ("key", "public_key"): offered_names.keys,
+    ("", "account"): offered_names.accounts,
+    ("", "src_account"): offered_names.accounts,
+    ("", "target"): offered_names.accounts,
+    ("", "system_account"): offered_names.accounts,
+    ("", "operator"): offered_names.operators,
+    ("", "context"): offered_names.contexts,
+    ("", "token"): offered_names.tokens,
+    ("", "issuer"): offered_names.issuers,
+    ("", "allow"): offered_names.codes,
 }
 """First word of the command and parameter, or any command ("") → its names."""

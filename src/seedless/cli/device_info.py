@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
+from seedless.cli.values import PATH
 from seedless.errors import UsageError
 from seedless.store import atomic
 from seedless.text import shown
 
-FILE = click.Path(path_type=Path)
 _HELP = "The output of ykman piv info, or of yubihsm-shell -a get-device-info."
-device_info_option = click.option("--device-info", multiple=True, type=FILE, metavar="FILE", help=_HELP)
-from_option = click.option("--from", "device_info", multiple=True, type=FILE, metavar="FILE", help=_HELP)
+device_info_option = click.option("--device-info", multiple=True, type=PATH, metavar="FILE", help=_HELP)
+from_option = click.option("--from", "device_info", multiple=True, type=PATH, metavar="FILE", help=_HELP)
 
 
 def read_device_info(paths: tuple[Path, ...]) -> tuple[tuple[str, bytes], ...]:

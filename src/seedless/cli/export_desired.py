@@ -9,6 +9,7 @@ import click
 
 from seedless.cli.command import command
 from seedless.cli.options import store_options
+from seedless.cli.values import output_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.desired.export import has_header, to_toml
 from seedless.desired.format import schema_text
@@ -18,13 +19,7 @@ SCHEMA_NAME = "desired-state.schema.json"
 
 
 @command(name="export-desired")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write here, not to stdout; a file that exists is not replaced.",
-)
+@output_option("Write here, not to stdout; a file that exists is not replaced.")
 @click.option("--format", "kind", type=click.Choice(["toml", "json"]), help="By default as FILE ends.")
 @click.option("--schema", is_flag=True, help="Write the JSON Schema of such files instead, for editors.")
 @store_options

@@ -11,6 +11,7 @@ from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import lint_options
 from seedless.cli.render.findings import findings_data
+from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
 from seedless.findings import Finding, Severity
@@ -25,7 +26,7 @@ _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
 @command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=PATH)
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
 @click.option(
     "--wants-delete", "requires_delete", is_flag=True, help="Configurations: accounts must be deletable."

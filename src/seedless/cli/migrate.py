@@ -14,6 +14,7 @@ from seedless.cli import consent, printing
 from seedless.cli.command import group
 from seedless.cli.options import Settings, change_options
 from seedless.cli.render import describe
+from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import SeedlessError, UsageError
 from seedless.pkcs11.keys import label_for
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from seedless.jwt import Jwt
     from seedless.migrate import NscKey
 
-_FOLDER = click.Path(path_type=Path)
 _STATES = {
     "token": "on a token already",
     "seed": "to be put on the token",
@@ -42,10 +42,10 @@ def migrate() -> None:
 
 
 @migrate.command()
-@click.option("--config-dir", type=_FOLDER, metavar="DIR", help="Where nsc.json is.")
-@click.option("--data-dir", type=_FOLDER, metavar="DIR", help="Where the stores of nsc are.")
-@click.option("--keystore-dir", type=_FOLDER, metavar="DIR", help="Where its keys are [env: NKEYS_PATH].")
-@click.option("--backup", type=_FOLDER, metavar="DIR", help="Copy the seeds here before they are replaced.")
+@click.option("--config-dir", type=PATH, metavar="DIR", help="Where nsc.json is.")
+@click.option("--data-dir", type=PATH, metavar="DIR", help="Where the stores of nsc are.")
+@click.option("--keystore-dir", type=PATH, metavar="DIR", help="Where its keys are [env: NKEYS_PATH].")
+@click.option("--backup", type=PATH, metavar="DIR", help="Copy the seeds here before they are replaced.")
 @click.option(
     "--replace-seeds", is_flag=True, help="Leave the public key in place of each seed; requires --backup."
 )

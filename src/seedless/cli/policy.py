@@ -10,6 +10,7 @@ import click
 from seedless.cli import printing
 from seedless.cli.command import group
 from seedless.cli.options import Settings, json_options
+from seedless.cli.values import PATH
 from seedless.errors import ExitCode, UsageError
 from seedless.policy import changes, read, sentences
 from seedless.store import atomic
@@ -18,8 +19,6 @@ from seedless.text import printable, shown
 if TYPE_CHECKING:
     from seedless.policy import Policy
 
-_FILE = click.Path(path_type=Path)
-
 
 @group()
 def policy() -> None:
@@ -27,8 +26,8 @@ def policy() -> None:
 
 
 @policy.command(name="check")
-@click.argument("file", type=_FILE)
-@click.option("--against", type=_FILE, metavar="OLD", help="Show what changes from the policy in OLD.")
+@click.argument("file", type=PATH)
+@click.option("--against", type=PATH, metavar="OLD", help="Show what changes from the policy in OLD.")
 @json_options
 def check(settings: Settings, *, file: Path, against: Path | None) -> int:
     """Check that the policy in FILE is valid.
@@ -56,7 +55,7 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
 
 
 @policy.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=PATH)
 @json_options
 def explain(settings: Settings, *, file: Path) -> None:
     """Describe a policy in words, to be read aloud.

@@ -12,6 +12,7 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, push_options
 from seedless.cli.remote import count_option, open_session, remote_options
 from seedless.cli.review import sign_preview
+from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, Refused, UsageError
 from seedless.text import quoted
@@ -23,20 +24,18 @@ if TYPE_CHECKING:
     from seedless.app.resolver.remote import Remote
     from seedless.jwt import Jwt
 
-_PATH = click.Path(path_type=Path)
-
 
 @command()
 @click.argument("names", nargs=-1, metavar="[NAME|KEY]...")
 @click.option(
     "--write-order",
     "written",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="Sign the delete request for NAMEs into a file, 0600.",
 )
 @click.option(
-    "--send-order", "sent", type=_PATH, metavar="FILE", help="Send the delete request that is in a file."
+    "--send-order", "sent", type=PATH, metavar="FILE", help="Send the delete request that is in a file."
 )
 @count_option
 @remote_options

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from msgspec.structs import replace
 
 from seedless.app.resolver.remote import Remote, require_consistent
+from seedless.cli.values import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,21 +21,20 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-_PATH: Any = click.Path(path_type=Path)
 _OPTIONS = [
     click.option(
         "--url", "-u", "--account-jwt-server-url", "urls", multiple=True, metavar="URL",
         help="A server, as nats://host:4222 [default: those of the operator's claims].",
     ),
     click.option(
-        "--dir", "folder", type=_PATH, metavar="DIR", help="A resolver's folder, instead of servers."
+        "--dir", "folder", type=PATH, metavar="DIR", help="A resolver's folder, instead of servers."
     ),
     click.option(
-        "--config", "configuration", type=_PATH, metavar="FILE",
+        "--config", "configuration", type=PATH, metavar="FILE",
         help="A configuration with resolver: MEMORY, instead of servers.",
     ),
     click.option(
-        "--creds", type=_PATH, metavar="FILE|env:NAME",
+        "--creds", type=PATH, metavar="FILE|env:NAME",
         help="Log in with these creds of a user of the system account.",
     ),
     click.option("--system-account", metavar="NAME", help="The system account [default: the operator's]."),
@@ -45,15 +44,15 @@ _OPTIONS = [
         help="Log in as a user of two minutes, signed by the system account's key on the token.",
     ),
     click.option(
-        "--ca-cert", type=_PATH, envvar="NATS_CA", metavar="FILE",
+        "--ca-cert", type=PATH, envvar="NATS_CA", metavar="FILE",
         help="TLS: who vouches for the servers [env: NATS_CA].",
     ),
     click.option(
-        "--client-cert", type=_PATH, envvar="NATS_CERT", metavar="FILE",
+        "--client-cert", type=PATH, envvar="NATS_CERT", metavar="FILE",
         help="TLS: our certificate [env: NATS_CERT].",
     ),
     click.option(
-        "--client-key", type=_PATH, envvar="NATS_KEY", metavar="FILE",
+        "--client-key", type=PATH, envvar="NATS_KEY", metavar="FILE",
         help="TLS: the key of our certificate [env: NATS_KEY].",
     ),
     click.option("--tls-first", is_flag=True, help="TLS before the server sends anything."),

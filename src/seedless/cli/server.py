@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedless import server_config
-from seedless.cli import consent, printing
+from seedless.app.server_configuration import ResolverKind, server_configuration
+from seedless.cli import consent
 from seedless.cli.command import group
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, configuration_options, replacing_options
+from seedless.cli.values import PATH, output_option
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import StoreError, UsageError
+from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
-from seedless.store import atomic, open_store
+from seedless.store import atomic
 from seedless.text import shown
-
-if TYPE_CHECKING:
-    from seedless.jwt import Jwt
 
 
 @group()
@@ -48,20 +46,19 @@ def server() -> None:
 )
 @click.option("--allow-delete", is_flag=True, help="Full resolver: accounts may be deleted.")
 @click.option("--interval", default="2m", show_default=True, help="Full resolver: how often servers compare.")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write here, not to stdout."
-)
+@output_option("Write here, not to stdout.")
 @replacing_options
-def config(
+def config(  # noqa: PLR0913 - one for each option
     workspace: CommandWorkspace,
     *,
-    kind: str | None,
+    kind: ResolverKind | None,
     nkeys: tuple[PublicKey, ...],
     folder: str,
     sys_account: str | None,
     spares: tuple[str, ...],
     output: Path | None,
-    **of_full: bool | str,
+    allow_delete: bool,
+    interval: str,
 ) -> None:
     """Print configuration for nats-server.
 
@@ -84,19 +81,20 @@ def config(
     if nkeys:
         text = server_config.nkey_users(nkeys)
     else:
-        more: dict[str, Any] = of_full if kind == "full" else {}  # allow_delete and interval
-        more["spares"] = [_operator(workspace, name) for name in spares]
-        text = _of_operator(workspace, kind or "", sys_account, folder=folder, **more)
+        text = server_configuration(
+            workspace,
+            kind or "memory",
+            system_account=sys_account,
+            spares=spares,
+            folder=folder,
+            allow_delete=allow_delete,
+            interval=interval,
+        )
     data = {"kind": kind or "nkey", "configuration": text, "path": str(output) if output else None}
     if output:
         _require_replacing(workspace.options, output, text)
         atomic.write({output: text})
-    if workspace.options.as_json:
-        printing.emit(data, "", as_json=True)
-    elif output:
-        printing.emit(data, str(output), as_json=False)
-    else:
-        click.echo(text, nl=not text.endswith("\n"))
+    workspace.emit(data, str(output) if output else text.removesuffix("\n"))
 
 
 def _require_replacing(settings: Settings, output: Path, text: str) -> None:
@@ -106,30 +104,8 @@ def _require_replacing(settings: Settings, output: Path, text: str) -> None:
         consent.require(settings, f"Replace {shown(output)}?", done="the file is as it was")
 
 
-def _operator(workspace: CommandWorkspace, name: str) -> Jwt[Any]:
-    """Return the operator *name* of the folder; raise `StoreError` where there is none."""
-    found = open_store(workspace.root, name).get()
-    if found is None:
-        raise StoreError(
-            f"the store of {shown(name)} has no operator jwt", "seedless operator add creates one"
-        )
-    return found
-
-
-def _of_operator(workspace: CommandWorkspace, kind: str, system_name: str | None, **more: Any) -> str:  # noqa: ANN401 - what the writer of *kind* takes
-    """Return the configuration of *kind* that trusts the operator of the store."""
-    operator, accounts = workspace.operator(), workspace.all_accounts()
-    named = workspace.account(system_name).claims.sub if system_name else None
-    system = named or operator.claims.body.system_account or None
-    if kind == "memory":
-        return server_config.memory(operator, accounts, system, spares=more["spares"])
-    preload = [account for account in accounts if account.claims.sub == system]
-    write = server_config.full if kind == "full" else server_config.cache
-    return write(operator, preload, system_account=system, **more)
-
-
 @server.command(name="lint")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
 @click.option("--wants-delete", "requires_delete", is_flag=True, help="Accounts must be deletable.")
 @configuration_options

@@ -17,6 +17,7 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
+from seedless.cli.values import output_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.store import atomic
@@ -36,9 +37,7 @@ _KINDS = [
 @click.argument("file", metavar="[FILE]", required=False)
 @click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: nats.type].")
 @click.option("--issuer", "-K", metavar="KEY|ROLE", help="The key that signs, or the role of a scope.")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the jwt here (0600)."
-)
+@output_option("Write the jwt here (0600).")
 @click.option("--upgrade", is_flag=True, help="Sign a jwt of version 1 as version 2.")
 @click.option("--record", is_flag=True, help="Put the jwt into the store, under its name.")
 @click.option(

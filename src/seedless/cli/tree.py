@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +13,8 @@ from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import store_options
 from seedless.cli.render.findings import findings_data
+from seedless.cli.values import output_option
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
 from seedless.store import atomic
 from seedless.text import shown
 
@@ -31,13 +29,7 @@ _FORMATS = ["text", "mermaid", "dot", "svg"]
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="What to draw it as.")
 @click.option("--users/--no-users", default=True, help="Draw the users too, which is the default.")
 @click.option("--detail", is_flag=True, help="As text: exports, imports and spares of keys too.")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write it here; a file that exists is not replaced.",
-)
+@output_option("Write it here; a file that exists is not replaced.")
 @store_options
 def tree(workspace: CommandWorkspace, *, form: str, users: bool, detail: bool, output: Path | None) -> None:
     """Draw the operator, its accounts and their users.
@@ -68,22 +60,8 @@ def _drawn(root: TreeNode, form: str, *, detail: bool) -> str:
         case "dot":
             return store_tree.dot(root)
         case "svg":
-            return _svg(store_tree.dot(root))
+            return store_tree.svg(root)
     return "\n".join([_line(root), *_branches(root, detail=detail)])
-
-
-def _svg(source: str) -> str:
-    program = shutil.which("dot")
-    if program is None:
-        raise UsageError(
-            "there is no program dot, which draws SVG",
-            "install Graphviz, or take --format dot and draw it elsewhere",
-        )
-    # The program is found on the path of the person who asks; the names in the text are quoted in it.
-    done = subprocess.run([program, "-Tsvg"], input=source, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise UsageError(f"dot ended with {done.returncode}: {done.stderr.strip()[:200]}")
-    return done.stdout
 
 
 def _data(node: TreeNode) -> dict[str, Any]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 import msgspec
 
 from seedless import units
 from seedless.claims import TimeRange
 from seedless.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -43,49 +49,20 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new v
         return moment
 
 
-class NumberType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A count, or bytes: `512`, `10K`, `4MiB`, `1.5G`, or -1 for no limit."""
+class ParsedType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """A whole number with units, read by *parse*, which raises ValueError for what is none."""
 
-    def __init__(self, name: str) -> None:
-        """Take what it is a number of, for the help."""
+    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+        """Take what it is, for the help, and how it is read."""
         self.name = name
+        self._parse = parse
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number."""
         if isinstance(value, int):
             return value
         try:
-            return units.parse_number(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A duration as Go writes it, `1h30m` or `500ms`, in nanoseconds."""
-
-    name = "duration"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return nanoseconds."""
-        if isinstance(value, int):
-            return value
-        try:
-            return units.parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class SpanType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """`90s`, `12h`, `30d`, `1y`, in seconds: the most that it can be."""
-
-    name = "span"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the seconds."""
-        if isinstance(value, int):
-            return value
-        try:
-            return units.parse_span(value)
+            return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -108,8 +85,17 @@ class TimeRangeType(click.ParamType):  # type: ignore[type-arg]  # generic in ne
 
 
 MOMENT = MomentType()
-SIZE = NumberType("bytes")
-COUNT = NumberType("count")
-DURATION = DurationType()
-SPAN = SpanType()
+SIZE = ParsedType("bytes", units.parse_number)
+"""`512`, `10K`, `4MiB`, `1.5G`, or -1 for no limit."""
+COUNT = ParsedType("count", units.parse_number)
+DURATION = ParsedType("duration", units.parse_duration)
+"""As Go writes it, `1h30m` or `500ms`, in nanoseconds."""
+SPAN = ParsedType("span", units.parse_span)
+"""`90s`, `12h`, `30d`, `1y`, in seconds: the most that it can be."""
 TIME_RANGE = TimeRangeType()
+PATH = click.Path(path_type=Path)
+
+
+def output_option(help: str = "Write it here (0600).") -> Callable[[Any], Any]:  # noqa: A002 - click's
+    """Return the option --output FILE, with *help*."""
+    return click.option("--output", "-o", type=PATH, metavar="FILE", help=help)

@@ -11,6 +11,7 @@ import msgspec
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import attest_options
+from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import printable, shown
 
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
     from seedless.attestation import Attestation
     from seedless.nkey import PublicKey
 
-_FILE = click.Path(path_type=Path)
 _PROVES = "this proves where the key was created; not who holds the device, nor when it was created"
 
 
 @command()
 @click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
 @click.option(
-    "--certificate", "-c", "files", type=_FILE, multiple=True, metavar="FILE",
+    "--certificate", "-c", "files", type=PATH, multiple=True, metavar="FILE",
     help="Certificates, in PEM or DER: of the key, of the device, and those up to the root.",
 )  # fmt: skip
 @click.option("--no-token", is_flag=True, help="Read no certificates from the token, only those of FILE.")

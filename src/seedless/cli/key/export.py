@@ -9,14 +9,13 @@ import click
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import confirmed_options
+from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
 
 @command()
-@click.option(
-    "--dir", "-d", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to."
-)
+@click.option("--dir", "-d", "folder", required=True, type=PATH, metavar="DIR", help="Where to.")
 @click.option("--account", "-a", metavar="NAME", help="Of this account alone.")
 @click.option("--user", metavar="NAME", help="Of this user alone; requires --account.")
 @click.option("--users/--no-users", default=True, help="Keys of users, which is the default.")

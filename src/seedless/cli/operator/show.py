@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seedless.cli.command import command
 from seedless.cli.options import store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import SeedlessError, StoreError
-from seedless.store import open_store, operators
-
-if TYPE_CHECKING:
-    from seedless.jwt import Jwt
+from seedless.errors import StoreError
 
 
 @command()
@@ -39,21 +35,12 @@ def list_(workspace: CommandWorkspace) -> int:
     Example:
       seedless operator list
     """
-    root = workspace.root
-    found: list[tuple[str, Jwt[Any] | SeedlessError]] = []
-    managed = []
-    for name in operators(root):
-        try:
-            store = open_store(root, name)
-            managed += [name] if store.managed else []
-            found.append((name, store.get() or StoreError("has no operator jwt")))
-        except SeedlessError as error:
-            found.append((name, error))
-    listing = describe.Listing.of(found)
+    found = workspace.operators.list()
+    listing = describe.Listing.of([(one.name, one.jwt or StoreError(one.error)) for one in found])
     data = {
-        "store": str(root),
+        "store": str(workspace.root),
         "operators": listing.jwts,
-        "managed": managed,
+        "managed": [one.name for one in found if one.is_managed],
         "damaged": listing.damaged,
     }
     workspace.emit(data, listing.table("OPERATOR"))

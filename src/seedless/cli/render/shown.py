@@ -11,6 +11,7 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.render import describe
+from seedless.cli.values import output_option
 from seedless.errors import UsageError
 from seedless.jwt import plain_payload
 from seedless.store import atomic
@@ -27,13 +28,7 @@ R = TypeVar("R")
 _OPTIONS = (
     click.option("--raw", "-R", is_flag=True, help="The jwt itself."),
     click.option("--field", "-F", metavar="PATH", help="One member of the payload, as in nats.limits.conn."),
-    click.option(
-        "--output",
-        "-o",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Write it here (0600); a file that exists is not replaced.",
-    ),
+    output_option("Write it here (0600); a file that exists is not replaced."),
 )
 
 

@@ -13,9 +13,8 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.token.show import token_data
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import PinError
-from seedless.pin import PromptPin, asks_again, parse_pin_source
-from seedless.text import between_quotes, quoted, shown
+from seedless.pin import chosen_pin
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from seedless.app.token_management import TokenInitialisation
@@ -66,8 +65,8 @@ def init(
             {"dry_run": True, "token": token_data(info), "label": label}, f"would initialise {info.where}"
         )
         return
-    so_pin = _new_pin(so_pin_source, label, "SO PIN")
-    pin = _new_pin(workspace.options.pin_source or workspace.config.pin_source, label, "PIN")
+    so_pin = chosen_pin(so_pin_source, label, "SO PIN")
+    pin = chosen_pin(workspace.options.pin_source or workspace.config.pin_source, label, "PIN")
     made = initialisation.run(so_pin=so_pin, pin=pin, erase=erase)
     if sum(one.label == made.label for one in workspace.tokens.list()) > 1:
         printing.report("another token has this label: name them by their serials")
@@ -105,22 +104,3 @@ def _serial_to_erase(settings: Settings, initialisation: TokenInitialisation, er
         erase = consent.answer(f"Type its {which} to erase it: ", add=f"--erase {which.upper()}")
     initialisation.require_named(erase)
     return erase
-
-
-def _new_pin(source: str | None, label: str, what: str) -> str:
-    """Return a PIN that is being chosen: from *source*, or typed twice, until both entries are the same."""
-    pins = parse_pin_source(source or "prompt")
-    if isinstance(pins, PromptPin):
-        pins = PromptPin(what=f"New {what}")
-    token_name = f'token "{between_quotes(label)}"'
-    while True:
-        first = pins.pin(token_name, "")
-        if first is None:
-            raise PinError(
-                "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
-            )
-        if not isinstance(pins, PromptPin) or pins.pin(f"{token_name}, once more", "") == first:
-            return first
-        why = f"the two entries of the {what} differ"
-        if not asks_again(pins, why):
-            raise PinError(why, "nothing was done; begin again")

@@ -11,6 +11,7 @@ from seedless.cli.command import command
 from seedless.cli.key_options import account_option
 from seedless.cli.options import store_options
 from seedless.cli.render import describe
+from seedless.cli.values import output_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.creds import decorate_jwt, format_creds
 from seedless.store import atomic
@@ -19,13 +20,7 @@ from seedless.store import atomic
 @command()
 @click.argument("name")
 @account_option
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write here (0600), not to stdout; a file that exists is not replaced.",
-)
+@output_option("Write here (0600), not to stdout; a file that exists is not replaced.")
 @store_options
 def creds(workspace: CommandWorkspace, *, name: str, account: str, output: Path | None) -> None:
     """Print the creds of a user.
