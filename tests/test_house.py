@@ -20,8 +20,6 @@ FRAGMENT = 60
 FRAGMENTS = {
     "app/observer.py": "the port that front ends implement, public",
     "cli/arguments.py": "runs before anything of the command line is loaded",
-    "cli/by_key.py": "goes into options",
-    "cli/render/spool.py": "goes into verify, or into another file of render",
     "cli/user/import_.py": "a command, which seedless import user is too",
     "recovery/paths.py": "the paths are a format, which other programs can read about in one place",
     "recovery/form.py": "the text of a form is not of the command line, and nothing secret",

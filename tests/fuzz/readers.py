@@ -489,7 +489,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "claims/settings.py": ("setting",),
     "cli/render/describe.py": ("input of a command",),
     "cli/render/shown.py": ("input of a command",),
-    "cli/render/spool.py": (),  # a file that this process has written
+    "cli/verify.py": (),  # a file that this process has written
     "config_edit.py": ("configuration that is edited",),
     "desired/read.py": ("desired state",),
     "file_kind.py": ("kind of a file",),

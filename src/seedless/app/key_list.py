@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
     from seedless.store import Store
 
-__all__ = ["ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "token_key"]
+__all__ = ["ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "list_keys", "token_key"]
 
 
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,34 @@ class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
     uri: str | None = None
     key_type: str = ""
     entry: KeyEntry | None = None
+
+
+def list_keys(
+    workspace: Workspace,
+    *,
+    on_token: bool = False,
+    everything: bool = False,
+    not_referenced: bool = False,
+    roles: Collection[str] = (),
+    text: str | None = None,
+) -> list[ListedKey]:
+    """Return the keys of the inventory, or with *on_token* those of the token beside them.
+
+    With *everything* also those that only jwts name, with *not_referenced* those alone that none names.
+    *roles* are role names in lower case; *text* is a part of the public key or of the name.
+    """
+    listed = keys_beside_token(workspace) if on_token else inventory_keys(workspace)
+    named = keys_in_jwts(workspace) if everything or not_referenced else {}
+    if everything:
+        registered = {one.public_key for one in listed}
+        listed += [one for key, one in named.items() if key not in registered]
+    return [
+        one
+        for one in listed
+        if not (not_referenced and one.public_key in named)
+        and (not roles or (one.role is not None and one.role.name.lower() in roles))
+        and (text is None or text.lower() in f"{one.public_key or ''} {one.name}".lower())
+    ]
 
 
 def inventory_keys(workspace: Workspace, state: str = "noted") -> list[ListedKey]:

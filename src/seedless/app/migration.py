@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from seedless import migrate as nsc_home
 from seedless.app.key_import import put_on_token
 from seedless.app.tokens import open_tokens
-from seedless.errors import StoreError, UsageError
+from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.inventory import KeyEntry
+from seedless.jwt import Jwt
 from seedless.migrate import KeyFileContent, NscKey, NscPaths
 from seedless.store import atomic, operators
 from seedless.text import shown
@@ -22,7 +23,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["NscMigration", "SeedReplacement", "on_store_of_nsc"]
+__all__ = ["MigratedKey", "NscMigration", "SeedReplacement", "on_store_of_nsc"]
 
 W = TypeVar("W", bound="Workspace")
 
@@ -40,6 +41,16 @@ def on_store_of_nsc(workspace: W, paths: NscPaths) -> W:
         vars(found).pop(read, None)
     found.settings = msgspec.structs.replace(workspace.settings, store=str(paths.root), operator=name)
     return found
+
+
+class MigratedKey(msgspec.Struct, frozen=True):
+    """A key of nsc: whether a token has it by the inventory, and what its file holds."""
+
+    public_key: str
+    name: str
+    on_token: bool
+    file: str
+    holds: str
 
 
 class NscMigration:
@@ -63,6 +74,30 @@ class NscMigration:
     def keys(self) -> tuple[NscKey, ...]:
         """Return the keys that the jwts of the store name, and what their files contain."""
         return tuple(nsc_home.keys_of(self.workspace.store, self.paths.keys))
+
+    def on_tokens(self, keys: Iterable[NscKey]) -> tuple[MigratedKey, ...]:
+        """Return which of *keys* are on a token, and what their files hold now."""
+        known = self.workspace.known_keys()
+        return tuple(
+            MigratedKey(
+                public_key=str(key.public_key),
+                name=key.name,
+                on_token=str(key.public_key) in known,
+                file=str(key.path),
+                holds=str(nsc_home.key_file_content(key.path, key.public_key)),
+            )
+            for key in keys
+        )
+
+    def jwts(self) -> tuple[list[tuple[str, Jwt[Any]]], list[tuple[str, str]]]:
+        """Return the jwts of the store with their names, and of those that cannot be read, why not."""
+        workspace, operator = self.workspace, self.workspace.operator()
+        found: list[tuple[str, Jwt[Any] | SeedlessError]] = [(f"operator {operator.claims.name}", operator)]
+        found += [(f"account {name}", jwt) for name, jwt in workspace.each()]
+        for account in workspace.store.children():
+            found += [(f"user {account}/{name}", jwt) for name, jwt in workspace.each(account)]
+        damaged = [(name, jwt.message) for name, jwt in found if isinstance(jwt, SeedlessError)]
+        return [(name, jwt) for name, jwt in found if not isinstance(jwt, SeedlessError)], damaged
 
     def missing(self) -> tuple[NscKey, ...]:
         """Return the keys whose seeds are in files, and that no token has by the inventory."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli.account.parts import given, kind_of, kind_option
+from seedless.cli.account.parts import chosen_kind_option, given
 from seedless.cli.command import group
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options
@@ -15,6 +16,9 @@ from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, Moment, output_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
+
+if TYPE_CHECKING:
+    from seedless.app.exports_imports import Kind
 
 _NEVER = Moment("0")
 
@@ -30,7 +34,7 @@ def activation() -> None:
 @click.option(
     "--target-account", "-t", "target", required=True, metavar="NAME|KEY", help="The account that may import."
 )
-@kind_option
+@chosen_kind_option
 @given(
     click.option("--expiry", type=MOMENT, help="Expiry: 30d, 1y, 2027-01-31, or 0 for none."),
     click.option("--start", type=MOMENT, help="Not valid before."),
@@ -44,7 +48,7 @@ def new(
     account: str,
     subject: str,
     target: str,
-    is_service: bool | None,
+    kind: Kind | None,
     output: Path | None,
     issuer: str | None,
     given: dict[str, Moment],
@@ -66,7 +70,7 @@ def new(
             account,
             subject,
             target,
-            kind=kind_of(is_service=is_service),
+            kind=kind,
             expiry=given.get("expiry", _NEVER).text,
             start=given.get("start", _NEVER).text,
             issuer=issuer,

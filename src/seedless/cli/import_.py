@@ -7,7 +7,6 @@ it is shown, judged and signed here, and its limits are set by the operator.
 from __future__ import annotations
 
 import copy
-import functools
 
 import click
 
@@ -71,7 +70,7 @@ def account(
       seedless import account ORDERS.jwt --conns 100
     """
     given = read_given(file, Account)
-    change = functools.partial(options.claims, now=workspace.now) if options.are_given else None
+    change = options.change(workspace) if options.are_given else None
     with workspace.lock():
         made = workspace.accounts.import_jwt(
             given,

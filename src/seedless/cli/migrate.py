@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from seedless import migrate as nsc_home
 from seedless.app.key_import import WORTH
 from seedless.app.migration import NscMigration
 from seedless.cli import consent, printing
@@ -16,16 +16,14 @@ from seedless.cli.options import Settings, change_options
 from seedless.cli.render import describe
 from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import SeedlessError, UsageError
+from seedless.errors import UsageError
 from seedless.pkcs11.keys import label_for
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
-    from seedless.app.workspace import Workspace
     from seedless.inventory import KeyEntry
-    from seedless.jwt import Jwt
     from seedless.migrate import NscKey
 
 _STATES = {
@@ -110,47 +108,28 @@ def _replace(settings: Settings, migration: NscMigration, backup: Path) -> None:
 
 
 def _render(settings: Settings, migration: NscMigration, keys: Sequence[NscKey]) -> None:
-    workspace, root = migration.workspace, str(migration.paths.root)
-    known = workspace.known_keys()
+    root, found = str(migration.paths.root), migration.on_tokens(keys)
+    jwts, damaged = migration.jwts()
+    describe.report_unusual(jwts)
     rows = [
-        {
-            "public_key": str(key.public_key),
-            "name": key.name,
-            "on_token": str(key.public_key) in known,
-            "file": str(key.path),
-            "holds": str(nsc_home.key_file_content(key.path, key.public_key)),
-        }
-        for key in keys
+        (
+            f"{one.public_key[:12]}…",
+            shown(one.name),
+            _STATES["token" if one.on_token else one.holds],
+            one.holds,
+        )
+        for one in found
     ]
-    jwts = _jwts(workspace)
-    damaged = [(name, jwt.message) for name, jwt in jwts if isinstance(jwt, SeedlessError)]
-    describe.report_unusual((name, jwt) for name, jwt in jwts if not isinstance(jwt, SeedlessError))
-    text = printing.table([_row(key, known) for key in keys], ("KEY", "NAME", "STATE", "FILE HOLDS"))
+    text = printing.table(rows, ("KEY", "NAME", "STATE", "FILE HOLDS"))
     printing.report("nothing was written: --dry-run" if settings.dry_run else WORTH)
     for name, error in damaged:
         printing.report(f"warning: {name}: {printing.printable(error)}")
     data = {
         "dry_run": settings.dry_run,
         "store": root,
-        "operator": workspace.store.operator,
-        "keys": rows,
+        "operator": migration.workspace.store.operator,
+        "keys": msgspec.to_builtins(found),
         "damaged": [{"name": name, "error": error} for name, error in damaged],
     }
     text += f"\n\nthe store: --store {quoted(root)}, or in the configuration: store = …"
     settings.emit(data, text)
-
-
-def _row(key: NscKey, known: Collection[str]) -> tuple[str, ...]:
-    held = str(nsc_home.key_file_content(key.path, key.public_key))
-    state = _STATES["token" if str(key.public_key) in known else held]
-    return f"{str(key.public_key)[:12]}…", shown(key.name), state, held
-
-
-def _jwts(workspace: Workspace) -> list[tuple[str, Jwt[Any] | SeedlessError]]:
-    """Return the jwts of the store with their names, or why they cannot be read."""
-    operator = workspace.operator()
-    found: list[tuple[str, Jwt[Any] | SeedlessError]] = [(f"operator {operator.claims.name}", operator)]
-    found += [(f"account {name}", jwt) for name, jwt in workspace.each()]
-    for account in workspace.store.children():
-        found += [(f"user {account}/{name}", jwt) for name, jwt in workspace.each(account)]
-    return found

@@ -46,7 +46,10 @@ from seedless.trust import is_expired
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["AccountKeyReport", "AccountKeyRotation", "account_key_rotation", "described"]
+__all__ = [
+    "AccountKeyReport", "AccountKeyRotation", "DeliverableCreds", "account_key_rotation", "creds_to_deliver",
+    "described",
+]  # fmt: skip
 
 
 _MOVED = "its issuer is replaced"
@@ -116,6 +119,50 @@ class AccountKeyReport(msgspec.Struct, frozen=True, kw_only=True):
     left: SignedByKey
     seen: AccountConnections | None
     sent: int
+
+    @property
+    def still_connected(self) -> tuple[ConnectedClient, ...]:
+        """The clients that are connected by the previous key, as far as servers were asked."""
+        return self.seen.by(str(self.old)) if self.seen and self.old else ()
+
+    @property
+    def next_step(self) -> str:
+        """What to do next, with the commands for it."""
+        name = self.around.name
+        if self.stage == "finished":
+            publish = "" if self.seen else f"seedless push {name}; "
+            return f"{publish}seedless key delete {self.old or 'PUBKEY'}, when no backup requires it any more"
+        if self.seen is None:
+            return (
+                f"seedless push {name}; deliver the creds; then seedless rotate account-key {name} --finish"
+            )
+        wait = (
+            "deliver the creds, let the clients connect again"
+            if self.still_connected
+            else "deliver the creds"
+        )
+        return f"{wait}; then seedless rotate account-key {name} --finish"
+
+
+class DeliverableCreds(msgspec.Struct, frozen=True):
+    """A user of the replacement key and where its creds are; None where its seed is not here."""
+
+    user: str
+    subject: str
+    creds: str | None
+
+
+def creds_to_deliver(workspace: Workspace, report: AccountKeyReport) -> tuple[DeliverableCreds, ...]:
+    """Return the users of the replacement key, whose creds are to be delivered."""
+    name, store = report.around.name, workspace.store
+    return tuple(
+        DeliverableCreds(
+            user,
+            jwt.claims.sub,
+            None if workspace.creds(name, user) is None else str(store.creds_path(name, user)),
+        )
+        for user, jwt in report.moved.users.items()
+    )
 
 
 class AccountKeyRotation:

@@ -60,6 +60,22 @@ class RotationStage(enum.StrEnum):
     DONE = "done"
 
 
+_RESTART = (
+    "write their configuration again (seedless server config) and restart them one after another, "
+    "each when the one before is back"
+)
+_NEXT_STEPS = {
+    RotationStage.ADD: "seedless rotate operator-key",
+    RotationStage.SPREAD: f"give the operator jwt to the servers: {_RESTART}; then run this again",
+    RotationStage.REISSUE: "run this again: it signs the accounts",
+    RotationStage.PUSH: "run this again: it pushes the accounts; what is not in the store: seedless pull, or "
+    "prune",
+    RotationStage.REMOVE: "seedless rotate operator-key --finish",
+    RotationStage.FORGET: f"let the servers forget the old key: {_RESTART}; then --finish again, which looks",
+    RotationStage.DONE: "seedless key delete PUBKEY, for the old key, when no backup requires it any more",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ServerTrust:
     """A server and the keys (key texts) whose accounts it trusts, by its operator jwts."""
@@ -111,6 +127,11 @@ class OperatorKeyReport(msgspec.Struct, frozen=True, kw_only=True):
     by_old: tuple[str, ...]
     seen: ServersSeen | None
     sent: int
+
+    @property
+    def next_step(self) -> str:
+        """What to do next, with the command for it."""
+        return _NEXT_STEPS[self.stage]
 
 
 class OperatorKeyRotation:

@@ -41,15 +41,8 @@ def add(
       seedless account add ORDERS --token pkcs11:token=ACME --js-disk-storage 10G
     """
     with workspace.lock():
-        jwt = sign_preview(
-            workspace,
-            workspace.accounts.add(
-                name,
-                lambda claims: options.claims(claims, workspace.now),
-                public_key=public_key,
-                issuer=issuer,
-            ),
-        )
+        made = workspace.accounts.add(name, options.change(workspace), public_key=public_key, issuer=issuer)
+        jwt = sign_preview(workspace, made)
     if str(jwt.issuer) == jwt.claims.sub:
         printing.report(f"send this request to the operator: seedless account show {shown(name)} --raw")
     workspace.emit(describe.data(jwt), f"account {name}: {jwt.claims.sub}")

@@ -10,13 +10,13 @@ from typing import Any
 import click
 import msgspec
 
-from seedless.app.exports_imports import changed_export
+from seedless.app.exports_imports import Kind, changed_export
 from seedless.claims import Export
 from seedless.cli import printing
 from seedless.cli.account.parts import (
     account_option,
+    chosen_kind_option,
     given,
-    kind_of,
     kind_option,
     listed_account_option,
     members,
@@ -88,7 +88,7 @@ def export() -> None:
 @export.command()
 @account_option
 @subject_option
-@click.option("--service", "-r", "is_service", is_flag=True, help="A service, which answers; else a stream.")
+@kind_option("--service", "-r", is_flag=True, help="A service, which answers; else a stream.")
 @given(*_EXPORT)
 @issuer_option
 @edit_options
@@ -97,7 +97,7 @@ def add(
     *,
     account: str,
     subject: str,
-    is_service: bool,
+    kind: Kind,
     issuer: str | None,
     given: dict[str, Any],
 ) -> EditPreview:
@@ -107,14 +107,14 @@ def add(
     Example:
       seedless account export add -a ORDERS -s 'orders.>' --private
     """
-    new = changed_export(Export(subject=subject, type=kind_of(is_service=is_service) or ""), **given)
+    new = changed_export(Export(subject=subject, type=kind), **given)
     return workspace.exports.add(account, new, issuer=issuer)
 
 
 @export.command()
 @account_option
 @subject_option
-@kind_option
+@chosen_kind_option
 @click.option("--rm-latency-sampling", is_flag=True, help="Measure latency no more.")
 @given(*_EXPORT)
 @issuer_option
@@ -124,7 +124,7 @@ def edit(
     *,
     account: str,
     subject: str,
-    is_service: bool | None,
+    kind: Kind | None,
     rm_latency_sampling: bool,
     issuer: str | None,
     given: dict[str, Any],
@@ -143,18 +143,17 @@ def edit(
         base = msgspec.structs.replace(old, service_latency=None) if rm_latency_sampling else old
         return changed_export(base, **given)
 
-    kind = kind_of(is_service=is_service)
     return workspace.exports.edit(account, subject, change, kind=kind, issuer=issuer)
 
 
 @export.command()
 @account_option
 @subject_option
-@kind_option
+@chosen_kind_option
 @issuer_option
 @edit_options
 def remove(
-    workspace: CommandWorkspace, *, account: str, subject: str, is_service: bool | None, issuer: str | None
+    workspace: CommandWorkspace, *, account: str, subject: str, kind: Kind | None, issuer: str | None
 ) -> EditPreview:
     """Remove an export of an account.
 
@@ -164,7 +163,6 @@ def remove(
     Example:
       seedless account export remove -a ORDERS -s 'orders.>'
     """
-    kind = kind_of(is_service=is_service)
     return workspace.exports.remove(account, subject, kind=kind, issuer=issuer)
 
 
@@ -196,7 +194,7 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
 @export.command()
 @account_option
 @subject_option
-@kind_option
+@chosen_kind_option
 @_target_option
 @click.option("--at", type=MOMENT, default="0", help="Of what was issued until then; 0 is now.")
 @issuer_option
@@ -206,7 +204,7 @@ def revoke(
     *,
     account: str,
     subject: str,
-    is_service: bool | None,
+    kind: Kind | None,
     target: str,
     at: Moment,
     issuer: str | None,
@@ -219,14 +217,14 @@ def revoke(
     Example:
       seedless account export revoke -a ORDERS -s 'orders.>' -t BILLING
     """
-    until, kind = at.at(workspace.now) or None, kind_of(is_service=is_service)
+    until = at.at(workspace.now) or None
     return workspace.exports.revoke(account, subject, target, at=until, kind=kind, issuer=issuer)
 
 
 @export.command()
 @account_option
 @subject_option
-@kind_option
+@chosen_kind_option
 @_target_option
 @issuer_option
 @edit_options
@@ -235,7 +233,7 @@ def unrevoke(
     *,
     account: str,
     subject: str,
-    is_service: bool | None,
+    kind: Kind | None,
     target: str,
     issuer: str | None,
 ) -> EditPreview:
@@ -245,25 +243,22 @@ def unrevoke(
     Example:
       seedless account export unrevoke -a ORDERS -s 'orders.>' -t BILLING
     """
-    kind = kind_of(is_service=is_service)
     return workspace.exports.unrevoke(account, subject, target, kind=kind, issuer=issuer)
 
 
 @export.command()
 @listed_account_option
 @click.option("--subject", "-s", metavar="SUBJECT", help="Only of this export.")
-@kind_option
+@chosen_kind_option
 @store_options
-def revocations(
-    workspace: CommandWorkspace, *, account: str, subject: str | None, is_service: bool | None
-) -> None:
+def revocations(workspace: CommandWorkspace, *, account: str, subject: str | None, kind: Kind | None) -> None:
     """List the accounts whose leave is taken back.
 
     \b
     Example:
       seedless account export revocations -a ORDERS
     """
-    found = workspace.exports.revocations(account, subject, kind=kind_of(is_service=is_service))
+    found = workspace.exports.revocations(account, subject, kind=kind)
     rows = [
         (
             shown(one.subject),

@@ -11,15 +11,15 @@ from typing import Any
 import click
 import msgspec
 
-from seedless.app.exports_imports import activated_import
+from seedless.app.exports_imports import Kind, activated_import
 from seedless.app.input_files import read_jwt
 from seedless.app.key_names import names_of
 from seedless.claims import Activation, Import
 from seedless.cli import printing
 from seedless.cli.account.parts import (
     account_option,
+    chosen_kind_option,
     given,
-    kind_of,
     kind_option,
     listed_account_option,
     members,
@@ -57,12 +57,7 @@ def import_() -> None:
 @_source_option
 @_remote_option
 @click.option("--activation", "-u", metavar="FILE|JWT", help="The activation of a private export.")
-@click.option(
-    "--service/--stream",
-    "is_service",
-    default=None,
-    help="A service, or a stream [default: as it is exported].",
-)
+@kind_option("--service/--stream", default=None, help="A service, or a stream [default: as it is exported].")
 @given(
     click.option("--local-subject", "-s", metavar="SUBJECT", help="Its subject here, $1 for the first *."),
     *_IMPORT,
@@ -76,7 +71,7 @@ def add(
     src_account: str | None,
     remote_subject: str | None,
     activation: str | None,
-    is_service: bool | None,
+    kind: Kind | None,
     issuer: str | None,
     given: dict[str, Any],
 ) -> None:
@@ -91,7 +86,6 @@ def add(
       seedless account import add -a BILLING --activation orders.activation --local-subject 'in.>'
     """
     token, read = ("", None) if activation is None else _activation_in(activation)
-    kind = kind_of(is_service=is_service)
     base = activated_import(
         source=src_account, subject=remote_subject, kind=kind, token=token, activation=read
     )
@@ -105,7 +99,7 @@ def add(
 @account_option
 @subject_option
 @_source_option
-@kind_option
+@chosen_kind_option
 @given(
     click.option(
         "--activation", "-u", metavar="FILE|JWT", help="Another activation; an empty text takes it away."
@@ -122,7 +116,7 @@ def edit(
     account: str,
     subject: str,
     src_account: str | None,
-    is_service: bool | None,
+    kind: Kind | None,
     issuer: str | None,
     given: dict[str, Any],
 ) -> None:
@@ -142,7 +136,6 @@ def edit(
     def change(old: Import) -> Import:
         return msgspec.structs.replace(old, **changes)
 
-    kind = kind_of(is_service=is_service)
     with workspace.lock():
         edited = sign_preview(
             workspace,
@@ -155,7 +148,7 @@ def edit(
 @account_option
 @subject_option
 @_source_option
-@kind_option
+@chosen_kind_option
 @issuer_option
 @edit_options
 def remove(
@@ -164,7 +157,7 @@ def remove(
     account: str,
     subject: str,
     src_account: str | None,
-    is_service: bool | None,
+    kind: Kind | None,
     issuer: str | None,
 ) -> EditPreview:
     """Remove an import of an account.
@@ -175,7 +168,6 @@ def remove(
     Example:
       seedless account import remove -a BILLING -s 'orders.>'
     """
-    kind = kind_of(is_service=is_service)
     return workspace.imports.remove(account, subject, source=src_account, kind=kind, issuer=issuer)
 
 

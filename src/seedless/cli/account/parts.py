@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from seedless.app.exports_imports import Kind
 
 R = TypeVar("R")
-_KEY_LENGTH = 56
-
 account_option = click.option(
     "--account", "-a", "account", required=True, metavar="NAME", help="The account that is edited."
 )
@@ -24,8 +22,19 @@ listed_account_option = click.option(
     "--account", "-a", "account", required=True, metavar="NAME", help="The account."
 )
 subject_option = click.option("--subject", "-s", required=True, metavar="SUBJECT", help="Its subject.")
-kind_option = click.option(
-    "--service/--stream", "-r", "is_service", default=None, help="Which, where both have this subject."
+
+
+def kind_option(*names: str, help: str, **rest: Any) -> Callable[[Any], Any]:  # noqa: A002, ANN401 - click's
+    """Return the option *names* whose value is the `Kind` that they ask for, None without it."""
+    return click.option(*names, "kind", callback=_kind, help=help, **rest)
+
+
+def _kind(_: click.Context, __: click.Parameter, is_service: bool | None) -> Kind | None:  # noqa: FBT001 - click's
+    return None if is_service is None else "service" if is_service else "stream"
+
+
+chosen_kind_option = kind_option(
+    "--service/--stream", "-r", default=None, help="Which, where both have this subject."
 )
 
 
@@ -50,11 +59,6 @@ def given(*options: Callable[[Any], Any]) -> Callable[[Callable[..., R]], Callab
         return made
 
     return decorate
-
-
-def kind_of(*, is_service: bool | None) -> Kind | None:
-    """Return the type that --service or --stream asks for, None for either."""
-    return None if is_service is None else "service" if is_service else "stream"
 
 
 def members(part: Any) -> dict[str, Any]:  # noqa: ANN401 - a struct

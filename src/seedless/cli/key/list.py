@@ -9,7 +9,7 @@ import msgspec
 from click.core import ParameterSource
 
 from seedless.app.backups import key_backups
-from seedless.app.key_list import inventory_keys, keys_beside_token, keys_in_jwts
+from seedless.app.key_list import list_keys
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import token_options
@@ -62,17 +62,16 @@ def list_(
       seedless key list --backup
       seedless key list --role account --not-referenced --long
     """
-    listed = keys_beside_token(workspace) if _is_token_typed() else inventory_keys(workspace)
-    named = keys_in_jwts(workspace) if everything or not_referenced else {}
-    if everything:
-        registered = {one.public_key for one in listed}
-        listed += [one for key, one in named.items() if key not in registered]
+    listed = list_keys(
+        workspace,
+        on_token=_is_token_typed(),
+        everything=everything,
+        not_referenced=not_referenced,
+        roles=role,
+        text=part,
+    )
     found = key_backups(workspace) if shows_backup else None
-    rows = [
-        _data(one) | ({} if found is None else {"backup": _backup_data(found, one)})
-        for one in listed
-        if _is_listed(one, role, part) and not (not_referenced and one.public_key in named)
-    ]
+    rows = [_data(one) | ({} if found is None else {"backup": _backup_data(found, one)}) for one in listed]
     header = (
         "ROLE",
         "NAME",
@@ -159,9 +158,3 @@ def _data(key: ListedKey) -> dict[str, Any]:
 def _is_token_typed() -> bool:
     """Return whether --token was typed: one that the environment names for all commands asks for no list."""
     return click.get_current_context().get_parameter_source("token") is ParameterSource.COMMANDLINE
-
-
-def _is_listed(key: ListedKey, roles: tuple[str, ...], part: str | None) -> bool:
-    text = f"{key.public_key or ''} {key.name}".lower()
-    role = key.role.name.lower() if key.role else None
-    return (not roles or role in roles) and (part is None or part.lower() in text)

@@ -54,17 +54,15 @@ def add(
       seedless operator add ACME --token pkcs11:token=ACME --sys
       seedless operator add ACME --token pkcs11:token=ACME --sys --spare-token pkcs11:token=SPARE
     """
-    added = sign_preview(
-        workspace,
-        workspace.operators.add(
-            name,
-            lambda claims: options.claims(claims, workspace.now),
-            public_key=public_key,
-            system_account=sys_public_key or with_system,
-            signing_key=generate_signing_key,
-            spare_token=spare_token,
-        ),
+    made = workspace.operators.add(
+        name,
+        options.change(workspace),
+        public_key=public_key,
+        system_account=sys_public_key or with_system,
+        signing_key=generate_signing_key,
+        spare_token=spare_token,
     )
+    added = sign_preview(workspace, made)
     data = describe.data(added.jwt) | {"system_account": None, "store": str(workspace.root)}
     text = f"operator {name}: {added.jwt.claims.sub}"
     if added.system_account is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedless.app.rotations.account import described
+import msgspec
+
+from seedless.app.rotations.account import creds_to_deliver, described
 from seedless.app.rotations.operator import RotationStage
 from seedless.cli import printing
 from seedless.text import brief
@@ -12,33 +14,18 @@ from seedless.text import brief
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from seedless.app.rotations.account import AccountKeyReport
+    from seedless.app.rotations.account import AccountKeyReport, DeliverableCreds
     from seedless.app.rotations.operator import OperatorKeyReport
     from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
     from seedless.resolver.connections import ConnectedClient
 
 _SHOWN = 20  # lines of one kind that a person reads
-_RESTART = (
-    "write their configuration again (seedless server config) and restart them one after another, "
-    "each when the one before is back"
-)
-_NEXT = {
-    RotationStage.ADD: "seedless rotate operator-key",
-    RotationStage.SPREAD: f"give the operator jwt to the servers: {_RESTART}; then run this again",
-    RotationStage.REISSUE: "run this again: it signs the accounts",
-    RotationStage.PUSH: "run this again: it pushes the accounts; what is not in the store: seedless pull, or "
-    "prune",
-    RotationStage.REMOVE: "seedless rotate operator-key --finish",
-    RotationStage.FORGET: f"let the servers forget the old key: {_RESTART}; then --finish again, which looks",
-    RotationStage.DONE: "seedless key delete PUBKEY, for the old key, when no backup requires it any more",
-}
 
 
 def print_account_key(workspace: CommandWorkspace, report: AccountKeyReport) -> None:
     """Print what came of the rotation of a key of an account."""
-    deliver = _to_deliver(workspace, report)
-    clients = report.seen.by(str(report.old)) if report.seen and report.old else ()
+    deliver, clients = creds_to_deliver(workspace, report), report.still_connected
     names = _names(report)
     data = {
         "dry_run": workspace.options.dry_run,
@@ -47,12 +34,12 @@ def print_account_key(workspace: CommandWorkspace, report: AccountKeyReport) -> 
         "new": str(report.new) if report.new else None,
         "stage": report.stage,
         "signed": [signed_data(jwt) for jwt in report.signed],
-        "deliver": deliver,
+        "deliver": msgspec.to_builtins(deliver),
         "revoked": list(report.left.revoked),
         "expired": list(report.left.expired),
         "pushed": report.sent if report.seen else None,
         "connections": [_client_data(client, names) for client in clients] if report.seen else None,
-        "next": _account_next(report, clients),
+        "next": report.next_step,
     }
     workspace.emit(data, text_of(_account_lines(report, deliver, clients)))
 
@@ -81,7 +68,7 @@ def shortened(rows: Sequence[str]) -> list[str]:
 
 
 def _account_lines(
-    report: AccountKeyReport, deliver: Sequence[Mapping[str, Any]], clients: Sequence[ConnectedClient]
+    report: AccountKeyReport, deliver: Sequence[DeliverableCreds], clients: Sequence[ConnectedClient]
 ) -> list[str]:
     rows = [f"account {report.around.name}: {_account_change(report)}", f"signed: {counted(report.signed)}"]
     for what, names in (("revoked", report.left.revoked), ("expired", report.left.expired)):
@@ -92,7 +79,7 @@ def _account_lines(
     is_new = report.stage != "finished" or any(jwt.claims.body.kind == "user" for jwt in report.signed)
     rows += shortened(
         [
-            f"to be delivered to {brief(one['user'])}: {one['creds'] or 'its jwt; its seed is not here'}"
+            f"to be delivered to {brief(one.user)}: {one.creds or 'its jwt; its seed is not here'}"
             for one in (deliver if is_new else ())
         ]
     )
@@ -101,7 +88,7 @@ def _account_lines(
     )
     if report.seen is not None and report.seen.leafs:
         rows.append(f"leaf nodes, of which servers do not report by which key: {report.seen.leafs}")
-    return [*rows, f"next: {_account_next(report, clients)}"]
+    return [*rows, f"next: {report.next_step}"]
 
 
 def _account_change(report: AccountKeyReport) -> str:
@@ -109,27 +96,6 @@ def _account_change(report: AccountKeyReport) -> str:
         return "no key is replaced"
     done = "was replaced" if report.stage == "finished" else "is replaced"
     return f"{report.old} {done} by {report.new or 'no other'}"
-
-
-def _account_next(report: AccountKeyReport, clients: Sequence[ConnectedClient]) -> str:
-    name = report.around.name
-    if report.stage == "finished":
-        publish = "" if report.seen else f"seedless push {name}; "
-        return f"{publish}seedless key delete {report.old or 'PUBKEY'}, when no backup requires it any more"
-    if report.seen is None:
-        return f"seedless push {name}; deliver the creds; then seedless rotate account-key {name} --finish"
-    wait = "deliver the creds, let the clients connect again" if clients else "deliver the creds"
-    return f"{wait}; then seedless rotate account-key {name} --finish"
-
-
-def _to_deliver(workspace: CommandWorkspace, report: AccountKeyReport) -> list[dict[str, Any]]:
-    """Return the users of the new key, and where their creds are, None where their seeds are not here."""
-    found = []
-    for name, jwt in report.moved.users.items():
-        path = workspace.store.creds_path(report.around.name, name)
-        has_creds = workspace.creds(report.around.name, name) is not None
-        found.append({"user": name, "subject": jwt.claims.sub, "creds": str(path) if has_creds else None})
-    return found
 
 
 def _names(report: AccountKeyReport) -> dict[str, str]:
@@ -160,7 +126,7 @@ def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -
         "pushed": report.sent if report.seen else None,
         "servers": _servers(report),
         "by_old_on_servers": list(report.seen.by_old) if report.seen else None,
-        "next": _NEXT[report.stage],
+        "next": report.next_step,
     }
     workspace.emit(data, text_of(_operator_lines(report)))
 
@@ -190,7 +156,7 @@ def _operator_lines(report: OperatorKeyReport) -> list[str]:
     rows += _proven(report) if report.seen else ["proven: nothing, no server was asked"]
     if report.by_old:
         rows.append(f"still by the old key: {', '.join(map(brief, report.by_old))}")
-    return [*rows, f"stage: {report.stage}", f"next: {_NEXT[report.stage]}"]
+    return [*rows, f"stage: {report.stage}", f"next: {report.next_step}"]
 
 
 def _proven(report: OperatorKeyReport) -> list[str]:

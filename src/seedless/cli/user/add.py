@@ -41,18 +41,12 @@ def add(
     Example:
       seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub '_INBOX.>'
     """
+    change = options.change(workspace)
     with workspace.lock():
-        added = sign_preview(
-            workspace,
-            workspace.users.add(
-                account,
-                name,
-                lambda claims: options.claims(claims, workspace.now),
-                public_key=public_key,
-                on_token=on_token,
-                issuer=issuer,
-            ),
+        made = workspace.users.add(
+            account, name, change, public_key=public_key, on_token=on_token, issuer=issuer
         )
+        added = sign_preview(workspace, made)
     creds = added.creds_path
     data = describe.data(added.jwt) | {"account": account, "creds": str(creds) if creds else None}
     text = f"user {name}: {added.jwt.claims.sub}" + (f"\ncreds: {creds}" if creds else "")
