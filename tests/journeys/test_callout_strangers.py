@@ -16,6 +16,7 @@ from seedless._nats import server_id
 from seedless.claims import AuthorizationResponse, User
 from seedless.jwt import Claims, read
 from seedless.nkey import Role
+from seedless.readiness import CheckStatus
 from seedless.seeds import SoftwareKey
 from seedless.serve import connection, doctor
 from seedless.serve.connection import NatsAccess
@@ -226,6 +227,21 @@ def test_users_of_a_role_that_log_in_without_their_key_are_refused(
     reason = running.wait("login refused")[0]["reason"]
     assert reason.startswith("the role lets users log in without their key")
     running.stop()
+
+
+def test_the_doctor_names_a_missing_permission_and_takes_no_instance_for_a_stranger(
+    nats_server: StartServer, tmp_path: Path
+) -> None:
+    system = ConfigurationSystem(is_sealed=False)
+    allowed = 'permissions: { publish: ["$SYS._INBOX.>", "_INBOX.>"] }'
+    user = "user: service, password: p"
+    url = nats_server(system.configuration.replace(user, f"{user}, {allowed}")).url
+    running = start(lambda: system.service(url, tmp_path))
+    found = asyncio.run(doctor.examine(running.process.service))
+    running.stop()
+    assert [(result.what, result.found) for result in found if result.verdict == CheckStatus.PROBLEM] == [
+        ("instances", "not asked: the service's own user may not publish $SRV.INFO.seedless-callout")
+    ]
 
 
 PRETENDERS: dict[str, tuple[Callable[[dict[str, str]], bytes], str, str]] = {

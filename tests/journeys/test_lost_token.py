@@ -58,7 +58,7 @@ class Office:
     def walk(self, heading: str, url: str = "") -> str:
         """Run the commands of the section with that *heading*, against the server at *url*."""
         lines = "\n".join(self.scripts(heading))
-        return self.run(_KEY + lines.replace("nats://localhost:4222", url))
+        return self.run(lines.replace("nats://localhost:4222", url))
 
     def scripts(self, heading: str) -> list[str]:
         """Return the commands of each block in the section with that *heading*."""

@@ -65,12 +65,19 @@ def test_an_operator_is_created_lost_and_restored_on_another_token_where_it_sign
     assert on_token(desk) == ["account:SYS", "operator:ACME"]
     desk.ok("operator", "add", "ACME", "--public-key", operator)
     softhsm.remove(desk.token)
+    (desk.home / "none").mkdir()
+    (desk.home / "none.conf").write_text(f"directories.tokendir = {desk.home / 'none'}\n")
+    elsewhere = {"SOFTHSM2_CONF": str(desk.home / "none.conf"), "SEEDLESS_TOKEN": None}
+    lost = desk.child("account", "add", "ORDERS", "--public-key", system, **elsewhere)
+    assert (
+        "if it is lost: its shares restore it: seedless recovery restore RECORD --token OTHER\n" in lost.err
+    )
 
     spare = softhsm.create("SPARE", pin=desk.token.pin)
     again = holders(desk.terminal_for("recovery", "restore", str(record), "--token", spare.uri, "--yes"))
-    again.terminal.wait_for("Share 1 of 2 that are required:")
+    again.terminal.wait_for("Any of the shares, 1 of 2 that are required:")
     again.type_share(people.shares[2])
-    again.terminal.wait_for("Share 2 of 2 that are required:")
+    again.terminal.wait_for("Any of the shares, 2 of 2 that are required:")
     again.type_share(people.shares[0])
     assert again.terminal.end() == 0, again.terminal.said
     assert operator in again.terminal.said
@@ -130,7 +137,7 @@ def test_words_and_shares_that_are_wrong_are_refused_as_they_are_typed(
     foreign = slip39.split(bytes(32), 2, 3, identifier=read[0].common.identifier ^ 1)[1]
     people = holders(desk.terminal_for("recovery", "check", str(record)))
     say = people.terminal
-    say.wait_for("Share 1 of 2 that are required:")
+    say.wait_for("Any of the shares, 1 of 2 that are required:")
     people.type_share(slip39.encode(forged))
     say.wait_for("this is not the share 2 of holder 2 that the record lists; it is forged")
     people.type_share(slip39.encode(foreign))
@@ -144,7 +151,7 @@ def test_words_and_shares_that_are_wrong_are_refused_as_they_are_typed(
     assert shares[0][20] not in say.said.partition("word 21 may be")[2]
     say.wait_for("Word 21: ")
     say.type(f"{shares[0][20]}\n")
-    say.wait_for("Share 2 of 2 that are required:")
+    say.wait_for("Any of the shares, 2 of 2 that are required:")
     people.type_share(shares[0])
     say.wait_for("share 1 was typed already; another one is required")
     people.type_share(shares[2])

@@ -155,7 +155,8 @@ def _one_word(terminal: SecretTerminal, place: int) -> str:
         if word is not None:
             return word
         near = slip39.similar_word(text)
-        terminal.show(f"not in the list{f': did you mean {near}?' if near else ''}")
+        hint = "type this word alone" if " " in text.strip() else f"did you mean {near}?" if near else ""
+        terminal.show(f"not in the list{f': {hint}' if hint else ''}")
 
 
 def ask_dice(terminal: SecretTerminal, count: int) -> bytes:

@@ -264,7 +264,7 @@ def _typed_secret(process: SecretProcess, known: RecoveryRecord) -> tuple[bytes,
 def _typed_shares(process: SecretProcess, known: RecoveryRecord) -> list[Share]:
     given: list[Share] = []
     while len(given) < known.threshold:
-        title = f"Share {len(given) + 1} of {known.threshold} that are required:"
+        title = f"Any of the shares, {len(given) + 1} of {known.threshold} that are required:"
         given.append(dialogue.ask_share(process.terminal, known, title, given))
     return given
 

@@ -72,14 +72,15 @@ class Subscriber(msgspec.Struct, frozen=True):
 async def examine(service: CalloutService) -> list[CheckResult]:
     """Return what was looked at, and what was found; raises nothing that a server can cause."""
     found = []
+    refused: list[str] = []
     async with contextlib.AsyncExitStack() as stack:
-        client, result = await _logged_in(stack, service.access, "login")
+        client, result = await _logged_in(stack, service.access, "login", refused)
         found.append(result)
         if service.system is None:
             text = "none is configured: requests are accepted from whoever can publish them"
             advice = "give system-creds: then servers are known, and other services are found"
             return [*found, CheckResult("system account", CheckStatus.NOTE, text, advice)]
-        system, result = await _logged_in(stack, service.system, "system account")
+        system, result = await _logged_in(stack, service.system, "system account", [])
         found.append(result)
         if system is None:
             return found
@@ -88,7 +89,7 @@ async def examine(service: CalloutService) -> list[CheckResult]:
         accounts = await _accounts(system, service)
         found += _of_accounts(service, accounts)
         if client is not None:
-            found += await _of_subscribers(client, system, service, accounts)
+            found += await _of_subscribers(client, system, service, accounts, refused)
     return found
 
 
@@ -96,9 +97,15 @@ async def _logged_in(
     stack: contextlib.AsyncExitStack,
     access: NatsAccess,
     what: str,
+    refused: list[str],
 ) -> tuple[Client | None, CheckResult]:
+    """Log in; what the server refuses on this connection later is added to *refused*."""
+
+    async def keep(error: Exception) -> None:
+        refused.append(str(error).lower())
+
     try:
-        client = await log_in(access, _NAME, error_cb=_ignore)
+        client = await log_in(access, _NAME, error_cb=keep)
     except SeedlessError as error:
         return None, CheckResult(what, CheckStatus.PROBLEM, error.message, error.hint)
     stack.push_async_callback(client.close)
@@ -131,9 +138,17 @@ _ACCOUNTS = "compare the configuration with seedless account show, and push what
 
 
 async def _of_subscribers(
-    client: Client, system: Client, service: CalloutService, accounts: Mapping[str, Jwt[Account]]
+    client: Client,
+    system: Client,
+    service: CalloutService,
+    accounts: Mapping[str, Jwt[Account]],
+    refused: list[str],
 ) -> list[CheckResult]:
     instances, found = _instances(await _gather(client, "$SRV.INFO.seedless-callout"))
+    # Unasked, no instance would answer, and each of them would be reported as a stranger.
+    if any("permissions violation for publish" in text for text in refused):
+        text = "not asked: the service's own user may not publish $SRV.INFO.seedless-callout"
+        return [CheckResult("instances", CheckStatus.PROBLEM, text, _PERMIT)]
     subscribers = await _subscribers(system, service.account)
     known = {instance.place for instance in instances}
     strangers = [
@@ -171,6 +186,7 @@ def _instances(answers: list[bytes]) -> tuple[list[Instance], list[CheckResult]]
     return instances, found
 
 
+_PERMIT = "permit $SRV.> to it, as in seedless user edit --allow-pub '$SRV.>'"
 _REMOVE = "end it, or revoke the user that it logs in as"
 
 
@@ -241,10 +257,6 @@ def _decoded(data: bytes, kind: type[S]) -> S:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ServerError("a server or a service answers in a way that is not known") from error
-
-
-async def _ignore(_: Exception) -> None:
-    """Leave errors of the connection to what is asked through it."""
 
 
 class _Identified(msgspec.Struct):

@@ -45,4 +45,4 @@ def accept(workspace: CommandWorkspace, *, result_file: Path) -> None:
     already = [f"in the store already: {found.passed}"] if found.passed else []
     workspace.emit(data, "\n".join([f"accepted: {len(found.left.changes)}", *already]))
     if not workspace.options.dry_run:
-        printing.report("the servers have it after: seedless push")
+        printing.report("the servers have it after: seedless push --all")
