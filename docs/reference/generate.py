@@ -4,7 +4,7 @@
 - `python.md` from the public names of the package, their signatures and docstrings
 - `rules.md` from the docstrings of the rules
 - `claims.md` from the table of the members of claims
-- `callout.md` from the Structs that read the configuration of an auth callout
+- `callout.md` and `issuer.md` from the Structs that read the configurations of the services
 - `desired-state.schema.json` from the table of what a desired-state file may say
 - `modules.md` from the docstrings of the modules, in the layers of `architecture.md`
 - the block in `README.md` that shows what the demo prints, with --demo
@@ -23,7 +23,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import click
-from generate_callout import callout_page
+from generate_services import callout_page, issuer_page
 
 import seedless as package
 from seedless import Preview, Workspace
@@ -393,6 +393,7 @@ def main() -> None:
     (reference / "python.md").write_text(python_page(), encoding="utf-8")
     (reference / "claims.md").write_text(claims_page(), encoding="utf-8")
     (reference / "callout.md").write_text(callout_page(), encoding="utf-8")
+    (reference / "issuer.md").write_text(issuer_page(), encoding="utf-8")
     (reference / "desired-state.schema.json").write_text(schema_text(), encoding="utf-8")
     page = ROOT / "docs" / "explanation" / "architecture.md"
     (reference / "modules.md").write_text(modules_page(page.read_text(encoding="utf-8")), encoding="utf-8")

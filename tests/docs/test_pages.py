@@ -14,6 +14,7 @@ from seedless.resolver import preflight_rules
 from seedless.rules import code_of, rules
 from seedless.serve.backends.users import read_users
 from seedless.serve.config import load as load_callout
+from seedless.serve.issuer_config import load as load_issuer
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -47,6 +48,21 @@ def test_the_page_of_the_callout_is_made_from_the_structs_that_read_it(
     page = (root / "docs/reference/callout.md").read_text(encoding="utf-8")
     assert page == generate.callout_page(), _MAKE_DOCS
     assert "| `remember` | a span of time, as 60s, 5m | `1m` | how long a verdict" in page
+
+
+def test_the_page_of_the_issuer_is_made_from_the_structs_that_read_it(
+    root: Path, generate: ModuleType, tmp_path: Path
+) -> None:
+    page = (root / "docs/reference/issuer.md").read_text(encoding="utf-8")
+    assert page == generate.issuer_page(), _MAKE_DOCS
+    assert "| `concurrency` | a whole number | `256` | requests that are handled at once" in page
+    (example,) = blocks(root / "docs/reference/issuer.md", "toml")
+    (tmp_path / "issuer.toml").write_text(example, encoding="utf-8")
+    (tmp_path / "issuer.toml").chmod(0o600)
+    assert [rule.endpoints for rule in load_issuer(tmp_path / "issuer.toml").rules] == [
+        ("user", "info"),
+        ("revoke",),
+    ]
 
 
 def test_the_examples_of_a_callout_can_be_read(root: Path, tmp_path: Path) -> None:

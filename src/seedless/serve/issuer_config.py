@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDPOINTS", "IssuerConfig", "IssuerRule", "load"]
 
-_EXAMPLE = "seedless docs howto/issuer has an example"
+_EXAMPLE = "seedless docs reference/issuer lists its members"
 Endpoint = Literal["user", "account", "revoke", "info"]
 ENDPOINTS: tuple[Endpoint, ...] = ("user", "account", "revoke", "info")
 
@@ -66,7 +66,13 @@ class IssuerRule(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     ] = ()
     accounts: Annotated[tuple[str, ...], Meta(description="patterns of the accounts that it is about")] = ()
     roles: Annotated[tuple[str, ...], Meta(description="patterns of the roles that users may have")] = ()
-    longest: Annotated[Span, Meta(description="how long a user is valid at most")] = 3600
+    longest: Annotated[
+        Span,
+        Meta(
+            description="how long a user is valid at most; no more than half of `delegation.for`, when a key "
+            "is replaced"
+        ),
+    ] = 3600
 
     def is_for(self, requester: str, user: str) -> bool:
         """Report whether *user* of the account *requester* (key text) is one of those who may ask."""

@@ -1,4 +1,4 @@
-"""The page `callout.md`: every member of the configuration, from the Structs that read it."""
+"""The pages `callout.md` and `issuer.md`: every member of a configuration, from the Structs that read it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from seedless.serve.backends.oidc import ClaimNames
 from seedless.serve.backends.users import UserEntry
 from seedless.serve.bounds import Bounds
 from seedless.serve.config import AccountKeys, CalloutConfig, Delegation, Tls
+from seedless.serve.issuer_config import IssuerConfig, IssuerRule
 from seedless.serve.rules import Condition, Responses, Rule, RulePermissions, SubjectLists
 from seedless.strict_json import Parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HEAD = """\
+_CALLOUT_HEAD = """\
 # Configuration of an auth callout
 
 <!-- written by docs/reference/generate.py: make docs -->
@@ -118,7 +119,50 @@ several values gives each of them in `tags` and subjects. What goes into the nam
 subject is one token of a subject: a value with `.`, `*`, `>`, a brace or a blank refuses the login. An e-mail
 address or a DNS name becomes one token by `suffix`, which every name has to end with.
 """
-_SECTIONS: tuple[tuple[str, type], ...] = (
+_ISSUER_HEAD = """\
+# Configuration of an issuer
+
+<!-- written by docs/reference/generate.py: make docs -->
+
+`seedless serve issuer FILE` reads this TOML file strictly: what is unknown, missing or of another type is an
+error with its place. No secret is in it: a key is `delegated`, `file:/path` (mode 0600, the seed in one line)
+or `env:NAME` (taken out of the environment of the process). Whoever can write the file decides who has users
+issued, so it is refused where others than its owner can, or can replace it in its folder.
+
+Services of the account SHOP ask for users of ORDERS, and one of its users revokes them:
+
+```toml
+servers = ["nats://127.0.0.1:4222"]
+creds = "/etc/seedless/issuer.creds"
+replicas = 3
+
+[delegation]
+for = "12h"
+context = "acme"
+
+[accounts.ORDERS]
+key = "ABLKYHJQJ3MHEPDB4NOFMXMD24FTB2POLHHFPXSVXAIFFBQNT64N5SEG"
+roles = { service = "delegated" }
+
+[[rules]]
+from = ["AC5J7Q4ZB5LXL5SP7YTM2FVK5CWQH4VXYUH5GZUDSPOQDCFAVS6AKNBV"]
+endpoints = ["user", "info"]
+accounts = ["ORDERS"]
+roles = ["service"]
+longest = "1h"
+
+[[rules]]
+from = ["AC5J7Q4ZB5LXL5SP7YTM2FVK5CWQH4VXYUH5GZUDSPOQDCFAVS6AKNBV"]
+users = ["UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"]
+endpoints = ["revoke"]
+accounts = ["ORDERS"]
+```
+
+An account has `key` and `roles`, no `signing-key`, and no key on a token, which signs a few jwts a second. A
+request is allowed if one rule allows all of it. SIGHUP reads the file again; `listen`, `subject`, `stream`,
+`stream-subject`, `replicas` and `[delegation]` stay as they were at the start.
+"""
+_CALLOUT: tuple[tuple[str, type], ...] = (
     ("The file", CalloutConfig),
     ("`[accounts.NAME]`", AccountKeys),
     *((f'`[backends.NAME]` with `kind = "{kind.__struct_config__.tag}"`', kind) for kind in BACKENDS),
@@ -133,13 +177,30 @@ _SECTIONS: tuple[tuple[str, type], ...] = (
     ("`[delegation]`", Delegation),
     ("An entry of a users file", UserEntry),
 )
+_ISSUER: tuple[tuple[str, type], ...] = (
+    ("The file", IssuerConfig),
+    ("`[accounts.NAME]`", AccountKeys),
+    ("`[[rules]]`", IssuerRule),
+    ("`[tls]`", Tls),
+    ("`[delegation]`", Delegation),
+)
+_TITLES = {kind: title for title, kind in (*_CALLOUT, *_ISSUER)}
 _ELSEWHERE = {JetStreamPermissions: "[desired-state files](../howto/jetstream-permissions.md)"}
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "`true` or `false`", Path: "a path"}
 
 
 def callout_page() -> str:
-    """Return the page."""
-    return "\n".join([_HEAD, *(line for title, kind in _SECTIONS for line in _section(title, kind))])
+    """Return the page `callout.md`."""
+    return _page(_CALLOUT_HEAD, _CALLOUT)
+
+
+def issuer_page() -> str:
+    """Return the page `issuer.md`."""
+    return _page(_ISSUER_HEAD, _ISSUER)
+
+
+def _page(head: str, sections: tuple[tuple[str, type], ...]) -> str:
+    return "\n".join([head, *(line for title, kind in sections for line in _section(title, kind))])
 
 
 def _section(title: str, kind: type) -> Iterator[str]:
@@ -186,8 +247,7 @@ def _value(kind: Any, notes: tuple[Any, ...] = ()) -> str:  # noqa: ANN401, PLR0
 def _struct(kind: type) -> str:
     if kind in _ELSEWHERE:
         return f"as in {_ELSEWHERE[kind]}"
-    titles = {section: title for title, section in _SECTIONS}
-    title = titles[kind]
+    title = _TITLES[kind]
     tag = kind.__struct_config__.tag  # type: ignore[attr-defined]  # a Struct
     anchor = "".join(mark for mark in title.lower() if mark.isalnum() or mark in " -_").replace(" ", "-")
     return f"[`{tag}`](#{anchor})" if tag else f"[{title}](#{anchor})"
