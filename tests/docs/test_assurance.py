@@ -94,3 +94,15 @@ def test_a_test_that_does_not_exist_is_missed(root: Path) -> None:
         f"- `{here}`: `test_each_promise_has_its_place`,\n  `test_nothing`\n- `tests/no.py`: `test_any`\n"
     )
     assert missing(section, root) == [f"{here}: test_nothing", "tests/no.py: test_any"]
+
+
+def test_every_attack_on_the_services_that_is_described_has_evidence_that_exists(root: Path) -> None:
+    page = (root / "docs/explanation/services.md").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^## (.+)$", page, flags=re.MULTILINE)
+    found = {title: named(text) for title, text in zip(parts[::2], parts[1::2], strict=True)}
+    assert [title for title, tests in found.items() if not tests] == [
+        "Who is trusted with what",
+        "What nothing here defends against",
+    ]
+    assert sum(map(len, found.values())) == len(re.findall(r"`test_\w+`", page))
+    assert missing(page, root) == []

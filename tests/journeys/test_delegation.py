@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from seedless import Account, Claims, Refused, Remote, Role, SoftwareKey, UsageError, User, Workspace, sign
 from seedless.app.delegation import DelegatedKey, read_key
 from seedless.claims import Permission, Template
+from seedless.creds import parse_key
 from seedless.server_config import full
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -199,6 +201,34 @@ def test_a_pipeline_has_the_key_in_a_file_of_0600_until_it_ends(
     assert desk.ok("delegate", "list").out == "no key is delegated\n"
     assert desk.ok("delegate", "end", "ORDERS").out == "account ORDERS: nothing to change\n"
     assert not desk.store.joinpath("keys", "keys", "A", key[1:3], f"{key}.nk").exists()
+
+
+def test_a_stolen_seed_signs_users_of_its_role_and_account_until_its_key_is_removed_and_nothing_more(
+    office: Office, server: NatsServer, session: OpenSession
+) -> None:
+    there, path = Remote(urls=(server.url,)), office.folder / "stolen.nk"
+    with office.workspace() as ws:
+        key = ws.delegations.add("ORDERS", role="service", expiry="1h", file=path).sign().public_key
+        ws.delegations.push("ORDERS", there)
+        seed = parse_key(path.read_text())
+        orders, system = ws.account("ORDERS").claims.sub, ws.account("SYS").claims.sub
+        now = int(time.time())
+
+        def refusal(body: User, expiry: int = 0) -> str:
+            pair = SoftwareKey.generate(Role.USER)
+            claims = Claims(sub=str(pair.public_key), name="mallory", body=body, exp=expiry)
+            return str(session(server.url, pair, sign(claims, seed, now=now)).refusal)
+
+        role, refused = User.scoped(orders), "Authorization Violation"
+        assert refusal(role) == "", "servers know no end of a key: a user without one is let in"
+        assert refusal(role, now + 10**9) == ""
+        everything = replace(User.new(), issuer_account=orders, pub=Permission(allow=(">",)))
+        assert refusal(everything) == refused
+        assert refusal(User.scoped(system)) == refused
+        assert refusal(User.new()) == refused, "the key is no account"
+        ws.delegations.end("ORDERS", key, now=True).sign()
+        ws.delegations.push("ORDERS", there)
+        assert refusal(role) == refused
 
 
 def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recorded(desk: Desk) -> None:
