@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from seedless import Role, SoftwareKey
 from seedless.claims import ExternalAuthorization, Permission, Template, User
@@ -19,16 +25,17 @@ from seedless.server_config import full
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from msgspec.structs import replace
-from office import open_office
+from office import Office, open_office
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pytest
+    from collections.abc import Callable, Iterator
 
     import pytest_softhsm
-    from seedless.jwt import Claims
+    from seedless.jwt import Claims, Jwt
 
+    Connect = Callable[..., Any]
+
+PASSWORD = "correct horse"
 _PATIENCE = 30.0
 _CONFIGURATION = """
 servers = ["{url}"]
@@ -37,6 +44,7 @@ account = "{auth}"
 creds = "{creds}"
 system-creds = "{system}"
 signing-key = "file:{folder}/answers.nk"
+listen = "127.0.0.1:0"
 
 [accounts.ORDERS]
 key = "{orders}"
@@ -70,14 +78,63 @@ def _wait(log: Path, event: str, count: int = 1) -> dict[str, Any]:
     raise AssertionError(log.read_text())
 
 
-def test_users_are_signed_by_a_delegated_key_and_the_token_is_asked_at_the_start(
+@dataclass
+class Place:
+    """A server in operator mode, and the configuration of a callout whose users a delegated key signs."""
+
+    office: Office
+    url: str
+    configuration: Path
+    sentinel: Jwt[User]
+    session: Connect
+
+    @property
+    def log(self) -> Path:
+        return self.office.folder / "log"
+
+    def set(self, **changes: str) -> None:
+        """Replace values in the configuration: `for="8s"`."""
+        text = self.configuration.read_text()
+        for name, value in changes.items():
+            text = re.sub(rf'^{name} = ".*"$', f'{name} = "{value}"', text, flags=re.MULTILINE)
+        _write(self.configuration, text)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Run the command, and wait until it is connected, to the system account too."""
+        env = os.environ | {
+            f"SEEDLESS_{name.upper()}": str(value) for name, value in self.office.arguments.items()
+        }
+        command = [sys.executable, "-m", "seedless", "serve", "callout", str(self.configuration)]
+        with self.log.open("wb") as stream, subprocess.Popen(command, env=env, stderr=stream) as process:
+            try:
+                assert _wait(self.log, "delegated")["role"] == "clerk"
+                _wait(self.log, "connected", 2)
+                yield process
+            finally:
+                process.kill()
+
+    def log_in(self, password: str = PASSWORD) -> Any:  # noqa: ANN401 - Session of conftest.py
+        return self.session(self.url, jwt=self.sentinel, user="ann", **{"pass": password})
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and text of the service's own page."""
+        connection = HTTPConnection(_wait(self.log, "listening")["address"], timeout=_PATIENCE)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+
+@pytest.fixture
+def place(
     few_tokens: None,
     softhsm_token: pytest_softhsm.Token,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     nats_server: Callable[[str], Any],
-    session: Callable[..., Any],
-) -> None:
+    session: Connect,
+) -> Place:
     office = open_office(softhsm_token, tmp_path, monkeypatch)
     answers = SoftwareKey.generate(Role.ACCOUNT)
     with office.workspace() as ws:
@@ -102,7 +159,7 @@ def test_users_are_signed_by_a_delegated_key_and_the_token_is_asked_at_the_start
         server = nats_server(full(ws.operator(), ws.all_accounts(), allow_delete=True))
         ws.resolver.push(everything=True, remote=server.url).send().require_done()
     _write(tmp_path / "answers.nk", answers.reveal())
-    _write(tmp_path / "users.toml", f'[ann]\npassword = "{hash_password("correct horse")}"\n')
+    _write(tmp_path / "users.toml", f'[ann]\npassword = "{hash_password(PASSWORD)}"\n')
     configuration = tmp_path / "callout.toml"
     _write(
         configuration,
@@ -111,30 +168,63 @@ def test_users_are_signed_by_a_delegated_key_and_the_token_is_asked_at_the_start
             creds=service.creds_path, system=watcher.creds_path,
         ),
     )  # fmt: skip
-    arguments = office.arguments
-    env = os.environ | {f"SEEDLESS_{name.upper()}": str(value) for name, value in arguments.items()}
-    log = tmp_path / "log"
-    with (
-        log.open("wb") as stream,
-        subprocess.Popen(
-            [sys.executable, "-m", "seedless", "serve", "callout", str(configuration)], env=env, stderr=stream
-        ) as process,
-    ):
-        try:
-            assert _wait(log, "delegated")["role"] == "clerk"
-            _wait(log, "connected", 2)
-            assert sentinel.creds_path is not None
-            jwt = parse_creds(sentinel.creds_path.read_text()).jwt
-            client = session(server.url, jwt=jwt, user="ann", **{"pass": "correct horse"})
-            assert client.refusal == ""
-            client.publish("orders.bob.new", b"")
-            assert client.refusal == 'Permissions Violation for Publish to "orders.bob.new"'
-            assert session(server.url, jwt=jwt, user="ann", **{"pass": "wrong"}).refusal
-            process.terminate()
-            assert process.wait(_PATIENCE) == 0
-        finally:
-            process.kill()
-    assert "not as servers have it" not in log.read_text()
-    with office.workspace() as ws:
+    assert sentinel.creds_path is not None
+    jwt = parse_creds(sentinel.creds_path.read_text()).jwt
+    return Place(office, server.url, configuration, jwt, session)
+
+
+def test_users_are_signed_by_a_delegated_key_and_the_token_is_asked_at_the_start(place: Place) -> None:
+    with place.serving() as process:
+        client = place.log_in()
+        assert client.refusal == ""
+        client.publish("orders.bob.new", b"")
+        assert client.refusal == 'Permissions Violation for Publish to "orders.bob.new"'
+        assert place.log_in("wrong").refusal
+        process.terminate()
+        assert process.wait(_PATIENCE) == 0
+    assert "not as servers have it" not in place.log.read_text()
+    with place.office.workspace() as ws:
         (entry,) = ws.delegations.entries("ORDERS")
         assert (entry.state, entry.is_listed) == ("ended", True), "a user that it has signed is still valid"
+
+
+def test_while_the_token_is_unplugged_logins_go_on_until_the_delegation_ends_and_the_service_reports_it(
+    place: Place, softhsm: pytest_softhsm.SoftHSM
+) -> None:
+    place.set(**{"for": "10s"})
+    overdue = 'seedless_delegation_overdue{account="ORDERS",role="clerk"}'
+    with place.serving():
+        assert place.log_in().refusal == ""
+        assert place.get("/readyz") == (200, "ready\n")
+        assert f"{overdue} 0.0" in place.get("/metrics")[1]
+        with unplugged(softhsm.token_dir, place.office.token.label, place.office.folder):
+            event = _wait(place.log, "not delegated")
+            assert place.log_in().refusal == "", "the delegated key is in memory"
+            status, text = place.get("/readyz")
+            assert (status, text.splitlines()[0]) == (200, "ready")
+            assert text.endswith(f"and could not be replaced: {event['reason']}\n")
+            assert f"{overdue} 1.0" in place.get("/metrics")[1]
+            _until(lambda: place.get("/readyz")[0] == 503)
+            assert place.log_in().refusal == "Authorization Violation"
+            assert "has ended" in place.get("/readyz")[1]
+            assert "has ended" in _wait(place.log, "login refused")["reason"]
+        _wait(place.log, "delegated", 2)
+        _until(lambda: place.log_in().refusal == "")
+        assert place.get("/readyz") == (200, "ready\n")
+
+
+@contextlib.contextmanager
+def unplugged(tokens: Path, label: str, folder: Path) -> Iterator[None]:
+    """Take the token with this *label* out of the folder of all *tokens*, and put it back."""
+    (token,) = [path.parent for path in tokens.glob("*/token.object") if label.encode() in path.read_bytes()]
+    away = folder / "unplugged"
+    token.rename(away)
+    yield
+    away.rename(token)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)

@@ -157,7 +157,7 @@ class _Library(_pkcs11.lib):
 class Module:
     """A loaded module. Made by `load`; `login` is held while somebody is asked for a PIN."""
 
-    __slots__ = ("_library", "_lock", "_locking", "_pid", "functions", "generation", "login", "path")
+    __slots__ = ("_library", "_lock", "_locking", "_pid", "functions", "generation", "login", "path", "shown")
 
     def __init__(self, path: Path) -> None:
         """Load and initialise the module at *path*; raise `ModuleError`."""
@@ -171,6 +171,8 @@ class Module:
         self.functions: Final = self._library.functions
         self.login: Final = threading.RLock()
         self.generation = 0  # how often it was started anew; what is older is dead
+        self.shown: Final[set[tuple[str, str]]] = set()
+        """Label and serial of each token that this process has seen."""
         self._locking: Final = locking
         self._pid: Final = os.getpid()
         self._lock: Final = DriverLock(str(path), one_at_a_time=not locking)
@@ -265,6 +267,7 @@ class Module:
                     found.append((slot, read_token_info(slot, self.description)))
                 except PKCS11Error:
                     continue
+            self.shown.update((info.label, info.serial) for _, info in found)
             return found
 
 
@@ -301,7 +304,22 @@ def read_token_info(slot: Slot, library: str) -> TokenInfo:
 
 
 def slot_of(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
-    """Return the slot and the token that *uri* means, for this package; raise `NoToken`."""
+    """Return the slot and the token that *uri* means, for this package; raise `NoToken`.
+
+    A token that this process has seen, and that is not there, is looked for again after the driver has been
+    started anew: SoftHSM 2.6.1 never lists one again whose folder was away when it listed them.
+    """
+    generation = module.generation
+    try:
+        return _slot_of(module, uri)
+    except NotConnected:
+        if (uri.token, uri.serial) not in module.shown:
+            raise
+    module.start_anew(generation)
+    return _slot_of(module, uri)
+
+
+def _slot_of(module: Module, uri: KeyUri) -> tuple[Slot, TokenInfo]:
     slots = module.slots()
     found = [slot for slot in slots if matches(slot[1], uri)]
     # A blank token has the label of nothing and matches an empty URI: SoftHSM always shows one.

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from seedless.errors import SeedlessError
+from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -54,6 +55,7 @@ class DelegatedKeys:
         self._log = log
         self._clock = clock
         self._keys: dict[tuple[str, str], DelegatedKey] = {}
+        self._overdue: dict[tuple[str, str], str] = {}
         # Keys that are replaced, or of roles that are no longer named, by the name of their account. They
         # stay until the service uses the others: a login that has begun is signed by the previous key.
         self._previous: list[tuple[str, DelegatedKey]] = []
@@ -67,6 +69,30 @@ class DelegatedKeys:
     def keys(self) -> Mapping[tuple[str, str], DelegatedKey]:
         """The key of each account and role, by name."""
         return dict(self._keys)
+
+    @property
+    def overdue(self) -> Mapping[tuple[str, str], str]:
+        """Why keys could not be replaced when they were due, by account and role; they sign till they end."""
+        return dict(self._overdue)
+
+    def problem(self) -> str | None:
+        """Return that a key has ended and was not replaced, or None."""
+        now = self._clock()
+        for (account, role), key in self.keys.items():
+            if key.until <= now:
+                reason = self._overdue.get((account, role), "it was not replaced")
+                return f"the delegated key of the role {role} of {account} has ended: {reason}"
+        return None
+
+    def notes(self) -> list[str]:
+        """Return which keys could not be replaced when they were due, why, and when they end."""
+        keys = self.keys
+        return [
+            f"the delegated key of the role {place[1]} of {place[0]} ends {moment(keys[place].until)}, and "
+            f"could not be replaced: {reason}"
+            for place, reason in self.overdue.items()
+            if place in keys
+        ]
 
     def of(self, account: str, role: str) -> DelegatedKey:
         """Return the key that signs users of *account* in *role*, by name; the first time it is delegated.
@@ -83,6 +109,7 @@ class DelegatedKeys:
         """Let the keys of all but *places* (accounts and roles) end at the next turn of `renew`."""
         for place in self._keys.keys() - set(places):
             self._previous.append((place[0], self._keys.pop(place)))
+            self._overdue.pop(place, None)
 
     async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Return what *function* does in a thread, when nothing else uses the desk."""
@@ -115,6 +142,7 @@ class DelegatedKeys:
 
     def _delegate(self, account: str, role: str) -> None:
         self._keys[account, role] = self._desk.delegate(account, role)
+        self._overdue.pop((account, role), None)
         self._log.info("delegated", account=account, role=role)
 
     def _replace_due(self) -> None:
@@ -124,6 +152,7 @@ class DelegatedKeys:
             try:
                 self._delegate(account, role)
             except SeedlessError as error:
+                self._overdue[account, role] = error.message
                 self._log.error("not delegated", account=account, role=role, reason=error.message)
             else:
                 self._previous.append((account, key))

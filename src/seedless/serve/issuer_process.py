@@ -97,7 +97,7 @@ class IssuerProcess:
         handle_signals(self.stop, self.reload)
         async with contextlib.AsyncExitStack() as stack:
             if self.config.listen:
-                status = HttpStatus(self.metrics.registry, self.problem)
+                status = HttpStatus(self.metrics.registry, self.problem, self.delegated)
                 stack.callback((await status.serve(self.config.listen, self._log)).close)
             if self.delegated is not None:
                 stack.push_async_callback(asyncio.to_thread, self.delegated.end)
@@ -152,12 +152,7 @@ class IssuerProcess:
         return True
 
     def _delegated_keys(self) -> dict[tuple[str, str], DelegatedKey]:
-        """Return the delegated keys, whose ends are among the metrics."""
-        keys = {} if self.delegated is None else self.delegated.keys
-        self.metrics.delegation_end.clear()
-        for place, key in keys.items():
-            self.metrics.delegation_end.labels(*place).set(key.until)
-        return dict(keys)
+        return {} if self.delegated is None else dict(self.delegated.keys)
 
     def _file_keys(self, config: IssuerConfig) -> dict[tuple[str, str], Signer]:
         """Return the keys whose seeds are in files or variables."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from seedless.errors import UsageError
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from seedless.serve.delegated_keys import DelegatedKeys
     from seedless.serve.logs import EventLog
 
-__all__ = ["CalloutMetrics", "HttpStatus", "IssuerMetrics"]
+__all__ = ["CalloutMetrics", "DelegationMetrics", "HttpStatus", "IssuerMetrics"]
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 _PATIENCE = 2.0  # seconds for a request to come
@@ -87,28 +90,57 @@ class IssuerMetrics:
             buckets=_BUCKETS,
         )
         self.connected = Gauge("seedless_nats_connected", "1 while connected to NATS", registry=self.registry)
-        self.delegation_end = Gauge(
-            "seedless_delegation_end_seconds",
-            "When the delegated key of a role ends (Unix seconds)",
-            ("account", "role"),
-            registry=self.registry,
-        )
 
     def connection_changed(self, is_connected: bool) -> None:  # noqa: FBT001 - what has changed
         """Take whether there is a connection."""
         self.connected.set(is_connected)
 
 
+class DelegationMetrics(Collector):
+    """The delegated keys of a service, as they are when they are asked for."""
+
+    def __init__(self, delegated: DelegatedKeys) -> None:
+        """Take the keys."""
+        self._delegated = delegated
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the end of each key, and whether it could not be replaced when it was due."""
+        end = GaugeMetricFamily(
+            "seedless_delegation_end_seconds",
+            "When the delegated key of a role ends (Unix seconds)",
+            labels=("account", "role"),
+        )
+        overdue = GaugeMetricFamily(
+            "seedless_delegation_overdue",
+            "1 while the delegated key of a role could not be replaced when it was due",
+            labels=("account", "role"),
+        )
+        reasons = self._delegated.overdue
+        for place, key in self._delegated.keys.items():
+            end.add_metric(place, key.until)
+            overdue.add_metric(place, float(place in reasons))
+        return (end, overdue)
+
+
 class HttpStatus:
     """`/metrics`, `/healthz` (the process answers) and `/readyz` (logins are answered) on a port.
 
-    *problem* returns why the service is not ready, or None.
+    *problem* returns why the service is not ready, or None, and *delegated* has its delegated keys: one
+    that has ended is such a reason; what is wrong with another is in the answer, and among the metrics.
     """
 
-    def __init__(self, registry: CollectorRegistry, problem: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        problem: Callable[[], str | None],
+        delegated: DelegatedKeys | None = None,
+    ) -> None:
         """Take what is reported."""
         self._registry = registry
         self._problem = problem
+        self._delegated = delegated
+        if delegated is not None:
+            registry.register(DelegationMetrics(delegated))
 
     async def serve(self, address: str, log: EventLog) -> asyncio.Server:
         """Listen on *address* (`host:port`); raise `UsageError` where that is not possible."""
@@ -147,6 +179,14 @@ class HttpStatus:
         if path == b"/healthz":
             return "200 OK", b"alive\n"
         if path == b"/readyz":
-            problem = self._problem()
-            return ("503 Service Unavailable", f"{problem}\n".encode()) if problem else ("200 OK", b"ready\n")
+            return self._readiness()
         return "404 Not Found", b"/metrics, /healthz, /readyz\n"
+
+    def _readiness(self) -> tuple[str, bytes]:
+        problem, delegated = self._problem(), self._delegated
+        if problem is None and delegated is not None:
+            problem = delegated.problem()
+        if problem is not None:
+            return "503 Service Unavailable", f"{problem}\n".encode()
+        lines = ["ready", *(delegated.notes() if delegated is not None else ())]
+        return "200 OK", "".join(f"{line}\n" for line in lines).encode()

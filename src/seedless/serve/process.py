@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.subscription import Subscription
 
+    from seedless.serve.delegated_keys import DelegatedKeys
     from seedless.serve.logs import EventLog
 
 __all__ = ["SERVICE", "CalloutProcess", "CalloutService"]
@@ -60,10 +60,17 @@ class CalloutService(Struct, frozen=True, kw_only=True):
 class CalloutProcess:
     """A callout that runs until `stop` is called, or a signal does."""
 
-    def __init__(self, load: Callable[[], CalloutService], log: EventLog, version: str) -> None:
-        """Read the configuration by *load*; raise what it raises."""
+    def __init__(
+        self,
+        load: Callable[[], CalloutService],
+        log: EventLog,
+        version: str,
+        delegated: DelegatedKeys | None = None,
+    ) -> None:
+        """Read the configuration by *load*, with the keys that are *delegated*; raise what it raises."""
         self._load = load
         self._log = log
+        self._delegated = delegated
         self.metrics = CalloutMetrics()
         self.service = load()
         self._reloading = asyncio.Lock()
@@ -88,7 +95,7 @@ class CalloutProcess:
         """Answer until the process is asked to end; raise `UsageError` if metrics cannot be given."""
         async with contextlib.AsyncExitStack() as stack:
             if self.service.listen:
-                status = HttpStatus(self.metrics.registry, self.problem)
+                status = HttpStatus(self.metrics.registry, self.problem, self._delegated)
                 stack.callback((await status.serve(self.service.listen, self._log)).close)
             if self._system is not None:
                 asking = asyncio.create_task(self._system.run())
@@ -128,11 +135,7 @@ class CalloutProcess:
 
     def problem(self) -> str | None:
         """Return why logins are not answered now, or None."""
-        if not self.connection.is_connected:
-            return "not connected to NATS"
-        now = time.time()
-        ended = [key.role for key in self.service.setup.keys.users.values() if 0 < key.expiry <= now]
-        return f"the delegated key of the role {ended[0]} has ended" if ended else None
+        return None if self.connection.is_connected else "not connected to NATS"
 
     async def _subscribe(self, client: Client) -> list[Subscription]:
         requests = await client.subscribe(

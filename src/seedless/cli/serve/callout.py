@@ -61,7 +61,7 @@ def callout(settings: Settings, *, configuration: Path) -> None:
         load()  # before any loop: tokens ask for PINs, and a mistake ends the command with a sentence
 
         async def run() -> None:
-            process = CalloutProcess(load, log, version("seedless"))
+            process = CalloutProcess(load, log, version("seedless"), delegated)
             renewing = asyncio.create_task(delegated.renew(process.reload)) if delegated else None
             await process.run()
             if renewing is not None:
