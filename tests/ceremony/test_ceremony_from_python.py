@@ -209,7 +209,7 @@ with offline.ceremonies.open(data) as review:
         approve=confirm, statements=[witnessed], present=["Grace", "Ada"], output="signed.json"
     )
 
-errors.append(refused(lambda: offline.ceremonies.review(data).sign(approve=confirm, statements=[witnessed])))
+errors.append(refused(lambda: review.sign(approve=confirm, statements=[witnessed])))
 accepted = online.ceremonies.accept(Path("signed.json").read_bytes()).record()
 operator_key = online.operator().claims.sub
 audit = online.ceremonies.check(data, signed.result, operator_key, recompute=True)
@@ -321,3 +321,59 @@ def test_a_program_rehearses_once_and_never_with_tokens_that_it_uses(hall: Hall,
     }
     assert again == f"this process uses {office.token.module} already, and a rehearsal needs it for itself"
     assert {"R001", "R012"} <= set(signed)
+
+
+SPECIFICATION = """
+format = "seedless key specification 1"
+operator = "ACME"
+[[keys]]
+role = "operator"
+name = "ACME"
+holder = "Grace"
+[[people]]
+name = "Grace"
+role = "holder"
+[witnesses]
+keys = ["ADA"]
+threshold = 1
+"""
+KEY_CEREMONY = """
+from pathlib import Path
+from seedless import CeremonyConsent, Refused, Role, SoftwareKey, Workspace
+
+ada = SoftwareKey.generate(Role.USER)
+ws = Workspace(**ARGUMENTS)
+specification = SPECIFICATION.replace("ADA", str(ada.public_key)).encode()
+request = ws.ceremonies.prepare_keys(specification, reason="the first", prepared_by="Grace")
+paper = CeremonyConsent(request=request.digest, clock_checked=True)
+witnessed = ws.ceremonies.key_statement(request.data, ada).sign(approve=lambda _: paper)
+try:
+    ws.ceremonies.create_keys(
+        request.data, approve=lambda _: CeremonyConsent(request="00", clock_checked=True),
+        statements=[witnessed], output="keys.json",
+    )
+except Refused as error:
+    result |= {"refused": error.message, "written": Path("keys.json").exists(), "before": len(ws.inventory())}
+created = ws.ceremonies.create_keys(
+    request.data, approve=lambda _: paper, statements=[witnessed], output="keys.json", policy="policy.toml"
+)
+operator_key = created.keys[0].public_key
+result |= {
+    "verdict": ws.ceremonies.check_keys(request.data, created.result, operator_key).verdict,
+    "report": ws.ceremonies.report(request.data, created.result, operator_key).verdict,
+    "keys": [one.name for one in ws.ceremonies.keys(Path("keys.json").read_bytes())],
+    "policy": created.policy == Path("policy.toml").read_text(),
+}
+"""
+
+
+def test_a_program_creates_the_keys_of_a_request_by_consent_alone(office: Office) -> None:
+    assert office.run(KEY_CEREMONY, {"SPECIFICATION": SPECIFICATION}) == {
+        "refused": "the digest of the request is not 00",
+        "written": False,
+        "before": 0,
+        "verdict": "complete",
+        "report": "complete",
+        "keys": ["ACME"],
+        "policy": True,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,15 +19,18 @@ from seedless.app import (
 )
 from seedless.app.arguments import Time
 from seedless.app.ceremony_checks import CeremonyAudit, CeremonyReport
-from seedless.app.ceremony_keys import CeremonyKeyState, NewCeremonyKeys
+from seedless.app.ceremony_keys import CeremonyKeyState, CreatedKeys, NewCeremonyKeys
 from seedless.app.ceremony_rehearsal import CeremonyRehearsal
 from seedless.app.ceremony_requests import Abandonment
 from seedless.app.ceremony_results import Acceptance
-from seedless.app.ceremony_reviews import CeremonyReview, WitnessStatement
+from seedless.app.ceremony_reviews import ApproveKeys, CeremonyReview, WitnessStatement
 from seedless.app.pipeline import Preview
 from seedless.ceremony.judgement import EVERYTHING
 from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.request import CeremonyRequest, parse
+from seedless.jwt import Jwt
+from seedless.keygen.request import KeygenRequest
+from seedless.keygen.request import parse as parse_key_request
 from seedless.keygen.run import KeygenCheck, check_keygen
 from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
@@ -108,6 +112,66 @@ class Ceremonies:
         return ceremony_requests.prepare(
             self._workspace, plan, reason=reason, expires=expires, prepared_by=prepared_by, at=at
         )
+
+    def prepare_keys(
+        self,
+        specification: bytes,
+        *,
+        reason: str,
+        name: str = "the key specification",
+        expires: Time = "7d",
+        prepared_by: str | None = None,
+        at: Time | None = None,
+    ) -> KeygenRequest:
+        """Return the request to create the keys of *specification* (TOML, called *name* in errors).
+
+        The other arguments are those of `prepare`; nothing is written: `data` are the bytes for a file. Raise
+        `UsageError` for what is wrong in it, `Refused` where the inventory has a key of such a label already.
+        """
+        from seedless.app import ceremonies_keygen  # with shares of secrets, which few ceremonies need
+
+        workspace = self._workspace
+        workspace.refresh()
+        issued = ceremony_requests.issue_time(workspace, at)
+        return ceremonies_keygen.prepare(
+            workspace, arguments.data("specification", specification), name, reason=reason,
+            by=prepared_by or getpass.getuser(), expires=arguments.seconds("expires", expires, issued),
+            at=issued,
+        )  # fmt: skip
+
+    def create_keys(
+        self,
+        request: bytes,
+        *,
+        approve: ApproveKeys,
+        output: str | Path,
+        policy: str | Path | None = None,
+        statements: Iterable[str | Jwt[Any]] = (),
+        present: Iterable[str] = (),
+        exceptions: Iterable[str] = (),
+        device_info: Iterable[tuple[str, bytes]] = (),
+        allowed: Iterable[str] = (),
+    ) -> CreatedKeys:
+        """Create the keys of *request* on their tokens, or go on with one that was interrupted.
+
+        The result goes to *output*, the policy that pins the operator to *policy*; *exceptions* are what was
+        not as planned, *allowed* ways to a disk (`swap`, `core-pipe`), for keys with shares. The others are
+        those of `CeremonyReview.sign`. Raise `Refused`, `UsageError`, `TokenError` and `PinError`.
+        """
+        from seedless.app import ceremonies_keygen  # with shares of secrets, which few ceremonies need
+
+        asked = parse_key_request(arguments.data("request", request))
+        approve(asked).require(asked.digest)
+        people = ceremonies_keygen.KeygenPeople(
+            present=arguments.texts("present", present),
+            statements=tuple(one.text if isinstance(one, Jwt) else one for one in statements),
+            exceptions=arguments.texts("exceptions", exceptions),
+        )
+        return ceremonies_keygen.create(
+            self._workspace, asked, people,
+            output=Path(output), policy=None if policy is None else Path(policy),
+            outputs=tuple(device_info), allowed=tuple(allowed), clock=lambda: int(self._workspace.clock()),
+        )  # fmt: skip
 
     def write(self, request: CeremonyRequest, path: str | Path) -> None:
         """Write *request* to the new file *path*, and a copy here: only its result is accepted here.

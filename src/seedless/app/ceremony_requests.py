@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from seedless.ledger import Ledger
     from seedless.signing_pipeline import Plan
 
-__all__ = ["Abandonment", "abandonment", "prepare", "write"]
+__all__ = ["Abandonment", "abandonment", "issue_time", "prepare", "write"]
 
 
 class Abandonment(Struct, frozen=True, kw_only=True):
@@ -108,8 +108,7 @@ def prepare(
     workspace: Workspace, plan: Plan, *, reason: str, expires: Time, prepared_by: str | None, at: Time | None
 ) -> CeremonyRequest:
     """Return the request for *plan*, see `Ceremonies.prepare`."""
-    issued = workspace.now if at is None else arguments.seconds("at", at, workspace.now)
-    require_not_ahead(workspace, issued)
+    issued = issue_time(workspace, at)
     operator = _operator(workspace, plan)
     previous, receipts = _previous(workspace, plan, operator)
     return prepare_request(
@@ -126,13 +125,18 @@ def prepare(
     )
 
 
-def require_not_ahead(workspace: Workspace, issued: int) -> None:
-    """Raise `UsageError` where *issued* (Unix seconds) is further ahead of this clock than clocks differ."""
+def issue_time(workspace: Workspace, at: Time | None) -> int:
+    """Return *at* in Unix seconds, now where it is None.
+
+    Raise `UsageError` where it is further ahead of this clock than clocks differ.
+    """
+    issued = workspace.now if at is None else arguments.seconds("at", at, workspace.now)
     if issued > workspace.now + MOST_AHEAD:
         raise UsageError(
             f"the time of the request is {moment(issued)}, and this clock reads {moment(workspace.now)}",
             f"give a time at most {MOST_AHEAD} seconds ahead",
         )
+    return issued
 
 
 def write(workspace: Workspace, request: CeremonyRequest, path: Path) -> None:

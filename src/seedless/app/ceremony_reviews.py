@@ -44,6 +44,8 @@ from seedless.diff import Difference, Effect, diff_change
 from seedless.errors import Refused, UsageError
 from seedless.findings import Report
 from seedless.jwt import Jwt
+from seedless.keygen.request import KeygenRequest
+from seedless.keygen.request import parse as parse_key_request
 from seedless.machine import examine_machine
 from seedless.nkey import PublicKey
 from seedless.pkcs11.families import quirks_of_uri
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = [
+    "ApproveKeys",
     "ApproveReview",
     "ApproveStatement",
     "CeremonyConsent",
@@ -111,6 +114,13 @@ class ApproveStatement(Protocol):
     """Let a person decide on a request that they are about to witness."""
 
     def __call__(self, statement: WitnessStatement, /) -> CeremonyConsent:
+        """Return what they confirm; called before any PIN is asked for."""
+
+
+class ApproveKeys(Protocol):
+    """Let a person decide on a request to create keys."""
+
+    def __call__(self, request: KeygenRequest, /) -> CeremonyConsent:
         """Return what they confirm; called before any PIN is asked for."""
 
 
@@ -326,10 +336,9 @@ def key_statement(
     workspace: Workspace, request: bytes, witness: str | PublicKey | SoftwareKey
 ) -> WitnessStatement:
     """Return what *witness* signs of a request to create keys, see `Ceremonies.key_statement`."""
-    from seedless.keygen.request import parse  # only for such a request
-    from seedless.keygen.run import content_of
+    from seedless.keygen.run import content_of  # only for such a request
 
-    asked = parse(request)
+    asked = parse_key_request(request)
     key = _public_key(witness)
     why = witness_problem(key, asked.specification.witnesses, ())
     if why:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from seedless import file_kind
-from seedless.app import ceremonies_keygen
-from seedless.app.ceremonies_keygen import KeygenPeople
 from seedless.ceremony import documents
 from seedless.cli import consent
 from seedless.cli.ceremony import options
@@ -125,21 +123,27 @@ def _of_request(
     workspace: CommandWorkspace, path: Path, people: _People, output: Path, policy_out: Path | None
 ) -> None:
     """Create the keys of the request at *path*, after somebody has agreed on its digest."""
-    request = parse(documents.read(path, file_kind.KEY_REQUEST))
+    data = documents.read(path, file_kind.KEY_REQUEST)
+    request = parse(data)
     outputs = read_device_info(people.device_info)
     statements = tuple(map(options.statement_text, people.statements))
     show_request(request, with_words=False)
     if workspace.options.dry_run:
         workspace.emit(request_data(request) | {"dry_run": True}, "would create these keys")
         return
-    confirmed(request.digest, workspace.now, people.expect, clock_checked=people.clock_checked)
-    created = ceremonies_keygen.create(
-        workspace,
-        request,
-        KeygenPeople(present=people.present, exceptions=people.exceptions, statements=statements),
-        output=output, policy=policy_out, outputs=outputs, allowed=people.allowed,
-        clock=lambda: int(workspace.clock()),
-    )  # fmt: skip
+    created = workspace.ceremonies.create_keys(
+        data,
+        approve=lambda asked: confirmed(
+            asked.digest, workspace.now, people.expect, clock_checked=people.clock_checked
+        ),
+        output=output,
+        policy=policy_out,
+        statements=statements,
+        present=people.present,
+        exceptions=people.exceptions,
+        device_info=outputs,
+        allowed=people.allowed,
+    )
     emit_created(workspace, created, output)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedless import file_kind
-from seedless.app import ceremonies_keygen
-from seedless.app.ceremony_requests import require_not_ahead
 from seedless.app.plans import read_file
 from seedless.ceremony import documents
 from seedless.cli.ceremony import options
@@ -63,24 +60,25 @@ def prepare(
     Example:
       seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
     """
-    issued, is_dry = at.at(workspace.now) if at else workspace.now, workspace.options.dry_run
+    ceremonies, is_dry = workspace.ceremonies, workspace.options.dry_run
+    issued = at.at(workspace.now) if at else workspace.now
+    header: dict[str, Any] = {
+        "reason": reason,
+        "prepared_by": by,
+        "expires": expires.at(issued),
+        "at": issued,
+    }
     if options.is_of(plan_file, file_kind.KEY_SPECIFICATION):
-        require_not_ahead(workspace, issued)
         specification = documents.read(plan_file, file_kind.KEY_SPECIFICATION)
-        asked = ceremonies_keygen.prepare(
-            workspace, specification, shown(plan_file),
-            reason=reason, by=by or getpass.getuser(), expires=expires.at(issued), at=issued,
-        )  # fmt: skip
+        asked = ceremonies.prepare_keys(specification, name=shown(plan_file), **header)
         if not is_dry:
             atomic.write_new({output: asked.data.decode()})
         _emit(workspace, output, asked.digest, request_data(asked))
         return
     plan, _ = read_file(plan_file)
-    request = workspace.ceremonies.prepare(
-        plan, reason=reason, prepared_by=by, expires=expires.at(issued), at=issued
-    )
+    request = ceremonies.prepare(plan, **header)
     if not is_dry:
-        workspace.ceremonies.write(request, output)
+        ceremonies.write(request, output)
     data = {
         "request": request.digest, "words": words_data(request.digest),
         "changes": len(request.plan.changes), "expires": request.expires, "previous": request.previous,
