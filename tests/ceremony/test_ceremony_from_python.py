@@ -201,6 +201,7 @@ errors = [
         approve=lambda _: CeremonyConsent(request=paper, clock_checked=False), statements=[witnessed]
     )),
     refused(lambda: statement.sign(approve=lambda _: CeremonyConsent(request="ff", clock_checked=True))),
+    refused(lambda: statement.sign(approve=lambda _: True)),
 ]
 with offline.ceremonies.open(data) as review:
     changes = [change.title for change in review.changes]
@@ -247,6 +248,7 @@ def test_a_program_holds_a_whole_ceremony_on_a_token(office: Office) -> None:
         "the digest of the request is not 00",
         "nobody has compared the clock of this machine with another one",
         "the digest of the request is not ff",
+        "what approve returns is of the type bool",
     ]
     assert "complete" in (office.folder / "ceremony.html").read_text()
 

@@ -161,7 +161,7 @@ class Ceremonies:
         from seedless.app import ceremonies_keygen  # with shares of secrets, which few ceremonies need
 
         asked = parse_key_request(arguments.data("request", request))
-        approve(asked).require(asked.digest)
+        ceremony_reviews.require_consent(approve(asked), asked.digest)
         people = ceremonies_keygen.KeygenPeople(
             present=arguments.texts("present", present),
             statements=tuple(one.text if isinstance(one, Jwt) else one for one in statements),

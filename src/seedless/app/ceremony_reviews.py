@@ -70,6 +70,7 @@ __all__ = [
     "WitnessStatement",
     "opened",
     "place_of",
+    "require_consent",
     "reviewed",
     "statement",
 ]
@@ -86,21 +87,24 @@ class CeremonyConsent(Struct, frozen=True, kw_only=True):
     request: str
     clock_checked: bool
 
-    def require(self, digest: str) -> None:
-        """Raise unless this is consent to the request with *digest* (hex).
 
-        `Refused` for the digest of another request, `UsageError` for words that are not its words, with the
-        place, and for a clock that nobody has compared.
-        """
-        if len(self.request.split()) > 1:
-            words.require_same(self.request, bytes.fromhex(digest))
-        else:
-            words.require_digest(self.request, digest)
-        if not self.clock_checked:
-            raise UsageError(
-                "nobody has compared the clock of this machine with another one",
-                "compare it, and confirm that it is right",
-            )
+def require_consent(given: object, digest: str) -> None:
+    """Raise unless *given*, what `approve` has returned, is consent to the request with *digest* (hex).
+
+    `Refused` for the digest of another request, `UsageError` for words that are not its words, with the
+    place, for a clock that nobody has compared, and for anything but a `CeremonyConsent`: true is none.
+    """
+    if not isinstance(given, CeremonyConsent):
+        raise arguments.wrong_type("what approve returns", given, "a CeremonyConsent")
+    if len(given.request.split()) > 1:
+        words.require_same(given.request, bytes.fromhex(digest))
+    else:
+        words.require_digest(given.request, digest)
+    if not given.clock_checked:
+        raise UsageError(
+            "nobody has compared the clock of this machine with another one",
+            "compare it, and confirm that it is right",
+        )
 
 
 class ApproveReview(Protocol):
@@ -292,7 +296,7 @@ class WitnessStatement(Struct, frozen=True, kw_only=True):
 
         Raise `Refused` for consent to another request, `UsageError`, `TokenError` and `PinError`.
         """
-        approve(self).require(self.content.request)
+        require_consent(approve(self), self.content.request)
         workspace, software = self.job.workspace, self.job.software
         draft = self.content.draft(self.witness, workspace.now)
         if software is not None:
@@ -458,5 +462,5 @@ def _is_approved(review: CeremonyReview, report: Report, approve: ApproveReview)
     for issuer in review.request.issuers:
         # A missing attestation would be found when the tokens are open: too late for whoever types words.
         kept_attestation(review.job.workspace, review.context.policy, issuer)
-    approve(review).require(review.request.digest)
+    require_consent(approve(review), review.request.digest)
     return True
