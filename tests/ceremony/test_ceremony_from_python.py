@@ -265,7 +265,8 @@ def test_what_is_no_request_or_no_key_ends_in_a_sentence(hall: Hall, workspace: 
 
 def test_nobody_is_asked_about_a_request_that_is_refused_anyway(hall: Hall, tmp_path: Path) -> None:
     asked: list[object] = []
-    (tmp_path / "policy.toml").write_text(hall.policy_text)
+    attested = f'[attestation]\nroots = ["{"0" * 64}"]\nrequired = ["operator"]\n'
+    (tmp_path / "policy.toml").write_text(hall.policy_text + attested)
     machine = Workspace(tmp_path / "offline", policy=tmp_path / "policy.toml", clock=lambda: AT)
 
     def ask(review: Any) -> Any:  # noqa: ANN401 - it is not to be called
@@ -274,6 +275,8 @@ def test_nobody_is_asked_about_a_request_that_is_refused_anyway(hall: Hall, tmp_
     review = machine.ceremonies.review(hall.request().data)
     with pytest.raises(Refused, match="this machine has no ledger of the operator"):
         review.sign(approve=ask)
+    with pytest.raises(Refused, match="P014 the policy requires an attestation"):
+        machine.ceremonies.review(hall.request().data, ["all"]).sign(approve=ask)
     with pytest.raises(TypeError, match="approve"):
         review.sign()  # type: ignore[call-arg]
     assert asked == []

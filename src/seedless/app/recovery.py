@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seedless import file_kind
 from seedless.app.tokens import named_uri, pin_source
-from seedless.app.workspace import Workspace
 from seedless.ceremony import documents
 from seedless.config import choose_module
 from seedless.errors import Refused, UsageError
@@ -28,6 +28,9 @@ from seedless.recovery.record import KeyName, KeyRecord, RecoveryRecord
 from seedless.recovery.transcript import RestoreCheck
 from seedless.store import atomic, root_lock
 from seedless.text import shown
+
+if TYPE_CHECKING:
+    from seedless.app.workspace import Workspace
 
 __all__ = [
     "check_transcript",
