@@ -5,7 +5,6 @@ Commands that edit have the options that remove as well; what no option gives st
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from seedless.claims import Account, Operator, Template, User, edits, fields
 from seedless.claims.settings import with_settings
 from seedless.cli.command import GroupedOption
+from seedless.cli.options import OptionsDecorator, gathered
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
 from seedless.errors import UsageError
 from seedless.plan import ValidityTimes
@@ -80,24 +80,14 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
         return cast("B", with_settings(changed, self.values.get("set_", ()), self.values.get("unset", ())))
 
 
-def _given(options: list[Decorator], command: Callable[..., R]) -> Callable[..., R]:
-    names = {option.__name__ for option in options}
-
-    @functools.wraps(command)
-    def with_options(*args: Any, **values: Any) -> R:  # noqa: ANN401 - click's values
-        mine = {name: values.pop(name) for name in list(values) if name in names}
-        return command(*args, options=ClaimsOptions(mine), **values)
-
-    for option in reversed(options):
-        with_options = option(with_options)
-    return with_options
+def _options_of(*options: Decorator) -> OptionsDecorator:
+    """Return a decorator that gives a command *options*, and their values as `options`."""
+    return gathered("options", *options, make=ClaimsOptions)
 
 
 def _option(name: str, *short: str, **rest: Any) -> Decorator:  # noqa: ANN401 - click's
     flag = f"--{name.rstrip('_').replace('_', '-')}"
-    decorator = click.option(flag, *short, name, **rest)
-    decorator.__name__ = name
-    return decorator
+    return click.option(flag, *short, name, **rest)
 
 
 def several(
@@ -121,9 +111,7 @@ def several(
 def _switch(name: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
     """Return the flags `--name` and `--no-name`; without either it stays as it is."""
     flag = name.replace("_", "-")
-    decorator = click.option(f"--{flag}/--no-{flag}", name, default=None, help=help, **rest)
-    decorator.__name__ = name
-    return decorator
+    return click.option(f"--{flag}/--no-{flag}", name, default=None, help=help, **rest)
 
 
 def _flag(name: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
@@ -218,36 +206,20 @@ def _removals(table: tuple[fields.Row, ...], heading: str = "Options") -> list[D
 _TAGS = (fields.TAGS,)
 
 
-def _account(*rest: Decorator) -> list[Decorator]:
-    return [
-        *_options(fields.ACCOUNT_LIMITS, _LIMITS),
-        _JS_TIER, *_options(fields.JETSTREAM, _JETSTREAM), _JS_ENABLE, *_TRACE,
-        *_options(fields.ACCOUNT), *_PERMISSIONS, *_TIMES, *_options(_TAGS), *_SET, *rest,
-    ]  # fmt: skip
-
-
-def operator_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options of new operator claims."""
-    return _given([*_options(fields.OPERATOR), *_TIMES, *_options(_TAGS), *_SET], command)
-
-
-def operator_edits(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that edit operator claims."""
-    options = [*_options(fields.OPERATOR), _SYSTEM_ACCOUNT, *_TIMES, *_options(_TAGS), *_SET]
-    return _given([*options, *_removals((*fields.OPERATOR, fields.TAGS)), *_UNSET], command)
-
-
-def account_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options of new account claims."""
-    return _given(_account(), command)
-
-
-def account_edits(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that edit account claims."""
-    removing = [*_RM_JETSTREAM, *_RM_PERMISSIONS, *_removals((*fields.ACCOUNT, fields.TAGS)), *_UNSET]
-    return _given(_account(*removing), command)
-
-
+_ACCOUNT = [
+    *_options(fields.ACCOUNT_LIMITS, _LIMITS),
+    _JS_TIER, *_options(fields.JETSTREAM, _JETSTREAM), _JS_ENABLE, *_TRACE,
+    *_options(fields.ACCOUNT), *_PERMISSIONS, *_TIMES, *_options(_TAGS), *_SET,
+]  # fmt: skip
+operator_claims = _options_of(*_options(fields.OPERATOR), *_TIMES, *_options(_TAGS), *_SET)
+operator_edits = _options_of(
+    *_options(fields.OPERATOR), _SYSTEM_ACCOUNT, *_TIMES, *_options(_TAGS), *_SET,
+    *_removals((*fields.OPERATOR, fields.TAGS)), *_UNSET,
+)  # fmt: skip
+account_claims = _options_of(*_ACCOUNT)
+account_edits = _options_of(
+    *_ACCOUNT, *_RM_JETSTREAM, *_RM_PERMISSIONS, *_removals((*fields.ACCOUNT, fields.TAGS)), *_UNSET,
+)  # fmt: skip
 _AT_JETSTREAM: dict[str, Any] = {"cls": GroupedOption, "heading": "Permissions"}
 # A line of the help each: the pages have more.
 _JETSTREAM_KINDS = (
@@ -285,24 +257,9 @@ _USER = [*_PERMISSIONS, *_JETSTREAM_PERMISSIONS, *_options(fields.USER, _LIMITS)
 """What users and scopes have in common."""
 
 
-def user_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options of new user claims."""
-    return _given([*_USER, *_TIMES, *_options(_TAGS), *_SET], command)
-
-
-def user_edits(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that edit user claims."""
-    options = [*_USER, *_TIMES, *_options(_TAGS), *_SET]
-    removing = [*_RM_PERMISSIONS, *_RM_JETSTREAM_PERMISSIONS, *_removals(fields.USER, _LIMITS)]
-    return _given([*options, *removing, *_removals(_TAGS), *_UNSET], command)
-
-
-def scope_claims(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options of a new template of a scope."""
-    return _given([*_USER, *_SET], command)
-
-
-def scope_edits(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options that edit the template of a scope."""
-    removing = [*_RM_PERMISSIONS, *_RM_JETSTREAM_PERMISSIONS, *_removals(fields.USER, _LIMITS)]
-    return _given([*_USER, *_SET, *removing, *_UNSET], command)
+_RM_USER = [*_RM_PERMISSIONS, *_RM_JETSTREAM_PERMISSIONS, *_removals(fields.USER, _LIMITS)]
+_NEW_USER = [*_USER, *_TIMES, *_options(_TAGS), *_SET]
+user_claims = _options_of(*_NEW_USER)
+user_edits = _options_of(*_NEW_USER, *_RM_USER, *_removals(_TAGS), *_UNSET)
+scope_claims = _options_of(*_USER, *_SET)
+scope_edits = _options_of(*_USER, *_SET, *_RM_USER, *_UNSET)

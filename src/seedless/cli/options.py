@@ -136,14 +136,38 @@ _JUDGE = [
 ]  # fmt: skip
 
 
-class SharedOptions(Protocol):
+class OptionsDecorator(Protocol):
     """A decorator that gives a command options, and their values in one argument."""
 
     def __call__(self, command: Callable[..., R], /) -> Callable[..., R]:
         """Return *command* as click calls it."""
 
 
-def _shared(*groups: list[Callable[[Any], Any]]) -> SharedOptions:
+def gathered(
+    argument: str, *options: Callable[[Any], Any], make: Callable[[dict[str, Any]], Any] = dict
+) -> OptionsDecorator:
+    """Return a decorator that gives a command *options*; what *make* makes of their values is *argument*."""
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        names: set[str] = set()
+
+        @functools.wraps(command)
+        def with_options(*args: Any, **values: Any) -> R:  # noqa: ANN401 - click's values
+            made = make({name: values.pop(name) for name in list(values) if name in names})
+            return command(*args, **{argument: made}, **values)
+
+        decorated: Any = with_options
+        before = {param.name for param in getattr(decorated, "__click_params__", ())}
+        for option in reversed(options):
+            decorated = option(decorated)
+        names |= {param.name for param in decorated.__click_params__} - before
+        made: Callable[..., R] = decorated
+        return made
+
+    return decorate
+
+
+def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
     """Return a decorator for the options of *groups*, --json and --quiet.
 
     The command has their values in its first argument: as a `CommandWorkspace` where that is called

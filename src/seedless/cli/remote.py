@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from msgspec.structs import replace
 
 from seedless.app.resolver.remote import Remote, require_consistent
+from seedless.cli.options import gathered
 from seedless.cli.values import PATH
 
 if TYPE_CHECKING:
@@ -78,21 +78,13 @@ _NAMES = {
 """What the members of a `Remote` are called by whoever contradicts themselves."""
 
 
-def remote_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* a `Remote` as `remote`, with the options of a target and a login."""
-
-    @functools.wraps(command)
-    def with_remote(*args: Any, **values: Any) -> R:  # noqa: ANN401 - click's values
-        mine = {name: values.pop(name) for name in list(values) if name in Remote.__struct_fields__}
-        remote = Remote(**mine)
-        require_consistent(remote, _NAMES)
-        return command(*args, remote=remote, **values)
-
-    for option in reversed(_OPTIONS):
-        with_remote = option(with_remote)
-    return with_remote
+def _remote(values: dict[str, Any]) -> Remote:
+    remote = Remote(**values)
+    require_consistent(remote, _NAMES)
+    return remote
 
 
+remote_options = gathered("remote", *_OPTIONS, make=_remote)
 without_servers_option: Callable[[Any], Any] = click.option(
     "--without-servers", is_flag=True, help="Ask no servers: you vouch for what they would have to prove."
 )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+from seedless.cli.options import OptionsDecorator, gathered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.app.exports_imports import Kind
 
-R = TypeVar("R")
 account_option = click.option(
     "--account", "-a", "account", required=True, metavar="NAME", help="The account that is edited."
 )
@@ -38,27 +38,11 @@ chosen_kind_option = kind_option(
 )
 
 
-def given(*options: Callable[[Any], Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command *options*, and their values as one mapping, `given`: name → value."""
-
-    def decorate(command: Callable[..., R]) -> Callable[..., R]:
-        names: set[str] = set()
-
-        @functools.wraps(command)
-        def with_given(*args: Any, **values: Any) -> R:  # noqa: ANN401 - click's values
-            mine = {name: values.pop(name) for name in names}
-            values_given = {name: value for name, value in mine.items() if value not in (None, ())}
-            return command(*args, given=values_given, **values)
-
-        decorated: Any = with_given
-        before = {param.name for param in getattr(decorated, "__click_params__", ())}
-        for option in reversed(options):
-            decorated = option(decorated)
-        names |= {param.name for param in decorated.__click_params__} - before
-        made: Callable[..., R] = decorated
-        return made
-
-    return decorate
+def given(*options: Callable[[Any], Any]) -> OptionsDecorator:
+    """Give a command *options*, and those that were given as one mapping, `given`: name → value."""
+    return gathered(
+        "given", *options, make=lambda values: {k: v for k, v in values.items() if v not in (None, ())}
+    )
 
 
 def members(part: Any) -> dict[str, Any]:  # noqa: ANN401 - a struct

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedless.cli import printing
+from seedless.cli.options import gathered
 from seedless.cli.render import describe
 from seedless.cli.values import output_option
 from seedless.errors import UsageError
@@ -18,32 +17,15 @@ from seedless.store import atomic
 from seedless.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from seedless.cli.options import Settings
     from seedless.jwt import Jwt
 
-R = TypeVar("R")
-
-_OPTIONS = (
+show_options = gathered(
+    "shown_as",
     click.option("--raw", "-R", is_flag=True, help="The jwt itself."),
     click.option("--field", "-F", metavar="PATH", help="One member of the payload, as in nats.limits.conn."),
     output_option("Write it here (0600); a file that exists is not replaced."),
 )
-
-
-def show_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give *command* the options --raw, --field and --output as one mapping, `shown_as`."""
-
-    @functools.wraps(command)
-    def with_shown(*args: Any, raw: bool, field: str | None, output: Path | None, **values: Any) -> R:  # noqa: ANN401 - click's values
-        return command(*args, shown_as={"raw": raw, "field": field, "output": output}, **values)
-
-    decorated: Any = with_shown
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    made: Callable[..., R] = decorated
-    return made
 
 
 def print_shown(jwt: Jwt[Any], settings: Settings, shown_as: dict[str, Any]) -> None:
