@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from seedless import Account, Claims, Refused, Remote, Role, SoftwareKey, UsageError, User, Workspace, sign
+from seedless import (
+    Account,
+    Claims,
+    Refused,
+    Remote,
+    Role,
+    SoftwareKey,
+    StoreError,
+    UsageError,
+    User,
+    Workspace,
+    sign,
+)
 from seedless.app.delegation import DelegatedKey, read_key
 from seedless.claims import Permission, Template
 from seedless.creds import parse_key
@@ -187,6 +199,11 @@ def test_a_pipeline_has_the_key_in_a_file_of_0600_until_it_ends(
     )
     key = added.out.split()[0]
     assert (path.stat().st_mode & 0o777, "BEGIN ACCOUNT NKEY SEED" in path.read_text()) == (0o600, True)
+    path.chmod(0o640)
+    with pytest.raises(StoreError, match="is open to others") as open_to_others:
+        read_key(Workspace(desk.store), path)
+    assert open_to_others.value.hint == f"chmod 600 {path}"
+    path.chmod(0o600)
     read = read_key(Workspace(desk.store), path)
     assert (str(read.public_key), read.role) == (key, "web")
     client = session(server.url, *user_of(read))

@@ -186,7 +186,9 @@ def test_a_configuration_that_is_not_right_ends_the_command_with_a_sentence(
 def test_the_demo_lets_the_right_password_in_and_the_wrong_one_not(desk: Desk) -> None:
     done = desk.child("serve", "demo")
     assert done.code == 0, done
-    last = [line.partition(", after")[0] for line in done.out.splitlines()[-2:]]
+    *_, right, wrong, _, further = done.out.splitlines()
+    assert further.endswith("seedless docs howto/callout")
+    last = [line.partition(", after")[0] for line in (right, wrong)]
     assert last == [
         "ann           the right password: in the account ORDERS, received a dozen on orders.ann.new",
         "ann           a wrong password: refused",

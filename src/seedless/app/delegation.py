@@ -470,18 +470,18 @@ class Delegations:
 def read_key(workspace: Workspace, path: str | Path) -> DelegatedKey:
     """Return the delegated key in the file *path*, as `Delegations.add` writes it.
 
-    Raise `UsageError` where there is no file, `StoreError` for another one.
+    Raise `UsageError` where there is no file, `StoreError` for another one, and for one that others than its
+    owner can read.
     """
     path = Path(path)
-    data = atomic.read(path)
-    if data is None:
+    text = atomic.read_secret(path)
+    if text is None:
         raise UsageError(f"there is no file {shown(path)}", "seedless delegate add --out FILE writes one")
     try:
-        text = data.decode()
         head = next(line for line in text.splitlines() if line.startswith("{"))
         recorded = msgspec.json.decode(head, type=_FileHead)
         key = parse_key(text)
-    except (SeedlessError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, StopIteration):
+    except (SeedlessError, msgspec.MsgspecError, RecursionError, StopIteration):
         raise StoreError(f"{shown(path)} is no file with a delegated key") from None
     known = RecordedDelegation(
         public_key=key.public_key, account=recorded.account, role=recorded.role, at=0, until=recorded.until,

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import random
 import ssl
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from seedless.serve.config import Tls
     from seedless.serve.logs import EventLog
 
-__all__ = ["NatsAccess", "ServiceConnection", "access_of", "log_in", "read_secret"]
+__all__ = ["NatsAccess", "ServiceConnection", "access_of", "log_in"]
 
 _ROUND_TRIP = 2.0  # seconds in which a server answers PING, or the connection is blocked
 _WATCH = 5.0  # seconds between two of them
@@ -75,27 +74,18 @@ async def log_in(access: NatsAccess, name: str, **options: Any) -> Client:  # no
     if access.ca or access.certificate:
         options["tls"] = _tls(access)
     if access.creds:
-        creds = parse_creds(read_secret(access.creds))
+        creds = parse_creds(_secret(access.creds))
         return await connect(access.servers, creds.key, creds.jwt, **options)
     if access.nkey:
-        return await connect(access.servers, parse_user_key(read_secret(access.nkey)), **options)
+        return await connect(access.servers, parse_user_key(_secret(access.nkey)), **options)
     return await _with_password(access, options)
 
 
-def read_secret(path: Path) -> str:
-    """Return the text of the file *path*, which contains a secret; raise `StoreError`.
-
-    A file that others than its owner can read or write is refused.
-    """
-    data = atomic.read(path)
-    if data is None:
+def _secret(path: Path) -> str:
+    text = atomic.read_secret(path)
+    if text is None:
         raise StoreError(f"there is no file {shown(path)}")
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise StoreError(f"{shown(path)} contains a secret and is open to others", f"chmod 600 {shown(path)}")
-    try:
-        return data.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise StoreError(f"{shown(path)} is no text") from error
+    return text
 
 
 def _tls(access: NatsAccess) -> ssl.SSLContext:

@@ -264,6 +264,24 @@ def read(path: Path | str) -> bytes | None:
     return data
 
 
+def read_secret(path: Path) -> str | None:
+    """Return the text of the file *path*, which contains a secret, or None if there is none.
+
+    Raise `StoreError`, also for a file that others than its owner can read or write.
+    """
+    data = read(path)
+    if data is None:
+        return None
+    with store_errors("read", path):
+        mode = path.stat().st_mode
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise StoreError(f"{shown(path)} contains a secret and is open to others", f"chmod 600 {shown(path)}")
+    try:
+        return data.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{shown(path)} is no text") from error
+
+
 def _read_all(descriptor: int, size: int) -> bytes:
     """Return what is left to read, and no more than one byte beyond the largest file.
 

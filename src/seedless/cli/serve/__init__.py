@@ -8,7 +8,7 @@ _COMMANDS = {
     "callout": ("callout", "Decide on logins for servers: auth callout."),
     "demo": ("demo", "Start a server and a callout, and log a client in."),
     "doctor": ("doctor", "Find what prevents a callout from answering."),
-    "issuer": ("issuer", "Issue users over NATS to whom CONFIGURATION allows."),
+    "issuer": ("issuer", "Issue users over NATS to whom CONFIG.toml allows."),
     "password": ("password", "Print the hash of a password for a users file."),
 }
 
@@ -21,8 +21,9 @@ serve = LazyGroup(
 \b
 Example:
   seedless serve demo
-  seedless serve password
+  seedless serve password ada
   seedless serve callout /etc/seedless/callout.toml
   seedless serve doctor /etc/seedless/callout.toml
+  seedless serve issuer /etc/seedless/issuer.toml
 """,
 )

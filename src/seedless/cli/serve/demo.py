@@ -11,6 +11,8 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.cli.serve.callout import require_serve
 
+_NEXT = "\nIts folder is deleted. To set one up: seedless docs howto/callout"
+
 
 @command()
 @json_options
@@ -38,5 +40,4 @@ def demo(settings: Settings) -> None:
 
     with tempfile.TemporaryDirectory(prefix="seedless-demo-") as folder:
         play(Path(folder).resolve(), report, EventLog(sys.stderr, SERVICE))
-    if settings.as_json:
-        printing.emit({"lines": lines}, "", as_json=True)
+    printing.emit({"lines": lines}, _NEXT, as_json=settings.as_json)

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
-
-import click
+from typing import TYPE_CHECKING
 
 from seedless.cli.command import command
 from seedless.cli.options import Settings, token_options
-from seedless.cli.serve.callout import delegating_workspace, require_serve
+from seedless.cli.serve.callout import configuration_argument, delegating_workspace, require_serve
 
-_FILE: Any = click.Path(path_type=Path)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @command()
-@click.argument("configuration", type=_FILE)
+@configuration_argument
 @token_options
 def issuer(settings: Settings, *, configuration: Path) -> None:
-    """Issue users over NATS to whom CONFIGURATION allows.
+    """Issue users over NATS to whom CONFIG.toml allows.
 
-    CONFIGURATION is a TOML file. Any NATS client asks: issuer.user for the jwt of a public key,
+    Any NATS client asks: issuer.user for the jwt of a public key,
     issuer.account to have accounts signed by their desired state, issuer.revoke, issuer.info. Who asks is
     known by the server of the importing account. What is issued is appended to a JetStream stream before
     it is answered. The log is on stderr, a JSON object a line. SIGTERM answers what was received, and ends;
-    SIGHUP reads CONFIGURATION again.
+    SIGHUP reads CONFIG.toml again.
 
     \b
     Example:
