@@ -195,6 +195,9 @@ def test_a_checklist_has_empty_rows_for_the_words_and_tells_nothing_to_compare_w
     request = founded.path(founded.offline, "first.json")
     founded.offline.ok("ceremony", "review", request, "--checklist", str(page))
     text = page.read_text()
+    token = founded.offline.token
+    assert f': operator ACME, token "{token.label}" (serial {token.serial})\n' in text
+    assert "pkcs11:" not in text
     assert made["request"] not in text
     assert [word for word in made["words"] if word in text.split()] == []
     assert text.count("________________ ________________ ________________ ________________\n") == 8

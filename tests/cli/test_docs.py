@@ -18,6 +18,10 @@ def test_all_pages_are_listed(desk: Desk) -> None:
     assert listed == {f"{kind}/{path.stem}" for kind in kinds for path in (DOCS / kind).glob("*.md")}
 
 
+def test_the_list_says_how_a_page_is_read(desk: Desk) -> None:
+    assert desk.ok("docs").err == "one of them: seedless docs howto/rotate\n"
+
+
 def test_a_page_is_printed_as_it_is(desk: Desk) -> None:
     done = desk.ok("docs", "howto/rotate")
     assert done.out.rstrip() == (DOCS / "howto/rotate.md").read_text(encoding="utf-8").rstrip()

@@ -54,7 +54,7 @@ from seedless.program import tool
 from seedless.readiness import ReadinessRow, questions
 from seedless.seeds import SoftwareKey
 from seedless.store import root_lock
-from seedless.text import shown
+from seedless.text import quoted, shown
 from seedless.waivers import check as check_codes
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         from seedless.ceremony.report import checklist  # only where one is printed
 
         workspace, keys = self.job.workspace, self.request.issuers
-        places = tuple(f"key {key}: {place_of(workspace, key)}" for key in keys)
+        places = tuple(f"{key}: {place_of(workspace, key)}" for key in keys)
         return checklist(self.context, places, _questions(workspace, keys))
 
     def statement(self, witness: str | PublicKey | SoftwareKey) -> WitnessStatement:
@@ -375,9 +375,13 @@ def opened(
 
 
 def place_of(workspace: Workspace, key: PublicKey) -> str:
-    """Return where *key* is by the inventory, or that it does not contain it."""
+    """Return for people what *key* is and where, by the inventory, or that it does not contain it."""
     entry = workspace.inventory().get(key)
-    return entry.uri if entry else "the inventory does not know where"
+    if entry is None:
+        return "the inventory does not know where"
+    tokens = (place.token for place in entry.places)
+    where_it_is = ", or ".join(f"token {quoted(uri.token or '')} (serial {uri.serial})" for uri in tokens)
+    return f"{entry.role.name.lower()} {shown(entry.name)}, {where_it_is}"
 
 
 def _context(workspace: Workspace, request: CeremonyRequest, first_use: tuple[str, ...]) -> ReviewContext:

@@ -34,6 +34,7 @@ def docs(settings: Settings, *, page: str | None) -> None:
         rows = [(name, _title(path)) for name, path in pages.items()]
         data = {"pages": [{"page": name, "title": title} for name, title in rows]}
         settings.emit(data, printing.table(rows, ("PAGE", "ABOUT")))
+        printing.report("one of them: seedless docs howto/rotate")
         return
     wanted = page.removesuffix(".md")
     found = [name for name in pages if name == wanted] or [name for name in pages if wanted in name]
