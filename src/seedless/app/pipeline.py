@@ -10,6 +10,7 @@ is asked under the lock and before any token is opened.
 from __future__ import annotations
 
 import contextlib
+import functools
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -23,12 +24,14 @@ from seedless.app.key_names import known_names
 from seedless.app.recorder import Files, Recorder, no_files
 from seedless.app.tokens import check_token_options, open_tokens
 from seedless.change import Change
+from seedless.claims import Account, User
 from seedless.clock import Clock
-from seedless.diff import Difference, diff_change
+from seedless.diff import Difference, diff, diff_change
 from seedless.errors import Refused, UsageError
 from seedless.findings import Report
-from seedless.jwt import Jwt
+from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
+from seedless.plan import system_account
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import quoted, shown
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from seedless.app.tokens import OpenTokens
     from seedless.app.workspace import Workspace
 
-__all__ = ["Approve", "Notice", "Preview", "nothing_to_do", "preview"]
+__all__ = ["Approve", "Notice", "Preview", "nothing_to_do", "preview", "usual_lines"]
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -335,3 +338,29 @@ def nothing_to_do(workspace: Workspace, result: R, notices: Sequence[Notice] = (
     empty = Plan((), workspace.now)
     job = Job(workspace, Intent(lambda _: empty), lambda _: result, seeds=(), files=no_files, judge=judged)
     return Preview(plan=empty, report=Report(), job=job, notices=tuple(notices))
+
+
+def usual_lines(change: Change) -> frozenset[tuple[str, str]]:
+    """Return what every new account or user has, as (label, text) of differences.
+
+    For a system account its exports are among them.
+    """
+    body = change.draft.claims.body
+    if isinstance(body, Account):
+        # A draft has its exports in Go's order.
+        exports = sorted(body.exports, key=lambda export: export.subject)
+        is_system = exports == sorted(system_account().exports, key=lambda export: export.subject)
+        return _of_kind(Account, is_system=is_system)
+    return _of_kind(User) if isinstance(body, User) else frozenset()
+
+
+@functools.cache
+def _of_kind(kind: type[Account | User], *, is_system: bool = False) -> frozenset[tuple[str, str]]:
+    """Return the lines of claims with a default body: a line is folded only where it is the very same.
+
+    What a user may publish and subscribe is never folded: the default is everything.
+    """
+    body = system_account() if is_system else kind.new()
+    found = diff(None, Claims(sub="", name="", body=body))
+    members = (one for one in found if all(path.startswith("nats.") for path in one.paths))
+    return frozenset((one.label, one.text) for one in members if one.label != "permissions")

@@ -48,10 +48,10 @@ def lint(workspace: CommandWorkspace, *, paths: tuple[Path, ...], strict: bool, 
       seedless lint --strict nats.conf ORDERS.jwt
     """
     report = workspace.lint(*paths, requires_delete=requires_delete)
-    return print_lint(report, strict=strict, as_json=workspace.options.as_json)
+    return print_lint(workspace, report, strict=strict)
 
 
-def print_lint(report: LintReport, *, strict: bool, as_json: bool) -> int:
+def print_lint(workspace: CommandWorkspace, report: LintReport, *, strict: bool) -> int:
     """Print *report*, and return the exit code."""
     holds = report.holds(strict=strict)
     for notice in report.notices:
@@ -68,7 +68,7 @@ def print_lint(report: LintReport, *, strict: bool, as_json: bool) -> int:
     summary += f", {len(report.waived)} waived" if report.waived else ""
     lines = [line for finding in report.findings for line in _lines(finding, str(finding.severity))]
     lines += [line for finding in report.waived for line in _lines(finding, "waived")]
-    printing.emit(data, "\n".join([*lines, summary]), as_json=as_json)
+    workspace.emit(data, "\n".join([*lines, summary]))
     return ExitCode.OK if holds else ExitCode.FINDINGS
 
 

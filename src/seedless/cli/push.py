@@ -80,7 +80,7 @@ def push(  # noqa: PLR0913 - one for each option
     if prune and not failed and not only_diff:
         pruned, pruned_text, is_pruned = prune_target(workspace, remote, expect_count)
     data = render.push_data(found, sent, dry_run=is_only_shown) | {"pruned": pruned}
-    text = render.push_text(workspace, found, sent, lines=is_only_shown)
+    text = render.push_text(found, sent, lines=is_only_shown)
     workspace.emit(data, "\n".join(filter(None, (text, pruned_text))))
     if failed or not is_pruned:
         printing.report("error: not every server has everything: run it again when they answer")
@@ -94,7 +94,7 @@ def consent_to_send(workspace: CommandWorkspace) -> Callable[[PushPreview], bool
     """Return who agrees that accounts are sent: with --yes nobody is asked, else a person who sees them."""
 
     def approve(found: PushPreview) -> bool:
-        printing.report(render.push_text(workspace, found, (), lines=True))
+        printing.report(render.push_text(found, (), lines=True))
         count = len(found.differing)
         what = "this account" if count == 1 else f"these {count} accounts"
         return consent.agreed(workspace.options, f"Send {what} to {printing.printable(found.where)}?")

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from seedless.app.key_names import known_names
+from seedless.app.pipeline import usual_lines
 from seedless.change import Statement
-from seedless.claims import Account, User
 from seedless.cli import consent, printing
 from seedless.cli.render.findings import findings_data
-from seedless.diff import AccountClaims, Difference, Effect, Wording, diff, diff_change
+from seedless.diff import AccountClaims, Difference, Effect, Wording, diff_change
 from seedless.diff.line import word
 from seedless.findings import Severity
-from seedless.jwt import Claims
-from seedless.plan import system_account
 from seedless.text import shown
 from seedless.units import moment
 
@@ -73,10 +71,10 @@ def _only_shown(workspace: CommandWorkspace, made: Preview[Any]) -> NoReturn:
         written = {"plan": str(Path(options.plan)), "digest": digest}
         counts = {"changes": len(plan.changes), "placements": len(plan.store_writes)}
         text = f"plan: {Path(options.plan)}\ndigest: {digest}"
-        printing.emit(written | counts, text, as_json=options.as_json)
+        options.emit(written | counts, text)
     else:
         data = functools.partial(plan_data, workspace, made)
-        printing.emit(data, "nothing was signed: --dry-run", as_json=options.as_json)
+        options.emit(data, "nothing was signed: --dry-run")
     raise click.exceptions.Exit(0)
 
 
@@ -168,7 +166,7 @@ def lines(
     With *folds* the lines of a new jwt that every new one of its kind has are one, which names them.
     """
     found = diff_change(change, accounts, names=names)
-    usual = _usual(change) if folds and change.replaces is None else frozenset()
+    usual = usual_lines(change) if folds and change.replaces is None else frozenset()
     folded = [one for one in found if (one.label, one.text) in usual]
     rows = [
         row
@@ -188,29 +186,6 @@ def lines(
 
 def _detail(text: str) -> str:
     return f"  {word(text)}"
-
-
-def _usual(change: Change) -> frozenset[tuple[str, str]]:
-    """Return the lines that every new account or user has; of a system account its exports among them."""
-    body = change.draft.claims.body
-    if isinstance(body, Account):
-        # A draft has its exports in Go's order.
-        exports = sorted(body.exports, key=lambda export: export.subject)
-        is_system = exports == sorted(system_account().exports, key=lambda export: export.subject)
-        return _of_kind(Account, is_system=is_system)
-    return _of_kind(User) if isinstance(body, User) else frozenset()
-
-
-@functools.cache
-def _of_kind(kind: type[Account | User], *, is_system: bool = False) -> frozenset[tuple[str, str]]:
-    """Return the lines of claims with a default body: a line is folded only where it is the very same.
-
-    What a user may publish and subscribe is never folded: the default is everything.
-    """
-    body = system_account() if is_system else kind.new()
-    found = diff(None, Claims(sub="", name="", body=body))
-    members = (one for one in found if all(path.startswith("nats.") for path in one.paths))
-    return frozenset((one.label, one.text) for one in members if one.label != "permissions")
 
 
 def line(difference: Difference, *, is_new: bool = False) -> str:

@@ -123,4 +123,4 @@ def lint_configurations(
     from seedless.cli.lint import print_lint  # only here
 
     report = workspace.lint_configurations(*files, requires_delete=requires_delete)
-    return print_lint(report, strict=strict, as_json=workspace.options.as_json)
+    return print_lint(workspace, report, strict=strict)

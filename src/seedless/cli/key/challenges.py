@@ -8,8 +8,8 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
-from seedless.cli.values import Moment, MomentType
+from seedless.cli.options import store_options
+from seedless.cli.values import MOMENT, Moment
 from seedless.cli.workspace import CommandWorkspace
 from seedless.pkcs11.uri import KeyUri
 from seedless.text import shown
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.option("--since", type=MomentType(), default="0", metavar="TIME", help="Those signed from then on.")
+@click.option("--since", type=MOMENT, default="0", metavar="TIME", help="Those signed from then on.")
 @store_options
-def challenges(settings: Settings, *, since: Moment) -> None:
+def challenges(workspace: CommandWorkspace, *, since: Moment) -> None:
     """Count the challenges that keys have signed.
 
     Test signatures are made when a key is created, imported, restored, registered or audited, and by token
@@ -36,7 +36,6 @@ def challenges(settings: Settings, *, since: Moment) -> None:
     Example:
       seedless key challenges --since 2026-11-01
     """
-    workspace = CommandWorkspace(settings)
     start = since.at(workspace.now)
     found = workspace.keys.challenges(start)
     entries = {entry.public_key.raw.hex(): entry for entry in workspace.inventory()}
@@ -47,7 +46,7 @@ def challenges(settings: Settings, *, since: Moment) -> None:
     }
     header = ("CHALLENGES", "IN TRANSCRIPTS", "KEY", "ID", "TOKEN")
     rows = [_row(one, entries) for one in found]
-    printing.emit(data, printing.table(rows, header), as_json=settings.as_json)
+    workspace.emit(data, printing.table(rows, header))
 
 
 def _data(one: ChallengeCount, entries: Mapping[str, KeyEntry]) -> dict[str, Any]:

@@ -127,12 +127,7 @@ def entry_data(entry: KeyEntry) -> dict[str, Any]:
 
 
 def _place_data(place: KeyPlace) -> dict[str, Any]:
-    return {
-        "uri": place.uri,
-        "made": place.made,
-        "at": place.at,
-        "checked_at": place.checked_at or None,
-    }
+    return msgspec.structs.asdict(place) | {"checked_at": place.checked_at or None}
 
 
 def key_data(key: ListedKey) -> dict[str, Any]:

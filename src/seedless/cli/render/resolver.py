@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.app.key_names import keys_in, names_of
 from seedless.cli import printing
 from seedless.cli.render.findings import findings_data
 from seedless.cli.review import line, show_findings
-from seedless.diff import diff
 from seedless.resolver import PushStatus, listed
 from seedless.text import brief, shown
 from seedless.units import moment
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
     from seedless.app.resolver.delete import DeletePreview, OnServersDeleted
     from seedless.app.resolver.push import PullPreview, PushPreview
-    from seedless.cli.workspace import CommandWorkspace
     from seedless.resolver import (
         ComparedAccount,
         OrphanedAccount,
@@ -94,9 +91,7 @@ def push_data(push: PushPreview, sent: Sequence[SentAccount], *, dry_run: bool) 
     }
 
 
-def push_text(
-    workspace: CommandWorkspace, push: PushPreview, sent: Sequence[SentAccount], *, lines: bool
-) -> str:
+def push_text(push: PushPreview, sent: Sequence[SentAccount], *, lines: bool) -> str:
     """Return what people read: a line for each account, with *lines* also what changes in each."""
     answers = {one.account.claims.sub: one for one in sent}
     rows = []
@@ -104,7 +99,7 @@ def push_text(
         state = _state(one, answers, push.where)
         rows.append(printing.printable(f"{brief(one.account.claims.name)}: {state}"))
         if lines and one.state is not PushStatus.CURRENT:
-            rows += [f"  {row}" for row in _differences(workspace, one)]
+            rows += [f"  {row}" for row in _differences(push, one)]
     rows += [
         printing.printable(f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}")
         for one in push.others
@@ -127,12 +122,9 @@ def _state(one: ComparedAccount, answers: Mapping[str, SentAccount], where: str)
     return f"{one.state}, on {where}" if sent.ok else f"{one.state}, failed: {sent.answer.failures}"
 
 
-def _differences(workspace: CommandWorkspace, one: ComparedAccount) -> list[str]:
+def _differences(push: PushPreview, one: ComparedAccount) -> list[str]:
     before, after = one.newest, one.account
-    bare = diff(before.claims if before else None, after.claims)
-    names = names_of(workspace, keys_in(each.line for each in bare) - {after.claims.sub})
-    rows = diff(before.claims if before else None, after.claims, names=names)
-    found = [line(each, is_new=before is None) for each in rows]
+    found = [line(each, is_new=before is None) for each in push.differences(one)]
     if before is not None and before.issuer != after.issuer:
         found.append(f"issuer: {before.issuer} -> {after.issuer}")
     return found or ["issued again, or not on every server"]

@@ -42,7 +42,5 @@ def creds(workspace: CommandWorkspace, *, name: str, account: str, output: Path 
     if output:
         atomic.write_new({output: text})
         workspace.emit(data | {"path": str(output)}, f"creds: {output}")
-    elif workspace.options.as_json:
-        printing.emit(data | {"creds": text}, "", as_json=True)
     else:
-        click.echo(text, nl=False)
+        workspace.emit(data | {"creds": text}, text.removesuffix("\n"))
