@@ -1,4 +1,4 @@
-"""Files that are given: jwts, creds and claims, from a path, from stdin, and jwts from a URL."""
+"""Files that are given: jwts, creds, claims and seeds, from a path or stdin, and jwts from a URL."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ __all__ = [
     "read_given",
     "read_input",
     "read_jwt",
+    "read_seed",
 ]
 
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -154,3 +155,19 @@ def _fetched(url: str) -> Jwt[Any]:
     except (SeedlessError, UnicodeDecodeError) as error:
         reason = error.message if isinstance(error, SeedlessError) else "it is not text"
         raise BadJwt(f"{shown(url)}: {reason}", "is it the URL of a jwt?") from error
+
+
+def read_seed(path: Path) -> SoftwareKey:
+    """Return the key whose seed is in the file *path*; raise `UsageError`, `WrongFile` for another file."""
+    from seedless import file_kind  # few commands read a seed
+    from seedless.seeds import SoftwareKey
+    from seedless.store import atomic
+
+    data = atomic.read(path)
+    if data is None:
+        raise UsageError(f"there is no file {shown(path)}", "name a file with a seed, S…")
+    file_kind.require(data, path, file_kind.SEED)
+    try:
+        return SoftwareKey.parse(data.decode("ascii", "replace").strip())
+    except SeedlessError as error:
+        raise UsageError(f"{shown(path)} holds no seed: {error.message}", error.hint) from error

@@ -8,6 +8,7 @@ import click
 
 from seedless import file_kind
 from seedless.app.ceremony_checks import is_key_request
+from seedless.app.input_files import read_seed
 from seedless.ceremony import documents
 from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
@@ -17,11 +18,9 @@ from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import ceremony_options
 from seedless.cli.render.ceremony import show_review, show_tokens
 from seedless.cli.render.keygen import show_request
-from seedless.errors import SeedlessError, UsageError
+from seedless.errors import UsageError
 from seedless.keygen.request import parse
-from seedless.seeds import SoftwareKey
 from seedless.store import atomic
-from seedless.text import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from seedless.app.ceremony_reviews import CeremonyConsent, WitnessStatement
     from seedless.cli.workspace import CommandWorkspace
     from seedless.nkey import PublicKey
+    from seedless.seeds import SoftwareKey
 
 
 @command()
@@ -66,7 +66,10 @@ def witness(
         raise UsageError("your key is in a file or on a token", "give one of --key-file and --key")
     atomic.require_new(output)
     request = documents.read(request_file, file_kind.REQUEST, file_kind.KEY_REQUEST)  # before a seed is read
-    statement = _shown_statement(workspace, request, first_use, _software(key_file) if key_file else key)
+    software = read_seed(key_file) if key_file else None
+    if key_file:
+        warn_of_open_file(key_file)
+    statement = _shown_statement(workspace, request, first_use, software or key)
     content = statement.content
     data = {
         "request": content.request, "policy": content.policy, "lifted": list(content.waived),
@@ -101,15 +104,3 @@ def _shown_statement(
     review = workspace.ceremonies.review(request, first_use)
     show_review(workspace, review, with_words=False)
     return review.statement(key)
-
-
-def _software(path: Path) -> SoftwareKey:
-    data = atomic.read(path)
-    if data is None:
-        raise UsageError(f"there is no file {shown(path)}", "name a file with a seed, S…")
-    file_kind.require(data, path, file_kind.SEED)
-    warn_of_open_file(path)
-    try:
-        return SoftwareKey.parse(data.decode("ascii", "replace").strip())
-    except SeedlessError as error:
-        raise UsageError(f"{shown(path)} holds no seed: {error.message}", error.hint) from error
