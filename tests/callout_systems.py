@@ -23,7 +23,6 @@ from seedless.claims import (
     ExternalAuthorization,
     Operator,
     Permission,
-    Permissions,
     Scope,
     ServerId,
     Template,
@@ -42,6 +41,7 @@ from seedless.serve.login import Identity, Login, LoginGrant
 from seedless.serve.logs import EventLog
 from seedless.serve.process import CalloutProcess, CalloutService
 from seedless.serve.request import AUDIENCE, SUBJECT
+from seedless.serve.rules import Rule, RulePermissions, SubjectLists, decide
 from seedless.serve.sealing import HEADER, Sealing
 from seedless.server_config import memory
 
@@ -151,8 +151,10 @@ class System:
         """The logins of the service: to the account of the callout, and to the system account."""
         raise NotImplementedError
 
-    def grant(self, identity: Identity, _: Login) -> LoginGrant:
-        raise NotImplementedError
+    rule: Rule
+
+    def grant(self, identity: Identity, login: Login) -> LoginGrant:
+        return decide((self.rule,), identity, login, validity=60, now=int(time.time()))
 
     def credentials(self, user: str, password: str) -> dict[str, Any]:
         return {"user": user, "pass": password}
@@ -233,8 +235,7 @@ class OperatorSystem(System):
         path.chmod(0o600)
         return NatsAccess(servers=(url,), creds=path)
 
-    def grant(self, identity: Identity, _: Login) -> LoginGrant:
-        return LoginGrant(account="ORDERS", name=identity.name, validity=60, role="clerk")
+    rule = Rule(account="ORDERS", role="clerk")
 
     def stranger(self) -> dict[str, Any]:
         return {"key": self._service, "jwt": self._user(self._service, self._callout)}
@@ -267,10 +268,8 @@ class ConfigurationSystem(System):
         )
         return first, second
 
-    def grant(self, identity: Identity, _: Login) -> LoginGrant:
-        own = Permission(allow=(f"orders.{identity.name}.>", "_INBOX.>"))
-        permissions = Permissions(pub=own, sub=own)
-        return LoginGrant(account="ORDERS", name=identity.name, validity=60, permissions=permissions)
+    _own = SubjectLists(allow=("orders.{{name}}.>", "_INBOX.>"))
+    rule = Rule(account="ORDERS", permissions=RulePermissions(pub=_own, sub=_own))
 
 
 def accounts_keys(count: int) -> list[SoftwareKey]:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from seedless import base64url
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.serve.backends.oidc import OidcProvider, OidcSettings
@@ -201,3 +202,41 @@ def test_a_request_that_no_listed_server_has_made_is_logged_and_not_answered(nam
     if "system account" in event["reason"]:
         assert (event["user"], event["host"], event["server"]) == ("ann", "10.0.0.1", "n0")
     assert PASSWORD not in running.stream.getvalue()
+
+
+DEEP: Any = []
+for _ in range(400):
+    DEEP = [DEEP]
+
+ABSURD: dict[str, dict[str, Any]] = {
+    "line ends and control characters": {
+        "user": 'ann\r\n{"event":"login accepted"}\x1b[2J\x00',
+        "name": "a\nb",
+    },
+    "text from right to left": {"user": "ann\u202egnp", "name": "\u2028"},
+    "half of a surrogate pair": {"user": "ann\ud800", "pass": "\udfff"},
+    "long": {"user": "u" * 1500, "name": "n" * 1500},
+    "deep": {"user": "ann", "more": DEEP},
+    "a seed as the name": {"user": SoftwareKey.generate(Role.USER).reveal()},
+    "keys that are none": {"user": "ann", "nkey": "UAAA", "sig": "!!!"},
+    "no text": {"user": 7, "pass": ["x"]},
+    "a token of many parts": {"auth_token": "eyJ" + "." * 1000},
+    "a token that is deep": {"auth_token": f"eyJ.{base64url.encode(b'[' * 2000)}.x"},
+    "a name that is a wildcard": {"user": "*.>", "pass": PASSWORD},
+    "a name that turns a line around": {"user": "ann\u202e", "pass": PASSWORD},
+    "a name that is a template": {"user": "{{name()}}", "pass": PASSWORD},
+}
+
+
+def test_absurd_logins_are_refused_and_neither_end_the_service_nor_forge_its_log(place: Place) -> None:
+    running = place.running
+    before, lines = len(place.signatures), len(running.stream.getvalue().splitlines())
+    for options in ABSURD.values():
+        assert place.log_in(**options).refusal != ""
+    found = running.stream.getvalue().splitlines()[lines:]
+    assert {json.loads(line)["event"] for line in found} == {"login refused"}
+    assert len(found) <= len(ABSURD), "one line each, of those that the server has not refused itself"
+    assert all(line.isascii() and line.isprintable() and len(line) < 2000 for line in found)
+    assert ABSURD["a seed as the name"]["user"] not in running.stream.getvalue()
+    assert len(place.signatures) == before
+    assert place.log_in(user="ann", **{"pass": PASSWORD}).refusal == ""

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from seedless.claims import User
-from seedless.errors import BadClaims, BadKey, Refused, SeedlessError, UsageError
+from seedless.errors import BadClaims, BadKey, InvalidValue, Refused, SeedlessError, UsageError
 from seedless.jwt import Claims, read
 from seedless.nkey import PublicKey, Role
 from seedless.serve.audit import AuditEntry, AuditStream
 from seedless.serve.issuer_config import ENDPOINTS, IssuerConfig, IssuerRule
+from seedless.serve.rules import is_user_name, require_tag
 from seedless.signing import sign
 from seedless.text import brief, quoted
 
@@ -321,12 +322,16 @@ def _require_user(asked: UserRequest) -> None:
     """Raise `Refused` for what is no user that servers can fill a template for."""
     if PublicKey.parse(asked.key).role is not Role.USER:
         raise Refused("the key is not that of a user")
-    if not asked.name or len(asked.name) > _LONGEST_NAME or not asked.name.isprintable():
-        raise Refused("a user has a name that can be printed")
     # Names and tags fill the template of the role: what servers make of them is a subject.
-    for word in (asked.name, *asked.tags):
-        if set(word) & set(".*> "):
-            raise Refused(f"{quoted(word)} contains a dot, a wildcard or a blank")
+    if not is_user_name(asked.name) or len(asked.name) > _LONGEST_NAME:
+        raise Refused(
+            f"{quoted(asked.name[:_LONGEST_NAME])} is no name: that is one token of a subject, printable"
+        )
+    for tag in asked.tags:
+        try:
+            require_tag(tag)
+        except InvalidValue as error:
+            raise Refused(f"tags: one {error}") from error
 
 
 def read_request(data: bytes, kind: type[S]) -> S:

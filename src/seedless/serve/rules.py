@@ -33,7 +33,16 @@ from seedless.strict_json import Parsed
 from seedless.subject import is_subject, subject_and_queue
 from seedless.text import brief, quoted
 
-__all__ = ["Condition", "ConnectionType", "Rule", "connection_type", "decide", "is_from"]
+__all__ = [
+    "Condition",
+    "ConnectionType",
+    "Rule",
+    "connection_type",
+    "decide",
+    "is_from",
+    "is_user_name",
+    "require_tag",
+]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ConnectionType = Literal["STANDARD", "WEBSOCKET", "LEAFNODE", "MQTT"]
@@ -143,7 +152,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
             for text in subjects:
                 _require_subject(_PLACEHOLDER.sub("x", text), place)
         for tag in self.tags:
-            _require_tag(_PLACEHOLDER.sub("x", tag))
+            require_tag(_PLACEHOLDER.sub("x", tag))
         if self.permissions is not None and self.permissions.jetstream is not None:
             names = _names(self.permissions)
             sample = {match: ("x",) for text in names for match in _PLACEHOLDER.findall(text)}
@@ -177,7 +186,13 @@ def _require_subject(text: str, place: str) -> None:
         raise InvalidValue(f"has {quoted(text)}, which is no subject", place)
 
 
-def _require_tag(tag: str) -> None:
+def is_user_name(text: str) -> bool:
+    """Report whether *text* can name a user: one token of a subject, which logs can show as it is."""
+    return is_plain_token(text) and text.isprintable()
+
+
+def require_tag(tag: str) -> None:
+    """Raise `InvalidValue` for a tag whose value would be more than one token of a subject."""
     _, colon, value = tag.partition(":")
     if not tag.isprintable() or " " in tag or not is_plain_token(value if colon else tag):
         raise InvalidValue(
@@ -255,7 +270,7 @@ def _granted(rule: Rule, identity: Identity, validity: int, now: int) -> LoginGr
         "backend": (identity.backend,),
     }
     name = _one("name", rule.name, values)
-    if not is_plain_token(name):
+    if not is_user_name(name):
         raise InvalidValue(f"is {brief(name)}, which is not one token of a subject", "name")
     account = _one("account", rule.account, values) if rule.account else identity.account
     role = _one("role", rule.role, values) if rule.role else identity.role
@@ -268,7 +283,7 @@ def _granted(rule: Rule, identity: Identity, validity: int, now: int) -> LoginGr
         )
     tags = (*identity.tags, *itertools.chain(*(_filled("tags", tag, values) for tag in rule.tags)))
     for tag in tags:
-        _require_tag(tag)
+        require_tag(tag)
     seconds = rule.validity or validity
     if identity.expires:
         seconds = min(seconds, identity.expires - now)
