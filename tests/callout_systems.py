@@ -284,12 +284,17 @@ SYSTEMS: dict[str, Callable[[], System]] = {
 }
 
 
-def forged(system: System, of_server: SoftwareKey | None = None, **changes: Any) -> Msg:  # noqa: ANN401 - of a Struct
+def forged(
+    system: System,
+    of_server: SoftwareKey | None = None,
+    by: SoftwareKey | None = None,
+    **changes: Any,  # noqa: ANN401 - of a Struct
+) -> Msg:
     """A request as a server makes it, by keys that somebody has made, with *changes* of its claims.
 
-    It names *of_server* as its server, or the one that signs it.
+    It names *of_server* as its server, or the one that signs it, which is *by* or a new one.
     """
-    server, curve = SoftwareKey.generate(Role.SERVER), SoftwareKey.generate(Role.CURVE)
+    server, curve = by or SoftwareKey.generate(Role.SERVER), SoftwareKey.generate(Role.CURVE)
     body = AuthorizationRequest(
         server_id=ServerId(name="n0", id=str((of_server or server).public_key), xkey=str(curve.public_key)),
         user_nkey=str(SoftwareKey.generate(Role.USER).public_key),

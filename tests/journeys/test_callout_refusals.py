@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
@@ -202,6 +203,18 @@ def test_a_request_that_no_listed_server_has_made_is_logged_and_not_answered(nam
     if "system account" in event["reason"]:
         assert (event["user"], event["host"], event["server"]) == ("ann", "10.0.0.1", "n0")
     assert PASSWORD not in running.stream.getvalue()
+
+
+def test_a_flood_of_requests_of_unknown_servers_leaves_places_for_logins(place: Place) -> None:
+    running, one = place.running, SoftwareKey.generate(Role.SERVER)
+    made = [forged(place.system, by=one if number % 2 else None) for number in range(400)]
+    count = len(running.events("request not answered"))
+    began = time.monotonic()
+    for message in made:
+        asyncio.run_coroutine_threadsafe(running.process.callout.receive(message), running.loop)
+    assert place.log_in(user="ann", **{"pass": PASSWORD}).refusal == ""
+    assert time.monotonic() - began < 1.9, "before the server gives up"
+    running.wait("request not answered", count + 400)
 
 
 DEEP: Any = []

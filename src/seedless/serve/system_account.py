@@ -33,6 +33,8 @@ __all__ = ["SystemView", "account_of_answer", "ask_account", "listed_server"]
 
 _PING = "$SYS.REQ.SERVER.PING"
 _PATIENCE = 0.5  # seconds for a server that has just started to be listed
+_MOST_WAITING = 16  # servers that are new at the same moment
+_MOST_SILENT = 256  # keys of servers that did not answer
 _PAUSE = 1.0  # seconds between two questions, so that forged requests do not cause a storm of them
 _AGAIN = 30.0  # seconds after which accounts are asked for again
 _TIMEOUT = 2.0  # seconds for a server to answer
@@ -60,6 +62,7 @@ class SystemView:
         self._wanted = wanted
         self._account_changed = changed
         self._servers: dict[str, asyncio.Event] = {}
+        self._silent: dict[str, float] = {}
         self._inbox = ""
         self._asked = 0.0
 
@@ -81,15 +84,33 @@ class SystemView:
         if event is not None and event.is_set():
             return
         await self._ask_servers()
+        if not await self._is_listed(server):
+            raise ServerError(
+                f"the server {server} is none of those that the system account lists",
+                "somebody in the account of the callout publishes requests: let nobody else into it",
+            )
+
+    async def _is_listed(self, server: str) -> bool:
+        """Wait until *server* answers, at most `_PATIENCE`.
+
+        Forged requests would take all places of logins meanwhile: a key that did not answer is not waited for
+        again at once, and only so many keys are waited for.
+        """
+        now = time.monotonic()
+        is_new = server not in self._servers
+        waiting = sum(not event.is_set() for event in self._servers.values())
+        if self._silent.get(server, 0.0) > now or (is_new and waiting >= _MOST_WAITING):
+            return False
         event = self._servers.setdefault(server, asyncio.Event())
         try:
             await asyncio.wait_for(event.wait(), _PATIENCE)
         except TimeoutError:
             self._servers.pop(server, None)
-            raise ServerError(
-                f"the server {server} is none of those that the system account lists",
-                "somebody in the account of the callout publishes requests: let nobody else into it",
-            ) from None
+            self._silent[server] = time.monotonic() + _PAUSE
+            if len(self._silent) > _MOST_SILENT:
+                del self._silent[next(iter(self._silent))]
+            return False
+        return True
 
     async def account(self, key: str) -> Jwt[Account] | None:
         """Return the account with the public *key* as servers have it, None while none has loaded it."""
