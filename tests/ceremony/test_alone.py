@@ -84,6 +84,18 @@ def test_review_sign_and_check_run_without_a_network_and_without_the_extras(
     assert (checked.returncode, checked.stdout.splitlines()[0]) == (0, "complete: 1 jwt, 1 receipt")
 
 
+@pytest.mark.parametrize(("columns", "count"), [("80", 4), ("120", 8)])
+def test_the_words_are_in_rows_that_the_terminal_can_show(
+    desk: Desk, request_file: Path, columns: str, count: int
+) -> None:
+    shown = desk.ok("ceremony", "review", str(request_file), "--json").data
+    desk.env["COLUMNS"] = columns
+    terminal = desk.terminal_for("ceremony", "review", str(request_file))
+    assert terminal.end() == 0
+    for row in words.rows(bytes.fromhex(shown["request"]), count):
+        assert f"           {row}\r\n" in terminal.said
+
+
 def test_the_words_are_typed_and_a_wrong_one_is_told_and_asked_again(desk: Desk, request_file: Path) -> None:
     shown = desk.ok("ceremony", "review", str(request_file), "--json").data
     rows = words.rows(bytes.fromhex(shown["request"]))

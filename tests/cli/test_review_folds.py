@@ -70,7 +70,7 @@ def test_a_limit_is_shown_and_what_is_left_without_one(acme: Desk) -> None:
 def test_what_a_new_user_may_publish_and_subscribe_is_always_shown(acme: Desk) -> None:
     assert lines_of(acme, "user", "add", "-a", "SYS", "app") == [
         "user app (new: new user)",
-        "  permissions: publish and subscribe everything, or the account's defaults",
+        "  permissions: publish and subscribe to everything, or the account's defaults",
         "  as usual: unlimited (-v shows them)",
     ]
 

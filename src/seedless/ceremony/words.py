@@ -81,12 +81,12 @@ def words(digest: bytes) -> tuple[str, ...]:
     return tuple(_LISTS[at % 2][byte] for at, byte in enumerate(digest))
 
 
-def rows(digest: bytes) -> tuple[str, ...]:
-    """Return the words of *digest* in rows of eight, each word as wide as the longest."""
+def rows(digest: bytes, count: int = IN_A_ROW) -> tuple[str, ...]:
+    """Return the words of *digest* in rows of *count*, each word as wide as the longest."""
     spelling = words(digest)
     return tuple(
-        " ".join(f"{word:<11}" for word in spelling[at : at + IN_A_ROW]).rstrip()
-        for at in range(0, len(spelling), IN_A_ROW)
+        " ".join(f"{word:<11}" for word in spelling[at : at + count]).rstrip()
+        for at in range(0, len(spelling), count)
     )
 
 

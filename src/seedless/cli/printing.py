@@ -112,16 +112,19 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
     """Return *rows* as columns under *header*; on a terminal that is too narrow, each cell on a line."""
     lines = [tuple(header), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    if len(lines) > 1 and sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > _columns():
+    if len(lines) > 1 and not fits(sum(widths) + 2 * len(widths) - 2):
         side = max(map(len, header))
         return "\n\n".join(_lines(zip(header, row, strict=True), (side, 0)) for row in lines[1:])
     return _lines(lines, widths)
 
 
-def _columns() -> int:
+def fits(width: int) -> bool:
+    """Report whether a line of *width* characters fits on the terminal; files and pipes take any."""
+    if not sys.stdout.isatty():
+        return True
     import shutil  # slow to load, and most output is no table on a terminal
 
-    return shutil.get_terminal_size().columns
+    return width <= shutil.get_terminal_size().columns
 
 
 def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:

@@ -53,7 +53,7 @@ def permissions(
     old, new = sides
     if wording.is_new and is_open(new):
         if not isinstance(new, Permissions):
-            text = "publish and subscribe everything"
+            text = "publish and subscribe to everything"
             text += ", or the account's defaults" if isinstance(new, User) else ""
             yield Difference(Effect.WIDENS, f"{label}permissions", text, (path,), None, None)
         return

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 def digest_lines(digest: str, about: str = "") -> list[str]:
     """Return *digest* (hex), of what it is *about*, and its words below it."""
-    return [f"{about} sha256 {digest}".strip(), *words.rows(bytes.fromhex(digest))]
+    return [f"{about} sha256 {digest}".strip(), *_word_rows(digest)]
+
+
+def _word_rows(digest: str) -> tuple[str, ...]:
+    """Return the words of *digest* (hex) in rows of eight, or of four where a label and eight do not fit."""
+    whole = words.IN_A_ROW
+    return words.rows(bytes.fromhex(digest), whole if printing.fits(11 + 12 * whole) else whole // 2)
 
 
 def words_data(digest: str) -> list[str]:
@@ -55,7 +61,7 @@ def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, with_wor
     rows = [(label, printable(text)) for label, text in _facts(review.context)]
     if with_words:
         rows.append(("request", f"sha256 {request.digest}"))
-        rows += [("", row) for row in words.rows(bytes.fromhex(request.digest))]
+        rows += [("", row) for row in _word_rows(request.digest)]
     for line in printing.labelled(rows, 10):
         printing.report(line)
 
@@ -142,7 +148,7 @@ def _held(found: CeremonyCheck) -> list[str]:
         ("request", f"sha256 {request.digest}"),
         ("policy", f"sha256 {policy.digest if policy else 'not yet'}"),
         ("transcript", f"sha256 {progress.digest}"),
-        *(("", row) for row in words.rows(bytes.fromhex(progress.digest))),
+        *(("", row) for row in _word_rows(progress.digest)),
     ]
     if policy:
         rows.append(("witnesses", _witnesses(found, policy)))
