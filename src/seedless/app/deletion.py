@@ -81,6 +81,8 @@ def delete_account(
     files = _account_files(workspace, name, users, creds=creds, seeds=seeds)
 
     def finish(_: tuple[Jwt[Any], ...]) -> AccountDeleted:
+        # Counted after the deletion, not before: what is reported as left is what another command would
+        # still find.
         store, folder = workspace.store, jwt.claims.name.strip()
         keys = [jwt.claims.sub, *map(signing_key, jwt.claims.body.signing_keys)]
         known = workspace.known_keys()
@@ -106,6 +108,8 @@ def deletion(workspace: Workspace, jwt: Jwt[Any], users: Held) -> Plan:
     name = jwt.claims.name.strip()
     gone = [(user, held if isinstance(held, Jwt) else None) for user, held in users]
     store_writes = [StoreWrite((name, user), None, held, "its account is deleted") for user, held in gone]
+    # The users first: a run that is killed between two folders leaves an account without users, which can
+    # be deleted again; users without their account have no issuer that anybody could name.
     store_writes.append(StoreWrite((name,), None, jwt, "deleted"))
     return Plan((), workspace.now, (workspace.operator(),), tuple(store_writes))
 
@@ -113,6 +117,8 @@ def deletion(workspace: Workspace, jwt: Jwt[Any], users: Held) -> Plan:
 def _refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> tuple[Notice, ...]:
     """Raise `UsageError` for the system account, and without *force* for one that others depend on."""
     operator = workspace.operator()
+    # Not even with *force*: a resolver refuses the delete of it, and without its jwt no claims can be
+    # pushed to any server of the operator again.
     if operator.claims.body.system_account == jwt.claims.sub:
         raise UsageError(
             f"{quoted(jwt.claims.name)} is the system account, without which servers answer nothing",
@@ -139,6 +145,8 @@ def _refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> tuple
 def _depending(workspace: Workspace, jwt: Jwt[Any]) -> dict[str, list[str]]:
     """Return which accounts of the store depend on that of *jwt*, and how."""
     key = jwt.claims.sub
+    # Accounts that cannot be read are not counted as dependents: a damaged file must not keep its
+    # neighbours from being deleted.
     others = [one.claims for one in workspace.readable_accounts() if one.claims.sub != key]
     return {
         "import from": [one.name for one in others if any(item.account == key for item in one.body.imports)],
@@ -175,6 +183,8 @@ def delete_users(
     workspace.refresh()
     parent = stored(workspace, (account,))
     users = _users(workspace, account, names, creds=creds)
+    # A deletion alone ends nothing: servers never see user jwts, they accept any that the account's keys
+    # have signed. Only the revocation in the account's jwt keeps the creds of a deleted user out.
     revoked = [name for name, jwt in users.items() if _is_to_revoke(workspace, parent, jwt, revoke)]
     gone = tuple(StoreWrite((account, name), None, jwt, "deleted") for name, jwt in users.items())
     change = _revoking(workspace, parent, [users[name] for name in revoked], issuer)
@@ -222,6 +232,8 @@ def _is_to_revoke(
 ) -> bool:
     if is_revoked(parent, user) or wanted is False:
         return False
+    # An expired jwt opens nothing any more, and each revocation makes the account's jwt longer for good:
+    # devices that sign a few thousand bytes at most run out of room for them.
     return bool(wanted) or not is_expired(user, workspace.now)
 
 
@@ -233,11 +245,15 @@ def _revoking(
         return None
     subs = {jwt.claims.sub for jwt in users}
     name = parent.claims.name.strip()
+    # Creds files may hold a later jwt of the same user than the store has: the time of the revocation must
+    # not be before that one's `iat`.
     known = [*users, *(jwt for jwt in known_users(workspace, name) if jwt.claims.sub in subs)]
     until: dict[str, int] = {}
     for sub in subs:
         until |= revocations(sub, known, workspace.now)
     body = parent.claims.body
+    # A time that is there already never moves back: that would let in again what an earlier revocation has
+    # ended.
     later = {key: max(time, body.revocations.get(key, 0)) for key, time in until.items()}
     claims = replace(parent.claims, body=replace(body, revocations=body.revocations | later))
     return changed(

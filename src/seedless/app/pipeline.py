@@ -115,6 +115,8 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         """
         if expect is not None and expect.lower() != self.digest:
             raise Refused(f"the digest of the plan is not {quoted(expect)}", "this is another plan")
+        # An empty plan takes no lock and asks nobody: `apply` runs from cron, and an unchanged file must
+        # not need a PIN.
         return self.job.finish() if self.is_empty else self.job.run(self, approve)
 
     def then(self, finish: Callable[[R_co], S]) -> Preview[S]:
@@ -147,6 +149,8 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         self.report.require_clean()
         self._require_keys()
         data = plan_file.to_bytes(self.plan)
+        # The seeds are written with the plan and not when it is signed: that can be on another machine,
+        # which has no part in making creds.
         atomic.write({**self.job.seed_files(), Path(path): data.decode()})
         return plan_file.digest(data)
 
@@ -210,6 +214,7 @@ class Job(Generic[R_co]):
         return "Job()"
 
     def __reduce__(self) -> str:
+        # pickle and copy would take the seeds of new users along, into places that nobody clears.
         raise TypeError("a preview belongs to its process: write() makes a file of it")
 
     def names(self, change: Change) -> Mapping[str, str]:
@@ -320,8 +325,12 @@ def preview(
     workspace.refresh()
     check_token_options(workspace)
     settings = workspace.settings
+    # Before anything is planned: a waiver of a rule that does not exist, or of one that nobody may waive,
+    # is a slip in the command, and not a finding.
     check(settings.allow)
     intent = msgspec.structs.replace(intent, reset_time=frozenset(settings.reset_time))
+    # With placeholder keys where keys have yet to be created. A review must come before the first write to
+    # a token, which cannot be taken back.
     plan = intent.rehearsed()
     return Preview(
         plan=plan,

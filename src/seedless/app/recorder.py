@@ -48,7 +48,11 @@ class Recorder:
         """Write all of it or nothing."""
         jwts: dict[tuple[str, ...], Jwt[Any] | None] = {one.address: one.jwt for one in store_writes}
         jwts |= {change.address: jwt for change, jwt in signed if change.address is not None}
+        # The operation's own files come last: a creds file that it writes on purpose wins over the one that
+        # follows from the seed.
         files = {**self._keys(jwts), **self._files(signed)}
+        # One call for jwts, keys and creds: `put` writes all of them as one batch, so that a kill never
+        # leaves a user whose jwt is signed and whose seed is lost.
         if jwts:
             self._workspace.store.put(jwts, files)
         elif files:
@@ -68,6 +72,8 @@ class Recorder:
             if key is not None:
                 from seedless.creds import format_creds  # only users have creds
 
+                # The old path goes in the same write: creds that stay at the address a user has left would
+                # be taken for those of the next user of that name.
                 found |= {store.creds_path(*there): None for there in before}
                 found[store.creds_path(*address)] = format_creds(jwt, key)
         return found

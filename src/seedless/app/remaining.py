@@ -94,6 +94,8 @@ def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None)
     jwts: list[Jwt[Any]] = [operator] if operator and around else []
     jwts += workspace.readable_accounts() if around else []
     current = {jwt.claims.sub: jwt for jwt in jwts}
+    # Compared as text and not as claims: two jwts with equal claims and other issuers are judged
+    # differently.
     for jwt in around:
         there = current.get(jwt.claims.sub)
         if there is None or there.text != jwt.text:
@@ -111,10 +113,14 @@ def _is_done(
     Before is what *change* replaces, wherever that lies, or what goes *away* from its address.
     """
     there = None if change.address is None else workspace.store.get(*change.address)
+    # Without the signature: Ed25519 gives one signature for one message and key (RFC 8032, section 5.1.6),
+    # but the store may have been signed by another implementation, with a random part.
     if there is not None and there.text.startswith(f"{change.draft.signing_input.decode()}."):
         return True
     before = change.replaces
     if there is None or before is None or there.text != before.text:
+        # By key as well as by address: a rename that was done in between leaves the address free, while the
+        # subject has a jwt elsewhere, and signing would give it two.
         same = subjects.get(change.draft.claims, change.address)
         gone = away.get(change.address or ())
         is_free = there is None or (gone is not None and gone.text == there.text)

@@ -172,6 +172,8 @@ class Sessions:
 
     def close(self) -> None:
         """Close all tokens; whoever asks again opens them anew."""
+        # Before the stack: closing a token may raise, and a session that is half closed must not be handed
+        # out again.
         self.opened.clear()
         self.pins.clear()
         self.infos.clear()
@@ -206,6 +208,8 @@ class OpenTokens:
 
     def require_fits(self) -> None:
         """Raise `TokenError` for a draft that is too long for the token of its issuer; asks for no PIN."""
+        # Pure Ed25519 sends the whole message into the device, and devices end at some 3 kB (YubiKey PIV
+        # 3,062 bytes by ykcs11, YubiHSM 2 3,114). Their own errors come after the PIN and name no length.
         longest: dict[PublicKey, Change] = {}
         for change in self._changes:
             other = longest.setdefault(change.draft.issuer, change)
@@ -278,6 +282,8 @@ class OpenTokens:
             return None
         named = named_uri(self._workspace)
         uris = [KeyUri.parse(place.uri) for place in entry.places]
+        # A stable sort: the other places stay in the order of the inventory, which is the order in which
+        # they were registered.
         uris.sort(key=lambda uri: not named.covers(uri))
         absent = []
         for uri in uris:

@@ -24,8 +24,12 @@ _31_BITS = slip10.HARDENED - 1
 
 def path_of(role: Role, name: str, index: int = 0) -> tuple[int, ...]:
     """Return the path of the key of *role* with *name*; *index* distinguishes keys of the same name."""
+    # The name as it is, without normal form or case: another program that restores keys has only this rule
+    # and the names of the record.
     named = index.to_bytes(4, "little") + f"{role.name.lower()}:{name}".encode()
     numbers = struct.unpack("<4I", hashlib.sha256(named).digest()[:16])
+    # The top bit is what "hardened" sets in each number: without the mask two digests would lead to one
+    # path.
     return (PURPOSE, *(number & _31_BITS for number in numbers))
 
 

@@ -18,6 +18,8 @@ def lock_memory() -> bool:
     For who is not root, `RLIMIT_MEMLOCK` is smaller than a process of Python. A lock ends with a fork.
     """
     try:
+        # By ctypes, since Python has no mlockall. Measured as an ordinary user it fails: a process of Python has
+        # 17 MB, and RLIMIT_MEMLOCK is 8 MiB. Single pages can be locked then, see `locked_buffer`.
         return int(_libc().mlockall(_MCL_CURRENT_AND_FUTURE)) == 0
     except (OSError, AttributeError):
         return False
@@ -44,6 +46,8 @@ def end_with_parent(parent: int, number: int) -> bool:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             _libc().prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    # PR_SET_PDEATHSIG is armed for deaths after the call: a parent that ended before has to be noticed by
+    # its number.
     return os.getppid() == parent
 
 

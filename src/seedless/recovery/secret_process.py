@@ -62,11 +62,15 @@ class SecretProcess:
     def begin_import(self) -> None:
         """Report to the parent that keys are imported from now on, and let no signal but KILL end that."""
         self.report({"stage": IMPORTING})
+        # An import that is interrupted between two keys leaves keys of which no record exists. Here it
+        # takes a second or two, and ends by itself.
         for number in (signal.SIGINT, *_ENDING):
             signal.signal(number, signal.SIG_IGN)
 
     def report(self, message: dict[str, Any]) -> None:
         """Send *message*, which has public values only, to the parent."""
+        # Not through a Python file object: its buffer would be one more copy, and would be flushed by an
+        # interpreter that never ends here.
         os.write(self._pipe, json.dumps(message).encode() + b"\n")
 
 
@@ -83,6 +87,7 @@ def run(work: Callable[[SecretProcess], Any], *, allowed: Collection[str] = ()) 
     Raise what the work has raised, without its cause; `UsageError` without a terminal, or on a machine that
     may write memory to a disk in a way that is not *allowed*; `TokenError` for a child that was killed.
     """
+    # Before the terminal is looked at: that swap is on is worth reporting to a script as well.
     require_no_way_to_disk(allowed)
     state = TerminalState()  # raises where there is no terminal
     # A fork copies what is buffered: it is to be printed once, and before what the child shows.
@@ -97,6 +102,7 @@ def run(work: Callable[[SecretProcess], Any], *, allowed: Collection[str] = ()) 
         _work(work, sends, parent)
     # A pipe ends when nobody can write to it: with this copy open, the end of a killed child is never seen.
     os.close(sends)
+    # After the fork: the child needs the PIN, the parent only waits.
     _forget_pins()
     watching = _Parent(child, receives)
     try:
@@ -134,8 +140,13 @@ def _work(work: Callable[[SecretProcess], Any], pipe: int, parent: int) -> NoRet
 
 
 def _protect(parent: int) -> None:
+    # The order matters: as long as the process can be dumped, memory that is locked can be read by any
+    # program of the same user through /proc/PID/mem.
     forbid_dumps()
+    # As an ordinary user this locks the pages that are allowed (RLIMIT_MEMLOCK is 8 MiB where a Python
+    # process has 17): it is no promise, which is why swap is refused above.
     lock_memory()
+    # The parent may have its own handlers, which would run in the child with what they know of the parent.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in _ENDING:
         signal.signal(number, _end)
@@ -158,6 +169,8 @@ def _outcome(work: Callable[[SecretProcess], Any], process: SecretProcess) -> di
     except KeyboardInterrupt:
         return {"interrupted": True}
     except BadShare:
+        # `BadShare` may quote a word that was typed. On the terminal of the child that is right, in the
+        # parent's output, which may be a file, it is not.
         return {"error": ["SeedlessError", "a share was not accepted", "run the command again"]}
     except SeedlessError as error:
         return {"error": [type(error).__name__, error.message, error.hint]}
@@ -191,6 +204,8 @@ class _Parent:
         return self._answer(self._wait())
 
     def _wait(self) -> int:
+        # The child is always waited for: a terminal that is restored while the child still writes to it
+        # would show the words on the main screen, where they stay in the history.
         status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
         self.is_left = status == 0  # a second signal can come before it has left
         return status
@@ -208,6 +223,8 @@ class _Parent:
 
     def _end(self) -> dict[str, Any]:
         """Give the child time to leave the terminal as it was, then kill it; return its last message."""
+        # SIGTERM first: the child has switched to the alternate screen and turned the echo off, and only it
+        # knows what it has to undo.
         with suppress(ProcessLookupError):
             os.kill(self._child, signal.SIGTERM)
         end = time.monotonic() + _GRACE
@@ -220,6 +237,8 @@ class _Parent:
 
     def _answer(self, status: int) -> Any:  # noqa: ANN401 - JSON
         match self._message:
+            # A result counts whatever the exit status: the keys are on the token, and what is not recorded
+            # now would be found by nobody.
             case {"result": result}:
                 return result
             # Once the import has begun, a bare interrupt would hide that keys may be on the token.
@@ -244,6 +263,8 @@ _LOOK = "seedless key list --token URI shows what is there; run the command agai
 
 def error_of(kind: str, message: str, hint: str) -> SeedlessError:
     """Return the error of the class called *kind*, as the child has reported it."""
+    # By name and not pickled: what comes out of the process that had the secret is data, and cannot bring
+    # code or other objects along.
     made = getattr(errors, kind, SeedlessError)
     try:
         error = made(message, hint)

@@ -59,7 +59,10 @@ class TerminalState:
         with suppress(OSError, termios.error):
             descriptor = os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
             try:
+                # Only where something differs: setting attributes from a background job stops it with
+                # SIGTTOU.
                 if termios.tcgetattr(descriptor) != self._attributes:
+                    # DRAIN and not FLUSH: what was typed ahead for the shell is the person's.
                     termios.tcsetattr(descriptor, termios.TCSADRAIN, self._attributes)
                 if not is_left:
                     os.write(descriptor, _CLEAR + _LEAVE)
@@ -104,6 +107,8 @@ class SecretTerminal:
         """Clear the screen; what was typed ahead is lost, for it was meant for somebody else's question."""
         self._write(_CLEAR)
         with suppress(termios.error):
+            # Words that were typed too early would be taken for the next share, and shown when its error
+            # quotes them.
             termios.tcflush(self._descriptor, termios.TCIFLUSH)
 
     def show(self, *lines: str) -> None:
@@ -113,12 +118,16 @@ class SecretTerminal:
     def ask(self, question: str) -> str:
         """Show *question* and return the line that is typed; raise `Refused` at the end of the terminal."""
         self._write(printable(question).encode("utf-8", "replace"))
+        # In canonical mode a terminal gives one line at a time, so that the buffer holds no beginning of
+        # the next one.
         count = os.readv(self._descriptor, [self._line])
         if not count:
             raise Refused("the terminal has ended: nothing was imported", "run the command again")
         try:
             return bytes(self._line[:count]).decode("utf-8", "replace").strip()
         finally:
+            # The text that is returned is a copy that cannot be cleared: only the end of the process takes
+            # it away.
             self._line[:count] = bytes(count)
 
     def _write(self, data: bytes) -> None:

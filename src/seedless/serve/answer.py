@@ -92,6 +92,8 @@ class AnswerKeys(Struct, frozen=True, kw_only=True):
     @property
     def accounts(self) -> frozenset[str]:
         """The public keys of all accounts that are named; none in configuration mode."""
+        # In operator mode the account of the callout is asked about too: its jwt names the curve key and
+        # the accounts that are allowed.
         named = {key.account for key in self.users.values() if key.account}
         return frozenset(named | {self.subject} if named else named)
 
@@ -135,6 +137,8 @@ def operator_keys(
         plain = [] if signers.plain is None else [(None, signers.plain)]
         for role, signer in [*signers.roles.items(), *plain]:
             _require_account_key(signer)
+            # `issuer_account` is how servers find the account of a user that a signing key has signed; a jwt
+            # by the account's own key is found by its issuer, and has none.
             issuer_account = "" if str(signer.public_key) == signers.key else signers.key
             key = UserKey(
                 signer=signer,
@@ -143,6 +147,8 @@ def operator_keys(
                 issuer_account=issuer_account,
                 expiry=signer.until if isinstance(signer, DelegatedKey) else 0,
             )
+            # Rules may name an account either way; the name is that of this configuration, which another
+            # operator may use for another key.
             users[name, role] = users[signers.key, role] = key
     return AnswerKeys(subject=callout_account, response=response, users=users, curve_key=curve_key)
 
@@ -153,6 +159,8 @@ def _require_account_key(signer: Signer) -> None:
 
 
 def _require_other(account: str, callout_account: str) -> None:
+    # The server denies users there only to *publish* on the subject of the callout: they may subscribe to
+    # it and read the passwords of others (measured, nats-server 2.15.1).
     if account == callout_account:
         raise UsageError(
             f"users would be placed in {brief(account)}, the account of the callout",
@@ -165,6 +173,7 @@ def deviations(keys: AnswerKeys, accounts: Mapping[str, Jwt[Account]]) -> list[s
 
     With *keys* that deviate so, servers refuse the logins, or do not enforce what a role limits.
     """
+    # Each key is in the table twice, by name and by public key; the reports would be too.
     unique = {id(key): key for key in keys.users.values() if key.account in accounts}
     found = [line for key in unique.values() for line in _key_deviations(key, accounts[key.account])]
     callout = accounts.get(keys.subject)
@@ -198,6 +207,8 @@ def _key_deviations(key: UserKey, account: Jwt[Account]) -> Iterator[str]:
         theirs, own = brief(role) if role else "none", brief(key.role) if key.role else "none"
         yield f"the account {name} gives {text} the role {theirs}, this service {own}"
     if scope is not None:
+        # A bearer user needs no signature of a nonce: the jwt in the answer would be a password that works
+        # until it expires.
         if scope.template.bearer_token:
             named = brief(key.role or scope.role)
             yield f"users of the role {named} log in without their key: {_BEARER}, so they are refused"
@@ -223,6 +234,8 @@ def user_draft(
     """
     if grant.validity <= 0:
         raise Refused("the rule gives no validity")
+    # A user of a scoped key must have no permissions of its own, and one of a plain key without any would
+    # get all of the account's.
     if (key.role is None) == (grant.permissions is None):
         raise Refused("the rule gives both a role and permissions, or neither")
     if grant.permissions is None:
@@ -232,6 +245,8 @@ def user_draft(
         body = replace(User.new(), issuer_account=key.issuer_account, tags=grant.tags, **given)
     if account is not None:
         _require_enforced(key, account.claims.body, key.scope_in(account), request.login, now)
+    # Servers know no end of a key. Users that end with the delegated key make its removal from the account
+    # close nobody's connection.
     expiry = min(now + grant.validity, key.expiry or now + grant.validity)
     if expiry <= now:
         raise Refused("the delegated key that signs these users has ended")
@@ -240,6 +255,8 @@ def user_draft(
 
 
 def _require_enforced(key: UserKey, account: Account, scope: Scope | None, login: Login, now: int) -> None:
+    # Servers do not look at revocations when a callout answers (measured): a jwt with an `iat` before that
+    # of `*` would get in. A revocation that lies ahead was made by a fast clock.
     if account.revocations.get(EVERYONE, 0) >= now:
         raise Refused("the account revokes everyone until later than now")
     if key.role is not None and scope is None:
@@ -254,6 +271,8 @@ _BEARER = "whoever saw an answer could log in with what is in it"
 def _require_template(template: Template, login: Login) -> None:
     if template.bearer_token:
         raise Refused(f"the role lets users log in without their key: {_BEARER}")
+    # Networks and connection types of a callout's user jwt are accepted and not enforced by nats-server
+    # 2.15.1, so they are enforced here, at the login.
     if template.src and not is_from(login.host, _networks(template.src)):
         raise Refused(f"the role does not accept logins from {brief(login.host)}")
     if template.allowed_connection_types:
@@ -278,6 +297,7 @@ def _networks(src: Iterable[str]) -> tuple[Network, ...]:
     found: list[Network] = []
     for text in src:
         with contextlib.suppress(ValueError):
+            # Not strict: Go's ParseCIDR takes 10.0.0.1/8 for the network 10.0.0.0/8.
             found.append(ipaddress.ip_network(text.strip(), strict=False))
     return tuple(found)
 
@@ -286,5 +306,7 @@ def response_draft(
     user: Jwt[User], request: CalloutRequest, issuer: PublicKey, now: int
 ) -> Draft[AuthorizationResponse]:
     """Return the answer to *request* that lets *user* in, to be signed by the key *issuer*."""
+    # `sub` is the key that the request names and `aud` the server: both are compared there, and an answer
+    # for another login or server is dropped.
     body = AuthorizationResponse(jwt=user.text)
     return draft(Claims(sub=request.user, body=body, aud=request.server), issuer, now)

@@ -78,6 +78,8 @@ class Callout:
         *known_server* raises `SeedlessError` for a server that is not known, *account* returns an account as
         servers have it, by its public key, or None.
         """
+        # Not `Msg.respond`: after an exception behind it, nats.micro sends a second answer, and more than
+        # one answer to a request blocks the client's connection inside the server.
         self._publish = publish
         self._log = log
         self._metrics = metrics
@@ -102,14 +104,20 @@ class Callout:
 
     async def receive(self, message: Msg) -> None:
         """Begin with a request, as soon as there is room for it."""
+        # Waiting here holds the subscription's own queue back: nats-py drops messages beyond its pending
+        # limit, and a request that waits there longer than the server does is lost in any case.
         slots = self._slots
         await slots.acquire()
+        # A task for each: nats-py calls one handler of a subscription at a time, so five decisions of 0.2 s
+        # took 1 s one after another.
         task = asyncio.create_task(self.decide_on(message, slots))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def finish(self) -> None:
         """Return when everything that was received is answered or given up."""
+        # In a loop, since a request that was read from the socket before the drain can still begin a task.
+        # `drain` of the connection alone loses the answers of tasks that are not its own.
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -120,6 +128,8 @@ class Callout:
 
     async def decide_on(self, message: Msg, slots: asyncio.Semaphore) -> None:
         """Answer the request in *message* once, or not at all; give its place in *slots* back."""
+        # The setup of the moment of arrival: one that is reloaded in between must not judge by new rules
+        # and sign with old keys.
         received = self._clock()
         setup = self.setup
         self._metrics.in_flight.inc()
@@ -127,8 +137,13 @@ class Callout:
         try:
             attempt = _attempt(message, setup, received)
             where |= attempt.source
+            # After the request's own signature and times were checked, so that garbage fills neither the
+            # table of replays nor the list of servers.
             await self._require_new(attempt)
             answer = await self._decide(attempt, setup)
+        # No answer at all, not a refusal: whoever may publish on the subject could end logins of others by
+        # requests that are not authentic, and an answer to a forged reply subject would be a message of
+        # their choice.
         except SeedlessError as error:
             self._unanswered("request", error.message, hint=error.hint, **where)
             return
@@ -148,6 +163,7 @@ class Callout:
         """Raise `SeedlessError` for a request of a server that is not known, or that has come before."""
         if self._known_server is not None:
             await self._known_server(attempt.request.server)
+        # Last: a request of an unknown server must not use up the key of a real one.
         self._replays.add(attempt.request, attempt.received)
 
     async def _decide(self, attempt: _Attempt, setup: CalloutSetup) -> bytes | None:
@@ -176,11 +192,15 @@ class Callout:
 
     async def _user(self, request: CalloutRequest, setup: CalloutSetup) -> tuple[Jwt[Any], Identity]:
         """Return the user jwt for a login, and who that is; raise `Refused`."""
+        # Charged before the backend is asked and refunded after a success: many passwords tried at once are
+        # counted while they are in flight, and not when the first has failed.
         self._sources.charge(request.login.host, self._clock())
         identity = await self._identity(request.login, setup.backends)
         grant = setup.grant(identity, request.login)
         key = setup.keys.of(grant)
         account = None if self._account is None else await self._account(key.account)
+        # The clock is read again: the backend may have taken a second, and the jwt's `iat` is compared with
+        # revocations.
         user = await self._sign(user_draft(grant, request, key, account, int(self._clock())), key.signer)
         self._sources.refund(request.login.host)
         return user, identity
@@ -193,6 +213,7 @@ class Callout:
         raise Refused("no backend is responsible for what the client presented")
 
     async def _sign(self, draft: Draft[B], signer: Signer) -> Jwt[B]:
+        # A signature in memory takes some 60 µs, less than handing it to a thread and back.
         if isinstance(signer, SoftwareKey | DelegatedKey):  # both in memory
             return draft.complete(signer.sign(draft.signing_input))
         loop = asyncio.get_running_loop()
@@ -201,19 +222,27 @@ class Callout:
 
     async def _refuse(self, attempt: _Attempt, bounds: Bounds) -> None:
         """Answer with nothing, which is a refusal, when the delay is over: trying again costs time."""
+        # Bounded: each waiting refusal holds a goroutine of the server and memory here, which somebody who
+        # tries passwords would otherwise fill as they like.
         if self._refusing >= bounds.refusals:
             self._unanswered("refusals", f"{self._refusing} refusals are waiting", **attempt.source)
             return
+        # Counted from the arrival: the time of a refusal must not show how far a password got, whether the
+        # user exists or the hash was compared.
         due = min(attempt.received + bounds.refusal_delay, attempt.request.deadline - _MARGIN)
         self._refusing += 1
         try:
             await asyncio.sleep(due - self._clock())
         finally:
             self._refusing -= 1
+        # Empty, and not a signed response with an error: its text is logged by the server alone, so that a
+        # signature would be spent on nobody.
         await self._send(attempt, b"")
 
     async def _send(self, attempt: _Attempt, answer: bytes) -> None:
         """Publish the one answer of *attempt*, if its server still waits for it."""
+        # The server has given the login up and forgotten the reply subject; a late answer would be dropped
+        # there without a trace.
         if self._clock() >= attempt.request.deadline:
             self._unanswered("late", "the server does not wait any more", **attempt.source)
             return
@@ -288,6 +317,8 @@ def _attempt(message: Msg, setup: CalloutSetup, received: float) -> _Attempt:
     else:
         text = setup.sealing.open(message.data, curve_key)
     request = read_request(text, message.reply, setup.keys.subject, received)
+    # The header is outside of what the server has signed. Without this comparison somebody could replay a
+    # request under a curve key of their own, and read the user jwt in the answer.
     if setup.sealing is not None and request.server_curve_key != curve_key:
         raise ServerError("the request is sealed by another curve key than that of the server")
     return _Attempt(request, curve_key, message.reply, received)

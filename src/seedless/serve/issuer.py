@@ -102,6 +102,7 @@ class AccountDesk(Protocol):
 
 def requester_of(headers: Mapping[str, str] | None) -> RequesterIdentity:
     """Return who asks, by the header that a server sets; raise `Refused` without it."""
+    # An exact lookup: a header in lower case arrives beside the server's own as the client has sent it.
     text = (headers or {}).get(HEADER)
     if text is None:
         raise Refused("there is no Nats-Request-Info: ask through an import of this service")
@@ -166,7 +167,10 @@ class Issuer:
         """Return what takes the messages of *endpoint*, and handles each in a task."""
 
         async def receive(message: Msg) -> None:
+            # Counted before the bound, so that `$SRV.STATS` shows what was turned away as well.
             self.counts[endpoint]["num_requests"] += 1
+            # Answered at once and not queued: a requester gives up after its own time-out and asks again,
+            # which would make two jwts of one wish.
             if len(self._tasks) >= self._config.concurrency:
                 await self._refuse(message, endpoint, 503, "too many requests: try again later")
                 self._answered(endpoint, 503, 0.0)
@@ -190,6 +194,8 @@ class Issuer:
         except (Refused, BadKey, BadClaims, UsageError) as error:
             code = 400
             await self._refuse(message, endpoint, code, error.message)
+        # nats.micro would send `repr` of the exception to the requester, in `Nats-Service-Error`, with
+        # whatever is in it.
         except Exception as error:  # noqa: BLE001 - the requester learns nothing of it
             code = 500
             reason = error.message if isinstance(error, SeedlessError) else type(error).__name__
@@ -218,18 +224,27 @@ class Issuer:
         return rules
 
     async def _user(self, who: RequesterIdentity, asked: UserRequest) -> dict[str, Any]:
+        # One sentence for an account, a role and a rule that is missing: the difference would tell a
+        # requester which accounts exist.
         rules = [rule for rule in self._rules(who, "user") if rule.allows("user", asked.account, asked.role)]
         place = (asked.account, asked.role)
         if not rules or place not in self.keys:
             raise Refused(f"no users of {quoted(asked.account)} in the role {quoted(asked.role)} are issued")
         seconds = asked.validity or self._config.validity
+        # The most generous rule counts, as with permissions: a second rule for the same requester adds to
+        # the first and never takes away.
         longest = max(rule.longest for rule in rules)
         if not 0 < seconds <= longest:
             raise Refused(f"users are valid for {longest} s at most")
         _require_user(asked)
         account, request = self._config.accounts[asked.account].key, secrets.token_hex(8)
+        # Without permissions and limits of its own: servers reject a user of a scoped signing key that has
+        # any, since the template of the role is all that counts.
         body = msgspec.structs.replace(User.scoped(account), tags=asked.tags)
 
+        # Called by the audit stream with the next `iat` of this subject, perhaps more than once: two
+        # instances that sign for one user in the same second would make jwts of one `jti`, which servers
+        # take for the same.
         def made(iat: int) -> tuple[AuditEntry, str]:
             claims = Claims(sub=asked.key, name=asked.name, body=body, exp=iat + seconds)
             # By the key of this moment: one that has been replaced meanwhile signs no more.
@@ -251,6 +266,8 @@ class Issuer:
         def may(name: str) -> bool:
             return any(rule.allows("account", name) for rule in rules)
 
+        # The record comes first: a token that has signed without one cannot be found out about later, a
+        # record without a signature can.
         await self._record("account", who, hashlib.sha256(asked.desired.encode()).hexdigest())
         return {"accounts": await self._in_thread(desk.apply, asked.desired, may)}
 
@@ -259,6 +276,7 @@ class Issuer:
         if not any(rule.allows("revoke", asked.account) for rule in rules):
             raise Refused(f"users of {quoted(asked.account)} are not revoked for {brief(who.acc)}")
         if asked.key != "*":
+            # Checked before the record: what is no key must not get into the subjects of the audit stream.
             PublicKey.parse(asked.key)
         await self._record("revoke", who, _digest(f"{asked.account} {asked.key}"), asked.key, asked.account)
         return {"issued_at": await self._in_thread(desk.revoke, asked.account, asked.key)}
@@ -301,6 +319,8 @@ class Issuer:
     async def _refuse(self, message: Msg, endpoint: str, code: int, reason: str) -> None:
         self.counts[endpoint]["num_errors"] += 1
         self._log.warning("refused", endpoint=endpoint, reason=reason)
+        # The names and the form of nats.micro, so that clients of its kind raise an error without knowing
+        # this service. `brief` escapes line breaks, which would end the header.
         headers = {"Nats-Service-Error": brief(reason), "Nats-Service-Error-Code": str(code)}
         await self._respond(message, {"error": reason}, headers)
 
@@ -309,6 +329,8 @@ class Issuer:
     ) -> None:
         from nats.errors import Error  # nats-py is an extra
 
+        # A publish without a reply subject is allowed to anybody who may request; there is nobody to
+        # answer.
         if not message.reply:
             return
         try:
@@ -320,6 +342,8 @@ class Issuer:
 
 def _require_user(asked: UserRequest) -> None:
     """Raise `Refused` for what is no user that servers can fill a template for."""
+    # The role is in the prefix of the key's text. A jwt for an account's key, signed by an account's key,
+    # would be read as claims of another kind.
     if PublicKey.parse(asked.key).role is not Role.USER:
         raise Refused("the key is not that of a user")
     # Names and tags fill the template of the role: what servers make of them is a subject.

@@ -38,6 +38,8 @@ class Sealing:
         """Take the curve key that the account names as its xkey; raise `BadKey` for one of another role."""
         self._key = key
         self._shared: dict[str, bytes] = {}
+        # Tried at the start: a key of another role would otherwise be noticed at the first login, as a
+        # request that cannot be decrypted.
         key.shared_with(key.public_key)
 
     @property
@@ -50,6 +52,8 @@ class Sealing:
         from nacl.bindings import crypto_box_open_easy_afternm
         from nacl.exceptions import CryptoError
 
+        # Refused, and not read as plain text: a server seals whenever the account has a curve key, so this
+        # is another account's, or somebody else's, request.
         if not is_sealed(data):
             raise ServerError(
                 "the request is not encrypted, and the account has a curve key",
@@ -65,6 +69,7 @@ class Sealing:
         """Return *text* sealed for the curve key *server* (key text)."""
         from nacl.bindings import crypto_box_easy_afternm
 
+        # Random, as in xkeys.go: with 24 bytes no counter has to survive a restart.
         nonce = os.urandom(_NONCE)
         return _VERSION + nonce + crypto_box_easy_afternm(text.encode(), nonce, self._with(server))
 
