@@ -13,23 +13,23 @@ __all__ = ["Change", "Context", "DelegatedRole", "NewestJwt", "Statement", "Stor
 
 _SIGNATURE = len(".") + 86  # 64 bytes in base64url
 
-B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
 
 
-class Statement(msgspec.Struct, Generic[B], frozen=True):
+class Statement(msgspec.Struct, Generic[B_co], frozen=True):
     """Claims, who issues them and when: of a draft, of an existing jwt, or of neither yet.
 
     `issuer` is key text, and may be anything where claims were never drafted; `issued_at` is Unix seconds;
     `size` is how many bytes the jwt has, signature included.
     """
 
-    claims: Claims[B]
+    claims: Claims[B_co]
     issuer: str
     issued_at: int = 0
     size: int = 0
 
     @classmethod
-    def of(cls, jwt: Draft[B] | Jwt[B]) -> Statement[B]:
+    def of(cls, jwt: Draft[B_co] | Jwt[B_co]) -> Statement[B_co]:
         """Return what *jwt* states."""
         # The length of a signature is known before it is made, so what is too long is refused before a
         # PIN is asked.

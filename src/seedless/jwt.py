@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
 
 MAX_SIZE = 1024 * 1024
 """Bytes of the longest text that is read (nats-io/jwt v2.8.2, `MaxTokenSize`)."""
@@ -53,7 +54,7 @@ _HEADERS = {
 _HEADER, _HEADER_1 = _HEADERS
 
 
-class Claims(msgspec.Struct, Generic[B], frozen=True, kw_only=True, gc=False):
+class Claims(msgspec.Struct, Generic[B_co], frozen=True, kw_only=True, gc=False):
     """What a jwt states, as it states it: keys as text, times as Unix seconds (0: none), and the body.
 
     Who issues it and when is not part of it: that is fixed by `draft`. `version` 1 marks claims that were
@@ -61,7 +62,7 @@ class Claims(msgspec.Struct, Generic[B], frozen=True, kw_only=True, gc=False):
     """
 
     sub: str
-    body: B
+    body: B_co
     name: str = ""
     aud: str = ""
     exp: Int64 = 0
@@ -69,7 +70,7 @@ class Claims(msgspec.Struct, Generic[B], frozen=True, kw_only=True, gc=False):
     version: int = 2
 
 
-class Jwt(msgspec.Struct, Generic[B], frozen=True, gc=False):
+class Jwt(msgspec.Struct, Generic[B_co], frozen=True, gc=False):
     """A jwt whose signature has been verified; made by `read`, `read_strict` and `Draft.complete` only.
 
     Verified is not trusted: the signature proves only that `issuer` signed it. `unknown` are the members
@@ -78,7 +79,7 @@ class Jwt(msgspec.Struct, Generic[B], frozen=True, gc=False):
     """
 
     text: str
-    claims: Claims[B]
+    claims: Claims[B_co]
     issuer: PublicKey
     issued_at: int
     id: str
@@ -86,13 +87,13 @@ class Jwt(msgspec.Struct, Generic[B], frozen=True, gc=False):
     deviations: tuple[Deviation, ...] = ()
 
 
-class Draft(msgspec.Struct, Generic[B], frozen=True, gc=False):
+class Draft(msgspec.Struct, Generic[B_co], frozen=True, gc=False):
     """Claims with issuer and time fixed.
 
     `signing_input` is the ASCII bytes over which the signature goes: header, dot, payload, in base64url.
     """
 
-    claims: Claims[B]
+    claims: Claims[B_co]
     issuer: PublicKey
     issued_at: int
     id: str
@@ -103,7 +104,7 @@ class Draft(msgspec.Struct, Generic[B], frozen=True, gc=False):
         """The JSON bytes of the claims."""
         return base64url.decode(self.signing_input.decode("ascii").partition(".")[2], "payload")
 
-    def complete(self, signature: bytes) -> Jwt[B]:
+    def complete(self, signature: bytes) -> Jwt[B_co]:
         """Return the jwt with *signature* (64 bytes); raise `BadSignature` unless it verifies."""
         message = self.signing_input
         self.issuer.verify(signature, message)

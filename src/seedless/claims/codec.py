@@ -45,7 +45,7 @@ class Body(Protocol):
     subjects: ClassVar[tuple[Role, ...]]
 
 
-B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
 
 
 class Standard(Part, frozen=True, kw_only=True):
@@ -61,10 +61,10 @@ class Standard(Part, frozen=True, kw_only=True):
     sub: str = ""
 
 
-class Payload(Standard, Parametric[B], frozen=True, kw_only=True):
+class Payload(Standard, Parametric[B_co], frozen=True, kw_only=True):
     """A whole payload: the registered claims and the body, which is written as `nats`."""
 
-    nats: B
+    nats: B_co
 
 
 KINDS: dict[str, type[Any]] = {

@@ -18,8 +18,8 @@ def lock_memory() -> bool:
     For who is not root, `RLIMIT_MEMLOCK` is smaller than a process of Python. A lock ends with a fork.
     """
     try:
-        # By ctypes, since Python has no mlockall. Measured as an ordinary user it fails: a process of Python has
-        # 17 MB, and RLIMIT_MEMLOCK is 8 MiB. Single pages can be locked then, see `locked_buffer`.
+        # By ctypes, since Python has no mlockall. Measured as an ordinary user it fails: a process of Python
+        # has 17 MB, and RLIMIT_MEMLOCK is 8 MiB. Single pages can be locked then, see `locked_buffer`.
         return int(_libc().mlockall(_MCL_CURRENT_AND_FUTURE)) == 0
     except (OSError, AttributeError):
         return False

@@ -17,7 +17,7 @@ from seedless.wire import RULES as READING
 from seedless.wire import at, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from seedless.change import Change, Context, Statement
     from seedless.claims import Account, User
@@ -294,7 +294,7 @@ RULES = (
 PLAN_RULES = (g005_one_jwt_a_second,)
 """For all changes of a plan together."""
 
-STATEMENT_RULES: dict[str, tuple[Any, ...]] = {
+STATEMENT_RULES: dict[str, tuple[Callable[..., Iterator[Finding]], ...]] = {
     "account": (g007_revocation_is_of_the_past, g009_activation_outlives_the_import),
     "user": (g008_user_fits_into_a_login,),
 }

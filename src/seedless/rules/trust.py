@@ -14,7 +14,7 @@ from seedless.units import moment
 from seedless.wire import at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from seedless.change import Context, Statement
     from seedless.claims import Export, Import
@@ -327,7 +327,7 @@ def _known_imports(
             yield path, item, exporter, export_of(exporter.body, item.type, _subject(item))
 
 
-RULES = {
+RULES: dict[str, tuple[Callable[..., Iterator[Finding]], ...]] = {
     "operator": (
         t001_issuer_is_the_operator,
         t004_system_account_exists,
