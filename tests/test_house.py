@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import statistics
+import tokenize
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "softhsm/src").rglob("*.py")])
@@ -110,3 +116,48 @@ def test_names_have_a_meaning_and_modules_begin_with_their_purpose(path: Path) -
     classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     assert [name for name in classes if EMPTY_NAMES.search(name)] == []
     assert ast.get_docstring(tree)
+
+
+MARK = re.compile(r"noqa|type: ignore")
+
+
+def comments(source: str) -> tuple[int, int]:
+    """How many lines of *source* are comments and nothing else, and how many have a mark for a linter."""
+    found = [
+        token
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token[0] == tokenize.COMMENT
+    ]
+    marks = [token for token in found if MARK.search(token.string)]
+    return sum(token.line.lstrip().startswith("#") for token in found if token not in marks), len(marks)
+
+
+def any_types(source: str) -> int:
+    """How often *source* has the word `Any`, in quoted types too; imports are not counted."""
+    imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    imported = sum(alias.name == "Any" for node in imports for alias in node.names)
+    return len(re.findall(r"\bAny\b", source)) - imported
+
+
+def per_thousand(count: Callable[[str], int]) -> float:
+    """How many of what *count* counts there are in a thousand lines of the package."""
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "src/seedless").rglob("*.py"))]
+    lines = sum(len(source.splitlines()) for source in sources)
+    return 1000 * sum(map(count, sources)) / lines
+
+
+def test_two_lines_of_a_hundred_or_more_are_comments_which_give_reasons() -> None:
+    assert per_thousand(lambda source: comments(source)[0]) >= 19
+
+
+def test_few_types_are_any() -> None:
+    assert per_thousand(any_types) <= 15
+
+
+def test_few_lines_have_marks_for_linters() -> None:
+    assert per_thousand(lambda source: comments(source)[1]) <= 4
+
+
+def test_comments_marks_and_any_are_counted() -> None:
+    source = "from typing import Any\n# why\nx: list[Any] = f()  # what\ny = 1  # noqa: A1\n"
+    assert (comments(source), any_types(source)) == ((1, 1), 1)

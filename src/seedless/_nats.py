@@ -95,7 +95,7 @@ class SigningClient(Client):
             await self._close(Client.CLOSED, do_cbs=False)
         await asyncio.gather(*self._endings, return_exceptions=True)
 
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
+    async def _process_info(self, info: dict[str, object], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
         if initial_connection:
             nonce = info.get("nonce")
             try:
@@ -110,7 +110,7 @@ class SigningClient(Client):
                 await self._later(error)
         await super()._process_info(info, initial_connection=initial_connection)
 
-    def _require_tls(self, info: dict[str, Any]) -> None:
+    def _require_tls(self, info: dict[str, object]) -> None:
         """Let CONNECT go through TLS; raise `NoTls` if it would be sent in plain text."""
         assert self._current_server is not None  # noqa: S101 - an INFO came from somewhere
         address = self._current_server.uri

@@ -52,7 +52,7 @@ class NewestJwt(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(
-        cls, jwts: Iterable[Jwt[Any]], others: Iterable[NewestJwt] = (), *, without: Collection[str] = ()
+        cls, jwts: Iterable[Jwt[object]], others: Iterable[NewestJwt] = (), *, without: Collection[str] = ()
     ) -> NewestJwt | None:
         """Return the latest of *jwts* and *others*, leaving out the subjects *without*; None for nothing."""
         known = [*(cls(Statement.of(jwt).title, jwt.claims.sub, jwt.issued_at) for jwt in jwts), *others]

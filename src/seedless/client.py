@@ -58,8 +58,8 @@ _NOTHING_SIGNED = "nothing was signed; a nats-server sends 15 or 22 characters o
 async def connect(
     servers: str | Sequence[str],
     signer: Signer,
-    jwt: str | Jwt[Any] | None = None,
-    **options: Any,  # noqa: ANN401 - what nats-py takes, passed on as it is
+    jwt: str | Jwt[object] | None = None,
+    **options: object,
 ) -> Client:
     """Connect to one of *servers* as the user whose key *signer* holds, and return the client of nats-py.
 
@@ -81,7 +81,7 @@ async def connect(
     return await _open(addresses, (str(user), text), _Nonces(signer).sign, _options(options))
 
 
-async def require_tls(servers: str | Sequence[str], **options: Any) -> None:  # noqa: ANN401 - as in `connect`
+async def require_tls(servers: str | Sequence[str], **options: object) -> None:
     """Raise `NoTls` if a login with the same arguments would, without a login: nothing is signed for it.
 
     For who has to sign something else before the login. Returns where TLS is not asked for, and where no
@@ -213,7 +213,7 @@ def _user_jwt(jwt: str | Jwt[Any], user: str) -> str:
     return known.text
 
 
-def _options(options: dict[str, Any]) -> dict[str, Any]:
+def _options(options: dict[str, object]) -> dict[str, object]:
     for name in sorted(_OURS & options.keys()):
         raise UsageError(f"{name} is another way to log in", "leave it out: the signer logs in")
     on_error = options.get("error_cb")

@@ -97,7 +97,7 @@ def _read(environment: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:
     return path, text, tomllib.loads(text)
 
 
-def _write(path: Path, text: str, meant: dict[str, Any]) -> Path:
+def _write(path: Path, text: str, meant: dict[str, object]) -> Path:
     import tomllib
 
     try:

@@ -72,6 +72,8 @@ def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
 
     Raise nothing of a token. When the caller stops, or is interrupted, the throw-away key is deleted.
     """
+    # One `try` around all: whatever a driver does, what was found until then is printed, and the error is a
+    # line of the same list.
     try:
         module = load(patient.module)
         yield CheckResult("module", CheckStatus.OK, f"{patient.module}: {module.description}")
@@ -83,6 +85,8 @@ def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
         yield _room(module, info)
         pin = _pin(info, last_try=patient.last_try)
         yield pin
+        # Before any login: a wrong PIN, or a driver that sends it twice, could use up the last try of
+        # somebody's token.
         if pin.verdict is CheckStatus.PROBLEM:
             return
         opened = open_token(
@@ -121,6 +125,8 @@ def _description(info: TokenInfo) -> Iterator[CheckResult]:
 
 
 def _mechanisms(info: TokenInfo, present: frozenset[int]) -> CheckResult:
+    # Luna has Ed25519 under vendor numbers (0x80000C03 signs) and not under CKM_EDDSA: which numbers count
+    # depends on the family.
     numbers = info.quirks.numbers_in(present)
     if numbers is None:
         why = why_no_ed25519(info.quirks, info.library) or "a newer firmware or driver may know it"
@@ -136,6 +142,7 @@ def _mechanisms(info: TokenInfo, present: frozenset[int]) -> CheckResult:
 
 def _room(module: Module, info: TokenInfo) -> CheckResult:
     """Return what the device reports of the keys that it can still hold."""
+    # A PIV card has fixed slots and reports no memory; what counts as free is a slot without a key.
     if info.quirks.slots:
         free, count = free_slots(module, info), len(info.quirks.slots)
         names = f": {', '.join(name for name, _ in free)}" if free else ""

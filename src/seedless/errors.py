@@ -27,7 +27,7 @@ A message states what happened and to what; a hint states what to do. Both are l
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from typing import Self
@@ -164,7 +164,7 @@ class Refused(SeedlessError):
 
     exit_code = ExitCode.FINDINGS
 
-    def __init__(self, message: str, hint: str = "", *, findings: tuple[Any, ...] = ()) -> None:
+    def __init__(self, message: str, hint: str = "", *, findings: tuple[object, ...] = ()) -> None:
         """Take the sentence, and the *findings* where there are some."""
         super().__init__(message, hint)
         self.findings = findings

@@ -9,7 +9,7 @@ needed: it names the place.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -180,7 +180,7 @@ def _line_kind(text: str) -> FileKind | None:
         return None
 
 
-def _object_kind(value: Any) -> FileKind | None:  # noqa: ANN401 - what JSON holds
+def _object_kind(value: object) -> FileKind | None:
     if not isinstance(value, dict):
         return None
     written = value.get("format")
@@ -195,7 +195,7 @@ def _object_kind(value: Any) -> FileKind | None:  # noqa: ANN401 - what JSON hol
     return _settings_kind(value)
 
 
-def _settings_kind(value: dict[str, Any]) -> FileKind | None:
+def _settings_kind(value: dict[str, object]) -> FileKind | None:
     """Return the kind of what people write: a policy names its operator by key, a state describes it."""
     if str(value.get("format", "")).startswith("seedless key specification "):
         return KEY_SPECIFICATION

@@ -159,7 +159,7 @@ def read(text: str | bytes) -> Jwt[Any]:
     return _read_lenient(text)
 
 
-def _read_lenient(text: str) -> Jwt[Any]:
+def _read_lenient(text: str) -> Jwt[object]:
     from seedless.claims import lenient  # only for what the official library does not write
 
     head, payload, signature = _parts(text)
@@ -223,12 +223,14 @@ def _require_issuer(issuer: PublicKey, payload: Payload[Any]) -> None:
         raise BadJwt(f"an {issuer.role.name.lower()} key cannot issue {payload.nats.kind} claims", path="iss")
 
 
-def _jwt(text: str, decoded: Decoded, issuer: PublicKey, deviations: tuple[Deviation, ...] = ()) -> Jwt[Any]:
+def _jwt(
+    text: str, decoded: Decoded, issuer: PublicKey, deviations: tuple[Deviation, ...] = ()
+) -> Jwt[object]:
     payload = decoded.payload
     return Jwt(text, _claims(decoded), issuer, payload.iat, payload.jti, decoded.unknown, deviations)
 
 
-def read_draft(text: str) -> Draft[Any]:
+def read_draft(text: str) -> Draft[object]:
     """Read the signing input of a draft: header, dot, payload.
 
     Raise `BadJwt` unless drafting what it states again gives the same bytes.
@@ -247,7 +249,7 @@ def read_draft(text: str) -> Draft[Any]:
     return again
 
 
-def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
+def claims_from_json(kind: str | None, data: bytes | str) -> Claims[object]:
     """Read claims that a person or a file wrote, strictly; raise `BadClaims` with the path.
 
     *kind* is operator, account, user, activation, authorization_request, authorization_response or
@@ -262,12 +264,12 @@ def claims_from_json(kind: str | None, data: bytes | str) -> Claims[Any]:
     return _claims(Decoded(from_json(kind, raw)))
 
 
-def payload_of(jwt: Jwt[Any]) -> bytes:
+def payload_of(jwt: Jwt[object]) -> bytes:
     """Return the payload of *jwt* as it was signed: JSON bytes, spelled as its issuer spelled them."""
     return base64url.decode_lenient(jwt.text.split(".")[1], "payload")
 
 
-def plain_payload(jwt: Jwt[Any]) -> bytes:
+def plain_payload(jwt: Jwt[object]) -> bytes:
     """Return the payload of *jwt* as JSON: as it was signed, or as servers read it where that deviates."""
     if not jwt.deviations:
         return payload_of(jwt)

@@ -9,7 +9,7 @@ A creds file is a copy, made of the jwt of the store and of the seed.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.claims import Account, Operator, signing_key
 from seedless.errors import SeedlessError, StoreError
@@ -66,7 +66,7 @@ def user_key(store: Store, subject: str, *addresses: tuple[str, ...]) -> Softwar
     return found
 
 
-def key_files(store: Store, jwt: Jwt[Any], seed: SoftwareKey | None) -> Mapping[Path, str | None]:
+def key_files(store: Store, jwt: Jwt[object], seed: SoftwareKey | None) -> Mapping[Path, str | None]:
     """Return the files of the key store that are missing for *jwt*: the *seed*, or public keys alone.
 
     What is there stays, whatever it holds: a public key in the place of a seed was somebody's decision.

@@ -20,7 +20,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -68,7 +68,7 @@ class LastJwt:
     issued_at: int
 
     @classmethod
-    def of(cls, jwt: Jwt[Any]) -> LastJwt:
+    def of(cls, jwt: Jwt[object]) -> LastJwt:
         """Return what the ledger keeps of *jwt*."""
         return cls(hashlib.sha256(jwt.text.encode("ascii")).hexdigest(), jwt.issued_at)
 
@@ -81,7 +81,7 @@ class OperatorRecord:
     requests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     subjects: Mapping[str, LastJwt] = field(default_factory=lambda: MappingProxyType({}))
 
-    def ended(self, request: str, transcript: str, current: Iterable[Jwt[Any]]) -> OperatorRecord:
+    def ended(self, request: str, transcript: str, current: Iterable[Jwt[object]]) -> OperatorRecord:
         """Return the book after the ceremony of *request*: the jwts *current* then, the signed ones last."""
         subjects = {one.claims.sub: LastJwt.of(one) for one in current if is_kept(one)}
         return OperatorRecord(
@@ -91,7 +91,7 @@ class OperatorRecord:
         )
 
 
-def is_kept(jwt: Jwt[Any]) -> bool:
+def is_kept(jwt: Jwt[object]) -> bool:
     """Report whether a ledger keeps the last one of such jwts: of operators, accounts and users."""
     return isinstance(jwt.claims.body, Operator | Account | User)
 

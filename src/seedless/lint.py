@@ -77,7 +77,7 @@ class LintedJwt:
     findings: tuple[Finding, ...]
 
 
-def judge_jwt(what: str, jwt: Jwt[Any], around: LintContext) -> LintedJwt:
+def judge_jwt(what: str, jwt: Jwt[object], around: LintContext) -> LintedJwt:
     """Return the findings on *jwt*, which exists, under the name *what*."""
     found = (msgspec.structs.replace(finding, about=what) for finding in _findings(jwt, around))
     return LintedJwt(what, tuple(found))
@@ -97,7 +97,7 @@ def l001_jwt_can_be_read(failure: SeedlessError) -> Iterator[Finding]:
     yield error("L001", "", failure.message, failure.hint)
 
 
-def l002_members_are_known(jwt: Jwt[Any]) -> Iterator[Finding]:
+def l002_members_are_known(jwt: Jwt[object]) -> Iterator[Finding]:
     """All members of the claims are known.
 
     What is not known is not shown and not judged; it is lost when the jwt is signed again.
@@ -106,7 +106,7 @@ def l002_members_are_known(jwt: Jwt[Any]) -> Iterator[Finding]:
         yield warning("L002", unknown.path, "is not known here", "look with a newer version")
 
 
-def l003_jwt_is_of_version_2(jwt: Jwt[Any]) -> Iterator[Finding]:
+def l003_jwt_is_of_version_2(jwt: Jwt[object]) -> Iterator[Finding]:
     """A jwt is of version 2, which servers and tools write since 2020.
 
     Version 1 can be read, and not signed again as it is.
@@ -128,7 +128,7 @@ def l004_scoped_user_carries_no_lists(jwt: Jwt[User], context: Context) -> Itera
         yield error("L004", "nats", text, "sign it again: seedless sign")
 
 
-def l005_account_is_known(jwt: Jwt[Any], context: Context) -> Iterator[Finding]:
+def l005_account_is_known(jwt: Jwt[object], context: Context) -> Iterator[Finding]:
     """The account of a user or an activation is known here.
 
     Without it nothing can be stated of trust.
@@ -167,7 +167,7 @@ def _findings(jwt: Jwt[Any], around: LintContext) -> Iterator[Finding]:
             yield from rule(change, msgspec.structs.replace(context, jwts=jwts))
 
 
-def _parent(jwt: Jwt[Any]) -> str:
+def _parent(jwt: Jwt[object]) -> str:
     """Return the account that a user or an activation is of; empty for others."""
     body = jwt.claims.body
     return body.issuer_account or str(jwt.issuer) if isinstance(body, User | Activation) else ""
@@ -274,7 +274,7 @@ def l007_user_lies_with_its_account(jwt: Jwt[Any], key: str) -> Iterator[Finding
 
 
 def l008_creds_hold_the_jwt_of_the_store(
-    jwt: Jwt[Any], store: Store, account: str, user: str
+    jwt: Jwt[object], store: Store, account: str, user: str
 ) -> Iterator[Finding]:
     """The creds file of a user is a copy of the jwt in the store.
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.claims import Account, Operator, Scope, signing_key
 from seedless.errors import BadKey, StoreError
@@ -96,6 +96,7 @@ def key_file_content(path: Path, public_key: PublicKey) -> KeyFileContent:
     text = _text(path)
     if text is None:
         return KeyFileContent.NOTHING
+    # What a migration leaves in place of a seed, see `SeedReplacement`.
     if text == str(public_key):
         return KeyFileContent.PUBLIC
     if seed_in(path) is None:
@@ -111,6 +112,8 @@ def seed_in(path: Path) -> SoftwareKey | None:
         key = SoftwareKey.parse(_text(path) or "")
     except BadKey:
         return None
+    # A seed in a file with another key's name would be put on the token under that name, and sign for
+    # somebody else.
     return key if str(key.public_key) == path.stem else None
 
 
@@ -132,7 +135,7 @@ def back_up(keys: list[NscKey], folder: Path) -> dict[Path, str]:
     return files
 
 
-def _named(jwt: Jwt[Any]) -> Iterator[tuple[str, str]]:
+def _named(jwt: Jwt[object]) -> Iterator[tuple[str, str]]:
     """Yield the keys of *jwt*, as text, with the names that they are to have on a token."""
     name, body = jwt.claims.name, jwt.claims.body
     yield jwt.claims.sub, name
@@ -143,12 +146,15 @@ def _named(jwt: Jwt[Any]) -> Iterator[tuple[str, str]]:
         key = signing_key(entry)
         title = f"{name} {entry.role}" if isinstance(entry, Scope) and entry.role else f"{name} signing"
         if PublicKey.parse(key).role in {Role.OPERATOR, Role.ACCOUNT}:
+            # Two plain signing keys have the same title; labels on a token may repeat, but people choose by
+            # them.
             yield key, title if title not in seen else f"{title} {key[1:7]}"
             seen.add(title)
 
 
 def _xdg(environment: Mapping[str, str], name: str, default: Path) -> Path:
     folder = Path(environment.get(name, ""))
+    # The XDG base directory specification has relative paths ignored.
     return folder if folder.is_absolute() else default
 
 

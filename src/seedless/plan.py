@@ -182,7 +182,7 @@ def new_user(
     *,
     account: Jwt[Account],
     issuer: PublicKey,
-    around: tuple[Jwt[Any], ...],
+    around: tuple[Jwt[object], ...],
     now: int,
     times: ValidityTimes,
 ) -> Intent:
@@ -204,10 +204,10 @@ def new_user(
 
 
 def changed(
-    claims: Claims[Any],
+    claims: Claims[object],
     issuer: PublicKey,
     *,
-    replaces: Jwt[Any] | None,
+    replaces: Jwt[object] | None,
     now: int,
     reason: str,
     address: tuple[str, ...] | None = None,
@@ -231,7 +231,7 @@ def _revocation_times(account: Account) -> list[int]:
     return [time for revocations in lists for time in revocations.values()]
 
 
-def revocations(key: str, jwts: Iterable[Jwt[Any]], now: int) -> dict[str, int]:
+def revocations(key: str, jwts: Iterable[Jwt[object]], now: int) -> dict[str, int]:
     """Return what revokes *key* (key text, or `*` for everyone) now: expiry (Unix seconds), by key.
 
     It applies to every one of *jwts*, those that are known, of its subject. One from the future is
@@ -258,7 +258,7 @@ def revoked(
     return {**existing, **{key: max(time, kept.get(key, 0)) for key, time in added.items()}}
 
 
-def resigned(change: Change, around: tuple[Jwt[Any], ...], now: int) -> Intent:
+def resigned(change: Change, around: tuple[Jwt[object], ...], now: int) -> Intent:
     """Plan one *change* beside the jwts *around* it."""
     return Intent(lambda _: Plan((change,), now, around))
 

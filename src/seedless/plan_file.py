@@ -56,7 +56,7 @@ class _PlanMembers(msgspec.Struct, frozen=True):
     placements: tuple[_StoreWriteMembers, ...]
 
 
-def canonical(value: Any) -> bytes:  # noqa: ANN401 - what JSON holds
+def canonical(value: object) -> bytes:
     """Return *value* as canonical JSON (RFC 8785; of numbers only integers below 2**53 occur here)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -66,7 +66,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def written(plan: Plan) -> dict[str, Any]:
+def written(plan: Plan) -> dict[str, object]:
     """Return *plan* as the members of its file."""
     return {
         "format": FORMAT,
@@ -103,7 +103,7 @@ def parse(data: bytes) -> Plan:
     return plan_of(strict(data), "plan")
 
 
-def strict(data: bytes) -> Any:  # noqa: ANN401 - what JSON holds
+def strict(data: bytes) -> object:
     """Return what canonical JSON and one line end state; raise `UsageError` for any other spelling."""
     text = data.removesuffix(b"\n")
     if text == data:
@@ -208,7 +208,7 @@ def _require_one_each(plan: Plan, where: str) -> None:
 
     Of two that are current one is older: whoever shows it as the predecessor has rolled the other back.
     """
-    current: dict[str, jwt.Jwt[Any]] = {}
+    current: dict[str, jwt.Jwt[object]] = {}
     before = [*(change.replaces for change in plan.changes), *(write.replaces for write in plan.store_writes)]
     for jwt_after in (*plan.around, *filter(None, before)):
         if current.setdefault(jwt_after.claims.sub, jwt_after) != jwt_after:
@@ -223,11 +223,11 @@ def _require_one_each(plan: Plan, where: str) -> None:
         raise UsageError(f"{where} takes the operator away, and puts none in its place", _MADE)
 
 
-def _optional(text: str | None, where: str) -> jwt.Jwt[Any] | None:
+def _optional(text: str | None, where: str) -> jwt.Jwt[object] | None:
     return None if text is None else _jwt(text, where)
 
 
-def _jwt(text: str, where: str) -> jwt.Jwt[Any]:
+def _jwt(text: str, where: str) -> jwt.Jwt[object]:
     try:
         found = jwt.read(text)  # an existing jwt may be spelled unusually; what is to be signed may not
     except SeedlessError as error:

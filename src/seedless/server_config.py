@@ -77,11 +77,11 @@ resolver_preload: {{
 
 
 def memory(
-    operator: Jwt[Any],
-    accounts: Sequence[Jwt[Any]],
+    operator: Jwt[object],
+    accounts: Sequence[Jwt[object]],
     system_account: str | None = None,
     *,
-    spares: Sequence[Jwt[Any]] = (),
+    spares: Sequence[Jwt[object]] = (),
 ) -> str:
     """Return the configuration of a server that has all *accounts* in memory (`resolver: MEMORY`).
 
@@ -95,21 +95,22 @@ def memory(
     if system_account is not None:
         parts.append(f"system_account: {system_account}\n\n")
     parts.append("resolver: MEMORY\n\nresolver_preload: {\n")
+    # By key, as nsc sorts them: a configuration that is written again differs only where accounts do.
     for key, account in sorted(by_key.items()):
         parts.append(f"  // Account {quoted(account.claims.name)}\n  {key}: {account.text}\n\n")
     return "".join([*parts, "}\n"])
 
 
 def full(
-    operator: Jwt[Any],
-    accounts: Sequence[Jwt[Any]],
+    operator: Jwt[object],
+    accounts: Sequence[Jwt[object]],
     *,
     folder: str = "./jwt",
     allow_delete: bool = False,
     interval: str = "2m",
     timeout: str = "1.9s",
     system_account: str | None = None,
-    spares: Sequence[Jwt[Any]] = (),
+    spares: Sequence[Jwt[object]] = (),
 ) -> str:
     """Return the configuration of a server that accounts are pushed to (`resolver: { type: full }`).
 
@@ -125,14 +126,14 @@ def full(
 
 
 def cache(
-    operator: Jwt[Any],
-    accounts: Sequence[Jwt[Any]],
+    operator: Jwt[object],
+    accounts: Sequence[Jwt[object]],
     *,
     folder: str = "./jwt",
     ttl: str = "1h",
     timeout: str = "1.9s",
     system_account: str | None = None,
-    spares: Sequence[Jwt[Any]] = (),
+    spares: Sequence[Jwt[object]] = (),
 ) -> str:
     """Return the configuration of a server that asks others for accounts (`resolver: { type: cache }`).
 
@@ -157,6 +158,8 @@ def nkey_users(
             raise UsageError(f"{key} is not a user's key", "NKey users are public keys that begin with U")
     if len(set(public_keys)) != len(public_keys) or not public_keys:
         raise UsageError("every NKey user occurs once, and at least one does")
+    # Permissions for a key that is not listed would be dropped without a word, and the person believe that
+    # they hold.
     if strangers := granted.keys() - set(public_keys):
         raise UsageError(f"there are permissions for {min(strangers)}, who is not among the users")
     users = [_user(key, granted.get(key)) for key in public_keys]
@@ -182,6 +185,8 @@ def _members(
     """Return what configurations of both kinds of resolver state."""
     by_key = _by_key(operator, accounts)
     system = system_account or operator.claims.body.system_account
+    # A server with a full resolver ends at its start without the system account, and nobody could log in to
+    # push it.
     if system not in by_key:
         raise UsageError("servers that keep accounts need the operator's system account", _SYSTEM)
     return {
@@ -233,6 +238,8 @@ def _by_key(operator: Jwt[Any], accounts: Sequence[Jwt[Any]]) -> dict[str, Jwt[A
 
 def _user(key: PublicKey, permissions: Permissions | None) -> str:
     if permissions is None:
+        # `nkey` and not `user`: `{ user: "U…" }` is accepted by nats-server and lets anybody in who has
+        # read the public key, without a signature (measured, 2.15.1).
         return f"    {{ nkey: {key} }}\n"
     response = permissions.resp
     members = [
@@ -255,6 +262,7 @@ def _subjects(name: str, permission: Permission) -> list[str]:
 def _path(folder: str) -> str:
     """Return *folder* as nsc writes it, in single quotes, if it can be there."""
     text = _string(folder)
+    # In single quotes the parser of nats-server takes no escapes; in double ones a backslash begins one.
     return text if "\\" in text or "'" in text else f"'{folder}'"
 
 

@@ -64,7 +64,7 @@ class Keys(Protocol):
     def create(self, keys: Sequence[NewKey]) -> Mapping[NewKey, PublicKey]:
         """Create *keys* on the token that is chosen for new keys, or their own, and register them."""
 
-    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         """Yield the jwt of each draft, in their order, signed by the key of its issuer and verified."""
 
 
@@ -87,7 +87,7 @@ class Plan(msgspec.Struct, frozen=True):
         # What the plan deletes is not there any more for its own changes: an import from a deleted
         # account is judged as one from nobody.
         gone = {one.replaces.claims.sub for one in self.store_writes if one.replaces and one.jwt is None}
-        claims: dict[str, Claims[Any]] = {
+        claims: dict[str, Claims[object]] = {
             **{sub: jwt.claims for sub, jwt in current.items() if sub not in gone},
             **{one.jwt.claims.sub: one.jwt.claims for one in self.store_writes if one.jwt},
             **{change.draft.claims.sub: change.draft.claims for change in self.changes},
@@ -157,7 +157,7 @@ def dated(plan: Plan, reset_time: Collection[str] = ()) -> Plan:
     return msgspec.structs.replace(plan, changes=tuple(changes))
 
 
-def _times_of_revocation(change: Change, accounts: Mapping[str, Claims[Any]], now: int) -> list[int]:
+def _times_of_revocation(change: Change, accounts: Mapping[str, Claims[object]], now: int) -> list[int]:
     """Return the first seconds at which what *change* issues is not revoked, as far as they are near."""
     claims = change.draft.claims
     if not isinstance(claims.body, User | Activation):
@@ -179,7 +179,7 @@ def issue(
     keys: Callable[[Plan], AbstractContextManager[Keys]],
     record: Callable[[Sequence[Signed], Sequence[StoreWrite]], None],
     clock: Clock | None = None,
-) -> tuple[Jwt[Any], ...]:
+) -> tuple[Jwt[object], ...]:
     """Run *intent* from plan to record and return the jwts, every signature verified.
 
     *judge* puts a plan before the rules, and before a policy where one is pinned; *review* sees plan and
@@ -210,7 +210,7 @@ def issue(
 
 def _record(
     plan: Plan, keys: Keys, record: Callable[[Sequence[Signed], Sequence[StoreWrite]], None]
-) -> Iterator[Jwt[Any]]:
+) -> Iterator[Jwt[object]]:
     jwts = keys.sign(change.draft for change in plan.changes)
     signed = zip(plan.changes, jwts, strict=True)
     # Counted and not looked ahead: to learn whether another jwt follows, the next one would have to be

@@ -7,7 +7,7 @@ inventory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -36,7 +36,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
 NO_BACKUP = Backup(kind="none")
 
 
-def substitutes(public_key: str, claims: Claims[Any], *, is_strict: bool = False) -> tuple[str, ...]:
+def substitutes(public_key: str, claims: Claims[object], *, is_strict: bool = False) -> tuple[str, ...]:
     """Return the other keys that *claims*, of an operator or account, list for the same work as *public_key*.
 
     A scope is replaced by a scope of the same role alone. Under an operator that *is_strict* an identity
@@ -51,7 +51,7 @@ def substitutes(public_key: str, claims: Claims[Any], *, is_strict: bool = False
     return tuple(key for key, what in work.items() if key != public_key and what == wanted)
 
 
-def _work(claims: Claims[Any], *, is_strict: bool) -> Iterator[tuple[str, str]]:
+def _work(claims: Claims[object], *, is_strict: bool) -> Iterator[tuple[str, str]]:
     """Yield each key of *claims* and what it signs: empty for everything, `role NAME` for a scope."""
     body = claims.body
     if not isinstance(body, Operator | Account):
@@ -64,7 +64,7 @@ def _work(claims: Claims[Any], *, is_strict: bool) -> Iterator[tuple[str, str]]:
 
 def backups(
     inventory: Inventory,
-    claims: Iterable[Claims[Any]],
+    claims: Iterable[Claims[object]],
     recorded: Mapping[PublicKey, int],
     keys: Iterable[PublicKey] | None = None,
 ) -> dict[PublicKey, Backup]:
@@ -94,6 +94,7 @@ def _backup(
     for other in others:
         known = inventory.get(PublicKey.parse(other))
         spares += _elsewhere(entry, known.places) if known else ()
+    # A spare on a token comes before shares: it signs today, shares have to be brought together first.
     if spares:
         return Backup(kind="spare", checked_at=max(place.verified_at for place in spares))
     if key in recorded:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.claims import Account, Scope, signing_key
 from seedless.errors import SeedlessError, StoreError, UsageError
@@ -99,7 +99,7 @@ def _node(
             raise StoreError("there is no jwt")
     except SeedlessError as error:
         return TreeNode(kind=kind, name=name, damaged=error.message, findings=findings_of, children=children)
-    body: Any = jwt.claims.body
+    body: object = jwt.claims.body
     return TreeNode(
         kind=kind,
         name=jwt.claims.name,
@@ -115,7 +115,7 @@ def _node(
     )
 
 
-def _signing_keys(jwt: Jwt[Any], on_tokens: Mapping[str, str]) -> Iterator[TreeSigningKey]:
+def _signing_keys(jwt: Jwt[object], on_tokens: Mapping[str, str]) -> Iterator[TreeSigningKey]:
     for entry in getattr(jwt.claims.body, "signing_keys", ()):
         key = signing_key(entry)
         yield TreeSigningKey(

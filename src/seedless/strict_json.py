@@ -44,7 +44,7 @@ class Parsed(msgspec.Struct, frozen=True):
     words: str
     parse: Callable[[str], Any]
 
-    def read(self, value: object) -> Any:  # noqa: ANN401 - what it becomes
+    def read(self, value: object) -> object:
         """Return what the text *value* becomes."""
         if type(value) is not str:
             raise _NotAsExpected(f"is not {self.words}")
@@ -132,10 +132,10 @@ def _reader(kind: Any) -> _Read:  # noqa: ANN401, PLR0911 - a type, and one retu
     return _of_struct(kind) if issubclass(kind, msgspec.Struct) else _of_scalar(kind)
 
 
-def _of_scalar(kind: Any) -> _Read:  # noqa: ANN401 - a type
+def _of_scalar(kind: object) -> _Read:
     sentence = f"is not {_WORDS[kind]}"
 
-    def read_scalar(value: Any) -> Any:  # noqa: ANN401 - JSON
+    def read_scalar(value: object) -> object:
         # Not isinstance: true is an integer to Python, and a number that is none to Go is text to `wire`.
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise _NotAsExpected(sentence)
@@ -144,10 +144,10 @@ def _of_scalar(kind: Any) -> _Read:  # noqa: ANN401 - a type
     return read_scalar
 
 
-def _of_choice(choices: tuple[Any, ...]) -> _Read:
+def _of_choice(choices: tuple[object, ...]) -> _Read:
     sentence = f"is none of {', '.join(map(str, choices))}"
 
-    def read_choice(value: Any) -> Any:  # noqa: ANN401 - JSON
+    def read_choice(value: object) -> object:
         if type(value) is bool or value not in choices:
             raise _NotAsExpected(sentence)
         return value
@@ -160,18 +160,18 @@ def _of_enum(kind: type[StrEnum]) -> _Read:
     return lambda value: kind(read_choice(value))
 
 
-def _of_union(kind: Any) -> _Read:  # noqa: ANN401 - a type
+def _of_union(kind: object) -> _Read:
     options = [option for option in get_args(kind) if option is not NoneType]
     has_null = len(options) < len(get_args(kind))
     read_other = _of_options(options)
 
-    def read_union(value: Any) -> Any:  # noqa: ANN401 - JSON
+    def read_union(value: object) -> object:
         return None if value is None and has_null else read_other(value)
 
     return read_union
 
 
-def _of_options(options: list[Any]) -> _Read:
+def _of_options(options: list[object]) -> _Read:
     """Return what reads a value of one of *options*: tagged Structs, or a list and something else."""
     if len(options) == 1:
         return _reader(options[0])
@@ -202,7 +202,7 @@ def _of_tagged(options: list[Any]) -> _Read:
 
 
 def _of_object(read_item: _Read) -> _Read:
-    def read_object(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    def read_object(value: object) -> dict[str, object]:
         if type(value) is not dict:
             raise _NotAsExpected(_OBJECT)
         items = {}
@@ -218,7 +218,7 @@ def _of_object(read_item: _Read) -> _Read:
 
 
 def _of_list(read_item: _Read) -> _Read:
-    def read_list(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+    def read_list(value: object) -> tuple[object, ...]:
         if not isinstance(value, list):
             raise _NotAsExpected("is not a list")
         items = []

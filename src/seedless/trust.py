@@ -45,12 +45,12 @@ _LISTS = ("src", "times", "allowed_connection_types")
 _SCALARS = ("times_location", "subs", "data", "payload", "bearer_token", "proxy_required")
 
 
-def did_sign(parent: Jwt[Any], child: Jwt[Any]) -> bool:
+def did_sign(parent: Jwt[object], child: Jwt[object]) -> bool:
     """Report whether *child* is issued by the identity of *parent* or by one of its signing keys."""
     return may_issue(parent.claims, str(child.issuer), child.claims)
 
 
-def may_issue(parent: Claims[Any], issuer: str, child: Claims[Any]) -> bool:
+def may_issue(parent: Claims[object], issuer: str, child: Claims[object]) -> bool:
     """Report whether *issuer* (key text) is the identity or a signing key of *parent*, and may issue *child*.
 
     A strict operator's identity signs only itself; a user or an activation by a signing key must name its
@@ -64,6 +64,7 @@ def may_issue(parent: Claims[Any], issuer: str, child: Claims[Any]) -> bool:
     if isinstance(body, Account):
         if issuer == parent.sub:
             return True
+        # Without `issuer_account` a server would look the account up under the signing key, and find none.
         named = isinstance(child.body, User | Activation) and child.body.issuer_account == parent.sub
         return named and issuer in {signing_key(entry) for entry in body.signing_keys}
     return False
@@ -118,7 +119,7 @@ def refusal(operator: Claims[Operator], account: Claims[Account], user: Jwt[User
     return ""
 
 
-def is_revoked(account: Jwt[Account], child: Jwt[Any]) -> bool:
+def is_revoked(account: Jwt[Account], child: Jwt[object]) -> bool:
     """Report whether *account* has revoked *child*: issued at or before the time for it or for everyone.
 
     Users are revoked by the account, activations by the exports that they are for. A jwt without a time or
@@ -129,7 +130,7 @@ def is_revoked(account: Jwt[Account], child: Jwt[Any]) -> bool:
     return any(child.issued_at <= time for time in revocation_times(account.claims.body, child.claims))
 
 
-def revocation_times(account: Account, child: Claims[Any]) -> list[int]:
+def revocation_times(account: Account, child: Claims[object]) -> list[int]:
     """Return the times (Unix seconds) of the revocations in *account* that are for *child*, or for everyone.
 
     What is issued at one of them, or before, is revoked.
@@ -164,7 +165,7 @@ def carried_limits(user: Jwt[User]) -> tuple[str, ...]:
     return tuple(carried)
 
 
-def dependents(jwt: Jwt[Any], key: PublicKey, now: int) -> tuple[str, ...]:
+def dependents(jwt: Jwt[object], key: PublicKey, now: int) -> tuple[str, ...]:
     """Return how *jwt* depends on *key* at *now* (Unix seconds): its subject, signing key, issuer.
 
     The raw key counts, in whichever role the jwt names it.
@@ -180,7 +181,7 @@ def dependents(jwt: Jwt[Any], key: PublicKey, now: int) -> tuple[str, ...]:
     return tuple(tie for tie, is_so in found.items() if is_so)
 
 
-def is_expired(jwt: Jwt[Any], now: int) -> bool:
+def is_expired(jwt: Jwt[object], now: int) -> bool:
     """Report whether *jwt* has an end, and it has passed at *now* (Unix seconds)."""
     return 0 < jwt.claims.exp <= now
 

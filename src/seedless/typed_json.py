@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
@@ -29,7 +29,7 @@ _UINT64_MAX = 2**64 - 1
 class _Walk(msgspec.Struct):
     unknown: list[Unknown] = msgspec.field(default_factory=list)
 
-    def check(self, value: object, kind: inspect.Type, path: str) -> Any:  # noqa: ANN401 - JSON
+    def check(self, value: object, kind: inspect.Type, path: str) -> object:
         if value is None:
             raise BadClaims(f"{path}: null is not a value", "leave the member out", path=path, rule="null")
         match kind:
@@ -41,7 +41,7 @@ class _Walk(msgspec.Struct):
                 items = enumerate(value)
                 return [self.check(v, kind.item_type, at(path, i)) for i, v in items]
             case inspect.DictType():
-                members: dict[str, Any] = _expect(value, dict, "an object", path)
+                members: dict[str, object] = _expect(value, dict, "an object", path)
                 for name in members:
                     _expect(name, str, "text as the name of a member", path)
                 return {k: self.check(v, kind.value_type, join(path, k)) for k, v in members.items()}
@@ -50,7 +50,7 @@ class _Walk(msgspec.Struct):
             case _:
                 return scalar(value, kind, path)
 
-    def _struct(self, value: object, kind: inspect.StructType, path: str) -> dict[str, Any]:
+    def _struct(self, value: object, kind: inspect.StructType, path: str) -> dict[str, object]:
         if not isinstance(value, dict):
             raise mismatch(value, "an object", path)
         fields = {f.encode_name: f.type for f in kind.fields}
@@ -64,7 +64,7 @@ class _Walk(msgspec.Struct):
                 self.unknown.append(Unknown(place, text_of(item)))
         return known
 
-    def _union(self, value: object, kind: inspect.UnionType, path: str) -> Any:  # noqa: ANN401 - JSON
+    def _union(self, value: object, kind: inspect.UnionType, path: str) -> object:
         choices = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
         structs = [t for t in choices if isinstance(t, inspect.StructType)]
         if isinstance(value, dict) and structs:
@@ -151,7 +151,7 @@ def _plain(value: object) -> object:
     return value
 
 
-def refuse_folded(members: Mapping[str, Any], names: Mapping[str, Any], path: str = "") -> None:
+def refuse_folded(members: Mapping[str, object], names: Mapping[str, object], path: str = "") -> None:
     """Raise `BadClaims` when a member is one of *names*, or another member, but for upper and lower case.
 
     Go matches names without regard to case (encoding/json, `Unmarshal`), so such a member is read there.
@@ -170,7 +170,7 @@ def refuse_folded(members: Mapping[str, Any], names: Mapping[str, Any], path: st
 
 
 @functools.cache
-def info(kind: Any) -> inspect.Type:  # noqa: ANN401 - a type, or a parametrised one
+def info(kind: object) -> inspect.Type:
     """Return what msgspec knows of the type *kind*."""
     return inspect.type_info(kind)
 

@@ -96,18 +96,18 @@ class StoreView:
         self._recorded = recorded or {}
 
     @functools.cached_property
-    def _operator(self) -> Jwt[Any] | None:
+    def _operator(self) -> Jwt[object] | None:
         return _read(self._store) if self._store else None
 
     @functools.cached_property
-    def _accounts(self) -> dict[str, Jwt[Any]]:
+    def _accounts(self) -> dict[str, Jwt[object]]:
         if self._store is None:
             return {}
         # Reversed, so that of two accounts with one key the first by name is left in the dictionary.
         read = (_read(self._store, name) for name in reversed(self._store.children()))
         return {jwt.claims.sub: jwt for jwt in read if jwt}  # of two with one key, the first by name
 
-    def judge(self, what: str, jwt: Jwt[Any], near: Jwt[Any] | None = None) -> VerifiedJwt:
+    def judge(self, what: str, jwt: Jwt[object], near: Jwt[object] | None = None) -> VerifiedJwt:
         """Return the findings on *jwt*, named *what*; *near* is the account that it lies with."""
         unusual = " ".join(spelling(jwt) or ()).strip()
         account = self._account_of(jwt, near)
@@ -121,7 +121,7 @@ class StoreView:
     def _known(self) -> dict[str, PublicKey]:
         return {str(entry.public_key): entry.public_key for entry in self._inventory}
 
-    def _backup(self, jwt: Jwt[Any]) -> BackupKind | Literal[""]:
+    def _backup(self, jwt: Jwt[object]) -> BackupKind | Literal[""]:
         body = jwt.claims.body
         if not isinstance(body, Operator | Account):
             return ""
@@ -134,7 +134,7 @@ class StoreView:
         kinds = {one.kind for one in backups(self._inventory, claims, self._recorded, keys).values()}
         return min(kinds, key=("none", "shares", "spare").index)
 
-    def _account_of(self, jwt: Jwt[Any], near: Jwt[Any] | None) -> Jwt[Any] | None:
+    def _account_of(self, jwt: Jwt[object], near: Jwt[object] | None) -> Jwt[object] | None:
         """Return the account of a user or an activation, as far as it is known."""
         body = jwt.claims.body
         if not isinstance(body, User | Activation):
@@ -142,7 +142,7 @@ class StoreView:
         key = body.issuer_account or str(jwt.issuer)
         return near if near and near.claims.sub == key else self._accounts.get(key)
 
-    def _trust(self, jwt: Jwt[Any], account: Jwt[Any] | None) -> str:
+    def _trust(self, jwt: Jwt[object], account: Jwt[object] | None) -> str:
         if self._store is None:
             return "unknown"
         operator = self._operator
@@ -158,14 +158,14 @@ class StoreView:
                 return self._trust_below(operator, account, jwt)
         return "unknown"
 
-    def _trust_below(self, operator: Jwt[Any], account: Jwt[Any] | None, jwt: Jwt[Any]) -> str:
+    def _trust_below(self, operator: Jwt[object], account: Jwt[object] | None, jwt: Jwt[object]) -> str:
         if account is None:
             return "account is not in the store"
         if not trust.did_sign(operator, account):
             return f"its account is {self._untrusted(account)}"
         return _with_current(operator, account, jwt)
 
-    def _replaced(self, operator: Jwt[Any]) -> str:
+    def _replaced(self, operator: Jwt[object]) -> str:
         """State that the identity of *operator* is not the key of its name in the inventory, or nothing.
 
         `nsc reissue operator` on a shared folder makes a new identity in software, and signs all of it again.
@@ -177,7 +177,7 @@ class StoreView:
             return ""
         return f"its identity is not the key of the inventory, {former[0]}"
 
-    def _untrusted(self, account: Jwt[Any]) -> str:
+    def _untrusted(self, account: Jwt[object]) -> str:
         """State what an account is that no key of the operator has signed."""
         is_managed = self._store is not None and self._store.managed
         is_request = is_managed and str(account.issuer) == account.claims.sub
@@ -302,8 +302,8 @@ def _look(store: Store, view: StoreView, unit: _Unit) -> Iterator[VerifiedJwt]:
 
 
 def _judged(
-    store: Store, view: StoreView, what: str, address: tuple[str, ...], near: Jwt[Any] | None = None
-) -> tuple[VerifiedJwt, Jwt[Any] | None]:
+    store: Store, view: StoreView, what: str, address: tuple[str, ...], near: Jwt[object] | None = None
+) -> tuple[VerifiedJwt, Jwt[object] | None]:
     try:
         jwt = store.get(*address)
         if jwt is None:
@@ -313,7 +313,7 @@ def _judged(
     return view.judge(what, jwt, near), jwt
 
 
-def _read(store: Store, *address: str) -> Jwt[Any] | None:
+def _read(store: Store, *address: str) -> Jwt[object] | None:
     try:
         return store.get(*address)
     except SeedlessError:
@@ -331,7 +331,7 @@ def _with_current(operator: Jwt[Any], account: Jwt[Any], jwt: Jwt[Any]) -> str:
     return refusal or "trusted"
 
 
-def _times(jwt: Jwt[Any], now: int) -> str:
+def _times(jwt: Jwt[object], now: int) -> str:
     if 0 < jwt.claims.exp <= now:
         return f"expired {moment(jwt.claims.exp)}"
     if jwt.claims.nbf > now:

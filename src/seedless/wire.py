@@ -181,7 +181,7 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON is what it is
     return value
 
 
-def parse_pairs(data: bytes, text: str) -> Any:  # noqa: ANN401 - JSON is what it is
+def parse_pairs(data: bytes, text: str) -> object:
     """Read one JSON value, which is *data* as *text*, with every object as `Pairs`; raise `BadClaims`."""
     return _decoded(data, text, _pairs_decoder())
 
@@ -192,7 +192,7 @@ def count_text(data: bytes, text: str) -> int:
     return sum(found[0].lower() == spelled for found in _STRING.finditer(data))
 
 
-def _decoded(data: bytes, text: str, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - JSON
+def _decoded(data: bytes, text: str, decoder: json.JSONDecoder) -> object:
     if _is_deep(data):
         raise BadClaims(f"the JSON is nested deeper than {MAX_DEPTH} levels", rule="too-deep")
     from json import JSONDecodeError  # see `_decoder`
@@ -284,7 +284,7 @@ def _constant(text: str) -> NoReturn:
     raise JSONDecodeError(f"there is no number {text}", text, 0)
 
 
-def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | Pairs:
+def _members(pairs: Sequence[tuple[str, object]]) -> dict[str, object] | Pairs:
     """Return the members as a dict, or as `Pairs` where a name occurs twice."""
     members = dict(pairs)
     return members if len(members) == len(pairs) else Pairs(pairs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.app import deletion, edits, renaming, revocations
 from seedless.app.arguments import Time
@@ -74,7 +74,7 @@ class Accounts:
         name: str,
         change: Change[Account] | None = None,
         *,
-        limits: Mapping[str, Any] | None = None,
+        limits: Mapping[str, object] | None = None,
         expiry: Time | None = None,
         tags: Iterable[str] = (),
         public_key: PublicKey | str | None = None,
@@ -109,7 +109,7 @@ class Accounts:
         name: str,
         change: Change[Account] | None = None,
         *,
-        limits: Mapping[str, Any] | None = None,
+        limits: Mapping[str, object] | None = None,
         expiry: Time | None = None,
         tags: Iterable[str] = (),
         add_signing_keys: Iterable[str | PublicKey] = (),
@@ -191,7 +191,7 @@ def _issuer(workspace: Workspace, operator: Claims[Operator], wanted: str | None
     return None if workspace.store.managed and wanted is None and str(issuer) not in known else issuer
 
 
-def _bearers(workspace: Workspace, account: str) -> list[Jwt[Any]]:
+def _bearers(workspace: Workspace, account: str) -> list[Jwt[object]]:
     """Return the users of *account* that prove no key: by their jwts, or by the scopes that issued them."""
     entries = workspace.account(account).claims.body.signing_keys
     scopes = {one.key for one in entries if isinstance(one, Scope) and one.template.bearer_token}

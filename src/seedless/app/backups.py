@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.claims import Operator, signing_key
 from seedless.errors import SeedlessError
@@ -87,7 +87,7 @@ def _is_judged(change: Change) -> bool:
     return change.draft.issuer.role in _SIGNING
 
 
-def _claims(workspace: Workspace, operator: str) -> Iterator[Claims[Any]]:
+def _claims(workspace: Workspace, operator: str) -> Iterator[Claims[object]]:
     """Yield the claims of *operator* and its accounts, as far as they can be read."""
     store = open_store(workspace.root, operator)
     for address in ((), *((name,) for name in store.children())):

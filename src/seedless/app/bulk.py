@@ -5,7 +5,7 @@ The PIN that has opened a token in this process opens it for the workers too: a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.nkey import PublicKey
 from seedless.pin import asks_again
@@ -49,8 +49,8 @@ class CachedPin:
 
 
 def in_bulk(
-    workspace: Workspace, place: tuple[Path, KeyUri], pins: PinSource, drafts: Iterable[Draft[Any]]
-) -> Iterator[Jwt[Any]]:
+    workspace: Workspace, place: tuple[Path, KeyUri], pins: PinSource, drafts: Iterable[Draft[object]]
+) -> Iterator[Jwt[object]]:
     """Yield the jwts of *drafts*, in their order, signed on the token at *place*: its module and URI."""
     from seedless.pkcs11.isolation.pool import open_pool  # only where many are signed
 
@@ -64,7 +64,7 @@ def in_bulk(
         allow_extractable=[PublicKey.parse(key) for key in settings.allow_extractable],
         challenges=workspace.challenge_journal,
     )
-    ahead: dict[int, Jwt[Any]] = {}
+    ahead: dict[int, Jwt[object]] = {}
     wanted = 0
     with opening as pool:
         for at, jwt in pool.complete_all(drafts):

@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.app import (
     arguments,
@@ -89,7 +89,7 @@ class Ceremonies:
 
     def prepare(
         self,
-        plan: Plan | Preview[Any],
+        plan: Plan | Preview[object],
         *,
         reason: str,
         expires: Time = "7d",
@@ -146,7 +146,7 @@ class Ceremonies:
         approve: ApproveKeys,
         output: str | Path,
         policy: str | Path | None = None,
-        statements: Iterable[str | Jwt[Any]] = (),
+        statements: Iterable[str | Jwt[object]] = (),
         present: Iterable[str] = (),
         exceptions: Iterable[str] = (),
         device_info: Iterable[tuple[str, bytes]] = (),

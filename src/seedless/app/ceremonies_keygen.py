@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -235,7 +235,7 @@ class _KeygenTokens:
         )  # fmt: skip
         return made, challenges
 
-    def sign(self, drafts: Sequence[Draft[Any]]) -> Sequence[Jwt[Any]]:
+    def sign(self, drafts: Sequence[Draft[object]]) -> Sequence[Jwt[object]]:
         """Return the jwt of each draft, signed on the token of its issuer."""
         return list(self._open.sign(drafts))
 

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -100,14 +100,14 @@ class _Stage:
             made = token.generate(label_for(key.role, f"placeholder {number}"))
             self.table[str(key)] = str(PublicKey(key.role, made.raw or b""))
 
-    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         for one in drafts:
             yield one.complete(self.token.signer(one.issuer).sign(one.signing_input))
 
-    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, object]:
         return reported_by_driver(self.token, self.token.find(public_key.raw))
 
-    def only(self, one: Draft[Any]) -> Jwt[Any]:
+    def only(self, one: Draft[object]) -> Jwt[object]:
         return next(iter(self.sign([one])))
 
 

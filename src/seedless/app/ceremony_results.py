@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -49,7 +49,7 @@ class Acceptance(Struct, frozen=True, kw_only=True):
     job: AcceptanceJob
 
     @property
-    def signed(self) -> tuple[Jwt[Any], ...]:
+    def signed(self) -> tuple[Jwt[object], ...]:
         """The jwts that were signed, in the order of the request."""
         return tuple(self.check.progress.signed) if self.check.progress else ()
 

@@ -13,7 +13,7 @@ import contextlib
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -160,6 +160,8 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         plan, kinds = self.request.plan, {"operator": 0, "account": 1}
         accounts = plan.accounts
 
+        # People read the beginning with the most attention. What opens access comes first, and within that
+        # who signs for others before who does not.
         def rank(change: Change) -> tuple[bool, int]:
             effects = {difference.effect for difference in diff_change(change, accounts)}
             widens = change.replaces is None or Effect.WIDENS in effects
@@ -180,6 +182,8 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
 
     def names(self, change: Change) -> Mapping[str, str]:
         """Return names for the keys (text) in *change*: those of the store, else those of the request."""
+        # Without a name for its own subject: the name in the request is what is to be reviewed, and must
+        # not vouch for itself.
         own = {change.draft.claims.sub: ""}
         known = known_names(self.job.workspace, change)
         return ChainMap(own, known, self.job.names_in(self.request))  # type: ignore[arg-type]  # it is only read
@@ -208,6 +212,8 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         """
         self.report.require_clean()
         key = _public_key(witness)
+        # Refused here and not when the statements are counted: that would be in the ceremony, when the
+        # witness has gone.
         why = witness_problem(key, self.context.policy.witnesses, self.request.signers)
         if why:
             raise Refused(why, "[witnesses] of the policy lists who counts")
@@ -219,7 +225,7 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         self,
         *,
         approve: ApproveReview,
-        statements: Iterable[str | Jwt[Any]] = (),
+        statements: Iterable[str | Jwt[object]] = (),
         present: Iterable[str] = (),
         output: str | Path | None = None,
         device_info: Iterable[tuple[str, bytes]] = (),
@@ -291,7 +297,7 @@ class WitnessStatement(Struct, frozen=True, kw_only=True):
         """Return the key and the token that has it, found without a PIN; nothing for a key in software."""
         return () if self.job.software else tuple(where(self.job.workspace, [self.witness]))
 
-    def sign(self, *, approve: ApproveStatement) -> Jwt[Any]:
+    def sign(self, *, approve: ApproveStatement) -> Jwt[object]:
         """Return the signed statement; nothing is written.
 
         Raise `Refused` for consent to another request, `UsageError`, `TokenError` and `PinError`.
@@ -366,6 +372,8 @@ def opened(
     """Give the review of *request*, see `Ceremonies.open`."""
     check_token_options(workspace)
     with root_lock(workspace.root).held(workspace.observer.waits):
+        # Read under the lock, since the ledger decides what is a replay: of two reviews of one request at
+        # once both would find it new.
         review = reviewed(workspace, request, first_use)
         review.job.is_alone = True
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import open_tokens
@@ -43,7 +43,7 @@ class TokenKeys:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     signers: dict[PublicKey, Signer] = field(default_factory=dict)
 
-    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         """Yield the jwt of each draft, one after the other, signed on the token that has its issuer's key."""
         for draft in drafts:
             if draft.issuer not in self.signers:

@@ -29,7 +29,7 @@ __all__ = ["ClaimsSigning", "read_claims"]
 _DASHES = "---"
 
 
-def read_claims(text: str, kind: str | None = None, *, source: str = "") -> Claims[Any] | Jwt[Any]:
+def read_claims(text: str, kind: str | None = None, *, source: str = "") -> Claims[object] | Jwt[object]:
     """Return the claims in *text*, which is JSON, or the jwt that it is, bare or in a creds file.
 
     *kind* is that of the claims where `nats.type` does not report it; errors begin with *source*. Raise
@@ -39,7 +39,7 @@ def read_claims(text: str, kind: str | None = None, *, source: str = "") -> Clai
     with _named(source):
         if bare.count(".") != 2:  # noqa: PLR2004 - the parts of a jwt
             return jwts.claims_from_json(kind, text)
-        given: Jwt[Any] = jwts.read(bare)
+        given: Jwt[object] = jwts.read(bare)
     if given.unknown:
         paths = ", ".join(member.path for member in given.unknown)
         raise BadClaims(
@@ -67,14 +67,14 @@ class ClaimsSigning:
 
     def preview(
         self,
-        given: Claims[Any] | Jwt[Any],
+        given: Claims[object] | Jwt[object],
         *,
         issuer: str | PublicKey | None = None,
         record: bool = False,
         output: str | Path | None = None,
         upgrade: bool = False,
         source: str = "",
-    ) -> Preview[Edited[Any]]:
+    ) -> Preview[Edited[object]]:
         """Preview *given* claims, or the same claims as in a jwt, which the new one replaces.
 
         What the store has for the same subject is replaced too: the new jwt is always later. *issuer* is the
@@ -113,7 +113,7 @@ class ClaimsSigning:
         )
 
 
-def _is_recorded(claims: Claims[Any], stored: Jwt[Any], issuer: PublicKey | None) -> bool:
+def _is_recorded(claims: Claims[object], stored: Jwt[object], issuer: PublicKey | None) -> bool:
     """Return whether *stored* has these *claims*, by *issuer* where that is named."""
     return issuer in {None, stored.issuer} and is_same(claims, stored.claims)
 
@@ -131,9 +131,9 @@ def _named(source: str) -> Iterator[None]:
 
 def _issuer(
     workspace: Workspace,
-    around: tuple[Jwt[Any], ...],
-    claims: Claims[Any],
-    previous: Jwt[Any] | None,
+    around: tuple[Jwt[object], ...],
+    claims: Claims[object],
+    previous: Jwt[object] | None,
     named: str | None,
 ) -> PublicKey:
     """Return the key that signs: the one *named*, that of the jwt, or the one that the store suggests."""
@@ -155,7 +155,7 @@ def _is_key(text: str) -> bool:
     return True
 
 
-def _parent(around: tuple[Jwt[Any], ...], claims: Claims[Any]) -> Claims[Any] | None:
+def _parent(around: tuple[Jwt[object], ...], claims: Claims[object]) -> Claims[object] | None:
     known = {jwt.claims.sub: jwt.claims for jwt in around}
     match claims.body:
         case Operator():
@@ -169,8 +169,11 @@ def _parent(around: tuple[Jwt[Any], ...], claims: Claims[Any]) -> Claims[Any] | 
 
 
 def _replaced(
-    workspace: Workspace, claims: Claims[Any], previous: Jwt[Any] | None, address: tuple[str, ...] | None
-) -> Jwt[Any] | None:
+    workspace: Workspace,
+    claims: Claims[object],
+    previous: Jwt[object] | None,
+    address: tuple[str, ...] | None,
+) -> Jwt[object] | None:
     """Return the latest of the *previous* jwt and what the store has for the subject.
 
     Raise `UsageError` when what is to be recorded at *address* would take the place of another subject, or

@@ -80,7 +80,7 @@ def delete_account(
     plan = deletion(workspace, jwt, users)
     files = _account_files(workspace, name, users, creds=creds, seeds=seeds)
 
-    def finish(_: tuple[Jwt[Any], ...]) -> AccountDeleted:
+    def finish(_: tuple[Jwt[object], ...]) -> AccountDeleted:
         # Counted after the deletion, not before: what is reported as left is what another command would
         # still find.
         store, folder = workspace.store, jwt.claims.name.strip()
@@ -103,7 +103,7 @@ def delete_account(
     )
 
 
-def deletion(workspace: Workspace, jwt: Jwt[Any], users: Held) -> Plan:
+def deletion(workspace: Workspace, jwt: Jwt[object], users: Held) -> Plan:
     """Return the plan without the account of *jwt* and its *users*; nothing in it is signed."""
     name = jwt.claims.name.strip()
     gone = [(user, held if isinstance(held, Jwt) else None) for user, held in users]
@@ -114,7 +114,7 @@ def deletion(workspace: Workspace, jwt: Jwt[Any], users: Held) -> Plan:
     return Plan((), workspace.now, (workspace.operator(),), tuple(store_writes))
 
 
-def _refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> tuple[Notice, ...]:
+def _refuse_needed(workspace: Workspace, jwt: Jwt[object], *, force: bool) -> tuple[Notice, ...]:
     """Raise `UsageError` for the system account, and without *force* for one that others depend on."""
     operator = workspace.operator()
     # Not even with *force*: a resolver refuses the delete of it, and without its jwt no claims can be
@@ -142,7 +142,7 @@ def _refuse_needed(workspace: Workspace, jwt: Jwt[Any], *, force: bool) -> tuple
     return tuple(notices)
 
 
-def _depending(workspace: Workspace, jwt: Jwt[Any]) -> dict[str, list[str]]:
+def _depending(workspace: Workspace, jwt: Jwt[object]) -> dict[str, list[str]]:
     """Return which accounts of the store depend on that of *jwt*, and how."""
     key = jwt.claims.sub
     # Accounts that cannot be read are not counted as dependents: a damaged file must not keep its
@@ -192,7 +192,7 @@ def delete_users(
     plan = Plan(changes, workspace.now, (workspace.operator(), parent), gone)
     files = _user_files(workspace, account, names, users, creds=creds, seeds=seeds)
 
-    def finish(_: tuple[Jwt[Any], ...]) -> UsersDeleted:
+    def finish(_: tuple[Jwt[object], ...]) -> UsersDeleted:
         store, known = workspace.store, workspace.known_keys()
         subjects = [jwt.claims.sub for jwt in users.values()]
         once = tuple(dict.fromkeys(names))

@@ -101,7 +101,7 @@ class DesiredState:
             notices=tuple(_left_importing(planned, current)),
         )
 
-    def export(self) -> dict[str, Any]:
+    def export(self) -> dict[str, object]:
         """Return the store as a desired state, as `json` and TOML write it; applying it changes nothing."""
         workspace = self._workspace
         accounts = {jwt.claims.name.strip(): jwt for jwt in workspace.all_accounts()}

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -189,7 +189,7 @@ class _Loss:
     def _is_lost(self, key: str) -> bool:
         return any(str(entry.public_key) == key for entry in self.lost)
 
-    def _signer(self, claims: Claims[Any]) -> PublicKey | None:
+    def _signer(self, claims: Claims[object]) -> PublicKey | None:
         """Return the key of *claims* that signs after the loss, None where none is left."""
         key = issuing_key(claims, self.known)
         is_forbidden = self.is_strict and str(key) == claims.sub

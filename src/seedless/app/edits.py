@@ -90,7 +90,7 @@ def edit(
     return preview(workspace, Intent(plan, wanted), _edited, notices=notices, files=files, judge=judge)
 
 
-def _edited(jwts: tuple[Jwt[Any], ...]) -> Edited[Any]:
+def _edited(jwts: tuple[Jwt[object], ...]) -> Edited[object]:
     (jwt,) = jwts
     return Edited(jwt, changed=True)
 
@@ -119,7 +119,9 @@ def stored(workspace: Workspace, address: tuple[str, ...]) -> Jwt[Any]:
     return jwt
 
 
-def issuer_of(workspace: Workspace, before: Jwt[Any], after: Claims[Any], wanted: str | None) -> PublicKey:
+def issuer_of(
+    workspace: Workspace, before: Jwt[object], after: Claims[object], wanted: str | None
+) -> PublicKey:
     """Return the key that signs *after*: the one *wanted*, else that of *before* where it still may."""
     if isinstance(after.body, Operator):
         return issuing_key(after, (), wanted or after.sub)
@@ -194,7 +196,7 @@ def new_claims(name: str, body: B, change: Change[B] | None) -> Claims[B]:
     return applied(change, Claims(sub="", name=name, body=body))
 
 
-def times_of(claims: Claims[Any]) -> ValidityTimes:
+def times_of(claims: Claims[object]) -> ValidityTimes:
     """Return the validity period of *claims*."""
     return ValidityTimes(start=claims.nbf, expiry=claims.exp)
 

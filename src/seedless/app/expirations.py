@@ -91,7 +91,7 @@ def _state(expires: int, now: int, within: int) -> ExpiryState:
     return ExpiryState.SOON if expires <= now + within else ExpiryState.LATER
 
 
-def _stored(workspace: Workspace) -> Iterator[tuple[tuple[str, ...], Jwt[Any] | SeedlessError]]:
+def _stored(workspace: Workspace) -> Iterator[tuple[tuple[str, ...], Jwt[object] | SeedlessError]]:
     """Yield all that the store has, with its address: the jwt, or why it cannot be read."""
     try:
         yield (), workspace.operator()
@@ -103,7 +103,7 @@ def _stored(workspace: Workspace) -> Iterator[tuple[tuple[str, ...], Jwt[Any] | 
             yield (account, user), jwt
 
 
-def _activations(jwt: Jwt[Any]) -> Iterator[Jwt[Any]]:
+def _activations(jwt: Jwt[object]) -> Iterator[Jwt[object]]:
     if isinstance(jwt.claims.body, Account):
         for token in tokens(jwt.claims.body):
             if token.activation is not None:

@@ -99,7 +99,7 @@ def new_identity(
     now: int,
     *,
     keep_old: bool,
-    around: tuple[Jwt[Any], ...] = (),
+    around: tuple[Jwt[object], ...] = (),
 ) -> Plan:
     """Return the plan by which *new* is the operator's identity, and signs *accounts* (by name).
 

@@ -85,7 +85,7 @@ def read_jwt(name: str) -> Jwt[object]:
     return parsed_jwt(read_input(name), name)
 
 
-def parsed_jwt(text: str, name: str) -> Jwt[Any]:
+def parsed_jwt(text: str, name: str) -> Jwt[object]:
     """Return the jwt in *text*, bare or of a creds file; the error names the file *name*."""
     try:
         return jwt.read(jwt_in(text))
@@ -131,7 +131,7 @@ def checked(given: Jwt[Any], where: str, body: type[Operator | Account | User]) 
         raise
 
 
-def _fetched(url: str) -> Jwt[Any]:
+def _fetched(url: str) -> Jwt[object]:
     """Return the jwt at *url*; raise `UsageError` where nothing can be had from there.
 
     What comes over plain http may be anybody's operator: only this machine is asked in that way.

@@ -43,7 +43,9 @@ class _Side(msgspec.Struct, frozen=True):
     issuer: str = ""
 
 
-def diff(workspace: Workspace, new: Jwt[Any] | Claims[Any], old: Jwt[Any] | Claims[Any] | None) -> Comparison:
+def diff(
+    workspace: Workspace, new: Jwt[object] | Claims[object], old: Jwt[object] | Claims[object] | None
+) -> Comparison:
     """Compare *new* with *old*, see `Workspace.diff`."""
     after = _side(new)
     before = _stored(workspace, after.claims.sub) if old is None else _side(old)
@@ -52,7 +54,7 @@ def diff(workspace: Workspace, new: Jwt[Any] | Claims[Any], old: Jwt[Any] | Clai
     return Comparison(_compared(before, after, names), is_new=before is None)
 
 
-def stored_jwt(workspace: Workspace, name: str) -> Jwt[Any]:
+def stored_jwt(workspace: Workspace, name: str) -> Jwt[object]:
     """Return the jwt that *name* has in the store: a name, ACCOUNT/USER, or a public key.
 
     Raise `UsageError` where it has none; the message is for a name that is not that of a file either.
@@ -76,7 +78,7 @@ def stored_jwt(workspace: Workspace, name: str) -> Jwt[Any]:
     return found
 
 
-def _side(given: Jwt[Any] | Claims[Any]) -> _Side:
+def _side(given: Jwt[object] | Claims[object]) -> _Side:
     if isinstance(given, Claims):
         return _Side(given)
     return _Side(given.claims, given.unknown, str(given.issuer))
@@ -127,7 +129,7 @@ def verify_store(workspace: Workspace, *, jobs: int = 1) -> Iterator[VerifiedJwt
 
 
 def verify(
-    workspace: Workspace, jwts: Iterable[tuple[str, Jwt[Any] | SeedlessError]]
+    workspace: Workspace, jwts: Iterable[tuple[str, Jwt[object] | SeedlessError]]
 ) -> Iterator[VerifiedJwt]:
     """Yield the verdict on each of *jwts*, see `Workspace.verify`."""
     from seedless.verification import StoreView, VerifiedJwt, inventory_of, recorded_below  # see above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -47,6 +47,8 @@ def judged(
         reset_time=frozenset(workspace.settings.reset_time),
         managed=workspace.has_store and workspace.store.managed,
     )
+    # The rules before the policy: a policy may narrow what the rules allow, and its findings are listed
+    # first, since nothing waives them.
     report = judge_claims(plan.changes, context)
     misfits = [one for change in plan.changes for one in _misfits(workspace, plan, change, context)]
     if misfits:
@@ -67,6 +69,8 @@ def judged(
         )
         found = Report.of([*judge(workspace.policy, plan.changes, context), *report.findings])
         report = msgspec.structs.replace(report, findings=found.findings)
+    # At the very end, so that what is waived is still shown, and counted, in reviews and in the JSON of a
+    # plan.
     return waive(report, workspace.settings.allow)
 
 
@@ -86,7 +90,7 @@ def _misfits(workspace: Workspace, plan: Plan, change: Change, context: Context)
     yield from scopes.misfits(change, users, context)
 
 
-def _stored(workspace: Workspace) -> list[Jwt[Any]]:
+def _stored(workspace: Workspace) -> list[Jwt[object]]:
     """Return the operator and the accounts of the store that can be read; none where there is no operator."""
     with contextlib.suppress(SeedlessError):
         return [workspace.operator(), *workspace.readable_accounts()]
@@ -107,10 +111,10 @@ def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
     return found
 
 
-def _current(plan: Plan, stored: Iterable[Jwt[Any]]) -> Mapping[str, Jwt[Any]]:
+def _current(plan: Plan, stored: Iterable[Jwt[object]]) -> Mapping[str, Jwt[object]]:
     """Return the jwts of the operator and of the accounts that *plan* is about, as the store has them."""
     about = plan.context
-    found: dict[str, Jwt[Any]] = dict(about.jwts)
+    found: dict[str, Jwt[object]] = dict(about.jwts)
     for jwt in stored:
         if isinstance(jwt.claims.body, Operator) or jwt.claims.sub in about.claims:
             found.setdefault(jwt.claims.sub, jwt)

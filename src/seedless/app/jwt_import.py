@@ -118,7 +118,7 @@ def import_operator(workspace: Workspace, jwt: Jwt[Operator] | str, *, force: bo
     return _placed(child, (), given, before, (), finish)
 
 
-def _replaced_operator(workspace: Workspace, given: Jwt[Operator], *, force: bool) -> Jwt[Any] | None:
+def _replaced_operator(workspace: Workspace, given: Jwt[Operator], *, force: bool) -> Jwt[object] | None:
     before, name = workspace.store.get(), quoted(given.claims.name.strip())
     if before is not None and before.claims.sub != given.claims.sub:
         raise UsageError(
@@ -261,7 +261,7 @@ def _account_of(workspace: Workspace, user: Jwt[User]) -> Jwt[Account]:
 
 def _replaced_user(
     workspace: Workspace, user: Jwt[User], address: tuple[str, ...], *, overwrite: bool
-) -> Jwt[Any] | None:
+) -> Jwt[object] | None:
     """Return what the store has at *address*; raise `UsageError` unless *user* may take its place."""
     before = workspace.store.get(*address)
     if before is None:
@@ -277,7 +277,7 @@ def _replaced_user(
     return before
 
 
-def _require_newer(what: str, before: Jwt[Any] | None, given: Jwt[Any], hint: str) -> None:
+def _require_newer(what: str, before: Jwt[object] | None, given: Jwt[object], hint: str) -> None:
     if before is not None and before.issued_at > given.issued_at:
         raise UsageError(
             f"{what} of the store is newer: issued {moment(before.issued_at)}, and the file's "

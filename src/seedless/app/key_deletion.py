@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -205,7 +205,7 @@ def require_unneeded(workspace: Workspace, public_key: PublicKey) -> None:
         )
 
 
-def _every_jwt(store: Store) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]]:
+def _every_jwt(store: Store) -> Iterator[tuple[str, Jwt[object] | SeedlessError]]:
     yield _read(store)
     for account in store.children():
         yield _read(store, account)
@@ -213,7 +213,7 @@ def _every_jwt(store: Store) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]]:
             yield _read(store, account, user)
 
 
-def _read(store: Store, *address: str) -> tuple[str, Jwt[Any] | SeedlessError]:
+def _read(store: Store, *address: str) -> tuple[str, Jwt[object] | SeedlessError]:
     kind = ("operator", "account", "user")[len(address)]
     where = f"{kind} {shown('/'.join(address) or store.operator)}"
     if address:

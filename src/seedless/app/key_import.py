@@ -57,6 +57,8 @@ class KeyImport:
         self.label = label_for(self.public_key.role, name)
         self.previous = workspace.inventory().get(self.public_key)
         # Raises where the inventory has the raw key under another role, before a token is opened.
+        # The same 32 bytes can be an operator's and an account's key by their prefix alone. A signature by
+        # one would verify under the other.
         workspace.inventory().with_entry(
             KeyEntry(public_key=self.public_key, uri="pkcs11:", role=self.public_key.role)
         )
@@ -71,6 +73,8 @@ class KeyImport:
         lock = root_lock(workspace.root)
         with lock.held(workspace.observer.waits), open_tokens(workspace, writable=True) as tokens:
             token = tokens.chosen()
+            # Under the lock of the workspace: of two imports of one key at once the second would put it on
+            # the token twice, and which one signs would be chance.
             imported = token.import_key(self._key, self.label)
             return _register(workspace, token, self.public_key, self._name, imported)
 
@@ -119,6 +123,7 @@ class FolderImport:
     def run(self) -> tuple[KeyEntry, ...]:
         """Import what is missing: seeds into the key store, and keys onto the token; return those entries."""
         workspace = self._workspace
+        # Seeds of users first: they need no token, and stay when no token is there.
         atomic.write(self._missing_files())
         missing = self._missing_on_token()
         if not missing:
@@ -139,6 +144,7 @@ def _files(folder: Path, names: dict[str, str], *, recurse: bool) -> Iterator[tu
     if not folder.is_dir():
         raise UsageError(f"there is no folder {shown(folder)}", "name the one that the .nk files are in")
     for path in sorted(folder.rglob("*.nk") if recurse else folder.glob("*.nk")):
+        # A .nk file with a public key alone is what nsc and `nats auth` are content with; it is no slip.
         text = (atomic.read(path) or b"").decode("ascii", errors="replace").strip()
         if not text.startswith("S"):
             continue
@@ -163,6 +169,8 @@ def put_on_token(workspace: Workspace, tokens: OpenTokens, software: SoftwareKey
     except NoKey:
         key = token.import_key(software, label_for(software.public_key.role, name))
     else:
+        # The key may be there with attributes that would be refused later. Whether it signs at all is the
+        # question here: SoftHSM takes seeds of 31 or 64 bytes and fails at the first signature only.
         signer = token.signer(software.public_key, allow_extractable=True)
         signer.sign(challenge("import a key", secrets.token_bytes(32)))
     return _register(workspace, token, software.public_key, name, key)

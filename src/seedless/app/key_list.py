@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -137,7 +137,7 @@ def keys_in_jwts(workspace: Workspace) -> dict[PublicKey, ListedKey]:
     return found
 
 
-def _readable(store: Store) -> Iterator[tuple[Address, Jwt[Any]]]:
+def _readable(store: Store) -> Iterator[tuple[Address, Jwt[object]]]:
     accounts = [(name,) for name in store.children()]
     users = [(*account, name) for account in accounts for name in store.children(*account)]
     for address in ((), *accounts, *users):
@@ -149,7 +149,7 @@ def _readable(store: Store) -> Iterator[tuple[Address, Jwt[Any]]]:
             yield address, jwt
 
 
-def _keys_in(jwt: Jwt[Any]) -> Iterator[str]:
+def _keys_in(jwt: Jwt[object]) -> Iterator[str]:
     body = jwt.claims.body
     yield jwt.claims.sub
     yield from map(signing_key, getattr(body, "signing_keys", ()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -454,7 +454,7 @@ def _keep_attestation(workspace: Workspace, found: Attestation) -> None:
 
 def _seeds(
     workspace: Workspace, account: str | None, user: str | None
-) -> Iterator[tuple[Jwt[Any], str, SoftwareKey]]:
+) -> Iterator[tuple[Jwt[object], str, SoftwareKey]]:
     """Yield the jwts whose keys have seeds in files, with the names of their owners and the keys."""
     for owner in [workspace.account(account)] if account else workspace.all_accounts():
         body, name = owner.claims.body, owner.claims.name.strip()
@@ -471,7 +471,7 @@ def _seeds(
                 yield jwt, f"{name}/{one}", key
 
 
-def _user_seed(workspace: Workspace, jwt: Jwt[Any], path: Path, creds: str | None) -> SoftwareKey | None:
+def _user_seed(workspace: Workspace, jwt: Jwt[object], path: Path, creds: str | None) -> SoftwareKey | None:
     """Return the key of the user of *jwt*; raise `StoreError` when all there is are *creds* with another."""
     in_creds = parse_user_key(creds) if creds else None
     if in_creds is not None and str(in_creds.public_key) == jwt.claims.sub:

@@ -36,6 +36,8 @@ def on_store_of_nsc(workspace: W, paths: NscPaths) -> W:
             f"there is no store of nsc in {shown(paths.root)}", "name its folder with --data-dir"
         )
     name = workspace.settings.operator or (paths.operator if paths.operator in names else None)
+    # A copy, with what was read for the other store left out: the observer, the PIN and the open tokens are
+    # the same.
     found = copy.copy(workspace)
     for read in ("root", "store", "inventory_path"):
         vars(found).pop(read, None)
@@ -128,6 +130,7 @@ class NscMigration:
 
     def replacement(self, backup: Path) -> SeedReplacement:
         """Return the replacement of the seeds of all keys that are on a token, after a copy into *backup*."""
+        # Resolved, since a link into the key store would make nsc find, and people delete, the only copies.
         if backup.resolve().is_relative_to(self.paths.keys.resolve()):
             raise UsageError(f"the backup {shown(backup)} is inside the key store", "name another folder")
         known = self.workspace.known_keys()
@@ -159,4 +162,6 @@ class SeedReplacement:
                 raise UsageError(
                     f"the backup {shown(path)} does not hold what was written", "try another disk"
                 )
+        # Replaced and not removed: a key file with the public key satisfies nsc and `nats auth`, where a
+        # missing one ends in errors and a panic (measured).
         atomic.write({key.path: str(key.public_key) for key in self.keys})

@@ -116,7 +116,7 @@ class Operators:
             system=keys.system(user.public_key, system_account, is_strict=is_strict) if user else None,
         )
 
-        def finish(jwts: tuple[Jwt[Any], ...]) -> OperatorAdded:
+        def finish(jwts: tuple[Jwt[object], ...]) -> OperatorAdded:
             workspace.store = child.store
             return _added(child.store, jwts)
 

@@ -180,7 +180,7 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
 class Approve(Protocol):
     """Decide whether what was previewed is signed."""
 
-    def __call__(self, preview: Preview[Any], /) -> bool:
+    def __call__(self, preview: Preview[object], /) -> bool:
         """Return whether it may be signed; called under the lock, before any token is opened."""
 
 
@@ -193,7 +193,7 @@ class Job(Generic[R_co]):
         self,
         workspace: Workspace,
         intent: Intent,
-        finish: Callable[[tuple[Jwt[Any], ...]], R_co],
+        finish: Callable[[tuple[Jwt[object], ...]], R_co],
         *,
         seeds: Sequence[SoftwareKey],
         files: Files,

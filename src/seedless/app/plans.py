@@ -67,7 +67,7 @@ class Plans:
         left = remaining(workspace, plan)
         passed = len(plan.changes) - len(left.changes)
 
-        def finish(jwts: tuple[Jwt[Any], ...]) -> PlanSigned:
+        def finish(jwts: tuple[Jwt[object], ...]) -> PlanSigned:
             self._workspace.store = workspace.store
             creds = tuple(_creds_left(workspace, plan))
             return PlanSigned(digest=digest, jwts=jwts, passed=passed, creds_left=creds)
@@ -129,7 +129,7 @@ def judged_with_store_writes(workspace: Workspace, plan: Plan) -> Report:
 
 
 def _about_placed(
-    jwt: Jwt[Any], plan: Plan, current: Jwt[Any] | None, trusted: TrustChain | None
+    jwt: Jwt[object], plan: Plan, current: Jwt[object] | None, trusted: TrustChain | None
 ) -> Iterator[Finding]:
     statement = Statement.of(jwt)
     why = trusted.rejection_reason(statement) if trusted else ""

@@ -46,7 +46,7 @@ class Recorder:
 
     def __call__(self, signed: Sequence[Signed], store_writes: Sequence[StoreWrite]) -> None:
         """Write all of it or nothing."""
-        jwts: dict[tuple[str, ...], Jwt[Any] | None] = {one.address: one.jwt for one in store_writes}
+        jwts: dict[tuple[str, ...], Jwt[object] | None] = {one.address: one.jwt for one in store_writes}
         jwts |= {change.address: jwt for change, jwt in signed if change.address is not None}
         # The operation's own files come last: a creds file that it writes on purpose wins over the one that
         # follows from the seed.
@@ -78,14 +78,14 @@ class Recorder:
                 found[store.creds_path(*address)] = format_creds(jwt, key)
         return found
 
-    def _seed(self, store: Store, jwt: Jwt[Any], *addresses: tuple[str, ...]) -> SoftwareKey | None:
+    def _seed(self, store: Store, jwt: Jwt[object], *addresses: tuple[str, ...]) -> SoftwareKey | None:
         """Return the key of the user of *jwt*, where its seed is known."""
         known = self._seeds.get(jwt.claims.sub)
         return known or user_key(store, jwt.claims.sub, *addresses)
 
 
 def _left(
-    users: Mapping[tuple[str, ...], Jwt[Any] | None], workspace: Workspace
+    users: Mapping[tuple[str, ...], Jwt[object] | None], workspace: Workspace
 ) -> dict[str, list[tuple[str, ...]]]:
     """Return the addresses that users are leaving, by their subjects: those that lose a jwt.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -62,9 +62,9 @@ class Subjects:
     def __init__(self, workspace: Workspace) -> None:
         """Take the store of *workspace*."""
         self._workspace = workspace
-        self._read: dict[tuple[str, ...], dict[str, Jwt[Any]]] = {}
+        self._read: dict[tuple[str, ...], dict[str, Jwt[object]]] = {}
 
-    def get(self, claims: Claims[Any], address: tuple[str, ...] | None) -> Jwt[Any] | None:
+    def get(self, claims: Claims[object], address: tuple[str, ...] | None) -> Jwt[object] | None:
         """Return what the store has about the subject of *claims*; a user is looked for at *address*."""
         match claims.body:
             case Operator():
@@ -79,19 +79,19 @@ class Subjects:
                 return None if place is None else self._workspace.store.get(*place)
         return None
 
-    def _in(self, *address: str) -> dict[str, Jwt[Any]]:
+    def _in(self, *address: str) -> dict[str, Jwt[object]]:
         if address not in self._read:
             held = (jwt for _, jwt in self._workspace.each(*address) if not isinstance(jwt, SeedlessError))
             self._read[address] = {jwt.claims.sub: jwt for jwt in held}
         return self._read[address]
 
 
-def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None) -> None:
+def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[object] | None) -> None:
     """Raise `StoreChanged` unless what the plan was judged against is still there, or is replaced by it."""
     made = {change.draft.claims.sub for change in plan.changes}
     gone = [one.replaces for one in plan.store_writes if one.address == () and one.jwt is None]
     around = [jwt for jwt in plan.around if jwt.claims.sub not in made and jwt not in gone]
-    jwts: list[Jwt[Any]] = [operator] if operator and around else []
+    jwts: list[Jwt[object]] = [operator] if operator and around else []
     jwts += workspace.readable_accounts() if around else []
     current = {jwt.claims.sub: jwt for jwt in jwts}
     # Compared as text and not as claims: two jwts with equal claims and other issuers are judged
@@ -105,7 +105,7 @@ def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[Any] | None)
 def _is_done(
     workspace: Workspace,
     change: Change,
-    away: Mapping[tuple[str, ...], Jwt[Any] | None],
+    away: Mapping[tuple[str, ...], Jwt[object] | None],
     subjects: Subjects,
 ) -> bool:
     """Return whether the store has what *change* makes; raise `StoreError` when it has another state.

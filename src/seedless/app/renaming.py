@@ -47,7 +47,7 @@ def _renamed(jwts: tuple[Jwt[Any], ...], done: Jwt[Any] | None) -> Edited[Any]:
     return Edited(jwts[0] if done is None else done, changed=True)
 
 
-def _account_left(workspace: Workspace, before: Jwt[Any], new: str) -> Jwt[Any] | None:
+def _account_left(workspace: Workspace, before: Jwt[object], new: str) -> Jwt[object] | None:
     """Return the account under its *new* name, that a run has left which was ended before it was done.
 
     Raise `UsageError` when the name is another's, or cannot be one.
@@ -59,14 +59,14 @@ def _account_left(workspace: Workspace, before: Jwt[Any], new: str) -> Jwt[Any] 
     return there
 
 
-def _account_change(workspace: Workspace, before: Jwt[Any], new: str, issuer: str | None) -> Change:
+def _account_change(workspace: Workspace, before: Jwt[object], new: str, issuer: str | None) -> Change:
     after = replace(before.claims, name=new)
     key = issuer_of(workspace, before, after, issuer)
     reason = f"was {before.claims.name}"
     return changed(after, key, replaces=before, now=workspace.now, reason=reason, address=(new,))
 
 
-def _moves(workspace: Workspace, before: Jwt[Any], new: str) -> tuple[StoreWrite, ...]:
+def _moves(workspace: Workspace, before: Jwt[object], new: str) -> tuple[StoreWrite, ...]:
     """Return where the users go, and last that the old name goes, by which a run that was ended goes on."""
     old = before.claims.name.strip()
     store_writes = []
@@ -98,7 +98,7 @@ def rename_user(workspace: Workspace, account: str, old: str, new: str) -> Previ
     )
 
 
-def _user_left(workspace: Workspace, before: Jwt[Any], address: tuple[str, ...]) -> Jwt[Any] | None:
+def _user_left(workspace: Workspace, before: Jwt[object], address: tuple[str, ...]) -> Jwt[object] | None:
     """Return the jwt under the new name that a run, ended before it was done, has left; else None.
 
     Raise `UsageError` when the name is another's, or cannot be one.

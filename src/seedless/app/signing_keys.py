@@ -56,7 +56,7 @@ class SigningKeys:
         jetstream: JetStreamPermissions | None = None,
         description: str | None = None,
         issuer: str | None = None,
-    ) -> Preview[Edited[Any]]:
+    ) -> Preview[Edited[object]]:
         """Preview a new signing key of *account*, or of the operator: created on the token, or a given *key*.
 
         With a *role*, a *template*, *jetstream* or a *description* it is a scope of an account: its users
@@ -75,7 +75,7 @@ class SigningKeys:
         name = f"{before.claims.name if account is None else account} {role or 'signing'}"
         subjects, notices = signing_key_subjects(workspace, before, name, (str(key),))
 
-        def change(claims: Claims[Any], keys: tuple[str, ...]) -> Claims[Any]:
+        def change(claims: Claims[object], keys: tuple[str, ...]) -> Claims[object]:
             if not is_scope:
                 return with_keys(claims, keys)
             made = template if template is not None else Template.new()
@@ -119,7 +119,7 @@ class SigningKeys:
             why = "users of a scope carry no permissions of their own"
             notices = locking_out(users, why, "add a new key as a scope", force=force)
 
-        def changed(claims: Claims[Any], _: tuple[str, ...]) -> Claims[Any]:
+        def changed(claims: Claims[object], _: tuple[str, ...]) -> Claims[object]:
             entry = entry_of(claims, wanted)
             scope = entry if isinstance(entry, Scope) else Scope(key=entry, template=Template.new())
             members = {"role": role, "description": description}
@@ -133,7 +133,7 @@ class SigningKeys:
 
     def remove(
         self, account: str | None, *keys: str | PublicKey, force: bool = False, issuer: str | None = None
-    ) -> Preview[Edited[Any]]:
+    ) -> Preview[Edited[object]]:
         """Preview the removal of signing *keys* (keys, or roles of scopes) of *account*, or of the operator.
 
         Raise `UsageError` while something in the store is signed by one of them; with *force* that is a

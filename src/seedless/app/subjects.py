@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.app.pipeline import Notice
 from seedless.claims import signing_key
@@ -41,7 +41,7 @@ def reused(key: PublicKey, name: str) -> Notice:
 
 
 def signing_key_subjects(
-    workspace: Workspace, before: Jwt[Any], name: str, given: Sequence[str]
+    workspace: Workspace, before: Jwt[object], name: str, given: Sequence[str]
 ) -> tuple[tuple[PlanSubject, ...], tuple[Notice, ...]]:
     """Return whose keys *given* are, each `generate` or a public key of the role of *before*'s subject.
 
@@ -85,7 +85,7 @@ def _signing_key(text: str, role: Role) -> PublicKey:
     return key
 
 
-def _unused_signing_key(workspace: Workspace, before: Jwt[Any], role: Role, name: str) -> PublicKey | None:
+def _unused_signing_key(workspace: Workspace, before: Jwt[object], role: Role, name: str) -> PublicKey | None:
     """Return a key that was created for this and is not used: never one that was removed, which is older."""
     created = [
         entry.public_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -172,8 +172,7 @@ class Sessions:
 
     def close(self) -> None:
         """Close all tokens; whoever asks again opens them anew."""
-        # Before the stack: closing a token may raise, and a session that is half closed must not be handed
-        # out again.
+        # First: a session whose closing has failed must not be handed out again.
         self.opened.clear()
         self.pins.clear()
         self.infos.clear()
@@ -282,8 +281,6 @@ class OpenTokens:
             return None
         named = named_uri(self._workspace)
         uris = [KeyUri.parse(place.uri) for place in entry.places]
-        # A stable sort: the other places stay in the order of the inventory, which is the order in which
-        # they were registered.
         uris.sort(key=lambda uri: not named.covers(uri))
         absent = []
         for uri in uris:
@@ -376,14 +373,14 @@ class OpenTokens:
             now=workspace.now,
         )
 
-    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         """Yield the jwt of each draft, signed on the token that holds the key of its issuer, verified.
 
         Many drafts in a row for one token are signed by worker processes, while this one does the rest.
         """
         yield from self._workspace.observer.progress(self._signed(drafts), self.expected, "signed")
 
-    def _signed(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def _signed(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         places: dict[PublicKey, tuple[Path, KeyUri]] = {}
         for place, run in itertools.groupby(drafts, lambda draft: self._place(draft.issuer, places)):
             left = iter(run)
@@ -394,7 +391,7 @@ class OpenTokens:
                 pins = self._sessions.pins.get((place[0], str(place[1])), self._pins)
                 yield from in_bulk(self._workspace, place, pins, itertools.chain(first, left))
 
-    def _one_by_one(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def _one_by_one(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         signers: dict[PublicKey, Signer] = {}
         for draft in observer.number_signatures(drafts):
             signer = signers.get(draft.issuer)

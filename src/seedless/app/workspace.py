@@ -304,7 +304,7 @@ class Workspace:
         return lint_configurations(self, map(Path, paths), requires_delete=requires_delete)
 
     def verify(
-        self, jwts: Iterable[tuple[str, Jwt[Any] | SeedlessError]] | None = None, *, jobs: int = 1
+        self, jwts: Iterable[tuple[str, Jwt[object] | SeedlessError]] | None = None, *, jobs: int = 1
     ) -> Iterator[VerifiedJwt]:
         """Yield the verdict on each of *jwts*: a name for people, and the jwt or why it cannot be read.
 
@@ -320,7 +320,9 @@ class Workspace:
 
         return tree(self, users=users, backups=backups)
 
-    def diff(self, new: Jwt[Any] | Claims[Any], old: Jwt[Any] | Claims[Any] | None = None) -> Comparison:
+    def diff(
+        self, new: Jwt[object] | Claims[object], old: Jwt[object] | Claims[object] | None = None
+    ) -> Comparison:
         """Compare *new* with *old*, else with the jwt that the store has for the same subject.
 
         When they were issued does not count; who issued them does, where both are jwts.
@@ -337,7 +339,7 @@ class Workspace:
         if name is None:
             return options
         chosen = msgspec.structs.asdict(self.config.context(name)) | {"context": name}
-        left: dict[str, Any] = {
+        left: dict[str, object] = {
             name: str(value) for name, value in chosen.items() if value and getattr(options, name) is None
         }
         return msgspec.structs.replace(options, **left)
@@ -487,7 +489,7 @@ class Workspace:
             )
         return found
 
-    def around(self, *claims: Claims[Any], keys: Iterable[str] = ()) -> tuple[Jwt[Any], ...]:
+    def around(self, *claims: Claims[object], keys: Iterable[str] = ()) -> tuple[Jwt[object], ...]:
         """Return the jwts around *claims*: the operator, their accounts, and those that they import from.
 
         The system account is around its operator. The accounts of *keys* (key text) belong to it too.

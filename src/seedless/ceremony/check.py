@@ -112,6 +112,8 @@ def _require_same_ceremony(request: CeremonyRequest, result_read: CeremonyResult
 
     Raise `Refused` where it does: then the request was changed, or prepared again, after it was signed.
     """
+    # Read loosely, before the strict reader: a request and a result that do not belong together have to get
+    # the sentence about that, and not the one about the first member that differs.
     first = result_read.entries[0] if result_read.entries and isinstance(result_read.entries[0], dict) else {}
     other = first.get("request")
     if not is_digest(other) or other == request.digest or first.get("previous") != other:
@@ -125,6 +127,8 @@ def _require_same_ceremony(request: CeremonyRequest, result_read: CeremonyResult
 
 def _has_signed(request: CeremonyRequest, result_read: CeremonyResult) -> bool:
     """Report whether entries of *result_read* name a draft of *request*, as intended or as signed."""
+    # The signing input fixes claims, issuer and time. Where the result has one of them, it is of this
+    # request's contents, and the request was changed around them.
     drafts = {change.draft.signing_input.decode() for change in request.plan.changes}
     digests = {draft_digest(change.draft) for change in request.plan.changes}
     for entry in result_read.entries:
@@ -140,6 +144,8 @@ def _has_signed(request: CeremonyRequest, result_read: CeremonyResult) -> bool:
 def _examined(
     request: CeremonyRequest, result_read: CeremonyResult, so_far: CeremonyProgress, policy: str | None
 ) -> CeremonyCheck:
+    # Receipts are made over the digest of the whole transcript, its end included; entries that were cut off
+    # would otherwise look like an interruption.
     if result_read.receipts is not None and not so_far.is_ended:
         raise Refused("result.transcript stops before its end, and has receipts", "entries were taken away")
     if so_far.reviewed is None:
@@ -149,10 +155,10 @@ def _examined(
     # The policy is the one in the transcript, since the file may have changed since; that it is the right
     # one only its digest on paper shows.
     pinned = _policy(so_far.reviewed["policy"], request, policy)
-    witnesses: tuple[Jwt[Any], ...] = ()
+    witnesses: tuple[Jwt[object], ...] = ()
     if so_far.driver_report or result_read.receipts is not None:
         witnesses = _witnesses(request, so_far, pinned)
-    receipts: tuple[Jwt[Any], ...] = ()
+    receipts: tuple[Jwt[object], ...] = ()
     verdict, text = CeremonyVerdict.INCOMPLETE, _so_far(so_far)
     if result_read.receipts is not None:
         receipts = require_receipts(result_read.receipts, request, so_far.digest, so_far.latest)
@@ -176,6 +182,7 @@ def _counted(so_far: CeremonyProgress, receipts: Sequence[object]) -> str:
 def _forbidden(review_context: ReviewContext, so_far: CeremonyProgress) -> str:
     """Return the problem with the request, judged again; empty where it may be signed."""
     report = review_context.judge()
+    # The first one alone: this is a verdict, and the review of the ceremony lists all.
     for finding in report.errors:
         return f"{finding.code} {finding.place}: {finding.text}"
     # A code waives each finding that has it, and a witness signed those that the transcript lists.
@@ -199,6 +206,8 @@ def _attestations(so_far: CeremonyProgress, policy: Policy) -> tuple[dict[str, A
             )
         except Refused as error:
             return found, error.message
+        # None where the policy pins no root, or does not require an attestation: there is nothing to be
+        # judged then.
         if attestation is not None:
             found[key] = attestation
     return found, ""
@@ -212,6 +221,8 @@ def _so_far(so_far: CeremonyProgress) -> str:
 
 def _require_pinned(request: CeremonyRequest, so_far: CeremonyProgress, operator: PublicKey) -> None:
     """Raise `Refused` unless all of *request* chains to *operator*, by its own jwts and drafts."""
+    # The key is the argument of whoever checks, from paper or from their own configuration. Everything else
+    # in the two files could have been made by one person.
     if request.operator_key != str(operator):
         found = request.operator_key or "none"
         raise Refused(f"request.operator is {found}, and the pinned operator is {operator}")
@@ -227,11 +238,15 @@ def _require_pinned(request: CeremonyRequest, so_far: CeremonyProgress, operator
     for number, change in enumerate(plan.changes):
         before = change.replaces
         at, place = change.draft.issued_at, f"request.plan.changes[{number}].draft"
+        # Between servers the older jwt is dropped silently, and a resolver that is asked directly stores
+        # it: what goes back in time gives a cluster two answers.
         if before is not None and at <= before.issued_at and not _was_reset(change, so_far.at, waived):
             text = (
                 f"{place} is of {moment(at)}, not later than what it replaces, of {moment(before.issued_at)}"
             )
             raise Refused(text)
+        # A jwt from the future cannot be replaced before its time has come, and a revocation in it is
+        # applied to everybody who is issued until then.
         if so_far.opened and at > so_far.at + MOST_AHEAD:
             text = f"{place} is of {moment(at)}, ahead of the clock of the ceremony, {moment(so_far.at)}"
             raise Refused(text)
@@ -241,10 +256,12 @@ def _was_reset(change: Change, at: int, waived: Collection[str]) -> bool:
     """Report whether a ceremony *at* a time *waived* that *change* goes back in time: `--reset-time` did."""
     before = change.replaces
     was_ahead = before is not None and is_from_the_future(before.issued_at, at)
+    # Only the way back from a fast clock, and only where the witnesses have signed that G001 was waived for
+    # this very change.
     return was_ahead and f"G001 {change.title} iat" in waived
 
 
-def _statements(request: CeremonyRequest) -> Iterator[tuple[str, Statement[Any]]]:
+def _statements(request: CeremonyRequest) -> Iterator[tuple[str, Statement[object]]]:
     if request.operator is not None:
         yield "request.operator", Statement.of(request.operator)
     for number, jwt in enumerate(request.plan.around):
@@ -275,7 +292,7 @@ def _policy(text: str, request: CeremonyRequest, digest: str | None) -> Policy:
     return policy
 
 
-def _witnesses(request: CeremonyRequest, so_far: CeremonyProgress, pinned: Policy) -> tuple[Jwt[Any], ...]:
+def _witnesses(request: CeremonyRequest, so_far: CeremonyProgress, pinned: Policy) -> tuple[Jwt[object], ...]:
     content = StatementContent(
         request=request.digest,
         policy=pinned.digest,
@@ -306,14 +323,14 @@ class _RecordedKeys:
     jwts: Mapping[bytes, Jwt[Any]]
     reported: Mapping[str, Mapping[str, Any]]
 
-    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         for draft in drafts:
             jwt = self.jwts.get(draft.signing_input)
             if jwt is None:
                 raise _NotSignedError("what has to be signed here was not signed then")
             yield jwt
 
-    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, object]:
         if str(public_key) not in self.reported:
             raise _NotSignedError("the transcript reports nothing of a key that has to sign here")
         return self.reported[str(public_key)]
@@ -334,8 +351,12 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
     so_far = progress(request, result_read.entries)
     policy = of_canonical(str((so_far.reviewed or {}).get("policy", "")).encode())
     review_context = past_review_context(request, so_far, policy)
+    # The clock is asked once for each entry, in their order; the opening has its time from the review
+    # context.
     times = iter([entry["at"] for entry in so_far.entries[1:]])
     keys = _RecordedKeys(_jwts(so_far, result_read.receipts), so_far.driver_report)
+    # The same code as in the ceremony runs, with its files; only keys and clock are replaced. A second
+    # implementation could agree with itself and with nothing else.
     with tempfile.TemporaryDirectory(prefix="seedless-recompute-") as folder:
         run = CeremonyRun(
             review_context=review_context,
@@ -361,7 +382,7 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
     )
 
 
-def _jwts(so_far: CeremonyProgress, receipts: Iterable[str]) -> dict[bytes, Jwt[Any]]:
+def _jwts(so_far: CeremonyProgress, receipts: Iterable[str]) -> dict[bytes, Jwt[object]]:
     """Return what was signed by what was signed for it: header and payload, receipts among them."""
     jwts = [*so_far.signed, *(read(text) for text in receipts)]
     return {jwt.text.rpartition(".")[0].encode(): jwt for jwt in jwts}

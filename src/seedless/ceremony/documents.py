@@ -6,7 +6,7 @@ off, members that are missing or not known, and texts with characters that canno
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from seedless import file_kind, plan_file, wire
 from seedless.errors import BadClaims, UsageError
@@ -38,7 +38,7 @@ def read(path: Path, *kinds: FileKind) -> bytes:
     return data
 
 
-def parse(data: bytes, what: str) -> Any:  # noqa: ANN401 - what JSON holds
+def parse(data: bytes, what: str) -> object:
     """Return what *data*, called *what*, states; raise `UsageError` unless it is canonical JSON."""
     atomic.require_size(what, len(data))
     if not data.endswith(b"\n"):
@@ -56,7 +56,7 @@ def parse(data: bytes, what: str) -> Any:  # noqa: ANN401 - what JSON holds
     return value
 
 
-def to_bytes(value: Mapping[str, Any]) -> bytes:
+def to_bytes(value: Mapping[str, object]) -> bytes:
     """Return *value* as a file holds it."""
     return plan_file.canonical(value) + b"\n"
 

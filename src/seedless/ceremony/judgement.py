@@ -283,7 +283,7 @@ def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding
         yield _finding("R010", "operator", "brings an operator's jwt beside its header", "prepare it again")
 
 
-def _older(title: str, jwt: Jwt[Any], known: LastJwt) -> Finding:
+def _older(title: str, jwt: Jwt[object], known: LastJwt) -> Finding:
     brought, count = moment(jwt.issued_at), moment(known.issued_at)
     text = f"the request brings a jwt of {brought}, and the ledger knows another of {count}"
     return _about(title, "R008", "", text, "somebody has rolled it back: find out who, and why")

@@ -90,7 +90,7 @@ def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
     return tuple(found)
 
 
-def _statements_in(result: Mapping[str, Any]) -> list[Any]:
+def _statements_in(result: Mapping[str, object]) -> list[object]:
     """Return the statements in the result of a ceremony that created keys; `check_keygen` judges the rest."""
     entries = result.get("transcript")
     created = (one for one in entries if isinstance(one, dict)) if isinstance(entries, list) else ()
@@ -209,7 +209,7 @@ def _key(entry: object, at: int) -> ReportedKey | None:
         return None
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+def differences(before: Mapping[str, object], now: Mapping[str, object]) -> tuple[str, ...]:
     """Return the names of what is stated *now* otherwise than *before*; library and firmware may change."""
     names = sorted((before.keys() | now.keys()) - {"library", "firmware"})
     return tuple(name for name in names if before.get(name) != now.get(name))

@@ -62,10 +62,10 @@ REQUEST_NAME, TRANSCRIPT_NAME, RESULT_NAME = "request.json", "transcript.jsonl",
 class CeremonyKeys(Protocol):
     """Open tokens: sign, and report what the driver states of a key."""
 
-    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         """Yield the jwt of each draft, one after the other, signed by the key of its issuer and verified."""
 
-    def driver_report(self, public_key: PublicKey) -> Mapping[str, Any]:
+    def driver_report(self, public_key: PublicKey) -> Mapping[str, object]:
         """Return what the driver states of the key and its token, as JSON holds it: texts, numbers, null."""
 
 
@@ -328,13 +328,13 @@ class _OpenCeremony:
         """Refuse: a request is signed as it is."""
         raise UsageError(f"a ceremony makes no key: {keys[0].name}", "ceremony keygen makes keys")
 
-    def sign(self, drafts: Iterable[Draft[Any]]) -> Iterator[Jwt[Any]]:
+    def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         """Yield the jwt of each draft: out of the transcript, or signed after its intent is on disk."""
         done = self.so_far.signed
         for number, draft in enumerate(drafts):
             yield done[number] if number < len(done) else self._sign(number, draft)
 
-    def _sign(self, number: int, draft: Draft[Any]) -> Jwt[Any]:
+    def _sign(self, number: int, draft: Draft[object]) -> Jwt[object]:
         """Sign the draft with this *number*: one at a time, for keys may read ahead, and intents may not."""
         if self._keys is None:
             raise UsageError("the tokens of the ceremony are not open")

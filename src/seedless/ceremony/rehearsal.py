@@ -49,7 +49,7 @@ class KeyMapping:
         """Return the placeholder key for *real*, or itself."""
         return PublicKey.parse(self.text(str(real)))
 
-    def claims(self, claims: Claims[Any]) -> Claims[Any]:
+    def claims(self, claims: Claims[object]) -> Claims[object]:
         """Return *claims* with the keys of the placeholder keys, and activations in it signed by them."""
         changed = self.text(msgspec.json.encode(claims.body).decode())
         body = msgspec.json.decode(changed, type=type(claims.body))
@@ -63,7 +63,7 @@ class KeyMapping:
             claims, sub=self.text(claims.sub), aud=self.text(claims.aud), body=body
         )
 
-    def draft(self, one: Draft[Any] | Jwt[Any]) -> Draft[Any]:
+    def draft(self, one: Draft[object] | Jwt[object]) -> Draft[object]:
         """Return what *one* states, by the placeholder key of its issuer, at the same time."""
         return draft(self.claims(one.claims), self.key(one.issuer), one.issued_at)
 

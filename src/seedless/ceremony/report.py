@@ -15,7 +15,7 @@ from __future__ import annotations
 import html
 import json
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.ceremony import words
 from seedless.ceremony.transcript import ATTESTATION, draft_digest
@@ -300,7 +300,7 @@ def _keys(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str
 
 
 def key_html(
-    key: str, driver_report: Mapping[str, Any], named: str, attested: Attestation | None = None
+    key: str, driver_report: Mapping[str, object], named: str, attested: Attestation | None = None
 ) -> str:
     """Return what a driver reports of *key*, which is *named*, and what attests it."""
     token = ", ".join(f"{name} {_value(driver_report[name])}" for name in _TOKEN if name in driver_report)
@@ -334,7 +334,7 @@ def _findings(progress: CeremonyProgress) -> str:
     return f"<h2>Findings</h2><ul>{''.join(f'<li>{text_html(one)}</li>' for one in items)}</ul>"
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - what JSON holds, whoever wrote it
+def _value(value: object) -> str:
     match value:
         case str():
             return value

@@ -126,7 +126,7 @@ def require_witnesses(
     signers: Collection[bytes],
     prepared_at: int,
     now: int,
-) -> tuple[Jwt[Any], ...]:
+) -> tuple[Jwt[object], ...]:
     """Return the verified statements in *texts*; raise `Refused` unless *expected* many state *content*.
 
     *signers* are the raw keys of which none is a witness (`CeremonyRequest.signers`).

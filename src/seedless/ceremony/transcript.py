@@ -45,14 +45,14 @@ ATTESTATION = "attestation"
 TranscriptEntry = dict[str, Any]
 
 
-def attestation_in(driver_report: Mapping[str, Any]) -> bytes | None:
+def attestation_in(driver_report: Mapping[str, object]) -> bytes | None:
     """Return the certificates (PEM) in what is stated of a key; None where there are none."""
     pem = driver_report.get(ATTESTATION)
     return None if pem is None else str(pem).encode()
 
 
 def entry_after(
-    entries: list[TranscriptEntry], kind: str, request: str, members: dict[str, Any]
+    entries: list[TranscriptEntry], kind: str, request: str, members: dict[str, object]
 ) -> TranscriptEntry:
     """Return the entry of *kind* with *members* after *entries*; the first is chained to the *request*."""
     return {**members, "kind": kind, "n": len(entries), "previous": digest(entries) if entries else request}
@@ -299,7 +299,9 @@ class CeremonyProgress:
         return () if self.is_ended else ("ended",)
 
 
-def progress(request: CeremonyRequest, entries: Sequence[Any], what: str = "transcript") -> CeremonyProgress:
+def progress(
+    request: CeremonyRequest, entries: Sequence[object], what: str = "transcript"
+) -> CeremonyProgress:
     """Return how far *entries* have come; raise `Refused` that names the place below *what*."""
     return follow(CeremonyProgress(request), entries, _take, what)
 
@@ -312,7 +314,7 @@ P = TypeVar("P", bound=_Followed)
 
 
 def follow(
-    so_far: P, entries: Sequence[Any], take: Callable[[P, Any, str], None], what: str = "transcript"
+    so_far: P, entries: Sequence[object], take: Callable[[P, object, str], None], what: str = "transcript"
 ) -> P:
     """Return *so_far* after *entries*, each of which *take* checks first; raise `Refused` with the place."""
     for number, entry in enumerate(entries):
@@ -429,7 +431,7 @@ def _require_change(entry: TranscriptEntry, number: int, place: str) -> None:
         raise Refused(f"{place}.change is {entry['change']}, where {number} has to be", _ORDER)
 
 
-def draft_digest(draft: Draft[Any]) -> str:
+def draft_digest(draft: Draft[object]) -> str:
     """Return the SHA-256, in hex, of what is signed for *draft*."""
     return hashlib.sha256(draft.signing_input).hexdigest()
 

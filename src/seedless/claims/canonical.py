@@ -68,7 +68,7 @@ def require_encodable(body: Any, sub: str, issuer: PublicKey, version: int) -> N
         )
 
 
-def settled(payload: Payload[Any]) -> tuple[Decoded, bytes] | None:
+def settled(payload: Payload[object]) -> tuple[Decoded, bytes] | None:
     """Return *payload* with its id, as read from its bytes, and these; None unless it is canonical already.
 
     This is the short way, which nearly all claims can go: what comes back from the bytes is what went into
@@ -121,7 +121,7 @@ def well_typed(payload: Payload[Any]) -> Payload[Any]:
     return fitted
 
 
-def _unchanged(payload: Payload[Any]) -> Payload[Any] | None:
+def _unchanged(payload: Payload[object]) -> Payload[object] | None:
     """Return *payload* when it comes back the same from JSON, and so has nothing of a wrong type."""
     try:
         decoded = decode_canonical(encode(payload))

@@ -104,7 +104,7 @@ def encode(payload: Payload[Any]) -> bytes:
     return data[:-2] + (tail if data.endswith(b'"nats":{}}') else b"," + tail)
 
 
-def _encode_generic(payload: Payload[Any], body: Generic) -> bytes:
+def _encode_generic(payload: Payload[object], body: Generic) -> bytes:
     head = wire.encode(standard(payload))
     if body.data is None:
         return head
@@ -115,7 +115,7 @@ def _encode_generic(payload: Payload[Any], body: Generic) -> bytes:
     return head[:-1] + (b"," if head != b"{}" else b"") + b'"nats":' + nats + b"}"
 
 
-def standard(payload: Payload[Any]) -> Standard:
+def standard(payload: Payload[object]) -> Standard:
     """Return the registered claims of *payload* alone."""
     return Standard(**{name: getattr(payload, name) for name in Standard.__struct_fields__})
 

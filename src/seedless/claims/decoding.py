@@ -67,13 +67,13 @@ def decode(data: bytes) -> Decoded:
     return typed(kind, value)
 
 
-def _body(value: dict[str, Any]) -> dict[str, Any]:
+def _body(value: dict[str, object]) -> dict[str, object]:
     if "nats" in value and value["nats"] is None:
         raise BadClaims("nats: null is not a value", "leave the member out", path="nats", rule="null")
     return _object(value.get("nats", {}), "nats")
 
 
-def _head(members: dict[str, Any], path: str = "nats") -> _Head:
+def _head(members: dict[str, object], path: str = "nats") -> _Head:
     """Return `type`, `version` and `tags` of *members*, checked; Go reads them before anything else."""
     typed_json.refuse_folded(
         {name: None for name in members if name.casefold() in _HEAD}, dict.fromkeys(_HEAD), path
@@ -101,13 +101,13 @@ def refuse_old(kind: str, path: str) -> None:
         raise BadClaims(f"{path}: {kind} claims are from version 1 and no longer exist", path=path)
 
 
-def _object(value: object, what: str) -> dict[str, Any]:
+def _object(value: object, what: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise BadClaims(f"{what} is not a JSON object", path="nats" if what == "nats" else "")
     return value
 
 
-def version_1(value: dict[str, Any], kind: object) -> Decoded:
+def version_1(value: dict[str, object], kind: object) -> Decoded:
     """Read *value*, whose top-level type is *kind*, as the official library migrates version 1."""
     if not isinstance(kind, str) or isinstance(kind, Number):
         raise BadClaims("type: the top-level type is not text", path="type")
@@ -121,7 +121,7 @@ def version_1(value: dict[str, Any], kind: object) -> Decoded:
         migrated, dropped = migrate(kind, value | {"nats": nats})
         decoded = typed(kind, migrated)
         return marked(Decoded(decoded.payload, unknown=(*dropped, *decoded.unknown)))
-    moved: dict[str, Any] = {"type": kind}
+    moved: dict[str, object] = {"type": kind}
     tags = value.get("tags")
     if isinstance(tags, list) and all(isinstance(t, str) and not isinstance(t, Number) for t in tags):
         moved["tags"] = tags
@@ -152,7 +152,7 @@ def require_version(version: int) -> None:
         raise BadClaims(f"nats.version: version {version} does not exist", path="nats.version")
 
 
-def _refuse_folded_kind(nats: dict[str, Any]) -> None:
+def _refuse_folded_kind(nats: dict[str, object]) -> None:
     """Refuse `TYPE: account`: we would read generic claims, the official library an account."""
     for name, item in nats.items():
         if name != "type" and name.casefold() == "type" and isinstance(item, str) and item in {*KINDS, *OLD}:
@@ -168,7 +168,7 @@ def typed(kind: str, value: dict[str, Any]) -> Decoded:
     return Decoded(payload, unknown=(*dropped, *unknown))
 
 
-def generic(value: dict[str, Any]) -> Decoded:
+def generic(value: dict[str, object]) -> Decoded:
     """Read *value* as generic claims."""
     _head({name: item for name, item in value.items() if name not in _TOP}, "")
     return _with_floats(value)

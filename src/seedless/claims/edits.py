@@ -49,9 +49,9 @@ _BEGUN = _UNLIMITED | _NO_STORAGE
 """What a tier begins with, as nsc has it: no storage yet, and no other limit."""
 
 
-def given(table: Iterable[Row], options: Options) -> dict[str, Any]:
+def given(table: Iterable[Row], options: Options) -> dict[str, object]:
     """Return the limits, flags and texts that *options* (by name) give for the rows of *table*, by member."""
-    members: dict[str, Any] = {}
+    members: dict[str, object] = {}
     for row in table:
         value = options.get(row.option)
         if isinstance(row, Text):
@@ -64,7 +64,7 @@ def given(table: Iterable[Row], options: Options) -> dict[str, Any]:
     return members
 
 
-def edited(table: Iterable[Row], body: object, options: Options) -> dict[str, Any]:
+def edited(table: Iterable[Row], body: object, options: Options) -> dict[str, object]:
     """Return as `given`, and the lists of *body* with what *options* add and remove, by member."""
     table = tuple(table)
     lists = [row for row in table if isinstance(row, TextList | AllowList)]
@@ -102,7 +102,7 @@ def listed(existing: Iterable[T], added: Iterable[T] = (), removed: Iterable[T] 
     return tuple(dict.fromkeys([*(item for item in existing if item not in without), *added]))
 
 
-def permissions(permitted: Permitted, options: Options) -> dict[str, Any]:
+def permissions(permitted: Permitted, options: Options) -> dict[str, object]:
     """Return the members `pub`, `sub` and `resp`."""
 
     def edited_side(side: str) -> Permission:
@@ -199,7 +199,7 @@ def jetstream(existing: Limits, options: Options) -> Limits:
     return _with_tier(existing, tier or 0, (before if any(before.values()) else _BEGUN) | changed)
 
 
-def _of_tier(limits: Limits, tier: int) -> dict[str, Any]:
+def _of_tier(limits: Limits, tier: int) -> dict[str, object]:
     held = limits if tier == 0 else limits.tiered_limits.get(f"R{tier}", JetStreamLimits())
     return {name: getattr(held, name) for name in _OFF}
 

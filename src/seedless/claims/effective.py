@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -43,7 +43,9 @@ def _scope(entry: Scope | str) -> Scope | str:
 
 def effective_template(template: Template) -> Template:
     """Return *template* with −1 for absent limits and numbers as they are after passing through float64."""
-    limits: dict[str, Any] = {name: _limit(getattr(template, name)) for name in ("subs", "data", "payload")}
+    limits: dict[str, object] = {
+        name: _limit(getattr(template, name)) for name in ("subs", "data", "payload")
+    }
     if template.resp:
         limits["resp"] = ResponsePermission(
             max=through_float(template.resp.max), ttl=through_float(template.resp.ttl)

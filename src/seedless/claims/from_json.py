@@ -6,7 +6,7 @@ limits of a template that servers would read differently.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 from msgspec.structs import replace as _with
@@ -28,7 +28,7 @@ _SHOWN = 5
 _TEMPLATE_LIMITS = ("subs", "data", "payload")
 
 
-def from_json(kind: str | None, data: bytes) -> Payload[Any]:
+def from_json(kind: str | None, data: bytes) -> Payload[object]:
     """Read the JSON *data* as claims of *kind* (None: the one in `nats.type`); raise `BadClaims`.
 
     `iss`, `iat` and `jti` may be there and mean nothing: a draft sets them. Absent limits of a template
@@ -49,7 +49,7 @@ def from_json(kind: str | None, data: bytes) -> Payload[Any]:
         value = value | {
             "nats": {name: item for name, item in nats.items() if name not in {"type", "version"}}
         }
-    payload: Payload[Any]
+    payload: Payload[object]
     payload, unknown = typed_json.fit(value, PAYLOADS[kind])
     _refuse(unknown)
     if isinstance(payload.nats, Account):
@@ -75,7 +75,7 @@ def _kind(kind: str | None, named: object) -> str:
     return kind
 
 
-def _require_version(nats: dict[str, Any]) -> None:
+def _require_version(nats: dict[str, object]) -> None:
     version = nats.get("version", VERSION)
     if version != VERSION:
         raise BadClaims(
@@ -95,7 +95,7 @@ def _refuse(unknown: tuple[Unknown, ...]) -> None:
         raise BadClaims(f"{places}: no such member", "look for a slip of the pen", path=unknown[0].path)
 
 
-def _generic(value: dict[str, Any], nats: object) -> Payload[Any]:
+def _generic(value: dict[str, object], nats: object) -> Payload[object]:
     head, unknown = typed_json.fit({name: item for name, item in value.items() if name != "nats"}, Standard)
     _refuse(unknown)
     if nats is not None and not isinstance(nats, dict):

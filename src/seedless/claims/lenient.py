@@ -142,7 +142,7 @@ def _type_of(kind: _Kind) -> inspect.StructType:
     return _custom() if kind.is_generic else _custom(tags=Any)
 
 
-def _decoded(reading: _Reading, kind: _Kind, members: dict[str, Any]) -> Decoded:
+def _decoded(reading: _Reading, kind: _Kind, members: dict[str, object]) -> Decoded:
     if not kind.is_typed:
         if not kind.is_generic:  # version 1 of a kind of one's own
             return decoding.version_1(members, kind.name)
@@ -362,7 +362,7 @@ class _Reading:
         return self._struct(_sorted(decoding.through_floats(entry, path)), _struct_info(Scope), _ZERO, path)
 
 
-def _struct_info(kind: Any) -> inspect.StructType:  # noqa: ANN401 - a type
+def _struct_info(kind: object) -> inspect.StructType:
     """Return what msgspec knows of *kind*, a struct."""
     found = typed_json.info(kind)
     if not isinstance(found, inspect.StructType):

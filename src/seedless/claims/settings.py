@@ -128,12 +128,12 @@ def _require_known(body: object, steps: tuple[Step, ...], path: str) -> None:
         return
 
 
-def _members(body: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(msgspec.json.encode(body))
+def _members(body: object) -> dict[str, object]:
+    found: dict[str, object] = json.loads(msgspec.json.encode(body))
     return found
 
 
-def _inside(place: object, step: Step) -> Any:  # noqa: ANN401 - what JSON holds
+def _inside(place: object, step: Step) -> object:
     """Return what is at *step* of *place*, or None."""
     if isinstance(place, dict):
         return place.get(step)
@@ -167,7 +167,7 @@ def _require_holds(place: object, step: Step, path: str) -> None:
         raise UsageError(f"{shown(path)}: {shown(step)} has no place there", _LOOK)
 
 
-def _fitted(members: dict[str, Any], body: B, option: str) -> B:
+def _fitted(members: dict[str, object], body: B, option: str) -> B:
     changed, unknown = typed_json.fit(members, type(body))
     if unknown:
         raise UsageError(f"{option} {unknown[0].path}: there is no such member", _LOOK)

@@ -73,7 +73,7 @@ _CHECKED: dict[str, Any] = {
 
 
 @functools.cache
-def payload(kind: str) -> Any:  # noqa: ANN401 - a type
+def payload(kind: str) -> object:
     """Return the type of a whole payload of version 1 of *kind*, as far as the official library reads it."""
     known = {field.encode_name: field.type for field in _fields(KINDS[kind])}
     if kind == "account":
@@ -91,7 +91,7 @@ def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:  # noqa: ANN401
     return msgspec.structs.fields(kind)
 
 
-def _struct(name: str, members: dict[str, Any], base: type[Part] = Part) -> type[msgspec.Struct]:
+def _struct(name: str, members: dict[str, object], base: type[Part] = Part) -> type[msgspec.Struct]:
     fields = [(member, kind, None) for member, kind in members.items()]
     return msgspec.defstruct(name, fields, bases=(base,), kw_only=True, frozen=True)
 

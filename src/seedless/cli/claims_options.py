@@ -114,7 +114,7 @@ def _switch(name: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN4
     return click.option(f"--{flag}/--no-{flag}", name, default=None, help=help, **rest)
 
 
-def _flag(name: str, help: str, **rest: Any) -> Decorator:  # noqa: A002, ANN401 - click's
+def _flag(name: str, help: str, **rest: object) -> Decorator:  # noqa: A002 - click's
     return _option(name, is_flag=True, default=None, help=help, **rest)
 
 

@@ -115,12 +115,12 @@ class Group(click.Group):
         self.format_commands(ctx, formatter)
 
 
-def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:  # noqa: ANN401 - click's
+def command(name: str | None = None, **attributes: object) -> Callable[[Callable[..., object]], Command]:
     """Make a `Command` of a function, as `click.command` does."""
     return click.command(name, cls=Command, **attributes)
 
 
-def group(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:  # noqa: ANN401 - click's
+def group(name: str | None = None, **attributes: object) -> Callable[[Callable[..., object]], Group]:
     """Make a `Group` of a function, as `click.group` does."""
     return click.group(name, cls=Group, **attributes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -42,7 +42,7 @@ def diff(workspace: CommandWorkspace, *, old: str, new: str | None) -> int:
     return ExitCode.CHANGES if found.differences else ExitCode.OK
 
 
-def _read(name: str) -> Jwt[Any] | Claims[Any]:
+def _read(name: str) -> Jwt[object] | Claims[object]:
     text = read_input(name)
     try:
         if text.lstrip().startswith("{"):

@@ -27,7 +27,7 @@ def edit_options(command: Callable[..., EditPreview]) -> Callable[..., None]:
     """
 
     @functools.wraps(command)
-    def with_edit(workspace: CommandWorkspace, **values: Any) -> None:  # noqa: ANN401 - click's values
+    def with_edit(workspace: CommandWorkspace, **values: object) -> None:
         with workspace.lock():
             edited = sign_preview(workspace, command(workspace, **values))
         print_edited(workspace, edited)

@@ -50,7 +50,7 @@ def expirations(workspace: CommandWorkspace, *, within: int | None, skip: bool) 
     return ExitCode.FINDINGS if report.is_urgent else ExitCode.OK
 
 
-def _data(one: Expiration) -> dict[str, Any]:
+def _data(one: Expiration) -> dict[str, object]:
     claims = one.jwt.claims
     return {
         "kind": claims.body.kind,

@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         info_name: str | None,
         args: list[str],
         parent: click.Context | None = None,
-        **extra: Any,  # noqa: ANN401 - click's
+        **extra: object,
     ) -> click.Context:
         """Return the context, which knows how wide the help is."""
         return super().make_context(info_name, args, parent, **{"terminal_width": _width()} | extra)

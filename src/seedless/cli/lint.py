@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -56,7 +56,7 @@ def print_lint(workspace: CommandWorkspace, report: LintReport, *, strict: bool)
     holds = report.holds(strict=strict)
     for notice in report.notices:
         printing.report(str(notice))
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "ok": holds,
         "looked_at": report.looked_at,
         "nats_server": report.nats_server,

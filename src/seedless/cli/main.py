@@ -148,6 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(words, run) if had_stdout else _fail(words, *_NO_STDOUT)
     finally:
+        # Before the process ends: a driver that crashes while it is unloaded must not turn a command that
+        # has done its work into an error.
         run.let_go()
     return run.end(code)
 
@@ -185,6 +187,8 @@ def _run(words: list[str], run: Run | None) -> int:
             register()
         refuse_seeds(words, os.environ)
         result = seedless.main(words, prog_name="seedless", standalone_mode=False, obj=run, color=colour())
+        # Flushed here, where a full disk or a closed pipe still has an exit code: at the end of the
+        # interpreter it would be a message of Python's.
         sys.stdout.flush()
         flush_stderr()
     except click.exceptions.Exit as ended:
@@ -243,6 +247,7 @@ def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:
     from seedless.text import printable, without_seeds  # only when something failed
 
     cut = (f"{text[:_LONGEST]}…" if text[_LONGEST:] else text for text in map(without_seeds, (message, hint)))
+    # Cut first and escaped afterwards: the other order could cut an escape in half.
     message, hint = (printable(text) for text in cut)
     write_to_stderr(f"{click.style('error:', fg='red')} {message}")
     if hint:

@@ -33,7 +33,7 @@ class Settings(WorkspaceSettings, frozen=True, kw_only=True):
         """Whether what the command is about is neither signed nor sent: --dry-run, --plan."""
         return self.dry_run or self.plan is not None
 
-    def emit(self, data: Any, text: str) -> None:  # noqa: ANN401 - what json takes
+    def emit(self, data: object, text: str) -> None:
         """Print *data* as one JSON object with --json, or *text* for people; see `printing.emit`."""
         from seedless.cli import printing  # not for --help
 

@@ -38,7 +38,7 @@ _quiet = False
 _unseen: list[str] | None = None
 
 
-def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what json takes
+def emit(data: object, text: str, *, as_json: bool) -> None:
     """Print *data* as one JSON object, or *text* for people, on stdout.
 
     *data* may be a function that returns it: of thousands of jwts it is made for JSON only.
@@ -46,7 +46,7 @@ def emit(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - what
     click.echo(_json(data() if callable(data) else data) if as_json else text)
 
 
-def emit_rows(data: dict[str, Any], name: str, rows: Iterable[Any]) -> None:
+def emit_rows(data: dict[str, object], name: str, rows: Iterable[object]) -> None:
     """Print one JSON object: *data*, and as its last member *name* all *rows*, which are not held."""
     click.echo(_json(data | {name: []}).removesuffix("]\n}"), nl=False)
     separator = "\n    "
@@ -64,7 +64,7 @@ def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:
         yield page
 
 
-def _json(data: Any) -> str:  # noqa: ANN401 - what json takes
+def _json(data: object) -> str:
     import json  # slow to load, and people do not need it
 
     return _UNSEEN.sub(_escape, json.dumps(data, indent=2, ensure_ascii=False))

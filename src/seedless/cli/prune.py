@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -84,8 +84,8 @@ def prune_target(
     workspace: CommandWorkspace,
     remote: Remote,
     expected: int | None,
-    request: tuple[Jwt[Any], list[str]] | None = None,
-) -> tuple[dict[str, Any], str, bool]:
+    request: tuple[Jwt[object], list[str]] | None = None,
+) -> tuple[dict[str, object], str, bool]:
     """Delete what the store does not have, or the accounts of *request*; consent is their number.
 
     Return what --json prints, what people read, and whether nothing is left to be done.

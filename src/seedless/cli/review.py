@@ -6,7 +6,7 @@ import functools
 import re
 from collections import ChainMap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
@@ -61,7 +61,7 @@ def _sign(workspace: CommandWorkspace, made: Preview[R], approve: Consent) -> R:
     return made.sign(approve=lambda preview: approve(workspace, preview.plan))
 
 
-def _only_shown(workspace: CommandWorkspace, made: Preview[Any]) -> NoReturn:
+def _only_shown(workspace: CommandWorkspace, made: Preview[object]) -> NoReturn:
     """Write the plan with --plan, or print what was previewed, and end the command."""
     made.report.require_clean()
     options = workspace.options
@@ -78,13 +78,13 @@ def _only_shown(workspace: CommandWorkspace, made: Preview[Any]) -> NoReturn:
     raise click.exceptions.Exit(0)
 
 
-def show_notices(made: Preview[Any]) -> None:
+def show_notices(made: Preview[object]) -> None:
     """Show what a person should read before the plan."""
     for notice in made.notices:
         printing.report(printing.printable(str(notice)) if notice.is_warning else str(notice))
 
 
-def show_plan(workspace: CommandWorkspace, made: Preview[Any]) -> None:
+def show_plan(workspace: CommandWorkspace, made: Preview[object]) -> None:
     """Show every change of the preview *made*, what it places and removes, and what was found."""
     plan = made.plan
     placeholders, accounts = _placeholders(made), plan.accounts
@@ -196,14 +196,14 @@ def line(difference: Difference, *, is_new: bool = False) -> str:
     return f"{effect} {difference.line}"
 
 
-def _placeholders(made: Preview[Any]) -> dict[str, str]:
+def _placeholders(made: Preview[object]) -> dict[str, str]:
     """Return what to call the keys that have yet to be created."""
     return {
         str(key.placeholder_key): f"a new key for {key.role.name.lower()} {key.name}" for key in made.new_keys
     }
 
 
-def plan_data(workspace: CommandWorkspace, made: Preview[Any]) -> dict[str, Any]:
+def plan_data(workspace: CommandWorkspace, made: Preview[object]) -> dict[str, object]:
     """Return the preview *made* as --json prints it with --dry-run."""
     plan, report = made.plan, made.report
     new_keys = [f"{key.role.name.lower()}:{key.name}" for key in made.new_keys]

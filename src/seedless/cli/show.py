@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -35,7 +35,7 @@ def show(settings: Settings, *, file: str) -> None:
     describe.print_jwt(jwt, as_json=settings.as_json)
 
 
-def _stored(settings: Settings, name: str) -> Jwt[Any]:
+def _stored(settings: Settings, name: str) -> Jwt[object]:
     from seedless.app.inspection import stored_jwt  # only where there is no such file
     from seedless.cli.workspace import CommandWorkspace
 

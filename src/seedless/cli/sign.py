@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -128,7 +128,7 @@ def _refuse_together(settings: Settings, given: Mapping[str, object]) -> None:
             )
 
 
-def _read(file: str, kind: str | None) -> Claims[Any] | Jwt[Any]:
+def _read(file: str, kind: str | None) -> Claims[object] | Jwt[object]:
     """Return the claims in *file*, or the jwt that it contains."""
     from seedless.app.claims_signing import read_claims  # not for plans
 

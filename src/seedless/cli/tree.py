@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -64,9 +64,9 @@ def _drawn(root: TreeNode, form: str, *, detail: bool) -> str:
     return "\n".join([_line(root), *_branches(root, detail=detail)])
 
 
-def _data(node: TreeNode) -> dict[str, Any]:
+def _data(node: TreeNode) -> dict[str, object]:
     if node.damaged:
-        data: dict[str, Any] = {"kind": node.kind, "name": node.name, "damaged": node.damaged}
+        data: dict[str, object] = {"kind": node.kind, "name": node.name, "damaged": node.damaged}
     else:
         data = {name: getattr(node, name) for name in ("kind", "name", "subject", "on_token")}
         data |= {"backup": node.backup or None, "expires": node.expires or None}

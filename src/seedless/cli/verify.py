@@ -63,7 +63,7 @@ def verify(workspace: CommandWorkspace, *, files: tuple[str, ...]) -> int:
     return _report(verdicts, as_json=workspace.options.as_json)
 
 
-def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[Any] | SeedlessError]]:
+def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[object] | SeedlessError]]:
     for file in files:
         try:
             yield shown(file), read_jwt(file)
@@ -106,7 +106,7 @@ def _cells(verdict: VerifiedJwt) -> tuple[str, str, str, str]:
     return shown(verdict.what), verdict.signature, verdict.trust, verdict.times
 
 
-def _data(verdict: VerifiedJwt) -> dict[str, Any]:
+def _data(verdict: VerifiedJwt) -> dict[str, object]:
     return {
         "what": verdict.what,
         "ok": verdict.ok,

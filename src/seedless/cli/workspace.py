@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -41,7 +41,7 @@ class CommandWorkspace(Workspace):
         """The options; `settings` has the context that they name as well."""
         return cast("Settings", self._options)
 
-    def emit(self, data: Any, text: str) -> None:  # noqa: ANN401 - what json takes
+    def emit(self, data: object, text: str) -> None:
         """Print *data* as one JSON object with --json, or *text* for people; see `printing.emit`."""
         self.options.emit(data, text)
 

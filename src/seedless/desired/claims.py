@@ -172,7 +172,7 @@ def _body(desired: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in desired.items() if name not in _ELSEWHERE}
 
 
-def is_same(one: Claims[Any], other: Claims[Any]) -> bool:
+def is_same(one: Claims[object], other: Claims[object]) -> bool:
     """Return whether both would be signed as the same claims."""
     if one == other:
         return True
@@ -187,7 +187,7 @@ _REVOKED = "revocations"
 _JETSTREAM = "jetstream"
 
 
-def with_members(body: B, desired: Mapping[str, Any], kind: Table, path: str, *, prune: bool) -> B:
+def with_members(body: B, desired: Mapping[str, object], kind: Table, path: str, *, prune: bool) -> B:
     """Return *body* with the members of *desired*, which are those of *kind* in the form of claims.
 
     Raise `UsageError` with the place, below *path*, of what claims cannot hold.
@@ -279,7 +279,7 @@ def _entries(
     return merged if prune else [*remaining, *merged]
 
 
-def _identity(value: Mapping[str, Any], kind: Entries) -> tuple[Any, ...]:
+def _identity(value: Mapping[str, object], kind: Entries) -> tuple[object, ...]:
     return tuple(value.get(name, "") for name in kind.identity)
 
 
@@ -318,7 +318,7 @@ def signing_keys(
     return tuple(merged.values())
 
 
-def keeps(jwt: Jwt[Any], desired: ValidityPeriod, renew: int, now: int) -> bool:
+def keeps(jwt: Jwt[object], desired: ValidityPeriod, renew: int, now: int) -> bool:
     """Return whether *jwt* holds no longer than *desired*, and for more than *renew* seconds from *now*."""
     start = max(now, jwt.issued_at)
     return renew < jwt.claims.exp - start and 0 < jwt.claims.exp <= desired.end(start)

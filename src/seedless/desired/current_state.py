@@ -107,7 +107,7 @@ def _users(
     return found
 
 
-def require_same(what: str, name: str, members: object, existing: Jwt[Any] | None, file: str) -> None:
+def require_same(what: str, name: str, members: object, existing: Jwt[object] | None, file: str) -> None:
     """Raise `UsageError` when the file names another key than the existing jwt has."""
     if members is not None and existing is not None and members != existing.claims.sub:
         raise UsageError(

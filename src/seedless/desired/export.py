@@ -52,7 +52,7 @@ def export_state(
     operator: Jwt[Operator],
     accounts: Mapping[str, Jwt[Account]],
     users: Mapping[tuple[str, str], Jwt[User]],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the members of the file that describes *operator*, *accounts* and *users*, by their names."""
     names = _NamesByKey({jwt.claims.sub: name for name, jwt in accounts.items()})
     return {
@@ -74,7 +74,7 @@ def has_header(path: tuple[str, ...]) -> bool:
     return False
 
 
-def _operator(jwt: Jwt[Operator], names: _NamesByKey) -> dict[str, Any]:
+def _operator(jwt: Jwt[Operator], names: _NamesByKey) -> dict[str, object]:
     body = jwt.claims.body
     made = {"name": jwt.claims.name.strip(), **_head(jwt.claims), **_body(body, Operator.new(), "operator")}
     if body.system_account:
@@ -84,7 +84,7 @@ def _operator(jwt: Jwt[Operator], names: _NamesByKey) -> dict[str, Any]:
     return made
 
 
-def _account(jwt: Jwt[Account], names: _NamesByKey, users: Mapping[str, Jwt[User]]) -> dict[str, Any]:
+def _account(jwt: Jwt[Account], names: _NamesByKey, users: Mapping[str, Jwt[User]]) -> dict[str, object]:
     body = jwt.claims.body
     made = {**_head(jwt.claims), **_body(body, Account.new(), "account")}
     if body.imports:
@@ -101,14 +101,14 @@ def _account(jwt: Jwt[Account], names: _NamesByKey, users: Mapping[str, Jwt[User
     return made
 
 
-def _user(jwt: Jwt[User], account: Claims[Account], keys: Mapping[str, str]) -> dict[str, Any]:
+def _user(jwt: Jwt[User], account: Claims[Account], keys: Mapping[str, str]) -> dict[str, object]:
     is_scoped = scope_of(account, jwt.issuer) is not None
     made = {**_head(jwt.claims), **_body(jwt.claims.body, User() if is_scoped else User.new(), "user")}
     return made | ({"issuer": keys[str(jwt.issuer)]} if is_scoped else {})
 
 
-def _head(claims: Claims[Any]) -> dict[str, Any]:
-    members: dict[str, Any] = {"public_key": claims.sub}
+def _head(claims: Claims[object]) -> dict[str, object]:
+    members: dict[str, object] = {"public_key": claims.sub}
     times = {"exp": claims.exp, "nbf": claims.nbf}
     members |= {name: UNTIL.show(time) for name, time in times.items() if time}
     return members | ({"aud": claims.aud} if claims.aud else {})
@@ -121,8 +121,8 @@ def _body(body: Any, new: Any, kind: str) -> dict[str, Any]:  # noqa: ANN401 - a
     return _part(body, new, Table({name: one for name, one in part.members.items() if name not in _OWN}))
 
 
-def _part(body: Any, new: Any, kind: Table) -> dict[str, Any]:  # noqa: ANN401 - a Struct
-    members: dict[str, Any] = {}
+def _part(body: object, new: object, kind: Table) -> dict[str, object]:
+    members: dict[str, object] = {}
     if isinstance(body, User | Template):
         body, members = _without_jetstream(body)
     for name, member in kind.members.items():
@@ -134,7 +134,7 @@ def _part(body: Any, new: Any, kind: Table) -> dict[str, Any]:  # noqa: ANN401 -
     return members
 
 
-def _without_jetstream(body: User | Template) -> tuple[User | Template, dict[str, Any]]:
+def _without_jetstream(body: User | Template) -> tuple[User | Template, dict[str, object]]:
     """Return *body* without the subjects of its JetStream permissions, and these as a table of the file.
 
     Only where the table and what is left give the same lists again, in their order.
@@ -181,7 +181,7 @@ def _import(one: Any, names: _NamesByKey) -> dict[str, Any]:  # noqa: ANN401 - a
     return {"account": one.account, **members}
 
 
-def _authorization(body: Account, names: _NamesByKey, users: Mapping[str, Jwt[User]]) -> dict[str, Any]:
+def _authorization(body: Account, names: _NamesByKey, users: Mapping[str, Jwt[User]]) -> dict[str, object]:
     called = {jwt.claims.sub: name for name, jwt in users.items()}
     members = body.authorization
     made = {
@@ -216,7 +216,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _UNWRITTEN = re.compile("[\x7f\x80-\x9f\ufeff\u2028\u2029]")
 
 
-def to_toml(members: Mapping[str, Any], has_header: Callable[[Path], bool]) -> str:
+def to_toml(members: Mapping[str, object], has_header: Callable[[Path], bool]) -> str:
     """Return *members* (text, booleans, integers, lists, tables) as TOML.
 
     A table for whose path *has_header* has a header of its own, be it ever so short.
@@ -224,8 +224,8 @@ def to_toml(members: Mapping[str, Any], has_header: Callable[[Path], bool]) -> s
     return "\n".join(_table(members, (), has_header)).strip() + "\n"
 
 
-def _table(members: Mapping[str, Any], path: Path, has_header: Callable[[Path], bool]) -> Iterator[str]:
-    below: dict[str, Any] = {}
+def _table(members: Mapping[str, object], path: Path, has_header: Callable[[Path], bool]) -> Iterator[str]:
+    below: dict[str, object] = {}
     for name, value in members.items():
         line = f"{_key(name)} = {_inline(value)}"
         is_apart = isinstance(value, dict) and (has_header((*path, name)) or len(line) > _WIDTH)
@@ -245,11 +245,11 @@ def _table(members: Mapping[str, Any], path: Path, has_header: Callable[[Path], 
             yield from lines
 
 
-def _is_of_tables(value: Any) -> bool:  # noqa: ANN401 - any value
+def _is_of_tables(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def _long(name: str, values: list[Any]) -> str:
+def _long(name: str, values: list[object]) -> str:
     return "\n".join([f"{_key(name)} = [", *(f"  {_inline(value)}," for value in values), "]"])
 
 

@@ -242,9 +242,9 @@ def _schema(kind: Kind, *, in_template: bool) -> dict[str, Any]:
             return {}
 
 
-def _part(kind: Table, *, in_template: bool) -> dict[str, Any]:
+def _part(kind: Table, *, in_template: bool) -> dict[str, object]:
     members = {name: _schema(member, in_template=in_template) for name, member in kind.members.items()}
-    table: dict[str, Any] = {"type": "object", "properties": members, "additionalProperties": False}
+    table: dict[str, object] = {"type": "object", "properties": members, "additionalProperties": False}
     if kind.required:
         table["required"] = list(kind.required)
     return {"anyOf": [table, {"const": False}]} if kind.optional else table

@@ -136,7 +136,7 @@ class _Planner(msgspec.Struct, frozen=True):
 
     def plan(self) -> Plan:
         operator = self.writer.operator(self.desired.operator, self.current.operator)
-        gone: dict[str, list[Jwt[Any]]] = defaultdict(list)
+        gone: dict[str, list[Jwt[object]]] = defaultdict(list)
         for account, *users in self.removed:
             gone[account] += [self.current.users[account, user] for user in users]
         accounts = {name: self._account(name, operator, gone.get(name, ())) for name in self.desired.accounts}
@@ -152,7 +152,7 @@ class _Planner(msgspec.Struct, frozen=True):
         made = tuple(change for change in changes if change)
         return Plan(made, self.writer.now, self._around(made), tuple(self._store_writes()))
 
-    def _operator(self, claims: Claims[Any]) -> Change | None:
+    def _operator(self, claims: Claims[object]) -> Change | None:
         return self._placed(PublicKey.parse(claims.sub), (), claims)
 
     def _account(self, name: str, operator: Claims[Any], gone: Iterable[Jwt[Any]]) -> Claims[Any]:
@@ -171,15 +171,15 @@ class _Planner(msgspec.Struct, frozen=True):
         body = msgspec.structs.replace(claims.body, revocations=latest(claims.body.revocations, holding))
         return msgspec.structs.replace(claims, body=body)
 
-    def _issuer_of_account(self, name: str, claims: Claims[Any], operator: Claims[Any]) -> PublicKey:
+    def _issuer_of_account(self, name: str, claims: Claims[object], operator: Claims[object]) -> PublicKey:
         existing = self.current.accounts.get(name)
         return self._issuer(operator, claims, existing, self.desired.accounts[name].get("issuer"), "")
 
     def _issuer(
         self,
-        parent: Claims[Any],
-        claims: Claims[Any],
-        existing: Jwt[Any] | None,
+        parent: Claims[object],
+        claims: Claims[object],
+        existing: Jwt[object] | None,
         wanted: str | None,
         owner: str,
     ) -> PublicKey:
@@ -210,11 +210,11 @@ class _Planner(msgspec.Struct, frozen=True):
         )
         return self._placed(issuer, address, claims)
 
-    def _placed(self, issuer: PublicKey, address: tuple[str, ...], claims: Claims[Any]) -> Change | None:
+    def _placed(self, issuer: PublicKey, address: tuple[str, ...], claims: Claims[object]) -> Change | None:
         """Return the change that puts *claims* at *address*, None where they are there already."""
         match address:
             case ():
-                existing: Jwt[Any] | None = self.current.operator
+                existing: Jwt[object] | None = self.current.operator
             case (name,):
                 existing = self.current.accounts.get(name)
             case (account, user):
@@ -233,7 +233,7 @@ class _Planner(msgspec.Struct, frozen=True):
             )
             yield StoreWrite(address, None, existing, f"{self.desired.file} does not name it")
 
-    def _around(self, changes: tuple[Change, ...]) -> tuple[Jwt[Any], ...]:
+    def _around(self, changes: tuple[Change, ...]) -> tuple[Jwt[object], ...]:
         """Return the jwts that the changes are about: the operator, accounts of users, exporters."""
         wanted: set[str] = set()
         for change in changes:
@@ -247,7 +247,7 @@ class _Planner(msgspec.Struct, frozen=True):
         accounts = (jwt for name, jwt in self.current.accounts.items() if name not in gone)
         return (*operator, *(jwt for jwt in accounts if jwt.claims.sub in wanted))
 
-    def _require_no_orphans(self, operator: Claims[Any], accounts: Mapping[str, Claims[Any]]) -> None:
+    def _require_no_orphans(self, operator: Claims[object], accounts: Mapping[str, Claims[object]]) -> None:
         """Raise `UsageError` when a signing key would go that jwts depend on which the file does not name."""
         removed = set(self.removed)
         lost = _lost(self.current.operator, operator)
@@ -269,7 +269,7 @@ def _lost(before: Jwt[Any] | None, after: Claims[Any]) -> set[str]:
     return keys[0] - keys[1]
 
 
-def _orphaned(kind: str, name: str, jwt: Jwt[Any], owner: str) -> UsageError:
+def _orphaned(kind: str, name: str, jwt: Jwt[object], owner: str) -> UsageError:
     return UsageError(
         f"{kind} {quoted(name)} was signed by {jwt.issuer}, which {owner} would lose",
         f"name {kind} {name} in the file, which signs it again, or keep that signing key",

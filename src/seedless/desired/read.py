@@ -61,7 +61,7 @@ def read(data: bytes, file: str) -> Desired:
     return desired
 
 
-def _parsed(data: bytes, file: str) -> Any:  # noqa: ANN401 - what a file holds
+def _parsed(data: bytes, file: str) -> object:
     try:
         if data.lstrip()[:1] == b"{":
             return wire.parse(data)
@@ -141,7 +141,7 @@ class _DocumentReading:
             self._wrong((*place, "renew"), 'goes with a validity, as in exp = "30d"')
         return taken
 
-    def _table(self, value: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - likewise
+    def _table(self, value: object, place: Place) -> dict[str, object]:
         if isinstance(value, dict):
             return value
         self._wrong(place, f"expected a table, found {shown_value(value)}")
@@ -153,7 +153,7 @@ class _DocumentReading:
     def _not(self, path: str, sentence: str) -> None:
         self.wrong.append(f"{path or 'the file'}{self.whose}: {sentence}")
 
-    def _named(self, name: Any, path: str) -> None:  # noqa: ANN401 - likewise
+    def _named(self, name: object, path: str) -> None:
         if not isinstance(name, str):  # which has been reported
             return
         try:
@@ -189,7 +189,7 @@ class _DocumentReading:
         self.whose = ""
 
 
-def _meant(name: str, known: Mapping[str, Any]) -> str:
+def _meant(name: str, known: Mapping[str, object]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f", did you mean {near[0]}?"

@@ -43,7 +43,7 @@ class Value(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
 
 
-def _same(value: Any) -> Any:  # noqa: ANN401 - any value
+def _same(value: object) -> object:
     return value
 
 
@@ -64,13 +64,13 @@ def shown_value(value: object) -> str:
             return "a table" if isinstance(value, dict) else "a list"
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - what a file holds
+def _text(value: object) -> str:
     if not isinstance(value, str) or isinstance(value, Number):
         raise InvalidValue(f"expected text, found {shown_value(value)}")
     return value
 
 
-def _flag(value: Any) -> bool:  # noqa: ANN401 - likewise
+def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise InvalidValue(f"expected true or false, found {shown_value(value)}")
     return value
@@ -100,7 +100,7 @@ def number(low: int = -(2**63), high: int = INT64_MAX) -> Value:
 def choice(*words: str) -> Value:
     """Return one of *words*."""
 
-    def read(value: Any) -> str:  # noqa: ANN401 - what a file holds
+    def read(value: object) -> str:
         if value not in words or not isinstance(value, str):
             raise InvalidValue(f"{shown_value(value)} is none of {', '.join(words)}")
         return value
@@ -111,7 +111,7 @@ def choice(*words: str) -> Value:
 def key(role: Role) -> Value:
     """Return the public key of *role*, as text."""
 
-    def read(value: Any) -> str:  # noqa: ANN401 - what a file holds
+    def read(value: object) -> str:
         text = _text(value)
         try:
             parsed = PublicKey.parse(text)
@@ -222,7 +222,7 @@ _MOMENT_SCHEMA: dict[str, Any] = {
 MOMENT = Value(_moment, _shown_moment, _MOMENT_SCHEMA)
 
 
-def _span(value: Any) -> int:  # noqa: ANN401 - what a file holds
+def _span(value: object) -> int:
     try:
         return units.parse_span(_text(value))
     except InvalidValue:
@@ -238,7 +238,7 @@ SPAN = Value(
 )
 
 
-def _until(value: Any) -> int | ValidityPeriod:  # noqa: ANN401 - what a file holds
+def _until(value: object) -> int | ValidityPeriod:
     if isinstance(value, str) and units.is_span(value):
         if not 0 < units.parse_span(value) <= LAST_SECOND:
             raise InvalidValue(f"{shown_value(value)} is no validity: write 12h, 30d, 1y")

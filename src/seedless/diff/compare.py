@@ -55,7 +55,7 @@ _DANGER = {effect: place for place, effect in enumerate(Effect)}
 
 
 def diff(
-    old: Claims[Any] | None, new: Claims[Any], *, names: Mapping[str, str] = MappingProxyType({})
+    old: Claims[object] | None, new: Claims[object], *, names: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Difference, ...]:
     """Return the differences between *old* and *new*, those that widen access first; none when equal.
 
@@ -92,7 +92,7 @@ def unknown_members(old: Sequence[Unknown], new: Sequence[Unknown]) -> tuple[Dif
     )
 
 
-def _nothing(new: Claims[Any]) -> Claims[Any]:
+def _nothing(new: Claims[object]) -> Claims[object]:
     return Claims(sub="", body=type(new.body)(), version=new.version)
 
 
@@ -129,7 +129,7 @@ def _time(seconds: int, none: str) -> str:
 
 
 def _uncovered(
-    wording: Wording, old: Claims[Any], new: Claims[Any], lines: Sequence[Difference]
+    wording: Wording, old: Claims[object], new: Claims[object], lines: Sequence[Difference]
 ) -> Iterator[Difference]:
     """Yield a line for each member that differs and that none of *lines* covers."""
     covered = _Paths(_INDEX.sub("", path) for line in lines for path in line.paths)
@@ -190,14 +190,14 @@ class _Paths:
         return any(one != BODY and one in self._all for one in above)
 
 
-def _members(claims: Claims[Any]) -> dict[str, Any]:
+def _members(claims: Claims[object]) -> dict[str, object]:
     body = claims.body.data if isinstance(claims.body, Generic) else plain(claims.body)
     registered = {name: getattr(claims, name) for name in ("sub", "name", "aud", "exp", "nbf")}
     held = {name: item for name, item in registered.items() if item}
     return held if body is None else held | {BODY: body}
 
 
-def _differing(was: dict[str, Any], now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _differing(was: dict[str, object], now: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Return both objects without the members that are the same in both, at any depth.
 
     What is written the same is the same, and so is most of what a change holds: no leaf of it is looked at.

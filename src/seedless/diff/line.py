@@ -6,7 +6,6 @@ import enum
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -58,7 +57,7 @@ class Difference(msgspec.Struct, frozen=True):
         """The line without its effect."""
         return f"{self.label}: {self.text}"
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, object]:
         """Return the line as JSON holds it."""
         return {
             "effect": str(self.effect),

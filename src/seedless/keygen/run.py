@@ -64,7 +64,7 @@ class KeygenTokens(Protocol):
         """Create *key*, or find it where its creation was interrupted; return it, and how many challenges it
         has signed."""  # noqa: D205, D209 - one sentence
 
-    def sign(self, drafts: Sequence[Draft[Any]]) -> Sequence[Jwt[Any]]:
+    def sign(self, drafts: Sequence[Draft[object]]) -> Sequence[Jwt[object]]:
         """Return the jwt of each draft, signed on the token of its issuer and verified."""
 
 
@@ -145,15 +145,21 @@ def run_keygen(run: KeygenRun, tokens: Callable[[], AbstractContextManager[Keyge
     Raise `Refused` where witnesses are missing, the request has expired, a label exists, or a driver reports
     a key otherwise than it was asked for; then the transcript has what was done until then.
     """
+    # Before anything is written: names get into a transcript that is printed and read aloud, where
+    # look-alike letters and control characters would deceive.
     for text in (*run.present, *run.exceptions):
         documents.require_plain(text, "the name of somebody present, or an exception,")
     atomic.make_folder(run.folder)
     journal = TranscriptFile(run.folder / TRANSCRIPT_NAME, run.request.digest)
     so_far = progress(run.request, journal.entries)
+    # As long as no key and no share exists, a run that was interrupted begins anew, and who is present is
+    # asked again. From then on what was done stays, and is continued.
     if not (so_far.intents or so_far.record):
         _begin(run, journal)
         so_far = progress(run.request, journal.entries)
     if run.request.specification.recoverable and so_far.record is None:
+        # Shares first: a key that is recoverable is derived from the secret, and a share that cannot be
+        # read back is found before any key depends on it.
         record = _shared(run)
         journal.append("shares", run.clock(), record=record.to_bytes().decode())
         so_far = progress(run.request, journal.entries)
@@ -172,6 +178,8 @@ def run_keygen(run: KeygenRun, tokens: Callable[[], AbstractContextManager[Keyge
                 "ended", run.clock(), created=len(so_far.keys), signatures=so_far.signatures_in_all
             )
         digest = transcript.digest(journal.entries)
+        # The time is that of the last entry and not the clock's: a run that is repeated makes the same
+        # receipts, byte for byte.
         drafts = _receipt_drafts(so_far, digest, journal.entries[-1]["at"])
         receipts = [jwt.text for jwt in opened.sign(drafts)]
     return documents.to_bytes({"format": RESULT_FORMAT, "receipts": receipts, "transcript": journal.entries})
@@ -186,6 +194,8 @@ def _begin(run: KeygenRun, journal: TranscriptFile) -> None:
         run.statements, content_of(request), request.specification.witnesses,
         signers=(), prepared_at=request.prepared_at, now=now,
     )  # fmt: skip
+    # What a broken-off beginning has written contains no key: it would only make two beginnings of one
+    # ceremony.
     if journal.entries:
         journal.forget()
     atomic.write({run.folder / REQUEST_NAME: request.data.decode()})
@@ -227,18 +237,25 @@ def _create(
 ) -> None:
     """Create one key: its intent is on disk before, so that none exists of which nothing is known."""
     if not has_intent:
+        # A recoverable key is on the token already, since the process that has the secret imports it.
         if not key.recoverable:
             tokens.require_free([key])
+        # Written and synced before the driver is called: if the machine stops inside the call, a key with
+        # this label may be on the token, and the next run has to look for it instead of creating a second
+        # one.
         journal.append("intent", run.clock(), key=number, label=key.label)
     made, challenges = tokens.create(key)
     _require_attributes(key, made.driver_report)
+    # The new key signs what the driver reports of it: nobody can change the report later without the token.
     (statement,) = tokens.sign([made.draft()])
     signed = {CHALLENGE: challenges, STATEMENT: 1}
     journal.append("created", run.clock(), key=number, statement=statement.text, signed=signed)
 
 
-def _require_attributes(key: SpecifiedKey, driver_report: Mapping[str, Any]) -> None:
+def _require_attributes(key: SpecifiedKey, driver_report: Mapping[str, object]) -> None:
     """Raise `Refused` unless the driver reports the attributes that were asked for."""
+    # Drivers ignore what a template asks for: openCryptoki and NSS make extractable keys by default. So
+    # what counts is what the attributes read back as.
     missing = [name for name in key.wanted if driver_report.get(name) != "yes"]
     if missing:
         raise Refused(
@@ -305,12 +322,12 @@ class _KeygenResultMembers(msgspec.Struct, frozen=True):
     transcript: tuple[Any, ...]
 
 
-def progress(request: KeygenRequest, entries: Sequence[Any]) -> KeygenProgress:
+def progress(request: KeygenRequest, entries: Sequence[object]) -> KeygenProgress:
     """Return how far *entries* have come; raise `Refused` that names the place."""
     return transcript.follow(KeygenProgress(request), entries, _take)
 
 
-def _take(so_far: KeygenProgress, entry: Any, place: str) -> None:  # noqa: ANN401 - what JSON holds
+def _take(so_far: KeygenProgress, entry: object, place: str) -> None:
     kind = entry.get("kind") if isinstance(entry, dict) else None
     if not isinstance(kind, str) or kind not in so_far.next_kinds:
         expected = " or ".join(so_far.next_kinds) or "no entry"
@@ -365,6 +382,7 @@ def _created(so_far: KeygenProgress, entry: Any, place: str) -> None:  # noqa: A
     found = (entry.key, made.public_key.role.name.lower(), made.name, made.holder)
     if found != (number, key.role, key.name, key.holder):
         raise Refused(f"{place}.statement is about another key, or holder, than the request asks for")
+    # Compared without the role: one pair of 32 bytes under two prefixes would be two names for one secret.
     if made.public_key.raw in {other.public_key.raw for other in so_far.keys}:
         raise Refused(f"{place}.statement is of a key that is listed already", "a key has one role")
     _require_attributes(key, made.driver_report)

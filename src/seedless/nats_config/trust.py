@@ -262,7 +262,7 @@ def _operators(server: ServerConfiguration) -> Iterator[tuple[ConfiguredJwt, Jwt
     return ((configured, configured.jwt) for configured in server.operators if configured.jwt)
 
 
-def _accounts(server: ServerConfiguration) -> Iterator[tuple[ConfiguredJwt, Jwt[Any]]]:
+def _accounts(server: ServerConfiguration) -> Iterator[tuple[ConfiguredJwt, Jwt[object]]]:
     return (
         (configured, configured.jwt)
         for configured in server.preload
@@ -270,14 +270,14 @@ def _accounts(server: ServerConfiguration) -> Iterator[tuple[ConfiguredJwt, Jwt[
     )
 
 
-def _is_trusted(server: ServerConfiguration, account: Jwt[Any]) -> bool:
+def _is_trusted(server: ServerConfiguration, account: Jwt[object]) -> bool:
     issuer = str(account.issuer)
     return issuer in server.trusted_keys or any(
         may_issue(operator.claims, issuer, account.claims) for _, operator in _operators(server)
     )
 
 
-def _times(found: Jwt[Any], now: int) -> str:
+def _times(found: Jwt[object], now: int) -> str:
     """State what is wrong with the times of *found*; servers compare as strictly (`jwt` `claims.go`)."""
     if 0 < found.claims.exp < now:
         return "has expired"

@@ -175,7 +175,7 @@ def _generated(raw: Session, quirks: Quirks, numbers: Numbers, request: KeyReque
     raise AssertionError(attempts)
 
 
-def _attempts(quirks: Quirks) -> Iterator[tuple[dict[Attribute, Any], dict[Attribute, Any]]]:
+def _attempts(quirks: Quirks) -> Iterator[tuple[dict[Attribute, object], dict[Attribute, object]]]:
     labels = ({}, _NO_LABEL) if quirks.sets_labels else (_NO_LABEL,)
     for label, modifiable, params in product(labels, (UNMODIFIABLE, {}), quirks.ec_params):
         public = {Attribute.EC_PARAMS: params, Attribute.PRIVATE: False, **label}
@@ -293,7 +293,7 @@ def _written(
 
 
 def _both(
-    raw: Session, numbers: Numbers, public: dict[Attribute, Any], private: dict[Attribute, Any]
+    raw: Session, numbers: Numbers, public: dict[Attribute, object], private: dict[Attribute, object]
 ) -> KeyPair:
     """Write both halves, or none."""
     made: list[Object] = []
@@ -312,7 +312,7 @@ def _both(
 
 def _importing_attempts(
     quirks: Quirks, numbers: Numbers, coming: KeyToImport, key_id: bytes
-) -> Iterator[tuple[dict[Attribute, Any], dict[Attribute, Any]]]:
+) -> Iterator[tuple[dict[Attribute, object], dict[Attribute, object]]]:
     labels = ({Attribute.LABEL: coming.label}, {}) if quirks.sets_labels else ({},)
     shapes = [POINT_PREFIXES[name] for name in quirks.points]
     for label, modifiable, params, shape in product(labels, (UNMODIFIABLE, {}), quirks.ec_params, shapes):

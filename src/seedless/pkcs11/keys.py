@@ -156,7 +156,7 @@ def read_attributes(item: Object, attributes_wanted: Iterable[Attribute]) -> dic
         return dict(_one_by_one(item, attributes_wanted))
 
 
-def _one_by_one(item: Object, attributes_wanted: Iterable[Attribute]) -> Iterable[tuple[Attribute, Any]]:
+def _one_by_one(item: Object, attributes_wanted: Iterable[Attribute]) -> Iterable[tuple[Attribute, object]]:
     for attribute in attributes_wanted:
         try:
             yield attribute, item[attribute]
@@ -186,8 +186,8 @@ def lenient_mapper() -> AttributeMapper:
     return mapper
 
 
-def _lenient(unpack: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def read(value: bytes) -> Any:  # noqa: ANN401 - as the binding types it
+def _lenient(unpack: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    def read(value: bytes) -> object:
         try:
             return unpack(value)
         except (ValueError, struct.error):
@@ -229,7 +229,7 @@ class KeyPair(msgspec.Struct, frozen=True):
     key: Key
 
 
-def search(session: Session, template: dict[Attribute, Any]) -> list[Object]:
+def search(session: Session, template: dict[Attribute, object]) -> list[Object]:
     """List the objects that match *template*; raise what the binding raises."""
     # Into a list at once: an open search blocks every other operation of the session.
     # Not `get_objects`: that runs until the search is collected, and until then C_SignInit answers

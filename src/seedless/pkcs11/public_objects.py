@@ -106,7 +106,7 @@ def _ids_of_keys(module: Module, info: TokenInfo) -> set[bytes]:
         return {content.id for kind in _OF_KEYS for content in _public_objects(raw, _of_class(kind))}
 
 
-def _of_class(kind: ObjectClass) -> dict[Attribute, Any]:
+def _of_class(kind: ObjectClass) -> dict[Attribute, object]:
     return {Attribute.CLASS: kind}
 
 

@@ -75,7 +75,7 @@ class Reading:
                 fields[row.field] = row.read(self, row.path, held[name])
         return {field: value for field, value in fields.items() if value is not None}
 
-    def known(self, place: str, values: Mapping[str, Any], names: Sequence[str]) -> None:
+    def known(self, place: str, values: Mapping[str, object], names: Sequence[str]) -> None:
         """Report the members of *values* that are none of *names*."""
         names = list(dict.fromkeys(names))
         for name in values:
@@ -84,7 +84,7 @@ class Reading:
                 meant = f", did you mean {near[0]}?" if near else f": there are {', '.join(names)}"
                 self.errors.append(f"{_join(place, name)} is no key of a policy{meant}")
 
-    def table(self, place: str, value: object, names: Sequence[str]) -> dict[str, Any]:
+    def table(self, place: str, value: object, names: Sequence[str]) -> dict[str, object]:
         """Return those members of the table *value* that are *names*."""
         if not isinstance(value, dict):
             self.errors.append(f"{place} is not a table: write [{place}]")
@@ -122,7 +122,7 @@ def many(check: Check[str]) -> Reader:
 def table(readers: Mapping[str, Reader]) -> Reader:
     """Return the reader of a table whose members have these *readers*; one that is invalid is left out."""
 
-    def read(reading: Reading, place: str, value: object) -> Mapping[str, Any]:
+    def read(reading: Reading, place: str, value: object) -> Mapping[str, object]:
         held = reading.table(place, value, tuple(readers))
         members = {name: readers[name](reading, f"{place}.{name}", item) for name, item in held.items()}
         return MappingProxyType({name: member for name, member in members.items() if member is not None})
@@ -130,7 +130,7 @@ def table(readers: Mapping[str, Reader]) -> Reader:
     return read
 
 
-def plain(value: object) -> Any:  # noqa: ANN401 - JSON
+def plain(value: object) -> object:
     """Return *value*, of a policy, as its canonical form contains it."""
     if isinstance(value, tuple):
         return sorted(set(value))

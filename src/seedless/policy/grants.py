@@ -111,7 +111,7 @@ def passages(account: Account) -> Iterator[Passage]:
         yield Passage(f"nats.imports[{index}].subject", _ends(item))
 
 
-def answers(statement: Statement[Any], context: Context) -> Iterator[str]:
+def answers(statement: Statement[object], context: Context) -> Iterator[str]:
     """Yield where claims permit to answer: on whatever subject a request names, denied or not."""
     body = statement.claims.body
     match body:
@@ -139,7 +139,7 @@ def _has_templates(scope: Scope) -> bool:
     return any(calls(entry) for _, entries in lists(scope.template) for entry in entries)
 
 
-def _own_or_default(user: User, statement: Statement[Any], context: Context) -> User | Permissions:
+def _own_or_default(user: User, statement: Statement[object], context: Context) -> User | Permissions:
     # server/accounts.go:4136-4144: the defaults of the account hold for a user that has none of these at
     # all.
     if user.pub.allow or user.pub.deny or user.sub.allow or user.sub.deny or user.resp:

@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -39,7 +39,7 @@ def read(data: bytes, name: str = "the policy") -> Policy:
     return _of_values(values, name)
 
 
-def _of_values(values: dict[str, Any], name: str = "the policy") -> Policy:
+def _of_values(values: dict[str, object], name: str = "the policy") -> Policy:
     # All errors at once: a policy is written by hand, and each attempt may be a trip to the machine
     # offline.
     reading = Reading()

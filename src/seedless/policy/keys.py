@@ -102,7 +102,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     delegations: DelegationPins | None = None
 
     @property
-    def stated_keys(self) -> Iterator[tuple[PolicyKey, Any]]:
+    def stated_keys(self) -> Iterator[tuple[PolicyKey, object]]:
         """The keys of this policy, each with its value."""
         defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
         values = ((key, getattr(self, key.field)) for key in KEYS)
@@ -268,7 +268,7 @@ def _p002_issuer_may_sign_this(policy: Policy, change: Change, _: Context) -> It
         yield error("P002", "iss", text, _HINT)
 
 
-def _issuer_role(policy: Policy, statement: Statement[Any]) -> str:
+def _issuer_role(policy: Policy, statement: Statement[object]) -> str:
     role = _ROLES.get(statement.issuer[:1], "")
     owner = getattr(statement.claims.body, "issuer_account", "") or statement.issuer
     if role == "operator" and statement.issuer != policy.operator:

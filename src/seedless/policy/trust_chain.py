@@ -50,7 +50,7 @@ class TrustChain:
                 held.update(map(signing_key, statement.claims.body.signing_keys))
         return cls(policy.operator, frozenset(keys), {key: frozenset(held) for key, held in accounts.items()})
 
-    def rejection_reason(self, statement: Statement[Any]) -> str:
+    def rejection_reason(self, statement: Statement[object]) -> str:
         """Return why *statement* does not chain to the operator; nothing when it does."""
         body = statement.claims.body
         if isinstance(body, Operator):
@@ -66,7 +66,7 @@ class TrustChain:
             return self._reason_of_account(statement)
         return ""
 
-    def _reason_of_account(self, statement: Statement[Any]) -> str:
+    def _reason_of_account(self, statement: Statement[object]) -> str:
         body = statement.claims.body
         account = statement.issuer
         if isinstance(body, User | Activation | AuthorizationResponse):

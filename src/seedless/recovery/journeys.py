@@ -174,7 +174,7 @@ def _outcome(result: dict[str, Any]) -> Outcome:
 # In the process of the secret.
 
 
-def _create(process: SecretProcess, new: NewShares, place: TokenPlace, now: int) -> dict[str, Any]:
+def _create(process: SecretProcess, new: NewShares, place: TokenPlace, now: int) -> dict[str, object]:
     _require_takes_keys(place)
     dice = dialogue.ask_dice(process.terminal, _THROWS[new.size]) if new.has_dice else b""
     secret = _new_secret(new.size, dice)
@@ -219,7 +219,7 @@ def _restore(
     entries: Sequence[KeyRecord],
     place: TokenPlace,
     session: RestoreSession,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     _require_takes_keys(place)
     began = int(session.clock())
     secret, numbers = _typed_secret(process, known)
@@ -230,7 +230,7 @@ def _restore(
 
 def _derive(
     process: SecretProcess, known: RecoveryRecord, key: KeyName, place: TokenPlace, session: RestoreSession
-) -> dict[str, Any]:
+) -> dict[str, object]:
     _require_takes_keys(place)
     began = int(session.clock())
     secret, numbers = _typed_secret(process, known)
@@ -296,13 +296,13 @@ def _imported(
     place: TokenPlace,
     *,
     signs: _Receipts | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Import *keys*, with a test signature of each, all or none; return the record and where they are.
 
     With *signs* the keys sign the transcript, and what fails is raised; else it is part of the result.
     """
     placed: dict[str, str] = {}
-    result: dict[str, Any] = {"record": known.to_bytes().decode(), "placed": placed}
+    result: dict[str, object] = {"record": known.to_bytes().decode(), "placed": placed}
     try:
         with _opened(process, place) as token:
             process.begin_import()
@@ -371,7 +371,7 @@ def _import_all(
     entries: Sequence[KeyRecord],
     keys: Sequence[SoftwareKey],
     signs: _Receipts | None,
-    result: dict[str, Any],
+    result: dict[str, object],
 ) -> dict[str, str]:
     """Import what is not there yet; where one key fails, those of this run are deleted again.
 

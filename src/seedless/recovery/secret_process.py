@@ -67,7 +67,7 @@ class SecretProcess:
         for number in (signal.SIGINT, *_ENDING):
             signal.signal(number, signal.SIG_IGN)
 
-    def report(self, message: dict[str, Any]) -> None:
+    def report(self, message: dict[str, object]) -> None:
         """Send *message*, which has public values only, to the parent."""
         # Not through a Python file object: its buffer would be one more copy, and would be flushed by an
         # interpreter that never ends here.
@@ -123,7 +123,7 @@ def _forget_pins() -> None:
 # The child.
 
 
-def _work(work: Callable[[SecretProcess], Any], pipe: int, parent: int) -> NoReturn:
+def _work(work: Callable[[SecretProcess], object], pipe: int, parent: int) -> NoReturn:
     code = 1
     try:
         _protect(parent)
@@ -159,7 +159,7 @@ def _end(*_: object) -> NoReturn:
     raise _Terminated
 
 
-def _outcome(work: Callable[[SecretProcess], Any], process: SecretProcess) -> dict[str, Any]:
+def _outcome(work: Callable[[SecretProcess], object], process: SecretProcess) -> dict[str, object]:
     """Return the message with the result of *work*, or with its error: one that has a sentence.
 
     Of other errors the kind alone is reported, since their texts may quote anything.
@@ -192,7 +192,7 @@ class _Parent:
         self._message: dict[str, Any] = {}
         self.is_left = False  # whether the child has left the terminal as it was
 
-    def result(self) -> Any:  # noqa: ANN401 - JSON
+    def result(self) -> object:
         try:
             while self._read():
                 pass
@@ -221,7 +221,7 @@ class _Parent:
                 self._message = message
         return bool(chunk)
 
-    def _end(self) -> dict[str, Any]:
+    def _end(self) -> dict[str, object]:
         """Give the child time to leave the terminal as it was, then kill it; return its last message."""
         # SIGTERM first: the child has switched to the alternate screen and turned the echo off, and only it
         # knows what it has to undo.

@@ -52,7 +52,7 @@ class ServerAddress:
     tls_first: bool = False
     patience: float = 5.0
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Return what `seedless.client` takes beside the addresses."""
         return {
             "name": "seedless",
@@ -149,6 +149,8 @@ class Connection:
         async def receive(message: Any) -> None:  # noqa: ANN401 - nats-py's message
             found = sent[int(message.subject.rpartition(".")[2])]
             # The end of the question: no other answer comes after it.
+            # The status 503 of servers: it comes at once, so that nobody waits for the whole patience where
+            # no resolver listens at all.
             if nobody_listens(message.headers, message.data):
                 found.nobody = True
             else:
@@ -184,6 +186,7 @@ class Connection:
 
     def _require_alive(self) -> None:
         answer = next(iter(self._news.complaints), "")
+        # nats-py gives the text of `-ERR` in no other form, and has no class for it.
         if _DENIED in answer.lower():
             raise ServerError(f"the server reported: {answer}", _MAY_NOT)
         if answer or not self._client.is_connected:
@@ -277,7 +280,7 @@ class Cluster:
                 )
         return {account: tuple(map(_text, answers)) for account, answers in zip(accounts, found, strict=True)}
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
+    def update(self, accounts: Sequence[Jwt[object]]) -> list[TargetAnswer]:
         """Send *accounts*; the answers of each."""
         questions = [
             Question(protocol.UPDATE, account.text.encode("ascii"), self._from_all) for account in accounts
@@ -326,6 +329,8 @@ def find_servers(connection: Connection, servers: int | None = None) -> Cluster:
     counted = _enough(len(servers_found))
     server_reports = protocol.server_reports(connection.ask([Question(protocol.VARZ, b"", counted)])[0])
     _require({report.server for report in server_reports}, servers_found, "did not report whom they trust")
+    # A server without operator and accounts is somebody else's leaf node, which shares the system account
+    # and never answers about accounts.
     holders = {
         report.server for report in server_reports if report.operators or _is_account(report.system_account)
     }
@@ -352,6 +357,8 @@ def listed(
 
 def _there(connection: Connection, servers: int | None) -> set[AccountServer]:
     """Return the servers that answer; raise `ServerError` when one does not that others know."""
+    # PING answers contain how many servers each one counts; its own view is all that a server has, so the
+    # largest number is believed.
     answers = connection.ask([Question(protocol.PING, b"", lambda found: _all_there(found, servers))])[0]
     pinged = protocol.ping_answers(answers)
     if not pinged:

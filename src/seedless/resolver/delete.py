@@ -13,7 +13,7 @@ it is sent at once, and kept nowhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -175,7 +175,7 @@ def _obeyed(operator: Claims[Operator]) -> tuple[str, ...]:
     return body.signing_keys if body.strict_signing_key_usage else (operator.sub, *body.signing_keys)
 
 
-def delete_request(accounts: Sequence[str], issuer: PublicKey) -> Claims[Any]:
+def delete_request(accounts: Sequence[str], issuer: PublicKey) -> Claims[object]:
     """Return the claims that request servers to delete *accounts*, for *issuer*, an operator's key."""
     # server/accounts.go: the issuer is the subject, and the body lists the accounts. G004 lets no other
     # command sign such claims.

@@ -77,6 +77,7 @@ def judge_pulled(
     takers = {name: account.claims.sub for name, account in stored.items()}
     found = []
     for subject, texts in held.items():
+        # Of several servers the latest counts, as between servers themselves: the others are behind.
         jwt = max(filter(None, map(readable, texts)), key=lambda one: one.issued_at, default=None)
         reason = _objection(subject, jwt, operator, names.get(subject), takers)
         if reason or jwt is None:
@@ -98,6 +99,7 @@ def _objection(
     """Return the problem with taking *jwt*, or nothing."""
     if jwt is None:
         return "no server has a jwt of it that can be read"
+    # A folder of a resolver names files by key, and nobody keeps a person from putting another jwt there.
     if jwt.claims.sub != subject:
         return f"its jwt is about {jwt.claims.sub}"
     # A resolver stores what anybody has signed; pulled into the store it would be signed again by us.

@@ -37,7 +37,7 @@ class ComparedAccount:
     held: tuple[Jwt[Any], ...] = ()
 
     @property
-    def newest(self) -> Jwt[Any] | None:
+    def newest(self) -> Jwt[object] | None:
         """The latest that a server holds."""
         return max(self.held, key=lambda one: one.issued_at, default=None)
 
@@ -61,7 +61,7 @@ def compare(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[ComparedA
     return tuple(_compared(account, held[account.claims.sub]) for account in accounts)
 
 
-def held_jwts(compared: Sequence[ComparedAccount]) -> Mapping[str, tuple[Jwt[Any], ...]]:
+def held_jwts(compared: Sequence[ComparedAccount]) -> Mapping[str, tuple[Jwt[object], ...]]:
     """Return what is held, by the public key of the account, for a preflight."""
     return {one.account.claims.sub: one.held for one in compared}
 
@@ -70,6 +70,8 @@ def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[SentAccount,
     """Send *accounts* and return what became of each, in the order in which they went."""
     # What servers report, and not the store: they may differ while the system account is replaced.
     systems = {report.system_account for report in target.server_reports}
+    # We are logged in as a user of the system account: an update of it that revokes or replaces that user's
+    # key closes this connection, and what comes after would be lost.
     ordered = sorted(accounts, key=lambda account: account.claims.sub in systems)
     found = target.update(ordered)
     # After a silence it is not known whether the server is gone or slow. What follows is not sent, so
@@ -91,6 +93,8 @@ def readable(text: str) -> Jwt[Account] | None:
 
 
 def _compared(account: Jwt[Account], texts: tuple[str, ...]) -> ComparedAccount:
+    # By text: an equal `iat` and even an equal `jti` (which does not cover the body) prove nothing about
+    # the contents.
     if all(text == account.text for text in texts):
         return ComparedAccount(account, PushStatus.CURRENT, (account,) if texts else ())
     if not any(texts):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from seedless import nats_config
 from seedless.errors import StoreError, UsageError
@@ -75,7 +75,7 @@ class Target(Protocol):
     def held(self, accounts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return what the servers hold of each of *accounts*: a text for each server, empty for none."""
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
+    def update(self, accounts: Sequence[Jwt[object]]) -> list[TargetAnswer]:
         """Put each of *accounts* everywhere; after a silence the rest is not sent, and has no answers."""
 
     def who_deletes(self) -> TargetAnswer:
@@ -119,8 +119,10 @@ class FolderTarget:
         """Read *accounts*; raise `StoreError` when one cannot be read."""
         return {account: (self._text(account),) for account in accounts}
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
+    def update(self, accounts: Sequence[Jwt[object]]) -> list[TargetAnswer]:
         """Write *accounts*: all of them or none."""
+        # A run that was killed has left temporary files. A resolver ignores names that are not `.jwt`, but
+        # they would stay for ever.
         atomic.sweep(self._path)
         atomic.write({self._file(account.claims.sub): account.text for account in accounts})
         return [TargetAnswer((ServerAnswer(self._server, ok=True, text="written"),)) for _ in accounts]
@@ -167,9 +169,10 @@ class _PreloadBlock:
     inside: int | None
     entries: Mapping[str, re.Match[str]]
 
-    def edited(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> str:
+    def edited(self, accounts: Mapping[str, Jwt[object]], gone: Collection[str]) -> str:
         """Return the text with *accounts* in it, and without those that are *gone*."""
         text = self.text
+        # From the end to the beginning, so that the positions of what is still to be changed stay right.
         for key, match in sorted(self.entries.items(), key=lambda item: item[1].start(), reverse=True):
             if key in gone:
                 comment = _COMMENT.search(text, 0, match.start())
@@ -221,7 +224,7 @@ class MemoryTarget:
         entries = self._block.entries
         return {account: (entries[account][4] if account in entries else "",) for account in accounts}
 
-    def update(self, accounts: Sequence[Jwt[Any]]) -> list[TargetAnswer]:
+    def update(self, accounts: Sequence[Jwt[object]]) -> list[TargetAnswer]:
         """Write *accounts* into the configuration: all of them or none."""
         self._write({account.claims.sub: account for account in accounts}, ())
         return [TargetAnswer((ServerAnswer(self._server, ok=True, text="written"),)) for _ in accounts]
@@ -235,7 +238,7 @@ class MemoryTarget:
         self._write({}, accounts)
         return TargetAnswer((ServerAnswer(self._server, ok=True, text=f"deleted {len(accounts)} accounts"),))
 
-    def _write(self, accounts: Mapping[str, Jwt[Any]], gone: Collection[str]) -> None:
+    def _write(self, accounts: Mapping[str, Jwt[object]], gone: Collection[str]) -> None:
         texts = {key: match[4] for key, match in self._block.entries.items()}
         texts |= {key: account.text for key, account in accounts.items()}
         entries_wanted = {key: text for key, text in texts.items() if key not in gone}
@@ -274,6 +277,6 @@ def _block(configuration: Configuration) -> _PreloadBlock:
     return _PreloadBlock(text, lines[place.line - 1] + place.column if place.file == file else None, entries)
 
 
-def _written(account: Jwt[Any]) -> str:
+def _written(account: Jwt[object]) -> str:
     """Return an entry as nsc writes it."""
     return f"\n  // Account {quoted(account.claims.name)}\n  {account.claims.sub}: {account.text}\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.claims import Account, User
 from seedless.findings import error, timecheck
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # claims.go:285-294. For the library a time check, which blocks only IsBlocking(true); servers ask for
 # that when they load an account (server.go:2197-2211).
-def c001_not_expired(statement: Statement[Any], context: Context) -> Iterator[Finding]:
+def c001_not_expired(statement: Statement[object], context: Context) -> Iterator[Finding]:
     """Claims have not expired.
 
     A server refuses an expired user at login, and cuts it off when the time comes; an expired account is
@@ -30,7 +30,7 @@ def c001_not_expired(statement: Statement[Any], context: Context) -> Iterator[Fi
         yield timecheck("C001", "exp", "has expired", "give a later expiry")
 
 
-def c002_valid_already(statement: Statement[Any], context: Context) -> Iterator[Finding]:
+def c002_valid_already(statement: Statement[object], context: Context) -> Iterator[Finding]:
     """Claims hold from now on, or from a time that has come.
 
     Until then servers refuse them as they refuse expired ones.
@@ -40,7 +40,7 @@ def c002_valid_already(statement: Statement[Any], context: Context) -> Iterator[
 
 
 # types.go:176-192. An empty subject gets this finding alone.
-def c003_subject_is_not_empty(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c003_subject_is_not_empty(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """A subject is not empty.
 
     Servers refuse an account or an activation with an empty subject.
@@ -57,7 +57,7 @@ def c003_subject_is_not_empty(statement: Statement[Any], _: Context) -> Iterator
 
 
 # types.go:176-192. Only 0x20 counts; tabs pass here and are C104.
-def c004_subject_has_no_blank(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c004_subject_has_no_blank(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """A subject has no blank in it.
 
     The protocol divides its words with blanks: nobody can publish or subscribe to such a subject.
@@ -69,7 +69,7 @@ def c004_subject_has_no_blank(statement: Statement[Any], _: Context) -> Iterator
         yield error("C004", path, f"{cited(text)} has a blank in it", "divide tokens with dots")
 
 
-def c005_subject_has_no_outer_dot(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c005_subject_has_no_outer_dot(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """A subject does not start or end with a dot.
 
     A dot divides two tokens, and neither may be empty.
@@ -79,7 +79,7 @@ def c005_subject_has_no_outer_dot(statement: Statement[Any], _: Context) -> Iter
             yield error("C005", path, f"{cited(text)} starts or ends with a dot", "leave the dot out")
 
 
-def c006_subject_has_no_empty_token(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c006_subject_has_no_empty_token(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """A subject has no two dots in a row.
 
     Between them would be an empty token, which matches nothing.
@@ -90,7 +90,7 @@ def c006_subject_has_no_empty_token(statement: Statement[Any], _: Context) -> It
 
 
 # types.go:335-387. A queue group belongs to a subscription; in `pub` the second word would never match.
-def c007_publisher_names_no_queue(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c007_publisher_names_no_queue(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """A permission to publish names a subject and no queue.
 
     Queues are for subscriptions: `orders.> workers` under `sub` allows the queue `workers`.
@@ -102,7 +102,7 @@ def c007_publisher_names_no_queue(statement: Statement[Any], _: Context) -> Iter
 
 
 # types.go:335-387. Split at single blanks: two blanks in a row are three words.
-def c008_permission_is_one_subject(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c008_permission_is_one_subject(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """A permission is a subject, or a subject and a queue with one blank between.
 
     Anything longer is a list that became one text.
@@ -114,7 +114,7 @@ def c008_permission_is_one_subject(statement: Statement[Any], _: Context) -> Ite
 
 # imports.go:62-122, activation_claims.go:110-118. In an activation the member is `kind`, since `type` is
 # the kind of claims there; version 1 had `type` for it.
-def c009_import_type_is_known(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c009_import_type_is_known(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """An import or an activation is of a stream or of a service.
 
     Without a type servers do not know in which direction messages go, and refuse the account.
@@ -130,7 +130,7 @@ def c009_import_type_is_known(statement: Statement[Any], _: Context) -> Iterator
 
 
 # user_claims.go:125-131, activation_claims.go:110-118, authorization_claims.go:228-245.
-def c010_issuer_account_is_an_account(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c010_issuer_account_is_an_account(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """A user or an activation that names the account of its issuer names an account key.
 
     Servers look the account up by it, and refuse what names none.

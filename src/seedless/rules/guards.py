@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -268,7 +268,7 @@ def g013_spelling_is_the_usual(change: Change, _: Context) -> Iterator[Finding]:
         yield warning("G013", *found, "the next signature writes it canonically")
 
 
-def spelling(jwt: Jwt[Any]) -> tuple[str, str] | None:
+def spelling(jwt: Jwt[object]) -> tuple[str, str] | None:
     """Return where and how the text of *jwt* deviates from what the official library writes, if it does."""
     if not jwt.deviations:
         return None

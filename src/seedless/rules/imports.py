@@ -346,7 +346,7 @@ def t019_activation_is_of_use(statement: Statement[Activation], context: Context
 _last: list[tuple[Mapping[str, Claims[Any]], frozenset[tuple[str, int]]]] = []
 
 
-def _cyclic(claims: Mapping[str, Claims[Any]]) -> frozenset[tuple[str, int]]:
+def _cyclic(claims: Mapping[str, Claims[object]]) -> frozenset[tuple[str, int]]:
     """Return which imports are on a cycle: key of the account and index.
 
     The last answer is remembered: each account of a store asks it of the same claims, and the work is that of
@@ -424,7 +424,7 @@ def _rings(graph: _Graph) -> Iterator[list[Any]]:
                     yield ring
 
 
-def _taken(path: list[Any], node: object) -> list[Any]:
+def _taken(path: list[object], node: object) -> list[object]:
     """Take the nodes off *path* back to *node*, and return them."""
     ring = [path.pop()]
     while ring[-1] != node:

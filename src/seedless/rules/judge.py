@@ -161,7 +161,7 @@ def _is_confirmed(change: Change, finding: Finding, context: Context) -> bool:
 
 
 def mark_existing(
-    findings: Iterable[Finding], payload: bytes, before: Jwt[Any], context: Context
+    findings: Iterable[Finding], payload: bytes, before: Jwt[object], context: Context
 ) -> Iterator[Finding]:
     """Yield *findings* on the claims in *payload* (JSON), as existing those errors that *before* has too.
 
@@ -208,7 +208,7 @@ def _may_exist(finding: Finding) -> bool:
     return finding.severity is Severity.ERROR and finding.code.startswith("C")
 
 
-def _before(jwt: Jwt[Any], context: Context) -> Context:
+def _before(jwt: Jwt[object], context: Context) -> Context:
     """Return the context in which *jwt*, which is replaced, is judged: the claims before the plan.
 
     What another change of the plan causes was not there before.

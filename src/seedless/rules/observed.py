@@ -90,7 +90,7 @@ def c104_subjects_are_seen(statement: Statement[Any], _: Context) -> Iterator[Fi
             yield warning("C104", path, f"{cited(text)} has white space or control characters", "retype it")
 
 
-def c118_rest_is_last(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c118_rest_is_last(statement: Statement[object], _: Context) -> Iterator[Finding]:
     """The wildcard `>` is the last token of a subject: `orders.>.x` matches nothing.
 
     Servers ignore a permission with such a subject, with a line in the log: what was to be denied is not.
@@ -299,7 +299,7 @@ def _has_storage(limits: Limits) -> bool:
     return bool(limits.mem_storage or limits.disk_storage)
 
 
-def _limits_of(statement: Statement[Account | User]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+def _limits_of(statement: Statement[Account | User]) -> Iterator[tuple[str, object, tuple[str, ...]]]:
     """Yield path, limits, and names of those that count, of an account or a user."""
     body = statement.claims.body
     if isinstance(body, User):

@@ -72,7 +72,7 @@ def tokens(account: Account) -> Iterator[ActivationToken]:
             yield ActivationToken(f"{at('nats.imports', index)}.token", item, _activation(item.token))
 
 
-def activations(claims: Claims[Any]) -> Iterator[tuple[str, Activation]]:
+def activations(claims: Claims[object]) -> Iterator[tuple[str, Activation]]:
     """Yield each activation in *claims*: itself, or those of its imports."""
     if isinstance(claims.body, Activation):
         yield "nats", claims.body
@@ -113,7 +113,7 @@ def described(account: Account) -> Iterator[Description]:
 
 
 @_once
-def permissions(claims: Claims[Any]) -> Iterator[PermissionEntry]:
+def permissions(claims: Claims[object]) -> Iterator[PermissionEntry]:
     """Yield every entry of the permissions of a user, or of the default permissions of an account."""
     if isinstance(claims.body, User):
         yield from entries(claims.body, "nats")
@@ -134,7 +134,7 @@ def entries(permissions_of: Permissions | User | Template, path: str) -> Iterato
 
 
 @_once
-def subjects(claims: Claims[Any]) -> Iterator[ClaimText]:
+def subjects(claims: Claims[object]) -> Iterator[ClaimText]:
     """Yield every subject of *claims*; of a permission its subject, and its queue likewise."""
     for entry in permissions(claims):
         parts = entry.text.split(" ")

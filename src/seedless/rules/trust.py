@@ -254,7 +254,7 @@ def _account(context: Context, key: str) -> Claims[Account] | None:
     return known if known is not None and isinstance(known.body, Account) else None
 
 
-def _account_of(statement: Statement[Any], context: Context) -> Claims[Account] | None:
+def _account_of(statement: Statement[object], context: Context) -> Claims[Account] | None:
     """Return the account for which a user or an activation is issued, if it is known."""
     return account_of(statement.claims, statement.issuer, context.claims)
 

@@ -84,6 +84,8 @@ class AuditStream:
         jetstream = client.jetstream(timeout=_PATIENCE)
         try:
             try:
+                # Looked for first: `add_stream` of a stream that exists with other settings is an error,
+                # and the settings are the administrator's.
                 await jetstream.stream_info(self.name)
             except NotFoundError:
                 await jetstream.add_stream(
@@ -91,6 +93,8 @@ class AuditStream:
                     subjects=[f"{self._prefix}.>"],
                     storage=StorageType.FILE,
                     num_replicas=replicas,
+                    # JetStream lets these two be set only once: not even an administrator can turn them off
+                    # again, short of removing the whole stream.
                     deny_delete=True,
                     deny_purge=True,
                 )
@@ -104,8 +108,12 @@ class AuditStream:
         *made* returns the entry and the text that is answered, and is called again where another replica was
         first. Raise `ServerError` where the entry is not known to be written: nothing is answered then.
         """
+        # Sequence 0 means "the subject has no entry": the first publish for a user is a create, and fails
+        # with 10071 where it is not the first.
         sequence, last = 0, 0  # most subjects are new: one round trip
         for _ in range(_ATTEMPTS):
+            # Made anew at each turn: the `iat` is in the signed text, so that a jwt of a lost race cannot
+            # be used with a later entry.
             entry, text = made(await self._next(last))
             written = await self._publish(subject, entry, sequence)
             if written is True:
@@ -116,13 +124,19 @@ class AuditStream:
                 if before == entry:  # it was written, and the acknowledgement was lost
                     return text
                 last = before.iat
+        # Signed texts of lost turns exist in memory and are never sent: what was answered is always the
+        # last entry.
         raise ServerError("the audit stream did not take the entry: nothing was issued")
 
     async def _next(self, last: int) -> int:
         """Return the next `iat` after *last*, when its second has come: never the same, back or ahead."""
         while (now := int(self._clock())) <= last:
             if last - now > 1:
+                # Waiting it out would be a service that hangs as long as the clocks differ; one second is
+                # what two requests in the same second need.
                 raise ServerError(f"the clock is {last - now} s behind the audit stream: nothing was issued")
+            # Never two jwts of one subject in one second: their `jti` would be the same (it covers no
+            # body), and servers take an equal `jti` for "nothing to do".
             await asyncio.sleep(max(last + 1 - self._clock(), 0.001))
         return now
 

@@ -57,11 +57,15 @@ class Sources:
     def charge(self, host: str, now: float) -> None:
         """Count an attempt from *host* as failed until it is refunded; raise `Refused` beyond the limit."""
         source = _source(host)
+        # Out and in again, so that the order of the dictionary is that of last use and the first entry is
+        # the one to forget.
         left, then = self._left.pop(source, (float(self._most), now))
+        # A clock that is set back must not empty the bucket of everybody.
         left = min(left + max(now - then, 0) * self._rate, self._most)
         self._left[source] = (max(left - 1, 0), now)
         if len(self._left) > _MOST:
             self._left.popitem(last=False)
+        # After the new state is stored: whoever goes on trying while refused stays refused.
         if left < 1:
             raise Refused("too many logins from this source have failed")
 

@@ -70,6 +70,8 @@ async def log_in(access: NatsAccess, name: str, **options: Any) -> Client:  # no
 
     Raise `SeedlessError`, such as `ServerError` for what a server answers.
     """
+    # nats-py would reconnect with the jwt that it has, and closes without a call of `error_cb` when that
+    # has expired (measured, nats-py 2.16).
     options |= {"name": name, "allow_reconnect": False}
     if access.ca or access.certificate:
         options["tls"] = _tls(access)
@@ -116,6 +118,8 @@ async def _with_password(access: NatsAccess, options: dict[str, Any]) -> Client:
         # nats-py would try 60 times: whoever calls this has a loop of its own.
         await client.connect(list(access.servers), **options)
     except Exception as error:
+        # nats-py raises `NoServersError` at the end, and gives what the server has answered to `error_cb`
+        # only.
         reason = next((str(one) for one in failures if str(one)), str(error) or type(error).__name__)
         raise ServerError(f"the login at {', '.join(access.servers)} failed: {reason}") from error
     return client
@@ -233,6 +237,8 @@ class ServiceConnection:
         """Wait until the connection ends, is blocked or is to end; return why."""
         while not await _first(_WATCH, closed, self._stopping, self._replaced):
             try:
+                # A PING goes through the same queue of the server as answers do: it is what shows a
+                # connection that the server has blocked but not closed.
                 await client.flush(int(_ROUND_TRIP))
             except Exception as error:  # noqa: BLE001 - as in `run`
                 return f"the server did not answer a PING within {_ROUND_TRIP:g} s: {_reason(error)}"
@@ -244,9 +250,13 @@ class ServiceConnection:
         """End the subscriptions, answer what they have received, then send what is to be sent."""
         try:
             for subscription in self._subscriptions:
+                # The subscriptions first, then our own tasks, then the connection: `client.drain` alone
+                # waits for handlers, and the answers of tasks that they began are lost (measured, 3 of 3).
                 draining = subscription.drain()  # type: ignore[no-untyped-call]  # nats-py leaves it so
                 await asyncio.wait_for(draining, _ROUND_TRIP)
             await finish()
+            # Bounded: while a connection is lost nats-py's drain raises or waits for up to 30 s, longer
+            # than a supervisor of services waits after SIGTERM.
             await asyncio.wait_for(client.drain(), _ROUND_TRIP)
         except Exception as error:  # noqa: BLE001 - the service ends in any case
             self._log.warning("not drained", reason=_reason(error))

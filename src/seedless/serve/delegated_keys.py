@@ -101,6 +101,8 @@ class DelegatedKeys:
         `in_thread` of it.
         """
         with self._exclusive:
+            # Under the lock, or two rules of one role would have two keys delegated at the start, and the
+            # account's jwt grow by both.
             if (account, role) not in self._keys:
                 self._delegate(account, role)
             return self._keys[account, role]
@@ -127,15 +129,21 @@ class DelegatedKeys:
         is not ended.
         """
         while True:
+            # Ten attempts in the second half of a key's time: a token that is unplugged for a while costs
+            # nobody a login.
             await asyncio.sleep(self._span * _RENEWED_AT / _ATTEMPTS)
             await self.in_thread(self._replace_due)
             if self._previous and await changed():
+                # A login that began before the change is signed by the previous key: when that is removed
+                # too early, the server closes the connection that it has just let in.
                 await asyncio.sleep(_IN_FLIGHT)
                 await self.in_thread(self._stop_previous)
 
     def end(self) -> None:
         """Forget all keys, and remove those that have signed nothing that is valid."""
         with self._exclusive:
+            # Removed now only where nothing valid is signed by them: to remove a key that is in use closes
+            # all connections of its users at once, and they all log in again at the other instances.
             self.retain(())
             self._stop_previous()
         self._thread.shutdown()
@@ -155,6 +163,8 @@ class DelegatedKeys:
                 self._overdue[account, role] = error.message
                 self._log.error("not delegated", account=account, role=role, reason=error.message)
             else:
+                # The key that is replaced stays in the account until its users have expired: users signed
+                # by either are let in meanwhile.
                 self._previous.append((account, key))
 
     def _stop_previous(self) -> None:

@@ -61,13 +61,13 @@ class Discovery:
             for suffix in ("", f".{self.name}", f".{self.name}.{self.id}")
         ]
 
-    def _ping(self) -> dict[str, Any]:
+    def _ping(self) -> dict[str, object]:
         return {"type": "io.nats.micro.v1.ping_response", **self._of_identity()}
 
-    def _of_identity(self) -> dict[str, Any]:
+    def _of_identity(self) -> dict[str, object]:
         return {**self._identity, "metadata": dict(self._metadata())}
 
-    def _info(self) -> dict[str, Any]:
+    def _info(self) -> dict[str, object]:
         endpoints = [
             {"name": one.name, "subject": one.subject, "queue_group": one.queue_group, "metadata": {}}
             for one in self._endpoints
@@ -79,7 +79,7 @@ class Discovery:
             **self._of_identity(),
         }
 
-    def _stats(self) -> dict[str, Any]:
+    def _stats(self) -> dict[str, object]:
         endpoints = [
             {
                 "name": one.name,

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -235,7 +235,7 @@ def instance_of(data: bytes) -> Instance:
     return _decoded(data, Instance)
 
 
-async def _gather(client: Client, subject: str, query: Mapping[str, Any] | None = None) -> list[bytes]:
+async def _gather(client: Client, subject: str, query: Mapping[str, object] | None = None) -> list[bytes]:
     """Return all answers to a question on *subject*, until there are no more, or it takes too long."""
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)

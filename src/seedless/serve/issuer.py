@@ -18,7 +18,7 @@ import hashlib
 import json
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
@@ -140,7 +140,7 @@ class Issuer:
         audit: AuditStream,
         log: EventLog,
         desk: AccountDesk | None = None,
-        in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+        in_thread: Callable[..., Awaitable[object]] = asyncio.to_thread,
         answered: Callable[[str, int, float], None] = lambda *_: None,
     ) -> None:
         """Take what is decided and signed with; *desk* is None where no token is at hand.
@@ -205,7 +205,7 @@ class Issuer:
             await self._respond(message, answer)
         self._answered(endpoint, code, time.perf_counter() - begun)
 
-    async def _answer(self, endpoint: str, who: RequesterIdentity, data: bytes) -> dict[str, Any]:
+    async def _answer(self, endpoint: str, who: RequesterIdentity, data: bytes) -> dict[str, object]:
         match endpoint:
             case "user":
                 return await self._user(who, read_request(data, UserRequest))
@@ -223,8 +223,8 @@ class Issuer:
             raise Refused(f"{brief(who.acc)} may not ask for that")
         return rules
 
-    async def _user(self, who: RequesterIdentity, asked: UserRequest) -> dict[str, Any]:
-        # One sentence for an account, a role and a rule that is missing: the difference would tell a
+    async def _user(self, who: RequesterIdentity, asked: UserRequest) -> dict[str, object]:
+        # One sentence for an account, a role and a rule that is missing: the difference would show a
         # requester which accounts exist.
         rules = [rule for rule in self._rules(who, "user") if rule.allows("user", asked.account, asked.role)]
         place = (asked.account, asked.role)
@@ -260,7 +260,7 @@ class Issuer:
 
         return {"jwt": await self._audit.append(f"user.{asked.key}", made)}
 
-    async def _account(self, who: RequesterIdentity, asked: AccountRequest) -> dict[str, Any]:
+    async def _account(self, who: RequesterIdentity, asked: AccountRequest) -> dict[str, object]:
         rules, desk = self._rules(who, "account"), self._signing_desk()
 
         def may(name: str) -> bool:
@@ -271,7 +271,7 @@ class Issuer:
         await self._record("account", who, hashlib.sha256(asked.desired.encode()).hexdigest())
         return {"accounts": await self._in_thread(desk.apply, asked.desired, may)}
 
-    async def _revoke(self, who: RequesterIdentity, asked: RevokeRequest) -> dict[str, Any]:
+    async def _revoke(self, who: RequesterIdentity, asked: RevokeRequest) -> dict[str, object]:
         rules, desk = self._rules(who, "revoke"), self._signing_desk()
         if not any(rule.allows("revoke", asked.account) for rule in rules):
             raise Refused(f"users of {quoted(asked.account)} are not revoked for {brief(who.acc)}")
@@ -281,7 +281,7 @@ class Issuer:
         await self._record("revoke", who, _digest(f"{asked.account} {asked.key}"), asked.key, asked.account)
         return {"issued_at": await self._in_thread(desk.revoke, asked.account, asked.key)}
 
-    def _info(self, who: RequesterIdentity) -> dict[str, Any]:
+    def _info(self, who: RequesterIdentity) -> dict[str, object]:
         rules = self._rules(who, "info")
         return {
             "account": who.acc,
@@ -325,7 +325,7 @@ class Issuer:
         await self._respond(message, {"error": reason}, headers)
 
     async def _respond(
-        self, message: Msg, answer: Mapping[str, Any], headers: dict[str, str] | None = None
+        self, message: Msg, answer: Mapping[str, object], headers: dict[str, str] | None = None
     ) -> None:
         from nats.errors import Error  # nats-py is an extra
 

@@ -103,6 +103,8 @@ class CalloutProcess:
                 # Requests are not answered while servers are not known, so they are asked for afterwards.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._system.connection.connected.wait(), _START)
+            # Only now: a signal that comes earlier ends the process as signals do, and nothing has been
+            # received that would have to be answered.
             handle_signals(self.stop, self.reload)
             self._log.info("started", instance=self._discovery.id)
             await self.connection.run(self.callout.finish)
@@ -126,7 +128,10 @@ class CalloutProcess:
             return True
 
     def _use(self, service: CalloutService) -> None:
+        # The keys before the connection: a connection that is new can bring requests at once, for the
+        # account that the new configuration names.
         self.callout.use(service.setup)
+        # Compared by value, so that a SIGHUP for other rules drops no connection.
         if service.access != self.service.access:
             self.connection.replace(service.access)
         self.service = service

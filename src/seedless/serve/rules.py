@@ -16,7 +16,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -375,5 +375,5 @@ def _filled(
     return tuple(_substituted(text, dict(zip(names, chosen, strict=True))) for chosen in combinations)
 
 
-def _substituted(text: str, chosen: Mapping[str, Any]) -> str:
+def _substituted(text: str, chosen: Mapping[str, object]) -> str:
     return _PLACEHOLDER.sub(lambda match: str(chosen[match[1]]), text)

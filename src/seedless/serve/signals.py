@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["handle_signals"]
 
 
-def handle_signals(stop: Callable[[], None], reload: Callable[[], Coroutine[Any, Any, object]]) -> None:
+def handle_signals(stop: Callable[[], None], reload: Callable[[], Coroutine[object, object, object]]) -> None:
     """Call *stop* or *reload* for the signals that this process receives from now on, in the running loop."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[object]] = set()  # a loop keeps no reference to a task of its own

@@ -66,7 +66,7 @@ class Store(Protocol):
         """Return where the jwt lies whose subject is *subject*; damaged files are skipped."""
 
     def put(
-        self, changes: Mapping[Address, Jwt[Any] | None], extra: Mapping[Path, str | None] | None = None
+        self, changes: Mapping[Address, Jwt[object] | None], extra: Mapping[Path, str | None] | None = None
     ) -> None:
         """Write *changes* and the *extra* files, None removes one: all or nothing."""
 
@@ -170,7 +170,7 @@ class NscStore:
         self._swept: set[str] = set()
         self._stores = stores_of(root)
         self._keys = keys_beside(root)
-        self._verified_before: dict[str, tuple[bytes, jwt.Jwt[Any]]] | None = None
+        self._verified_before: dict[str, tuple[bytes, jwt.Jwt[object]]] | None = None
         self._text = os.fspath(self.folder)
 
     @property
@@ -223,7 +223,7 @@ class NscStore:
 
     def put(
         self,
-        changes: Mapping[Address, jwt.Jwt[Any] | None],
+        changes: Mapping[Address, jwt.Jwt[object] | None],
         extra: Mapping[Path, str | None] | None = None,
     ) -> None:
         """Write *changes* and the *extra* files, None removes one: all or nothing, as file systems can.
@@ -304,12 +304,12 @@ class NscStore:
         operator = self._text.rpartition("/")[2]
         return f"{self._keys}/creds/{operator}/{folder}/{file.removesuffix('.jwt')}.creds"
 
-    def _known(self, place: str, data: bytes | None) -> jwt.Jwt[Any] | None:
+    def _known(self, place: str, data: bytes | None) -> jwt.Jwt[object] | None:
         """Return the jwt that *data* was found to be when the file at *place* was read before."""
         before = self._verified_before.get(place) if self._verified_before is not None else None
         return before[1] if before is not None and before[0] == data else None
 
-    def _verified(self, data: bytes, path: str, address: Address) -> jwt.Jwt[Any]:
+    def _verified(self, data: bytes, path: str, address: Address) -> jwt.Jwt[object]:
         try:
             # nsc copies imported files byte for byte, with the newline that an editor has left.
             found = jwt.read(data.decode("ascii").removesuffix("\n").removesuffix("\r"))
@@ -333,7 +333,7 @@ class NscStore:
             return f"holds the jwt of {quoted(found.claims.name)}, not of {quoted(name)}"
         return ""
 
-    def _checked(self, address: Address, signed: jwt.Jwt[Any]) -> str:
+    def _checked(self, address: Address, signed: jwt.Jwt[object]) -> str:
         """Return where *signed* goes, which must be what belongs there."""
         place = self._place(*address)
         for name in address or (self.operator,):

@@ -168,7 +168,7 @@ def preview_delete(session: TargetSession, account: Jwt[Account]) -> DeletePrevi
     return _previewed(session, named(session.target, [key], {}, {key: account.claims.name}))
 
 
-def preview_requested(session: TargetSession, request: Jwt[Any], accounts: Sequence[str]) -> DeletePreview:
+def preview_requested(session: TargetSession, request: Jwt[object], accounts: Sequence[str]) -> DeletePreview:
     """Preview the deletion of *accounts* (keys) by a delete *request* that was signed before."""
     deleted = delete.load(deleted_path(session.workspace))
     return _previewed(session, named(session.target, accounts, deleted), request=request)
@@ -179,7 +179,7 @@ def _previewed(
     orphaned: tuple[OrphanedAccount, ...],
     *,
     left: tuple[PulledAccount, ...] = (),
-    request: Jwt[Any] | None = None,
+    request: Jwt[object] | None = None,
 ) -> DeletePreview:
     target = session.target
     is_request_needed = target.requires_delete_request and request is None
@@ -209,7 +209,7 @@ def _preview_request(
     workspace: Workspace,
     accounts: Sequence[str],
     issuer: PublicKey,
-    finish: Callable[[Jwt[Any]], R],
+    finish: Callable[[Jwt[object]], R],
     notices: tuple[Notice, ...] = (),
 ) -> Preview[R]:
     """Preview the delete request for *accounts* (keys) that *issuer* signs, of which *finish* is made."""
@@ -265,14 +265,14 @@ def request_file(workspace: Workspace, names: Sequence[str], path: Path) -> Prev
         raise Refused("nothing is signed: the system account is not deleted", "leave it out")
     issuer = issuing_key(operator.claims, workspace.known_keys())
 
-    def written(request: Jwt[Any]) -> list[str]:
+    def written(request: Jwt[object]) -> list[str]:
         atomic.write({path: request.text})
         return accounts
 
     return _preview_request(workspace, accounts, issuer, written, (Notice(_IN_A_FILE),))
 
 
-def read_request(workspace: Workspace, path: Path) -> tuple[Jwt[Any], list[str]]:
+def read_request(workspace: Workspace, path: Path) -> tuple[Jwt[object], list[str]]:
     """Return the delete request in the file *path*, by a key of the store's operator, and what it deletes."""
     data = atomic.read(path)
     if data is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.app.pipeline import Preview
 from seedless.app.resolver import delete, push
@@ -119,7 +119,7 @@ class Resolver:
         with self.open(remote, DELETE) as session:
             return delete.preview_requested(session, request, accounts)
 
-    def read_delete_request(self, path: str | Path) -> tuple[Jwt[Any], list[str]]:
+    def read_delete_request(self, path: str | Path) -> tuple[Jwt[object], list[str]]:
         """Return the delete request in the file *path*, and the accounts (keys) that it deletes."""
         return delete.read_request(self._workspace, Path(path))
 

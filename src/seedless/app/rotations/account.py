@@ -73,7 +73,7 @@ class AccountContext:
         """What the account is called in the store."""
         return self.account.claims.name.strip()
 
-    def sources(self, *claims: Claims[Any]) -> tuple[Jwt[Any], ...]:
+    def sources(self, *claims: Claims[object]) -> tuple[Jwt[object], ...]:
         """Return the operator, this account, and the accounts that *claims* import from."""
         sources_needed = {item.account for claim in claims for item in getattr(claim.body, "imports", ())}
         sources_needed.add(self.account.claims.sub)
@@ -221,6 +221,8 @@ class AccountKeyRotation:
         signed, notices = self.depending, self._damage()
         if pair.is_begun and not len(signed):
             return step(self._workspace, (self.around.name,), pair, None, notices=notices)
+        # An activation is text inside another account's jwt: the plan of that account can only be made once
+        # the activation is signed.
         if signed.activations and not activations:
             signed, left_out = _without_activations(signed, pair)
             notices = (*notices, left_out)
@@ -264,12 +266,14 @@ class AccountKeyRotation:
     def to_push(self) -> list[Jwt[Account]]:
         """Return the account, and those with activations by its keys."""
         keys = {str(key) for key in (self._keys() if self.replacement else ()) if key}
+        # Also importers by the other keys of the account: they were perhaps signed in a run that ended
+        # before its push.
         keys |= listed_keys(self.account.claims).keys()
         importers = self.around.importers.values()
         return [self.account, *(jwt for jwt in importers if _has_activation_by(jwt, keys))]
 
     def report(
-        self, stage: str, signed: Sequence[Jwt[Any]], seen: AccountConnections | None, sent: int
+        self, stage: str, signed: Sequence[Jwt[object]], seen: AccountConnections | None, sent: int
     ) -> AccountKeyReport:
         """Return what came of it: *signed* jwts, *seen* connections, and how many accounts were *sent*."""
         old, new = self._keys()
@@ -296,6 +300,7 @@ class AccountKeyRotation:
         around, now = _read(workspace, self.around.name)[0], workspace.refresh()
         made = [jwt for jwt in jwts if isinstance(jwt.claims.body, Activation)]
         activations = list(zip(signed.activations, made, strict=True))
+        # One change for each importer, with all of its activations: two in one second would share a `jti`.
         names = sorted({one.importer for one in signed.activations})
         before = {name: around.importers[name] for name in names}
         issuers = {name: issuer_of(workspace, jwt, jwt.claims, None) for name, jwt in before.items()}
@@ -327,6 +332,8 @@ class AccountKeyRotation:
                 f"{len(clients)} connections still use the old key: {rows}",
                 "give them their new creds and let them connect again; --emergency locks them out",
             )
+        # `$SYS.REQ.SERVER.PING.LEAFZ` has the account of a leaf node and no issuer of its user's jwt, so
+        # that nothing shows by which key it has logged in.
         if seen and seen.leafs:
             raise Refused(
                 f"{seen.leafs} leaf nodes are connected, and servers do not report by which key",

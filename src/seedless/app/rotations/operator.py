@@ -86,6 +86,8 @@ class ServerTrust:
     @classmethod
     def of(cls, report: ServerReport) -> ServerTrust:
         """Return what *report* of a server contains."""
+        # Both the identity and the signing keys: a server that trusts the operator jwt trusts all of them,
+        # strict or not; what strictness forbids is tested account by account.
         found = {
             key
             for operator in report.operators
@@ -107,6 +109,8 @@ class ServersSeen:
 
     def beside(self, operator: Claims[Operator]) -> dict[AccountServer, tuple[str, ...]]:
         """Return the servers that trust keys which *operator* does not list, with those keys."""
+        # Keys beside ours come from another operator of the configuration, or from an operator jwt that is
+        # newer than the store's: a hint that this is not the current store.
         ours = {operator.sub, *listed_keys(operator)}
         found = {trust.server: tuple(sorted(trust.keys - ours)) for trust in self.trusts}
         return {server: keys for server, keys in found.items() if keys}
@@ -247,7 +251,7 @@ class OperatorKeyRotation:
             notices=[Notice(printable(row)) for row in rows],
         )
 
-    def _around(self, accounts: Mapping[str, Jwt[Account]]) -> tuple[Jwt[Any], ...]:
+    def _around(self, accounts: Mapping[str, Jwt[Account]]) -> tuple[Jwt[object], ...]:
         return self._workspace.around(*(jwt.claims for jwt in accounts.values()))
 
     def to_push(self) -> list[Jwt[Account]]:
@@ -286,7 +290,7 @@ class OperatorKeyRotation:
 
     def report(
         self,
-        signed: Sequence[Jwt[Any]],
+        signed: Sequence[Jwt[object]],
         seen: ServersSeen | None = None,
         sent: int = 0,
         stage: RotationStage | None = None,
@@ -339,7 +343,7 @@ def stage_of(
 
 
 def _plan_add(
-    operator: Jwt[Operator], old: PublicKey, new: PublicKey, now: int, *, around: tuple[Jwt[Any], ...] = ()
+    operator: Jwt[Operator], old: PublicKey, new: PublicKey, now: int, *, around: tuple[Jwt[object], ...] = ()
 ) -> Plan:
     """Return the plan by which the operator lists *new* beside *old*; its system account is *around* it."""
     claims = with_new(operator.claims, old, new)
@@ -347,14 +351,14 @@ def _plan_add(
 
 
 def _plan_reissue(
-    accounts: Mapping[str, Jwt[Account]], new: PublicKey, around: tuple[Jwt[Any], ...], now: int
+    accounts: Mapping[str, Jwt[Account]], new: PublicKey, around: tuple[Jwt[object], ...], now: int
 ) -> Plan:
     """Return the plan by which *new* signs *accounts*, *around* which are the operator and their sources."""
     return Plan(_accounts(accounts, new, now), now, around)
 
 
 def _plan_remove(
-    operator: Jwt[Operator], old: PublicKey, now: int, *, around: tuple[Jwt[Any], ...] = ()
+    operator: Jwt[Operator], old: PublicKey, now: int, *, around: tuple[Jwt[object], ...] = ()
 ) -> Plan:
     """Return the plan by which the operator lists *old* no more; its system account is *around* it."""
     claims = without(operator.claims, old)
@@ -365,7 +369,7 @@ def _plan_replace_at_once(
     operator: Jwt[Operator],
     accounts: Mapping[str, Jwt[Account]],
     keys: tuple[PublicKey, PublicKey],
-    around: tuple[Jwt[Any], ...],
+    around: tuple[Jwt[object], ...],
     now: int,
 ) -> Plan:
     """Return the plan of all steps in one; *keys* are the old one and the new one."""
@@ -377,7 +381,7 @@ def _plan_replace_at_once(
     return Plan((first, *_accounts(accounts, new, now)), now, around)
 
 
-def _operator(operator: Jwt[Operator], claims: Claims[Any], now: int, reason: str) -> Change:
+def _operator(operator: Jwt[Operator], claims: Claims[object], now: int, reason: str) -> Change:
     return changed(claims, operator.issuer, replaces=operator, now=now, reason=reason, address=())
 
 

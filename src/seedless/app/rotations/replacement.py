@@ -58,7 +58,7 @@ def replacement_key(owner: str, old: PublicKey) -> NewKey:
     return NewKey(old.role, f"{owner[:_LONGEST_OWNER]} after {str(old)[:ENOUGH]}")
 
 
-def listed_keys(parent: Claims[Any]) -> dict[str, Scope | str]:
+def listed_keys(parent: Claims[object]) -> dict[str, Scope | str]:
     """Return the signing keys of *parent* (key text) with their entries, in their order."""
     body = parent.body
     entries: tuple[Scope | str, ...] = body.signing_keys if isinstance(body, Account | Operator) else ()
@@ -66,7 +66,7 @@ def listed_keys(parent: Claims[Any]) -> dict[str, Scope | str]:
 
 
 def find_replacement(
-    parent: Claims[Any],
+    parent: Claims[object],
     made: Mapping[NewKey, PublicKey],
     *,
     key: str | None = None,
@@ -92,7 +92,7 @@ def accounts_by(key: PublicKey, accounts: Mapping[str, Jwt[Account]], now: int) 
     return {name: jwt for name, jwt in accounts.items() if jwt.issuer == key and not is_expired(jwt, now)}
 
 
-def overlapping(parent: Claims[Any], made: Mapping[NewKey, PublicKey]) -> list[PublicKey]:
+def overlapping(parent: Claims[object], made: Mapping[NewKey, PublicKey]) -> list[PublicKey]:
     """Return the keys of *parent* whose replacement keys it lists too."""
     listed = listed_keys(parent)
     owner = parent.name.strip()
@@ -126,6 +126,8 @@ def with_new(claims: Claims[Any], old: PublicKey, new: PublicKey) -> Claims[Any]
     entries = list(claims.body.signing_keys)
     entry = listed_keys(claims)[str(old)]
     beside = replace(entry, key=str(new)) if isinstance(entry, Scope) else str(new)
+    # Directly behind the previous one: the order of signing keys is in the jwt, and reviews show the pair
+    # side by side.
     entries.insert(entries.index(entry) + 1, beside)
     return _with(claims, entries)
 
@@ -146,6 +148,8 @@ def _old(
     begun = overlapping(parent, made)
     if key is not None:
         fitting = [text for text, entry in listed.items() if key in {text, getattr(entry, "role", None)}]
+        # A rotation that has begun comes first. While two keys of one role are listed, the role alone fits
+        # both, and the same command must go on with the same key.
         candidates = [str(one) for one in begun if str(one) in fitting] or fitting
     else:
         candidates = [str(one) for one in begun] or [
@@ -175,13 +179,15 @@ def _named(listed: Mapping[str, Scope | str]) -> str:
 
 
 def find(
-    workspace: Workspace, parent: Claims[Any], key: str | None, new: PublicKey | None, *, ending: bool
+    workspace: Workspace, parent: Claims[object], key: str | None, new: PublicKey | None, *, ending: bool
 ) -> KeyReplacement | None:
     """Return which signing key of *parent* is replaced; None with *ending* where nothing overlaps any more.
 
     Raise `UsageError` where it is not clear.
     """
     made = _created_keys(workspace, parent.name.strip())
+    # A key that was named and is not listed any more was removed by the run that was interrupted: the
+    # rotation is over, and no mistake.
     is_gone = key is not None and is_key(key) and key not in listed_keys(parent)
     is_idle = key is None and new is None and not overlapping(parent, made)
     if ending and (is_gone or is_idle):
@@ -189,7 +195,7 @@ def find(
     return find_replacement(parent, made, key=key, new=new)
 
 
-def find_again(workspace: Workspace, parent: Claims[Any], before: KeyReplacement) -> KeyReplacement:
+def find_again(workspace: Workspace, parent: Claims[object], before: KeyReplacement) -> KeyReplacement:
     """Return the same replacement, as *parent* and the inventory are now."""
     new = before.new or _created_keys(workspace, parent.name.strip()).get(before.replacement)
     return KeyReplacement(parent, before.old, new)
@@ -209,6 +215,7 @@ def pass_name_on(workspace: Workspace, replacement: KeyReplacement) -> None:
     inventory = workspace.inventory()
     old = inventory.get(replacement.old)
     new = inventory.get(replacement.new) if replacement.new else None
+    # The last of these: the names have been passed on already.
     if old is None or new is None or _BEFORE in old.name:
         return
     past = f"{old.name}{_BEFORE}{str(new.public_key)[:ENOUGH]}"

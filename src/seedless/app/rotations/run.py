@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.app import arguments
 from seedless.app.pipeline import Preview
@@ -158,7 +158,7 @@ class RotationRun:
             check_tls=not self._is_trial,
         )
 
-    def _signed(self, first: Preview[RotationStep]) -> tuple[Jwt[Any], ...]:
+    def _signed(self, first: Preview[RotationStep]) -> tuple[Jwt[object], ...]:
         return sign_all(first, self._sign)
 
     def _publish(self, servers: TargetSession, accounts: Sequence[Jwt[Account]], *waived: str) -> int:
@@ -200,7 +200,7 @@ class RotationRun:
         """Do both phases at once, after showing whom that locks out."""
         if servers:
             servers.log_in()
-        signed: tuple[Jwt[Any], ...] = ()
+        signed: tuple[Jwt[object], ...] = ()
         with self._workspace.lock():
             current = rotation()
             if not current.is_done:
@@ -255,7 +255,7 @@ class RotationRun:
     ) -> OperatorKeyReport:
         """Remove the previous key once nothing depends on it."""
         seen = _seen(current, servers)
-        signed: tuple[Jwt[Any], ...] = ()
+        signed: tuple[Jwt[object], ...] = ()
         if current.stage(seen) not in {RotationStage.FORGET, RotationStage.DONE}:
             current.require_removable(seen)
             with self._workspace.lock():
@@ -267,7 +267,7 @@ class RotationRun:
         self, rotation: Callable[[], OperatorKeyRotation], servers: TargetSession | None
     ) -> OperatorKeyReport:
         """Sign all of it at once, and push before the servers trust it."""
-        signed: tuple[Jwt[Any], ...] = ()
+        signed: tuple[Jwt[object], ...] = ()
         with self._workspace.lock():
             current = rotation()
             if current.replacement is not None:

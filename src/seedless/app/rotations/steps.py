@@ -29,9 +29,9 @@ class RotationStep(msgspec.Struct, frozen=True):
 
 def sign_all(
     first: Preview[RotationStep], sign: Callable[[Preview[RotationStep]], RotationStep] = Preview.sign
-) -> tuple[Jwt[Any], ...]:
+) -> tuple[Jwt[object], ...]:
     """Sign the step *first* and those that follow it, each by *sign*; return all jwts that were signed."""
-    jwts: tuple[Jwt[Any], ...] = ()
+    jwts: tuple[Jwt[object], ...] = ()
     following: Preview[RotationStep] | None = first
     while following is not None:
         done = sign(following)
@@ -46,7 +46,7 @@ def step(
     plan: Callable[[PublicKey], Plan] | None,
     *,
     notices: Sequence[Notice] = (),
-    then: Callable[[tuple[Jwt[Any], ...]], Preview[RotationStep] | None] = lambda _: None,
+    then: Callable[[tuple[Jwt[object], ...]], Preview[RotationStep] | None] = lambda _: None,
 ) -> Preview[RotationStep]:
     """Preview the step that signs the *plan* made of the replacement key, created where there is none yet.
 
@@ -62,7 +62,7 @@ def step(
     else:
         intent = Intent(lambda keys: plan(keys[replacement.replacement]), (replacement.replacement,))
 
-    def finish(jwts: tuple[Jwt[Any], ...]) -> RotationStep:
+    def finish(jwts: tuple[Jwt[object], ...]) -> RotationStep:
         pass_name_on(workspace, find_again(workspace, stored(workspace, address).claims, replacement))
         return RotationStep(jwts, then(jwts))
 

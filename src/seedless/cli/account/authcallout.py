@@ -76,7 +76,7 @@ def authcallout(
     _report(workspace, edited)
 
 
-def _require_sense(curve: str | None, given: Mapping[str, Any], *, disable: bool) -> None:
+def _require_sense(curve: str | None, given: Mapping[str, object], *, disable: bool) -> None:
     others = curve is not None or any(given.values())
     if disable and others:
         raise UsageError("--disable is used alone", "leave out the other options")

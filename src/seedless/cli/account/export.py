@@ -5,8 +5,6 @@ A revocation is about every activation of the account that was issued at its tim
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 import msgspec
 
@@ -99,7 +97,7 @@ def add(
     subject: str,
     kind: Kind,
     issuer: str | None,
-    given: dict[str, Any],
+    given: dict[str, object],
 ) -> EditPreview:
     """Export a subject to other accounts.
 
@@ -127,7 +125,7 @@ def edit(
     kind: Kind | None,
     rm_latency_sampling: bool,
     issuer: str | None,
-    given: dict[str, Any],
+    given: dict[str, object],
 ) -> EditPreview:
     """Change an export of an account.
 

@@ -73,7 +73,7 @@ def add(
     activation: str | None,
     kind: Kind | None,
     issuer: str | None,
-    given: dict[str, Any],
+    given: dict[str, object],
 ) -> None:
     """Import a subject of another account.
 

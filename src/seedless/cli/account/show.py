@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from seedless.cli.command import command
@@ -17,7 +15,7 @@ from seedless.cli.workspace import CommandWorkspace
 @click.argument("name")
 @show_options
 @store_options
-def show(workspace: CommandWorkspace, *, name: str, shown_as: dict[str, Any]) -> None:
+def show(workspace: CommandWorkspace, *, name: str, shown_as: dict[str, object]) -> None:
     """Show the account NAME.
 
     \b

@@ -75,7 +75,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     allowed: tuple[str, ...],
     policy_out: Path | None,
     output: Path,
-    **plain: Any,  # noqa: ANN401 - the options of keys that no request names
+    **plain: object,
 ) -> None:
     """Create an operator's keys, and the policy that pins it.
 

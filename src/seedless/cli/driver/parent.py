@@ -95,6 +95,7 @@ class Parent:
         if self._since is None:
             return
         now = time.monotonic()
+        # From the later of both: a driver that is entered after the Ctrl-C gets its half second as well.
         if self._interrupted is not None and now - max(self._interrupted, self._since) > _GRACE:
             self._kill()
             raise KeyboardInterrupt
@@ -102,12 +103,16 @@ class Parent:
             self._kill()
             did = f"did not answer within {self._deadline:g} seconds"
             raise TokenError(f"cannot go on: the driver {self._driver} {did}", _AGAIN)
+        # After half a second only: software answers sooner, and nobody has to be asked to touch a device
+        # that is none.
         if self._notice not in {"", *self._reported} and now - self._asked > _GRACE:
             self._reported.add(self._notice)
             printing.report(printing.printable(self._notice))
 
     def _judge(self, status: int) -> int:
         code = os.waitstatus_to_exitcode(status)
+        # The child has reported that it ends by itself: whatever kills it from then on is the driver's end,
+        # and its exit code is the command's.
         if self._is_over:
             return code if code >= 0 else 128 - code
         if self._interrupted is not None and code == -signal.SIGINT:

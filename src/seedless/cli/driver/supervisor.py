@@ -62,12 +62,17 @@ class Guard:
         deadline = _deadline()
         if self._pipe is not None or threading.active_count() > 1:
             return  # a thread would not be there in the child
+        # What is buffered exists in both processes after the fork, and would be printed twice.
         sys.stdout.flush()
         sys.stderr.flush()
         forbid_dumps()
         pipe_end, self._pipe = os.pipe()
+        # Taken before the fork: the child compares it with the parent it finds, to see whether that has
+        # ended in between.
         me = os.getpid()
         parent = Parent(str(driver), deadline)
+        # Before the fork, so that no signal finds a parent that has a child and no handler; the child
+        # resets its own.
         parent.listen_for_signals()
         parent.child = os.fork()
         if parent.child:
@@ -99,6 +104,8 @@ class Guard:
 
     def signing(self, info: TokenInfo) -> None:
         """Give the parent the notice to print if this signature takes long."""
+        # Announced once and before the first: people stay at the device when they know that more touches
+        # follow.
         number, count = self._numbered
         if number == 1 < count and info.quirks.touch and not self._is_announced:
             self._is_announced = True
@@ -138,6 +145,7 @@ def _forget_environment() -> None:
 
     All of it is overwritten, since the child may yet learn which variable holds one.
     """
+    # `del os.environ[...]` alone leaves the text in the memory that /proc/PID/environ shows.
     overwrite_variables(os.environ)
     for name in os.environ.keys() - without_pins(os.environ).keys():
         del os.environ[name]
@@ -160,6 +168,8 @@ def _die_with(parent: int) -> None:
         import ctypes  # the driver needs it in any case
 
         with suppress(OSError, AttributeError):
+            # KILL, since a driver that hangs in the kernel or in a loop of its own never returns to Python,
+            # where a handler could run.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -172,6 +182,8 @@ def _let_signals_through() -> None:
             signal.signal(number, signal.SIG_DFL)
     if not callable(signal.getsignal(signal.SIGINT)):
         return
+    # A second Ctrl-C during the cleaning up would leave half of it; the terminal sends it to both
+    # processes, and the parent passes it on too.
     came: list[bool] = []
 
     def interrupt(*_: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -53,7 +53,7 @@ def attest(
     workspace.emit(_data(found, kept=not workspace.options.dry_run), "\n".join(lines))
 
 
-def _data(found: Attestation, *, kept: bool) -> dict[str, Any]:
+def _data(found: Attestation, *, kept: bool) -> dict[str, object]:
     return {
         "public_key": str(found.public_key),
         "device": found.device,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.cli import printing
 from seedless.cli.command import command
@@ -54,7 +54,7 @@ def audit(workspace: CommandWorkspace) -> int:
     return ExitCode.OK if report.is_sound else ExitCode.FINDINGS
 
 
-def _token_data(report: AuditReport) -> dict[str, Any]:
+def _token_data(report: AuditReport) -> dict[str, object]:
     info = report.token
     return {
         "label": info.label,
@@ -79,7 +79,7 @@ def _row(one: AuditedKey) -> tuple[str, ...]:
     )
 
 
-def _data(one: AuditedKey, uri: str) -> dict[str, Any]:
+def _data(one: AuditedKey, uri: str) -> dict[str, object]:
     key = one.key
     role = key.role
     driver_report = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}

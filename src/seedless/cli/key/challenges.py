@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -49,7 +49,7 @@ def challenges(workspace: CommandWorkspace, *, since: Moment) -> None:
     workspace.emit(data, printing.table(rows, header))
 
 
-def _data(one: ChallengeCount, entries: Mapping[str, KeyEntry]) -> dict[str, Any]:
+def _data(one: ChallengeCount, entries: Mapping[str, KeyEntry]) -> dict[str, object]:
     entry = entries.get(one.key)
     return {
         "token": one.token,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -45,7 +45,7 @@ def delete(workspace: CommandWorkspace, *, public_key: PublicKey, name: str | No
         name = consent.answer("Type its name to delete it: ")
     deleted = deletion.run(name=name, dry_run=workspace.options.dry_run)
     key, where = f"{public_key} ({shown(deleted.name)})", shown(deleted.uri)
-    data: dict[str, Any] = {"public_key": str(public_key), "name": deleted.name}
+    data: dict[str, object] = {"public_key": str(public_key), "name": deleted.name}
     data |= {"uri": deleted.uri} if is_lost else {"token": deleted.token}
     data |= {"left": [place.uri for place in deleted.left]}
     stays = f"; it stays at {_places(deleted.left)}" if deleted.left else ""

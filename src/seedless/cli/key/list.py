@@ -98,7 +98,7 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _backup_data(found: Mapping[PublicKey, Backup], key: ListedKey) -> dict[str, Any] | None:
+def _backup_data(found: Mapping[PublicKey, Backup], key: ListedKey) -> dict[str, object] | None:
     """Return what --json prints of the backup of *key*; None for one that the inventory does not have."""
     backup = found.get(key.public_key) if key.public_key else None
     return {"kind": backup.kind, "checked_at": backup.checked_at or None} if backup else None
@@ -111,7 +111,7 @@ def _backup_text(backup: dict[str, Any] | None) -> str:
     return f"{backup['kind']}{day}"
 
 
-def entry_data(entry: KeyEntry) -> dict[str, Any]:
+def entry_data(entry: KeyEntry) -> dict[str, object]:
     """Return an entry of the inventory as --json prints it."""
     return {
         "public_key": str(entry.public_key),
@@ -130,7 +130,7 @@ def _place_data(place: KeyPlace) -> dict[str, Any]:
     return msgspec.structs.asdict(place) | {"checked_at": place.checked_at or None}
 
 
-def key_data(key: ListedKey) -> dict[str, Any]:
+def key_data(key: ListedKey) -> dict[str, object]:
     """Return a key that is on a token as --json prints it."""
     return {
         "public_key": str(key.public_key) if key.public_key else None,
@@ -141,7 +141,7 @@ def key_data(key: ListedKey) -> dict[str, Any]:
     }
 
 
-def _data(key: ListedKey) -> dict[str, Any]:
+def _data(key: ListedKey) -> dict[str, object]:
     if key.entry is not None:
         return entry_data(key.entry) | {"state": key.state}
     data = key_data(key) | {"state": key.state}

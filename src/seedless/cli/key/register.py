@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -87,7 +87,7 @@ def _run(workspace: CommandWorkspace, registration: KeyRegistration, question: s
     return registered
 
 
-def _emit(workspace: CommandWorkspace, data: dict[str, Any], registered: RegisteredKeys) -> None:
+def _emit(workspace: CommandWorkspace, data: dict[str, object], registered: RegisteredKeys) -> None:
     settings = workspace.options
     would = {"dry_run": True} if settings.dry_run else {}
     text = "\n".join(f"{entry.public_key}\n{entry.uri}" for entry in registered.entries)

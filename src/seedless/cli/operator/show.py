@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from seedless.cli.command import command
 from seedless.cli.options import store_options
 from seedless.cli.render import describe
@@ -15,7 +13,7 @@ from seedless.errors import StoreError
 @command()
 @show_options
 @store_options
-def show(workspace: CommandWorkspace, *, shown_as: dict[str, Any]) -> None:
+def show(workspace: CommandWorkspace, *, shown_as: dict[str, object]) -> None:
     """Show the operator of the store.
 
     \b

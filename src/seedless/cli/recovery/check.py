@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -85,7 +85,7 @@ def _check_transcript(
 ) -> int:
     checked = recovery.check_transcript(known, path, operator_key)
     found = checked.transcript
-    data: dict[str, Any] = {"record": known.digest, "verdict": str(checked.verdict), "text": checked.text}
+    data: dict[str, object] = {"record": known.digest, "verdict": str(checked.verdict), "text": checked.text}
     lines = [f"{checked.verdict}: {printable(checked.text)}"]
     if found is not None:
         content = found.content

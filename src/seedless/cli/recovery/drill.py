@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -50,7 +50,7 @@ def drill(settings: Settings, *, lost: str, signs: bool) -> int:
     return ExitCode.OK if found.is_survived else ExitCode.FINDINGS
 
 
-def _data(found: Drill) -> dict[str, Any]:
+def _data(found: Drill) -> dict[str, object]:
     return {
         "lost": found.lost,
         "survived": found.is_survived,
@@ -74,7 +74,7 @@ def _data(found: Drill) -> dict[str, Any]:
     }
 
 
-def _key_data(key: LostKey) -> dict[str, Any]:
+def _key_data(key: LostKey) -> dict[str, object]:
     backup = {"kind": key.backup.kind, "checked_at": key.backup.checked_at or None}
     return {"public_key": str(key.public_key), "name": key.name, "backup": backup}
 

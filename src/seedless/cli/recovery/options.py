@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -50,7 +50,7 @@ def warn_of_recorders() -> None:
         printing.report(f"warning: {warning}")
 
 
-def outcome_data(outcome: Outcome, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - what JSON has
+def outcome_data(outcome: Outcome, **more: object) -> dict[str, object]:
     """Return *outcome* as --json prints it."""
     record = outcome.record
     if outcome.transcript is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -91,7 +91,7 @@ def _facts(context: ReviewContext) -> list[tuple[str, str]]:
     ]
 
 
-def review_data(review: CeremonyReview) -> dict[str, Any]:
+def review_data(review: CeremonyReview) -> dict[str, object]:
     """Return a review as --json prints it."""
     request, context = review.request, review.context
     return {
@@ -171,14 +171,14 @@ def _witnesses(found: CeremonyCheck, policy: Policy) -> str:
     return f"{len(found.witnesses)} of {len(keys)} signed, {threshold} required"
 
 
-def _driver(driver_report: dict[str, Any]) -> str:
+def _driver(driver_report: dict[str, object]) -> str:
     reported = [
         f"{name} {driver_report[name]}" for name in ("token", "serial", "papers") if driver_report.get(name)
     ]
     return f"the driver reports {', '.join(reported)}" if reported else "the driver reports nothing of it"
 
 
-def audit_data(audit: CeremonyAudit) -> dict[str, Any]:
+def audit_data(audit: CeremonyAudit) -> dict[str, object]:
     """Return the check of a ceremony as --json prints it."""
     found, again = audit.check, audit.recomputed
     request, progress = found.request, found.progress

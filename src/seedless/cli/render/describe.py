@@ -60,7 +60,7 @@ def text(jwt: Jwt[Any]) -> str:
     return "\n".join(printing.labelled(rows, width + 1))
 
 
-def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
+def print_jwt(jwt: Jwt[object], *, as_json: bool) -> None:
     """Print *jwt* on stdout."""
     if as_json:
         printing.emit(data(jwt), "", as_json=True)
@@ -68,7 +68,7 @@ def print_jwt(jwt: Jwt[Any], *, as_json: bool) -> None:
         click.echo(text(jwt))
 
 
-def report_unusual(found: Iterable[tuple[str, Jwt[Any]]]) -> None:
+def report_unusual(found: Iterable[tuple[str, Jwt[object]]]) -> None:
     """Report which of the jwts that were *found*, each with its name, are not spelled as usual (G013)."""
     unusual = [(what, place) for what, jwt in found if (place := spelling(jwt)) is not None]
     for what, (where, text) in unusual[:_FEW]:
@@ -85,10 +85,10 @@ class Listing(msgspec.Struct, frozen=True):
     damaged: tuple[dict[str, str], ...]
 
     @classmethod
-    def of(cls, found: list[tuple[str, Jwt[Any] | SeedlessError]]) -> Listing:
+    def of(cls, found: list[tuple[str, Jwt[object] | SeedlessError]]) -> Listing:
         """Gather what was *found* under each name."""
         rows: list[tuple[str, str, str]] = []
-        jwts: list[dict[str, Any]] = []
+        jwts: list[dict[str, object]] = []
         damaged: list[dict[str, str]] = []
         for name, jwt in found:
             if isinstance(jwt, SeedlessError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
 
 
-def answer_data(answer: TargetAnswer | None) -> dict[str, Any]:
+def answer_data(answer: TargetAnswer | None) -> dict[str, object]:
     """Return what servers answered, as --json prints it."""
     return {
         "answers": [
@@ -38,7 +38,7 @@ def answer_data(answer: TargetAnswer | None) -> dict[str, Any]:
     }
 
 
-def orphan_data(orphan: OrphanedAccount) -> dict[str, Any]:
+def orphan_data(orphan: OrphanedAccount) -> dict[str, object]:
     """Return an account that the store does not have, as --json prints it."""
     return {
         "account": orphan.name,
@@ -48,7 +48,7 @@ def orphan_data(orphan: OrphanedAccount) -> dict[str, Any]:
     }
 
 
-def left_data(left: PulledAccount) -> dict[str, Any]:
+def left_data(left: PulledAccount) -> dict[str, object]:
     """Return an account that is not offered for deletion, as --json prints it."""
     return {"account": left.name, "subject": left.subject, "reason": left.reason}
 
@@ -66,7 +66,7 @@ def show_push(push: PushPreview) -> None:
         )
 
 
-def push_data(push: PushPreview, sent: Sequence[SentAccount], *, dry_run: bool) -> dict[str, Any]:
+def push_data(push: PushPreview, sent: Sequence[SentAccount], *, dry_run: bool) -> dict[str, object]:
     """Return a push as --json prints it, with what was *sent* of it."""
     answers = {one.account.claims.sub: one.answer for one in sent}
     return {
@@ -130,7 +130,7 @@ def _differences(push: PushPreview, one: ComparedAccount) -> list[str]:
     return found or ["issued again, or not on every server"]
 
 
-def pull_data(pull: PullPreview) -> list[dict[str, Any]]:
+def pull_data(pull: PullPreview) -> list[dict[str, object]]:
     """Return the accounts of a pull as --json prints them."""
     return [
         {
@@ -167,7 +167,7 @@ def show_delete(deletion: DeletePreview) -> None:
     show_findings(deletion.report)
 
 
-def delete_data(deletion: DeletePreview, done: OnServersDeleted) -> dict[str, Any]:
+def delete_data(deletion: DeletePreview, done: OnServersDeleted) -> dict[str, object]:
     """Return a deletion as --json prints it, with what was *done* of it."""
     return {
         "victims": [orphan_data(one) for one in deletion.orphaned],

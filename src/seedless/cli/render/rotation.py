@@ -102,7 +102,7 @@ def _names(report: AccountKeyReport) -> dict[str, str]:
     return {jwt.claims.sub: name for name, jwt in report.around.users.items()}
 
 
-def _client_data(client: ConnectedClient, names: Mapping[str, str]) -> dict[str, Any]:
+def _client_data(client: ConnectedClient, names: Mapping[str, str]) -> dict[str, object]:
     return {
         "server": client.server,
         "connection": client.number,
@@ -131,7 +131,7 @@ def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -
     workspace.emit(data, text_of(_operator_lines(report)))
 
 
-def _servers(report: OperatorKeyReport) -> list[dict[str, Any]] | None:
+def _servers(report: OperatorKeyReport) -> list[dict[str, object]] | None:
     if report.seen is None:
         return None
     beside = report.seen.beside(report.operator.claims)

@@ -42,8 +42,8 @@ def print_shown(jwt: Jwt[Any], settings: Settings, shown_as: dict[str, Any]) -> 
 
 
 def _rendered(
-    jwt: Jwt[Any], settings: Settings, path: str | None, *, raw: bool
-) -> tuple[dict[str, Any], str]:
+    jwt: Jwt[object], settings: Settings, path: str | None, *, raw: bool
+) -> tuple[dict[str, object], str]:
     if path is not None:
         value = _member(json.loads(plain_payload(jwt)), path)
         text = printing.printable(value) if isinstance(value, str) else json.dumps(value, indent=2)
@@ -53,7 +53,7 @@ def _rendered(
     return describe.data(jwt), "" if settings.as_json else describe.text(jwt)
 
 
-def _member(payload: Any, path: str) -> Any:  # noqa: ANN401 - what JSON holds
+def _member(payload: object, path: str) -> object:
     """Return the member at *path*: `sub`, `nats.pub.allow`, `nats.exports.0.subject`."""
     value = payload
     for name in path.replace("[", ".").replace("]", "").split("."):
@@ -68,7 +68,7 @@ def _member(payload: Any, path: str) -> Any:  # noqa: ANN401 - what JSON holds
     return value
 
 
-def _names(value: Any) -> str:  # noqa: ANN401 - what JSON holds
+def _names(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(value)
     return f"{len(value)} items" if isinstance(value, list) else "no members"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedless.cli import printing
 from seedless.cli.command import command
@@ -65,7 +65,7 @@ def token_state(info: TokenInfo) -> str:
     return {"low": "few tries left", "last": "last try"}.get(info.tries, "ready")
 
 
-def token_data(info: TokenInfo) -> dict[str, Any]:
+def token_data(info: TokenInfo) -> dict[str, object]:
     """Return *info* as --json prints it."""
     return {
         "label": info.label,

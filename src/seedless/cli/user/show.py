@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from seedless.cli.command import command
@@ -19,7 +17,7 @@ from seedless.cli.workspace import CommandWorkspace
 @account_option
 @show_options
 @store_options
-def show(workspace: CommandWorkspace, *, name: str, account: str, shown_as: dict[str, Any]) -> None:
+def show(workspace: CommandWorkspace, *, name: str, account: str, shown_as: dict[str, object]) -> None:
     """Show the user NAME of an account.
 
     \b

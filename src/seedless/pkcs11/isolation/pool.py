@@ -56,7 +56,7 @@ class Pool:
         self._group: Final = group
         self._again: Final[deque[SigningJob]] = deque()
         self._blamed: Final[list[SigningJob]] = []  # the last one lost comes last
-        self._done: Final[deque[tuple[int, Any]]] = deque()
+        self._done: Final[deque[tuple[int, object]]] = deque()
         self._turn: Final = threading.Lock()
         self._pid: Final = os.getpid()
         self._number = 0
@@ -107,8 +107,8 @@ class Pool:
             raise TokenError("the pool is closed", "open another one")
 
     def _run(
-        self, jobs: Iterable[tuple[PublicKey, bytes, Callable[[bytes], Any]]]
-    ) -> Iterator[tuple[int, Any]]:
+        self, jobs: Iterable[tuple[PublicKey, bytes, Callable[[bytes], object]]]
+    ) -> Iterator[tuple[int, object]]:
         first = self._number
         waiting = map(self._job, jobs)
         # Without waiting: it only looks whether a worker has ended meanwhile.
@@ -125,7 +125,7 @@ class Pool:
         finally:
             self._abandon()
 
-    def _job(self, job: tuple[PublicKey, bytes, Callable[[bytes], Any]]) -> SigningJob:
+    def _job(self, job: tuple[PublicKey, bytes, Callable[[bytes], object]]) -> SigningJob:
         key, message, complete = job
         if not isinstance(message, bytes):
             raise UsageError(f"a message is bytes, not {type(message).__name__}")
@@ -134,7 +134,7 @@ class Pool:
         self._number += 1
         return SigningJob(self._number - 1, key, message, complete)
 
-    def _delivered(self, first: int) -> Iterator[tuple[int, Any]]:
+    def _delivered(self, first: int) -> Iterator[tuple[int, object]]:
         while self._done:
             number, result = self._done.popleft()
             yield number - first, result

@@ -25,7 +25,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from seedless import errors
 from seedless.errors import PinError, TokenError
@@ -67,7 +67,9 @@ class SigningJob:
 
     __slots__ = ("complete", "is_suspect", "key", "losses", "lost_at", "message", "number")
 
-    def __init__(self, number: int, key: PublicKey, message: bytes, complete: Callable[[bytes], Any]) -> None:
+    def __init__(
+        self, number: int, key: PublicKey, message: bytes, complete: Callable[[bytes], object]
+    ) -> None:
         """Take the parts."""
         self.complete: Final = complete
         self.number: Final = number

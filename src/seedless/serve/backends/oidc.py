@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import jwt as pyjwt
@@ -166,7 +166,7 @@ class OidcProvider:
         self._require_time(claims)
         return self._identity(claims)
 
-    async def _verified(self, token: str, header: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _verified(self, token: str, header: Mapping[str, object]) -> Mapping[str, object]:
         """Return the claims of *token*; raise `Refused` unless a key of the provider signed it for us."""
         import jwt as pyjwt
 
@@ -179,7 +179,7 @@ class OidcProvider:
         if not _fits(key, str(algorithm)):
             raise Refused(f"the token's algorithm {algorithm} is not that of its key")
         try:
-            claims: Mapping[str, Any] = pyjwt.decode(
+            claims: Mapping[str, object] = pyjwt.decode(
                 token,
                 key.key,
                 algorithms=[str(algorithm)],
@@ -197,7 +197,7 @@ class OidcProvider:
             raise Refused(f"the token is refused: {printable(str(error))}") from None
         return claims
 
-    def _require_time(self, claims: Mapping[str, Any]) -> None:
+    def _require_time(self, claims: Mapping[str, object]) -> None:
         now, leeway = self._clock(), self._settings.leeway
         expires = _seconds(claims, "exp")
         first = max(_seconds(claims, "iat"), _seconds(claims, "nbf") if "nbf" in claims else 0)
@@ -206,7 +206,7 @@ class OidcProvider:
         if first - leeway > now:
             raise Refused(f"the token is not valid before {units.moment(first)}")
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, object]) -> Identity:
         names = self._settings.claims
         tags = tuple(f"{tag}:{value}" for tag, claim in names.tags.items() for value in _texts(claims, claim))
         attributes: dict[str, str | tuple[str, ...]] = {
@@ -280,7 +280,7 @@ def _looks_like_jwt(text: str) -> bool:
     return text.isascii() and text.startswith("eyJ") and text.count(".") == 2 and len(text) <= _LONGEST  # noqa: PLR2004 - its three parts
 
 
-def _object(part: str) -> Mapping[str, Any]:
+def _object(part: str) -> Mapping[str, object]:
     """Return header or payload of a token before it is verified, nothing where that is no object."""
     try:
         value = msgspec.json.decode(decode(part, "the token"))
@@ -289,7 +289,7 @@ def _object(part: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _seconds(claims: Mapping[str, Any], name: str) -> int:
+def _seconds(claims: Mapping[str, object], name: str) -> int:
     """Return a time of the token; RFC 7519 allows fractions, which count for nothing here."""
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
@@ -310,17 +310,17 @@ def _find(keys: Mapping[str, pyjwt.PyJWK], kid: object) -> pyjwt.PyJWK | None:
     return keys.get(kid) if isinstance(kid, str) else None
 
 
-def _claim(claims: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - what a token holds
+def _claim(claims: Mapping[str, object], path: str) -> object:
     """Return the claim of the name *path*, or the member that its dots lead to."""
     if path in claims:
         return claims[path]
-    value: Any = claims
+    value: object = claims
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def _texts(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
+def _texts(claims: Mapping[str, object], path: str) -> tuple[str, ...]:
     """Return the values of a claim as text; objects are left out."""
     value = _claim(claims, path)
     values = value if isinstance(value, list) else [value]
@@ -331,7 +331,7 @@ def _text(value: str | int) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def _single(claims: Mapping[str, Any], path: str) -> str:
+def _single(claims: Mapping[str, object], path: str) -> str:
     values = _texts(claims, path)
     if len(values) != 1:
         raise Refused(f"the token has {len(values)} values of {brief(path)}, and one is required")
@@ -348,7 +348,7 @@ def _file(path: Path) -> bytes:
     return data
 
 
-def _json(data: bytes, where: str) -> dict[str, Any]:
+def _json(data: bytes, where: str) -> dict[str, object]:
     try:
         value = wire.parse(data)
     except BadClaims as error:
@@ -388,7 +388,7 @@ def _get(url: str, ca: Path | None) -> bytes:
     import urllib.request
 
     class NoRedirects(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_: Any) -> None:  # noqa: ANN401 - of urllib
+        def redirect_request(self, *_: object) -> None:
             return None
 
     context = ssl.create_default_context(cafile=None if ca is None else str(ca))
