@@ -63,8 +63,6 @@ def way_on(workspace: Workspace, public_key: PublicKey) -> str:
         return ""
     entry = workspace.inventory().get(public_key)
     lost = {place.token for place in entry.places} if entry else set()
-    if kept.is_recorded(workspace.root, public_key):
-        return "its shares restore it: seedless recovery restore RECORD --token OTHER"
     known = list(_claims(workspace, workspace.store.operator))
     is_strict = any(isinstance(one.body, Operator) and one.body.strict_signing_key_usage for one in known)
     for claims in known:
@@ -76,6 +74,9 @@ def way_on(workspace: Workspace, public_key: PublicKey) -> str:
             for place in other.places if other else ():
                 if place.token not in lost:
                     return f"sign with {key}, which is on token {quoted(place.token.token or '')}: --issuer"
+        # Only now: whoever brings shares together shows a secret, and a spare needs none.
+        if kept.is_recorded(workspace.root, public_key):
+            return "its shares restore it: seedless recovery restore RECORD --token OTHER"
         if isinstance(claims.body, Operator):
             return "no other key of the operator is known here; seedless docs lost-token has the way on"
         return f"seedless account signing-key add -a {shown(claims.name)} --token OTHER lists another key"

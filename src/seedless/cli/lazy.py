@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from typing import Any
@@ -116,11 +115,13 @@ class LazyGroup(click.Group):
 
     def packaged(self) -> dict[str, LazyGroup]:
         """Return the groups that are packages: importing one imports none of its commands."""
+        from importlib.util import find_spec  # only for a word that is no command
+
         modules = {name: f"{self.package}.{module}" for name, (module, _) in self.table.items()}
         found = {
             name: getattr(importlib.import_module(module), name, None)
             for name, module in modules.items()
-            if (spec := importlib.util.find_spec(module)) and spec.submodule_search_locations
+            if (spec := find_spec(module)) and spec.submodule_search_locations
         }
         return {name: group for name, group in found.items() if isinstance(group, LazyGroup)}
 
