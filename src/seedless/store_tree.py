@@ -90,6 +90,7 @@ def _node(
     *address: str,
     children: tuple[TreeNode, ...] = (),
 ) -> TreeNode:
+    # The store's own names for a damaged file, since none can be read in it.
     kind = ("operator", "account", "user")[len(address)]
     name = (store.operator, *address)[-1]
     findings_of = findings.get(f"{kind} {'/'.join(address) or name}", ())
@@ -201,6 +202,7 @@ def dot(root: TreeNode) -> str:
         lines += [f"  {ids[id(node)]} -> {ids[id(child)]};" for child in node.children]
     lines += [f"  {name} [style=dashed, label={_dot_text([key])}];" for key, name in _outside(root).items()]
     for source, target, label in _trades(root, ids):
+        # Without constraint: imports must not move accounts out of the column below their operator.
         edge = f"{source} -> {target} [label={_dot_text([label])}, style=bold, constraint=false]"
         lines.append(f"  {edge};")
     return "\n".join([*lines, "}"]) + "\n"
@@ -225,6 +227,8 @@ def svg(root: TreeNode) -> str:
 
 
 def _ids(root: TreeNode) -> dict[int, str]:
+    # Numbers and not keys or names: ids of Mermaid end at many characters that names may have, and `end` as
+    # an id breaks a diagram.
     return {id(node): f"n{number}" for number, node in enumerate(nodes(root))}
 
 
@@ -252,6 +256,8 @@ def _export(one: TreeExchange) -> str:
 def _outside(root: TreeNode) -> dict[str, str]:
     """Return the accounts that are imported from and are not in the tree: key to name of node."""
     inside = {node.subject for node in root.children}
+    # A dictionary, to keep the order: the same store gives the same diagram, which people keep under
+    # version control.
     outside = {one.account: None for node in root.children for one in node.imports}
     return {key: f"x{number}" for number, key in enumerate(key for key in outside if key not in inside)}
 

@@ -61,6 +61,8 @@ def plan_desired(
     seeds: list[SoftwareKey] = []
     users: dict[tuple[str, str], str] = {}
     for account, table in desired.accounts.items():
+        # Users get software keys here and not in the plan: their seeds are written together with the jwts,
+        # and a plan can be made more than once.
         for name, members in table.get("users", {}).items():
             existing = current.users.get((account, name))
             require_same("user", name, members.get("public_key"), existing, desired.file)
@@ -76,6 +78,7 @@ def plan_desired(
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
         resolved = {slot: made[key] if isinstance(key, NewKey) else key for slot, key in keys.items()}
+        # Keys that this run creates count as known: they sign accounts and users of the same plan.
         known = {**current.known, **{str(key): "" for key in made.values()}}
         return _Planner(desired, current, Writer(resolved, users, now, prune), removed, known).plan()
 
@@ -141,6 +144,8 @@ class _Planner(msgspec.Struct, frozen=True):
             gone[account] += [self.current.users[account, user] for user in users]
         accounts = {name: self._account(name, operator, gone.get(name, ())) for name in self.desired.accounts}
         self._require_no_orphans(operator, accounts)
+        # From the top down: a run that is killed leaves jwts whose issuers are recorded already, and the
+        # next run makes the rest.
         changes = [self._operator(operator)]
         changes += [self._placed(self._issuer_of_account(name, claims, operator), (name,), claims)
                     for name, claims in accounts.items()]  # fmt: skip
@@ -164,6 +169,7 @@ class _Planner(msgspec.Struct, frozen=True):
         )
         holding: dict[str, int] = {}
         for jwt in gone:
+            # What has expired needs no revocation, which would stay in the account's jwt for good.
             if not is_expired(jwt, self.writer.now):
                 holding |= revocations(jwt.claims.sub, (jwt,), self.writer.now)
         if not holding:
@@ -221,6 +227,8 @@ class _Planner(msgspec.Struct, frozen=True):
                 existing = self.current.users.get((account, user))
             case _:
                 raise AssertionError(address)
+        # The issuer counts too: a file that names another signing key has the same claims signed again by
+        # that.
         if existing is not None and existing.issuer == issuer and is_same(claims, existing.claims):
             return None
         reason = f"as {self.desired.file} describes"
@@ -243,6 +251,7 @@ class _Planner(msgspec.Struct, frozen=True):
             wanted |= {item.account for item in getattr(body, "imports", ())}
             wanted.add(getattr(body, "system_account", ""))
         operator = (self.current.operator,) if self.current.operator else ()
+        # An account that is removed by the same plan is not what the rules judge the others by.
         gone = {one[0] for one in self.removed if len(one) == 1}
         accounts = (jwt for name, jwt in self.current.accounts.items() if name not in gone)
         return (*operator, *(jwt for jwt in accounts if jwt.claims.sub in wanted))
@@ -250,6 +259,8 @@ class _Planner(msgspec.Struct, frozen=True):
     def _require_no_orphans(self, operator: Claims[object], accounts: Mapping[str, Claims[object]]) -> None:
         """Raise `UsageError` when a signing key would go that jwts depend on which the file does not name."""
         removed = set(self.removed)
+        # Only what the file does not name is looked at: what it names is signed again by another key in
+        # this plan.
         lost = _lost(self.current.operator, operator)
         for name, jwt in self.current.accounts.items():
             if name not in accounts and (name,) not in removed and str(jwt.issuer) in lost:

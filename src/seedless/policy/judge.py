@@ -42,6 +42,8 @@ def read(data: bytes, name: str = "the policy") -> Policy:
 def _of_values(values: dict[str, object], name: str = "the policy") -> Policy:
     # All errors at once: a policy is written by hand, and each attempt may be a trip to the machine
     # offline.
+    # Values first, contradictions between them afterwards: half of a pair that is malformed must not be
+    # reported as missing as well.
     reading = Reading()
     fields = reading.fields(KEYS, values)
     if "operator" not in values:
@@ -86,6 +88,8 @@ def sentences(policy: Policy) -> dict[str, str]:
 
 def changes(old: Policy, new: Policy) -> tuple[tuple[str, str], ...]:
     """Return what differs in *new*: `removed` sentences first, then `changed`, then `added` ones."""
+    # Compared as sentences, which is what people have read and agreed to: two spellings of one meaning are
+    # no change.
     before, after = sentences(old), sentences(new)
     # First, since a rule that is gone is what nobody would notice.
     removed = [("removed", text) for place, text in before.items() if place not in after]

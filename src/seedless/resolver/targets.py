@@ -180,6 +180,7 @@ class _PreloadBlock:
                 text = text[: comment.start() if comment else 0] + text[end.end() if end else match.end() :]
             elif key in accounts:
                 text = text[: match.start(4)] + accounts[key].text + text[match.end(4) :]
+        # In the form that nsc writes, so that either tool finds and replaces the entries of the other.
         new = "".join(map(_written, (one for key, one in accounts.items() if key not in self.entries)))
         if not new:
             return text
@@ -259,6 +260,8 @@ def _block(configuration: Configuration) -> _PreloadBlock:
     """Return the block of the first file; raise `StoreError` for accounts that are written elsewhere."""
     file, text = next(iter(configuration.files.items()))
     lines = [0]
+    # By line feeds alone, as the lexer of nats-server counts lines: `splitlines` ends them at form feeds
+    # and other separators too.
     for line in text.split("\n"):
         lines.append(lines[-1] + len(line) + 1)
     member = configuration.root.find(_PRELOAD)
