@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -143,6 +144,7 @@ def place(
         ws.accounts.add("ORDERS").sign()
         own = Permission(allow=("orders.{{name()}}.>",))
         ws.signing_keys.add("ORDERS", role="clerk", template=Template(pub=own, sub=own)).sign()
+        ws.signing_keys.add("ORDERS", role="auditor", template=Template(sub=own)).sign()
         ws.signing_keys.add("AUTH", answers.public_key).sign()
         service = ws.users.add("AUTH", "service").sign()
         nothing = Permission(deny=(">",))
@@ -180,12 +182,25 @@ def test_users_are_signed_by_a_delegated_key_and_the_token_is_asked_at_the_start
         client.publish("orders.bob.new", b"")
         assert client.refusal == 'Permissions Violation for Publish to "orders.bob.new"'
         assert place.log_in("wrong").refusal
+        roles = 'clerk = "delegated"'
+        text = place.configuration.read_text().replace(roles, f'{roles}, auditor = "delegated"')
+        _write(place.configuration, text)
+        process.send_signal(signal.SIGHUP)
+        assert _wait(place.log, "delegated", 2)["role"] == "auditor"
+        _wait(place.log, "configuration read")
+        _write(place.configuration, text.replace('role = "clerk"', 'role = "auditor"'))
+        process.send_signal(signal.SIGHUP)
+        _wait(place.log, "configuration read", 2)
+        assert place.log_in().refusal == "", "the account has been asked for again"
         process.terminate()
         assert process.wait(_PATIENCE) == 0
     assert "not as servers have it" not in place.log.read_text()
     with place.office.workspace() as ws:
-        (entry,) = ws.delegations.entries("ORDERS")
-        assert (entry.state, entry.is_listed) == ("ended", True), "a user that it has signed is still valid"
+        entries = ws.delegations.entries("ORDERS")
+        assert sorted((one.role, one.state, one.is_listed) for one in entries) == [
+            ("auditor", "ended", True),
+            ("clerk", "ended", True),
+        ], "users that they have signed are still valid"
 
 
 def test_while_the_token_is_unplugged_logins_go_on_until_the_delegation_ends_and_the_service_reports_it(

@@ -124,6 +124,10 @@ class CalloutProcess:
             except SeedlessError as error:
                 self._log.error("configuration not read", reason=error.message, hint=error.hint)
                 return False
+            if self._system is not None:
+                # A key that was delegated just now is not in the accounts as they were known: without them
+                # all logins of its role would be refused until they are asked for again.
+                await self._system.read_again(service.setup.keys.accounts)
             self._use(service)
             return True
 

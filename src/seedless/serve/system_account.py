@@ -126,15 +126,21 @@ class SystemView:
             self.accounts[key] = account
             self._account_changed()
 
-    async def _read_accounts(self, client: Client) -> None:
-        for key in sorted(self._wanted()):
+    async def read_again(self, accounts: Collection[str]) -> None:
+        """Ask for *accounts* (public keys) now; what servers do not answer stays as it was known."""
+        client = self.connection.client
+        if client is not None:
+            await self._read_accounts(client, accounts)
+
+    async def _read_accounts(self, client: Client, accounts: Collection[str]) -> None:
+        for key in sorted(accounts):
             await self._read_account(client, key)
 
     async def _ask_again(self) -> None:
         while True:
             await asyncio.sleep(_AGAIN)
             if self.connection.client is not None:
-                await self._read_accounts(self.connection.client)
+                await self._read_accounts(self.connection.client, self._wanted())
 
     async def _ask_servers(self) -> None:
         client = self.connection.client
@@ -150,7 +156,7 @@ class SystemView:
         subscription = await client.subscribe(self._inbox, cb=self._listed)
         self._servers.clear()
         await client.publish(_PING, b"", reply=self._inbox)
-        await self._read_accounts(client)
+        await self._read_accounts(client, self._wanted())
         return [subscription]
 
     async def _listed(self, message: Msg) -> None:
