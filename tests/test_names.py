@@ -41,6 +41,14 @@ REPLACED = {
     "papers": "provenance",
     "spoken": "described",
     "until when": "expiry",
+    "fates?": "status",
+    "taken up|takes? up|took up": "reuse",
+    "holes?": "security issue",
+    "gates?": "driver lock, allow list",
+    "ears?": "pipe",
+    "patients?": "examined token",
+    "kept pins?": "cached PIN",
+    "deaf": "does not trust",
 }
 # The tables of words that are read aloud, and what a person says there.
 EXEMPT = {"ceremony/report.py", "ceremony/words.py", "recovery/slip39_words.py"}

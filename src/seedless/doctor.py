@@ -67,7 +67,7 @@ class ExaminedToken:
     challenges: ChallengeJournal | None = None
 
 
-def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
+def examine(examined: ExaminedToken) -> Generator[CheckResult, None, None]:
     """Yield a line for each thing, as soon as it is known; a token that fails is the last line.
 
     Raise nothing of a token. When the caller stops, or is interrupted, the throw-away key is deleted.
@@ -75,15 +75,15 @@ def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
     # One `try` around all: whatever a driver does, what was found until then is printed, and the error is a
     # line of the same list.
     try:
-        module = load(patient.module)
-        yield CheckResult("module", CheckStatus.OK, f"{patient.module}: {module.description}")
+        module = load(examined.module)
+        yield CheckResult("module", CheckStatus.OK, f"{examined.module}: {module.description}")
         tokens = module.tokens()
         yield CheckResult("slots", CheckStatus.OK, f"{len(tokens)} with a token")
-        info = find_token(module, patient.uri)
+        info = find_token(module, examined.uri)
         yield from _description(info)
         yield _mechanisms(info, audit.mechanisms(module, info))
         yield _room(module, info)
-        pin = _pin(info, last_try=patient.last_try)
+        pin = _pin(info, last_try=examined.last_try)
         yield pin
         # Before any login: a wrong PIN, or a driver that sends it twice, could use up the last try of
         # somebody's token.
@@ -91,17 +91,17 @@ def examine(patient: ExaminedToken) -> Generator[CheckResult, None, None]:
             return
         opened = open_token(
             info.uri,
-            patient.pins,
-            module=patient.module,
-            last_try=patient.last_try,
-            challenges=patient.challenges,
+            examined.pins,
+            module=examined.module,
+            last_try=examined.last_try,
+            challenges=examined.challenges,
         )
         with opened as token:
             yield CheckResult(
                 "login", CheckStatus.OK, "the PIN was accepted" if info.login_required else "none needed"
             )
             yield from _keys(token)
-            yield from _trial(token, patient)
+            yield from _trial(token, examined)
     except TokenError as error:
         yield CheckResult("token", CheckStatus.PROBLEM, error.message, error.hint)
 
@@ -193,22 +193,22 @@ def _keys(token: Token) -> Iterator[CheckResult]:
             yield CheckResult("keys", CheckStatus.NOTE, f"a throw-away key, {key.named}", advice)
 
 
-def _trial(token: Token, patient: ExaminedToken) -> Iterator[CheckResult]:
+def _trial(token: Token, examined: ExaminedToken) -> Iterator[CheckResult]:
     quirks = token.quirks
-    if quirks.make or not patient.makes_key:
-        if patient.makes_key:
-            yield _by_an_existing_key(token, patient)
+    if quirks.make or not examined.makes_key:
+        if examined.makes_key:
+            yield _by_an_existing_key(token, examined)
         why = how_to_create(token.session.module, token.info) or "leave out --no-key"
         yield CheckResult("throw-away key", CheckStatus.NOTE, "not made", why)
         yield from _message(quirks.largest_message, "not tried")
         return
-    label = label_for(Role.USER, f"{LABEL}-{patient.random(4).hex()}")
+    label = label_for(Role.USER, f"{LABEL}-{examined.random(4).hex()}")
     with audit.trial_session(token, writable=True) as work:
-        key = work.generate(label, random=patient.random)
+        key = work.generate(label, random=examined.random)
         problem = ""
         try:
             yield CheckResult("throw-away key", CheckStatus.OK, f"made: {key.named}")
-            yield from _used(work, key, patient)
+            yield from _used(work, key, examined)
         finally:
             try:
                 audit.discard(token, key)
@@ -221,10 +221,10 @@ def _trial(token: Token, patient: ExaminedToken) -> Iterator[CheckResult]:
             yield CheckResult("throw-away key", CheckStatus.OK, "deleted")
 
 
-def _by_an_existing_key(token: Token, patient: ExaminedToken) -> CheckResult:
+def _by_an_existing_key(token: Token, examined: ExaminedToken) -> CheckResult:
     """Sign a challenge with the first key that may sign: what a driver lists is not what a device can."""
-    message = audit.padded_challenge("doctor", patient.random(32), 600)
-    before = patient.clock()
+    message = audit.padded_challenge("doctor", examined.random(32), 600)
+    before = examined.clock()
     try:
         key, good = audit.existing_key_signs(token, message)
     except TokenError as error:
@@ -235,13 +235,13 @@ def _by_an_existing_key(token: Token, patient: ExaminedToken) -> CheckResult:
         return CheckResult(
             "signature", CheckStatus.PROBLEM, f"a wrong one by {key.named}", "do not sign with it"
         )
-    seconds = patient.clock() - before
+    seconds = examined.clock() - before
     return CheckResult(
         "signature", CheckStatus.OK, f"by {key.named}, verified: {seconds * 1000:.1f} ms, a touch included"
     )
 
 
-def _used(work: Token, key: Key, patient: ExaminedToken) -> Iterator[CheckResult]:
+def _used(work: Token, key: Key, examined: ExaminedToken) -> Iterator[CheckResult]:
     try:
         made = audit.read(work, key)
         yield CheckResult(
@@ -253,7 +253,7 @@ def _used(work: Token, key: Key, patient: ExaminedToken) -> Iterator[CheckResult
             else CheckStatus.NOTE
         )
         yield CheckResult("provenance", verdict, f"the driver reports: {made.provenance.text}", NOT_ATTESTED)
-        yield from _signing(work, made, patient)
+        yield from _signing(work, made, examined)
     except TokenError as error:
         yield CheckResult("throw-away key", CheckStatus.PROBLEM, error.message, error.hint)
 
@@ -264,12 +264,12 @@ def _shape(made: audit.TrialKey) -> str:
     return known.get(size, f"of {size} bytes, beginning {start.hex()}")
 
 
-def _signing(work: Token, made: audit.TrialKey, patient: ExaminedToken) -> Iterator[CheckResult]:
+def _signing(work: Token, made: audit.TrialKey, examined: ExaminedToken) -> Iterator[CheckResult]:
     wrong: list[int] = []
     refusals: list[str] = []
 
     def attempt(size: int) -> bool:
-        message = audit.padded_challenge("doctor", patient.random(32), size)
+        message = audit.padded_challenge("doctor", examined.random(32), size)
         tried = audit.try_signature(work, made.pair, message)
         if tried.signature and not tried.verifies(made.raw):
             wrong.append(size)
@@ -283,7 +283,7 @@ def _signing(work: Token, made: audit.TrialKey, patient: ExaminedToken) -> Itera
             "signature", CheckStatus.PROBLEM, f"none came for 600 bytes{why}", "do not sign with it"
         )
         return
-    seconds = audit.speed(functools.partial(attempt, 600), patient.clock)
+    seconds = audit.speed(functools.partial(attempt, 600), examined.clock)
     slow = seconds > _SLOW
     advice = "sign operators and accounts with it; users by a scoped signing key" if slow else ""
     found = f"{seconds * 1000:.1f} ms for 600 bytes, {1 / max(seconds, 1e-6):.0f} a second"

@@ -1,8 +1,8 @@
 """Whose key is which: of operator, accounts and signing keys, those that are there, and those yet to be made.
 
 A signing key is named by its public key, or by its role, or by a name that the inventory has for it
-(`ACCOUNT/NAME`). A key that was made for a name and is used nowhere yet is taken up: a run that was killed
-has left it.
+(`ACCOUNT/NAME`). A key that was made for a name and is used nowhere yet is reused: a run that was killed has
+left it.
 """
 
 from __future__ import annotations

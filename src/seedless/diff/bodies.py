@@ -12,7 +12,7 @@ from seedless.claims import Permissions, Template, User
 from seedless.claims.fields import OPERATOR, TAGS, USER
 from seedless.claims.jetstream import INBOX, JetStreamPermission, recognised, subjects
 from seedless.diff.line import Difference, Effect, Wording, word
-from seedless.diff.members import compared, gate, items, members, rank, together, value
+from seedless.diff.members import allow_list, compared, items, members, rank, together, value
 from seedless.subject import SubjectIndex, is_contained_in
 from seedless.trust import carries_nothing
 
@@ -69,7 +69,7 @@ def permissions(
         # A permission to answer ends the one to publish everything (nats-server 2.15, client.go).
         if any(allowed) or (wording.is_new and is_unlimited and not (name == "pub" and new.resp)):
             place, title = f"{path}.{name}.allow", f"{label}{name} allow"
-            lines = gate(wording, place, title, allowed, empty=empty, show=show, covered=_covered)
+            lines = allow_list(wording, place, title, allowed, empty=empty, show=show, covered=_covered)
             real = (getattr(old, name).allow, getattr(new, name).allow)
             yield from (replace(line, old=real[0], new=real[1]) for line in lines)
     for name in ("pub", "sub"):

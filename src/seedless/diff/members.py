@@ -85,7 +85,7 @@ def _member(
         case TextList():
             yield from items(wording, place, name, both)
         case AllowList() if any(both):
-            yield from gate(wording, place, name, both, empty=(row.anything, row.anything), show=_entry)
+            yield from allow_list(wording, place, name, both, empty=(row.anything, row.anything), show=_entry)
 
 
 def _entry(item: object) -> str:
@@ -190,7 +190,7 @@ def items(
         yield Difference(Effect.CHANGES, label, text, (path,), old, new)
 
 
-def gate(
+def allow_list(
     wording: Wording,
     path: str,
     label: str,

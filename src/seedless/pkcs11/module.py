@@ -90,7 +90,7 @@ class DriverLock:
 
     @contextmanager
     def exclusive(self, patience: float) -> Iterator[bool]:
-        """Close the gate, wait at most *patience* seconds until nobody is inside; give whether that is so."""
+        """Take the driver lock, wait *patience* seconds at most for the others; return whether they did."""
         with self._condition:
             self._waiting += 1
             try:

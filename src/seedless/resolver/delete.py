@@ -158,10 +158,10 @@ def delete_request_issuer(
     for key in candidates:
         if all(any(key in _obeyed(one.claims) for one in each.operators) for each in server_reports):
             return PublicKey.parse(key)
-    deaf = [str(each.server) for each in server_reports if not _obeys_any(each, candidates)]
+    distrusting = [str(each.server) for each in server_reports if not _obeys_any(each, candidates)]
     raise Refused(
         "nothing is deleted: none of the operator's keys that are known here is trusted by "
-        f"{', '.join(deaf) or 'every server'}",
+        f"{', '.join(distrusting) or 'every server'}",
         "seedless key list shows which are; servers require the operator jwt that names them",
     )
 

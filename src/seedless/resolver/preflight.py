@@ -65,12 +65,14 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], servers: ServerContext) 
         yield error("R001", "iss", text, "configure it with operator:, not with trusted_keys:")
     # By what each server has loaded and not by the store: a server that was not restarted since a
     # rotation still has the operator jwt of before.
-    deaf = [report for report in servers.server_reports if report.operators and not _trusts(report, account)]
-    if deaf:
-        identities = {operator.claims.sub for one in deaf for operator in one.operators}
+    distrusting = [
+        report for report in servers.server_reports if report.operators and not _trusts(report, account)
+    ]
+    if distrusting:
+        identities = {operator.claims.sub for one in distrusting for operator in one.operators}
         strict = ", the operator's identity" if str(account.issuer) in identities else ""
         why = " (strict_signing_key_usage)" if strict else ""
-        names = _names(one.server for one in deaf)
+        names = _names(one.server for one in distrusting)
         if str(account.issuer) == account.claims.sub:
             yield error("R001", "iss", f"is a request, signed by itself: not trusted by {names}", _ASK)
             return

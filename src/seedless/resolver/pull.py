@@ -42,7 +42,7 @@ _WRITTEN = frozenset({PullStatus.NEW, PullStatus.NEWER, PullStatus.OVERWRITES})
 
 @dataclass(frozen=True, slots=True)
 class PulledAccount:
-    """An account by its key, its latest jwt on the servers (None: there is none to be read), and its fate."""
+    """An account by its key, its latest jwt on the servers (None: none can be read), and its status."""
 
     subject: str
     jwt: Jwt[Account] | None
@@ -130,8 +130,8 @@ def _pull_status(
         return PulledAccount(subject, jwt, PullStatus.CURRENT)
     reason = f"the store has one of {moment(mine.issued_at)}, the servers one of {moment(jwt.issued_at)}"
     ahead = [is_from_the_future(one.issued_at, now) for one in (jwt, mine)]
-    # Theirs is from a clock that was fast and ours is the way back from it: time alone would bring the
-    # wrong one home.
+    # Theirs is from a clock that was fast and ours is the way back from it: time alone would bring back
+    # the wrong one.
     if ahead == [True, False]:
         reason += f", and this clock reads {moment(now)}: see docs/howto/clock.md"
         return PulledAccount(
