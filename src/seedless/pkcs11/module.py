@@ -90,7 +90,7 @@ class DriverLock:
 
     @contextmanager
     def exclusive(self, patience: float) -> Iterator[bool]:
-        """Take the driver lock, wait *patience* seconds at most for the others; return whether they did."""
+        """Take the driver lock and wait *patience* seconds at most; give whether all others have left."""
         with self._condition:
             self._waiting += 1
             try:
