@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,8 @@ def test_the_files_that_can_be_lost_have_their_way_back(desk: Desk, spare: pytes
     assert [step["commands"] for step in told["steps"]] == [
         [f"seedless key register --all --token '{uri}'"] for uri in uris(desk)
     ]
+    played = desk.ok("recovery", "drill", "inventory", "--sign", "--json").data
+    assert (sorted(played["returned"]), played["missing"]) == (sorted(keys(desk).values()), [])
     store = desk.ok("recovery", "drill", "store", "--json").data
     assert [step["commands"][-1] for step in store["steps"]] == [
         "seedless operator import operator.jwt",
@@ -136,6 +139,29 @@ def test_the_files_that_can_be_lost_have_their_way_back(desk: Desk, spare: pytes
         "seedless user import USER.creds",
     ]
     assert "--first-use all" in desk.ok("recovery", "drill", "ledger").out
+
+
+def test_a_drill_registers_the_keys_again_on_a_copy_and_names_those_that_do_not_come_back(
+    desk: Desk, spare: pytest_softhsm.Token
+) -> None:
+    made = keys(desk)
+    text = (desk.store / "keyring.json").read_text().replace(spare.serial, "feedbeeffeedbeef")  # another one
+    inventory = json.loads(text)
+    inventory["keys"][made["ORDERS"]]["name"] = "orders of old"  # the label on the token has ORDERS
+    (desk.store / "keyring.json").write_text(json.dumps(inventory))
+    before = desk.files()
+    done = desk.run("recovery", "drill", "inventory", "--sign", "--json")
+    assert (done.code, done.data["survived"]) == (3, False)
+    here = {name for name in made if "spare" not in name} - {"ORDERS"}
+    assert set(done.data["returned"]) == {made[name] for name in here}
+    absent, *missing = done.data["missing"]
+    assert "feedbeeffeedbeef" in absent
+    lost = {one.split(",")[0] for one in missing}
+    assert lost == {"account SYS spare", "account orders of old", "operator ACME spare"}
+    shown = desk.run("recovery", "drill", "inventory", "--sign").out
+    assert "missing on the copy: account orders of old" in shown
+    after = desk.files()
+    assert {path for path in after if before.get(path) != after[path]} == {"store/challenges.jsonl"}
 
 
 def uris(desk: Desk) -> list[str]:

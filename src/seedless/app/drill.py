@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ import msgspec
 from seedless.app.pipeline import preview
 from seedless.app.tokens import token_uri
 from seedless.claims import Account, Operator, User, signing_key
-from seedless.errors import NoKey, UsageError
+from seedless.errors import NoKey, NoToken, UsageError
 from seedless.findings import Finding
 from seedless.inventory import ATTESTATIONS, INVENTORY_NAME, Inventory, KeyEntry
 from seedless.jwt import Claims, Jwt
@@ -74,7 +74,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
 
     `restarts` is how often each server is restarted; `stolen` is what is to be done beside that where the
     token can still sign, for whoever has it and its PIN; `findings` are those of rules and policy on what was
-    planned on the copy, `signed` is how many jwts were signed and verified there.
+    planned on the copy, `signed` is how many jwts were signed and verified there. Where the loss of an inventory
+    was played, `returned` are the keys that came back, and `missing` is what did not, and why.
     """
 
     lost: str
@@ -86,24 +87,29 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     stolen: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     signed: int = 0
+    returned: tuple[PublicKey, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def is_survived(self) -> bool:
         """Whether all that was lost can be issued again, and nothing that was planned is refused."""
-        return all(step.is_possible for step in self.steps) and not any(
-            finding.severity == "error" for finding in self.findings
+        return (
+            all(step.is_possible for step in self.steps)
+            and not any(finding.severity == "error" for finding in self.findings)
+            and not self.missing
         )
 
 
 def play(workspace: Workspace, lost: str, *, signs: bool = False) -> Drill:
     """Play the loss of *lost*: a token by URI, name or label, or one of `LOSSES`.
 
-    With *signs* the jwts are signed on the copy by the tokens that are left. Raise `UsageError` for a token
-    on which the inventory has no key, `TokenError` and `PinError` where a token does not sign.
+    With *signs* the jwts are signed on the copy by the tokens that are left, and a lost inventory is
+    registered anew from its tokens there: each key signs a challenge. Raise `UsageError` for a token on which
+    the inventory has no key, `TokenError` and `PinError` where a token does not sign.
     """
     workspace.refresh()
     if lost == "inventory":
-        return _inventory(workspace)
+        return _inventory(workspace, signs=signs)
     if lost == "store":
         return _store(workspace)
     if lost == "ledger":
@@ -408,8 +414,39 @@ def _drill_user(account: Claims[Account], issuer: PublicKey) -> Claims[User]:
     return Claims(sub=str(key.public_key), name="recovery-drill", body=body)
 
 
-def _inventory(workspace: Workspace) -> Drill:
-    """Return how an inventory is rebuilt from its tokens."""
+def _registered_anew(
+    workspace: Workspace, tokens: Iterable[str]
+) -> tuple[tuple[PublicKey, ...], tuple[str, ...]]:
+    """Register the keys of *tokens* in an empty inventory on a copy; return those that are as they were.
+
+    Returned with them is what is missing there.
+    """
+    missing = []
+    with _copied(workspace, Inventory()) as child:
+        for uri in tokens:
+            child.settings = msgspec.structs.replace(child.settings, token=uri)
+            try:
+                child.keys.register_all().run()
+            except NoToken as error:
+                missing.append(error.message)
+        found = child.inventory()
+    before = workspace.inventory()
+    returned = tuple(entry.public_key for entry in before if _is_same(entry, found.get(entry.public_key)))
+    lost = [entry for entry in before if entry.public_key not in returned]
+    missing += [f"{entry.role.name.lower()} {shown(entry.name)}, {entry.public_key}" for entry in lost]
+    return returned, tuple(missing)
+
+
+def _is_same(before: KeyEntry, after: KeyEntry | None) -> bool:
+    """Return whether *after* has the name and all the places of *before*."""
+    if after is None or after.name != before.name:
+        return False
+    known, found = ({(one.token, KeyUri.parse(one.uri).id) for one in e.places} for e in (before, after))
+    return known == found
+
+
+def _inventory(workspace: Workspace, *, signs: bool) -> Drill:
+    """Return how an inventory is rebuilt from its tokens; with *signs* it is, on a copy."""
     steps = []
     tokens: dict[str, list[KeyEntry]] = {}
     for entry in workspace.inventory():
@@ -431,7 +468,15 @@ def _inventory(workspace: Workspace) -> Drill:
         what = f"{len(entries)} key{'' if len(entries) == 1 else 's'} of a token"
         steps.append(DrillStep(what=what, commands=tuple(commands), token=label))
     people = tuple(f"who has the token {quoted(step.token)} and its PIN" for step in steps)
-    return Drill(lost="inventory", steps=tuple(steps), servers=("nothing",), people=people)
+    returned, missing = _registered_anew(workspace, sorted(tokens)) if signs else ((), ())
+    return Drill(
+        lost="inventory",
+        steps=tuple(steps),
+        servers=("nothing",),
+        people=people,
+        returned=returned,
+        missing=missing,
+    )
 
 
 def _store(workspace: Workspace) -> Drill:

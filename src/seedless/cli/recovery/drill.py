@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from seedless.app.drill import Drill, DrillStep, LostKey
 
 
+_COPIES = "Sign a copy of every account, and a user of each, that are thrown away?"
+_CHALLENGES = "Sign a challenge with each key of the inventory?"
+
+
 @command()
 @click.argument("lost", metavar="TOKEN|inventory|store|ledger")
 @click.option("--sign", "signs", is_flag=True, help="Sign on the copy, with the tokens that are left.")
@@ -32,7 +36,8 @@ def drill(settings: Settings, *, lost: str, signs: bool) -> int:
     A file is the inventory, the store or the ledger. Printed is what can be issued again, by which keys and
     commands, what servers must change, and who must act. The accounts and a user of each are planned without
     the lost keys, and judged by rules and policy. With --sign the tokens that are left sign them, which
-    proves that they can: unplug the one that is meant to be lost. Nothing outside of the copy is written.
+    proves that they can: unplug the one that is meant to be lost. A lost inventory is registered anew on the
+    copy, and compared; each key signs a challenge. Nothing but the journal of these is written elsewhere.
     Exit 3 when something could not be issued again.
 
     \b
@@ -43,7 +48,12 @@ def drill(settings: Settings, *, lost: str, signs: bool) -> int:
     """
     workspace = CommandWorkspace(settings)
     if signs:
-        question = "Sign a copy of every account, and a user of each, that are thrown away?"
+        what = (
+            "a challenge with every key"
+            if lost == "inventory"
+            else "a copy of every account and a user of each"
+        )
+        question = f"Sign {what}, which are thrown away?"
         consent.require(settings, question, done="nothing was signed; leave out --sign to see the plan")
     found = play(workspace, lost, signs=signs)
     printing.emit(_data(found), "\n".join(_lines(found)), as_json=settings.as_json)
@@ -70,6 +80,8 @@ def _data(found: Drill) -> dict[str, object]:
         "people": list(found.people),
         "stolen": list(found.stolen),
         "signed": found.signed,
+        "returned": list(map(str, found.returned)),
+        "missing": list(found.missing),
         "findings": findings_data(found.findings),
     }
 
@@ -103,6 +115,9 @@ def _lines(found: Drill) -> Iterator[str]:
     )
     if found.signed:
         yield f"signed on the copy, and verified: {found.signed} jwts"
+    if found.returned:
+        yield f"registered again on the copy, and as before: {len(found.returned)} keys"
+    yield from (f"missing on the copy: {printable(one)}" for one in found.missing)
     yield "all of it can be issued again" if found.is_survived else "NOT all of it can be issued again"
 
 
