@@ -20,6 +20,7 @@ import msgspec
 from seedless.app.pipeline import preview
 from seedless.app.tokens import token_uri
 from seedless.claims import Account, Operator, User, signing_key
+from seedless.creds import parse_creds
 from seedless.errors import NoKey, NoToken, UsageError
 from seedless.findings import Finding
 from seedless.inventory import ATTESTATIONS, INVENTORY_NAME, Inventory, KeyEntry
@@ -36,6 +37,7 @@ from seedless.store.files import STORES, stores_of
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
+    from seedless.app.resolver.remote import Remote
     from seedless.app.workspace import Workspace
 
 __all__ = ["LOSSES", "Drill", "DrillStep", "LostKey", "play"]
@@ -74,8 +76,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
 
     `restarts` is how often each server is restarted; `stolen` is what is to be done beside that where the
     token can still sign, for whoever has it and its PIN; `findings` are those of rules and policy on what was
-    planned on the copy, `signed` is how many jwts were signed and verified there. Where the loss of an inventory
-    was played, `returned` are the keys that came back, and `missing` is what did not, and why.
+    planned on the copy, `signed` is how many jwts were signed and verified there. Where the loss of a file
+    was played, `returned` are the keys, or whose jwts, that came back; `missing` is what did not, and why.
     """
 
     lost: str
@@ -100,18 +102,19 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def play(workspace: Workspace, lost: str, *, signs: bool = False) -> Drill:
+def play(workspace: Workspace, lost: str, *, signs: bool = False, remote: Remote | None = None) -> Drill:
     """Play the loss of *lost*: a token by URI, name or label, or one of `LOSSES`.
 
     With *signs* the jwts are signed on the copy by the tokens that are left, and a lost inventory is
-    registered anew from its tokens there: each key signs a challenge. Raise `UsageError` for a token on which
-    the inventory has no key, `TokenError` and `PinError` where a token does not sign.
+    registered anew from its tokens there: each key signs a challenge. With *remote* the accounts of a lost
+    store are pulled from there, on the copy. Raise `UsageError` for a token on which the inventory has no
+    key, `TokenError` and `PinError` where a token does not sign.
     """
     workspace.refresh()
     if lost == "inventory":
         return _inventory(workspace, signs=signs)
     if lost == "store":
-        return _store(workspace)
+        return _store(workspace, remote)
     if lost == "ledger":
         return _ledger(workspace)
     return _Loss(workspace, lost).play(signs=signs)
@@ -479,8 +482,41 @@ def _inventory(workspace: Workspace, *, signs: bool) -> Drill:
     )
 
 
-def _store(workspace: Workspace) -> Drill:
-    """Return how the jwts of a store are brought back from servers and creds."""
+def _pulled_anew(workspace: Workspace, remote: Remote) -> tuple[tuple[PublicKey, ...], tuple[str, ...]]:
+    """Bring the store back on a copy without it; return whose jwts came back, and what is missing.
+
+    The operator jwt is that of the store, as servers have it in their configuration; the accounts are those
+    of *remote*. A user whose creds are here comes from these; of others nobody here can tell.
+    """
+    operator = workspace.operator()
+    returned, missing = [PublicKey.parse(operator.claims.sub)], []
+    with _copied(workspace, workspace.inventory()) as child:
+        shutil.rmtree(child.root / STORES)
+        child.operators.import_jwt(operator).sign()
+        child.resolver.pull(everything=True, remote=remote).write()
+        pulled = {account.claims.sub: account.text for account in child.all_accounts()}
+        for account in workspace.all_accounts():
+            if pulled.get(account.claims.sub) == account.text:
+                returned.append(PublicKey.parse(account.claims.sub))
+                returned += [PublicKey.parse(user) for user in _users_again(workspace, child, account)]
+            else:
+                has = "another jwt of it" if account.claims.sub in pulled else "no jwt of it"
+                missing.append(f"account {shown(account.claims.name)}: the servers have {has}")
+    return tuple(returned), tuple(missing)
+
+
+def _users_again(workspace: Workspace, child: Workspace, account: Jwt[Account]) -> Iterator[str]:
+    """Import the users of *account* by their creds that are here; yield the subject of each."""
+    name = account.claims.name.strip()
+    for user in workspace.store.children(name):
+        creds = workspace.store.creds(name, user)
+        if creds is not None:
+            jwt = parse_creds(creds.decode()).jwt
+            yield child.users.import_jwt(jwt).sign().jwt.claims.sub
+
+
+def _store(workspace: Workspace, remote: Remote | None) -> Drill:
+    """Return how the jwts of a store are brought back; with *remote* they are, on a copy."""
     operator = workspace.operator()
     name = shown(operator.claims.name)
     has_system = bool(operator.claims.body.system_account)
@@ -504,7 +540,10 @@ def _store(workspace: Workspace) -> Drill:
     )  # fmt: skip
     people = ("who has a copy of the configuration of a server", "who has the creds of a system user",
               "whoever has creds: a user without a copy is issued again")  # fmt: skip
-    return Drill(lost="store", steps=steps, servers=("nothing",), people=people)
+    returned, missing = _pulled_anew(workspace, remote) if remote is not None else ((), ())
+    return Drill(
+        lost="store", steps=steps, servers=("nothing",), people=people, returned=returned, missing=missing
+    )
 
 
 def _ledger(workspace: Workspace) -> Drill:

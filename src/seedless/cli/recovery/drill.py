@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app.drill import play
+from seedless.app.resolver.remote import Remote
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, drill_options
+from seedless.cli.recovery.options import PATH
 from seedless.cli.render.findings import findings_data
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import ExitCode
+from seedless.errors import ExitCode, UsageError
 from seedless.text import printable, shown
 from seedless.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from seedless.app.drill import Drill, DrillStep, LostKey
 
@@ -29,16 +32,19 @@ _CHALLENGES = "Sign a challenge with each key of the inventory?"
 @command()
 @click.argument("lost", metavar="TOKEN|inventory|store|ledger")
 @click.option("--sign", "signs", is_flag=True, help="Sign on the copy, with the tokens that are left.")
+@click.option("--url", "-u", "urls", multiple=True, metavar="URL", help="Of a store: pull from this server.")
+@click.option("--creds", type=PATH, metavar="FILE", help="Of a store: log in there with these creds.")
 @drill_options
-def drill(settings: Settings, *, lost: str, signs: bool) -> int:
+def drill(settings: Settings, *, lost: str, signs: bool, urls: tuple[str, ...], creds: Path | None) -> int:
     """Play the loss of a token, or of a file, on a copy.
 
     A file is the inventory, the store or the ledger. Printed is what can be issued again, by which keys and
     commands, what servers must change, and who must act. The accounts and a user of each are planned without
     the lost keys, and judged by rules and policy. With --sign the tokens that are left sign them, which
     proves that they can: unplug the one that is meant to be lost. A lost inventory is registered anew on the
-    copy, and compared; each key signs a challenge. Nothing but the journal of these is written elsewhere.
-    Exit 3 when something could not be issued again.
+    copy, and compared; each key signs a challenge. With --url a lost store is pulled from servers into the
+    copy, and compared. Nothing outside of the copy is written but the journal of challenges.
+    Exit 3 when something could not be issued again, or does not come back.
 
     \b
     Example:
@@ -48,14 +54,12 @@ def drill(settings: Settings, *, lost: str, signs: bool) -> int:
     """
     workspace = CommandWorkspace(settings)
     if signs:
-        what = (
-            "a challenge with every key"
-            if lost == "inventory"
-            else "a copy of every account and a user of each"
-        )
-        question = f"Sign {what}, which are thrown away?"
+        question = _CHALLENGES if lost == "inventory" else _COPIES
         consent.require(settings, question, done="nothing was signed; leave out --sign to see the plan")
-    found = play(workspace, lost, signs=signs)
+    if lost != "store" and (urls or creds):
+        raise UsageError("--url and --creds are for the loss of a store", "seedless recovery drill store")
+    remote = Remote(urls=urls, creds=creds) if urls or creds else None
+    found = play(workspace, lost, signs=signs, remote=remote)
     printing.emit(_data(found), "\n".join(_lines(found)), as_json=settings.as_json)
     return ExitCode.OK if found.is_survived else ExitCode.FINDINGS
 
@@ -116,7 +120,8 @@ def _lines(found: Drill) -> Iterator[str]:
     if found.signed:
         yield f"signed on the copy, and verified: {found.signed} jwts"
     if found.returned:
-        yield f"registered again on the copy, and as before: {len(found.returned)} keys"
+        what = "keys" if found.lost == "inventory" else "jwts"
+        yield f"came back on the copy, as before: {len(found.returned)} {what}"
     yield from (f"missing on the copy: {printable(one)}" for one in found.missing)
     yield "all of it can be issued again" if found.is_survived else "NOT all of it can be issued again"
 
