@@ -486,7 +486,7 @@ def _pulled_anew(workspace: Workspace, remote: Remote) -> tuple[tuple[PublicKey,
     """Bring the store back on a copy without it; return whose jwts came back, and what is missing.
 
     The operator jwt is that of the store, as servers have it in their configuration; the accounts are those
-    of *remote*. A user whose creds are here comes from these; of others nobody here can tell.
+    of *remote*. A user whose creds are here comes from these; the others are left out.
     """
     operator = workspace.operator()
     returned, missing = [PublicKey.parse(operator.claims.sub)], []
