@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,3 +64,13 @@ def found_in(data: bytes, shares: list[list[str]]) -> list[str]:
 def files_below(*folders: Path) -> Iterator[Path]:
     for folder in folders:
         yield from (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def words_in(text: str, share: list[str]) -> list[str]:
+    """What *text* has of a share: words with their numbers, as they are shown, and two in a row, as typed.
+
+    One word alone is no trace: the list has *random* and others that messages have too.
+    """
+    numbered = (f"{place}. {word}" for place, word in enumerate(share, 1))
+    neighbours = (f"{one} {other}" for one, other in pairwise(share))
+    return [found for found in (*numbered, *neighbours) if re.search(rf"(?<!\w){found}(?!\w)", text)]

@@ -22,7 +22,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from secret_search import children, files_below, found_in, memory, root_of_linux
+from secret_search import children, files_below, found_in, memory, root_of_linux, words_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +144,7 @@ def test_the_history_of_a_terminal_has_no_share(desk: Desk) -> None:
     finally:
         subprocess.run([*tmux, "kill-server"], check=False, env=desk.env)
     assert "1. " not in history
-    assert [word for word in share if f" {word} " in history] == []
+    assert words_in(history, share) == []
 
 
 def stop_at_first_share(people: Holders) -> None:
