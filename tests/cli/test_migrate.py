@@ -81,7 +81,7 @@ def seed_file(root: Path, key: SoftwareKey) -> Path:
 
 
 def everything(folder: Path) -> dict[str, str]:
-    kept = (".seedless.lock", "keyring.json")
+    kept = (".seedless.lock", "keyring.json", "challenges.jsonl")  # of the keys on tokens, beside the jwts
     return {
         str(path.relative_to(folder)): path.read_text()
         for path in folder.rglob("*")

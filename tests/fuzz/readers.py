@@ -41,7 +41,6 @@ from seedless import (
     units,
 )
 from seedless import policy as policies
-from seedless.app import input_files
 from seedless.app.delegation import read_key
 from seedless.base64url import decode, decode_lenient, encode
 from seedless.ceremony import check as recompute
@@ -50,6 +49,7 @@ from seedless.ceremony.check import check
 from seedless.ceremony.statements import read_ceremony_jwt
 from seedless.change import Context
 from seedless.claims import Account, User, settings, templates, url
+from seedless.cli import input_files
 from seedless.creds import decorate_seed
 from seedless.desired.read import read as read_desired
 from seedless.diff import diff

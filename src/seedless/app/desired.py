@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from seedless import units
 from seedless.app.operators import in_new_store
 from seedless.app.pipeline import Notice, Preview, nothing_to_do, preview
 from seedless.desired.current_state import CurrentState, current_state
@@ -114,11 +112,7 @@ class DesiredState:
 
 
 def read_file(path: str | Path) -> Desired:
-    """Read the desired state in *path*, TOML or JSON, or stdin for `-`; raise `UsageError`, `StoreError`."""
-    if str(path) == "-":
-        given = sys.stdin.buffer.read(units.LARGEST_FILE + 1)
-        atomic.require_size("stdin", len(given))
-        return read(given, "stdin")
+    """Read the desired state in *path*, TOML or JSON; raise `UsageError`, `StoreError`."""
     path = Path(path)
     data = atomic.read(path)
     if data is None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from seedless import units
 from seedless.app.desired import read_file, with_store_of
 from seedless.cli.command import command
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.cli.review import plan_data, show_notices, show_plan, sign_preview
 from seedless.cli.workspace import CommandWorkspace
+from seedless.desired.read import Desired, read
 from seedless.errors import ExitCode
+from seedless.store import atomic
 
 if TYPE_CHECKING:
     from seedless.app.desired import Applied
@@ -37,7 +41,7 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
       seedless apply tenants.toml --plan-only
       seedless apply tenants.toml --token pkcs11:token=ACME
     """
-    desired = read_file(file)
+    desired = _read_stdin() if str(file) == "-" else read_file(file)
     workspace = CommandWorkspace(msgspec.structs.replace(settings, dry_run=settings.dry_run or plan_only))
     workspace = with_store_of(workspace, desired)
     with workspace.lock():
@@ -55,6 +59,12 @@ def apply(settings: Settings, *, file: Path, plan_only: bool, prune: bool) -> in
         text if applied.is_changed else "nothing to change",
     )
     return ExitCode.OK
+
+
+def _read_stdin() -> Desired:
+    given = sys.stdin.buffer.read(units.LARGEST_FILE + 1)  # a device may have no end
+    atomic.require_size("stdin", len(given))
+    return read(given, "stdin")
 
 
 def _print_plan(workspace: CommandWorkspace, made: Preview[Applied]) -> int:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless import jwt
-from seedless.app.input_files import jwt_in, named, read_input
 from seedless.cli.command import command
+from seedless.cli.input_files import jwt_in, named, read_input
 from seedless.cli.options import store_options
 from seedless.cli.review import line
 from seedless.cli.workspace import CommandWorkspace

@@ -10,10 +10,10 @@ import copy
 
 import click
 
-from seedless.app.input_files import read_given
 from seedless.claims import Account
 from seedless.cli.claims_options import ClaimsOptions, account_edits
 from seedless.cli.command import group
+from seedless.cli.input_files import read_given
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe

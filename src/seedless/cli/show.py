@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.input_files import read_jwt
 from seedless.cli.command import command
+from seedless.cli.input_files import read_jwt
 from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 

@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from seedless import file_kind
-from seedless.app.input_files import named, read_input
 from seedless.change import Statement
 from seedless.cli import consent, printing
 from seedless.cli.command import command
+from seedless.cli.input_files import named, read_input
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview

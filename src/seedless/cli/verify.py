@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 import msgspec
 
-from seedless.app.input_files import read_jwt
 from seedless.cli import printing
 from seedless.cli.command import command
+from seedless.cli.input_files import read_jwt
 from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import BadJwt, BadSignature, ExitCode, SeedlessError

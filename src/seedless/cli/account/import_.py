@@ -12,7 +12,6 @@ import click
 import msgspec
 
 from seedless.app.exports_imports import Kind, activated_import
-from seedless.app.input_files import read_jwt
 from seedless.app.key_names import names_of
 from seedless.claims import Activation, Import
 from seedless.cli import printing
@@ -27,6 +26,7 @@ from seedless.cli.account.parts import (
 )
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options, print_edited
+from seedless.cli.input_files import read_jwt
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview

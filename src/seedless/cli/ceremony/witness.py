@@ -8,11 +8,11 @@ import click
 
 from seedless import file_kind
 from seedless.app.ceremony_checks import is_key_request
-from seedless.app.input_files import read_seed
 from seedless.ceremony import documents
 from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
 from seedless.cli.command import command
+from seedless.cli.input_files import read_seed
 from seedless.cli.key.import_ import warn_of_open_file
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import ceremony_options

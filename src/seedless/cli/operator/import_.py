@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import click
 
-from seedless.app.input_files import read_given
 from seedless.claims import Operator
 from seedless.cli.command import command
+from seedless.cli.input_files import read_given
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from seedless.app.input_files import checked, named, parsed_jwt, read_input
 from seedless.claims import User
 from seedless.cli.command import command
+from seedless.cli.input_files import checked, named, parsed_jwt, read_input
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
