@@ -84,7 +84,7 @@ def config_path(environment: Mapping[str, str]) -> Path:
 
 
 def load(environment: Mapping[str, str] | None = None) -> Config:
-    """Read the configuration that *environment* (by default the process's) leads to; raise `StoreError`.
+    """Read the configuration that *environment* (by default the process's) leads to; raise a `SeedlessError`.
 
     No file at the default place is an empty configuration.
     """
@@ -93,7 +93,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     data = atomic.read(path)
     if data is None:
         if environment.get("SEEDLESS_CONFIG"):
-            raise StoreError(f"there is no {shown(path)}", "SEEDLESS_CONFIG names it")
+            raise UsageError(f"there is no {shown(path)}", "SEEDLESS_CONFIG names it")
         return Config()
     # Whoever may write the file, or replace it in its folder, chooses the module, and the module gets the
     # PIN.

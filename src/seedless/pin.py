@@ -159,7 +159,7 @@ class PromptPin:
     An empty line gives up.
     """
 
-    __slots__ = ("_again", "_ask", "_kind", "_what", "_why")
+    __slots__ = ("_again", "_ask", "_asks_on_terminal", "_kind", "_what", "_why")
 
     def __init__(
         self, ask: Callable[[str], str] | None = None, *, what: str = "PIN", kind: str = "PIN"
@@ -169,6 +169,7 @@ class PromptPin:
         *what* is asked for, as in `New SO PIN`; *kind* is what errors call it, where it is another secret.
         """
         self._ask: Final = ask or functools.partial(_ask_on_terminal, kind=kind)
+        self._asks_on_terminal: Final = ask is None
         self._what: Final = what
         self._kind: Final = kind
         self._again = 0
@@ -186,6 +187,11 @@ class PromptPin:
             question = f"{why}\n{question}"
         forbid_dumps()
         return _accepted(self._ask(question), f"the {self._kind} that was typed")
+
+    def check(self) -> None:
+        """Raise `PinError` where nobody can be asked; asks nothing."""
+        if self._asks_on_terminal:
+            _require_terminal(self._kind)
 
     def again(self, why: str) -> bool:
         """Take *why* the last PIN was not accepted; report whether the next question is worth asking."""
@@ -303,7 +309,12 @@ def command_pin(
     It runs without a shell, sees an empty stdin, talks to the person on our stderr, and gets *environ*
     without every variable that a source of a PIN has named or whose name ends in PIN.
     """
-    return _ReadOnce(f"cmd:{Path(words[0]).name}", lambda: _read_command(words, environ, what), what)
+    return _ReadOnce(
+        f"cmd:{Path(words[0]).name}",
+        lambda: _read_command(words, environ, what),
+        what,
+        require=lambda: _require_program(words[0], what),
+    )
 
 
 def uri_pin_source(text: str | None, *, is_ours: bool) -> PinSource | None:
@@ -390,11 +401,7 @@ def _ask_on_terminal(question: str, *, kind: str = "PIN") -> str:
     import getpass  # termios is wanted only here
     import warnings
 
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        # Without this, getpass would read the PIN from stdin with echo.
-        raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None
+    _require_terminal(kind)
     try:
         # Where the echo of the terminal cannot be turned off, as in a job that a shell has left in the
         # background, getpass warns and reads stdin: the next line of somebody's list would be sent as a PIN.
@@ -405,6 +412,14 @@ def _ask_on_terminal(question: str, *, kind: str = "PIN") -> str:
         raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None
     except EOFError:
         raise PinError(f"no {kind} was typed", _OTHER_SOURCES) from None
+
+
+def _require_terminal(kind: str) -> None:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        # Without this, getpass would read the PIN from stdin with echo.
+        raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None
 
 
 def _read_file(path: Path, what: str) -> str:
@@ -487,6 +502,17 @@ def without_pins(environ: Mapping[str, str]) -> dict[str, str]:
         for name, text in environ.items()
         if name not in _named and not re.search(_LIKE_A_PIN, name)
     }
+
+
+def _require_program(program: str, what: str) -> None:
+    import shutil  # as `subprocess` below
+
+    if shutil.which(program) is None:
+        name = shlex.quote(Path(program).name)
+        raise PinError(
+            f"cannot run {name} for the {what}: No such file or directory",
+            "cmd: requires a program, no shell",
+        )
 
 
 def _read_command(words: list[str], environ: Mapping[str, str] | None, what: str) -> str:

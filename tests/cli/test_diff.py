@@ -84,7 +84,7 @@ def test_creds_and_jwts_are_compared_with_the_issuer_and_names_of_the_store(desk
     claims["nats"]["revocations"] = {user: 1800000000}
     desk.ok("sign", file(desk, "b.json", claims), "-o", new, "--allow", "G007")
     done = desk.run("diff", old, new)
-    assert done.out == f"narrows  revocation: added app ({user}), issued until 2027-01-15 08:00:00 UTC\n"
+    assert done.out == f"narrows  revocation: added user app ({user}), issued until 2027-01-15 08:00:00 UTC\n"
 
 
 def test_files_that_cannot_be_read_are_told_by_name(desk: Desk) -> None:
@@ -109,7 +109,7 @@ def test_the_review_shows_what_widens_access_first_and_names_keys(desk: Desk) ->
         "  widens   JetStream disk storage: none -> 1 GiB",
         "  narrows  conn: unlimited -> 10",
     ]
-    assert lines[3].startswith("  issuer: ACME (O")
+    assert lines[3].startswith("  issuer: operator ACME (O")
 
 
 def test_the_review_cannot_be_deceived_by_what_claims_say(desk: Desk) -> None:

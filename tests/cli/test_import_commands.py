@@ -47,7 +47,7 @@ def test_a_public_stream_is_imported_from_an_account_by_name_or_key(system: Desk
     source = "ORDERS" if by == "name" else orders(system)
     done = add(system, "--src-account", source, "--remote-subject", "orders.>")
     assert imports(system) == [{"subject": "orders.>", "account": orders(system), "type": "stream"}]
-    assert "widens   import: added stream orders.> from ORDERS" in done.err
+    assert "widens   import: added stream orders.> from account ORDERS" in done.err
 
 
 def test_every_option_of_an_import_reaches_the_jwt(system: Desk) -> None:

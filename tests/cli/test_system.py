@@ -270,7 +270,7 @@ def test_the_tree_shows_who_is_below_whom_and_whose_key_is_on_a_token(desk: Desk
         ("SYS", True),
     ]
     lines = desk.ok("tree").out.splitlines()
-    drawn = [line.partition("  ")[0] for line in lines if line.startswith(("operator", "├", "└"))]
+    drawn = [line.partition(" (")[0] for line in lines if line.startswith(("operator", "├", "└"))]
     assert drawn == ["operator ACME", "├── account ORDERS", "└── account SYS"]
     assert [line.endswith("  on a token") for line in lines] == [True, True, False, True, False]
 

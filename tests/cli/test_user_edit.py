@@ -131,7 +131,7 @@ def test_a_user_moves_into_a_scope_and_leaves_its_permissions_behind(scoped: Des
     account = scoped.ok("account", "show", "ORDERS", "--json").data["subject"]
     assert (after.body.issuer_account, after.body.tags) == (account, ("shop",))
     assert (after.body.pub.allow, after.body.subs, after.body.bearer_token) == ((), 0, False)
-    assert "issuer: ORDERS" in done.err
+    assert "issuer: account ORDERS" in done.err
     assert "scope: none -> sensor" in done.err
     assert "widens   pub allow: added sensors.>" in done.err
     assert "narrows  pub allow: removed orders.>" in done.err

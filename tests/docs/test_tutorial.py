@@ -36,6 +36,6 @@ def test_the_commands_of_the_tutorial_run(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "account ORDERS  A" in done.stdout
+    assert "account ORDERS (A" in done.stdout
     assert done.stdout.count("good       trusted  valid") == 6
     assert (tmp_path / "walk/keys/creds/ACME/ORDERS/app.creds").stat().st_mode & 0o777 == 0o600

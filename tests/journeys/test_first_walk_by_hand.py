@@ -82,7 +82,7 @@ def test_the_first_steps_of_the_readme_run_as_a_normal_user_with_one_variable(ne
         consent = ["--yes"] if words[0] in {"token", "operator", "account", "user"} else []
         done = newcomer.run(*words, *more, *consent)
         assert done.returncode == 0, (words, done.stderr)
-    assert "account ORDERS  A" in done.stdout
+    assert "account ORDERS (A" in done.stdout
     assert (newcomer.home / "trust.conf").is_file()
     tokens = newcomer.home / ".local/share/softhsm2"
     assert stat.S_IMODE(tokens.stat().st_mode) == 0o700

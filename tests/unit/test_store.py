@@ -224,7 +224,7 @@ def test_no_name_leads_out_of_the_store_when_reading(store: NscStore, root: Path
     assert store.path(name).parent.parent == root / "stores/OP/accounts"
     assert store.path("A", name).parent == root / "stores/OP/accounts/A/users"
     assert store.creds_path("A", name).parent == root / "keys/creds/OP/A"
-    with pytest.raises(StoreError, match="there is no operator"):
+    with pytest.raises(UsageError, match="there is no operator"):
         open_store(root, name)
 
 
@@ -359,7 +359,7 @@ def test_of_several_stores_one_must_be_named(store: Store, root: Path) -> None:
 
 
 def test_no_store_is_told_with_the_way_to_name_one(root: Path) -> None:
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(UsageError) as caught:
         open_store(root)
     assert (caught.value.message, caught.value.hint) == (
         f"there is no store in {root}",
@@ -369,7 +369,7 @@ def test_no_store_is_told_with_the_way_to_name_one(root: Path) -> None:
 
 
 def test_an_unknown_operator_is_told_with_those_that_are_there(store: Store, root: Path) -> None:
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(UsageError) as caught:
         open_store(root, "NO")
     assert caught.value.message == f'there is no operator "NO" in {root}'
     assert caught.value.hint == 'there is "OP"'

@@ -23,7 +23,7 @@ from seedless.app.backups import required_spares
 from seedless.app.ceremony_folder import begun_here, folder_of, ledger_path, unknown_results_here
 from seedless.app.ceremony_tokens import ceremony_tokens, readiness, where
 from seedless.app.judgement import ceilings
-from seedless.app.key_names import known_names
+from seedless.app.key_names import known_titles
 from seedless.app.tokens import check_token_options, kept_attestation, open_tokens
 from seedless.ceremony import words
 from seedless.ceremony.judgement import ReviewContext
@@ -38,9 +38,9 @@ from seedless.ceremony.offline import (
 from seedless.ceremony.request import CeremonyRequest
 from seedless.ceremony.statements import StatementContent, witness_problem
 from seedless.ceremony.transcript import parse as parse_result
-from seedless.change import Change, Statement
+from seedless.change import Change
 from seedless.clock import Clock
-from seedless.diff import Difference, Effect, diff_change
+from seedless.diff import Difference, Effect, Wording, diff_change
 from seedless.errors import Refused, UsageError
 from seedless.findings import Report
 from seedless.jwt import Jwt
@@ -176,17 +176,21 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         """
         accounts, workspace = self.request.plan.accounts, self.job.workspace
         return tuple(
-            (change, tuple(diff_change(change, accounts, names=known_names(workspace, change))))
+            (change, tuple(diff_change(change, accounts, names=known_titles(workspace, _subject(change)))))
             for change in self.changes
         )
 
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What this machine calls keys (text), by its store and its inventory; not what a request calls them."""
+        return known_titles(self.job.workspace)
+
     def names(self, change: Change) -> Mapping[str, str]:
-        """Return names for the keys (text) in *change*: those of the store, else those of the request."""
+        """Return what the keys (text) in *change* are called: by this machine, else by the request."""
         # Without a name for its own subject: the name in the request is what is to be reviewed, and must
         # not vouch for itself.
-        own = {change.draft.claims.sub: ""}
-        known = known_names(self.job.workspace, change)
-        return ChainMap(own, known, self.job.names_in(self.request))  # type: ignore[arg-type]  # it is only read
+        own = {_subject(change): ""}
+        return ChainMap(own, self.titles, self.request.titles)  # type: ignore[arg-type]  # it is only read
 
     def tokens(self) -> tuple[tuple[PublicKey, str], ...]:
         """Return each key that is to sign, and the token that has it, found without a PIN.
@@ -201,7 +205,8 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         from seedless.ceremony.report import checklist  # only where one is printed
 
         workspace, keys = self.job.workspace, self.request.issuers
-        places = tuple(f"{key}: {place_of(workspace, key)}" for key in keys)
+        wording = Wording(self.titles)
+        places = tuple(f"{wording.key(str(key))}: {place_of(workspace, key)}" for key in keys)
         return checklist(self.context, places, _questions(workspace, keys))
 
     def statement(self, witness: str | PublicKey | SoftwareKey) -> WitnessStatement:
@@ -251,6 +256,10 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
             )
 
 
+def _subject(change: Change) -> str:
+    return change.draft.claims.sub
+
+
 class ReviewJob:
     """What a review belongs to: its workspace, and whether others are kept out; no value, and never shown."""
 
@@ -259,18 +268,9 @@ class ReviewJob:
         self.workspace = workspace
         self.first_use = first_use
         self.is_alone = False
-        self._names: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
         return "ReviewJob()"
-
-    def names_in(self, request: CeremonyRequest) -> Mapping[str, str]:
-        """Return the names that *request* itself gives to keys."""
-        if self._names is None:
-            jwts = [*request.plan.around, *([request.operator] if request.operator else [])]
-            known = [*map(Statement.of, jwts), *(change.statement for change in request.plan.changes)]
-            self._names = {one.claims.sub: one.claims.name for one in known if one.claims.name}
-        return self._names
 
     @contextlib.contextmanager
     def excluding_others(self, review: CeremonyReview) -> Iterator[CeremonyReview]:

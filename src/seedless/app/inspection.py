@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedless import store_tree
-from seedless.app.key_names import keys_in, names_of
+from seedless.app.key_names import known_titles
 from seedless.deviations import Unknown
-from seedless.diff import Difference, Effect, unknown_members
+from seedless.diff import Difference, Effect, Wording, unknown_members
 from seedless.diff import diff as compare
 from seedless.errors import BadClaims, SeedlessError, UsageError
 from seedless.jwt import Claims, Jwt
@@ -49,9 +49,8 @@ def diff(
     """Compare *new* with *old*, see `Workspace.diff`."""
     after = _side(new)
     before = _stored(workspace, after.claims.sub) if old is None else _side(old)
-    found = _compared(before, after, {})
-    names = names_of(workspace, keys_in(one.line for one in found))
-    return Comparison(_compared(before, after, names), is_new=before is None)
+    found = _compared(before, after, known_titles(workspace, after.claims.sub))
+    return Comparison(found, is_new=before is None)
 
 
 def stored_jwt(workspace: Workspace, name: str) -> Jwt[object]:
@@ -88,7 +87,8 @@ def _compared(before: _Side | None, after: _Side, names: Mapping[str, str]) -> t
     found = compare(before.claims if before else None, after.claims, names=names)
     found += unknown_members(before.unknown if before else (), after.unknown)
     if before and after.issuer and before.issuer not in {"", after.issuer}:
-        text = f"{before.issuer} -> {after.issuer}"
+        wording = Wording(names)
+        text = f"{wording.key(before.issuer)} -> {wording.key(after.issuer)}"
         issuers = Difference(Effect.CHANGES, "issuer", text, ("iss",), before.issuer, after.issuer)
         found = (issuers, *found)
     return found

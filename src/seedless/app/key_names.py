@@ -1,4 +1,4 @@
-"""Names for keys in a review: of the operator, the accounts and the users that the store knows."""
+"""What keys are called where a person reads them: `account ORDERS (A…)`, by the store and the inventory."""
 
 from __future__ import annotations
 
@@ -8,29 +8,40 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from seedless.diff import Wording
 from seedless.errors import SeedlessError
 from seedless.inventory import Inventory
 from seedless.nkey import Role
 from seedless.store import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from seedless.app.workspace import Workspace
-    from seedless.change import Change
 
-__all__ = ["keys_in", "known_names", "names_of"]
+__all__ = ["known_titles", "names_of", "title", "with_titles"]
 
-_KEY = re.compile(r"\b[AOU][A-Z2-7]{55}\b")
-
-
-def known_names(workspace: Workspace, change: Change) -> Mapping[str, str]:
-    """Return the names of keys for the lines of *change*, each looked up when it is asked for."""
-    return _KnownNames(_known_to(workspace), change.draft.claims.sub)
+_KEY = re.compile(r"[AOU][A-Z2-7]{55}")
+# Not within brackets, where its name is before it; not within a path, a URI or an assignment.
+_BARE_KEY = re.compile(r"(?:\b(operator|account|user) )?(?<![(\"'\w/:=.-])([AOU][A-Z2-7]{55})(?![\w/=-]|:\S)")
+_ROLES = {role.value: role.name.lower() for role in Role}
 
 
-class _KnownNames(Mapping[str, str]):
-    """The names of keys that are known, as a mapping that cannot be listed; the key *without* has none."""
+def title(key: str, name: str) -> str:
+    """Return what the public *key* with this *name* is called: `account ORDERS`."""
+    return f"{_ROLES[key[0]]} {name}"
+
+
+def known_titles(workspace: Workspace, without: str = "") -> Mapping[str, str]:
+    """Return the titles of keys, each looked up when it is asked for; the key *without* has none.
+
+    That one is the key that all lines are about, whose title is above them.
+    """
+    return _KnownTitles(_known_to(workspace), without)
+
+
+class _KnownTitles(Mapping[str, str]):
+    """The titles of keys that are known, as a mapping that cannot be listed."""
 
     def __init__(self, known: _Known, without: str) -> None:
         self._known = known
@@ -40,7 +51,7 @@ class _KnownNames(Mapping[str, str]):
         name = None if key == self._without or not _KEY.fullmatch(key) else self._known.name(key)
         if name is None:
             raise KeyError(key)
-        return name
+        return title(key, name)
 
     def __iter__(self) -> Iterator[str]:
         raise TypeError
@@ -49,9 +60,23 @@ class _KnownNames(Mapping[str, str]):
         raise TypeError
 
 
-def keys_in(lines: Iterable[str]) -> set[str]:
-    """Return the public keys that *lines* name."""
-    return {key for line in lines for key in _KEY.findall(line)}
+def with_titles(text: str, titles: Mapping[str, str]) -> str:
+    """Return the sentence *text* with the title before each key that has one, and has none there already.
+
+    A sentence that has the name elsewhere needs no second one. Of commands, paths and URIs keys are left as
+    they are, since they are copied.
+    """
+    wording = Wording(titles)
+
+    def titled(found: re.Match[str]) -> str:
+        role, key = found.groups()
+        name = titles.get(key, "").partition(" ")[2]
+        if not name or re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+            return found[0]
+        # "account A…" becomes "account ORDERS (A…)"; "operator A…" keeps its own word.
+        return wording.key(key) if role in {None, _ROLES[key[0]]} else f"{role} {wording.key(key)}"
+
+    return _BARE_KEY.sub(titled, text)
 
 
 def names_of(workspace: Workspace, keys: Collection[str]) -> dict[str, str]:

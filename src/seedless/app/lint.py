@@ -77,8 +77,15 @@ def lint_configurations(
     workspace: Workspace, paths: Iterable[Path], *, requires_delete: bool = False
 ) -> LintReport:
     """Look at the configurations of nats-server *paths*, whatever their names are; as `lint`."""
-    linter = _Linter(workspace, requires_delete=requires_delete)
+    linter, paths = _Linter(workspace, requires_delete=requires_delete), tuple(paths)
+    for path in paths:
+        if not path.exists():
+            raise _missing(path)
     return linter.report([finding for path in paths for finding in linter.at_configuration(path)])
+
+
+def _missing(path: Path) -> UsageError:
+    return UsageError(f"there is no file {shown(path)}", "name a file that can be read")
 
 
 class _Linter:
@@ -113,7 +120,7 @@ class _Linter:
             return
         data = atomic.read(path)
         if data is None:
-            raise UsageError(f"there is no file {shown(path)}")
+            raise _missing(path)
         given = data.decode("utf-8", "replace")
         text = parse_jwt(given).strip()
         if path.suffix == ".conf" or not (path.suffix in {".jwt", ".creds"} or text.startswith("eyJ")):

@@ -20,7 +20,7 @@ import msgspec
 
 from seedless import signing_pipeline as signing
 from seedless.app.judgement import judged
-from seedless.app.key_names import known_names
+from seedless.app.key_names import known_titles
 from seedless.app.recorder import Files, Recorder, no_files
 from seedless.app.tokens import check_token_options, open_tokens
 from seedless.change import Change
@@ -219,7 +219,7 @@ class Job(Generic[R_co]):
 
     def names(self, change: Change) -> Mapping[str, str]:
         """Return the names of keys for the lines of *change*."""
-        return known_names(self._workspace, change)
+        return known_titles(self._workspace, change.draft.claims.sub)
 
     def seed_files(self) -> dict[Path, str | None]:
         """Return the files of the key store with the seeds of new users."""

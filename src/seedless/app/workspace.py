@@ -363,7 +363,7 @@ class Workspace:
 
     @functools.cached_property
     def policy(self) -> Policy | None:
-        """The pinned policy, where there is one; raise `StoreError` when it cannot be read."""
+        """The pinned policy, where there is one; raise `StoreError` for one that is not right."""
         if self.policy_path is None:
             return None
         from seedless import file_kind  # only where a policy is pinned
@@ -373,7 +373,7 @@ class Workspace:
         # half of it.
         data = atomic.read(self.policy_path)
         if data is None:
-            raise StoreError(f"there is no policy {shown(self.policy_path)}", "--policy names it")
+            raise UsageError(f"there is no policy {shown(self.policy_path)}", "--policy names it")
         file_kind.require(data, self.policy_path, file_kind.POLICY)
         return read(data, shown(self.policy_path))
 
@@ -382,7 +382,7 @@ class Workspace:
         """The store of the operator that is meant."""
         try:
             return open_store(self.root, self.settings.operator)
-        except StoreError as error:
+        except UsageError as error:
             if not operators(self.root):
                 error.hint = self._where_the_store_is()
             raise
@@ -483,6 +483,7 @@ class Workspace:
         """Return the user *name* of an account; raise `UsageError` with the names that there are."""
         found = self.store.get(account, name)
         if found is None:
+            self.account(account)  # else the hint would be that an account which is not there has no users
             names = ", ".join(self.store.children(account)) or "none yet"
             raise UsageError(
                 f"there is no user {quoted(name)} in account {quoted(account)}", f"there are: {names}"

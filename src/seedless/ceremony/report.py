@@ -102,7 +102,7 @@ def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
         parts.append(f'<div class="mark">{text_html(request.mark)}</div>')
     parts.append(verdict_html(str(checked.verdict), checked.text, checked.hint))
     if request is not None and progress is not None:
-        names = _names(request, progress)
+        names = progress.titles
         parts += [
             _software(progress, names),
             _summary(request, progress, names),
@@ -140,25 +140,6 @@ def _operator_name(request: CeremonyRequest) -> str:
         return request.operator.claims.name
     claims = (change.draft.claims for change in request.plan.changes)
     return next((claim.name for claim in claims if claim.sub == request.operator_key), "")
-
-
-def _names(request: CeremonyRequest, progress: CeremonyProgress) -> dict[str, str]:
-    """Return what each public key is called, with its kind: `account ORDERS`.
-
-    A jwt names its subject. A signing key has no name in claims: the label on its token names it, which the
-    driver reported while it signed.
-    """
-    claims = [jwt.claims for jwt in request.plan.around]
-    claims += [request.operator.claims] if request.operator is not None else []
-    claims += [change.draft.claims for change in request.plan.changes]
-    labels = {
-        key: driver_report["label"]
-        for key, driver_report in progress.driver_report.items()
-        if isinstance(driver_report.get("label"), str)
-    }
-    return {key: label.replace(":", " ", 1) for key, label in labels.items()} | {
-        one.sub: f"{one.body.kind} {one.name}" for one in claims
-    }
 
 
 def _named(key: str, names: Mapping[str, str]) -> str:
@@ -237,7 +218,7 @@ def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
 
 def _change(change: Change, accounts: AccountClaims, names: Mapping[str, str], *, is_signed: bool) -> str:
     old = change.replaces
-    found = diff_change(change, accounts, names={key: name.partition(" ")[2] for key, name in names.items()})
+    found = diff_change(change, accounts, names=names)
     rows = [
         *(_difference(one, is_new=old is None) for one in found),
         _row("issuer", _named(str(change.draft.issuer), names)),

@@ -122,6 +122,14 @@ class CeremonyRequest:
         )
 
     @property
+    def titles(self) -> dict[str, str]:
+        """What each public key is called that a jwt of the request is about: `account ORDERS`."""
+        claims = [jwt.claims for jwt in self.plan.around]
+        claims += [self.operator.claims] if self.operator is not None else []
+        claims += [change.draft.claims for change in self.plan.changes]
+        return {one.sub: f"{one.body.kind} {one.name}" for one in claims if one.name}
+
+    @property
     def signers(self) -> frozenset[bytes]:
         """The raw keys of who signs here or speaks for the operator: none of them is a witness.
 

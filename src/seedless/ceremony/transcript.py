@@ -278,6 +278,17 @@ class CeremonyProgress:
         return int(self.entries[-1]["at"]) if self.entries else 0
 
     @property
+    def titles(self) -> dict[str, str]:
+        """What each public key is called, as in the request.
+
+        A signing key has no name in claims: the label on its token names it, which the driver reported while
+        it signed.
+        """
+        labels = {key: one["label"] for key, one in self.driver_report.items() if "label" in one}
+        named = {key: text.replace(":", " ", 1) for key, text in labels.items() if isinstance(text, str)}
+        return named | self.request.titles
+
+    @property
     def digest(self) -> str:
         """The digest of the transcript so far."""
         return digest(self.entries) if self.entries else self.request.digest

@@ -9,8 +9,8 @@ import click
 from seedless import jwt
 from seedless.cli.command import command
 from seedless.cli.input_files import jwt_in, named, read_input
-from seedless.cli.options import store_options
-from seedless.cli.review import line
+from seedless.cli.options import diff_options
+from seedless.cli.review import rows_of
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, SeedlessError
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 @command(name="diff")
 @click.argument("old", metavar="[OLD]")
 @click.argument("new", metavar="NEW", required=False)
-@store_options
+@diff_options
 def diff(workspace: CommandWorkspace, *, old: str, new: str | None) -> int:
     """Show what changes between two jwts.
 
     OLD and NEW are jwts, creds files or claims (JSON); - is stdin. With one file, what changes from the jwt
     that the store has for the same subject; all of it when the store has none. What widens access
-    comes first. When it was issued does not count, who issued it does, where both sides are jwts. Exit code 0
-    when nothing changes, 5 when something does.
+    comes first. When it was issued does not count, who issued it does, where both sides are jwts.
+    JetStream permissions are shown as what they are, with -v also their subjects. Exit code 0 when nothing
+    changes, 5 when something does.
 
     \b
     Example:
@@ -36,9 +37,13 @@ def diff(workspace: CommandWorkspace, *, old: str, new: str | None) -> int:
       seedless diff orders.json
     """
     found = workspace.diff(_read(old)) if new is None else workspace.diff(_read(new), _read(old))
-    text = "\n".join(line(one, is_new=found.is_new) for one in found.differences) or "nothing changes"
+    rows = [
+        row
+        for one in found.differences
+        for row in rows_of(one, is_new=found.is_new, has_details=workspace.options.verbose)
+    ]
     data = {"new": found.is_new, "differences": [one.data() for one in found.differences]}
-    workspace.emit(data, text)
+    workspace.emit(data, "\n".join(rows) or "nothing changes")
     return ExitCode.CHANGES if found.differences else ExitCode.OK
 
 

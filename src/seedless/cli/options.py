@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from seedless.app.settings import WorkspaceSettings
+from seedless.errors import SeedlessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.store import Store
 
 R = TypeVar("R")
@@ -177,6 +179,7 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         takes_workspace = next(iter(inspect.signature(command).parameters)) == "workspace"
+        start = _workspace if takes_workspace else _as_given
 
         @functools.wraps(command)
         def with_settings(*, quiet: bool, **values: Any) -> R:  # noqa: ANN401 - click's values
@@ -188,12 +191,11 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
                 from seedless.cli import consent  # only where somebody may be asked
 
                 consent.begin(settings)
-            values = with_names(settings, values)
-            if not takes_workspace:
-                return command(settings, **values)
-            from seedless.cli.workspace import CommandWorkspace  # not for --help
-
-            return command(CommandWorkspace(settings), **values)
+            try:
+                return command(start(settings), **with_names(settings, values))
+            except SeedlessError as error:
+                error.message = with_titles_in(settings, error.message)
+                raise
 
         decorated: Callable[..., R] = with_settings
         for option in reversed(options):
@@ -201,6 +203,16 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
         return decorated
 
     return decorate
+
+
+def _workspace(settings: Settings) -> CommandWorkspace:
+    from seedless.cli.workspace import CommandWorkspace  # not for --help
+
+    return CommandWorkspace(settings)
+
+
+def _as_given(settings: Settings) -> Settings:
+    return settings
 
 
 def _be_quiet() -> None:
@@ -212,6 +224,7 @@ def _be_quiet() -> None:
 
 
 _KEY = re.compile(r"[AU][A-Z2-7]{55}")
+_KEY_IN_TEXT = re.compile(r"[AOU][A-Z2-7]{55}")
 _NAMES = ("account", "name", "names", "more", "old", "user")
 """The parameters of commands that name an account or a user of the store."""
 
@@ -224,7 +237,6 @@ def with_names(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
     if not any(_keys_in(values.get(name)) for name in _NAMES):
         return values
     from seedless.cli.workspace import CommandWorkspace  # few commands are given a key
-    from seedless.errors import SeedlessError
 
     try:
         store = CommandWorkspace(settings).store
@@ -240,6 +252,16 @@ def with_names(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def with_titles_in(settings: Settings, message: str) -> str:
+    """Return the *message* of an error with the names of the keys in it: `account ORDERS (A…)`."""
+    if not _KEY_IN_TEXT.search(message):
+        return message
+    from seedless.app.key_names import known_titles, with_titles  # only where a command failed
+    from seedless.cli.workspace import CommandWorkspace
+
+    return with_titles(message, known_titles(CommandWorkspace(settings)))
+
+
 def _keys_in(value: object) -> bool:
     texts = value if isinstance(value, tuple) else (value,)
     return any(isinstance(text, str) and _KEY.fullmatch(text) for text in texts)
@@ -247,8 +269,7 @@ def _keys_in(value: object) -> bool:
 
 def _name(store: Store, text: str, account: str | None) -> str:
     """Return the name of the account, or of the user of *account*, whose key *text* is; else *text*."""
-    from seedless.errors import SeedlessError  # few commands are given a key
-    from seedless.nkey import PublicKey
+    from seedless.nkey import PublicKey  # few commands are given a key
 
     try:
         address = store.find(PublicKey.parse(text)) if _KEY.fullmatch(text) else None
@@ -261,6 +282,7 @@ def _name(store: Store, text: str, account: str | None) -> str:
 
 json_options = _shared()
 store_options = _shared(_STORE)
+diff_options = _shared(_STORE, _VERBOSE)
 lint_options = _shared(_STORE, _WAIVE)
 configuration_options = _shared(_WAIVE)
 token_options = _shared(_TOKEN, _STORE)

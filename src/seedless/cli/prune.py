@@ -113,7 +113,7 @@ def send_delete(
     from seedless.app.resolver.delete import OnServersDeleted  # not for --help
     from seedless.cli.render import resolver as render
 
-    render.show_delete(found)
+    render.show_delete(workspace, found)
     found.report.require_clean()
     if found.is_empty or workspace.options.dry_run:
         return OnServersDeleted(found.orphaned)

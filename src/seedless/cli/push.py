@@ -73,7 +73,7 @@ def push(  # noqa: PLR0913 - one for each option
     is_only_shown = only_diff or workspace.options.dry_run
     with open_session(workspace, remote, UPDATE) as session:
         found = preview_push(session, chosen, force=force)
-        render.show_push(found)
+        render.show_push(workspace, found)
         sent = () if is_only_shown else found.send(approve=consent_to_send(workspace)).accounts
     failed = not all(one.ok for one in sent)
     pruned, pruned_text, is_pruned = None, "", True
@@ -108,7 +108,7 @@ def send_with_consent(workspace: CommandWorkspace, found: PushPreview) -> int:
     With --dry-run and --plan nothing is sent. Raise `Refused` for findings, and `ServerError` unless every
     server takes all.
     """
-    show_findings(found.report)
+    show_findings(workspace, found.report)
     found.report.require_clean()
     if workspace.options.is_only_shown:
         return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from seedless.app.key_names import known_names
+from seedless.app.key_names import known_titles, with_titles
 from seedless.app.pipeline import usual_lines
 from seedless.change import Statement
 from seedless.cli import consent, printing
@@ -94,7 +94,8 @@ def show_plan(workspace: CommandWorkspace, made: Preview[object]) -> None:
         return "" if found[1] in placeholders else found[0]
 
     for change in plan.changes:
-        names = ChainMap(placeholders, known_names(workspace, change))  # type: ignore[arg-type]  # it is only read
+        known = known_titles(workspace, change.draft.claims.sub)
+        names = ChainMap(placeholders, known)  # type: ignore[arg-type]  # it is only read
         shown_lines = lines(change, accounts, names, folds=not workspace.options.verbose)
         rows = (f"  {_KEY_IN_BRACKETS.sub(named, line)}" for line in shown_lines)
         printing.report("\n".join([click.style(heading(change), bold=True), *rows]))
@@ -105,7 +106,7 @@ def show_plan(workspace: CommandWorkspace, made: Preview[object]) -> None:
         printing.report(click.style(f"{shown(path)} (removed)", bold=True))
     if workspace.policy is not None and workspace.policy_path is not None:
         printing.report(f"policy: sha256 {workspace.policy.digest} ({shown(workspace.policy_path)})")
-    show_findings(made.report)
+    show_findings(workspace, made.report)
 
 
 def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
@@ -128,15 +129,18 @@ def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
         printing.report(f"  to be signed: {moment(change.draft.issued_at)}")
 
 
-def show_findings(report: Report) -> None:
+def show_findings(workspace: CommandWorkspace, report: Report) -> None:
     """Report what was found, and what was waived."""
+    titles = known_titles(workspace)
     for finding in report.waived:
-        printing.report(printing.printable(f"waived: {finding.code} {finding.place}: {finding.text}"))
+        text = with_titles(finding.text, titles)
+        printing.report(printing.printable(f"waived: {finding.code} {finding.place}: {text}"))
     # One error alone is what the command ends with, and is reported there.
     reported_at_the_end = report.errors if len(report.errors) == 1 else ()
     for finding in (finding for finding in report.findings if finding not in reported_at_the_end):
         mark = click.style(f"{finding.severity}:", fg=_COLOURS.get(finding.severity))
-        printing.report(f"{mark} {printing.printable(f'{finding.code} {finding.place}: {finding.text}')}")
+        text = f"{finding.code} {finding.place}: {with_titles(finding.text, titles)}"
+        printing.report(f"{mark} {printing.printable(text)}")
         if finding.hint:
             printing.report(f"  hint: {printing.printable(finding.hint)}")
 
@@ -172,7 +176,7 @@ def lines(
         row
         for one in found
         if one not in folded
-        for row in (line(one, is_new=change.replaces is None), *(() if folds else map(_detail, one.details)))
+        for row in rows_of(one, is_new=change.replaces is None, has_details=not folds)
     ]
     if folded:
         labels = ", ".join(dict.fromkeys(one.label for one in folded))
@@ -184,8 +188,10 @@ def lines(
     return [*rows, f"issuer: {issuer}", issued]
 
 
-def _detail(text: str) -> str:
-    return f"  {word(text)}"
+def rows_of(difference: Difference, *, is_new: bool, has_details: bool) -> list[str]:
+    """Return the line of *difference*, and below it with *has_details* all that the line sums up."""
+    details = [f"  {word(text)}" for text in difference.details] if has_details else []
+    return [line(difference, is_new=is_new), *details]
 
 
 def line(difference: Difference, *, is_new: bool = False) -> str:

@@ -13,6 +13,8 @@ from seedless.cli.options import Settings, store_options
 from seedless.cli.render import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seedless.jwt import Jwt
 
 
@@ -31,8 +33,13 @@ def show(settings: Settings, *, file: str) -> None:
       seedless show ORDERS
       seedless show ORDERS/app
     """
-    jwt = read_jwt(file) if file == "-" or os.path.exists(file) else _stored(settings, file)  # noqa: PTH110 - pathlib loads urllib
-    describe.print_jwt(jwt, as_json=settings.as_json)
+    titles: Mapping[str, str] = {}
+    if file == "-" or os.path.exists(file):  # noqa: PTH110 - pathlib loads urllib
+        jwt = read_jwt(file)
+    else:
+        jwt = _stored(settings, file)
+        titles = describe.titles_beside(jwt, settings)
+    describe.print_jwt(jwt, titles, as_json=settings.as_json)
 
 
 def _stored(settings: Settings, name: str) -> Jwt[object]:

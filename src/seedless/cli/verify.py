@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 import msgspec
 
+from seedless.app.key_names import known_titles, with_titles
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.input_files import read_jwt
@@ -21,7 +22,7 @@ from seedless.text import shown
 from seedless.verification import VerifiedJwt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from seedless.jwt import Jwt
 
@@ -60,7 +61,7 @@ def verify(workspace: CommandWorkspace, *, files: tuple[str, ...]) -> int:
       seedless verify ORDERS.jwt app.creds
     """
     verdicts = workspace.verify(_read(files) if files else None, jobs=workspace.options.jobs or _cores())
-    return _report(verdicts, as_json=workspace.options.as_json)
+    return _report(workspace, verdicts)
 
 
 def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[object] | SeedlessError]]:
@@ -71,9 +72,9 @@ def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[object] | SeedlessErr
             yield shown(file), error
 
 
-def _report(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
+def _report(workspace: CommandWorkspace, verdicts: Iterable[VerifiedJwt]) -> int:
     """Print *verdicts* when all are there, and return the exit code."""
-    good, unspared = True, 0
+    good, unspared, titles = True, 0, known_titles(workspace)
     widths = [len(title) for title in _HEADER]
     with spooled() as spool:
         for verdict in verdicts:
@@ -81,23 +82,23 @@ def _report(verdicts: Iterable[VerifiedJwt], *, as_json: bool) -> int:
             unspared += verdict.backup == "none"
             spool.add(msgspec.structs.astuple(verdict))
             widths = list(map(max, widths, map(len, _cells(verdict))))
-        if as_json:
+        if workspace.options.as_json:
             printing.emit_rows({"ok": good}, "jwts", (_data(VerifiedJwt(*row)) for row in spool))
         else:
             printing.print_table([_HEADER], widths)
             printing.print_table((_cells(VerifiedJwt(*row)) for row in spool), widths)
             for row in spool:
-                _explain(VerifiedJwt(*row))
+                _explain(VerifiedJwt(*row), titles)
     if unspared:
         printing.report(f"keys without a spare: in {unspared} of these jwts; see seedless key list --backup")
     return ExitCode.OK if good else ExitCode.FINDINGS
 
 
-def _explain(verdict: VerifiedJwt) -> None:
+def _explain(verdict: VerifiedJwt, titles: Mapping[str, str]) -> None:
     """Print why *verdict* is not good, or what is unusual about the jwt, below the table."""
     if verdict.error:
         word = "bad" if verdict.signature == "bad" else "unreadable"
-        click.echo(f"{word}: {printing.printable(verdict.error)}")
+        click.echo(f"{word}: {printing.printable(with_titles(verdict.error, titles))}")
     elif verdict.unusual:
         click.echo(f"warning: G013 {shown(verdict.what)} {printing.printable(verdict.unusual)}")
 

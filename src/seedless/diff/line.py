@@ -70,7 +70,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """How lines are put: with the `names` of keys (key text → name), and without an old side when new."""
+    """How lines are put: with the `names` of keys (`A…` → `account ORDERS`), without an old side when new."""
 
     names: Mapping[str, str] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     is_new: bool = False
@@ -84,7 +84,7 @@ class Wording(msgspec.Struct, frozen=True):
         return text if self.is_new else f"added {text}"
 
     def key(self, key: str) -> str:
-        """Return a *key* with its name, where it is known."""
+        """Return a *key* with its name, where it is known: `account ORDERS (A…)`."""
         name = self.names.get(key)
         return f"{word(name)} ({word(key)})" if name else word(key)
 

@@ -88,7 +88,9 @@ def chain_rule(policy: Policy, changes: Sequence[Change]) -> Callable[[Change, C
         chain = chain_in(change, context)
         operator = context.operator
         if operator is not None and operator.sub != policy.operator:
-            yield error("P001", "", f"the operator is {operator.sub}, and the policy pins {policy.operator}")
+            yield error(
+                "P001", "", f"is of the operator {operator.sub}, and the policy pins {policy.operator}"
+            )
         current = context.jwts.get(policy.operator)
         reason = chain.rejection_reason(Statement.of(current)) if current else ""
         if reason:

@@ -35,7 +35,7 @@ from msgspec import Meta
 
 from seedless import pin, strict_json
 from seedless.config import require_owned
-from seedless.errors import BadClaims, BadKey, InvalidValue, PinError, StoreError
+from seedless.errors import BadClaims, BadKey, InvalidValue, PinError, StoreError, UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
@@ -290,7 +290,7 @@ def read_file(path: Path, kind: type[C], reason: str, example: str) -> C:
     """
     data = atomic.read(path)
     if data is None:
-        raise StoreError(f"there is no {shown(path)}", example)
+        raise UsageError(f"there is no {shown(path)}", example)
     require_owned(path, reason)
     if holds_seed(data.decode("utf-8", "replace")):
         raise StoreError(

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedless.errors import StoreError, UsageError
+from seedless.errors import UsageError
 from seedless.store import atomic
 from seedless.store.files import MARK_NAME, NscStore, existing_file, read_mark, stores_of
 from seedless.store.lock import FolderLock
@@ -57,14 +57,14 @@ def operators(root: Path) -> list[str]:
 
 
 def open_store(root: Path, operator: str | None = None) -> NscStore:
-    """Open the store of *operator*, or the only one; raise `StoreError` or `UsageError` if there is none."""
+    """Open the store of *operator*, or the only one; raise `UsageError` if there is none."""
     name = _only(root) if operator is None else operator
     if not name:
         check_name(name)
     mark = read_mark(stores_of(root) / existing_file(os.fspath(stores_of(root)), name))
     if mark is None:
         known = ", ".join(map(quoted, operators(root)))
-        raise StoreError(
+        raise UsageError(
             f"there is no operator {quoted(name)} in {shown(root)}",
             f"there is {known}" if known else _NAME_IT,
         )
@@ -93,7 +93,7 @@ _NAME_IT = "where is it? --store DIR or SEEDLESS_STORE names its folder; is that
 def _only(root: Path) -> str:
     match operators(root):
         case []:
-            raise StoreError(f"there is no store in {shown(root)}", _NAME_IT)
+            raise UsageError(f"there is no store in {shown(root)}", _NAME_IT)
         case [name]:
             return name
         case names:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from seedless.app.key_names import keys_in, names_of
+from seedless.app.key_names import known_titles
 from seedless.app.resolver.delete import deleted_path
 from seedless.app.resolver.session import TargetSession
 from seedless.claims import Account
@@ -110,8 +110,7 @@ class PushPreview(msgspec.Struct, frozen=True, kw_only=True):
     def differences(self, one: ComparedAccount) -> tuple[Difference, ...]:
         """Return what differs between *one* account and the newest on servers, keys by their names."""
         before, after = one.newest.claims if one.newest else None, one.account.claims
-        keys = keys_in(each.line for each in diff(before, after)) - {after.sub}
-        return tuple(diff(before, after, names=names_of(self.session.workspace, keys)))
+        return tuple(diff(before, after, names=known_titles(self.session.workspace, after.sub)))
 
     def send(self, *, approve: Callable[[PushPreview], bool] | None = None) -> Pushed:
         """Send what differs; the system account goes last. Nobody is connected while *approve* decides.

@@ -66,7 +66,7 @@ def sign(  # noqa: PLR0913 - one for each option
 
     def approve(review: CeremonyReview) -> CeremonyConsent:
         show_review(workspace, review, with_words=False)
-        show_tokens(review.tokens())
+        show_tokens(review.tokens(), review.titles)
         clock = review.context.clock
         return confirmed(review.request.digest, clock, expect, clock_checked=clock_checked)
 

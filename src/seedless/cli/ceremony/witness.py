@@ -8,6 +8,7 @@ import click
 
 from seedless import file_kind
 from seedless.app.ceremony_checks import is_key_request
+from seedless.app.key_names import known_titles
 from seedless.ceremony import documents
 from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
@@ -81,7 +82,7 @@ def witness(
         return
 
     def approve(statement: WitnessStatement) -> CeremonyConsent:
-        show_tokens(statement.tokens())
+        show_tokens(statement.tokens(), known_titles(workspace))
         return confirmed(content.request, statement.clock, expect, clock_checked=clock_checked)
 
     jwt = statement.sign(approve=approve)

@@ -14,7 +14,7 @@ from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
-from seedless.nkey import Role
+from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.text import shown
 from seedless.units import moment
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from seedless.app.key_list import ListedKey
     from seedless.inventory import KeyEntry, KeyPlace
-    from seedless.nkey import PublicKey
     from seedless.spares import Backup
 
 _NAME, _KEY, _TOKEN = 20, 16, 20  # columns; with the role, the state and the gaps, 80
@@ -37,7 +36,9 @@ _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role
 @click.option("--filter", "-f", "part", metavar="TEXT", help="Keys alone whose text or name has this in it.")
 @click.option("--backup", "shows_backup", is_flag=True, help="Also what is there when a token is lost.")
 @click.option("--not-referenced", is_flag=True, help="Keys alone that no jwt names.")
-@click.option("--long", "-l", "is_long", is_flag=True, help="Whole public keys, and the URIs of keys.")
+@click.option(
+    "--long", "-l", "is_long", is_flag=True, help="Whole public keys, their fingerprints, and URIs."
+)
 @token_options
 def list_(
     workspace: CommandWorkspace,
@@ -75,7 +76,7 @@ def list_(
     header = (
         "ROLE",
         "NAME",
-        *(("PUBLIC KEY",) if is_long else ("KEY",)),
+        *(("PUBLIC KEY", "FINGERPRINT") if is_long else ("KEY",)),
         *(("BACKUP",) if shows_backup else ("STATE",)),
         *(("URI",) if is_long else ("TOKEN",)),
     )
@@ -88,7 +89,8 @@ def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
     role, name, key = row["role"] or "-", shown(row["name"] or ""), row["public_key"] or "-"
     state = _backup_text(row["backup"]) if "backup" in row else row["state"]
     if is_long:
-        return role, name, key, state, row["uri"] or "-"
+        fingerprint = PublicKey.parse(key).fingerprint if row["public_key"] else "-"
+        return role, name, key, fingerprint, state, row["uri"] or "-"
     uris = [row["uri"], *(spare["uri"] for spare in row.get("spares", ()))]
     tokens = ", ".join(shown(KeyUri.parse(uri).token or "-") for uri in uris if uri) or "-"
     return role, _cut(name, _NAME), _cut(key, _KEY), state, _cut(tokens, _TOKEN)

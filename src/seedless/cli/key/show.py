@@ -34,7 +34,7 @@ def show(workspace: CommandWorkspace, *, public_key: PublicKey) -> None:
       seedless key show OAK3…
     """
     shown_key = workspace.keys.show(public_key)
-    data = key_data(shown_key.place) | {"public_key": str(public_key)}
+    data = key_data(shown_key.place) | {"public_key": str(public_key), "fingerprint": public_key.fingerprint}
     attributes = shown_key.attributes
     driver_report = {name: getattr(attributes, name) for name in attributes.__struct_fields__}
     data |= {"the_driver_says": driver_report}

@@ -14,14 +14,16 @@ from seedless.ceremony.request import REHEARSAL
 from seedless.cli import printing
 from seedless.cli.render.findings import findings_data
 from seedless.cli.review import heading, lines, placed, show_findings, show_reset_times
+from seedless.diff import Wording
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seedless.app.ceremony_checks import CeremonyAudit
     from seedless.app.ceremony_rehearsal import CeremonyRehearsal
     from seedless.app.ceremony_reviews import CeremonyReview
     from seedless.ceremony.check import CeremonyCheck
-    from seedless.ceremony.judgement import ReviewContext
     from seedless.cli.workspace import CommandWorkspace
     from seedless.policy import Policy
 
@@ -50,7 +52,7 @@ def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, with_wor
     request, accounts = review.request, review.request.plan.accounts
     if request.mark:
         printing.report(click.style(request.mark, bold=True))
-    show_findings(review.report)
+    show_findings(workspace, review.report)
     for change in review.changes:
         printing.report(click.style(heading(change), bold=True))
         for line in lines(change, accounts, review.names(change)):
@@ -58,7 +60,7 @@ def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, with_wor
     show_reset_times(request.plan, workspace)
     for store_write in request.plan.store_writes:
         printing.report(click.style(placed(store_write), bold=True))
-    rows = [(label, printable(text)) for label, text in _facts(review.context)]
+    rows = [(label, printable(text)) for label, text in _facts(review)]
     if with_words:
         rows.append(("request", f"sha256 {request.digest}"))
         rows += [("", row) for row in _word_rows(request.digest)]
@@ -66,14 +68,17 @@ def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, with_wor
         printing.report(line)
 
 
-def show_tokens(tokens: tuple[tuple[object, str], ...]) -> None:
+def show_tokens(tokens: tuple[tuple[object, str], ...], titles: Mapping[str, str]) -> None:
     """Name the token of each key that is to sign."""
-    for line in printing.labelled((("asks", f"{token} for {key}") for key, token in tokens), 10):
+    wording = Wording(titles)
+    rows = (("asks", f"{token} for {wording.key(str(key))}") for key, token in tokens)
+    for line in printing.labelled(rows, 10):
         printing.report(line)
 
 
-def _facts(context: ReviewContext) -> list[tuple[str, str]]:
+def _facts(review: CeremonyReview) -> list[tuple[str, str]]:
     """Return what is shown of a request beside its changes: a label and a text each."""
+    context, wording = review.context, Wording(review.titles)
     request, policy = context.request, context.policy
     count = len(request.plan.changes)
     wanted = policy.witnesses
@@ -87,7 +92,7 @@ def _facts(context: ReviewContext) -> list[tuple[str, str]]:
         ("policy", f"sha256 {policy.digest}"),
         ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "the policy requires none"),
         ("to sign", f"{count} {'jwt' if count == 1 else 'jwts'}, and a receipt by each key"),
-        *(("by", f"{key}") for key in request.issuers),
+        *(("by", wording.key(str(key))) for key in request.issuers),
     ]
 
 
@@ -154,8 +159,9 @@ def _held(found: CeremonyCheck) -> list[str]:
         rows.append(("witnesses", _witnesses(found, policy)))
     rows += [("witness", str(one.issuer)) for one in found.witnesses]
     rows += [("lifted", text) for text in (progress.reviewed or {}).get("lifted", [])]
+    wording = Wording(progress.titles)
     for key, driver_report in progress.driver_report.items():
-        rows.append(("key", f"{key}: {_driver(driver_report)}"))
+        rows.append(("key", f"{wording.key(key)}: {_driver(driver_report)}"))
         if key in found.attestations:
             rows += [("attested", line) for line in found.attestations[key].lines]
     rows += [
@@ -213,14 +219,15 @@ def show_rehearsal(workspace: CommandWorkspace, rehearsed: CeremonyRehearsal) ->
     """Show what was rehearsed, and what the real ceremony will need."""
     title = f"{REHEARSAL}: other keys sign, on a token that is deleted at the end"
     printing.report(click.style(title, bold=True))
+    wording = Wording(rehearsed.real.titles)
     for key, other in rehearsed.placeholder_keys.items():
-        printing.report(f"  {key}\n    is played by {other}")
+        printing.report(f"  {wording.key(key)}\n    is played by {other}")
     show_review(workspace, rehearsed.rehearsed)
-    needs, report = _needs(workspace, rehearsed.real.context), rehearsed.real.report
+    needs, report = _needs(workspace, rehearsed.real), rehearsed.real.report
     printing.report(click.style("the real ceremony will need", bold=True))
     for line in printing.labelled(needs, 11, "  "):
         printing.report(line)
-    show_findings(report)
+    show_findings(workspace, report)
     if report.errors:
         printing.report("today the real request would be refused: see above")
     verdict = rehearsed.check.verdict
@@ -236,12 +243,12 @@ def show_rehearsal(workspace: CommandWorkspace, rehearsed: CeremonyRehearsal) ->
     workspace.emit(data, text)
 
 
-def _needs(workspace: CommandWorkspace, real: ReviewContext) -> list[tuple[str, str]]:
-    request, policy = real.request, real.policy
+def _needs(workspace: CommandWorkspace, real: CeremonyReview) -> list[tuple[str, str]]:
+    request, policy, wording = real.request, real.context.policy, Wording(real.titles)
     largest = max(len(change.draft.signing_input) for change in request.plan.changes)
     wanted = policy.witnesses
     return [
-        *(("key", f"{key}: {shown(place_of(workspace, key))}") for key in request.issuers),
+        *(("key", f"{wording.key(str(key))}: {shown(place_of(workspace, key))}") for key in request.issuers),
         ("PIN", "that of each token above, asked for last"),
         ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "none, by the policy"),
         ("signatures", f"{len(request.plan.changes)}, and {len(request.issuers)} for the receipts"),

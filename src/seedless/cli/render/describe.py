@@ -9,14 +9,15 @@ import msgspec
 
 from seedless import text as safe
 from seedless.cli import printing
-from seedless.diff import diff
+from seedless.diff import Wording, diff
 from seedless.errors import ExitCode, SeedlessError
 from seedless.jwt import plain_payload
 from seedless.rules.guards import spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from seedless.cli.options import Settings
     from seedless.jwt import Jwt
 
 _FEW = 5  # jwts that are named when they are spelled unusually; a store of an old tool is full of them
@@ -43,15 +44,15 @@ def data(jwt: Jwt[Any]) -> dict[str, Any]:
     }
 
 
-def text(jwt: Jwt[Any]) -> str:
-    """Return *jwt* for people, a member a line, safe to print."""
+def text(jwt: Jwt[Any], titles: Mapping[str, str]) -> str:
+    """Return *jwt* for people, a member a line, with the *titles* of keys, safe to print."""
     claims = jwt.claims
     head = [
         ("kind", claims.body.kind.replace("_", " ") + (" (version 1)" if claims.version == 1 else "")),
-        ("issuer", str(jwt.issuer)),
+        ("issuer", Wording(titles).key(str(jwt.issuer))),
         ("issued", printing.moment(jwt.issued_at)),
     ]
-    content = [(difference.label, difference.text) for difference in diff(None, claims)]
+    content = [(difference.label, difference.text) for difference in diff(None, claims, names=titles)]
     tail = [("unknown", f"{safe.brief(member.path)} = {safe.brief(member.text)}") for member in jwt.unknown]
     unusual = spelling(jwt)
     tail += [("G013", safe.printable(" ".join(unusual).strip()))] if unusual else []
@@ -60,12 +61,20 @@ def text(jwt: Jwt[Any]) -> str:
     return "\n".join(printing.labelled(rows, width + 1))
 
 
-def print_jwt(jwt: Jwt[object], *, as_json: bool) -> None:
-    """Print *jwt* on stdout."""
+def print_jwt(jwt: Jwt[object], titles: Mapping[str, str], *, as_json: bool) -> None:
+    """Print *jwt* on stdout, with the *titles* of keys."""
     if as_json:
         printing.emit(data(jwt), "", as_json=True)
     else:
-        click.echo(text(jwt))
+        click.echo(text(jwt, titles))
+
+
+def titles_beside(jwt: Jwt[Any], settings: Settings) -> Mapping[str, str]:
+    """Return what the store and the inventory call the keys in *jwt*, but its own."""
+    from seedless.app.key_names import known_titles  # a jwt in a file is shown without a store
+    from seedless.cli.workspace import CommandWorkspace
+
+    return known_titles(CommandWorkspace(settings), jwt.claims.sub)
 
 
 def report_unusual(found: Iterable[tuple[str, Jwt[object]]]) -> None:

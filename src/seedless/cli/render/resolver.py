@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.key_names import known_titles
 from seedless.cli import printing
 from seedless.cli.render.findings import findings_data
 from seedless.cli.review import line, show_findings
+from seedless.diff import Wording
 from seedless.resolver import PushStatus, listed
 from seedless.text import brief, shown
 from seedless.units import moment
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from seedless.app.resolver.delete import DeletePreview, OnServersDeleted
     from seedless.app.resolver.push import PullPreview, PushPreview
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.resolver import (
         ComparedAccount,
         OrphanedAccount,
@@ -53,9 +56,9 @@ def left_data(left: PulledAccount) -> dict[str, object]:
     return {"account": left.name, "subject": left.subject, "reason": left.reason}
 
 
-def show_push(push: PushPreview) -> None:
+def show_push(workspace: CommandWorkspace, push: PushPreview) -> None:
     """Show the findings of *push*, and what is not as it should be."""
-    show_findings(push.report)
+    show_findings(workspace, push.report)
     for name, reason in push.damaged.items():
         printing.report(printing.printable(f"warning: {shown(name)} is not pushed: {reason}"))
     for name in push.returned:
@@ -124,9 +127,11 @@ def _state(one: ComparedAccount, answers: Mapping[str, SentAccount], where: str)
 
 def _differences(push: PushPreview, one: ComparedAccount) -> list[str]:
     before, after = one.newest, one.account
+    titles = known_titles(push.session.workspace, after.claims.sub)
     found = [line(each, is_new=before is None) for each in push.differences(one)]
     if before is not None and before.issuer != after.issuer:
-        found.append(f"issuer: {before.issuer} -> {after.issuer}")
+        wording = Wording(titles)
+        found.append(f"issuer: {wording.key(str(before.issuer))} -> {wording.key(str(after.issuer))}")
     return found or ["issued again, or not on every server"]
 
 
@@ -151,7 +156,7 @@ def pull_text(pull: PullPreview) -> str:
     return "\n".join(map(printing.printable, rows)) or "there are no accounts"
 
 
-def show_delete(deletion: DeletePreview) -> None:
+def show_delete(workspace: CommandWorkspace, deletion: DeletePreview) -> None:
     """Show which accounts would be deleted and where, which are left alone, and the findings."""
     if deletion.left:
         printing.report(f"left alone on {deletion.where}, since pull could not take them:")
@@ -164,7 +169,7 @@ def show_delete(deletion: DeletePreview) -> None:
         printing.report(
             printing.printable(f"  {brief(orphan.name)} ({orphan.account}) on {listed(orphan.servers)}{back}")
         )
-    show_findings(deletion.report)
+    show_findings(workspace, deletion.report)
 
 
 def delete_data(deletion: DeletePreview, done: OnServersDeleted) -> dict[str, object]:

@@ -50,7 +50,8 @@ def _rendered(
         return {"field": path, "value": value}, text
     if raw:
         return {"jwt": jwt.text}, jwt.text
-    return describe.data(jwt), "" if settings.as_json else describe.text(jwt)
+    text = "" if settings.as_json else describe.text(jwt, describe.titles_beside(jwt, settings))
+    return describe.data(jwt), text
 
 
 def _member(payload: object, path: str) -> object:

@@ -1,0 +1,149 @@
+"""The same kind of mistake ends with the same exit code and kind of sentence, whatever the command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.nkey import Role
+from seedless.seeds import SoftwareKey
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+OPERATOR = str(SoftwareKey.generate(Role.OPERATOR).public_key)
+
+
+@pytest.fixture
+def acme(desk: Desk) -> Desk:
+    desk.ok("operator", "add", "ACME")
+    desk.ok("account", "add", "ORDERS")
+    desk.ok("user", "add", "-a", "ORDERS", "app")
+    return desk
+
+
+def ends(desk: Desk, commands: list[str], **env: str) -> dict[str, tuple[int, str]]:
+    """Return how each of *commands* ends: exit code and first line of the error."""
+    found = {}
+    for words in commands:
+        done = desk.run(*words.split(), **env)
+        lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
+        found[words] = (done.code, lines[0] if lines else "")
+    return found
+
+
+def the_same(commands: list[str], code: int, sentence: str) -> dict[str, tuple[int, str]]:
+    return dict.fromkeys(commands, (code, f"error: {sentence}"))
+
+
+def test_an_account_that_is_not_there_is_usage(acme: Desk) -> None:
+    commands = [
+        "account show NO", "account edit NO --conns 1", "account delete NO", "account export list -a NO",
+        "account mapping list -a NO", "account signing-key add -a NO", "account revoke -a NO *",
+        "user add -a NO x", "user list -a NO", "user show -a NO x", "user edit -a NO x --tag t",
+        "user delete -a NO x", "user creds -a NO x", "user context -a NO x", "push NO --url nats://127.0.0.1:1",
+        "rotate account-key NO --without-servers", "delegate list NO",
+    ]  # fmt: skip
+    assert ends(acme, commands) == the_same(commands, 2, 'there is no account "NO" in operator ACME')
+
+
+def test_a_user_that_is_not_there_is_usage(acme: Desk) -> None:
+    commands = [f"user {words}" for words in (
+        "show -a ORDERS no", "edit -a ORDERS no --tag t", "delete -a ORDERS no", "creds -a ORDERS no",
+        "renew -a ORDERS no", "context -a ORDERS no",
+    )] + ["account revoke -a ORDERS no"]  # fmt: skip
+    assert ends(acme, commands) == the_same(commands, 2, 'there is no user "no" in account "ORDERS"')
+
+
+READING = [
+    "operator show",
+    "account list",
+    "user list",
+    "tree",
+    "verify",
+    "lint",
+    "expirations",
+    "export-desired",
+]
+SIGNING = [
+    "account add NEW",
+    "account edit ORDERS --conns 1",
+    "user add -a ORDERS x",
+    "operator edit --tag t",
+]
+
+
+def test_an_operator_that_is_not_there_is_usage(acme: Desk) -> None:
+    commands = READING + SIGNING
+    found = ends(acme, commands, SEEDLESS_OPERATOR="NO")
+    assert found == the_same(commands, 2, f'there is no operator "NO" in {acme.store}')
+
+
+def test_a_store_that_is_not_there_is_usage(acme: Desk) -> None:
+    commands = READING + SIGNING
+    found = ends(acme, commands, SEEDLESS_STORE="/no/where")
+    assert found == the_same(commands, 2, "there is no store in /no/where")
+
+
+def test_what_is_there_already_is_usage_and_points_to_edit(acme: Desk) -> None:
+    for words, edit in {
+        "operator add ACME": "operator edit",
+        "account add ORDERS": "account edit ORDERS",
+        "user add -a ORDERS app": "user edit -a ORDERS app",
+    }.items():
+        done = acme.run(*words.split())
+        assert (done.code, f"hint: seedless {edit}" in done.err) == (2, True), done.err
+
+
+def test_a_file_that_is_not_there_is_usage(acme: Desk) -> None:
+    commands = [
+        "show no.jwt", "verify no.jwt", "lint no.jwt", "diff no.jwt", "sign no.json", "apply no.toml",
+        "server lint no.conf", "policy explain no.toml", "policy check no.toml", "tree --context x",
+        "account add NEW --policy no.toml", "operator import no.jwt", "import account no.jwt",
+        "import user no.creds", "ceremony review no.json", f"ceremony check no no2 --operator-key {OPERATOR}",
+        "ceremony accept no", "key public no.nk", "recovery check no.json", "serve issuer no.toml",
+        "serve callout no.toml", "push --all --creds no.creds --url nats://127.0.0.1:1",
+    ]  # fmt: skip
+    found = ends(acme, commands)
+    assert {words: code for words, (code, _) in found.items()} == dict.fromkeys(commands, 2), found
+
+
+ON_TOKENS = [
+    "account add NEW", "account edit ORDERS --conns 1", "user edit -a ORDERS app --tag t",
+    "operator edit --tag t", "key list --token {uri}", "key audit --token {uri}",
+    "key new --role account --name K", "user delete -a ORDERS app", "token doctor",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        pytest.param({"SEEDLESS_MODULE": "/no/where.so"}, "/no/where.so", id="module"),
+        pytest.param({"SEEDLESS_PIN_SOURCE": "env:NONE"}, "NONE is not set", id="no PIN"),
+        pytest.param(
+            {"SEEDLESS_PIN_SOURCE": "cmd:no-such-program"}, "No such file or directory", id="no program"
+        ),
+        pytest.param({"SEEDLESS_PIN_SOURCE": "cmd:echo 000000"}, "PIN", id="wrong PIN"),
+    ],
+)
+def test_a_token_that_cannot_be_used_is_4(acme: Desk, env: dict[str, str], sentence: str) -> None:
+    commands = [words.format(uri=acme.token.uri) for words in ON_TOKENS]
+    found = ends(acme, commands, **env)
+    assert {words: code for words, (code, _) in found.items()} == dict.fromkeys(commands, 4), found
+    del found["token doctor"]  # it prints a table of what it has tried, and ends with what is wrong
+    assert {words for words, (_, error) in found.items() if sentence not in error} == set()
+
+
+def test_findings_are_3_and_what_is_done_already_is_0(acme: Desk) -> None:
+    findings = ["account add NEW --expiry 2001-01-01", "user add -a ORDERS x --expiry 2001-01-01"]
+    assert [code for code, _ in ends(acme, findings).values()] == [3, 3]
+    done = [
+        "account edit ORDERS --conns -1",
+        "user renew -a ORDERS app",
+        "operator edit --tag a",
+        "operator edit --tag a",
+    ]
+    assert [code for code, _ in ends(acme, done).values()] == [0, 0, 0]

@@ -1,0 +1,85 @@
+"""Keys are called what they are, `operator ACME (O…)`, where their name is known; not in what is copied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seedless.app.key_names import with_titles
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Desk = Any  # the fixture in tests/conftest.py
+
+O, A = "OCFIRY65OQE7DFP5KLNS2PF2LVZMUZYJX4OZIEQ36N2IQANUB5XVYOCS", f"A{'B' * 55}"  # noqa: E741 - the letter of the role
+TITLES = {O: "operator ACME", A: "account a, b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"is issued by {O}, no key", f"is issued by operator ACME ({O}), no key"),
+        (f"the operator {O} is gone", f"the operator ACME ({O}) is gone"),
+        (f"account {A}: of {O}", f'"account a, b" ({A}): of operator ACME ({O})'),
+        (f"operator ACME ({O})", f"operator ACME ({O})"),
+        (f"{O} is the key of ACME", f"{O} is the key of ACME"),
+        (f'"{O}" is no role', f'"{O}" is no role'),
+        (f"store/{O}.jwt and token={A}", f"store/{O}.jwt and token={A}"),
+        (f"U{'B' * 55} is not known", f"U{'B' * 55} is not known"),
+    ],
+    ids=[
+        "bare",
+        "its role before it",
+        "a name with a comma",
+        "named already",
+        "a name elsewhere",
+        "quoted",
+        "in a path",
+        "unknown",
+    ],
+)
+def test_a_sentence_has_the_title_before_each_key_that_has_one(text: str, expected: str) -> None:
+    assert with_titles(text, TITLES) == expected
+
+
+@pytest.fixture
+def acme(desk: Desk) -> Desk:
+    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
+    desk.ok("account", "add", "ORDERS")
+    desk.ok("user", "add", "-a", "ORDERS", "app")
+    return desk
+
+
+def test_a_person_reads_names_before_keys(acme: Desk) -> None:
+    keys = {
+        (key["role"], key["name"]): key["public_key"] for key in acme.ok("key", "list", "--json").data["keys"]
+    }
+    signing, orders = keys["operator", "ACME signing"], keys["account", "ORDERS"]
+    issuer = f"operator ACME signing ({signing})"
+    assert f"issuer: {issuer}" in acme.ok("account", "edit", "ORDERS", "--conns", "5").err
+    shown = acme.ok("show", "ORDERS").out
+    assert f" {issuer}\n" in shown
+    assert f" {orders}\n" in shown  # its own key, whose name is beside it
+    operator = acme.ok("operator", "show").out
+    assert f" {issuer}\n" in operator
+    assert f" account SYS ({keys['account', 'SYS']})\n" in operator
+    tree = acme.ok("tree").out.splitlines()
+    assert tree[1] == f"├── signing key ACME signing ({signing[:12]}…)  on a token"
+    assert f"error: the key {orders} is needed" in acme.run("key", "delete", orders).err  # and what of ORDERS
+
+
+def test_lint_names_the_key_that_signed(acme: Desk) -> None:
+    keys = {key["name"]: key["public_key"] for key in acme.ok("key", "list", "--json").data["keys"]}
+    acme.ok("operator", "edit", "--rm-sk", keys["ACME signing"], "--force")
+    done = acme.run("lint")
+    assert (done.code, f"operator ACME signing ({keys['ACME signing']})" in done.out) == (3, True), done.out
+
+
+def test_a_fingerprint_is_the_same_wherever_it_is_printed(acme: Desk) -> None:
+    key = acme.ok("account", "show", "ORDERS", "--json").data["subject"]
+    fingerprint = acme.ok("key", "show", key, "--json").data["fingerprint"]
+    assert len(fingerprint) == len("A:KZDV-VJ2U-MNDU-YAUF")
+    [row] = [line for line in acme.ok("key", "list", "--long").out.splitlines() if key in line]
+    assert row.split()[3] == fingerprint
