@@ -345,7 +345,7 @@ def test_a_user_whom_the_system_does_not_know_has_no_home(
 
 def test_a_home_that_does_not_exist(desk: Desk) -> None:
     done = desk.run("tree", HOME="/nowhere/at/all", SEEDLESS_STORE=None)
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert done.err == (
         "error: there is no store in /nowhere/at/all/.local/share/seedless\n"
         "hint: this is the default place, since neither --store nor SEEDLESS_STORE is set: set one to "
@@ -373,7 +373,7 @@ def test_a_store_that_is_not_mounted_is_named_and_no_second_operator_is_suggeste
     env = {"SEEDLESS_STORE": variable and variable.format(mount=mount)}
     for command in (("tree",), ("account", "add", "ORDERS"), ("push", "--all"), ("account", "list")):
         done = desk.run(*command, *(word.format(mount=mount) for word in words), **env)
-        assert (done.code, done.out) == (1, ""), command
+        assert (done.code, done.out) == (2, ""), command
         assert done.err == (
             f"error: there is no store in {mount}\n"
             f"hint: {by} this folder: is it the right one, and is it mounted?\n"
@@ -384,7 +384,7 @@ def test_a_store_that_is_not_mounted_is_named_and_no_second_operator_is_suggeste
 @pytest.mark.parametrize("words", ["tree", "account add X", "account list", "user add -a X u", "push --all"])
 def test_a_store_that_nobody_named_ends_in_no_second_operator(desk: Desk, words: str) -> None:
     done = desk.run(*words.split(), SEEDLESS_STORE=None)
-    assert done.code == 1
+    assert done.code == 2
     assert f"error: there is no store in {desk.home}/.local/share/seedless\n" in done.err
     assert "neither --store nor SEEDLESS_STORE is set" in done.err
     assert "operator add" not in done.err
@@ -392,7 +392,7 @@ def test_a_store_that_nobody_named_ends_in_no_second_operator(desk: Desk, words:
 
 def test_an_operator_that_a_store_that_is_not_mounted_lacks_is_not_suggested(desk: Desk) -> None:
     done = desk.run("tree", "--operator", "ACME")
-    assert (done.code, f'error: there is no operator "ACME" in {desk.store}\n' in done.err) == (1, True)
+    assert (done.code, f'error: there is no operator "ACME" in {desk.store}\n' in done.err) == (2, True)
     assert "hint: SEEDLESS_STORE names this folder: is it the right one, and is it mounted?\n" in done.err
 
 

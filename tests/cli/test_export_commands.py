@@ -251,7 +251,8 @@ def test_a_target_is_an_account_of_the_store_or_a_key_of_one(system: Desk) -> No
     operator = system.ok("operator", "show", "--json").data["subject"]
     told = {
         "NOBODY": 'error: there is no account "NOBODY" in operator ACME\nhint: there are: BILLING, ORDERS\n',
-        operator: f"error: {operator} is not the key of an account\nhint: name an account, or its key: A…\n",
+        operator: f"error: operator ACME ({operator}) is not the key of an account\n"
+        "hint: name an account, or its key: A…\n",
     }
     assert {name: system.run(*words, name).err for name in told} == told
     assert system.run(*words, f"{OTHER[:-1]}A").code == 2

@@ -147,7 +147,10 @@ def test_a_policy_that_requires_it_lets_only_an_attested_key_sign(desk: Desk, op
     words = ("operator", "add", "ACME", "--public-key", operator, "--policy", pinned)
     done = desk.run(*words)
     assert (done.code, done.out) == (3, "")
-    assert f"P014 the policy requires an attestation of {operator}, and there is none" in done.err
+    assert (
+        f"P014 the policy requires an attestation of operator ACME ({operator}), and there is none"
+        in done.err
+    )
     chain = YUBIKEY.piv(PublicKey.parse(operator).raw).pem + YUBIKEY.own.pem + YUBIKEY.root.pem
     file = written(desk, "chain.pem", chain)
     desk.ok("key", "attest", operator, "-c", file, "--no-token", "--policy", pinned)

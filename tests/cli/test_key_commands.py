@@ -114,7 +114,7 @@ def test_a_key_that_the_inventory_has_in_another_role_is_refused_before_the_toke
     said = refused(
         desk, "key", "import", "--role", "user", "-n", "app", "--module", "/nowhere.so", stdin=twin.reveal()
     )
-    assert f"{twin.public_key} is the same key as {KEY}, and a key has one role" in said
+    assert f"{twin.public_key} is the same key as account ORDERS ({KEY}), and a key has one role" in said
 
 
 def test_a_key_that_the_token_has_is_refused(desk: Desk) -> None:
@@ -222,7 +222,10 @@ def test_a_key_without_a_label_has_the_role_that_the_inventory_gives_it(desk: De
     desk.ok("account", "add", "ORDERS", "--public-key", KEY)
     done = desk.run("operator", "add", "OTHER", "--public-key", twin)
     assert done.code == 4
-    assert f"{twin} is the key of an account in the inventory, {KEY}, and a key has one role" in done.err
+    assert (
+        f"{twin} is the key of an account in the inventory, account ORDERS ({KEY}), and a key has one role"
+        in done.err
+    )
 
 
 def spare(desk: Desk, name: str = "SPARE") -> str:
@@ -386,7 +389,7 @@ def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: 
     assert desk.ok("operator", "add", "ACME", "--public-key", operator, "--json").data["issuer"] == operator
     assert keys_on(desk) == {(operator, "ACME", "present")}
     said = refused(desk, "key", "register", "--role", "account", "-n", "ORDERS")
-    assert f"{KEY} is the same key as {operator}, and a key has one role" in said
+    assert f"{KEY} is the same key as operator ACME ({operator}), and a key has one role" in said
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_creds_with_the_seed_of_another_user_are_not_exported_as_those_of_this_o
     words = ("key", "export", "--account", "ORDERS", "--user", "app", "--dir", str(folder))
     done = desk.run(*words)
     assert done.code == 1
-    assert f"holds the seed of {other}, and its user is {key}" in done.err
+    assert f"holds the seed of user shop ({other}), and its user is {key}" in done.err
     assert not folder.exists()
     path.write_text(seed.reveal())
     desk.ok(*words)

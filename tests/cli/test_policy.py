@@ -125,7 +125,7 @@ def test_a_token_that_the_policy_does_not_list_gets_no_pin(founded: Desk) -> Non
 
 def test_a_policy_that_is_not_there_stops_the_walk(founded: Desk) -> None:
     done = founded.run("user", "add", "-a", "ORDERS", "x", "--policy", str(founded.home / "none.toml"))
-    assert done.code == 1
+    assert done.code == 2
     assert "there is no policy" in done.err
 
 

@@ -115,7 +115,7 @@ def test_the_second_phase_is_refused_while_a_user_is_by_the_old_key(desk: Desk, 
     files = jwts(desk)
     done = desk.run(*ROTATE, "--finish", ALONE)
     assert (done.code, done.out) == (3, "")
-    assert f"{old} is still needed by 1 jwts: late" in done.err
+    assert f"({old}) is still needed by 1 jwts: late" in done.err
     assert jwts(desk) == files
     desk.ok(*ROTATE)
     desk.ok(*ROTATE, "--finish", ALONE)
@@ -131,7 +131,7 @@ def test_the_second_phase_wants_to_ask_the_servers(desk: Desk, old: str) -> None
 def test_the_second_phase_before_the_first_is_refused(desk: Desk, old: str) -> None:
     done = desk.run(*ROTATE, "--finish", ALONE, "--key", old)
     assert (done.code, keys_of(desk)) == (3, [old])
-    assert f"no key takes the place of {old} yet" in done.err
+    assert f"no key takes the place of account ORDERS signing ({old}) yet" in done.err
 
 
 def test_a_revoked_and_an_expired_user_are_left_as_they_are(desk: Desk, old: str) -> None:
@@ -340,7 +340,7 @@ def test_the_second_phase_is_refused_while_an_import_lives_by_the_old_key(
         desk.ok("user", "edit", "-a", "ORDERS", user, "--issuer", new["public_key"])
     done = desk.run(*ROTATE, "--finish", ALONE)
     assert done.code == 3
-    assert f"{old} is still needed by 1 jwts: an import of PAYROLL" in done.err
+    assert f"({old}) is still needed by 1 jwts: an import of PAYROLL" in done.err
     # A run that was killed before the last step is in this state, and goes on from there.
     done = desk.ok(*ROTATE, "--json").data
     assert [(one["kind"], one["name"]) for one in done["signed"]][1:] == [("account", "PAYROLL")]

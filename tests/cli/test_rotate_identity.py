@@ -97,7 +97,7 @@ def test_a_key_that_was_made_and_not_used_yet_is_taken_up(desk: Desk, old: str) 
 def test_the_key_that_stands_is_no_new_one(desk: Desk, old: str) -> None:
     files = desk.files()
     done = desk.run(*REISSUE, "--public-key", old)
-    assert (done.code, f"{old} is a key of the operator already" in done.err) == (2, True)
+    assert (done.code, f"operator ACME ({old}) is a key of the operator already" in done.err) == (2, True)
     assert desk.files() == files
 
 

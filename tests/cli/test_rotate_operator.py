@@ -70,11 +70,11 @@ def test_the_old_key_stays_while_an_account_is_by_it(desk: Desk, old: str) -> No
     desk.ok(*ROTATE)
     done = desk.run(*ROTATE, "--finish", ALONE)
     assert (done.code, len(listed(desk))) == (3, 2)
-    assert f"{old} is still the issuer of ORDERS, SYS" in done.err
+    assert f"({old}) is still the issuer of ORDERS, SYS" in done.err
     desk.ok(*ROTATE, ALONE)
     desk.ok("account", "add", "LATE", "--issuer", old)
     done = desk.run(*ROTATE, "--finish", ALONE)
-    assert (done.code, f"{old} is still the issuer of LATE" in done.err) == (3, True)
+    assert (done.code, f"({old}) is still the issuer of LATE" in done.err) == (3, True)
 
 
 def test_the_old_key_stays_while_an_account_cannot_be_read(desk: Desk, old: str) -> None:
@@ -101,7 +101,10 @@ def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(desk: Des
 
 def test_the_end_before_the_beginning_is_refused(desk: Desk, old: str) -> None:
     done = desk.run(*ROTATE, "--finish", ALONE, "--key", old)
-    assert (done.code, f"no key takes the place of {old} yet" in done.err) == (3, True)
+    assert (done.code, f"no key takes the place of operator ACME signing ({old}) yet" in done.err) == (
+        3,
+        True,
+    )
 
 
 def test_an_operator_that_signs_with_its_identity_is_sent_to_reissue(desk: Desk) -> None:

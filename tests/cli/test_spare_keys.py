@@ -66,7 +66,7 @@ def test_the_spare_signs_when_the_first_token_is_not_connected(
     (tmp_path / "connected").mkdir()
     done = desk.child("account", "edit", "ORDERS", "--conns", "5", **lost)
     assert done.code == 4
-    assert f"{KEY} is on 2 tokens, and none can be used: token" in done.err
+    assert f"operator ACME ({KEY}) is on 2 tokens, and none can be used: token" in done.err
     assert done.err.count("is not connected") == 2
     assert spare.label in done.err
 
@@ -124,9 +124,10 @@ def test_a_policy_that_requires_spares_lets_the_jwt_that_lists_one_be_signed(
     (tmp_path / "policy.toml").write_text(f'operator = "{operator}"\nspare = "required"\n')
     pinned = {"SEEDLESS_POLICY": str(tmp_path / "policy.toml")}
     refused = desk.run("account", "edit", "ORDERS", "--conns", "5", **pinned)
-    assert (refused.code, "P016" in refused.err and f"{operator} has no spare" in refused.err) == (3, True), (
-        refused
-    )
+    assert (
+        refused.code,
+        "P016" in refused.err and f"operator ACME ({operator}) has no spare" in refused.err,
+    ) == (3, True), refused
     desk.ok("operator", "signing-key", "add", "--token", other.uri)
     desk.ok("account", "edit", "ORDERS", "--conns", "5", "--issuer", operator, **pinned)
     refused = desk.run("user", "add", "-a", "ORDERS", "later", **pinned)
@@ -212,7 +213,7 @@ def test_tree_verify_and_doctor_report_what_has_a_spare(desk: Desk, softhsm: pyt
     desk.ok("operator", "add", "ACME", "--spare-token", other.uri)
     desk.ok("account", "add", "ORDERS")
     drawn = desk.ok("tree", "--detail").out.splitlines()
-    assert [line.rpartition("…")[2] for line in drawn] == [
+    assert [line.rpartition("…)")[2] for line in drawn] == [
         "  on a token, spare", "  on a token, spare", "  on a token, spare", "  on a token, no spare",
     ]  # fmt: skip
     tree = desk.ok("tree", "--json").data

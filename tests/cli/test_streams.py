@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from seedless.nkey import PublicKey
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -130,7 +132,7 @@ def test_a_stream_that_cannot_write_a_line_of_the_tree_gets_escapes(desk: Desk) 
 def test_colours_are_for_terminals(desk: Desk) -> None:
     assert "\x1b" not in desk.child("account", "list").err
     terminal = desk.terminal_for("account", "list")
-    assert terminal.end() == 1
+    assert terminal.end() == 2
     assert "\x1b[31merror:\x1b[0m " in terminal.said
 
 
@@ -241,10 +243,11 @@ def test_a_table_that_is_wider_than_the_terminal_has_each_cell_on_a_line(desk: D
     terminal = desk.terminal_for("key", "list", "--long")
     assert terminal.end() == 0
     lines = terminal.said.splitlines()
-    assert lines[:4] == [
-        "ROLE        operator",
-        "NAME        ACME",
-        f"PUBLIC KEY  {key}",
-        "STATE       noted",
+    assert lines[:5] == [
+        "ROLE         operator",
+        "NAME         ACME",
+        f"PUBLIC KEY   {key}",
+        f"FINGERPRINT  {PublicKey.parse(key).fingerprint}",
+        "STATE        noted",
     ]
-    assert lines[4].startswith("URI         pkcs11:token=")
+    assert lines[5].startswith("URI          pkcs11:token=")
