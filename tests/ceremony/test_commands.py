@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import sys
 import time
@@ -259,7 +260,8 @@ def test_without_a_terminal_a_ceremony_wants_its_digest_and_its_clock(founded: G
     assert done.code == code
     assert sentence in done.err
     assert made["request"] not in done.err, "a person brings it, from the paper"
-    assert made["words"][0] not in done.err
+    # Two words in a row: one alone can be a word of the review, as "allow" is in "allowed".
+    assert not re.search(r"\s+".join(made["words"][:2]), done.err)
 
 
 def test_a_ceremony_without_a_policy_is_refused(founded: Gap) -> None:
@@ -322,7 +324,7 @@ def test_a_key_that_was_made_for_ceremonies_is_no_witness_in_the_policy(founded:
         "ceremony", "keygen", "ACME", "--holder", "Bob", "--add", founded.path(founded.offline, "keys.json"),
         "--witness", str(own), "--witnesses", "1", "-o", founded.path(founded.offline, "both.json"),
     )  # fmt: skip
-    assert (done.code, f"{own} is a key that signs in ceremonies" in done.err) == (2, True)
+    assert (done.code, f"({own}) is a key that signs in ceremonies" in done.err) == (2, True)
     assert founded.offline.ok("key", "list", "--json").data["keys"] == before
 
 
@@ -573,7 +575,10 @@ def test_a_ceremony_that_pins_a_root_signs_with_attested_keys_alone(gap: Gap) ->
     request = gap.prepare("first.plan", "first.json")["request"]
     done = gap.sign("first.json", "first.result", request)
     (key,) = (one["public_key"] for one in gap.offline.ok("key", "list", "--json").data["keys"])
-    assert (done.code, f"P014 the policy requires an attestation of {key}" in done.err) == (3, True)
+    assert (done.code, f"P014 the policy requires an attestation of operator ACME ({key})" in done.err) == (
+        3,
+        True,
+    )
     leaf = device.piv(PublicKey.parse(key).raw)
     (gap.offline.home / "chain.pem").write_bytes(leaf.pem + device.own.pem + device.root.pem)
     gap.offline.ok("key", "attest", key, "-c", gap.path(gap.offline, "chain.pem"), "--no-token")

@@ -47,7 +47,10 @@ def test_a_policy_that_requires_shares_lets_no_key_sign_without_them(desk: Desk,
     path = policy(desk, founded, 'recoverable = "required"\n')
     done = desk.run("account", "add", "ORDERS", "--policy", path)
     assert done.code == 3, done
-    assert f"P015 no record lists shares that restore {founded}, and the policy requires them" in done.err
+    assert (
+        f"P015 no record lists shares that restore operator ACME ({founded}), and the policy requires them"
+        in done.err
+    )
     assert not (desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").exists()
 
 
