@@ -182,7 +182,7 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
 
     @property
     def titles(self) -> Mapping[str, str]:
-        """What this machine calls keys (text), by its store and its inventory; not what a request calls them."""
+        """What this machine calls keys (text), by its store and its inventory; not by a request."""
         return known_titles(self.job.workspace)
 
     def names(self, change: Change) -> Mapping[str, str]:
