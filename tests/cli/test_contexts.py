@@ -90,7 +90,7 @@ def test_where_there_is_no_store_that_of_nsc_is_pointed_at(desk: Desk) -> None:
     root = desk.home / ".local/share/nats/nsc"
     desk.ok("operator", "add", "ACME", SEEDLESS_STORE=str(root))
     done = desk.run("operator", "show", SEEDLESS_STORE=None)
-    assert done.code == 1
+    assert done.code == 2
     assert f"hint: there is one of nsc: --store {root}" in done.err
 
 
