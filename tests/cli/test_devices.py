@@ -131,7 +131,7 @@ def test_the_inventory_is_laid_beside_what_is_on_the_token(desk: Desk) -> None:
     }
 
 
-def test_a_key_is_shown_with_what_the_driver_says_of_it(desk: Desk) -> None:
+def test_a_key_is_shown_with_what_the_driver_reports_of_it(desk: Desk) -> None:
     made = desk.ok("key", "new", "--role", "operator", "--name", "ACME", "--json").data
     data = desk.ok("key", "show", made["public_key"], "--json").data
     assert (data["public_key"], data["role"], data["name"]) == (made["public_key"], "operator", "ACME")
@@ -140,7 +140,7 @@ def test_a_key_is_shown_with_what_the_driver_says_of_it(desk: Desk) -> None:
         True, False, True, True,
     )  # fmt: skip
     lines = [line.split() for line in desk.ok("key", "show", made["public_key"]).out.splitlines()]
-    assert ["the", "driver", "says:"] in lines
+    assert ["the", "driver", "reports:"] in lines
     assert ["extractable", "no"] in lines
 
 
