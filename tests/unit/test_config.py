@@ -9,7 +9,7 @@ import pytest
 
 from seedless import config
 from seedless.config import Config, choose_module, load
-from seedless.errors import ModuleError, StoreError
+from seedless.errors import ModuleError, StoreError, UsageError
 from seedless.pkcs11.uri import KeyUri
 
 URI = "pkcs11:token=ops"
@@ -47,7 +47,7 @@ def test_it_lies_where_xdg_says_and_need_not_be_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(UsageError) as caught:
         load({"SEEDLESS_CONFIG": str(tmp_path / "no.toml")})
     assert caught.value.message == f"there is no {tmp_path}/no.toml"
 
