@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -185,6 +186,7 @@ class Line:
         self.socket = socket.create_connection((place.hostname, place.port), timeout=20)
         self.file = self.socket.makefile("rb")
         self.info = json.loads(self.file.readline()[5:])
+        self._requests = itertools.count(1)
 
     def log_in(self, jwt: str, key: SoftwareKey) -> bool:
         """Return whether the server takes *jwt*."""
@@ -195,7 +197,12 @@ class Line:
 
     def request(self, subject: str, data: str) -> dict[str, Any]:
         """Return the JSON that answers *data*."""
-        self.socket.sendall(f"SUB _INBOX.a 1\r\nUNSUB 1 1\r\nPUB {subject} _INBOX.a {len(data)}\r\n".encode())
+        # A number of its own: a server ignores a SUB whose number is in use, and a busy one may still have
+        # the one before.
+        sid = next(self._requests)
+        inbox = f"_INBOX.{sid}"
+        self.socket.sendall(f"SUB {inbox} {sid}\r\nUNSUB {sid} 1\r\n".encode())
+        self.socket.sendall(f"PUB {subject} {inbox} {len(data)}\r\n".encode())
         self.socket.sendall(data.encode() + b"\r\n")
         heads = (line for line in iter(self.file.readline, b"") if line.startswith(b"MSG "))
         size = int(next(heads).split()[-1])
