@@ -14,6 +14,8 @@ its transcript.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import time
@@ -111,13 +113,16 @@ def _append(path: Path, line: bytes) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)
     try:
+        # Several processes have one journal. Without the lock, the half of a line that another one is writing
+        # would be taken for one that was cut off, and be removed. Closing the descriptor releases it.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         tail = os.pread(descriptor, _TAIL, max(size - _TAIL, 0))
         if not tail.endswith(b"\n"):
             # A line without its end was cut off with the power of the machine.
             os.ftruncate(descriptor, size - len(tail) + tail.rfind(b"\n") + 1)
-        # One write, which the kernel puts at the end: several processes have one journal.
-        os.write(descriptor, line)
+        if os.write(descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # what was written the next line replaces
         # The device has its entry for good, and so has the journal before it.
         os.fdatasync(descriptor)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,23 @@ def test_a_line_that_was_cut_off_gives_way_to_the_next_one(tmp_path: Path) -> No
     (count,) = counts(load(journal.path), since=7)
     assert (count.count, count.in_transcripts, counts(load(journal.path), since=8)) == (2, 0, ())
     assert journal.path.stat().st_mode & 0o777 == 0o600
+
+
+def _write_lines(path: Path) -> None:
+    journal = ChallengeJournal(path=path, command="x" * 900)  # a page of memory ends within every fourth line
+    for number in range(400):
+        journal.record(TOKEN, b"\x0a", bytes(32), challenge("audit", number.to_bytes(2)))
+
+
+def test_no_line_is_lost_where_several_processes_write(tmp_path: Path) -> None:
+    path = tmp_path / "challenges.jsonl"
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_write_lines, args=(path,)) for _ in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert ([process.exitcode for process in processes], len(load(path))) == ([0] * 6, 2400)
 
 
 def test_a_line_that_was_changed_is_named(tmp_path: Path) -> None:
