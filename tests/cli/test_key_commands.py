@@ -169,7 +169,7 @@ def leaky_key(desk: Desk) -> str:
     return KEY
 
 
-def test_the_papers_of_every_key_are_shown(desk: Desk) -> None:
+def test_the_provenance_of_every_key_is_shown(desk: Desk) -> None:
     made = desk.ok("key", "new", "--role", "operator", "-n", "ACME", "--json").data["public_key"]
     desk.ok(*ORDERS, stdin=SEED)
     data = desk.ok("key", "audit", "--json").data

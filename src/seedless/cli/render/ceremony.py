@@ -178,9 +178,9 @@ def _witnesses(found: CeremonyCheck, policy: Policy) -> str:
 
 
 def _driver(driver_report: dict[str, object]) -> str:
-    reported = [
-        f"{name} {driver_report[name]}" for name in ("token", "serial", "papers") if driver_report.get(name)
-    ]
+    # The member of transcripts has an older name than what a person reads.
+    words = {"token": "token", "serial": "serial", "papers": "provenance"}
+    reported = [f"{word} {driver_report[name]}" for name, word in words.items() if driver_report.get(name)]
     return f"the driver reports {', '.join(reported)}" if reported else "the driver reports nothing of it"
 
 
