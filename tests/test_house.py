@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import statistics
+import subprocess
 import tokenize
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,30 @@ def fragments(package: Path) -> set[str]:
         if path.stem not in {"__init__", "__main__"}
         and len(path.read_text(encoding="utf-8").splitlines()) < FRAGMENT
         and len(users) == 1
+    }
+
+
+def test_the_root_has_no_file_that_a_command_left_there() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("an unpacked archive: only a clone can tell its files from what was left beside them")
+    # In a container the clone belongs to another user, whose folders git does not read unless it is told to.
+    command = ["git", "-c", "safe.directory=*", "ls-files"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split("/")[0] for line in listed.splitlines()} == {
+        ".ci",
+        ".github",
+        ".gitignore",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "docs",
+        "pyproject.toml",
+        "release",
+        "requirements-dev.lock",
+        "requirements.lock",
+        "softhsm",
+        "src",
+        "tests",
     }
 
 
